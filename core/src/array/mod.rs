@@ -1,0 +1,427 @@
+//! Arrays: a buffer and a layout.
+
+mod create;
+mod fmt;
+mod view;
+
+pub use view::ViewMut;
+
+use crate::bytes;
+use crate::choose::move_elements;
+use crate::device::{Device, slots};
+use crate::expr::{Expr, IntoExpr, RawArray, Tape};
+use crate::layout::{Layout, resolve_axes};
+use crate::program::{Instr, Ref};
+use crate::slice::SliceItem;
+use crate::trace;
+use crate::{DType, Dims, Element, Error, MemoryId, Result};
+use std::marker::PhantomData;
+
+/// An n-dimensional array of `T`: a reference-counted buffer and a [`Layout`] (shape, signed strides, offset).
+///
+/// Cloning, slicing, transposing and broadcasting share the buffer; writing to an array whose buffer is shared copies
+/// it first (copy on write), so no array ever changes through another one.
+///
+/// Invariants:
+/// 1. every element that the layout reaches has been written and is a valid `T`;
+/// 2. every such element lies inside the buffer.
+#[derive(Clone)]
+pub struct Array<T: Element> {
+    raw: RawArray,
+    element: PhantomData<T>,
+}
+
+impl<T: Element> Array<T> {
+    pub(crate) fn from_raw(raw: RawArray) -> Result<Array<T>> {
+        if raw.dtype == T::DTYPE {
+            Ok(Array { raw, element: PhantomData })
+        } else {
+            Err(Error::DTypeMismatch { op: "array", left: raw.dtype, right: T::DTYPE })
+        }
+    }
+
+    pub(crate) fn raw(&self) -> &RawArray {
+        &self.raw
+    }
+
+    pub(crate) fn into_raw(self) -> RawArray {
+        self.raw
+    }
+
+    fn with_layout(&self, layout: Layout) -> Array<T> {
+        Array { raw: RawArray { layout, ..self.raw.clone() }, element: PhantomData }
+    }
+
+    /// Lengths of the axes.
+    pub fn shape(&self) -> &[usize] {
+        self.raw.layout.shape()
+    }
+
+    /// Elements from one index to the next, per axis; negative or zero for reversed and broadcast axes.
+    pub fn strides(&self) -> &[isize] {
+        self.raw.layout.strides()
+    }
+
+    /// How the elements lie in the buffer.
+    pub fn layout(&self) -> &Layout {
+        &self.raw.layout
+    }
+
+    /// The number of axes.
+    pub fn ndim(&self) -> usize {
+        self.raw.layout.shape().len()
+    }
+
+    /// The number of elements.
+    #[allow(clippy::len_without_is_empty, reason = "is_empty is there")]
+    pub fn len(&self) -> usize {
+        self.raw.layout.len()
+    }
+
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.raw.layout.is_empty()
+    }
+
+    /// Bytes that the elements take: `len` times the size of one.
+    pub fn nbytes(&self) -> usize {
+        self.len() * size_of::<T>()
+    }
+
+    /// The dtype of the elements.
+    pub fn dtype(&self) -> DType {
+        T::DTYPE
+    }
+
+    /// Whether the elements lie in C order without gaps.
+    pub fn is_c_contiguous(&self) -> bool {
+        self.raw.layout.is_c_contiguous()
+    }
+
+    /// Whether the elements lie in Fortran order without gaps.
+    pub fn is_f_contiguous(&self) -> bool {
+        self.raw.layout.is_f_contiguous()
+    }
+
+    /// Whether both are views of one buffer.
+    pub fn shares_memory<U: Element>(&self, other: &Array<U>) -> bool {
+        self.raw.buffer.same(&other.raw.buffer)
+    }
+
+    /// Whether nobody else holds the buffer, so that writing copies nothing.
+    pub fn is_unique(&mut self) -> bool {
+        self.raw.buffer.is_exclusive()
+    }
+
+    /// The device whose memory holds it; `auto` for host memory, which several share.
+    pub fn device(&self) -> Device {
+        let memory = self.raw.buffer.memory();
+        if memory == MemoryId::HOST {
+            return Device::auto();
+        }
+        let found = slots().iter().find(|s| s.opened().is_some_and(|b| b.memory() == memory)).cloned();
+        Device(found)
+    }
+
+    /// The same elements in `device`'s memory; shares the buffer if they are there already.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] for a dtype that memory cannot hold, [`Error::OutOfMemory`].
+    pub fn to_device(&self, device: &Device) -> Result<Array<T>> {
+        let there = device.memory();
+        if self.raw.buffer.memory() == there {
+            return Ok(self.clone());
+        }
+        if self.is_empty() {
+            return Array::from_raw(RawArray { buffer: crate::choose::alloc_elements(T::DTYPE, 0, there)?, dtype: T::DTYPE, layout: self.raw.layout.clone() });
+        }
+        let (lo, hi) = self.raw.layout.span();
+        let buffer = move_elements(&self.raw.buffer, T::DTYPE, lo, hi, there)?;
+        let layout = Layout::from_parts(self.raw.layout.shape().clone(), self.strides().into(), self.raw.layout.offset() - lo);
+        Array::from_raw(RawArray { buffer, dtype: T::DTYPE, layout })
+    }
+
+    /// This array in host memory; shares the buffer if it is there.
+    pub(crate) fn on_host(&self) -> Result<Array<T>> {
+        if self.raw.buffer.memory() == MemoryId::HOST { Ok(self.clone()) } else { self.to_device(&Device::auto()) }
+    }
+
+    /// All elements in C order, copied.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn to_vec(&self) -> Result<Vec<T>> {
+        if self.is_empty() {
+            return Ok(Vec::new());
+        }
+        let host = self.on_host()?;
+        if let Some(slice) = host.as_slice() {
+            return Ok(slice.to_vec());
+        }
+        let (lo, hi) = host.raw.layout.span();
+        let elements = bytes::elements::<T>(&host.raw.buffer, lo, hi);
+        let mut out = Vec::with_capacity(self.len());
+        let start = host.raw.layout.offset() as isize - lo as isize;
+        crate::walk::walk(host.shape(), [host.strides()], [start], 0..self.len(), |[at]| out.push(elements[at as usize]));
+        Ok(out)
+    }
+
+    /// The elements, if they lie in host memory in C order without gaps.
+    pub fn as_slice(&self) -> Option<&[T]> {
+        if self.is_empty() {
+            return Some(&[]);
+        }
+        let here = self.raw.buffer.memory() == MemoryId::HOST && self.is_c_contiguous();
+        here.then(|| {
+            let (lo, hi) = self.raw.layout.span();
+            bytes::elements(&self.raw.buffer, lo, hi)
+        })
+    }
+
+    /// The element at an index.
+    ///
+    /// # Errors
+    /// For an index outside, or of another number of axes.
+    pub fn get(&self, index: impl AsRef<[usize]>) -> Result<T> {
+        let at = self.raw.layout.locate(index.as_ref())?;
+        if self.raw.buffer.memory() == MemoryId::HOST {
+            return Ok(bytes::elements::<T>(&self.raw.buffer, at, at + 1)[0]);
+        }
+        let one = move_elements(&self.raw.buffer, T::DTYPE, at, at + 1, MemoryId::HOST)?;
+        Ok(bytes::elements::<T>(&one, 0, 1)[0])
+    }
+
+    /// The only element.
+    ///
+    /// # Errors
+    /// [`Error::Count`] if there are more or fewer.
+    pub fn item(&self) -> Result<T> {
+        if self.len() != 1 {
+            return Err(Error::Count { op: "item", shape: self.raw.layout.shape().clone(), expected: 1, found: self.len() });
+        }
+        self.get(vec![0; self.ndim()])
+    }
+
+    /// A view: `a.slice(s![1..3, .., NewAxis, ..;-1, -1])`. See [`s!`](crate::s).
+    ///
+    /// # Errors
+    /// [`Error::Index`] for what lies outside an axis, [`Error::IndexCount`] for too many items.
+    pub fn slice(&self, items: impl AsRef<[SliceItem]>) -> Result<Array<T>> {
+        Ok(self.with_layout(self.raw.layout.slice(items.as_ref())?))
+    }
+
+    /// A view with the axes reversed.
+    pub fn t(&self) -> Array<T> {
+        self.with_layout(self.raw.layout.t())
+    }
+
+    /// A view with the axes in another order; negative ones count from the end.
+    ///
+    /// # Errors
+    /// If `axes` does not name each axis once.
+    pub fn permute(&self, axes: &[isize]) -> Result<Array<T>> {
+        Ok(self.with_layout(self.raw.layout.permute(axes)?))
+    }
+
+    /// The elements in C order with another shape: a view where strides allow, else a copy.
+    ///
+    /// # Errors
+    /// [`Error::Count`] if the number of elements differs.
+    pub fn reshape(&self, shape: impl Into<Dims>) -> Result<Array<T>> {
+        let shape = shape.into();
+        let bytes = shape.check(T::DTYPE)?;
+        if bytes != self.nbytes() {
+            return Err(Error::Count { op: "reshape", expected: shape.size(), found: self.len(), shape });
+        }
+        match self.raw.layout.reshape(&shape) {
+            Some(layout) => Ok(self.with_layout(layout)),
+            None => {
+                trace::copied(self.nbytes(), "reshape");
+                let copy = self.copied(Layout::contiguous(self.raw.layout.shape().clone()))?;
+                Ok(copy.with_layout(Layout::contiguous(shape)))
+            }
+        }
+    }
+
+    /// One axis, in C order: a view where strides allow, else a copy.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn ravel(&self) -> Result<Array<T>> {
+        self.reshape(self.len())
+    }
+
+    /// One axis, in C order, always copied.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn flatten(&self) -> Result<Array<T>> {
+        let copy = self.copied(Layout::contiguous(self.raw.layout.shape().clone()))?;
+        copy.reshape(self.len())
+    }
+
+    /// A view of this shape in which axes of one, and missing ones in front, repeat. It cannot be written.
+    ///
+    /// # Errors
+    /// [`Error::BroadcastTo`] where the shapes do not fit.
+    pub fn broadcast_to(&self, shape: impl Into<Dims>) -> Result<Array<T>> {
+        Ok(self.with_layout(self.raw.layout.broadcast_to(&shape.into())?))
+    }
+
+    /// A view with a new axis of one before `axis` (`-1`: at the end).
+    ///
+    /// # Errors
+    /// [`Error::Axis`] for an axis out of range.
+    pub fn expand_dims(&self, axis: isize) -> Result<Array<T>> {
+        Ok(self.with_layout(self.raw.layout.expand_dims(axis)?))
+    }
+
+    /// A view without the axes of one.
+    ///
+    /// # Errors
+    /// None today; it is a `Result` like the other views.
+    pub fn squeeze(&self) -> Result<Array<T>> {
+        Ok(self.with_layout(self.raw.layout.squeeze()))
+    }
+
+    /// This array if it is in C order, else a copy that is.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn to_contiguous(&self) -> Result<Array<T>> {
+        if self.is_c_contiguous() { Ok(self.clone()) } else { self.copied(Layout::contiguous(self.raw.layout.shape().clone())) }
+    }
+
+    /// This array if it is in Fortran order, else a copy that is.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn to_f_order(&self) -> Result<Array<T>> {
+        if self.is_f_contiguous() {
+            return Ok(self.clone());
+        }
+        let reversed: Dims = self.shape().iter().rev().copied().collect();
+        self.copied(Layout::contiguous(reversed).t())
+    }
+
+    /// The value in another dtype, as an expression. See [`Expr::cast`].
+    pub fn cast<U: Element>(&self) -> Expr<U> {
+        self.into_expr().cast()
+    }
+
+    /// `self * by + plus`, rounded once where the device can. See [`Expr::mul_add`].
+    pub fn mul_add(&self, by: impl IntoExpr<T>, plus: impl IntoExpr<T>) -> Expr<T> {
+        self.into_expr().mul_add(by, plus)
+    }
+
+    /// A copy with the given layout, in the memory it is in.
+    fn copied(&self, layout: Layout) -> Result<Array<T>> {
+        Array::from_raw(Tape::array(self.raw.clone()).eval_to(layout, &Device::current()?)?)
+    }
+
+    /// The buffer made this array's own: copies the elements it shows if the buffer is shared, read-only, or shows one element in many places.
+    fn make_exclusive(&mut self) -> Result<()> {
+        if self.raw.layout.is_broadcast() {
+            return Err(Error::NotWritable {
+                why: format!("strides {:?} show one element in many places (broadcast); make a copy with flatten or to_contiguous", self.strides()),
+            });
+        }
+        if !self.raw.buffer.is_exclusive() && !self.is_empty() {
+            trace::copied(self.nbytes(), "copy on write");
+            let layout = crate::canon::fresh_layout(self.raw.layout.shape(), std::slice::from_ref(&self.raw.layout));
+            *self = self.copied(layout)?;
+        }
+        Ok(())
+    }
+
+    /// The whole array, to be written. Copies it first if its buffer is shared.
+    ///
+    /// # Errors
+    /// [`Error::NotWritable`] for broadcast views; out of memory.
+    pub fn view_mut(&mut self) -> Result<ViewMut<'_, T>> {
+        self.make_exclusive()?;
+        let layout = self.raw.layout.clone();
+        Ok(ViewMut::new(&mut self.raw.buffer, layout))
+    }
+
+    /// A part of the array, to be written. Copies the array first if its buffer is shared.
+    ///
+    /// # Errors
+    /// As [`slice`](Self::slice) and [`view_mut`](Self::view_mut).
+    pub fn slice_mut(&mut self, items: impl AsRef<[SliceItem]>) -> Result<ViewMut<'_, T>> {
+        self.raw.layout.slice(items.as_ref())?;
+        self.make_exclusive()?;
+        let layout = self.raw.layout.slice(items.as_ref())?;
+        Ok(ViewMut::new(&mut self.raw.buffer, layout))
+    }
+
+    /// Writes one element.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get) and [`view_mut`](Self::view_mut).
+    pub fn set(&mut self, index: impl AsRef<[usize]>, value: T) -> Result<()> {
+        let index: Vec<SliceItem> = {
+            self.raw.layout.locate(index.as_ref())?;
+            index.as_ref().iter().map(|&i| SliceItem::from(i)).collect()
+        };
+        self.slice_mut(index)?.fill(value)
+    }
+
+    /// Gives up what the buffer holds beyond the elements of this view, by copying them into a buffer of their own.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn compact(&mut self) -> Result<()> {
+        if self.raw.buffer.bytes() > self.nbytes() {
+            let layout = crate::canon::fresh_layout(self.raw.layout.shape(), std::slice::from_ref(&self.raw.layout));
+            *self = self.copied(layout)?;
+        }
+        Ok(())
+    }
+
+    /// `self = step(self, right)` in place.
+    pub(crate) fn update(&mut self, right: Expr<T>, step: impl FnOnce(Ref, Ref) -> Instr) -> Result<()> {
+        self.make_exclusive()?;
+        let here = self.raw.clone();
+        let (mut tape, shape) = (Tape::array(here.clone()), here.layout.shape());
+        let (x, y) = tape.append(right.tape?)?;
+        if tape.shape() != shape {
+            return Err(Error::BroadcastTo { from: tape.shape().clone(), to: shape.clone(), why: "an array updated in place keeps its shape".into() });
+        }
+        tape.push(step(x, y))?;
+        tape.eval_into(&here, &Device::current()?)
+    }
+}
+
+/// Axes to reduce over, and whether they stay as axes of one. Made by [`axis()`] or from a number or an array of numbers; negative ones count from the end.
+#[derive(Clone, Debug)]
+pub struct Axes {
+    pub(crate) axes: smallvec::SmallVec<[isize; 4]>,
+    pub(crate) keep: bool,
+}
+
+impl Axes {
+    /// The same axes, kept as axes of one.
+    pub fn keepdims(mut self) -> Axes {
+        self.keep = true;
+        self
+    }
+
+    pub(crate) fn resolve(&self, op: &'static str, ndim: usize) -> Result<smallvec::SmallVec<[usize; 4]>> {
+        resolve_axes(op, &self.axes, ndim)
+    }
+}
+
+/// Axes to reduce over: `axis(0)`, `axis([0, 2]).keepdims()`.
+pub fn axis(axes: impl Into<Axes>) -> Axes {
+    axes.into()
+}
+
+macro_rules! axes_from {
+    ($($int:ty),*) => { $(
+        impl From<$int> for Axes { fn from(a: $int) -> Axes { Axes { axes: smallvec::smallvec![a as isize], keep: false } } }
+        impl<const N: usize> From<[$int; N]> for Axes { fn from(a: [$int; N]) -> Axes { Axes { axes: a.iter().map(|&a| a as isize).collect(), keep: false } } }
+        impl From<&[$int]> for Axes { fn from(a: &[$int]) -> Axes { Axes { axes: a.iter().map(|&a| a as isize).collect(), keep: false } } }
+    )* };
+}
+axes_from!(isize, i32, usize);

@@ -1,0 +1,84 @@
+//! Borrowed views through which an array is written.
+
+use super::Array;
+use crate::bytes;
+use crate::device::Device;
+use crate::expr::{IntoExpr, RawArray};
+use crate::layout::Layout;
+use crate::slice::SliceItem;
+use crate::{Buffer, Element, MemoryId, Result};
+use std::marker::PhantomData;
+
+/// A part of an array, borrowed to be written. What is written is seen in the array.
+///
+/// Invariants: 1. the borrowed array is the only owner of the buffer; 2. no index of the layout means the element of another one.
+pub struct ViewMut<'a, T: Element> {
+    buffer: &'a mut Buffer,
+    layout: Layout,
+    element: PhantomData<T>,
+}
+
+impl<'a, T: Element> ViewMut<'a, T> {
+    pub(super) fn new(buffer: &'a mut Buffer, layout: Layout) -> ViewMut<'a, T> {
+        ViewMut { buffer, layout, element: PhantomData }
+    }
+
+    /// The elements as an operand. The clone of the buffer it holds is gone before the next write is asked for.
+    pub(crate) fn raw(&self) -> RawArray {
+        RawArray { buffer: self.buffer.clone(), dtype: T::DTYPE, layout: self.layout.clone() }
+    }
+
+    /// Lengths of the axes.
+    pub fn shape(&self) -> &[usize] {
+        self.layout.shape()
+    }
+
+    /// Elements from one index to the next, per axis.
+    pub fn strides(&self) -> &[isize] {
+        self.layout.strides()
+    }
+
+    /// A part of this view.
+    ///
+    /// # Errors
+    /// As [`Array::slice`].
+    pub fn slice_mut(&mut self, items: impl AsRef<[SliceItem]>) -> Result<ViewMut<'_, T>> {
+        Ok(ViewMut::new(&mut *self.buffer, self.layout.slice(items.as_ref())?))
+    }
+
+    /// Writes `value` everywhere.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn fill(&mut self, value: T) -> Result<()> {
+        self.assign(value)
+    }
+
+    /// Writes the value of an expression, array or number, which broadcasts to this shape.
+    ///
+    /// # Errors
+    /// As [`Expr::eval_into`](crate::Expr::eval_into).
+    pub fn assign(&mut self, value: impl IntoExpr<T>) -> Result<()> {
+        value.into_expr().tape?.eval_into(&self.raw(), &Device::current()?)
+    }
+
+    /// The elements to read and write, if they lie in host memory in C order without gaps.
+    pub fn as_mut_slice(&mut self) -> Option<&mut [T]> {
+        if self.layout.is_empty() {
+            return Some(&mut []);
+        }
+        let here = self.buffer.memory() == MemoryId::HOST && self.layout.is_c_contiguous();
+        here.then(|| {
+            let (lo, hi) = self.layout.span();
+            bytes::elements_mut(self.buffer, lo, hi)
+        })
+    }
+
+    /// A copy of the elements as an array of its own.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn to_owned(&self) -> Result<Array<T>> {
+        Array::from_raw(self.raw())?.flatten()?.reshape(self.layout.shape())
+    }
+}

@@ -1,0 +1,43 @@
+//! The one place where host buffers are seen as slices.
+
+use crate::{Buffer, Element};
+
+/// The bytes of a host buffer.
+///
+/// Only whole buffers that have been written may be seen so: those of arrays.
+pub(crate) fn host_bytes(buffer: &Buffer) -> &[u8] {
+    let ptr = buffer.host_ptr().expect("a host buffer");
+    // SAFETY: invariant 1 of `Buffer` (valid for its length); an array's elements have been written, and nobody writes
+    // while a shared reference to the array lives (invariant 2).
+    unsafe { std::slice::from_raw_parts(ptr.as_ptr(), buffer.bytes()) }
+}
+
+/// The first `len` bytes of a host buffer that was just made and that nobody else holds, zeroed so that they may be seen.
+pub(crate) fn fresh_bytes(buffer: &Buffer, len: usize) -> &mut [u8] {
+    assert!(len <= buffer.bytes());
+    let ptr = buffer.host_ptr().expect("a host buffer");
+    // SAFETY: the length was checked; the caller made the buffer and has not shared it; zeroing makes it initialised.
+    unsafe {
+        std::ptr::write_bytes(ptr.as_ptr(), 0, len);
+        std::slice::from_raw_parts_mut(ptr.as_ptr(), len)
+    }
+}
+
+/// Elements `lo..hi` of a host buffer of written `T`s.
+pub(crate) fn elements<T: Element>(buffer: &Buffer, lo: usize, hi: usize) -> &[T] {
+    let ptr = buffer.host_ptr().expect("a host buffer").cast::<T>();
+    assert!(lo <= hi && hi * size_of::<T>() <= buffer.bytes());
+    assert!(ptr.is_aligned());
+    // SAFETY: range and alignment were checked; `Array<T>`'s elements are valid `T`s, and nobody writes while this borrow lives.
+    unsafe { std::slice::from_raw_parts(ptr.as_ptr().add(lo), hi - lo) }
+}
+
+/// Elements `lo..hi` of a host buffer of written `T`s, of which the caller is the only owner.
+pub(crate) fn elements_mut<T: Element>(buffer: &mut Buffer, lo: usize, hi: usize) -> &mut [T] {
+    assert!(buffer.is_exclusive());
+    let ptr = buffer.host_ptr().expect("a host buffer").cast::<T>();
+    assert!(lo <= hi && hi * size_of::<T>() <= buffer.bytes());
+    assert!(ptr.is_aligned());
+    // SAFETY: range, alignment and exclusive ownership were checked, and the mutable borrow keeps it exclusive.
+    unsafe { std::slice::from_raw_parts_mut(ptr.as_ptr().add(lo), hi - lo) }
+}

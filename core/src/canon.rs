@@ -1,0 +1,144 @@
+//! Canonicalisation: the simplest index space and strides that mean the same.
+
+use crate::layout::{Layout, Strides};
+use crate::order::Order;
+use crate::{Dims, op};
+use smallvec::SmallVec;
+
+/// One axis of an index space: its length, and the stride of every operand along it (the output's first, if there is one).
+#[derive(Clone)]
+struct Axis {
+    len: usize,
+    strides: SmallVec<[isize; 8]>,
+}
+
+/// The canonical space of some axes: what [`op::Map`] and [`op::Reduce`] demand of theirs.
+struct Space {
+    lens: Dims,
+    strides: SmallVec<[Strides; 8]>,
+}
+
+/// Axes of `shape` without those of 1, from the largest stride of the leading operand to the smallest.
+fn sorted_axes(shape: &[usize], operands: &[&[isize]]) -> SmallVec<[Axis; 4]> {
+    let mut axes: SmallVec<[Axis; 4]> =
+        (0..shape.len()).filter(|&i| shape[i] != 1).map(|i| Axis { len: shape[i], strides: operands.iter().map(|s| s[i]).collect() }).collect();
+    axes.sort_by_key(|a| std::cmp::Reverse(a.strides.iter().map(|s| s.unsigned_abs()).collect::<SmallVec<[usize; 8]>>()));
+    axes
+}
+
+/// Merges neighbours that every operand steps through as one.
+fn merge(axes: SmallVec<[Axis; 4]>, operands: usize) -> Space {
+    let mut merged: SmallVec<[Axis; 4]> = SmallVec::new();
+    for axis in axes {
+        match merged.last_mut() {
+            Some(last) if last.strides.iter().zip(&axis.strides).all(|(&l, &s)| l == s * axis.len as isize) => {
+                last.len *= axis.len;
+                last.strides = axis.strides;
+            }
+            _ => merged.push(axis),
+        }
+    }
+    if merged.is_empty() {
+        merged.push(Axis { len: 1, strides: SmallVec::from_elem(1, operands) });
+    }
+    Space { lens: merged.iter().map(|a| a.len).collect(), strides: (0..operands).map(|o| merged.iter().map(|a| a.strides[o]).collect()).collect() }
+}
+
+/// The canonical index space of a map over `shape`, and offsets and strides for the output and the inputs in it.
+pub(crate) fn map(output: &Layout, inputs: &[Layout]) -> (Dims, (usize, Strides), SmallVec<[(usize, Strides); 2]>) {
+    let shape = output.shape();
+    if output.is_c_contiguous() && inputs.iter().all(|l| l.is_c_contiguous() || l.strides().iter().all(|&s| s == 0)) {
+        let flat = |l: &Layout| (l.offset(), Strides::from_slice(&[if l.is_c_contiguous() { 1 } else { 0 }]));
+        return (Dims::from(shape.size()), flat(output), inputs.iter().map(flat).collect());
+    }
+    let mut offsets: SmallVec<[isize; 8]> = std::iter::once(output).chain(inputs).map(|l| l.offset() as isize).collect();
+    let strides: SmallVec<[&[isize]; 8]> = std::iter::once(output).chain(inputs).map(|l| l.strides()).collect();
+    let mut axes = sorted_axes(shape, &strides);
+    for axis in axes.iter_mut().filter(|a| a.strides[0] < 0) {
+        flip(axis, &mut offsets);
+    }
+    let space = merge(axes, strides.len());
+    let mut operands = offsets.iter().map(|&o| o as usize).zip(space.strides);
+    let first = operands.next().expect("the output");
+    (space.lens, first, operands.collect())
+}
+
+/// Walks an axis the other way.
+fn flip(axis: &mut Axis, offsets: &mut [isize]) {
+    for (stride, offset) in axis.strides.iter_mut().zip(offsets) {
+        *offset += (axis.len as isize - 1) * *stride;
+        *stride = -*stride;
+    }
+}
+
+/// A reduction's canonical spaces.
+pub(crate) struct ReduceSpace {
+    pub outer: Dims,
+    pub inner: Dims,
+    pub output: Strides,
+    pub inputs: SmallVec<[(usize, Strides); 2]>,
+    pub order: Order,
+}
+
+/// The canonical spaces of a reduction of `inputs` (all of one shape) over `reduced` axes into a C-contiguous output of the others.
+pub(crate) fn reduce(inputs: &[Layout], reduced: &[usize]) -> ReduceSpace {
+    let shape = inputs[0].shape();
+    let kept: SmallVec<[usize; 4]> = (0..shape.len()).filter(|a| !reduced.contains(a)).collect();
+    let out_shape: Dims = kept.iter().map(|&a| shape[a]).collect();
+    let out_strides = out_shape.c_strides();
+    let pick = |axes: &[usize], l: &Layout| -> Strides { axes.iter().map(|&a| l.strides()[a]).collect() };
+    let lens = |axes: &[usize]| -> SmallVec<[usize; 4]> { axes.iter().map(|&a| shape[a]).collect() };
+
+    let outer_in: SmallVec<[Strides; 4]> = inputs.iter().map(|l| pick(&kept, l)).collect();
+    let outer_all: SmallVec<[&[isize]; 8]> = std::iter::once(&out_strides[..]).chain(outer_in.iter().map(|s| &s[..])).collect();
+    let outer = merge(sorted_axes(&lens(&kept), &outer_all), outer_all.len());
+
+    let inner_in: SmallVec<[Strides; 4]> = inputs.iter().map(|l| pick(reduced, l)).collect();
+    let inner_all: SmallVec<[&[isize]; 8]> = inner_in.iter().map(|s| &s[..]).collect();
+    let mut axes = sorted_axes(&lens(reduced), &inner_all);
+    let mut offsets: SmallVec<[isize; 8]> = inputs.iter().map(|l| l.offset() as isize).collect();
+    for axis in axes.iter_mut().filter(|a| a.strides[0] < 0) {
+        flip(axis, &mut offsets);
+    }
+    let inner = merge(axes, inner_all.len());
+
+    let last = |s: &Strides| s.last().copied().unwrap_or(0).unsigned_abs();
+    let along = outer.lens.size() == 1 || inner.lens.size() > 1 && last(&inner.strides[0]) <= last(&outer.strides[1]).max(1);
+    let joined = (0..inputs.len()).map(|i| (offsets[i] as usize, outer.strides[i + 1].iter().chain(&inner.strides[i]).copied().collect())).collect();
+    ReduceSpace {
+        outer: outer.lens,
+        inner: inner.lens,
+        output: outer.strides[0].clone(),
+        inputs: joined,
+        order: if along { Order::Lanes } else { Order::Rows },
+    }
+}
+
+/// The layout of a new result of `shape`: that of the operands where they agree on an order of axes other than C, so that a walk is contiguous; else C order.
+pub(crate) fn fresh_layout(shape: &Dims, inputs: &[Layout]) -> Layout {
+    let full = || inputs.iter().filter(|l| !l.is_broadcast());
+    let contiguous = Layout::contiguous(shape.clone());
+    if shape.len() < 2 || full().next().is_none() || full().any(Layout::is_c_contiguous) {
+        return contiguous;
+    }
+    let mut axes: SmallVec<[usize; 4]> = (0..shape.len()).collect();
+    let key = |l: &Layout, a: usize| if shape[a] == 1 { usize::MAX } else { l.strides()[a].unsigned_abs() };
+    let first = full().next().expect("there is one");
+    axes.sort_by_key(|&a| std::cmp::Reverse(key(first, a)));
+    let agree = full().all(|l| axes.windows(2).all(|w| key(l, w[0]) >= key(l, w[1])));
+    if !agree {
+        return contiguous;
+    }
+    let mut strides: Strides = SmallVec::from_elem(0, shape.len());
+    let mut step = 1;
+    for &a in axes.iter().rev() {
+        strides[a] = step;
+        step *= shape[a] as isize;
+    }
+    Layout::from_parts(shape.clone(), strides, 0)
+}
+
+/// Strides of `layout`, which broadcasts over all of `batch` and then a matrix, as a matmul wants them.
+pub(crate) fn operand(buffer: &crate::Buffer, dtype: crate::DType, layout: &Layout) -> op::Operand {
+    op::Operand { buffer: buffer.clone(), dtype, offset: layout.offset(), strides: layout.strides().into() }
+}

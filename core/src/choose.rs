@@ -1,0 +1,330 @@
+//! Choosing a device for an operation, and running it there.
+
+use crate::backend::{Cost, RunContext};
+use crate::device::{Device, Slot, slots};
+use crate::layout::Layout;
+use crate::memory::{download_elements, memory, storable, upload_elements};
+use crate::op::{Map, Op, Operand, Output};
+use crate::trace::{self, Candidate, Plan};
+use crate::{Buffer, Dims, Error, MemoryId, Program, Result, Unsupported, canon, config};
+use smallvec::SmallVec;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A backend of another memory is opened for the first time, if that is slow, only for operations that would take this long here.
+const WORTH_OPENING: f64 = 0.05;
+/// Work leaves the memory of its operands only if it is then done in less than this share of the time.
+const CLEARLY_BETTER: f64 = 0.6;
+
+/// What a device would take for an operation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Estimate {
+    pub cost: Cost,
+    /// Seconds for moving operands there and the result back.
+    pub transfers: f64,
+}
+
+impl Estimate {
+    fn total(&self) -> f64 {
+        self.cost.seconds + self.transfers
+    }
+}
+
+struct Pick {
+    slot: Arc<Slot>,
+    estimate: Estimate,
+}
+
+/// The memory an operation's result belongs in: that of its operands; where only some are on a device, the device's.
+fn home(op: &Op) -> Result<MemoryId> {
+    let mut home = MemoryId::HOST;
+    let mut clash = None;
+    op.for_each_input(|operand, _| {
+        let at = operand.buffer.memory();
+        if at != MemoryId::HOST {
+            if home != MemoryId::HOST && home != at {
+                clash = Some(at);
+            }
+            home = at;
+        }
+    });
+    let name = |id| memory(id).info().name.clone();
+    clash.map_or(Ok(home), |other| Err(Error::Memories { op: "an operation", left: name(home), right: name(other) }))
+}
+
+/// Seconds to bring the operands of `op` that lie elsewhere into `there`, and its result into `home`.
+fn transfers(op: &Op, there: MemoryId, home: MemoryId) -> f64 {
+    let mut seconds = 0.0;
+    let mut one = |from: MemoryId, to: MemoryId, bytes: usize| {
+        if from != to {
+            let (down, up) = (memory(from), memory(to));
+            seconds += down.info().transfer_latency + up.info().transfer_latency;
+            seconds += bytes as f64 / if from == MemoryId::HOST { up.info().upload_bandwidth } else { down.info().download_bandwidth };
+        }
+    };
+    op.for_each_input(|operand, lens| {
+        let (lo, hi) = operand.span(lens);
+        one(operand.buffer.memory(), there, (hi - lo) * operand.dtype.size());
+    });
+    one(there, home, op.output_len() * op.output_dtype().size());
+    seconds
+}
+
+fn estimate_on(slot: &Slot, op: &Op, home: MemoryId, threads: usize) -> Result<Estimate, Unsupported> {
+    let backend = slot.backend().map_err(|e| Unsupported::new(e.to_string()))?;
+    let cost = backend.estimate(op, threads)?;
+    let there = backend.memory();
+    let transfers = if there == MemoryId::HOST && home == MemoryId::HOST { 0.0 } else { transfers(op, there, home) };
+    Ok(Estimate { cost, transfers })
+}
+
+/// Asks every device that may be asked and returns the best; `see` is told each answer.
+fn survey(op: &Op, device: &Device, mut see: impl FnMut(&Slot, &Result<Estimate, Unsupported>)) -> Result<Option<Pick>> {
+    let home = home(op)?;
+    let threads = config::threads();
+    if let Some(slot) = &device.0 {
+        let answer = estimate_on(slot, op, home, threads);
+        see(slot, &answer);
+        return Ok(answer.ok().map(|estimate| Pick { slot: slot.clone(), estimate }));
+    }
+    let all = slots();
+    let mut best: Option<Pick> = None;
+    let score = |p: &Pick| p.estimate.total() * if p.slot.opened().is_some_and(|b| b.memory() == home) { CLEARLY_BETTER } else { 1.0 };
+    let mut ask = |slot: &Arc<Slot>, best: &mut Option<Pick>| {
+        let answer = estimate_on(slot, op, home, threads);
+        let emulated = slot.opened().is_some_and(|b| !b.info().hardware && b.memory() != home);
+        let answer = if emulated && answer.is_ok() { Err(Unsupported::new("emulated in software: used only when asked for by name")) } else { answer };
+        see(slot, &answer);
+        if let Ok(estimate) = answer {
+            let pick = Pick { slot: slot.clone(), estimate };
+            if best.as_ref().is_none_or(|b| score(&pick) < score(b)) {
+                *best = Some(pick);
+            }
+        }
+    };
+    let waits = |s: &Slot| s.slow_to_open && s.opened().is_none();
+    all.iter().filter(|s| !waits(s)).for_each(|s| ask(s, &mut best));
+    if best.as_ref().is_none_or(|b| b.estimate.total() > WORTH_OPENING) {
+        all.iter().filter(|s| waits(s)).for_each(|s| ask(s, &mut best));
+    }
+    Ok(best)
+}
+
+/// The error that lists why nobody takes `op`.
+fn refusal(op: &Op, device: &Device) -> Error {
+    let mut reasons = Vec::new();
+    let surveyed = survey(op, device, |slot, answer| {
+        if let Err(why) = answer {
+            reasons.push((slot.name().to_string(), why.to_string()));
+        }
+    });
+    surveyed.err().unwrap_or(Error::Refused { op: op.describe(), reasons })
+}
+
+/// What would happen to `op`, without doing it.
+pub(crate) fn plan(op: &Op, device: &Device) -> Result<Plan> {
+    let mut candidates = Vec::new();
+    let pick = survey(op, device, |slot, answer| candidates.push(Candidate::new(slot.name(), answer)))?;
+    let split = split_after(op);
+    let lowered = match &split {
+        Some((plain, map)) => lowered_cost(plain, map, device)?,
+        None => None,
+    };
+    let whole = pick.as_ref().map(|p| p.estimate.total());
+    let use_lowered = lowered.as_ref().is_some_and(|l| whole.is_none_or(|w| l.0 < w));
+    let chosen = match (&pick, &lowered) {
+        (_, Some(l)) if use_lowered => format!("{}, then {}", l.1, l.2),
+        (Some(p), _) => p.slot.name().to_string(),
+        _ => return Err(refusal(op, device)),
+    };
+    Ok(Plan { op: op.describe(), chosen, candidates })
+}
+
+/// Seconds for an operation and a map after it, and who would run them.
+fn lowered_cost(plain: &Op, map: &Op, device: &Device) -> Result<Option<(f64, String, String)>> {
+    let (Some(first), Some(second)) = (survey(plain, device, |_, _| ())?, survey(map, device, |_, _| ())?) else { return Ok(None) };
+    Ok(Some((first.estimate.total() + second.estimate.total(), first.slot.name().into(), second.slot.name().into())))
+}
+
+/// An operation without what it does afterwards, and that as a map whose first input stands for its result.
+fn split_after(op: &Op) -> Option<(Op, Op)> {
+    if op.after().is_none_or(Program::is_identity) {
+        return None;
+    }
+    let mut plain = op.clone();
+    let (after, params, extras, shape) = match &mut plain {
+        Op::Map(_) => return None,
+        Op::Reduce(o) => {
+            let shape: Dims = o.outer.clone();
+            o.output = Output { dtype: o.before.output(), offset: 0, strides: shape.c_strides() };
+            (&mut o.after, &mut o.after_params, SmallVec::new(), shape)
+        }
+        Op::Matmul(o) => {
+            let shape = o.batch.iter().copied().chain([o.m, o.n]).collect();
+            (&mut o.after, &mut o.after_params, std::mem::take(&mut o.extras), shape)
+        }
+        Op::Distance(o) => (&mut o.after, &mut o.after_params, SmallVec::new(), Dims::from([o.n, o.m])),
+    };
+    let dtype = after.inputs()[0];
+    let program = std::mem::replace(after, Program::identity(dtype));
+    let params = std::mem::take(params);
+    // Where the whole operation would have put its results; only reductions say.
+    let output = match op {
+        Op::Reduce(o) => Layout::from_parts(shape.clone(), o.output.strides.clone(), o.output.offset),
+        _ => Layout::contiguous(shape.clone()),
+    };
+    let result = Layout::contiguous(shape.clone());
+    let layouts: SmallVec<[Layout; 2]> =
+        std::iter::once(result).chain(extras.iter().map(|e: &Operand| Layout::from_parts(shape.clone(), e.strides.clone(), e.offset))).collect();
+    let (shape, (offset, strides), spaces) = canon::map(&output, &layouts);
+    let mut stand_in = None;
+    op.for_each_input(|operand, _| stand_in = Some(operand.buffer.clone()));
+    let buffers = std::iter::once((stand_in?, dtype)).chain(extras.iter().map(|e| (e.buffer.clone(), e.dtype)));
+    let inputs = buffers.zip(spaces).map(|((buffer, dtype), (offset, strides))| Operand { buffer, dtype, offset, strides }).collect();
+    let output = Output { dtype: program.output(), offset, strides };
+    Some((plain, Op::Map(Map { program, params, shape, inputs, output })))
+}
+
+/// Runs `op` on `device`. The result goes into `into`, which lies in the home memory, or into a new buffer there.
+pub(crate) fn execute(op: Op, device: &Device, into: Option<Buffer>) -> Result<Buffer> {
+    let pick = survey(&op, device, |_, _| ())?;
+    // Every backend here runs what follows a reduction; splitting it is for those that do not.
+    let worth_splitting = pick.is_none() || !matches!(op, Op::Reduce(_));
+    if let Some((plain, mut map)) = worth_splitting.then(|| split_after(&op)).flatten() {
+        let cheaper = |l: &(f64, String, String)| pick.as_ref().is_none_or(|p| l.0 < p.estimate.total());
+        if lowered_cost(&plain, &map, device)?.as_ref().is_some_and(cheaper) {
+            let result = execute(plain, device, None)?;
+            if let Op::Map(m) = &mut map {
+                m.inputs[0].buffer = result;
+            }
+            return execute(map, device, into);
+        }
+    }
+    let Some(pick) = pick else { return Err(refusal(&op, device)) };
+    run_on(op, pick, device, into)
+}
+
+fn run_on(mut op: Op, pick: Pick, device: &Device, into: Option<Buffer>) -> Result<Buffer> {
+    let backend = pick.slot.backend()?;
+    let there = backend.memory();
+    let home = into.as_ref().map_or_else(|| home(&op), |b| Ok(b.memory()))?;
+    let recording = trace::is_recording();
+    let described = if recording { op.describe() } else { String::new() };
+    let plan = if recording { Some(plan(&op, device)?) } else { None };
+    let bytes = if recording { op.bytes() } else { 0.0 };
+    let start = recording.then(Instant::now);
+
+    bring(&mut op, there)?;
+    let output = if there == home {
+        let out = match into {
+            Some(out) => out,
+            None => allocate(&op, there)?,
+        };
+        backend.run(&op, &RunContext { threads: pick.estimate.cost.threads, output: &out })?;
+        out
+    } else {
+        run_away(op, &pick, there, home, into, device)?
+    };
+    if let Some(start) = start {
+        backend.synchronize()?;
+        trace::ran(described, plan, pick.slot.name(), pick.estimate, start, bytes);
+    }
+    Ok(output)
+}
+
+/// Runs `op`, whose operands have been brought to `there`, and takes its result home.
+fn run_away(mut op: Op, pick: &Pick, there: MemoryId, home: MemoryId, into: Option<Buffer>, device: &Device) -> Result<Buffer> {
+    let wanted = match (&mut op, &into) {
+        (Op::Map(map), Some(_)) => {
+            let contiguous = Output { dtype: map.output.dtype, offset: 0, strides: map.shape.c_strides() };
+            Some(std::mem::replace(&mut map.output, contiguous))
+        }
+        _ => None,
+    };
+    let shape = if let Op::Map(map) = &op { map.shape.clone() } else { Dims::from(op.output_len()) };
+    let result = allocate(&op, there)?;
+    pick.slot.backend()?.run(&op, &RunContext { threads: pick.estimate.cost.threads, output: &result })?;
+    let dtype = op.output_dtype();
+    let len = result.bytes() / storable(&*memory(there), dtype)?;
+    let back = move_elements(&result, dtype, 0, len, home)?;
+    let (Some(into), Some(wanted)) = (into, wanted) else { return Ok(back) };
+    // The caller's output has strides of its own: a copy at home puts the elements where they belong.
+    let output = Layout::from_parts(shape.clone(), wanted.strides, wanted.offset);
+    let (shape, (offset, strides), spaces) = canon::map(&output, &[Layout::contiguous(shape)]);
+    let inputs = spaces.into_iter().map(|(offset, strides)| Operand { buffer: back.clone(), dtype, offset, strides }).collect();
+    let copy = Op::Map(Map { program: Program::identity(dtype), params: SmallVec::new(), shape, inputs, output: Output { dtype, offset, strides } });
+    let at_home = if device.memory() == home { device.clone() } else { Device::auto() };
+    execute(copy, &at_home, Some(into))
+}
+
+/// A new buffer in `there` for all that `op` writes.
+fn allocate(op: &Op, there: MemoryId) -> Result<Buffer> {
+    let view = |shape: &Dims, output: &Output| Layout::from_parts(shape.clone(), output.strides.clone(), output.offset).span().1;
+    let elements = match op {
+        Op::Map(o) => view(&o.shape, &o.output),
+        Op::Reduce(o) => view(&o.outer, &o.output),
+        Op::Matmul(_) | Op::Distance(_) => op.output_len(),
+    };
+    alloc_elements(op.output_dtype(), elements, there)
+}
+
+/// A new buffer in memory `there` for `elements` elements of `dtype`.
+pub(crate) fn alloc_elements(dtype: crate::DType, elements: usize, there: MemoryId) -> Result<Buffer> {
+    if there == MemoryId::HOST {
+        return Buffer::host(elements * dtype.size());
+    }
+    let there = memory(there);
+    let bytes = elements * storable(&*there, dtype)?;
+    let info = there.info();
+    if bytes > info.max_allocation || elements > info.max_elements {
+        return Err(Error::OutOfMemory {
+            memory: info.name.clone(),
+            bytes,
+            why: format!("one array can have {} bytes and {} elements there", info.max_allocation, info.max_elements),
+        });
+    }
+    there.alloc(bytes.max(1))
+}
+
+/// Moves every operand of `op` that is not in `there` to it. An operand named twice is moved once.
+fn bring(op: &mut Op, there: MemoryId) -> Result<()> {
+    let mut spans: SmallVec<[(usize, usize); 4]> = SmallVec::new();
+    op.for_each_input(|operand, lens| spans.push(operand.span(lens)));
+    let mut spans = spans.into_iter();
+    let mut moved: SmallVec<[(Buffer, usize, usize, Buffer); 4]> = SmallVec::new();
+    let mut failed = None;
+    op.for_each_input_mut(|operand| {
+        let (lo, hi) = spans.next().expect("a span for each operand");
+        if operand.buffer.memory() == there || failed.is_some() {
+            return;
+        }
+        let known = moved.iter().find(|(from, l, h, _)| from.same(&operand.buffer) && (*l, *h) == (lo, hi)).map(|(.., to)| to.clone());
+        match known.map_or_else(|| move_elements(&operand.buffer, operand.dtype, lo, hi, there), Ok) {
+            Ok(to) => {
+                moved.push((std::mem::replace(&mut operand.buffer, to.clone()), lo, hi, to));
+                operand.offset -= lo;
+            }
+            Err(e) => failed = Some(e),
+        }
+    });
+    failed.map_or(Ok(()), Err)
+}
+
+/// A copy of elements `lo..hi` of `from` in memory `to`.
+pub(crate) fn move_elements(from: &Buffer, dtype: crate::DType, lo: usize, hi: usize, to: MemoryId) -> Result<Buffer> {
+    let host = if from.memory() == MemoryId::HOST && to != MemoryId::HOST {
+        None
+    } else {
+        let host = Buffer::host((hi - lo) * dtype.size())?;
+        download_elements(dtype, from, lo, crate::bytes::fresh_bytes(&host, (hi - lo) * dtype.size()))?;
+        Some(host)
+    };
+    if to == MemoryId::HOST {
+        return Ok(host.expect("downloaded above"));
+    }
+    let out = alloc_elements(dtype, hi - lo, to)?;
+    let (source, lo, hi) = host.as_ref().map_or((from, lo, hi), |h| (h, 0, hi - lo));
+    upload_elements(dtype, &crate::bytes::host_bytes(source)[lo * dtype.size()..hi * dtype.size()], &out, 0)?;
+    trace::copied((hi - lo) * dtype.size(), "transfer");
+    Ok(out)
+}

@@ -1,0 +1,263 @@
+//! Element types: the closed list of dtypes, the trait that ties each to a Rust type, and [`Scalar`], one value of any of them.
+
+use bytemuck::{CheckedBitPattern, NoUninit};
+use half::{bf16, f16};
+use num_complex::Complex;
+use std::fmt;
+
+/// What sort of number a dtype is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Truth values.
+    Bool,
+    /// Signed integers, two's complement, wrapping.
+    Int,
+    /// Unsigned integers, wrapping.
+    Uint,
+    /// IEEE floats (and bfloat16).
+    Float,
+    /// Pairs of floats.
+    Complex,
+}
+
+/// A value of any dtype, widened: what casts go through.
+///
+/// Every integer and float dtype is held exactly, so a cast through `Wide` rounds once
+/// (but for 64-bit integers to `bf16`, which pass through `f64`).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Wide {
+    /// An integer or a truth value.
+    Int(i128),
+    /// A real float.
+    Float(f64),
+    /// A complex number.
+    Complex(f64, f64),
+}
+
+impl Wide {
+    /// As a real float; the imaginary part is dropped.
+    pub fn real(self) -> f64 {
+        match self {
+            Wide::Int(i) => i as f64,
+            Wide::Float(x) | Wide::Complex(x, _) => x,
+        }
+    }
+
+    /// True unless zero (NaN is true, as in NumPy).
+    pub fn truth(self) -> bool {
+        match self {
+            Wide::Int(i) => i != 0,
+            Wide::Float(x) => x != 0.0,
+            Wide::Complex(re, im) => re != 0.0 || im != 0.0,
+        }
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// A Rust type that can be the element of an array.
+///
+/// The list is closed: see [`DType`].
+pub trait Element: sealed::Sealed + NoUninit + CheckedBitPattern + Default + PartialEq + fmt::Debug + fmt::Display + Send + Sync + 'static {
+    /// The dtype of this type.
+    const DTYPE: DType;
+    /// What sums and products of this type have: 64 bits for integers and bool, the type itself for floats and complex.
+    type Sum: Element;
+    /// What means of this type have: `f64` for integers and bool, else the type itself.
+    type Mean: Element;
+    /// What the magnitude of this type has: the float of a complex number, else the type itself.
+    type Real: Element;
+    /// The value, widened.
+    fn to_wide(self) -> Wide;
+    /// The value, cast with this library's rules: integers wrap, floats become integers by truncation that
+    /// saturates (NaN gives 0), everything but zero is `true`, imaginary parts are dropped.
+    fn from_wide(wide: Wide) -> Self;
+}
+
+/// Runs `$body` with `$T` naming the Rust type of dtype `$dtype`.
+#[macro_export]
+macro_rules! with_dtype {
+    (@arms $dtype:expr, $T:ident, $body:expr, $($variant:ident $ty:ty),*) => {
+        match $dtype { $( $crate::DType::$variant => { #[allow(dead_code)] type $T = $ty; $body } )* }
+    };
+    ($dtype:expr, $T:ident => $body:expr) => {
+        $crate::with_dtype!(@arms $dtype, $T, $body, Bool bool, I8 i8, I16 i16, I32 i32, I64 i64, U8 u8, U16 u16, U32 u32, U64 u64,
+            F16 $crate::f16, BF16 $crate::bf16, F32 f32, F64 f64, C32 $crate::Complex<f32>, C64 $crate::Complex<f64>)
+    };
+}
+
+macro_rules! dtypes {
+    ($( $variant:ident $ty:ty, $name:literal, $kind:ident, $doc:literal, sum $sum:ty, mean $mean:ty, real $real:ty, $to:expr, $from:expr; )*) => {
+        /// The type of an array's elements, known at run time.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum DType { $( #[doc = $doc] $variant, )* }
+
+        impl DType {
+            /// Every dtype, in the order of declaration.
+            pub const ALL: [DType; 15] = [ $( DType::$variant ),* ];
+            /// The name, as in `--dtypes`: `f32`, `i64`, `bool`, `c64` ..
+            pub fn name(self) -> &'static str { match self { $( DType::$variant => $name, )* } }
+            /// What sort of number this is.
+            pub fn kind(self) -> Kind { match self { $( DType::$variant => Kind::$kind, )* } }
+            /// Bytes of one element in host memory.
+            pub const fn size(self) -> usize { match self { $( DType::$variant => size_of::<$ty>(), )* } }
+            /// What sums and products of this dtype have ([`Element::Sum`]).
+            pub fn sum(self) -> DType { match self { $( DType::$variant => <$sum as Element>::DTYPE, )* } }
+            /// What means of this dtype have ([`Element::Mean`]).
+            pub fn mean(self) -> DType { match self { $( DType::$variant => <$mean as Element>::DTYPE, )* } }
+            /// What magnitudes of this dtype have ([`Element::Real`]).
+            pub fn real(self) -> DType { match self { $( DType::$variant => <$real as Element>::DTYPE, )* } }
+        }
+
+        $(
+            impl sealed::Sealed for $ty {}
+            impl Element for $ty {
+                const DTYPE: DType = DType::$variant;
+                type Sum = $sum;
+                type Mean = $mean;
+                type Real = $real;
+                #[inline] fn to_wide(self) -> Wide { let f: fn($ty) -> Wide = $to; f(self) }
+                #[inline] fn from_wide(wide: Wide) -> Self { let f: fn(Wide) -> $ty = $from; f(wide) }
+            }
+        )*
+    };
+}
+
+macro_rules! int_from {
+    ($ty:ty) => {
+        |w| match w {
+            Wide::Int(i) => i as $ty,
+            Wide::Float(x) | Wide::Complex(x, _) => x as $ty,
+        }
+    };
+}
+
+macro_rules! float_from {
+    ($ty:ty) => {
+        |w| match w {
+            Wide::Int(i) => i as $ty,
+            Wide::Float(x) | Wide::Complex(x, _) => x as $ty,
+        }
+    };
+}
+
+dtypes! {
+    Bool bool, "bool", Bool, "Truth values, one byte in host memory.", sum i64, mean f64, real bool, |x| Wide::Int(i128::from(x)), Wide::truth;
+    I8 i8, "i8", Int, "8-bit signed integers.", sum i64, mean f64, real i8, |x| Wide::Int(i128::from(x)), int_from!(i8);
+    I16 i16, "i16", Int, "16-bit signed integers.", sum i64, mean f64, real i16, |x| Wide::Int(i128::from(x)), int_from!(i16);
+    I32 i32, "i32", Int, "32-bit signed integers.", sum i64, mean f64, real i32, |x| Wide::Int(i128::from(x)), int_from!(i32);
+    I64 i64, "i64", Int, "64-bit signed integers.", sum i64, mean f64, real i64, |x| Wide::Int(i128::from(x)), int_from!(i64);
+    U8 u8, "u8", Uint, "8-bit unsigned integers.", sum u64, mean f64, real u8, |x| Wide::Int(i128::from(x)), int_from!(u8);
+    U16 u16, "u16", Uint, "16-bit unsigned integers.", sum u64, mean f64, real u16, |x| Wide::Int(i128::from(x)), int_from!(u16);
+    U32 u32, "u32", Uint, "32-bit unsigned integers.", sum u64, mean f64, real u32, |x| Wide::Int(i128::from(x)), int_from!(u32);
+    U64 u64, "u64", Uint, "64-bit unsigned integers.", sum u64, mean f64, real u64, |x| Wide::Int(i128::from(x)), int_from!(u64);
+    F16 f16, "f16", Float, "IEEE half precision, computed in f32.", sum f16, mean f16, real f16, |x| Wide::Float(f64::from(x)), |w| f16::from_f64(w.real());
+    BF16 bf16, "bf16", Float, "bfloat16, computed in f32.", sum bf16, mean bf16, real bf16, |x| Wide::Float(f64::from(x)), |w| bf16::from_f64(w.real());
+    F32 f32, "f32", Float, "IEEE single precision.", sum f32, mean f32, real f32, |x| Wide::Float(f64::from(x)), float_from!(f32);
+    F64 f64, "f64", Float, "IEEE double precision.", sum f64, mean f64, real f64, Wide::Float, float_from!(f64);
+    C32 Complex<f32>, "c32", Complex, "Complex numbers of two f32.", sum Complex<f32>, mean Complex<f32>, real f32,
+        |x| Wide::Complex(f64::from(x.re), f64::from(x.im)), |w| match w { Wide::Complex(re, im) => Complex::new(re as f32, im as f32), w => Complex::new(f32::from_wide(w), 0.0) };
+    C64 Complex<f64>, "c64", Complex, "Complex numbers of two f64.", sum Complex<f64>, mean Complex<f64>, real f64,
+        |x| Wide::Complex(x.re, x.im), |w| match w { Wide::Complex(re, im) => Complex::new(re, im), w => Complex::new(w.real(), 0.0) };
+}
+
+impl fmt::Display for DType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl std::str::FromStr for DType {
+    type Err = String;
+    fn from_str(name: &str) -> Result<DType, String> {
+        DType::ALL.into_iter().find(|d| d.name() == name).ok_or_else(|| {
+            let known: Vec<_> = DType::ALL.iter().map(|d| d.name()).collect();
+            format!("no dtype is called {name:?}; there are {}", known.join(" "))
+        })
+    }
+}
+
+/// One value of any dtype: a parameter of a program.
+///
+/// Invariants: 1. the first `dtype.size()` bytes are a valid element of `dtype`; 2. the rest are zero, so equal values have equal bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Scalar {
+    dtype: DType,
+    bytes: [u8; 16],
+}
+
+impl Scalar {
+    /// The value `x`.
+    #[inline]
+    pub fn new<T: Element>(x: T) -> Scalar {
+        let mut bytes = [0; 16];
+        bytes[..size_of::<T>()].copy_from_slice(bytemuck::bytes_of(&x));
+        Scalar { dtype: T::DTYPE, bytes }
+    }
+
+    /// The value of dtype `dtype` that `wide` casts to.
+    pub fn from_wide(dtype: DType, wide: Wide) -> Scalar {
+        with_dtype!(dtype, T => Scalar::new(T::from_wide(wide)))
+    }
+
+    /// Its dtype.
+    #[inline]
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// Its bytes, as an element lies in host memory.
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.dtype.size()]
+    }
+
+    /// The value as a `T`, which must be its type.
+    ///
+    /// # Panics
+    /// If `T` is another dtype.
+    #[inline]
+    pub fn get<T: Element>(&self) -> T {
+        assert_eq!(self.dtype, T::DTYPE, "a scalar of another dtype was expected");
+        bytemuck::checked::pod_read_unaligned(self.bytes())
+    }
+
+    /// The value, widened.
+    pub fn to_wide(&self) -> Wide {
+        with_dtype!(self.dtype, T => self.get::<T>().to_wide())
+    }
+}
+
+impl fmt::Debug for Scalar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        with_dtype!(self.dtype, T => write!(f, "{:?}{}", self.get::<T>(), self.dtype))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn casts_follow_the_rules() {
+        let cast = |x: f64, to| Scalar::from_wide(to, Wide::Float(x));
+        assert_eq!(cast(-1.9, DType::I32).get::<i32>(), -1);
+        assert_eq!(cast(f64::NAN, DType::I32).get::<i32>(), 0);
+        assert_eq!(cast(1e30, DType::I16).get::<i16>(), i16::MAX);
+        assert!(cast(f64::NAN, DType::Bool).get::<bool>());
+        assert_eq!(u8::from_wide(Wide::Int(-1)), 255);
+        assert_eq!(f32::from_wide(Wide::Int(i128::from(i64::MAX))), i64::MAX as f32);
+        assert_eq!(Complex::<f32>::from_wide(Wide::Int(2)), Complex::new(2.0, 0.0));
+    }
+
+    #[test]
+    fn names_round_trip_and_sizes_fit_a_scalar() {
+        for d in DType::ALL {
+            assert_eq!(d.name().parse::<DType>().unwrap(), d);
+            assert!(d.size() <= 16);
+        }
+        assert!("float".parse::<DType>().unwrap_err().contains("f32"));
+    }
+}

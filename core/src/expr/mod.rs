@@ -1,0 +1,159 @@
+//! Expressions: what is written before it is evaluated.
+
+mod ops;
+mod tape;
+
+pub(crate) use ops::ufunc_methods;
+pub(crate) use tape::{RawArray, Tape};
+
+use crate::array::{Array, ViewMut};
+use crate::device::Device;
+use crate::program::{Instr, Ref};
+use crate::trace::Plan;
+use crate::{Dims, Element, Result, Scalar};
+use std::marker::PhantomData;
+
+/// An elementwise computation on arrays that has not been done yet. Operators and methods on arrays make one; [`eval`](Expr::eval) does it in one pass.
+///
+/// Operands broadcast. A shape or dtype error is kept and comes out of `eval` as `Err`: building an expression never panics.
+///
+/// ```
+/// # use polyarray_core::*;
+/// let x = Array::from_vec(vec![1.0f32, 4.0, 9.0], [3])?;
+/// let e = (&x * 2.0 + 1.0) - &x;
+/// assert_eq!(e.shape()?, [3]);
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Expr<T: Element> {
+    pub(crate) tape: Result<Tape>,
+    element: PhantomData<T>,
+}
+
+/// What can be an operand of an expression over `T`: arrays and expressions, owned or borrowed, and single values.
+pub trait IntoExpr<T: Element> {
+    /// As an expression.
+    fn into_expr(self) -> Expr<T>;
+}
+
+impl<T: Element> IntoExpr<T> for T {
+    fn into_expr(self) -> Expr<T> {
+        Expr::from_tape(Ok(Tape::constant(Scalar::new(self))))
+    }
+}
+
+impl<T: Element> IntoExpr<T> for Array<T> {
+    fn into_expr(self) -> Expr<T> {
+        Expr::from_tape(Ok(Tape::array(self.into_raw())))
+    }
+}
+
+impl<T: Element> IntoExpr<T> for &Array<T> {
+    fn into_expr(self) -> Expr<T> {
+        self.clone().into_expr()
+    }
+}
+
+impl<T: Element> IntoExpr<T> for Expr<T> {
+    fn into_expr(self) -> Expr<T> {
+        self
+    }
+}
+
+impl<T: Element> IntoExpr<T> for &Expr<T> {
+    fn into_expr(self) -> Expr<T> {
+        self.clone()
+    }
+}
+
+impl<T: Element> Expr<T> {
+    pub(crate) fn from_tape(tape: Result<Tape>) -> Expr<T> {
+        Expr { tape, element: PhantomData }
+    }
+
+    /// One more step on this value.
+    pub(crate) fn then<U: Element>(self, step: impl FnOnce(Ref) -> Instr) -> Expr<U> {
+        Expr::from_tape(self.tape.and_then(|mut tape| {
+            let on = tape.result();
+            tape.push(step(on))?;
+            Ok(tape)
+        }))
+    }
+
+    /// One more step on this value and another.
+    pub(crate) fn join<V: Element, U: Element>(self, other: Expr<V>, step: impl FnOnce(Ref, Ref) -> Instr) -> Expr<U> {
+        Expr::from_tape(self.tape.and_then(|mut tape| {
+            let (a, b) = tape.append(other.tape?)?;
+            tape.push(step(a, b))?;
+            Ok(tape)
+        }))
+    }
+
+    /// The shape of the result.
+    ///
+    /// # Errors
+    /// The first error made in building it.
+    pub fn shape(&self) -> Result<Dims> {
+        self.tape.as_ref().map(|t| t.shape().clone()).map_err(Clone::clone)
+    }
+
+    /// Does the work, on the device in force, in one pass over memory. Operands that were given by value and that nobody else
+    /// holds may have their buffer become the result's.
+    ///
+    /// # Errors
+    /// What was wrong with the expression; [`Error::Refused`](crate::Error::Refused) where the device in force cannot do it; out of memory.
+    pub fn eval(self) -> Result<Array<T>> {
+        Array::from_raw(self.tape?.eval(&Device::current()?)?)
+    }
+
+    /// Does the work on `device`. The result lives where the operands do.
+    ///
+    /// # Errors
+    /// As [`eval`](Self::eval).
+    pub fn eval_on(&self, device: &Device) -> Result<Array<T>> {
+        Array::from_raw(self.tape.clone()?.eval(device)?)
+    }
+
+    /// Does the work and writes the result into a view of the same shape (or one that this shape broadcasts to). Allocates nothing for it.
+    ///
+    /// # Errors
+    /// As [`eval`](Self::eval), and where the shapes do not fit.
+    pub fn eval_into(&self, out: &mut ViewMut<'_, T>) -> Result<()> {
+        self.tape.clone()?.eval_into(&out.raw(), &Device::current()?)
+    }
+
+    /// What [`eval`](Self::eval) would do, and what each device answered.
+    ///
+    /// # Errors
+    /// As [`eval`](Self::eval).
+    pub fn explain(&self) -> Result<Plan> {
+        self.tape.clone()?.explain(&Device::current()?)
+    }
+
+    /// The value in another dtype: integers wrap, floats become integers by truncation that saturates (NaN gives 0),
+    /// everything but zero is `true`, imaginary parts are dropped.
+    pub fn cast<U: Element>(self) -> Expr<U> {
+        if T::DTYPE == U::DTYPE { Expr::from_tape(self.tape) } else { self.then(|x| Instr::Cast(U::DTYPE, x)) }
+    }
+
+    /// `self * by + plus`, rounded once where the device can (all CPU devices do). Floats only.
+    pub fn mul_add(self, by: impl IntoExpr<T>, plus: impl IntoExpr<T>) -> Expr<T> {
+        let plus = plus.into_expr();
+        Expr::from_tape(self.tape.and_then(|mut tape| {
+            let (a, b) = tape.append(by.into_expr().tape?)?;
+            let (_, c) = tape.append(plus.tape?)?;
+            tape.push(Instr::MulAdd(a, b, c))?;
+            Ok(tape)
+        }))
+    }
+}
+
+/// `x` where `condition` is true, else `y`; NumPy's `where`. All three broadcast.
+pub fn select<T: Element>(condition: impl IntoExpr<bool>, x: impl IntoExpr<T>, y: impl IntoExpr<T>) -> Expr<T> {
+    Expr::from_tape(condition.into_expr().tape.and_then(|mut tape| {
+        let (c, x) = tape.append(x.into_expr().tape?)?;
+        let (_, y) = tape.append(y.into_expr().tape?)?;
+        tape.push(Instr::Select(c, x, y))?;
+        Ok(tape)
+    }))
+}

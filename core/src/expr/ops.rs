@@ -1,0 +1,115 @@
+//! Operators and ufunc methods of arrays and expressions.
+
+use super::{Expr, IntoExpr};
+use crate::array::Array;
+use crate::program::Instr;
+use crate::ufunc::{Binary, Unary};
+use crate::{Complex, Element, bf16, f16};
+
+/// Makes the methods of [`Expr`] and [`Array`] from the rows of the table.
+macro_rules! ufunc_methods {
+    (@gives Same $T:ident) => { $T };
+    (@gives Truth $T:ident) => { bool };
+    (@gives Magnitude $T:ident) => { $T::Real };
+    (
+        unary { $( $U:ident $u:ident $ug:ident $udoc:literal )* }
+        binary { $( $B:ident $b:ident $bg:ident $bdoc:literal )* }
+    ) => {
+        #[allow(clippy::should_implement_trait, reason = "the operators are implemented as well; the methods bear the same names, as in NumPy")]
+        impl<T: Element> crate::Expr<T> {
+            $( #[doc = $udoc]
+            pub fn $u(self) -> crate::Expr<crate::expr::ufunc_methods!(@gives $ug T)> { self.then(|x| crate::program::Instr::Unary(Unary::$U, x)) } )*
+            $( #[doc = $bdoc]
+            pub fn $b(self, other: impl crate::IntoExpr<T>) -> crate::Expr<crate::expr::ufunc_methods!(@gives $bg T)> {
+                self.join(other.into_expr(), |x, y| crate::program::Instr::Binary(Binary::$B, x, y))
+            } )*
+        }
+
+        impl<T: Element> crate::Array<T> {
+            $( #[doc = $udoc]
+            pub fn $u(&self) -> crate::Expr<crate::expr::ufunc_methods!(@gives $ug T)> { crate::IntoExpr::into_expr(self).$u() } )*
+            $( #[doc = $bdoc]
+            pub fn $b(&self, other: impl crate::IntoExpr<T>) -> crate::Expr<crate::expr::ufunc_methods!(@gives $bg T)> {
+                crate::IntoExpr::into_expr(self).$b(other)
+            } )*
+        }
+    };
+}
+pub(crate) use ufunc_methods;
+
+/// `left op right` for every pair of array, expression and value that has one array or expression in it.
+macro_rules! operator {
+    ($Trait:ident $method:ident $Op:ident: $($scalar:ty),*) => {
+        operator!(@left $Trait $method $Op, Array<T>);
+        operator!(@left $Trait $method $Op, &Array<T>);
+        operator!(@left $Trait $method $Op, Expr<T>);
+        operator!(@left $Trait $method $Op, &Expr<T>);
+        $(
+            operator!(@value $Trait $method $Op $scalar, Array<$scalar>);
+            operator!(@value $Trait $method $Op $scalar, &Array<$scalar>);
+            operator!(@value $Trait $method $Op $scalar, Expr<$scalar>);
+            operator!(@value $Trait $method $Op $scalar, &Expr<$scalar>);
+        )*
+    };
+    (@left $Trait:ident $method:ident $Op:ident, $left:ty) => {
+        impl<T: Element, R: IntoExpr<T>> std::ops::$Trait<R> for $left {
+            type Output = Expr<T>;
+            fn $method(self, right: R) -> Expr<T> {
+                self.into_expr().join(right.into_expr(), |x, y| Instr::Binary(Binary::$Op, x, y))
+            }
+        }
+    };
+    (@value $Trait:ident $method:ident $Op:ident $scalar:ty, $right:ty) => {
+        impl std::ops::$Trait<$right> for $scalar {
+            type Output = Expr<$scalar>;
+            fn $method(self, right: $right) -> Expr<$scalar> {
+                self.into_expr().join(right.into_expr(), |x, y| Instr::Binary(Binary::$Op, x, y))
+            }
+        }
+    };
+}
+
+macro_rules! operators {
+    ($($Trait:ident $method:ident $Op:ident;)*) => {
+        $( operator!($Trait $method $Op: i8, i16, i32, i64, u8, u16, u32, u64, f16, bf16, f32, f64, Complex<f32>, Complex<f64>); )*
+    };
+}
+operators! {
+    Add add Add;
+    Sub sub Sub;
+    Mul mul Mul;
+    Div div Div;
+}
+
+macro_rules! negation {
+    ($($ty:ty),*) => { $(
+        impl<T: Element> std::ops::Neg for $ty {
+            type Output = Expr<T>;
+            fn neg(self) -> Expr<T> { self.into_expr().then(|x| Instr::Unary(Unary::Neg, x)) }
+        }
+    )* };
+}
+negation!(Array<T>, &Array<T>, Expr<T>, &Expr<T>);
+
+macro_rules! in_place {
+    ($($Trait:ident $method:ident $Op:ident;)*) => { $(
+        /// In place; copies first if the buffer is shared (copy on write).
+        ///
+        /// # Panics
+        /// Where the shapes do not fit or the device refuses; [`Array::view_mut`] and `assign` give an `Err` instead.
+        impl<T: Element, R: IntoExpr<T>> std::ops::$Trait<R> for Array<T> {
+            fn $method(&mut self, right: R) {
+                let done = self.update(right.into_expr(), |x, y| Instr::Binary(Binary::$Op, x, y));
+                if let Err(e) = done {
+                    panic!("{}: {e}", stringify!($method));
+                }
+            }
+        }
+    )* };
+}
+in_place! {
+    AddAssign add_assign Add;
+    SubAssign sub_assign Sub;
+    MulAssign mul_assign Mul;
+    DivAssign div_assign Div;
+}

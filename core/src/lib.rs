@@ -1,0 +1,54 @@
+//! The core of polyarray: arrays and what is asked of devices.
+//!
+//! ```text
+//! Array, Expr  -->  Op (Map | Reduce | Matmul | Distance)  -->  Backend, on a Memory
+//! what you write    what is to be done, with its operands' layouts      who does it, where
+//! ```
+//!
+//! Users link `polyarray`, which brings the devices. Those who write a backend link this crate: the contract is [`Backend`] and [`Memory`],
+//! and [`op`] says what an operation promises.
+
+mod array;
+mod backend;
+mod bytes;
+mod canon;
+mod choose;
+mod config;
+mod device;
+mod dtype;
+mod error;
+mod expr;
+mod layout;
+mod matmul;
+mod memory;
+mod program;
+mod reduce;
+mod slice;
+mod ufunc;
+
+pub mod distance;
+pub mod io;
+pub mod op;
+pub mod order;
+pub mod trace;
+pub mod walk;
+
+pub use array::{Array, Axes, ViewMut, axis};
+pub use backend::{Backend, Cost, DeviceInfo, RunContext};
+pub use config::{Config, config, with_threads};
+pub use device::{BackendEntry, Device, register, with_device};
+pub use distance::Metric;
+pub use dtype::{DType, Element, Kind, Scalar, Wide};
+pub use error::{Error, Result, Unsupported};
+pub use expr::{Expr, IntoExpr, select};
+pub use layout::{Dims, Layout, MAX_NDIM, Strides, resolve_axes, resolve_axis};
+pub use matmul::Matmul;
+pub use memory::{Buffer, HostMemory, Memory, MemoryId, MemoryInfo, memory, register_memory, trim};
+pub use op::Op;
+pub use program::{Instr, MAX_INPUTS, MAX_INSTRS, Program, Ref};
+pub use slice::{NewAxis, SliceItem};
+pub use ufunc::{Binary, Gives, Kinds, UfuncInfo, Unary};
+
+pub use half::{bf16, f16};
+pub use inventory;
+pub use num_complex::Complex;

@@ -1,0 +1,219 @@
+//! Memories and buffers: the host's, and each device's own.
+
+use crate::{DType, Error, Result};
+use std::any::Any;
+use std::fmt;
+use std::ptr::NonNull;
+use std::sync::{Arc, OnceLock, RwLock};
+
+mod host;
+pub use host::{HostMemory, trim};
+
+/// Names a memory within this process. [`MemoryId::HOST`] is the host's; others come from [`register_memory`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MemoryId(u32);
+
+impl MemoryId {
+    /// The host's memory, which scalar code, SIMD and BLAS share.
+    pub const HOST: MemoryId = MemoryId(0);
+}
+
+/// What a memory can hold.
+#[derive(Clone, Debug)]
+pub struct MemoryInfo {
+    /// A name for messages.
+    pub name: String,
+    /// The largest block that one allocation can have, in bytes.
+    pub max_allocation: usize,
+    /// The largest number of elements an index can address (`u32::MAX` on most GPUs).
+    pub max_elements: usize,
+    /// Bytes that one element of each dtype takes, in the order of [`DType::ALL`]; 0 where it cannot be stored.
+    /// Where it differs from [`DType::size`], the element is an unsigned integer of that width (a bool in a `u32` word).
+    pub stored_sizes: [u8; DType::ALL.len()],
+    /// Bytes a second that an upload moves, estimated.
+    pub upload_bandwidth: f64,
+    /// Bytes a second that a download moves, estimated.
+    pub download_bandwidth: f64,
+    /// Seconds that any transfer takes at least, estimated.
+    pub transfer_latency: f64,
+}
+
+impl MemoryInfo {
+    /// Bytes that an element of `dtype` takes there; `None` if it cannot be stored.
+    #[inline]
+    pub fn stored_size(&self, dtype: DType) -> Option<usize> {
+        Some(usize::from(self.stored_sizes[dtype as usize])).filter(|&s| s > 0)
+    }
+}
+
+/// Where arrays can live: the host; each GPU.
+pub trait Memory: Send + Sync {
+    /// What it can hold.
+    fn info(&self) -> &MemoryInfo;
+    /// A block of `bytes` bytes (at least 1), uninitialised: the caller writes every element before it is read.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`]; never an abort.
+    fn alloc(&self, bytes: usize) -> Result<Buffer>;
+    /// Copies `src` into `dst` from byte `at` on. Both lengths and `at` are multiples of the stored element size.
+    fn upload(&self, src: &[u8], dst: &Buffer, at: usize) -> Result<()>;
+    /// Copies from byte `at` of `src` on into `dst`. Ordered after all work given to the memory's devices before.
+    fn download(&self, src: &Buffer, at: usize, dst: &mut [u8]) -> Result<()>;
+}
+
+/// A reference-counted block of some memory. Cloning shares it.
+///
+/// Invariants:
+/// 1. a host block is valid for reads and writes of `bytes` bytes as long as any clone lives;
+/// 2. its bytes are written only through an [`Array`](crate::Array) that is its only owner, or by the backend that an operation
+///    named it as output for, before any array shows it;
+/// 3. blocks that this library allocates are aligned to 64 bytes, adopted ones to their element.
+#[derive(Clone)]
+pub struct Buffer(Arc<Block>);
+
+struct Block {
+    memory: MemoryId,
+    bytes: usize,
+    writable: bool,
+    data: Data,
+}
+
+enum Data {
+    Host(host::HostBlock),
+    Foreign(Box<dyn Any + Send + Sync>),
+}
+
+impl Buffer {
+    /// A block of a device's memory; `handle` is whatever the device's backends need to find it.
+    pub fn foreign(memory: MemoryId, bytes: usize, handle: impl Any + Send + Sync) -> Buffer {
+        Buffer(Arc::new(Block { memory, bytes, writable: true, data: Data::Foreign(Box::new(handle)) }))
+    }
+
+    /// A block of host memory of at least one byte, uninitialised.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] where the machine does not have that much.
+    pub fn host(bytes: usize) -> Result<Buffer> {
+        let block = host::HostBlock::alloc(bytes.max(1))?;
+        Ok(Buffer(Arc::new(Block { memory: MemoryId::HOST, bytes, writable: true, data: Data::Host(block) })))
+    }
+
+    /// The elements of `vec`, without copying them.
+    pub fn adopt<T: crate::Element>(vec: Vec<T>) -> Buffer {
+        let bytes = size_of_val(&vec[..]);
+        Buffer(Arc::new(Block { memory: MemoryId::HOST, bytes, writable: true, data: Data::Host(host::HostBlock::adopt(vec)) }))
+    }
+
+    /// Read-only bytes that somebody else keeps, such as a memory map. Writing to an array of them copies them first.
+    ///
+    /// # Safety
+    /// - `ptr` is valid for reads of `bytes` bytes, and nothing changes them, as long as `keep` lives;
+    /// - the bytes are valid elements of the dtype that arrays over this buffer are given.
+    pub unsafe fn read_only(ptr: NonNull<u8>, bytes: usize, keep: impl Any + Send + Sync) -> Buffer {
+        let block = host::HostBlock::kept(ptr, Box::new(keep));
+        Buffer(Arc::new(Block { memory: MemoryId::HOST, bytes, writable: false, data: Data::Host(block) }))
+    }
+
+    /// The memory it is a block of.
+    #[inline]
+    pub fn memory(&self) -> MemoryId {
+        self.0.memory
+    }
+
+    /// Its length in bytes.
+    #[inline]
+    pub fn bytes(&self) -> usize {
+        self.0.bytes
+    }
+
+    /// Where a host block lies; `None` for a device's. Reading and writing through it is bound by the invariants above.
+    #[inline]
+    pub fn host_ptr(&self) -> Option<NonNull<u8>> {
+        match &self.0.data {
+            Data::Host(block) => Some(block.ptr()),
+            Data::Foreign(_) => None,
+        }
+    }
+
+    /// The device's handle, if it is an `H`.
+    #[inline]
+    pub fn handle<H: Any>(&self) -> Option<&H> {
+        match &self.0.data {
+            Data::Foreign(handle) => handle.downcast_ref(),
+            Data::Host(_) => None,
+        }
+    }
+
+    /// Whether nobody else holds this block and it may be written.
+    #[inline]
+    pub fn is_exclusive(&mut self) -> bool {
+        // `get_mut` rather than the count: it synchronises with the drop of the last other clone.
+        Arc::get_mut(&mut self.0).is_some_and(|b| b.writable)
+    }
+
+    /// Whether both are the same block.
+    #[inline]
+    pub fn same(&self, other: &Buffer) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Buffer({} bytes of memory {})", self.bytes(), self.memory().0)
+    }
+}
+
+fn memories() -> &'static RwLock<Vec<Arc<dyn Memory>>> {
+    static MEMORIES: OnceLock<RwLock<Vec<Arc<dyn Memory>>>> = OnceLock::new();
+    MEMORIES.get_or_init(|| RwLock::new(vec![Arc::new(HostMemory::new())]))
+}
+
+/// Adds a memory; `make` is told the name it will have, so that the buffers it hands out can bear it.
+pub fn register_memory<M: Memory + 'static>(make: impl FnOnce(MemoryId) -> Arc<M>) -> Arc<M> {
+    let mut all = memories().write().unwrap_or_else(|e| e.into_inner());
+    let id = MemoryId(u32::try_from(all.len()).expect("fewer than 2^32 memories"));
+    let memory = make(id);
+    all.push(memory.clone());
+    memory
+}
+
+/// The memory of that name.
+pub fn memory(id: MemoryId) -> Arc<dyn Memory> {
+    memories().read().unwrap_or_else(|e| e.into_inner())[id.0 as usize].clone()
+}
+
+/// Copies `count` elements of `dtype` from host bytes into `dst`, an element's stored form being what that memory says.
+pub(crate) fn upload_elements(dtype: DType, src: &[u8], dst: &Buffer, at_element: usize) -> Result<()> {
+    let to = memory(dst.memory());
+    let stored = storable(&*to, dtype)?;
+    if stored == dtype.size() {
+        return to.upload(src, dst, at_element * stored);
+    }
+    let mut wide = vec![0u8; src.len() / dtype.size() * stored];
+    for (w, s) in wide.chunks_exact_mut(stored).zip(src.chunks_exact(dtype.size())) {
+        w[..s.len()].copy_from_slice(s);
+    }
+    to.upload(&wide, dst, at_element * stored)
+}
+
+/// The reverse of [`upload_elements`].
+pub(crate) fn download_elements(dtype: DType, src: &Buffer, at_element: usize, dst: &mut [u8]) -> Result<()> {
+    let from = memory(src.memory());
+    let stored = storable(&*from, dtype)?;
+    if stored == dtype.size() {
+        return from.download(src, at_element * stored, dst);
+    }
+    let mut wide = vec![0u8; dst.len() / dtype.size() * stored];
+    from.download(src, at_element * stored, &mut wide)?;
+    for (w, d) in wide.chunks_exact(stored).zip(dst.chunks_exact_mut(dtype.size())) {
+        d.copy_from_slice(&w[..d.len()]);
+    }
+    Ok(())
+}
+
+/// The stored size of `dtype`, or the error that says it has none.
+pub(crate) fn storable(memory: &dyn Memory, dtype: DType) -> Result<usize> {
+    let info = memory.info();
+    info.stored_size(dtype).ok_or_else(|| Error::Storage { dtype, memory: info.name.clone(), why: "the device has no such type".into() })
+}

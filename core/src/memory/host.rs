@@ -1,0 +1,231 @@
+//! The host's memory: aligned blocks from a pool that keeps large freed ones.
+
+use super::{Buffer, Memory, MemoryInfo};
+use crate::{DType, Element, Error, Result, trace};
+use std::alloc::Layout;
+use std::any::Any;
+use std::ptr::NonNull;
+use std::sync::{Mutex, OnceLock};
+
+/// Alignment of every block this library allocates: one cache line, one AVX-512 register.
+const ALIGN: usize = 64;
+/// Blocks from this size on lie on huge pages where the system has them, and are kept when freed: below it, the
+/// system's allocator hands out warm memory by itself.
+const LARGE: usize = 128 << 10;
+/// Size of a huge page; blocks of at least this size are aligned to it.
+const HUGE: usize = 2 << 20;
+
+/// One block of host memory and how to give it back.
+pub(super) struct HostBlock {
+    ptr: NonNull<u8>,
+    owner: Owner,
+}
+
+enum Owner {
+    /// From [`allocate`]; given to the pool.
+    Pool(Layout),
+    /// From the global allocator, by way of a `Vec`.
+    Vec(Layout),
+    /// Somebody else's, alive as long as the box.
+    Kept(#[expect(dead_code, reason = "held for its drop")] Box<dyn Any + Send + Sync>),
+}
+
+// SAFETY: a block is plain bytes; who may write them is decided by `Buffer`'s invariant 2, which needs exclusive ownership.
+unsafe impl Send for HostBlock {}
+// SAFETY: as above; shared blocks are only read.
+unsafe impl Sync for HostBlock {}
+
+impl HostBlock {
+    pub(super) fn alloc(bytes: usize) -> Result<HostBlock> {
+        let layout = layout_for(bytes).ok_or_else(|| exhausted(bytes, "more than an address can count"))?;
+        let (ptr, reused) = match pool().lock().unwrap_or_else(|e| e.into_inner()).take(layout) {
+            Some(ptr) => (ptr, true),
+            None => (allocate(layout)?, false),
+        };
+        trace::allocated(bytes, reused);
+        Ok(HostBlock { ptr, owner: Owner::Pool(layout) })
+    }
+
+    pub(super) fn adopt<T: Element>(vec: Vec<T>) -> HostBlock {
+        let mut vec = std::mem::ManuallyDrop::new(vec);
+        let layout = Layout::array::<T>(vec.capacity()).expect("the layout of a Vec that exists");
+        HostBlock { ptr: NonNull::new(vec.as_mut_ptr().cast()).expect("a Vec's pointer is not null"), owner: Owner::Vec(layout) }
+    }
+
+    pub(super) fn kept(ptr: NonNull<u8>, keep: Box<dyn Any + Send + Sync>) -> HostBlock {
+        HostBlock { ptr, owner: Owner::Kept(keep) }
+    }
+
+    pub(super) fn ptr(&self) -> NonNull<u8> {
+        self.ptr
+    }
+}
+
+impl Drop for HostBlock {
+    fn drop(&mut self) {
+        match self.owner {
+            Owner::Pool(layout) => release(self.ptr, layout),
+            // SAFETY: `adopt` took pointer and layout from a Vec whose memory came from the global allocator (a Vec without capacity has none to free).
+            Owner::Vec(layout) if layout.size() > 0 => unsafe { std::alloc::dealloc(self.ptr.as_ptr(), layout) },
+            Owner::Vec(_) | Owner::Kept(_) => {}
+        }
+    }
+}
+
+/// The layout a request is served with: sizes of large blocks are rounded up to eighths of a power of two, so that freed ones fit again.
+fn layout_for(bytes: usize) -> Option<Layout> {
+    if bytes < LARGE {
+        return Layout::from_size_align(bytes, ALIGN).ok();
+    }
+    let step = bytes.checked_next_power_of_two()? / 16;
+    let size = bytes.div_ceil(step).checked_mul(step)?;
+    Layout::from_size_align(size, if bytes >= HUGE { HUGE } else { 4096 }).ok()
+}
+
+fn exhausted(bytes: usize, why: impl Into<String>) -> Error {
+    Error::OutOfMemory { memory: "the host".into(), bytes, why: why.into() }
+}
+
+fn allocate(layout: Layout) -> Result<NonNull<u8>> {
+    if let Some(total) = physical_memory().filter(|&total| layout.size() > total) {
+        return Err(exhausted(layout.size(), format!("the machine has {total}")));
+    }
+    let try_once = || {
+        // SAFETY: the size is at least 1 (`Buffer::host`), the alignment a power of two.
+        NonNull::new(unsafe { std::alloc::alloc(layout) })
+    };
+    let ptr = try_once().or_else(|| {
+        trim();
+        try_once()
+    });
+    let ptr = ptr.ok_or_else(|| exhausted(layout.size(), "the system refused"))?;
+    #[cfg(target_os = "linux")]
+    if layout.size() >= HUGE {
+        // SAFETY: the range was just allocated; the advice does not change its contents, and failure is harmless.
+        unsafe { libc::madvise(ptr.as_ptr().cast(), layout.size(), libc::MADV_HUGEPAGE) };
+    }
+    Ok(ptr)
+}
+
+fn release(ptr: NonNull<u8>, layout: Layout) {
+    let evicted = if layout.size() >= LARGE { pool().lock().unwrap_or_else(|e| e.into_inner()).put(ptr, layout) } else { vec![(ptr, layout)] };
+    for (ptr, layout) in evicted {
+        // SAFETY: every pointer in the pool came from `allocate` with the layout kept beside it, and has left the pool.
+        unsafe { std::alloc::dealloc(ptr.as_ptr(), layout) };
+    }
+}
+
+/// Freed large blocks, most recently freed last, at most `limit` bytes of them.
+struct Pool {
+    blocks: Vec<(NonNull<u8>, Layout)>,
+    bytes: usize,
+    limit: usize,
+}
+
+// SAFETY: the blocks in the pool have no owner; handing them to another thread moves them.
+unsafe impl Send for Pool {}
+
+impl Pool {
+    fn take(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        if layout.size() < LARGE {
+            return None;
+        }
+        let at = self.blocks.iter().rposition(|&(_, l)| l == layout)?;
+        self.bytes -= layout.size();
+        Some(self.blocks.remove(at).0)
+    }
+
+    /// Keeps a block; returns those that have to go for it.
+    fn put(&mut self, ptr: NonNull<u8>, layout: Layout) -> Vec<(NonNull<u8>, Layout)> {
+        self.blocks.push((ptr, layout));
+        self.bytes += layout.size();
+        let mut evicted = Vec::new();
+        while self.bytes > self.limit || self.blocks.len() > 64 {
+            let old = self.blocks.remove(0);
+            self.bytes -= old.1.size();
+            evicted.push(old);
+        }
+        evicted
+    }
+}
+
+fn pool() -> &'static Mutex<Pool> {
+    static POOL: OnceLock<Mutex<Pool>> = OnceLock::new();
+    POOL.get_or_init(|| Mutex::new(Pool { blocks: Vec::new(), bytes: 0, limit: physical_memory().map_or(256 << 20, |m| m / 16) }))
+}
+
+/// Gives all freed blocks that are kept for reuse back to the system. At most a sixteenth of the machine's memory is ever kept.
+pub fn trim() {
+    let blocks = {
+        let mut pool = pool().lock().unwrap_or_else(|e| e.into_inner());
+        pool.bytes = 0;
+        std::mem::take(&mut pool.blocks)
+    };
+    for (ptr, layout) in blocks {
+        // SAFETY: as in `release`.
+        unsafe { std::alloc::dealloc(ptr.as_ptr(), layout) };
+    }
+}
+
+/// Bytes of memory the machine has, where the system tells.
+fn physical_memory() -> Option<usize> {
+    static TOTAL: OnceLock<Option<usize>> = OnceLock::new();
+    *TOTAL.get_or_init(|| {
+        #[cfg(unix)]
+        {
+            // SAFETY: sysconf takes a number and returns one.
+            let (pages, size) = unsafe { (libc::sysconf(libc::_SC_PHYS_PAGES), libc::sysconf(libc::_SC_PAGESIZE)) };
+            usize::try_from(pages).ok().zip(usize::try_from(size).ok()).and_then(|(p, s)| p.checked_mul(s))
+        }
+        #[cfg(not(unix))]
+        None
+    })
+}
+
+/// The host's memory as a [`Memory`].
+pub struct HostMemory {
+    info: MemoryInfo,
+}
+
+impl HostMemory {
+    pub(super) fn new() -> HostMemory {
+        let stored_sizes = DType::ALL.map(|d| d.size() as u8);
+        HostMemory {
+            info: MemoryInfo {
+                name: "the host".into(),
+                max_allocation: isize::MAX as usize,
+                max_elements: isize::MAX as usize,
+                stored_sizes,
+                upload_bandwidth: 1e10,
+                download_bandwidth: 1e10,
+                transfer_latency: 0.0,
+            },
+        }
+    }
+}
+
+impl Memory for HostMemory {
+    fn info(&self) -> &MemoryInfo {
+        &self.info
+    }
+
+    fn alloc(&self, bytes: usize) -> Result<Buffer> {
+        Buffer::host(bytes)
+    }
+
+    fn upload(&self, src: &[u8], dst: &Buffer, at: usize) -> Result<()> {
+        assert!(at + src.len() <= dst.bytes(), "upload past the end of a buffer");
+        let to = dst.host_ptr().expect("a host buffer");
+        // SAFETY: the range was checked; `dst` is an output nobody reads yet, so it does not overlap `src`.
+        unsafe { std::ptr::copy_nonoverlapping(src.as_ptr(), to.as_ptr().add(at), src.len()) };
+        Ok(())
+    }
+
+    fn download(&self, src: &Buffer, at: usize, dst: &mut [u8]) -> Result<()> {
+        assert!(at + dst.len() <= src.bytes(), "download past the end of a buffer");
+        let from = src.host_ptr().expect("a host buffer");
+        // SAFETY: the range was checked; `dst` is exclusively borrowed, so it does not overlap.
+        unsafe { std::ptr::copy_nonoverlapping(from.as_ptr().add(at), dst.as_mut_ptr(), dst.len()) };
+        Ok(())
+    }
+}

@@ -1,0 +1,257 @@
+//! Programs: elementwise computations in SSA form.
+
+use crate::ufunc::{Binary, Unary};
+use crate::{DType, Error, Result};
+use smallvec::SmallVec;
+
+/// The most instructions a program can have.
+pub const MAX_INSTRS: usize = 64;
+/// The most inputs a program can have: with the output, as many buffers as every GPU binds.
+pub const MAX_INPUTS: usize = 7;
+
+/// A value inside a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ref {
+    /// An operand, by position.
+    Input(u32),
+    /// A parameter (one value for all elements), by position.
+    Param(u32),
+    /// The result of an earlier instruction, by position.
+    Value(u32),
+}
+
+/// One step of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Instr {
+    /// A ufunc of one operand.
+    Unary(Unary, Ref),
+    /// A ufunc of two operands of one dtype.
+    Binary(Binary, Ref, Ref),
+    /// The second where the first (bool) is true, else the third; those two have one dtype.
+    Select(Ref, Ref, Ref),
+    /// `x * y + z` in floats, rounded once where the device can (all CPU devices do).
+    MulAdd(Ref, Ref, Ref),
+    /// The value in another dtype, by the rules of [`Element::from_wide`](crate::Element::from_wide).
+    Cast(DType, Ref),
+}
+
+impl Instr {
+    /// The values it reads.
+    pub fn operands(&self) -> SmallVec<[Ref; 3]> {
+        match *self {
+            Instr::Unary(_, a) | Instr::Cast(_, a) => SmallVec::from_slice(&[a]),
+            Instr::Binary(_, a, b) => SmallVec::from_slice(&[a, b]),
+            Instr::Select(a, b, c) | Instr::MulAdd(a, b, c) => SmallVec::from_slice(&[a, b, c]),
+        }
+    }
+
+    /// The same step on other values.
+    pub fn map_refs(&self, mut f: impl FnMut(Ref) -> Ref) -> Instr {
+        match *self {
+            Instr::Unary(op, a) => Instr::Unary(op, f(a)),
+            Instr::Cast(to, a) => Instr::Cast(to, f(a)),
+            Instr::Binary(op, a, b) => Instr::Binary(op, f(a), f(b)),
+            Instr::Select(a, b, c) => Instr::Select(f(a), f(b), f(c)),
+            Instr::MulAdd(a, b, c) => Instr::MulAdd(f(a), f(b), f(c)),
+        }
+    }
+
+    /// The name, for messages.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Instr::Unary(op, _) => op.info().name,
+            Instr::Binary(op, ..) => op.info().name,
+            Instr::Select(..) => "select",
+            Instr::MulAdd(..) => "mul_add",
+            Instr::Cast(..) => "cast",
+        }
+    }
+
+    /// About how many simple instructions it takes.
+    pub fn weight(&self) -> f64 {
+        match self {
+            Instr::Unary(op, _) => op.info().weight,
+            Instr::Binary(op, ..) => op.info().weight,
+            Instr::Select(..) | Instr::MulAdd(..) | Instr::Cast(..) => 1.0,
+        }
+    }
+
+    /// The dtype of the result, given a way to look up those of operands.
+    ///
+    /// # Errors
+    /// Where the step is not defined for them.
+    pub fn typed(&self, dtype_of: impl Fn(Ref) -> DType) -> Result<DType> {
+        let defined = |info: &'static crate::ufunc::UfuncInfo, dtype: DType| {
+            if info.kinds.contains(dtype) {
+                Ok(info.gives.dtype(dtype))
+            } else {
+                Err(Error::DTypeUndefined { op: info.name, dtype, defined: info.kinds.describe() })
+            }
+        };
+        let same = |op: &'static str, a: DType, b: DType| if a == b { Ok(()) } else { Err(Error::DTypeMismatch { op, left: a, right: b }) };
+        match *self {
+            Instr::Unary(op, a) => defined(op.info(), dtype_of(a)),
+            Instr::Binary(op, a, b) => {
+                same(op.info().name, dtype_of(a), dtype_of(b))?;
+                defined(op.info(), dtype_of(a))
+            }
+            Instr::Select(c, a, b) => {
+                same("select", DType::Bool, dtype_of(c))?;
+                same("select", dtype_of(a), dtype_of(b))?;
+                Ok(dtype_of(a))
+            }
+            Instr::MulAdd(a, b, c) => {
+                same("mul_add", dtype_of(a), dtype_of(b))?;
+                same("mul_add", dtype_of(a), dtype_of(c))?;
+                if dtype_of(a).kind() == crate::Kind::Float {
+                    Ok(dtype_of(a))
+                } else {
+                    Err(Error::DTypeUndefined { op: "mul_add", dtype: dtype_of(a), defined: "floats".into() })
+                }
+            }
+            Instr::Cast(to, _) => Ok(to),
+        }
+    }
+}
+
+/// An elementwise computation: a pure function of some inputs and parameters, applied to every element alike.
+///
+/// Parameters are arguments, not part of it: two programs are equal if they compute the same thing from other numbers.
+///
+/// Invariants, checked by [`Program::new`], the only way to make one:
+/// 1. at most [`MAX_INPUTS`] inputs and [`MAX_INSTRS`] instructions;
+/// 2. instructions read inputs and parameters that exist, and results of earlier instructions only;
+/// 3. every instruction is defined for the dtypes it reads, and `dtypes` says what it gives.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Program {
+    inputs: SmallVec<[DType; 4]>,
+    params: SmallVec<[DType; 4]>,
+    instrs: SmallVec<[Instr; 4]>,
+    dtypes: SmallVec<[DType; 4]>,
+    result: Ref,
+}
+
+impl Program {
+    /// Verifies and makes a program.
+    ///
+    /// # Errors
+    /// [`Error::Program`] and the dtype errors, for a violation of the invariants.
+    pub fn new(inputs: &[DType], params: &[DType], instrs: &[Instr], result: Ref) -> Result<Program> {
+        if inputs.len() > MAX_INPUTS || instrs.len() > MAX_INSTRS {
+            return Err(Error::Program(format!(
+                "{} inputs and {} instructions, at most {MAX_INPUTS} and {MAX_INSTRS} are possible",
+                inputs.len(),
+                instrs.len()
+            )));
+        }
+        let mut program = Program { inputs: inputs.into(), params: params.into(), instrs: SmallVec::new(), dtypes: SmallVec::new(), result };
+        for instr in instrs {
+            for r in instr.operands() {
+                program.lookup(r)?;
+            }
+            let dtype = instr.typed(|r| program.dtype_of(r))?;
+            program.instrs.push(*instr);
+            program.dtypes.push(dtype);
+        }
+        program.lookup(result)?;
+        Ok(program)
+    }
+
+    /// The program that returns its only input, of `dtype`.
+    pub fn identity(dtype: DType) -> Program {
+        Program { inputs: SmallVec::from_slice(&[dtype]), params: SmallVec::new(), instrs: SmallVec::new(), dtypes: SmallVec::new(), result: Ref::Input(0) }
+    }
+
+    fn lookup(&self, r: Ref) -> Result<DType> {
+        let found = match r {
+            Ref::Input(i) => self.inputs.get(i as usize),
+            Ref::Param(i) => self.params.get(i as usize),
+            Ref::Value(i) => self.dtypes.get(i as usize),
+        };
+        found.copied().ok_or_else(|| Error::Program(format!("{r:?} is read and is not there")))
+    }
+
+    /// Dtypes of the inputs.
+    pub fn inputs(&self) -> &[DType] {
+        &self.inputs
+    }
+
+    /// Dtypes of the parameters.
+    pub fn params(&self) -> &[DType] {
+        &self.params
+    }
+
+    /// The steps, in order.
+    pub fn instrs(&self) -> &[Instr] {
+        &self.instrs
+    }
+
+    /// What is returned.
+    pub fn result(&self) -> Ref {
+        self.result
+    }
+
+    /// The dtype of a value of this program.
+    #[inline]
+    pub fn dtype_of(&self, r: Ref) -> DType {
+        match r {
+            Ref::Input(i) => self.inputs[i as usize],
+            Ref::Param(i) => self.params[i as usize],
+            Ref::Value(i) => self.dtypes[i as usize],
+        }
+    }
+
+    /// The dtype of what is returned.
+    #[inline]
+    pub fn output(&self) -> DType {
+        self.dtype_of(self.result)
+    }
+
+    /// Whether it returns its first input unchanged.
+    pub fn is_identity(&self) -> bool {
+        self.instrs.is_empty() && self.result == Ref::Input(0)
+    }
+
+    /// Every dtype that occurs in it.
+    pub fn all_dtypes(&self) -> impl Iterator<Item = DType> + '_ {
+        self.inputs.iter().chain(&self.params).chain(&self.dtypes).copied()
+    }
+
+    /// About how many simple instructions one element takes.
+    pub fn weight(&self) -> f64 {
+        self.instrs.iter().map(Instr::weight).sum()
+    }
+
+    /// For messages: `mul, add, sqrt`, or `copy`.
+    pub fn describe(&self) -> String {
+        match self.instrs.len() {
+            0 => "copy".into(),
+            n if n > 6 => format!("{} steps", n),
+            _ => self.instrs.iter().map(Instr::name).collect::<Vec<_>>().join("+"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use DType::*;
+
+    #[test]
+    fn the_verifier_refuses_what_breaks_an_invariant() {
+        let add = |a, b| Instr::Binary(Binary::Add, a, b);
+        let (x, y) = (Ref::Input(0), Ref::Input(1));
+        assert_eq!(Program::new(&[F32, F32], &[], &[add(x, y)], Ref::Value(0)).unwrap().output(), F32);
+        assert!(matches!(Program::new(&[F32], &[], &[add(x, y)], Ref::Value(0)), Err(Error::Program(_))), "an input that is not there");
+        assert!(matches!(Program::new(&[F32], &[], &[add(x, Ref::Value(0))], Ref::Value(0)), Err(Error::Program(_))), "its own result");
+        assert!(matches!(Program::new(&[F32, F64], &[], &[add(x, y)], Ref::Value(0)), Err(Error::DTypeMismatch { .. })));
+        assert!(matches!(Program::new(&[Bool, Bool], &[], &[add(x, y)], Ref::Value(0)), Err(Error::DTypeUndefined { .. })));
+        assert!(matches!(Program::new(&[F32], &[], &[Instr::Select(x, x, x)], Ref::Value(0)), Err(Error::DTypeMismatch { .. })));
+        assert!(matches!(Program::new(&[I32], &[], &[Instr::MulAdd(x, x, x)], Ref::Value(0)), Err(Error::DTypeUndefined { .. })));
+        assert!(matches!(Program::new(&[F32; 8], &[], &[], x), Err(Error::Program(_))), "8 inputs");
+        assert!(Program::new(&[F32; 7], &[], &[], Ref::Input(6)).is_ok(), "7 inputs");
+        let many = vec![add(x, x); 65];
+        assert!(Program::new(&[F32], &[], &many[..64], Ref::Value(63)).is_ok());
+        assert!(matches!(Program::new(&[F32], &[], &many, Ref::Value(64)), Err(Error::Program(_))));
+    }
+}

@@ -1,0 +1,1 @@
+//! The WGSL files of the device `gpu`.
