@@ -1,1 +1,19 @@
-//! x
+#![cfg_attr(all(feature = "simd", feature = "blas", feature = "gpu"), doc = include_str!("../README.md"))]
+#![cfg_attr(not(all(feature = "simd", feature = "blas", feature = "gpu")), doc = "NumPy-shaped arrays that run on whatever the machine has.")]
+
+// Linking a backend is what announces it: each crate submits an entry to core's list of devices.
+extern crate polyarray_cpu as _;
+#[cfg(feature = "gpu")]
+extern crate polyarray_gpu as _;
+#[cfg(feature = "simd")]
+extern crate polyarray_simd as _;
+
+pub use polyarray_core::*;
+
+/// What a program that uses arrays wants in scope: `use polyarray::prelude::*;`.
+pub mod prelude {
+    pub use polyarray_core::{
+        Array, Complex, DType, Device, Element, Error, Expr, IntoExpr, Matmul, Metric, NewAxis, Result, ViewMut, axis, bf16, distance, f16, io, register, s,
+        select, trace, with_device,
+    };
+}

@@ -12,11 +12,11 @@ pub(crate) fn host_bytes(buffer: &Buffer) -> &[u8] {
     unsafe { std::slice::from_raw_parts(ptr.as_ptr(), buffer.bytes()) }
 }
 
-/// The first `len` bytes of a host buffer that was just made and that nobody else holds, zeroed so that they may be seen.
-pub(crate) fn fresh_bytes(buffer: &Buffer, len: usize) -> &mut [u8] {
-    assert!(len <= buffer.bytes());
+/// The first `len` bytes of a host buffer that nobody else holds, zeroed so that they may be seen.
+pub(crate) fn fresh_bytes(buffer: &mut Buffer, len: usize) -> &mut [u8] {
+    assert!(len <= buffer.bytes() && buffer.is_exclusive());
     let ptr = buffer.host_ptr().expect("a host buffer");
-    // SAFETY: the length was checked; the caller made the buffer and has not shared it; zeroing makes it initialised.
+    // SAFETY: length and exclusive ownership were checked, and the mutable borrow keeps it exclusive; zeroing makes it initialised.
     unsafe {
         std::ptr::write_bytes(ptr.as_ptr(), 0, len);
         std::slice::from_raw_parts_mut(ptr.as_ptr(), len)

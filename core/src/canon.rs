@@ -44,8 +44,11 @@ fn merge(axes: SmallVec<[Axis; 4]>, operands: usize) -> Space {
     Space { lens: merged.iter().map(|a| a.len).collect(), strides: (0..operands).map(|o| merged.iter().map(|a| a.strides[o]).collect()).collect() }
 }
 
+/// Where an operand lies in a canonical space: its offset and strides.
+pub(crate) type Place = (usize, Strides);
+
 /// The canonical index space of a map over `shape`, and offsets and strides for the output and the inputs in it.
-pub(crate) fn map(output: &Layout, inputs: &[Layout]) -> (Dims, (usize, Strides), SmallVec<[(usize, Strides); 2]>) {
+pub(crate) fn map(output: &Layout, inputs: &[Layout]) -> (Dims, Place, SmallVec<[Place; 2]>) {
     let shape = output.shape();
     if output.is_c_contiguous() && inputs.iter().all(|l| l.is_c_contiguous() || l.strides().iter().all(|&s| s == 0)) {
         let flat = |l: &Layout| (l.offset(), Strides::from_slice(&[if l.is_c_contiguous() { 1 } else { 0 }]));
@@ -76,7 +79,7 @@ pub(crate) struct ReduceSpace {
     pub outer: Dims,
     pub inner: Dims,
     pub output: Strides,
-    pub inputs: SmallVec<[(usize, Strides); 2]>,
+    pub inputs: SmallVec<[Place; 2]>,
     pub order: Order,
 }
 

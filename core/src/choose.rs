@@ -315,8 +315,8 @@ pub(crate) fn move_elements(from: &Buffer, dtype: crate::DType, lo: usize, hi: u
     let host = if from.memory() == MemoryId::HOST && to != MemoryId::HOST {
         None
     } else {
-        let host = Buffer::host((hi - lo) * dtype.size())?;
-        download_elements(dtype, from, lo, crate::bytes::fresh_bytes(&host, (hi - lo) * dtype.size()))?;
+        let mut host = Buffer::host((hi - lo) * dtype.size())?;
+        download_elements(dtype, from, lo, crate::bytes::fresh_bytes(&mut host, (hi - lo) * dtype.size()))?;
         Some(host)
     };
     if to == MemoryId::HOST {

@@ -7,6 +7,9 @@ use std::cell::RefCell;
 use std::fmt;
 use std::sync::{Arc, OnceLock, RwLock};
 
+/// Finds a device.
+pub type Open = fn() -> Result<Arc<dyn Backend>>;
+
 /// How a backend crate announces itself: `inventory::submit! { BackendEntry { .. } }`. Linking the crate is enough.
 pub struct BackendEntry {
     /// The name users give.
@@ -16,7 +19,7 @@ pub struct BackendEntry {
     /// Whether opening it takes so long (a driver to load) that `auto` waits until an operation is large enough to be worth it.
     pub slow_to_open: bool,
     /// Finds the device.
-    pub open: fn() -> Result<Arc<dyn Backend>>,
+    pub open: Open,
 }
 
 inventory::collect!(BackendEntry);
@@ -32,7 +35,7 @@ const OPTIONAL: [(&str, &str); 3] = [
 pub(crate) struct Slot {
     name: String,
     pub(crate) slow_to_open: bool,
-    open: Option<fn() -> Result<Arc<dyn Backend>>>,
+    open: Option<Open>,
     backend: OnceLock<Result<Arc<dyn Backend>>>,
 }
 

@@ -51,7 +51,7 @@ impl Dims {
     }
 
     /// The axes, to change.
-    pub fn as_mut(&mut self) -> &mut SmallVec<[usize; 4]> {
+    pub(crate) fn axes_mut(&mut self) -> &mut SmallVec<[usize; 4]> {
         &mut self.0
     }
 
@@ -298,7 +298,7 @@ impl Layout {
     pub fn expand_dims(&self, axis: isize) -> Result<Layout> {
         let at = resolve_axis("expand_dims", axis, self.shape.len() + 1)?;
         let mut out = self.clone();
-        out.shape.as_mut().insert(at, 1);
+        out.shape.axes_mut().insert(at, 1);
         out.strides.insert(at, 0);
         out.shape.check(DType::Bool)?;
         Ok(out)
@@ -350,12 +350,12 @@ impl Layout {
             self.offset = (self.offset as isize + start as isize * self.strides[axis]) as usize;
         }
         self.strides[axis] *= step;
-        self.shape.as_mut()[axis] = len;
+        self.shape.axes_mut()[axis] = len;
     }
 
     /// Removes an axis that [`cut`](Self::cut) made one long.
     pub(crate) fn remove_axis(&mut self, axis: usize) {
-        self.shape.as_mut().remove(axis);
+        self.shape.axes_mut().remove(axis);
         self.strides.remove(axis);
     }
 }

@@ -36,7 +36,7 @@ pub mod walk;
 pub use array::{Array, Axes, ViewMut, axis};
 pub use backend::{Backend, Cost, DeviceInfo, RunContext};
 pub use config::{Config, config, with_threads};
-pub use device::{BackendEntry, Device, register, with_device};
+pub use device::{BackendEntry, Device, Open, register, with_device};
 pub use distance::Metric;
 pub use dtype::{DType, Element, Kind, Scalar, Wide};
 pub use error::{Error, Result, Unsupported};

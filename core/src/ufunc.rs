@@ -3,7 +3,7 @@
 //! The enums, the methods on `Array` and `Expr`, the conformance cases and the benches come from these rows.
 //! To add a ufunc, add a row and follow the compiler through the backends.
 
-use crate::{DType, Element, Kind};
+use crate::{DType, Kind};
 
 /// A set of kinds of dtypes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,21 +86,6 @@ pub struct UfuncInfo {
     pub domain: (f64, f64),
     /// About how many simple instructions a vector of it takes: a first guess for the cost model.
     pub weight: f64,
-}
-
-/// The type-level side of [`Gives`]: what a method returns.
-pub(crate) mod gives {
-    use super::Element;
-    pub type Same<T> = T;
-    pub type Truth<T> = <(T, bool) as Second>::Out;
-    pub type Magnitude<T> = <T as Element>::Real;
-
-    pub trait Second {
-        type Out: Element;
-    }
-    impl<A, B: Element> Second for (A, B) {
-        type Out = B;
-    }
 }
 
 macro_rules! ufuncs {
