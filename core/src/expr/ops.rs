@@ -10,13 +10,13 @@ use crate::{Complex, Element, bf16, f16};
 macro_rules! ufunc_methods {
     (@gives Same $T:ident) => { $T };
     (@gives Truth $T:ident) => { bool };
-    (@gives Magnitude $T:ident) => { $T::Real };
+    (@gives Magnitude $T:ident) => { <$T as crate::Element>::Real };
     (
         unary { $( $U:ident $u:ident $ug:ident $udoc:literal )* }
         binary { $( $B:ident $b:ident $bg:ident $bdoc:literal )* }
     ) => {
         #[allow(clippy::should_implement_trait, reason = "the operators are implemented as well; the methods bear the same names, as in NumPy")]
-        impl<T: Element> crate::Expr<T> {
+        impl<T: crate::Element> crate::Expr<T> {
             $( #[doc = $udoc]
             pub fn $u(self) -> crate::Expr<crate::expr::ufunc_methods!(@gives $ug T)> { self.then(|x| crate::program::Instr::Unary(Unary::$U, x)) } )*
             $( #[doc = $bdoc]
@@ -25,7 +25,7 @@ macro_rules! ufunc_methods {
             } )*
         }
 
-        impl<T: Element> crate::Array<T> {
+        impl<T: crate::Element> crate::Array<T> {
             $( #[doc = $udoc]
             pub fn $u(&self) -> crate::Expr<crate::expr::ufunc_methods!(@gives $ug T)> { crate::IntoExpr::into_expr(self).$u() } )*
             $( #[doc = $bdoc]
