@@ -10,7 +10,8 @@ use crate::array::{Array, ViewMut};
 use crate::device::Device;
 use crate::program::{Instr, Ref};
 use crate::trace::Plan;
-use crate::{Dims, Element, Result, Scalar};
+use crate::ufunc::{Binary, Unary};
+use crate::{Dims, Element, Error, Result, Scalar};
 use std::marker::PhantomData;
 
 /// An elementwise computation on arrays that has not been done yet. Operators and methods on arrays make one; [`eval`](Expr::eval) does it in one pass.
@@ -128,6 +129,25 @@ impl<T: Element> Expr<T> {
     /// As [`eval`](Self::eval).
     pub fn explain(&self) -> Result<Plan> {
         self.tape.clone()?.explain(&Device::current()?)
+    }
+
+    /// A ufunc by its row rather than by name, for code that works through the table: the same as the method of that name.
+    /// `U` must be what the row gives for `T`; another type is kept as [`Error::DTypeMismatch`](crate::Error::DTypeMismatch).
+    pub fn unary<U: Element>(self, op: Unary) -> Expr<U> {
+        self.then(|x| Instr::Unary(op, x)).typed(op.info().name)
+    }
+
+    /// As [`unary`](Self::unary), of two operands.
+    pub fn binary<U: Element>(self, op: Binary, other: impl IntoExpr<T>) -> Expr<U> {
+        self.join(other.into_expr(), |x, y| Instr::Binary(op, x, y)).typed(op.info().name)
+    }
+
+    /// The dtype of the value held against the type it was given.
+    fn typed(self, op: &'static str) -> Expr<T> {
+        Expr::from_tape(self.tape.and_then(|tape| match tape.dtype() {
+            dtype if dtype == T::DTYPE => Ok(tape),
+            dtype => Err(Error::DTypeMismatch { op, left: dtype, right: T::DTYPE }),
+        }))
     }
 
     /// The value in another dtype: integers wrap, floats become integers by truncation that saturates (NaN gives 0),
