@@ -1,0 +1,161 @@
+//! Products of matrices, accumulated more precisely than their dtype wherever there is something more precise.
+
+use super::strips::{STRIP, Strips};
+use crate::strided::{Source, Target};
+use bytemuck::checked;
+use polyarray_core::op::Matmul;
+use polyarray_core::{Buffer, Complex, DType, Element, bf16, f16};
+use smallvec::SmallVec;
+
+/// A dtype whose products can be added up.
+trait Dot: Element {
+    /// A running sum of products.
+    type Total: Copy + Default;
+    /// Adds `a * b`.
+    fn add(sum: &mut Self::Total, a: Self, b: Self);
+    /// The sum, rounded.
+    fn total(sum: Self::Total) -> Self;
+}
+
+macro_rules! dot {
+    ($($T:ty, $Sum:ty, $add:expr, $total:expr;)*) => { $(
+        impl Dot for $T {
+            type Total = $Sum;
+            fn add(sum: &mut $Sum, a: $T, b: $T) {
+                let add: fn(&mut $Sum, $T, $T) = $add;
+                add(sum, a, b);
+            }
+            fn total(sum: $Sum) -> $T {
+                let total: fn($Sum) -> $T = $total;
+                total(sum)
+            }
+        }
+    )* };
+}
+
+macro_rules! dot_integers {
+    ($($T:ty),*) => { dot! { $( $T, $T, |s, a, b| *s = s.wrapping_add(a.wrapping_mul(b)), |s| s; )* } };
+}
+
+dot_integers!(i8, i16, i32, i64, u8, u16, u32, u64);
+dot! {
+    f16, f64, |s, a, b| *s += f64::from(a) * f64::from(b), f16::from_f64;
+    bf16, f64, |s, a, b| *s += f64::from(a) * f64::from(b), bf16::from_f64;
+    f32, f64, |s, a, b| *s += f64::from(a) * f64::from(b), |s| s as f32;
+    f64, Compensated, Compensated::add, Compensated::total;
+    Complex<f32>, Complex<f64>, |s, a, b| *s += wide(a) * wide(b), |s| Complex::new(s.re as f32, s.im as f32);
+    Complex<f64>, [Compensated; 2], add_complex, |[re, im]| Complex::new(re.total(), im.total());
+}
+
+fn wide(x: Complex<f32>) -> Complex<f64> {
+    Complex::new(f64::from(x.re), f64::from(x.im))
+}
+
+fn add_complex([re, im]: &mut [Compensated; 2], a: Complex<f64>, b: Complex<f64>) {
+    re.add(a.re, b.re);
+    re.add(-a.im, b.im);
+    im.add(a.re, b.im);
+    im.add(a.im, b.re);
+}
+
+/// A dot product as if in twice the precision.
+///
+/// T. Ogita, S. Rump, S. Oishi, "Accurate sum and dot product", SIAM J. Sci. Comput. 26, 2005: algorithm Dot2.
+#[derive(Clone, Copy, Default)]
+struct Compensated {
+    sum: f64,
+    /// What roundings have taken from `sum`.
+    lost: f64,
+}
+
+impl Compensated {
+    fn add(&mut self, a: f64, b: f64) {
+        let product = a * b;
+        let product_lost = a.mul_add(b, -product);
+        let sum = self.sum + product;
+        let from_product = sum - self.sum;
+        let sum_lost = (self.sum - (sum - from_product)) + (product - from_product);
+        self.sum = sum;
+        self.lost += product_lost + sum_lost;
+    }
+
+    /// Infinities and NaN have no rounding error to add: their `lost` is NaN.
+    fn total(self) -> f64 {
+        if self.sum.is_finite() { self.sum + self.lost } else { self.sum }
+    }
+}
+
+/// Runs a product whose result goes to `out`.
+pub fn run(op: &Matmul, out: &Buffer) {
+    match op.dtype {
+        DType::Bool => unreachable!("core refuses products of bool"),
+        DType::I8 => typed::<i8>(op, out),
+        DType::I16 => typed::<i16>(op, out),
+        DType::I32 => typed::<i32>(op, out),
+        DType::I64 => typed::<i64>(op, out),
+        DType::U8 => typed::<u8>(op, out),
+        DType::U16 => typed::<u16>(op, out),
+        DType::U32 => typed::<u32>(op, out),
+        DType::U64 => typed::<u64>(op, out),
+        DType::F16 => typed::<f16>(op, out),
+        DType::BF16 => typed::<bf16>(op, out),
+        DType::F32 => typed::<f32>(op, out),
+        DType::F64 => typed::<f64>(op, out),
+        DType::C32 => typed::<Complex<f32>>(op, out),
+        DType::C64 => typed::<Complex<f64>>(op, out),
+    }
+}
+
+/// A strip of a row of the result at a time: an element of A times a strip of a row of B, for every row of B.
+fn typed<T: Dot>(op: &Matmul, out: &Buffer) {
+    let axes = |r: usize, c: usize| op.batch.iter().copied().chain([r, c]).collect::<SmallVec<[usize; 4]>>();
+    let (a_lens, b_lens, c_lens) = (axes(op.m, op.k), axes(op.k, op.n), axes(op.m, op.n));
+    let (a, b) = (Source::new(&op.a), Source::new(&op.b));
+    let extras: SmallVec<[Source; 2]> = op.extras.iter().map(Source::new).collect();
+    let target = Target::whole(out, op.after.output());
+    let total = op.batch.size() * op.m * op.n;
+    let mut after = Strips::new(&op.after, &op.after_params, op.n);
+    let mut sums = SmallVec::<[T::Total; 16]>::from_elem(T::Total::default(), after.len());
+    let (mut a_strip, mut b_strip) = (Scratch::new(op.k), Scratch::new(op.n));
+    for row in 0..op.batch.size() * op.m {
+        let batch = row / op.m;
+        for start in (0..op.n).step_by(after.len()) {
+            let columns = start..op.n.min(start + after.len());
+            sums.fill(T::Total::default());
+            for k in 0..op.k {
+                if k % STRIP == 0 {
+                    a.gather(&a_lens, row * op.k + k..row * op.k + op.k.min(k + STRIP), a_strip.bytes());
+                }
+                let b_row = (batch * op.k + k) * op.n;
+                b.gather(&b_lens, b_row + columns.start..b_row + columns.end, b_strip.bytes());
+                let x = a_strip.elements::<T>()[k % STRIP];
+                sums.iter_mut().zip(b_strip.elements::<T>()).for_each(|(sum, &y)| T::add(sum, x, y));
+            }
+            let range = row * op.n + columns.start..row * op.n + columns.end;
+            after.input::<T>(0).iter_mut().zip(&sums).for_each(|(to, &sum)| *to = T::total(sum));
+            extras.iter().enumerate().for_each(|(i, e)| e.gather(&c_lens, range.clone(), after.input_bytes(i + 1)));
+            after.run(columns.len());
+            target.scatter(&[total], range, after.result_bytes());
+        }
+    }
+}
+
+/// Room for a strip of elements of any dtype.
+pub struct Scratch(SmallVec<[u128; 16]>);
+
+impl Scratch {
+    /// For at most `total` elements, and at most [`STRIP`].
+    pub fn new(total: usize) -> Scratch {
+        Scratch(SmallVec::from_elem(0, total.min(STRIP)))
+    }
+
+    /// To be filled from the front.
+    pub fn bytes(&mut self) -> &mut [u8] {
+        bytemuck::cast_slice_mut(&mut self.0)
+    }
+
+    /// As elements, from the front.
+    pub fn elements<T: Element>(&self) -> &[T] {
+        &checked::cast_slice(&self.0)[..self.0.len()]
+    }
+}

@@ -1,0 +1,85 @@
+//! The device `scalar`: every operation and every dtype, in the most readable way. It is what the others are checked against.
+
+mod distance;
+mod matmul;
+mod reduce;
+mod strips;
+mod ufuncs;
+
+use crate::strided::{Source, Target};
+use polyarray_core::op::Map;
+use polyarray_core::{Backend, BackendEntry, Buffer, Cost, DType, DeviceInfo, MemoryId, Op, Result, RunContext, Unsupported};
+use smallvec::SmallVec;
+use std::sync::Arc;
+use strips::Strips;
+
+polyarray_core::inventory::submit! {
+    BackendEntry { name: "scalar", order: 10, slow_to_open: false, open: || Ok(Arc::new(Scalar::new())) }
+}
+
+struct Scalar {
+    info: DeviceInfo,
+}
+
+impl Scalar {
+    fn new() -> Scalar {
+        Scalar { info: DeviceInfo { name: "scalar".into(), description: "plain code, 1 thread".into(), hardware: true } }
+    }
+}
+
+/// Seconds that any operation takes.
+const START_UP: f64 = 20e-9;
+/// Bytes a second that one thread moves.
+const BANDWIDTH: f64 = 8e9;
+
+/// Units of [`Op::work`] a second: guesses until they are measured.
+fn rate(op: &Op) -> f64 {
+    match op {
+        Op::Map(_) => 1e9,
+        Op::Reduce(_) => 0.7e9,
+        // Twice the precision takes ten times the steps.
+        Op::Matmul(o) if matches!(o.dtype, DType::F64 | DType::C64) => 0.2e9,
+        Op::Matmul(_) => 0.6e9,
+        Op::Distance(_) => 1e9,
+    }
+}
+
+impl Backend for Scalar {
+    fn info(&self) -> &DeviceInfo {
+        &self.info
+    }
+
+    fn memory(&self) -> MemoryId {
+        MemoryId::HOST
+    }
+
+    fn estimate(&self, op: &Op, _threads: usize) -> Result<Cost, Unsupported> {
+        Ok(Cost::model(START_UP, op.bytes() / BANDWIDTH, op.work() / rate(op), 1, 0.0))
+    }
+
+    fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
+        match op {
+            Op::Map(o) => map(o, cx.output),
+            Op::Reduce(o) => reduce::run(o, cx.output),
+            Op::Matmul(o) => matmul::run(o, cx.output),
+            Op::Distance(o) => distance::run(o, cx.output)?,
+        }
+        Ok(())
+    }
+}
+
+/// Strip by strip: an input that lies where the output goes is read before it is overwritten.
+fn map(op: &Map, out: &Buffer) {
+    let total = op.shape.size();
+    let sources: SmallVec<[Source; 4]> = op.inputs.iter().map(Source::new).collect();
+    let target = Target::new(out, &op.output);
+    let mut strips = Strips::new(&op.program, &op.params, total);
+    for start in (0..total).step_by(strips.len()) {
+        let range = start..total.min(start + strips.len());
+        for (i, source) in sources.iter().enumerate() {
+            source.gather(&op.shape, range.clone(), strips.input_bytes(i));
+        }
+        strips.run(range.len());
+        target.scatter(&op.shape, range, strips.result_bytes());
+    }
+}

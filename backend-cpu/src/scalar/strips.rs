@@ -1,0 +1,105 @@
+//! Programs run strip by strip: every input, parameter and instruction has a strip of its own, and each instruction fills one from earlier ones.
+
+use super::ufuncs::{Ufuncs, each, filled, select};
+use bytemuck::checked;
+use polyarray_core::op::Params;
+use polyarray_core::{Element, Instr, Program, Ref, with_dtype};
+use smallvec::SmallVec;
+
+/// Elements of a strip. The widest of them make 4 KiB, so those of short programs stay in the first-level cache.
+pub const STRIP: usize = 256;
+
+/// A program with room to run it on `len` elements at a time.
+///
+/// Invariants:
+/// 1. strip `i` is `words[i * len..][..len]`, with one word for each element whatever its dtype (the widest is 16 bytes);
+/// 2. strips are those of the inputs, then of the parameters, then of the instructions, so that an instruction reads only strips before its own;
+/// 3. a strip only ever holds elements of one dtype, or zeros, which are elements of every dtype.
+pub struct Strips<'a> {
+    program: &'a Program,
+    len: usize,
+    words: SmallVec<[u128; 16]>,
+}
+
+impl<'a> Strips<'a> {
+    /// For at most `total` elements at once, and at most [`STRIP`].
+    pub fn new(program: &'a Program, params: &Params, total: usize) -> Strips<'a> {
+        let len = total.min(STRIP);
+        let count = program.inputs().len() + program.params().len() + program.instrs().len();
+        let mut strips = Strips { program, len, words: SmallVec::from_elem(0, count * len) };
+        for (i, param) in params.iter().enumerate() {
+            let at = strips.index(Ref::Param(i as u32)) * len;
+            with_dtype!(param.dtype(), T => filled::<T>(&mut strips.words[at..at + len], param.get()));
+        }
+        strips
+    }
+
+    /// How many elements there is room for.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    fn index(&self, r: Ref) -> usize {
+        match r {
+            Ref::Input(i) => i as usize,
+            Ref::Param(i) => self.program.inputs().len() + i as usize,
+            Ref::Value(i) => self.program.inputs().len() + self.program.params().len() + i as usize,
+        }
+    }
+
+    /// The strip of input `i`, to be filled from its front.
+    pub fn input_bytes(&mut self, i: usize) -> &mut [u8] {
+        bytemuck::cast_slice_mut(&mut self.words[i * self.len..][..self.len])
+    }
+
+    /// The strip of input `i`, whose dtype is `T`'s.
+    pub fn input<T: Element>(&mut self, i: usize) -> &mut [T] {
+        debug_assert_eq!(self.program.inputs()[i], T::DTYPE);
+        &mut checked::cast_slice_mut(&mut self.words[i * self.len..][..self.len])[..self.len]
+    }
+
+    /// The result, from its front.
+    pub fn result_bytes(&self) -> &[u8] {
+        bytemuck::cast_slice(&self.words[self.index(self.program.result()) * self.len..][..self.len])
+    }
+
+    /// The result, whose dtype is `T`'s.
+    pub fn result<T: Element>(&self) -> &[T] {
+        debug_assert_eq!(self.program.output(), T::DTYPE);
+        &checked::cast_slice(&self.words[self.index(self.program.result()) * self.len..][..self.len])[..self.len]
+    }
+
+    /// Computes the first `count` elements of every strip after the inputs'.
+    pub fn run(&mut self, count: usize) {
+        let first = self.program.inputs().len() + self.program.params().len();
+        for (i, instr) in self.program.instrs().iter().enumerate() {
+            let places: SmallVec<[usize; 3]> = instr.operands().into_iter().map(|r| self.index(r) * self.len).collect();
+            let (before, out) = self.words.split_at_mut((first + i) * self.len);
+            let operand = |i: usize| &before[places[i]..][..self.len];
+            apply(self.program, instr, operand, count, &mut out[..self.len]);
+        }
+    }
+}
+
+/// Runs one instruction on `count` elements of the strips that `operand` gives.
+fn apply<'s>(program: &Program, instr: &Instr, operand: impl Fn(usize) -> &'s [u128], count: usize, out: &mut [u128]) {
+    let dtype = |r: Ref| program.dtype_of(r);
+    match *instr {
+        Instr::Unary(op, a) => with_dtype!(dtype(a), T => T::unary(op, elements(operand(0), count), out)),
+        Instr::Binary(op, a, _) => with_dtype!(dtype(a), T => T::binary(op, elements(operand(0), count), elements(operand(1), count), out)),
+        Instr::Select(_, a, _) => with_dtype!(dtype(a), T => {
+            select::<T>(elements(operand(0), count), elements(operand(1), count), elements(operand(2), count), out);
+        }),
+        Instr::MulAdd(a, ..) => with_dtype!(dtype(a), T => {
+            T::fused(elements(operand(0), count), elements(operand(1), count), elements(operand(2), count), out);
+        }),
+        Instr::Cast(to, a) => {
+            with_dtype!(dtype(a), From => with_dtype!(to, To => each(elements(operand(0), count), out, |x: From| To::from_wide(x.to_wide()))));
+        }
+    }
+}
+
+/// The first `count` elements of a strip.
+fn elements<T: Element>(strip: &[u128], count: usize) -> &[T] {
+    &checked::cast_slice(strip)[..count]
+}
