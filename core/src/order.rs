@@ -1,10 +1,20 @@
 //! The order in which reductions combine elements, the same for every CPU device and any number of threads.
 //!
-//! With [`Order::Lanes`] (the innermost axis is reduced), a run of the innermost axis is cut into blocks of [`lanes`]` * `[`ROWS`] elements. In a block,
-//! element `i` goes to lane `i % lanes`; each lane combines its elements in order, starting from the [`identity`](crate::Reduction); then the upper half of the lanes is
-//! combined into the lower half until one is left. Blocks are combined by [`tree`], runs (the indices of the other reduced axes) again by a tree.
+//! With [`Order::Lanes`], a run (the innermost reduced axis, for one index of the other reduced axes) is cut into blocks of [`lanes`]` * `[`ROWS`] elements; the last
+//! may be shorter. In a block every lane starts from the [identity](#identities), and element `i` of the block goes to lane `i % lanes`: `acc[l] = op(acc[l], x)`. Then, for `h`
+//! from `lanes / 2` down to 1 by halves, `acc[l] = op(acc[l], acc[l + h])` for all `l < h`, lanes that were given nothing included; `acc[0]` is the block's result. The blocks of a run are
+//! the leaves of a [`Tree`], and the results of the runs (in C order of the other reduced axes) those of another.
 //!
-//! With [`Order::Rows`] (the innermost axis stays), the runs of reduced indices of each output are cut into blocks of [`ROWS`]; a block combines in order, blocks by a tree.
+//! With [`Order::Rows`], the reduced indices of each output, in C order of all the reduced axes, are cut into blocks of [`ROWS`]. In a block the accumulator starts from the identity and
+//! takes one element after another: `acc = op(acc, x)`. The blocks are the leaves of one [`Tree`] (runs do not matter: it is the order above with one lane and one run).
+//!
+//! A tree combines as `left = op(left, right)`. `op` and its operands' order are thus the same everywhere: what came earlier is on the left.
+//!
+//! # Identities
+//! Sum -0 (integers 0, complex -0 - 0i), product 1 (complex 1 + 0i), minimum +infinity (integers `MAX`, bool true), maximum -infinity (`MIN`, false).
+//! `op` is addition, multiplication (both wrap in integers; complex: `re = a.re * b.re - a.im * b.im`, `im = a.re * b.im + a.im * b.re`, nothing fused), and for minima and maxima
+//! `if a < b || a.is_nan() { a } else { b }` and `if a > b || a.is_nan() { a } else { b }`. The identity is combined like any element, so a product of
+//! complex numbers with infinite parts may be NaN from the start.
 //!
 //! The error of a sum of n numbers is at most `(ROWS + log2(n)) * eps * sum(|x|)`: pairwise summation with blocks
 //! (N. Higham, "The accuracy of floating point summation", SIAM J. Sci. Comput. 14, 1993).
