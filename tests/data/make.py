@@ -1,0 +1,40 @@
+"""Writes the .npy files of this folder with NumPy (these were written by 2.4): python make.py.
+
+Each holds what tests/npy.rs expects of it.
+"""
+
+import pathlib
+
+import numpy as np
+
+here = pathlib.Path(__file__).parent
+
+
+def save(name, array):
+    np.save(here / f"{name}.npy", array, allow_pickle=True)
+
+
+# 2 x 3, every dtype: the numbers -3 .. 2 (cast; unsigned ones wrap), as little-endian bytes.
+numbers = np.arange(-3, 3).reshape(2, 3)
+for name in "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64".split():
+    save(name, numbers.astype(name))
+for name in ["complex64", "complex128"]:
+    save(name, (numbers + 0.5j).astype(name))
+
+save("fortran", np.asfortranarray(numbers.astype("<f4")))
+for descr in [">i2", ">f4", ">f8", ">c8"]:
+    save("big_endian_" + descr[1:], (numbers + (0.5j if "c" in descr else 0)).astype(descr))
+save("no_axes", np.float64(2.5))
+save("no_elements", np.zeros((3, 0, 2), "f4"))
+
+# What cannot be read.
+save("objects", np.array([None, "a", 1], dtype=object))
+save("strings", np.array(["ab", "c"]))
+save("records", np.zeros(2, dtype=[("x", "<f4"), ("y", "<i4")]))
+save("dates", np.array(["2024-02-29"], dtype="datetime64[D]"))
+save("long_double", np.zeros(2, np.longdouble))
+
+# The other versions of the format.
+for version in [(2, 0), (3, 0)]:
+    with open(here / f"version_{version[0]}.npy", "wb") as file:
+        np.lib.format.write_array(file, numbers.astype("<f4"), version=version)

@@ -1,0 +1,60 @@
+//! The examples, on every device that is here.
+
+use polyarray::prelude::*;
+
+#[path = "../examples/custom_backend.rs"]
+mod custom_backend;
+#[path = "../examples/digits.rs"]
+mod digits;
+#[path = "../examples/offload.rs"]
+mod offload;
+
+/// Devices named in `POLYARRAY_REQUIRE` must be here, if this build has them at all: then the tests below cover them.
+#[test]
+fn required_devices_are_here() {
+    let built = |name: &str| match name {
+        "simd" => cfg!(feature = "simd"),
+        "blas" => cfg!(feature = "blas"),
+        "gpu" => cfg!(feature = "gpu"),
+        _ => true,
+    };
+    let required = std::env::var("POLYARRAY_REQUIRE").unwrap_or_default();
+    for name in required.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        match Device::named(name) {
+            Ok(device) => assert_eq!(device.name(), name),
+            Err(why) => assert!(!built(name), "POLYARRAY_REQUIRE={required}: {why}"),
+        }
+    }
+}
+
+#[test]
+fn every_device_reads_the_same_digits() {
+    let (pixels, labels) = digits::load().unwrap();
+    assert_eq!((pixels.shape(), labels.shape()), (&[1797, 64][..], &[1797][..]));
+    for device in Device::all().into_iter().chain([Device::auto()]) {
+        assert_eq!(digits::right_answers(&pixels, &labels, &device).unwrap(), 1776, "on {device}");
+    }
+}
+
+#[test]
+fn a_backend_from_outside_is_used() {
+    assert_eq!(custom_backend::run().unwrap(), [1, 1, 1, 0]);
+}
+
+#[test]
+fn a_product_goes_where_auto_says() {
+    let chosen = offload::run(256).unwrap();
+    assert!(Device::all().iter().any(|d| d.name() == chosen), "auto chose {chosen}");
+}
+
+/// Large enough for the transfers to be worth it on any GPU that is one.
+#[cfg(feature = "gpu")]
+#[test]
+fn a_large_product_goes_to_a_gpu() {
+    match Device::gpu() {
+        Ok(gpu) if gpu.info().hardware => assert_eq!(offload::run(4096).unwrap(), "gpu"),
+        // Nothing but an emulated one: it must not be taken.
+        Ok(_) => assert_ne!(offload::run(1024).unwrap(), "gpu"),
+        Err(why) => eprintln!("not tested: {why}"),
+    }
+}
