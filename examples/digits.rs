@@ -45,7 +45,7 @@ fn main() -> Result<()> {
         wrong += usize::from(right != RIGHT);
     }
     for (name, why) in Device::absent() {
-        println!("{name:8} is not here: {why}");
+        println!("{name:8} {why}");
     }
     if wrong > 0 {
         eprintln!("{wrong} devices differ from {RIGHT}");
