@@ -1,0 +1,158 @@
+#!/usr/bin/env bash
+# Everything that CI runs. Installs what the tests need where it may, says what it cannot, and stops at the first step that fails.
+#
+# POLYARRAY_REQUIRE=blas,gpu makes a test fail that would otherwise be left out for want of that device.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+step() { printf '\n=== %s\n' "$*"; }
+say() { printf '%s\n' "$*" >&2; }
+has() { command -v "$1" >/dev/null 2>&1; }
+required() { [[ ",${POLYARRAY_REQUIRE:-}," == *",$1,"* ]]; }
+
+# ---------------------------------------------------------------------------------------------- what the tests need
+
+# OpenBLAS to load and to link with, a Vulkan loader, and a driver that runs shaders on the CPU.
+PACKAGES=(libopenblas0-pthread libopenblas-dev libvulkan1 mesa-vulkan-drivers)
+
+installed() { [[ "$(dpkg-query -W -f='${Status}' "$1" 2>/dev/null)" == "install ok installed" ]]; }
+
+install_packages() {
+    if ! has apt-get; then
+        say "This is no Debian: $* (or what they are called here) are not installed by this script."
+        return
+    fi
+    local missing=() as_root=() package
+    for package in "$@"; do
+        installed "$package" || missing+=("$package")
+    done
+    if [[ ${#missing[@]} -eq 0 ]]; then
+        echo "All there: $*"
+        return
+    fi
+    if [[ $EUID -ne 0 ]]; then
+        if ! has sudo || ! sudo -n true 2>/dev/null; then
+            say "Missing, and not installed for want of root: ${missing[*]}. Tests that need them are left out or fail."
+            return
+        fi
+        as_root=(sudo -n)
+    fi
+    # One by one, so that a package that this release does not have keeps no other away.
+    ${as_root[@]+"${as_root[@]}"} apt-get update -q || say "apt-get update failed; trying with the lists that are there"
+    for package in "${missing[@]}"; do
+        ${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$package" ||
+            say "Could not install $package. Tests that need it are left out or fail."
+    done
+}
+
+# Whether a program can be linked with OpenBLAS, as the feature blas-static does.
+can_link_openblas() {
+    local out
+    out="$(mktemp)"
+    local found=1
+    echo 'int main(void) { return 0; }' | cc -x c - -o "$out" -lopenblas 2>/dev/null && found=0
+    rm -f "$out"
+    return "$found"
+}
+
+hardware_gpu() {
+    [[ "$(uname)" == Darwin ]] || compgen -G '/dev/dri/renderD*' >/dev/null || [[ -e /dev/nvidia0 || -e /dev/dxg ]]
+}
+
+step "What the tests need"
+install_packages "${PACKAGES[@]}"
+
+if ! hardware_gpu && [[ -z "${VK_DRIVER_FILES:-}" ]]; then
+    # Drivers of absent hardware take time to find that out, and some complain.
+    for icd in /usr/share/vulkan/icd.d/lvp_icd*.json; do
+        [[ -e "$icd" ]] && export VK_DRIVER_FILES="$icd"
+    done
+    echo "No hardware GPU: shaders run on the CPU, with ${VK_DRIVER_FILES:-no driver at all}"
+fi
+if [[ -z "${XDG_RUNTIME_DIR:-}" ]]; then
+    XDG_RUNTIME_DIR="$(mktemp -d)"
+    export XDG_RUNTIME_DIR
+    trap 'rm -rf "$XDG_RUNTIME_DIR"' EXIT
+fi
+
+# One set of features for all that is built and run, so that dependencies are built once.
+ALL=(--workspace --all-features)
+if ! can_link_openblas; then
+    if required blas; then
+        say "POLYARRAY_REQUIRE names blas, and no program can be linked with -lopenblas: the feature blas-static cannot be tested."
+        exit 1
+    fi
+    say "No program can be linked with -lopenblas: the feature blas-static is compiled, and not run."
+    ALL=(--workspace --features polyarray-bench/peers,polyarray-conformance/program)
+fi
+BUILT="${CARGO_TARGET_DIR:-target}/debug"
+
+# Unit and integration tests, with cargo-nextest where it is installed.
+tests() {
+    if has cargo-nextest; then
+        cargo nextest run --locked --no-fail-fast "$@"
+    else
+        cargo test --locked --no-fail-fast --tests "$@"
+    fi
+}
+
+# ----------------------------------------------------------------------------------------------------------- checks
+
+step "Format"
+cargo fmt --all --check
+
+step "Clippy: all features"
+cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+
+step "Clippy: no features"
+cargo clippy --locked -p polyarray -p polyarray-cpu --all-targets --no-default-features -- -D warnings
+
+step "Each feature alone"
+for feature in simd blas blas-static gpu; do
+    echo "--- $feature"
+    cargo check --locked -p polyarray --no-default-features --features "$feature"
+done
+
+step "Documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --all-features
+
+# ------------------------------------------------------------------------------------------------------------ tests
+
+step "Tests: all features"
+tests "${ALL[@]}"
+
+step "Tests in the documentation"
+cargo test --locked --doc "${ALL[@]}"
+
+step "Tests: default features (BLAS found at run time)"
+tests -p polyarray -p polyarray-cpu
+
+step "Tests: no features (scalar alone)"
+tests -p polyarray -p polyarray-cpu --no-default-features
+
+# A tier that the CPU does not have falls back to the best one below it.
+for tier in portable avx2 avx512; do
+    step "Tests of simd and conformance: at most $tier"
+    POLYARRAY_SIMD="$tier" tests -p polyarray-simd
+done
+
+# --------------------------------------------------------------------------------------- examples, and the benchmarks
+
+step "Examples"
+cargo build --locked "${ALL[@]}" --examples --bins
+for example in examples/*.rs; do
+    name="$(basename "$example" .rs)"
+    echo "--- $name"
+    "$BUILT/examples/$name"
+done
+
+step "The devices that were tested"
+"$BUILT/polyarray-bench" devices
+
+step "The comparing program, in small"
+"$BUILT/polyarray-bench" compare --quick --ops add --sizes 1000
+
+step "Criterion benches, each once"
+cargo test --locked "${ALL[@]}" --bench criterion
+
+step "All steps passed"
