@@ -5,5 +5,7 @@
 //!
 //! Linking this crate is enough: both announce themselves to `polyarray-core`.
 
+#[cfg(feature = "blas")]
+mod blas;
 mod scalar;
 mod strided;

@@ -4,6 +4,8 @@
 //! checked against its buffer before it is touched.
 
 use polyarray_core::op::{Operand, Output};
+#[cfg(feature = "blas")]
+use polyarray_core::Element;
 use polyarray_core::{Buffer, DType, walk};
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -96,6 +98,19 @@ impl<'a> Block<'a> {
     }
 }
 
+#[cfg(feature = "blas")]
+impl Block<'_> {
+    /// A pointer to element `at`, which `count - 1` more of the block follow; `T` has the elements' size and the pointer is aligned for it.
+    fn window<T: Element>(&self, at: isize, count: usize) -> NonNull<T> {
+        assert_eq!(size_of::<T>(), self.size, "elements of another dtype were expected");
+        self.check(at, 1, count);
+        // SAFETY: `check` put element `at` inside the block, which is one allocation (invariant).
+        let start = unsafe { self.start.cast::<T>().offset(at) };
+        assert!(start.is_aligned(), "buffers are aligned to their elements");
+        start
+    }
+}
+
 /// An operand to read, over axes of some lengths.
 pub struct Source<'a> {
     block: Block<'a>,
@@ -113,6 +128,14 @@ impl<'a> Source<'a> {
     pub fn gather(&self, lens: &[usize], range: Range<usize>, to: &mut [u8]) {
         let (stride, size) = (innermost(self.strides, lens), self.block.size);
         for_each_run(lens, self.strides, self.offset, range, |done, at, count| self.block.read(at, stride, count, &mut to[done * size..]));
+    }
+}
+
+#[cfg(feature = "blas")]
+impl Source<'_> {
+    /// A pointer to the element at position `at`, from which `count` elements may be read, for a library to read.
+    pub fn window<T: Element>(&self, at: isize, count: usize) -> *const T {
+        self.block.window(at, count).as_ptr()
     }
 }
 
@@ -138,6 +161,30 @@ impl<'a> Target<'a> {
     pub fn scatter(&self, lens: &[usize], range: Range<usize>, from: &[u8]) {
         let (stride, size) = (innermost(self.strides, lens), self.block.size);
         for_each_run(lens, self.strides, self.offset, range, |done, at, count| self.block.write(at, stride, count, &from[done * size..]));
+    }
+}
+
+#[cfg(feature = "blas")]
+impl Target<'_> {
+    /// A pointer to element `at`, from which `count` elements may be written, for a library to write.
+    pub fn window<T: Element>(&self, at: usize, count: usize) -> *mut T {
+        self.block.window(at as isize, count).as_ptr()
+    }
+
+    /// `rows` slices of `len` elements, the first from element `at` on, each `stride` elements after the one before.
+    ///
+    /// # Safety
+    /// - Those elements have been written, as `T`s;
+    /// - while the slices live, nothing else reads or writes them.
+    pub unsafe fn rows<T: Element>(&mut self, at: usize, stride: usize, rows: usize, len: usize) -> Vec<&mut [T]> {
+        assert!(len <= stride, "rows must not overlap");
+        let row = |i: usize| {
+            let start = self.block.window::<T>((at + i * stride) as isize, len);
+            // SAFETY: `window` checked that `len` elements from there on lie in the block and are aligned; rows do not overlap, as was asserted;
+            // that they are written and nobody else's is the caller's promise.
+            unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), len) }
+        };
+        (0..rows).map(row).collect()
     }
 }
 

@@ -59,6 +59,14 @@ fn for_each_strip<T: Element>(
     }
 }
 
+/// The distance between two vectors, as `scalar` defines it.
+#[cfg(feature = "blas")]
+pub fn direct<T: Element>(metric: Metric, x: &[T], y: &[T]) -> f64 {
+    let mut sums = Sums::default();
+    x.iter().zip(y).for_each(|(x, y)| sums.add(metric, x.to_wide().real(), y.to_wide().real()));
+    sums.distance(metric)
+}
+
 /// What a metric adds up over the coordinates of two vectors.
 #[derive(Default)]
 struct Sums {

@@ -1,6 +1,6 @@
 //! The device `scalar`: every operation and every dtype, in the most readable way. It is what the others are checked against.
 
-mod distance;
+pub(crate) mod distance;
 mod matmul;
 mod reduce;
 mod strips;

@@ -79,7 +79,7 @@ impl<T: Ufuncs> Fold<T> {
                 self.lanes[lane] = (self.combine)(self.lanes[lane], x);
             }
             at += count;
-            let run_ends = at % self.run == 0;
+            let run_ends = at.is_multiple_of(self.run);
             if run_ends || in_block + count == self.block {
                 self.end_block();
             }

@@ -1,0 +1,244 @@
+//! Distances by way of products of matrices: `|x - y|^2 = |x|^2 + |y|^2 - 2 x.y`, where that does not cancel.
+//!
+//! Both sets are moved by the mean of Y first, so that a cloud far from the origin loses nothing. What the sum leaves is wrong by about
+//! `d * eps * (|x|^2 + |y|^2)`; pairs whose distance is not clear of that are computed again from differences, as are those with anything that is not finite.
+
+use super::library::{Factor, Library, Multiply};
+use super::scratch;
+use crate::scalar::distance::direct;
+use crate::strided::{Source, Target};
+use polyarray_core::op::{Distance, Metric, Operand};
+use polyarray_core::{DType, Result, RunContext, Wide};
+use std::ops::Range;
+
+/// Bytes of the four tiles (of X and Y, as they are and prepared) together.
+const SCRATCH: usize = 16 << 20;
+/// A squared distance below this share of `|x|^2 + |y|^2`, or a cosine distance below it, is computed again.
+const CANCELS: f64 = 1e-3;
+/// Pairs for which another thread is set to work on what follows the product.
+const PAIRS_PER_THREAD: usize = 1 << 16;
+
+/// The floats that distances are measured in.
+trait Real: Multiply + PartialOrd + std::ops::Add<Output = Self> + std::ops::Sub<Output = Self> + std::ops::Mul<Output = Self> {
+    const EPSILON: f64;
+    const SMALLEST_NORMAL: f64;
+    const INFINITY: Self;
+    fn sqrt(self) -> Self;
+    fn to_f64(self) -> f64;
+    fn of(x: f64) -> Self;
+}
+
+macro_rules! real {
+    ($($T:ident),*) => { $(
+        impl Real for $T {
+            const EPSILON: f64 = $T::EPSILON as f64;
+            const SMALLEST_NORMAL: f64 = $T::MIN_POSITIVE as f64;
+            const INFINITY: $T = $T::INFINITY;
+            fn sqrt(self) -> $T {
+                $T::sqrt(self)
+            }
+            fn to_f64(self) -> f64 {
+                f64::from(self)
+            }
+            fn of(x: f64) -> $T {
+                x as $T
+            }
+        }
+    )* };
+}
+real!(f32, f64);
+
+/// Runs distances.
+///
+/// # Errors
+/// Where there is no memory for the tiles.
+pub fn run(library: &Library, op: &Distance, cx: &RunContext) -> Result<()> {
+    match op.dtype {
+        DType::F32 => typed::<f32>(library, op, cx),
+        DType::F64 => typed::<f64>(library, op, cx),
+        other => unreachable!("estimate refuses {other}"),
+    }
+}
+
+fn typed<T: Real>(library: &Library, op: &Distance, cx: &RunContext) -> Result<()> {
+    let rows = (SCRATCH / 4 / (op.d * size_of::<T>())).max(1);
+    let mut x = Tile::<T>::new(&op.x, op.n, op.d, rows)?;
+    let mut y = Tile::<T>::new(&op.y, op.m, op.d, rows)?;
+    let origin = if op.metric == Metric::Cosine { Vec::new() } else { y.mean()? };
+    let mut target = Target::whole(cx.output, op.dtype);
+    for first_y in (0..op.m).step_by(y.rows) {
+        y.load(first_y..op.m.min(first_y + y.rows), op.metric, &origin);
+        for first_x in (0..op.n).step_by(x.rows) {
+            x.load(first_x..op.n.min(first_x + x.rows), op.metric, &origin);
+            let at = first_x * op.m + first_y;
+            let c = target.window::<T>(at, (x.count() - 1) * op.m + y.count());
+            // SAFETY: the tiles hold `count` prepared rows of d elements; C was checked and lies in the output of this operation;
+            // `estimate` refuses dimensions that do not fit.
+            library.with_threads(cx.threads, || unsafe { T::gemm(library, [x.count(), y.count(), op.d], &x.factor(false), &y.factor(true), c, op.m) });
+            // SAFETY: the product has just been written there, and nothing else uses the output of this operation.
+            let rows = unsafe { target.rows::<T>(at, op.m, x.count(), y.count()) };
+            finish(op.metric, rows, x.rows(), y.rows(), cx.threads);
+        }
+    }
+    Ok(())
+}
+
+/// Some rows of a set of vectors.
+struct Tile<'a, T> {
+    source: Source<'a>,
+    /// Rows and columns of the whole set.
+    lens: [usize; 2],
+    /// Rows there is room for.
+    rows: usize,
+    /// The rows it holds now.
+    held: Range<usize>,
+    /// As they are.
+    plain: Vec<T>,
+    /// Moved by the origin; for cosine, divided by their length.
+    prepared: Vec<T>,
+    /// Squared lengths of what is prepared.
+    squares: Vec<T>,
+}
+
+impl<'a, T: Real> Tile<'a, T> {
+    fn new(operand: &'a Operand, n: usize, d: usize, rows: usize) -> Result<Tile<'a, T>> {
+        let rows = rows.min(n);
+        Ok(Tile {
+            source: Source::new(operand),
+            lens: [n, d],
+            rows,
+            held: 0..0,
+            plain: scratch(rows * d)?,
+            prepared: scratch(rows * d)?,
+            squares: scratch(rows)?,
+        })
+    }
+
+    fn count(&self) -> usize {
+        self.held.len()
+    }
+
+    fn rows(&self) -> Rows<'_, T> {
+        let count = self.count();
+        Rows { d: self.lens[1], plain: &self.plain[..count * self.lens[1]], squares: &self.squares[..count] }
+    }
+
+    fn factor(&self, transposed: bool) -> Factor<T> {
+        Factor { start: self.prepared.as_ptr(), transposed, leading: self.lens[1] }
+    }
+
+    fn read(&mut self, held: Range<usize>) {
+        let d = self.lens[1];
+        self.source.gather(&self.lens, held.start * d..held.end * d, bytemuck::cast_slice_mut(&mut self.plain));
+        self.held = held;
+    }
+
+    /// The mean of all vectors; 0 for coordinates of which one is not finite.
+    fn mean(&mut self) -> Result<Vec<f64>> {
+        let [n, d] = self.lens;
+        let mut mean: Vec<f64> = scratch(d)?;
+        for first in (0..n).step_by(self.rows) {
+            self.read(first..n.min(first + self.rows));
+            for row in self.rows().plain.chunks_exact(d) {
+                mean.iter_mut().zip(row).for_each(|(sum, x)| *sum += x.to_f64());
+            }
+        }
+        mean.iter_mut().for_each(|sum| *sum = if sum.is_finite() { *sum / n as f64 } else { 0.0 });
+        Ok(mean)
+    }
+
+    fn load(&mut self, held: Range<usize>, metric: Metric, origin: &[f64]) {
+        self.read(held);
+        let d = self.lens[1];
+        for ((plain, prepared), square) in self.plain.chunks_exact(d).zip(self.prepared.chunks_exact_mut(d)).zip(&mut self.squares).take(self.held.len()) {
+            let mut sum = 0.0;
+            if metric == Metric::Cosine {
+                let length = plain.iter().map(|x| x.to_f64() * x.to_f64()).sum::<f64>().sqrt();
+                // A length that is not finite makes NaN of every product, which has it computed again; so does a length of 0.
+                let scale = if length.is_finite() { 1.0 / length } else { f64::NAN };
+                plain.iter().zip(prepared).for_each(|(x, p)| *p = T::of(x.to_f64() * scale));
+            } else {
+                for ((x, p), o) in plain.iter().zip(prepared).zip(origin) {
+                    *p = T::of(x.to_f64() - o);
+                    sum += p.to_f64() * p.to_f64();
+                }
+            }
+            *square = T::of(sum);
+        }
+    }
+}
+
+/// The rows that a tile holds.
+#[derive(Clone, Copy)]
+struct Rows<'a, T> {
+    d: usize,
+    /// As they are.
+    plain: &'a [T],
+    /// Squared lengths of what is prepared.
+    squares: &'a [T],
+}
+
+impl<'a, T> Rows<'a, T> {
+    fn row(&self, i: usize) -> &'a [T] {
+        &self.plain[i * self.d..][..self.d]
+    }
+}
+
+/// Makes distances of the products in `rows`: those of the rows of `x` with those of `y`. On several threads, if there is enough to do.
+fn finish<T: Real>(metric: Metric, mut rows: Vec<&mut [T]>, x: Rows<T>, y: Rows<T>, threads: usize) {
+    let threads = threads.min(x.squares.len() * y.squares.len() / PAIRS_PER_THREAD).max(1);
+    let share = rows.len().div_ceil(threads);
+    let work = |first: usize, rows: &mut [&mut [T]]| rows.iter_mut().enumerate().for_each(|(i, row)| finish_row(metric, row, x, first + i, y));
+    std::thread::scope(|scope| {
+        let mut shares = rows.chunks_mut(share).enumerate();
+        let own = shares.next();
+        for (i, rows) in shares {
+            let work = &work;
+            scope.spawn(move || work(i * share, rows));
+        }
+        if let Some((_, rows)) = own {
+            work(0, rows);
+        }
+    });
+}
+
+/// Pairs that are looked at together: whether any cancels is asked once.
+const GROUP: usize = 64;
+
+fn finish_row<T: Real>(metric: Metric, row: &mut [T], x: Rows<T>, i: usize, y: Rows<T>) {
+    let (xx, floor) = (x.squares[i], T::of(y.d as f64 * T::SMALLEST_NORMAL / T::EPSILON));
+    let (cancels, one, two) = (T::of(CANCELS), T::of(1.0), T::of(2.0));
+    for (group, (row, squares)) in row.chunks_mut(GROUP).zip(y.squares.chunks(GROUP)).enumerate() {
+        // What a value has to reach to be good: the share that cancels, and what products that underflow can be wrong by.
+        let mut needed = [T::of(0.0); GROUP];
+        let mut all_good = true;
+        for ((value, &yy), needed) in row.iter_mut().zip(squares).zip(&mut needed) {
+            if metric == Metric::Cosine {
+                (*value, *needed) = (one - *value, cancels);
+            } else {
+                (*value, *needed) = (xx + yy - two * *value, cancels * (xx + yy) + floor);
+            }
+            all_good &= is_good(*value, *needed);
+        }
+        if all_good {
+            root(metric, row);
+            continue;
+        }
+        let good: [bool; GROUP] = std::array::from_fn(|j| j < row.len() && is_good(row[j], needed[j]));
+        root(metric, row);
+        for (j, value) in row.iter_mut().enumerate().filter(|(j, _)| !good[*j]) {
+            *value = T::from_wide(Wide::Float(direct(metric, x.row(i), y.row(group * GROUP + j))));
+        }
+    }
+}
+
+/// False for NaN as well.
+fn is_good<T: Real>(value: T, needed: T) -> bool {
+    value >= needed && value < T::INFINITY
+}
+
+fn root<T: Real>(metric: Metric, values: &mut [T]) {
+    if metric == Metric::Euclidean {
+        values.iter_mut().for_each(|v| *v = v.sqrt());
+    }
+}

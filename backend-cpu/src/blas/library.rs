@@ -1,0 +1,365 @@
+//! A CBLAS library: finding it, binding the few functions that are used, and calling them.
+
+use num_complex::Complex;
+use polyarray_core::{Element, Error, Result};
+use std::ffi::{CStr, c_char, c_int};
+use std::path::Path;
+use std::sync::RwLock;
+
+/// The environment variable that names the library.
+const SETTING: &str = "POLYARRAY_BLAS";
+
+/// Names by which the libraries are known to the system's loader, the ones preferred first.
+#[cfg(not(feature = "blas-static"))]
+const USUAL: &[&str] = if cfg!(target_os = "macos") {
+    &["libopenblas.0.dylib", "libopenblas.dylib", "libmkl_rt.2.dylib", "libblis.4.dylib", "/System/Library/Frameworks/Accelerate.framework/Accelerate"]
+} else if cfg!(windows) {
+    &["openblas.dll", "libopenblas.dll", "mkl_rt.2.dll", "libblis.4.dll"]
+} else {
+    &["libopenblas.so.0", "libopenblas.so", "libmkl_rt.so.2", "libmkl_rt.so", "libblis.so.4", "libblis.so", "libcblas.so.3"]
+};
+
+/// How to get one, for messages.
+#[cfg(not(feature = "blas-static"))]
+const REMEDY: &str = "install one (Debian, Ubuntu: apt-get install libopenblas0-pthread; Fedora: dnf install openblas; macOS: brew install openblas) or name \
+                      its file in POLYARRAY_BLAS";
+
+/// `cblas_?gemm`, with integers `I`, factors passed as `S`, and elements `T`.
+type Gemm<I, S, T> = unsafe extern "C" fn(c_int, c_int, c_int, I, I, I, S, *const T, I, *const T, I, S, *mut T, I);
+
+const ROW_MAJOR: c_int = 101;
+const NO_TRANS: c_int = 111;
+const TRANS: c_int = 112;
+
+/// The functions of a library whose integers are `I`.
+struct Functions<I> {
+    s: Gemm<I, f32, f32>,
+    d: Gemm<I, f64, f64>,
+    c: Gemm<I, *const Complex<f32>, Complex<f32>>,
+    z: Gemm<I, *const Complex<f64>, Complex<f64>>,
+}
+
+/// What integers the library was built with.
+enum Interface {
+    Lp64(Functions<i32>),
+    Ilp64(Functions<i64>),
+}
+
+/// A function that sets how many threads the library uses.
+enum SetThreads {
+    Int(unsafe extern "C" fn(c_int)),
+    Wide(unsafe extern "C" fn(i64)),
+}
+
+/// A CBLAS library, loaded for good: some run threads of their own, which must not outlive it.
+pub struct Library {
+    /// What it says it is.
+    pub description: String,
+    interface: Interface,
+    set_threads: Option<SetThreads>,
+    /// The number of threads last asked for; held for reading by every call, so that none runs while it changes.
+    threads: RwLock<usize>,
+}
+
+impl Library {
+    /// The library that `POLYARRAY_BLAS` names, else the one linked, else the first found.
+    ///
+    /// # Errors
+    /// [`Error::Absent`] with what was tried and how to get one.
+    pub fn open() -> Result<Library> {
+        match std::env::var_os(SETTING).filter(|path| !path.is_empty()) {
+            Some(path) => Library::load(Path::new(&path)).map_err(|why| absent(format!("{SETTING} names {}: {why}", Path::new(&path).display()))),
+            None => Library::usual(),
+        }
+    }
+
+    #[cfg(feature = "blas-static")]
+    fn usual() -> Result<Library> {
+        Ok(super::linked::library())
+    }
+
+    #[cfg(not(feature = "blas-static"))]
+    fn usual() -> Result<Library> {
+        let mut unfit = Vec::new();
+        for name in USUAL {
+            match Library::load(Path::new(name)) {
+                Ok(library) => return Ok(library),
+                Err(LoadError::NotLoaded(_)) => {}
+                Err(other) => unfit.push(format!("{name}: {other}")),
+            }
+        }
+        let found = if unfit.is_empty() { String::new() } else { format!(" ({})", unfit.join("; ")) };
+        Err(absent(format!("no CBLAS library was found by the names {}{found}; {REMEDY}", USUAL.join(", "))))
+    }
+
+    /// Loads the library at `path`, or of that name where the loader looks.
+    fn load(path: &Path) -> Result<Library, LoadError> {
+        // SAFETY: loading runs the library's initialisers; that a file which the user or the system calls a BLAS may be loaded is what this device is for.
+        let loaded = unsafe { libloading::Library::new(path) }.map_err(|e| LoadError::NotLoaded(e.to_string()))?;
+        let library = Library::bind(&loaded, path)?;
+        std::mem::forget(loaded);
+        Ok(library)
+    }
+
+    fn bind(loaded: &libloading::Library, path: &Path) -> Result<Library, LoadError> {
+        let symbols = Symbols { loaded };
+        let convention = CONVENTIONS.iter().find(|c| symbols.has(&c.name("cblas_sgemm"))).unwrap_or(&CONVENTIONS[0]);
+        let interface = if convention.wide || symbols.says_wide() {
+            Interface::Ilp64(symbols.functions(convention)?)
+        } else {
+            Interface::Lp64(symbols.functions(convention)?)
+        };
+        let description = symbols.version(convention).map_or_else(|| path.display().to_string(), |version| format!("{version}, {}", path.display()));
+        Ok(Library { description, interface, set_threads: symbols.set_threads(convention), threads: RwLock::new(0) })
+    }
+
+    /// The functions that were linked at build time, and how many threads they are told to use.
+    #[cfg(feature = "blas-static")]
+    pub(super) fn linked(
+        description: String,
+        s: Gemm<c_int, f32, f32>,
+        d: Gemm<c_int, f64, f64>,
+        c: Gemm<c_int, *const Complex<f32>, Complex<f32>>,
+        z: Gemm<c_int, *const Complex<f64>, Complex<f64>>,
+        set_threads: unsafe extern "C" fn(c_int),
+    ) -> Library {
+        let interface = Interface::Lp64(Functions { s, d, c, z });
+        Library { description, interface, set_threads: Some(SetThreads::Int(set_threads)), threads: RwLock::new(0) }
+    }
+
+    /// The largest dimension that can be passed.
+    pub fn max_dimension(&self) -> usize {
+        match self.interface {
+            Interface::Lp64(_) => i32::MAX as usize,
+            Interface::Ilp64(_) => isize::MAX as usize,
+        }
+    }
+
+    /// Runs `f`, in which the library uses `threads` threads (or, if another thread asks for another number at the same time, that).
+    pub fn with_threads<R>(&self, threads: usize, f: impl FnOnce() -> R) -> R {
+        let read = || self.threads.read().unwrap_or_else(|e| e.into_inner());
+        if let Some(set) = self.set_threads.as_ref().filter(|_| *read() != threads) {
+            let mut now = self.threads.write().unwrap_or_else(|e| e.into_inner());
+            // SAFETY: a function of that signature, by its name; no call runs meanwhile, since each holds the lock.
+            unsafe {
+                match set {
+                    SetThreads::Int(set) => set(c_int::try_from(threads).unwrap_or(c_int::MAX)),
+                    SetThreads::Wide(set) => set(i64::try_from(threads).unwrap_or(i64::MAX)),
+                }
+            }
+            *now = threads;
+        }
+        let _unchanged = read();
+        f()
+    }
+}
+
+fn absent(why: String) -> Error {
+    Error::Absent { name: "blas".into(), why }
+}
+
+/// Why a file is not a library to use.
+#[derive(Debug, thiserror::Error)]
+enum LoadError {
+    #[error("it cannot be loaded: {0}")]
+    NotLoaded(String),
+    #[error("it has no function {0}, so it is not a CBLAS library")]
+    NoSymbol(String),
+}
+
+/// How the names of a library's functions are decorated.
+struct Convention {
+    prefix: &'static str,
+    suffix: &'static str,
+    /// Whether that decoration says that integers have 64 bits.
+    wide: bool,
+}
+
+const CONVENTIONS: [Convention; 5] = [
+    Convention { prefix: "", suffix: "", wide: false },
+    Convention { prefix: "", suffix: "64_", wide: true },
+    Convention { prefix: "", suffix: "_64", wide: true },
+    Convention { prefix: "scipy_", suffix: "", wide: false },
+    Convention { prefix: "scipy_", suffix: "64_", wide: true },
+];
+
+impl Convention {
+    fn name(&self, plain: &str) -> String {
+        format!("{}{plain}{}", self.prefix, self.suffix)
+    }
+}
+
+struct Symbols<'a> {
+    loaded: &'a libloading::Library,
+}
+
+impl Symbols<'_> {
+    /// The function of that name.
+    ///
+    /// # Safety
+    /// `F` is the type of a pointer to a function of the signature which the function of that name has.
+    unsafe fn get<F: Copy>(&self, name: &str) -> Option<F> {
+        // SAFETY: the caller's promise.
+        unsafe { self.loaded.get::<F>(name) }.ok().map(|symbol| *symbol)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        // SAFETY: the pointer is not called.
+        unsafe { self.get::<unsafe extern "C" fn()>(name) }.is_some()
+    }
+
+    /// # Errors
+    /// For the first that is missing. `I` must be the integer of the library.
+    fn functions<I>(&self, convention: &Convention) -> Result<Functions<I>, LoadError> {
+        let name = |letter: char| convention.name(&format!("cblas_{letter}gemm"));
+        let missing = |letter: char| LoadError::NoSymbol(name(letter));
+        // SAFETY: CBLAS fixes these signatures, but for the integer, which `bind` has found out.
+        unsafe {
+            Ok(Functions {
+                s: self.get(&name('s')).ok_or_else(|| missing('s'))?,
+                d: self.get(&name('d')).ok_or_else(|| missing('d'))?,
+                c: self.get(&name('c')).ok_or_else(|| missing('c'))?,
+                z: self.get(&name('z')).ok_or_else(|| missing('z'))?,
+            })
+        }
+    }
+
+    /// Whether the library says that its integers have 64 bits although its names do not.
+    fn says_wide(&self) -> bool {
+        // SAFETY: BLIS declares `gint_t bli_info_get_blas_int_type_size(void)`, `gint_t` having the width of a pointer in its 64-bit builds and their high bits clear in others.
+        let blis = unsafe { self.get::<unsafe extern "C" fn() -> isize>("bli_info_get_blas_int_type_size") }.is_some_and(|bits| unsafe { bits() } == 64);
+        let openblas = self.openblas_config("openblas_get_config").is_some_and(|config| config.contains("USE64BITINT"));
+        let mkl = self.has("MKL_Set_Num_Threads") && std::env::var("MKL_INTERFACE_LAYER").is_ok_and(|layer| layer.contains("ILP64"));
+        blis || openblas || mkl
+    }
+
+    /// What a function without arguments that returns a string says.
+    fn openblas_config(&self, name: &str) -> Option<String> {
+        // SAFETY: the names this is called with are those of functions that take nothing and return a string of static life (or null).
+        unsafe {
+            let say = self.get::<unsafe extern "C" fn() -> *const c_char>(name)?;
+            text(say())
+        }
+    }
+
+    /// `OpenBLAS 0.3.21 (SkylakeX)`, `BLIS 0.9.0`, `MKL`; `None` if it does not say.
+    fn version(&self, convention: &Convention) -> Option<String> {
+        if let Some(config) = self.openblas_config(&convention.name("openblas_get_config")) {
+            let core = self.openblas_config(&convention.name("openblas_get_corename"));
+            return Some(openblas_version(&config, core.as_deref()));
+        }
+        let blis = self.openblas_config("bli_info_get_version_str").map(|version| format!("BLIS {version}"));
+        blis.or_else(|| self.has("MKL_Set_Num_Threads").then(|| "MKL".into()))
+    }
+
+    fn set_threads(&self, convention: &Convention) -> Option<SetThreads> {
+        // SAFETY: as OpenBLAS and MKL declare them (`int`), and BLIS (`dim_t`).
+        unsafe {
+            let by_int = self.get(&convention.name("openblas_set_num_threads")).or_else(|| self.get("MKL_Set_Num_Threads"));
+            by_int.map(SetThreads::Int).or_else(|| self.get("bli_thread_set_num_threads").map(SetThreads::Wide))
+        }
+    }
+}
+
+/// The first words of OpenBLAS's description of itself, and the kind of core it found.
+pub(super) fn openblas_version(config: &str, core: Option<&str>) -> String {
+    let version = config.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+    core.map_or_else(|| version.clone(), |core| format!("{version} ({core})"))
+}
+
+/// A C string, copied.
+///
+/// # Safety
+/// `text` is null or points to a string that ends with a zero byte.
+pub(super) unsafe fn text(text: *const c_char) -> Option<String> {
+    // SAFETY: the caller's promise, and null was excluded.
+    (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned())
+}
+
+/// One of the two factors: where it starts, whether it lies transposed, and the distance between its rows (its columns, if transposed).
+pub struct Factor<T> {
+    /// The first element.
+    pub start: *const T,
+    /// Whether columns are contiguous instead of rows.
+    pub transposed: bool,
+    /// Elements from one row (column) to the next.
+    pub leading: usize,
+}
+
+/// A dtype that BLAS multiplies.
+pub trait Multiply: Element + bytemuck::Pod {
+    /// `C = A B`: A is `[m, k]`, B `[k, n]`, C `[m, n]` with `ldc` elements from one row to the next. C need not be initialised.
+    ///
+    /// # Safety
+    /// - the factors' elements may be read, those of C written, and nothing else reads or writes C meanwhile;
+    /// - dimensions and leading dimensions are at most [`Library::max_dimension`], and leading ones no less than the rows they lead.
+    unsafe fn gemm(library: &Library, shape: [usize; 3], a: &Factor<Self>, b: &Factor<Self>, c: *mut Self, ldc: usize);
+}
+
+macro_rules! multiply {
+    ($($T:ty, $field:ident, $one:expr, $zero:expr;)*) => { $(
+        impl Multiply for $T {
+            unsafe fn gemm(library: &Library, shape: [usize; 3], a: &Factor<Self>, b: &Factor<Self>, c: *mut Self, ldc: usize) {
+                // SAFETY: passed on.
+                unsafe {
+                    match &library.interface {
+                        Interface::Lp64(f) => call(f.$field, shape, [$one, $zero], a, b, c, ldc),
+                        Interface::Ilp64(f) => call(f.$field, shape, [$one, $zero], a, b, c, ldc),
+                    }
+                }
+            }
+        }
+    )* };
+}
+
+multiply! {
+    f32, s, 1.0, 0.0;
+    f64, d, 1.0, 0.0;
+    Complex<f32>, c, &Complex::new(1.0, 0.0), &Complex::new(0.0, 0.0);
+    Complex<f64>, z, &Complex::new(1.0, 0.0), &Complex::new(0.0, 0.0);
+}
+
+/// # Safety
+/// As [`Multiply::gemm`]; `gemm` is a function of CBLAS with integers `I`.
+unsafe fn call<I: TryFrom<usize>, S, T>(
+    gemm: Gemm<I, S, T>,
+    [m, n, k]: [usize; 3],
+    [alpha, beta]: [S; 2],
+    a: &Factor<T>,
+    b: &Factor<T>,
+    c: *mut T,
+    ldc: usize,
+) {
+    let int = |n: usize| I::try_from(n).unwrap_or_else(|_| unreachable!("estimate refuses dimensions that do not fit: {n}"));
+    let trans = |f: &Factor<T>| if f.transposed { TRANS } else { NO_TRANS };
+    // SAFETY: the caller's promises are what CBLAS asks.
+    unsafe {
+        gemm(ROW_MAJOR, trans(a), trans(b), int(m), int(n), int(k), alpha, a.start, int(a.leading), b.start, int(b.leading), beta, c, int(ldc));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_blas_is_refused_with_its_name() {
+        let why = |path: &str| Library::load(Path::new(path)).err().expect("refused").to_string();
+        assert!(why("/nonexistent/libblas.so").contains("cannot be loaded"));
+        assert!(why("/nonexistent/libblas.so").contains("/nonexistent/libblas.so"));
+        let text = std::env::temp_dir().join(format!("polyarray-not-a-library-{}.so", std::process::id()));
+        std::fs::write(&text, "not a library").unwrap();
+        assert!(why(text.to_str().unwrap()).contains("cannot be loaded"));
+        std::fs::remove_file(&text).unwrap();
+        if cfg!(target_os = "linux") {
+            assert!(why("libc.so.6").contains("no function cblas_sgemm"), "{}", why("libc.so.6"));
+        }
+    }
+
+    #[test]
+    fn openblas_describes_itself_briefly() {
+        let config = "OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH NO_AFFINITY Haswell MAX_THREADS=64";
+        assert_eq!(openblas_version(config, Some("SkylakeX")), "OpenBLAS 0.3.21 (SkylakeX)");
+        assert_eq!(openblas_version(config, None), "OpenBLAS 0.3.21");
+    }
+}

@@ -1,0 +1,143 @@
+//! The device `blas`: a CBLAS library, found at run time or linked. It multiplies matrices, and measures distances by that; everything else is others' work.
+
+mod distance;
+mod library;
+#[cfg(feature = "blas-static")]
+mod linked;
+mod matmul;
+
+use library::Library;
+use polyarray_core::op::{Distance, Matmul, Metric};
+use polyarray_core::{Backend, BackendEntry, Buffer, Cost, DType, DeviceInfo, Element, Error, MemoryId, Op, Result, RunContext, Unsupported};
+use std::sync::Arc;
+
+polyarray_core::inventory::submit! {
+    BackendEntry { name: "blas", order: 30, slow_to_open: false, open: || Ok(Arc::new(Blas::open()?)) }
+}
+
+struct Blas {
+    info: DeviceInfo,
+    library: Library,
+}
+
+impl Blas {
+    fn open() -> Result<Blas> {
+        let library = Library::open()?;
+        Ok(Blas { info: DeviceInfo { name: "blas".into(), description: library.description.clone(), hardware: true }, library })
+    }
+
+    /// # Errors
+    /// For a dimension that the library's integers cannot count.
+    fn fits(&self, dimensions: [usize; 3]) -> Result<(), Unsupported> {
+        let max = self.library.max_dimension();
+        match dimensions.into_iter().find(|&n| n > max) {
+            Some(n) => Err(Unsupported::new(format!("this BLAS counts with 32 bits: a dimension of {n} is more than {max}"))),
+            None => Ok(()),
+        }
+    }
+
+    fn matmul(&self, op: &Matmul, threads: usize) -> Result<Cost, Unsupported> {
+        let rate = rate(op.dtype).ok_or_else(|| Unsupported::new(format!("BLAS multiplies f32, f64, c32 and c64, not {}", op.dtype)))?;
+        if !op.after.is_identity() || !op.extras.is_empty() {
+            return Err(Unsupported::new("BLAS applies nothing to a product; that is done by another device afterwards"));
+        }
+        self.fits([op.m, op.n, op.k])?;
+        let (m, n, k) = (op.m as f64, op.n as f64, op.k as f64);
+        let bytes = (m * k + k * n + m * n) * op.dtype.size() as f64;
+        let one = Cost::model(CALL, bytes / BANDWIDTH, m * n * k / (rate * efficiency(op.m, op.n, op.k)), threads, WAKE);
+        Ok(Cost { seconds: START_UP + one.seconds * op.batch.size() as f64, threads: one.threads })
+    }
+
+    fn distance(&self, op: &Distance, threads: usize) -> Result<Cost, Unsupported> {
+        if op.metric == Metric::Cityblock {
+            return Err(Unsupported::new("cityblock distances are no products of matrices"));
+        }
+        let rate = rate(op.dtype).ok_or_else(|| Unsupported::new(format!("BLAS measures distances in f32 and f64, not in {}", op.dtype)))?;
+        if !op.after.is_identity() {
+            return Err(Unsupported::new("BLAS applies nothing to distances; that is done by another device afterwards"));
+        }
+        self.fits([op.n, op.m, op.d])?;
+        let (n, m, d) = (op.n as f64, op.m as f64, op.d as f64);
+        let product = n * m * d / (rate * efficiency(op.n, op.m, op.d));
+        let work = product + n * m * SECONDS_PER_PAIR + (n + m) * d * SECONDS_PER_COORDINATE;
+        let bytes = (n * d + m * d + n * m) * op.dtype.size() as f64;
+        Ok(Cost::model(START_UP + CALL, bytes / BANDWIDTH, work, threads, WAKE))
+    }
+}
+
+// First guesses of what the library does, until they are measured.
+
+/// Seconds that any operation takes.
+const START_UP: f64 = 0.7e-6;
+/// Seconds that any call of the library takes.
+const CALL: f64 = 0.3e-6;
+/// Seconds to set other threads to work.
+const WAKE: f64 = 5e-6;
+/// Bytes a second that one thread moves.
+const BANDWIDTH: f64 = 1e10;
+/// Seconds that one thread takes to make a distance of a product.
+const SECONDS_PER_PAIR: f64 = 1e-9;
+/// Seconds that one thread takes to centre a coordinate.
+const SECONDS_PER_COORDINATE: f64 = 2e-9;
+
+/// Multiply-adds a second of one thread on large matrices; `None` for dtypes that BLAS does not have.
+fn rate(dtype: DType) -> Option<f64> {
+    match dtype {
+        DType::F32 => Some(8e10),
+        DType::F64 => Some(4e10),
+        DType::C32 => Some(2e10),
+        DType::C64 => Some(1e10),
+        _ => None,
+    }
+}
+
+/// The share of that rate which matrices reach whose smallest dimension is small: half of it at 16.
+fn efficiency(m: usize, n: usize, k: usize) -> f64 {
+    let smallest = m.min(n).min(k) as f64;
+    smallest / (smallest + 16.0)
+}
+
+impl Backend for Blas {
+    fn info(&self) -> &DeviceInfo {
+        &self.info
+    }
+
+    fn memory(&self) -> MemoryId {
+        MemoryId::HOST
+    }
+
+    fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported> {
+        match op {
+            Op::Map(_) => Err(Unsupported::new("BLAS multiplies matrices; it has no elementwise operations")),
+            Op::Reduce(_) => Err(Unsupported::new("BLAS multiplies matrices; it has no reductions")),
+            Op::Matmul(o) => self.matmul(o, threads),
+            Op::Distance(o) => self.distance(o, threads),
+        }
+    }
+
+    fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
+        match op {
+            Op::Matmul(o) => matmul::run(&self.library, o, cx),
+            Op::Distance(o) => distance::run(&self.library, o, cx),
+            Op::Map(_) | Op::Reduce(_) => unreachable!("estimate refuses them"),
+        }
+    }
+}
+
+/// From this size on, the machine's memory is asked before the system, which would promise more than there is.
+const LARGE: usize = 64 << 20;
+
+/// Zeros to work in.
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+fn scratch<T: Element>(len: usize) -> Result<Vec<T>> {
+    let bytes = len.saturating_mul(size_of::<T>());
+    if bytes >= LARGE {
+        drop(Buffer::host(bytes)?);
+    }
+    let mut vec = Vec::new();
+    vec.try_reserve_exact(len).map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes, why: e.to_string() })?;
+    vec.resize(len, T::default());
+    Ok(vec)
+}
