@@ -1,0 +1,134 @@
+//! What must not matter: where in a buffer an element lies, how many come with it, and how many threads work on it.
+
+use crate::compare::{Expected, Tolerance, Values, first_difference};
+use crate::elementwise::{How, Kernel, Work};
+use crate::layouts::{Lay, Place};
+use crate::products::distance_name;
+use crate::reductions::{Fold, Over};
+use crate::report::{Failure, FailureKind};
+use crate::suite::{Case, Suite};
+use crate::values::{moderate, random};
+use polyarray_core::{Array, DType, Element, IntoExpr, Kind, Metric, Result, distance, with_device, with_dtype};
+
+pub(crate) fn run(suite: &mut Suite) {
+    for kernel in Kernel::all() {
+        let name = kernel.name();
+        for dtype in DType::ALL.into_iter().filter(|&d| kernel.accepts(d)) {
+            let seen_to = matches!(kernel, Kernel::Unary(_) | Kernel::Binary(_) | Kernel::MulAdd);
+            if seen_to && suite.wants(&name, dtype) && !suite.refused(&name, dtype) {
+                with_dtype!(dtype, T => offsets_and_lengths::<T>(suite, kernel));
+                with_dtype!(dtype, T => threads_elementwise::<T>(suite, kernel));
+            }
+        }
+    }
+    for dtype in DType::ALL.into_iter().filter(|d| *d != DType::Bool) {
+        with_dtype!(dtype, T => threads_of_the_rest::<T>(suite));
+    }
+}
+
+/// `f(x)[i]` for slices of `x` that start and end everywhere, against `f` of the whole.
+fn offsets_and_lengths<T: Element>(suite: &mut Suite, kernel: Kernel) {
+    const ALL: usize = 64 + 130;
+    let whole = whole_of::<T>(suite, kernel, &[ALL]);
+    let exhaustive = suite.full() && matches!(T::DTYPE, DType::F32 | DType::F64 | DType::I32);
+    let offsets: Vec<usize> = if exhaustive { (0..=64).collect() } else { vec![0, 1, 3, 31, 64] };
+    let lengths: Vec<usize> = if exhaustive { (1..=130).collect() } else { vec![1, 2, 5, 8, 15, 17, 33, 63, 64, 130] };
+    // The device itself, not the guard, which moves outputs about.
+    suite.guard.set_guarding(false);
+    let device = suite.device.clone();
+    let name = |detail: String| Case { op: kernel.name(), dtype: T::DTYPE, detail };
+    if let Some(all) = suite.attempt(&name("consistency".into()), || with_device(&device, || whole.apply(&Place::Host))) {
+        for &offset in &offsets {
+            for &n in &lengths {
+                let part = Work {
+                    shape: vec![n],
+                    lays: vec![Lay::Offset(offset % 64); whole.lays.len()],
+                    data: whole.data.iter().map(|d| d[offset..offset + n].to_vec()).collect(),
+                    ..whole.clone()
+                };
+                let case = name(format!("offset {offset}, length {n}"));
+                let wanted = all.part(offset, n);
+                compare(suite, case, Some(wanted), || with_device(&device, || part.apply(&Place::Host)));
+            }
+        }
+    }
+    suite.guard.set_guarding(true);
+}
+
+fn whole_of<T: Element>(suite: &mut Suite, kernel: Kernel, shape: &[usize]) -> Work<T> {
+    let n = shape.iter().product();
+    let domain = match kernel {
+        Kernel::Unary(u) => u.info().domain,
+        Kernel::Binary(b) => b.info().domain,
+        _ => (-1e3, 1e3),
+    };
+    let data = (0..kernel.arity()).map(|_| random::<T>(&mut suite.rng, domain, n)).collect();
+    Work { kernel, shape: shape.to_vec(), lays: vec![Lay::Contiguous; kernel.arity()], data, condition: Vec::new(), how: How::Eval }
+}
+
+fn compare(suite: &mut Suite, case: Case, wanted: Option<Values>, run: impl FnOnce() -> Result<Values>) {
+    let Some(got) = suite.attempt(&case, run) else { return };
+    let Some(wanted) = wanted else { return };
+    match first_difference(&got, &Expected::new(wanted, Tolerance::Bits), false) {
+        None => suite.report.passed += 1,
+        Some(d) => {
+            let failure = suite.failure(&case, FailureKind::Inconsistent, d.index, d.got, d.expected);
+            suite.report.fail(Failure { tolerance: d.tolerance, ..failure });
+        }
+    }
+}
+
+/// The same work with one thread, and with two and three.
+fn threads_case(suite: &mut Suite, op: &str, dtype: DType, detail: &str, run: impl Fn() -> Result<Values>) {
+    if !suite.wants(op, dtype) || suite.refused(op, dtype) {
+        return;
+    }
+    let device = suite.device.clone();
+    let case = |threads: usize| Case { op: op.into(), dtype, detail: format!("{detail} with {threads} threads") };
+    suite.guard.set_guarding(false);
+    suite.guard.set_threads(1);
+    if let Some(one) = suite.attempt(&case(1), || with_device(&device, &run)) {
+        for threads in [2, 3] {
+            suite.guard.set_threads(threads);
+            compare(suite, case(threads), Some(one.clone()), || with_device(&device, &run));
+        }
+    }
+    suite.guard.set_threads(0);
+    suite.guard.set_guarding(true);
+}
+
+fn threads_elementwise<T: Element>(suite: &mut Suite, kernel: Kernel) {
+    if !matches!(T::DTYPE, DType::F32 | DType::F64 | DType::I64) {
+        return;
+    }
+    let long = if suite.full() { 300_001 } else { 20_011 };
+    let work = whole_of::<T>(suite, kernel, &[long]);
+    threads_case(suite, &kernel.name(), T::DTYPE, &format!("[{long}]"), || work.apply(&Place::Host));
+    // More rows than columns and strides that do not merge: the other way to share out work.
+    let rows = Work { lays: vec![Lay::Step(2); kernel.arity()], ..whole_of::<T>(suite, kernel, &[61, 129]) };
+    threads_case(suite, &kernel.name(), T::DTYPE, "[61, 129], every other column", || rows.apply(&Place::Host));
+}
+
+fn threads_of_the_rest<T: Element>(suite: &mut Suite) {
+    if !suite.filter.dtype.is_none_or(|d| d == T::DTYPE) {
+        return;
+    }
+    let long = if suite.full() { 400_003 } else { 70_001 };
+    let x: Vec<T> = moderate(&mut suite.rng, (-1.0, 1.0), long);
+    let array = |shape: &[usize]| Array::from_slice(&x[..shape.iter().product()], shape);
+    for fold in Fold::ALL.into_iter().filter(|f| f.accepts(T::DTYPE)) {
+        threads_case(suite, fold.name(), T::DTYPE, &format!("[{long}]"), || fold.apply(&array(&[long])?.into_expr(), None));
+        for over in [Over(vec![0], false), Over(vec![1], false)] {
+            for shape in [[2001, 33], [33, 2001]] {
+                threads_case(suite, fold.name(), T::DTYPE, &format!("{shape:?} over {over:?}"), || fold.apply(&array(&shape)?.into_expr(), Some(&over)));
+            }
+        }
+    }
+    threads_case(suite, "matmul", T::DTYPE, "[70, 90] @ [90, 80]", || Values::of(&array(&[70, 90])?.matmul(&array(&[90, 80])?)?));
+    let batches = "[5, 20, 30] @ [5, 30, 10]";
+    threads_case(suite, "matmul", T::DTYPE, batches, || Values::of(&array(&[5, 20, 30])?.matmul(&array(&[5, 30, 10])?)?));
+    for metric in Metric::ALL.into_iter().filter(|_| T::DTYPE.kind() == Kind::Float) {
+        let run = || Values::of(&distance::cdist(&array(&[120, 16])?, &array(&[90, 16])?, metric)?);
+        threads_case(suite, &distance_name(metric), T::DTYPE, "[120, 16] to [90, 16]", run);
+    }
+}

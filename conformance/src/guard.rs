@@ -1,0 +1,343 @@
+//! A backend around the backend under test: it gives it outputs with sentinels around them, and looks at what was written.
+
+use crate::report::FailureKind;
+use polyarray_core::op::{Op, Operand, Output};
+use polyarray_core::{Backend, Buffer, Cost, DType, DeviceInfo, Layout, MemoryId, Result, RunContext, Unsupported, memory, walk};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::ThreadId;
+
+/// The name that the backend under test is registered by.
+pub(crate) const NAME: &str = "under-test";
+/// Elements of sentinel after the output.
+const GUARD: usize = 80;
+/// What an output is filled with before the first run and before the second.
+const FILLS: [u8; 2] = [0xa5, 0x5a];
+/// Elements that the second run's output is moved by, where the operation says where its output starts.
+const SHIFT: usize = 3;
+
+/// Something wrong that no result shows.
+#[derive(Clone, Debug)]
+pub(crate) struct Finding {
+    pub kind: FailureKind,
+    pub index: usize,
+    pub got: String,
+    pub expected: String,
+}
+
+impl Finding {
+    fn new(kind: FailureKind, index: usize, got: impl Into<String>, expected: impl Into<String>) -> Finding {
+        Finding { kind, index, got: got.into(), expected: expected.into() }
+    }
+}
+
+/// What the suite and the guarding backend share.
+pub(crate) struct Guard {
+    inner: Arc<dyn Backend>,
+    info: DeviceInfo,
+    /// The only thread whose operations it takes: others, under `auto`, are none of its business.
+    thread: ThreadId,
+    open: AtomicBool,
+    /// Off: operations go straight to the backend.
+    guarding: AtomicBool,
+    /// Threads that runs are given; 0: as estimated.
+    threads: AtomicUsize,
+    findings: Mutex<Vec<Finding>>,
+}
+
+impl Guard {
+    pub fn new(inner: Arc<dyn Backend>) -> Arc<Guard> {
+        let info = DeviceInfo { name: NAME.into(), ..inner.info().clone() };
+        let (thread, findings) = (std::thread::current().id(), Mutex::new(Vec::new()));
+        Arc::new(Guard { inner, info, thread, open: true.into(), guarding: true.into(), threads: 0.into(), findings })
+    }
+
+    /// Takes no more operations.
+    pub fn close(&self) {
+        self.open.store(false, Ordering::Relaxed);
+    }
+
+    pub fn set_guarding(&self, on: bool) {
+        self.guarding.store(on, Ordering::Relaxed);
+    }
+
+    pub fn set_threads(&self, threads: usize) {
+        self.threads.store(threads, Ordering::Relaxed);
+    }
+
+    /// What was found since the last call.
+    pub fn take_findings(&self) -> Vec<Finding> {
+        std::mem::take(&mut *self.findings.lock().unwrap_or_else(|e| e.into_inner()))
+    }
+
+    fn found(&self, finding: Finding) {
+        self.findings.lock().unwrap_or_else(|e| e.into_inner()).push(finding);
+    }
+
+    fn run_guarded(&self, op: &Op, cx: &RunContext) -> Result<()> {
+        if let Some(broken) = broken_invariant(op, cx.output) {
+            self.found(Finding::new(FailureKind::Operation, 0, broken, "an operation as core promises it"));
+        }
+        let mut in_place = false;
+        op.for_each_input(|operand, _| in_place |= operand.buffer.same(cx.output));
+        let first = self.attempt(op, cx, 0, FILLS[0], in_place)?;
+        if !in_place {
+            let second = self.attempt(op, cx, SHIFT, FILLS[1], in_place)?;
+            self.compare(&first, &second);
+        }
+        self.deliver(&first, cx.output)
+    }
+
+    /// One run into an output of our own, filled with `fill`; where the operation allows, `shift` elements further on.
+    fn attempt(&self, op: &Op, cx: &RunContext, shift: usize, fill: u8, in_place: bool) -> Result<Written> {
+        let memory = memory(self.inner.memory());
+        let mut op = op.clone();
+        let shifted = match &mut op {
+            Op::Map(o) => {
+                o.output.offset += shift;
+                shift
+            }
+            Op::Reduce(o) => {
+                o.output.offset += shift;
+                shift
+            }
+            Op::Matmul(_) | Op::Distance(_) => 0,
+        };
+        let layout = output_layout(&op);
+        let dtype = op.output_dtype();
+        let size = memory.info().stored_size(dtype).unwrap_or(dtype.size());
+        let mut bytes = vec![fill; (layout.span().1 + GUARD) * size];
+        if in_place {
+            for_each_run(&layout, |at, n| memory.download(cx.output, at * size, &mut bytes[at * size..(at + n) * size]))?;
+        }
+        let ours = memory.alloc(bytes.len())?;
+        memory.upload(&bytes, &ours, 0)?;
+        op.for_each_input_mut(|operand| {
+            if operand.buffer.same(cx.output) {
+                operand.buffer = ours.clone();
+            }
+        });
+        self.inner.run(&op, &RunContext { threads: cx.threads, output: &ours })?;
+        self.inner.synchronize()?;
+        memory.download(&ours, 0, &mut bytes)?;
+        let written = Written { layout, dtype, size, shifted, bytes };
+        self.inspect(&written, fill)?;
+        Ok(written)
+    }
+
+    /// Looks for sentinels that were overwritten and for bytes that are no value.
+    fn inspect(&self, written: &Written, fill: u8) -> Result<()> {
+        let (size, bytes) = (written.size, &written.bytes);
+        let mut is_output = vec![false; bytes.len() / size];
+        for_each_run(&written.layout, |at, n| {
+            is_output[at..at + n].fill(true);
+            Ok(())
+        })?;
+        let end = written.layout.span().1;
+        let overrun = (0..is_output.len()).filter(|&i| !is_output[i]).find(|&i| bytes[i * size..(i + 1) * size].iter().any(|&b| b != fill));
+        if let Some(i) = overrun {
+            let place = if i >= end { format!("element {} after the end", i - end) } else { format!("element {i}, which is not the output's") };
+            self.found(Finding::new(FailureKind::Overrun, i, format!("{place} was written"), "untouched sentinels"));
+        }
+        if written.dtype == DType::Bool {
+            let invalid = |i: &usize| is_output[*i] && (bytes[i * size] > 1 || bytes[i * size + 1..(i + 1) * size].iter().any(|&b| b != 0));
+            let element = |i: usize| bytes[i * size] != fill;
+            if let Some(i) = (0..is_output.len()).find(|i| invalid(i) && element(*i)) {
+                self.found(Finding::new(FailureKind::Invalid, i, format!("{:?}", &bytes[i * size..(i + 1) * size]), "0 or 1"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Two runs with different fills: what kept both fills was not written; what differs otherwise depends on where the output lies.
+    fn compare(&self, first: &Written, second: &Written) {
+        let pairs = first.elements().into_iter().zip(second.elements()).enumerate();
+        let (mut unwritten, mut unstable) = (None, None);
+        for (i, (a, b)) in pairs {
+            if a.iter().all(|&x| x == FILLS[0]) && b.iter().all(|&x| x == FILLS[1]) {
+                unwritten = unwritten.or(Some(i));
+            } else if a != b && !(is_nan(first.dtype, a) && is_nan(first.dtype, b)) {
+                unstable = unstable.or(Some((i, format!("{a:02x?}"), format!("{b:02x?}"))));
+            }
+        }
+        if let Some(i) = unwritten {
+            self.found(Finding::new(FailureKind::Unwritten, i, "what the output held before", "every element written"));
+        }
+        if let (Some((i, a, b)), None) = (unstable, unwritten) {
+            let moved = format!("{b}, as with the output {} elements further on", second.shifted);
+            self.found(Finding::new(FailureKind::Unstable, i, a, moved));
+        }
+    }
+
+    /// Puts the elements, and nothing between them, where they were wanted.
+    fn deliver(&self, written: &Written, output: &Buffer) -> Result<()> {
+        let memory = memory(self.inner.memory());
+        let size = written.size;
+        for_each_run(&written.layout, |at, n| {
+            let mut part = written.bytes[at * size..(at + n) * size].to_vec();
+            if written.dtype == DType::Bool {
+                // What is neither has been reported; an array may not hold it.
+                part.chunks_exact_mut(size).for_each(|b| {
+                    b[0] = u8::from(b[0] != 0);
+                    b[1..].fill(0);
+                });
+            }
+            memory.upload(&part, output, at * size)
+        })
+    }
+}
+
+/// What a run left in the output it was given.
+struct Written {
+    layout: Layout,
+    dtype: DType,
+    /// Bytes an element is stored in.
+    size: usize,
+    /// Elements that the output was moved by.
+    shifted: usize,
+    bytes: Vec<u8>,
+}
+
+impl Written {
+    fn elements(&self) -> Vec<&[u8]> {
+        let mut out = Vec::with_capacity(self.layout.len());
+        let strides = self.layout.strides();
+        walk::walk(self.layout.shape(), [strides], [self.layout.offset() as isize], 0..self.layout.len(), |[at]| {
+            out.push(&self.bytes[at as usize * self.size..(at as usize + 1) * self.size]);
+        });
+        out
+    }
+}
+
+/// Calls `f` with each stretch of elements that lie side by side: its first element and how many.
+fn for_each_run(layout: &Layout, mut f: impl FnMut(usize, usize) -> Result<()>) -> Result<()> {
+    let mut run: Option<(usize, usize)> = None;
+    let mut done = Ok(());
+    walk::walk(layout.shape(), [layout.strides()], [layout.offset() as isize], 0..layout.len(), |[at]| {
+        let at = at as usize;
+        run = Some(match run {
+            Some((start, n)) if at == start + n => (start, n + 1),
+            Some((start, n)) => {
+                if done.is_ok() {
+                    done = f(start, n);
+                }
+                (at, 1)
+            }
+            None => (at, 1),
+        });
+    });
+    done?;
+    run.map_or(Ok(()), |(start, n)| f(start, n))
+}
+
+fn is_nan(dtype: DType, bytes: &[u8]) -> bool {
+    use polyarray_core::{Element, Wide, with_dtype};
+    if bytes.len() != dtype.size() || dtype == DType::Bool {
+        return false;
+    }
+    match with_dtype!(dtype, T => bytemuck::checked::pod_read_unaligned::<T>(bytes).to_wide()) {
+        Wide::Int(_) => false,
+        Wide::Float(x) => x.is_nan(),
+        Wide::Complex(re, im) => re.is_nan() || im.is_nan(),
+    }
+}
+
+/// Where an operation's results lie in its output.
+fn output_layout(op: &Op) -> Layout {
+    let of = |shape: &polyarray_core::Dims, output: &Output| Layout::from_parts(shape.clone(), output.strides.clone(), output.offset);
+    match op {
+        Op::Map(o) => of(&o.shape, &o.output),
+        Op::Reduce(o) => of(&o.outer, &o.output),
+        Op::Matmul(_) | Op::Distance(_) => Layout::contiguous(polyarray_core::Dims::from(op.output_len())),
+    }
+}
+
+/// The first invariant of [`polyarray_core::op`] that an operation breaks, in words.
+fn broken_invariant(op: &Op, output: &Buffer) -> Option<String> {
+    let memory = memory(output.memory());
+    let stored = |dtype: DType| memory.info().stored_size(dtype).unwrap_or(dtype.size());
+    let mut broken = None;
+    op.for_each_input(|operand: &Operand, lens| {
+        let (_, hi) = operand.span(lens);
+        let starts_before = lowest(operand, lens) < 0;
+        if starts_before || hi * stored(operand.dtype) > operand.buffer.bytes() {
+            broken = Some(format!("an operand that reaches to element {hi} of a buffer of {} bytes", operand.buffer.bytes()));
+        }
+        if operand.strides.len() != lens.len() {
+            broken = Some(format!("{} strides for {} axes", operand.strides.len(), lens.len()));
+        }
+        if operand.buffer.memory() != output.memory() {
+            broken = Some("an operand in another memory".into());
+        }
+    });
+    let space = |name: &str, lens: &[usize], strides: &[isize]| {
+        let degenerate = lens.is_empty() || lens.contains(&0) || lens.len() > 1 && lens.contains(&1);
+        let unordered = strides.windows(2).any(|w| w[0] < w[1]) || lens != [1] && strides.iter().any(|&s| s <= 0);
+        (degenerate || unordered).then(|| format!("{name} {lens:?} with output strides {strides:?}"))
+    };
+    let shape = match op {
+        Op::Map(o) => space("shape", &o.shape, &o.output.strides),
+        Op::Reduce(o) => space("outer", &o.outer, &o.output.strides),
+        Op::Matmul(o) => (o.m * o.n * o.k * o.batch.size() == 0).then(|| "a matmul of nothing".into()),
+        Op::Distance(o) => (o.n * o.m * o.d == 0).then(|| "distances of nothing".into()),
+    };
+    let end = output_layout(op).span().1 * stored(op.output_dtype());
+    let short = (end > output.bytes()).then(|| format!("an output of {} bytes for {end}", output.bytes()));
+    broken.or(shape).or(short)
+}
+
+fn lowest(operand: &Operand, lens: &[usize]) -> isize {
+    operand.offset as isize + lens.iter().zip(&operand.strides).map(|(&n, &s)| (n as isize - 1) * s.min(0)).sum::<isize>()
+}
+
+/// The guard as a backend.
+pub(crate) struct Guarded(pub Arc<Guard>);
+
+impl Backend for Guarded {
+    fn info(&self) -> &DeviceInfo {
+        &self.0.info
+    }
+
+    fn memory(&self) -> MemoryId {
+        self.0.inner.memory()
+    }
+
+    fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported> {
+        if !self.0.open.load(Ordering::Relaxed) || std::thread::current().id() != self.0.thread {
+            return Err(Unsupported::new("it is for the conformance suite only"));
+        }
+        let cost = self.0.inner.estimate(op, threads)?;
+        let forced = self.0.threads.load(Ordering::Relaxed);
+        Ok(if forced > 0 { Cost { threads: forced, ..cost } } else { cost })
+    }
+
+    fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
+        if self.0.guarding.load(Ordering::Relaxed) { self.0.run_guarded(op, cx) } else { self.0.inner.run(op, cx) }
+    }
+
+    fn synchronize(&self) -> Result<()> {
+        self.0.inner.synchronize()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use polyarray_core::Dims;
+
+    #[test]
+    fn runs_are_the_stretches_of_neighbours() {
+        let runs = |lens: [usize; 2], strides: [isize; 2], offset| {
+            let mut out = Vec::new();
+            for_each_run(&Layout::from_parts(Dims::from(lens), strides.as_slice().into(), offset), |at, n| {
+                out.push((at, n));
+                Ok(())
+            })
+            .unwrap();
+            out
+        };
+        assert_eq!(runs([2, 3], [3, 1], 1), [(1, 6)]);
+        assert_eq!(runs([2, 3], [5, 1], 0), [(0, 3), (5, 3)]);
+        assert_eq!(runs([1, 3], [9, 2], 4), [(4, 1), (6, 1), (8, 1)]);
+    }
+}

@@ -1,0 +1,209 @@
+//! Matrix products and distances.
+
+use crate::compare::{Expected, Tolerance, Values};
+use crate::layouts::{Lay, Place};
+use crate::suite::{Case, Suite, on_scalar};
+use crate::values::{FloatSpec, Rng, moderate, widened};
+use polyarray_core::{Array, DType, Element, Kind, Matmul, Metric, Result, Wide, distance, with_dtype};
+
+pub(crate) fn run(suite: &mut Suite) {
+    for dtype in DType::ALL.into_iter().filter(|d| d.kind() != Kind::Bool) {
+        if suite.wants("matmul", dtype) {
+            with_dtype!(dtype, T => matmul_cases::<T>(suite));
+        }
+    }
+    for metric in Metric::ALL {
+        for dtype in DType::ALL.into_iter().filter(|d| d.kind() == Kind::Float) {
+            if suite.wants(&distance_name(metric), dtype) {
+                with_dtype!(dtype, T => distance_cases::<T>(suite, metric));
+            }
+        }
+    }
+}
+
+pub(crate) fn distance_name(metric: Metric) -> String {
+    format!("cdist {}", metric.name())
+}
+
+/// One product: shapes with batch axes, layouts, and what follows.
+struct Product {
+    a: Vec<usize>,
+    b: Vec<usize>,
+    lays: [Lay; 2],
+    /// Layout of a bias, and then a ReLU.
+    epilogue: Option<Lay>,
+}
+
+fn matmul_cases<T: Element>(suite: &mut Suite) {
+    let common = matches!(T::DTYPE, DType::F32 | DType::F64);
+    let mut sizes = vec![(1, 1, 1), (1, 7, 1), (3, 2, 5), (7, 8, 9), (8, 8, 8), (16, 17, 3), (17, 33, 31), (33, 16, 17), (1, 33, 20), (20, 33, 1), (4, 1, 6)];
+    if common || suite.full() {
+        sizes.extend([(64, 64, 64), (65, 31, 66), (2, 100, 129)]);
+    }
+    if suite.full() {
+        sizes.extend([(100, 65, 33), (129, 64, 65), (31, 129, 100), (65, 7, 257), (3, 300, 3)]);
+    }
+    if suite.full() && common {
+        sizes.extend([(257, 256, 255), (130, 513, 70), (1, 1000, 300), (300, 1000, 1)]);
+    }
+    for (m, k, n) in sizes {
+        product::<T>(suite, &Product { a: vec![m, k], b: vec![k, n], lays: [Lay::Contiguous; 2], epilogue: None });
+    }
+    let lays =
+        [Lay::Contiguous, Lay::Transposed, Lay::Step(2), Lay::Step(-1), Lay::StepFirst(-1), Lay::Window, Lay::Offset(1), Lay::Row, Lay::Column, Lay::Scalar];
+    for a in lays {
+        for b in lays {
+            product::<T>(suite, &Product { a: vec![6, 19], b: vec![19, 11], lays: [a, b], epilogue: None });
+        }
+        product::<T>(suite, &Product { a: vec![34, 18], b: vec![18, 35], lays: [a, Lay::Transposed], epilogue: None });
+    }
+    let batches: [(&[usize], &[usize]); 6] = [(&[3], &[3]), (&[3], &[1]), (&[], &[4]), (&[2, 1], &[3]), (&[2, 3], &[2, 3]), (&[1], &[1])];
+    for (batch_a, batch_b) in batches {
+        for lay in [Lay::Contiguous, Lay::Rotated, Lay::Transposed, Lay::Step(-1), Lay::Row] {
+            let with = |batch: &[usize], r, c| batch.iter().copied().chain([r, c]).collect();
+            product::<T>(suite, &Product { a: with(batch_a, 5, 9), b: with(batch_b, 9, 7), lays: [lay, lay], epilogue: None });
+        }
+    }
+    if T::DTYPE.kind() != Kind::Complex {
+        for bias in [Lay::Contiguous, Lay::Row, Lay::Column, Lay::Scalar, Lay::Transposed] {
+            product::<T>(suite, &Product { a: vec![9, 33], b: vec![33, 18], lays: [Lay::Contiguous; 2], epilogue: Some(bias) });
+            product::<T>(suite, &Product { a: vec![2, 5, 6], b: vec![6, 4], lays: [Lay::Contiguous; 2], epilogue: Some(bias) });
+        }
+    }
+}
+
+impl Product {
+    /// The shape of the result.
+    fn shape(&self) -> Vec<usize> {
+        let (batch_a, batch_b) = (&self.a[..self.a.len() - 2], &self.b[..self.b.len() - 2]);
+        let ndim = batch_a.len().max(batch_b.len());
+        let at = |s: &[usize], i: usize| if i + s.len() < ndim { 1 } else { s[i + s.len() - ndim] };
+        let batch = (0..ndim).map(|i| at(batch_a, i).max(at(batch_b, i)));
+        batch.chain([self.a[self.a.len() - 2], self.b[self.b.len() - 1]]).collect()
+    }
+
+    fn apply<T: Element>(&self, data: &[Vec<T>; 3], place: &Place) -> Result<Values> {
+        let a = self.lays[0].build(&data[0], &self.a, place)?;
+        let b = self.lays[1].build(&data[1], &self.b, place)?;
+        let Some(lay) = self.epilogue else { return Values::of(&a.matmul(&b)?) };
+        let bias = lay.build(&data[2], &self.shape(), place)?;
+        let zero = T::from_wide(Wide::Int(0));
+        Values::of(&Matmul::new(&a, &b).bias(&bias).map(move |e| e.maximum(zero)).run()?)
+    }
+
+    /// `|A| |B| + |bias|`, without the ReLU, which changes no error for the worse.
+    fn magnitudes<T: Element>(&self, data: &[Vec<T>; 3]) -> Result<Vec<f64>> {
+        let modulus = |x: &T| match x.to_wide() {
+            Wide::Complex(re, im) => re.hypot(im),
+            wide => wide.real().abs(),
+        };
+        let abs = [0, 1, 2].map(|i: usize| data[i].iter().map(modulus).collect::<Vec<f64>>());
+        Ok(self.apply(&abs, &Place::Host)?.magnitudes())
+    }
+}
+
+fn product<T: Element>(suite: &mut Suite, product: &Product) {
+    let bias = product.epilogue.map_or(0, |lay| lay.len(&product.shape()));
+    let lens = [product.lays[0].len(&product.a), product.lays[1].len(&product.b), bias];
+    let data = lens.map(|n| moderate::<T>(&mut suite.rng, (-1.0, 1.0), n));
+    let k = product.a[product.a.len() - 1] as f64;
+    let expected = || {
+        on_scalar(|| {
+            // The oracle one size up, where there is one: its own error is then nothing beside the bound.
+            let values = match T::DTYPE {
+                DType::F32 | DType::F16 | DType::BF16 => product.apply(&[0, 1, 2].map(|i: usize| widened(&data[i])), &Place::Host)?,
+                _ => product.apply(&data, &Place::Host)?,
+            };
+            if !matches!(T::DTYPE.kind(), Kind::Float | Kind::Complex) {
+                return Ok(Expected::new(values, Tolerance::Bits));
+            }
+            // A complex product is four real ones: twice the steps, each relative to the moduli.
+            let steps = if T::DTYPE.kind() == Kind::Complex { 2.0 * k + 2.0 } else { k } + if product.epilogue.is_some() { 1.0 } else { 0.0 };
+            let spec = FloatSpec::of(T::DTYPE);
+            let of = |m: f64| (steps * spec.eps() * m).max(spec.min_normal());
+            let tolerance = Tolerance::Absolute(product.magnitudes(&data)?.into_iter().map(of).collect());
+            Ok(Expected::new(values, tolerance))
+        })
+    };
+    let Product { a, b, lays, epilogue } = product;
+    let detail = format!("{a:?} @ {b:?} {lays:?}{}", epilogue.map_or(String::new(), |lay| format!(" + {lay:?}, relu")));
+    suite.case(Case { op: "matmul".into(), dtype: T::DTYPE, detail }, |place| product.apply(&data, place), expected);
+}
+
+/// Where the points of a distance case lie.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Cloud {
+    /// Around the origin.
+    Even,
+    /// Far from the origin and all nearly the same point.
+    FarAndNear,
+    /// Every other point of Y is one of X.
+    Duplicates,
+}
+
+fn distance_cases<T: Element>(suite: &mut Suite, metric: Metric) {
+    let mut sizes = vec![(1, 1, 1), (2, 3, 1), (7, 5, 3), (16, 17, 8), (33, 31, 16), (5, 65, 33), (40, 9, 64), (3, 4, 130)];
+    if suite.full() {
+        sizes.extend([(64, 64, 64), (65, 66, 31), (100, 129, 17), (130, 70, 257), (1, 500, 10), (257, 1, 2)]);
+    }
+    for (n, m, d) in sizes {
+        for cloud in [Cloud::Even, Cloud::FarAndNear, Cloud::Duplicates] {
+            distances::<T>(suite, metric, (n, m, d), [Lay::Contiguous; 2], cloud);
+        }
+    }
+    for lay in [Lay::Transposed, Lay::Step(2), Lay::Step(-1), Lay::StepFirst(-1), Lay::Window, Lay::Offset(3), Lay::Row, Lay::Column] {
+        for cloud in [Cloud::Even, Cloud::FarAndNear] {
+            distances::<T>(suite, metric, (19, 21, 11), [lay, Lay::Contiguous], cloud);
+            distances::<T>(suite, metric, (19, 21, 11), [Lay::Contiguous, lay], cloud);
+        }
+        distances::<T>(suite, metric, (9, 12, 37), [lay, lay], Cloud::Even);
+    }
+}
+
+/// `n` points of `d` coordinates.
+fn points<T: Element>(rng: &mut Rng, n: usize, cloud: Cloud) -> Vec<T> {
+    let spec = FloatSpec::of(T::DTYPE);
+    match cloud {
+        Cloud::Even | Cloud::Duplicates => moderate(rng, (-2.0, 2.0), n),
+        // A few ULP apart, all of them: |x - y|^2 is lost in |x|^2 - 2 x.y + |y|^2.
+        Cloud::FarAndNear => (0..n).map(|_| T::from_wide(Wide::Float(8.0 * (1.0 + (rng.next() % 9) as f64 * spec.eps())))).collect(),
+    }
+}
+
+fn distances<T: Element>(suite: &mut Suite, metric: Metric, (n, m, d): (usize, usize, usize), lays: [Lay; 2], cloud: Cloud) {
+    let x: Vec<T> = points(&mut suite.rng, lays[0].len(&[n, d]), cloud);
+    let mut y: Vec<T> = points(&mut suite.rng, lays[1].len(&[m, d]), cloud);
+    if cloud == Cloud::Duplicates {
+        let rows = y.chunks_exact_mut(d).zip(x.chunks_exact(d)).step_by(2);
+        rows.for_each(|(y, x)| y.copy_from_slice(x));
+    }
+    fn apply<T: Element>(metric: Metric, data: [&[T]; 2], shapes: [[usize; 2]; 2], lays: [Lay; 2], place: &Place) -> Result<Values> {
+        let x: Array<T> = lays[0].build(data[0], &shapes[0], place)?;
+        let y: Array<T> = lays[1].build(data[1], &shapes[1], place)?;
+        Values::of(&distance::cdist(&x, &y, metric)?)
+    }
+    let shapes = [[n, d], [m, d]];
+    // As `cdist` documents: devices that compute through products are granted more, where that is how it is done.
+    let through_products = !suite.gpu && suite.name != "scalar" && matches!(metric, Metric::Euclidean | Metric::SqEuclidean);
+    let expected = || {
+        on_scalar(|| {
+            let values = match T::DTYPE {
+                DType::F64 => apply(metric, [&x, &y], shapes, lays, &Place::Host)?,
+                _ => apply(metric, [&widened(&x)[..], &widened(&y)], shapes, lays, &Place::Host)?,
+            };
+            let spec = FloatSpec::of(T::DTYPE);
+            let direct = (d as f64 + 3.0) * spec.eps();
+            // The oracle in f64 is as far off as anyone in f64.
+            let oracle = if T::DTYPE == DType::F64 { 2.0 } else { 1.0 };
+            let of = |distance: f64| match metric {
+                Metric::Cosine => oracle * direct,
+                _ if through_products => (1e4 * d as f64 * spec.eps()).max(direct) * distance,
+                _ => oracle * direct * distance,
+            };
+            let tolerance = Tolerance::Absolute(values.magnitudes().into_iter().map(of).collect());
+            Ok(Expected::new(values, tolerance))
+        })
+    };
+    let case = Case { op: distance_name(metric), dtype: T::DTYPE, detail: format!("[{n}, {d}] to [{m}, {d}] {lays:?} {cloud:?}") };
+    suite.case(case, |place| apply(metric, [&x, &y], shapes, lays, place), expected);
+}

@@ -1,0 +1,124 @@
+//! Who takes what: every operation and dtype asked of every device, without running anything.
+
+use crate::elementwise::{How, Kernel, Work};
+use crate::layouts::{Lay, Place};
+use crate::products::distance_name;
+use crate::reductions::Fold;
+use polyarray_core::{
+    Array, Backend, Cost, DType, Device, DeviceInfo, Element, Error, IntoExpr, Kind, MemoryId, Metric, Op, Result, RunContext, Unsupported, distance, memory,
+    register, with_device, with_dtype,
+};
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+/// What each device answers for one operation and dtype.
+#[derive(Clone, Debug)]
+pub struct Support {
+    /// The ufunc or operation.
+    pub op: String,
+    /// The dtype of its operands.
+    pub dtype: DType,
+    /// By device: that it takes it, or why not.
+    pub answers: Vec<(String, Result<(), Unsupported>)>,
+}
+
+impl fmt::Display for Support {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:18} {:5}", self.op, self.dtype)?;
+        self.answers.iter().try_for_each(|(device, answer)| write!(f, " {:>width$}", if answer.is_ok() { "yes" } else { "-" }, width = device.len().max(6)))
+    }
+}
+
+/// A backend that passes the question on to all devices, notes the answers, and refuses.
+struct Probe {
+    info: DeviceInfo,
+    devices: Vec<Device>,
+    answers: Arc<Mutex<Option<Answers>>>,
+}
+
+type Answers = Vec<(String, Result<(), Unsupported>)>;
+
+impl Backend for Probe {
+    fn info(&self) -> &DeviceInfo {
+        &self.info
+    }
+
+    fn memory(&self) -> MemoryId {
+        MemoryId::HOST
+    }
+
+    fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported> {
+        let ask = |device: &Device| {
+            let backend = device.backend().ok_or_else(|| Unsupported::new("it has no backend of its own"))?;
+            let there = memory(backend.memory());
+            let mut stored = Ok(());
+            op.for_each_input(|operand, _| {
+                if there.info().stored_size(operand.dtype).is_none() {
+                    stored = Err(Unsupported::new(format!("{} cannot be stored there", operand.dtype)));
+                }
+            });
+            stored.and_then(|()| backend.estimate(op, threads).map(|_| ()))
+        };
+        let mut answers = self.answers.lock().unwrap_or_else(|e| e.into_inner());
+        // The first question is the whole operation; those after it are about its parts.
+        answers.get_or_insert_with(|| self.devices.iter().map(|d| (d.name().to_string(), ask(d))).collect());
+        Err(Unsupported::new("a probe runs nothing"))
+    }
+
+    fn run(&self, op: &Op, _: &RunContext) -> Result<()> {
+        unreachable!("{} was refused", op.describe())
+    }
+}
+
+/// Asks `devices` about every operation and dtype there is.
+///
+/// # Errors
+/// Where an operation could not even be asked for: a bug of this suite.
+pub fn support(devices: &[Device]) -> Result<Vec<Support>> {
+    let answers = Arc::new(Mutex::new(None));
+    let info = DeviceInfo { name: "probe".into(), description: "asks the others".into(), hardware: false };
+    let probe = register(Probe { info, devices: devices.to_vec(), answers: answers.clone() });
+    let mut table = Vec::new();
+    for kernel in Kernel::all() {
+        for dtype in DType::ALL.into_iter().filter(|&d| kernel.accepts(d)) {
+            ask(&mut table, &probe, &answers, &kernel.name(), dtype, || with_dtype!(dtype, T => one_kernel::<T>(kernel)))?;
+        }
+    }
+    for fold in Fold::ALL {
+        for dtype in DType::ALL.into_iter().filter(|&d| fold.accepts(d)) {
+            ask(&mut table, &probe, &answers, fold.name(), dtype, || with_dtype!(dtype, T => fold.apply(&matrix::<T>()?.into_expr(), None).map(|_| ())))?;
+        }
+    }
+    for dtype in DType::ALL.into_iter().filter(|d| d.kind() != Kind::Bool) {
+        ask(&mut table, &probe, &answers, "matmul", dtype, || with_dtype!(dtype, T => matrix::<T>()?.matmul(&matrix::<T>()?).map(|_| ())))?;
+    }
+    for metric in Metric::ALL {
+        for dtype in DType::ALL.into_iter().filter(|d| d.kind() == Kind::Float) {
+            let run = || with_dtype!(dtype, T => distance::cdist(&matrix::<T>()?, &matrix::<T>()?, metric).map(|_| ()));
+            ask(&mut table, &probe, &answers, &distance_name(metric), dtype, run)?;
+        }
+    }
+    Ok(table)
+}
+
+fn ask(table: &mut Vec<Support>, probe: &Device, answers: &Mutex<Option<Answers>>, op: &str, dtype: DType, run: impl FnOnce() -> Result<()>) -> Result<()> {
+    match with_device(probe, run) {
+        Err(Error::Refused { .. }) => {}
+        Err(e) => return Err(e),
+        Ok(()) => unreachable!("the probe refuses everything"),
+    }
+    let answers = answers.lock().unwrap_or_else(|e| e.into_inner()).take().expect("a refusal follows a question");
+    table.push(Support { op: op.into(), dtype, answers });
+    Ok(())
+}
+
+fn matrix<T: Element>() -> Result<Array<T>> {
+    Array::from_vec(vec![T::default(); 9], [3, 3])
+}
+
+fn one_kernel<T: Element>(kernel: Kernel) -> Result<()> {
+    let arity = kernel.arity();
+    // Different values, so that no operand is taken for another one.
+    let data = vec![vec![T::default(); 9]; arity];
+    Work { kernel, shape: vec![3, 3], lays: vec![Lay::Contiguous; arity], data, condition: vec![true; 9], how: How::Eval }.apply(&Place::Host).map(|_| ())
+}
