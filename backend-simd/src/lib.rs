@@ -1,1 +1,126 @@
-//! To come.
+//! The device `simd` of polyarray: explicit SIMD on all cores.
+//!
+//! The path of an operation: [`Simd`] (what it costs) -> `map`, `reduce`, `matmul`, `distance` (how it is cut into strips, blocks and threads) -> `exec` (a program on a
+//! strip) -> `kernels` (one instruction) -> `math` and `lanes` (vectors of the tier that this CPU has).
+
+mod distance;
+mod exec;
+mod gemm;
+mod kernels;
+mod lanes;
+mod map;
+mod math;
+mod matmul;
+mod reduce;
+mod scratch;
+mod threads;
+mod tier;
+mod transpose;
+
+use lanes::{Isa, portable::Portable};
+use polyarray_core::{
+    Backend, BackendEntry, Buffer, Cost, DType, DeviceInfo, Error, MemoryId, Op, Program, Result, RunContext, Unsupported, config, inventory,
+};
+use std::sync::Arc;
+use tier::Tier;
+
+inventory::submit! { BackendEntry { name: "simd", order: 20, slow_to_open: false, open } }
+
+fn open() -> Result<Arc<dyn Backend>> {
+    let cap = std::env::var("POLYARRAY_SIMD").ok();
+    let tier = Tier::best(cap.as_deref()).map_err(|why| Error::Setting { name: "POLYARRAY_SIMD", value: cap.unwrap_or_default(), why })?;
+    let description = format!("{}, {} threads", tier.name(), config().threads);
+    Ok(Arc::new(Simd { tier, info: DeviceInfo { name: "simd".into(), description, hardware: true } }))
+}
+
+/// The backend.
+struct Simd {
+    tier: Tier,
+    info: DeviceInfo,
+}
+
+/// Seconds to prepare an operation.
+const START_UP: f64 = 250e-9;
+/// Seconds to set another thread to work.
+const WAKE: f64 = 8e-6;
+/// Bytes a second of one thread; from cache it is several times that, which the work's rate bounds.
+const BANDWIDTH: f64 = 1.2e10;
+/// Bytes of operands from which memory is slower than the caches.
+const CACHE: f64 = (1 << 20) as f64;
+/// Vector instructions a second of one thread.
+const RATE: f64 = 2.0e9;
+
+impl Simd {
+    /// A vector instruction's worth of elements a second.
+    fn rate(&self, dtype: DType) -> f64 {
+        RATE * (self.tier.vector_bytes() / dtype.size().max(4)) as f64
+    }
+}
+
+fn check(program: &Program) -> Result<(), Unsupported> {
+    // Every tier has the same kernels; the portable one answers for all.
+    exec::missing::<Portable>(program).map_or(Ok(()), |what| Err(Unsupported::new(what)))
+}
+
+impl Backend for Simd {
+    fn info(&self) -> &DeviceInfo {
+        &self.info
+    }
+
+    fn memory(&self) -> MemoryId {
+        MemoryId::HOST
+    }
+
+    fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported> {
+        op.programs().into_iter().try_for_each(check)?;
+        let bytes = op.bytes();
+        let moved = if bytes > CACHE { bytes / BANDWIDTH } else { 0.0 };
+        let computed = match op {
+            Op::Map(o) => op.work() / self.rate(o.program.all_dtypes().max_by_key(|d| d.size()).unwrap_or(o.output.dtype)),
+            Op::Reduce(o) => {
+                if !reduce::has_kernel(o.kind, o.before.output()) {
+                    return Err(Unsupported::new(format!("it has no {} of {}", o.kind.name(), o.before.output())));
+                }
+                op.work() / self.rate(o.before.output())
+            }
+            Op::Matmul(o) => {
+                real_float(o.dtype, o.after.output())?;
+                op.work() / self.rate(o.dtype)
+            }
+            Op::Distance(o) => {
+                real_float(o.dtype, o.after.output())?;
+                op.work() / self.rate(o.dtype)
+            }
+        };
+        Ok(Cost::model(START_UP, moved, computed, threads, WAKE))
+    }
+
+    fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
+        match self.tier {
+            Tier::Portable(isa) => run(isa, op, cx.threads, cx.output),
+            #[cfg(target_arch = "x86_64")]
+            Tier::Avx2(isa) => run(isa, op, cx.threads, cx.output),
+            #[cfg(target_arch = "x86_64")]
+            Tier::Avx512(isa) => run(isa, op, cx.threads, cx.output),
+        }
+    }
+}
+
+fn real_float(dtype: DType, result: DType) -> Result<(), Unsupported> {
+    match dtype {
+        DType::F32 | DType::F64 if result == dtype => Ok(()),
+        DType::F32 | DType::F64 => Err(Unsupported::new(format!("what follows turns {dtype} into {result}"))),
+        _ => Err(Unsupported::new(format!("it multiplies matrices of f32 and f64, not {dtype}"))),
+    }
+}
+
+fn run<I: Isa>(isa: I, op: &Op, threads: usize, output: &Buffer) -> Result<()> {
+    match op {
+        Op::Map(o) => map::run(isa, o, threads, output),
+        Op::Reduce(o) => reduce::run(isa, o, threads, output),
+        Op::Matmul(o) if o.dtype == DType::F32 => matmul::run::<I, f32>(isa, o, threads, output),
+        Op::Matmul(o) => matmul::run::<I, f64>(isa, o, threads, output),
+        Op::Distance(o) if o.dtype == DType::F32 => distance::run::<I, f32>(isa, o, threads, output),
+        Op::Distance(o) => distance::run::<I, f64>(isa, o, threads, output),
+    }
+}

@@ -6,11 +6,13 @@ use crate::device::Device;
 use crate::expr::{Expr, IntoExpr, RawArray, Tape};
 use crate::layout::Layout;
 use crate::op::{self, Op, Params};
-use crate::program::Ref;
 use crate::trace::Plan;
 use crate::{Dims, Element, Error, Kind, Program, Result, Scalar, Wide, canon};
 use smallvec::SmallVec;
 use std::marker::PhantomData;
+
+/// What is applied to a product.
+type After<T> = Box<dyn FnOnce(Expr<T>) -> Expr<T>>;
 
 /// A product of matrices about to be computed: `after(A @ B)`, with A `[.., m, k]`, B `[.., k, n]`, the result `[.., m, n]`; batch axes broadcast.
 ///
@@ -24,7 +26,7 @@ use std::marker::PhantomData;
 pub struct Matmul<T: Element> {
     a: RawArray,
     b: RawArray,
-    after: Option<Box<dyn FnOnce(Expr<T>) -> Expr<T>>>,
+    after: Option<After<T>>,
     device: Option<Device>,
     element: PhantomData<T>,
 }
@@ -61,8 +63,8 @@ impl<T: Element> Matmul<T> {
     /// [`Error::DTypeUndefined`] for bool, [`Error::Refused`] where the device cannot.
     pub fn run(self) -> Result<Array<T>> {
         let device = self.device.clone().map_or_else(Device::current, Ok)?;
-        match self.lower(&device)? {
-            Lowered::Op(op, shape) => Array::from_raw(RawArray { buffer: execute(op, &device, None)?, dtype: T::DTYPE, layout: Layout::contiguous(shape) }),
+        match self.lower()? {
+            Lowered::Op(op, shape) => Array::from_raw(RawArray { buffer: execute(*op, &device, None)?, dtype: T::DTYPE, layout: Layout::contiguous(shape) }),
             Lowered::Elementwise(e) => e.eval_on(&device),
         }
     }
@@ -73,13 +75,13 @@ impl<T: Element> Matmul<T> {
     /// As [`run`](Self::run).
     pub fn explain(self) -> Result<Plan> {
         let device = self.device.clone().map_or_else(Device::current, Ok)?;
-        match self.lower(&device)? {
+        match self.lower()? {
             Lowered::Op(op, _) => plan(&op, &device),
             Lowered::Elementwise(e) => e.explain(),
         }
     }
 
-    fn lower(self, device: &Device) -> Result<Lowered<T>> {
+    fn lower(self) -> Result<Lowered<T>> {
         let (a, b) = (self.a.layout.shape().clone(), self.b.layout.shape().clone());
         let shapes = |why: String| Error::Shapes { op: "matmul", left: a.clone(), right: b.clone(), why };
         if T::DTYPE.kind() == Kind::Bool {
@@ -107,7 +109,7 @@ impl<T: Element> Matmul<T> {
         if tape.shape() != &shape {
             return Err(shapes(format!("what is applied to the product {shape:?} gives {:?}", tape.shape())));
         }
-        let (after, after_params, extras) = epilogue(tape, device)?;
+        let (after, after_params, extras) = epilogue(tape)?;
         let extras = extras.iter().map(|e| Ok(canon::operand(&e.buffer, e.dtype, &e.layout.broadcast_to(&shape)?))).collect::<Result<_>>()?;
         let op = op::Matmul {
             dtype: T::DTYPE,
@@ -121,7 +123,7 @@ impl<T: Element> Matmul<T> {
             after_params,
             extras,
         };
-        Ok(Lowered::Op(Op::Matmul(op), shape))
+        Ok(Lowered::Op(Box::new(Op::Matmul(op)), shape))
     }
 }
 
@@ -131,16 +133,13 @@ fn product_layout(shape: &Dims) -> Layout {
 }
 
 /// A tape whose operand 0 is the product, as a program with the product first. Its parts are never evaluated on their own.
-fn epilogue(tape: Tape, device: &Device) -> Result<(Program, Params, SmallVec<[RawArray; 2]>)> {
-    let uses = |r: Ref| matches!(r, Ref::Input(0));
+fn epilogue(tape: Tape) -> Result<(Program, Params, SmallVec<[RawArray; 2]>)> {
     let program = tape.program().map_err(|e| Error::Program(format!("what is applied to a product must fit one program: {e}")))?;
-    debug_assert!(program.instrs().iter().any(|i| i.operands().iter().any(|&r| uses(r))) || program.instrs().is_empty());
-    let _ = device;
     Ok((program, tape.params().clone(), tape.operands()[1..].iter().cloned().collect()))
 }
 
 enum Lowered<T: Element> {
-    Op(Op, Dims),
+    Op(Box<Op>, Dims),
     /// There is nothing to multiply: zeros, and what follows them.
     Elementwise(Expr<T>),
 }

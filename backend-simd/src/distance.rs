@@ -1,0 +1,79 @@
+//! Distances through the engine of matrix products: X times the transpose of Y, with another inner step.
+//!
+//! Differences are taken before they are squared, so nothing cancels: points that nearly coincide far from the origin come out right. That is twice the arithmetic
+//! of the identity |x|^2 + |y|^2 - 2 x.y and saves its correction.
+
+use crate::exec::{Access, Exec};
+use crate::gemm::{AbsDiff, Dot, Matrix, Product, SquareDiff, product};
+use crate::lanes::{Isa, Real};
+use crate::matmul::{in_place, prepare};
+use crate::threads::Shared;
+use polyarray_core::op::{Distance, Metric, Operand};
+use polyarray_core::{Buffer, Result};
+
+/// Runs distances that `estimate` accepted.
+pub(crate) fn run<I: Isa, T: Real>(isa: I, op: &Distance, threads: usize, output: &Buffer) -> Result<()> {
+    let start =
+        |o: &Operand| -> *const T { o.buffer.host_ptr().expect("core brings operands to the backend's memory").as_ptr().cast::<T>().wrapping_add(o.offset) };
+    let matrix = |o: &Operand| Matrix { at: start(o), row: o.strides[0], column: o.strides[1] };
+    let (x, y) = (matrix(&op.x), matrix(&op.y));
+    let c = Shared(output.host_ptr().expect("core allocates the output in the backend's memory").as_ptr().cast::<T>());
+    let p = Product { m: op.n, n: op.m, k: op.d, a: x, b: Matrix { row: y.column, column: y.row, ..y }, c, ldc: op.m };
+    let after = prepare(isa, &op.after, &op.after_params, &[Access::Contiguous]);
+    let then = |piece: &mut [T]| after.as_ref().map_or(Ok(()), |exec: &Exec<I>| in_place(exec, piece, |_, _| unreachable!("no other operands"), 0));
+    // SAFETY: X is [n, d] and Y [m, d] inside their buffers, the output [n, m] in C order; they do not overlap (invariants of `Distance`).
+    unsafe {
+        match op.metric {
+            Metric::SqEuclidean => product::<I, T, SquareDiff>(isa, p, threads, after.is_some().then_some(&|_, _, piece: &mut [T]| then(piece))),
+            Metric::Cityblock => product::<I, T, AbsDiff>(isa, p, threads, after.is_some().then_some(&|_, _, piece: &mut [T]| then(piece))),
+            Metric::Euclidean => product::<I, T, SquareDiff>(
+                isa,
+                p,
+                threads,
+                Some(&|_, _, piece: &mut [T]| {
+                    isa.enter(Roots(piece));
+                    then(piece)
+                }),
+            ),
+            Metric::Cosine => {
+                let (nx, ny) = (norms(x, op.n, op.d), norms(y, op.m, op.d));
+                product::<I, T, Dot>(
+                    isa,
+                    p,
+                    threads,
+                    Some(&|row, column, piece: &mut [T]| {
+                        for (dot, ny) in piece.iter_mut().zip(&ny[column..]) {
+                            *dot = T::from_f64(1.0 - dot.to_f64() / (nx[row] * ny));
+                        }
+                        then(piece)
+                    }),
+                )
+            }
+        }
+    }
+}
+
+struct Roots<'a, T>(&'a mut [T]);
+
+impl<T: Real> crate::lanes::Work for Roots<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run<I: Isa>(self, _: I) {
+        for x in self.0 {
+            *x = x.root();
+        }
+    }
+}
+
+/// Lengths of the rows of `[rows, columns]`.
+///
+/// # Safety
+/// - the matrix is valid for reads of that shape.
+unsafe fn norms<T: Real>(matrix: Matrix<T>, rows: usize, columns: usize) -> Vec<f64> {
+    let square = |i: usize, j: usize| {
+        // SAFETY: the caller's.
+        let x = unsafe { *matrix.from(i, j).at }.to_f64();
+        x * x
+    };
+    (0..rows).map(|i| (0..columns).map(|j| square(i, j)).sum::<f64>().sqrt()).collect()
+}

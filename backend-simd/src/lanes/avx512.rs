@@ -1,0 +1,173 @@
+//! AVX-512 (F, DQ, BW, VL: what every such server and desktop CPU has).
+
+use super::{Float, Isa, Lanes, Mask, Real, Work};
+use crate::gemm::{MicroKernel, Step};
+use std::arch::x86_64::*;
+
+/// The token of the tier: exists only where [`Avx512::new`] found the features.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512(());
+
+impl Avx512 {
+    /// The token, if the CPU has AVX-512 F, DQ, BW and VL.
+    pub(crate) fn new() -> Option<Avx512> {
+        let has = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("fma");
+        has.then_some(Avx512(()))
+    }
+}
+
+impl Isa for Avx512 {
+    type F32 = F32;
+    type F64 = F64;
+
+    fn micro_kernel<T: Real, S: Step>(self) -> MicroKernel<Self, T> {
+        MicroKernel::new::<S, 14, 2>()
+    }
+
+    #[inline]
+    fn enter<W: Work>(self, work: W) -> W::Out {
+        #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
+        fn inner<W: Work>(isa: Avx512, work: W) -> W::Out {
+            work.run(isa)
+        }
+        // SAFETY: the token exists, so `new` found the features.
+        unsafe { inner(self, work) }
+    }
+
+    unsafe fn stream(self, src: *const u8, dst: *mut u8, bytes: usize) {
+        #[target_feature(enable = "avx512f")]
+        unsafe fn vectors(src: *const u8, dst: *mut u8, count: usize) {
+            for i in 0..count {
+                // SAFETY: `count` vectors lie in both ranges, and `dst` is aligned to a vector.
+                unsafe { _mm512_stream_si512(dst.cast::<__m512i>().add(i), _mm512_loadu_si512(src.cast::<__m512i>().add(i))) };
+            }
+        }
+        // Streaming stores need alignment: what lies before and after the aligned part is copied plainly.
+        let head = dst.align_offset(64).min(bytes);
+        let count = (bytes - head) / 64;
+        let tail = head + count * 64;
+        // SAFETY: the three parts make up the caller's range; the token proves the feature.
+        unsafe {
+            std::ptr::copy_nonoverlapping(src, dst, head);
+            vectors(src.add(head), dst.add(head), count);
+            std::ptr::copy_nonoverlapping(src.add(tail), dst.add(tail), bytes - tail);
+        }
+    }
+
+    fn fence(self) {
+        // SAFETY: every x86-64 CPU has SSE.
+        unsafe { _mm_sfence() };
+    }
+}
+
+macro_rules! mask {
+    ($($mask:ident $inner:ident),*) => { $(
+        #[derive(Clone, Copy)]
+        pub(crate) struct $mask($inner);
+        impl Mask for $mask {
+            #[inline(always)]
+            fn or(self, o: Self) -> Self { $mask(self.0 | o.0) }
+            #[inline(always)]
+            fn any(self) -> bool { self.0 != 0 }
+        }
+    )* };
+}
+mask!(Mask16 __mmask16, Mask8 __mmask8);
+
+macro_rules! avx512 {
+    ($V:ident, $raw:ident, $elem:ident, $mask:ident, $n:literal, $mantissa:literal,
+     $set1:ident $loadu:ident $storeu:ident $add:ident $sub:ident $mul:ident $div:ident $fmadd:ident $fnmadd:ident $round:ident $min:ident $max:ident
+     $cmp:ident $blend:ident $and:ident $or:ident $xor:ident $cast_to:ident $cast_from:ident $sll:ident $srl:ident) => {
+        #[derive(Clone, Copy)]
+        pub(crate) struct $V($raw);
+
+        impl Lanes for $V {
+            type Isa = Avx512;
+            type Elem = $elem;
+            const N: usize = $n;
+
+            #[inline(always)]
+            fn splat(_: Avx512, x: $elem) -> Self {
+                // SAFETY: the token proves AVX-512.
+                $V(unsafe { $set1(x) })
+            }
+            #[inline(always)]
+            unsafe fn load(_: Avx512, from: *const $elem) -> Self {
+                // SAFETY: the token proves AVX-512; the pointer is the caller's.
+                $V(unsafe { $loadu(from) })
+            }
+            #[inline(always)]
+            unsafe fn store(self, to: *mut $elem) {
+                // SAFETY: a vector proves AVX-512; the pointer is the caller's.
+                unsafe { $storeu(to, self.0) }
+            }
+        }
+
+        impl Float for $V {
+            type Mask = $mask;
+            avx512!(@binary $V add $add, sub $sub, mul $mul, div $div, min $min, max $max, bit_and $and, bit_or $or, bit_xor $xor);
+            avx512!(@compare $V $mask $cmp lt _CMP_LT_OQ, eq _CMP_EQ_OQ, unordered _CMP_UNORD_Q);
+            #[inline(always)]
+            fn mul_add(self, b: Self, c: Self) -> Self {
+                // SAFETY: a vector proves AVX-512.
+                $V(unsafe { $fmadd(self.0, b.0, c.0) })
+            }
+            #[inline(always)]
+            fn neg_mul_add(self, b: Self, c: Self) -> Self {
+                // SAFETY: a vector proves AVX-512.
+                $V(unsafe { $fnmadd(self.0, b.0, c.0) })
+            }
+            #[inline(always)]
+            fn neg(self) -> Self {
+                // SAFETY: a vector proves AVX-512.
+                self.bit_xor($V(unsafe { $set1(-0.0) }))
+            }
+            #[inline(always)]
+            fn round(self) -> Self {
+                // SAFETY: a vector proves AVX-512.
+                $V(unsafe { $round::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0) })
+            }
+            #[inline(always)]
+            fn select(mask: $mask, yes: Self, no: Self) -> Self {
+                // SAFETY: a vector proves AVX-512.
+                $V(unsafe { $blend(mask.0, no.0, yes.0) })
+            }
+            #[inline(always)]
+            fn shl_mantissa(self) -> Self {
+                // SAFETY: a vector proves AVX-512.
+                $V(unsafe { $cast_from($sll::<$mantissa>($cast_to(self.0))) })
+            }
+            #[inline(always)]
+            fn shr_mantissa(self) -> Self {
+                // SAFETY: a vector proves AVX-512.
+                $V(unsafe { $cast_from($srl::<$mantissa>($cast_to(self.0))) })
+            }
+        }
+    };
+    (@binary $V:ident $($name:ident $intrinsic:ident),*) => { $(
+        #[inline(always)]
+        fn $name(self, o: Self) -> Self {
+            // SAFETY: a vector proves AVX-512.
+            $V(unsafe { $intrinsic(self.0, o.0) })
+        }
+    )* };
+    (@compare $V:ident $mask:ident $cmp:ident $($name:ident $how:ident),*) => { $(
+        #[inline(always)]
+        fn $name(self, o: Self) -> $mask {
+            // SAFETY: a vector proves AVX-512.
+            $mask(unsafe { $cmp::<$how>(self.0, o.0) })
+        }
+    )* };
+}
+avx512!(F32, __m512, f32, Mask16, 16, 23,
+    _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_div_ps _mm512_fmadd_ps _mm512_fnmadd_ps
+    _mm512_roundscale_ps _mm512_min_ps _mm512_max_ps _mm512_cmp_ps_mask _mm512_mask_blend_ps _mm512_and_ps _mm512_or_ps _mm512_xor_ps
+    _mm512_castps_si512 _mm512_castsi512_ps _mm512_slli_epi32 _mm512_srli_epi32);
+avx512!(F64, __m512d, f64, Mask8, 8, 52,
+    _mm512_set1_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_add_pd _mm512_sub_pd _mm512_mul_pd _mm512_div_pd _mm512_fmadd_pd _mm512_fnmadd_pd
+    _mm512_roundscale_pd _mm512_min_pd _mm512_max_pd _mm512_cmp_pd_mask _mm512_mask_blend_pd _mm512_and_pd _mm512_or_pd _mm512_xor_pd
+    _mm512_castpd_si512 _mm512_castsi512_pd _mm512_slli_epi64 _mm512_srli_epi64);

@@ -1,0 +1,140 @@
+//! Vectors of floats, one type per tier: what kernels are written over.
+//!
+//! A tier is a token ([`Isa`]) that exists only where the CPU has its features. Vectors are made from a token, so a vector, too, proves them:
+//! that is why their arithmetic is safe to call. To become the tier's instructions, code must be inlined into [`Isa::enter`].
+
+use crate::gemm::{MicroKernel, Step};
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx512;
+pub(crate) mod portable;
+
+/// One truth value per lane.
+pub(crate) trait Mask: Copy {
+    fn or(self, other: Self) -> Self;
+    fn any(self) -> bool;
+}
+
+/// A vector of `N` elements. Unaligned loads and stores.
+pub(crate) trait Lanes: Copy {
+    type Isa: Isa;
+    type Elem: Copy;
+    const N: usize;
+
+    fn splat(isa: Self::Isa, x: Self::Elem) -> Self;
+
+    /// # Safety
+    /// `from` is valid for reads of `N` elements.
+    unsafe fn load(isa: Self::Isa, from: *const Self::Elem) -> Self;
+
+    /// # Safety
+    /// `to` is valid for writes of `N` elements.
+    unsafe fn store(self, to: *mut Self::Elem);
+}
+
+/// A vector of floats. `+ - * / mul_add` round as IEEE says; the portable tier's `mul_add` may round twice.
+pub(crate) trait Float: Lanes {
+    type Mask: Mask;
+
+    fn add(self, o: Self) -> Self;
+    fn sub(self, o: Self) -> Self;
+    fn mul(self, o: Self) -> Self;
+    fn div(self, o: Self) -> Self;
+    /// `self * b + c`
+    fn mul_add(self, b: Self, c: Self) -> Self;
+    /// `c - self * b`
+    fn neg_mul_add(self, b: Self, c: Self) -> Self;
+    /// The rounding error of `product`, which is `self * b` rounded: exact.
+    #[inline(always)]
+    fn product_error(self, b: Self, product: Self) -> Self {
+        self.neg_mul_add(b, product).neg()
+    }
+    /// Sign flipped.
+    fn neg(self) -> Self;
+    /// To the nearest integer, ties to even.
+    fn round(self) -> Self;
+    /// `if self < o { self } else { o }`
+    fn min(self, o: Self) -> Self;
+    /// `if self > o { self } else { o }`
+    fn max(self, o: Self) -> Self;
+    fn lt(self, o: Self) -> Self::Mask;
+    fn eq(self, o: Self) -> Self::Mask;
+    /// Where either is NaN.
+    fn unordered(self, o: Self) -> Self::Mask;
+    /// `yes` where the mask is set, else `no`.
+    fn select(mask: Self::Mask, yes: Self, no: Self) -> Self;
+    fn bit_and(self, o: Self) -> Self;
+    fn bit_or(self, o: Self) -> Self;
+    fn bit_xor(self, o: Self) -> Self;
+    /// Bits shifted left by the width of the mantissa.
+    fn shl_mantissa(self) -> Self;
+    /// Bits shifted right, logically, by the width of the mantissa.
+    fn shr_mantissa(self) -> Self;
+}
+
+/// A tier: a set of CPU features that this CPU has.
+pub(crate) trait Isa: Copy + Send + Sync + 'static {
+    type F32: Float<Isa = Self, Elem = f32>;
+    type F64: Float<Isa = Self, Elem = f64>;
+
+    /// Runs `work` compiled for the tier.
+    fn enter<W: Work>(self, work: W) -> W::Out;
+
+    /// The micro-kernel of matrix products: as large a tile as the registers hold.
+    fn micro_kernel<T: Real, S: Step>(self) -> MicroKernel<Self, T>;
+
+    /// Copies past the caches where the tier can: for results too large to be read again soon. [`Isa::fence`] ends a series of such copies.
+    ///
+    /// # Safety
+    /// - `src` is valid for reads and `dst` for writes of `bytes` bytes, and they do not overlap.
+    unsafe fn stream(self, src: *const u8, dst: *mut u8, bytes: usize) {
+        // SAFETY: the caller's.
+        unsafe { std::ptr::copy_nonoverlapping(src, dst, bytes) };
+    }
+
+    /// Makes streamed copies visible to other threads before anything that follows.
+    fn fence(self) {}
+}
+
+/// Something to do on any tier. Implementations are `#[inline(always)]`, and so is everything they call that handles vectors.
+pub(crate) trait Work {
+    type Out;
+    fn run<I: Isa>(self, isa: I) -> Self::Out;
+}
+
+/// A float type and its vectors.
+pub(crate) trait Real: Copy + polyarray_core::Element + PartialOrd {
+    type V<I: Isa>: Float<Isa = I, Elem = Self>;
+    const NEG_ZERO: Self;
+    const ONE: Self;
+    fn from_f64(x: f64) -> Self;
+    fn to_f64(self) -> f64;
+    /// The square root.
+    fn root(self) -> Self;
+}
+
+macro_rules! real {
+    ($ty:ident, $vector:ident) => {
+        impl Real for $ty {
+            type V<I: Isa> = I::$vector;
+            const NEG_ZERO: Self = -0.0;
+            const ONE: Self = 1.0;
+            #[inline(always)]
+            fn from_f64(x: f64) -> Self {
+                x as $ty
+            }
+            #[inline(always)]
+            fn to_f64(self) -> f64 {
+                f64::from(self)
+            }
+            #[inline(always)]
+            fn root(self) -> Self {
+                self.sqrt()
+            }
+        }
+    };
+}
+real!(f32, F32);
+real!(f64, F64);

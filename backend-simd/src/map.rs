@@ -1,0 +1,212 @@
+//! Elementwise operations.
+
+use crate::exec::{Access, Exec, Produced, STRIP_UNIT, Strips};
+use crate::kernels::{self, Args};
+use crate::lanes::Isa;
+use crate::threads::{Shared, split};
+use polyarray_core::op::{Map, Operand};
+use polyarray_core::walk::walk_many;
+use polyarray_core::{Buffer, DType, Result};
+use smallvec::SmallVec;
+use std::ops::Range;
+
+/// Results from this size on are written past the caches: they would not be there any more when they are read.
+const STREAM_BYTES: usize = 8 << 20;
+/// Inner axes shorter than this are gathered across the next axis, for their strips would be too short to pay.
+const SHORT_RUN: usize = 32;
+
+/// Where operands lie: what a thread needs to find its part.
+pub(crate) struct Geometry {
+    /// Lengths of the axes.
+    pub lens: SmallVec<[usize; 8]>,
+    /// First element, element size, dtype's strides, of each operand and then of the output.
+    pub bases: SmallVec<[*mut u8; 8]>,
+    pub sizes: SmallVec<[usize; 8]>,
+    pub strides: SmallVec<[SmallVec<[isize; 4]>; 8]>,
+}
+
+// SAFETY: the pointers are read by all threads and the output's written by each in its own part.
+unsafe impl Sync for Geometry {}
+
+/// The address of an operand's index zero.
+pub(crate) fn base(buffer: &Buffer, dtype: DType, offset: usize) -> *mut u8 {
+    let start = buffer.host_ptr().expect("core brings operands to the backend's memory").as_ptr();
+    debug_assert!(offset * dtype.size() <= buffer.bytes());
+    start.wrapping_add(offset * dtype.size())
+}
+
+impl Geometry {
+    pub(crate) fn new(lens: &[usize], inputs: &[Operand]) -> Geometry {
+        Geometry {
+            lens: lens.into(),
+            bases: inputs.iter().map(|o| base(&o.buffer, o.dtype, o.offset)).collect(),
+            sizes: inputs.iter().map(|o| o.dtype.size()).collect(),
+            strides: inputs.iter().map(|o| o.strides.as_slice().into()).collect(),
+        }
+    }
+
+    fn push(&mut self, base: *mut u8, size: usize, strides: &[isize]) {
+        self.bases.push(base);
+        self.sizes.push(size);
+        self.strides.push(strides.into());
+    }
+}
+
+/// How operands with these inner strides are read.
+pub(crate) fn accesses(inner_strides: impl Iterator<Item = isize>) -> SmallVec<[Access; 8]> {
+    let access = |s: isize| match s {
+        1 => Access::Contiguous,
+        0 => Access::Single,
+        _ => Access::Gathered,
+    };
+    inner_strides.map(access).collect()
+}
+
+/// Copies `n` elements of `size` bytes, `from_step` and `to_step` elements apart.
+///
+/// # Safety
+/// - `from` is valid for reads and `to` for writes of those elements; they do not overlap.
+pub(crate) unsafe fn copy_strided(from: *const u8, from_step: isize, to: *mut u8, to_step: isize, n: usize, size: usize) {
+    unsafe fn copy<T: Copy>(from: *const T, from_step: isize, to: *mut T, to_step: isize, n: usize) {
+        for i in 0..n as isize {
+            // SAFETY: the caller's. Unaligned, because complex numbers are aligned to their parts only.
+            unsafe { to.offset(i * to_step).write_unaligned(from.offset(i * from_step).read_unaligned()) };
+        }
+    }
+    // SAFETY: the caller's, for the type of that size.
+    unsafe {
+        match size {
+            _ if from_step == 1 && to_step == 1 => std::ptr::copy_nonoverlapping(from, to, n * size),
+            1 => copy::<u8>(from, from_step, to, to_step, n),
+            2 => copy::<u16>(from.cast(), from_step, to.cast(), to_step, n),
+            4 => copy::<u32>(from.cast(), from_step, to.cast(), to_step, n),
+            8 => copy::<u64>(from.cast(), from_step, to.cast(), to_step, n),
+            _ => copy::<u128>(from.cast(), from_step, to.cast(), to_step, n),
+        }
+    }
+}
+
+/// Runs a map whose program has kernels for everything.
+pub(crate) fn run<I: Isa>(isa: I, op: &Map, threads: usize, output: &Buffer) -> Result<()> {
+    let mut geometry = Geometry::new(&op.shape, &op.inputs);
+    let size = op.output.dtype.size();
+    geometry.push(base(output, op.output.dtype, op.output.offset), size, &op.output.strides);
+    if op.program.is_identity() && crate::transpose::applies(&geometry) {
+        return crate::transpose::run(&geometry, threads);
+    }
+    let inner = *op.shape.last().expect("at least one axis");
+    let total = op.shape.size();
+    let short = op.shape.len() > 1 && inner < SHORT_RUN;
+    let out_step = *op.output.strides.last().expect("at least one axis");
+    let aliased = op.inputs.iter().any(|i| i.buffer.same(output));
+    let stream = out_step == 1 && !aliased && !short && total * size >= STREAM_BYTES;
+    let direct = out_step == 1 && !aliased && !short && !stream;
+    let access: SmallVec<[Access; 8]> = if short {
+        op.inputs.iter().map(|i| if i.strides.iter().all(|&s| s == 0) { Access::Single } else { Access::Gathered }).collect()
+    } else {
+        accesses(op.inputs.iter().map(|i| *i.strides.last().expect("at least one axis")))
+    };
+    let exec = Exec::new(isa, &op.program, &op.params, &access, direct).unwrap_or_else(|| unreachable!("estimate refused this program"));
+    let emit = Emit { size, step: out_step, stream, fill: kernels::fill::<I>(op.output.dtype) };
+    let shared = Shared(&mut geometry as *mut Geometry);
+    split(threads, total, STRIP_UNIT * 4, |range| {
+        // SAFETY: the geometry outlives the split and is only read.
+        let geometry = unsafe { &*shared.get() };
+        let mut strips = exec.strips()?;
+        if short {
+            flat_part(isa, &exec, &mut strips, geometry, range, &emit)
+        } else {
+            part(isa, &exec, &mut strips, geometry, range, &emit)
+        }
+        isa.fence();
+        Ok(())
+    })
+}
+
+/// How results reach the output.
+struct Emit<I> {
+    size: usize,
+    step: isize,
+    stream: bool,
+    fill: kernels::Kernel<I>,
+}
+
+impl<I: Isa> Emit<I> {
+    /// # Safety
+    /// - `to` is valid for writes of `n` elements `step` apart, and `produced` holds as many.
+    unsafe fn write(&self, isa: I, produced: Produced, to: *mut u8, n: usize) {
+        // SAFETY: the caller's; a single value is read again for each element, and is no larger than 16 bytes.
+        unsafe {
+            match produced {
+                Produced::Written => {}
+                Produced::Strip(from) if self.stream => isa.stream(from, to, n * self.size),
+                Produced::Strip(from) => copy_strided(from, 1, to, self.step, n, self.size),
+                Produced::Single(from) if self.step == 1 => (self.fill)(isa, &Args { a: from, b: from, c: from, out: to, n }),
+                Produced::Single(from) => copy_strided(from, 0, to, self.step, n, self.size),
+            }
+        }
+    }
+}
+
+/// The elements numbered `range`, run by run of the innermost axis.
+fn part<I: Isa>(isa: I, exec: &Exec<I>, strips: &mut Strips, g: &Geometry, range: Range<usize>, emit: &Emit<I>) {
+    let inputs = g.bases.len() - 1;
+    let (inner, outer) = g.lens.split_last().expect("at least one axis");
+    let strides: SmallVec<[&[isize]; 8]> = g.strides.iter().map(|s| &s[..]).collect();
+    let steps: SmallVec<[isize; 8]> = g.strides.iter().map(|s| s[outer.len()]).collect();
+    let strip = if exec.is_unbounded() && !emit.stream { usize::MAX } else { exec.strip };
+    let mut number = range.start / inner;
+    let mut at: SmallVec<[*const u8; 8]> = SmallVec::from_elem(std::ptr::null(), inputs);
+    walk_many(outer, &strides, &[0; 8][..g.bases.len()], number..range.end.div_ceil(*inner), |offsets| {
+        let first = range.start.saturating_sub(number * inner);
+        let last = (range.end - number * inner).min(*inner);
+        number += 1;
+        let address = |o: usize, i: usize| g.bases[o].wrapping_offset((offsets[o] + i as isize * steps[o]) * g.sizes[o] as isize);
+        let mut i = first;
+        while i < last {
+            let n = strip.min(last - i);
+            for (o, a) in at.iter_mut().enumerate() {
+                *a = address(o, i);
+            }
+            let out = address(inputs, i);
+            // SAFETY: the addresses are those of indices inside the operands (invariants of `Map`), and threads have disjoint ranges;
+            // `direct` was chosen only where no operand lies in the output.
+            unsafe {
+                let produced = exec.run(strips, &at, n, out, |o, to| copy_strided(address(o, i), steps[o], to, 1, n, g.sizes[o]));
+                emit.write(isa, produced, out, n);
+            }
+            i += n;
+        }
+    });
+}
+
+/// The elements numbered `range` where the innermost axis is short: strips go across axes, every operand is gathered.
+fn flat_part<I: Isa>(isa: I, exec: &Exec<I>, strips: &mut Strips, g: &Geometry, range: Range<usize>, emit: &Emit<I>) {
+    let inputs = g.bases.len() - 1;
+    let at: SmallVec<[*const u8; 8]> = g.bases[..inputs].iter().map(|b| b.cast_const()).collect();
+    let mut start = range.start;
+    while start < range.end {
+        let n = exec.strip.min(range.end - start);
+        let each = |o: usize, f: &mut dyn FnMut(usize, *mut u8)| {
+            let mut i = 0;
+            walk_many(&g.lens, &[&g.strides[o][..]], &[0], start..start + n, |offset| {
+                f(i, g.bases[o].wrapping_offset(offset[0] * g.sizes[o] as isize));
+                i += 1;
+            });
+        };
+        // SAFETY: as in `part`; operands are gathered before the output, which may be one of them, is written.
+        unsafe {
+            let produced = exec.run(strips, &at, n, std::ptr::null_mut(), |o, to| {
+                each(o, &mut |i, from| copy_strided(from, 0, to.add(i * g.sizes[o]), 1, 1, g.sizes[o]));
+            });
+            let (from, step) = match produced {
+                Produced::Strip(from) => (from, emit.size),
+                Produced::Single(from) => (from, 0),
+                Produced::Written => unreachable!("not made to write directly"),
+            };
+            each(inputs, &mut |i, to| copy_strided(from.add(i * step), 0, to, 1, 1, emit.size));
+        }
+        let _ = isa;
+        start += n;
+    }
+}

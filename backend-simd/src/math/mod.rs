@@ -1,0 +1,125 @@
+//! Elementary functions over vectors of floats, one file a family.
+//!
+//! Each gives the largest error (in ULP, as found by sampling on the FMA tiers) and which arguments it leaves to the scalar function of the standard library:
+//! those lanes alone are computed again, so that a result never depends on its neighbours.
+
+#![allow(clippy::excessive_precision, reason = "coefficients stand as their sources print them")]
+
+mod exp;
+mod log;
+mod pow;
+mod trig;
+
+pub(crate) use exp::{Exp, Tanh};
+pub(crate) use log::Log;
+pub(crate) use pow::Pow;
+pub(crate) use trig::{Cos, Sin};
+
+use crate::lanes::{Float, Isa, Lanes, Real};
+
+/// A function of one float.
+pub(crate) trait Function<T: Real> {
+    /// Its values, right wherever `special` is false.
+    fn vector<I: Isa>(isa: I, x: T::V<I>) -> T::V<I>;
+
+    /// Whether any lane is special.
+    #[inline(always)]
+    fn any_special<I: Isa>(_isa: I, _x: T::V<I>) -> bool {
+        false
+    }
+
+    /// Whether `vector` does not hold for `x`.
+    fn special(_x: T) -> bool {
+        false
+    }
+
+    /// Its value at a special argument.
+    fn scalar(x: T) -> T {
+        x
+    }
+}
+
+/// `c[0] + c[1] x + c[2] x^2 ..`, by Horner's rule.
+#[inline(always)]
+pub(crate) fn poly<T: Real, I: Isa, const N: usize>(isa: I, x: T::V<I>, c: [f64; N]) -> T::V<I> {
+    let mut sum = T::V::<I>::splat(isa, T::from_f64(c[N - 1]));
+    for i in (0..N - 1).rev() {
+        sum = sum.mul_add(x, T::V::<I>::splat(isa, T::from_f64(c[i])));
+    }
+    sum
+}
+
+/// A constant in every lane.
+#[inline(always)]
+pub(crate) fn all<T: Real, I: Isa>(isa: I, x: f64) -> T::V<I> {
+    T::V::<I>::splat(isa, T::from_f64(x))
+}
+
+#[inline(always)]
+pub(crate) fn abs<V: Float>(x: V, minus_zero: V) -> V {
+    // x & ~sign, without a complement: x ^ (x & sign)
+    x.bit_xor(x.bit_and(minus_zero))
+}
+
+/// `a + b` and its rounding error (D. Knuth, TAOCP 2, 4.2.2).
+#[inline(always)]
+pub(crate) fn two_sum<V: Float>(a: V, b: V) -> (V, V) {
+    let sum = a.add(b);
+    let part = sum.sub(a);
+    (sum, a.sub(sum.sub(part)).add(b.sub(part)))
+}
+
+/// `a + b` and its rounding error, where `|a| >= |b|` or a is 0.
+#[inline(always)]
+pub(crate) fn fast_two_sum<V: Float>(a: V, b: V) -> (V, V) {
+    let sum = a.add(b);
+    (sum, b.sub(sum.sub(a)))
+}
+
+/// `f` of `n` elements. The tail goes through the same arithmetic as the body, in a buffer of one vector.
+///
+/// # Safety
+/// - `src` is valid for reads and `dst` for writes of `n` elements; they may be the same.
+#[inline(always)]
+pub(crate) unsafe fn apply<T: Real, F: Function<T>, I: Isa>(isa: I, src: *const T, dst: *mut T, n: usize) {
+    let width = <T::V<I> as Lanes>::N;
+    let mut i = 0;
+    while i + width <= n {
+        // SAFETY: i + width <= n, and the pointers are the caller's.
+        unsafe { one_vector::<T, F, I>(isa, src.add(i), dst.add(i)) };
+        i += width;
+    }
+    if i < n {
+        let mut tail = [T::ONE; 16];
+        // SAFETY: n - i < width <= 16 elements, and the pointers are the caller's.
+        unsafe {
+            std::ptr::copy_nonoverlapping(src.add(i), tail.as_mut_ptr(), n - i);
+            one_vector::<T, F, I>(isa, tail.as_ptr(), tail.as_mut_ptr());
+            std::ptr::copy_nonoverlapping(tail.as_ptr(), dst.add(i), n - i);
+        }
+    }
+}
+
+/// # Safety
+/// - `src` is valid for reads and `dst` for writes of one vector; they may be the same.
+#[inline(always)]
+unsafe fn one_vector<T: Real, F: Function<T>, I: Isa>(isa: I, src: *const T, dst: *mut T) {
+    // SAFETY: the caller's.
+    let x = unsafe { T::V::<I>::load(isa, src) };
+    let y = F::vector(isa, x);
+    if F::any_special(isa, x) {
+        let mut lanes = ([T::ONE; 16], [T::ONE; 16]);
+        // SAFETY: a vector has at most 16 lanes.
+        unsafe { (x.store(lanes.0.as_mut_ptr()), y.store(lanes.1.as_mut_ptr())) };
+        for (x, y) in lanes.0.iter().zip(lanes.1.iter_mut()).take(<T::V<I> as Lanes>::N) {
+            if F::special(*x) {
+                *y = F::scalar(*x);
+            }
+        }
+        // SAFETY: the caller's.
+        unsafe { std::ptr::copy_nonoverlapping(lanes.1.as_ptr(), dst, <T::V<I> as Lanes>::N) };
+        return;
+    }
+    // SAFETY: the caller's.
+    unsafe { y.store(dst) };
+}

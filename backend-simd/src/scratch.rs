@@ -1,0 +1,53 @@
+//! Working memory of a thread, kept from one operation to the next.
+
+use polyarray_core::{Error, Result};
+use std::cell::RefCell;
+
+/// One cache line, one AVX-512 register.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([u8; 64]);
+
+/// Blocks larger than this are given back after use rather than kept.
+const KEPT: usize = 8 << 20;
+
+/// A zeroed or used block, aligned to 64 bytes, that goes back to its thread when dropped.
+pub(crate) struct Scratch(Vec<Line>);
+
+thread_local! {
+    static FREE: RefCell<Vec<Vec<Line>>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Scratch {
+    /// At least `bytes` bytes, with anything in them.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub(crate) fn new(bytes: usize) -> Result<Scratch> {
+        let lines = bytes.div_ceil(64).max(1);
+        let mut block = FREE.with_borrow_mut(Vec::pop).unwrap_or_default();
+        if block.len() < lines {
+            let more = lines - block.len();
+            block.try_reserve_exact(more).map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes, why: e.to_string() })?;
+            block.resize(lines, Line([0; 64]));
+        }
+        Ok(Scratch(block))
+    }
+
+    pub(crate) fn ptr(&mut self) -> *mut u8 {
+        self.0.as_mut_ptr().cast()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let block = std::mem::take(&mut self.0);
+        if block.len() * 64 <= KEPT {
+            FREE.with_borrow_mut(|free| {
+                if free.len() < 8 {
+                    free.push(block);
+                }
+            });
+        }
+    }
+}

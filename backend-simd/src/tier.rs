@@ -1,0 +1,63 @@
+//! Which instructions this CPU has, and which of them may be used.
+
+use crate::lanes::portable::Portable;
+#[cfg(target_arch = "x86_64")]
+use crate::lanes::{avx2::Avx2, avx512::Avx512};
+
+/// The tier in use, holding its token.
+#[derive(Clone, Copy)]
+pub(crate) enum Tier {
+    Portable(Portable),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2),
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512),
+}
+
+/// What `POLYARRAY_SIMD` may say, from the lowest. `amx` allows all that there is.
+const NAMES: [&str; 4] = ["portable", "avx2", "avx512", "amx"];
+
+impl Tier {
+    /// The best tier that this CPU has and `cap` (the value of `POLYARRAY_SIMD`) allows.
+    ///
+    /// # Errors
+    /// The reason, for a cap that is no tier's name.
+    pub(crate) fn best(cap: Option<&str>) -> Result<Tier, String> {
+        let cap = match cap {
+            None => NAMES.len(),
+            Some(name) => NAMES.iter().position(|n| *n == name).ok_or_else(|| format!("the tiers are {}", NAMES.join(", ")))?,
+        };
+        #[cfg(target_arch = "x86_64")]
+        {
+            if let Some(isa) = Avx512::new().filter(|_| cap >= 2) {
+                return Ok(Tier::Avx512(isa));
+            }
+            if let Some(isa) = Avx2::new().filter(|_| cap >= 1) {
+                return Ok(Tier::Avx2(isa));
+            }
+        }
+        let _ = cap;
+        Ok(Tier::Portable(Portable))
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Tier::Portable(_) => "portable vectors",
+            #[cfg(target_arch = "x86_64")]
+            Tier::Avx2(_) => "AVX2",
+            #[cfg(target_arch = "x86_64")]
+            Tier::Avx512(_) => "AVX-512",
+        }
+    }
+
+    /// Bytes of a vector: what speed is in proportion to.
+    pub(crate) fn vector_bytes(self) -> usize {
+        match self {
+            Tier::Portable(_) => 16,
+            #[cfg(target_arch = "x86_64")]
+            Tier::Avx2(_) => 32,
+            #[cfg(target_arch = "x86_64")]
+            Tier::Avx512(_) => 64,
+        }
+    }
+}
