@@ -1,1 +1,23 @@
-//! To come.
+//! The ruler: one registry of cases, run on every device and on other libraries, verified and timed.
+//!
+//! ```text
+//! cases      what is measured: a table                    problem    a row of it with inputs, bound to a device
+//! verify     what results must be                         measure    the clock
+//! compare    the program's main command                   devices    the other one
+//! machine    the machine and its ceilings                 peers      other libraries
+//! table, json, html    three ways to write a comparison
+//! ```
+//!
+//! `criterion.rs` beside this folder runs the same registry under criterion, `peers/numpy_peers.py` under NumPy and its like.
+
+pub mod cases;
+pub mod compare;
+pub mod devices;
+pub mod html;
+pub mod json;
+pub mod machine;
+pub mod measure;
+pub mod peers;
+pub mod problem;
+pub mod table;
+pub mod verify;

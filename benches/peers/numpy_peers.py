@@ -1,0 +1,362 @@
+#!/usr/bin/env python3
+"""NumPy and its like on the cases of polyarray-bench, as the same JSON lines.
+
+    python benches/peers/numpy_peers.py --quick --json peers.json
+    cargo run --release -p polyarray-bench -- compare --quick --with peers.json
+
+Needs NumPy; numexpr, SciPy, scikit-learn and faiss are measured where they can be imported. Every result is compared with the same computation in
+float64 (long double for sums) before its time is written. Elementwise cases write into an output given (`out=`).
+"""
+
+import argparse
+import importlib
+import json
+import math
+import os
+import platform
+import sys
+import time
+
+# What the libraries read their number of threads from; they do so once, when they are imported.
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMEXPR_MAX_THREADS")
+
+WHOLE, SIGNED = (-100.0, 100.0), (-1.0, 1.0)
+ELEMENTS = ([[1000], [100_000], [1_000_000]], [[1], [1000], [100_000], [1_000_000], [10_000_000]], lambda n: [n])
+MATRIX = ([[100, 100], [1000, 1000]], [[100, 100], [1000, 1000], [5000, 5000]], lambda n: [n, n])
+PRODUCT = ([[64] * 3, [256] * 3, [512] * 3], [[16] * 3, [64] * 3, [256] * 3, [1024] * 3, [2048] * 3], lambda n: [n] * 3)
+PRODUCTS = ([[16, 64, 64, 64]], [[64, 32, 32, 32], [16, 64, 64, 64], [16, 256, 256, 256]], lambda n: [16, n, n, n])
+POINTS = ([[100, 100, 50], [400, 400, 50]], [[100, 100, 50], [500, 500, 50], [2000, 2000, 50], [5000, 5000, 50]], lambda n: [n, n, 50])
+
+# name: (sizes under --quick, otherwise, of one number), where inputs are drawn from, operations an element or product, ULPs allowed,
+# what errors are relative to at least, and for elementwise cases the formula. As in the registry, src/cases.rs.
+MAPS = {
+    "add": (ELEMENTS, [WHOLE, WHOLE], 1, 0, 0.0, "x + y"),
+    "mul": (ELEMENTS, [WHOLE, WHOLE], 1, 0, 0.0, "x * y"),
+    "sqrt": (ELEMENTS, [(0.0, 100.0)], 1, 1, 0.0, "sqrt(x)"),
+    "exp": (ELEMENTS, [(-10.0, 10.0)], 1, 4, 0.0, "exp(x)"),
+    "log": (ELEMENTS, [(1e-3, 100.0)], 1, 4, 1.0, "log(x)"),
+    "sin": (ELEMENTS, [(-10.0, 10.0)], 1, 4, 1.0, "sin(x)"),
+    "cos": (ELEMENTS, [(-10.0, 10.0)], 1, 4, 1.0, "cos(x)"),
+    "tanh": (ELEMENTS, [(-4.0, 4.0)], 1, 4, 0.0, "tanh(x)"),
+    "pow": (ELEMENTS, [(0.1, 10.0), (-3.0, 3.0)], 1, 4, 0.0, "x ** y"),
+    "where": (ELEMENTS, [WHOLE, WHOLE], 1, 0, 0.0, "where(x > 2, x, y)"),
+    "poly": (ELEMENTS, [(-2.0, 2.0)], 5, 16, 4.0, "2 * x ** 2 - 3 * x + 1"),
+    "exp_plus_sin": (ELEMENTS, [(-10.0, 10.0)], 3, 12, 1.0, "exp(x) + sin(x)"),
+    "square_affine": (ELEMENTS, [(-2.0, 2.0)], 3, 16, 1.0, "(2 * x + 1) ** 2"),
+    "add_fresh": (ELEMENTS, [WHOLE, WHOLE], 1, 0, 0.0, "x + y"),
+}
+OTHERS = {
+    "sum": (ELEMENTS, [WHOLE], 1, 96, 0.0),
+    "sum_axis0": (MATRIX, [WHOLE], 1, 4096, 0.0),  # NumPy adds row after row
+    "sum_axis1": (MATRIX, [WHOLE], 1, 96, 0.0),
+    "transpose_copy": (MATRIX, [WHOLE], 0, 0, 0.0),
+    "matmul": (PRODUCT, [SIGNED, SIGNED], 2, 16, 0.0),
+    "matmul_batched": (PRODUCTS, [SIGNED, SIGNED], 2, 16, 0.0),
+    "matvec": (MATRIX, [SIGNED, SIGNED], 2, 16, 0.0),
+    "cdist_euclidean": (POINTS, [SIGNED, SIGNED], 3, 16, 0.0),
+    "cdist_cityblock": (POINTS, [SIGNED, SIGNED], 3, 16, 0.0),
+    "cdist_cosine": (POINTS, [SIGNED, SIGNED], 2, 16, 0.0),
+}
+CASES = {**MAPS, **OTHERS}
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = lambda text: text.split(",")
+    size = lambda text: [[int(n) for n in s.split("x")] for s in text.split(",")]
+    parser.add_argument("--quick", action="store_true", help="small sizes and short measurements")
+    parser.add_argument("--ops", type=names, default=list(CASES), metavar="A,B", help="cases, by name")
+    parser.add_argument("--dtypes", type=names, default=["f32", "f64"], metavar="D,..", help="f32, f64")
+    parser.add_argument("--sizes", type=size, metavar="N,..", help="N, or a shape such as 512x256x128")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+    parser.add_argument("--json", metavar="FILE", help="where to write; standard output if not given")
+    args = parser.parse_args()
+    for op in args.ops:
+        if op not in CASES:
+            parser.error(f"no case is called {op!r}; there are {' '.join(CASES)}")
+    for dtype in args.dtypes:
+        if dtype not in ("f32", "f64"):
+            parser.error(f"{dtype!r} is not f32 or f64")
+    if args.threads < 1:
+        parser.error("--threads must be at least 1")
+    return args
+
+
+ARGS = arguments()
+for variable in THREAD_VARIABLES:
+    os.environ[variable] = str(ARGS.threads)
+
+try:
+    import numpy as np
+except ImportError:
+    sys.exit("numpy_peers.py needs NumPy: pip install numpy (and numexpr scipy scikit-learn faiss-cpu, to measure those)")
+
+
+def optional(name):
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        print(f"{name} is not here, so it is not measured", file=sys.stderr)
+        return None
+
+
+numexpr, faiss = optional("numexpr"), optional("faiss")
+cdist = getattr(optional("scipy.spatial.distance"), "cdist", None)
+pairwise = optional("sklearn.metrics.pairwise")
+if numexpr:
+    numexpr.set_num_threads(ARGS.threads)
+if faiss:
+    faiss.omp_set_num_threads(ARGS.threads)
+
+DTYPES = {"f32": np.float32, "f64": np.float64}
+
+
+def shapes(op):
+    quick, full, of = CASES[op][0]
+    if ARGS.sizes is None:
+        return quick if ARGS.quick else full
+    fitting = [of(s[0]) if len(s) == 1 else s for s in ARGS.sizes if len(s) in (1, len(full[0]))]
+    if not fitting:
+        sys.exit(f"none of the sizes given is one of {op}")
+    return fitting
+
+
+def input_shapes(op, shape):
+    if op in ("matmul", "matmul_batched"):
+        *batch, m, k, n = shape
+        return [[*batch, m, k], [*batch, k, n]]
+    if op == "matvec":
+        return [shape, shape[1:]]
+    if op.startswith("cdist"):
+        n, m, d = shape
+        return [[n, d], [m, d]]
+    return [shape] * len(CASES[op][1])
+
+
+def numpy_map(op, x, y, out):
+    """What one writes with NumPy; `out` holds the result and the intermediate that can share it."""
+    if op == "where":
+        np.copyto(out, y)
+        np.copyto(out, x, where=x > 2)
+    elif op == "poly":
+        np.multiply(x, -3, out=out)
+        np.add(out, 2 * x**2, out=out)
+        np.add(out, 1, out=out)
+    elif op == "exp_plus_sin":
+        np.exp(x, out=out)
+        np.add(out, np.sin(x), out=out)
+    elif op == "square_affine":
+        np.multiply(x, 2, out=out)
+        np.add(out, 1, out=out)
+        np.multiply(out, out, out=out)
+    else:
+        two = {"add": np.add, "mul": np.multiply, "pow": np.power}.get(op)
+        two(x, y, out=out) if two else getattr(np, op)(x, out=out)
+    return out
+
+
+def trick(x, y):
+    """Euclidean distances by NumPy: |x|^2 + |y|^2 - 2 x.y."""
+    squares = x @ y.T
+    squares *= -2
+    squares += np.einsum("ij,ij->i", x, x)[:, None]
+    squares += np.einsum("ij,ij->i", y, y)[None, :]
+    np.maximum(squares, 0, out=squares)
+    return np.sqrt(squares, out=squares)
+
+
+def cosine(x, y):
+    x = x / np.linalg.norm(x, axis=1, keepdims=True)
+    y = y / np.linalg.norm(y, axis=1, keepdims=True)
+    return 1 - x @ y.T
+
+
+def cityblock(x, y):
+    """Row by row, so that the differences stay in cache."""
+    out = np.empty((len(x), len(y)), x.dtype)
+    for row, point in zip(out, x):
+        np.abs(y - point).sum(axis=1, out=row)
+    return out
+
+
+def faiss_distances(metric):
+    def run(x, y):
+        if metric == "cosine":
+            x, y = x.copy(), y.copy()
+            faiss.normalize_L2(x)
+            faiss.normalize_L2(y)
+            return 1 - faiss.pairwise_distances(x, y, metric=faiss.METRIC_INNER_PRODUCT)
+        if metric == "cityblock":
+            return faiss.pairwise_distances(x, y, metric=faiss.METRIC_L1)
+        squares = faiss.pairwise_distances(x, y)
+        np.maximum(squares, 0, out=squares)
+        return np.sqrt(squares, out=squares)
+
+    return run
+
+
+def contenders(op, dtype, inputs):
+    """(library, threads it may use, function that gives the result) for each library that has the case."""
+    x, y = inputs[0], inputs[-1]
+    every = ARGS.threads
+    if op == "add_fresh":
+        yield "numpy", 1, lambda: x + y
+    elif op in MAPS:
+        out = np.full_like(x, np.nan)
+        yield "numpy", 1, lambda: numpy_map(op, x, y, out)
+        if numexpr:
+            formula, into = MAPS[op][5], np.full_like(x, np.nan)
+            names = {"x": x, "y": y} if len(inputs) == 2 else {"x": x}
+            yield "numexpr", every, lambda: numexpr.evaluate(formula, local_dict=names, out=into, casting="same_kind")
+    elif op == "sum":
+        yield "numpy", 1, x.sum
+        if numexpr:
+            yield "numexpr", every, lambda: numexpr.evaluate("sum(x)", local_dict={"x": x})
+    elif op.startswith("sum_axis"):
+        axis = int(op[-1])
+        yield "numpy", 1, lambda: x.sum(axis=axis)
+        if numexpr:
+            yield "numexpr", every, lambda: numexpr.evaluate(f"sum(x, axis={axis})", local_dict={"x": x})
+    elif op == "transpose_copy":
+        yield "numpy", 1, lambda: x.T.ravel()
+    elif op in ("matmul", "matmul_batched", "matvec"):
+        yield "numpy", every, lambda: x @ y
+    else:
+        metric = op.removeprefix("cdist_")
+        by_numpy = {"euclidean": trick, "cityblock": cityblock, "cosine": cosine}[metric]
+        yield "numpy", 1 if metric == "cityblock" else every, lambda: by_numpy(x, y)
+        if cdist and dtype == "f64":  # it computes in float64 whatever it is given
+            yield "scipy", 1, lambda: cdist(x, y, metric)
+        if pairwise:
+            function = {"euclidean": "euclidean_distances", "cityblock": "manhattan_distances", "cosine": "cosine_distances"}[metric]
+            yield "sklearn", every, lambda: getattr(pairwise, function)(x, y)
+        if faiss and dtype == "f32":
+            by_faiss = faiss_distances(metric)
+            yield "faiss", every, lambda: by_faiss(x, y)
+
+
+def expected(op, inputs, floor):
+    """The result in float64, and what errors are relative to (as in src/verify.rs)."""
+    x, y = (a.astype(np.float64) for a in (inputs[0], inputs[-1]))
+    if op in MAPS:
+        functions = {name: getattr(np, name) for name in ("sqrt", "exp", "log", "sin", "cos", "tanh", "where")}
+        want = eval(MAPS[op][5], {"__builtins__": {}}, {**functions, "x": x, "y": y})
+        return want, np.maximum(np.abs(want), floor)
+    if op.startswith("sum"):
+        axis = int(op[-1]) if op != "sum" else None
+        return x.astype(np.longdouble).sum(axis=axis).astype(np.float64), np.abs(x).sum(axis=axis)
+    if op == "transpose_copy":
+        return x.T.ravel(), 1.0
+    if op == "matvec":
+        return x @ y, np.linalg.norm(x, axis=1) * np.linalg.norm(y)
+    if op.startswith("matmul"):
+        return x @ y, np.linalg.norm(x, axis=-1)[..., :, None] * np.linalg.norm(y, axis=-2)[..., None, :]
+    if op == "cdist_cosine":
+        return cosine(x, y), 1.0
+    if op == "cdist_cityblock":
+        want = cityblock(x, y)
+        return want, want
+    want = np.stack([np.sqrt(((y - point) ** 2).sum(axis=1)) for point in x])
+    norms = np.linalg.norm(x, axis=1)[:, None], np.linalg.norm(y, axis=1)[None, :]
+    with np.errstate(divide="ignore"):
+        expanded = (norms[0] ** 2 + norms[1] ** 2) / want
+    return want, np.maximum(want, np.minimum(expanded, norms[0] + norms[1]))
+
+
+def tolerance(op, dtype, shape):
+    """As in the registry; a float64 product is itself what is compared, so both sides' errors count."""
+    terms = shape[-2] if op.startswith("matmul") else shape[-1] if op == "matvec" or op.startswith("cdist") else 0
+    return 2 * (CASES[op][3] + 2 * math.sqrt(terms)) * np.finfo(DTYPES[dtype]).eps
+
+
+def error(got, want, scale):
+    got = np.asarray(got, dtype=np.float64)
+    if got.shape != np.shape(want):
+        return math.inf
+    difference = np.abs(got - want)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        relative = np.where(difference == 0, 0.0, difference / scale)
+    worst = float(np.max(relative))
+    return math.inf if math.isnan(worst) else worst
+
+
+def fastest(run, budget):
+    """The least seconds of as many runs as fit into the budget, after one that does not count."""
+    run()
+    best, batch, start = math.inf, 1, time.perf_counter()
+    while True:
+        before = time.perf_counter()
+        for _ in range(batch):
+            result = run()
+        took = time.perf_counter() - before
+        best = min(best, took / batch)
+        if batch == 1 and took < 20e-6:
+            batch = max(1, min(1000, int(20e-6 / max(took, 20e-9))))
+        if time.perf_counter() - start >= budget:
+            return best, result
+
+
+def moved(op, dtype, inputs, result):
+    read = sum(a.nbytes for a in inputs)
+    return read + np.size(result) * np.dtype(DTYPES[dtype]).itemsize
+
+
+def machine():
+    versions = {name: module.__version__ for name, module in (("numpy", np), ("numexpr", numexpr), ("faiss", faiss)) if module}
+    for name in ("scipy", "sklearn"):
+        if name in sys.modules:
+            versions[name] = sys.modules[name].__version__
+    return {"cpu": platform.processor() or platform.machine(), "os": platform.platform(), "python": platform.python_version(), "threads": ARGS.threads, "versions": versions}
+
+
+def rows(op, dtype, shape, failures):
+    _, domains, per_element, _, floor = CASES[op][:5]
+    random = np.random.default_rng(1)
+    inputs = [random.uniform(lo, hi, s).astype(DTYPES[dtype]) for s, (lo, hi) in zip(input_shapes(op, shape), domains)]
+    want, scale = expected(op, inputs, floor)
+    if op in MAPS or op == "transpose_copy":
+        # What an exact function gives in this dtype: rounded once.
+        want = want.astype(DTYPES[dtype]).astype(np.float64)
+    for library, threads, run in contenders(op, dtype, inputs):
+        what = f"{op} {dtype} {'x'.join(map(str, shape))} by {library}"
+        try:
+            seconds, result = fastest(run, 0.04 if ARGS.quick else 0.25)
+        except Exception as e:
+            failures.append(f"{what} failed: {e!r}")
+            continue
+        worst, allowed = error(result, want, scale), tolerance(op, dtype, shape)
+        if worst > allowed:
+            failures.append(f"{what} disagrees with float64: error {worst:.3e}, allowed {allowed:.3e}")
+            continue
+        flops = per_element * math.prod(shape)
+        yield {
+            "op": op,
+            "dtype": dtype,
+            "shape": list(shape),
+            "device": library,
+            "threads": threads,
+            "seconds": seconds,
+            "gbps": moved(op, dtype, inputs, result) / seconds / 1e9,
+            "gflops": flops / seconds / 1e9,
+            "max_error": worst,
+            "checked": True,
+        }
+
+
+def main():
+    failures = []
+    out = open(ARGS.json, "w", encoding="utf-8") if ARGS.json else sys.stdout
+    with out:
+        print(json.dumps({"machine": machine()}), file=out, flush=True)
+        for op in ARGS.ops:
+            for dtype in ARGS.dtypes:
+                for shape in shapes(op):
+                    for row in rows(op, dtype, shape, failures):
+                        print(json.dumps(row), file=out, flush=True)
+    for failure in failures:
+        print(f"FAILED: {failure}", file=sys.stderr)
+    sys.exit(1 if failures else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,536 @@
+//! The registry: every case that is measured, as data.
+//!
+//! The comparing program, the criterion benches and the tests read this table. To add a case, add a row; what a kernel does on arrays is in [`crate::problem`].
+
+use polyarray::{Array, Binary, DType, Element, Expr, Metric, Unary, Wide, select};
+
+/// A dtype that cases can be run with.
+pub trait Number: Element {
+    /// Distance from 1 to the next float; integers are exact, so 1 for them: any difference shows as an error of at least one.
+    const EPS: f64;
+    /// The formula for this type.
+    fn pick(formula: &Formula) -> fn(&[Array<Self>]) -> Expr<Self>;
+    /// The same slice, if this type is `f32`.
+    fn as_f32(_: &[Self]) -> Option<&[f32]> {
+        None
+    }
+    /// The same slice, if this type is `f64`.
+    fn as_f64(_: &[Self]) -> Option<&[f64]> {
+        None
+    }
+}
+
+impl Number for f32 {
+    const EPS: f64 = f32::EPSILON as f64;
+    fn pick(formula: &Formula) -> fn(&[Array<f32>]) -> Expr<f32> {
+        formula.f32
+    }
+    fn as_f32(x: &[f32]) -> Option<&[f32]> {
+        Some(x)
+    }
+}
+
+impl Number for f64 {
+    const EPS: f64 = f64::EPSILON;
+    fn pick(formula: &Formula) -> fn(&[Array<f64>]) -> Expr<f64> {
+        formula.f64
+    }
+    fn as_f64(x: &[f64]) -> Option<&[f64]> {
+        Some(x)
+    }
+}
+
+impl Number for i32 {
+    const EPS: f64 = 1.0;
+    fn pick(formula: &Formula) -> fn(&[Array<i32>]) -> Expr<i32> {
+        formula.i32
+    }
+}
+
+impl Number for i64 {
+    const EPS: f64 = 1.0;
+    fn pick(formula: &Formula) -> fn(&[Array<i64>]) -> Expr<i64> {
+        formula.i64
+    }
+}
+
+/// Runs `$body` with `$T` naming the Rust type of a dtype that cases have.
+#[macro_export]
+macro_rules! with_number {
+    ($dtype:expr, $T:ident => $body:expr) => {
+        match $dtype {
+            polyarray::DType::F32 => {
+                type $T = f32;
+                $body
+            }
+            polyarray::DType::F64 => {
+                type $T = f64;
+                $body
+            }
+            polyarray::DType::I32 => {
+                type $T = i32;
+                $body
+            }
+            polyarray::DType::I64 => {
+                type $T = i64;
+                $body
+            }
+            other => unreachable!("no case has dtype {other}: the table says which there are"),
+        }
+    };
+}
+
+/// An elementwise computation, for each type.
+pub struct Formula {
+    f32: fn(&[Array<f32>]) -> Expr<f32>,
+    f64: fn(&[Array<f64>]) -> Expr<f64>,
+    i32: fn(&[Array<i32>]) -> Expr<i32>,
+    i64: fn(&[Array<i64>]) -> Expr<i64>,
+}
+
+/// A [`Formula`] from an expression over the inputs `$x` of type `$T`.
+macro_rules! formula {
+    ($T:ident, $x:ident => $body:expr) => {{
+        fn build<$T: Number>($x: &[Array<$T>]) -> Expr<$T> {
+            $body
+        }
+        Formula { f32: build::<f32>, f64: build::<f64>, i32: build::<i32>, i64: build::<i64> }
+    }};
+}
+
+/// A constant of any type.
+fn number<T: Number>(x: i128) -> T {
+    T::from_wide(Wide::Int(x))
+}
+
+/// What a case does. Shapes are those of [`Sizes`].
+pub enum Kernel {
+    /// Elementwise, written into an output that is there.
+    Map(Formula),
+    /// Elementwise, into a new array.
+    Fresh(Formula),
+    /// The sum of all elements.
+    Sum,
+    /// Sums along one axis of a matrix.
+    SumAxis(usize),
+    /// A transposed matrix, copied into C order.
+    Transpose,
+    /// `[m, k] @ [k, n]`, with any number of batch axes in front of the three lengths.
+    Matmul,
+    /// `[m, k] @ [k]`.
+    Matvec,
+    /// Between all pairs of rows.
+    Distance(Metric),
+}
+
+/// Where the results of a device may differ from those of `scalar`, and by how much: [`Case::tolerance`] in units of the dtype's epsilon.
+#[derive(Clone, Copy, Debug)]
+pub struct Ulps {
+    /// On devices of host memory. 0: the same bits.
+    pub host: f64,
+    /// Elsewhere (GPUs, which may contract a multiplication and an addition), and for other libraries.
+    pub other: f64,
+}
+
+/// The sizes a case is measured at.
+pub struct Sizes {
+    /// Under `--quick`, which has to verify everything on two cores and a software GPU in a minute.
+    pub quick: &'static [&'static [usize]],
+    /// Otherwise.
+    pub full: &'static [&'static [usize]],
+    /// The shape that one number N means.
+    pub of: fn(usize) -> Vec<usize>,
+    /// What the numbers of a shape are, for messages.
+    pub axes: &'static str,
+}
+
+impl Sizes {
+    /// The number of numbers in a shape.
+    pub fn ndim(&self) -> usize {
+        self.full[0].len()
+    }
+}
+
+static ELEMENTS: Sizes =
+    Sizes { quick: &[&[1000], &[100_000], &[1_000_000]], full: &[&[1], &[1000], &[100_000], &[1_000_000], &[10_000_000]], of: |n| vec![n], axes: "N" };
+static MATRIX: Sizes =
+    Sizes { quick: &[&[100, 100], &[1000, 1000]], full: &[&[100, 100], &[1000, 1000], &[5000, 5000]], of: |n| vec![n, n], axes: "ROWSxCOLUMNS" };
+static PRODUCT: Sizes = Sizes {
+    quick: &[&[64, 64, 64], &[256, 256, 256], &[512, 512, 512]],
+    full: &[&[16, 16, 16], &[64, 64, 64], &[256, 256, 256], &[1024, 1024, 1024], &[2048, 2048, 2048]],
+    of: |n| vec![n, n, n],
+    axes: "MxKxN",
+};
+static PRODUCTS: Sizes =
+    Sizes { quick: &[&[16, 64, 64, 64]], full: &[&[64, 32, 32, 32], &[16, 64, 64, 64], &[16, 256, 256, 256]], of: |n| vec![16, n, n, n], axes: "BATCHxMxKxN" };
+static POINTS: Sizes = Sizes {
+    quick: &[&[100, 100, 50], &[400, 400, 50]],
+    full: &[&[100, 100, 50], &[500, 500, 50], &[2000, 2000, 50], &[5000, 5000, 50]],
+    of: |n| vec![n, n, 50],
+    axes: "NxMxD",
+};
+
+/// Cases that floats have.
+pub const FLOATS: &[DType] = &[DType::F32, DType::F64];
+/// Cases that integers have too.
+pub const NUMBERS: &[DType] = &[DType::F32, DType::F64, DType::I32, DType::I64];
+
+/// One row of the registry.
+pub struct Case {
+    /// The name users give.
+    pub name: &'static str,
+    /// One line of meaning.
+    pub doc: &'static str,
+    /// The dtypes it has.
+    pub dtypes: &'static [DType],
+    /// Where the elements of each input are drawn from, uniformly.
+    pub domains: &'static [(f64, f64)],
+    /// What it does.
+    pub kernel: Kernel,
+    /// Operations on one element (an elementwise case), or on one product or difference (the others).
+    pub flops: f64,
+    /// How far results may be from those of `scalar`.
+    pub ulps: Ulps,
+    /// Elementwise errors are relative to the result, or to this where the result is smaller: about the size of the terms that may cancel.
+    pub floor: f64,
+    /// The sizes it is measured at.
+    pub sizes: &'static Sizes,
+}
+
+/// The same bits on every CPU device; where only rounding once instead of twice can differ, on none by more than this.
+const fn exact(other: f64) -> Ulps {
+    Ulps { host: 0.0, other }
+}
+
+/// Two devices each within the table's bound of the exact value.
+const fn unary(op: Unary) -> Ulps {
+    Ulps { host: 2.0 * op.info().ulp_cpu, other: op.info().ulp_cpu + op.info().ulp_gpu }
+}
+
+/// As [`unary`].
+const fn binary(op: Binary) -> Ulps {
+    Ulps { host: 2.0 * op.info().ulp_cpu, other: op.info().ulp_cpu + op.info().ulp_gpu }
+}
+
+/// A row that is elementwise.
+#[allow(clippy::too_many_arguments, reason = "the columns of the table")]
+const fn map(
+    name: &'static str,
+    doc: &'static str,
+    dtypes: &'static [DType],
+    domains: &'static [(f64, f64)],
+    flops: f64,
+    ulps: Ulps,
+    floor: f64,
+    formula: Formula,
+) -> Case {
+    Case { name, doc, dtypes, domains, kernel: Kernel::Map(formula), flops, ulps, floor, sizes: &ELEMENTS }
+}
+
+/// Elements of matrices and vectors: of both signs, so that a product is no sum of positive terms.
+const SIGNED: (f64, f64) = (-1.0, 1.0);
+/// For cases that integers have: these round to different integers.
+const WHOLE: (f64, f64) = (-100.0, 100.0);
+/// Blocks of 64 in sequence, then a tree: see `polyarray::order`. 2^32 elements have 32 levels.
+const SUMMED: Ulps = exact(64.0 + 32.0);
+/// Besides what [`Case::tolerance`] adds for the length of a sum of products.
+const PRODUCTS_SUMMED: Ulps = Ulps { host: 16.0, other: 16.0 };
+
+/// Every case.
+pub static CASES: &[Case] = &[
+    map("add", "x + y", NUMBERS, &[WHOLE, WHOLE], 1.0, binary(Binary::Add), 0.0, formula!(T, x => &x[0] + &x[1])),
+    map("mul", "x * y", NUMBERS, &[WHOLE, WHOLE], 1.0, binary(Binary::Mul), 0.0, formula!(T, x => &x[0] * &x[1])),
+    map("sqrt", "sqrt(x)", FLOATS, &[(0.0, 100.0)], 1.0, unary(Unary::Sqrt), 0.0, formula!(T, x => x[0].sqrt())),
+    map("exp", "exp(x)", FLOATS, &[(-10.0, 10.0)], 1.0, unary(Unary::Exp), 0.0, formula!(T, x => x[0].exp())),
+    map("log", "log(x)", FLOATS, &[(1e-3, 100.0)], 1.0, unary(Unary::Log), 1.0, formula!(T, x => x[0].log())),
+    map("sin", "sin(x)", FLOATS, &[(-10.0, 10.0)], 1.0, unary(Unary::Sin), 1.0, formula!(T, x => x[0].sin())),
+    map("cos", "cos(x)", FLOATS, &[(-10.0, 10.0)], 1.0, unary(Unary::Cos), 1.0, formula!(T, x => x[0].cos())),
+    map("tanh", "tanh(x)", FLOATS, &[(-4.0, 4.0)], 1.0, unary(Unary::Tanh), 0.0, formula!(T, x => x[0].tanh())),
+    map("pow", "x ** y", FLOATS, &[(0.1, 10.0), (-3.0, 3.0)], 1.0, binary(Binary::Pow), 0.0, formula!(T, x => x[0].pow(&x[1]))),
+    map("where", "x where x > 2, else y", NUMBERS, &[WHOLE, WHOLE], 1.0, exact(0.0), 0.0, formula!(T, x => select(x[0].greater(number::<T>(2)), &x[0], &x[1]))),
+    map(
+        "poly",
+        "2 x^2 - 3 x + 1, fused",
+        NUMBERS,
+        &[(-2.0, 2.0)],
+        5.0,
+        exact(16.0),
+        4.0,
+        formula!(T, x => x[0].square() * number::<T>(2) + &x[0] * number::<T>(-3) + number::<T>(1)),
+    ),
+    map(
+        "exp_plus_sin",
+        "exp(x) + sin(x), fused",
+        FLOATS,
+        &[(-10.0, 10.0)],
+        3.0,
+        Ulps { host: 6.0, other: 12.0 },
+        1.0,
+        formula!(T, x => x[0].exp() + x[0].sin()),
+    ),
+    map(
+        "square_affine",
+        "(2 x + 1)^2, fused",
+        NUMBERS,
+        &[(-2.0, 2.0)],
+        3.0,
+        exact(16.0),
+        1.0,
+        formula!(T, x => (&x[0] * number::<T>(2) + number::<T>(1)).square()),
+    ),
+    Case {
+        name: "add_fresh",
+        doc: "x + y into a new array",
+        dtypes: NUMBERS,
+        domains: &[WHOLE, WHOLE],
+        kernel: Kernel::Fresh(formula!(T, x => &x[0] + &x[1])),
+        flops: 1.0,
+        ulps: binary(Binary::Add),
+        floor: 0.0,
+        sizes: &ELEMENTS,
+    },
+    Case {
+        name: "sum",
+        doc: "the sum of all elements",
+        dtypes: NUMBERS,
+        domains: &[WHOLE],
+        kernel: Kernel::Sum,
+        flops: 1.0,
+        ulps: SUMMED,
+        floor: 0.0,
+        sizes: &ELEMENTS,
+    },
+    Case {
+        name: "sum_axis0",
+        doc: "the sums of a matrix's columns",
+        dtypes: NUMBERS,
+        domains: &[WHOLE],
+        kernel: Kernel::SumAxis(0),
+        flops: 1.0,
+        ulps: SUMMED,
+        floor: 0.0,
+        sizes: &MATRIX,
+    },
+    Case {
+        name: "sum_axis1",
+        doc: "the sums of a matrix's rows",
+        dtypes: NUMBERS,
+        domains: &[WHOLE],
+        kernel: Kernel::SumAxis(1),
+        flops: 1.0,
+        ulps: SUMMED,
+        floor: 0.0,
+        sizes: &MATRIX,
+    },
+    Case {
+        name: "transpose_copy",
+        doc: "a matrix's transpose, copied into C order",
+        dtypes: NUMBERS,
+        domains: &[WHOLE],
+        kernel: Kernel::Transpose,
+        flops: 0.0,
+        ulps: exact(0.0),
+        floor: 0.0,
+        sizes: &MATRIX,
+    },
+    Case {
+        name: "matmul",
+        doc: "a product of matrices, [m, k] @ [k, n]",
+        dtypes: NUMBERS,
+        domains: &[SIGNED, SIGNED],
+        kernel: Kernel::Matmul,
+        flops: 2.0,
+        ulps: PRODUCTS_SUMMED,
+        floor: 0.0,
+        sizes: &PRODUCT,
+    },
+    Case {
+        name: "matmul_batched",
+        doc: "products of matrices, [batch, m, k] @ [batch, k, n]",
+        dtypes: NUMBERS,
+        domains: &[SIGNED, SIGNED],
+        kernel: Kernel::Matmul,
+        flops: 2.0,
+        ulps: PRODUCTS_SUMMED,
+        floor: 0.0,
+        sizes: &PRODUCTS,
+    },
+    Case {
+        name: "matvec",
+        doc: "a matrix times a vector, [m, k] @ [k]",
+        dtypes: NUMBERS,
+        domains: &[SIGNED, SIGNED],
+        kernel: Kernel::Matvec,
+        flops: 2.0,
+        ulps: PRODUCTS_SUMMED,
+        floor: 0.0,
+        sizes: &MATRIX,
+    },
+    distances("cdist_euclidean", "Euclidean distances between two sets of points, [n, d] and [m, d]", Metric::Euclidean, 3.0),
+    distances("cdist_cityblock", "Manhattan distances between two sets of points, [n, d] and [m, d]", Metric::Cityblock, 3.0),
+    distances("cdist_cosine", "cosine distances between two sets of points, [n, d] and [m, d]", Metric::Cosine, 2.0),
+];
+
+const fn distances(name: &'static str, doc: &'static str, metric: Metric, flops: f64) -> Case {
+    Case { name, doc, dtypes: FLOATS, domains: &[SIGNED, SIGNED], kernel: Kernel::Distance(metric), flops, ulps: PRODUCTS_SUMMED, floor: 0.0, sizes: &POINTS }
+}
+
+impl Case {
+    /// The case of this name.
+    ///
+    /// # Errors
+    /// The names there are.
+    pub fn named(name: &str) -> Result<&'static Case, String> {
+        let known = || CASES.iter().map(|c| c.name).collect::<Vec<_>>().join(" ");
+        CASES.iter().find(|c| c.name == name).ok_or_else(|| format!("no case is called {name:?}; there are {}", known()))
+    }
+
+    /// Shapes of the inputs.
+    pub fn input_shapes(&self, shape: &[usize]) -> Vec<Vec<usize>> {
+        match (&self.kernel, shape) {
+            (Kernel::Matmul, [batch @ .., m, k, n]) => vec![[batch, &[*m, *k]].concat(), [batch, &[*k, *n]].concat()],
+            (Kernel::Matvec, [m, k]) => vec![vec![*m, *k], vec![*k]],
+            (Kernel::Distance(_), [n, m, d]) => vec![vec![*n, *d], vec![*m, *d]],
+            (Kernel::Map(_) | Kernel::Fresh(_) | Kernel::Sum | Kernel::SumAxis(_) | Kernel::Transpose, _) => vec![shape.to_vec(); self.domains.len()],
+            _ => unreachable!("a shape of {} numbers for {}: sizes are checked when they are read", shape.len(), self.name),
+        }
+    }
+
+    /// Shape of the result.
+    pub fn output_shape(&self, shape: &[usize]) -> Vec<usize> {
+        match (&self.kernel, shape) {
+            (Kernel::Sum, _) => Vec::new(),
+            (Kernel::SumAxis(axis), [rows, columns]) => vec![[*columns, *rows][*axis]],
+            (Kernel::Transpose, [rows, columns]) => vec![*columns, *rows],
+            (Kernel::Matmul, [batch @ .., m, _, n]) => [batch, &[*m, *n]].concat(),
+            (Kernel::Matvec, [m, _]) => vec![*m],
+            (Kernel::Distance(_), [n, m, _]) => vec![*n, *m],
+            _ => shape.to_vec(),
+        }
+    }
+
+    /// Bytes moved if each input is read once and the output written once.
+    pub fn bytes(&self, dtype: DType, shape: &[usize]) -> f64 {
+        let elements = |shape: &[usize]| shape.iter().map(|&n| n as f64).product::<f64>();
+        let out = if matches!(self.kernel, Kernel::Sum | Kernel::SumAxis(_)) { dtype.sum() } else { dtype };
+        let read: f64 = self.input_shapes(shape).iter().map(|s| elements(s)).sum();
+        read * dtype.size() as f64 + elements(&self.output_shape(shape)) * out.size() as f64
+    }
+
+    /// Arithmetic operations, as they are counted for GFLOP/s: a function of one element is one.
+    pub fn flops(&self, shape: &[usize]) -> f64 {
+        self.flops * shape.iter().map(|&n| n as f64).product::<f64>()
+    }
+
+    /// Whether arithmetic rather than memory limits it, so that its rate is shown in GFLOP/s.
+    pub fn is_compute(&self) -> bool {
+        matches!(self.kernel, Kernel::Matmul | Kernel::Distance(_))
+    }
+
+    /// The greatest error allowed against `scalar` (see [`crate::verify`] for what it is relative to), on a device of host memory or another one.
+    ///
+    /// A sum of k products is allowed `2 sqrt(k)` epsilon more: several times what rounding does to terms of either sign, a fraction of what
+    /// products in a narrower type would.
+    pub fn tolerance<T: Number>(&self, shape: &[usize], on_host: bool) -> f64 {
+        if T::DTYPE.kind() == polyarray::Kind::Int {
+            return 0.0;
+        }
+        let terms = match (&self.kernel, shape) {
+            (Kernel::Matmul, [.., k, _]) | (Kernel::Matvec | Kernel::Distance(_), [.., k]) => *k as f64,
+            _ => 0.0,
+        };
+        let ulps = if on_host { self.ulps.host } else { self.ulps.other };
+        (ulps + 2.0 * terms.sqrt()) * T::EPS
+    }
+
+    /// The shapes that `--sizes` means for this case: one number as [`Sizes::of`] says, a shape as it is if it has the right number of axes.
+    ///
+    /// # Errors
+    /// Where none fits.
+    pub fn shapes(&self, sizes: &[Vec<usize>]) -> Result<Vec<Vec<usize>>, String> {
+        let fit = |s: &Vec<usize>| match s[..] {
+            [n] => Some((self.sizes.of)(n)),
+            _ => (s.len() == self.sizes.ndim()).then(|| s.clone()),
+        };
+        let shapes: Vec<_> = sizes.iter().filter_map(fit).collect();
+        if shapes.is_empty() { Err(format!("none of the sizes given is one of {}, which is N or {}", self.name, self.sizes.axes)) } else { Ok(shapes) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    /// The names that are fixed, without those whose operations the library does not have yet.
+    const FIXED: [&str; 24] = [
+        "add",
+        "mul",
+        "sqrt",
+        "exp",
+        "log",
+        "sin",
+        "cos",
+        "tanh",
+        "pow",
+        "where",
+        "poly",
+        "exp_plus_sin",
+        "square_affine",
+        "sum",
+        "sum_axis0",
+        "sum_axis1",
+        "transpose_copy",
+        "matmul",
+        "matmul_batched",
+        "matvec",
+        "cdist_euclidean",
+        "cdist_cityblock",
+        "cdist_cosine",
+        "add_fresh",
+    ];
+
+    #[test]
+    fn names_are_the_fixed_ones_each_once() {
+        let names: HashSet<_> = CASES.iter().map(|c| c.name).collect();
+        assert_eq!(names.len(), CASES.len());
+        assert_eq!(names, HashSet::from(FIXED));
+        assert!(Case::named("ad").err().unwrap().contains("add mul"));
+    }
+
+    #[test]
+    fn rows_are_complete() {
+        for case in CASES {
+            assert!(!case.doc.is_empty() && !case.dtypes.is_empty() && !case.sizes.quick.is_empty());
+            for shape in case.sizes.quick.iter().chain(case.sizes.full) {
+                assert_eq!(shape.len(), case.sizes.ndim(), "{}", case.name);
+                assert!(case.bytes(DType::F32, shape) > 0.0);
+                assert_eq!(case.flops(shape) > 0.0, case.name != "transpose_copy", "{}", case.name);
+                assert_eq!(case.input_shapes(shape).len(), case.domains.len());
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_and_flops_are_counted_as_documented() {
+        let count = |name: &str, shape: &[usize]| {
+            let case = Case::named(name).unwrap();
+            (case.bytes(DType::F64, shape), case.flops(shape))
+        };
+        assert_eq!(count("add", &[10]), (240.0, 10.0));
+        assert_eq!(count("poly", &[10]), (160.0, 50.0));
+        assert_eq!(count("sum", &[10]), (88.0, 10.0));
+        assert_eq!(count("sum_axis1", &[2, 5]), (96.0, 10.0));
+        assert_eq!(count("matmul", &[2, 3, 5]), (8.0 * (6 + 15 + 10) as f64, 60.0));
+        assert_eq!(count("matmul_batched", &[7, 2, 3, 5]), (7.0 * 8.0 * (6 + 15 + 10) as f64, 420.0));
+        assert_eq!(count("cdist_cosine", &[2, 3, 5]), (8.0 * (10 + 15 + 6) as f64, 60.0));
+    }
+
+    #[test]
+    fn sizes_become_shapes() {
+        let matmul = Case::named("matmul").unwrap();
+        assert_eq!(matmul.shapes(&[vec![8], vec![2, 3, 4], vec![5, 6]]).unwrap(), [vec![8, 8, 8], vec![2, 3, 4]]);
+        assert!(matmul.shapes(&[vec![5, 6]]).unwrap_err().contains("MxKxN"));
+        assert_eq!(Case::named("cdist_euclidean").unwrap().shapes(&[vec![9]]).unwrap(), [vec![9, 9, 50]]);
+    }
+}

@@ -1,0 +1,446 @@
+//! The command `compare`: each case at each size on each device, verified, as tables.
+
+use crate::cases::{CASES, Case, Number};
+use crate::json::Row;
+use crate::machine::{self, Machine};
+use crate::measure::{Clock, fastest};
+use crate::peers::{self, Blas};
+use crate::problem::Problem;
+use crate::table::{Mark, render, sections, show_seconds, show_shape};
+use crate::verify::Expected;
+use crate::with_number;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use polyarray::{DType, Device, Error, MemoryId, config, trace, with_device, with_threads};
+use std::collections::HashMap;
+use std::io::{self, IsTerminal, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+/// Inputs are drawn from this seed, whatever is compared.
+const SEED: u64 = 20_240_229;
+
+/// What to compare. Empty lists mean everything there is.
+#[derive(Default)]
+pub struct Options {
+    /// Small sizes and short measurements.
+    pub quick: bool,
+    /// Names of cases.
+    pub ops: Vec<String>,
+    /// Dtypes; f32 and f64 if empty.
+    pub dtypes: Vec<DType>,
+    /// Sizes, as [`Case::shapes`] reads them; each case's own if empty.
+    pub sizes: Vec<Vec<usize>>,
+    /// Names of devices.
+    pub devices: Vec<String>,
+    /// The most threads.
+    pub threads: Option<usize>,
+    /// Rows of other programs, or of another comparison, to show beside these.
+    pub with: Vec<Row>,
+    /// A BLAS library to measure.
+    pub blas: Option<Blas>,
+}
+
+/// What came out.
+pub struct Outcome {
+    /// The machine.
+    pub machine: Machine,
+    /// What was measured here, right results only.
+    pub rows: Vec<Row>,
+    /// The tables, with the rows of others.
+    pub sections: Vec<crate::table::Section>,
+    /// Results that disagree with `scalar`, and errors nobody expected. A comparison with any has failed.
+    pub failures: Vec<String>,
+    /// What is missing from the tables, and why.
+    pub notes: Vec<String>,
+}
+
+impl Outcome {
+    /// What the program ends with: 1 where anything failed.
+    pub fn exit_code(&self) -> u8 {
+        u8::from(!self.failures.is_empty())
+    }
+}
+
+/// Why there is no comparison.
+#[derive(Debug)]
+pub enum Stop {
+    /// What was asked for makes no sense here.
+    Asked(String),
+    /// The tables could not be written.
+    Output(io::Error),
+}
+
+impl From<String> for Stop {
+    fn from(why: String) -> Stop {
+        Stop::Asked(why)
+    }
+}
+
+impl From<io::Error> for Stop {
+    fn from(e: io::Error) -> Stop {
+        Stop::Output(e)
+    }
+}
+
+/// How much time there is.
+struct Pace {
+    /// For all measurements together; afterwards each repeats once.
+    total: Duration,
+    /// For one measurement.
+    most: Duration,
+    /// A device that would take longer than this for one run is not asked; the table says so.
+    patience: f64,
+    /// Multiply-adds that `scalar` does to verify one result.
+    verify: f64,
+}
+
+const QUICK: Pace = Pace { total: Duration::from_secs(30), most: Duration::from_millis(40), patience: 0.6, verify: 2e7 };
+const FULL: Pace = Pace { total: Duration::from_secs(240), most: Duration::from_millis(250), patience: 15.0, verify: 5e8 };
+
+/// Compares, writing the header at once and each table when it is complete.
+///
+/// # Errors
+/// [`Stop`]. Wrong results are no error here: they are in [`Outcome::failures`].
+pub fn compare(options: &Options, out: &mut dyn Write) -> Result<Outcome, Stop> {
+    let threads = options.threads.unwrap_or_else(|| config().threads);
+    let jobs = jobs(options)?;
+    let devices = devices(&options.devices)?;
+    let peers: Vec<String> = peers::names().iter().map(|n| n.to_string()).chain(options.blas.iter().map(|b| b.name().to_string())).collect();
+    let machine = Machine::measure(threads, &devices[..]);
+    writeln!(out, "{machine}")?;
+    let count: usize = jobs.iter().map(|j| j.shapes.len() * devices.len()).sum();
+    let pace = if options.quick { &QUICK } else { &FULL };
+    let own = devices.iter().map(|d| d.name().to_string()).chain(peers.iter().cloned());
+    let mut session = Session {
+        pace,
+        blas: options.blas.as_ref(),
+        columns: own.collect(),
+        devices,
+        peers,
+        threads,
+        clock: Clock::new(pace.total, pace.most, count),
+        bar: progress(count),
+        rows: Vec::new(),
+        marks: Vec::new(),
+        failures: Vec::new(),
+        notes: Vec::new(),
+        last: HashMap::new(),
+    };
+    let others = session.merge(&options.with, &jobs);
+    let mut tables = Vec::new();
+    for job in &jobs {
+        session.last.clear();
+        for shape in &job.shapes {
+            with_threads(threads, || with_number!(job.dtype, T => session.size::<T>(job.case, shape)));
+        }
+        let of_job = |r: &&Row| (&r.op[..], &r.dtype[..]) == (job.case.name, job.dtype.name());
+        let rows: Vec<Row> = session.rows.iter().filter(of_job).chain(others.iter().filter(of_job)).cloned().collect();
+        let marks: Vec<Mark> = session.marks.iter().filter(|m| (&m.op[..], &m.dtype[..]) == (job.case.name, job.dtype.name())).cloned().collect();
+        for section in sections(&rows, &marks, &session.columns) {
+            session.bar.suspend(|| writeln!(out, "{}", render(&section)))?;
+            tables.push(section);
+        }
+    }
+    session.bar.finish_and_clear();
+    writeln!(out, "* the fastest (auto is one of the others); - refused; every result was compared with scalar")?;
+    let Session { rows, failures, notes, .. } = session;
+    notes.iter().try_for_each(|note| writeln!(out, "{note}"))?;
+    Ok(Outcome { machine, rows, sections: tables, failures, notes })
+}
+
+/// A case with one dtype, and the sizes to run it at.
+struct Job {
+    case: &'static Case,
+    dtype: DType,
+    shapes: Vec<Vec<usize>>,
+}
+
+fn jobs(options: &Options) -> Result<Vec<Job>, String> {
+    let cases: Vec<&Case> =
+        if options.ops.is_empty() { CASES.iter().collect() } else { options.ops.iter().map(|o| Case::named(o)).collect::<Result<_, _>>()? };
+    let dtypes = if options.dtypes.is_empty() { vec![DType::F32, DType::F64] } else { options.dtypes.clone() };
+    let available = machine::memory();
+    let mut jobs = Vec::new();
+    for case in cases {
+        let own = if options.quick { case.sizes.quick } else { case.sizes.full };
+        let shapes = if options.sizes.is_empty() { own.iter().map(|s| s.to_vec()).collect() } else { case.shapes(&options.sizes)? };
+        for &dtype in dtypes.iter().filter(|d| case.dtypes.contains(d)) {
+            // Inputs and output, what they are compared with, and a device's copies.
+            let fits = |shape: &Vec<usize>| available == 0 || case.bytes(dtype, shape) * 6.0 < available as f64;
+            let (shapes, too_large): (Vec<_>, Vec<_>) = shapes.iter().cloned().partition(fits);
+            if let (Some(shape), false) = (too_large.first(), options.sizes.is_empty()) {
+                let (bytes, shape) = (case.bytes(dtype, shape) / 1e9, show_shape(shape));
+                return Err(format!("{} {dtype} {shape} moves {bytes:.1} GB, too much to verify on this machine; choose other --sizes, or --ops", case.name));
+            }
+            jobs.push(Job { case, dtype, shapes });
+        }
+    }
+    if jobs.is_empty() {
+        return Err(format!("none of these cases is defined for {}", dtypes.iter().map(|d| d.name()).collect::<Vec<_>>().join(" ")));
+    }
+    Ok(jobs)
+}
+
+fn devices(names: &[String]) -> Result<Vec<Device>, String> {
+    if names.is_empty() {
+        return Ok(Device::all().into_iter().chain([Device::auto()]).collect());
+    }
+    names.iter().map(|name| Device::named(name).map_err(|e| e.to_string())).collect()
+}
+
+fn progress(count: usize) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::with_draw_target(Some(count as u64), ProgressDrawTarget::stderr());
+    bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}").expect("a template that is right"));
+    bar
+}
+
+struct Session<'a> {
+    pace: &'static Pace,
+    blas: Option<&'a Blas>,
+    columns: Vec<String>,
+    devices: Vec<Device>,
+    peers: Vec<String>,
+    threads: usize,
+    clock: Clock,
+    bar: ProgressBar,
+    rows: Vec<Row>,
+    marks: Vec<Mark>,
+    failures: Vec<String>,
+    notes: Vec<String>,
+    /// Of the last size of this case and dtype: work and seconds, by column.
+    last: HashMap<String, (f64, f64)>,
+}
+
+/// What was found out about one column at one size.
+struct Measured {
+    seconds: f64,
+    threads: usize,
+    error: f64,
+    chose: Option<String>,
+}
+
+impl Session<'_> {
+    /// Those rows of others that are of sizes measured here; columns of a name that is taken are called `with:NAME`.
+    fn merge(&mut self, with: &[Row], jobs: &[Job]) -> Vec<Row> {
+        let measured = |r: &&Row| jobs.iter().any(|j| j.case.name == r.op && j.dtype.name() == r.dtype && j.shapes.contains(&r.shape));
+        let own = self.columns.clone();
+        let named = |r: &Row| Row { device: if own.contains(&r.device) { format!("with:{}", r.device) } else { r.device.clone() }, ..r.clone() };
+        let rows: Vec<Row> = with.iter().filter(measured).map(named).collect();
+        for row in &rows {
+            if !self.columns.contains(&row.device) {
+                self.columns.push(row.device.clone());
+            }
+        }
+        if rows.len() < with.len() {
+            self.notes.push(format!("{} rows given by --with are of cases or sizes not measured here", with.len() - rows.len()));
+        }
+        rows
+    }
+
+    /// Measures one size in every column.
+    fn size<T: Number>(&mut self, case: &'static Case, shape: &[usize]) {
+        let what = format!("{} {} {}", case.name, T::DTYPE, show_shape(shape));
+        self.bar.set_message(what.clone());
+        let prepared = Problem::<T>::new(case, shape, SEED).and_then(|problem| {
+            let expected = Expected::new(&problem, self.pace.verify)?;
+            Ok((problem, expected))
+        });
+        let (problem, expected) = match prepared {
+            Ok(prepared) => prepared,
+            Err(e) => return self.failures.push(format!("{what}: scalar cannot say what the result is: {e}")),
+        };
+        for device in self.devices.clone() {
+            let budget = self.clock.next();
+            let guess = if device == Device::scalar() { Some(expected.scalar_seconds) } else { None };
+            self.column(&problem, device.name(), device.memory() == MemoryId::HOST, guess, || {
+                let measured = catch_unwind(AssertUnwindSafe(|| on_device(&problem, &expected, &device, budget)));
+                measured
+                    .unwrap_or_else(|panic| Err(Error::Device { device: device.name().into(), why: format!("panicked: {}", panic_text(&*panic)) }))
+                    .map(Some)
+            });
+            self.bar.inc(1);
+        }
+        for peer in self.peers.clone() {
+            let (blas, threads, most) = (self.blas, self.threads, self.pace.most);
+            self.column(&problem, &peer, false, None, || Ok(by_peer(&problem, &expected, &peer, blas, threads, most)));
+        }
+    }
+
+    /// Measures one column, unless it would take too long, and keeps what comes out.
+    fn column<T: Number>(
+        &mut self,
+        problem: &Problem<T>,
+        name: &str,
+        on_host: bool,
+        guess: Option<f64>,
+        measure: impl FnOnce() -> polyarray::Result<Option<Measured>>,
+    ) {
+        let (case, shape) = (problem.case, &problem.shape[..]);
+        let what = format!("{} {} {} on {name}", case.name, T::DTYPE, show_shape(shape));
+        let mark = |word| Mark { op: case.name.into(), dtype: T::DTYPE.name().into(), shape: shape.into(), device: name.into(), word };
+        let work = case.flops(shape).max(case.bytes(T::DTYPE, shape));
+        let guess = guess.or_else(|| self.last.get(name).map(|&(before, seconds)| seconds * work / before));
+        if let Some(seconds) = guess.filter(|&s| s > self.pace.patience) {
+            self.marks.push(mark("slow"));
+            return self.notes.push(format!("slow: {what} would take about {}, so it was not run", show_seconds(seconds)));
+        }
+        match measure() {
+            Ok(Some(m)) => {
+                self.last.insert(name.into(), (work, m.seconds));
+                let tolerance = case.tolerance::<T>(shape, on_host);
+                if m.error > tolerance {
+                    self.marks.push(mark("WRONG"));
+                    return self.failures.push(format!("{what} disagrees with scalar: error {:.3e}, allowed {tolerance:.3e}", m.error));
+                }
+                self.rows.push(row::<T>(case, shape, name, m));
+            }
+            Ok(None) => {}
+            Err(Error::Refused { .. } | Error::Storage { .. }) => {}
+            Err(e @ Error::OutOfMemory { .. }) if !on_host => self.notes.push(format!("{what}: {e}")),
+            Err(e) => {
+                self.marks.push(mark("error"));
+                self.failures.push(format!("{what} failed: {e}"));
+            }
+        }
+    }
+}
+
+fn row<T: Number>(case: &Case, shape: &[usize], device: &str, m: Measured) -> Row {
+    Row {
+        op: case.name.into(),
+        dtype: T::DTYPE.name().into(),
+        shape: shape.into(),
+        device: device.into(),
+        threads: m.threads,
+        seconds: m.seconds,
+        gbps: case.bytes(T::DTYPE, shape) / m.seconds / 1e9,
+        gflops: case.flops(shape) / m.seconds / 1e9,
+        max_error: m.error,
+        checked: true,
+        chose: m.chose,
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a message")
+}
+
+/// Warms a device up (which tells what it does), times it, and compares the last result timed.
+fn on_device<T: Number>(problem: &Problem<T>, expected: &Expected, device: &Device, budget: Duration) -> polyarray::Result<Measured> {
+    let mut runner = problem.on(device)?;
+    let (ran, trace) = with_device(device, || trace::record(|| runner.run()));
+    ran?;
+    runner.forget()?;
+    let seconds = with_device(device, || fastest(budget, || runner.run()))?;
+    let error = expected.error(&runner.values()?);
+    let mut ran_on: Vec<&str> = Vec::new();
+    trace.events.iter().for_each(|e| {
+        if !ran_on.contains(&&e.device[..]) {
+            ran_on.push(&e.device)
+        }
+    });
+    let threads = |e: &trace::Event| {
+        let candidates = &e.plan.as_ref()?.candidates;
+        candidates.iter().find(|c| c.device == e.device)?.estimate.as_ref().ok().map(|&(.., threads)| threads)
+    };
+    let threads = trace.events.iter().filter_map(threads).max().unwrap_or(1);
+    let chose = (*device == Device::auto()).then(|| ran_on.join("+"));
+    Ok(Measured { seconds, threads, error, chose })
+}
+
+/// The same for another library; `None` if it has nothing of the kind.
+fn by_peer<T: Number>(problem: &Problem<T>, expected: &Expected, name: &str, blas: Option<&Blas>, threads: usize, budget: Duration) -> Option<Measured> {
+    let mut work = peers::work(name, blas, problem, threads)?;
+    work.run();
+    let seconds = fastest(budget, || {
+        work.run();
+        Ok::<(), std::convert::Infallible>(())
+    });
+    let seconds = seconds.unwrap_or_else(|never| match never {});
+    // ndarray adds and sums on one thread; for products all are given the same number.
+    let threads = if problem.case.is_compute() { threads } else { 1 };
+    Some(Measured { seconds, threads, error: expected.error(&work.values()), chose: None })
+}
+
+/// Reads `--sizes`: `1000` or `512x256x128`.
+///
+/// # Errors
+/// For what is neither, and for zero.
+pub fn parse_size(text: &str) -> Result<Vec<usize>, String> {
+    let lens: Result<Vec<usize>, _> = text.split('x').map(|n| n.trim().replace('_', "").parse::<usize>()).collect();
+    let lens = lens.map_err(|_| format!("{text:?} is no size: 1000, or 512x256x128"))?;
+    let total = lens.iter().try_fold(1usize, |all, &n| all.checked_mul(n)).filter(|&n| n > 0 && n <= isize::MAX as usize / 64);
+    total.map(|_| lens).ok_or_else(|| format!("{text:?} has no elements, or more than an address can count"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::tests::row;
+
+    #[test]
+    fn sizes_are_read() {
+        assert_eq!(parse_size("1000").unwrap(), [1000]);
+        assert_eq!(parse_size("5x6x7").unwrap(), [5, 6, 7]);
+        assert_eq!(parse_size("10_000").unwrap(), [10000]);
+        for bad in ["", "x", "0", "4x0", "-1", "1e6", "99999999999x99999999999"] {
+            assert!(parse_size(bad).is_err(), "{bad}");
+        }
+    }
+
+    fn options(ops: &[&str], sizes: &[usize]) -> Options {
+        Options {
+            quick: true,
+            ops: ops.iter().map(|s| s.to_string()).collect(),
+            dtypes: vec![DType::F32],
+            sizes: sizes.iter().map(|&n| vec![n]).collect(),
+            ..Options::default()
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        let why = |options: Options| match compare(&options, &mut io::sink()) {
+            Err(Stop::Asked(why)) => why,
+            _ => panic!("that should have been refused"),
+        };
+        assert!(why(options(&["nothing"], &[])).contains("nothing"));
+        assert!(why(Options { devices: vec!["toaster".into()], ..options(&["add"], &[10]) }).contains("toaster"));
+        assert!(why(Options { dtypes: vec![DType::Bool], ..options(&["add"], &[10]) }).contains("bool"));
+        assert!(why(Options { dtypes: vec![DType::I32], ..options(&["exp"], &[10]) }).contains("i32"));
+        assert!(why(options(&["matmul"], &[100_000_000])).contains("too much"));
+    }
+
+    #[test]
+    fn rows_of_others_are_merged_by_case_dtype_and_size() {
+        let with =
+            vec![row("add", &[100], "numpy", 1e-3), row("add", &[100], "scalar", 1e-9), row("add", &[77], "numpy", 1e-3), row("sin", &[100], "numpy", 1e-3)];
+        let options = Options { devices: vec!["scalar".into()], with, ..options(&["add"], &[100]) };
+        let mut text = Vec::new();
+        let outcome = compare(&options, &mut text).unwrap();
+        assert_eq!(outcome.failures, [""; 0]);
+        assert_eq!(outcome.sections[0].columns, ["scalar", "numpy", "with:scalar"]);
+        assert_eq!(outcome.sections[0].lines[0].winner, Some(2));
+        assert_eq!(outcome.rows.len(), 1, "only what was measured here is written");
+        let text = String::from_utf8(text).unwrap();
+        assert!(text.contains("*1.00 ns") && text.contains("2 rows given by --with"), "{text}");
+    }
+
+    #[test]
+    fn every_case_runs_and_agrees_on_every_device() {
+        for dtype in [DType::F32, DType::F64, DType::I32] {
+            let all = CASES.iter().filter(|c| c.dtypes.contains(&dtype)).map(|c| c.name).collect::<Vec<_>>();
+            let outcome = compare(&Options { dtypes: vec![dtype], ..options(&all, &[37]) }, &mut io::sink()).unwrap();
+            assert_eq!(outcome.failures, [""; 0]);
+            for case in all {
+                for device in ["scalar", "auto"] {
+                    assert!(outcome.rows.iter().any(|r| r.op == case && r.device == device && r.checked), "{case} {dtype} on {device}");
+                }
+                assert!(outcome.rows.iter().all(|r| (r.device == "auto") == r.chose.is_some()));
+            }
+        }
+    }
+}

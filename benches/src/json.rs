@@ -1,0 +1,115 @@
+//! The JSON form of a comparison: one object a line, the machine first.
+
+use crate::machine::Machine;
+use serde::{Deserialize, Serialize};
+use std::io::{self, Write};
+
+/// One measurement. The names of the fields are fixed: other programs read and write them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// Name of the case.
+    pub op: String,
+    /// Name of the dtype.
+    pub dtype: String,
+    /// Size: elements; `[m, k, n]` of a product; `[n, m, d]` of distances.
+    pub shape: Vec<usize>,
+    /// The device, or the other library.
+    pub device: String,
+    /// Threads it used.
+    pub threads: usize,
+    /// The least seconds of repeated runs after a warm-up.
+    pub seconds: f64,
+    /// 10^9 bytes a second, each input read once and the output written once.
+    pub gbps: f64,
+    /// 10^9 arithmetic operations a second.
+    pub gflops: f64,
+    /// The greatest difference from `scalar`'s result, relative as [`crate::verify`] says.
+    pub max_error: f64,
+    /// Whether the result was compared. Rows with a wrong result are not written.
+    pub checked: bool,
+    /// What `auto` chose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chose: Option<String>,
+}
+
+/// What is measured, whoever measures it.
+pub type Key<'a> = (&'a str, &'a str, &'a [usize]);
+
+impl Row {
+    /// What was measured.
+    pub fn key(&self) -> Key<'_> {
+        (&self.op, &self.dtype, &self.shape)
+    }
+}
+
+/// Writes a comparison.
+///
+/// # Errors
+/// Those of the file.
+pub fn write(out: &mut dyn Write, machine: &Machine, rows: &[Row]) -> io::Result<()> {
+    writeln!(out, "{}", serde_json::json!({ "machine": machine }))?;
+    rows.iter().try_for_each(|row| writeln!(out, "{}", serde_json::to_string(row)?))
+}
+
+/// Reads the rows of a comparison, ours or another program's; lines that hold a machine are passed over.
+///
+/// # Errors
+/// The line that is not a row, and why; a row whose result was not checked, since its time means nothing.
+pub fn read(text: &str) -> Result<Vec<Row>, String> {
+    let mut rows = Vec::new();
+    for (number, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
+        let at = |why: String| format!("line {}: {why}", number + 1);
+        let value: serde_json::Value = serde_json::from_str(line).map_err(|e| at(e.to_string()))?;
+        if value.get("machine").is_some() {
+            continue;
+        }
+        let row: Row = serde_json::from_value(value).map_err(|e| at(e.to_string()))?;
+        let sound = row.seconds.is_finite() && row.seconds > 0.0;
+        if !row.checked || !sound {
+            return Err(at(format!("{} {} {:?} on {} was not checked, or has no time", row.op, row.dtype, row.shape, row.device)));
+        }
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the design writes it.
+    const LINE: &str =
+        r#"{"op":"add","dtype":"f32","shape":[100000],"device":"simd","threads":2,"seconds":1e-5,"gbps":120.0,"gflops":10.0,"max_error":0.0,"checked":true}"#;
+
+    #[test]
+    fn rows_round_trip_with_exactly_these_fields() {
+        let rows = read(LINE).unwrap();
+        let compact = |s: &str| serde_json::from_str::<serde_json::Value>(s).unwrap();
+        assert_eq!(compact(&serde_json::to_string(&rows[0]).unwrap()), compact(LINE));
+        let auto = Row { device: "auto".into(), chose: Some("simd".into()), ..rows[0].clone() };
+        let text = serde_json::to_string(&auto).unwrap();
+        assert!(text.ends_with(r#""checked":true,"chose":"simd"}"#), "{text}");
+        assert_eq!(read(&text).unwrap(), [auto]);
+    }
+
+    #[test]
+    fn a_file_has_the_machine_first_and_reads_back() {
+        let machine = crate::machine::tests::sample();
+        let (mut file, rows) = (Vec::new(), read(LINE).unwrap());
+        write(&mut file, &machine, &rows).unwrap();
+        let text = String::from_utf8(file).unwrap();
+        assert!(text.starts_with(r#"{"machine":{"#), "{text}");
+        assert_eq!(read(&text).unwrap(), rows);
+        let first: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+        assert_eq!(serde_json::from_value::<Machine>(first["machine"].clone()).unwrap(), machine);
+    }
+
+    #[test]
+    fn bad_lines_are_named() {
+        let error = |line: &str| read(&format!("{{\"machine\":{{}}}}\n\n{line}")).unwrap_err();
+        assert!(error("{").starts_with("line 3: "));
+        assert!(error(r#"{"op":"add"}"#).contains("missing field"));
+        assert!(error(&LINE.replace("true", "false")).contains("not checked"));
+        assert!(error(&LINE.replace("1e-5", "0")).contains("no time"));
+    }
+}

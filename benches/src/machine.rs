@@ -1,0 +1,291 @@
+//! The machine: what it is, and what it can do at best in this very run.
+//!
+//! Timings move between machines and between days; ratios to the ceilings measured in the same run move less.
+
+use polyarray::Device;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+/// A device and what it is made of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeviceLine {
+    /// The name users give.
+    pub name: String,
+    /// What it is made of.
+    pub description: String,
+    /// False for a device emulated by the CPU.
+    pub hardware: bool,
+}
+
+/// A ceiling, on one thread and on all.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ceiling {
+    /// On one thread.
+    pub one: f64,
+    /// On as many as the comparison uses.
+    pub all: f64,
+}
+
+/// The machine a comparison ran on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Machine {
+    /// Model of the CPU.
+    pub cpu: String,
+    /// Cores this process may use.
+    pub cores: usize,
+    /// Threads that the comparison uses at most.
+    pub threads: usize,
+    /// Caches of the first core: `L1 Data 32K`, .. ; empty where the system does not tell.
+    pub caches: Vec<String>,
+    /// Bytes of memory; 0 where the system does not tell.
+    pub memory: u64,
+    /// The operating system.
+    pub os: String,
+    /// The devices.
+    pub devices: Vec<DeviceLine>,
+    /// GB/s of `a = b + s * c` over arrays larger than any cache, with plain stores.
+    pub triad_gbps: Ceiling,
+    /// GB/s of a sum over an array larger than any cache.
+    pub read_gbps: Ceiling,
+    /// GFLOP/s of f32 multiply-adds in registers.
+    pub fma_gflops: Ceiling,
+}
+
+impl Machine {
+    /// Describes the machine and measures its ceilings, which takes a second or two.
+    pub fn measure(threads: usize, devices: &[Device]) -> Machine {
+        let memory = memory();
+        let elements = stream_elements(memory);
+        let both = |f: &dyn Fn(usize) -> f64| Ceiling { one: f(1), all: f(threads) };
+        let line = |d: &Device| DeviceLine { name: d.name().into(), description: d.info().description.clone(), hardware: d.info().hardware };
+        Machine {
+            cpu: cpu(),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            threads,
+            caches: caches(),
+            memory,
+            os: os(),
+            devices: devices.iter().map(line).collect(),
+            triad_gbps: both(&|threads| triad(elements, threads)),
+            read_gbps: both(&|threads| read(elements, threads)),
+            fma_gflops: both(&fma),
+        }
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let caches = if self.caches.is_empty() { String::new() } else { format!("; {}", self.caches.join(", ")) };
+        let memory = if self.memory == 0 { String::new() } else { format!("; {:.1} GiB", self.memory as f64 / (1u64 << 30) as f64) };
+        writeln!(f, "{}; {} cores, {} threads used{caches}{memory}", self.cpu, self.cores, self.threads)?;
+        writeln!(f, "{}", self.os)?;
+        for d in &self.devices {
+            writeln!(f, "  {:8} {}{}", d.name, d.description, if d.hardware { "" } else { " (emulated in software)" })?;
+        }
+        let pair = |c: &Ceiling, unit: &str| format!("{:.1} / {:.1} {unit}", c.one, c.all);
+        let (triad, read, fma) = (pair(&self.triad_gbps, "GB/s"), pair(&self.read_gbps, "GB/s"), pair(&self.fma_gflops, "GFLOP/s"));
+        writeln!(f, "ceilings on 1 / {} threads: triad {triad}, reading {read}, f32 multiply-adds {fma}", self.threads)
+    }
+}
+
+/// Bytes of memory the machine has, or 0.
+pub fn memory() -> u64 {
+    let kib = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| text.lines().next()?.split_whitespace().nth(1)?.parse::<u64>().ok());
+    kib.map(|k| k * 1024).or_else(|| command("sysctl", &["-n", "hw.memsize"])?.parse().ok()).unwrap_or(0)
+}
+
+fn cpu() -> String {
+    let from_proc = || {
+        let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+        let model = text.lines().find(|l| l.starts_with("model name"))?;
+        Some(model.split_once(':')?.1.trim().to_string())
+    };
+    let from_windows = || std::env::var("PROCESSOR_IDENTIFIER").ok();
+    from_proc().or_else(|| command("sysctl", &["-n", "machdep.cpu.brand_string"])).or_else(from_windows).unwrap_or_else(|| std::env::consts::ARCH.into())
+}
+
+fn os() -> String {
+    let name = std::fs::read_to_string("/etc/os-release").ok().and_then(|text| {
+        let line = text.lines().find_map(|l| l.strip_prefix("PRETTY_NAME="))?;
+        Some(line.trim_matches('"').to_string())
+    });
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").map(|k| format!(", kernel {}", k.trim())).unwrap_or_default();
+    format!("{}{kernel}, {}", name.unwrap_or_else(|| std::env::consts::OS.into()), std::env::consts::ARCH)
+}
+
+fn caches() -> Vec<String> {
+    let read = |index: usize, what: &str| std::fs::read_to_string(format!("/sys/devices/system/cpu/cpu0/cache/index{index}/{what}")).ok();
+    let one = |index| {
+        let kind = read(index, "type")?.trim().replace("Unified", "").to_lowercase();
+        Some(format!("L{} {kind} {}", read(index, "level")?.trim(), read(index, "size")?.trim()).replace("  ", " "))
+    };
+    (0..8).map_while(one).collect()
+}
+
+/// What a system command prints; `None` where there is no such command.
+fn command(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = std::process::Command::new(program).args(arguments).output().ok().filter(|o| o.status.success())?;
+    Some(String::from_utf8_lossy(&output.stdout).trim().to_string()).filter(|s| !s.is_empty())
+}
+
+/// Elements of each stream: 128 MB, or a thirtieth of the memory.
+fn stream_elements(memory: u64) -> usize {
+    let bytes = if memory == 0 { 64 << 20 } else { (memory / 30).min(128 << 20) };
+    bytes as usize / size_of::<f32>()
+}
+
+/// The least seconds of a few runs of `work`.
+fn best_of(mut work: impl FnMut()) -> f64 {
+    let start = Instant::now();
+    let mut best = f64::INFINITY;
+    for run in 0.. {
+        let before = Instant::now();
+        work();
+        best = best.min(before.elapsed().as_secs_f64());
+        if run >= 2 && start.elapsed() > Duration::from_millis(120) {
+            break;
+        }
+    }
+    best
+}
+
+/// GB/s of `a = b + s * c`, three streams.
+fn triad(elements: usize, threads: usize) -> f64 {
+    let (mut a, b, c) = (vec![0.0f32; elements], vec![1.0f32; elements], vec![2.0f32; elements]);
+    let chunk = elements.div_ceil(threads);
+    let s = black_box(3.0f32);
+    let kernel = |a: &mut [f32], b: &[f32], c: &[f32]| a.iter_mut().zip(b).zip(c).for_each(|((a, b), c)| *a = b + s * c);
+    let seconds = best_of(|| {
+        std::thread::scope(|scope| {
+            for ((a, b), c) in a.chunks_mut(chunk).zip(b.chunks(chunk)).zip(c.chunks(chunk)) {
+                scope.spawn(move || kernel(a, b, c));
+            }
+        });
+        // The compiler must believe that the result is looked at.
+        black_box(&mut a);
+    });
+    (3 * elements * size_of::<f32>()) as f64 / seconds / 1e9
+}
+
+/// GB/s of a sum.
+fn read(elements: usize, threads: usize) -> f64 {
+    let data = vec![1.0f32; elements];
+    let chunk = elements.div_ceil(threads);
+    let kernel = |part: &[f32]| {
+        let mut lanes = [0.0f32; 32];
+        part.chunks_exact(32).for_each(|block| lanes.iter_mut().zip(block).for_each(|(lane, x)| *lane += x));
+        black_box(lanes);
+    };
+    let seconds = best_of(|| {
+        let data = black_box(&data[..]);
+        std::thread::scope(|scope| data.chunks(chunk).for_each(|part| drop(scope.spawn(move || kernel(part)))));
+    });
+    (elements * size_of::<f32>()) as f64 / seconds / 1e9
+}
+
+/// GFLOP/s of independent chains of multiply-adds that stay in registers.
+fn fma(threads: usize) -> f64 {
+    const ROUNDS: usize = 1 << 21;
+    let flops = std::sync::atomic::AtomicUsize::new(0);
+    let seconds = best_of(|| {
+        std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(|| flops.store(chains(ROUNDS), std::sync::atomic::Ordering::Relaxed)))));
+    });
+    (flops.into_inner() * threads) as f64 / seconds / 1e9
+}
+
+/// Runs `rounds` rounds of multiply-adds with the widest instructions there are; returns how many operations that was.
+fn chains(rounds: usize) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if std::arch::is_x86_feature_detected!("avx512f") {
+            // SAFETY: the feature was detected just now.
+            return unsafe { x86::chains_avx512(rounds) };
+        }
+        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
+            // SAFETY: both features were detected just now.
+            return unsafe { x86::chains_avx2(rounds) };
+        }
+    }
+    chains_portable(rounds)
+}
+
+/// For the vectors of the target's baseline; where that has no fused multiply-add, a multiplication and an addition.
+fn chains_portable(rounds: usize) -> usize {
+    const LANES: usize = 48;
+    let (by, plus) = (black_box(0.999f32), black_box(0.001f32));
+    let mut chains = [1.0f32; LANES];
+    for _ in 0..rounds {
+        for x in &mut chains {
+            *x = if cfg!(target_arch = "aarch64") { x.mul_add(by, plus) } else { *x * by + plus };
+        }
+    }
+    black_box(chains);
+    rounds * LANES * 2
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::*;
+    use std::hint::black_box;
+
+    macro_rules! chains {
+        ($name:ident, $feature:literal, $set:ident, $fmadd:ident, $lanes:literal) => {
+            /// Ten chains: more than latency times the number of units on any CPU so far, fewer than there are registers.
+            #[target_feature(enable = $feature)]
+            pub(super) fn $name(rounds: usize) -> usize {
+                let (by, plus) = ($set(black_box(0.999)), $set(black_box(0.001)));
+                let mut chains = [$set(1.0); 10];
+                for _ in 0..rounds {
+                    for x in &mut chains {
+                        *x = $fmadd(*x, by, plus);
+                    }
+                }
+                black_box(chains);
+                rounds * 10 * $lanes * 2
+            }
+        };
+    }
+    chains!(chains_avx512, "avx512f", _mm512_set1_ps, _mm512_fmadd_ps, 16);
+    chains!(chains_avx2, "avx2,fma", _mm256_set1_ps, _mm256_fmadd_ps, 8);
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A machine of fixed figures.
+    pub(crate) fn sample() -> Machine {
+        let c = Ceiling { one: 1.0, all: 2.5 };
+        Machine {
+            cpu: "A CPU".into(),
+            cores: 2,
+            threads: 2,
+            caches: vec!["L2 2048K".into()],
+            memory: 1 << 33,
+            os: "Linux".into(),
+            devices: vec![DeviceLine { name: "gpu".into(), description: "x".into(), hardware: false }],
+            triad_gbps: c,
+            read_gbps: c,
+            fma_gflops: c,
+        }
+    }
+
+    #[test]
+    fn ceilings_are_of_this_world() {
+        // Small streams, so in cache: what counts is that nothing was optimised away (more than 100 TB/s) or forgotten.
+        for rate in [triad(1 << 16, 2), read(1 << 16, 1), fma(1)] {
+            assert!(rate > 0.01 && rate < 1e5, "{rate}");
+        }
+        assert!(!cpu().is_empty() && !os().is_empty());
+    }
+
+    #[test]
+    fn the_header_names_the_figures() {
+        let shown = sample().to_string();
+        for part in ["A CPU; 2 cores, 2 threads used; L2 2048K; 8.0 GiB", "gpu      x (emulated in software)", "triad 1.0 / 2.5 GB/s", "1.0 / 2.5 GFLOP/s"] {
+            assert!(shown.contains(part), "{shown}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! `polyarray-bench`: compares the devices of this machine.
+
+use clap::{Args, Parser, Subcommand};
+use polyarray::DType;
+use polyarray_bench::compare::{self, Options, Stop};
+use polyarray_bench::peers::Blas;
+use polyarray_bench::{devices, html, json};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Compares the devices of this machine: which is fastest for what, at which size.
+#[derive(Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    compare: Compare,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run every case at every size on every device, verify the results, and show who is fastest (the default)
+    Compare(Box<Compare>),
+    /// List the devices that are here, and those that are not with how to get them
+    Devices,
+}
+
+#[derive(Args)]
+struct Compare {
+    /// Small sizes and short measurements: done in a minute
+    #[arg(long)]
+    quick: bool,
+    /// Cases, by name
+    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    ops: Vec<String>,
+    /// Dtypes (default: f32,f64; some cases take i32,i64 too)
+    #[arg(long, value_delimiter = ',', value_name = "D,..")]
+    dtypes: Vec<DType>,
+    /// Sizes: N elements, NxN matrices, N points; or a shape such as 512x256x128
+    #[arg(long, value_delimiter = ',', value_name = "N,..", value_parser = compare::parse_size)]
+    sizes: Vec<Vec<usize>>,
+    /// Devices, by name, auto among them
+    #[arg(long, value_delimiter = ',', value_name = "D,..")]
+    devices: Vec<String>,
+    /// The most threads that anything may use
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+    /// Write the measurements here, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write a page with charts here
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Show the measurements of this file (of --json, or of numpy_peers.py) as further columns
+    #[arg(long, value_name = "FILE")]
+    with: Option<PathBuf>,
+    /// Measure this CBLAS library, called directly, as a further column
+    #[arg(long, value_name = "PATH")]
+    blas_peer: Option<PathBuf>,
+}
+
+/// What other libraries read their number of threads from.
+const THREAD_VARIABLES: [&str; 6] =
+    ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "RAYON_NUM_THREADS", "MATMUL_NUM_THREADS"];
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        Some(Command::Devices) => devices::devices(&mut io::stdout().lock()).map(|()| ExitCode::SUCCESS).map_err(Stop::Output),
+        Some(Command::Compare(args)) => run(&args),
+        None => run(&cli.compare),
+    };
+    match done {
+        Ok(code) => code,
+        // Whoever read the output has seen enough.
+        Err(Stop::Output(e)) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(Stop::Output(e)) => fail(&format!("writing: {e}")),
+        Err(Stop::Asked(why)) => fail(&why),
+    }
+}
+
+fn fail(why: &str) -> ExitCode {
+    eprintln!("error: {why}");
+    ExitCode::from(2)
+}
+
+fn run(args: &Compare) -> Result<ExitCode, Stop> {
+    if let Some(threads) = args.threads {
+        for name in THREAD_VARIABLES {
+            // SAFETY: nothing else runs yet: threads are started, and libraries loaded, only below.
+            unsafe { std::env::set_var(name, threads.to_string()) };
+        }
+    }
+    let at = |path: &PathBuf, e: io::Error| Stop::Asked(format!("{}: {e}", path.display()));
+    // Files are made before anything is measured: a path that cannot be written is better known now.
+    let create = |path: &Option<PathBuf>| path.as_ref().map(|p| File::create(p).map(BufWriter::new).map_err(|e| at(p, e))).transpose();
+    let with = match &args.with {
+        Some(path) => json::read(&fs::read_to_string(path).map_err(|e| at(path, e))?).map_err(|e| format!("{}: {e}", path.display()))?,
+        None => Vec::new(),
+    };
+    let (json_file, html_file) = (create(&args.json)?, create(&args.html)?);
+    let options = Options {
+        quick: args.quick,
+        ops: args.ops.clone(),
+        dtypes: args.dtypes.clone(),
+        sizes: args.sizes.clone(),
+        devices: args.devices.clone(),
+        threads: args.threads.map(usize::from),
+        with,
+        blas: args.blas_peer.as_deref().map(Blas::open).transpose()?,
+    };
+    let outcome = compare::compare(&options, &mut io::stdout().lock())?;
+    if let Some(mut file) = json_file {
+        json::write(&mut file, &outcome.machine, &outcome.rows)?;
+        file.flush()?;
+    }
+    if let Some(mut file) = html_file {
+        file.write_all(html::page(&outcome.machine, &outcome.sections).as_bytes())?;
+        file.flush()?;
+    }
+    for failure in &outcome.failures {
+        eprintln!("FAILED: {failure}");
+    }
+    Ok(ExitCode::from(outcome.exit_code()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_as_documented() {
+        Cli::command().debug_assert();
+        let cli = Cli::try_parse_from("polyarray-bench --quick --ops add,exp --dtypes f32 --sizes 10,2x3x4 --threads 1".split(' ')).unwrap();
+        assert!(cli.command.is_none() && cli.compare.quick);
+        assert_eq!((cli.compare.ops, cli.compare.sizes), (vec!["add".to_string(), "exp".to_string()], vec![vec![10], vec![2, 3, 4]]));
+        assert!(matches!(Cli::try_parse_from(["polyarray-bench", "devices"]).unwrap().command, Some(Command::Devices)));
+        assert!(matches!(Cli::try_parse_from(["polyarray-bench", "compare", "--blas-peer", "x"]).unwrap().command, Some(Command::Compare(_))));
+        for bad in ["--threads 0", "--sizes 0", "--dtypes float", "--nothing"] {
+            assert!(Cli::try_parse_from(format!("polyarray-bench {bad}").split(' ')).is_err(), "{bad}");
+        }
+    }
+}

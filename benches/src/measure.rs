@@ -1,0 +1,89 @@
+//! Timing: how long one measurement may take, and taking it.
+
+use std::time::{Duration, Instant};
+
+/// Runs that are shorter than this are timed several at a time, so that reading the clock does not count.
+const BATCH: Duration = Duration::from_micros(20);
+
+/// The time for a whole comparison, handed out to its measurements.
+///
+/// The share of a measurement is what is left, divided among those that are left; what faster ones save, slower ones get. A comparison that is late
+/// repeats less: once after the warm-up, and never without verification.
+pub struct Clock {
+    deadline: Instant,
+    most: Duration,
+    left: usize,
+}
+
+impl Clock {
+    /// For `measurements` measurements, `total` for all of them and `most` for each.
+    pub fn new(total: Duration, most: Duration, measurements: usize) -> Clock {
+        Clock { deadline: Instant::now() + total, most, left: measurements }
+    }
+
+    /// What the next measurement may spend on repeating.
+    pub fn next(&mut self) -> Duration {
+        let share = share(self.deadline.saturating_duration_since(Instant::now()), self.left, self.most);
+        self.left = self.left.saturating_sub(1);
+        share
+    }
+}
+
+/// Half of an equal share (the other half is for inputs, warm-up and verification), `most` at most.
+fn share(left: Duration, measurements: usize, most: Duration) -> Duration {
+    (left / (2 * measurements.max(1)) as u32).min(most)
+}
+
+/// The least seconds that `run` takes, over as many runs as fit into `budget`, at least one. The caller has warmed it up.
+///
+/// # Errors
+/// Those of `run`.
+pub fn fastest<E>(budget: Duration, mut run: impl FnMut() -> Result<(), E>) -> Result<f64, E> {
+    let start = Instant::now();
+    let mut batch = 1u32;
+    let mut best = f64::INFINITY;
+    loop {
+        let before = Instant::now();
+        for _ in 0..batch {
+            run()?;
+        }
+        let took = before.elapsed();
+        if batch == 1 && took < BATCH {
+            batch = (BATCH.as_nanos() / took.as_nanos().max(20)).clamp(1, 1000) as u32;
+            if batch > 1 && start.elapsed() < budget {
+                // A single run of this length says more about the clock; unless time is up, it does not count.
+                continue;
+            }
+        }
+        best = best.min(took.as_secs_f64() / f64::from(batch));
+        if start.elapsed() >= budget {
+            // The clock may be too coarse to see one short run at all.
+            return Ok(best.max(1e-10));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_equal_and_bounded_and_shrink_to_nothing() {
+        let ms = Duration::from_millis;
+        assert_eq!(share(ms(1000), 10, ms(80)), ms(50));
+        assert_eq!(share(ms(1000), 1, ms(80)), ms(80));
+        assert_eq!(share(ms(0), 10, ms(80)), ms(0));
+        assert_eq!(share(ms(100), 0, ms(80)), ms(50));
+    }
+
+    #[test]
+    fn at_least_one_run_counts_and_errors_come_out() {
+        let mut runs = 0;
+        let seconds = fastest(Duration::ZERO, || {
+            runs += 1;
+            Ok::<(), ()>(())
+        });
+        assert!(runs >= 1 && seconds.unwrap() > 0.0);
+        assert_eq!(fastest(Duration::from_secs(1), || Err("no")), Err("no"));
+    }
+}

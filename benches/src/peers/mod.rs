@@ -1,0 +1,147 @@
+//! Other libraries, on the same inputs as the devices: what users would pick instead.
+//!
+//! A CBLAS library given by its path can always be measured; the Rust libraries come with the feature `peers`.
+
+mod blas;
+#[cfg(feature = "peers")]
+mod rust;
+
+pub use blas::Blas;
+
+use crate::cases::{Kernel, Number};
+use crate::problem::Problem;
+
+/// The Rust libraries measured in this build.
+pub fn names() -> &'static [&'static str] {
+    #[cfg(feature = "peers")]
+    return rust::NAMES;
+    #[cfg(not(feature = "peers"))]
+    &[]
+}
+
+/// Another library, ready to run one problem.
+pub trait Work {
+    /// Does the work once.
+    fn run(&mut self);
+    /// The last result, in C order.
+    fn values(&self) -> Vec<f64>;
+}
+
+/// A float that other libraries take.
+pub(crate) trait Float: Number {
+    /// What CBLAS functions of this type begin with.
+    const LETTER: char;
+}
+
+impl Float for f32 {
+    const LETTER: char = 's';
+}
+
+impl Float for f64 {
+    const LETTER: char = 'd';
+}
+
+/// A product of matrices by a function on one of a batch: `gemm([m, k, n], a, b, c)` writes c.
+struct Product<'a, T, F> {
+    a: &'a [T],
+    b: &'a [T],
+    c: Vec<T>,
+    lens: [usize; 3],
+    gemm: F,
+}
+
+impl<T: Number, F: FnMut([usize; 3], &[T], &[T], &mut [T])> Work for Product<'_, T, F> {
+    fn run(&mut self) {
+        let [m, k, n] = self.lens;
+        for ((a, b), c) in self.a.chunks_exact(m * k).zip(self.b.chunks_exact(k * n)).zip(self.c.chunks_exact_mut(m * n)) {
+            (self.gemm)(self.lens, a, b, c);
+        }
+    }
+
+    fn values(&self) -> Vec<f64> {
+        self.c.iter().map(|x| x.to_wide().real()).collect()
+    }
+}
+
+/// The lengths m, k, n, if the problem is a product of matrices.
+fn product_lens<T: Number>(problem: &Problem<T>) -> Option<[usize; 3]> {
+    match (&problem.case.kernel, &problem.shape[..]) {
+        (Kernel::Matmul, &[.., m, k, n]) => Some([m, k, n]),
+        _ => None,
+    }
+}
+
+/// A product of the problem's matrices, given as slices of their float type.
+fn product<'a, T: Float + 'a, P: Number>(
+    problem: &Problem<P>,
+    (a, b): (&'a [T], &'a [T]),
+    gemm: impl FnMut([usize; 3], &[T], &[T], &mut [T]) + 'a,
+) -> Option<Box<dyn Work + 'a>> {
+    let lens = product_lens(problem)?;
+    let len = problem.case.output_shape(&problem.shape).iter().product();
+    Some(Box::new(Product { a, b, c: vec![T::default(); len], lens, gemm }))
+}
+
+/// What the library `name` makes of a problem on `threads` threads; `None` if it has nothing of the kind.
+pub fn work<'a, T: Number>(name: &str, blas: Option<&'a Blas>, problem: &'a Problem<T>, threads: usize) -> Option<Box<dyn Work + 'a>> {
+    let last = problem.inputs.len() - 1;
+    let (first, last) = (problem.slice(0), problem.slice(last));
+    if let Some((a, b)) = T::as_f32(first).zip(T::as_f32(last)) {
+        return float_work::<f32, T>(name, blas, problem, (a, b), threads);
+    }
+    T::as_f64(first).zip(T::as_f64(last)).and_then(|operands| float_work::<f64, T>(name, blas, problem, operands, threads))
+}
+
+#[cfg(feature = "peers")]
+use rust::Everywhere;
+/// Without the Rust libraries, any float will do.
+#[cfg(not(feature = "peers"))]
+trait Everywhere: Float {}
+#[cfg(not(feature = "peers"))]
+impl<T: Float> Everywhere for T {}
+
+fn float_work<'a, T: Everywhere, P: Number>(
+    name: &str,
+    blas: Option<&'a Blas>,
+    problem: &Problem<P>,
+    operands: (&'a [T], &'a [T]),
+    threads: usize,
+) -> Option<Box<dyn Work + 'a>> {
+    if let Some(blas) = blas.filter(|b| b.name() == name) {
+        let gemm = blas.gemm::<T>();
+        return product(problem, operands, move |lens, a, b, c| gemm.multiply(lens, a, b, c));
+    }
+    #[cfg(feature = "peers")]
+    return rust::work(name, problem, operands, threads);
+    #[cfg(not(feature = "peers"))]
+    {
+        // Only the Rust libraries are told; a BLAS reads the environment when it is loaded.
+        let _ = threads;
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cases::Case;
+    use crate::verify::Expected;
+
+    /// Every library agrees with `scalar` on what it takes, and takes products.
+    #[test]
+    fn libraries_agree_with_scalar() {
+        for name in names() {
+            for (case, shape) in [("matmul", &[17, 33, 9][..]), ("matmul_batched", &[3, 8, 5, 7]), ("add", &[1001]), ("mul", &[1001]), ("sum", &[1001])] {
+                let case = Case::named(case).unwrap();
+                let problem = Problem::<f64>::new(case, shape, 3).unwrap();
+                let Some(mut work) = work(name, None, &problem, 1) else {
+                    assert!(product_lens(&problem).is_none(), "{name} multiplies matrices");
+                    continue;
+                };
+                work.run();
+                let error = Expected::new(&problem, 1e9).unwrap().error(&work.values());
+                assert!(error <= case.tolerance::<f64>(shape, false), "{name} {} {error}", case.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Rust libraries that multiply matrices; and `ndarray`, which adds and sums too.
+
+use super::{Float, Work, product};
+use crate::cases::{Kernel, Number};
+use crate::problem::Problem;
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, Zip};
+
+/// The libraries, as columns bear them.
+pub(super) const NAMES: &[&str] = &["ndarray", "faer", "gemm", "matrixmultiply"];
+
+/// `matrixmultiply::sgemm` and `dgemm`.
+type Gemm<T> = unsafe fn(usize, usize, usize, T, *const T, isize, isize, *const T, isize, isize, T, *mut T, isize, isize);
+
+/// A float that every one of these libraries takes.
+pub(super) trait Everywhere: Float + ndarray::LinalgScalar + faer::traits::ComplexField {
+    /// Of `matrixmultiply`.
+    const GEMM: Gemm<Self>;
+}
+
+impl Everywhere for f32 {
+    const GEMM: Gemm<f32> = matrixmultiply::sgemm;
+}
+
+impl Everywhere for f64 {
+    const GEMM: Gemm<f64> = matrixmultiply::dgemm;
+}
+
+/// What a library makes of a problem.
+pub(super) fn work<'a, T: Everywhere, P: Number>(name: &str, problem: &Problem<P>, operands: (&'a [T], &'a [T]), threads: usize) -> Option<Box<dyn Work + 'a>> {
+    match (name, problem.case.name, &problem.case.kernel) {
+        (_, _, Kernel::Matmul) => match name {
+            "ndarray" => product(problem, operands, by_ndarray::<T>),
+            "faer" => product(problem, operands, move |lens, a, b, c| by_faer(lens, a, b, c, threads)),
+            "gemm" => product(problem, operands, move |lens, a, b, c| by_gemm(lens, a, b, c, threads)),
+            "matrixmultiply" => product(problem, operands, by_matrixmultiply::<T>),
+            _ => None,
+        },
+        ("ndarray", "add", _) => Some(elementwise(operands, |x, y| x + y)),
+        ("ndarray", "mul", _) => Some(elementwise(operands, |x, y| x * y)),
+        ("ndarray", "sum", _) => Some(Box::new(Sum { x: ArrayView1::from(operands.0), total: None })),
+        _ => None,
+    }
+}
+
+fn by_ndarray<T: Everywhere>([m, k, n]: [usize; 3], a: &[T], b: &[T], c: &mut [T]) {
+    let view = |rows, columns, data| ArrayView2::from_shape((rows, columns), data).expect("matrices of these lengths");
+    let mut c = ArrayViewMut2::from_shape((m, n), c).expect("a matrix of these lengths");
+    ndarray::linalg::general_mat_mul(T::one(), &view(m, k, a), &view(k, n, b), T::zero(), &mut c);
+}
+
+fn by_faer<T: Everywhere>([m, k, n]: [usize; 3], a: &[T], b: &[T], c: &mut [T], threads: usize) {
+    let par = if threads > 1 { faer::Par::rayon(threads) } else { faer::Par::Seq };
+    let (a, b) = (faer::MatRef::from_row_major_slice(a, m, k), faer::MatRef::from_row_major_slice(b, k, n));
+    let c = faer::MatMut::from_row_major_slice_mut(c, m, n);
+    faer::linalg::matmul::matmul(c, faer::Accum::Replace, a, b, <T as ndarray::LinalgScalar>::one(), par);
+}
+
+fn by_gemm<T: Everywhere>([m, k, n]: [usize; 3], a: &[T], b: &[T], c: &mut [T], threads: usize) {
+    assert!(a.len() == m * k && b.len() == k * n && c.len() == m * n, "matrices of other lengths");
+    let parallelism = if threads > 1 { gemm::Parallelism::Rayon(threads) } else { gemm::Parallelism::None };
+    let (one, zero) = (T::one(), T::zero());
+    let (rows_k, rows_n) = (k as isize, n as isize);
+    // SAFETY: the slices have the lengths that these dimensions and strides (columns 1 apart) mean, checked above; c is not read, and exclusively borrowed.
+    unsafe {
+        gemm::gemm(m, n, k, c.as_mut_ptr(), 1, rows_n, false, a.as_ptr(), 1, rows_k, b.as_ptr(), 1, rows_n, zero, one, false, false, false, parallelism);
+    }
+}
+
+fn by_matrixmultiply<T: Everywhere>([m, k, n]: [usize; 3], a: &[T], b: &[T], c: &mut [T]) {
+    assert!(a.len() == m * k && b.len() == k * n && c.len() == m * n, "matrices of other lengths");
+    let (rows_k, rows_n) = (k as isize, n as isize);
+    // SAFETY: the slices have the lengths that these dimensions and strides (columns 1 apart) mean, checked above; c is exclusively borrowed.
+    unsafe { T::GEMM(m, k, n, T::one(), a.as_ptr(), rows_k, 1, b.as_ptr(), rows_n, 1, T::zero(), c.as_mut_ptr(), rows_n, 1) };
+}
+
+struct Elementwise<'a, T, F> {
+    x: ArrayView1<'a, T>,
+    y: ArrayView1<'a, T>,
+    out: ndarray::Array1<T>,
+    f: F,
+}
+
+fn elementwise<'a, T: Everywhere>((x, y): (&'a [T], &'a [T]), f: impl Fn(T, T) -> T + 'a) -> Box<dyn Work + 'a> {
+    Box::new(Elementwise { x: ArrayView1::from(x), y: ArrayView1::from(y), out: ndarray::Array1::zeros(x.len()), f })
+}
+
+impl<T: Everywhere, F: Fn(T, T) -> T> Work for Elementwise<'_, T, F> {
+    fn run(&mut self) {
+        Zip::from(&mut self.out).and(&self.x).and(&self.y).for_each(|out, &x, &y| *out = (self.f)(x, y));
+        std::hint::black_box(&mut self.out);
+    }
+
+    fn values(&self) -> Vec<f64> {
+        self.out.iter().map(|x| x.to_wide().real()).collect()
+    }
+}
+
+struct Sum<'a, T> {
+    x: ArrayView1<'a, T>,
+    total: Option<T>,
+}
+
+impl<T: Everywhere> Work for Sum<'_, T> {
+    fn run(&mut self) {
+        self.total = Some(std::hint::black_box(self.x).sum());
+    }
+
+    fn values(&self) -> Vec<f64> {
+        self.total.iter().map(|x| x.to_wide().real()).collect()
+    }
+}

@@ -1,0 +1,215 @@
+//! Tables of a comparison, for a terminal and as the model of the page.
+
+use crate::cases::Case;
+use crate::json::Row;
+use std::collections::HashMap;
+
+/// What a table shows where there is no time: a device that refuses shows `-` without being told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mark {
+    /// Name of the case.
+    pub op: String,
+    /// Name of the dtype.
+    pub dtype: String,
+    /// Size.
+    pub shape: Vec<usize>,
+    /// The column.
+    pub device: String,
+    /// A word for the cell.
+    pub word: &'static str,
+}
+
+/// The table of one case and dtype.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Section {
+    /// Name of the case.
+    pub op: String,
+    /// Name of the dtype.
+    pub dtype: String,
+    /// Devices and other libraries, in order; those without a single row or mark are left out.
+    pub columns: Vec<String>,
+    /// A line for each size, in order of appearance.
+    pub lines: Vec<Line>,
+}
+
+/// One size.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    /// The size.
+    pub shape: Vec<usize>,
+    /// Seconds, or a word, for each column.
+    pub cells: Vec<Cell>,
+    /// The column of the least time; `auto`, which is one of the others, does not compete.
+    pub winner: Option<usize>,
+    /// The winner's rate: `12.3 GB/s`.
+    pub rate: String,
+    /// What `auto` chose.
+    pub chose: Option<String>,
+}
+
+/// What a cell holds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Cell {
+    /// Seconds.
+    Seconds(f64),
+    /// Something else.
+    Word(&'static str),
+}
+
+/// `1.20 us` and the like: three figures.
+pub fn show_seconds(s: f64) -> String {
+    let (value, unit) = match s {
+        s if s < 0.9995e-6 => (s * 1e9, "ns"),
+        s if s < 0.9995e-3 => (s * 1e6, "us"),
+        s if s < 0.9995 => (s * 1e3, "ms"),
+        s => (s, "s"),
+    };
+    format!("{} {unit}", three_figures(value))
+}
+
+fn three_figures(x: f64) -> String {
+    let decimals = if x < 9.995 { 2 } else { usize::from(x < 99.95) };
+    format!("{x:.decimals$}")
+}
+
+/// A size as `--sizes` takes it: `100x100x50`.
+pub fn show_shape(shape: &[usize]) -> String {
+    shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x")
+}
+
+fn show_rate(row: &Row) -> String {
+    let compute = Case::named(&row.op).is_ok_and(Case::is_compute);
+    if compute { format!("{} GFLOP/s", three_figures(row.gflops)) } else { format!("{} GB/s", three_figures(row.gbps)) }
+}
+
+/// Tables from rows and marks, in order of appearance; `columns` is the order of columns.
+pub fn sections(rows: &[Row], marks: &[Mark], columns: &[String]) -> Vec<Section> {
+    let mut keys: Vec<(&str, &str)> = Vec::new();
+    for key in rows.iter().map(|r| (&r.op[..], &r.dtype[..])).chain(marks.iter().map(|m| (&m.op[..], &m.dtype[..]))) {
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    keys.into_iter().map(|key| section(key, rows, marks, columns)).collect()
+}
+
+fn section((op, dtype): (&str, &str), rows: &[Row], marks: &[Mark], columns: &[String]) -> Section {
+    let rows: Vec<&Row> = rows.iter().filter(|r| (&r.op[..], &r.dtype[..]) == (op, dtype)).collect();
+    let marks: Vec<&Mark> = marks.iter().filter(|m| (&m.op[..], &m.dtype[..]) == (op, dtype)).collect();
+    let present = |c: &&String| rows.iter().any(|r| r.device == **c) || marks.iter().any(|m| m.device == **c);
+    let columns: Vec<String> = columns.iter().filter(present).cloned().collect();
+    let mut shapes: Vec<&[usize]> = Vec::new();
+    for shape in rows.iter().map(|r| &r.shape[..]).chain(marks.iter().map(|m| &m.shape[..])) {
+        if !shapes.contains(&shape) {
+            shapes.push(shape);
+        }
+    }
+    let by_cell: HashMap<(&[usize], &str), &Row> = rows.iter().map(|r| ((&r.shape[..], &r.device[..]), *r)).collect();
+    let line = |shape: &[usize]| {
+        let row = |c: &String| by_cell.get(&(shape, &c[..])).copied();
+        let word = |c: &String| marks.iter().find(|m| m.shape == shape && m.device == *c).map_or("-", |m| m.word);
+        let competing = columns.iter().enumerate().filter(|(_, c)| *c != "auto").filter_map(|(i, c)| Some((i, row(c)?)));
+        let winner = competing.min_by(|a, b| a.1.seconds.total_cmp(&b.1.seconds));
+        Line {
+            shape: shape.to_vec(),
+            cells: columns.iter().map(|c| row(c).map_or_else(|| Cell::Word(word(c)), |r| Cell::Seconds(r.seconds))).collect(),
+            winner: winner.map(|(i, _)| i),
+            rate: winner.map(|(_, r)| show_rate(r)).unwrap_or_default(),
+            chose: row(&"auto".to_string()).and_then(|r| r.chose.clone()),
+        }
+    };
+    let mut lines: Vec<Line> = shapes.into_iter().map(line).collect();
+    lines.sort_by_key(|l| l.shape.iter().product::<usize>());
+    Section { op: op.into(), dtype: dtype.into(), columns, lines }
+}
+
+impl Section {
+    /// The heads of the columns: the devices, and what goes with the winner and `auto`.
+    pub fn heads(&self) -> Vec<String> {
+        let chose = self.columns.iter().any(|c| c == "auto").then(|| "auto chose".to_string());
+        self.columns.iter().cloned().chain(chose).chain(["best rate".to_string()]).collect()
+    }
+
+    /// The texts of a line, under [`heads`](Self::heads).
+    pub fn texts(&self, line: &Line) -> Vec<String> {
+        let cell = |(i, c): (usize, &Cell)| match c {
+            Cell::Seconds(s) => format!("{}{}", if line.winner == Some(i) { "*" } else { "" }, show_seconds(*s)),
+            Cell::Word(word) => (*word).to_string(),
+        };
+        let chose = self.columns.iter().any(|c| c == "auto").then(|| line.chose.clone().unwrap_or_else(|| "-".into()));
+        line.cells.iter().enumerate().map(cell).chain(chose).chain([line.rate.clone()]).collect()
+    }
+}
+
+/// A section as text, each line ended.
+pub fn render(section: &Section) -> String {
+    let mut table = vec![[vec![format!("{} {}", section.op, section.dtype)], section.heads()].concat()];
+    table.extend(section.lines.iter().map(|l| [vec![format!("  {}", show_shape(&l.shape))], section.texts(l)].concat()));
+    let widths: Vec<usize> = (0..table[0].len()).map(|c| table.iter().map(|row| row[c].chars().count()).max().unwrap_or(0)).collect();
+    let mut out = String::new();
+    for row in &table {
+        let cells = row.iter().zip(&widths).enumerate().map(|(c, (text, &w))| if c == 0 { format!("{text:<w$}") } else { format!("{text:>w$}") });
+        out.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn row(op: &str, shape: &[usize], device: &str, seconds: f64) -> Row {
+        Row {
+            op: op.into(),
+            dtype: "f32".into(),
+            shape: shape.into(),
+            device: device.into(),
+            threads: 2,
+            seconds,
+            gbps: 12.0 * shape.iter().product::<usize>() as f64 / seconds / 1e9,
+            gflops: 2.0 * shape.iter().product::<usize>() as f64 / seconds / 1e9,
+            max_error: 0.0,
+            checked: true,
+            chose: (device == "auto").then(|| "simd".into()),
+        }
+    }
+
+    pub(crate) fn columns() -> Vec<String> {
+        ["scalar", "simd", "blas", "gpu", "auto", "numpy"].map(String::from).into()
+    }
+
+    #[test]
+    fn a_table_of_fixed_rows() {
+        let mut rows = vec![
+            row("add", &[1000000], "scalar", 2.5e-3),
+            row("add", &[1000000], "simd", 0.4e-3),
+            row("add", &[1000000], "auto", 0.39e-3),
+            row("add", &[1000000], "numpy", 0.51e-3),
+            row("add", &[1000], "scalar", 1.234e-6),
+            row("add", &[1000], "simd", 99.96e-9),
+            row("add", &[1000], "auto", 0.2e-6),
+        ];
+        let marks = vec![Mark { op: "add".into(), dtype: "f32".into(), shape: vec![1000], device: "gpu".into(), word: "WRONG" }];
+        let tables = sections(&rows, &marks, &columns());
+        assert_eq!(tables.len(), 1);
+        let text = "\
+add f32     scalar     simd    gpu    auto   numpy  auto chose  best rate
+  1000     1.23 us  *100 ns  WRONG  200 ns       -        simd   120 GB/s
+  1000000  2.50 ms  *400 us      -  390 us  510 us        simd  30.0 GB/s
+";
+        assert_eq!(render(&tables[0]), text);
+        rows.extend([row("matmul", &[64, 64, 64], "simd", 1e-5), row("matmul", &[64, 64, 64], "numpy", 0.5e-5)]);
+        let text = "\
+matmul f32     simd     numpy    best rate
+  64x64x64  10.0 us  *5.00 us  105 GFLOP/s
+";
+        assert_eq!(render(&sections(&rows, &[], &columns())[1]), text);
+    }
+
+    #[test]
+    fn seconds_have_three_figures_and_a_unit() {
+        let shown = [1.5e-9, 12.34e-9, 999.4e-9, 999.6e-9, 1e-6, 12.3e-6, 0.9994e-3, 0.9996e-3, 0.25, 0.9999, 61.0, 1234.0].map(show_seconds);
+        assert_eq!(shown, ["1.50 ns", "12.3 ns", "999 ns", "1.00 us", "1.00 us", "12.3 us", "999 us", "1.00 ms", "250 ms", "1.00 s", "61.0 s", "1234 s"]);
+    }
+}

@@ -1,0 +1,324 @@
+//! What results are compared with: the same case on `scalar`.
+//!
+//! Small cases are computed on `scalar` as a whole. Where that would take too long (products and distances of large matrices), `scalar` computes some whole rows
+//! and some whole columns of the result, so that every block of a device's loops is met in both directions; and for products, every row of the result
+//! is checked besides, by R. Freivalds' method ("Probabilistic machines can use less running time", IFIP 1977): `C v = A (B v)` for a
+//! vector v of random signs, in f64. So no element of any result goes unchecked but for some of very large distance matrices.
+//!
+//! Errors are relative to the size of what was summed, because that is what rounding is relative to:
+//!
+//! | case | relative to |
+//! |---|---|
+//! | elementwise | the result, or the case's floor where the result is smaller |
+//! | sums | the sum of magnitudes |
+//! | products | the norms of the row and the column, at least the sum of the terms' magnitudes |
+//! | Euclidean distances | `(x.x + y.y) / distance`, at least the distance: what the expansion of the square, which some devices use, is good to |
+//! | Manhattan distances | the distance |
+//! | cosine distances | 1 |
+
+use crate::cases::{Kernel, Number};
+use crate::problem::{Problem, Random};
+use polyarray::{Array, Device, Dims, Metric, Result, with_device};
+use std::time::Instant;
+
+/// What `scalar` says a result is.
+pub struct Expected {
+    /// Where in the result `values` lie; `None` if they are all of it.
+    at: Option<Vec<usize>>,
+    values: Vec<f64>,
+    scale: Scale,
+    rows: Option<Rows>,
+    /// Elements of the whole result.
+    len: usize,
+    /// Seconds that `scalar` would take for all of it, estimated from this computation.
+    pub scalar_seconds: f64,
+}
+
+/// What errors are relative to.
+enum Scale {
+    /// The magnitude of the value, or this where the value is smaller.
+    AtLeast(f64),
+    /// Given for each value.
+    Each(Vec<f64>),
+}
+
+/// Signed sums of the rows of a product.
+struct Rows {
+    signs: Vec<f64>,
+    sums: Vec<f64>,
+    scale: Vec<f64>,
+}
+
+impl Expected {
+    /// Computes it on `scalar`, in about `limit` multiply-adds: as a whole if it takes no more, else in parts.
+    ///
+    /// # Errors
+    /// Those of the operation.
+    pub fn new<T: Number>(problem: &Problem<T>, limit: f64) -> Result<Expected> {
+        let work = problem.shape.iter().map(|&n| n as f64).product::<f64>();
+        let grid = Grid::of(problem);
+        let mut expected = match grid {
+            Some(grid) if work > limit => parts(problem, &grid, limit, work)?,
+            _ => {
+                let (values, scalar_seconds) = on_scalar(problem)?;
+                Expected { at: None, len: values.len(), values, scale: Scale::AtLeast(problem.case.floor), rows: None, scalar_seconds }
+            }
+        };
+        if let Some(scale) = expected.scale_of(problem) {
+            expected.scale = Scale::Each(scale);
+        }
+        Ok(expected)
+    }
+
+    /// The greatest error of a result: 0 if it is the same, infinite if it has other NaNs or another number of elements.
+    pub fn error(&self, got: &[f64]) -> f64 {
+        if got.len() != self.len {
+            return f64::INFINITY;
+        }
+        let mut worst = 0.0f64;
+        for (i, &want) in self.values.iter().enumerate() {
+            let got = got[self.at.as_ref().map_or(i, |at| at[i])];
+            let scale = match &self.scale {
+                Scale::AtLeast(floor) => want.abs().max(*floor),
+                Scale::Each(each) => each[i],
+            };
+            worst = worst.max(relative(got, want, scale));
+        }
+        if let Some(rows) = &self.rows {
+            for (row, (&want, &scale)) in got.chunks_exact(rows.signs.len()).zip(rows.sums.iter().zip(&rows.scale)) {
+                let sum: f64 = row.iter().zip(&rows.signs).map(|(x, s)| x * s).sum();
+                worst = worst.max(relative(sum, want, scale));
+            }
+        }
+        worst
+    }
+
+    /// Scales that follow from the inputs, for each value.
+    fn scale_of<T: Number>(&self, problem: &Problem<T>) -> Option<Vec<f64>> {
+        let magnitudes = |axis: usize| {
+            let (rows, columns) = (problem.shape[0], problem.shape[1]);
+            let mut sums = vec![0.0; [columns, rows][axis]];
+            problem.slice(0).iter().enumerate().for_each(|(i, x)| sums[[i % columns, i / columns][axis]] += real(*x).abs());
+            sums
+        };
+        match problem.case.kernel {
+            Kernel::Sum => Some(vec![problem.slice(0).iter().map(|x| real(*x).abs()).sum()]),
+            Kernel::SumAxis(axis) => Some(magnitudes(axis)),
+            Kernel::Matvec => {
+                let grid = Grid { batch: 1, m: problem.shape[0], n: 1 };
+                Some(self.each(&grid, &norms(problem, 0, &grid), &norms(problem, 1, &grid), |_, x, y| x * y))
+            }
+            Kernel::Matmul | Kernel::Distance(_) => {
+                let grid = Grid::of(problem).expect("products and distances have one");
+                let (x, y) = (norms(problem, 0, &grid), norms(problem, 1, &grid));
+                let euclidean = |want: f64, x: f64, y: f64| want.max(((x * x + y * y) / want).min(x + y));
+                Some(match problem.case.kernel {
+                    Kernel::Distance(Metric::Euclidean) => self.each(&grid, &x, &y, euclidean),
+                    Kernel::Distance(Metric::Cosine) => vec![1.0; self.values.len()],
+                    Kernel::Distance(_) => self.values.clone(),
+                    _ => self.each(&grid, &x, &y, |_, x, y| x * y),
+                })
+            }
+            Kernel::Map(_) | Kernel::Fresh(_) | Kernel::Transpose => None,
+        }
+    }
+
+    /// `f(value, norm of its row, norm of its column)` for each value.
+    fn each(&self, grid: &Grid, x: &[f64], y: &[f64], f: impl Fn(f64, f64, f64) -> f64) -> Vec<f64> {
+        let one = |(i, &want): (usize, &f64)| {
+            let at = self.at.as_ref().map_or(i, |at| at[i]);
+            let (row, column) = (at / grid.n, at % grid.n);
+            f(want, x[row], y[row / grid.m * grid.n + column])
+        };
+        self.values.iter().enumerate().map(one).collect()
+    }
+}
+
+fn relative(got: f64, want: f64, scale: f64) -> f64 {
+    if got == want || (got.is_nan() && want.is_nan()) {
+        return 0.0;
+    }
+    let error = (got - want).abs() / scale;
+    if error.is_nan() { f64::INFINITY } else { error }
+}
+
+fn real<T: Number>(x: T) -> f64 {
+    x.to_wide().real()
+}
+
+fn on_scalar<T: Number>(problem: &Problem<T>) -> Result<(Vec<f64>, f64)> {
+    let scalar = Device::scalar();
+    let mut runner = problem.on(&scalar)?;
+    let start = Instant::now();
+    with_device(&scalar, || runner.run())?;
+    let seconds = start.elapsed().as_secs_f64();
+    Ok((runner.values()?, seconds))
+}
+
+/// The shape `[batch, m, n]` of a result each element of which is made from a row of one input and a row or column of the other.
+struct Grid {
+    batch: usize,
+    m: usize,
+    n: usize,
+}
+
+impl Grid {
+    fn of<T: Number>(problem: &Problem<T>) -> Option<Grid> {
+        match (&problem.case.kernel, &problem.shape[..]) {
+            (Kernel::Matmul, [batch @ .., m, _, n]) => Some(Grid { batch: batch.iter().product(), m: *m, n: *n }),
+            (Kernel::Distance(_), [n, m, _]) => Some(Grid { batch: 1, m: *n, n: *m }),
+            _ => None,
+        }
+    }
+}
+
+/// The axis of an input that an axis of the result comes from, and the axis that is summed over.
+fn axes<T: Number>(problem: &Problem<T>, input: usize) -> (usize, usize) {
+    let last = problem.inputs[input].ndim() - 1;
+    match (&problem.case.kernel, input) {
+        (Kernel::Matmul, 1) => (last, last - 1),
+        (Kernel::Matvec, 1) => (last, last),
+        _ => (last - 1, last),
+    }
+}
+
+/// Euclidean norms of the rows (of the columns, for the right side of a product) of an input, those of each batch after one another.
+fn norms<T: Number>(problem: &Problem<T>, input: usize, grid: &Grid) -> Vec<f64> {
+    let shape = problem.inputs[input].shape();
+    let (_, summed) = axes(problem, input);
+    let (inner, len): (usize, usize) = (shape[summed + 1..].iter().product(), shape[summed]);
+    let mut squares = vec![0.0; grid.batch * [grid.m, grid.n][input]];
+    for (i, x) in problem.slice(input).iter().enumerate() {
+        let (outer, at) = (i / (inner * len), i % inner);
+        squares[outer * inner + at] += real(*x).powi(2);
+    }
+    squares.iter().map(|s| s.sqrt()).collect()
+}
+
+/// `count` of `0..n`, spread evenly with the ends included; all if there are no more.
+fn spread(n: usize, count: usize) -> Vec<usize> {
+    let count = count.clamp(2, n.max(2)).min(n);
+    (0..count).map(|i| if count == 1 { 0 } else { i * (n - 1) / (count - 1) }).collect()
+}
+
+/// Some indices of one axis of an array in C order.
+fn gather<T: Number>(array: &Array<T>, axis: usize, indices: &[usize]) -> Result<Array<T>> {
+    let (data, shape) = (array.as_slice().expect("inputs lie in host memory in C order"), array.shape());
+    let (inner, len): (usize, usize) = (shape[axis + 1..].iter().product(), shape[axis]);
+    let mut out = Vec::new();
+    for block in data.chunks_exact(inner * len) {
+        indices.iter().for_each(|&i| out.extend_from_slice(&block[i * inner..(i + 1) * inner]));
+    }
+    let mut shape = shape.to_vec();
+    shape[axis] = indices.len();
+    Array::from_slice(&out, Dims::from(shape))
+}
+
+/// Some rows and some columns of the result, each for half of the limit.
+fn parts<T: Number>(problem: &Problem<T>, grid: &Grid, limit: f64, work: f64) -> Result<Expected> {
+    let (mut at, mut values, mut seconds, mut done) = (Vec::new(), Vec::new(), 0.0, 0.0);
+    for (input, len) in [(0, grid.m), (1, grid.n)] {
+        let chosen = spread(len, (limit / 2.0 / (work / len as f64)) as usize);
+        let mut inputs = problem.inputs.clone();
+        inputs[input] = gather(&inputs[input], axes(problem, input).0, &chosen)?;
+        let mut shape = problem.shape.clone();
+        let axis = match (&problem.case.kernel, input) {
+            (Kernel::Distance(_), i) => i,
+            (_, 0) => shape.len() - 3,
+            _ => shape.len() - 1,
+        };
+        shape[axis] = chosen.len();
+        done += shape.iter().map(|&n| n as f64).product::<f64>();
+        let (part, took) = on_scalar(&problem.with_inputs(shape, inputs))?;
+        seconds += took;
+        values.extend(part);
+        for batch in 0..grid.batch {
+            let whole = |row: usize, column: usize| (batch * grid.m + row) * grid.n + column;
+            match input {
+                0 => chosen.iter().for_each(|&i| at.extend((0..grid.n).map(|j| whole(i, j)))),
+                _ => (0..grid.m).for_each(|i| at.extend(chosen.iter().map(|&j| whole(i, j)))),
+            }
+        }
+    }
+    let rows = matches!(problem.case.kernel, Kernel::Matmul).then(|| row_sums(problem, grid));
+    let scalar_seconds = seconds * work / done;
+    Ok(Expected { at: Some(at), values, scale: Scale::AtLeast(0.0), rows, len: grid.batch * grid.m * grid.n, scalar_seconds })
+}
+
+/// `A (B v)` for a vector v of random signs, in f64.
+fn row_sums<T: Number>(problem: &Problem<T>, grid: &Grid) -> Rows {
+    let k = problem.shape[problem.shape.len() - 2];
+    let mut random = Random::new(0x0dd_516);
+    let signs: Vec<f64> = (0..grid.n).map(|_| if random.bits() & 1 == 0 { 1.0 } else { -1.0 }).collect();
+    let dot = |row: &[T], v: &[f64]| row.iter().zip(v).map(|(x, v)| real(*x) * v).sum::<f64>();
+    let (left, right) = (norms(problem, 0, grid), norms(problem, 1, grid));
+    let (mut sums, mut scale) = (Vec::new(), Vec::new());
+    for batch in 0..grid.batch {
+        let (a, b) = (&problem.slice(0)[batch * grid.m * k..][..grid.m * k], &problem.slice(1)[batch * k * grid.n..][..k * grid.n]);
+        let v: Vec<f64> = b.chunks_exact(grid.n).map(|row| dot(row, &signs)).collect();
+        sums.extend(a.chunks_exact(k).map(|row| dot(row, &v)));
+        // The signs let errors cancel as rounding errors do: they grow like the root of the number of columns.
+        let columns = right[batch * grid.n..][..grid.n].iter().map(|n| n * n).sum::<f64>().sqrt();
+        scale.extend(left[batch * grid.m..][..grid.m].iter().map(|n| n * columns));
+    }
+    Rows { signs, sums, scale }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cases::{CASES, Case};
+
+    fn expected(name: &str, shape: &[usize], limit: f64) -> (Expected, Vec<f64>) {
+        let problem = Problem::<f32>::new(Case::named(name).unwrap(), shape, 7).unwrap();
+        (Expected::new(&problem, limit).unwrap(), on_scalar(&problem).unwrap().0)
+    }
+
+    #[test]
+    fn scalar_agrees_with_itself_in_parts_and_as_a_whole() {
+        for case in CASES {
+            let shape = (case.sizes.of)(13);
+            for limit in [f64::INFINITY, 300.0] {
+                let (expected, result) = expected(case.name, &shape, limit);
+                let error = expected.error(&result);
+                assert!(error <= case.tolerance::<f32>(&shape, true), "{} {limit}: {error}", case.name);
+            }
+        }
+    }
+
+    #[test]
+    fn one_wrong_element_is_found_wherever_it_is() {
+        for (name, shape, limit) in [("exp", &[50][..], 1e9), ("sum_axis1", &[5, 7], 1e9), ("matmul_batched", &[3, 9, 5, 11], 30.0), ("matvec", &[9, 5], 1e9)] {
+            let (expected, result) = expected(name, shape, limit);
+            let tolerance = Case::named(name).unwrap().tolerance::<f32>(shape, false);
+            for i in 0..result.len() {
+                for wrong in [result[i] * 1.01 + 0.01, f64::NAN, f64::INFINITY] {
+                    let mut result = result.clone();
+                    result[i] = wrong;
+                    assert!(expected.error(&result) > tolerance, "{name}[{i}] = {wrong}");
+                }
+            }
+            assert_eq!(expected.error(&result[1..]), f64::INFINITY);
+        }
+    }
+
+    #[test]
+    fn distances_in_parts_cover_rows_and_columns() {
+        let (expected, result) = expected("cdist_euclidean", &[20, 30, 4], 200.0);
+        for at in [0, 7, 29, 30 * 19, 30 * 20 - 1, 30 * 9] {
+            let mut wrong = result.clone();
+            wrong[at] *= 1.001;
+            assert!(expected.error(&wrong) > 1e-4, "{at}");
+        }
+        assert!(expected.values.len() < result.len());
+        assert!(expected.scalar_seconds > 0.0);
+    }
+
+    #[test]
+    fn spreads_include_both_ends() {
+        assert_eq!(spread(10, 4), [0, 3, 6, 9]);
+        assert_eq!(spread(5, 100), [0, 1, 2, 3, 4]);
+        assert_eq!(spread(1, 7), [0]);
+        assert_eq!(spread(9, 0), [0, 8]);
+    }
+}
