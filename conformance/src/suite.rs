@@ -64,6 +64,11 @@ impl Suite {
         self.report.refused.contains_key(&(op.to_string(), dtype))
     }
 
+    /// Whether it was refused, or a case of it failed.
+    pub fn troubled(&self, op: &str, dtype: DType) -> bool {
+        self.refused(op, dtype) || self.report.failed.contains_key(&(op.to_string(), dtype))
+    }
+
     /// Every other case of a GPU has its operands there already: views of arrays in its memory, poison and all.
     fn place(&mut self) -> Place {
         self.cases += 1;

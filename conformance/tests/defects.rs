@@ -1,0 +1,281 @@
+//! Backends broken on purpose: the suite must find each defect, by the failure that names it.
+
+extern crate polyarray_cpu as _;
+
+use polyarray_conformance::{FailureKind, Filter, Report, check, check_backend, support};
+use polyarray_core::op::{Op, Reduction};
+use polyarray_core::{Backend, Binary, Buffer, Cost, DType, Device, DeviceInfo, Instr, Memory, MemoryId, Result, RunContext, Unary, Unsupported, memory};
+use std::sync::Arc;
+
+/// What a broken backend does wrong.
+#[derive(Clone, Copy, Debug)]
+enum Defect {
+    /// One element after the end of the output is written.
+    PastTheEnd,
+    /// The gaps of a strided output are written.
+    Gaps,
+    /// The last element of maps longer than 16 is not written.
+    LastUnwritten,
+    /// exp is 3 ULP off for numbers above 1.
+    ExpOff,
+    /// minimum loses NaN.
+    MinimumLosesNan,
+    /// A true that is 2.
+    BoolOfTwo,
+    /// Sums of f32 are one ULP from those in the fixed order.
+    SumReordered,
+    /// Operands are read one element too far, where there are more than 8.
+    ReadsTooFar,
+    /// Results of odd lengths have another rounding.
+    DependsOnLength,
+    /// With more than one thread, the second half is computed otherwise.
+    DependsOnThreads,
+    /// What the output held is added to it.
+    ReadsOutput,
+    /// Matrix products lose their last term.
+    MatmulLosesTerm,
+    /// Distances come from the expansion of the square.
+    DistanceCancels,
+    /// It accepts what it then cannot do.
+    Fails,
+    /// It panics.
+    Panics,
+    /// It takes nothing.
+    RefusesAll,
+}
+
+struct Broken {
+    info: DeviceInfo,
+    defect: Defect,
+}
+
+fn scalar() -> Arc<dyn Backend> {
+    Device::scalar().backend().expect("scalar has a backend").clone()
+}
+
+fn read(buffer: &Buffer, at: usize, bytes: usize) -> Vec<u8> {
+    let mut out = vec![0; bytes];
+    host().download(buffer, at, &mut out).expect("host memory");
+    out
+}
+
+fn host() -> Arc<dyn Memory> {
+    memory(MemoryId::HOST)
+}
+
+/// Element `i` of an output that starts at `offset`, changed by `f`.
+fn alter_f32(output: &Buffer, offset: usize, i: usize, f: impl Fn(f32) -> f32) {
+    let at = 4 * (offset + i);
+    let old = f32::from_ne_bytes(read(output, at, 4).try_into().expect("4 bytes"));
+    host().upload(&f(old).to_ne_bytes(), output, at).expect("host memory");
+}
+
+/// Elements of a contiguous f32 map of this one instruction: its length, and where its output starts.
+fn contiguous_map(op: &Op, is: impl Fn(Instr) -> bool) -> Option<(usize, usize)> {
+    match op {
+        Op::Map(o)
+            if o.output.dtype == DType::F32 && o.shape.len() == 1 && o.output.strides[0] == 1 && o.program.instrs().len() == 1 && is(o.program.instrs()[0]) =>
+        {
+            Some((o.shape[0], o.output.offset))
+        }
+        _ => None,
+    }
+}
+
+impl Broken {
+    fn spoil(&self, op: &Op, cx: &RunContext) {
+        let every = |is: fn(Instr) -> bool, f: &dyn Fn(f32) -> f32| {
+            if let Some((n, offset)) = contiguous_map(op, is) {
+                (0..n).for_each(|i| alter_f32(cx.output, offset, i, f));
+            }
+        };
+        let ulps = |x: f32, n: u32| if x.is_finite() { f32::from_bits(x.to_bits() + n) } else { x };
+        match self.defect {
+            Defect::PastTheEnd => {
+                if let Some((n, offset)) = contiguous_map(op, |_| true) {
+                    host().upload(&[0; 4], cx.output, 4 * (offset + n)).expect("room for a sentinel");
+                }
+            }
+            Defect::Gaps => {
+                if let Op::Map(o) = op
+                    && o.output.strides.last() == Some(&2)
+                {
+                    let size = o.output.dtype.size();
+                    host().upload(&vec![0; size], cx.output, (o.output.offset + 1) * size).expect("a gap");
+                }
+            }
+            Defect::ExpOff => every(|i| matches!(i, Instr::Unary(Unary::Exp, _)), &|x| if x > 3.0 { ulps(x, 3) } else { x }),
+            Defect::MinimumLosesNan => every(|i| matches!(i, Instr::Binary(Binary::Minimum, ..)), &|x| if x.is_nan() { 1.0 } else { x }),
+            Defect::BoolOfTwo => {
+                if let Op::Map(o) = op
+                    && o.output.dtype == DType::Bool
+                    && read(cx.output, o.output.offset, 1) == [1]
+                {
+                    host().upload(&[2], cx.output, o.output.offset).expect("host memory");
+                }
+            }
+            Defect::SumReordered => {
+                if let Op::Reduce(o) = op
+                    && (o.kind, o.output.dtype, o.inner.size() > 100) == (Reduction::Sum, DType::F32, true)
+                {
+                    alter_f32(cx.output, o.output.offset, 0, |x| ulps(x, 1));
+                }
+            }
+            Defect::DependsOnLength => {
+                if let Some((n, offset)) = contiguous_map(op, |i| matches!(i, Instr::Binary(Binary::Pow, ..)))
+                    && n % 2 == 1
+                {
+                    alter_f32(cx.output, offset, n - 1, |x| if x > 1.0 { ulps(x, 1) } else { x });
+                }
+            }
+            Defect::DependsOnThreads if cx.threads > 1 => every(|i| matches!(i, Instr::Binary(Binary::Mul, ..)), &|x| ulps(x, 1)),
+            Defect::MatmulLosesTerm => {
+                if let Op::Matmul(o) = op
+                    && (o.dtype, o.k > 4) == (DType::F32, true)
+                {
+                    let mut shorter = o.clone();
+                    shorter.k -= 1;
+                    scalar().run(&Op::Matmul(shorter), cx).expect("scalar runs everything");
+                }
+            }
+            Defect::DistanceCancels => {
+                if let Op::Distance(o) = op
+                    && o.dtype == DType::F32
+                {
+                    // As if |x|^2 - 2 x.y + |y|^2 had left the rounding of |x|^2.
+                    (0..o.n * o.m).for_each(|i| alter_f32(cx.output, 0, i, |x| (x * x + 1e-4).sqrt()));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn run_map_of_more(&self, op: &Op, cx: &RunContext) -> Option<Result<()>> {
+        let Op::Map(o) = op else { return None };
+        match self.defect {
+            Defect::LastUnwritten if o.shape.len() == 1 && o.shape[0] > 16 => {
+                let mut shorter = o.clone();
+                shorter.shape = (o.shape[0] - 1).into();
+                Some(scalar().run(&Op::Map(shorter), cx))
+            }
+            Defect::ReadsTooFar if o.shape.len() == 1 && o.shape[0] > 8 && o.inputs.len() == 2 && o.inputs[0].strides[0] == 1 => {
+                let mut further = o.clone();
+                let end = (o.inputs[0].offset + o.shape[0] + 1) * o.inputs[0].dtype.size();
+                if end <= o.inputs[0].buffer.bytes() {
+                    further.inputs[0].offset += 1;
+                }
+                Some(scalar().run(&Op::Map(further), cx))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Backend for Broken {
+    fn info(&self) -> &DeviceInfo {
+        &self.info
+    }
+
+    fn memory(&self) -> MemoryId {
+        MemoryId::HOST
+    }
+
+    fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported> {
+        if matches!(self.defect, Defect::RefusesAll) { Err(Unsupported::new("it takes nothing")) } else { scalar().estimate(op, threads) }
+    }
+
+    fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
+        match self.defect {
+            Defect::Fails => return Err(polyarray_core::Error::Device { device: "broken".into(), why: "it cannot".into() }),
+            Defect::Panics => panic!("this backend panics"),
+            _ => {}
+        }
+        let before = match (self.defect, contiguous_map(op, |i| matches!(i, Instr::Binary(Binary::Add, ..)))) {
+            (Defect::ReadsOutput, Some((n, offset))) => Some((offset, n, read(cx.output, 4 * offset, 4 * n))),
+            _ => None,
+        };
+        self.run_map_of_more(op, cx).unwrap_or_else(|| scalar().run(op, cx))?;
+        self.spoil(op, cx);
+        if let Some((offset, n, old)) = before {
+            for i in 0..n {
+                let old = f32::from_ne_bytes(old[4 * i..4 * i + 4].try_into().expect("4 bytes"));
+                alter_f32(cx.output, offset, i, |x| x + old * 1e15);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn report(defect: Defect, filter: Filter) -> Report {
+    let info = DeviceInfo { name: "broken".into(), description: format!("{defect:?}"), hardware: true };
+    check_backend(Arc::new(Broken { info, defect }), &filter)
+}
+
+/// The defect is found, by a failure of this kind of this operation.
+fn found(defect: Defect, filter: Filter, kind: FailureKind, op: &str) {
+    let report = report(defect, filter);
+    assert!(report.failures.iter().any(|f| f.kind == kind && f.op == op), "{defect:?} was not found as {kind:?} of {op}: {report}");
+}
+
+fn f32s(op: &str) -> Filter {
+    Filter::quick().op(op).dtype(DType::F32)
+}
+
+#[test]
+fn writes_out_of_range_are_found() {
+    found(Defect::PastTheEnd, f32s("add"), FailureKind::Overrun, "add");
+    found(Defect::Gaps, f32s("add"), FailureKind::Overrun, "add");
+}
+
+#[test]
+fn what_is_not_written_is_found() {
+    found(Defect::LastUnwritten, f32s("sub"), FailureKind::Unwritten, "sub");
+}
+
+#[test]
+fn reads_out_of_range_are_found() {
+    found(Defect::ReadsTooFar, f32s("mul"), FailureKind::Value, "mul");
+    found(Defect::ReadsOutput, f32s("add"), FailureKind::Unstable, "add");
+}
+
+#[test]
+fn wrong_values_are_found() {
+    found(Defect::ExpOff, f32s("exp"), FailureKind::Value, "exp");
+    found(Defect::MinimumLosesNan, f32s("minimum"), FailureKind::Value, "minimum");
+    found(Defect::SumReordered, f32s("sum"), FailureKind::Value, "sum");
+    found(Defect::MatmulLosesTerm, f32s("matmul"), FailureKind::Value, "matmul");
+    found(Defect::DistanceCancels, f32s("cdist euclidean"), FailureKind::Value, "cdist euclidean");
+    found(Defect::BoolOfTwo, f32s("less"), FailureKind::Invalid, "less");
+}
+
+#[test]
+fn results_that_depend_on_what_must_not_matter_are_found() {
+    // One ULP more is within the tolerance of pow: only the comparison of lengths sees it.
+    found(Defect::DependsOnLength, f32s("pow"), FailureKind::Inconsistent, "pow");
+    found(Defect::DependsOnThreads, f32s("mul"), FailureKind::Inconsistent, "mul");
+}
+
+#[test]
+fn errors_and_panics_of_what_was_accepted_are_found() {
+    found(Defect::Fails, f32s("neg"), FailureKind::Error, "neg");
+    found(Defect::Panics, f32s("neg"), FailureKind::Panic, "neg");
+}
+
+#[test]
+fn refusals_are_counted_and_are_no_pass() {
+    let report = report(Defect::RefusesAll, f32s("sqrt"));
+    assert!(report.failures.is_empty() && report.passed == 0 && report.refused_cases() > 0, "{report}");
+    assert!(report.to_string().contains("it takes nothing"));
+    assert!(!report.is_ok());
+}
+
+#[test]
+fn scalar_passes_and_takes_everything() {
+    let report = check(&Device::scalar(), &Filter::quick());
+    println!("{report}");
+    report.assert_ok();
+    assert_eq!(report.refused_cases(), 0);
+    for row in support(&[Device::scalar()]).unwrap() {
+        assert!(row.answers.iter().all(|(_, answer)| answer.is_ok()), "{row}");
+    }
+}
