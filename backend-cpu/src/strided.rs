@@ -3,9 +3,9 @@
 //! Elements are moved as bytes of their size, so nothing here depends on dtypes, alignment or what the bits mean. Every run is
 //! checked against its buffer before it is touched.
 
-use polyarray_core::op::{Operand, Output};
 #[cfg(feature = "blas")]
 use polyarray_core::Element;
+use polyarray_core::op::{Operand, Output};
 use polyarray_core::{Buffer, DType, walk};
 use std::marker::PhantomData;
 use std::ops::Range;

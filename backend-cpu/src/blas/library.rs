@@ -95,7 +95,7 @@ impl Library {
     /// Loads the library at `path`, or of that name where the loader looks.
     fn load(path: &Path) -> Result<Library, LoadError> {
         // SAFETY: loading runs the library's initialisers; that a file which the user or the system calls a BLAS may be loaded is what this device is for.
-        let loaded = unsafe { libloading::Library::new(path) }.map_err(|e| LoadError::NotLoaded(e.to_string()))?;
+        let loaded = unsafe { libloading::Library::new(path) }.map_err(|e| LoadError::NotLoaded(with_source(&e)))?;
         let library = Library::bind(&loaded, path)?;
         std::mem::forget(loaded);
         Ok(library)
@@ -156,6 +156,11 @@ impl Library {
 
 fn absent(why: String) -> Error {
     Error::Absent { name: "blas".into(), why }
+}
+
+/// What the system said, which is the source of what `libloading` says.
+fn with_source(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |source| source.to_string())
 }
 
 /// Why a file is not a library to use.
