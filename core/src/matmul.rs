@@ -100,7 +100,7 @@ impl<T: Element> Matmul<T> {
         shape.check(T::DTYPE)?;
         if shape.contains(&0) || ka == 0 {
             let zero = Expr::from_tape(Tape::filled(Scalar::from_wide(T::DTYPE, Wide::Int(0)), shape));
-            return Ok(Lowered::Elementwise(self.after.map_or_else(|| zero.clone(), |f| f(zero.clone()))));
+            return Ok(Lowered::Elementwise(Box::new(self.after.map_or_else(|| zero.clone(), |f| f(zero.clone())))));
         }
         // The product is operand 0 of the tape of what follows; its buffer is never read, so A's stands in for it.
         let stand_in = RawArray { buffer: self.a.buffer.clone(), dtype: T::DTYPE, layout: product_layout(&shape) };
@@ -141,7 +141,7 @@ fn epilogue(tape: Tape) -> Result<(Program, Params, SmallVec<[RawArray; 2]>)> {
 enum Lowered<T: Element> {
     Op(Box<Op>, Dims),
     /// There is nothing to multiply: zeros, and what follows them.
-    Elementwise(Expr<T>),
+    Elementwise(Box<Expr<T>>),
 }
 
 impl<T: Element> Array<T> {

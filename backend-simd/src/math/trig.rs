@@ -111,7 +111,7 @@ macro_rules! trig {
                 all::<T, I>(isa, limit::<T>()).lt(abs(x, minus_zero)).or(x.unordered(x)).any()
             }
             fn special(x: T) -> bool {
-                !(x.to_f64().abs() <= limit::<T>())
+                x.to_f64().abs() > limit::<T>() || x.to_f64().is_nan()
             }
             fn scalar(x: T) -> T {
                 T::from_f64(x.to_f64().$method())
