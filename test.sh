@@ -130,16 +130,22 @@ tests -p polyarray -p polyarray-cpu
 step "Tests: no features (scalar alone)"
 tests -p polyarray -p polyarray-cpu --no-default-features
 
+step "The programs and examples"
+cargo build --locked "${ALL[@]}" --bins --examples
+
 # A tier that the CPU does not have falls back to the best one below it.
 for tier in portable avx2 avx512; do
     step "Tests of simd and conformance: at most $tier"
     POLYARRAY_SIMD="$tier" tests -p polyarray-simd
+    POLYARRAY_SIMD="$tier" "$BUILT/polyarray-conformance" --check --device simd
 done
+
+step "Conformance of every device here"
+"$BUILT/polyarray-conformance" --check
 
 # --------------------------------------------------------------------------------------- examples, and the benchmarks
 
 step "Examples"
-cargo build --locked "${ALL[@]}" --examples --bins
 for example in examples/*.rs; do
     name="$(basename "$example" .rs)"
     echo "--- $name"
