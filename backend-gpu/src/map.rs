@@ -1,0 +1,135 @@
+//! Elementwise operations.
+
+use crate::device::Gpu;
+use crate::kernel::{Source, THREADS, Words, coordinates, fill, param_word, position, prelude, stride_word};
+use crate::memory::View;
+use crate::pipeline::{self, Key};
+use crate::render::{self, loaded, stored, types};
+use crate::split::{self, Cut};
+use polyarray_core::op::Map;
+use polyarray_core::{Buffer, DType, Program, Result};
+use std::fmt::Write;
+
+/// How an operand steps along the only axis of a map of rank 1; of higher ranks all are [`Step::Strided`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Step {
+    /// It stays.
+    Zero,
+    /// To its neighbour.
+    One,
+    /// By its stride.
+    Strided,
+}
+
+/// What a map's kernel depends on.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Structure {
+    program: Program,
+    rank: usize,
+    /// The output's step, then the inputs'; an input without one is the output itself, read before it is written.
+    output: Step,
+    inputs: Vec<Option<Step>>,
+}
+
+impl Structure {
+    fn of(op: &Map, out: &Buffer) -> Structure {
+        let rank = op.shape.len();
+        let step = |strides: &[isize]| match strides {
+            [0] => Step::Zero,
+            [1] => Step::One,
+            _ => Step::Strided,
+        };
+        Structure {
+            program: as_bits(&op.program),
+            rank,
+            output: step(&op.output.strides),
+            inputs: op.inputs.iter().map(|i| (!i.buffer.same(out)).then(|| step(&i.strides))).collect(),
+        }
+    }
+
+    #[cfg(test)]
+    pub fn new(program: Program, rank: usize, output: Step, inputs: Vec<Option<Step>>) -> Structure {
+        Structure { program, rank, output, inputs }
+    }
+
+    #[cfg(test)]
+    pub fn fill_of_rank(rank: usize) -> Structure {
+        let program = Program::new(&[], &[DType::U32], &[], polyarray_core::Ref::Param(0)).expect("a fill");
+        Structure { program, rank, output: Step::Strided, inputs: Vec::new() }
+    }
+
+    /// Words, after the zero: the number of elements; lengths of all axes but the first; of the output and each input with a binding of its own the first
+    /// element and the strides; parameters.
+    pub fn source(&self) -> Source {
+        let mut words = Words::new();
+        let count = words.next();
+        let lens = words.many(self.rank - 1);
+        let mut body = if self.rank > 1 { coordinates("i", "c", &lens, "    ") } else { "    let c0 = i;\n".into() };
+        let mut place = |step: Step| {
+            let (base, strides) = (words.next(), words.many(self.rank));
+            match step {
+                Step::Zero => base,
+                Step::One => format!("{base} + i"),
+                Step::Strided => position(&base, "c", &strides),
+            }
+        };
+        let (dtype, out_at) = (self.program.output(), place(self.output));
+        writeln!(body, "    let at = {out_at};").expect("writing to a String");
+        let mut buffers = vec![("out".to_string(), types(dtype).1.to_string(), false)];
+        let mut values = Vec::new();
+        for (i, step) in self.inputs.iter().enumerate() {
+            let dtype = self.program.inputs()[i];
+            let load = match step {
+                Some(step) => {
+                    buffers.push((format!("in{i}"), types(dtype).1.into(), true));
+                    format!("in{i}[{}]", place(*step))
+                }
+                None => "out[at]".into(),
+            };
+            writeln!(body, "    let x{i} = {};", loaded(dtype, &load)).expect("writing to a String");
+            values.push(format!("x{i}"));
+        }
+        let params = words.params(self.program.params());
+        let rendered = render::program(&self.program, &values, &params, "    ", "v");
+        write!(body, "{}    out[at] = {};\n", rendered.text, stored(dtype, &rendered.result)).expect("writing to a String");
+        let prelude = prelude(words.count(), &buffers, rendered.snippets);
+        let text = fill(polyarray_shaders::MAP, &[("prelude", &prelude), ("threads", &THREADS.to_string()), ("count", &count), ("body", &body)]);
+        Source { text, read_only: buffers.iter().map(|b| b.2).collect(), words: words.count() }
+    }
+}
+
+/// A copy moves bits, whatever they mean: one kernel serves all dtypes, and no driver gets to touch a NaN.
+fn as_bits(program: &Program) -> Program {
+    if program.is_identity() { Program::identity(DType::U32) } else { program.clone() }
+}
+
+/// Lengths of the pieces in which a map is launched.
+pub(crate) fn pieces(gpu: &Gpu, op: &Map) -> Option<Vec<usize>> {
+    let room = gpu.limits.room();
+    split::pieces(&op.shape, |piece| {
+        let operands = std::iter::once(&op.output.strides).chain(op.inputs.iter().map(|i| &i.strides));
+        operands.map(|s| split::check(piece, s, 1, room)).find(|c| *c != Cut::Fits).unwrap_or(Cut::Fits)
+    })
+}
+
+pub(crate) fn run(gpu: &Gpu, op: &Map, out: &Buffer) -> Result<()> {
+    let structure = Structure::of(op, out);
+    let mut views = vec![View::output(out, &op.output)];
+    views.extend(op.inputs.iter().filter(|i| !i.buffer.same(out)).map(View::of));
+    let pipeline = pipeline::get(gpu, Key::Map(structure))?;
+    let piece = pieces(gpu, op).unwrap_or_else(|| unreachable!("one element of each operand fits"));
+    split::for_each(&op.shape, &piece, |start, lens| {
+        let count: usize = lens.iter().product();
+        let mut words = vec![count as u32];
+        words.extend(lens[1..].iter().map(|&n| n as u32));
+        let mut bindings = Vec::with_capacity(views.len());
+        for view in &views {
+            let (binding, base) = view.bind(gpu, start, lens);
+            bindings.push(binding);
+            words.push(base);
+            words.extend(view.strides.iter().map(|&s| stride_word(s)));
+        }
+        words.extend(op.params.iter().map(param_word));
+        gpu.launch(&pipeline, &words, &bindings, Gpu::grid(count.div_ceil(THREADS as usize)))
+    })
+}

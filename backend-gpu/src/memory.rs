@@ -1,0 +1,194 @@
+//! The GPU's memory: buffers from a pool of freed ones.
+
+use crate::device::{Binding, Gpu, lock};
+use crate::split::reach;
+use polyarray_core::op::{Operand, Output};
+use polyarray_core::{Buffer, DType, Error, Memory, MemoryId, MemoryInfo, Result};
+use std::sync::Arc;
+
+/// Buffers are multiples of this: room for whole vectors of four, and for any alignment of bindings.
+const GRAIN: u64 = 256;
+/// Bytes of freed buffers that are kept, at most.
+const POOL_LIMIT: u64 = 512 << 20;
+
+/// Freed buffers, the most recent last.
+#[derive(Default)]
+pub(crate) struct Pool {
+    buffers: Vec<wgpu::Buffer>,
+    bytes: u64,
+}
+
+impl Pool {
+    fn take(&mut self, size: u64) -> Option<wgpu::Buffer> {
+        let at = self.buffers.iter().rposition(|b| b.size() == size)?;
+        self.bytes -= size;
+        Some(self.buffers.remove(at))
+    }
+
+    fn put(&mut self, buffer: wgpu::Buffer) {
+        self.bytes += buffer.size();
+        self.buffers.push(buffer);
+        while self.bytes > POOL_LIMIT {
+            self.bytes -= self.buffers.remove(0).size();
+        }
+    }
+
+    /// Gives everything back to the driver.
+    pub fn trim(&mut self) {
+        self.buffers.clear();
+        self.bytes = 0;
+    }
+}
+
+/// Sizes are rounded up to eighths of a power of two, so that freed buffers fit again.
+fn size_class(bytes: u64) -> u64 {
+    let step = (bytes.next_power_of_two() / 16).max(GRAIN);
+    bytes.max(1).next_multiple_of(step)
+}
+
+/// A buffer that goes back to the pool when its last owner lets go.
+pub(crate) struct Handle {
+    gpu: Arc<Gpu>,
+    buffer: Option<wgpu::Buffer>,
+}
+
+impl Handle {
+    pub fn buffer(&self) -> &wgpu::Buffer {
+        self.buffer.as_ref().expect("taken only when dropped")
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if let Some(buffer) = self.buffer.take() {
+            lock(&self.gpu.pool).put(buffer);
+        }
+    }
+}
+
+/// A buffer of at least `bytes` bytes.
+///
+/// # Errors
+/// [`Error::OutOfMemory`]; before that the pool is given back, the queue drained and one more try made.
+pub(crate) fn allocate(gpu: &Arc<Gpu>, bytes: usize) -> Result<Handle> {
+    let out_of_memory = |why: String| Error::OutOfMemory { memory: gpu.name.clone(), bytes, why };
+    let most = gpu.limits.buffer;
+    if bytes as u64 > most {
+        return Err(out_of_memory(format!("one buffer can have {most} on {}", gpu.info.name)));
+    }
+    let size = size_class(bytes as u64).min(most);
+    let handle = |buffer| Handle { gpu: gpu.clone(), buffer: Some(buffer) };
+    if let Some(buffer) = lock(&gpu.pool).take(size) {
+        return Ok(handle(buffer));
+    }
+    let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+    let make = || gpu.device.create_buffer(&wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false });
+    gpu.check()?;
+    if let Ok(buffer) = gpu.scoped(wgpu::ErrorFilter::OutOfMemory, make) {
+        return Ok(handle(buffer));
+    }
+    lock(&gpu.pool).trim();
+    gpu.synchronize()?;
+    gpu.scoped(wgpu::ErrorFilter::OutOfMemory, make).map(handle).map_err(|e| out_of_memory(e.to_string()))
+}
+
+/// The memory of one GPU.
+pub(crate) struct GpuMemory {
+    id: MemoryId,
+    info: MemoryInfo,
+    gpu: Arc<Gpu>,
+}
+
+impl GpuMemory {
+    pub fn new(id: MemoryId, gpu: Arc<Gpu>) -> GpuMemory {
+        let (bandwidth, latency) = match gpu.info.device_type {
+            wgpu::DeviceType::DiscreteGpu => (8e9, 40e-6),
+            wgpu::DeviceType::Cpu => (2e9, 150e-6),
+            _ => (6e9, 60e-6),
+        };
+        let info = MemoryInfo {
+            name: gpu.name.clone(),
+            max_allocation: usize::try_from(gpu.limits.buffer).unwrap_or(usize::MAX),
+            max_elements: usize::try_from(gpu.limits.buffer / 4).unwrap_or(usize::MAX),
+            stored_sizes: DType::ALL.map(|d| if crate::render::is_supported(d) { 4 } else { 0 }),
+            upload_bandwidth: bandwidth,
+            download_bandwidth: bandwidth,
+            transfer_latency: latency,
+        };
+        GpuMemory { id, info, gpu }
+    }
+
+    pub fn id(&self) -> MemoryId {
+        self.id
+    }
+}
+
+impl Memory for GpuMemory {
+    fn info(&self) -> &MemoryInfo {
+        &self.info
+    }
+
+    fn alloc(&self, bytes: usize) -> Result<Buffer> {
+        Ok(Buffer::foreign(self.id, bytes, allocate(&self.gpu, bytes)?))
+    }
+
+    fn upload(&self, src: &[u8], dst: &Buffer, at: usize) -> Result<()> {
+        self.gpu.write(wgpu_buffer(dst), at as u64, src)
+    }
+
+    fn download(&self, src: &Buffer, at: usize, dst: &mut [u8]) -> Result<()> {
+        self.gpu.read(wgpu_buffer(src), at as u64, dst)
+    }
+}
+
+/// What a buffer of this memory is to the driver.
+pub(crate) fn wgpu_buffer(buffer: &Buffer) -> &wgpu::Buffer {
+    match buffer.handle::<Handle>() {
+        Some(handle) => handle.buffer(),
+        None => unreachable!("core brings operands to the memory of the device that runs them"),
+    }
+}
+
+/// Elements of a buffer, by strides over the axes of an operation.
+#[derive(Clone)]
+pub(crate) struct View<'a> {
+    pub buffer: &'a wgpu::Buffer,
+    pub dtype: DType,
+    pub offset: usize,
+    pub strides: Vec<isize>,
+}
+
+impl<'a> View<'a> {
+    pub fn of(operand: &'a Operand) -> View<'a> {
+        View { buffer: wgpu_buffer(&operand.buffer), dtype: operand.dtype, offset: operand.offset, strides: operand.strides.to_vec() }
+    }
+
+    pub fn output(buffer: &'a Buffer, output: &Output) -> View<'a> {
+        View { buffer: wgpu_buffer(buffer), dtype: output.dtype, offset: output.offset, strides: output.strides.to_vec() }
+    }
+
+    /// The part that a piece of the index space touches, to be bound, and the element of it that the piece's first index is.
+    pub fn bind(&self, gpu: &Gpu, start: &[usize], lens: &[usize]) -> (Binding<'a>, u32) {
+        let at = start.iter().zip(&self.strides).fold(self.offset as isize, |at, (&i, &s)| at + i as isize * s);
+        let below: isize = lens.iter().zip(&self.strides).map(|(&n, &s)| ((n - 1) as isize * s).min(0)).sum();
+        let first = (at + below) as u64 * 4;
+        let begin = first / gpu.limits.alignment * gpu.limits.alignment;
+        let end = (first + reach(lens, &self.strides) as u64 * 4).next_multiple_of(16).min(self.buffer.size());
+        (Binding { buffer: self.buffer, offset: begin, size: end - begin }, (at as u64 - begin / 4) as u32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn size_classes_are_whole_grains_and_waste_little() {
+        for bytes in (1..5000).chain([1 << 20, (1 << 27) + 4, 3_000_000_001]) {
+            let size = size_class(bytes);
+            assert!(size >= bytes && size % GRAIN == 0);
+            assert!(size <= bytes + bytes / 7 + GRAIN, "{bytes} became {size}");
+            assert_eq!(size_class(size), size, "a class is its own class");
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Programs as WGSL: the one place that knows how each ufunc is spelled.
+
+use polyarray_core::{Binary, DType, Instr, Kind, Program, Ref, Unary};
+use std::fmt::Write;
+
+/// A set of WGSL files with functions on single values.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Snippets(u16);
+
+impl Snippets {
+    /// Every file: its text, and the files it calls besides `bits`. In an order in which none calls a later one.
+    const ALL: [(Snippets, &str, Snippets); 8] = [
+        (Self::BITS, polyarray_shaders::BITS, Self::NONE),
+        (Self::CAST, polyarray_shaders::CAST, Self::BITS),
+        (Self::INTEGER, polyarray_shaders::INTEGER, Self::NONE),
+        (Self::EXP, polyarray_shaders::EXP, Self::BITS),
+        (Self::LOG, polyarray_shaders::LOG, Self::BITS),
+        (Self::TANH, polyarray_shaders::TANH, Self(Self::EXP.0 | Self::BITS.0)),
+        (Self::TRIG, polyarray_shaders::TRIG, Self::BITS),
+        (Self::POW, polyarray_shaders::POW, Self(Self::EXP.0 | Self::BITS.0)),
+    ];
+    pub const NONE: Snippets = Snippets(0);
+    pub const BITS: Snippets = Snippets(1);
+    const CAST: Snippets = Snippets(2);
+    const INTEGER: Snippets = Snippets(4);
+    const EXP: Snippets = Snippets(8);
+    const LOG: Snippets = Snippets(16);
+    const TANH: Snippets = Snippets(32);
+    const TRIG: Snippets = Snippets(64);
+    const POW: Snippets = Snippets(128);
+
+    pub fn add(&mut self, other: Snippets) {
+        self.0 |= other.0;
+        Self::ALL.iter().filter(|(s, ..)| other.0 & s.0 != 0).for_each(|(.., needs)| self.0 |= needs.0);
+    }
+
+    /// Their text.
+    pub fn text(self) -> String {
+        Self::ALL.iter().filter(|(s, ..)| self.0 & s.0 != 0).map(|(_, text, _)| *text).collect()
+    }
+}
+
+/// The WGSL type of values of `dtype`, and of what a buffer holds of them.
+///
+/// # Panics
+/// For a dtype that [`is_supported`] does not name.
+pub(crate) fn types(dtype: DType) -> (&'static str, &'static str) {
+    match dtype {
+        DType::F32 => ("f32", "f32"),
+        DType::I32 => ("i32", "i32"),
+        DType::U32 => ("u32", "u32"),
+        DType::Bool => ("bool", "u32"),
+        _ => unreachable!("{dtype} was refused by the estimate"),
+    }
+}
+
+/// Whether the generator has a type for `dtype`.
+pub(crate) fn is_supported(dtype: DType) -> bool {
+    matches!(dtype, DType::F32 | DType::I32 | DType::U32 | DType::Bool)
+}
+
+/// A value of `dtype` from what a buffer holds.
+pub(crate) fn loaded(dtype: DType, stored: &str) -> String {
+    if dtype == DType::Bool { format!("({stored} != 0u)") } else { stored.into() }
+}
+
+/// What a buffer is to hold for a value of `dtype`.
+pub(crate) fn stored(dtype: DType, value: &str) -> String {
+    if dtype == DType::Bool { format!("select(0u, 1u, {value})") } else { value.into() }
+}
+
+/// A value of `dtype` from the word that holds its bits (a truth value as 0 or 1).
+pub(crate) fn from_word(dtype: DType, word: &str) -> String {
+    match types(dtype).0 {
+        "bool" => format!("({word} != 0u)"),
+        "u32" => word.into(),
+        other => format!("bitcast<{other}>({word})"),
+    }
+}
+
+/// Statements that compute a program.
+pub(crate) struct Rendered {
+    /// One `let` for each instruction.
+    pub text: String,
+    /// The expression of the result.
+    pub result: String,
+    /// The functions called.
+    pub snippets: Snippets,
+}
+
+/// Renders `program`, whose inputs and parameters are these expressions. Statements start with `indent`, and names with `prefix`.
+pub(crate) fn program(program: &Program, inputs: &[String], params: &[String], indent: &str, prefix: &str) -> Rendered {
+    let mut out = Rendered { text: String::new(), result: String::new(), snippets: Snippets::NONE };
+    let hidden = hidden_values(program);
+    let name = |r: Ref| match r {
+        Ref::Input(i) => inputs[i as usize].clone(),
+        Ref::Param(i) => params[i as usize].clone(),
+        Ref::Value(i) => format!("{prefix}{i}"),
+    };
+    for (at, instr) in program.instrs().iter().enumerate() {
+        let (mut value, needs) = instruction(program, instr, &name);
+        out.snippets.add(needs);
+        if hidden[at] {
+            out.snippets.add(Snippets::BITS);
+            value = format!("hide({value})");
+        }
+        writeln!(out.text, "{indent}let {prefix}{at} = {value};").expect("writing to a String");
+    }
+    out.result = name(program.result());
+    out
+}
+
+/// Whether an instruction is f32 arithmetic that a driver might merge with its neighbours (`x - (x - y)`, `x * y + z`).
+fn is_arithmetic(program: &Program, instr: &Instr) -> bool {
+    let float = |r: Ref| program.dtype_of(r) == DType::F32;
+    match *instr {
+        Instr::Unary(Unary::Square | Unary::Sqrt, a) | Instr::Binary(Binary::Add | Binary::Sub | Binary::Mul | Binary::Div, a, _) | Instr::MulAdd(a, ..) => {
+            float(a)
+        }
+        _ => false,
+    }
+}
+
+/// Which results must be hidden from the optimiser: those of arithmetic that more arithmetic reads, as each step is to round by itself.
+fn hidden_values(program: &Program) -> Vec<bool> {
+    let mut hidden = vec![false; program.instrs().len()];
+    for instr in program.instrs().iter().filter(|i| is_arithmetic(program, i)) {
+        for r in instr.operands() {
+            if let Ref::Value(v) = r {
+                hidden[v as usize] = is_arithmetic(program, &program.instrs()[v as usize]);
+            }
+        }
+    }
+    hidden
+}
+
+fn instruction(program: &Program, instr: &Instr, name: &impl Fn(Ref) -> String) -> (String, Snippets) {
+    match *instr {
+        Instr::Unary(op, a) => unary(op, program.dtype_of(a), &name(a)),
+        Instr::Binary(op, a, b) => binary(op, program.dtype_of(a), &name(a), &name(b)),
+        Instr::Select(c, a, b) => (format!("select({}, {}, {})", name(b), name(a), name(c)), Snippets::NONE),
+        Instr::MulAdd(a, b, c) => (format!("fma({}, {}, {})", name(a), name(b), name(c)), Snippets::NONE),
+        Instr::Cast(to, a) => cast(program.dtype_of(a), to, &name(a)),
+    }
+}
+
+fn unary(op: Unary, dtype: DType, x: &str) -> (String, Snippets) {
+    let float = dtype == DType::F32;
+    let zero = if dtype == DType::U32 { "0u" } else { "0" };
+    let plain = |text: String| (text, Snippets::NONE);
+    match op {
+        Unary::Neg if float => (format!("f32_neg({x})"), Snippets::BITS),
+        Unary::Neg => plain(format!("({zero} - {x})")),
+        Unary::Abs if float => (format!("f32_abs({x})"), Snippets::BITS),
+        Unary::Abs if dtype == DType::U32 => plain(x.into()),
+        Unary::Abs => plain(format!("select({x}, 0 - {x}, {x} < 0)")),
+        Unary::Square => plain(format!("({x} * {x})")),
+        Unary::Sqrt => plain(format!("sqrt({x})")),
+        Unary::Exp => (format!("f32_exp({x})"), Snippets::EXP),
+        Unary::Log => (format!("f32_log({x})"), Snippets::LOG),
+        Unary::Sin => (format!("f32_sin({x})"), Snippets::TRIG),
+        Unary::Cos => (format!("f32_cos({x})"), Snippets::TRIG),
+        Unary::Tanh => (format!("f32_tanh({x})"), Snippets::TANH),
+        Unary::LogicalNot if float => (format!("!f32_nonzero({x})"), Snippets::BITS),
+        Unary::LogicalNot if dtype == DType::Bool => plain(format!("!{x}")),
+        Unary::LogicalNot => plain(format!("({x} == {zero})")),
+    }
+}
+
+fn binary(op: Binary, dtype: DType, x: &str, y: &str) -> (String, Snippets) {
+    let float = dtype == DType::F32;
+    let infix = |symbol: &str| (format!("({x} {symbol} {y})"), Snippets::NONE);
+    let call = |function: &str, needs: Snippets| (format!("{function}({x}, {y})"), needs);
+    let swapped = |function: &str| (format!("{function}({y}, {x})"), Snippets::BITS);
+    let typed = |function: &str, needs: Snippets| (format!("{}_{function}({x}, {y})", types(dtype).0), needs);
+    match op {
+        Binary::Add => infix("+"),
+        Binary::Sub => infix("-"),
+        Binary::Mul => infix("*"),
+        Binary::Div if float => infix("/"),
+        Binary::Div => typed("div", Snippets::INTEGER),
+        Binary::Pow if float => call("f32_pow", Snippets::POW),
+        Binary::Pow => typed("pow", Snippets::INTEGER),
+        Binary::Minimum if float => call("f32_minimum", Snippets::BITS),
+        Binary::Minimum if dtype == DType::Bool => infix("&"),
+        Binary::Minimum => call("min", Snippets::NONE),
+        Binary::Maximum if float => call("f32_maximum", Snippets::BITS),
+        Binary::Maximum if dtype == DType::Bool => infix("|"),
+        Binary::Maximum => call("max", Snippets::NONE),
+        Binary::Equal if float => call("f32_equal", Snippets::BITS),
+        Binary::Equal => infix("=="),
+        Binary::NotEqual if float => (format!("!f32_equal({x}, {y})"), Snippets::BITS),
+        Binary::NotEqual => infix("!="),
+        Binary::Less if float => call("f32_less", Snippets::BITS),
+        Binary::Less => infix("<"),
+        Binary::LessEqual if float => call("f32_less_equal", Snippets::BITS),
+        Binary::LessEqual => infix("<="),
+        Binary::Greater if float => swapped("f32_less"),
+        Binary::Greater => infix(">"),
+        Binary::GreaterEqual if float => swapped("f32_less_equal"),
+        Binary::GreaterEqual => infix(">="),
+    }
+}
+
+/// The expression of a ufunc of two values, for kernels that combine by one.
+pub(crate) fn combined(op: Binary, dtype: DType, x: &str, y: &str) -> (String, Snippets) {
+    binary(op, dtype, x, y)
+}
+
+fn cast(from: DType, to: DType, x: &str) -> (String, Snippets) {
+    if from == to {
+        return (x.into(), Snippets::NONE);
+    }
+    let zero = if from == DType::U32 { "0u" } else { "0" };
+    match (from, to) {
+        (DType::F32, DType::Bool) => (format!("f32_nonzero({x})"), Snippets::BITS),
+        (_, DType::Bool) => (format!("({x} != {zero})"), Snippets::NONE),
+        (DType::Bool, DType::F32) => (format!("select(0.0f, 1.0f, {x})"), Snippets::NONE),
+        (DType::Bool, DType::I32) => (format!("select(0, 1, {x})"), Snippets::NONE),
+        (DType::Bool, DType::U32) => (format!("select(0u, 1u, {x})"), Snippets::NONE),
+        (a, b) if a.kind() != Kind::Float && b.kind() != Kind::Float => (format!("bitcast<{}>({x})", types(b).0), Snippets::NONE),
+        (a, b) => (format!("{}_to_{}({x})", types(a).0, types(b).0), Snippets::CAST),
+    }
+}

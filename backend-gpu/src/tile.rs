@@ -1,0 +1,418 @@
+//! Tiled kernels over pairs of rows: matrix products and distances.
+
+use crate::device::{Gpu, Limits};
+use crate::kernel::{Source, THREADS, Words, coordinates, fill, param_word, position, prelude, stride_word};
+use crate::memory::View;
+use crate::pipeline::{self, Key};
+use crate::render::{self, Snippets, loaded, stored, types};
+use crate::split::{self, Cut};
+use polyarray_core::op::Params;
+use polyarray_core::{DType, Metric, Program, Result};
+use std::fmt::Write;
+
+/// What is summed over k.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Inner {
+    Product,
+    Distance(Metric),
+}
+
+/// How an operand's part of a strip is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Loader {
+    /// Neighbouring invocations read along k; else along the operand's other axis.
+    pub along_k: bool,
+    /// Four elements at a time.
+    pub vectors: bool,
+}
+
+/// What a tiled kernel depends on.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Structure {
+    pub inner: Inner,
+    pub dtype: DType,
+    pub batch_rank: usize,
+    pub left: Loader,
+    pub right: Loader,
+    /// Results are written four at a time.
+    pub vectors_out: bool,
+    /// Results are added to what is there.
+    pub accumulate: bool,
+    /// 128 x 128 results for each workgroup and 8 x 8 for each invocation, instead of half as many each way.
+    pub large: bool,
+    /// Its first input is the sum over k, made a distance where one is wanted; the others are read at the same place.
+    pub after: Program,
+}
+
+const COMPONENTS: [&str; 4] = ["x", "y", "z", "w"];
+/// Invocations of a workgroup along each side of a tile.
+const SIDE: usize = 16;
+/// Of k, how much a strip holds.
+const DEPTH: usize = 16;
+
+/// The parameters that a kernel reads of an operand.
+struct Words3 {
+    base: String,
+    outer: String,
+    k: String,
+}
+
+impl Structure {
+    /// Results of a workgroup along each side.
+    fn tile(&self) -> usize {
+        if self.large { 128 } else { 64 }
+    }
+
+    /// Results of an invocation along each side, a multiple of 4: blocks of 4 x 4 that are as far apart as the workgroup's blocks reach.
+    fn each(&self) -> usize {
+        self.tile() / SIDE
+    }
+
+    /// Vectors in a row of a strip: one more than needed, so that invocations writing a column meet different banks.
+    fn strip_row(&self) -> usize {
+        self.tile() / 4 + 1
+    }
+
+    /// Bytes of workgroup memory.
+    pub fn workgroup_bytes(large: bool) -> usize {
+        let row = if large { 33 } else { 17 };
+        2 * DEPTH * row * 16
+    }
+
+    /// Words, after the zero: m, n, k; of both operands the first element, the stride along m or n, the stride along k; the first element of the output
+    /// and its stride along m; lengths of the batch axes but the first; batch strides of left, right and output; for each extra operand the first element,
+    /// strides along m and n, batch strides; parameters.
+    pub fn source(&self) -> Source {
+        let mut words = Words::new();
+        let [m, n, k] = std::array::from_fn(|_| words.next());
+        let [left, right] = std::array::from_fn(|_| Words3 { base: words.next(), outer: words.next(), k: words.next() });
+        let (out_base, out_row) = (words.next(), words.next());
+        let lens = words.many(self.batch_rank.saturating_sub(1));
+        let batch_strides: [Vec<String>; 3] = std::array::from_fn(|_| words.many(self.batch_rank));
+        let element = types(self.dtype).0;
+        let output = types(self.after.output()).1;
+        let array = |vectors: bool, element: &str| if vectors { format!("vec4<{element}>") } else { element.to_string() };
+        let mut buffers = vec![
+            ("out".to_string(), array(self.vectors_out, output), false),
+            ("left".to_string(), array(self.left.vectors, element), true),
+            ("right".to_string(), array(self.right.vectors, element), true),
+        ];
+        let mut batch = if self.batch_rank > 0 { coordinates("group.z", "c", &lens, "    ") } else { String::new() };
+        let mut base = |name: &str, first: &str, strides: &[String]| {
+            writeln!(batch, "    let {name}_base = {};", position(first, "c", strides)).expect("writing to a String");
+        };
+        base("left", &left.base, &batch_strides[0]);
+        base("right", &right.base, &batch_strides[1]);
+        base("out", &out_base, &batch_strides[2]);
+        let mut extras = Vec::new();
+        for (i, &dtype) in self.after.inputs()[1..].iter().enumerate() {
+            buffers.push((format!("extra{i}"), types(dtype).1.into(), true));
+            let (first, row, column) = (words.next(), words.next(), words.next());
+            base(&format!("extra{i}"), &first, &words.many(self.batch_rank));
+            extras.push((row, column));
+        }
+        let params = words.params(self.after.params());
+        let (finish, snippets) = self.finish(&params);
+        let strip = DEPTH * self.strip_row();
+        let load = self.load("left", self.left, &left, "row0", "m") + &self.load("right", self.right, &right, "col0", "n");
+        let text = fill(
+            polyarray_shaders::TILE,
+            &[
+                ("prelude", &prelude(words.count(), &buffers, snippets)),
+                ("rows", &self.tile().to_string()),
+                ("columns", &self.tile().to_string()),
+                ("depth", &DEPTH.to_string()),
+                ("type", element),
+                ("left_len", &strip.to_string()),
+                ("right_len", &strip.to_string()),
+                ("finish", &finish),
+                ("threads", &THREADS.to_string()),
+                ("across", &SIDE.to_string()),
+                ("m", &m),
+                ("n", &n),
+                ("k", &k),
+                ("batch", &batch),
+                ("declare", &self.declare()),
+                ("load", &load),
+                ("multiply", &self.multiply()),
+                ("store", &self.store(&out_row, &extras)),
+            ],
+        );
+        Source { text, read_only: buffers.iter().map(|b| b.2).collect(), words: words.count() }
+    }
+
+    fn is_cosine(&self) -> bool {
+        self.inner == Inner::Distance(Metric::Cosine)
+    }
+
+    /// The function that makes a result of a sum: `finish(sum, [|x|^2, |y|^2,] extra positions ..)`.
+    fn finish(&self, params: &[String]) -> (String, Snippets) {
+        let element = types(self.dtype).0;
+        let mut snippets = Snippets::NONE;
+        let value = match self.inner {
+            Inner::Product | Inner::Distance(Metric::SqEuclidean | Metric::Cityblock) => "    let value = sum;\n",
+            Inner::Distance(Metric::Euclidean) => "    let value = sqrt(sum);\n",
+            Inner::Distance(Metric::Cosine) => {
+                snippets.add(Snippets::BITS);
+                "    let norm = sqrt(xx) * sqrt(yy);\n    var value = from_bits(0x7fc00000u);\n    if (norm != 0.0f) { value = 1.0f - sum / norm; }\n"
+            }
+        };
+        let norms = if self.is_cosine() { ", xx: f32, yy: f32" } else { "" };
+        let mut inputs = vec!["value".to_string()];
+        let (mut arguments, mut loads) = (String::new(), String::new());
+        for (i, &dtype) in self.after.inputs()[1..].iter().enumerate() {
+            write!(arguments, ", at{i}: u32").expect("writing to a String");
+            writeln!(loads, "    let e{i} = {};", loaded(dtype, &format!("extra{i}[at{i}]"))).expect("writing to a String");
+            inputs.push(format!("e{i}"));
+        }
+        let rendered = render::program(&self.after, &inputs, params, "    ", "v");
+        snippets.add(rendered.snippets);
+        let (output, result) = (types(self.after.output()).1, stored(self.after.output(), &rendered.result));
+        let text = format!("fn finish(sum: {element}{norms}{arguments}) -> {output} {{\n{value}{loads}{}    return {result};\n}}\n", rendered.text);
+        (text, snippets)
+    }
+
+    fn declare(&self) -> String {
+        let (vector, each) = (format!("vec4<{}>()", types(self.dtype).0), self.each());
+        let mut out = String::new();
+        for i in 0..each {
+            for j in 0..each / 4 {
+                writeln!(out, "    var sum{i}_{j} = {vector};").expect("writing to a String");
+            }
+        }
+        if self.is_cosine() {
+            for i in 0..each / 4 {
+                writeln!(out, "    var xx{i} = {vector};\n    var yy{i} = {vector};").expect("writing to a String");
+            }
+        }
+        out
+    }
+
+    /// Statements that bring the part of `name` for this strip into workgroup memory, zeros where it ends.
+    fn load(&self, name: &str, loader: Loader, w: &Words3, first: &str, limit: &str) -> String {
+        let (tile, row, element) = (self.tile(), self.strip_row(), types(self.dtype).0);
+        let per = if loader.vectors { 4 } else { 1 };
+        let Words3 { outer, k, .. } = w;
+        let mut out = String::new();
+        for i in 0..tile * DEPTH / per / THREADS as usize {
+            let e = format!("let e = t + {}u;", i * THREADS as usize);
+            let at = format!("{name}_base + ({first} + o) * {outer} + (k0 + kk) * {k}");
+            let (place, ty, load) = match loader {
+                Loader { along_k: true, vectors: false } => (format!("let kk = e % {DEPTH}u; let o = e / {DEPTH}u;"), element.to_string(), at),
+                Loader { along_k: false, vectors: false } => (format!("let o = e % {tile}u; let kk = e / {tile}u;"), element.to_string(), at),
+                Loader { along_k: true, vectors: true } => {
+                    (format!("let kk = e % {}u * 4u; let o = e / {}u;", DEPTH / 4, DEPTH / 4), format!("vec4<{element}>"), format!("({at}) >> 2u"))
+                }
+                Loader { along_k: false, vectors: true } => {
+                    (format!("let o = e % {}u * 4u; let kk = e / {}u;", tile / 4, tile / 4), format!("vec4<{element}>"), format!("({at}) >> 2u"))
+                }
+            };
+            let store = match loader {
+                Loader { along_k: false, vectors: true } => format!("{name}_strip[kk * {row}u + (o >> 2u)] = v;"),
+                Loader { vectors: false, .. } => format!("{name}_strip[kk * {row}u + (o >> 2u)][o & 3u] = v;"),
+                Loader { along_k: true, vectors: true } => {
+                    (0..4).map(|q| format!("{name}_strip[(kk + {q}u) * {row}u + (o >> 2u)][o & 3u] = v.{};", COMPONENTS[q])).collect::<Vec<_>>().join(" ")
+                }
+            };
+            write!(
+                out,
+                "        {{\n            {e} {place}\n            var v = {ty}();\n            if ({first} + o < {limit} && k0 + kk < k) {{ v = {name}[{load}]; }}\n            {store}\n        }}\n"
+            )
+            .expect("writing to a String");
+        }
+        out
+    }
+
+    /// The multiply-adds of a strip, unrolled: loops over named values are what compilers of WGSL do worst.
+    fn multiply(&self) -> String {
+        let (each, row, element) = (self.each(), self.strip_row(), types(self.dtype).0);
+        let float = self.dtype == DType::F32;
+        let mut out = String::new();
+        for kk in 0..DEPTH {
+            out += "        {\n";
+            for i in 0..each / 4 {
+                let at = |lane: &str| format!("{}u + {lane}", kk * row + i * SIDE);
+                writeln!(out, "            let a{i} = left_strip[{}];\n            let b{i} = right_strip[{}];", at("ly"), at("lx"))
+                    .expect("writing to a String");
+            }
+            for (i, j) in (0..each).flat_map(|i| (0..each / 4).map(move |j| (i, j))) {
+                let (a, b, sum) = (format!("vec4<{element}>(a{}.{})", i / 4, COMPONENTS[i % 4]), format!("b{j}"), format!("sum{i}_{j}"));
+                let step = match self.inner {
+                    Inner::Product | Inner::Distance(Metric::Cosine) if float => format!("{sum} = fma({a}, {b}, {sum});"),
+                    Inner::Product => format!("{sum} += {a} * {b};"),
+                    Inner::Distance(Metric::Cityblock) => format!("{sum} += abs({a} - {b});"),
+                    Inner::Distance(_) => format!("{{ let d = {a} - {b}; {sum} = fma(d, d, {sum}); }}"),
+                };
+                writeln!(out, "            {step}").expect("writing to a String");
+            }
+            if self.is_cosine() {
+                for i in 0..each / 4 {
+                    writeln!(out, "            xx{i} = fma(a{i}, a{i}, xx{i});\n            yy{i} = fma(b{i}, b{i}, yy{i});").expect("writing to a String");
+                }
+            }
+            out += "        }\n";
+        }
+        out
+    }
+
+    fn store(&self, out_row: &str, extras: &[(String, String)]) -> String {
+        let mut out = String::new();
+        for i in 0..self.each() {
+            let block = i / 4 * SIDE * 4 + i % 4;
+            writeln!(out, "    {{\n        let row = row0 + {block}u + ly * 4u;\n        if (row < m) {{").expect("writing to a String");
+            for j in 0..self.each() / 4 {
+                writeln!(out, "            let col{j} = col0 + {}u + lx * 4u;", j * SIDE * 4).expect("writing to a String");
+                if self.vectors_out {
+                    let value = (0..4).map(|q| self.finished(i, j, q, extras)).collect::<Vec<_>>().join(", ");
+                    let element = types(self.after.output()).1;
+                    writeln!(out, "            if (col{j} < n) {{ out[(out_base + row * {out_row} + col{j}) >> 2u] = vec4<{element}>({value}); }}")
+                        .expect("writing to a String");
+                    continue;
+                }
+                for q in 0..4 {
+                    let at = format!("out[out_base + row * {out_row} + col{j} + {q}u]");
+                    let before = if self.accumulate { format!("{at} + ") } else { String::new() };
+                    writeln!(out, "            if (col{j} + {q}u < n) {{ {at} = {before}{}; }}", self.finished(i, j, q, extras)).expect("writing to a String");
+                }
+            }
+            out += "        }\n    }\n";
+        }
+        out
+    }
+
+    /// The call that finishes one sum.
+    fn finished(&self, i: usize, j: usize, q: usize, extras: &[(String, String)]) -> String {
+        let component = COMPONENTS[q];
+        let mut call = format!("finish(sum{i}_{j}.{component}");
+        if self.is_cosine() {
+            write!(call, ", xx{}.{}, yy{j}.{component}", i / 4, COMPONENTS[i % 4]).expect("writing to a String");
+        }
+        for (x, (row, column)) in extras.iter().enumerate() {
+            write!(call, ", extra{x}_base + row * {row} + (col{j} + {q}u) * {column}").expect("writing to a String");
+        }
+        call + ")"
+    }
+}
+
+/// The index space of a tiled operation: batch axes, m, n, k; and strides over it of left, right, output and extras.
+pub(crate) struct Geometry {
+    pub lens: Vec<usize>,
+    pub strides: Vec<Vec<isize>>,
+    /// Whether sums may be made in several parts.
+    pub cut_k: bool,
+}
+
+/// Strides over an index space: new axis `i` is old axis `axes[i]`, or one along which nothing changes.
+pub(crate) fn spread(strides: &[isize], axes: &[Option<usize>]) -> Vec<isize> {
+    axes.iter().map(|a| a.map_or(0, |a| strides[a])).collect()
+}
+
+impl Geometry {
+    fn batch_rank(&self) -> usize {
+        self.lens.len() - 3
+    }
+
+    /// Lengths of the pieces in which it is launched; `None` if no piece would fit.
+    pub fn pieces(&self, limits: &Limits) -> Option<Vec<usize>> {
+        let (room, batch) = (limits.room(), self.batch_rank());
+        let k = batch + 2;
+        split::pieces(&self.lens, |piece| {
+            // Tiles are numbered along y and x, batches along z.
+            let too_many = (batch..k).find(|&a| piece[a] > Gpu::GRID * 64).or_else(|| {
+                let over = piece[..batch].iter().product::<usize>() > Gpu::GRID;
+                over.then(|| (0..batch).max_by_key(|&a| piece[a]).expect("some batch axis"))
+            });
+            if let Some(axis) = too_many {
+                return Cut::Halve(axis);
+            }
+            self.strides.iter().map(|s| self.check(piece, s, room)).find(|c| *c != Cut::Fits).unwrap_or(Cut::Fits)
+        })
+    }
+
+    fn check(&self, piece: &[usize], strides: &[isize], room: usize) -> Cut {
+        let k = self.batch_rank() + 2;
+        if piece[k] > 1 << 30 {
+            return if self.cut_k { Cut::Halve(k) } else { Cut::Never };
+        }
+        match split::check(piece, strides, 1, room) {
+            // Some other axis, as far as that goes.
+            Cut::Halve(axis) if axis == k && !self.cut_k => match split::check(&piece[..k], &strides[..k], 1, 0) {
+                Cut::Halve(axis) => Cut::Halve(axis),
+                _ => Cut::Never,
+            },
+            cut => cut,
+        }
+    }
+}
+
+/// A tiled operation on operands of this memory.
+pub(crate) struct Spec<'a> {
+    pub inner: Inner,
+    pub geometry: Geometry,
+    /// Left, right, output, extras, with the geometry's strides.
+    pub views: Vec<View<'a>>,
+    pub after: Program,
+    pub after_params: Params,
+}
+
+/// How an operand is best read, whose axis beside k is `outer`, from element `base` of its binding.
+fn loader(strides: &[isize], lens: &[usize], outer: usize, base: u32) -> Loader {
+    let k = strides.len() - 1;
+    let along_k = strides[k].unsigned_abs() == 1 || (strides[outer].unsigned_abs() != 1 && strides[k].unsigned_abs() < strides[outer].unsigned_abs());
+    let (fast, slow) = if along_k { (k, outer) } else { (outer, k) };
+    let whole = |axis: usize| strides[axis] % 4 == 0 || lens[axis] == 1;
+    let batches = (0..strides.len() - 3).all(whole);
+    Loader { along_k, vectors: strides[fast] == 1 && lens[fast] % 4 == 0 && base % 4 == 0 && whole(slow) && batches }
+}
+
+pub(crate) fn run(gpu: &Gpu, spec: &Spec<'_>) -> Result<()> {
+    let lens = &spec.geometry.lens;
+    let batch = spec.geometry.batch_rank();
+    let (m, n, k) = (batch, batch + 1, batch + 2);
+    let piece = spec.geometry.pieces(&gpu.limits).unwrap_or_else(|| unreachable!("the estimate refused what cannot be cut"));
+    let dtype = spec.views[0].dtype;
+    split::for_each(lens, &piece, |start, here| {
+        let bound: Vec<_> = spec.views.iter().map(|v| v.bind(gpu, start, here)).collect();
+        let base = |i: usize| bound[i].1;
+        let strides = |i: usize| &spec.views[i].strides;
+        let large_tiles = here[..batch].iter().product::<usize>() * here[m].div_ceil(128) * here[n].div_ceil(128);
+        let accumulate = start[k] > 0;
+        let out = loader(&spread(strides(2), &axes_with_k_last(batch)), &[&here[..batch], &[here[m], 1, here[n]]].concat(), m, base(2));
+        let structure = Structure {
+            inner: spec.inner,
+            dtype,
+            batch_rank: batch,
+            left: loader(strides(0), here, m, base(0)),
+            right: loader(strides(1), here, n, base(1)),
+            vectors_out: out.along_k && out.vectors && !accumulate,
+            accumulate,
+            large: large_tiles >= gpu.limits.large_tiles_from && Structure::workgroup_bytes(true) <= gpu.limits.workgroup,
+            after: spec.after.clone(),
+        };
+        let tile = structure.tile();
+        let pipeline = pipeline::get(gpu, Key::Tile(structure))?;
+        let mut words: Vec<u32> = [here[m], here[n], here[k]].iter().map(|&n| n as u32).collect();
+        for (i, outer) in [(0, m), (1, n)] {
+            words.extend([base(i), stride_word(strides(i)[outer]), stride_word(strides(i)[k])]);
+        }
+        words.extend([base(2), stride_word(strides(2)[m])]);
+        words.extend(here[..batch].iter().skip(1).map(|&n| n as u32));
+        let batch_strides = |i: usize| strides(i)[..batch].iter().map(|&s| stride_word(s));
+        (0..3).for_each(|i| words.extend(batch_strides(i)));
+        for i in 3..spec.views.len() {
+            words.extend([base(i), stride_word(strides(i)[m]), stride_word(strides(i)[n])]);
+            words.extend(batch_strides(i));
+        }
+        words.extend(spec.after_params.iter().map(param_word));
+        let groups = (here[n].div_ceil(tile) as u32, here[m].div_ceil(tile) as u32, here[..batch].iter().product::<usize>() as u32);
+        let mut bindings: Vec<_> = bound.into_iter().map(|(b, _)| b).collect();
+        // Bound as the kernel declares them: the output first.
+        bindings[..3].rotate_right(1);
+        gpu.launch(&pipeline, &words, &bindings, groups)
+    })
+}
+
+/// The output's axes as [`loader`] wants them: n in the place of k.
+fn axes_with_k_last(batch: usize) -> Vec<Option<usize>> {
+    (0..batch).map(Some).chain([Some(batch), None, Some(batch + 1)]).collect()
+}
