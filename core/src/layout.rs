@@ -199,11 +199,11 @@ impl Layout {
 
     /// Whether the elements lie in C order without gaps. Strides of axes of one do not matter.
     pub fn is_c_contiguous(&self) -> bool {
+        if self.is_empty() {
+            return true;
+        }
         let mut expected = 1;
         for (&n, &stride) in self.shape.iter().zip(&self.strides).rev() {
-            if n == 0 {
-                return true;
-            }
             if n != 1 {
                 if stride != expected {
                     return false;
