@@ -27,8 +27,18 @@ use tier::Tier;
 inventory::submit! { BackendEntry { name: "simd", order: 20, slow_to_open: false, open } }
 
 fn open() -> Result<Arc<dyn Backend>> {
-    let cap = std::env::var("POLYARRAY_SIMD").ok();
-    let tier = Tier::best(cap.as_deref()).map_err(|why| Error::Setting { name: "POLYARRAY_SIMD", value: cap.unwrap_or_default(), why })?;
+    backend(std::env::var("POLYARRAY_SIMD").ok().as_deref())
+}
+
+/// The names of the tiers, from the lowest: what `POLYARRAY_SIMD` may say.
+pub const TIERS: [&str; 4] = tier::NAMES;
+
+/// The backend with the best tier that this CPU has and `cap`, a name of [`TIERS`], allows.
+///
+/// # Errors
+/// [`Error::Setting`] for a name that is none of them.
+pub fn backend(cap: Option<&str>) -> Result<Arc<dyn Backend>> {
+    let tier = Tier::best(cap).map_err(|why| Error::Setting { name: "POLYARRAY_SIMD", value: cap.unwrap_or_default().into(), why })?;
     let description = format!("{}, {} threads", tier.name(), config().threads);
     Ok(Arc::new(Simd { tier, info: DeviceInfo { name: "simd".into(), description, hardware: true } }))
 }

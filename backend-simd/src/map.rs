@@ -65,7 +65,7 @@ pub(crate) fn accesses(inner_strides: impl Iterator<Item = isize>) -> SmallVec<[
 /// Copies `n` elements of `size` bytes, `from_step` and `to_step` elements apart.
 ///
 /// # Safety
-/// - `from` is valid for reads and `to` for writes of those elements; they do not overlap.
+/// - `from` is valid for reads and `to` for writes of those elements; they do not overlap, or are the same.
 pub(crate) unsafe fn copy_strided(from: *const u8, from_step: isize, to: *mut u8, to_step: isize, n: usize, size: usize) {
     unsafe fn copy<T: Copy>(from: *const T, from_step: isize, to: *mut T, to_step: isize, n: usize) {
         for i in 0..n as isize {
@@ -76,7 +76,7 @@ pub(crate) unsafe fn copy_strided(from: *const u8, from_step: isize, to: *mut u8
     // SAFETY: the caller's, for the type of that size.
     unsafe {
         match size {
-            _ if from_step == 1 && to_step == 1 => std::ptr::copy_nonoverlapping(from, to, n * size),
+            _ if from_step == 1 && to_step == 1 => std::ptr::copy(from, to, n * size),
             1 => copy::<u8>(from, from_step, to, to_step, n),
             2 => copy::<u16>(from.cast(), from_step, to.cast(), to_step, n),
             4 => copy::<u32>(from.cast(), from_step, to.cast(), to_step, n),

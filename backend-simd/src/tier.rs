@@ -15,7 +15,7 @@ pub(crate) enum Tier {
 }
 
 /// What `POLYARRAY_SIMD` may say, from the lowest. `amx` allows all that there is.
-const NAMES: [&str; 4] = ["portable", "avx2", "avx512", "amx"];
+pub(crate) const NAMES: [&str; 4] = ["portable", "avx2", "avx512", "amx"];
 
 impl Tier {
     /// The best tier that this CPU has and `cap` (the value of `POLYARRAY_SIMD`) allows.

@@ -78,9 +78,9 @@ impl<T: Real> Function<T> for Tanh {
         };
         // From 22 on the result is 1; the bound keeps exp in range.
         let e = exp_parts::<T, I>(isa, a.add(a).min(c(44.0)), c(0.0));
-        let large = c(1.0).sub(c(2.0).div(e.add(c(1.0)))).bit_or(sign);
+        let large = c(1.0).sub(c(2.0).div(e.add(c(1.0))));
         let y = Float::select(a.lt(c(0.625)), small, large);
-        // Signed zeros come out of `small` as they went in; NaN fails every comparison and went through `min`.
-        Float::select(x.unordered(x), x, y)
+        // NaN fails every comparison and went through `min`.
+        Float::select(x.unordered(x), x, y.bit_or(sign))
     }
 }

@@ -48,7 +48,8 @@ impl Pow {
         let (l, l_low) = log_parts::<I>(isa, x);
         let p = y.mul(l);
         let p_low = y.product_error(l, p).add(y.mul(l_low));
-        let wide = c(LIMIT).lt(p).or(p.lt(c(-LIMIT))).or(p.unordered(p_low));
+        // A NaN has the bits of a large number: its logarithm is one.
+        let wide = c(LIMIT).lt(p).or(p.lt(c(-LIMIT))).or(p.unordered(p_low)).or(x.unordered(y));
         let bad = x.lt(c(f64::MIN_POSITIVE)).or(c(f64::MAX).lt(x)).or(wide);
         let result = exp_parts::<f64, I>(isa, p.max(c(-LIMIT)).min(c(LIMIT)), p_low);
         (result, bad.any())
