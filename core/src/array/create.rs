@@ -123,7 +123,7 @@ impl<T: Element> Array<T> {
 }
 
 /// An empty vector with room for an array of `shape`, or the error that there is none.
-fn reserve<T: Element>(shape: &Dims) -> Result<Vec<T>> {
+pub(super) fn reserve<T: Element>(shape: &Dims) -> Result<Vec<T>> {
     let bytes = shape.check(T::DTYPE)?;
     let mut data = Vec::new();
     // The pool's check against the machine's memory is made first: a system that overcommits would grant any size.

@@ -149,18 +149,19 @@ impl<T: Element> Array<T> {
     /// All elements in C order, copied.
     ///
     /// # Errors
-    /// What the device reports.
+    /// What the device reports; [`Error::OutOfMemory`].
     pub fn to_vec(&self) -> Result<Vec<T>> {
         if self.is_empty() {
             return Ok(Vec::new());
         }
         let host = self.on_host()?;
+        let mut out = create::reserve(host.raw.layout.shape())?;
         if let Some(slice) = host.as_slice() {
-            return Ok(slice.to_vec());
+            out.extend_from_slice(slice);
+            return Ok(out);
         }
         let (lo, hi) = host.raw.layout.span();
         let elements = bytes::elements::<T>(&host.raw.buffer, lo, hi);
-        let mut out = Vec::with_capacity(self.len());
         let start = host.raw.layout.offset() as isize - lo as isize;
         crate::walk::walk(host.shape(), [host.strides()], [start], 0..self.len(), |[at]| out.push(elements[at as usize]));
         Ok(out)
