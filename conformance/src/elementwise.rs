@@ -153,42 +153,43 @@ impl<T: Element> Work<T> {
         let mut next = || rest.next().expect("as many operands as the kernel takes").into_expr();
         let done = match self.kernel {
             Kernel::Unary(u) => match u.info().gives {
-                Gives::Same => self.finish(x.unary::<T>(u), place),
-                Gives::Truth => self.finish(x.unary::<bool>(u), place),
-                Gives::Magnitude => self.finish(x.unary::<T::Real>(u), place),
+                Gives::Same => finish(x.unary::<T>(u), self.how, &self.shape, place),
+                Gives::Truth => finish(x.unary::<bool>(u), self.how, &self.shape, place),
+                Gives::Magnitude => finish(x.unary::<T::Real>(u), self.how, &self.shape, place),
             },
             Kernel::Binary(b) => match b.info().gives {
-                Gives::Same => self.finish(x.binary::<T>(b, next()), place),
-                Gives::Truth => self.finish(x.binary::<bool>(b, next()), place),
-                Gives::Magnitude => self.finish(x.binary::<T::Real>(b, next()), place),
+                Gives::Same => finish(x.binary::<T>(b, next()), self.how, &self.shape, place),
+                Gives::Truth => finish(x.binary::<bool>(b, next()), self.how, &self.shape, place),
+                Gives::Magnitude => finish(x.binary::<T::Real>(b, next()), self.how, &self.shape, place),
             },
             Kernel::Select => {
                 let condition = self.lays[0].build(&self.condition, &self.shape, place)?;
-                self.finish(select(&condition, x, next()), place)
+                finish(select(&condition, x, next()), self.how, &self.shape, place)
             }
-            Kernel::MulAdd => self.finish(x.mul_add(next(), next()), place),
-            Kernel::Cast(to) => with_dtype!(to, U => self.finish(x.cast::<U>(), place)),
+            Kernel::MulAdd => finish(x.mul_add(next(), next()), self.how, &self.shape, place),
+            Kernel::Cast(to) => with_dtype!(to, U => finish(x.cast::<U>(), self.how, &self.shape, place)),
             // Adding nothing would be an instruction; an expression of one array is the copy.
-            Kernel::Copy => self.finish(x, place),
+            Kernel::Copy => finish(x, self.how, &self.shape, place),
         };
         drop(keep);
         done
     }
 
-    fn finish<U: Element>(&self, expr: Expr<U>, place: &Place) -> Result<Values> {
-        let How::Into(target) = self.how else { return Values::of(&expr.eval()?) };
-        let mut base = target.base::<U>(&self.shape)?;
-        if let Place::On(device) = place {
-            base = base.to_device(device)?;
-        }
-        expr.eval_into(&mut base.slice_mut(target.items(&self.shape))?)?;
-        // All of it: what lies between the elements written must be as it was.
-        Values::of(&base)
-    }
-
     fn describe(&self) -> String {
         format!("{:?} {:?} {:?}", self.shape, self.lays, self.how)
     }
+}
+
+/// Evaluates into wherever the result goes. A function of the result's type alone: 15 of them, not one for each pair of a cast.
+pub(crate) fn finish<U: Element>(expr: Expr<U>, how: How, shape: &[usize], place: &Place) -> Result<Values> {
+    let How::Into(target) = how else { return Values::of(&expr.eval()?) };
+    let mut base = target.base::<U>(shape)?;
+    if let Place::On(device) = place {
+        base = base.to_device(device)?;
+    }
+    expr.eval_into(&mut base.slice_mut(target.items(shape))?)?;
+    // All of it: what lies between the elements written must be as it was.
+    Values::of(&base)
 }
 
 fn in_place<T: Element>(kernel: Kernel, mut xs: Vec<Array<T>>, how: How) -> Result<Values> {

@@ -1,7 +1,7 @@
 //! Programs of several instructions: what people write, and what meets the limits.
 
 use crate::compare::{Expected, Tolerance, Values};
-use crate::elementwise::sizes;
+use crate::elementwise::{How, finish, sizes};
 use crate::layouts::{Lay, Place, Target};
 use crate::suite::{Case, Suite, on_scalar};
 use crate::values::{FloatSpec, moderate};
@@ -142,14 +142,7 @@ fn case<T: Element>(suite: &mut Suite, row: &Row, shape: &[usize], lays: Vec<Lay
     let data: Vec<Vec<T>> = lays.iter().map(|l| moderate(&mut suite.rng, (0.5, 2.0), l.len(shape))).collect();
     let apply = |place: &Place| -> Result<Values> {
         let xs: Vec<Array<T>> = lays.iter().zip(&data).map(|(lay, d)| lay.build(d, shape, place)).collect::<Result<_>>()?;
-        let expr = program(row.name, &xs);
-        let Some(target) = target else { return Values::of(&expr.eval()?) };
-        let mut base = target.base::<T>(shape)?;
-        if let Place::On(device) = place {
-            base = base.to_device(device)?;
-        }
-        expr.eval_into(&mut base.slice_mut(target.items(shape))?)?;
-        Values::of(&base)
+        finish(program(row.name, &xs), target.map_or(How::Eval, How::Into), shape, place)
     };
     let gpu = suite.gpu;
     let expected = || {

@@ -1,0 +1,46 @@
+//! What the suites that cross devices share.
+#![allow(dead_code, reason = "every suite uses a part of it")]
+
+use polyarray::prelude::*;
+
+/// Runs `f` with each device in force. One that refuses what `f` asks for is left out; `scalar` may not refuse, nor may a device
+/// that is listed in `POLYARRAY_REQUIRE` be absent.
+pub fn on_every_device(f: impl Fn(&Device) -> Result<()>) {
+    let mut ran = Vec::new();
+    for device in required_devices() {
+        match with_device(&device, || f(&device)) {
+            Ok(()) => ran.push(device.name().to_string()),
+            Err(Error::Refused { .. } | Error::Storage { .. }) if device.name() != "scalar" => {}
+            Err(e) => panic!("{device}: {e}"),
+        }
+    }
+    assert!(ran.iter().any(|name| name == "scalar"), "ran on {ran:?}");
+    if cfg!(feature = "simd") && !ran.iter().any(|name| name == "simd") {
+        println!("simd refused what this test asks for");
+    }
+}
+
+/// Every device found.
+///
+/// Panics if one that `POLYARRAY_REQUIRE` lists is not among them.
+pub fn required_devices() -> Vec<Device> {
+    let required = std::env::var("POLYARRAY_REQUIRE").unwrap_or_default();
+    for name in required.split(',').map(str::trim).filter(|n| !n.is_empty()) {
+        let compiled = match name {
+            "blas" => cfg!(feature = "blas"),
+            "gpu" => cfg!(feature = "gpu"),
+            "simd" => cfg!(feature = "simd"),
+            _ => true,
+        };
+        if compiled {
+            Device::named(name).unwrap_or_else(|e| panic!("POLYARRAY_REQUIRE lists {name}: {e}"));
+        }
+    }
+    Device::all()
+}
+
+/// The numbers 0, 1, 2 .. in C order.
+pub fn count(shape: impl Into<polyarray::Dims>) -> Array<f32> {
+    let shape = shape.into();
+    Array::from_vec((0..shape.size()).map(|i| i as f32).collect(), shape).expect("as many as the shape holds")
+}
