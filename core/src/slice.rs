@@ -77,11 +77,17 @@ slice_from!(isize, i32, usize);
 /// the end. The range is taken first and the step walks it, so `..;-1` reverses an axis. Axes that are not named are taken whole.
 #[macro_export]
 macro_rules! s {
+    // Clippy takes `1..-1` for an empty loop; here it is all but the first and the last.
+    (@one $e:expr) => {{
+        #[allow(clippy::reversed_empty_ranges)]
+        let item = $crate::SliceItem::from($e);
+        item
+    }};
     (@item [$($done:tt)*]) => { [$($done)*] };
-    (@item [$($done:tt)*] $e:expr ; $step:expr) => { [$($done)* $crate::SliceItem::from($e).step($step)] };
-    (@item [$($done:tt)*] $e:expr) => { [$($done)* $crate::SliceItem::from($e)] };
-    (@item [$($done:tt)*] $e:expr ; $step:expr, $($rest:tt)*) => { $crate::s!(@item [$($done)* $crate::SliceItem::from($e).step($step),] $($rest)*) };
-    (@item [$($done:tt)*] $e:expr, $($rest:tt)*) => { $crate::s!(@item [$($done)* $crate::SliceItem::from($e),] $($rest)*) };
+    (@item [$($done:tt)*] $e:expr ; $step:expr) => { [$($done)* $crate::s!(@one $e).step($step)] };
+    (@item [$($done:tt)*] $e:expr) => { [$($done)* $crate::s!(@one $e)] };
+    (@item [$($done:tt)*] $e:expr ; $step:expr, $($rest:tt)*) => { $crate::s!(@item [$($done)* $crate::s!(@one $e).step($step),] $($rest)*) };
+    (@item [$($done:tt)*] $e:expr, $($rest:tt)*) => { $crate::s!(@item [$($done)* $crate::s!(@one $e),] $($rest)*) };
     ($($items:tt)*) => { $crate::s!(@item [] $($items)*) };
 }
 
