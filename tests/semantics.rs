@@ -37,7 +37,9 @@ fn slices_take_what_they_say() -> Result<()> {
 #[test]
 fn views_share_memory_and_copies_do_not() -> Result<()> {
     let x = count([4, 6]);
-    for view in [x.t(), x.slice(s![1..3, ..;-2])?, x.permute(&[1, 0])?, x.broadcast_to([2, 4, 6])?, x.expand_dims(0)?, x.squeeze()?, x.reshape([3, 8])?, x.ravel()?] {
+    for view in
+        [x.t(), x.slice(s![1..3, ..;-2])?, x.permute(&[1, 0])?, x.broadcast_to([2, 4, 6])?, x.expand_dims(0)?, x.squeeze()?, x.reshape([3, 8])?, x.ravel()?]
+    {
         assert!(view.shares_memory(&x), "{:?}", view.shape());
     }
     assert!(x.to_contiguous()?.shares_memory(&x) && x.t().to_f_order()?.shares_memory(&x));
@@ -75,7 +77,7 @@ fn writing_never_shows_through_another_array() -> Result<()> {
     let pointer = x.as_slice().map(<[f32]>::as_ptr);
     x += 1.0;
     x.slice_mut(s![.., 1])?.fill(9.0)?;
-    x.view_mut()?.slice_mut(s![1, ..;2])?.assign(&count([2]))?;
+    x.view_mut()?.slice_mut(s![1, ..;2])?.assign(count([2]))?;
     assert_eq!(x.to_vec()?, [51., 9., 3., 0., 9., 1.]);
     assert_eq!(x.as_slice().map(<[f32]>::as_ptr), pointer, "a buffer of one owner is written where it lies");
     let mut view = x.slice(s![.., 0])?;
@@ -170,18 +172,7 @@ fn an_expression_is_one_pass() -> Result<()> {
 #[test]
 fn operators_take_every_mix_of_operands() -> Result<()> {
     let x = count([2]);
-    let all = [
-        &x + &x,
-        x.clone() + x.clone(),
-        &x + 1.0,
-        1.0 + &x,
-        (&x * 1.0) + &x,
-        &x + (&x * 1.0),
-        2.0 - x.clone(),
-        -&x,
-        &x / 2.0,
-        &(&x * 3.0) - &(&x * 2.0),
-    ];
+    let all = [&x + &x, x.clone() + x.clone(), &x + 1.0, 1.0 + &x, (&x * 1.0) + &x, &x + (&x * 1.0), 2.0 - x.clone(), -&x, &x / 2.0, &(&x * 3.0) - &(&x * 2.0)];
     let wanted = [[0., 2.], [0., 2.], [1., 2.], [1., 2.], [0., 2.], [0., 2.], [2., 1.], [-0., -1.], [0., 0.5], [0., 1.]];
     for (e, wanted) in all.into_iter().zip(wanted) {
         assert_eq!(e.eval()?.to_vec()?, wanted);

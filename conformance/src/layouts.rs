@@ -12,6 +12,9 @@ pub(crate) enum Place {
     On(Device),
 }
 
+/// All but the first and the last.
+const INNER: SliceItem = SliceItem::Range { start: 1, end: Some(-1), step: 1 };
+
 /// How the elements of an operand lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lay {
@@ -108,7 +111,7 @@ impl Lay {
             let mut items: Vec<SliceItem> = (0..core.len()).map(whole).collect();
             if let Some(item) = items.get_mut(axis) {
                 // One element of margin at each end.
-                *item = SliceItem::from(1..-1isize).step(step);
+                *item = INNER.step(step);
             }
             items
         };
@@ -118,7 +121,7 @@ impl Lay {
             Lay::Scalar | Lay::Row | Lay::Column => base.slice(s![2..n + 2])?.reshape(core),
             Lay::Step(s) => base.slice(along(core.len().saturating_sub(1), s)),
             Lay::StepFirst(s) => base.slice(along(0, s)),
-            Lay::Window => base.slice(core.iter().map(|_| SliceItem::from(1..-1isize)).collect::<Vec<_>>()),
+            Lay::Window => base.slice(core.iter().map(|_| INNER).collect::<Vec<_>>()),
             Lay::Transposed => Ok(base.t()),
             Lay::Rotated => {
                 let last = core.len() as isize - 1;
@@ -191,7 +194,7 @@ impl Target {
     /// The part that is written.
     pub fn items(self, shape: &[usize]) -> Vec<SliceItem> {
         let n = shape[shape.len() - 1];
-        let rows = |_: &usize| SliceItem::from(1..-1isize).step(-1);
+        let rows = |_: &usize| INNER.step(-1);
         let lead = || shape[1..].iter().map(|_| SliceItem::from(..));
         match self {
             Target::Strided => lead().chain([SliceItem::from(1..2 * n).step(2)]).collect(),

@@ -69,7 +69,7 @@ fn program<T: Element>(name: &str, xs: &[Array<T>]) -> Expr<T> {
         "sqrt_affine" => (x * c(2.0) + c(1.0)).unary::<T>(Unary::Sqrt) - y,
         "exp_plus_sin" => x.unary_of(Unary::Exp) + x.unary_of(Unary::Sin),
         "sigmoid" => c(1.0).into_expr() / ((-x).unary::<T>(Unary::Exp) + c(1.0)),
-        "clip_and_mask" => select(x.less(y), x.maximum(c(0.8)).minimum(c(1.5)), y - y),
+        "clip_and_mask" => select(x.less(y), x.maximum(c(0.8)).minimum(c(1.5)), c(0.0)),
         "mixed_dtypes" => {
             select((x.cast::<i32>() * 3).greater_equal(y.cast::<i32>() * 2), (x.cast::<f32>() * 2.0).cast::<T>(), y.cast::<bool>().cast::<T>() + x)
         }
