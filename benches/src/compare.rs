@@ -253,7 +253,7 @@ impl Session<'_> {
             Err(e) => return self.failures.push(format!("{what}: scalar cannot say what the result is: {e}")),
         };
         for device in self.devices.clone() {
-            let budget = self.clock.next();
+            let budget = self.clock.budget();
             let guess = if device == Device::scalar() { Some(expected.scalar_seconds) } else { None };
             self.column(&problem, device.name(), device.memory() == MemoryId::HOST, guess, || {
                 let measured = catch_unwind(AssertUnwindSafe(|| on_device(&problem, &expected, &device, budget)));

@@ -22,7 +22,7 @@ impl Clock {
     }
 
     /// What the next measurement may spend on repeating.
-    pub fn next(&mut self) -> Duration {
+    pub fn budget(&mut self) -> Duration {
         let share = share(self.deadline.saturating_duration_since(Instant::now()), self.left, self.most);
         self.left = self.left.saturating_sub(1);
         share

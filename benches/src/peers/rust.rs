@@ -52,7 +52,7 @@ fn by_faer<T: Everywhere>([m, k, n]: [usize; 3], a: &[T], b: &[T], c: &mut [T], 
     let par = if threads > 1 { faer::Par::rayon(threads) } else { faer::Par::Seq };
     let (a, b) = (faer::MatRef::from_row_major_slice(a, m, k), faer::MatRef::from_row_major_slice(b, k, n));
     let c = faer::MatMut::from_row_major_slice_mut(c, m, n);
-    faer::linalg::matmul::matmul(c, faer::Accum::Replace, a, b, <T as ndarray::LinalgScalar>::one(), par);
+    faer::linalg::matmul::matmul(c, faer::Accum::Replace, a, b, T::one(), par);
 }
 
 fn by_gemm<T: Everywhere>([m, k, n]: [usize; 3], a: &[T], b: &[T], c: &mut [T], threads: usize) {
