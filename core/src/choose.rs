@@ -71,7 +71,10 @@ fn transfers(op: &Op, there: MemoryId, home: MemoryId) -> f64 {
 }
 
 fn estimate_on(slot: &Slot, op: &Op, home: MemoryId, threads: usize) -> Result<Estimate, Unsupported> {
-    let backend = slot.backend().map_err(|e| Unsupported::new(e.to_string()))?;
+    let backend = match slot.opened() {
+        Some(backend) => backend,
+        None => slot.backend().map_err(|e| Unsupported::new(e.to_string()))?,
+    };
     let cost = backend.estimate(op, threads)?;
     let there = backend.memory();
     let transfers = if there == MemoryId::HOST && home == MemoryId::HOST { 0.0 } else { transfers(op, there, home) };
@@ -186,41 +189,41 @@ fn split_after(op: &Op) -> Option<(Op, Op)> {
 }
 
 /// Runs `op` on `device`. The result goes into `into`, which lies in the home memory, or into a new buffer there.
-pub(crate) fn execute(op: Op, device: &Device, into: Option<Buffer>) -> Result<Buffer> {
-    let pick = survey(&op, device, |_, _| ())?;
+pub(crate) fn execute(op: &mut Op, device: &Device, into: Option<Buffer>) -> Result<Buffer> {
+    let pick = survey(op, device, |_, _| ())?;
     // Every backend here runs what follows a reduction; splitting it is for those that do not.
     let worth_splitting = pick.is_none() || !matches!(op, Op::Reduce(_));
-    if let Some((plain, mut map)) = worth_splitting.then(|| split_after(&op)).flatten() {
+    if let Some((mut plain, mut map)) = worth_splitting.then(|| split_after(op)).flatten() {
         let cheaper = |l: &(f64, String, String)| pick.as_ref().is_none_or(|p| l.0 < p.estimate.total());
         if lowered_cost(&plain, &map, device)?.as_ref().is_some_and(cheaper) {
-            let result = execute(plain, device, None)?;
+            let result = execute(&mut plain, device, None)?;
             if let Op::Map(m) = &mut map {
                 m.inputs[0].buffer = result;
             }
-            return execute(map, device, into);
+            return execute(&mut map, device, into);
         }
     }
-    let Some(pick) = pick else { return Err(refusal(&op, device)) };
+    let Some(pick) = pick else { return Err(refusal(op, device)) };
     run_on(op, pick, device, into)
 }
 
-fn run_on(mut op: Op, pick: Pick, device: &Device, into: Option<Buffer>) -> Result<Buffer> {
+fn run_on(op: &mut Op, pick: Pick, device: &Device, into: Option<Buffer>) -> Result<Buffer> {
     let backend = pick.slot.backend()?;
     let there = backend.memory();
-    let home = into.as_ref().map_or_else(|| home(&op), |b| Ok(b.memory()))?;
+    let home = into.as_ref().map_or_else(|| home(op), |b| Ok(b.memory()))?;
     let recording = trace::is_recording();
     let described = if recording { op.describe() } else { String::new() };
-    let plan = if recording { Some(plan(&op, device)?) } else { None };
+    let plan = if recording { Some(plan(op, device)?) } else { None };
     let bytes = if recording { op.bytes() } else { 0.0 };
     let start = recording.then(Instant::now);
 
-    bring(&mut op, there)?;
+    bring(op, there)?;
     let output = if there == home {
         let out = match into {
             Some(out) => out,
-            None => allocate(&op, there)?,
+            None => allocate(op, there)?,
         };
-        backend.run(&op, &RunContext { threads: pick.estimate.cost.threads, output: &out })?;
+        backend.run(op, &RunContext { threads: pick.estimate.cost.threads, output: &out })?;
         out
     } else {
         run_away(op, &pick, there, home, into, device)?
@@ -233,17 +236,17 @@ fn run_on(mut op: Op, pick: Pick, device: &Device, into: Option<Buffer>) -> Resu
 }
 
 /// Runs `op`, whose operands have been brought to `there`, and takes its result home.
-fn run_away(mut op: Op, pick: &Pick, there: MemoryId, home: MemoryId, into: Option<Buffer>, device: &Device) -> Result<Buffer> {
-    let wanted = match (&mut op, &into) {
+fn run_away(op: &mut Op, pick: &Pick, there: MemoryId, home: MemoryId, into: Option<Buffer>, device: &Device) -> Result<Buffer> {
+    let wanted = match (&mut *op, &into) {
         (Op::Map(map), Some(_)) => {
             let contiguous = Output { dtype: map.output.dtype, offset: 0, strides: map.shape.c_strides() };
             Some(std::mem::replace(&mut map.output, contiguous))
         }
         _ => None,
     };
-    let shape = if let Op::Map(map) = &op { map.shape.clone() } else { Dims::from(op.output_len()) };
-    let result = allocate(&op, there)?;
-    pick.slot.backend()?.run(&op, &RunContext { threads: pick.estimate.cost.threads, output: &result })?;
+    let shape = if let Op::Map(map) = &*op { map.shape.clone() } else { Dims::from(op.output_len()) };
+    let result = allocate(op, there)?;
+    pick.slot.backend()?.run(op, &RunContext { threads: pick.estimate.cost.threads, output: &result })?;
     let dtype = op.output_dtype();
     let len = result.bytes() / storable(&*memory(there), dtype)?;
     let back = move_elements(&result, dtype, 0, len, home)?;
@@ -252,14 +255,15 @@ fn run_away(mut op: Op, pick: &Pick, there: MemoryId, home: MemoryId, into: Opti
     let output = Layout::from_parts(shape.clone(), wanted.strides, wanted.offset);
     let (shape, (offset, strides), spaces) = canon::map(&output, &[Layout::contiguous(shape)]);
     let inputs = spaces.into_iter().map(|(offset, strides)| Operand { buffer: back.clone(), dtype, offset, strides }).collect();
-    let copy = Op::Map(Map { program: Program::identity(dtype), params: SmallVec::new(), shape, inputs, output: Output { dtype, offset, strides } });
+    let mut copy = Op::Map(Map { program: Program::identity(dtype), params: SmallVec::new(), shape, inputs, output: Output { dtype, offset, strides } });
     let at_home = if device.memory() == home { device.clone() } else { Device::auto() };
-    execute(copy, &at_home, Some(into))
+    execute(&mut copy, &at_home, Some(into))
 }
 
 /// A new buffer in `there` for all that `op` writes.
 fn allocate(op: &Op, there: MemoryId) -> Result<Buffer> {
-    let view = |shape: &Dims, output: &Output| Layout::from_parts(shape.clone(), output.strides.clone(), output.offset).span().1;
+    // Output strides are positive.
+    let view = |shape: &Dims, output: &Output| shape.iter().zip(&output.strides).map(|(&n, &s)| (n - 1) * s as usize).sum::<usize>() + output.offset + 1;
     let elements = match op {
         Op::Map(o) => view(&o.shape, &o.output),
         Op::Reduce(o) => view(&o.outer, &o.output),
@@ -288,6 +292,11 @@ pub(crate) fn alloc_elements(dtype: crate::DType, elements: usize, there: Memory
 
 /// Moves every operand of `op` that is not in `there` to it. An operand named twice is moved once.
 fn bring(op: &mut Op, there: MemoryId) -> Result<()> {
+    let mut all_there = true;
+    op.for_each_input(|operand, _| all_there &= operand.buffer.memory() == there);
+    if all_there {
+        return Ok(());
+    }
     let mut spans: SmallVec<[(usize, usize); 4]> = SmallVec::new();
     op.for_each_input(|operand, lens| spans.push(operand.span(lens)));
     let mut spans = spans.into_iter();

@@ -40,7 +40,7 @@ pub fn cdist<T: Element>(x: &Array<T>, y: &Array<T>, metric: Metric) -> Result<A
         let nothing = if metric == Metric::Cosine { f64::NAN } else { 0.0 };
         return Array::full(shape, T::from_wide(Wide::Float(nothing)));
     }
-    let op = Op::Distance(Distance {
+    let mut op = Op::Distance(Distance {
         metric,
         dtype: T::DTYPE,
         n,
@@ -52,5 +52,5 @@ pub fn cdist<T: Element>(x: &Array<T>, y: &Array<T>, metric: Metric) -> Result<A
         after_params: Params::new(),
     });
     let device = Device::current()?;
-    Array::from_raw(RawArray { buffer: execute(op, &device, None)?, dtype: T::DTYPE, layout: Layout::contiguous(shape) })
+    Array::from_raw(RawArray { buffer: execute(&mut op, &device, None)?, dtype: T::DTYPE, layout: Layout::contiguous(shape) })
 }

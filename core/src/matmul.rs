@@ -64,7 +64,9 @@ impl<T: Element> Matmul<T> {
     pub fn run(self) -> Result<Array<T>> {
         let device = self.device.clone().map_or_else(Device::current, Ok)?;
         match self.lower()? {
-            Lowered::Op(op, shape) => Array::from_raw(RawArray { buffer: execute(*op, &device, None)?, dtype: T::DTYPE, layout: Layout::contiguous(shape) }),
+            Lowered::Op(mut op, shape) => {
+                Array::from_raw(RawArray { buffer: execute(&mut op, &device, None)?, dtype: T::DTYPE, layout: Layout::contiguous(shape) })
+            }
             Lowered::Elementwise(e) => e.eval_on(&device),
         }
     }
@@ -99,17 +101,17 @@ impl<T: Element> Matmul<T> {
         let shape = with(m, n);
         shape.check(T::DTYPE)?;
         if shape.contains(&0) || ka == 0 {
-            let zero = Expr::from_tape(Tape::filled(Scalar::from_wide(T::DTYPE, Wide::Int(0)), shape));
+            let zero = Expr::from_tape(Tape::filled(Scalar::from_wide(T::DTYPE, Wide::Int(0)), shape).map(Box::new));
             return Ok(Lowered::Elementwise(Box::new(self.after.map_or_else(|| zero.clone(), |f| f(zero.clone())))));
         }
         // The product is operand 0 of the tape of what follows; its buffer is never read, so A's stands in for it.
         let stand_in = RawArray { buffer: self.a.buffer.clone(), dtype: T::DTYPE, layout: product_layout(&shape) };
-        let product = Expr::from_tape(Ok(Tape::array(stand_in)));
+        let product = Expr::from_tape(Ok(Box::new(Tape::array(stand_in))));
         let tape = self.after.map_or_else(|| product.clone(), |f| f(product.clone())).tape?;
         if tape.shape() != &shape {
             return Err(shapes(format!("what is applied to the product {shape:?} gives {:?}", tape.shape())));
         }
-        let (after, after_params, extras) = epilogue(tape)?;
+        let (after, after_params, extras) = epilogue(&tape)?;
         let extras = extras.iter().map(|e| Ok(canon::operand(&e.buffer, e.dtype, &e.layout.broadcast_to(&shape)?))).collect::<Result<_>>()?;
         let op = op::Matmul {
             dtype: T::DTYPE,
@@ -133,7 +135,7 @@ fn product_layout(shape: &Dims) -> Layout {
 }
 
 /// A tape whose operand 0 is the product, as a program with the product first. Its parts are never evaluated on their own.
-fn epilogue(tape: Tape) -> Result<(Program, Params, SmallVec<[RawArray; 2]>)> {
+fn epilogue(tape: &Tape) -> Result<(Program, Params, SmallVec<[RawArray; 2]>)> {
     let program = tape.program().map_err(|e| Error::Program(format!("what is applied to a product must fit one program: {e}")))?;
     Ok((program, tape.params().clone(), tape.operands()[1..].iter().cloned().collect()))
 }
@@ -193,6 +195,6 @@ fn with_shapes<T: Element>(e: Error, a: &Array<T>, b: &Array<T>) -> Error {
 
 impl<T: Element> IntoExpr<T> for Matmul<T> {
     fn into_expr(self) -> Expr<T> {
-        Expr::from_tape(self.run().map(|product| Tape::array(product.into_raw())))
+        Expr::from_tape(self.run().map(|product| Box::new(Tape::array(product.into_raw()))))
     }
 }

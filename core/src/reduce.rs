@@ -31,7 +31,7 @@ fn accumulator(kind: Reduction, to: DType) -> DType {
 }
 
 /// Runs a reduction of `tape` over `axes` (`None`: all of them).
-fn reduce(mut tape: Tape, request: &Request, axes: Option<&Axes>) -> Result<RawArray> {
+fn reduce(mut tape: Box<Tape>, request: &Request, axes: Option<&Axes>) -> Result<RawArray> {
     let device = Device::current()?;
     let shape = tape.shape().clone();
     let reduced: SmallVec<[usize; 4]> = match axes {
@@ -56,18 +56,18 @@ fn reduce(mut tape: Tape, request: &Request, axes: Option<&Axes>) -> Result<RawA
         let on = tape.result();
         tape.push(Instr::Cast(acc, on))?;
     }
-    let tape = tape.fitted(&device)?;
+    tape.fit(&device)?;
     if tape.operands().is_empty() {
         // Nothing but a constant: it is made an array first.
         let whole = tape.eval(&device)?;
-        return reduce(Tape::array(whole), &Request { to: request.to, ..*request }, axes);
+        return reduce(Box::new(Tape::array(whole)), &Request { to: request.to, ..*request }, axes);
     }
     let inputs = tape.input_layouts()?;
     let space = canon::reduce(&inputs, &reduced);
     let (after, after_params) = after(request, acc, count)?;
     let inputs =
         tape.operands().iter().zip(space.inputs).map(|(o, (offset, strides))| Operand { buffer: o.buffer.clone(), dtype: o.dtype, offset, strides }).collect();
-    let op = Op::Reduce(Reduce {
+    let mut op = Op::Reduce(Reduce {
         kind: request.kind,
         before: tape.program()?,
         params: tape.params().clone(),
@@ -80,7 +80,7 @@ fn reduce(mut tape: Tape, request: &Request, axes: Option<&Axes>) -> Result<RawA
         after_params,
     });
     drop(tape);
-    Ok(RawArray { buffer: execute(op, &device, None)?, dtype: request.to, layout: Layout::contiguous(shown) })
+    Ok(RawArray { buffer: execute(&mut op, &device, None)?, dtype: request.to, layout: Layout::contiguous(shown) })
 }
 
 /// What is done with each total: division by the count for a mean, and the cast to the result's dtype.

@@ -27,7 +27,7 @@ use std::marker::PhantomData;
 /// ```
 #[derive(Clone)]
 pub struct Expr<T: Element> {
-    pub(crate) tape: Result<Tape>,
+    pub(crate) tape: Result<Box<Tape>>,
     element: PhantomData<T>,
 }
 
@@ -39,13 +39,13 @@ pub trait IntoExpr<T: Element> {
 
 impl<T: Element> IntoExpr<T> for T {
     fn into_expr(self) -> Expr<T> {
-        Expr::from_tape(Ok(Tape::constant(Scalar::new(self))))
+        Expr::from_tape(Ok(Box::new(Tape::constant(Scalar::new(self)))))
     }
 }
 
 impl<T: Element> IntoExpr<T> for Array<T> {
     fn into_expr(self) -> Expr<T> {
-        Expr::from_tape(Ok(Tape::array(self.into_raw())))
+        Expr::from_tape(Ok(Box::new(Tape::array(self.into_raw()))))
     }
 }
 
@@ -68,7 +68,7 @@ impl<T: Element> IntoExpr<T> for &Expr<T> {
 }
 
 impl<T: Element> Expr<T> {
-    pub(crate) fn from_tape(tape: Result<Tape>) -> Expr<T> {
+    pub(crate) fn from_tape(tape: Result<Box<Tape>>) -> Expr<T> {
         Expr { tape, element: PhantomData }
     }
 

@@ -101,11 +101,12 @@ impl Tape {
     }
 
     /// Takes over the steps of `other`; returns what the results of both are called here.
-    pub fn append(&mut self, other: Tape) -> Result<(Ref, Ref)> {
+    // By box: tapes are large, and taking one out to pass it would copy it.
+    pub fn append(&mut self, mut other: Box<Tape>) -> Result<(Ref, Ref)> {
         self.shape = self.shape.broadcast(&other.shape)?;
         self.shape.check(self.dtype())?;
         let mine = self.result;
-        let operands: SmallVec<[u32; 8]> = other.operands.into_iter().map(|o| self.operand(o)).collect();
+        let operands: SmallVec<[u32; 8]> = std::mem::take(&mut other.operands).into_iter().map(|o| self.operand(o)).collect();
         let first_param = self.params.len() as u32;
         self.params.extend_from_slice(&other.params);
         let mut values: SmallVec<[Ref; 8]> = SmallVec::new();
@@ -114,7 +115,7 @@ impl Tape {
             Ref::Param(i) => Ref::Param(first_param + i),
             Ref::Value(i) => values[i as usize],
         };
-        for instr in other.instrs {
+        for instr in std::mem::take(&mut other.instrs) {
             self.push(instr.map_refs(|r| rename(r, &values)))?;
             values.push(self.result);
         }
@@ -133,29 +134,27 @@ impl Tape {
     }
 
     /// Does the work; the result lives where the operands do, or where an operand lay that nobody else needs.
-    pub fn eval(self, device: &Device) -> Result<RawArray> {
+    pub fn eval(&mut self, device: &Device) -> Result<RawArray> {
         let dtype = self.dtype();
         if self.shape.contains(&0) {
             let home = self.operands.first().map_or(MemoryId::HOST, |o| o.buffer.memory());
-            return Ok(RawArray { buffer: alloc_elements(dtype, 0, home)?, dtype, layout: Layout::contiguous(self.shape) });
+            return Ok(RawArray { buffer: alloc_elements(dtype, 0, home)?, dtype, layout: Layout::contiguous(self.shape.clone()) });
         }
-        let mut fitted = self.fitted(device)?;
-        let inputs = fitted.input_layouts()?;
-        let layout = canon::fresh_layout(&fitted.shape, &inputs);
-        if let Some(donor) = fitted.donor(dtype, &layout) {
-            let RawArray { buffer, layout, .. } = fitted.operands[donor].clone();
-            let op = fitted.map_op(&layout, &inputs)?;
-            drop(fitted);
-            return Ok(RawArray { buffer: execute(op, device, Some(buffer))?, dtype, layout });
+        self.fit(device)?;
+        let inputs = self.input_layouts()?;
+        let layout = canon::fresh_layout(&self.shape, &inputs);
+        let donor = self.donor(dtype, &layout).map(|i| self.operands[i].buffer.clone());
+        if let Some(buffer) = donor.clone().filter(|_| self.instrs.is_empty()) {
+            // Nothing to compute, and nobody else has the only operand.
+            return Ok(RawArray { buffer, dtype, layout: self.operands[0].layout.clone() });
         }
-        let op = fitted.map_op(&layout, &inputs)?;
-        drop(fitted);
-        Ok(RawArray { buffer: execute(op, device, None)?, dtype, layout })
+        let mut op = self.map_op(&layout, &inputs)?;
+        Ok(RawArray { buffer: execute(&mut op, device, donor)?, dtype, layout })
     }
 
     /// Does the work and writes it to `out`, which this shape must broadcast to. Operands that lie in `out`'s buffer must be `out` itself, unless
     /// they are copied first: they are.
-    pub fn eval_into(mut self, out: &RawArray, device: &Device) -> Result<()> {
+    pub fn eval_into(&mut self, out: &RawArray, device: &Device) -> Result<()> {
         debug_assert_eq!(self.dtype(), out.dtype, "the type of the expression is that of the view");
         let shape = out.layout.shape();
         if self.shape != *shape {
@@ -171,20 +170,20 @@ impl Tape {
                 *operand = copy_of(operand, device)?;
             }
         }
-        let fitted = self.fitted(device)?;
-        let inputs = fitted.input_layouts()?;
-        let op = fitted.map_op(&out.layout, &inputs)?;
-        execute(op, device, Some(out.buffer.clone())).map(|_| ())
+        self.fit(device)?;
+        let inputs = self.input_layouts()?;
+        let mut op = self.map_op(&out.layout, &inputs)?;
+        execute(&mut op, device, Some(out.buffer.clone())).map(|_| ())
     }
 
-    pub fn explain(self, device: &Device) -> Result<Plan> {
+    pub fn explain(&mut self, device: &Device) -> Result<Plan> {
         if self.shape.contains(&0) {
             return Ok(Plan { op: "nothing: there are no elements".into(), chosen: "none".into(), candidates: Vec::new() });
         }
-        let fitted = self.fitted(device)?;
-        let inputs = fitted.input_layouts()?;
-        let layout = canon::fresh_layout(&fitted.shape, &inputs);
-        plan(&fitted.map_op(&layout, &inputs)?, device)
+        self.fit(device)?;
+        let inputs = self.input_layouts()?;
+        let layout = canon::fresh_layout(&self.shape, &inputs);
+        plan(&self.map_op(&layout, &inputs)?, device)
     }
 
     /// The operands' layouts over the whole shape.
@@ -229,12 +228,12 @@ impl Tape {
         })
     }
 
-    /// This tape, with parts of it evaluated into temporaries if it is too long for one program or reads too many arrays.
-    pub fn fitted(self, device: &Device) -> Result<Tape> {
-        if self.instrs.len() <= MAX_INSTRS && self.operands.len() <= MAX_INPUTS {
-            return Ok(self);
+    /// Evaluates parts of the tape into temporaries if it is too long for one program or reads too many arrays.
+    pub fn fit(&mut self, device: &Device) -> Result<()> {
+        if self.instrs.len() > MAX_INSTRS || self.operands.len() > MAX_INPUTS {
+            *self = std::mem::replace(self, Tape::constant(Scalar::new(false))).split(device)?;
         }
-        self.split(device)
+        Ok(())
     }
 
     fn split(mut self, device: &Device) -> Result<Tape> {
@@ -338,14 +337,14 @@ fn copy_of(array: &RawArray, device: &Device) -> Result<RawArray> {
 
 impl Tape {
     /// Does the work into a new buffer with the given layout.
-    pub fn eval_to(self, layout: Layout, device: &Device) -> Result<RawArray> {
+    pub fn eval_to(&mut self, layout: Layout, device: &Device) -> Result<RawArray> {
         let dtype = self.dtype();
         if self.shape.contains(&0) {
             return self.eval(device);
         }
-        let fitted = self.fitted(device)?;
-        let inputs = fitted.input_layouts()?;
-        let op = fitted.map_op(&layout, &inputs)?;
-        Ok(RawArray { buffer: execute(op, device, None)?, dtype, layout })
+        self.fit(device)?;
+        let inputs = self.input_layouts()?;
+        let mut op = self.map_op(&layout, &inputs)?;
+        Ok(RawArray { buffer: execute(&mut op, device, None)?, dtype, layout })
     }
 }

@@ -4,6 +4,7 @@ use super::{Buffer, Memory, MemoryInfo};
 use crate::{DType, Element, Error, Result, trace};
 use std::alloc::Layout;
 use std::any::Any;
+use std::cell::RefCell;
 use std::ptr::NonNull;
 use std::sync::{Mutex, OnceLock};
 
@@ -35,8 +36,48 @@ unsafe impl Send for HostBlock {}
 // SAFETY: as above; shared blocks are only read.
 unsafe impl Sync for HostBlock {}
 
+/// Sizes up to this are rounded up to a power of two (of at least [`ALIGN`]), and each thread keeps a few freed blocks of each:
+/// the system's aligned allocation costs more than an operation on a few elements.
+const SMALL: usize = 1 << 10;
+/// Blocks of a small size that a thread keeps.
+const SMALL_KEPT: usize = 16;
+
+/// A thread's freed small blocks, by size.
+struct SmallBlocks([Vec<NonNull<u8>>; (SMALL / ALIGN).ilog2() as usize + 1]);
+
+impl Drop for SmallBlocks {
+    fn drop(&mut self) {
+        for (class, blocks) in self.0.iter_mut().enumerate() {
+            for ptr in blocks.drain(..) {
+                // SAFETY: a block in list `class` came from `allocate` with that class's layout.
+                unsafe { std::alloc::dealloc(ptr.as_ptr(), small_layout(class)) };
+            }
+        }
+    }
+}
+
+thread_local! {
+    static SMALL_BLOCKS: RefCell<SmallBlocks> = const { RefCell::new(SmallBlocks([const { Vec::new() }; 5])) };
+}
+
+/// Which list of small blocks serves a size.
+fn small_class(bytes: usize) -> usize {
+    bytes.div_ceil(ALIGN).next_power_of_two().ilog2() as usize
+}
+
+fn small_layout(class: usize) -> Layout {
+    Layout::from_size_align(ALIGN << class, ALIGN).expect("a power of two below a page")
+}
+
 impl HostBlock {
     pub(super) fn alloc(bytes: usize) -> Result<HostBlock> {
+        if bytes <= SMALL {
+            let class = small_class(bytes);
+            let kept = SMALL_BLOCKS.try_with(|b| b.borrow_mut().0[class].pop()).ok().flatten();
+            trace::allocated(bytes, kept.is_some());
+            let ptr = kept.map_or_else(|| allocate(small_layout(class)), Ok)?;
+            return Ok(HostBlock { ptr, owner: Owner::Pool(small_layout(class)) });
+        }
         let layout = layout_for(bytes).ok_or_else(|| exhausted(bytes, "more than an address can count"))?;
         let (ptr, reused) = match pool().lock().unwrap_or_else(|e| e.into_inner()).take(layout) {
             Some(ptr) => (ptr, true),
@@ -64,6 +105,7 @@ impl HostBlock {
 impl Drop for HostBlock {
     fn drop(&mut self) {
         match self.owner {
+            Owner::Pool(layout) if layout.size() <= SMALL => release_small(self.ptr, layout),
             Owner::Pool(layout) => release(self.ptr, layout),
             // SAFETY: `adopt` took pointer and layout from a Vec whose memory came from the global allocator (a Vec without capacity has none to free).
             Owner::Vec(layout) if layout.size() > 0 => unsafe { std::alloc::dealloc(self.ptr.as_ptr(), layout) },
@@ -105,6 +147,22 @@ fn allocate(layout: Layout) -> Result<NonNull<u8>> {
         unsafe { libc::madvise(ptr.as_ptr().cast(), layout.size(), libc::MADV_HUGEPAGE) };
     }
     Ok(ptr)
+}
+
+fn release_small(ptr: NonNull<u8>, layout: Layout) {
+    let kept = SMALL_BLOCKS.try_with(|b| {
+        let list = &mut b.borrow_mut().0[small_class(layout.size())];
+        let room = list.len() < SMALL_KEPT;
+        if room {
+            list.push(ptr);
+        }
+        room
+    });
+    // Without room, and while the thread ends, the block goes back.
+    if !kept.unwrap_or(false) {
+        // SAFETY: it came from `allocate` with this layout, and its owner is being dropped.
+        unsafe { std::alloc::dealloc(ptr.as_ptr(), layout) };
+    }
 }
 
 fn release(ptr: NonNull<u8>, layout: Layout) {
