@@ -198,6 +198,9 @@ fn innermost(strides: &[isize], lens: &[usize]) -> isize {
 fn for_each_run(lens: &[usize], strides: &[isize], offset: isize, range: Range<usize>, mut f: impl FnMut(usize, isize, usize)) {
     let (&inner, outer) = lens.split_last().unwrap_or((&1, &[]));
     let stride = innermost(strides, lens);
+    if outer.is_empty() {
+        return f(0, offset + range.start as isize * stride, range.len());
+    }
     let (mut first, mut done) = (range.start % inner, 0);
     walk::walk(outer, [strides], [offset], range.start / inner..range.end.div_ceil(inner), |[at]| {
         let count = (inner - first).min(range.len() - done);

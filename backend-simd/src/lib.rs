@@ -81,6 +81,10 @@ impl Backend for Simd {
         MemoryId::HOST
     }
 
+    fn start_up(&self) -> f64 {
+        START_UP
+    }
+
     fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported> {
         op.programs().into_iter().try_for_each(check)?;
         let bytes = op.bytes();

@@ -52,6 +52,10 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// The reason, as users will read it, if it cannot.
     fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported>;
+    /// Seconds that every operation takes at least: a device that is already slower than another need not be asked for its estimate.
+    fn start_up(&self) -> f64 {
+        0.0
+    }
     /// Runs `op`, whose buffers lie in its memory. What `estimate` accepted, this does.
     ///
     /// # Errors

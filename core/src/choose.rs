@@ -81,8 +81,13 @@ fn estimate_on(slot: &Slot, op: &Op, home: MemoryId, threads: usize) -> Result<E
     Ok(Estimate { cost, transfers })
 }
 
-/// Asks every device that may be asked and returns the best; `see` is told each answer.
-fn survey(op: &Op, device: &Device, mut see: impl FnMut(&Slot, &Result<Estimate, Unsupported>)) -> Result<Option<Pick>> {
+/// The best of the devices that may be asked.
+fn best(op: &Op, device: &Device) -> Result<Option<Pick>> {
+    survey(op, device, false, |_, _| ())
+}
+
+/// Asks the devices that may be asked and returns the best; `see` is told each answer. Unless `every` one is to answer, those whose start-up alone is longer than the best so far are not asked.
+fn survey(op: &Op, device: &Device, every: bool, mut see: impl FnMut(&Slot, &Result<Estimate, Unsupported>)) -> Result<Option<Pick>> {
     let home = home(op)?;
     let threads = config::threads();
     if let Some(slot) = &device.0 {
@@ -94,6 +99,10 @@ fn survey(op: &Op, device: &Device, mut see: impl FnMut(&Slot, &Result<Estimate,
     let mut best: Option<Pick> = None;
     let score = |p: &Pick| p.estimate.total() * if p.slot.opened().is_some_and(|b| b.memory() == home) { CLEARLY_BETTER } else { 1.0 };
     let mut ask = |slot: &Arc<Slot>, best: &mut Option<Pick>| {
+        let hopeless = |b: &Pick| slot.opened().is_some_and(|s| s.start_up() >= b.estimate.total());
+        if !every && best.as_ref().is_some_and(hopeless) {
+            return;
+        }
         let answer = estimate_on(slot, op, home, threads);
         let emulated = slot.opened().is_some_and(|b| !b.info().hardware && b.memory() != home);
         let answer = if emulated && answer.is_ok() { Err(Unsupported::new("emulated in software: used only when asked for by name")) } else { answer };
@@ -116,7 +125,7 @@ fn survey(op: &Op, device: &Device, mut see: impl FnMut(&Slot, &Result<Estimate,
 /// The error that lists why nobody takes `op`.
 fn refusal(op: &Op, device: &Device) -> Error {
     let mut reasons = Vec::new();
-    let surveyed = survey(op, device, |slot, answer| {
+    let surveyed = survey(op, device, true, |slot, answer| {
         if let Err(why) = answer {
             reasons.push((slot.name().to_string(), why.to_string()));
         }
@@ -127,7 +136,7 @@ fn refusal(op: &Op, device: &Device) -> Error {
 /// What would happen to `op`, without doing it.
 pub(crate) fn plan(op: &Op, device: &Device) -> Result<Plan> {
     let mut candidates = Vec::new();
-    let pick = survey(op, device, |slot, answer| candidates.push(Candidate::new(slot.name(), answer)))?;
+    let pick = survey(op, device, true, |slot, answer| candidates.push(Candidate::new(slot.name(), answer)))?;
     let split = split_after(op);
     let lowered = match &split {
         Some((plain, map)) => lowered_cost(plain, map, device)?,
@@ -145,7 +154,7 @@ pub(crate) fn plan(op: &Op, device: &Device) -> Result<Plan> {
 
 /// Seconds for an operation and a map after it, and who would run them.
 fn lowered_cost(plain: &Op, map: &Op, device: &Device) -> Result<Option<(f64, String, String)>> {
-    let (Some(first), Some(second)) = (survey(plain, device, |_, _| ())?, survey(map, device, |_, _| ())?) else { return Ok(None) };
+    let (Some(first), Some(second)) = (best(plain, device)?, best(map, device)?) else { return Ok(None) };
     Ok(Some((first.estimate.total() + second.estimate.total(), first.slot.name().into(), second.slot.name().into())))
 }
 
@@ -190,7 +199,7 @@ fn split_after(op: &Op) -> Option<(Op, Op)> {
 
 /// Runs `op` on `device`. The result goes into `into`, which lies in the home memory, or into a new buffer there.
 pub(crate) fn execute(op: &mut Op, device: &Device, into: Option<Buffer>) -> Result<Buffer> {
-    let pick = survey(op, device, |_, _| ())?;
+    let pick = best(op, device)?;
     // Every backend here runs what follows a reduction; splitting it is for those that do not.
     let worth_splitting = pick.is_none() || !matches!(op, Op::Reduce(_));
     if let Some((mut plain, mut map)) = worth_splitting.then(|| split_after(op)).flatten() {

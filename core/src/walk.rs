@@ -14,6 +14,9 @@ pub fn walk_many(lens: &[usize], strides: &[&[isize]], starts: &[isize], range: 
     if range.is_empty() {
         return;
     }
+    if lens.is_empty() {
+        return f(starts);
+    }
     let mut at: SmallVec<[isize; 8]> = starts.into();
     let mut index: SmallVec<[usize; 8]> = SmallVec::from_elem(0, lens.len());
     let mut rest = range.start;

@@ -106,6 +106,10 @@ impl Backend for Blas {
         MemoryId::HOST
     }
 
+    fn start_up(&self) -> f64 {
+        START_UP
+    }
+
     fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported> {
         match op {
             Op::Map(_) => Err(Unsupported::new("BLAS multiplies matrices; it has no elementwise operations")),
