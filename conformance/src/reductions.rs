@@ -146,7 +146,13 @@ fn fold_cases<T: Element>(suite: &mut Suite, fold: Fold) {
 
 /// One special value among ordinary ones, at the start, in the middle, at the end; and nothing but it.
 fn special_cases<T: Element>(suite: &mut Suite, fold: Fold) {
-    for value in specials::<T>(true) {
+    let mut values = specials::<T>(true);
+    if suite.gpu && fold == Fold::Prod && T::DTYPE.kind() == Kind::Float {
+        // Whether a product comes back from beyond the largest number depends on the order, which a GPU chooses.
+        let limit = FloatSpec::of(T::DTYPE).max().sqrt();
+        values.retain(|x| !matches!(x.to_wide(), Wide::Float(x) if x.is_finite() && x.abs() > limit));
+    }
+    for value in values {
         for n in [1, 5, 130] {
             for at in [0, n / 2, n - 1] {
                 let mut data: Vec<T> = moderate(&mut suite.rng, (0.5, 1.5), n);
