@@ -95,9 +95,8 @@ impl<T: Real, const FORM: usize> Work for Power<'_, T, FORM> {
     type Out = ();
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
-        let (x, y) = ((self.0.a.cast::<T>(), usize::from(FORM != 2)), (self.0.b.cast::<T>(), usize::from(FORM != 1)));
         // SAFETY: the contract of `Kernel`, kept by whoever called it.
-        unsafe { Pow::apply::<T, I>(isa, x, y, self.0.out.cast(), self.0.n) };
+        unsafe { Pow::apply::<T, I, FORM>(isa, self.0.a.cast(), self.0.b.cast(), self.0.out.cast(), self.0.n) };
     }
 }
 

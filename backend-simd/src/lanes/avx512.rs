@@ -81,7 +81,7 @@ mask!(Mask16 __mmask16, Mask8 __mmask8);
 macro_rules! avx512 {
     ($V:ident, $raw:ident, $elem:ident, $mask:ident, $n:literal, $mantissa:literal,
      $set1:ident $loadu:ident $storeu:ident $add:ident $sub:ident $mul:ident $div:ident $fmadd:ident $fnmadd:ident $round:ident $min:ident $max:ident
-     $cmp:ident $blend:ident $and:ident $or:ident $xor:ident $cast_to:ident $cast_from:ident $sll:ident $srl:ident) => {
+     $cmp:ident $blend:ident $and:ident $or:ident $xor:ident $cast_to:ident $cast_from:ident $sll:ident $srl:ident $scalef:ident) => {
         #[derive(Clone, Copy)]
         pub(crate) struct $V($raw);
 
@@ -137,6 +137,11 @@ macro_rules! avx512 {
                 $V(unsafe { $blend(mask.0, no.0, yes.0) })
             }
             #[inline(always)]
+            fn scale(self, _: Avx512, n: Self) -> Self {
+                // SAFETY: a vector proves AVX-512.
+                $V(unsafe { $scalef(self.0, n.0) })
+            }
+            #[inline(always)]
             fn shl_mantissa(self) -> Self {
                 // SAFETY: a vector proves AVX-512.
                 $V(unsafe { $cast_from($sll::<$mantissa>($cast_to(self.0))) })
@@ -166,8 +171,8 @@ macro_rules! avx512 {
 avx512!(F32, __m512, f32, Mask16, 16, 23,
     _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_div_ps _mm512_fmadd_ps _mm512_fnmadd_ps
     _mm512_roundscale_ps _mm512_min_ps _mm512_max_ps _mm512_cmp_ps_mask _mm512_mask_blend_ps _mm512_and_ps _mm512_or_ps _mm512_xor_ps
-    _mm512_castps_si512 _mm512_castsi512_ps _mm512_slli_epi32 _mm512_srli_epi32);
+    _mm512_castps_si512 _mm512_castsi512_ps _mm512_slli_epi32 _mm512_srli_epi32 _mm512_scalef_ps);
 avx512!(F64, __m512d, f64, Mask8, 8, 52,
     _mm512_set1_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_add_pd _mm512_sub_pd _mm512_mul_pd _mm512_div_pd _mm512_fmadd_pd _mm512_fnmadd_pd
     _mm512_roundscale_pd _mm512_min_pd _mm512_max_pd _mm512_cmp_pd_mask _mm512_mask_blend_pd _mm512_and_pd _mm512_or_pd _mm512_xor_pd
-    _mm512_castpd_si512 _mm512_castsi512_pd _mm512_slli_epi64 _mm512_srli_epi64);
+    _mm512_castpd_si512 _mm512_castsi512_pd _mm512_slli_epi64 _mm512_srli_epi64 _mm512_scalef_pd);

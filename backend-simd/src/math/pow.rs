@@ -51,7 +51,7 @@ impl Pow {
         // A NaN has the bits of a large number: its logarithm is one.
         let wide = c(LIMIT).lt(p).or(p.lt(c(-LIMIT))).or(p.unordered(p_low)).or(x.unordered(y));
         let bad = x.lt(c(f64::MIN_POSITIVE)).or(c(f64::MAX).lt(x)).or(wide);
-        let result = exp_parts::<f64, I>(isa, p.max(c(-LIMIT)).min(c(LIMIT)), p_low);
+        let result = exp_parts::<f64, I>(isa, p.max(c(-LIMIT)).min(c(LIMIT)), Some(p_low));
         (result, bad.any())
     }
 
@@ -60,29 +60,34 @@ impl Pow {
         !Self::vector::<I>(isa, I::F64::splat(isa, x), I::F64::splat(isa, y)).1
     }
 
-    /// `n` results.
+    /// `n` results. With `FORM` 1 y, with 2 x is a single value.
     ///
     /// # Safety
-    /// - `x` and `y` are valid for reads of `n` elements (of one, where the step is 0), `out` for writes of `n`.
+    /// - `x` and `y` are valid for reads of `n` elements (or of the single value), `out` for writes of `n`.
     #[inline(always)]
-    pub(crate) unsafe fn apply<T: Real, I: Isa>(isa: I, x: (*const T, usize), y: (*const T, usize), out: *mut T, n: usize) {
+    pub(crate) unsafe fn apply<T: Real, I: Isa, const FORM: usize>(isa: I, x: *const T, y: *const T, out: *mut T, n: usize) {
         let width = <I::F64 as Lanes>::N;
+        // SAFETY: n is at least 1.
+        let (mut a, mut b) = unsafe { ([(*x).to_f64(); 8], [(*y).to_f64(); 8]) };
         let mut i = 0;
         while i < n {
             let now = width.min(n - i);
-            let (mut a, mut b, mut r) = ([1.0f64; 8], [1.0f64; 8], [1.0f64; 8]);
-            for l in 0..now {
-                // SAFETY: i + l < n; a step of 0 reads the only element.
-                unsafe {
-                    a[l] = (*x.0.add((i + l) * x.1)).to_f64();
-                    b[l] = (*y.0.add((i + l) * y.1)).to_f64();
+            // SAFETY: elements i .. i + now are below n.
+            unsafe {
+                if FORM != 2 {
+                    widen(x.add(i), &mut a[..width], now);
+                }
+                if FORM != 1 {
+                    widen(y.add(i), &mut b[..width], now);
                 }
             }
+            let mut r = [1.0f64; 8];
             // SAFETY: a vector of f64 has at most 8 lanes.
-            let (va, vb) = unsafe { (I::F64::load(isa, a.as_ptr()), I::F64::load(isa, b.as_ptr())) };
-            let (result, any_bad) = Self::vector::<I>(isa, va, vb);
-            // SAFETY: as above.
-            unsafe { result.store(r.as_mut_ptr()) };
+            let any_bad = unsafe {
+                let (result, any_bad) = Self::vector::<I>(isa, I::F64::load(isa, a.as_ptr()), I::F64::load(isa, b.as_ptr()));
+                result.store(r.as_mut_ptr());
+                any_bad
+            };
             if any_bad {
                 for l in 0..now {
                     if !Self::in_range::<I>(isa, a[l], b[l]) {
@@ -95,6 +100,25 @@ impl Pow {
                 unsafe { *out.add(i + l) = T::from_f64(*r) };
             }
             i += now;
+        }
+    }
+}
+
+/// The first `n` elements of `from`, in f64. The rest of `to` becomes 1, which no function finds special.
+///
+/// # Safety
+/// - `from` is valid for reads of `n` elements.
+#[inline(always)]
+unsafe fn widen<T: Real>(from: *const T, to: &mut [f64], n: usize) {
+    if n == to.len() {
+        for (l, to) in to.iter_mut().enumerate() {
+            // SAFETY: the caller's.
+            *to = unsafe { *from.add(l) }.to_f64();
+        }
+    } else {
+        for (l, to) in to.iter_mut().enumerate() {
+            // SAFETY: the caller's.
+            *to = if l < n { unsafe { *from.add(l) }.to_f64() } else { 1.0 };
         }
     }
 }
