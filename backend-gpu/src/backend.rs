@@ -3,6 +3,7 @@
 use crate::device::Gpu;
 use crate::memory::GpuMemory;
 use crate::{distance, map, matmul, reduce, render};
+use polyarray_core::op::Reduction;
 use polyarray_core::{Backend, Cost, DType, DeviceInfo, MemoryId, Op, Result, RunContext, Unsupported};
 use std::sync::Arc;
 
@@ -49,8 +50,9 @@ impl GpuBackend {
     fn refuse(&self, op: &Op) -> Result<(), Unsupported> {
         if let Op::Reduce(o) = op {
             let acc = o.before.output();
-            if matches!(acc, DType::I64 | DType::U64) {
-                return Err(Unsupported::new(format!("{}s of integers are made in {acc}, and WGSL has no 64-bit integers; cast to f32 first", o.kind.name())));
+            if matches!(o.kind, Reduction::Sum | Reduction::Prod) && matches!(acc, DType::I64 | DType::U64) {
+                let what = if o.kind == Reduction::Sum { "sums" } else { "products" };
+                return Err(Unsupported::new(format!("{what} of integers are made in {acc}, and WGSL has no 64-bit integers; cast to f32 first")));
             }
         }
         let mut dtypes = vec![op.output_dtype()];

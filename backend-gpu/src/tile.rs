@@ -261,18 +261,19 @@ impl Structure {
             let block = i / 4 * SIDE * 4 + i % 4;
             writeln!(out, "    {{\n        let row = row0 + {block}u + ly * 4u;\n        if (row < m) {{").expect("writing to a String");
             for j in 0..self.each() / 4 {
-                writeln!(out, "            let col{j} = col0 + {}u + lx * 4u;", j * SIDE * 4).expect("writing to a String");
+                writeln!(out, "            let column{j} = col0 + {}u + lx * 4u;", j * SIDE * 4).expect("writing to a String");
                 if self.vectors_out {
                     let value = (0..4).map(|q| self.finished(i, j, q, extras)).collect::<Vec<_>>().join(", ");
                     let element = types(self.after.output()).1;
-                    writeln!(out, "            if (col{j} < n) {{ out[(out_base + row * {out_row} + col{j}) >> 2u] = vec4<{element}>({value}); }}")
+                    writeln!(out, "            if (column{j} < n) {{ out[(out_base + row * {out_row} + column{j}) >> 2u] = vec4<{element}>({value}); }}")
                         .expect("writing to a String");
                     continue;
                 }
                 for q in 0..4 {
-                    let at = format!("out[out_base + row * {out_row} + col{j} + {q}u]");
+                    let at = format!("out[out_base + row * {out_row} + column{j} + {q}u]");
                     let before = if self.accumulate { format!("{at} + ") } else { String::new() };
-                    writeln!(out, "            if (col{j} + {q}u < n) {{ {at} = {before}{}; }}", self.finished(i, j, q, extras)).expect("writing to a String");
+                    writeln!(out, "            if (column{j} + {q}u < n) {{ {at} = {before}{}; }}", self.finished(i, j, q, extras))
+                        .expect("writing to a String");
                 }
             }
             out += "        }\n    }\n";
@@ -288,7 +289,7 @@ impl Structure {
             write!(call, ", xx{}.{}, yy{j}.{component}", i / 4, COMPONENTS[i % 4]).expect("writing to a String");
         }
         for (x, (row, column)) in extras.iter().enumerate() {
-            write!(call, ", extra{x}_base + row * {row} + (col{j} + {q}u) * {column}").expect("writing to a String");
+            write!(call, ", extra{x}_base + row * {row} + (column{j} + {q}u) * {column}").expect("writing to a String");
         }
         call + ")"
     }

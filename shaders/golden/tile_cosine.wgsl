@@ -285,29 +285,29 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     {
         let row = row0 + 0u + ly * 4u;
         if (row < m) {
-            let col0 = col0 + 0u + lx * 4u;
-            if (col0 < n) { out[(out_base + row * p.v[2].w + col0) >> 2u] = vec4<f32>(finish(sum0_0.x, xx0.x, yy0.x), finish(sum0_0.y, xx0.x, yy0.y), finish(sum0_0.z, xx0.x, yy0.z), finish(sum0_0.w, xx0.x, yy0.w)); }
+            let column0 = col0 + 0u + lx * 4u;
+            if (column0 < n) { out[(out_base + row * p.v[2].w + column0) >> 2u] = vec4<f32>(finish(sum0_0.x, xx0.x, yy0.x), finish(sum0_0.y, xx0.x, yy0.y), finish(sum0_0.z, xx0.x, yy0.z), finish(sum0_0.w, xx0.x, yy0.w)); }
         }
     }
     {
         let row = row0 + 1u + ly * 4u;
         if (row < m) {
-            let col0 = col0 + 0u + lx * 4u;
-            if (col0 < n) { out[(out_base + row * p.v[2].w + col0) >> 2u] = vec4<f32>(finish(sum1_0.x, xx0.y, yy0.x), finish(sum1_0.y, xx0.y, yy0.y), finish(sum1_0.z, xx0.y, yy0.z), finish(sum1_0.w, xx0.y, yy0.w)); }
+            let column0 = col0 + 0u + lx * 4u;
+            if (column0 < n) { out[(out_base + row * p.v[2].w + column0) >> 2u] = vec4<f32>(finish(sum1_0.x, xx0.y, yy0.x), finish(sum1_0.y, xx0.y, yy0.y), finish(sum1_0.z, xx0.y, yy0.z), finish(sum1_0.w, xx0.y, yy0.w)); }
         }
     }
     {
         let row = row0 + 2u + ly * 4u;
         if (row < m) {
-            let col0 = col0 + 0u + lx * 4u;
-            if (col0 < n) { out[(out_base + row * p.v[2].w + col0) >> 2u] = vec4<f32>(finish(sum2_0.x, xx0.z, yy0.x), finish(sum2_0.y, xx0.z, yy0.y), finish(sum2_0.z, xx0.z, yy0.z), finish(sum2_0.w, xx0.z, yy0.w)); }
+            let column0 = col0 + 0u + lx * 4u;
+            if (column0 < n) { out[(out_base + row * p.v[2].w + column0) >> 2u] = vec4<f32>(finish(sum2_0.x, xx0.z, yy0.x), finish(sum2_0.y, xx0.z, yy0.y), finish(sum2_0.z, xx0.z, yy0.z), finish(sum2_0.w, xx0.z, yy0.w)); }
         }
     }
     {
         let row = row0 + 3u + ly * 4u;
         if (row < m) {
-            let col0 = col0 + 0u + lx * 4u;
-            if (col0 < n) { out[(out_base + row * p.v[2].w + col0) >> 2u] = vec4<f32>(finish(sum3_0.x, xx0.w, yy0.x), finish(sum3_0.y, xx0.w, yy0.y), finish(sum3_0.z, xx0.w, yy0.z), finish(sum3_0.w, xx0.w, yy0.w)); }
+            let column0 = col0 + 0u + lx * 4u;
+            if (column0 < n) { out[(out_base + row * p.v[2].w + column0) >> 2u] = vec4<f32>(finish(sum3_0.x, xx0.w, yy0.x), finish(sum3_0.y, xx0.w, yy0.y), finish(sum3_0.z, xx0.w, yy0.z), finish(sum3_0.w, xx0.w, yy0.w)); }
         }
     }
 }

@@ -273,41 +273,41 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     {
         let row = row0 + 0u + ly * 4u;
         if (row < m) {
-            let col0 = col0 + 0u + lx * 4u;
-            if (col0 + 0u < n) { out[out_base + row * p.v[2].w + col0 + 0u] = finish(sum0_0.x, extra0_base + row * p.v[4].x + (col0 + 0u) * p.v[4].y); }
-            if (col0 + 1u < n) { out[out_base + row * p.v[2].w + col0 + 1u] = finish(sum0_0.y, extra0_base + row * p.v[4].x + (col0 + 1u) * p.v[4].y); }
-            if (col0 + 2u < n) { out[out_base + row * p.v[2].w + col0 + 2u] = finish(sum0_0.z, extra0_base + row * p.v[4].x + (col0 + 2u) * p.v[4].y); }
-            if (col0 + 3u < n) { out[out_base + row * p.v[2].w + col0 + 3u] = finish(sum0_0.w, extra0_base + row * p.v[4].x + (col0 + 3u) * p.v[4].y); }
+            let column0 = col0 + 0u + lx * 4u;
+            if (column0 + 0u < n) { out[out_base + row * p.v[2].w + column0 + 0u] = finish(sum0_0.x, extra0_base + row * p.v[4].x + (column0 + 0u) * p.v[4].y); }
+            if (column0 + 1u < n) { out[out_base + row * p.v[2].w + column0 + 1u] = finish(sum0_0.y, extra0_base + row * p.v[4].x + (column0 + 1u) * p.v[4].y); }
+            if (column0 + 2u < n) { out[out_base + row * p.v[2].w + column0 + 2u] = finish(sum0_0.z, extra0_base + row * p.v[4].x + (column0 + 2u) * p.v[4].y); }
+            if (column0 + 3u < n) { out[out_base + row * p.v[2].w + column0 + 3u] = finish(sum0_0.w, extra0_base + row * p.v[4].x + (column0 + 3u) * p.v[4].y); }
         }
     }
     {
         let row = row0 + 1u + ly * 4u;
         if (row < m) {
-            let col0 = col0 + 0u + lx * 4u;
-            if (col0 + 0u < n) { out[out_base + row * p.v[2].w + col0 + 0u] = finish(sum1_0.x, extra0_base + row * p.v[4].x + (col0 + 0u) * p.v[4].y); }
-            if (col0 + 1u < n) { out[out_base + row * p.v[2].w + col0 + 1u] = finish(sum1_0.y, extra0_base + row * p.v[4].x + (col0 + 1u) * p.v[4].y); }
-            if (col0 + 2u < n) { out[out_base + row * p.v[2].w + col0 + 2u] = finish(sum1_0.z, extra0_base + row * p.v[4].x + (col0 + 2u) * p.v[4].y); }
-            if (col0 + 3u < n) { out[out_base + row * p.v[2].w + col0 + 3u] = finish(sum1_0.w, extra0_base + row * p.v[4].x + (col0 + 3u) * p.v[4].y); }
+            let column0 = col0 + 0u + lx * 4u;
+            if (column0 + 0u < n) { out[out_base + row * p.v[2].w + column0 + 0u] = finish(sum1_0.x, extra0_base + row * p.v[4].x + (column0 + 0u) * p.v[4].y); }
+            if (column0 + 1u < n) { out[out_base + row * p.v[2].w + column0 + 1u] = finish(sum1_0.y, extra0_base + row * p.v[4].x + (column0 + 1u) * p.v[4].y); }
+            if (column0 + 2u < n) { out[out_base + row * p.v[2].w + column0 + 2u] = finish(sum1_0.z, extra0_base + row * p.v[4].x + (column0 + 2u) * p.v[4].y); }
+            if (column0 + 3u < n) { out[out_base + row * p.v[2].w + column0 + 3u] = finish(sum1_0.w, extra0_base + row * p.v[4].x + (column0 + 3u) * p.v[4].y); }
         }
     }
     {
         let row = row0 + 2u + ly * 4u;
         if (row < m) {
-            let col0 = col0 + 0u + lx * 4u;
-            if (col0 + 0u < n) { out[out_base + row * p.v[2].w + col0 + 0u] = finish(sum2_0.x, extra0_base + row * p.v[4].x + (col0 + 0u) * p.v[4].y); }
-            if (col0 + 1u < n) { out[out_base + row * p.v[2].w + col0 + 1u] = finish(sum2_0.y, extra0_base + row * p.v[4].x + (col0 + 1u) * p.v[4].y); }
-            if (col0 + 2u < n) { out[out_base + row * p.v[2].w + col0 + 2u] = finish(sum2_0.z, extra0_base + row * p.v[4].x + (col0 + 2u) * p.v[4].y); }
-            if (col0 + 3u < n) { out[out_base + row * p.v[2].w + col0 + 3u] = finish(sum2_0.w, extra0_base + row * p.v[4].x + (col0 + 3u) * p.v[4].y); }
+            let column0 = col0 + 0u + lx * 4u;
+            if (column0 + 0u < n) { out[out_base + row * p.v[2].w + column0 + 0u] = finish(sum2_0.x, extra0_base + row * p.v[4].x + (column0 + 0u) * p.v[4].y); }
+            if (column0 + 1u < n) { out[out_base + row * p.v[2].w + column0 + 1u] = finish(sum2_0.y, extra0_base + row * p.v[4].x + (column0 + 1u) * p.v[4].y); }
+            if (column0 + 2u < n) { out[out_base + row * p.v[2].w + column0 + 2u] = finish(sum2_0.z, extra0_base + row * p.v[4].x + (column0 + 2u) * p.v[4].y); }
+            if (column0 + 3u < n) { out[out_base + row * p.v[2].w + column0 + 3u] = finish(sum2_0.w, extra0_base + row * p.v[4].x + (column0 + 3u) * p.v[4].y); }
         }
     }
     {
         let row = row0 + 3u + ly * 4u;
         if (row < m) {
-            let col0 = col0 + 0u + lx * 4u;
-            if (col0 + 0u < n) { out[out_base + row * p.v[2].w + col0 + 0u] = finish(sum3_0.x, extra0_base + row * p.v[4].x + (col0 + 0u) * p.v[4].y); }
-            if (col0 + 1u < n) { out[out_base + row * p.v[2].w + col0 + 1u] = finish(sum3_0.y, extra0_base + row * p.v[4].x + (col0 + 1u) * p.v[4].y); }
-            if (col0 + 2u < n) { out[out_base + row * p.v[2].w + col0 + 2u] = finish(sum3_0.z, extra0_base + row * p.v[4].x + (col0 + 2u) * p.v[4].y); }
-            if (col0 + 3u < n) { out[out_base + row * p.v[2].w + col0 + 3u] = finish(sum3_0.w, extra0_base + row * p.v[4].x + (col0 + 3u) * p.v[4].y); }
+            let column0 = col0 + 0u + lx * 4u;
+            if (column0 + 0u < n) { out[out_base + row * p.v[2].w + column0 + 0u] = finish(sum3_0.x, extra0_base + row * p.v[4].x + (column0 + 0u) * p.v[4].y); }
+            if (column0 + 1u < n) { out[out_base + row * p.v[2].w + column0 + 1u] = finish(sum3_0.y, extra0_base + row * p.v[4].x + (column0 + 1u) * p.v[4].y); }
+            if (column0 + 2u < n) { out[out_base + row * p.v[2].w + column0 + 2u] = finish(sum3_0.z, extra0_base + row * p.v[4].x + (column0 + 2u) * p.v[4].y); }
+            if (column0 + 3u < n) { out[out_base + row * p.v[2].w + column0 + 3u] = finish(sum3_0.w, extra0_base + row * p.v[4].x + (column0 + 3u) * p.v[4].y); }
         }
     }
 }
