@@ -1,4 +1,4 @@
-// e^x. Max error 1.3 ULP over all floats; NaN, infinities, overflow and underflow as IEEE has them.
+// e^x. Max error 2 ULP over all floats; NaN, infinities, overflow and underflow as IEEE has them.
 // x = n ln 2 + r, |r| <= ln 2 / 2; the polynomial is fitted to (e^r - 1 - r) / r^2 (relative error of e^r below 2^-29).
 
 // x * 2^n for |n| <= 250, in two steps, so that results below the normal range round once.

@@ -1,4 +1,4 @@
-// Sine and cosine of every finite float, max error 2 ULP; NaN at infinity.
+// Sine and cosine of every finite float, max error 2.5 ULP; NaN at infinity.
 // The argument is reduced in integers (M. Payne, R. Hanek, "Radian reduction for trigonometric functions", SIGNUM Newsletter 18, 1983): x is an integer times a
 // power of two, and of its product with 2/pi only the bits around the point matter. The remainder is right to half a unit in the last place for any x.
 

@@ -91,7 +91,7 @@ impl Structure {
         }
         let params = words.params(self.program.params());
         let rendered = render::program(&self.program, &values, &params, "    ", "v");
-        write!(body, "{}    out[at] = {};\n", rendered.text, stored(dtype, &rendered.result)).expect("writing to a String");
+        writeln!(body, "{}    out[at] = {};", rendered.text, stored(dtype, &rendered.result)).expect("writing to a String");
         let prelude = prelude(words.count(), &buffers, rendered.snippets);
         let text = fill(polyarray_shaders::MAP, &[("prelude", &prelude), ("threads", &THREADS.to_string()), ("count", &count), ("body", &body)]);
         Source { text, read_only: buffers.iter().map(|b| b.2).collect(), words: words.count() }

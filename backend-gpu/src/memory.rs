@@ -186,7 +186,7 @@ mod tests {
     fn size_classes_are_whole_grains_and_waste_little() {
         for bytes in (1..5000).chain([1 << 20, (1 << 27) + 4, 3_000_000_001]) {
             let size = size_class(bytes);
-            assert!(size >= bytes && size % GRAIN == 0);
+            assert!(size >= bytes && size.is_multiple_of(GRAIN));
             assert!(size <= bytes + bytes / 7 + GRAIN, "{bytes} became {size}");
             assert_eq!(size_class(size), size, "a class is its own class");
         }

@@ -363,7 +363,7 @@ fn loader(strides: &[isize], lens: &[usize], outer: usize, base: u32) -> Loader 
     let (fast, slow) = if along_k { (k, outer) } else { (outer, k) };
     let whole = |axis: usize| strides[axis] % 4 == 0 || lens[axis] == 1;
     let batches = (0..strides.len() - 3).all(whole);
-    Loader { along_k, vectors: strides[fast] == 1 && lens[fast] % 4 == 0 && base % 4 == 0 && whole(slow) && batches }
+    Loader { along_k, vectors: strides[fast] == 1 && lens[fast].is_multiple_of(4) && base.is_multiple_of(4) && whole(slow) && batches }
 }
 
 pub(crate) fn run(gpu: &Gpu, spec: &Spec<'_>) -> Result<()> {

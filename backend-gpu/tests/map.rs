@@ -2,8 +2,11 @@
 
 mod common;
 
-use common::{Random, gpu, put, ulps};
+use common::{Random, View, gpu, put, ulps};
 use polyarray_core::*;
+
+/// What two values give.
+type Of2<T, U> = fn(T, T) -> U;
 
 const SPECIAL: [f32; 22] = [
     0.0,
@@ -176,7 +179,7 @@ fn comparisons_minima_and_maxima_know_nan_and_signed_zero() {
     let Some(device) = gpu() else { return };
     let (x, y): (Vec<f32>, Vec<f32>) = SPECIAL.iter().flat_map(|&x| SPECIAL.iter().map(move |&y| (x, y))).unzip();
     let (a, b) = (put(&device, &x, x.len()), put(&device, &y, y.len()));
-    let truths: [(Expr<bool>, fn(f32, f32) -> bool); 6] = [
+    let truths: [(Expr<bool>, Of2<f32, bool>); 6] = [
         (a.equal(&b), |x, y| x == y),
         (a.not_equal(&b), |x, y| x != y),
         (a.less(&b), |x, y| x < y),
@@ -227,18 +230,18 @@ fn integers_wrap_and_division_by_zero_gives_zero() {
         _ => 0,
     };
     let (a, b) = (put(&device, &x, x.len()), put(&device, &y, y.len()));
-    let signed: [(Expr<i32>, &dyn Fn(i32, i32) -> i32); 11] = [
-        (&a + &b, &|x, y| x.wrapping_add(y)),
-        (&a - &b, &|x, y| x.wrapping_sub(y)),
-        (&a * &b, &|x, y| x.wrapping_mul(y)),
-        (&a / &b, &|x, y| if y == 0 { 0 } else { x.wrapping_div(y) }),
-        (a.pow(&b), &pow),
-        (a.minimum(&b), &|x, y| x.min(y)),
-        (a.maximum(&b), &|x, y| x.max(y)),
-        (-&a, &|x, _| x.wrapping_neg()),
-        (a.abs(), &|x, _| x.wrapping_abs()),
-        (a.square(), &|x, _| x.wrapping_mul(x)),
-        (select(a.less(&b), &a, &b), &|x, y| x.min(y)),
+    let signed: [(Expr<i32>, Of2<i32, i32>); 11] = [
+        (&a + &b, |x, y| x.wrapping_add(y)),
+        (&a - &b, |x, y| x.wrapping_sub(y)),
+        (&a * &b, |x, y| x.wrapping_mul(y)),
+        (&a / &b, |x, y| if y == 0 { 0 } else { x.wrapping_div(y) }),
+        (a.pow(&b), pow),
+        (a.minimum(&b), |x, y| x.min(y)),
+        (a.maximum(&b), |x, y| x.max(y)),
+        (-&a, |x, _| x.wrapping_neg()),
+        (a.abs(), |x, _| x.wrapping_abs()),
+        (a.square(), |x, _| x.wrapping_mul(x)),
+        (select(a.less(&b), &a, &b), |x, y| x.min(y)),
     ];
     for (n, (e, f)) in signed.into_iter().enumerate() {
         let got = e.eval().unwrap().to_vec().unwrap();
@@ -246,12 +249,12 @@ fn integers_wrap_and_division_by_zero_gives_zero() {
     }
     let (x, y): (Vec<u32>, Vec<u32>) = (x.iter().map(|&x| x as u32).collect(), y.iter().map(|&y| y as u32).collect());
     let (a, b) = (put(&device, &x, x.len()), put(&device, &y, y.len()));
-    let unsigned: [(Expr<u32>, &dyn Fn(u32, u32) -> u32); 5] = [
-        (&a / &b, &|x, y| x.checked_div(y).unwrap_or(0)),
-        (a.pow(&b), &|x, y| x.wrapping_pow(y)),
-        (-&a, &|x, _| x.wrapping_neg()),
-        (a.maximum(&b), &|x, y| x.max(y)),
-        (select(a.greater_equal(&b), &b, &a), &|x, y| x.min(y)),
+    let unsigned: [(Expr<u32>, Of2<u32, u32>); 5] = [
+        (&a / &b, |x, y| x.checked_div(y).unwrap_or(0)),
+        (a.pow(&b), |x, y| x.wrapping_pow(y)),
+        (-&a, |x, _| x.wrapping_neg()),
+        (a.maximum(&b), |x, y| x.max(y)),
+        (select(a.greater_equal(&b), &b, &a), |x, y| x.min(y)),
     ];
     for (n, (e, f)) in unsigned.into_iter().enumerate() {
         let got = e.eval().unwrap().to_vec().unwrap();
@@ -292,7 +295,7 @@ fn any_layout_can_be_read_and_written() {
     let data: Vec<f32> = (0..n).map(|i| i as f32).collect();
     let host = Array::from_slice(&data, [6, 5, 4]).unwrap();
     let there = put(&device, &data, [6, 5, 4]);
-    let views: [fn(&Array<f32>) -> Array<f32>; 6] = [
+    let views: [View; 6] = [
         |a| a.clone(),
         |a| a.t(),
         |a| a.permute(&[1, 2, 0]).unwrap(),

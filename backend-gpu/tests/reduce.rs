@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Random, gpu, put};
+use common::{Random, View, gpu, put};
 use polyarray_core::*;
 
 fn close(got: f32, x: impl Iterator<Item = f64> + Clone, n: usize) -> bool {
@@ -52,8 +52,7 @@ fn axes_of_any_view() {
         let data = random.floats(n, -2.0, 2.0);
         let there = put(&device, &data, shape);
         let host = Array::from_slice(&data, shape).unwrap();
-        let views: [fn(&Array<f32>) -> Array<f32>; 4] =
-            [|a| a.clone(), |a| a.t(), |a| a.permute(&[1, 0, 2]).unwrap(), |a| a.slice(s![..;-1, .., ..;-1]).unwrap()];
+        let views: [View; 4] = [|a| a.clone(), |a| a.t(), |a| a.permute(&[1, 0, 2]).unwrap(), |a| a.slice(s![..;-1, .., ..;-1]).unwrap()];
         for (v, view) in views.iter().enumerate() {
             let (h, d) = (view(&host), view(&there));
             for axes in [&[0isize][..], &[1], &[2], &[0, 1], &[1, 2], &[0, 2], &[0, 1, 2]] {

@@ -76,7 +76,7 @@ fn f32_maximum(x: f32, y: f32) -> f32 {
     let first = is_nan_bits(a) || (!is_nan_bits(b) && order_of(a) > order_of(b));
     return bitcast<f32>(select(b, a, first));
 }
-// e^x. Max error 1.3 ULP over all floats; NaN, infinities, overflow and underflow as IEEE has them.
+// e^x. Max error 2 ULP over all floats; NaN, infinities, overflow and underflow as IEEE has them.
 // x = n ln 2 + r, |r| <= ln 2 / 2; the polynomial is fitted to (e^r - 1 - r) / r^2 (relative error of e^r below 2^-29).
 
 // x * 2^n for |n| <= 250, in two steps, so that results below the normal range round once.

@@ -58,6 +58,9 @@ impl Random {
     }
 }
 
+/// A way to look at an array.
+pub type View = fn(&Array<f32>) -> Array<f32>;
+
 /// An array on `device`.
 pub fn put<T: polyarray_core::Element>(device: &Device, data: &[T], shape: impl Into<polyarray_core::Dims>) -> Array<T> {
     Array::from_slice(data, shape).unwrap().to_device(device).unwrap()
