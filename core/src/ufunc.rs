@@ -144,7 +144,7 @@ ufuncs! {
         Sub sub(NUMBER) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The difference `x - y`; integers wrap.";
         Mul mul(NUMBER) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The product `x * y`; integers wrap.";
         Div div(NUMBER) -> Same, ulp 0.0 / 2.5, on (-1e6, 1e6), weight 5.0, "The quotient `x / y`; integers truncate, wrap, and give 0 where y is 0.";
-        Pow pow(REAL) -> Same, ulp 2.0 / 16.0, on (1e-3, 30.0), weight 80.0, "x to the power of y; integers wrap, and truncate where y is negative (0 to a negative power is 0).";
+        Pow pow(REAL) -> Same, ulp 2.0 / 4.0, on (1e-3, 30.0), weight 80.0, "x to the power of y; integers wrap, and truncate where y is negative (0 to a negative power is 0).";
         Minimum minimum(REAL) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The smaller of x and y; NaN if either is, y if they are equal.";
         Maximum maximum(REAL) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The larger of x and y; NaN if either is, y if they are equal.";
         Equal equal(ANY) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0, "Whether x equals y; false for NaN.";
