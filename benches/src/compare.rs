@@ -30,7 +30,7 @@ pub struct Options {
     pub dtypes: Vec<DType>,
     /// Sizes, as [`Case::shapes`] reads them; each case's own if empty.
     pub sizes: Vec<Vec<usize>>,
-    /// Names of devices.
+    /// Names of devices, and of Rust libraries that this build measures.
     pub devices: Vec<String>,
     /// The most threads.
     pub threads: Option<usize>,
@@ -104,8 +104,8 @@ const FULL: Pace = Pace { total: Duration::from_secs(240), most: Duration::from_
 pub fn compare(options: &Options, out: &mut dyn Write) -> Result<Outcome, Stop> {
     let threads = options.threads.unwrap_or_else(|| config().threads);
     let jobs = jobs(options)?;
-    let devices = devices(&options.devices)?;
-    let peers: Vec<String> = peers::names().iter().map(|n| n.to_string()).chain(options.blas.iter().map(|b| b.name().to_string())).collect();
+    let (devices, mut peers) = columns(&options.devices)?;
+    peers.extend(options.blas.iter().map(|b| b.name().to_string()));
     let machine = Machine::measure(threads, &devices[..]);
     writeln!(out, "{machine}")?;
     let count: usize = jobs.iter().map(|j| j.shapes.len() * devices.len()).sum();
@@ -181,11 +181,15 @@ fn jobs(options: &Options) -> Result<Vec<Job>, String> {
     Ok(jobs)
 }
 
-fn devices(names: &[String]) -> Result<Vec<Device>, String> {
+/// The devices and Rust libraries of these names; all of both if there are none.
+fn columns(names: &[String]) -> Result<(Vec<Device>, Vec<String>), String> {
+    let known = peers::names();
     if names.is_empty() {
-        return Ok(Device::all().into_iter().chain([Device::auto()]).collect());
+        return Ok((Device::all().into_iter().chain([Device::auto()]).collect(), known.iter().map(|n| n.to_string()).collect()));
     }
-    names.iter().map(|name| Device::named(name).map_err(|e| e.to_string())).collect()
+    let (peers, devices): (Vec<String>, Vec<String>) = names.iter().cloned().partition(|name| known.contains(&&name[..]));
+    let devices: Result<_, String> = devices.iter().map(|name| Device::named(name).map_err(|e| e.to_string())).collect();
+    Ok((devices?, peers))
 }
 
 fn progress(count: usize) -> ProgressBar {

@@ -42,7 +42,7 @@ struct Compare {
     /// Sizes: N elements, NxN matrices, N points; or a shape such as 512x256x128
     #[arg(long, value_delimiter = ',', value_name = "N,..", value_parser = compare::parse_size)]
     sizes: Vec<Vec<usize>>,
-    /// Devices, by name, auto among them
+    /// Devices, by name, auto among them; with the feature peers, other libraries too
     #[arg(long, value_delimiter = ',', value_name = "D,..")]
     devices: Vec<String>,
     /// The most threads that anything may use
