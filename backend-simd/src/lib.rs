@@ -13,6 +13,7 @@ mod math;
 mod matmul;
 mod reduce;
 mod scratch;
+mod strided;
 mod threads;
 mod tier;
 mod transpose;

@@ -3,10 +3,11 @@
 use crate::exec::{Access, Exec, Produced, STRIP_UNIT, Strips};
 use crate::kernels::{self, Args};
 use crate::lanes::Isa;
+use crate::strided::{Geometry, accesses, base, copy_strided};
 use crate::threads::{Shared, split};
-use polyarray_core::op::{Map, Operand};
+use polyarray_core::op::Map;
 use polyarray_core::walk::walk_many;
-use polyarray_core::{Buffer, DType, Result};
+use polyarray_core::{Buffer, Result};
 use smallvec::SmallVec;
 use std::ops::Range;
 
@@ -14,77 +15,6 @@ use std::ops::Range;
 const STREAM_BYTES: usize = 8 << 20;
 /// Inner axes shorter than this are gathered across the next axis, for their strips would be too short to pay.
 const SHORT_RUN: usize = 32;
-
-/// Where operands lie: what a thread needs to find its part.
-pub(crate) struct Geometry {
-    /// Lengths of the axes.
-    pub lens: SmallVec<[usize; 8]>,
-    /// First element, element size, dtype's strides, of each operand and then of the output.
-    pub bases: SmallVec<[*mut u8; 8]>,
-    pub sizes: SmallVec<[usize; 8]>,
-    pub strides: SmallVec<[SmallVec<[isize; 4]>; 8]>,
-}
-
-// SAFETY: the pointers are read by all threads and the output's written by each in its own part.
-unsafe impl Sync for Geometry {}
-
-/// The address of an operand's index zero.
-pub(crate) fn base(buffer: &Buffer, dtype: DType, offset: usize) -> *mut u8 {
-    let start = buffer.host_ptr().expect("core brings operands to the backend's memory").as_ptr();
-    debug_assert!(offset * dtype.size() <= buffer.bytes());
-    start.wrapping_add(offset * dtype.size())
-}
-
-impl Geometry {
-    pub(crate) fn new(lens: &[usize], inputs: &[Operand]) -> Geometry {
-        Geometry {
-            lens: lens.into(),
-            bases: inputs.iter().map(|o| base(&o.buffer, o.dtype, o.offset)).collect(),
-            sizes: inputs.iter().map(|o| o.dtype.size()).collect(),
-            strides: inputs.iter().map(|o| o.strides.as_slice().into()).collect(),
-        }
-    }
-
-    fn push(&mut self, base: *mut u8, size: usize, strides: &[isize]) {
-        self.bases.push(base);
-        self.sizes.push(size);
-        self.strides.push(strides.into());
-    }
-}
-
-/// How operands with these inner strides are read.
-pub(crate) fn accesses(inner_strides: impl Iterator<Item = isize>) -> SmallVec<[Access; 8]> {
-    let access = |s: isize| match s {
-        1 => Access::Contiguous,
-        0 => Access::Single,
-        _ => Access::Gathered,
-    };
-    inner_strides.map(access).collect()
-}
-
-/// Copies `n` elements of `size` bytes, `from_step` and `to_step` elements apart.
-///
-/// # Safety
-/// - `from` is valid for reads and `to` for writes of those elements; they do not overlap, or are the same.
-pub(crate) unsafe fn copy_strided(from: *const u8, from_step: isize, to: *mut u8, to_step: isize, n: usize, size: usize) {
-    unsafe fn copy<T: Copy>(from: *const T, from_step: isize, to: *mut T, to_step: isize, n: usize) {
-        for i in 0..n as isize {
-            // SAFETY: the caller's. Unaligned, because complex numbers are aligned to their parts only.
-            unsafe { to.offset(i * to_step).write_unaligned(from.offset(i * from_step).read_unaligned()) };
-        }
-    }
-    // SAFETY: the caller's, for the type of that size.
-    unsafe {
-        match size {
-            _ if from_step == 1 && to_step == 1 => std::ptr::copy(from, to, n * size),
-            1 => copy::<u8>(from, from_step, to, to_step, n),
-            2 => copy::<u16>(from.cast(), from_step, to.cast(), to_step, n),
-            4 => copy::<u32>(from.cast(), from_step, to.cast(), to_step, n),
-            8 => copy::<u64>(from.cast(), from_step, to.cast(), to_step, n),
-            _ => copy::<u128>(from.cast(), from_step, to.cast(), to_step, n),
-        }
-    }
-}
 
 /// Runs a map whose program has kernels for everything.
 pub(crate) fn run<I: Isa>(isa: I, op: &Map, threads: usize, output: &Buffer) -> Result<()> {

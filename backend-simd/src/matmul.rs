@@ -3,7 +3,7 @@
 use crate::exec::{Access, Exec, Produced};
 use crate::gemm::{Dot, Matrix, Product, product};
 use crate::lanes::{Float, Isa, Lanes, Real, Work};
-use crate::map::{Geometry, copy_strided};
+use crate::strided::{Geometry, copy_strided};
 use crate::threads::{Shared, split};
 use polyarray_core::op::{Matmul, Operand};
 use polyarray_core::walk::walk;

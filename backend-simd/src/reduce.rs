@@ -2,7 +2,7 @@
 
 use crate::exec::{Access, Exec, Produced, Strips};
 use crate::lanes::{Float, Isa, Lanes, Real, Work};
-use crate::map::{Geometry, accesses, base, copy_strided};
+use crate::strided::{Geometry, accesses, base, copy_strided};
 use crate::threads::{Shared, split};
 use polyarray_core::op::{Reduce, Reduction};
 use polyarray_core::order::{Order, ROWS, Tree, lanes};

@@ -1,6 +1,6 @@
 //! Copies between layouts whose contiguous axes differ, in tiles that fit the caches and the TLB.
 
-use crate::map::{Geometry, copy_strided};
+use crate::strided::{Geometry, copy_strided};
 use crate::threads::{Shared, split};
 use polyarray_core::Result;
 use polyarray_core::walk::walk_many;

@@ -35,7 +35,7 @@ impl Cost {
 
 /// What a backend is given to run an operation with.
 pub struct RunContext<'a> {
-    /// How many threads it may keep busy: what its estimate asked for, or fewer.
+    /// How many threads it may keep busy: under core what its estimate asked for, but any number must do.
     pub threads: usize,
     /// Where results go; of the backend's memory, long enough for the operation's output, all of which `run` writes.
     pub output: &'a Buffer,

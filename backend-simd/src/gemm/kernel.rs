@@ -100,8 +100,17 @@ pub(crate) struct MicroKernel<I, T> {
 }
 
 impl<I: Isa, T: Real> MicroKernel<I, T> {
+    /// The tile that the tier's registers hold, with room for a row of B and an element of A.
+    pub(crate) fn for_tier<S: Step>() -> MicroKernel<I, T> {
+        match I::REGISTERS {
+            32 => Self::new::<S, 14, 2>(),
+            16 => Self::new::<S, 6, 2>(),
+            _ => Self::new::<S, 4, 1>(),
+        }
+    }
+
     /// A tile of `ROWS` rows of `VECTORS` vectors.
-    pub(crate) fn new<S: Step, const ROWS: usize, const VECTORS: usize>() -> MicroKernel<I, T> {
+    fn new<S: Step, const ROWS: usize, const VECTORS: usize>() -> MicroKernel<I, T> {
         const { assert!(ROWS * VECTORS <= 32) };
         MicroKernel { rows: ROWS, columns: VECTORS * <T::V<I> as Lanes>::N, run: enter::<I, T, S, ROWS, VECTORS> }
     }

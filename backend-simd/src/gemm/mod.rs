@@ -60,7 +60,7 @@ pub(crate) struct Product<T> {
 /// # Safety
 /// - `a` and `b` are valid for reads of `[m, k]` and `[k, n]`, `c` for writes of m rows of n elements `ldc` apart; `c` overlaps neither.
 pub(crate) unsafe fn product<I: Isa, T: Real, S: Step>(isa: I, p: Product<T>, threads: usize, finish: Option<Finish<T>>) -> Result<()> {
-    let kernel = isa.micro_kernel::<T, S>();
+    let kernel = MicroKernel::<I, T>::for_tier::<S>();
     let threads = if p.m * p.n * p.k <= ALONE { 1 } else { threads };
     let whole = |rows: Range<usize>, columns: Range<usize>| {
         let part = Product {

@@ -1,7 +1,6 @@
 //! AVX2 with FMA.
 
-use super::{Float, Isa, Lanes, Mask, Real, Work};
-use crate::gemm::{MicroKernel, Step};
+use super::{Float, Isa, Lanes, Mask, Work};
 use std::arch::x86_64::*;
 
 /// The token of the tier: exists only where [`Avx2::new`] found the features.
@@ -18,10 +17,7 @@ impl Avx2 {
 impl Isa for Avx2 {
     type F32 = F32;
     type F64 = F64;
-
-    fn micro_kernel<T: Real, S: Step>(self) -> MicroKernel<Self, T> {
-        MicroKernel::new::<S, 6, 2>()
-    }
+    const REGISTERS: usize = 16;
 
     #[inline]
     fn enter<W: Work>(self, work: W) -> W::Out {

@@ -1,7 +1,6 @@
 //! AVX-512 (F, DQ, BW, VL: what every such server and desktop CPU has).
 
-use super::{Float, Isa, Lanes, Mask, Real, Work};
-use crate::gemm::{MicroKernel, Step};
+use super::{Float, Isa, Lanes, Mask, Work};
 use std::arch::x86_64::*;
 
 /// The token of the tier: exists only where [`Avx512::new`] found the features.
@@ -23,10 +22,7 @@ impl Avx512 {
 impl Isa for Avx512 {
     type F32 = F32;
     type F64 = F64;
-
-    fn micro_kernel<T: Real, S: Step>(self) -> MicroKernel<Self, T> {
-        MicroKernel::new::<S, 14, 2>()
-    }
+    const REGISTERS: usize = 32;
 
     #[inline]
     fn enter<W: Work>(self, work: W) -> W::Out {

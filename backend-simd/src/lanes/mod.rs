@@ -3,8 +3,6 @@
 //! A tier is a token ([`Isa`]) that exists only where the CPU has its features. Vectors are made from a token, so a vector, too, proves them:
 //! that is why their arithmetic is safe to call. To become the tier's instructions, code must be inlined into [`Isa::enter`].
 
-use crate::gemm::{MicroKernel, Step};
-
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -91,12 +89,11 @@ pub(crate) trait Float: Lanes {
 pub(crate) trait Isa: Copy + Send + Sync + 'static {
     type F32: Float<Isa = Self, Elem = f32>;
     type F64: Float<Isa = Self, Elem = f64>;
+    /// Vectors that kernels can hold in registers.
+    const REGISTERS: usize;
 
     /// Runs `work` compiled for the tier.
     fn enter<W: Work>(self, work: W) -> W::Out;
-
-    /// The micro-kernel of matrix products: as large a tile as the registers hold.
-    fn micro_kernel<T: Real, S: Step>(self) -> MicroKernel<Self, T>;
 
     /// Copies past the caches where the tier can: for results too large to be read again soon. [`Isa::fence`] ends a series of such copies.
     ///

@@ -1,7 +1,6 @@
 //! The tier that every CPU has: `wide`'s vectors, which use what the build was told to use (SSE2, NEON, WASM SIMD).
 
-use super::{Float, Isa, Lanes, Mask, Real, Work};
-use crate::gemm::{MicroKernel, Step};
+use super::{Float, Isa, Lanes, Mask, Work};
 use polyarray_core::Element;
 use wide::{f32x8, f64x4};
 
@@ -12,10 +11,8 @@ pub(crate) struct Portable;
 impl Isa for Portable {
     type F32 = F32;
     type F64 = F64;
-
-    fn micro_kernel<T: Real, S: Step>(self) -> MicroKernel<Self, T> {
-        MicroKernel::new::<S, 4, 1>()
-    }
+    // Sixteen of half the width.
+    const REGISTERS: usize = 8;
 
     fn enter<W: Work>(self, work: W) -> W::Out {
         work.run(self)
