@@ -188,7 +188,7 @@ fn zeros_of_both_signs_combine_in_the_order() {
     let minimum = |a: f32, b: f32| if a < b || a.is_nan() { a } else { b };
     let mut random = Random::new(11);
     for n in [2, 65, 700] {
-        let zeros: Vec<f32> = (0..n).map(|_| if random.bits() % 2 == 0 { 0.0 } else { -0.0 }).collect();
+        let zeros: Vec<f32> = (0..n).map(|_| if random.bits().is_multiple_of(2) { 0.0 } else { -0.0 }).collect();
         let got = scalar(|| Array::from_slice(&zeros, [n])?.min());
         assert_eq!(got.to_bits(), along(&[zeros], f32::INFINITY, minimum).to_bits());
     }

@@ -172,7 +172,7 @@ fn casts_and_selects() {
     assert_eq!(values(array(&[-1i32, 256]).cast::<u8>()), [255, 0]);
     assert_eq!(values(array(&[Complex::<f32>::new(2.5, 9.0)]).cast::<i16>()), [2]);
     let condition = x.less(0.0);
-    assert_eq!(values(select(condition, &array(&[1i8, 2, 3, 4]), 9)), [1, 9, 9, 9]);
+    assert_eq!(values(select(condition, array(&[1i8, 2, 3, 4]), 9)), [1, 9, 9, 9]);
 }
 
 #[test]
