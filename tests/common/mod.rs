@@ -23,12 +23,8 @@ pub fn on_every_device(f: impl Fn(&Device) -> Result<()>) {
 pub fn required_devices() -> Vec<Device> {
     let required = std::env::var("POLYARRAY_REQUIRE").unwrap_or_default();
     for name in required.split(',').map(str::trim).filter(|n| !n.is_empty()) {
-        let compiled = match name {
-            "blas" => cfg!(feature = "blas"),
-            "gpu" => cfg!(feature = "gpu"),
-            "simd" => cfg!(feature = "simd"),
-            _ => true,
-        };
+        let features = [("blas", cfg!(feature = "blas")), ("gpu", cfg!(feature = "gpu")), ("simd", cfg!(feature = "simd"))];
+        let compiled = features.iter().all(|(feature, on)| *feature != name || *on);
         if compiled {
             Device::named(name).unwrap_or_else(|e| panic!("POLYARRAY_REQUIRE lists {name}: {e}"));
         }
