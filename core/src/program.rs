@@ -118,7 +118,7 @@ impl Instr {
 ///
 /// Parameters are arguments, not part of it: two programs are equal if they compute the same thing from other numbers.
 ///
-/// Invariants, checked by [`Program::new`], the only way to make one:
+/// Invariants, checked by [`Program::new`] (expressions check each step as it is added):
 /// 1. at most [`MAX_INPUTS`] inputs and [`MAX_INSTRS`] instructions;
 /// 2. instructions read inputs and parameters that exist, and results of earlier instructions only;
 /// 3. every instruction is defined for the dtypes it reads, and `dtypes` says what it gives.
@@ -144,7 +144,8 @@ impl Program {
                 instrs.len()
             )));
         }
-        let mut program = Program { inputs: inputs.into(), params: params.into(), instrs: SmallVec::new(), dtypes: SmallVec::new(), result };
+        let mut program =
+            Program { inputs: SmallVec::from_slice(inputs), params: SmallVec::from_slice(params), instrs: SmallVec::new(), dtypes: SmallVec::new(), result };
         for instr in instrs {
             for r in instr.operands() {
                 program.lookup(r)?;
@@ -155,6 +156,25 @@ impl Program {
         }
         program.lookup(result)?;
         Ok(program)
+    }
+
+    /// A program whose steps were checked as they were added: `dtypes` says what each gives. Only its size is checked again.
+    ///
+    /// # Errors
+    /// [`Error::Program`] for more inputs or instructions than there may be.
+    pub(crate) fn from_checked(inputs: &[DType], params: &[DType], instrs: &[Instr], dtypes: &[DType], result: Ref) -> Result<Program> {
+        if inputs.len() > MAX_INPUTS || instrs.len() > MAX_INSTRS {
+            return Program::new(inputs, params, instrs, result);
+        }
+        let checked = Program {
+            inputs: SmallVec::from_slice(inputs),
+            params: SmallVec::from_slice(params),
+            instrs: SmallVec::from_slice(instrs),
+            dtypes: SmallVec::from_slice(dtypes),
+            result,
+        };
+        debug_assert_eq!(Program::new(inputs, params, instrs, result).as_ref().ok(), Some(&checked));
+        Ok(checked)
     }
 
     /// The program that returns its only input, of `dtype`.

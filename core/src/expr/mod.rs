@@ -112,7 +112,7 @@ impl<T: Element> Expr<T> {
     /// # Errors
     /// As [`eval`](Self::eval).
     pub fn eval_on(&self, device: &Device) -> Result<Array<T>> {
-        Array::from_raw(self.tape.clone()?.eval(device)?)
+        Array::from_raw(self.tape.as_ref().map_err(Clone::clone)?.eval_fresh(device)?)
     }
 
     /// Does the work and writes the result into a view of the same shape (or one that this shape broadcasts to). Allocates nothing for it.
@@ -120,7 +120,7 @@ impl<T: Element> Expr<T> {
     /// # Errors
     /// As [`eval`](Self::eval), and where the shapes do not fit.
     pub fn eval_into(&self, out: &mut ViewMut<'_, T>) -> Result<()> {
-        self.tape.clone()?.eval_into(&out.raw(), &Device::current()?)
+        self.tape.as_ref().map_err(Clone::clone)?.eval_into(&out.raw(), &Device::current()?)
     }
 
     /// What [`eval`](Self::eval) would do, and what each device answered.

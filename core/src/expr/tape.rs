@@ -152,25 +152,42 @@ impl Tape {
         Ok(RawArray { buffer: execute(&mut op, device, donor)?, dtype, layout })
     }
 
+    /// Does the work into a new buffer. The tape keeps its operands, so none of them can be donated.
+    pub fn eval_fresh(&self, device: &Device) -> Result<RawArray> {
+        if self.is_too_long() || self.shape.contains(&0) {
+            return self.clone().eval(device);
+        }
+        let inputs = self.input_layouts()?;
+        let layout = canon::fresh_layout(&self.shape, &inputs);
+        let mut op = self.map_op(&layout, &inputs)?;
+        Ok(RawArray { buffer: execute(&mut op, device, None)?, dtype: self.dtype(), layout })
+    }
+
     /// Does the work and writes it to `out`, which this shape must broadcast to. Operands that lie in `out`'s buffer must be `out` itself, unless
     /// they are copied first: they are.
-    pub fn eval_into(&mut self, out: &RawArray, device: &Device) -> Result<()> {
+    pub fn eval_into(&self, out: &RawArray, device: &Device) -> Result<()> {
         debug_assert_eq!(self.dtype(), out.dtype, "the type of the expression is that of the view");
         let shape = out.layout.shape();
-        if self.shape != *shape {
-            Layout::contiguous(self.shape.clone()).broadcast_to(shape)?;
-            self.shape = shape.clone();
-        }
         if shape.contains(&0) {
-            return Ok(());
+            return if self.shape == *shape { Ok(()) } else { Layout::contiguous(self.shape.clone()).broadcast_to(shape).map(|_| ()) };
         }
-        for operand in self.operands.iter_mut() {
-            let overlaps = operand.buffer.same(&out.buffer) && !(operand.layout == out.layout && operand.dtype == out.dtype);
-            if overlaps {
-                *operand = copy_of(operand, device)?;
-            }
+        let overlaps = |o: &RawArray| o.buffer.same(&out.buffer) && !(o.layout == out.layout && o.dtype == out.dtype);
+        if self.shape == *shape && !self.is_too_long() && !self.operands.iter().any(overlaps) {
+            return self.write(out, device);
         }
-        self.fit(device)?;
+        let mut own = self.clone();
+        if own.shape != *shape {
+            Layout::contiguous(own.shape.clone()).broadcast_to(shape)?;
+            own.shape = shape.clone();
+        }
+        for operand in own.operands.iter_mut().filter(|o| overlaps(o)) {
+            *operand = copy_of(operand, device)?;
+        }
+        own.fit(device)?;
+        own.write(out, device)
+    }
+
+    fn write(&self, out: &RawArray, device: &Device) -> Result<()> {
         let inputs = self.input_layouts()?;
         let mut op = self.map_op(&out.layout, &inputs)?;
         execute(&mut op, device, Some(out.buffer.clone())).map(|_| ())
@@ -195,7 +212,7 @@ impl Tape {
     pub fn program(&self) -> Result<Program> {
         let inputs: SmallVec<[DType; 8]> = self.operands.iter().map(|o| o.dtype).collect();
         let params: SmallVec<[DType; 8]> = self.params.iter().map(Scalar::dtype).collect();
-        Program::new(&inputs, &params, &self.instrs, self.result)
+        Program::from_checked(&inputs, &params, &self.instrs, &self.dtypes, self.result)
     }
 
     /// The operands.
@@ -213,7 +230,7 @@ impl Tape {
         let inputs =
             self.operands.iter().zip(spaces).map(|(o, (offset, strides))| Operand { buffer: o.buffer.clone(), dtype: o.dtype, offset, strides }).collect();
         let output = Output { dtype: self.dtype(), offset, strides };
-        Ok(Op::Map(Map { program: self.program()?, params: self.params.clone(), shape, inputs, output }))
+        Ok(Op::Map(Map { program: self.program()?, params: Params::from_slice(&self.params), shape, inputs, output }))
     }
 
     /// An operand that only this tape holds and that could hold the result.
@@ -228,9 +245,14 @@ impl Tape {
         })
     }
 
+    /// Whether one program cannot hold it.
+    fn is_too_long(&self) -> bool {
+        self.instrs.len() > MAX_INSTRS || self.operands.len() > MAX_INPUTS
+    }
+
     /// Evaluates parts of the tape into temporaries if it is too long for one program or reads too many arrays.
     pub fn fit(&mut self, device: &Device) -> Result<()> {
-        if self.instrs.len() > MAX_INSTRS || self.operands.len() > MAX_INPUTS {
+        if self.is_too_long() {
             *self = std::mem::replace(self, Tape::constant(Scalar::new(false))).split(device)?;
         }
         Ok(())
