@@ -22,7 +22,7 @@ use std::marker::PhantomData;
 /// # use polyarray_core::*;
 /// let x = Array::from_vec(vec![1.0f32, 4.0, 9.0], [3])?;
 /// let e = (&x * 2.0 + 1.0) - &x;
-/// assert_eq!(e.shape()?, [3]);
+/// assert_eq!(*e.shape()?, [3]);
 /// # Ok::<(), Error>(())
 /// ```
 #[derive(Clone)]
