@@ -1,6 +1,6 @@
 //! The device `simd` of polyarray: explicit SIMD on all cores.
 //!
-//! The path of an operation: [`Simd`] (what it costs) -> `map`, `reduce`, `matmul`, `distance` (how it is cut into strips, blocks and threads) -> `exec` (a program on a
+//! The path of an operation: `Simd` (what it costs) -> `map`, `reduce`, `matmul`, `distance` (how it is cut into strips, blocks and threads) -> `exec` (a program on a
 //! strip) -> `kernels` (one instruction) -> `math` and `lanes` (vectors of the tier that this CPU has).
 
 mod distance;
