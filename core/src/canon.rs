@@ -4,6 +4,7 @@ use crate::layout::{Layout, Strides};
 use crate::order::Order;
 use crate::{Dims, op};
 use smallvec::SmallVec;
+use std::borrow::Borrow;
 
 /// One axis of an index space: its length, and the stride of every operand along it (the output's first, if there is one).
 #[derive(Clone)]
@@ -48,14 +49,14 @@ fn merge(axes: SmallVec<[Axis; 4]>, operands: usize) -> Space {
 pub(crate) type Place = (usize, Strides);
 
 /// The canonical index space of a map over `shape`, and offsets and strides for the output and the inputs in it.
-pub(crate) fn map(output: &Layout, inputs: &[Layout]) -> (Dims, Place, SmallVec<[Place; 2]>) {
+pub(crate) fn map<L: Borrow<Layout>>(output: &Layout, inputs: &[L]) -> (Dims, Place, SmallVec<[Place; 2]>) {
     let shape = output.shape();
-    if output.is_c_contiguous() && inputs.iter().all(|l| l.is_c_contiguous() || l.strides().iter().all(|&s| s == 0)) {
+    if output.is_c_contiguous() && inputs.iter().map(L::borrow).all(|l| l.is_c_contiguous() || l.strides().iter().all(|&s| s == 0)) {
         let flat = |l: &Layout| (l.offset(), Strides::from_slice(&[if l.is_c_contiguous() { 1 } else { 0 }]));
-        return (Dims::from(shape.size()), flat(output), inputs.iter().map(flat).collect());
+        return (Dims::from(shape.size()), flat(output), inputs.iter().map(|l| flat(l.borrow())).collect());
     }
-    let mut offsets: SmallVec<[isize; 8]> = std::iter::once(output).chain(inputs).map(|l| l.offset() as isize).collect();
-    let strides: SmallVec<[&[isize]; 8]> = std::iter::once(output).chain(inputs).map(|l| l.strides()).collect();
+    let mut offsets: SmallVec<[isize; 8]> = std::iter::once(output).chain(inputs.iter().map(L::borrow)).map(|l| l.offset() as isize).collect();
+    let strides: SmallVec<[&[isize]; 8]> = std::iter::once(output).chain(inputs.iter().map(L::borrow)).map(Layout::strides).collect();
     let mut axes = sorted_axes(shape, &strides);
     for axis in axes.iter_mut().filter(|a| a.strides[0] < 0) {
         flip(axis, &mut offsets);
@@ -84,7 +85,8 @@ pub(crate) struct ReduceSpace {
 }
 
 /// The canonical spaces of a reduction of `inputs` (all of one shape) over `reduced` axes into a C-contiguous output of the others.
-pub(crate) fn reduce(inputs: &[Layout], reduced: &[usize]) -> ReduceSpace {
+pub(crate) fn reduce<L: Borrow<Layout>>(inputs: &[L], reduced: &[usize]) -> ReduceSpace {
+    let inputs: SmallVec<[&Layout; 8]> = inputs.iter().map(L::borrow).collect();
     let shape = inputs[0].shape();
     let kept: SmallVec<[usize; 4]> = (0..shape.len()).filter(|a| !reduced.contains(a)).collect();
     let out_shape: Dims = kept.iter().map(|&a| shape[a]).collect();
@@ -118,8 +120,8 @@ pub(crate) fn reduce(inputs: &[Layout], reduced: &[usize]) -> ReduceSpace {
 }
 
 /// The layout of a new result of `shape`: that of the operands where they agree on an order of axes other than C, so that a walk is contiguous; else C order.
-pub(crate) fn fresh_layout(shape: &Dims, inputs: &[Layout]) -> Layout {
-    let full = || inputs.iter().filter(|l| !l.is_broadcast());
+pub(crate) fn fresh_layout<L: Borrow<Layout>>(shape: &Dims, inputs: &[L]) -> Layout {
+    let full = || inputs.iter().map(L::borrow).filter(|l| !l.is_broadcast());
     let contiguous = Layout::contiguous(shape.clone());
     if shape.len() < 2 || full().next().is_none() || full().any(Layout::is_c_contiguous) {
         return contiguous;

@@ -79,7 +79,6 @@ fn reduce(mut tape: Box<Tape>, request: &Request, axes: Option<&Axes>) -> Result
         after,
         after_params,
     });
-    drop(tape);
     Ok(RawArray { buffer: execute(&mut op, &device, None)?, dtype: request.to, layout: Layout::contiguous(shown) })
 }
 

@@ -8,6 +8,7 @@ use crate::program::{Instr, MAX_INPUTS, MAX_INSTRS, Ref};
 use crate::trace::{self, Plan};
 use crate::{Buffer, DType, Dims, MemoryId, Program, Result, Scalar, canon};
 use smallvec::SmallVec;
+use std::borrow::Cow;
 
 /// An array without its type.
 #[derive(Clone, Debug)]
@@ -141,14 +142,13 @@ impl Tape {
             return Ok(RawArray { buffer: alloc_elements(dtype, 0, home)?, dtype, layout: Layout::contiguous(self.shape.clone()) });
         }
         self.fit(device)?;
-        let inputs = self.input_layouts()?;
-        let layout = canon::fresh_layout(&self.shape, &inputs);
+        let layout = canon::fresh_layout(&self.shape, &self.input_layouts()?);
         let donor = self.donor(dtype, &layout).map(|i| self.operands[i].buffer.clone());
         if let Some(buffer) = donor.clone().filter(|_| self.instrs.is_empty()) {
             // Nothing to compute, and nobody else has the only operand.
             return Ok(RawArray { buffer, dtype, layout: self.operands[0].layout.clone() });
         }
-        let mut op = self.map_op(&layout, &inputs)?;
+        let mut op = self.map_op(&layout, &self.input_layouts()?)?;
         Ok(RawArray { buffer: execute(&mut op, device, donor)?, dtype, layout })
     }
 
@@ -204,8 +204,12 @@ impl Tape {
     }
 
     /// The operands' layouts over the whole shape.
-    pub fn input_layouts(&self) -> Result<SmallVec<[Layout; 4]>> {
-        self.operands.iter().map(|o| o.layout.broadcast_to(&self.shape)).collect()
+    pub fn input_layouts(&self) -> Result<SmallVec<[Cow<'_, Layout>; 4]>> {
+        let mut layouts = SmallVec::new();
+        for o in &self.operands {
+            layouts.push(if *o.layout.shape() == self.shape { Cow::Borrowed(&o.layout) } else { Cow::Owned(o.layout.broadcast_to(&self.shape)?) });
+        }
+        Ok(layouts)
     }
 
     /// The program, its parameters, and its operands in order. The tape must be within limits.
@@ -225,7 +229,7 @@ impl Tape {
         &self.params
     }
 
-    fn map_op(&self, output: &Layout, inputs: &[Layout]) -> Result<Op> {
+    fn map_op(&self, output: &Layout, inputs: &[Cow<'_, Layout>]) -> Result<Op> {
         let (shape, (offset, strides), spaces) = canon::map(output, inputs);
         let inputs =
             self.operands.iter().zip(spaces).map(|(o, (offset, strides))| Operand { buffer: o.buffer.clone(), dtype: o.dtype, offset, strides }).collect();
