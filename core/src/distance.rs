@@ -12,8 +12,8 @@ use crate::{Dims, Element, Error, Kind, Program, Result, Wide, canon};
 
 /// Distances between all rows of X `[n, d]` and all rows of Y `[m, d]`, as `[n, m]`. Floats only.
 ///
-/// Accuracy: for every metric but cosine, relative to the distance itself, `(d + 3) * eps` on `scalar` and `gpu`; `simd` and `blas` compute Euclidean
-/// distances from products of centred vectors and again, directly, where that would cancel, and are good to `1e4 * d * eps`.
+/// Accuracy: for every metric but cosine, relative to the distance itself, `(d + 3) * eps` on `scalar`, `simd` and `gpu`, which take differences first; `blas`
+/// computes Euclidean distances from products of centred vectors and again, directly, where that would cancel, and is good to `1e4 * d * eps`.
 /// Cosine distances are good to `(d + 3) * eps`, absolute.
 ///
 /// # Errors
