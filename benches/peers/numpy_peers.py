@@ -6,6 +6,9 @@
 
 Needs NumPy; numexpr, SciPy, scikit-learn and faiss are measured where they can be imported. Every result is compared with the same computation in
 float64 (long double for sums) before its time is written. Elementwise cases write into an output given (`out=`).
+
+Run it with nothing else running, right before or after what it is compared with: the thread pools of BLAS and OpenMP wait for each other, and a busy core makes
+them not a little slower but a hundred times.
 """
 
 import argparse
