@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hint::black_box;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Barrier, Mutex};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// The share of a core that each thread must have got for the machine to pass as idle.
@@ -161,39 +160,19 @@ fn ceilings(threads: usize, elements: usize) -> [Ceiling; 3] {
     [both(&|threads| triad(elements, threads)), both(&|threads| read(elements, threads)), both(&fma)]
 }
 
-/// How long each ceiling is measured.
-const WINDOW: Duration = Duration::from_millis(200);
-
-/// The least seconds of several rounds in which a thread for each of `parts` does `work` on it, all at the same time.
-///
-/// The threads live through all rounds, as those of a pool do. Threads made anew for each round are often put on one core, and gone
-/// before the system spreads them: two then do the work of one, and other work in the same run beats the "ceiling".
-fn best_of<P: Send>(parts: Vec<P>, work: impl Fn(&mut P) + Sync) -> f64 {
-    let (together, stop, work, start) = (Barrier::new(parts.len()), AtomicBool::new(false), &work, Instant::now());
-    let thread = |mut part: P| {
-        let mut rounds = Vec::new();
-        while !stop.load(Ordering::Relaxed) {
-            together.wait();
-            let before = Instant::now();
-            work(&mut part);
-            let leads = together.wait().is_leader();
-            rounds.push(before.elapsed().as_secs_f64());
-            if leads {
-                stop.store(rounds.len() >= 3 && start.elapsed() > WINDOW, Ordering::Relaxed);
-            }
-            // Nobody looks before the leader has decided, so all leave after the same round.
-            together.wait();
+/// The least seconds of a few runs of `work`.
+fn best_of(mut work: impl FnMut()) -> f64 {
+    let start = Instant::now();
+    let mut best = f64::INFINITY;
+    for run in 0.. {
+        let before = Instant::now();
+        work();
+        best = best.min(before.elapsed().as_secs_f64());
+        if run >= 2 && start.elapsed() > Duration::from_millis(120) {
+            break;
         }
-        rounds
-    };
-    let thread = &thread;
-    let rounds: Vec<Vec<f64>> = std::thread::scope(|scope| {
-        let running: Vec<_> = parts.into_iter().map(|part| scope.spawn(move || thread(part))).collect();
-        running.into_iter().map(|t| t.join().expect("measuring loops do not panic")).collect()
-    });
-    // A round took as long as the thread that saw it begin first says; one that was woken late saw only the rest.
-    let round = |i: usize| rounds.iter().map(|of_thread| of_thread[i]).fold(0.0, f64::max);
-    (0..rounds[0].len()).map(round).fold(f64::INFINITY, f64::min)
+    }
+    best
 }
 
 /// GB/s of `a = b + s * c`, three streams.
@@ -201,11 +180,15 @@ fn triad(elements: usize, threads: usize) -> f64 {
     let (mut a, b, c) = (vec![0.0f32; elements], vec![1.0f32; elements], vec![2.0f32; elements]);
     let chunk = elements.div_ceil(threads);
     let s = black_box(3.0f32);
-    let parts = a.chunks_mut(chunk).zip(b.chunks(chunk)).zip(c.chunks(chunk)).collect();
-    let seconds = best_of(parts, |((a, b), c)| {
-        a.iter_mut().zip(b.iter()).zip(c.iter()).for_each(|((a, b), c)| *a = b + s * c);
+    let kernel = |a: &mut [f32], b: &[f32], c: &[f32]| a.iter_mut().zip(b).zip(c).for_each(|((a, b), c)| *a = b + s * c);
+    let seconds = best_of(|| {
+        std::thread::scope(|scope| {
+            for ((a, b), c) in a.chunks_mut(chunk).zip(b.chunks(chunk)).zip(c.chunks(chunk)) {
+                scope.spawn(move || kernel(a, b, c));
+            }
+        });
         // The compiler must believe that the result is looked at.
-        black_box(a);
+        black_box(&mut a);
     });
     (3 * elements * size_of::<f32>()) as f64 / seconds / 1e9
 }
@@ -213,11 +196,15 @@ fn triad(elements: usize, threads: usize) -> f64 {
 /// GB/s of a sum.
 fn read(elements: usize, threads: usize) -> f64 {
     let data = vec![1.0f32; elements];
-    let parts = data.chunks(elements.div_ceil(threads)).collect();
-    let seconds = best_of(parts, |part: &mut &[f32]| {
+    let chunk = elements.div_ceil(threads);
+    let kernel = |part: &[f32]| {
         let mut lanes = [0.0f32; 32];
-        black_box(*part).chunks_exact(32).for_each(|block| lanes.iter_mut().zip(block).for_each(|(lane, x)| *lane += x));
+        part.chunks_exact(32).for_each(|block| lanes.iter_mut().zip(block).for_each(|(lane, x)| *lane += x));
         black_box(lanes);
+    };
+    let seconds = best_of(|| {
+        let data = black_box(&data[..]);
+        std::thread::scope(|scope| data.chunks(chunk).for_each(|part| drop(scope.spawn(move || kernel(part)))));
     });
     (elements * size_of::<f32>()) as f64 / seconds / 1e9
 }
@@ -225,8 +212,10 @@ fn read(elements: usize, threads: usize) -> f64 {
 /// GFLOP/s of independent chains of multiply-adds that stay in registers.
 fn fma(threads: usize) -> f64 {
     const ROUNDS: usize = 1 << 21;
-    let flops = AtomicUsize::new(0);
-    let seconds = best_of(vec![(); threads], |()| flops.store(chains(ROUNDS), Ordering::Relaxed));
+    let flops = std::sync::atomic::AtomicUsize::new(0);
+    let seconds = best_of(|| {
+        std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(|| flops.store(chains(ROUNDS), std::sync::atomic::Ordering::Relaxed)))));
+    });
     (flops.into_inner() * threads) as f64 / seconds / 1e9
 }
 
@@ -314,18 +303,6 @@ pub(crate) mod tests {
             assert!(rate > 0.01 && rate < 1e5, "{rate}");
         }
         assert!(!cpu().is_empty() && !os().is_empty());
-    }
-
-    #[test]
-    fn every_thread_does_every_round() {
-        let counts: Vec<AtomicUsize> = (0..3).map(|_| AtomicUsize::new(0)).collect();
-        let seconds = best_of(counts.iter().collect(), |count| {
-            count.fetch_add(1, Ordering::Relaxed);
-            std::thread::sleep(Duration::from_millis(5));
-        });
-        let counts: Vec<usize> = counts.into_iter().map(AtomicUsize::into_inner).collect();
-        assert!(counts[0] >= 3 && counts.iter().all(|&c| c == counts[0]), "{counts:?}");
-        assert!(seconds >= 5e-3, "a round is as long as its work: {seconds}");
     }
 
     #[test]
