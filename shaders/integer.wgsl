@@ -1,4 +1,4 @@
-// Integer division (by zero it gives 0, and the smallest by -1 wraps) and powers (wrapping; negative ones truncate).
+// Integer division (by zero it gives 0, and the smallest by -1 wraps), powers (wrapping; negative ones truncate), remainders and shifts.
 
 fn i32_div(x: i32, y: i32) -> i32 {
     let plain = y != 0 && y != -1;
@@ -30,4 +30,39 @@ fn i32_pow(x: i32, y: i32) -> i32 {
         return select(select(0, select(1, -1, odd), x == -1), 1, x == 1);
     }
     return bitcast<i32>(u32_pow(bitcast<u32>(x), bitcast<u32>(y)));
+}
+
+// Remainders have x's sign; both are 0 where y is.
+fn i32_rem(x: i32, y: i32) -> i32 {
+    return select(x - i32_div(x, y) * y, 0, y == 0);
+}
+
+fn u32_rem(x: u32, y: u32) -> u32 {
+    return select(x - u32_div(x, y) * y, 0u, y == 0u);
+}
+
+fn i32_floor_div(x: i32, y: i32) -> i32 {
+    let below = i32_rem(x, y) != 0 && (x < 0) != (y < 0);
+    return i32_div(x, y) - select(0, 1, below);
+}
+
+fn u32_floor_div(x: u32, y: u32) -> u32 {
+    return u32_div(x, y);
+}
+
+// A count of the width or more (a negative one is) shifts everything out.
+fn i32_shl(x: i32, y: i32) -> i32 {
+    return select(0, x << (u32(y) & 31u), u32(y) < 32u);
+}
+
+fn u32_shl(x: u32, y: u32) -> u32 {
+    return select(0u, x << (y & 31u), y < 32u);
+}
+
+fn i32_shr(x: i32, y: i32) -> i32 {
+    return x >> select(31u, u32(y), u32(y) < 32u);
+}
+
+fn u32_shr(x: u32, y: u32) -> u32 {
+    return select(0u, x >> (y & 31u), y < 32u);
 }

@@ -6,7 +6,9 @@
 pub const BITS: &str = include_str!("bits.wgsl");
 /// Casts between f32, i32 and u32. Needs [`BITS`].
 pub const CAST: &str = include_str!("cast.wgsl");
-/// Division and powers of integers.
+/// Rounding to integers, signs, minima and maxima that NaN loses. Needs [`BITS`].
+pub const ROUNDING: &str = include_str!("rounding.wgsl");
+/// Division, powers and shifts of integers.
 pub const INTEGER: &str = include_str!("integer.wgsl");
 /// The exponential function. Needs [`BITS`].
 pub const EXP: &str = include_str!("exp.wgsl");

@@ -66,6 +66,9 @@ impl GpuBackend {
         if let Some(dtype) = dtypes.into_iter().find(|&d| !render::is_supported(d)) {
             return Err(Unsupported::new(format!("{dtype} is not supported on GPUs yet (f32, i32, u32 and bool are)")));
         }
+        if let Some(name) = op.programs().into_iter().find_map(render::missing) {
+            return Err(Unsupported::new(format!("{name} is not written in WGSL yet")));
+        }
         let limits = &self.gpu.limits;
         let (mut largest, mut operands) = (op.output_len(), 1);
         op.for_each_input(|operand, lens| {

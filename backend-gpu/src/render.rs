@@ -9,7 +9,7 @@ pub(crate) struct Snippets(u16);
 
 impl Snippets {
     /// Every file: its text, and the files it calls besides `bits`. In an order in which none calls a later one.
-    const ALL: [(Snippets, &str, Snippets); 8] = [
+    const ALL: [(Snippets, &str, Snippets); 9] = [
         (Self::BITS, polyarray_shaders::BITS, Self::NONE),
         (Self::CAST, polyarray_shaders::CAST, Self::BITS),
         (Self::INTEGER, polyarray_shaders::INTEGER, Self::NONE),
@@ -18,6 +18,7 @@ impl Snippets {
         (Self::TANH, polyarray_shaders::TANH, Self(Self::EXP.0 | Self::BITS.0)),
         (Self::TRIG, polyarray_shaders::TRIG, Self::BITS),
         (Self::POW, polyarray_shaders::POW, Self(Self::EXP.0 | Self::BITS.0)),
+        (Self::ROUNDING, polyarray_shaders::ROUNDING, Self::BITS),
     ];
     pub const NONE: Snippets = Snippets(0);
     pub const BITS: Snippets = Snippets(1);
@@ -28,6 +29,7 @@ impl Snippets {
     const TANH: Snippets = Snippets(32);
     const TRIG: Snippets = Snippets(64);
     const POW: Snippets = Snippets(128);
+    const ROUNDING: Snippets = Snippets(256);
 
     pub fn add(&mut self, other: Snippets) {
         self.0 |= other.0;
@@ -136,57 +138,101 @@ fn hidden_values(program: &Program) -> Vec<bool> {
 
 fn instruction(program: &Program, instr: &Instr, name: &impl Fn(Ref) -> String) -> (String, Snippets) {
     match *instr {
-        Instr::Unary(op, a) => unary(op, program.dtype_of(a), &name(a)),
-        Instr::Binary(op, a, b) => binary(op, program.dtype_of(a), &name(a), &name(b)),
+        Instr::Unary(op, a) => unary(op, program.dtype_of(a), &name(a)).unwrap_or_else(|| refused(instr)),
+        Instr::Binary(op, a, b) => binary(op, program.dtype_of(a), &name(a), &name(b)).unwrap_or_else(|| refused(instr)),
         Instr::Select(c, a, b) => (format!("select({}, {}, {})", name(b), name(a), name(c)), Snippets::NONE),
         Instr::MulAdd(a, b, c) => (format!("fma({}, {}, {})", name(a), name(b), name(c)), Snippets::NONE),
         Instr::Cast(to, a) => cast(program.dtype_of(a), to, &name(a)),
     }
 }
 
-fn unary(op: Unary, dtype: DType, x: &str) -> (String, Snippets) {
-    let float = dtype == DType::F32;
-    let zero = if dtype == DType::U32 { "0u" } else { "0" };
-    let plain = |text: String| (text, Snippets::NONE);
-    match op {
-        Unary::Neg if float => (format!("f32_neg({x})"), Snippets::BITS),
-        Unary::Neg => plain(format!("({zero} - {x})")),
-        Unary::Abs if float => (format!("f32_abs({x})"), Snippets::BITS),
-        Unary::Abs if dtype == DType::U32 => plain(x.into()),
-        Unary::Abs => plain(format!("select({x}, 0 - {x}, {x} < 0)")),
-        Unary::Square => plain(format!("({x} * {x})")),
-        Unary::Sqrt => plain(format!("sqrt({x})")),
-        Unary::Exp => (format!("f32_exp({x})"), Snippets::EXP),
-        Unary::Log => (format!("f32_log({x})"), Snippets::LOG),
-        Unary::Sin => (format!("f32_sin({x})"), Snippets::TRIG),
-        Unary::Cos => (format!("f32_cos({x})"), Snippets::TRIG),
-        Unary::Tanh => (format!("f32_tanh({x})"), Snippets::TANH),
-        Unary::LogicalNot if float => (format!("!f32_nonzero({x})"), Snippets::BITS),
-        Unary::LogicalNot if dtype == DType::Bool => plain(format!("!{x}")),
-        Unary::LogicalNot => plain(format!("({x} == {zero})")),
-    }
+fn refused(instr: &Instr) -> ! {
+    unreachable!("the estimate refused {}", instr.name())
 }
 
-fn binary(op: Binary, dtype: DType, x: &str, y: &str) -> (String, Snippets) {
+/// The name of an instruction that is not spelled here, if the program has one.
+pub(crate) fn missing(program: &Program) -> Option<&'static str> {
+    let lacks = |i: &&Instr| match **i {
+        Instr::Unary(op, a) => unary(op, program.dtype_of(a), "x").is_none(),
+        Instr::Binary(op, a, _) => binary(op, program.dtype_of(a), "x", "y").is_none(),
+        Instr::Select(..) | Instr::MulAdd(..) | Instr::Cast(..) => false,
+    };
+    program.instrs().iter().find(lacks).map(Instr::name)
+}
+
+fn unary(op: Unary, dtype: DType, x: &str) -> Option<(String, Snippets)> {
     let float = dtype == DType::F32;
+    let bool = dtype == DType::Bool;
+    let zero = if dtype == DType::U32 { "0u" } else { "0" };
+    let plain = |text: String| (text, Snippets::NONE);
+    let bits = |text: String| (text, Snippets::BITS);
+    let call = |function: &str, needs: Snippets| (format!("f32_{function}({x})"), needs);
+    Some(match op {
+        Unary::Neg if float => call("neg", Snippets::BITS),
+        Unary::Neg => plain(format!("({zero} - {x})")),
+        Unary::Abs if float => call("abs", Snippets::BITS),
+        Unary::Abs if dtype == DType::U32 => plain(x.into()),
+        Unary::Abs => plain(format!("select({x}, 0 - {x}, {x} < 0)")),
+        Unary::Sign if float => call("sign", Snippets::ROUNDING),
+        Unary::Sign if dtype == DType::U32 => plain(format!("min({x}, 1u)")),
+        Unary::Sign => plain(format!("sign({x})")),
+        Unary::Square => plain(format!("({x} * {x})")),
+        Unary::Sqrt => plain(format!("sqrt({x})")),
+        Unary::Reciprocal => plain(format!("(1.0f / {x})")),
+        Unary::Exp => call("exp", Snippets::EXP),
+        Unary::Log => call("log", Snippets::LOG),
+        Unary::Sin => call("sin", Snippets::TRIG),
+        Unary::Cos => call("cos", Snippets::TRIG),
+        Unary::Tanh => call("tanh", Snippets::TANH),
+        Unary::Floor => call("floor", Snippets::ROUNDING),
+        Unary::Ceil => call("ceil", Snippets::ROUNDING),
+        Unary::Trunc => call("trunc", Snippets::ROUNDING),
+        Unary::Round => call("round", Snippets::ROUNDING),
+        Unary::IsNan => bits(format!("is_nan_bits(bitcast<u32>({x}))")),
+        Unary::IsInf => bits(format!("((bitcast<u32>({x}) & 0x7fffffffu) == 0x7f800000u)")),
+        Unary::IsFinite => bits(format!("((bitcast<u32>({x}) & 0x7fffffffu) < 0x7f800000u)")),
+        Unary::LogicalNot if float => bits(format!("!f32_nonzero({x})")),
+        Unary::LogicalNot | Unary::Not if bool => plain(format!("!{x}")),
+        Unary::LogicalNot => plain(format!("({x} == {zero})")),
+        Unary::Not => plain(format!("~{x}")),
+        Unary::Cbrt | Unary::Exp2 | Unary::Expm1 | Unary::Log2 | Unary::Log10 | Unary::Log1p | Unary::Tan | Unary::Arcsin | Unary::Arccos => return None,
+        Unary::Arctan | Unary::Sinh | Unary::Cosh | Unary::Arcsinh | Unary::Arccosh | Unary::Arctanh | Unary::Erf | Unary::Sigmoid => return None,
+        Unary::Conj => return None,
+    })
+}
+
+fn binary(op: Binary, dtype: DType, x: &str, y: &str) -> Option<(String, Snippets)> {
+    let float = dtype == DType::F32;
+    let bool = dtype == DType::Bool;
     let infix = |symbol: &str| (format!("({x} {symbol} {y})"), Snippets::NONE);
     let call = |function: &str, needs: Snippets| (format!("{function}({x}, {y})"), needs);
     let swapped = |function: &str| (format!("{function}({y}, {x})"), Snippets::BITS);
-    let typed = |function: &str, needs: Snippets| (format!("{}_{function}({x}, {y})", types(dtype).0), needs);
-    match op {
+    let typed = |function: &str| (format!("{}_{function}({x}, {y})", types(dtype).0), Snippets::INTEGER);
+    // Both as truth values, and an operator of these.
+    let truths = |symbol: &str| {
+        let truth = |v: &str| cast(dtype, DType::Bool, v);
+        let ((a, needs), (b, _)) = (truth(x), truth(y));
+        (format!("({a} {symbol} {b})"), needs)
+    };
+    Some(match op {
         Binary::Add => infix("+"),
         Binary::Sub => infix("-"),
         Binary::Mul => infix("*"),
         Binary::Div if float => infix("/"),
-        Binary::Div => typed("div", Snippets::INTEGER),
+        Binary::Div => typed("div"),
+        Binary::FloorDiv if !float => typed("floor_div"),
+        Binary::Rem if !float => typed("rem"),
         Binary::Pow if float => call("f32_pow", Snippets::POW),
-        Binary::Pow => typed("pow", Snippets::INTEGER),
+        Binary::Pow => typed("pow"),
         Binary::Minimum if float => call("f32_minimum", Snippets::BITS),
-        Binary::Minimum if dtype == DType::Bool => infix("&"),
-        Binary::Minimum => call("min", Snippets::NONE),
+        Binary::Fmin if float => call("f32_fmin", Snippets::ROUNDING),
+        Binary::Minimum if bool => infix("&"),
+        Binary::Minimum | Binary::Fmin => call("min", Snippets::NONE),
         Binary::Maximum if float => call("f32_maximum", Snippets::BITS),
-        Binary::Maximum if dtype == DType::Bool => infix("|"),
-        Binary::Maximum => call("max", Snippets::NONE),
+        Binary::Fmax if float => call("f32_fmax", Snippets::ROUNDING),
+        Binary::Maximum if bool => infix("|"),
+        Binary::Maximum | Binary::Fmax => call("max", Snippets::NONE),
+        Binary::Copysign => call("f32_copysign", Snippets::ROUNDING),
         Binary::Equal if float => call("f32_equal", Snippets::BITS),
         Binary::Equal => infix("=="),
         Binary::NotEqual if float => (format!("!f32_equal({x}, {y})"), Snippets::BITS),
@@ -199,12 +245,22 @@ fn binary(op: Binary, dtype: DType, x: &str, y: &str) -> (String, Snippets) {
         Binary::Greater => infix(">"),
         Binary::GreaterEqual if float => swapped("f32_less_equal"),
         Binary::GreaterEqual => infix(">="),
-    }
+        Binary::LogicalAnd => truths("&&"),
+        Binary::LogicalOr => truths("||"),
+        Binary::LogicalXor => truths("!="),
+        Binary::BitAnd => infix("&"),
+        Binary::BitOr => infix("|"),
+        Binary::BitXor if bool => infix("!="),
+        Binary::BitXor => infix("^"),
+        Binary::Shl => typed("shl"),
+        Binary::Shr => typed("shr"),
+        Binary::FloorDiv | Binary::Rem | Binary::Arctan2 | Binary::Hypot => return None,
+    })
 }
 
 /// The expression of a ufunc of two values, for kernels that combine by one.
 pub(crate) fn combined(op: Binary, dtype: DType, x: &str, y: &str) -> (String, Snippets) {
-    binary(op, dtype, x, y)
+    binary(op, dtype, x, y).unwrap_or_else(|| unreachable!("reductions combine by what is spelled here"))
 }
 
 fn cast(from: DType, to: DType, x: &str) -> (String, Snippets) {

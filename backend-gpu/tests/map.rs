@@ -40,7 +40,7 @@ struct Case {
     ranges: &'static [Option<(f32, f32)>],
 }
 
-const CASES: [Case; 8] = [
+const CASES: [Case; 9] = [
     Case { op: Unary::Exp, exact: f64::exp, ranges: &[Some((-1.0, 1.0)), Some((-87.0, 88.7)), None] },
     Case { op: Unary::Log, exact: f64::ln, ranges: &[Some((0.5, 2.0)), Some((0.99, 1.01)), Some((1e-6, 1e6)), None] },
     Case { op: Unary::Sin, exact: f64::sin, ranges: &[Some((-0.8, 0.8)), Some((-100.0, 100.0)), Some((-1e6, 1e6))] },
@@ -49,6 +49,7 @@ const CASES: [Case; 8] = [
     Case { op: Unary::Sqrt, exact: f64::sqrt, ranges: &[Some((0.0, 1e6)), None] },
     Case { op: Unary::Abs, exact: f64::abs, ranges: &[None] },
     Case { op: Unary::Neg, exact: |x| -x, ranges: &[None] },
+    Case { op: Unary::Round, exact: f64::round_ties_even, ranges: &[Some((-5.0, 5.0)), Some((-1e7, 1e7)), None] },
 ];
 
 fn is_subnormal(x: f64) -> bool {
@@ -56,19 +57,7 @@ fn is_subnormal(x: f64) -> bool {
 }
 
 fn apply(op: Unary, x: &Array<f32>) -> Vec<f32> {
-    let e = match op {
-        Unary::Exp => x.exp(),
-        Unary::Log => x.log(),
-        Unary::Sin => x.sin(),
-        Unary::Cos => x.cos(),
-        Unary::Tanh => x.tanh(),
-        Unary::Sqrt => x.sqrt(),
-        Unary::Abs => x.abs(),
-        Unary::Neg => x.neg(),
-        Unary::Square => x.square(),
-        Unary::LogicalNot => unreachable!("gives truth values"),
-    };
-    e.eval().unwrap().to_vec().unwrap()
+    x.into_expr().unary::<f32>(op).eval().unwrap().to_vec().unwrap()
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crate::kernels::{self, Args, Kernel};
 use crate::lanes::Isa;
+use crate::lower::{self, Lowered};
 use crate::scratch::Scratch;
 use polyarray_core::{DType, Instr, Program, Ref, Result, Scalar};
 use std::marker::PhantomData;
@@ -82,50 +83,45 @@ impl<I: Isa> Exec<I> {
     /// Prepares `program`. `direct`: the last step may write where [`run`](Self::run) is told to, which must not be an operand.
     /// `None` if it has an instruction without a kernel.
     pub(crate) fn new(isa: I, program: &Program, params: &[Scalar], access: &[Access], direct: bool) -> Option<Exec<I>> {
-        let mut b = Builder { program, places: Vec::new(), last_use: last_uses(program), free: Vec::new(), temps: 0, temp_of: Vec::new() };
+        let program = Lowered::new(program);
+        let mut b = Builder { places: Vec::new(), last_use: last_uses(&program), free: Vec::new(), temps: 0, spread: Vec::new() };
         let mut singles: Vec<[u64; 2]> = params.iter().map(single_bytes).collect();
         let gathered: Vec<Option<usize>> = access.iter().map(|a| (*a == Access::Gathered).then(|| b.temp())).collect();
-        let mut steps: Vec<Step<I>> = Vec::with_capacity(program.instrs().len());
-        for (at, instr) in program.instrs().iter().enumerate() {
-            let operands = instr.operands();
+        let mut steps: Vec<Step<I>> = Vec::with_capacity(program.steps.len());
+        for (at, step) in program.steps.iter().enumerate() {
+            let operands = step.operands();
             let mut places = [Place::Single(0); 3];
-            let mut all_single = true;
             for (p, r) in places.iter_mut().zip(&operands) {
                 *p = match *r {
                     Ref::Input(i) => gathered[i as usize].map_or(Place::Input(i as usize), Place::Temp),
                     Ref::Param(i) => Place::Single(i as usize),
                     Ref::Value(i) => b.places[i as usize],
                 };
-                all_single &= is_single(*p, access);
             }
-            let flags: [bool; 3] = std::array::from_fn(|i| i < operands.len() && is_single(places[i], access));
-            let kernel = find::<I>(instr, program, &operands, flags, all_single)?;
-            if !all_single && operands.len() == 3 {
-                // Kernels of three operands read strips only: single values are spread out first.
-                for (i, &r) in operands.iter().enumerate() {
-                    if flags[i] {
-                        let temp = b.temp();
-                        let fill = kernels::fill::<I>(program.dtype_of(r));
-                        steps.push(Step { kernel: fill, args: [places[i]; 3], out: Place::Temp(temp), single: false });
-                        places[i] = Place::Temp(temp);
-                        b.temp_of.push((temp, at));
-                    }
-                }
+            let single: [bool; 3] = std::array::from_fn(|i| i < operands.len() && is_single(places[i], access));
+            let all_single = single.iter().filter(|s| **s).count() == operands.len();
+            let found = find::<I>(step, &program, &operands, single, all_single)?;
+            for i in (0..operands.len()).filter(|&i| found.spread[i]) {
+                let temp = b.temp();
+                let fill = kernels::fill::<I>(program.dtype_of(operands[i]));
+                steps.push(Step { kernel: fill, args: [places[i]; 3], out: Place::Temp(temp), single: false });
+                places[i] = Place::Temp(temp);
+                b.spread.push((temp, at));
             }
-            let last = at + 1 == program.instrs().len();
+            let last = at + 1 == program.steps.len();
             let out = if all_single {
                 singles.push([0; 2]);
                 Place::Single(singles.len() - 1)
-            } else if last && direct && program.result() == Ref::Value(at as u32) {
+            } else if last && direct && program.result == Ref::Value(at as u32) {
                 Place::Output
             } else {
                 Place::Temp(b.temp())
             };
-            steps.push(Step { kernel, args: places, out, single: all_single });
+            steps.push(Step { kernel: found.kernel, args: places, out, single: all_single });
             b.places.push(out);
             b.release(at);
         }
-        let result = match program.result() {
+        let result = match program.result {
             Ref::Input(i) => gathered[i as usize].map_or(Place::Input(i as usize), Place::Temp),
             Ref::Param(i) => Place::Single(i as usize),
             Ref::Value(i) => b.places[i as usize],
@@ -200,63 +196,79 @@ fn single_bytes(value: &Scalar) -> [u64; 2] {
     [u64::from_ne_bytes(bytes[..8].try_into().expect("8 bytes")), u64::from_ne_bytes(bytes[8..].try_into().expect("8 bytes"))]
 }
 
-/// The kernel of an instruction whose operands are single values where `single` says so.
-fn find<I: Isa>(instr: &Instr, program: &Program, operands: &[Ref], single: [bool; 3], all_single: bool) -> Option<Kernel<I>> {
-    let dtype = |i: usize| program.dtype_of(operands[i]);
-    match *instr {
-        Instr::Unary(op, _) => kernels::unary(op, dtype(0)),
-        Instr::Binary(op, ..) => {
-            let forms = kernels::binary(op, dtype(0))?;
-            Some(match single {
-                _ if all_single => forms[0],
-                [_, true, _] => forms[1],
-                [true, ..] => forms[2],
-                _ => forms[0],
-            })
-        }
-        Instr::Select(..) => kernels::select(dtype(1)),
-        Instr::MulAdd(..) => kernels::mul_add(dtype(0)),
-        Instr::Cast(to, _) => kernels::cast(dtype(0), to),
-    }
+/// The kernel of a step, and which of its single values it wants spread out.
+struct Found<I> {
+    kernel: Kernel<I>,
+    spread: [bool; 3],
 }
 
-/// Whether every instruction has a kernel and every dtype is one that this device computes with; if not, the name of what is missing.
+/// The kernel of a step whose operands are single values where `single` says so.
+fn find<I: Isa>(step: &lower::Step, program: &Lowered, operands: &[Ref], single: [bool; 3], all_single: bool) -> Option<Found<I>> {
+    let dtype = |i: usize| program.dtype_of(operands[i]);
+    let mask = single.iter().enumerate().map(|(i, &s)| usize::from(s) << i).sum();
+    let none = [false; 3];
+    let spread = if all_single { none } else { single };
+    let (kernel, spread) = match *step {
+        lower::Step::Product(tail, _) => (kernels::product(tail, mask, dtype(0))?, none),
+        lower::Step::Plain(instr) => match instr {
+            Instr::Unary(op, _) => (kernels::unary(op, dtype(0))?, none),
+            Instr::Binary(op, ..) => {
+                let forms = kernels::binary(op, dtype(0))?;
+                match single {
+                    [false, true, _] if forms[1].is_some() => (forms[1]?, none),
+                    [true, false, _] if forms[2].is_some() => (forms[2]?, none),
+                    _ => (forms[0]?, spread),
+                }
+            }
+            Instr::Select(..) => (kernels::select(dtype(1)), spread),
+            Instr::MulAdd(..) => (kernels::product(kernels::Tail::Fused, mask, dtype(0))?, none),
+            Instr::Cast(to, _) => (kernels::cast(dtype(0), to)?, none),
+        },
+    };
+    Some(Found { kernel, spread })
+}
+
+/// What this device has no kernel for, if there is such an instruction. Asked for every operation: allocates nothing.
 pub(crate) fn missing<I: Isa>(program: &Program) -> Option<String> {
-    if let Some(dtype) = program.all_dtypes().find(|d| !kernels::supported(*d)) {
-        return Some(format!("it does not compute with {dtype}"));
-    }
-    let lacks = |i: &&Instr| find::<I>(i, program, &i.operands(), [false; 3], false).is_none();
+    let lacks = |instr: &&Instr| {
+        let dtype = lower::computed_in(program.dtype_of(instr.operands()[0]));
+        match **instr {
+            Instr::Unary(op, _) => kernels::unary::<I>(op, dtype).is_none(),
+            Instr::Binary(op, ..) => kernels::binary::<I>(op, dtype).is_none(),
+            // These are defined for what they have kernels for.
+            Instr::Select(..) | Instr::MulAdd(..) | Instr::Cast(..) => false,
+        }
+    };
     program.instrs().iter().find(lacks).map(|i| format!("it has no {} for {}", i.name(), program.dtype_of(i.operands()[0])))
 }
 
 /// For each instruction, the last one that reads it (or one past the end for the result).
-fn last_uses(program: &Program) -> Vec<usize> {
-    let mut last: Vec<usize> = (0..program.instrs().len()).collect();
-    for (at, instr) in program.instrs().iter().enumerate() {
-        for r in instr.operands() {
+fn last_uses(program: &Lowered) -> Vec<usize> {
+    let mut last: Vec<usize> = (0..program.steps.len()).collect();
+    for (at, step) in program.steps.iter().enumerate() {
+        for r in step.operands() {
             if let Ref::Value(i) = r {
                 last[i as usize] = at;
             }
         }
     }
-    if let Ref::Value(i) = program.result() {
+    if let Ref::Value(i) = program.result {
         last[i as usize] = usize::MAX;
     }
     last
 }
 
 /// Which temporary holds what while steps are laid out.
-struct Builder<'a> {
-    program: &'a Program,
+struct Builder {
     places: Vec<Place>,
     last_use: Vec<usize>,
     free: Vec<usize>,
     temps: usize,
     /// Temporaries that hold spread-out single values, and the step that reads them.
-    temp_of: Vec<(usize, usize)>,
+    spread: Vec<(usize, usize)>,
 }
 
-impl Builder<'_> {
+impl Builder {
     fn temp(&mut self) -> usize {
         self.free.pop().unwrap_or_else(|| {
             self.temps += 1;
@@ -274,9 +286,8 @@ impl Builder<'_> {
                 self.free.push(*t);
             }
         }
-        debug_assert!(self.places.len() <= self.program.instrs().len());
         let free = &mut self.free;
-        self.temp_of.retain(|&(t, step)| {
+        self.spread.retain(|&(t, step)| {
             if step == at {
                 free.push(t);
             }

@@ -8,6 +8,7 @@ mod exec;
 mod gemm;
 mod kernels;
 mod lanes;
+mod lower;
 mod map;
 mod math;
 mod matmul;

@@ -22,7 +22,7 @@ pub(crate) fn run<I: Isa>(isa: I, op: &Map, threads: usize, output: &Buffer) -> 
     let size = op.output.dtype.size();
     geometry.push(base(output, op.output.dtype, op.output.offset), size, &op.output.strides);
     if op.program.is_identity() && crate::transpose::applies(&geometry) {
-        return crate::transpose::run(&geometry, threads);
+        return crate::transpose::run(isa, &geometry, threads, op.shape.size() * size >= STREAM_BYTES);
     }
     let inner = *op.shape.last().expect("at least one axis");
     let total = op.shape.size();

@@ -1,13 +1,17 @@
 //! Copies between layouts whose contiguous axes differ, in tiles that fit the caches and the TLB.
 
-use crate::strided::{Geometry, copy_strided};
+use crate::lanes::Isa;
+use crate::scratch::Scratch;
+use crate::strided::Geometry;
 use crate::threads::{Shared, split};
 use polyarray_core::Result;
 use polyarray_core::walk::walk_many;
 use smallvec::SmallVec;
 
-/// Rows and columns of a tile.
-const TILE: usize = 64;
+/// Bytes that a tile takes from each run of the input.
+const HEIGHT_BYTES: usize = 256;
+/// Bytes that a tile writes of each row of the output.
+const WIDTH_BYTES: usize = 512;
 
 /// The axis along which the input is contiguous, if that is not the output's.
 fn input_axis(g: &Geometry) -> Option<usize> {
@@ -21,37 +25,90 @@ pub(crate) fn applies(g: &Geometry) -> bool {
     g.bases.len() == 2 && g.lens.len() >= 2 && input_axis(g).is_some()
 }
 
-/// Copies operand 0 to the output.
-pub(crate) fn run(g: &Geometry, threads: usize) -> Result<()> {
+/// Copies operand 0 to the output: tile by tile through a block that stays in L1, so that both sides are met a few whole cache lines at a time.
+pub(crate) fn run<I: Isa>(isa: I, g: &Geometry, threads: usize, stream: bool) -> Result<()> {
+    match g.sizes[0] {
+        1 => tiles::<I, u8>(isa, g, threads, stream),
+        2 => tiles::<I, u16>(isa, g, threads, stream),
+        4 => tiles::<I, u32>(isa, g, threads, stream),
+        8 => tiles::<I, u64>(isa, g, threads, stream),
+        _ => tiles::<I, [u64; 2]>(isa, g, threads, stream),
+    }
+}
+
+fn tiles<I: Isa, T: Copy>(isa: I, g: &Geometry, threads: usize, stream: bool) -> Result<()> {
     let inner = g.lens.len() - 1;
     let across = input_axis(g).unwrap_or_else(|| unreachable!("`applies` was asked first"));
     let others: SmallVec<[usize; 8]> = (0..inner).filter(|&a| a != across).collect();
     let lens: SmallVec<[usize; 8]> = others.iter().map(|&a| g.lens[a]).collect();
     let strides: SmallVec<[SmallVec<[isize; 8]>; 2]> = (0..2).map(|o| others.iter().map(|&a| g.strides[o][a]).collect()).collect();
-    let (rows, columns, size) = (g.lens[across], g.lens[inner], g.sizes[0]);
-    let tiles = rows.div_ceil(TILE);
+    let (rows, columns, size) = (g.lens[across], g.lens[inner], size_of::<T>());
+    // Rows of the output, of whole cache lines of both sides.
+    let (height, width) = ((HEIGHT_BYTES / size).max(8), (WIDTH_BYTES / size).max(8));
+    let bands = rows.div_ceil(height);
     let planes: usize = lens.iter().product();
     let shared = Shared((g as *const Geometry).cast_mut());
-    split(threads, planes * tiles, 1, |range| {
+    split(threads, planes * bands, 1, |range| {
         // SAFETY: the geometry outlives the split and is only read.
         let g = unsafe { &*shared.get() };
+        let mut block = Scratch::new(height * width * size)?;
         for part in range {
-            let (plane, tile) = (part / tiles, part % tiles);
+            let (plane, band) = (part / bands, part % bands);
+            let first = band * height;
             walk_many(&lens, &[&strides[0], &strides[1]], &[0, 0], plane..plane + 1, |at| {
-                let row_range = tile * TILE..rows.min((tile + 1) * TILE);
-                for column in (0..columns).step_by(TILE) {
-                    let width = TILE.min(columns - column);
-                    for row in row_range.clone() {
-                        let address = |o: usize| {
-                            let element = at[o] + row as isize * g.strides[o][across] + column as isize * g.strides[o][inner];
-                            g.bases[o].wrapping_offset(element * size as isize)
-                        };
-                        // SAFETY: rows and columns of the index space (invariants of `Map`); tiles are disjoint.
-                        unsafe { copy_strided(address(0), g.strides[0][inner], address(1), 1, width, size) };
-                    }
+                for column in (0..columns).step_by(width) {
+                    let address = |o: usize| {
+                        let element = at[o] + first as isize * g.strides[o][across] + column as isize * g.strides[o][inner];
+                        g.bases[o].wrapping_offset(element * size as isize)
+                    };
+                    let tile = Tile {
+                        from: address(0).cast_const().cast::<T>(),
+                        from_step: g.strides[0][inner],
+                        to: address(1).cast::<T>(),
+                        to_step: g.strides[1][across],
+                        rows: height.min(rows - first),
+                        columns: width.min(columns - column),
+                    };
+                    // SAFETY: rows and columns of the index space (invariants of `Map`); tiles are disjoint; the block has room for a tile.
+                    unsafe { tile.copy(isa, block.ptr().cast(), stream) };
                 }
             });
         }
+        isa.fence();
         Ok(())
     })
+}
+
+/// A tile of the output: its rows lie `to_step` elements apart; its columns come from runs of the input `from_step` apart.
+struct Tile<T> {
+    from: *const T,
+    from_step: isize,
+    to: *mut T,
+    to_step: isize,
+    rows: usize,
+    columns: usize,
+}
+
+impl<T: Copy> Tile<T> {
+    /// # Safety
+    /// - the tile's elements are valid for reads and writes, `block` for writes of `rows * columns` elements; none overlap.
+    unsafe fn copy<I: Isa>(&self, isa: I, block: *mut T, stream: bool) {
+        for column in 0..self.columns {
+            // SAFETY: the caller's. Unaligned, because complex numbers are aligned to their parts only.
+            unsafe {
+                let from = self.from.offset(column as isize * self.from_step);
+                for row in 0..self.rows {
+                    *block.add(row * self.columns + column) = from.add(row).read_unaligned();
+                }
+            }
+        }
+        let bytes = self.columns * size_of::<T>();
+        for row in 0..self.rows {
+            // SAFETY: the caller's.
+            unsafe {
+                let (from, to) = (block.add(row * self.columns).cast::<u8>(), self.to.offset(row as isize * self.to_step).cast::<u8>());
+                if stream { isa.stream(from, to, bytes) } else { std::ptr::copy_nonoverlapping(from, to, bytes) }
+            }
+        }
+    }
 }

@@ -143,6 +143,19 @@ macro_rules! float_from {
     };
 }
 
+/// The f32 on the way from f64 to a half float: the exact one, or of the two neighbours that whose last bit is odd. Rounding that to nearest gives what rounding `x` itself
+/// would (S. Boldo and G. Melquiond, "Emulation of a FMA and correctly rounded sums: proved algorithms using rounding to odd", IEEE Trans. Comput. 57, 2008). The conversions from f64 of the crate
+/// `half` drop bits that decide ties.
+#[inline]
+pub fn f32_rounded_to_odd(x: f64) -> f32 {
+    let nearest = x as f32;
+    if f64::from(nearest) == x || x.is_nan() {
+        return nearest;
+    }
+    let beyond = f64::from(nearest).abs() > x.abs();
+    f32::from_bits((nearest.to_bits() - u32::from(beyond)) | 1)
+}
+
 dtypes! {
     Bool bool, "bool", Bool, "Truth values, one byte in host memory.", sum i64, mean f64, real bool, |x| Wide::Int(i128::from(x)), Wide::truth;
     I8 i8, "i8", Int, "8-bit signed integers.", sum i64, mean f64, real i8, |x| Wide::Int(i128::from(x)), int_from!(i8);
@@ -153,8 +166,8 @@ dtypes! {
     U16 u16, "u16", Uint, "16-bit unsigned integers.", sum u64, mean f64, real u16, |x| Wide::Int(i128::from(x)), int_from!(u16);
     U32 u32, "u32", Uint, "32-bit unsigned integers.", sum u64, mean f64, real u32, |x| Wide::Int(i128::from(x)), int_from!(u32);
     U64 u64, "u64", Uint, "64-bit unsigned integers.", sum u64, mean f64, real u64, |x| Wide::Int(i128::from(x)), int_from!(u64);
-    F16 f16, "f16", Float, "IEEE half precision, computed in f32.", sum f16, mean f16, real f16, |x| Wide::Float(f64::from(x)), |w| f16::from_f64(w.real());
-    BF16 bf16, "bf16", Float, "bfloat16, computed in f32.", sum bf16, mean bf16, real bf16, |x| Wide::Float(f64::from(x)), |w| bf16::from_f64(w.real());
+    F16 f16, "f16", Float, "IEEE half precision, computed in f32.", sum f16, mean f16, real f16, |x| Wide::Float(f64::from(x)), |w| f16::from_f32(f32_rounded_to_odd(w.real()));
+    BF16 bf16, "bf16", Float, "bfloat16, computed in f32.", sum bf16, mean bf16, real bf16, |x| Wide::Float(f64::from(x)), |w| bf16::from_f32(f32_rounded_to_odd(w.real()));
     F32 f32, "f32", Float, "IEEE single precision.", sum f32, mean f32, real f32, |x| Wide::Float(f64::from(x)), float_from!(f32);
     F64 f64, "f64", Float, "IEEE double precision.", sum f64, mean f64, real f64, Wide::Float, float_from!(f64);
     C32 Complex<f32>, "c32", Complex, "Complex numbers of two f32.", sum Complex<f32>, mean Complex<f32>, real f32,
@@ -250,6 +263,25 @@ mod tests {
         assert_eq!(u8::from_wide(Wide::Int(-1)), 255);
         assert_eq!(f32::from_wide(Wide::Int(i128::from(i64::MAX))), i64::MAX as f32);
         assert_eq!(Complex::<f32>::from_wide(Wide::Int(2)), Complex::new(2.0, 0.0));
+    }
+
+    #[test]
+    fn half_floats_are_rounded_once() {
+        // One and a half units of the last place, and a little more or less.
+        for (x, bits) in
+            [(1.0 + 1.5 / 1024.0, 0x3c02u16), (1.0 + 1.5 / 1024.0 + 1e-12, 0x3c02), (1.0 + 1.5 / 1024.0 - 1e-12, 0x3c01), (1.0 + 0.5 / 1024.0 + 1e-12, 0x3c01)]
+        {
+            assert_eq!(f16::from_wide(Wide::Float(x)).to_bits(), bits, "{x:e}");
+        }
+        assert_eq!(bf16::from_wide(Wide::Float(1.0 + 1.0 / 256.0 + 1e-12)).to_bits(), 0x3f81);
+        assert_eq!(bf16::from_wide(Wide::Float(1.0 + 1.0 / 256.0)).to_bits(), 0x3f80);
+        assert_eq!(bf16::from_wide(Wide::Float(1e300)), bf16::INFINITY);
+        assert_eq!(f16::from_wide(Wide::Float(-65519.99)), f16::MIN);
+        assert_eq!(f16::from_wide(Wide::Float(65520.0)), f16::INFINITY);
+        assert_eq!(f16::from_wide(Wide::Float(1e-300)).to_bits(), 0);
+        assert_eq!(f16::from_wide(Wide::Float(2f64.powi(-25))).to_bits(), 0);
+        assert_eq!(f16::from_wide(Wide::Float(2f64.powi(-25) * 1.0001)).to_bits(), 1);
+        assert!(f16::from_wide(Wide::Float(f64::NAN)).is_nan());
     }
 
     #[test]

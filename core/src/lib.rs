@@ -38,7 +38,7 @@ pub use backend::{Backend, Cost, DeviceInfo, RunContext};
 pub use config::{Config, config, with_threads};
 pub use device::{BackendEntry, Device, Open, register, with_device};
 pub use distance::Metric;
-pub use dtype::{DType, Element, Kind, Scalar, Wide};
+pub use dtype::{DType, Element, Kind, Scalar, Wide, f32_rounded_to_odd};
 pub use error::{Error, Result, Unsupported};
 pub use expr::{Expr, IntoExpr, select};
 pub use layout::{Dims, Layout, MAX_NDIM, Strides, resolve_axes, resolve_axis};

@@ -44,6 +44,7 @@ const REAL: Kinds = INT.or(FLOAT);
 const NUMBER: Kinds = REAL.or(COMPLEX);
 const ANY: Kinds = BOOL.or(NUMBER);
 const FLOATING: Kinds = FLOAT.or(COMPLEX);
+const BITS: Kinds = BOOL.or(INT);
 
 /// What a ufunc gives for operands of some dtype.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,28 +131,71 @@ ufuncs! {
     unary {
         Neg neg(NUMBER) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The negative, `-x`; integers wrap.";
         Abs abs(NUMBER) -> Magnitude, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The magnitude `|x|`, real for complex operands; integers wrap.";
+        Sign sign(REAL) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 2.0, "1 where x is positive, -1 where it is negative, 0 where it is zero of either sign; NaN for NaN.";
+        Conj conj(COMPLEX) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The complex conjugate.";
         Square square(NUMBER) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "`x * x`; integers wrap.";
         Sqrt sqrt(FLOATING) -> Same, ulp 0.0 / 2.0, on (0.0, 1e6), weight 6.0, "The square root; NaN below zero.";
-        Exp exp(FLOATING) -> Same, ulp 1.0 / 4.0, on (-80.0, 80.0), weight 20.0, "e to the power of x.";
-        Log log(FLOATING) -> Same, ulp 1.0 / 4.0, on (1e-6, 1e6), weight 24.0, "The natural logarithm; -infinity at zero, NaN below.";
-        Sin sin(FLOAT) -> Same, ulp 1.0 / 4.0, on (-100.0, 100.0), weight 28.0, "The sine of x in radians; NaN at infinity.";
-        Cos cos(FLOAT) -> Same, ulp 1.0 / 4.0, on (-100.0, 100.0), weight 28.0, "The cosine of x in radians; NaN at infinity.";
-        Tanh tanh(FLOAT) -> Same, ulp 1.5 / 4.0, on (-10.0, 10.0), weight 30.0, "The hyperbolic tangent.";
+        Cbrt cbrt(FLOAT) -> Same, ulp 1.0 / 4.0, on (-1e6, 1e6), weight 24.0, "The cube root.";
+        Reciprocal reciprocal(FLOAT) -> Same, ulp 0.0 / 2.5, on (-1e6, 1e6), weight 5.0, "`1 / x`; infinite at zero, with its sign.";
+        Exp exp(FLOATING) -> Same, ulp 1.0 / 4.0, on (-80.0, 80.0), weight 16.0, "e to the power of x.";
+        Exp2 exp2(FLOAT) -> Same, ulp 1.0 / 4.0, on (-120.0, 120.0), weight 16.0, "2 to the power of x.";
+        Expm1 expm1(FLOAT) -> Same, ulp 1.0 / 4.0, on (-40.0, 80.0), weight 24.0, "`exp(x) - 1`, accurate where x is small.";
+        Log log(FLOATING) -> Same, ulp 1.0 / 4.0, on (1e-6, 1e6), weight 20.0, "The natural logarithm; -infinity at zero, NaN below.";
+        Log2 log2(FLOAT) -> Same, ulp 1.0 / 4.0, on (1e-6, 1e6), weight 20.0, "The logarithm to base 2; -infinity at zero, NaN below.";
+        Log10 log10(FLOAT) -> Same, ulp 1.0 / 4.0, on (1e-6, 1e6), weight 20.0, "The logarithm to base 10; -infinity at zero, NaN below.";
+        Log1p log1p(FLOAT) -> Same, ulp 1.0 / 4.0, on (-0.999, 1e6), weight 24.0, "`log(1 + x)`, accurate where x is small; -infinity at -1, NaN below.";
+        Sin sin(FLOAT) -> Same, ulp 1.0 / 4.0, on (-100.0, 100.0), weight 20.0, "The sine of x in radians; NaN at infinity.";
+        Cos cos(FLOAT) -> Same, ulp 1.0 / 4.0, on (-100.0, 100.0), weight 20.0, "The cosine of x in radians; NaN at infinity.";
+        Tan tan(FLOAT) -> Same, ulp 1.0 / 4.0, on (-100.0, 100.0), weight 32.0, "The tangent of x in radians; NaN at infinity.";
+        Arcsin arcsin(FLOAT) -> Same, ulp 1.0 / 4.0, on (-1.0, 1.0), weight 24.0, "The angle in -pi/2 .. pi/2 whose sine is x; NaN outside -1 .. 1.";
+        Arccos arccos(FLOAT) -> Same, ulp 1.0 / 4.0, on (-1.0, 1.0), weight 24.0, "The angle in 0 .. pi whose cosine is x; NaN outside -1 .. 1.";
+        Arctan arctan(FLOAT) -> Same, ulp 1.0 / 4.0, on (-1e3, 1e3), weight 24.0, "The angle in -pi/2 .. pi/2 whose tangent is x.";
+        Sinh sinh(FLOAT) -> Same, ulp 1.0 / 4.0, on (-80.0, 80.0), weight 28.0, "The hyperbolic sine.";
+        Cosh cosh(FLOAT) -> Same, ulp 1.0 / 4.0, on (-80.0, 80.0), weight 24.0, "The hyperbolic cosine.";
+        Tanh tanh(FLOAT) -> Same, ulp 1.0 / 4.0, on (-10.0, 10.0), weight 24.0, "The hyperbolic tangent.";
+        Arcsinh arcsinh(FLOAT) -> Same, ulp 1.0 / 4.0, on (-1e6, 1e6), weight 40.0, "The inverse hyperbolic sine.";
+        Arccosh arccosh(FLOAT) -> Same, ulp 1.0 / 4.0, on (1.0, 1e6), weight 40.0, "The inverse hyperbolic cosine; NaN below 1.";
+        Arctanh arctanh(FLOAT) -> Same, ulp 1.0 / 4.0, on (-1.0, 1.0), weight 40.0, "The inverse hyperbolic tangent; infinite at -1 and 1, NaN beyond.";
+        Erf erf(FLOAT) -> Same, ulp 2.0 / 4.0, on (-6.0, 6.0), weight 32.0, "The error function, `2 / sqrt(pi)` times the integral of `exp(-t^2)` from 0 to x.";
+        Sigmoid sigmoid(FLOAT) -> Same, ulp 1.0 / 4.0, on (-80.0, 80.0), weight 24.0, "The logistic function, `1 / (1 + exp(-x))`.";
+        Floor floor(FLOAT) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The largest integer that is not above x.";
+        Ceil ceil(FLOAT) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The smallest integer that is not below x.";
+        Trunc trunc(FLOAT) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The integer next to x in the direction of zero.";
+        Round round(FLOAT) -> Same, ulp 0.0 / 0.0, on (-1e3, 1e3), weight 1.0, "The integer nearest to x; halves go to the even one.";
+        IsNan is_nan(FLOATING) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0, "Whether x is NaN (for complex operands: whether a part is).";
+        IsInf is_inf(FLOATING) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0, "Whether x is infinite (for complex operands: whether a part is).";
+        IsFinite is_finite(FLOATING) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0, "Whether x is neither infinite nor NaN (for complex operands: whether both parts are).";
         LogicalNot logical_not(ANY) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0, "Whether x is zero (false).";
+        Not not(BITS) -> Same, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0, "Every bit flipped, `!x`; of truth values, the other one.";
     }
     binary {
         Add add(NUMBER) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The sum `x + y`; integers wrap.";
         Sub sub(NUMBER) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The difference `x - y`; integers wrap.";
         Mul mul(NUMBER) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The product `x * y`; integers wrap.";
         Div div(NUMBER) -> Same, ulp 0.0 / 2.5, on (-1e6, 1e6), weight 5.0, "The quotient `x / y`; integers truncate, wrap, and give 0 where y is 0.";
-        Pow pow(REAL) -> Same, ulp 2.0 / 4.0, on (1e-3, 30.0), weight 80.0, "x to the power of y; integers wrap, and truncate where y is negative (0 to a negative power is 0).";
+        FloorDiv floor_div(REAL) -> Same, ulp 0.0 / 0.0, on (-1e3, 1e3), weight 8.0, "The largest integer that is not above `x / y`. Floats: NaN where x is infinite, `x / y` where y is 0; integers wrap, and give 0 where y is 0.";
+        Rem rem(REAL) -> Same, ulp 0.0 / 0.0, on (-1e3, 1e3), weight 10.0, "The remainder `x - y * trunc(x / y)`, exact and with x's sign, `x % y`. Floats: NaN where x is infinite or y is 0; integers give 0 where y is 0.";
+        Pow pow(REAL) -> Same, ulp 2.0 / 4.0, on (1e-3, 30.0), weight 60.0, "x to the power of y; integers wrap, and truncate where y is negative (0 to a negative power is 0).";
+        Arctan2 arctan2(FLOAT) -> Same, ulp 2.0 / 4.0, on (-1e3, 1e3), weight 40.0, "The angle in -pi .. pi of the point with ordinate x (this operand) and abscissa y (the other); signs of zeros count.";
+        Hypot hypot(FLOAT) -> Same, ulp 2.0 / 4.0, on (-1e6, 1e6), weight 16.0, "`sqrt(x^2 + y^2)` without overflow in between; infinite if either is, even beside NaN.";
         Minimum minimum(REAL) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The smaller of x and y; NaN if either is, y if they are equal.";
         Maximum maximum(REAL) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The larger of x and y; NaN if either is, y if they are equal.";
+        Fmin fmin(REAL) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 2.0, "The smaller of x and y; the other where one is NaN, y if they are equal.";
+        Fmax fmax(REAL) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 2.0, "The larger of x and y; the other where one is NaN, y if they are equal.";
+        Copysign copysign(FLOAT) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The magnitude of x with the sign of y, zeros and NaN included.";
         Equal equal(ANY) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0, "Whether x equals y; false for NaN.";
         NotEqual not_equal(ANY) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0, "Whether x differs from y; true for NaN.";
         Less less(REAL) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0, "Whether x is below y; false for NaN.";
         LessEqual less_equal(REAL) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0, "Whether x is at most y; false for NaN.";
         Greater greater(REAL) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0, "Whether x is above y; false for NaN.";
         GreaterEqual greater_equal(REAL) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0, "Whether x is at least y; false for NaN.";
+        LogicalAnd logical_and(ANY) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0, "Whether both are other than zero (true); NaN is.";
+        LogicalOr logical_or(ANY) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0, "Whether either is other than zero (true); NaN is.";
+        LogicalXor logical_xor(ANY) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0, "Whether just one of them is other than zero (true); NaN is.";
+        BitAnd bitand(BITS) -> Same, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0, "The bits that are set in both, `x & y`.";
+        BitOr bitor(BITS) -> Same, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0, "The bits that are set in either, `x | y`.";
+        BitXor bitxor(BITS) -> Same, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0, "The bits that are set in just one, `x ^ y`.";
+        Shl shl(INT) -> Same, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0, "x with its bits moved up by y, `x << y`; 0 where y is negative or the width of x or more.";
+        Shr shr(INT) -> Same, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0, "x with its bits moved down by y, `x >> y`, copies of the sign following; 0 (-1 for negative x) where y is negative or the width of x or more.";
     }
 }

@@ -1,4 +1,5 @@
-//! What every ufunc means for every dtype: one exhaustive match for each family of dtypes, so that the compiler leads whoever adds a row to the table.
+//! What every ufunc means for every dtype: one match for each family of dtypes. That of the floats, which have nearly all of them, is exhaustive,
+//! so that the compiler leads whoever adds a row to the table; the others end in [`undefined`], which the conformance suite would meet.
 
 use bytemuck::checked;
 use polyarray_core::op::Reduction;
@@ -69,19 +70,18 @@ fn maximum<T: Element + PartialOrd>(a: T, b: T) -> T {
 impl Ufuncs for bool {
     fn unary(op: Unary, x: &[bool], out: &mut [u128]) {
         match op {
-            Unary::LogicalNot => each(x, out, |x| !x),
-            Unary::Neg | Unary::Abs | Unary::Square | Unary::Sqrt | Unary::Exp | Unary::Log | Unary::Sin | Unary::Cos | Unary::Tanh => {
-                undefined(op.info().name, DType::Bool)
-            }
+            Unary::LogicalNot | Unary::Not => each(x, out, |x| !x),
+            other => undefined(other.info().name, DType::Bool),
         }
     }
 
     fn binary(op: Binary, x: &[bool], y: &[bool], out: &mut [u128]) {
         match op {
             Binary::Equal => each2(x, y, out, |x, y| x == y),
-            Binary::NotEqual => each2(x, y, out, |x, y| x != y),
-            Binary::Add | Binary::Sub | Binary::Mul | Binary::Div | Binary::Pow | Binary::Minimum | Binary::Maximum => undefined(op.info().name, DType::Bool),
-            Binary::Less | Binary::LessEqual | Binary::Greater | Binary::GreaterEqual => undefined(op.info().name, DType::Bool),
+            Binary::NotEqual | Binary::LogicalXor | Binary::BitXor => each2(x, y, out, |x, y| x != y),
+            Binary::LogicalAnd | Binary::BitAnd => each2(x, y, out, |x, y| x & y),
+            Binary::LogicalOr | Binary::BitOr => each2(x, y, out, |x, y| x | y),
+            other => undefined(other.info().name, DType::Bool),
         }
     }
 
@@ -102,17 +102,19 @@ impl Ufuncs for bool {
     }
 }
 
-/// Integers: `$abs` and `$negative` are what differs between signed and unsigned ones.
+/// Integers: `$abs`, `$negative` and `$sign_bits` (what is left when all bits are shifted out downwards) are what differs between signed and unsigned ones.
 macro_rules! integers {
-    ($($T:ty, $abs:expr, $negative:expr;)*) => { $(
+    ($($T:ty, $abs:expr, $negative:expr, $sign_bits:expr;)*) => { $(
         impl Ufuncs for $T {
             fn unary(op: Unary, x: &[$T], out: &mut [u128]) {
                 match op {
                     Unary::Neg => each(x, out, |x| x.wrapping_neg()),
                     Unary::Abs => each(x, out, $abs),
+                    Unary::Sign => each(x, out, |x: $T| if ($negative)(x) { (0 as $T).wrapping_sub(1) } else { <$T>::from(x != 0) }),
                     Unary::Square => each(x, out, |x| x.wrapping_mul(x)),
                     Unary::LogicalNot => each(x, out, |x| x == 0),
-                    Unary::Sqrt | Unary::Exp | Unary::Log | Unary::Sin | Unary::Cos | Unary::Tanh => undefined(op.info().name, Self::DTYPE),
+                    Unary::Not => each(x, out, |x: $T| !x),
+                    other => undefined(other.info().name, Self::DTYPE),
                 }
             }
 
@@ -136,20 +138,42 @@ macro_rules! integers {
                     }
                     power
                 }
+                /// What `shl` and `shr` of the standard library take, out of range where `y` is.
+                fn count(y: $T) -> u32 {
+                    u32::try_from(y).unwrap_or(u32::MAX)
+                }
+                fn floor_div(x: $T, y: $T) -> $T {
+                    if y == 0 {
+                        return 0;
+                    }
+                    let below = x.wrapping_rem(y) != 0 && ($negative)(x) != ($negative)(y);
+                    x.wrapping_div(y).wrapping_sub(<$T>::from(below))
+                }
                 match op {
                     Binary::Add => each2(x, y, out, <$T>::wrapping_add),
                     Binary::Sub => each2(x, y, out, <$T>::wrapping_sub),
                     Binary::Mul => each2(x, y, out, <$T>::wrapping_mul),
                     Binary::Div => each2(x, y, out, |x, y| if y == 0 { 0 } else { x.wrapping_div(y) }),
+                    Binary::FloorDiv => each2(x, y, out, floor_div),
+                    Binary::Rem => each2(x, y, out, |x, y| if y == 0 { 0 } else { x.wrapping_rem(y) }),
                     Binary::Pow => each2(x, y, out, pow),
-                    Binary::Minimum => each2(x, y, out, minimum),
-                    Binary::Maximum => each2(x, y, out, maximum),
+                    Binary::Minimum | Binary::Fmin => each2(x, y, out, minimum),
+                    Binary::Maximum | Binary::Fmax => each2(x, y, out, maximum),
                     Binary::Equal => each2(x, y, out, |x, y| x == y),
                     Binary::NotEqual => each2(x, y, out, |x, y| x != y),
                     Binary::Less => each2(x, y, out, |x, y| x < y),
                     Binary::LessEqual => each2(x, y, out, |x, y| x <= y),
                     Binary::Greater => each2(x, y, out, |x, y| x > y),
                     Binary::GreaterEqual => each2(x, y, out, |x, y| x >= y),
+                    Binary::LogicalAnd => each2(x, y, out, |x, y| x != 0 && y != 0),
+                    Binary::LogicalOr => each2(x, y, out, |x, y| x != 0 || y != 0),
+                    Binary::LogicalXor => each2(x, y, out, |x, y| (x != 0) != (y != 0)),
+                    Binary::BitAnd => each2(x, y, out, |x, y| x & y),
+                    Binary::BitOr => each2(x, y, out, |x, y| x | y),
+                    Binary::BitXor => each2(x, y, out, |x, y| x ^ y),
+                    Binary::Shl => each2(x, y, out, |x: $T, y| x.checked_shl(count(y)).unwrap_or(0)),
+                    Binary::Shr => each2(x, y, out, |x: $T, y| x.checked_shr(count(y)).unwrap_or_else(|| ($sign_bits)(x))),
+                    Binary::Arctan2 | Binary::Hypot | Binary::Copysign => undefined(op.info().name, Self::DTYPE),
                 }
             }
 
@@ -175,14 +199,40 @@ macro_rules! integers {
 }
 
 integers! {
-    i8, i8::wrapping_abs, |y: i8| y < 0;
-    i16, i16::wrapping_abs, |y: i16| y < 0;
-    i32, i32::wrapping_abs, |y: i32| y < 0;
-    i64, i64::wrapping_abs, |y: i64| y < 0;
-    u8, |x: u8| x, |_: u8| false;
-    u16, |x: u16| x, |_: u16| false;
-    u32, |x: u32| x, |_: u32| false;
-    u64, |x: u64| x, |_: u64| false;
+    i8, i8::wrapping_abs, |y: i8| y < 0, |x: i8| x >> (i8::BITS - 1);
+    i16, i16::wrapping_abs, |y: i16| y < 0, |x: i16| x >> (i16::BITS - 1);
+    i32, i32::wrapping_abs, |y: i32| y < 0, |x: i32| x >> (i32::BITS - 1);
+    i64, i64::wrapping_abs, |y: i64| y < 0, |x: i64| x >> (i64::BITS - 1);
+    u8, |x: u8| x, |_: u8| false, |_: u8| 0;
+    u16, |x: u16| x, |_: u16| false, |_: u16| 0;
+    u32, |x: u32| x, |_: u32| false, |_: u32| 0;
+    u64, |x: u64| x, |_: u64| false, |_: u64| 0;
+}
+
+/// `1 / (1 + exp(-x))` to about an ULP: the rounding errors of the sum and of the quotient are put back.
+fn sigmoid(x: f64) -> f64 {
+    let e = (-x.abs()).exp();
+    let (numerator, sum) = (if x < 0.0 { e } else { 1.0 }, 1.0 + e);
+    let lost = e - (sum - 1.0);
+    let quotient = numerator / sum;
+    quotient + ((-quotient).mul_add(sum, numerator) - quotient * lost) / sum
+}
+
+/// The floor of the exact quotient, as far as it is a number of the type: the rounded one may have reached the next integer, which the sign of the exact remainder tells.
+macro_rules! floor_div {
+    ($x:expr, $y:expr) => {{
+        let (x, y) = ($x, $y);
+        if x.is_infinite() {
+            x - x
+        } else if y == 0.0 {
+            x / y
+        } else {
+            let floor = (x / y).floor();
+            // x itself is what remains where y is infinite and so the product is not a number.
+            let rest = if y.is_infinite() { x } else { (-floor).mul_add(y, x) };
+            if rest != 0.0 && (rest < 0.0) != (y < 0.0) { floor - 1.0 } else { floor }
+        }
+    }};
 }
 
 /// Floats of type `$T`, computed in `$A`, to which `$up` and from which `$down` leads. Functions without an IEEE definition are computed
@@ -195,14 +245,43 @@ macro_rules! floats {
                 match op {
                     Unary::Neg => each(x, out, |x| $down(-$up(x))),
                     Unary::Abs => each(x, out, |x| $down($up(x).abs())),
+                    // NaN is neither, and zeros lose their sign.
+                    Unary::Sign => each(x, out, |x| $down(if $up(x).is_nan() { $up(x) } else if $up(x) == 0.0 { 0.0 } else { $up(x).signum() })),
                     Unary::Square => each(x, out, |x| $down($up(x) * $up(x))),
                     Unary::Sqrt => each(x, out, |x| $down($up(x).sqrt())),
+                    Unary::Cbrt => each(x, out, wide(f64::cbrt)),
+                    Unary::Reciprocal => each(x, out, |x| $down(1.0 / $up(x))),
                     Unary::Exp => each(x, out, wide(f64::exp)),
+                    Unary::Exp2 => each(x, out, wide(f64::exp2)),
+                    Unary::Expm1 => each(x, out, wide(f64::exp_m1)),
                     Unary::Log => each(x, out, wide(f64::ln)),
+                    Unary::Log2 => each(x, out, wide(f64::log2)),
+                    Unary::Log10 => each(x, out, wide(f64::log10)),
+                    Unary::Log1p => each(x, out, wide(f64::ln_1p)),
                     Unary::Sin => each(x, out, wide(f64::sin)),
                     Unary::Cos => each(x, out, wide(f64::cos)),
+                    Unary::Tan => each(x, out, wide(f64::tan)),
+                    Unary::Arcsin => each(x, out, wide(f64::asin)),
+                    Unary::Arccos => each(x, out, wide(f64::acos)),
+                    Unary::Arctan => each(x, out, wide(f64::atan)),
+                    Unary::Sinh => each(x, out, wide(f64::sinh)),
+                    Unary::Cosh => each(x, out, wide(f64::cosh)),
                     Unary::Tanh => each(x, out, wide(f64::tanh)),
+                    // The standard library's formulas for these lose digits where the argument is small.
+                    Unary::Arcsinh => each(x, out, wide(libm::asinh)),
+                    Unary::Arccosh => each(x, out, wide(libm::acosh)),
+                    Unary::Arctanh => each(x, out, wide(libm::atanh)),
+                    Unary::Erf => each(x, out, wide(libm::erf)),
+                    Unary::Sigmoid => each(x, out, wide(sigmoid)),
+                    Unary::Floor => each(x, out, |x| $down($up(x).floor())),
+                    Unary::Ceil => each(x, out, |x| $down($up(x).ceil())),
+                    Unary::Trunc => each(x, out, |x| $down($up(x).trunc())),
+                    Unary::Round => each(x, out, |x| $down($up(x).round_ties_even())),
+                    Unary::IsNan => each(x, out, |x| $up(x).is_nan()),
+                    Unary::IsInf => each(x, out, |x| $up(x).is_infinite()),
+                    Unary::IsFinite => each(x, out, |x| $up(x).is_finite()),
                     Unary::LogicalNot => each(x, out, |x| $up(x) == 0.0),
+                    Unary::Conj | Unary::Not => undefined(op.info().name, Self::DTYPE),
                 }
             }
 
@@ -212,15 +291,26 @@ macro_rules! floats {
                     Binary::Sub => each2(x, y, out, |x, y| $down($up(x) - $up(y))),
                     Binary::Mul => each2(x, y, out, |x, y| $down($up(x) * $up(y))),
                     Binary::Div => each2(x, y, out, |x, y| $down($up(x) / $up(y))),
+                    Binary::FloorDiv => each2(x, y, out, |x, y| $down(floor_div!($up(x), $up(y)))),
+                    Binary::Rem => each2(x, y, out, |x, y| $down($up(x) % $up(y))),
                     Binary::Pow => each2(x, y, out, |x, y| $down(f64::from($up(x)).powf(f64::from($up(y))) as $A)),
+                    Binary::Arctan2 => each2(x, y, out, |x, y| $down(f64::from($up(x)).atan2(f64::from($up(y))) as $A)),
+                    Binary::Hypot => each2(x, y, out, |x, y| $down(f64::from($up(x)).hypot(f64::from($up(y))) as $A)),
                     Binary::Minimum => each2(x, y, out, minimum),
                     Binary::Maximum => each2(x, y, out, maximum),
+                    Binary::Fmin => each2(x, y, out, |x, y| if x < y || is_nan(y) { x } else { y }),
+                    Binary::Fmax => each2(x, y, out, |x, y| if x > y || is_nan(y) { x } else { y }),
+                    Binary::Copysign => each2(x, y, out, |x, y| $down($up(x).copysign($up(y)))),
                     Binary::Equal => each2(x, y, out, |x, y| x == y),
                     Binary::NotEqual => each2(x, y, out, |x, y| x != y),
                     Binary::Less => each2(x, y, out, |x, y| x < y),
                     Binary::LessEqual => each2(x, y, out, |x, y| x <= y),
                     Binary::Greater => each2(x, y, out, |x, y| x > y),
                     Binary::GreaterEqual => each2(x, y, out, |x, y| x >= y),
+                    Binary::LogicalAnd => each2(x, y, out, |x, y| $up(x) != 0.0 && $up(y) != 0.0),
+                    Binary::LogicalOr => each2(x, y, out, |x, y| $up(x) != 0.0 || $up(y) != 0.0),
+                    Binary::LogicalXor => each2(x, y, out, |x, y| ($up(x) != 0.0) != ($up(y) != 0.0)),
+                    Binary::BitAnd | Binary::BitOr | Binary::BitXor | Binary::Shl | Binary::Shr => undefined(op.info().name, Self::DTYPE),
                 }
             }
 
@@ -262,6 +352,11 @@ floats! {
     f64, f64, same, same;
 }
 
+/// Whether a complex number is other than zero.
+fn truth<F: PartialEq + Default>(x: Complex<F>) -> bool {
+    x.re != F::default() || x.im != F::default()
+}
+
 /// Complex numbers with parts of type `$F`; functions are computed in f64 and rounded.
 macro_rules! complex {
     ($($F:ty),*) => { $(
@@ -275,13 +370,17 @@ macro_rules! complex {
                 };
                 match op {
                     Unary::Neg => each(x, out, |x| -x),
+                    Unary::Conj => each(x, out, |x| x.conj()),
                     Unary::Abs => each(x, out, |x| x.re.hypot(x.im)),
                     Unary::Square => each(x, out, |x| x * x),
                     Unary::Sqrt => each(x, out, wide(Complex::sqrt)),
                     Unary::Exp => each(x, out, wide(Complex::exp)),
                     Unary::Log => each(x, out, wide(Complex::ln)),
-                    Unary::LogicalNot => each(x, out, |x| x.re == 0.0 && x.im == 0.0),
-                    Unary::Sin | Unary::Cos | Unary::Tanh => undefined(op.info().name, Self::DTYPE),
+                    Unary::IsNan => each(x, out, |x| x.re.is_nan() || x.im.is_nan()),
+                    Unary::IsInf => each(x, out, |x| x.re.is_infinite() || x.im.is_infinite()),
+                    Unary::IsFinite => each(x, out, |x| x.re.is_finite() && x.im.is_finite()),
+                    Unary::LogicalNot => each(x, out, |x| !truth(x)),
+                    other => undefined(other.info().name, Self::DTYPE),
                 }
             }
 
@@ -308,8 +407,10 @@ macro_rules! complex {
                     Binary::Div => each2(x, y, out, div),
                     Binary::Equal => each2(x, y, out, |x, y| x == y),
                     Binary::NotEqual => each2(x, y, out, |x, y| x != y),
-                    Binary::Pow | Binary::Minimum | Binary::Maximum => undefined(op.info().name, Self::DTYPE),
-                    Binary::Less | Binary::LessEqual | Binary::Greater | Binary::GreaterEqual => undefined(op.info().name, Self::DTYPE),
+                    Binary::LogicalAnd => each2(x, y, out, |x, y| truth(x) && truth(y)),
+                    Binary::LogicalOr => each2(x, y, out, |x, y| truth(x) || truth(y)),
+                    Binary::LogicalXor => each2(x, y, out, |x, y| truth(x) != truth(y)),
+                    other => undefined(other.info().name, Self::DTYPE),
                 }
             }
 

@@ -1,5 +1,6 @@
 //! What each exactly defined instruction does to one element. A bool is a byte of 0 or 1.
 
+use polyarray_core::{Complex, bf16, f16, f32_rounded_to_odd};
 use std::marker::PhantomData;
 
 /// A function of one element.
@@ -14,117 +15,279 @@ pub(crate) trait Exact2<T> {
     fn f(x: T, y: T) -> Self::Out;
 }
 
+macro_rules! names {
+    ($($Name:ident)*) => { $( pub(crate) struct $Name; )* };
+}
+names! {
+    Neg Abs Sign Square Sqrt Reciprocal Floor Ceil Trunc Round IsNan IsInf IsFinite LogicalNot Not Conj Flip Truth
+    Add Sub Mul Div IntFloorDiv IntRem IntPow Minimum Maximum Fmin Fmax Copysign Equal NotEqual Less LessEqual Greater GreaterEqual
+    LogicalAnd LogicalOr LogicalXor BitAnd BitOr BitXor Shl Shr
+}
+
 macro_rules! exact1 {
-    ($($Name:ident { $($T:ty => |$x:ident| -> $Out:ty $body:block)* })*) => { $(
-        pub(crate) struct $Name;
-        $( impl Exact1<$T> for $Name {
+    ($T:ty: $($Name:ident |$x:ident| -> $Out:ty $body:block)*) => { $(
+        impl Exact1<$T> for $Name {
             type Out = $Out;
             #[inline(always)]
             fn f($x: $T) -> $Out $body
-        } )*
+        }
     )* };
 }
 
 macro_rules! exact2 {
-    ($($Name:ident { $($T:ty => |$x:ident, $y:ident| -> $Out:ty $body:block)* })*) => { $(
-        pub(crate) struct $Name;
-        $( impl Exact2<$T> for $Name {
+    ($T:ty: $($Name:ident |$x:ident, $y:ident| -> $Out:ty $body:block)*) => { $(
+        impl Exact2<$T> for $Name {
             type Out = $Out;
             #[inline(always)]
             fn f($x: $T, $y: $T) -> $Out $body
-        } )*
-    )* };
-}
-
-exact1! {
-    Neg { f32 => |x| -> f32 { -x } f64 => |x| -> f64 { -x } i32 => |x| -> i32 { x.wrapping_neg() } i64 => |x| -> i64 { x.wrapping_neg() } }
-    Abs { f32 => |x| -> f32 { x.abs() } f64 => |x| -> f64 { x.abs() } i32 => |x| -> i32 { x.wrapping_abs() } i64 => |x| -> i64 { x.wrapping_abs() } }
-    Square { f32 => |x| -> f32 { x * x } f64 => |x| -> f64 { x * x } i32 => |x| -> i32 { x.wrapping_mul(x) } i64 => |x| -> i64 { x.wrapping_mul(x) } }
-    Sqrt { f32 => |x| -> f32 { x.sqrt() } f64 => |x| -> f64 { x.sqrt() } }
-    LogicalNot {
-        u8 => |x| -> u8 { u8::from(x == 0) } f32 => |x| -> u8 { u8::from(x == 0.0) } f64 => |x| -> u8 { u8::from(x == 0.0) }
-        i32 => |x| -> u8 { u8::from(x == 0) } i64 => |x| -> u8 { u8::from(x == 0) }
-    }
-    Truth {
-        u8 => |x| -> u8 { x } f32 => |x| -> u8 { u8::from(x != 0.0) } f64 => |x| -> u8 { u8::from(x != 0.0) }
-        i32 => |x| -> u8 { u8::from(x != 0) } i64 => |x| -> u8 { u8::from(x != 0) }
-    }
-}
-
-exact2! {
-    Add { f32 => |x, y| -> f32 { x + y } f64 => |x, y| -> f64 { x + y } i32 => |x, y| -> i32 { x.wrapping_add(y) } i64 => |x, y| -> i64 { x.wrapping_add(y) } }
-    Sub { f32 => |x, y| -> f32 { x - y } f64 => |x, y| -> f64 { x - y } i32 => |x, y| -> i32 { x.wrapping_sub(y) } i64 => |x, y| -> i64 { x.wrapping_sub(y) } }
-    Mul { f32 => |x, y| -> f32 { x * y } f64 => |x, y| -> f64 { x * y } i32 => |x, y| -> i32 { x.wrapping_mul(y) } i64 => |x, y| -> i64 { x.wrapping_mul(y) } }
-    Div {
-        f32 => |x, y| -> f32 { x / y } f64 => |x, y| -> f64 { x / y }
-        i32 => |x, y| -> i32 { if y == 0 { 0 } else { x.wrapping_div(y) } } i64 => |x, y| -> i64 { if y == 0 { 0 } else { x.wrapping_div(y) } }
-    }
-    Minimum {
-        f32 => |x, y| -> f32 { if x < y || x.is_nan() { x } else { y } } f64 => |x, y| -> f64 { if x < y || x.is_nan() { x } else { y } }
-        i32 => |x, y| -> i32 { x.min(y) } i64 => |x, y| -> i64 { x.min(y) }
-    }
-    Maximum {
-        f32 => |x, y| -> f32 { if x > y || x.is_nan() { x } else { y } } f64 => |x, y| -> f64 { if x > y || x.is_nan() { x } else { y } }
-        i32 => |x, y| -> i32 { x.max(y) } i64 => |x, y| -> i64 { x.max(y) }
-    }
-    IntPow { i32 => |x, y| -> i32 { int_pow(i64::from(x), i64::from(y)) as i32 } i64 => |x, y| -> i64 { int_pow(x, y) } }
-}
-
-/// Wrapping power. A negative exponent truncates: 1 and -1 have inverses, everything else gives 0. The low bits do not depend on the width.
-fn int_pow(x: i64, y: i64) -> i64 {
-    if y < 0 {
-        return match x {
-            1 => 1,
-            -1 => 1 - 2 * (y & 1),
-            _ => 0,
-        };
-    }
-    let (mut base, mut left, mut result) = (x, y, 1i64);
-    while left > 0 {
-        if left & 1 == 1 {
-            result = result.wrapping_mul(base);
         }
-        base = base.wrapping_mul(base);
-        left >>= 1;
-    }
-    result
-}
-
-macro_rules! comparisons {
-    ($($Name:ident $op:tt for $($T:ty),*;)*) => { $(
-        pub(crate) struct $Name;
-        $( impl Exact2<$T> for $Name {
-            type Out = u8;
-            #[inline(always)]
-            fn f(x: $T, y: $T) -> u8 { u8::from(x $op y) }
-        } )*
     )* };
 }
-comparisons! {
-    Equal == for u8, i32, i64, f32, f64;
-    NotEqual != for u8, i32, i64, f32, f64;
-    Less < for i32, i64, f32, f64;
-    LessEqual <= for i32, i64, f32, f64;
-    Greater > for i32, i64, f32, f64;
-    GreaterEqual >= for i32, i64, f32, f64;
+
+/// What every type with an order and a zero has.
+macro_rules! comparable {
+    ($($T:ty, $zero:expr;)*) => { $(
+        exact1! { $T:
+            LogicalNot |x| -> u8 { u8::from(x == $zero) }
+            Truth |x| -> u8 { u8::from(x != $zero) }
+        }
+        exact2! { $T:
+            Equal |x, y| -> u8 { u8::from(x == y) }
+            NotEqual |x, y| -> u8 { u8::from(x != y) }
+            Less |x, y| -> u8 { u8::from(x < y) }
+            LessEqual |x, y| -> u8 { u8::from(x <= y) }
+            Greater |x, y| -> u8 { u8::from(x > y) }
+            GreaterEqual |x, y| -> u8 { u8::from(x >= y) }
+            LogicalAnd |x, y| -> u8 { u8::from(x != $zero) & u8::from(y != $zero) }
+            LogicalOr |x, y| -> u8 { u8::from(x != $zero) | u8::from(y != $zero) }
+            LogicalXor |x, y| -> u8 { u8::from(x != $zero) ^ u8::from(y != $zero) }
+        }
+    )* };
+}
+comparable! { i8, 0; i16, 0; i32, 0; i64, 0; u8, 0; u16, 0; u32, 0; u64, 0; f32, 0.0; f64, 0.0; }
+
+/// Integers of either sign. What wraps gives the same bits for both, and is used for both through the signed type.
+macro_rules! integers {
+    ($($T:ty, negative $negative:expr, abs $abs:expr, shifted out $gone:expr;)*) => { $(
+        exact1! { $T:
+            Neg |x| -> $T { x.wrapping_neg() }
+            Abs |x| -> $T { ($abs)(x) }
+            Sign |x| -> $T { if ($negative)(x) { (0 as $T).wrapping_sub(1) } else { <$T>::from(x != 0) } }
+            Square |x| -> $T { x.wrapping_mul(x) }
+            Not |x| -> $T { !x }
+        }
+        exact2! { $T:
+            Add |x, y| -> $T { x.wrapping_add(y) }
+            Sub |x, y| -> $T { x.wrapping_sub(y) }
+            Mul |x, y| -> $T { x.wrapping_mul(y) }
+            Div |x, y| -> $T { if y == 0 { 0 } else { x.wrapping_div(y) } }
+            IntFloorDiv |x, y| -> $T {
+                if y == 0 {
+                    return 0;
+                }
+                let below = x.wrapping_rem(y) != 0 && ($negative)(x) != ($negative)(y);
+                x.wrapping_div(y).wrapping_sub(<$T>::from(below))
+            }
+            IntRem |x, y| -> $T { if y == 0 { 0 } else { x.wrapping_rem(y) } }
+            IntPow |x, y| -> $T {
+                if ($negative)(y) {
+                    // The fraction truncated: nothing, but for bases of one and minus one.
+                    let odd = if y & 1 == 0 { 1 } else { x };
+                    return if ($abs)(x) == 1 { odd } else { 0 };
+                }
+                let (mut power, mut square, mut rest): ($T, $T, $T) = (1, x, y);
+                while rest != 0 {
+                    power = if rest & 1 == 1 { power.wrapping_mul(square) } else { power };
+                    square = square.wrapping_mul(square);
+                    rest >>= 1;
+                }
+                power
+            }
+            Minimum |x, y| -> $T { if x < y { x } else { y } }
+            Maximum |x, y| -> $T { if x > y { x } else { y } }
+            BitAnd |x, y| -> $T { x & y }
+            BitOr |x, y| -> $T { x | y }
+            BitXor |x, y| -> $T { x ^ y }
+            Shl |x, y| -> $T { if within(y as u64, <$T>::BITS) { x.wrapping_shl(y as u32) } else { 0 } }
+            Shr |x, y| -> $T { if within(y as u64, <$T>::BITS) { x.wrapping_shr(y as u32) } else { ($gone)(x) } }
+        }
+    )* };
+}
+integers! {
+    i8, negative |x: i8| x < 0, abs i8::wrapping_abs, shifted out |x: i8| x >> 7;
+    i16, negative |x: i16| x < 0, abs i16::wrapping_abs, shifted out |x: i16| x >> 15;
+    i32, negative |x: i32| x < 0, abs i32::wrapping_abs, shifted out |x: i32| x >> 31;
+    i64, negative |x: i64| x < 0, abs i64::wrapping_abs, shifted out |x: i64| x >> 63;
+    u8, negative |_: u8| false, abs |x: u8| x, shifted out |_: u8| 0;
+    u16, negative |_: u16| false, abs |x: u16| x, shifted out |_: u16| 0;
+    u32, negative |_: u32| false, abs |x: u32| x, shifted out |_: u32| 0;
+    u64, negative |_: u64| false, abs |x: u64| x, shifted out |_: u64| 0;
 }
 
-/// The cast to `U`: Rust's `as`, which has this library's rules.
+/// Whether a count (of which a negative one is large) shifts by less than the width.
+#[inline(always)]
+fn within(count: u64, bits: u32) -> bool {
+    count < u64::from(bits)
+}
+
+// A truth value, in its byte.
+exact1! { u8: Flip |x| -> u8 { x ^ 1 } }
+
+macro_rules! floats {
+    ($($T:ty),*) => { $(
+        exact1! { $T:
+            Neg |x| -> $T { -x }
+            Abs |x| -> $T { x.abs() }
+            Sign |x| -> $T { if x > 0.0 { 1.0 } else if x < 0.0 { -1.0 } else { x + 0.0 } }
+            Square |x| -> $T { x * x }
+            Sqrt |x| -> $T { x.sqrt() }
+            Reciprocal |x| -> $T { 1.0 / x }
+            Floor |x| -> $T { x.floor() }
+            Ceil |x| -> $T { x.ceil() }
+            Trunc |x| -> $T { x.trunc() }
+            Round |x| -> $T { x.round_ties_even() }
+            IsNan |x| -> u8 { u8::from(x.is_nan()) }
+            IsInf |x| -> u8 { u8::from(x.abs() == <$T>::INFINITY) }
+            IsFinite |x| -> u8 { u8::from(x.abs() < <$T>::INFINITY) }
+        }
+        exact2! { $T:
+            Add |x, y| -> $T { x + y }
+            Sub |x, y| -> $T { x - y }
+            Mul |x, y| -> $T { x * y }
+            Div |x, y| -> $T { x / y }
+            Minimum |x, y| -> $T { if x < y || x.is_nan() { x } else { y } }
+            Maximum |x, y| -> $T { if x > y || x.is_nan() { x } else { y } }
+            Fmin |x, y| -> $T { if x < y || y.is_nan() { x } else { y } }
+            Fmax |x, y| -> $T { if x > y || y.is_nan() { x } else { y } }
+            Copysign |x, y| -> $T { x.copysign(y) }
+        }
+    )* };
+}
+floats!(f32, f64);
+
+/// Complex numbers: sums and differences are those of the parts, and done on these.
+macro_rules! complex {
+    ($($F:ty),*) => { $(
+        exact1! { Complex<$F>:
+            Square |x| -> Complex<$F> { x * x }
+            Conj |x| -> Complex<$F> { x.conj() }
+            IsNan |x| -> u8 { u8::from(x.re.is_nan()) | u8::from(x.im.is_nan()) }
+            IsInf |x| -> u8 { u8::from(x.re.is_infinite()) | u8::from(x.im.is_infinite()) }
+            IsFinite |x| -> u8 { u8::from(x.re.is_finite()) & u8::from(x.im.is_finite()) }
+            LogicalNot |x| -> u8 { u8::from(x.re == 0.0) & u8::from(x.im == 0.0) }
+            Truth |x| -> u8 { u8::from(x.re != 0.0) | u8::from(x.im != 0.0) }
+        }
+        exact2! { Complex<$F>:
+            Mul |x, y| -> Complex<$F> { x * y }
+            Div |x, y| -> Complex<$F> {
+                // R. Smith, "Algorithm 116: Complex division", CACM 5, 1962: the squares of the parts need not fit the type.
+                if y.re == 0.0 && y.im == 0.0 {
+                    return Complex::new(x.re / y.re.abs(), x.im / y.re.abs());
+                }
+                if y.re.abs() >= y.im.abs() {
+                    let ratio = y.im / y.re;
+                    let scale = y.re + y.im * ratio;
+                    Complex::new((x.re + x.im * ratio) / scale, (x.im - x.re * ratio) / scale)
+                } else {
+                    let ratio = y.re / y.im;
+                    let scale = y.re * ratio + y.im;
+                    Complex::new((x.re * ratio + x.im) / scale, (x.im * ratio - x.re) / scale)
+                }
+            }
+            Equal |x, y| -> u8 { u8::from(x.re == y.re) & u8::from(x.im == y.im) }
+            NotEqual |x, y| -> u8 { u8::from(x.re != y.re) | u8::from(x.im != y.im) }
+            LogicalAnd |x, y| -> u8 { <Truth as Exact1<Complex<$F>>>::f(x) & <Truth as Exact1<Complex<$F>>>::f(y) }
+            LogicalOr |x, y| -> u8 { <Truth as Exact1<Complex<$F>>>::f(x) | <Truth as Exact1<Complex<$F>>>::f(y) }
+            LogicalXor |x, y| -> u8 { <Truth as Exact1<Complex<$F>>>::f(x) ^ <Truth as Exact1<Complex<$F>>>::f(y) }
+        }
+    )* };
+}
+complex!(f32, f64);
+
+/// The cast to `U`, by this library's rules, which are those of Rust's `as`.
 pub(crate) struct To<U>(PhantomData<U>);
 
 macro_rules! to {
-    ($($From:ty => $($U:ty),*;)*) => { $( $(
+    ($($From:ty),* => $U:tt) => { $( to!(@one $From => $U); )* };
+    (@one $From:ty => [$($U:ty),*]) => { $(
         impl Exact1<$From> for To<$U> {
             type Out = $U;
             #[inline(always)]
             fn f(x: $From) -> $U { x as $U }
         }
-    )* )* };
+    )* };
 }
-to! {
-    u8 => i32, i64, f32, f64;
-    i32 => i32, i64, f32, f64;
-    i64 => i32, i64, f32, f64;
-    f32 => i32, i64, f32, f64;
-    f64 => i32, i64, f32, f64;
+to!(i8, i16, i32, i64, u8, u16, u32, u64, f32, f64 => [i8, i16, i32, i64, u8, u16, u32, u64, f32, f64]);
+
+/// Into half floats, from everything but f32 by way of f64.
+macro_rules! to_half {
+    ($($From:ty),*) => { $(
+        impl Exact1<$From> for To<f16> {
+            type Out = f16;
+            #[inline(always)]
+            fn f(x: $From) -> f16 { f16::from_f32(f32_rounded_to_odd(x as f64)) }
+        }
+        impl Exact1<$From> for To<bf16> {
+            type Out = bf16;
+            #[inline(always)]
+            fn f(x: $From) -> bf16 { <To<bf16> as Exact1<f32>>::f(f32_rounded_to_odd(x as f64)) }
+        }
+    )* };
 }
+to_half!(i8, i16, i32, i64, u8, u16, u32, u64, f64);
+
+impl Exact1<f32> for To<f16> {
+    type Out = f16;
+    #[inline(always)]
+    fn f(x: f32) -> f16 {
+        f16::from_f32(x)
+    }
+}
+
+impl Exact1<bf16> for To<f32> {
+    type Out = f32;
+    #[inline(always)]
+    fn f(x: bf16) -> f32 {
+        f32::from_bits(u32::from(x.to_bits()) << 16)
+    }
+}
+
+impl Exact1<f32> for To<bf16> {
+    type Out = bf16;
+    /// Half an ULP of what stays is added to the bits (less one, where that keeps an even number: halves go to even); NaNs stay quiet NaNs.
+    #[inline(always)]
+    fn f(x: f32) -> bf16 {
+        let bits = x.to_bits();
+        let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16;
+        bf16::from_bits(if x.is_nan() { bits >> 16 | 0x40 } else { rounded } as u16)
+    }
+}
+
+/// Real parts, and complex numbers from them.
+macro_rules! to_complex {
+    ($F:ty, $Other:ty) => {
+        impl Exact1<Complex<$F>> for To<$F> {
+            type Out = $F;
+            #[inline(always)]
+            fn f(x: Complex<$F>) -> $F {
+                x.re
+            }
+        }
+        impl Exact1<$F> for To<Complex<$F>> {
+            type Out = Complex<$F>;
+            #[inline(always)]
+            fn f(x: $F) -> Complex<$F> {
+                Complex::new(x, 0.0)
+            }
+        }
+        impl Exact1<Complex<$F>> for To<Complex<$Other>> {
+            type Out = Complex<$Other>;
+            #[inline(always)]
+            fn f(x: Complex<$F>) -> Complex<$Other> {
+                Complex::new(x.re as $Other, x.im as $Other)
+            }
+        }
+    };
+}
+to_complex!(f32, f64);
+to_complex!(f64, f32);

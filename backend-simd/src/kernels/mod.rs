@@ -8,7 +8,8 @@ mod exact;
 use crate::lanes::{Isa, Real, Work};
 use crate::math::{self, Cos, Exp, Function, Log, Pow, Sin, Tanh};
 use exact::*;
-use polyarray_core::{Binary, DType, Unary};
+use half::slice::HalfFloatSliceExt;
+use polyarray_core::{Binary, Complex, DType, Kind, Unary, bf16, f16};
 use std::marker::PhantomData;
 
 /// What a kernel works on: up to three strips (or single values, where its form says so) and where the result goes.
@@ -28,8 +29,9 @@ pub(crate) struct Args {
 /// - `out` is an operand or does not overlap any.
 pub(crate) type Kernel<I> = unsafe fn(I, &Args);
 
-/// Kernels of a binary instruction: both strips; the second a single value; the first a single value.
-pub(crate) type Forms<I> = [Kernel<I>; 3];
+/// Kernels of a binary instruction: of two strips; where the second is a single value; where the first is one. Those of single values
+/// exist for the dtypes that are used most, elsewhere single values are spread out.
+pub(crate) type Forms<I> = [Option<Kernel<I>>; 3];
 
 struct Each<'a, T, F>(&'a Args, PhantomData<(T, F)>);
 
@@ -71,7 +73,38 @@ unsafe fn zip<I: Isa, T: Copy, F: Exact2<T>, const FORM: usize>(isa: I, args: &A
 }
 
 fn forms<I: Isa, T: Copy, F: Exact2<T>>() -> Forms<I> {
-    [zip::<I, T, F, 0>, zip::<I, T, F, 1>, zip::<I, T, F, 2>]
+    [Some(zip::<I, T, F, 0>), Some(zip::<I, T, F, 1>), Some(zip::<I, T, F, 2>)]
+}
+
+/// Without kernels for single values.
+fn strips<I: Isa, T: Copy, F: Exact2<T>>() -> Forms<I> {
+    [Some(zip::<I, T, F, 0>), None, None]
+}
+
+/// A kernel over the parts of complex numbers.
+unsafe fn parts<I: Isa, T: Copy, F: Exact2<T>>(isa: I, args: &Args) {
+    // SAFETY: n complex numbers are 2n parts.
+    unsafe { zip::<I, T, F, 0>(isa, &Args { n: 2 * args.n, ..*args }) };
+}
+
+/// As [`parts`], of one operand.
+unsafe fn parts_of_one<I: Isa, T: Copy, F: Exact1<T>>(isa: I, args: &Args) {
+    // SAFETY: n complex numbers are 2n parts.
+    unsafe { each::<I, T, F>(isa, &Args { n: 2 * args.n, ..*args }) };
+}
+
+/// Half precision to single and back, by the conversions of the crate `half`, which use the CPU's.
+unsafe fn widen_f16<I: Isa>(_: I, args: &Args) {
+    // SAFETY: the contract of `Kernel`.
+    let (from, to) = unsafe { (std::slice::from_raw_parts(args.a.cast::<f16>(), args.n), std::slice::from_raw_parts_mut(args.out.cast::<f32>(), args.n)) };
+    from.convert_to_f32_slice(to);
+}
+
+/// As [`widen_f16`].
+unsafe fn narrow_f16<I: Isa>(_: I, args: &Args) {
+    // SAFETY: the contract of `Kernel`.
+    let (from, to) = unsafe { (std::slice::from_raw_parts(args.a.cast::<f32>(), args.n), std::slice::from_raw_parts_mut(args.out.cast::<f16>(), args.n)) };
+    to.convert_from_f32_slice(from);
 }
 
 struct Smooth<'a, T, F>(&'a Args, PhantomData<(T, F)>);
@@ -105,7 +138,7 @@ unsafe fn power<I: Isa, T: Real, const FORM: usize>(isa: I, args: &Args) {
 }
 
 /// `out = if a { b } else { c }`, all strips.
-pub(crate) fn select<I: Isa>(dtype: DType) -> Option<Kernel<I>> {
+pub(crate) fn select<I: Isa>(dtype: DType) -> Kernel<I> {
     unsafe fn run<I: Isa, T: Copy>(isa: I, args: &Args) {
         struct Select<'a, T>(&'a Args, PhantomData<T>);
         impl<T: Copy> Work for Select<'_, T> {
@@ -124,38 +157,88 @@ pub(crate) fn select<I: Isa>(dtype: DType) -> Option<Kernel<I>> {
         }
         isa.enter(Select::<T>(args, PhantomData));
     }
-    supported(dtype).then_some(match dtype.size() {
+    match dtype.size() {
         1 => run::<I, u8>,
+        2 => run::<I, u16>,
         4 => run::<I, u32>,
-        _ => run::<I, u64>,
-    })
+        8 => run::<I, u64>,
+        _ => run::<I, [u64; 2]>,
+    }
 }
 
-/// `out = a * b + c`, all strips, rounded once.
-pub(crate) fn mul_add<I: Isa>(dtype: DType) -> Option<Kernel<I>> {
-    macro_rules! fused {
-        ($T:ident) => {{
-            unsafe fn run<I: Isa>(isa: I, args: &Args) {
-                struct Fused<'a>(&'a Args);
-                impl Work for Fused<'_> {
-                    type Out = ();
-                    #[inline(always)]
-                    fn run<I: Isa>(self, _: I) {
-                        let (a, b, c, dst) = (self.0.a.cast::<$T>(), self.0.b.cast::<$T>(), self.0.c.cast::<$T>(), self.0.out.cast::<$T>());
-                        for i in 0..self.0.n {
-                            // SAFETY: the contract of `Kernel`, kept by whoever called it.
-                            unsafe { *dst.add(i) = (*a.add(i)).mul_add(*b.add(i), *c.add(i)) };
-                        }
-                    }
-                }
-                isa.enter(Fused(args));
+/// What becomes of a product and a third operand.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Tail {
+    /// `a * b + c`
+    Plus,
+    /// `a * b - c`
+    Minus,
+    /// `c - a * b`
+    From,
+    /// `a * b + c`, rounded once.
+    Fused,
+}
+
+/// Products with a [`Tail`], by its number. The bits of `MASK` say which operands are single values.
+struct Products<'a, T, const TAIL: usize, const MASK: usize>(&'a Args, PhantomData<T>);
+
+impl<T: Real, const TAIL: usize, const MASK: usize> Work for Products<'_, T, TAIL, MASK> {
+    type Out = ();
+    #[inline(always)]
+    fn run<I: Isa>(self, _: I) {
+        let [a, b, c] = [self.0.a, self.0.b, self.0.c].map(|p| p.cast::<T>());
+        let dst = self.0.out.cast::<T>();
+        // SAFETY: the contract of `Kernel`, kept by whoever called it; n is at least 1.
+        unsafe {
+            let (x, y, z) = (*a, *b, *c);
+            for i in 0..self.0.n {
+                let x = if MASK & 1 == 0 { *a.add(i) } else { x };
+                let y = if MASK & 2 == 0 { *b.add(i) } else { y };
+                let z = if MASK & 4 == 0 { *c.add(i) } else { z };
+                *dst.add(i) = match TAIL {
+                    0 => x.times(y).plus(z),
+                    1 => x.times(y).minus(z),
+                    2 => z.minus(x.times(y)),
+                    _ => x.fused(y, z),
+                };
             }
-            run::<I>
-        }};
+        }
+    }
+}
+
+unsafe fn products<I: Isa, T: Real, const TAIL: usize, const MASK: usize>(isa: I, args: &Args) {
+    isa.enter(Products::<T, TAIL, MASK>(args, PhantomData));
+}
+
+/// The kernel of a product with a tail, where `mask` has a bit for each operand that is a single value.
+pub(crate) fn product<I: Isa>(tail: Tail, mask: usize, dtype: DType) -> Option<Kernel<I>> {
+    macro_rules! masks {
+        ($T:ty, $TAIL:literal) => {
+            [
+                products::<I, $T, $TAIL, 0>,
+                products::<I, $T, $TAIL, 1>,
+                products::<I, $T, $TAIL, 2>,
+                products::<I, $T, $TAIL, 3>,
+                products::<I, $T, $TAIL, 4>,
+                products::<I, $T, $TAIL, 5>,
+                products::<I, $T, $TAIL, 6>,
+                products::<I, $T, $TAIL, 7>,
+            ][mask]
+        };
+    }
+    macro_rules! tails {
+        ($T:ty) => {
+            match tail {
+                Tail::Plus => masks!($T, 0),
+                Tail::Minus => masks!($T, 1),
+                Tail::From => masks!($T, 2),
+                Tail::Fused => masks!($T, 3),
+            }
+        };
     }
     match dtype {
-        DType::F32 => Some(fused!(f32)),
-        DType::F64 => Some(fused!(f64)),
+        DType::F32 => Some(tails!(f32)),
+        DType::F64 => Some(tails!(f64)),
         _ => None,
     }
 }
@@ -181,102 +264,240 @@ unsafe fn each_fill<I: Isa, T: Copy>(_: I, args: &Args) {
     }
 }
 
-/// The dtypes that this device computes with.
-pub(crate) fn supported(dtype: DType) -> bool {
-    matches!(dtype, DType::Bool | DType::I32 | DType::I64 | DType::F32 | DType::F64)
-}
-
-/// The kernel of a unary ufunc for operands of `dtype`, if there is one.
+/// The kernel of a unary ufunc for operands of `dtype`, if there is one. Half floats have none: programs are rewritten to compute with f32.
 pub(crate) fn unary<I: Isa>(op: Unary, dtype: DType) -> Option<Kernel<I>> {
+    // `$S` is the signed type of the same width.
     macro_rules! int {
+        ($T:ty, $S:ty) => {
+            match op {
+                Unary::Neg => Some(each::<I, $S, Neg>),
+                Unary::Abs => Some(each::<I, $T, Abs>),
+                Unary::Sign => Some(each::<I, $T, Sign>),
+                Unary::Square => Some(each::<I, $S, Square>),
+                Unary::LogicalNot => Some(each::<I, $S, LogicalNot>),
+                Unary::Not => Some(each::<I, $S, Not>),
+                _ => None,
+            }
+        };
+    }
+    // Every row, so that the compiler leads here whoever adds one.
+    macro_rules! float {
         ($T:ty) => {
             match op {
                 Unary::Neg => Some(each::<I, $T, Neg>),
                 Unary::Abs => Some(each::<I, $T, Abs>),
+                Unary::Sign => Some(each::<I, $T, Sign>),
                 Unary::Square => Some(each::<I, $T, Square>),
+                Unary::Sqrt => Some(each::<I, $T, Sqrt>),
+                Unary::Reciprocal => Some(each::<I, $T, Reciprocal>),
+                Unary::Floor => Some(each::<I, $T, Floor>),
+                Unary::Ceil => Some(each::<I, $T, Ceil>),
+                Unary::Trunc => Some(each::<I, $T, Trunc>),
+                Unary::Round => Some(each::<I, $T, Round>),
+                Unary::IsNan => Some(each::<I, $T, IsNan>),
+                Unary::IsInf => Some(each::<I, $T, IsInf>),
+                Unary::IsFinite => Some(each::<I, $T, IsFinite>),
                 Unary::LogicalNot => Some(each::<I, $T, LogicalNot>),
-                Unary::Sqrt | Unary::Exp | Unary::Log | Unary::Sin | Unary::Cos | Unary::Tanh => None,
+                Unary::Exp => Some(smooth::<I, $T, Exp>),
+                Unary::Log => Some(smooth::<I, $T, Log>),
+                Unary::Sin => Some(smooth::<I, $T, Sin>),
+                Unary::Cos => Some(smooth::<I, $T, Cos>),
+                Unary::Tanh => Some(smooth::<I, $T, Tanh>),
+                Unary::Cbrt | Unary::Exp2 | Unary::Expm1 | Unary::Log2 | Unary::Log10 | Unary::Log1p | Unary::Tan | Unary::Arcsin | Unary::Arccos => None,
+                Unary::Arctan | Unary::Sinh | Unary::Cosh | Unary::Arcsinh | Unary::Arccosh | Unary::Arctanh | Unary::Erf | Unary::Sigmoid => None,
+                Unary::Conj | Unary::Not => None,
+            }
+        };
+    }
+    macro_rules! complex {
+        ($F:ty) => {
+            match op {
+                Unary::Neg => Some(parts_of_one::<I, $F, Neg>),
+                Unary::Conj => Some(each::<I, Complex<$F>, Conj>),
+                Unary::Square => Some(each::<I, Complex<$F>, Square>),
+                Unary::IsNan => Some(each::<I, Complex<$F>, IsNan>),
+                Unary::IsInf => Some(each::<I, Complex<$F>, IsInf>),
+                Unary::IsFinite => Some(each::<I, Complex<$F>, IsFinite>),
+                Unary::LogicalNot => Some(each::<I, Complex<$F>, LogicalNot>),
+                _ => None,
+            }
+        };
+    }
+    match dtype {
+        DType::Bool if matches!(op, Unary::LogicalNot | Unary::Not) => Some(each::<I, u8, Flip>),
+        DType::Bool => None,
+        DType::I8 => int!(i8, i8),
+        DType::I16 => int!(i16, i16),
+        DType::I32 => int!(i32, i32),
+        DType::I64 => int!(i64, i64),
+        DType::U8 => int!(u8, i8),
+        DType::U16 => int!(u16, i16),
+        DType::U32 => int!(u32, i32),
+        DType::U64 => int!(u64, i64),
+        DType::F16 | DType::BF16 => None,
+        DType::F32 => float!(f32),
+        DType::F64 => float!(f64),
+        DType::C32 => complex!(f32),
+        DType::C64 => complex!(f64),
+    }
+}
+
+/// The kernels of a binary ufunc for operands of `dtype`, if there are any.
+pub(crate) fn binary<I: Isa>(op: Binary, dtype: DType) -> Option<Forms<I>> {
+    // `$often` makes the kernels of what is used most, `$S` is the signed type of the same width.
+    macro_rules! int {
+        ($T:ty, $S:ty, $often:ident) => {
+            match op {
+                Binary::Add => $often::<I, $S, Add>(),
+                Binary::Sub => $often::<I, $S, Sub>(),
+                Binary::Mul => $often::<I, $S, Mul>(),
+                Binary::Div => $often::<I, $T, Div>(),
+                Binary::FloorDiv => strips::<I, $T, IntFloorDiv>(),
+                Binary::Rem => strips::<I, $T, IntRem>(),
+                Binary::Pow => strips::<I, $T, IntPow>(),
+                Binary::Minimum | Binary::Fmin => $often::<I, $T, Minimum>(),
+                Binary::Maximum | Binary::Fmax => $often::<I, $T, Maximum>(),
+                Binary::Equal => $often::<I, $S, Equal>(),
+                Binary::NotEqual => $often::<I, $S, NotEqual>(),
+                Binary::Less => $often::<I, $T, Less>(),
+                Binary::LessEqual => $often::<I, $T, LessEqual>(),
+                Binary::Greater => $often::<I, $T, Greater>(),
+                Binary::GreaterEqual => $often::<I, $T, GreaterEqual>(),
+                Binary::LogicalAnd => strips::<I, $S, LogicalAnd>(),
+                Binary::LogicalOr => strips::<I, $S, LogicalOr>(),
+                Binary::LogicalXor => strips::<I, $S, LogicalXor>(),
+                Binary::BitAnd => strips::<I, $S, BitAnd>(),
+                Binary::BitOr => strips::<I, $S, BitOr>(),
+                Binary::BitXor => strips::<I, $S, BitXor>(),
+                Binary::Shl => strips::<I, $S, Shl>(),
+                Binary::Shr => strips::<I, $T, Shr>(),
+                Binary::Arctan2 | Binary::Hypot | Binary::Copysign => return None,
             }
         };
     }
     macro_rules! float {
         ($T:ty) => {
             match op {
-                Unary::Neg => Some(each::<I, $T, Neg>),
-                Unary::Abs => Some(each::<I, $T, Abs>),
-                Unary::Square => Some(each::<I, $T, Square>),
-                Unary::LogicalNot => Some(each::<I, $T, LogicalNot>),
-                Unary::Sqrt => Some(each::<I, $T, Sqrt>),
-                Unary::Exp => Some(smooth::<I, $T, Exp>),
-                Unary::Log => Some(smooth::<I, $T, Log>),
-                Unary::Sin => Some(smooth::<I, $T, Sin>),
-                Unary::Cos => Some(smooth::<I, $T, Cos>),
-                Unary::Tanh => Some(smooth::<I, $T, Tanh>),
-            }
-        };
-    }
-    match dtype {
-        DType::F32 => float!(f32),
-        DType::F64 => float!(f64),
-        DType::I32 => int!(i32),
-        DType::I64 => int!(i64),
-        DType::Bool if op == Unary::LogicalNot => Some(each::<I, u8, LogicalNot>),
-        _ => None,
-    }
-}
-
-/// The kernels of a binary ufunc for operands of `dtype`, if there are any.
-pub(crate) fn binary<I: Isa>(op: Binary, dtype: DType) -> Option<Forms<I>> {
-    macro_rules! real {
-        ($T:ty, $pow:expr) => {
-            Some(match op {
                 Binary::Add => forms::<I, $T, Add>(),
                 Binary::Sub => forms::<I, $T, Sub>(),
                 Binary::Mul => forms::<I, $T, Mul>(),
                 Binary::Div => forms::<I, $T, Div>(),
-                Binary::Pow => $pow,
+                Binary::Pow => [Some(power::<I, $T, 0>), Some(power::<I, $T, 1>), Some(power::<I, $T, 2>)],
                 Binary::Minimum => forms::<I, $T, Minimum>(),
                 Binary::Maximum => forms::<I, $T, Maximum>(),
+                Binary::Fmin => strips::<I, $T, Fmin>(),
+                Binary::Fmax => strips::<I, $T, Fmax>(),
+                Binary::Copysign => strips::<I, $T, Copysign>(),
                 Binary::Equal => forms::<I, $T, Equal>(),
                 Binary::NotEqual => forms::<I, $T, NotEqual>(),
                 Binary::Less => forms::<I, $T, Less>(),
                 Binary::LessEqual => forms::<I, $T, LessEqual>(),
                 Binary::Greater => forms::<I, $T, Greater>(),
                 Binary::GreaterEqual => forms::<I, $T, GreaterEqual>(),
-            })
-        };
-    }
-    match (dtype, op) {
-        (DType::F32, _) => real!(f32, [power::<I, f32, 0>, power::<I, f32, 1>, power::<I, f32, 2>]),
-        (DType::F64, _) => real!(f64, [power::<I, f64, 0>, power::<I, f64, 1>, power::<I, f64, 2>]),
-        (DType::I32, _) => real!(i32, forms::<I, i32, IntPow>()),
-        (DType::I64, _) => real!(i64, forms::<I, i64, IntPow>()),
-        (DType::Bool, Binary::Equal) => Some(forms::<I, u8, Equal>()),
-        (DType::Bool, Binary::NotEqual) => Some(forms::<I, u8, NotEqual>()),
-        _ => None,
-    }
-}
-
-/// The kernel of a cast, if there is one.
-pub(crate) fn cast<I: Isa>(from: DType, to: DType) -> Option<Kernel<I>> {
-    macro_rules! to {
-        ($From:ty) => {
-            match to {
-                DType::Bool => Some(each::<I, $From, Truth>),
-                DType::I32 => Some(each::<I, $From, To<i32>>),
-                DType::I64 => Some(each::<I, $From, To<i64>>),
-                DType::F32 => Some(each::<I, $From, To<f32>>),
-                DType::F64 => Some(each::<I, $From, To<f64>>),
-                _ => None,
+                Binary::LogicalAnd => strips::<I, $T, LogicalAnd>(),
+                Binary::LogicalOr => strips::<I, $T, LogicalOr>(),
+                Binary::LogicalXor => strips::<I, $T, LogicalXor>(),
+                Binary::FloorDiv | Binary::Rem | Binary::Arctan2 | Binary::Hypot => return None,
+                Binary::BitAnd | Binary::BitOr | Binary::BitXor | Binary::Shl | Binary::Shr => return None,
             }
         };
     }
-    match from {
-        DType::Bool => to!(u8),
-        DType::I32 => to!(i32),
-        DType::I64 => to!(i64),
-        DType::F32 => to!(f32),
-        DType::F64 => to!(f64),
+    macro_rules! complex {
+        ($F:ty) => {
+            match op {
+                Binary::Add => [Some(parts::<I, $F, Add>), None, None],
+                Binary::Sub => [Some(parts::<I, $F, Sub>), None, None],
+                Binary::Mul => strips::<I, Complex<$F>, Mul>(),
+                Binary::Div => strips::<I, Complex<$F>, Div>(),
+                Binary::Equal => strips::<I, Complex<$F>, Equal>(),
+                Binary::NotEqual => strips::<I, Complex<$F>, NotEqual>(),
+                Binary::LogicalAnd => strips::<I, Complex<$F>, LogicalAnd>(),
+                Binary::LogicalOr => strips::<I, Complex<$F>, LogicalOr>(),
+                Binary::LogicalXor => strips::<I, Complex<$F>, LogicalXor>(),
+                _ => return None,
+            }
+        };
+    }
+    Some(match dtype {
+        DType::Bool => match op {
+            Binary::Equal => strips::<I, u8, Equal>(),
+            Binary::NotEqual | Binary::LogicalXor | Binary::BitXor => strips::<I, u8, BitXor>(),
+            Binary::LogicalAnd | Binary::BitAnd => strips::<I, u8, BitAnd>(),
+            Binary::LogicalOr | Binary::BitOr => strips::<I, u8, BitOr>(),
+            _ => return None,
+        },
+        DType::I8 => int!(i8, i8, strips),
+        DType::I16 => int!(i16, i16, strips),
+        DType::I32 => int!(i32, i32, forms),
+        DType::I64 => int!(i64, i64, forms),
+        DType::U8 => int!(u8, i8, strips),
+        DType::U16 => int!(u16, i16, strips),
+        DType::U32 => int!(u32, i32, strips),
+        DType::U64 => int!(u64, i64, strips),
+        DType::F16 | DType::BF16 => return None,
+        DType::F32 => float!(f32),
+        DType::F64 => float!(f64),
+        DType::C32 => complex!(f32),
+        DType::C64 => complex!(f64),
+    })
+}
+
+/// The kernel of a cast, if there is one; [`cast_by_way_of`] says how the others are done.
+pub(crate) fn cast<I: Isa>(from: DType, to: DType) -> Option<Kernel<I>> {
+    macro_rules! real {
+        ($From:ty) => {
+            match to {
+                DType::Bool => Some(each::<I, $From, Truth>),
+                DType::I8 => Some(each::<I, $From, To<i8>>),
+                DType::I16 => Some(each::<I, $From, To<i16>>),
+                DType::I32 => Some(each::<I, $From, To<i32>>),
+                DType::I64 => Some(each::<I, $From, To<i64>>),
+                DType::U8 => Some(each::<I, $From, To<u8>>),
+                DType::U16 => Some(each::<I, $From, To<u16>>),
+                DType::U32 => Some(each::<I, $From, To<u32>>),
+                DType::U64 => Some(each::<I, $From, To<u64>>),
+                DType::F32 => Some(each::<I, $From, To<f32>>),
+                DType::F64 => Some(each::<I, $From, To<f64>>),
+                DType::F16 => Some(each::<I, $From, To<f16>>),
+                DType::BF16 => Some(each::<I, $From, To<bf16>>),
+                DType::C32 | DType::C64 => None,
+            }
+        };
+    }
+    match (from, to) {
+        (DType::F16, DType::F32) => Some(widen_f16::<I>),
+        (DType::F32, DType::F16) => Some(narrow_f16::<I>),
+        (DType::BF16, DType::F32) => Some(each::<I, bf16, To<f32>>),
+        (DType::F32, DType::C32) => Some(each::<I, f32, To<Complex<f32>>>),
+        (DType::F64, DType::C64) => Some(each::<I, f64, To<Complex<f64>>>),
+        (DType::C32, DType::F32) => Some(each::<I, Complex<f32>, To<f32>>),
+        (DType::C64, DType::F64) => Some(each::<I, Complex<f64>, To<f64>>),
+        (DType::C32, DType::C64) => Some(each::<I, Complex<f32>, To<Complex<f64>>>),
+        (DType::C64, DType::C32) => Some(each::<I, Complex<f64>, To<Complex<f32>>>),
+        (DType::C32, DType::Bool) => Some(each::<I, Complex<f32>, Truth>),
+        (DType::C64, DType::Bool) => Some(each::<I, Complex<f64>, Truth>),
+        (DType::Bool | DType::U8, _) => real!(u8),
+        (DType::I8, _) => real!(i8),
+        (DType::I16, _) => real!(i16),
+        (DType::I32, _) => real!(i32),
+        (DType::I64, _) => real!(i64),
+        (DType::U16, _) => real!(u16),
+        (DType::U32, _) => real!(u32),
+        (DType::U64, _) => real!(u64),
+        (DType::F32, _) => real!(f32),
+        (DType::F64, _) => real!(f64),
+        (DType::F16 | DType::BF16 | DType::C32 | DType::C64, _) => None,
+    }
+}
+
+/// The dtype between two that a cast without a kernel goes through: half floats are read as f32, which holds them exactly; real numbers become complex, and complex
+/// numbers real, in the precision of their parts.
+pub(crate) fn cast_by_way_of(from: DType, to: DType) -> Option<DType> {
+    let half = |d| matches!(d, DType::F16 | DType::BF16);
+    match (from, to) {
+        (from, _) if half(from) && to != DType::F32 => Some(DType::F32),
+        (from, to) if from.kind() == Kind::Complex && to.kind() != Kind::Complex && to != DType::Bool && to != from.real() => Some(from.real()),
+        (from, to) if to.kind() == Kind::Complex && from.kind() != Kind::Complex && from != to.real() => Some(to.real()),
         _ => None,
     }
 }

@@ -123,6 +123,11 @@ pub(crate) trait Real: Copy + polyarray_core::Element + PartialOrd {
     fn to_f64(self) -> f64;
     /// The square root.
     fn root(self) -> Self;
+    fn times(self, o: Self) -> Self;
+    fn plus(self, o: Self) -> Self;
+    fn minus(self, o: Self) -> Self;
+    /// `self * b + c`, rounded once.
+    fn fused(self, b: Self, c: Self) -> Self;
 }
 
 macro_rules! real {
@@ -142,6 +147,22 @@ macro_rules! real {
             #[inline(always)]
             fn root(self) -> Self {
                 self.sqrt()
+            }
+            #[inline(always)]
+            fn times(self, o: Self) -> Self {
+                self * o
+            }
+            #[inline(always)]
+            fn plus(self, o: Self) -> Self {
+                self + o
+            }
+            #[inline(always)]
+            fn minus(self, o: Self) -> Self {
+                self - o
+            }
+            #[inline(always)]
+            fn fused(self, b: Self, c: Self) -> Self {
+                self.mul_add(b, c)
             }
         }
     };

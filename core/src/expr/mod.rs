@@ -156,6 +156,11 @@ impl<T: Element> Expr<T> {
         if T::DTYPE == U::DTYPE { Expr::from_tape(self.tape) } else { self.then(|x| Instr::Cast(U::DTYPE, x)) }
     }
 
+    /// The nearest value within `low ..= high`: `minimum(maximum(x, low), high)`, so that NaN stays NaN and `high` wins where `low` is above it.
+    pub fn clip(self, low: impl IntoExpr<T>, high: impl IntoExpr<T>) -> Expr<T> {
+        self.maximum(low).minimum(high)
+    }
+
     /// `self * by + plus`, rounded once where the device can (all CPU devices do). Floats only.
     pub fn mul_add(self, by: impl IntoExpr<T>, plus: impl IntoExpr<T>) -> Expr<T> {
         let plus = plus.into_expr();

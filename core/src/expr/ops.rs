@@ -79,17 +79,33 @@ operators! {
     Sub sub Sub;
     Mul mul Mul;
     Div div Div;
+    Rem rem Rem;
 }
 
-macro_rules! negation {
-    ($($ty:ty),*) => { $(
-        impl<T: Element> std::ops::Neg for $ty {
+/// Operators on bits, which floats have not.
+macro_rules! bit_operators {
+    ($($Trait:ident $method:ident $Op:ident: $($scalar:ty),*;)*) => {
+        $( operator!($Trait $method $Op: $($scalar),*); )*
+    };
+}
+bit_operators! {
+    BitAnd bitand BitAnd: bool, i8, i16, i32, i64, u8, u16, u32, u64;
+    BitOr bitor BitOr: bool, i8, i16, i32, i64, u8, u16, u32, u64;
+    BitXor bitxor BitXor: bool, i8, i16, i32, i64, u8, u16, u32, u64;
+    Shl shl Shl: i8, i16, i32, i64, u8, u16, u32, u64;
+    Shr shr Shr: i8, i16, i32, i64, u8, u16, u32, u64;
+}
+
+macro_rules! prefix {
+    ($Trait:ident $method:ident: $($ty:ty),*) => { $(
+        impl<T: Element> std::ops::$Trait for $ty {
             type Output = Expr<T>;
-            fn neg(self) -> Expr<T> { self.into_expr().then(|x| Instr::Unary(Unary::Neg, x)) }
+            fn $method(self) -> Expr<T> { self.into_expr().then(|x| Instr::Unary(Unary::$Trait, x)) }
         }
     )* };
 }
-negation!(Array<T>, &Array<T>, Expr<T>, &Expr<T>);
+prefix!(Neg neg: Array<T>, &Array<T>, Expr<T>, &Expr<T>);
+prefix!(Not not: Array<T>, &Array<T>, Expr<T>, &Expr<T>);
 
 macro_rules! in_place {
     ($($Trait:ident $method:ident $Op:ident;)*) => { $(
@@ -112,4 +128,10 @@ in_place! {
     SubAssign sub_assign Sub;
     MulAssign mul_assign Mul;
     DivAssign div_assign Div;
+    RemAssign rem_assign Rem;
+    BitAndAssign bitand_assign BitAnd;
+    BitOrAssign bitor_assign BitOr;
+    BitXorAssign bitxor_assign BitXor;
+    ShlAssign shl_assign Shl;
+    ShrAssign shr_assign Shr;
 }

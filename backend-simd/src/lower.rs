@@ -1,0 +1,190 @@
+//! Programs as this device runs them: the same steps, but for those that no kernel does in one.
+//!
+//! Half floats are stored narrow and computed in f32: a step on them becomes casts of its operands to f32 (made once for all that read them), the step on those, and the
+//! cast of its result back, so that every step rounds to the narrow type. Casts between types far apart go by way of a third
+//! ([`kernels::cast_by_way_of`]). A product that only one sum or difference reads is computed with it, in one pass that rounds twice as the two do.
+
+use crate::kernels::{self, Tail};
+use polyarray_core::{Binary, DType, Instr, Program, Ref, Unary};
+use smallvec::SmallVec;
+
+/// What one kernel does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Step {
+    Plain(Instr),
+    /// A product of the first two with the third added or subtracted.
+    Product(Tail, [Ref; 3]),
+}
+
+impl Step {
+    pub(crate) fn operands(&self) -> SmallVec<[Ref; 3]> {
+        match self {
+            Step::Plain(instr) => instr.operands(),
+            Step::Product(_, operands) => SmallVec::from_slice(operands),
+        }
+    }
+
+    fn map_refs(&self, f: impl Fn(Ref) -> Ref) -> Step {
+        match self {
+            Step::Plain(instr) => Step::Plain(instr.map_refs(f)),
+            Step::Product(tail, operands) => Step::Product(*tail, operands.map(f)),
+        }
+    }
+}
+
+/// A program of any length; as in [`Program`], steps read inputs, parameters and earlier steps.
+pub(crate) struct Lowered<'a> {
+    program: &'a Program,
+    pub steps: Vec<Step>,
+    /// What each step gives.
+    dtypes: Vec<DType>,
+    pub result: Ref,
+    /// The f32 of half floats that were widened.
+    widened: Vec<(Ref, Ref)>,
+}
+
+fn is_half(dtype: DType) -> bool {
+    matches!(dtype, DType::F16 | DType::BF16)
+}
+
+/// The dtype that steps on `dtype` are done in.
+pub(crate) fn computed_in(dtype: DType) -> DType {
+    if is_half(dtype) { DType::F32 } else { dtype }
+}
+
+impl<'a> Lowered<'a> {
+    pub(crate) fn new(program: &'a Program) -> Lowered<'a> {
+        let count = program.instrs().len();
+        let mut lowered =
+            Lowered { program, steps: Vec::with_capacity(count), dtypes: Vec::with_capacity(count), result: program.result(), widened: Vec::new() };
+        let mut renamed: Vec<Ref> = Vec::with_capacity(count);
+        for (at, instr) in program.instrs().iter().enumerate() {
+            let gives = program.dtype_of(Ref::Value(at as u32));
+            let step = instr.map_refs(|r| rename(r, &renamed));
+            renamed.push(lowered.step(step, gives));
+        }
+        lowered.result = rename(program.result(), &renamed);
+        lowered.fold_products();
+        lowered
+    }
+
+    /// Joins each product with the one sum or difference that reads it.
+    fn fold_products(&mut self) {
+        let mut reads = vec![0; self.steps.len()];
+        let mut count = |r: Ref| {
+            if let Ref::Value(i) = r {
+                reads[i as usize] += 1;
+            }
+        };
+        self.steps.iter().flat_map(Step::operands).for_each(&mut count);
+        count(self.result);
+        let mut folded = vec![false; self.steps.len()];
+        for at in 0..self.steps.len() {
+            let Step::Plain(Instr::Binary(op @ (Binary::Add | Binary::Sub), x, y)) = self.steps[at] else { continue };
+            let (first, second) = (self.product(x, &reads), self.product(y, &reads));
+            let (product, tail, other) = match (op, first, second) {
+                (Binary::Add, Some(p), _) => (p, Tail::Plus, y),
+                (_, Some(p), _) => (p, Tail::Minus, y),
+                (Binary::Add, None, Some(p)) => (p, Tail::Plus, x),
+                (_, None, Some(p)) => (p, Tail::From, x),
+                (_, None, None) => continue,
+            };
+            let (value, [a, b]) = product;
+            self.steps[at] = Step::Product(tail, [a, b, other]);
+            folded[value] = true;
+        }
+        self.drop_steps(&folded);
+    }
+
+    /// The operands of `r`, if it is a product of floats that is read once and differs from element to element.
+    fn product(&self, r: Ref, reads: &[usize]) -> Option<(usize, [Ref; 2])> {
+        let Ref::Value(value) = r else { return None };
+        let operands = match self.steps[value as usize] {
+            Step::Plain(Instr::Binary(Binary::Mul, a, b)) => [a, b],
+            Step::Plain(Instr::Unary(Unary::Square, a)) => [a, a],
+            _ => return None,
+        };
+        let varies = operands.iter().any(|o| !matches!(o, Ref::Param(_)));
+        let float = matches!(self.dtype_of(r), DType::F32 | DType::F64);
+        (float && varies && reads[value as usize] == 1).then_some((value as usize, operands))
+    }
+
+    fn drop_steps(&mut self, dropped: &[bool]) {
+        if !dropped.contains(&true) {
+            return;
+        }
+        let mut kept = 0;
+        // Nothing reads what is dropped, so its new number does not matter.
+        let renamed: Vec<Ref> = dropped.iter().map(|&d| (Ref::Value(kept), kept += u32::from(!d)).0).collect();
+        let mut at = 0..;
+        self.steps.retain(|_| !dropped[at.next().expect("endless")]);
+        let mut at = 0..;
+        self.dtypes.retain(|_| !dropped[at.next().expect("endless")]);
+        self.steps.iter_mut().for_each(|s| *s = s.map_refs(|r| rename(r, &renamed)));
+        self.result = rename(self.result, &renamed);
+    }
+
+    /// The dtype of a value of the lowered program.
+    pub(crate) fn dtype_of(&self, r: Ref) -> DType {
+        match r {
+            Ref::Value(i) => self.dtypes[i as usize],
+            outside => self.program.dtype_of(outside),
+        }
+    }
+
+    /// Every dtype in it, with repetitions.
+    pub(crate) fn all_dtypes(&self) -> impl Iterator<Item = DType> + '_ {
+        self.program.inputs().iter().chain(self.program.params()).chain(&self.dtypes).copied()
+    }
+
+    fn push(&mut self, instr: Instr, gives: DType) -> Ref {
+        self.steps.push(Step::Plain(instr));
+        self.dtypes.push(gives);
+        Ref::Value(self.steps.len() as u32 - 1)
+    }
+
+    fn step(&mut self, instr: Instr, gives: DType) -> Ref {
+        let halves = instr.operands().iter().any(|&r| is_half(self.dtype_of(r)));
+        match instr {
+            Instr::Cast(to, a) => self.cast(to, a),
+            // Chooses among bits.
+            Instr::Select(..) => self.push(instr, gives),
+            _ if !halves => self.push(instr, gives),
+            _ => {
+                let wide = instr.map_refs(|r| self.widen(r));
+                let computed = self.push(wide, if is_half(gives) { DType::F32 } else { gives });
+                if is_half(gives) { self.push(Instr::Cast(gives, computed), gives) } else { computed }
+            }
+        }
+    }
+
+    fn widen(&mut self, r: Ref) -> Ref {
+        if let Some((_, wide)) = self.widened.iter().find(|(narrow, _)| *narrow == r) {
+            return *wide;
+        }
+        let wide = self.push(Instr::Cast(DType::F32, r), DType::F32);
+        self.widened.push((r, wide));
+        wide
+    }
+
+    fn cast(&mut self, to: DType, from: Ref) -> Ref {
+        if self.dtype_of(from) == to {
+            return from;
+        }
+        match kernels::cast_by_way_of(self.dtype_of(from), to) {
+            Some(DType::F32) if is_half(self.dtype_of(from)) => {
+                let wide = self.widen(from);
+                self.cast(to, wide)
+            }
+            Some(between) => {
+                let there = self.push(Instr::Cast(between, from), between);
+                self.cast(to, there)
+            }
+            None => self.push(Instr::Cast(to, from), to),
+        }
+    }
+}
+
+fn rename(r: Ref, renamed: &[Ref]) -> Ref {
+    if let Ref::Value(i) = r { renamed[i as usize] } else { r }
+}
