@@ -21,7 +21,7 @@ mod transpose;
 
 use lanes::{Isa, portable::Portable};
 use polyarray_core::{
-    Backend, BackendEntry, Buffer, Cost, DType, DeviceInfo, Error, MemoryId, Op, Program, Result, RunContext, Unsupported, config, inventory,
+    Backend, BackendEntry, Buffer, Cost, DType, DeviceInfo, Error, MemoryId, Op, Program, Result, RunContext, Step, Strip, Unsupported, config, inventory,
 };
 use std::sync::Arc;
 use tier::Tier;
@@ -120,6 +120,35 @@ impl Backend for Simd {
             Tier::Avx512(isa) => run(isa, op, cx.threads, cx.output),
         }
     }
+
+    fn run_strip(&self, strip: Strip) -> bool {
+        match self.tier {
+            Tier::Portable(isa) => run_strip(isa, strip),
+            #[cfg(target_arch = "x86_64")]
+            Tier::Avx2(isa) => run_strip(isa, strip),
+            #[cfg(target_arch = "x86_64")]
+            Tier::Avx512(isa) => run_strip(isa, strip),
+        }
+    }
+}
+
+/// As [`run`], of a strip.
+fn run_strip<I: Isa>(isa: I, strip: Strip) -> bool {
+    let Strip { step, dtype, x, y, out } = strip;
+    let kernel = match step {
+        Step::Unary(op) => kernels::unary::<I>(op, dtype),
+        Step::Binary(op) => kernels::binary::<I>(op, dtype).and_then(|forms| {
+            // A single element is a strip of one.
+            let single = |operand: &[u8], other: &[u8]| operand.len() < other.len();
+            forms[if single(y, x) { 1 } else { usize::from(single(x, y)) * 2 }]
+        }),
+    };
+    let Some(kernel) = kernel else { return false };
+    let n = x.len().max(y.len()) / dtype.size();
+    let args = kernels::Args { a: x.as_ptr(), b: y.as_ptr(), c: x.as_ptr(), out: out.as_mut_ptr().cast(), n };
+    // SAFETY: operands have n elements or, where the form says so, one; slices do not overlap one that is written; all are aligned (invariants of `Strip`).
+    unsafe { kernel(isa, &args) };
+    true
 }
 
 fn real_float(dtype: DType, result: DType) -> Result<(), Unsupported> {

@@ -1,6 +1,8 @@
 //! The contract with a device.
 
-use crate::{Buffer, MemoryId, Op, Result, Unsupported};
+use crate::ufunc::{Binary, Unary};
+use crate::{Buffer, DType, MemoryId, Op, Result, Unsupported};
+use std::mem::MaybeUninit;
 
 /// What a device is.
 #[derive(Clone, Debug)]
@@ -41,6 +43,32 @@ pub struct RunContext<'a> {
     pub output: &'a Buffer,
 }
 
+/// A ufunc, whatever its operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Of one operand.
+    Unary(Unary),
+    /// Of two.
+    Binary(Binary),
+}
+
+/// One ufunc on elements that lie in host memory without gaps: a map that needs no preparation, for which small arrays have no time.
+///
+/// Invariants: 1. operands hold as many elements of `dtype` as there are results, or one that stands for all; `y` is empty for a ufunc of one operand;
+/// 2. everything is aligned for its dtype; 3. the ufunc is defined for `dtype`.
+pub struct Strip<'a> {
+    /// What is done.
+    pub step: Step,
+    /// The operands' dtype.
+    pub dtype: DType,
+    /// The first operand's elements.
+    pub x: &'a [u8],
+    /// The second's.
+    pub y: &'a [u8],
+    /// Where results go; all of it is written by whoever takes it.
+    pub out: &'a mut [MaybeUninit<u8>],
+}
+
 /// A device: scalar, simd, blas, gpu, and yours.
 pub trait Backend: Send + Sync {
     /// What it is.
@@ -61,6 +89,10 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// Only for what cannot be known before: memory, a lost device.
     fn run(&self, op: &Op, cx: &RunContext) -> Result<()>;
+    /// Does a strip at once, on this thread. `false`, with nothing written, if that is not worth a way of its own: it then comes as an [`Op::Map`].
+    fn run_strip(&self, _strip: Strip) -> bool {
+        false
+    }
     /// Waits for everything given to it; what a queue still owes surfaces here.
     fn synchronize(&self) -> Result<()> {
         Ok(())

@@ -1,6 +1,7 @@
 //! The one place where host buffers are seen as slices.
 
-use crate::{Buffer, Element};
+use crate::{Buffer, Element, MemoryId};
+use std::mem::MaybeUninit;
 
 /// The bytes of a host buffer.
 ///
@@ -40,4 +41,15 @@ pub(crate) fn elements_mut<T: Element>(buffer: &mut Buffer, lo: usize, hi: usize
     assert!(ptr.is_aligned());
     // SAFETY: range, alignment and exclusive ownership were checked, and the mutable borrow keeps it exclusive.
     unsafe { std::slice::from_raw_parts_mut(ptr.as_ptr().add(lo), hi - lo) }
+}
+
+/// Bytes `at .. at + len` of a host buffer that nobody else holds, to be written; `None` if somebody does.
+pub(crate) fn room(buffer: &mut Buffer, at: usize, len: usize) -> Option<&mut [MaybeUninit<u8>]> {
+    if buffer.memory() != MemoryId::HOST || !buffer.is_exclusive() {
+        return None;
+    }
+    assert!(at + len <= buffer.bytes());
+    let ptr = buffer.host_ptr()?;
+    // SAFETY: the range was checked, exclusive ownership too, and the mutable borrow keeps it exclusive.
+    Some(unsafe { std::slice::from_raw_parts_mut(ptr.as_ptr().add(at).cast(), len) })
 }

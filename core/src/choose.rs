@@ -122,6 +122,12 @@ fn survey(op: &Op, device: &Device, every: bool, mut see: impl FnMut(&Slot, &Res
     Ok(best)
 }
 
+/// The device of the operands' memory that would run `op` on one thread, if it is so.
+pub(crate) fn who(op: &Op, device: &Device) -> Result<Option<Arc<Slot>>> {
+    let at_home = |p: &Pick| p.slot.opened().is_some_and(|b| b.memory() == MemoryId::HOST) && p.estimate.cost.threads == 1;
+    Ok(best(op, device)?.filter(at_home).map(|p| p.slot))
+}
+
 /// The error that lists why nobody takes `op`.
 fn refusal(op: &Op, device: &Device) -> Error {
     let mut reasons = Vec::new();

@@ -5,6 +5,7 @@ use crate::config::config;
 use crate::{Error, MemoryId, Result};
 use std::cell::RefCell;
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, RwLock};
 
 /// Finds a device.
@@ -79,12 +80,20 @@ fn registry() -> &'static RwLock<Arc<[Arc<Slot>]>> {
     })
 }
 
+static GENERATION: AtomicUsize = AtomicUsize::new(0);
+
+/// Changes whenever a backend is added.
+pub(crate) fn generation() -> usize {
+    GENERATION.load(Ordering::Acquire)
+}
+
 /// Adds a backend under its own name, and gives the device that it is. A name that is taken is taken over.
 pub fn register(backend: impl Backend + 'static) -> Device {
     let backend: Arc<dyn Backend> = Arc::new(backend);
     let slot = Arc::new(Slot { name: backend.info().name.clone(), slow_to_open: false, open: None, backend: OnceLock::from(Ok(backend)) });
     let mut all = registry().write().unwrap_or_else(|e| e.into_inner());
     *all = all.iter().filter(|s| s.name != slot.name).cloned().chain([slot.clone()]).collect();
+    GENERATION.fetch_add(1, Ordering::Release);
     Device(Some(slot))
 }
 
@@ -241,6 +250,11 @@ impl fmt::Display for Device {
 
 thread_local! {
     static CURRENT: RefCell<Vec<Device>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Calls `f` with the backend that [`with_device`] put in force on this thread; with none where that is `auto`, or nothing was.
+pub(crate) fn with_current<R>(f: impl FnOnce(Option<&Arc<Slot>>) -> R) -> R {
+    CURRENT.with_borrow(|stack| f(stack.last().and_then(|d| d.0.as_ref())))
 }
 
 /// Runs `f` with `device` in force on this thread: every operation in it goes there, or is refused with the reason.

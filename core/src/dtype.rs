@@ -194,11 +194,13 @@ impl std::str::FromStr for DType {
 
 /// One value of any dtype: a parameter of a program.
 ///
-/// Invariants: 1. the first `dtype.size()` bytes are a valid element of `dtype`; 2. the rest are zero, so equal values have equal bytes.
+/// Invariants: 1. the first `dtype.size()` bytes are a valid element of `dtype`; 2. the rest are zero, so equal values have equal bytes;
+/// 3. the bytes are aligned for every dtype (by the order and alignment given here).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(C, align(16))]
 pub struct Scalar {
-    dtype: DType,
     bytes: [u8; 16],
+    dtype: DType,
 }
 
 impl Scalar {
@@ -290,6 +292,8 @@ mod tests {
             assert_eq!(d.name().parse::<DType>().unwrap(), d);
             assert!(d.size() <= 16);
         }
+        let aligned = Scalar::new(1.0f64);
+        assert_eq!(aligned.bytes().as_ptr() as usize % 16, 0);
         assert!("float".parse::<DType>().unwrap_err().contains("f32"));
     }
 }

@@ -34,7 +34,7 @@ pub mod trace;
 pub mod walk;
 
 pub use array::{Array, Axes, ViewMut, axis};
-pub use backend::{Backend, Cost, DeviceInfo, RunContext};
+pub use backend::{Backend, Cost, DeviceInfo, RunContext, Step, Strip};
 pub use config::{Config, config, with_threads};
 pub use device::{BackendEntry, Device, Open, register, with_device};
 pub use distance::Metric;

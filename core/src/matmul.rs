@@ -107,7 +107,7 @@ impl<T: Element> Matmul<T> {
         // The product is operand 0 of the tape of what follows; its buffer is never read, so A's stands in for it.
         let stand_in = RawArray { buffer: self.a.buffer.clone(), dtype: T::DTYPE, layout: product_layout(&shape) };
         let product = Expr::from_tape(Ok(Box::new(Tape::array(stand_in))));
-        let tape = self.after.map_or_else(|| product.clone(), |f| f(product.clone())).tape?;
+        let tape = self.after.map_or_else(|| product.clone(), |f| f(product.clone())).into_tape()?;
         if tape.shape() != &shape {
             return Err(shapes(format!("what is applied to the product {shape:?} gives {:?}", tape.shape())));
         }

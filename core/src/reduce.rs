@@ -119,14 +119,14 @@ macro_rules! reductions {
             #[doc = "\n\nOver all elements, to one value; nothing is materialised. See [`crate::order`] for the order.\n\n# Errors\nWhat was wrong with the expression; [`Error::Empty`] for a minimum or maximum of nothing."]
             pub fn $name(&self) -> Result<reductions!(@to $to T)> {
                 let request = Request { name: stringify!($name), kind: Reduction::$kind, mean: $mean, to: <reductions!(@to $to T) as Element>::DTYPE };
-                Array::from_raw(reduce(self.tape.clone()?, &request, None)?)?.item()
+                Array::from_raw(reduce(self.tape()?, &request, None)?)?.item()
             }
 
             #[doc = $doc]
             #[doc = "\n\nOver some axes; nothing is materialised. See [`crate::order`] for the order.\n\n# Errors\n[`Error::Axis`] and [`Error::RepeatedAxis`], and as without axes."]
             pub fn $name_axis(&self, axes: impl Into<Axes>) -> Result<Array<reductions!(@to $to T)>> {
                 let request = Request { name: stringify!($name), kind: Reduction::$kind, mean: $mean, to: <reductions!(@to $to T) as Element>::DTYPE };
-                Array::from_raw(reduce(self.tape.clone()?, &request, Some(&axes.into()))?)
+                Array::from_raw(reduce(self.tape()?, &request, Some(&axes.into()))?)
             }
         )* }
 

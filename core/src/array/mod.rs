@@ -15,7 +15,9 @@ use crate::program::{Instr, Ref};
 use crate::slice::SliceItem;
 use crate::trace;
 use crate::{DType, Dims, Element, Error, MemoryId, Result};
+use std::borrow::Cow;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 /// An n-dimensional array of `T`: a reference-counted buffer and a [`Layout`] (shape, signed strides, offset).
 ///
@@ -27,14 +29,15 @@ use std::marker::PhantomData;
 /// 2. every such element lies inside the buffer.
 #[derive(Clone)]
 pub struct Array<T: Element> {
-    raw: RawArray,
+    // Shared, so that to clone an array (as each mention in an expression does) is to count one more.
+    raw: Arc<RawArray>,
     element: PhantomData<T>,
 }
 
 impl<T: Element> Array<T> {
     pub(crate) fn from_raw(raw: RawArray) -> Result<Array<T>> {
         if raw.dtype == T::DTYPE {
-            Ok(Array { raw, element: PhantomData })
+            Ok(Array { raw: Arc::new(raw), element: PhantomData })
         } else {
             Err(Error::DTypeMismatch { op: "array", left: raw.dtype, right: T::DTYPE })
         }
@@ -45,11 +48,20 @@ impl<T: Element> Array<T> {
     }
 
     pub(crate) fn into_raw(self) -> RawArray {
+        Arc::unwrap_or_clone(self.raw)
+    }
+
+    pub(crate) fn into_shared(self) -> Arc<RawArray> {
         self.raw
     }
 
+    /// Buffer and layout, if nobody else holds them and they may be written.
+    fn exclusive(&mut self) -> Option<&mut RawArray> {
+        Arc::get_mut(&mut self.raw).and_then(|raw| raw.buffer.is_exclusive().then_some(raw))
+    }
+
     fn with_layout(&self, layout: Layout) -> Array<T> {
-        Array { raw: RawArray { layout, ..self.raw.clone() }, element: PhantomData }
+        Array { raw: Arc::new(RawArray { layout, buffer: self.raw.buffer.clone(), dtype: T::DTYPE }), element: PhantomData }
     }
 
     /// Lengths of the axes.
@@ -110,7 +122,7 @@ impl<T: Element> Array<T> {
 
     /// Whether nobody else holds the buffer, so that writing copies nothing.
     pub fn is_unique(&mut self) -> bool {
-        self.raw.buffer.is_exclusive()
+        self.exclusive().is_some()
     }
 
     /// The device whose memory holds it; `auto` for host memory, which several share.
@@ -322,7 +334,7 @@ impl<T: Element> Array<T> {
     }
 
     fn copied(&self, layout: Layout) -> Result<Array<T>> {
-        Array::from_raw(Tape::array(self.raw.clone()).eval_to(layout, &Device::current()?)?)
+        Array::from_raw(Tape::array(self.raw().clone()).eval_to(layout, &Device::current()?)?)
     }
 
     /// The buffer made this array's own: copies the elements it shows if the buffer is shared, read-only, or shows one element in many places.
@@ -332,7 +344,7 @@ impl<T: Element> Array<T> {
                 why: format!("strides {:?} show one element in many places (broadcast); make a copy with flatten or to_contiguous", self.strides()),
             });
         }
-        if !self.raw.buffer.is_exclusive() && !self.is_empty() {
+        if self.exclusive().is_none() && !self.is_empty() {
             trace::copied(self.nbytes(), "copy on write");
             let layout = crate::canon::fresh_layout(self.raw.layout.shape(), std::slice::from_ref(&self.raw.layout));
             *self = self.copied(layout)?;
@@ -346,8 +358,8 @@ impl<T: Element> Array<T> {
     /// [`Error::NotWritable`] for broadcast views; out of memory.
     pub fn view_mut(&mut self) -> Result<ViewMut<'_, T>> {
         self.make_exclusive()?;
-        let layout = self.raw.layout.clone();
-        Ok(ViewMut::new(&mut self.raw.buffer, layout))
+        let RawArray { buffer, layout, .. } = Arc::make_mut(&mut self.raw);
+        Ok(ViewMut::new(buffer, Cow::Borrowed(layout)))
     }
 
     /// A part of the array, to be written. Copies the array first if its buffer is shared.
@@ -357,8 +369,8 @@ impl<T: Element> Array<T> {
     pub fn slice_mut(&mut self, items: impl AsRef<[SliceItem]>) -> Result<ViewMut<'_, T>> {
         self.raw.layout.slice(items.as_ref())?;
         self.make_exclusive()?;
-        let layout = self.raw.layout.slice(items.as_ref())?;
-        Ok(ViewMut::new(&mut self.raw.buffer, layout))
+        let RawArray { buffer, layout, .. } = Arc::make_mut(&mut self.raw);
+        Ok(ViewMut::new(buffer, Cow::Owned(layout.slice(items.as_ref())?)))
     }
 
     /// Writes one element.
@@ -388,9 +400,9 @@ impl<T: Element> Array<T> {
     /// `self = step(self, right)` in place.
     pub(crate) fn update(&mut self, right: Expr<T>, step: impl FnOnce(Ref, Ref) -> Instr) -> Result<()> {
         self.make_exclusive()?;
-        let here = self.raw.clone();
+        let here = self.raw().clone();
         let (mut tape, shape) = (Tape::array(here.clone()), here.layout.shape());
-        let (x, y) = tape.append(right.tape?)?;
+        let (x, y) = tape.append(right.into_tape()?)?;
         if tape.shape() != shape {
             return Err(Error::BroadcastTo { from: tape.shape().clone(), to: shape.clone(), why: "an array updated in place keeps its shape".into() });
         }

@@ -2,11 +2,11 @@
 
 use super::Array;
 use crate::bytes;
-use crate::device::Device;
 use crate::expr::{IntoExpr, RawArray};
 use crate::layout::Layout;
 use crate::slice::SliceItem;
 use crate::{Buffer, Element, MemoryId, Result};
+use std::borrow::Cow;
 use std::marker::PhantomData;
 
 /// A part of an array, borrowed to be written. What is written is seen in the array.
@@ -14,18 +14,23 @@ use std::marker::PhantomData;
 /// Invariants: 1. the borrowed array is the only owner of the buffer; 2. no index of the layout means the element of another one.
 pub struct ViewMut<'a, T: Element> {
     buffer: &'a mut Buffer,
-    layout: Layout,
+    layout: Cow<'a, Layout>,
     element: PhantomData<T>,
 }
 
 impl<'a, T: Element> ViewMut<'a, T> {
-    pub(super) fn new(buffer: &'a mut Buffer, layout: Layout) -> ViewMut<'a, T> {
+    pub(super) fn new(buffer: &'a mut Buffer, layout: Cow<'a, Layout>) -> ViewMut<'a, T> {
         ViewMut { buffer, layout, element: PhantomData }
     }
 
     /// The elements as an operand. The clone of the buffer it holds is gone before the next write is asked for.
     pub(crate) fn raw(&self) -> RawArray {
-        RawArray { buffer: self.buffer.clone(), dtype: T::DTYPE, layout: self.layout.clone() }
+        RawArray { buffer: self.buffer.clone(), dtype: T::DTYPE, layout: self.layout.as_ref().clone() }
+    }
+
+    /// The buffer, and where in it the elements are.
+    pub(crate) fn parts_mut(&mut self) -> (&mut Buffer, &Layout) {
+        (self.buffer, &self.layout)
     }
 
     /// Lengths of the axes.
@@ -43,7 +48,7 @@ impl<'a, T: Element> ViewMut<'a, T> {
     /// # Errors
     /// As [`Array::slice`].
     pub fn slice_mut(&mut self, items: impl AsRef<[SliceItem]>) -> Result<ViewMut<'_, T>> {
-        Ok(ViewMut::new(&mut *self.buffer, self.layout.slice(items.as_ref())?))
+        Ok(ViewMut::new(&mut *self.buffer, Cow::Owned(self.layout.slice(items.as_ref())?)))
     }
 
     /// Writes `value` everywhere.
@@ -59,7 +64,7 @@ impl<'a, T: Element> ViewMut<'a, T> {
     /// # Errors
     /// As [`Expr::eval_into`](crate::Expr::eval_into).
     pub fn assign(&mut self, value: impl IntoExpr<T>) -> Result<()> {
-        value.into_expr().tape?.eval_into(&self.raw(), &Device::current()?)
+        value.into_expr().write(self.buffer, &self.layout)
     }
 
     /// The elements to read and write, if they lie in host memory in C order without gaps.

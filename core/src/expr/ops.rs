@@ -18,10 +18,10 @@ macro_rules! ufunc_methods {
         #[allow(clippy::should_implement_trait, reason = "the operators are implemented as well; the methods bear the same names, as in NumPy")]
         impl<T: crate::Element> crate::Expr<T> {
             $( #[doc = $udoc]
-            pub fn $u(self) -> crate::Expr<crate::expr::ufunc_methods!(@gives $ug T)> { self.then(|x| crate::program::Instr::Unary(Unary::$U, x)) } )*
+            pub fn $u(self) -> crate::Expr<crate::expr::ufunc_methods!(@gives $ug T)> { self.then_unary(Unary::$U) } )*
             $( #[doc = $bdoc]
             pub fn $b(self, other: impl crate::IntoExpr<T>) -> crate::Expr<crate::expr::ufunc_methods!(@gives $bg T)> {
-                self.join(other.into_expr(), |x, y| crate::program::Instr::Binary(Binary::$B, x, y))
+                self.join_binary(Binary::$B, other.into_expr())
             } )*
         }
 
@@ -55,7 +55,7 @@ macro_rules! operator {
         impl<T: Element, R: IntoExpr<T>> std::ops::$Trait<R> for $left {
             type Output = Expr<T>;
             fn $method(self, right: R) -> Expr<T> {
-                self.into_expr().join(right.into_expr(), |x, y| Instr::Binary(Binary::$Op, x, y))
+                self.into_expr().join_binary(Binary::$Op, right.into_expr())
             }
         }
     };
@@ -63,7 +63,7 @@ macro_rules! operator {
         impl std::ops::$Trait<$right> for $scalar {
             type Output = Expr<$scalar>;
             fn $method(self, right: $right) -> Expr<$scalar> {
-                self.into_expr().join(right.into_expr(), |x, y| Instr::Binary(Binary::$Op, x, y))
+                self.into_expr().join_binary(Binary::$Op, right.into_expr())
             }
         }
     };
@@ -100,7 +100,7 @@ macro_rules! prefix {
     ($Trait:ident $method:ident: $($ty:ty),*) => { $(
         impl<T: Element> std::ops::$Trait for $ty {
             type Output = Expr<T>;
-            fn $method(self) -> Expr<T> { self.into_expr().then(|x| Instr::Unary(Unary::$Trait, x)) }
+            fn $method(self) -> Expr<T> { self.into_expr().then_unary(Unary::$Trait) }
         }
     )* };
 }

@@ -152,6 +152,12 @@ impl Tape {
         Ok(RawArray { buffer: execute(&mut op, device, donor)?, dtype, layout })
     }
 
+    /// The operation that [`eval`](Self::eval) would run. The tape must be within limits and have elements.
+    pub fn fresh_op(&self) -> Result<Op> {
+        let inputs = self.input_layouts()?;
+        self.map_op(&canon::fresh_layout(&self.shape, &inputs), &inputs)
+    }
+
     /// Does the work into a new buffer. The tape keeps its operands, so none of them can be donated.
     pub fn eval_fresh(&self, device: &Device) -> Result<RawArray> {
         if self.is_too_long() || self.shape.contains(&0) {
@@ -198,9 +204,7 @@ impl Tape {
             return Ok(Plan { op: "nothing: there are no elements".into(), chosen: "none".into(), candidates: Vec::new() });
         }
         self.fit(device)?;
-        let inputs = self.input_layouts()?;
-        let layout = canon::fresh_layout(&self.shape, &inputs);
-        plan(&self.map_op(&layout, &inputs)?, device)
+        plan(&self.fresh_op()?, device)
     }
 
     /// The operands' layouts over the whole shape.

@@ -1,0 +1,108 @@
+//! Small arrays take a way of their own (`Backend::run_strip`): it gives the bits of the long one, which a recording forces.
+
+extern crate polyarray_cpu as _;
+extern crate polyarray_simd as _;
+
+use polyarray_core::{Array, Binary, DType, Device, Element, Expr, Gives, IntoExpr, Unary, Wide, trace, with_device, with_dtype};
+
+/// Both ways, on `simd` and under `auto`, into a new array and into one that is there.
+fn both_ways<U: Element>(what: &str, expr: impl Fn() -> Expr<U>) {
+    let devices = [Device::simd().expect("linked"), Device::auto()];
+    for device in devices {
+        with_device(&device, || {
+            let (long, _) = trace::record(|| expr().eval());
+            let Ok(long) = long else {
+                assert!(expr().eval().is_err(), "{what} on {}", device.name());
+                return;
+            };
+            let short = expr().eval().expect("the long way took it");
+            let mut given = Array::<U>::zeros(long.shape()).expect("room");
+            expr().eval_into(&mut given.view_mut().expect("nobody else has it")).expect("the long way took it");
+            for got in [&short, &given] {
+                assert_eq!(bytes(got), bytes(&long), "{what} {:?} on {}", long.shape(), device.name());
+            }
+        });
+    }
+}
+
+/// Bits, with one NaN for all.
+fn bytes<U: Element>(x: &Array<U>) -> Vec<String> {
+    x.to_vec().expect("host").iter().map(|x| format!("{x:?}")).collect()
+}
+
+fn values<T: Element>(n: usize, step: i128) -> Array<T> {
+    let one = |i: usize| match (i as i128 * step) % 11 - 5 {
+        v if i % 7 == 3 => T::from_wide(Wide::Float(v as f64 / 3.0)),
+        5 => T::from_wide(Wide::Float(f64::NAN)),
+        v => T::from_wide(Wide::Int(v)),
+    };
+    Array::from_vec((0..n).map(one).collect(), [n]).expect("as many as the shape holds")
+}
+
+fn cases<T: Element>() {
+    for n in [1, 2, 33, 1000] {
+        let (x, y) = (values::<T>(n, 3), values::<T>(n, 7));
+        let value = y.get([n / 2]).expect("inside");
+        for &op in Unary::ALL.iter().filter(|op| op.info().kinds.contains(T::DTYPE)) {
+            let name = format!("{} of {}", op.info().name, T::DTYPE);
+            match op.info().gives {
+                Gives::Same => both_ways::<T>(&name, || (&x).into_expr().unary(op)),
+                Gives::Truth => both_ways::<bool>(&name, || (&x).into_expr().unary(op)),
+                Gives::Magnitude => both_ways::<T::Real>(&name, || (&x).into_expr().unary(op)),
+            }
+        }
+        for &op in Binary::ALL.iter().filter(|op| op.info().kinds.contains(T::DTYPE)) {
+            let name = format!("{} of {}", op.info().name, T::DTYPE);
+            if op.info().gives == Gives::Truth {
+                both_ways::<bool>(&name, || (&x).into_expr().binary(op, &y));
+                both_ways::<bool>(&name, || (&x).into_expr().binary(op, value));
+                both_ways::<bool>(&name, || value.into_expr().binary(op, &x));
+            } else {
+                both_ways::<T>(&name, || (&x).into_expr().binary(op, &y));
+                both_ways::<T>(&name, || (&x).into_expr().binary(op, value));
+                both_ways::<T>(&name, || value.into_expr().binary(op, &x));
+            }
+        }
+    }
+}
+
+#[test]
+fn every_ufunc_and_dtype_gives_the_same_either_way() {
+    for dtype in DType::ALL {
+        with_dtype!(dtype, T => cases::<T>());
+    }
+}
+
+#[test]
+fn what_is_no_strip_still_works() {
+    with_device(&Device::simd().expect("linked"), || {
+        let x = Array::from_vec((0..12).map(f64::from).collect(), [3, 4]).unwrap();
+        let transposed = x.t();
+        assert_eq!((&transposed + &transposed).eval().unwrap().get([1, 2]).unwrap(), 18.0);
+        let row = x.slice([polyarray_core::SliceItem::from(1isize)]).unwrap();
+        assert_eq!((&x * &row).eval().unwrap().get([2, 3]).unwrap(), 77.0);
+        assert_eq!((&row + 1.0).eval().unwrap().to_vec().unwrap(), [5.0, 6.0, 7.0, 8.0]);
+        assert!((&x + &values::<f64>(5, 1)).eval().is_err());
+        assert_eq!((&Array::<f64>::zeros([0]).unwrap() + 1.0).eval().unwrap().len(), 0);
+        // Donated: the result takes the place of an operand that nobody else has.
+        let own = Array::from_vec(vec![1.0f64; 40], [40]).unwrap();
+        let place = own.as_slice().unwrap().as_ptr();
+        let sum = (own + 1.0).eval().unwrap();
+        assert_eq!(sum.as_slice().unwrap().as_ptr(), place);
+        assert_eq!(sum.to_vec().unwrap(), [2.0; 40]);
+    });
+}
+
+#[test]
+fn an_array_is_not_changed_through_its_clones() {
+    let a = Array::from_vec(vec![1i32, 2, 3], [3]).unwrap();
+    let mut b = a.clone();
+    b += 1;
+    b.set([0], 9).unwrap();
+    assert_eq!((a.to_vec().unwrap(), b.to_vec().unwrap()), (vec![1, 2, 3], vec![9, 3, 4]));
+    let view = a.slice([polyarray_core::SliceItem::from(0isize)]).unwrap();
+    let mut c = a.clone();
+    drop(a);
+    c.view_mut().unwrap().fill(7).unwrap();
+    assert_eq!(view.item().unwrap(), 1);
+}

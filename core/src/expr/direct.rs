@@ -1,0 +1,166 @@
+//! The short way: one step on small contiguous arrays of the host goes straight to a backend, without a tape, a program or an operation.
+//!
+//! What it cannot do it leaves, untouched, to the long way, which also finds all errors. Who is to do it under `auto` is decided the long way once and remembered
+//! for each ufunc, dtype, length and limit of threads.
+
+use super::{Leaf, Node, RawArray};
+use crate::backend::{Step, Strip};
+use crate::device::{self, Device, Slot};
+use crate::layout::Layout;
+use crate::{Buffer, DType, Dims, MemoryId, Result, bytes, choose, config, trace};
+use std::cell::RefCell;
+use std::sync::Arc;
+
+/// Bytes of an operand up to which one thread is always right, and preparations would be felt.
+const SMALL: usize = 64 << 10;
+
+/// Decisions remembered on each thread.
+const CHOICES: usize = 64;
+
+/// A decision: who does this, if anybody does it this way.
+struct Choice {
+    key: Key,
+    slot: Option<Arc<Slot>>,
+}
+
+/// What a decision depends on.
+#[derive(Clone, Copy, PartialEq)]
+struct Key {
+    step: Step,
+    dtype: DType,
+    len: usize,
+    threads: usize,
+    /// Devices may have been added since.
+    generation: usize,
+}
+
+thread_local! {
+    static MEMORY: RefCell<[Option<Choice>; CHOICES]> = const { RefCell::new([const { None }; CHOICES]) };
+}
+
+impl Key {
+    fn place(&self) -> usize {
+        let step = match self.step {
+            Step::Unary(op) => op as usize,
+            Step::Binary(op) => op as usize + 29,
+        };
+        (self.len.wrapping_mul(31) + step * 7 + self.dtype as usize) % CHOICES
+    }
+}
+
+/// A step with its operands, seen to be one that a strip can express.
+struct Request<'a> {
+    step: Step,
+    dtype: DType,
+    x: &'a [u8],
+    y: &'a [u8],
+    len: usize,
+}
+
+/// The dtype of a leaf.
+fn dtype_of(leaf: &Leaf) -> DType {
+    match leaf {
+        Leaf::Array(a) => a.dtype,
+        Leaf::Value(v) => v.dtype(),
+    }
+}
+
+/// The dtype of a single step, if it is one.
+pub(super) fn gives(node: &Node) -> Option<DType> {
+    match node {
+        Node::Unary(op, x) => Some(op.info().gives.dtype(dtype_of(x))),
+        Node::Binary(op, x, _) => Some(op.info().gives.dtype(dtype_of(x))),
+        Node::Leaf(_) | Node::Tape(_) => None,
+    }
+}
+
+/// The bytes of a leaf: a value's, or those of an array of that shape without gaps in host memory.
+fn bytes_of<'a>(leaf: &'a Leaf, shape: &Dims, len: usize) -> Option<&'a [u8]> {
+    match leaf {
+        Leaf::Value(value) => Some(value.bytes()),
+        Leaf::Array(a) => {
+            let plain = a.buffer.memory() == MemoryId::HOST && a.layout.shape() == shape && a.layout.is_c_contiguous();
+            plain.then(|| &bytes::host_bytes(&a.buffer)[a.layout.offset() * a.dtype.size()..][..len * a.dtype.size()])
+        }
+    }
+}
+
+/// The request for `node` over elements of `shape` that gives `to`, if it is a step that this way is for.
+#[inline]
+fn request<'a>(node: &'a Node, shape: &Dims, to: DType) -> Option<Request<'a>> {
+    let (step, info, x, y) = match node {
+        Node::Unary(op, x) => (Step::Unary(*op), op.info(), x, None),
+        Node::Binary(op, x, y) => (Step::Binary(*op), op.info(), x, Some(y)),
+        Node::Leaf(_) | Node::Tape(_) => return None,
+    };
+    let dtype = dtype_of(x);
+    let len = shape.size();
+    let fits = len > 0 && len * dtype.size().max(to.size()) <= SMALL;
+    if !fits || !info.kinds.contains(dtype) || info.gives.dtype(dtype) != to || y.is_some_and(|y| dtype_of(y) != dtype) {
+        return None;
+    }
+    let y = match y {
+        Some(y) => bytes_of(y, shape, len)?,
+        None => &[],
+    };
+    Some(Request { step, dtype, x: bytes_of(x, shape, len)?, y, len })
+}
+
+/// Whether a backend did what is asked, into the elements of `out` from `offset` on.
+fn run(request: &Request, to: DType, out: &mut Buffer, offset: usize, node: &Node) -> Result<bool> {
+    let mut give = |slot: &Arc<Slot>| {
+        let host = slot.opened().filter(|b| b.memory() == MemoryId::HOST);
+        let room = bytes::room(out, offset * to.size(), request.len * to.size());
+        host.zip(room).is_some_and(|(b, out)| b.run_strip(Strip { step: request.step, dtype: request.dtype, x: request.x, y: request.y, out }))
+    };
+    if let Some(done) = device::with_current(|slot| slot.map(&mut give)) {
+        return Ok(done);
+    }
+    if config::config().device.is_some() {
+        return Ok(false);
+    }
+    let key = Key { step: request.step, dtype: request.dtype, len: request.len, threads: config::threads(), generation: device::generation() };
+    let known = MEMORY.with_borrow(|all| all[key.place()].as_ref().filter(|c| c.key == key).map(|c| c.slot.as_ref().is_some_and(&mut give)));
+    if let Some(done) = known {
+        return Ok(done);
+    }
+    // Who would do it as an operation comes first; others that may take it at all, and take strips, are faster than that would be.
+    let op = node.clone().into_tape()?.fresh_op()?;
+    let Some(first) = choose::who(&op, &Device::auto())? else { return Ok(false) };
+    let able = |slot: &Arc<Slot>| slot.opened().is_some_and(|b| b.info().hardware && b.memory() == MemoryId::HOST && b.estimate(&op, 1).is_ok());
+    let slot = std::iter::once(first).chain(device::slots().iter().filter(|s| able(s)).cloned()).find(|slot| give(slot));
+    let done = slot.is_some();
+    MEMORY.with_borrow_mut(|all| all[key.place()] = Some(Choice { key, slot }));
+    Ok(done)
+}
+
+/// Writes the value of `node`, of dtype `to`, where `layout` says in `out`; `false` if it is left to the long way.
+pub(super) fn write(node: &Node, to: DType, out: &mut Buffer, layout: &Layout) -> Result<bool> {
+    if out.memory() != MemoryId::HOST || !layout.is_c_contiguous() || trace::is_recording() {
+        return Ok(false);
+    }
+    let Some(request) = request(node, layout.shape(), to) else { return Ok(false) };
+    run(&request, to, out, layout.offset(), node)
+}
+
+/// The value of `node`, of dtype `to`, in a new array; `None` if it is left to the long way, as it is where an operand could be donated.
+pub(super) fn eval(node: &mut Node, to: DType) -> Result<Option<RawArray>> {
+    let donated = |leaf: &mut Leaf| match leaf {
+        Leaf::Array(a) => Arc::get_mut(a).is_some_and(|a| a.dtype == to && a.buffer.is_exclusive()),
+        Leaf::Value(_) => false,
+    };
+    let given_away = match node {
+        Node::Unary(_, x) => donated(x),
+        Node::Binary(_, x, y) => donated(x) || donated(y),
+        Node::Leaf(_) | Node::Tape(_) => return Ok(None),
+    };
+    if given_away || trace::is_recording() {
+        return Ok(None);
+    }
+    let (Node::Unary(_, Leaf::Array(a)) | Node::Binary(_, Leaf::Array(a), _) | Node::Binary(_, _, Leaf::Array(a))) = &*node else { return Ok(None) };
+    let shape = a.layout.shape();
+    let Some(request) = request(node, shape, to) else { return Ok(None) };
+    let mut buffer = Buffer::host(request.len * to.size())?;
+    let done = run(&request, to, &mut buffer, 0, node)?;
+    Ok(done.then(|| RawArray { buffer, dtype: to, layout: Layout::contiguous(shape.clone()) }))
+}

@@ -1,0 +1,70 @@
+//! What an evaluation allocates: its output and strips, whatever the expression. One test only: the counter is the process's.
+#![cfg(feature = "simd")]
+
+use polyarray::prelude::*;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+struct Counting;
+
+static BYTES: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: all that is done is done by the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        BYTES.fetch_add(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: the caller's.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Bytes allocated by `f`, on any thread.
+fn allocated<R>(f: impl FnOnce() -> R) -> (R, usize) {
+    let before = BYTES.load(Ordering::Relaxed);
+    let result = f();
+    (result, BYTES.load(Ordering::Relaxed) - before)
+}
+
+/// Strips of one thread, and what describes an operation.
+const STRIPS: usize = 48 << 10;
+
+#[test]
+fn an_evaluation_allocates_its_output_and_strips() -> Result<()> {
+    let n = 1 << 20;
+    let bound = STRIPS * polyarray::config().threads.max(2);
+    let x = Array::<f64>::full([n], 0.5)?;
+    let y = Array::<f32>::full([1024, 1024], 2.0)?;
+    let mut out = Array::<f64>::zeros([n])?;
+    let device = Device::simd()?;
+    with_device(&device, || -> Result<()> {
+        let long = |x: &Array<f64>| (1..25).fold(x.into_expr(), |e, i| (e * f64::from(i)).minimum(3.0) + x.square().sqrt());
+        let mixed = |y: &Array<f32>| (y.t().cast::<f64>() * 2.0 + y).greater(1.0);
+        // Once before, so that threads and their scratch are there.
+        long(&x).eval()?;
+        mixed(&y).eval()?;
+        polyarray::trim();
+        let (_, bytes) = allocated(|| long(&x).eval().map(drop));
+        assert!(bytes <= 8 * n + bound, "a long expression allocated {bytes} for an output of {}", 8 * n);
+        polyarray::trim();
+        let (_, bytes) = allocated(|| mixed(&y).eval().map(drop));
+        assert!(bytes <= n + bound, "mixed dtypes and layouts allocated {bytes} for an output of {n}");
+        let (done, bytes) = allocated(|| long(&x).eval_into(&mut out.view_mut()?));
+        done?;
+        assert!(bytes <= bound, "into an output that is there: {bytes}");
+        let own = long(&x).eval()?;
+        let (_, bytes) = allocated(|| (own * 2.0 + &x).eval().map(drop));
+        assert!(bytes <= bound, "an operand given away: {bytes}");
+        let (sum, bytes) = allocated(|| (&x * &x + 1.0).sum());
+        assert_eq!(sum?, 1.25 * n as f64);
+        assert!(bytes <= bound, "a sum of an expression: {bytes}");
+        Ok(())
+    })
+}

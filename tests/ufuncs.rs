@@ -1,0 +1,182 @@
+//! What the ufuncs mean where it is not obvious, on every device: values known from NumPy, C and IEEE 754.
+
+mod common;
+
+use common::on_every_device;
+use polyarray::prelude::*;
+use polyarray::{Complex, DType, bf16, f16};
+
+fn array<T: Element>(values: &[T]) -> Array<T> {
+    Array::from_slice(values, [values.len()]).expect("as many as the shape holds")
+}
+
+/// Bits of floats, with one NaN for all.
+fn bits(x: Array<f32>) -> Result<Vec<u32>> {
+    Ok(x.to_vec()?.into_iter().map(|x| if x.is_nan() { f32::NAN } else { x }.to_bits()).collect())
+}
+
+fn same(got: Expr<f32>, wanted: &[f32]) -> Result<()> {
+    assert_eq!(bits(got.eval()?)?, bits(array(wanted))?, "wanted {wanted:?}");
+    Ok(())
+}
+
+const NAN: f32 = f32::NAN;
+const INF: f32 = f32::INFINITY;
+
+#[test]
+fn rounding_and_signs() {
+    on_every_device(|_| {
+        let x = array(&[-2.5f32, -1.5, -0.5, -0.0, 0.0, 0.5, 1.5, 2.5, 1e30, INF, NAN]);
+        same(x.round(), &[-2.0, -2.0, -0.0, -0.0, 0.0, 0.0, 2.0, 2.0, 1e30, INF, NAN])?;
+        same(x.floor(), &[-3.0, -2.0, -1.0, -0.0, 0.0, 0.0, 1.0, 2.0, 1e30, INF, NAN])?;
+        same(x.ceil(), &[-2.0, -1.0, -0.0, -0.0, 0.0, 1.0, 2.0, 3.0, 1e30, INF, NAN])?;
+        same(x.trunc(), &[-2.0, -1.0, -0.0, -0.0, 0.0, 0.0, 1.0, 2.0, 1e30, INF, NAN])?;
+        same(x.sign(), &[-1.0, -1.0, -1.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, NAN])?;
+        same(x.copysign(-1.0), &[-2.5, -1.5, -0.5, -0.0, -0.0, -0.5, -1.5, -2.5, -1e30, -INF, NAN].map(|v: f32| if v.is_nan() { NAN } else { v }))?;
+        same(array(&[4.0f32, -0.5, 0.0, -0.0, INF]).reciprocal(), &[0.25, -2.0, INF, -INF, 0.0])
+    });
+    on_every_device(|_| {
+        assert_eq!(array(&[-7i32, 0, i32::MIN, 9]).sign().eval()?.to_vec()?, [-1, 0, -1, 1]);
+        assert_eq!(array(&[0u8, 200]).sign().eval()?.to_vec()?, [0, 1]);
+        Ok(())
+    });
+}
+
+#[test]
+fn minima_maxima_and_clip() {
+    on_every_device(|_| {
+        let (x, y) = (array(&[1.0f32, NAN, 3.0, NAN, -0.0, 0.0]), array(&[2.0f32, 2.0, NAN, NAN, 0.0, -0.0]));
+        same(x.minimum(&y), &[1.0, NAN, NAN, NAN, 0.0, -0.0])?;
+        same(x.maximum(&y), &[2.0, NAN, NAN, NAN, 0.0, -0.0])?;
+        same(x.fmin(&y), &[1.0, 2.0, 3.0, NAN, 0.0, -0.0])?;
+        same(x.fmax(&y), &[2.0, 2.0, 3.0, NAN, 0.0, -0.0])?;
+        same(array(&[-5.0f32, 0.5, 5.0, NAN]).clip(-1.0, 1.0), &[-1.0, 0.5, 1.0, NAN])?;
+        same(array(&[0.0f32]).clip(3.0, 2.0), &[2.0])?;
+        assert_eq!(array(&[1i64, 5, 9]).clip(2, array(&[8, 3, 8])).eval()?.to_vec()?, [2, 3, 8]);
+        Ok(())
+    });
+}
+
+#[test]
+fn quotients_and_remainders() {
+    on_every_device(|_| {
+        let (x, y) = (array(&[7i32, -7, 7, -7, 5, i32::MIN]), array(&[3i32, 3, -3, -3, 0, -1]));
+        assert_eq!((&x / &y).eval()?.to_vec()?, [2, -2, -2, 2, 0, i32::MIN]);
+        assert_eq!((&x % &y).eval()?.to_vec()?, [1, -1, 1, -1, 0, 0]);
+        assert_eq!(x.floor_div(&y).eval()?.to_vec()?, [2, -3, -3, 2, 0, i32::MIN]);
+        Ok(())
+    });
+    on_every_device(|_| {
+        assert_eq!((array(&[250u8, 7]) % array(&[100u8, 0])).eval()?.to_vec()?, [50, 0]);
+        Ok(())
+    });
+    on_every_device(|_| {
+        let (x, y) = (array(&[7.5f32, -7.5, 7.5, 1.0, 1.0, INF, -1.0, 0.0, 1e30]), array(&[2.0f32, 2.0, -2.0, 0.0, INF, 2.0, INF, -3.0, 7.0]));
+        same(&x % &y, &[1.5, -1.5, 1.5, NAN, 1.0, NAN, -1.0, 0.0, (1e30f32) % 7.0])?;
+        same(x.floor_div(&y), &[3.0, -4.0, -4.0, INF, 0.0, NAN, -1.0, -0.0, 1.4285715e29])?;
+        // The rounded quotient is 10, the exact one is below.
+        assert_eq!(array(&[1.0f64]).floor_div(0.1).eval()?.to_vec()?, [9.0]);
+        assert_eq!((array(&[5.5f64, 1e300]) % array(&[2.0, 3e-300])).eval()?.to_vec()?, [1.5, 1e300 % 3e-300]);
+        Ok(())
+    });
+}
+
+#[test]
+fn bits_and_shifts() {
+    on_every_device(|_| {
+        let (x, y) = (array(&[0b1100i32, -1, 5]), array(&[0b1010i32, 7, 0]));
+        assert_eq!((&x & &y).eval()?.to_vec()?, [0b1000, 7, 0]);
+        assert_eq!((&x | &y).eval()?.to_vec()?, [0b1110, -1, 5]);
+        assert_eq!((&x ^ &y).eval()?.to_vec()?, [0b0110, -8, 5]);
+        assert_eq!((!&x).eval()?.to_vec()?, [-13, 0, -6]);
+        let count = array(&[0i32, 1, 31, 32, 1000, -1]);
+        assert_eq!((1 << &count).eval()?.to_vec()?, [1, 2, i32::MIN, 0, 0, 0], "a count of the width or more, or below 0, leaves nothing");
+        assert_eq!((-8 >> &count).eval()?.to_vec()?, [-8, -4, -1, -1, -1, -1]);
+        assert_eq!((8 >> &count).eval()?.to_vec()?, [8, 4, 0, 0, 0, 0]);
+        let mut z = array(&[1i32, 2, 4]);
+        z <<= 2;
+        z |= 1;
+        assert_eq!(z.to_vec()?, [5, 9, 17]);
+        Ok(())
+    });
+    on_every_device(|_| {
+        assert_eq!((array(&[0x80u8, 0xff]) >> array(&[7u8, 8])).eval()?.to_vec()?, [1, 0]);
+        assert_eq!((array(&[0x80u8, 0xff]) << array(&[1u8, 4])).eval()?.to_vec()?, [0, 0xf0]);
+        assert_eq!((array(&[-2i64, 3]) >> array(&[63i64, 64])).eval()?.to_vec()?, [-1, 0]);
+        Ok(())
+    });
+}
+
+#[test]
+fn truth() {
+    on_every_device(|_| {
+        let (x, y) = (array(&[0.0f32, -0.0, NAN, 2.0]), array(&[1.0f32, 1.0, 0.0, NAN]));
+        assert_eq!(x.logical_and(&y).eval()?.to_vec()?, [false, false, false, true]);
+        assert_eq!(x.logical_or(&y).eval()?.to_vec()?, [true, true, true, true]);
+        assert_eq!(x.logical_xor(&y).eval()?.to_vec()?, [true, true, true, false]);
+        assert_eq!(x.logical_not().eval()?.to_vec()?, [true, true, false, false]);
+        let z = array(&[NAN, INF, -INF, 1e-45, 3e38]);
+        assert_eq!(z.is_nan().eval()?.to_vec()?, [true, false, false, false, false]);
+        assert_eq!(z.is_inf().eval()?.to_vec()?, [false, true, true, false, false]);
+        assert_eq!(z.is_finite().eval()?.to_vec()?, [false, false, false, true, true]);
+        let (p, q) = (array(&[true, true, false, false]), array(&[true, false, true, false]));
+        assert_eq!((&p & &q).eval()?.to_vec()?, [true, false, false, false]);
+        assert_eq!((&p ^ &q).eval()?.to_vec()?, [false, true, true, false]);
+        assert_eq!((!(&p | &q)).eval()?.to_vec()?, [false, false, false, true]);
+        Ok(())
+    });
+}
+
+#[test]
+fn casts_saturate_wrap_and_round_once() {
+    on_every_device(|_| {
+        assert_eq!(array(&[NAN, 1e20, -1e20, -1.9, 2.9]).cast::<i32>().eval()?.to_vec()?, [0, i32::MAX, i32::MIN, -1, 2]);
+        Ok(())
+    });
+    on_every_device(|_| {
+        assert_eq!(array(&[f64::NAN, 1e20, -3.0, 255.9, 256.0]).cast::<u8>().eval()?.to_vec()?, [0, 255, 0, 255, 255]);
+        assert_eq!(array(&[300i32, -1]).cast::<u8>().eval()?.to_vec()?, [44, 255]);
+        assert_eq!(array(&[u64::MAX, 1 << 63]).cast::<f32>().eval()?.to_vec()?, [1.8446744e19, 9.223372e18]);
+        assert_eq!(array(&[f64::NAN, -0.0, 0.1]).cast::<bool>().eval()?.to_vec()?, [true, false, true]);
+        // Half way between two half floats, and a little more than an f32 in between would keep.
+        let x = array(&[1.0 + 0.5 / 1024.0, 1.0 + 0.5 / 1024.0 + 1e-12, 65519.999, 65520.0]);
+        assert_eq!(x.cast::<f16>().eval()?.to_vec()?, [1.0, 1.0 + 1.0 / 1024.0, 65504.0, f32::INFINITY].map(f16::from_f32));
+        assert_eq!(array(&[1.0 + 1.0 / 256.0 + 1e-12]).cast::<bf16>().eval()?.to_vec()?[0].to_bits(), 0x3f81);
+        assert_eq!(array(&[Complex::new(2.5f32, 9.0)]).cast::<i16>().eval()?.to_vec()?, [2]);
+        assert_eq!(array(&[3u16]).cast::<Complex<f64>>().eval()?.to_vec()?, [Complex::new(3.0, 0.0)]);
+        Ok(())
+    });
+}
+
+#[test]
+fn half_floats_round_after_every_step() {
+    on_every_device(|_| {
+        let x = array(&[f16::from_f32(2048.0)]);
+        // 2049 is no f16: the sum rounds to 2048 before one is taken away.
+        assert_eq!((&x + f16::ONE - f16::ONE).eval()?.to_vec()?, [f16::from_f32(2048.0)]);
+        assert_eq!((&x - &x).eval()?.dtype(), DType::F16);
+        Ok(())
+    });
+}
+
+#[test]
+fn complex_numbers() {
+    on_every_device(|_| {
+        let z = array(&[Complex::new(3.0f64, -4.0), Complex::new(0.0, 1.0)]);
+        assert_eq!(z.conj().eval()?.to_vec()?, [Complex::new(3.0, 4.0), Complex::new(0.0, -1.0)]);
+        assert_eq!(z.abs().eval()?.to_vec()?, [5.0, 1.0]);
+        assert_eq!(z.square().eval()?.to_vec()?, [Complex::new(-7.0, -24.0), Complex::new(-1.0, 0.0)]);
+        assert_eq!((&z / &z).eval()?.to_vec()?, [Complex::new(1.0, 0.0); 2]);
+        Ok(())
+    });
+}
+
+#[test]
+fn what_a_ufunc_is_not_defined_for_is_an_error() {
+    let text = |e: Error| e.to_string();
+    assert!(text((array(&[1.0f32]) & 1.0).eval().unwrap_err()).contains("bitand"));
+    assert!(text(array(&[1i32]).sin().eval().unwrap_err()).contains("floats"));
+    assert!(text((!array(&[1.0f64])).eval().unwrap_err()).contains("not"));
+    assert!(text(array(&[true]).shl(true).eval().unwrap_err()).contains("shl"));
+    assert!(text(array(&[Complex::new(1.0f32, 0.0)]).less(Complex::new(0.0, 0.0)).eval().unwrap_err()).contains("less"));
+}
