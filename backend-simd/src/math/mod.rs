@@ -39,6 +39,13 @@ pub(crate) trait Function<T: Real> {
     }
 }
 
+/// A function of two floats.
+#[allow(dead_code, reason = "the functions of two floats follow")]
+pub(crate) trait Function2<T: Real> {
+    /// Its values.
+    fn vector<I: Isa>(isa: I, x: T::V<I>, y: T::V<I>) -> T::V<I>;
+}
+
 /// `c[0] + c[1] x + c[2] x^2 ..`, by Horner's rule.
 #[inline(always)]
 pub(crate) fn poly<T: Real, I: Isa, const N: usize>(isa: I, x: T::V<I>, c: [f64; N]) -> T::V<I> {
@@ -122,4 +129,43 @@ unsafe fn one_vector<T: Real, F: Function<T>, I: Isa>(isa: I, src: *const T, dst
     }
     // SAFETY: the caller's.
     unsafe { y.store(dst) };
+}
+
+/// `f` of `n` pairs. With `FORM` 1 y, with 2 x is a single value. The tail goes through the same arithmetic as the body, in a buffer of one vector.
+///
+/// # Safety
+/// - `x` and `y` are valid for reads of `n` elements (of one, where it is a single value), `out` for writes of `n`; `out` may be one of them;
+/// - n is at least 1.
+#[inline(always)]
+#[allow(dead_code, reason = "the functions of two floats follow")]
+pub(crate) unsafe fn apply2<T: Real, F: Function2<T>, I: Isa, const FORM: usize>(isa: I, x: *const T, y: *const T, out: *mut T, n: usize) {
+    let width = <T::V<I> as Lanes>::N;
+    // SAFETY: the caller's.
+    let (x1, y1) = unsafe { (T::V::<I>::splat(isa, *x), T::V::<I>::splat(isa, *y)) };
+    let mut i = 0;
+    while i + width <= n {
+        // SAFETY: i + width <= n, and the pointers are the caller's.
+        unsafe {
+            let a = if FORM == 2 { x1 } else { T::V::<I>::load(isa, x.add(i)) };
+            let b = if FORM == 1 { y1 } else { T::V::<I>::load(isa, y.add(i)) };
+            F::vector(isa, a, b).store(out.add(i));
+        }
+        i += width;
+    }
+    if i < n {
+        let mut tail = ([T::ONE; 16], [T::ONE; 16]);
+        // SAFETY: n - i < width <= 16 elements, and the pointers are the caller's.
+        unsafe {
+            if FORM != 2 {
+                std::ptr::copy_nonoverlapping(x.add(i), tail.0.as_mut_ptr(), n - i);
+            }
+            if FORM != 1 {
+                std::ptr::copy_nonoverlapping(y.add(i), tail.1.as_mut_ptr(), n - i);
+            }
+            let a = if FORM == 2 { x1 } else { T::V::<I>::load(isa, tail.0.as_ptr()) };
+            let b = if FORM == 1 { y1 } else { T::V::<I>::load(isa, tail.1.as_ptr()) };
+            F::vector(isa, a, b).store(tail.0.as_mut_ptr());
+            std::ptr::copy_nonoverlapping(tail.0.as_ptr(), out.add(i), n - i);
+        }
+    }
 }
