@@ -13,6 +13,7 @@ impl Isa for Portable {
     type F64 = F64;
     // Sixteen of half the width.
     const REGISTERS: usize = 8;
+    const FUSED: bool = false;
 
     #[inline(always)]
     fn widen(self, x: F32) -> (F64, F64) {
@@ -149,10 +150,11 @@ macro_rules! portable {
             }
             #[inline(always)]
             fn round(self) -> Self {
-                // Adding and taking away 1.5 * 2^mantissa rounds to an integer; larger numbers are integers already.
-                let magic = $wide::splat((1u64 << $mantissa) as $elem * 1.5);
-                let limit = $wide::splat((1u64 << ($mantissa - 1)) as $elem);
-                let rounded = ((self.0 + magic) - magic) | (self.0 & $wide::splat(-0.0));
+                // Adding and taking away 2^mantissa, with the number's sign, rounds to an integer; larger numbers are integers already.
+                let sign = self.0 & $wide::splat(-0.0);
+                let limit = $wide::splat((1u64 << $mantissa) as $elem);
+                let magic = limit | sign;
+                let rounded = ((self.0 + magic) - magic) | sign;
                 $V(self.0.abs().simd_lt(limit).bitselect(rounded, self.0))
             }
             #[inline(always)]
