@@ -6,7 +6,7 @@
 mod exact;
 
 use crate::lanes::{Isa, Real, Work};
-use crate::math::{self, Cos, Exp, Function, Log, Pow, Sin, Tanh};
+use crate::math::{self, Arccos, Arcsin, Arctan, Arctan2, Cos, Exp, Function, Function2, Log, Pow, Sin, Tan, Tanh};
 use exact::*;
 use half::slice::HalfFloatSliceExt;
 use polyarray_core::{Binary, Complex, DType, Kind, Unary, bf16, f16};
@@ -116,6 +116,26 @@ impl<T: Real, F: Function<T>> Work for Smooth<'_, T, F> {
         // SAFETY: the contract of `Kernel`, kept by whoever called it.
         unsafe { math::apply::<T, F, I>(isa, self.0.a.cast(), self.0.out.cast(), self.0.n) };
     }
+}
+
+struct Smooth2<'a, T, F, const FORM: usize>(&'a Args, PhantomData<(T, F)>);
+
+impl<T: Real, F: Function2<T>, const FORM: usize> Work for Smooth2<'_, T, F, FORM> {
+    type Out = ();
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        // SAFETY: the contract of `Kernel`, kept by whoever called it; n is at least 1.
+        unsafe { math::apply2::<T, F, I, FORM>(isa, self.0.a.cast(), self.0.b.cast(), self.0.out.cast(), self.0.n) };
+    }
+}
+
+unsafe fn smooth2<I: Isa, T: Real, F: Function2<T>, const FORM: usize>(isa: I, args: &Args) {
+    isa.enter(Smooth2::<T, F, FORM>(args, PhantomData));
+}
+
+/// Of two strips only.
+fn smooth_strips<I: Isa, T: Real, F: Function2<T>>() -> Forms<I> {
+    [Some(smooth2::<I, T, F, 0>), None, None]
 }
 
 unsafe fn smooth<I: Isa, T: Real, F: Function<T>>(isa: I, args: &Args) {
@@ -302,9 +322,13 @@ pub(crate) fn unary<I: Isa>(op: Unary, dtype: DType) -> Option<Kernel<I>> {
                 Unary::Log => Some(smooth::<I, $T, Log>),
                 Unary::Sin => Some(smooth::<I, $T, Sin>),
                 Unary::Cos => Some(smooth::<I, $T, Cos>),
+                Unary::Tan => Some(smooth::<I, $T, Tan>),
+                Unary::Arcsin => Some(smooth::<I, $T, Arcsin>),
+                Unary::Arccos => Some(smooth::<I, $T, Arccos>),
+                Unary::Arctan => Some(smooth::<I, $T, Arctan>),
                 Unary::Tanh => Some(smooth::<I, $T, Tanh>),
-                Unary::Cbrt | Unary::Exp2 | Unary::Expm1 | Unary::Log2 | Unary::Log10 | Unary::Log1p | Unary::Tan | Unary::Arcsin | Unary::Arccos => None,
-                Unary::Arctan | Unary::Sinh | Unary::Cosh | Unary::Arcsinh | Unary::Arccosh | Unary::Arctanh | Unary::Erf | Unary::Sigmoid => None,
+                Unary::Cbrt | Unary::Exp2 | Unary::Expm1 | Unary::Log2 | Unary::Log10 | Unary::Log1p => None,
+                Unary::Sinh | Unary::Cosh | Unary::Arcsinh | Unary::Arccosh | Unary::Arctanh | Unary::Erf | Unary::Sigmoid => None,
                 Unary::Conj | Unary::Not => None,
             }
         };
@@ -397,7 +421,8 @@ pub(crate) fn binary<I: Isa>(op: Binary, dtype: DType) -> Option<Forms<I>> {
                 Binary::LogicalAnd => strips::<I, $T, LogicalAnd>(),
                 Binary::LogicalOr => strips::<I, $T, LogicalOr>(),
                 Binary::LogicalXor => strips::<I, $T, LogicalXor>(),
-                Binary::FloorDiv | Binary::Rem | Binary::Arctan2 | Binary::Hypot => return None,
+                Binary::Arctan2 => smooth_strips::<I, $T, Arctan2>(),
+                Binary::FloorDiv | Binary::Rem | Binary::Hypot => return None,
                 Binary::BitAnd | Binary::BitOr | Binary::BitXor | Binary::Shl | Binary::Shr => return None,
             }
         };

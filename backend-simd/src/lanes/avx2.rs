@@ -18,6 +18,18 @@ impl Isa for Avx2 {
     type F32 = F32;
     type F64 = F64;
     const REGISTERS: usize = 16;
+    const FUSED: bool = true;
+
+    #[inline(always)]
+    fn widen(self, x: F32) -> (F64, F64) {
+        // SAFETY: the token proves AVX2.
+        unsafe { (F64(_mm256_cvtps_pd(_mm256_castps256_ps128(x.0))), F64(_mm256_cvtps_pd(_mm256_extractf128_ps::<1>(x.0)))) }
+    }
+    #[inline(always)]
+    fn narrow(self, low: F64, high: F64) -> F32 {
+        // SAFETY: the token proves AVX2.
+        F32(unsafe { _mm256_set_m128(_mm256_cvtpd_ps(high.0), _mm256_cvtpd_ps(low.0)) })
+    }
 
     #[inline]
     fn enter<W: Work>(self, work: W) -> W::Out {
@@ -55,10 +67,102 @@ impl Isa for Avx2 {
     }
 }
 
+/// The sign bit in every bit of a lane.
+mod sign_fill {
+    use super::*;
+    #[inline(always)]
+    pub(super) fn f32(x: __m256) -> __m256 {
+        // SAFETY: a vector of this tier was the source.
+        unsafe { _mm256_castsi256_ps(_mm256_srai_epi32::<31>(_mm256_castps_si256(x))) }
+    }
+    #[inline(always)]
+    pub(super) fn f64(x: __m256d) -> __m256d {
+        // SAFETY: a vector of this tier was the source.
+        unsafe { _mm256_castsi256_pd(_mm256_cmpgt_epi64(_mm256_setzero_si256(), _mm256_castpd_si256(x))) }
+    }
+}
+
+/// Arithmetic shifts to the right. Callers have AVX2.
+mod sar {
+    use super::*;
+    #[inline(always)]
+    pub(super) unsafe fn f32(x: __m256i, k: u32) -> __m256i {
+        // SAFETY: the caller's.
+        unsafe { _mm256_sra_epi32(x, _mm_cvtsi32_si128(k as i32)) }
+    }
+    /// There is no such instruction for 64 bits: the sign is filled in.
+    #[inline(always)]
+    pub(super) unsafe fn f64(x: __m256i, k: u32) -> __m256i {
+        // SAFETY: the caller's.
+        unsafe {
+            let fill = _mm256_cmpgt_epi64(_mm256_setzero_si256(), x);
+            let shifted = _mm256_srl_epi64(_mm256_xor_si256(x, fill), _mm_cvtsi32_si128(k as i32));
+            _mm256_xor_si256(shifted, fill)
+        }
+    }
+}
+
+/// `min(index, last)`, unsigned. Callers have AVX2.
+mod clamp {
+    use super::*;
+    #[inline(always)]
+    pub(super) unsafe fn f32(index: __m256i, last: usize) -> __m256i {
+        // SAFETY: the caller's.
+        unsafe { _mm256_min_epu32(index, _mm256_set1_epi32(last as i32)) }
+    }
+    #[inline(always)]
+    pub(super) unsafe fn f64(index: __m256i, last: usize) -> __m256i {
+        // Without the highest bit signed comparison serves.
+        // SAFETY: the caller's.
+        unsafe {
+            let (index, last) = (_mm256_and_si256(index, _mm256_set1_epi64x(i64::MAX)), _mm256_set1_epi64x(last as i64));
+            _mm256_blendv_epi8(index, last, _mm256_cmpgt_epi64(index, last))
+        }
+    }
+}
+
+/// `table[index]`. Callers have AVX2 and indices within the table.
+mod gather {
+    use super::*;
+    #[inline(always)]
+    pub(super) unsafe fn f32(table: &[f32], index: __m256i) -> __m256 {
+        // SAFETY: the caller's.
+        unsafe { _mm256_i32gather_ps::<4>(table.as_ptr(), index) }
+    }
+    #[inline(always)]
+    pub(super) unsafe fn f64(table: &[f64], index: __m256i) -> __m256d {
+        // SAFETY: the caller's.
+        unsafe { _mm256_i64gather_pd::<8>(table.as_ptr(), index) }
+    }
+}
+
+/// `table[index mod N]`. Callers have AVX2.
+mod lookup {
+    use super::*;
+    #[inline(always)]
+    pub(super) unsafe fn f32<const N: usize>(table: &[f32; N], index: __m256i) -> __m256 {
+        // SAFETY: the caller's; parts of 8 lie within tables of 8 and 16, and the index of the gather is below N.
+        unsafe {
+            let part = |at: usize| _mm256_permutevar8x32_ps(_mm256_loadu_ps(table.as_ptr().add(at)), index);
+            match N {
+                8 => part(0),
+                16 => _mm256_blendv_ps(part(0), part(8), _mm256_castsi256_ps(_mm256_slli_epi32::<28>(index))),
+                _ => gather::f32(table, _mm256_and_si256(index, _mm256_set1_epi32(N as i32 - 1))),
+            }
+        }
+    }
+    #[inline(always)]
+    pub(super) unsafe fn f64<const N: usize>(table: &[f64; N], index: __m256i) -> __m256d {
+        // SAFETY: the caller's; the index is below N.
+        unsafe { gather::f64(table, _mm256_and_si256(index, _mm256_set1_epi64x(N as i64 - 1))) }
+    }
+}
+
 macro_rules! avx2 {
     ($V:ident, $raw:ident, $elem:ident, $n:literal, $mantissa:literal,
      $set1:ident $loadu:ident $storeu:ident $add:ident $sub:ident $mul:ident $div:ident $fmadd:ident $fnmadd:ident $round:ident $min:ident $max:ident
-     $cmp:ident $blendv:ident $and:ident $or:ident $xor:ident $movemask:ident $cast_to:ident $cast_from:ident $sll:ident $srl:ident) => {
+     $cmp:ident $blendv:ident $and:ident $or:ident $xor:ident $movemask:ident $cast_to:ident $cast_from:ident $sll:ident $srl:ident
+     $andnot:ident $sqrt:ident $int_add:ident $int_sub:ident $sllk:ident $srlk:ident) => {
         #[derive(Clone, Copy)]
         pub(crate) struct $V($raw);
 
@@ -86,13 +190,27 @@ macro_rules! avx2 {
 
         impl Mask for $V {
             #[inline(always)]
+            fn and(self, o: Self) -> Self {
+                self.bit_and(o)
+            }
+            #[inline(always)]
             fn or(self, o: Self) -> Self {
                 self.bit_or(o)
+            }
+            #[inline(always)]
+            fn not(self) -> Self {
+                // SAFETY: a vector proves AVX2.
+                self.bit_xor($V(unsafe { $cast_from(_mm256_set1_epi64x(-1)) }))
             }
             #[inline(always)]
             fn any(self) -> bool {
                 // SAFETY: a vector proves AVX2.
                 unsafe { $movemask(self.0) != 0 }
+            }
+            #[inline(always)]
+            fn all(self) -> bool {
+                // SAFETY: a vector proves AVX2.
+                unsafe { $movemask(self.0) == (1 << $n) - 1 }
             }
         }
 
@@ -116,9 +234,24 @@ macro_rules! avx2 {
                 self.bit_xor($V(unsafe { $set1(-0.0) }))
             }
             #[inline(always)]
-            fn round(self) -> Self {
+            fn abs(self) -> Self {
                 // SAFETY: a vector proves AVX2.
-                $V(unsafe { $round::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0) })
+                $V(unsafe { $andnot($set1(-0.0), self.0) })
+            }
+            #[inline(always)]
+            fn copysign(self, sign: Self) -> Self {
+                // SAFETY: a vector proves AVX2.
+                self.abs().bit_or(sign.bit_and($V(unsafe { $set1(-0.0) })))
+            }
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                // SAFETY: a vector proves AVX2.
+                $V(unsafe { $sqrt(self.0) })
+            }
+            avx2!(@round $V $round round _MM_FROUND_TO_NEAREST_INT, floor _MM_FROUND_TO_NEG_INF, ceil _MM_FROUND_TO_POS_INF, trunc _MM_FROUND_TO_ZERO);
+            #[inline(always)]
+            fn sign_mask(self) -> Self {
+                $V(sign_fill::$elem(self.0))
             }
             #[inline(always)]
             fn select(mask: Self, yes: Self, no: Self) -> Self {
@@ -135,6 +268,32 @@ macro_rules! avx2 {
                 // SAFETY: a vector proves AVX2.
                 $V(unsafe { $cast_from($srl::<$mantissa>($cast_to(self.0))) })
             }
+            avx2!(@integer $V $cast_to $cast_from int_add $int_add, int_sub $int_sub);
+            avx2!(@shift $V $cast_to $cast_from shl $sllk, shr $srlk);
+            #[inline(always)]
+            fn sar(self, k: u32) -> Self {
+                // SAFETY: a vector proves AVX2.
+                $V(unsafe { $cast_from(sar::$elem($cast_to(self.0), k)) })
+            }
+            #[inline(always)]
+            fn int_to_float(self) -> Self {
+                // The integer added to the bits of 1.5 * 2^mantissa counts its units.
+                // SAFETY: a vector proves AVX2.
+                let magic = $V(unsafe { $set1((1u64 << $mantissa) as $elem * 1.5) });
+                self.int_add(magic).sub(magic)
+            }
+            #[inline(always)]
+            fn lookup<const N: usize>(self, table: &[$elem; N]) -> Self {
+                const { assert!(N.is_power_of_two() && N >= 8) }
+                // SAFETY: a vector proves AVX2.
+                $V(unsafe { lookup::$elem(table, $cast_to(self.0)) })
+            }
+            #[inline(always)]
+            fn gather(self, table: &[$elem]) -> Self {
+                assert!(!table.is_empty() && table.len() < 1 << 31);
+                // SAFETY: a vector proves AVX2; the index is clamped to the table, which the line above measured.
+                $V(unsafe { gather::$elem(table, clamp::$elem($cast_to(self.0), table.len() - 1)) })
+            }
         }
     };
     (@binary $V:ident $($name:ident $intrinsic:ident),*) => { $(
@@ -142,6 +301,27 @@ macro_rules! avx2 {
         fn $name(self, o: Self) -> Self {
             // SAFETY: a vector proves AVX2.
             $V(unsafe { $intrinsic(self.0, o.0) })
+        }
+    )* };
+    (@round $V:ident $round:ident $($name:ident $how:ident),*) => { $(
+        #[inline(always)]
+        fn $name(self) -> Self {
+            // SAFETY: a vector proves AVX2.
+            $V(unsafe { $round::<{ $how | _MM_FROUND_NO_EXC }>(self.0) })
+        }
+    )* };
+    (@integer $V:ident $cast_to:ident $cast_from:ident $($name:ident $intrinsic:ident),*) => { $(
+        #[inline(always)]
+        fn $name(self, o: Self) -> Self {
+            // SAFETY: a vector proves AVX2.
+            $V(unsafe { $cast_from($intrinsic($cast_to(self.0), $cast_to(o.0))) })
+        }
+    )* };
+    (@shift $V:ident $cast_to:ident $cast_from:ident $($name:ident $intrinsic:ident),*) => { $(
+        #[inline(always)]
+        fn $name(self, k: u32) -> Self {
+            // SAFETY: a vector proves AVX2.
+            $V(unsafe { $cast_from($intrinsic($cast_to(self.0), _mm_cvtsi32_si128(k as i32))) })
         }
     )* };
     (@compare $V:ident $cmp:ident $($name:ident $how:ident),*) => { $(
@@ -155,8 +335,10 @@ macro_rules! avx2 {
 avx2!(F32, __m256, f32, 8, 23,
     _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_div_ps _mm256_fmadd_ps _mm256_fnmadd_ps
     _mm256_round_ps _mm256_min_ps _mm256_max_ps _mm256_cmp_ps _mm256_blendv_ps _mm256_and_ps _mm256_or_ps _mm256_xor_ps _mm256_movemask_ps
-    _mm256_castps_si256 _mm256_castsi256_ps _mm256_slli_epi32 _mm256_srli_epi32);
+    _mm256_castps_si256 _mm256_castsi256_ps _mm256_slli_epi32 _mm256_srli_epi32
+    _mm256_andnot_ps _mm256_sqrt_ps _mm256_add_epi32 _mm256_sub_epi32 _mm256_sll_epi32 _mm256_srl_epi32);
 avx2!(F64, __m256d, f64, 4, 52,
     _mm256_set1_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_add_pd _mm256_sub_pd _mm256_mul_pd _mm256_div_pd _mm256_fmadd_pd _mm256_fnmadd_pd
     _mm256_round_pd _mm256_min_pd _mm256_max_pd _mm256_cmp_pd _mm256_blendv_pd _mm256_and_pd _mm256_or_pd _mm256_xor_pd _mm256_movemask_pd
-    _mm256_castpd_si256 _mm256_castsi256_pd _mm256_slli_epi64 _mm256_srli_epi64);
+    _mm256_castpd_si256 _mm256_castsi256_pd _mm256_slli_epi64 _mm256_srli_epi64
+    _mm256_andnot_pd _mm256_sqrt_pd _mm256_add_epi64 _mm256_sub_epi64 _mm256_sll_epi64 _mm256_srl_epi64);

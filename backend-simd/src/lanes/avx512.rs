@@ -23,6 +23,18 @@ impl Isa for Avx512 {
     type F32 = F32;
     type F64 = F64;
     const REGISTERS: usize = 32;
+    const FUSED: bool = true;
+
+    #[inline(always)]
+    fn widen(self, x: F32) -> (F64, F64) {
+        // SAFETY: the token proves AVX-512.
+        unsafe { (F64(_mm512_cvtps_pd(_mm512_castps512_ps256(x.0))), F64(_mm512_cvtps_pd(_mm512_extractf32x8_ps::<1>(x.0)))) }
+    }
+    #[inline(always)]
+    fn narrow(self, low: F64, high: F64) -> F32 {
+        // SAFETY: the token proves AVX-512.
+        F32(unsafe { _mm512_insertf32x8::<1>(_mm512_castps256_ps512(_mm512_cvtpd_ps(low.0)), _mm512_cvtpd_ps(high.0)) })
+    }
 
     #[inline]
     fn enter<W: Work>(self, work: W) -> W::Out {
@@ -66,18 +78,59 @@ macro_rules! mask {
         pub(crate) struct $mask($inner);
         impl Mask for $mask {
             #[inline(always)]
+            fn and(self, o: Self) -> Self { $mask(self.0 & o.0) }
+            #[inline(always)]
             fn or(self, o: Self) -> Self { $mask(self.0 | o.0) }
             #[inline(always)]
+            fn not(self) -> Self { $mask(!self.0) }
+            #[inline(always)]
             fn any(self) -> bool { self.0 != 0 }
+            #[inline(always)]
+            fn all(self) -> bool { self.0 == $inner::MAX }
         }
     )* };
 }
 mask!(Mask16 __mmask16, Mask8 __mmask8);
 
+/// `table[index mod N]`. Callers have AVX-512.
+mod lookup {
+    use super::*;
+    #[inline(always)]
+    pub(super) unsafe fn f32<const N: usize>(table: &[f32; N], index: __m512i) -> __m512 {
+        let p = table.as_ptr();
+        // SAFETY: the caller's; every part read lies within the N elements of its case, and the index of the gather is below N.
+        unsafe {
+            let pair = |at: usize| _mm512_permutex2var_ps(_mm512_loadu_ps(p.add(at)), index, _mm512_loadu_ps(p.add(at + 16)));
+            match N {
+                8 => _mm512_permutexvar_ps(index, _mm512_broadcast_f32x8(_mm256_loadu_ps(p))),
+                16 => _mm512_permutexvar_ps(index, _mm512_loadu_ps(p)),
+                32 => pair(0),
+                64 => _mm512_mask_blend_ps(_mm512_movepi32_mask(_mm512_slli_epi32::<26>(index)), pair(0), pair(32)),
+                _ => _mm512_i32gather_ps::<4>(_mm512_and_si512(index, _mm512_set1_epi32(N as i32 - 1)), p.cast()),
+            }
+        }
+    }
+    #[inline(always)]
+    pub(super) unsafe fn f64<const N: usize>(table: &[f64; N], index: __m512i) -> __m512d {
+        let p = table.as_ptr();
+        // SAFETY: the caller's; every part read lies within the N elements of its case, and the index of the gather is below N.
+        unsafe {
+            let pair = |at: usize| _mm512_permutex2var_pd(_mm512_loadu_pd(p.add(at)), index, _mm512_loadu_pd(p.add(at + 8)));
+            match N {
+                8 => _mm512_permutexvar_pd(index, _mm512_loadu_pd(p)),
+                16 => pair(0),
+                32 => _mm512_mask_blend_pd(_mm512_movepi64_mask(_mm512_slli_epi64::<59>(index)), pair(0), pair(16)),
+                _ => _mm512_i64gather_pd::<8>(_mm512_and_si512(index, _mm512_set1_epi64(N as i64 - 1)), p.cast()),
+            }
+        }
+    }
+}
+
 macro_rules! avx512 {
     ($V:ident, $raw:ident, $elem:ident, $mask:ident, $n:literal, $mantissa:literal,
      $set1:ident $loadu:ident $storeu:ident $add:ident $sub:ident $mul:ident $div:ident $fmadd:ident $fnmadd:ident $round:ident $min:ident $max:ident
-     $cmp:ident $blend:ident $and:ident $or:ident $xor:ident $cast_to:ident $cast_from:ident $sll:ident $srl:ident $scalef:ident) => {
+     $cmp:ident $blend:ident $and:ident $or:ident $xor:ident $cast_to:ident $cast_from:ident $sll:ident $srl:ident $scalef:ident
+     $andnot:ident $sqrt:ident $sign:ident $int_add:ident $int_sub:ident $sllk:ident $srlk:ident $srak:ident $from_int:ident $gather:ident $min_index:ident $set1_int:ident) => {
         #[derive(Clone, Copy)]
         pub(crate) struct $V($raw);
 
@@ -123,9 +176,25 @@ macro_rules! avx512 {
                 self.bit_xor($V(unsafe { $set1(-0.0) }))
             }
             #[inline(always)]
-            fn round(self) -> Self {
+            fn abs(self) -> Self {
                 // SAFETY: a vector proves AVX-512.
-                $V(unsafe { $round::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0) })
+                $V(unsafe { $andnot($set1(-0.0), self.0) })
+            }
+            #[inline(always)]
+            fn copysign(self, sign: Self) -> Self {
+                // SAFETY: a vector proves AVX-512.
+                self.abs().bit_or(sign.bit_and($V(unsafe { $set1(-0.0) })))
+            }
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                // SAFETY: a vector proves AVX-512.
+                $V(unsafe { $sqrt(self.0) })
+            }
+            avx512!(@round $V $round round _MM_FROUND_TO_NEAREST_INT, floor _MM_FROUND_TO_NEG_INF, ceil _MM_FROUND_TO_POS_INF, trunc _MM_FROUND_TO_ZERO);
+            #[inline(always)]
+            fn sign_mask(self) -> $mask {
+                // SAFETY: a vector proves AVX-512.
+                $mask(unsafe { $sign($cast_to(self.0)) })
             }
             #[inline(always)]
             fn select(mask: $mask, yes: Self, no: Self) -> Self {
@@ -147,6 +216,25 @@ macro_rules! avx512 {
                 // SAFETY: a vector proves AVX-512.
                 $V(unsafe { $cast_from($srl::<$mantissa>($cast_to(self.0))) })
             }
+            avx512!(@integer $V $cast_to $cast_from int_add $int_add, int_sub $int_sub);
+            avx512!(@shift $V $cast_to $cast_from shl $sllk, shr $srlk, sar $srak);
+            #[inline(always)]
+            fn int_to_float(self) -> Self {
+                // SAFETY: a vector proves AVX-512.
+                $V(unsafe { $from_int($cast_to(self.0)) })
+            }
+            #[inline(always)]
+            fn lookup<const N: usize>(self, table: &[$elem; N]) -> Self {
+                const { assert!(N.is_power_of_two() && N >= 8) }
+                // SAFETY: a vector proves AVX-512.
+                $V(unsafe { lookup::$elem(table, $cast_to(self.0)) })
+            }
+            #[inline(always)]
+            fn gather(self, table: &[$elem]) -> Self {
+                assert!(!table.is_empty() && table.len() < 1 << 31);
+                // SAFETY: a vector proves AVX-512; the index is clamped to the table, which the line above measured.
+                $V(unsafe { $gather::<{ size_of::<$elem>() as i32 }>($min_index($cast_to(self.0), $set1_int((table.len() - 1) as _)), table.as_ptr().cast()) })
+            }
         }
     };
     (@binary $V:ident $($name:ident $intrinsic:ident),*) => { $(
@@ -154,6 +242,27 @@ macro_rules! avx512 {
         fn $name(self, o: Self) -> Self {
             // SAFETY: a vector proves AVX-512.
             $V(unsafe { $intrinsic(self.0, o.0) })
+        }
+    )* };
+    (@round $V:ident $round:ident $($name:ident $how:ident),*) => { $(
+        #[inline(always)]
+        fn $name(self) -> Self {
+            // SAFETY: a vector proves AVX-512.
+            $V(unsafe { $round::<{ $how | _MM_FROUND_NO_EXC }>(self.0) })
+        }
+    )* };
+    (@integer $V:ident $cast_to:ident $cast_from:ident $($name:ident $intrinsic:ident),*) => { $(
+        #[inline(always)]
+        fn $name(self, o: Self) -> Self {
+            // SAFETY: a vector proves AVX-512.
+            $V(unsafe { $cast_from($intrinsic($cast_to(self.0), $cast_to(o.0))) })
+        }
+    )* };
+    (@shift $V:ident $cast_to:ident $cast_from:ident $($name:ident $intrinsic:ident),*) => { $(
+        #[inline(always)]
+        fn $name(self, k: u32) -> Self {
+            // SAFETY: a vector proves AVX-512.
+            $V(unsafe { $cast_from($intrinsic($cast_to(self.0), _mm_cvtsi32_si128(k as i32))) })
         }
     )* };
     (@compare $V:ident $mask:ident $cmp:ident $($name:ident $how:ident),*) => { $(
@@ -167,8 +276,10 @@ macro_rules! avx512 {
 avx512!(F32, __m512, f32, Mask16, 16, 23,
     _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_div_ps _mm512_fmadd_ps _mm512_fnmadd_ps
     _mm512_roundscale_ps _mm512_min_ps _mm512_max_ps _mm512_cmp_ps_mask _mm512_mask_blend_ps _mm512_and_ps _mm512_or_ps _mm512_xor_ps
-    _mm512_castps_si512 _mm512_castsi512_ps _mm512_slli_epi32 _mm512_srli_epi32 _mm512_scalef_ps);
+    _mm512_castps_si512 _mm512_castsi512_ps _mm512_slli_epi32 _mm512_srli_epi32 _mm512_scalef_ps
+    _mm512_andnot_ps _mm512_sqrt_ps _mm512_movepi32_mask _mm512_add_epi32 _mm512_sub_epi32 _mm512_sll_epi32 _mm512_srl_epi32 _mm512_sra_epi32 _mm512_cvtepi32_ps _mm512_i32gather_ps _mm512_min_epu32 _mm512_set1_epi32);
 avx512!(F64, __m512d, f64, Mask8, 8, 52,
     _mm512_set1_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_add_pd _mm512_sub_pd _mm512_mul_pd _mm512_div_pd _mm512_fmadd_pd _mm512_fnmadd_pd
     _mm512_roundscale_pd _mm512_min_pd _mm512_max_pd _mm512_cmp_pd_mask _mm512_mask_blend_pd _mm512_and_pd _mm512_or_pd _mm512_xor_pd
-    _mm512_castpd_si512 _mm512_castsi512_pd _mm512_slli_epi64 _mm512_srli_epi64 _mm512_scalef_pd);
+    _mm512_castpd_si512 _mm512_castsi512_pd _mm512_slli_epi64 _mm512_srli_epi64 _mm512_scalef_pd
+    _mm512_andnot_pd _mm512_sqrt_pd _mm512_movepi64_mask _mm512_add_epi64 _mm512_sub_epi64 _mm512_sll_epi64 _mm512_srl_epi64 _mm512_sra_epi64 _mm512_cvtepi64_pd _mm512_i64gather_pd _mm512_min_epu64 _mm512_set1_epi64);

@@ -8,11 +8,17 @@ pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
 pub(crate) mod portable;
+#[cfg(test)]
+mod tests;
 
 /// One truth value per lane.
+#[allow(dead_code, reason = "the elementary functions that use all of it follow")]
 pub(crate) trait Mask: Copy {
+    fn and(self, other: Self) -> Self;
     fn or(self, other: Self) -> Self;
+    fn not(self) -> Self;
     fn any(self) -> bool;
+    fn all(self) -> bool;
 }
 
 /// A vector of `N` elements. Unaligned loads and stores.
@@ -33,6 +39,7 @@ pub(crate) trait Lanes: Copy {
 }
 
 /// A vector of floats. `+ - * / mul_add` round as IEEE says; the portable tier's `mul_add` may round twice.
+#[allow(dead_code, reason = "the elementary functions that use all of it follow")]
 pub(crate) trait Float: Lanes {
     type Mask: Mask;
 
@@ -51,8 +58,16 @@ pub(crate) trait Float: Lanes {
     }
     /// Sign flipped.
     fn neg(self) -> Self;
-    /// To the nearest integer, ties to even.
+    /// Sign cleared.
+    fn abs(self) -> Self;
+    /// The magnitude of self with the sign of `sign`.
+    fn copysign(self, sign: Self) -> Self;
+    fn sqrt(self) -> Self;
+    /// To the nearest integer, ties to even; a result of zero keeps the sign.
     fn round(self) -> Self;
+    fn floor(self) -> Self;
+    fn ceil(self) -> Self;
+    fn trunc(self) -> Self;
     /// `if self < o { self } else { o }`
     fn min(self, o: Self) -> Self;
     /// `if self > o { self } else { o }`
@@ -61,11 +76,29 @@ pub(crate) trait Float: Lanes {
     fn eq(self, o: Self) -> Self::Mask;
     /// Where either is NaN.
     fn unordered(self, o: Self) -> Self::Mask;
+    /// Where the sign bit is set.
+    fn sign_mask(self) -> Self::Mask;
     /// `yes` where the mask is set, else `no`.
     fn select(mask: Self::Mask, yes: Self, no: Self) -> Self;
     fn bit_and(self, o: Self) -> Self;
     fn bit_or(self, o: Self) -> Self;
     fn bit_xor(self, o: Self) -> Self;
+    /// The sum of the bits as integers, wrapping.
+    fn int_add(self, o: Self) -> Self;
+    /// The difference of the bits as integers, wrapping.
+    fn int_sub(self, o: Self) -> Self;
+    /// Bits shifted left; `k` is below their number, as in [`Float::shr`] and [`Float::sar`].
+    fn shl(self, k: u32) -> Self;
+    /// Bits shifted right, zeros coming in.
+    fn shr(self, k: u32) -> Self;
+    /// Bits shifted right, copies of the sign coming in.
+    fn sar(self, k: u32) -> Self;
+    /// The bits as a signed integer below 2^22 (f64: 2^51) in magnitude, as a float.
+    fn int_to_float(self) -> Self;
+    /// `table[bits mod N]` for N a power of two. Tables of 8 to 64 (f64: 8 to 32) are held in registers where the tier can.
+    fn lookup<const N: usize>(self, table: &[Self::Elem; N]) -> Self;
+    /// `table[bits]`, the last entry where that is beyond the end. The table is not empty and has less than 2^31 entries.
+    fn gather(self, table: &[Self::Elem]) -> Self;
     /// Bits shifted left by the width of the mantissa.
     fn shl_mantissa(self) -> Self;
     /// `self * 2^n` for whole n such that the result has at most one rounding, from normal to subnormal; self in [1/2, 2], |n| up to twice the exponents' range.
@@ -86,11 +119,19 @@ pub(crate) trait Float: Lanes {
 }
 
 /// A tier: a set of CPU features that this CPU has.
+#[allow(dead_code, reason = "the elementary functions that use all of it follow")]
 pub(crate) trait Isa: Copy + Send + Sync + 'static {
     type F32: Float<Isa = Self, Elem = f32>;
     type F64: Float<Isa = Self, Elem = f64>;
     /// Vectors that kernels can hold in registers.
     const REGISTERS: usize;
+    /// Whether `mul_add` and `neg_mul_add` round once.
+    const FUSED: bool;
+
+    /// The first and the second half of the lanes: exact.
+    fn widen(self, x: Self::F32) -> (Self::F64, Self::F64);
+    /// The reverse of [`Isa::widen`], rounded to nearest.
+    fn narrow(self, low: Self::F64, high: Self::F64) -> Self::F32;
 
     /// Runs `work` compiled for the tier.
     fn enter<W: Work>(self, work: W) -> W::Out;

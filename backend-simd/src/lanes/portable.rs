@@ -13,6 +13,19 @@ impl Isa for Portable {
     type F64 = F64;
     // Sixteen of half the width.
     const REGISTERS: usize = 8;
+    const FUSED: bool = false;
+
+    #[inline(always)]
+    fn widen(self, x: F32) -> (F64, F64) {
+        let x = x.0.to_array();
+        let half = |at: usize| F64(f64x4::new(std::array::from_fn(|i| f64::from(x[at + i]))));
+        (half(0), half(4))
+    }
+    #[inline(always)]
+    fn narrow(self, low: F64, high: F64) -> F32 {
+        let (low, high) = (low.0.to_array(), high.0.to_array());
+        F32(f32x8::new(std::array::from_fn(|i| if i < 4 { low[i] as f32 } else { high[i - 4] as f32 })))
+    }
 
     fn enter<W: Work>(self, work: W) -> W::Out {
         work.run(self)
@@ -20,7 +33,7 @@ impl Isa for Portable {
 }
 
 macro_rules! portable {
-    ($V:ident, $wide:ident, $elem:ident, $n:literal, $mantissa:literal) => {
+    ($V:ident, $wide:ident, $elem:ident, $uint:ident, $int:ident, $n:literal, $mantissa:literal) => {
         #[derive(Clone, Copy)]
         pub(crate) struct $V($wide);
 
@@ -45,14 +58,40 @@ macro_rules! portable {
             }
         }
 
+        impl $V {
+            /// `f` of each lane's bits.
+            #[inline(always)]
+            fn map_bits(self, f: impl Fn($uint) -> $uint) -> Self {
+                $V($wide::new(self.0.to_array().map(|x| $elem::from_bits(f(x.to_bits())))))
+            }
+            /// `f` of each pair of lanes' bits.
+            #[inline(always)]
+            fn zip_bits(self, o: Self, f: impl Fn($uint, $uint) -> $uint) -> Self {
+                let (a, b) = (self.0.to_array(), o.0.to_array());
+                $V($wide::new(std::array::from_fn(|i| $elem::from_bits(f(a[i].to_bits(), b[i].to_bits())))))
+            }
+        }
+
         impl Mask for $V {
+            #[inline(always)]
+            fn and(self, other: Self) -> Self {
+                $V(self.0 & other.0)
+            }
             #[inline(always)]
             fn or(self, other: Self) -> Self {
                 $V(self.0 | other.0)
             }
             #[inline(always)]
+            fn not(self) -> Self {
+                $V(self.0 ^ $wide::splat($elem::from_bits($uint::MAX)))
+            }
+            #[inline(always)]
             fn any(self) -> bool {
                 self.0.to_array().iter().any(|x| x.to_bits() != 0)
+            }
+            #[inline(always)]
+            fn all(self) -> bool {
+                self.0.to_array().iter().all(|x| x.to_bits() != 0)
             }
         }
 
@@ -98,12 +137,39 @@ macro_rules! portable {
                 $V(((ah * bh - product.0) + ah * bl + al * bh) + al * bl)
             }
             #[inline(always)]
+            fn abs(self) -> Self {
+                $V(self.0.abs())
+            }
+            #[inline(always)]
+            fn copysign(self, sign: Self) -> Self {
+                $V(self.0.abs() | (sign.0 & $wide::splat(-0.0)))
+            }
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                $V(self.0.sqrt())
+            }
+            #[inline(always)]
             fn round(self) -> Self {
-                // Adding and taking away 1.5 * 2^mantissa rounds to an integer; larger numbers are integers already.
-                let magic = $wide::splat((1u64 << $mantissa) as $elem * 1.5);
-                let limit = $wide::splat((1u64 << ($mantissa - 1)) as $elem);
-                let rounded = (self.0 + magic) - magic;
+                // Adding and taking away 2^mantissa, with the number's sign, rounds to an integer; larger numbers are integers already.
+                let sign = self.0 & $wide::splat(-0.0);
+                let limit = $wide::splat((1u64 << $mantissa) as $elem);
+                let magic = limit | sign;
+                let rounded = ((self.0 + magic) - magic) | sign;
                 $V(self.0.abs().simd_lt(limit).bitselect(rounded, self.0))
+            }
+            #[inline(always)]
+            fn floor(self) -> Self {
+                let near = self.round();
+                // Where nothing is taken away, the sign of zero stays.
+                $V(self.0.simd_lt(near.0).bitselect(near.0 - $wide::splat(1.0), near.0))
+            }
+            #[inline(always)]
+            fn ceil(self) -> Self {
+                self.neg().floor().neg()
+            }
+            #[inline(always)]
+            fn trunc(self) -> Self {
+                self.abs().floor().copysign(self)
             }
             #[inline(always)]
             fn min(self, o: Self) -> Self {
@@ -126,6 +192,10 @@ macro_rules! portable {
                 $V(self.0.is_nan() | o.0.is_nan())
             }
             #[inline(always)]
+            fn sign_mask(self) -> Self {
+                self.sar($uint::BITS - 1)
+            }
+            #[inline(always)]
             fn select(mask: Self, yes: Self, no: Self) -> Self {
                 $V(mask.0.bitselect(yes.0, no.0))
             }
@@ -142,17 +212,53 @@ macro_rules! portable {
                 $V(self.0 ^ o.0)
             }
             #[inline(always)]
+            fn int_add(self, o: Self) -> Self {
+                self.zip_bits(o, $uint::wrapping_add)
+            }
+            #[inline(always)]
+            fn int_sub(self, o: Self) -> Self {
+                self.zip_bits(o, $uint::wrapping_sub)
+            }
+            #[inline(always)]
+            fn shl(self, k: u32) -> Self {
+                self.map_bits(|x| x << k)
+            }
+            #[inline(always)]
+            fn shr(self, k: u32) -> Self {
+                self.map_bits(|x| x >> k)
+            }
+            #[inline(always)]
+            fn sar(self, k: u32) -> Self {
+                self.map_bits(|x| (x as $int >> k) as $uint)
+            }
+            #[inline(always)]
+            fn int_to_float(self) -> Self {
+                // The integer added to the bits of 1.5 * 2^mantissa counts its units.
+                let magic = $V($wide::splat((1u64 << $mantissa) as $elem * 1.5));
+                self.int_add(magic).sub(magic)
+            }
+            #[inline(always)]
+            fn lookup<const N: usize>(self, table: &[$elem; N]) -> Self {
+                const { assert!(N.is_power_of_two()) }
+                $V($wide::new(self.0.to_array().map(|x| table[x.to_bits() as usize & (N - 1)])))
+            }
+            #[inline(always)]
+            fn gather(self, table: &[$elem]) -> Self {
+                let last = table.len() as $uint - 1;
+                $V($wide::new(self.0.to_array().map(|x| table[x.to_bits().min(last) as usize])))
+            }
+            #[inline(always)]
             fn shl_mantissa(self) -> Self {
-                $V($wide::new(self.0.to_array().map(|x| $elem::from_bits(x.to_bits() << $mantissa))))
+                self.shl($mantissa)
             }
             #[inline(always)]
             fn shr_mantissa(self) -> Self {
-                $V($wide::new(self.0.to_array().map(|x| $elem::from_bits(x.to_bits() >> $mantissa))))
+                self.shr($mantissa)
             }
         }
 
         const _: () = assert!(size_of::<$V>() == $n * size_of::<$elem>() && <$elem as Element>::DTYPE.size() == size_of::<$elem>());
     };
 }
-portable!(F32, f32x8, f32, 8, 23);
-portable!(F64, f64x4, f64, 4, 52);
+portable!(F32, f32x8, f32, u32, i32, 8, 23);
+portable!(F64, f64x4, f64, u64, i64, 4, 52);

@@ -1,42 +1,37 @@
 //! Elementary functions over vectors of floats, one file a family.
 //!
-//! Each gives the largest error (in ULP, as found by sampling on the FMA tiers) and which arguments it leaves to the scalar function of the standard library:
-//! those lanes alone are computed again, so that a result never depends on its neighbours.
+//! Each gives the largest error in ULP. A path taken for the sake of some lanes alone leaves the others their bits, so that a result never depends on its neighbours.
 
 #![allow(clippy::excessive_precision, reason = "coefficients stand as their sources print them")]
 
+#[cfg(test)]
+mod circular_tests;
 mod exp;
+mod inverse;
 mod log;
 mod pow;
 mod trig;
 
 pub(crate) use exp::{Exp, Tanh};
+pub(crate) use inverse::{Arccos, Arcsin, Arctan, Arctan2};
 pub(crate) use log::Log;
 pub(crate) use pow::Pow;
+pub(crate) use trig::Tan;
 pub(crate) use trig::{Cos, Sin};
 
-use crate::lanes::{Float, Isa, Lanes, Real};
+use crate::lanes::{Float, Isa, Lanes, Real, Work};
+use std::marker::PhantomData;
 
 /// A function of one float.
 pub(crate) trait Function<T: Real> {
-    /// Its values, right wherever `special` is false.
+    /// Its values.
     fn vector<I: Isa>(isa: I, x: T::V<I>) -> T::V<I>;
+}
 
-    /// Whether any lane is special.
-    #[inline(always)]
-    fn any_special<I: Isa>(_isa: I, _x: T::V<I>) -> bool {
-        false
-    }
-
-    /// Whether `vector` does not hold for `x`.
-    fn special(_x: T) -> bool {
-        false
-    }
-
-    /// Its value at a special argument.
-    fn scalar(x: T) -> T {
-        x
-    }
+/// A function of two floats.
+pub(crate) trait Function2<T: Real> {
+    /// Its values.
+    fn vector<I: Isa>(isa: I, x: T::V<I>, y: T::V<I>) -> T::V<I>;
 }
 
 /// `c[0] + c[1] x + c[2] x^2 ..`, by Horner's rule.
@@ -59,6 +54,31 @@ pub(crate) fn all<T: Real, I: Isa>(isa: I, x: f64) -> T::V<I> {
 pub(crate) fn abs<V: Float>(x: V, minus_zero: V) -> V {
     // x & ~sign, without a complement: x ^ (x & sign)
     x.bit_xor(x.bit_and(minus_zero))
+}
+
+/// `F` of one vector, out of line and through memory: for paths that are rarely taken, so that the loop around the usual one stays short.
+#[inline(always)]
+pub(crate) fn aside<T: Real, F: Function<T>, I: Isa>(isa: I, x: T::V<I>) -> T::V<I> {
+    struct OneVector<'a, T, F>(&'a mut [T; 16], PhantomData<F>);
+    impl<T: Real, F: Function<T>> Work for OneVector<'_, T, F> {
+        type Out = ();
+        #[inline(always)]
+        fn run<I: Isa>(self, isa: I) {
+            // SAFETY: a vector has at most 16 lanes.
+            unsafe { F::vector(isa, T::V::<I>::load(isa, self.0.as_ptr())).store(self.0.as_mut_ptr()) };
+        }
+    }
+    #[cold]
+    #[inline(never)]
+    fn enter<T: Real, F: Function<T>, I: Isa>(isa: I, lanes: &mut [T; 16]) {
+        isa.enter(OneVector::<T, F>(lanes, PhantomData));
+    }
+    let mut lanes = [T::ONE; 16];
+    // SAFETY: a vector has at most 16 lanes.
+    unsafe { x.store(lanes.as_mut_ptr()) };
+    enter::<T, F, I>(isa, &mut lanes);
+    // SAFETY: as above.
+    unsafe { T::V::<I>::load(isa, lanes.as_ptr()) }
 }
 
 /// `a + b` and its rounding error (D. Knuth, TAOCP 2, 4.2.2).
@@ -106,20 +126,44 @@ pub(crate) unsafe fn apply<T: Real, F: Function<T>, I: Isa>(isa: I, src: *const 
 unsafe fn one_vector<T: Real, F: Function<T>, I: Isa>(isa: I, src: *const T, dst: *mut T) {
     // SAFETY: the caller's.
     let x = unsafe { T::V::<I>::load(isa, src) };
-    let y = F::vector(isa, x);
-    if F::any_special(isa, x) {
-        let mut lanes = ([T::ONE; 16], [T::ONE; 16]);
-        // SAFETY: a vector has at most 16 lanes.
-        unsafe { (x.store(lanes.0.as_mut_ptr()), y.store(lanes.1.as_mut_ptr())) };
-        for (x, y) in lanes.0.iter().zip(lanes.1.iter_mut()).take(<T::V<I> as Lanes>::N) {
-            if F::special(*x) {
-                *y = F::scalar(*x);
-            }
-        }
-        // SAFETY: the caller's.
-        unsafe { std::ptr::copy_nonoverlapping(lanes.1.as_ptr(), dst, <T::V<I> as Lanes>::N) };
-        return;
-    }
     // SAFETY: the caller's.
-    unsafe { y.store(dst) };
+    unsafe { F::vector(isa, x).store(dst) };
+}
+
+/// `f` of `n` pairs. With `FORM` 1 y, with 2 x is a single value. The tail goes through the same arithmetic as the body, in a buffer of one vector.
+///
+/// # Safety
+/// - `x` and `y` are valid for reads of `n` elements (of one, where it is a single value), `out` for writes of `n`; `out` may be one of them;
+/// - n is at least 1.
+#[inline(always)]
+pub(crate) unsafe fn apply2<T: Real, F: Function2<T>, I: Isa, const FORM: usize>(isa: I, x: *const T, y: *const T, out: *mut T, n: usize) {
+    let width = <T::V<I> as Lanes>::N;
+    // SAFETY: the caller's.
+    let (x1, y1) = unsafe { (T::V::<I>::splat(isa, *x), T::V::<I>::splat(isa, *y)) };
+    let mut i = 0;
+    while i + width <= n {
+        // SAFETY: i + width <= n, and the pointers are the caller's.
+        unsafe {
+            let a = if FORM == 2 { x1 } else { T::V::<I>::load(isa, x.add(i)) };
+            let b = if FORM == 1 { y1 } else { T::V::<I>::load(isa, y.add(i)) };
+            F::vector(isa, a, b).store(out.add(i));
+        }
+        i += width;
+    }
+    if i < n {
+        let mut tail = ([T::ONE; 16], [T::ONE; 16]);
+        // SAFETY: n - i < width <= 16 elements, and the pointers are the caller's.
+        unsafe {
+            if FORM != 2 {
+                std::ptr::copy_nonoverlapping(x.add(i), tail.0.as_mut_ptr(), n - i);
+            }
+            if FORM != 1 {
+                std::ptr::copy_nonoverlapping(y.add(i), tail.1.as_mut_ptr(), n - i);
+            }
+            let a = if FORM == 2 { x1 } else { T::V::<I>::load(isa, tail.0.as_ptr()) };
+            let b = if FORM == 1 { y1 } else { T::V::<I>::load(isa, tail.1.as_ptr()) };
+            F::vector(isa, a, b).store(tail.0.as_mut_ptr());
+            std::ptr::copy_nonoverlapping(tail.0.as_ptr(), out.add(i), n - i);
+        }
+    }
 }
