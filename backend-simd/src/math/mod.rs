@@ -4,12 +4,17 @@
 
 #![allow(clippy::excessive_precision, reason = "coefficients stand as their sources print them")]
 
+#[cfg(test)]
+mod circular_tests;
 mod exp;
+mod inverse;
 mod log;
 mod pow;
 mod trig;
 
 pub(crate) use exp::{Exp, Tanh};
+#[allow(unused_imports, reason = "their ufuncs follow")]
+pub(crate) use inverse::{Arccos, Arcsin, Arctan, Arctan2};
 pub(crate) use log::Log;
 pub(crate) use pow::Pow;
 #[allow(unused_imports, reason = "its ufunc follows")]
