@@ -4,19 +4,37 @@
 
 #![allow(clippy::excessive_precision, reason = "coefficients stand as their sources print them")]
 
+#[allow(dead_code, reason = "the ufuncs that call it follow")]
+mod area;
 #[cfg(test)]
 mod circular_tests;
+#[allow(dead_code, reason = "the ufuncs that call it follow")]
+mod division;
+#[allow(dead_code, reason = "the ufuncs that call it follow")]
+mod erf;
 mod exp;
 mod inverse;
 mod log;
 mod pow;
+#[allow(dead_code, reason = "the ufuncs that call it follow")]
+mod roots;
+#[cfg(test)]
+mod roots_tests;
 mod trig;
 
+#[allow(unused_imports, reason = "their ufuncs follow")]
+pub(crate) use area::{Arccosh, Arcsinh, Arctanh};
+#[allow(unused_imports, reason = "their ufuncs follow")]
+pub(crate) use division::{FloorDiv, Rem};
+#[allow(unused_imports, reason = "their ufuncs follow")]
+pub(crate) use erf::Erf;
 pub(crate) use exp::{Exp, Tanh};
 #[allow(unused_imports, reason = "their ufuncs follow")]
 pub(crate) use inverse::{Arccos, Arcsin, Arctan, Arctan2};
 pub(crate) use log::Log;
 pub(crate) use pow::Pow;
+#[allow(unused_imports, reason = "their ufuncs follow")]
+pub(crate) use roots::{Cbrt, Hypot};
 #[allow(unused_imports, reason = "its ufunc follows")]
 pub(crate) use trig::Tan;
 pub(crate) use trig::{Cos, Sin};
@@ -97,6 +115,17 @@ pub(crate) fn two_sum<V: Float>(a: V, b: V) -> (V, V) {
 pub(crate) fn fast_two_sum<V: Float>(a: V, b: V) -> (V, V) {
     let sum = a.add(b);
     (sum, b.sub(sum.sub(a)))
+}
+
+/// `c - a * b` rounded once, where `c - (a * b rounded)` is exact: because the two are close, or because both are multiples of the units of a short number.
+#[inline(always)]
+pub(crate) fn residual<I: Isa, V: Float<Isa = I>>(_: I, c: V, a: V, b: V) -> V {
+    if I::FUSED {
+        a.neg_mul_add(b, c)
+    } else {
+        let product = a.mul(b);
+        c.sub(product).sub(a.product_error(b, product))
+    }
 }
 
 /// `f` of `n` elements. The tail goes through the same arithmetic as the body, in a buffer of one vector.
