@@ -6,7 +6,9 @@
 mod exact;
 
 use crate::lanes::{Isa, Real, Work};
-use crate::math::{self, Arccos, Arcsin, Arctan, Arctan2, Cos, Exp, Function, Function2, Log, Pow, Sin, Tan, Tanh};
+use crate::math::{
+    self, Arccos, Arccosh, Arcsin, Arcsinh, Arctan, Arctan2, Arctanh, Cbrt, Cos, Erf, Exp, FloorDiv, Function, Function2, Hypot, Log, Pow, Rem, Sin, Tan, Tanh,
+};
 use exact::*;
 use half::slice::HalfFloatSliceExt;
 use polyarray_core::{Binary, Complex, DType, Kind, Unary, bf16, f16};
@@ -327,8 +329,13 @@ pub(crate) fn unary<I: Isa>(op: Unary, dtype: DType) -> Option<Kernel<I>> {
                 Unary::Arccos => Some(smooth::<I, $T, Arccos>),
                 Unary::Arctan => Some(smooth::<I, $T, Arctan>),
                 Unary::Tanh => Some(smooth::<I, $T, Tanh>),
-                Unary::Cbrt | Unary::Exp2 | Unary::Expm1 | Unary::Log2 | Unary::Log10 | Unary::Log1p => None,
-                Unary::Sinh | Unary::Cosh | Unary::Arcsinh | Unary::Arccosh | Unary::Arctanh | Unary::Erf | Unary::Sigmoid => None,
+                Unary::Cbrt => Some(smooth::<I, $T, Cbrt>),
+                Unary::Erf => Some(smooth::<I, $T, Erf>),
+                Unary::Arcsinh => Some(smooth::<I, $T, Arcsinh>),
+                Unary::Arccosh => Some(smooth::<I, $T, Arccosh>),
+                Unary::Arctanh => Some(smooth::<I, $T, Arctanh>),
+                Unary::Exp2 | Unary::Expm1 | Unary::Log2 | Unary::Log10 | Unary::Log1p => None,
+                Unary::Sinh | Unary::Cosh | Unary::Sigmoid => None,
                 Unary::Conj | Unary::Not => None,
             }
         };
@@ -422,7 +429,9 @@ pub(crate) fn binary<I: Isa>(op: Binary, dtype: DType) -> Option<Forms<I>> {
                 Binary::LogicalOr => strips::<I, $T, LogicalOr>(),
                 Binary::LogicalXor => strips::<I, $T, LogicalXor>(),
                 Binary::Arctan2 => smooth_strips::<I, $T, Arctan2>(),
-                Binary::FloorDiv | Binary::Rem | Binary::Hypot => return None,
+                Binary::Hypot => smooth_strips::<I, $T, Hypot>(),
+                Binary::FloorDiv => smooth_strips::<I, $T, FloorDiv>(),
+                Binary::Rem => smooth_strips::<I, $T, Rem>(),
                 Binary::BitAnd | Binary::BitOr | Binary::BitXor | Binary::Shl | Binary::Shr => return None,
             }
         };

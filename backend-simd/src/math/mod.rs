@@ -4,20 +4,29 @@
 
 #![allow(clippy::excessive_precision, reason = "coefficients stand as their sources print them")]
 
+mod area;
 #[cfg(test)]
 mod circular_tests;
+mod division;
+mod erf;
 mod exp;
 mod inverse;
 mod log;
 mod pow;
+mod roots;
+#[cfg(test)]
+mod roots_tests;
 mod trig;
 
+pub(crate) use area::{Arccosh, Arcsinh, Arctanh};
+pub(crate) use division::{FloorDiv, Rem};
+pub(crate) use erf::Erf;
 pub(crate) use exp::{Exp, Tanh};
 pub(crate) use inverse::{Arccos, Arcsin, Arctan, Arctan2};
 pub(crate) use log::Log;
 pub(crate) use pow::Pow;
-pub(crate) use trig::Tan;
-pub(crate) use trig::{Cos, Sin};
+pub(crate) use roots::{Cbrt, Hypot};
+pub(crate) use trig::{Cos, Sin, Tan};
 
 use crate::lanes::{Float, Isa, Lanes, Real, Work};
 use std::marker::PhantomData;
@@ -94,6 +103,17 @@ pub(crate) fn two_sum<V: Float>(a: V, b: V) -> (V, V) {
 pub(crate) fn fast_two_sum<V: Float>(a: V, b: V) -> (V, V) {
     let sum = a.add(b);
     (sum, b.sub(sum.sub(a)))
+}
+
+/// `c - a * b` rounded once, where `c - (a * b rounded)` is exact: because the two are close, or because both are multiples of the units of a short number.
+#[inline(always)]
+pub(crate) fn residual<I: Isa, V: Float<Isa = I>>(_: I, c: V, a: V, b: V) -> V {
+    if I::FUSED {
+        a.neg_mul_add(b, c)
+    } else {
+        let product = a.mul(b);
+        c.sub(product).sub(a.product_error(b, product))
+    }
 }
 
 /// `f` of `n` elements. The tail goes through the same arithmetic as the body, in a buffer of one vector.
