@@ -45,7 +45,6 @@ macro_rules! joins {
 }
 joins! {
     i64, |a, b| a.wrapping_add(b), a.wrapping_mul(b);
-    u64, |a, b| a.wrapping_add(b), a.wrapping_mul(b);
     f32, |a, b| a + b, a * b;
     f64, |a, b| a + b, a * b;
     Complex<f32>, |a, b| Complex::new(a.re + b.re, a.im + b.im), Complex::new(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re);
@@ -62,8 +61,8 @@ pub(crate) fn run<I: Isa>(isa: I, op: &Scan, threads: usize, output: &Buffer) ->
     macro_rules! by_type {
         ($J:ident) => {
             match op.before.output() {
-                DType::I64 => typed::<I, i64, $J>(isa, op, threads, output),
-                DType::U64 => typed::<I, u64, $J>(isa, op, threads, output),
+                // The low 64 bits are the same with and without a sign.
+                DType::I64 | DType::U64 => typed::<I, i64, $J>(isa, op, threads, output),
                 DType::F32 => typed::<I, f32, $J>(isa, op, threads, output),
                 DType::F64 => typed::<I, f64, $J>(isa, op, threads, output),
                 DType::C32 => typed::<I, Complex<f32>, $J>(isa, op, threads, output),

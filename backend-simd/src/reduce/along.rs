@@ -1,15 +1,14 @@
 //! [`Order::Lanes`](polyarray_core::order::Order::Lanes): each output along runs of its elements.
 
 use super::emit::Emit;
-use super::kind::{Kind, block_of};
+use super::kind::{Kernels, Run, State};
 use super::source::{Room, Source};
 use crate::lanes::Isa;
 use crate::threads::{Shared, split};
 use polyarray_core::order::Tree;
 use polyarray_core::walk::walk_many;
-use polyarray_core::{Element, Result};
+use polyarray_core::Result;
 use smallvec::SmallVec;
-use std::marker::PhantomData;
 use std::ops::Range;
 
 /// Results that are held until they are written.
@@ -19,20 +18,19 @@ const HELD: usize = 64;
 pub(super) const PIECES: usize = 4;
 
 /// Reduces every output; the first `outer` axes of the source are those of outputs.
-pub(super) fn run<I: Isa, T: Element, K: Kind<T>>(isa: I, source: &Source<I>, outer: usize, threads: usize, emit: &Emit<I>) -> Result<()> {
-    let along = Along::<I, T, K> { isa, source, outer, kind: PhantomData };
+pub(super) fn run<I: Isa, S: State>(kernels: &Kernels<I, S>, source: &Source<I>, outer: usize, threads: usize, emit: &Emit<I>) -> Result<()> {
+    let along = Along { kernels, source, outer };
     let outputs: usize = source.geometry.lens[..outer].iter().product();
     if threads == 1 || outputs >= PIECES * threads { along.whole_outputs(outputs, threads, emit) } else { along.pieces_of_outputs(outputs, threads, emit) }
 }
 
-struct Along<'a, I, T, K> {
-    isa: I,
+struct Along<'a, I, S> {
+    kernels: &'a Kernels<I, S>,
     source: &'a Source<I>,
     outer: usize,
-    kind: PhantomData<fn() -> (T, K)>,
 }
 
-impl<I: Isa, T: Element, K: Kind<T>> Along<'_, I, T, K> {
+impl<I: Isa, S: State> Along<'_, I, S> {
     /// The length of a run.
     fn len(&self) -> usize {
         self.source.geometry.lens[self.source.stepped]
@@ -44,50 +42,50 @@ impl<I: Isa, T: Element, K: Kind<T>> Along<'_, I, T, K> {
     }
 
     /// Blocks `blocks` of run `number`, which starts at `offsets`.
-    fn blocks(&self, room: &mut Room, offsets: &[isize], number: usize, blocks: Range<usize>) -> K::State {
-        let (len, size) = (self.len(), block_of::<T>());
-        let mut run = K::Run::default();
+    fn blocks(&self, room: &mut Room, offsets: &[isize], number: usize, blocks: Range<usize>) -> S {
+        let (len, size) = (self.len(), self.kernels.block());
+        let mut run = Run::new();
         for start in blocks.map(|b| b * size) {
             let n = size.min(len - start);
             // SAFETY: the elements of a block are inside the operands (invariants of `Reduce`), and read before the next block is made.
             unsafe {
-                let src = self.source.values(room, offsets, start, n, 0).cast::<T>();
-                K::push(self.isa, &mut run, src, n, number * len + start);
+                let src = self.source.values(room, offsets, start, n, 0);
+                (self.kernels.push)(self.kernels.isa, &mut run, src, n, number * len + start);
             }
         }
-        K::end(run)
+        self.kernels.end(run)
     }
 
     /// Runs `runs` of the output at `offsets`.
-    fn some_runs(&self, room: &mut Room, offsets: &[isize], runs: Range<usize>) -> K::State {
-        let blocks = self.len().div_ceil(block_of::<T>());
+    fn some_runs(&self, room: &mut Room, offsets: &[isize], runs: Range<usize>) -> S {
+        let blocks = self.len().div_ceil(self.kernels.block());
         if self.runs().iter().all(|&n| n == 1) {
             return self.blocks(room, offsets, 0, 0..blocks);
         }
         let inner: SmallVec<[&[isize]; 8]> = self.source.geometry.strides.iter().map(|s| &s[self.outer..]).collect();
         let (mut tree, mut number) = (Tree::new(), runs.start);
         walk_many(self.runs(), &inner, offsets, runs, |at| {
-            tree.push(self.blocks(room, at, number, 0..blocks), K::merge);
+            tree.push(self.blocks(room, at, number, 0..blocks), self.kernels.merge);
             number += 1;
         });
-        tree.finish(K::merge).expect("an output has a run")
+        tree.finish(self.kernels.merge).expect("an output has a run")
     }
 
     /// Each output on one thread.
     fn whole_outputs(&self, outputs: usize, threads: usize, emit: &Emit<I>) -> Result<()> {
         let runs: usize = self.runs().iter().product();
         split(threads, outputs, 1, |range| {
-            let (mut room, mut strips) = (self.source.room(block_of::<T>())?, emit.strips()?);
-            let mut held: SmallVec<[K::Gives; HELD]> = SmallVec::new();
+            let (mut room, mut strips) = (self.source.room(self.kernels.block())?, emit.strips()?);
+            let mut held: SmallVec<[S::Gives; HELD]> = SmallVec::new();
             let mut first = range.start;
-            let mut write = |held: &mut SmallVec<[K::Gives; HELD]>| {
+            let mut write = |held: &mut SmallVec<[S::Gives; HELD]>| {
                 // SAFETY: threads have disjoint ranges of outputs.
                 unsafe { emit.write(&mut strips, first, held.as_ptr().cast(), held.len()) };
                 first += held.len();
                 held.clear();
             };
             walk_many(&self.source.geometry.lens[..self.outer], &self.source.strides(), &self.zeros(), range, |at| {
-                held.push(K::give(self.some_runs(&mut room, at, 0..runs)));
+                held.push(self.some_runs(&mut room, at, 0..runs).give());
                 if held.len() == HELD {
                     write(&mut held);
                 }
@@ -100,13 +98,13 @@ impl<I: Isa, T: Element, K: Kind<T>> Along<'_, I, T, K> {
     /// A few outputs: full subtrees of their blocks (or of their runs, if they have several) are made apart.
     fn pieces_of_outputs(&self, outputs: usize, threads: usize, emit: &Emit<I>) -> Result<()> {
         let runs: usize = self.runs().iter().product();
-        let leaves = if runs > 1 { runs } else { self.len().div_ceil(block_of::<T>()) };
+        let leaves = if runs > 1 { runs } else { self.len().div_ceil(self.kernels.block()) };
         let pieces = Pieces::new(leaves, threads);
-        let mut partial: Vec<Option<K::State>> = vec![None; outputs * pieces.count];
+        let mut partial: Vec<Option<S>> = vec![None; outputs * pieces.count];
         let out = Shared(partial.as_mut_ptr());
         let starts = self.starts(outputs);
         split(threads, outputs * pieces.count, 1, |range| {
-            let mut room = self.source.room(block_of::<T>())?;
+            let mut room = self.source.room(self.kernels.block())?;
             for task in range {
                 let (offsets, leaves) = (&starts[task / pieces.count], pieces.range(task % pieces.count));
                 let state = if runs > 1 { self.some_runs(&mut room, offsets, leaves) } else { self.blocks(&mut room, offsets, 0, leaves) };
@@ -119,9 +117,9 @@ impl<I: Isa, T: Element, K: Kind<T>> Along<'_, I, T, K> {
         for (number, states) in partial.chunks(pieces.count).enumerate() {
             let mut tree = Tree::new();
             for (i, state) in states.iter().enumerate() {
-                tree.push_level(state.expect("made above"), pieces.level_of(i), K::merge);
+                tree.push_level(state.expect("made above"), pieces.level_of(i), self.kernels.merge);
             }
-            let result = K::give(tree.finish(K::merge).expect("an output has a piece"));
+            let result = tree.finish(self.kernels.merge).expect("an output has a piece").give();
             // SAFETY: one output; the threads are done.
             unsafe { emit.write(&mut strips, number, (&raw const result).cast(), 1) };
         }

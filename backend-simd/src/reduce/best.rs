@@ -1,7 +1,7 @@
 //! Indices of minima and maxima.
 
-use super::fold::{Combine, Max, Min};
-use super::kind::{Kind, Values};
+use super::fold::{Block, Combine, Max, Min};
+use super::kind::{Kept, Kind, Run, State, Values};
 use crate::lanes::{Isa, Work};
 use polyarray_core::Element;
 use std::marker::PhantomData;
@@ -18,10 +18,13 @@ pub(super) trait Ordered: Element + PartialOrd {
     type Count: Copy + Default + Send + Sync;
     fn count(i: usize) -> Self::Count;
     fn index(count: Self::Count) -> usize;
+    /// The element in a word.
+    fn bits(self) -> u64;
+    fn of_bits(bits: u64) -> Self;
 }
 
 macro_rules! ordered {
-    ($($T:ident $Count:ident),*) => { $(
+    ($($T:ident $Count:ident |$x:ident| $bits:expr, |$b:ident| $of:expr;)*) => { $(
         impl Ordered for $T {
             type Count = $Count;
             #[inline(always)]
@@ -32,10 +35,30 @@ macro_rules! ordered {
             fn index(count: $Count) -> usize {
                 count as usize
             }
+            #[inline(always)]
+            fn bits(self) -> u64 {
+                let $x = self;
+                $bits
+            }
+            #[inline(always)]
+            fn of_bits($b: u64) -> $T {
+                $of
+            }
         }
     )* };
 }
-ordered!(u8 u8, i8 u8, u16 u16, i16 u16, u32 u32, i32 u32, u64 u64, i64 u64, f32 u32, f64 u64);
+ordered! {
+    u8 u8 |x| x as u64, |b| b as u8;
+    i8 u8 |x| x as u64, |b| b as i8;
+    u16 u16 |x| x as u64, |b| b as u16;
+    i16 u16 |x| x as u64, |b| b as i16;
+    u32 u32 |x| x as u64, |b| b as u32;
+    i32 u32 |x| x as u64, |b| b as i32;
+    u64 u64 |x| x as u64, |b| b as u64;
+    i64 u64 |x| x as u64, |b| b as i64;
+    f32 u32 |x| u64::from(x.to_bits()), |b| f32::from_bits(b as u32);
+    f64 u64 |x| x.to_bits(), |b| f64::from_bits(b);
+}
 
 // Written so that NaN wins: not "above", but "not at most", and never over NaN.
 impl<T: Ordered> Wins<T> for Max
@@ -62,11 +85,18 @@ where
 /// The reduction to the index of what `K` prefers.
 pub(super) struct Best<K>(PhantomData<K>);
 
-/// An element and its number.
+/// An element, as bits, and its number.
 #[derive(Clone, Copy)]
-pub(super) struct Found<T> {
-    value: T,
+pub(super) struct Found {
+    bits: u64,
     index: i64,
+}
+
+impl State for Found {
+    type Gives = i64;
+    fn give(self) -> i64 {
+        self.index
+    }
 }
 
 /// The first element of a block that equals its best one, `best`, or is NaN as that is.
@@ -93,65 +123,45 @@ impl<T: Ordered> Work for Find<T> {
     }
 }
 
-struct Block<T, K>(Values<T>, PhantomData<K>);
-
-impl<T: Copy, K: Combine<T>> Work for Block<T, K> {
-    type Out = T;
-    #[inline(always)]
-    fn run<I: Isa>(self, isa: I) -> T {
-        // SAFETY: the contract of `push`.
-        unsafe { K::block(isa, self.0.src, self.0.n) }
-    }
-}
-
 /// Blocks shorter than this are looked through one by one.
 const SHORT: usize = 16;
 
 impl<T: Ordered, K: Wins<T>> Kind<T> for Best<K> {
-    type State = Found<T>;
-    type Gives = i64;
-    type Run = Option<Found<T>>;
+    type State = Found;
     const ROW_BYTES: usize = 8 << 10;
 
-    unsafe fn push<I: Isa>(isa: I, run: &mut Self::Run, src: *const T, n: usize, first: usize) {
+    unsafe fn push<I: Isa>(isa: I, run: &mut Run<Found>, src: *const T, n: usize, first: usize) {
         let values = Values { src, n };
+        let best = &mut run.one;
         if n < SHORT {
             for i in 0..n {
                 // SAFETY: the caller's.
                 let value = unsafe { *src.add(i) };
-                if run.is_none_or(|r| K::wins(value, r.value)) {
-                    *run = Some(Found { value, index: (first + i) as i64 });
+                if best.is_none_or(|b| K::wins(value, T::of_bits(b.bits))) {
+                    *best = Some(Found { bits: value.bits(), index: (first + i) as i64 });
                 }
             }
             return;
         }
         let value = isa.enter(Block::<T, K>(values, PhantomData));
-        if run.is_none_or(|r| K::wins(value, r.value)) {
-            *run = Some(Found { value, index: (first + isa.enter(Find(values, value))) as i64 });
+        if best.is_none_or(|b| K::wins(value, T::of_bits(b.bits))) {
+            *best = Some(Found { bits: value.bits(), index: (first + isa.enter(Find(values, value))) as i64 });
         }
     }
 
-    fn end(run: Self::Run) -> Found<T> {
-        run.expect("a run has a block")
-    }
-
-    unsafe fn rows<I: Isa>(isa: I, _: &mut Vec<T>, rows: &[*const T], n: usize, first: usize, out: *mut Found<T>) {
+    unsafe fn rows<I: Isa>(isa: I, _: &mut Kept, rows: &[*const T], n: usize, first: usize, out: *mut Found) {
         isa.enter(Rows::<T, K> { rows, n, first, out, kind: PhantomData });
     }
 
-    unsafe fn narrow<I: Isa>(_: I, _: &mut Vec<T>, _: *const T, _: usize, _: usize, _: *mut Found<T>) {
+    unsafe fn narrow<I: Isa>(_: I, _: &mut Kept, _: *const T, _: usize, _: usize, _: *mut Found) {
         unreachable!("core asks for indices across narrow rows in Order::Rows")
     }
 
     #[inline(always)]
-    fn merge(left: &mut Found<T>, right: Found<T>) {
-        if K::wins(right.value, left.value) {
+    fn merge(left: &mut Found, right: Found) {
+        if K::wins(T::of_bits(right.bits), T::of_bits(left.bits)) {
             *left = right;
         }
-    }
-
-    fn give(state: Found<T>) -> i64 {
-        state.index
     }
 }
 
@@ -159,7 +169,7 @@ struct Rows<'a, T, K> {
     rows: &'a [*const T],
     n: usize,
     first: usize,
-    out: *mut Found<T>,
+    out: *mut Found,
     kind: PhantomData<K>,
 }
 
@@ -189,7 +199,7 @@ impl<T: Ordered, K: Wins<T>> Work for Rows<'_, T, K> {
                     if width == COLUMNS { (0..COLUMNS).for_each(&mut step) } else { (0..width).for_each(&mut step) }
                 }
                 for i in 0..width {
-                    out.add(start + i).write(Found { value: values[i], index: (first + T::index(counts[i])) as i64 });
+                    out.add(start + i).write(Found { bits: values[i].bits(), index: (first + T::index(counts[i])) as i64 });
                 }
             }
         }

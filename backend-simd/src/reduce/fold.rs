@@ -1,8 +1,7 @@
 //! Sums, products, minima and maxima: how two elements become one, over blocks, rows and narrow rows.
 
-use super::kind::{Kind, Values, as_rows, lanes_of};
+use super::kind::{Kept, Kind, Run, State, Values, as_rows, lanes_of};
 use crate::lanes::{Float, Isa, Lanes, Mask, Real, Work};
-use polyarray_core::order::Tree;
 use polyarray_core::{Complex, Element};
 use std::marker::PhantomData;
 
@@ -40,7 +39,7 @@ trait CombineVectors<T: Real>: Combine<T> {
 
 /// The result of lanes, by halves.
 #[inline(always)]
-fn halve<T: Copy, K: Combine<T>, const L: usize>(acc: &mut [T; L]) -> T {
+pub(super) fn halve<T: Copy, K: Combine<T>, const L: usize>(acc: &mut [T; L]) -> T {
     let mut half = L / 2;
     while half > 0 {
         for l in 0..half {
@@ -248,8 +247,6 @@ extrema!(u8 256, i8 256, u16 128, i16 128, u32 64, i32 64, u64 32, i64 32);
 plain! {
     Sum, i64, 32, 0, |a, b| a.wrapping_add(b);
     Prod, i64, 32, 1, |a, b| a.wrapping_mul(b);
-    Sum, u64, 32, 0, |a, b| a.wrapping_add(b);
-    Prod, u64, 32, 1, |a, b| a.wrapping_mul(b);
     Prod, Complex<f32>, 32, Complex::new(1.0, 0.0), |a, b| Complex::new(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re);
     Prod, Complex<f64>, 16, Complex::new(1.0, 0.0), |a, b| Complex::new(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re);
 }
@@ -285,53 +282,26 @@ complex_sums!(f32 32, f64 16);
 /// The reduction that combines as `K` does.
 pub(super) struct Fold<K>(PhantomData<K>);
 
-impl<T: Element, K: Combine<T>> Kind<T> for Fold<K> {
+impl<T: Element + State, K: Combine<T>> Kind<T> for Fold<K> {
     type State = T;
-    type Gives = T;
-    type Run = Tree<T>;
     const ROW_BYTES: usize = 64 << 10;
 
-    unsafe fn push<I: Isa>(isa: I, run: &mut Tree<T>, src: *const T, n: usize, _: usize) {
-        struct Block<T, K>(Values<T>, PhantomData<K>);
-        impl<T: Copy, K: Combine<T>> Work for Block<T, K> {
-            type Out = T;
-            #[inline(always)]
-            fn run<I: Isa>(self, isa: I) -> T {
-                // SAFETY: the contract of `push`.
-                unsafe { K::block(isa, self.0.src, self.0.n) }
-            }
-        }
+    unsafe fn push<I: Isa>(isa: I, run: &mut Run<T>, src: *const T, n: usize, _: usize) {
         let leaf = isa.enter(Block::<T, K>(Values { src, n }, PhantomData));
-        run.push(leaf, |a, b| *a = K::combine(*a, b));
+        run.tree.push(leaf, Self::merge);
     }
 
-    fn end(run: Tree<T>) -> T {
-        run.finish(|a, b| *a = K::combine(*a, b)).unwrap_or(K::IDENTITY)
+    unsafe fn rows<I: Isa>(isa: I, _: &mut Kept, rows: &[*const T], n: usize, _: usize, out: *mut T) {
+        // SAFETY: the caller's.
+        unsafe { fold_rows::<T, K, I>(isa, out, rows, n, true) };
     }
 
-    unsafe fn rows<I: Isa>(isa: I, _: &mut Vec<T>, rows: &[*const T], n: usize, _: usize, out: *mut T) {
-        struct Rows<'a, T, K>(*mut T, &'a [*const T], usize, PhantomData<K>);
-        impl<T: Copy, K: Combine<T>> Work for Rows<'_, T, K> {
-            type Out = ();
-            #[inline(always)]
-            fn run<I: Isa>(self, isa: I) {
-                // SAFETY: the contract of `Kind::rows`.
-                unsafe {
-                    (0..self.2).for_each(|i| self.0.add(i).write(K::IDENTITY));
-                    K::rows(isa, self.0, self.1, self.2);
-                }
-            }
-        }
-        isa.enter(Rows::<T, K>(out, rows, n, PhantomData));
-    }
-
-    unsafe fn narrow<I: Isa>(isa: I, room: &mut Vec<T>, src: *const T, n: usize, width: usize, out: *mut T) {
-        room.resize(lanes_of::<T>() * width, K::IDENTITY);
-        let acc = room.as_mut_ptr();
-        // SAFETY: the contract of `Kind::narrow`; the accumulators are `lanes` rows.
+    unsafe fn narrow<I: Isa>(isa: I, kept: &mut Kept, src: *const T, n: usize, width: usize, out: *mut T) {
+        let acc = kept.elements::<T>(lanes_of::<T>() * width);
+        // SAFETY: the caller's; the accumulators are a row for each lane.
         unsafe {
-            isa.enter(Narrow::<T, K> { acc, src, n, width, kind: PhantomData });
-            std::ptr::copy_nonoverlapping(acc, out, width);
+            narrow::<T, K, I>(isa, acc.as_mut_ptr(), src, n, width);
+            std::ptr::copy_nonoverlapping(acc.as_ptr(), out, width);
         }
     }
 
@@ -339,33 +309,61 @@ impl<T: Element, K: Combine<T>> Kind<T> for Fold<K> {
     fn merge(left: &mut T, right: T) {
         *left = K::combine(*left, right);
     }
+}
 
-    fn give(state: T) -> T {
-        state
+/// [`Combine::block`].
+pub(super) struct Block<T, K>(pub Values<T>, pub PhantomData<K>);
+
+impl<T: Copy, K: Combine<T>> Work for Block<T, K> {
+    type Out = T;
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) -> T {
+        // SAFETY: the contract of `Kind::push`.
+        unsafe { K::block(isa, self.0.src, self.0.n) }
     }
 }
 
-/// The results of the columns of a narrow block, left in the first row of `acc`, which holds a row for each lane.
-pub(super) struct Narrow<T, K> {
-    pub acc: *mut T,
-    pub src: *const T,
-    pub n: usize,
-    pub width: usize,
-    pub kind: PhantomData<K>,
+struct Rows<'a, T, K> {
+    acc: *mut T,
+    rows: &'a [*const T],
+    n: usize,
+    fresh: bool,
+    kind: PhantomData<K>,
 }
 
-impl<T: Copy, K: Combine<T>> Work for Narrow<T, K> {
+impl<T: Copy, K: Combine<T>> Work for Rows<'_, T, K> {
     type Out = ();
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
-        let Narrow { acc, src, n, width, .. } = self;
-        let all = lanes_of::<T>() * width;
-        // SAFETY: `acc` has `all` elements, `src` n (see where it is made).
+        // SAFETY: the contract of `fold_rows`.
         unsafe {
-            (0..all).for_each(|i| acc.add(i).write(K::IDENTITY));
-            as_rows(src, n, all, |rows, n| K::rows(isa, acc, rows, n));
-            halves::<T, K, I>(isa, acc, width);
+            if self.fresh {
+                (0..self.n).for_each(|i| self.acc.add(i).write(K::IDENTITY));
+            }
+            K::rows(isa, self.acc, self.rows, self.n);
         }
+    }
+}
+
+/// [`Combine::rows`], from the identity if `fresh`.
+///
+/// # Safety
+/// - Those of [`Combine::rows`].
+pub(super) unsafe fn fold_rows<T: Copy, K: Combine<T>, I: Isa>(isa: I, acc: *mut T, rows: &[*const T], n: usize, fresh: bool) {
+    isa.enter(Rows::<T, K> { acc, rows, n, fresh, kind: PhantomData });
+}
+
+/// The results of the columns of a narrow block, left in the first row of `acc`.
+///
+/// # Safety
+/// - `acc` is valid for writes of a row of `width` elements for each lane, `src` for reads of `n` elements.
+pub(super) unsafe fn narrow<T: Copy, K: Combine<T>, I: Isa>(isa: I, acc: *mut T, src: *const T, n: usize, width: usize) {
+    let all = lanes_of::<T>() * width;
+    // SAFETY: the caller's.
+    unsafe {
+        fold_rows::<T, K, I>(isa, acc, &[], all, true);
+        as_rows(src, n, all, |rows, n| fold_rows::<T, K, I>(isa, acc, rows, n, false));
+        halves::<T, K, I>(isa, acc, width);
     }
 }
 
@@ -373,12 +371,11 @@ impl<T: Copy, K: Combine<T>> Work for Narrow<T, K> {
 ///
 /// # Safety
 /// - `acc` is valid for reads and writes of `width` elements for each lane.
-#[inline(always)]
 pub(super) unsafe fn halves<T: Copy, K: Combine<T>, I: Isa>(isa: I, acc: *mut T, width: usize) {
     let mut half = lanes_of::<T>() / 2;
     while half > 0 {
         // SAFETY: the caller's; the two halves do not overlap.
-        unsafe { K::rows(isa, acc, &[acc.add(half * width).cast_const()], half * width) };
+        unsafe { fold_rows::<T, K, I>(isa, acc, &[acc.add(half * width).cast_const()], half * width, false) };
         half /= 2;
     }
 }

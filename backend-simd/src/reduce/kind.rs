@@ -1,18 +1,13 @@
 //! What a kind of reduction is: partial results of blocks, of rows, of narrow rows, and how they are merged.
 
 use crate::lanes::{Isa, Work};
-use polyarray_core::Element;
-use polyarray_core::order::ROWS;
+use polyarray_core::order::{ROWS, Tree};
+use polyarray_core::{Complex, Element};
 use smallvec::SmallVec;
 
 /// Lanes of a block of `T`: what [`polyarray_core::order::lanes`] says.
 pub(super) const fn lanes_of<T>() -> usize {
     256 / size_of::<T>()
-}
-
-/// Elements of a block.
-pub(super) const fn block_of<T>() -> usize {
-    lanes_of::<T>() * ROWS
 }
 
 /// Elements to read.
@@ -22,14 +17,54 @@ pub(super) struct Values<T> {
     pub n: usize,
 }
 
+/// A partial result.
+pub(super) trait State: Copy + Send + Sync + 'static {
+    /// What follows the reduction is given this.
+    type Gives: Element;
+    /// The value of a result.
+    fn give(self) -> Self::Gives;
+}
+
+macro_rules! values {
+    ($($T:ty),*) => { $(
+        impl State for $T {
+            type Gives = $T;
+            #[inline(always)]
+            fn give(self) -> $T {
+                self
+            }
+        }
+    )* };
+}
+values!(u8, i8, u16, i16, u32, i32, u64, i64, f32, f64, Complex<f32>, Complex<f64>);
+
+/// The blocks of a run so far: a tree, or, where the order does not matter, one result.
+pub(super) struct Run<S> {
+    pub tree: Tree<S>,
+    pub one: Option<S>,
+}
+
+/// Memory that kernels keep from one call to the next.
+#[derive(Default)]
+pub(super) struct Kept(Vec<[u64; 2]>);
+
+impl Kept {
+    /// `n` elements that were written before: zeros at first.
+    pub fn elements<T: Element>(&mut self, n: usize) -> &mut [T] {
+        let words = (n * size_of::<T>()).div_ceil(16);
+        if self.0.len() < words {
+            self.0.resize(words, [0; 2]);
+        }
+        const { assert!(align_of::<T>() <= align_of::<u64>()) };
+        // SAFETY: that many bytes, aligned; each is zero or part of a number that a kernel of this type wrote, and zeros are a value of every element type.
+        unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), n) }
+    }
+}
+
 /// A kind of reduction of elements of type `T`.
 pub(super) trait Kind<T: Element>: Send + Sync + 'static {
     /// A partial result.
-    type State: Copy + Send + Sync + 'static;
-    /// What follows the reduction is given this.
-    type Gives: Element;
-    /// The blocks of a run so far.
-    type Run: Default;
+    type State: State;
     /// The most bytes of a row that are worked on at once, so that what is kept of a block stays in a cache.
     const ROW_BYTES: usize;
 
@@ -37,22 +72,19 @@ pub(super) trait Kind<T: Element>: Send + Sync + 'static {
     ///
     /// # Safety
     /// - `src` is valid for reads of `n` elements.
-    unsafe fn push<I: Isa>(isa: I, run: &mut Self::Run, src: *const T, n: usize, first: usize);
-
-    /// The result of a run.
-    fn end(run: Self::Run) -> Self::State;
+    unsafe fn push<I: Isa>(isa: I, run: &mut Run<Self::State>, src: *const T, n: usize, first: usize);
 
     /// The partial results of `n` columns over a block of rows, the first of which has the number `first`.
     ///
     /// # Safety
     /// - each row is valid for reads of `n` elements, `out` for writes of `n` results; they do not overlap.
-    unsafe fn rows<I: Isa>(isa: I, room: &mut Vec<T>, rows: &[*const T], n: usize, first: usize, out: *mut Self::State);
+    unsafe fn rows<I: Isa>(isa: I, kept: &mut Kept, rows: &[*const T], n: usize, first: usize, out: *mut Self::State);
 
     /// The partial results of `width` columns over a block of rows without gaps, in [`Order::Lanes`](polyarray_core::order::Order::Lanes): `n` elements in all.
     ///
     /// # Safety
     /// - `src` is valid for reads of `n` elements, a multiple of `width`, and `out` for writes of `width` results.
-    unsafe fn narrow<I: Isa>(isa: I, room: &mut Vec<T>, src: *const T, n: usize, width: usize, out: *mut Self::State);
+    unsafe fn narrow<I: Isa>(isa: I, kept: &mut Kept, src: *const T, n: usize, width: usize, out: *mut Self::State);
 
     /// Adds what comes later.
     fn merge(left: &mut Self::State, right: Self::State);
@@ -62,9 +94,68 @@ pub(super) trait Kind<T: Element>: Send + Sync + 'static {
     fn merge_all(left: &mut [Self::State], right: &[Self::State]) {
         left.iter_mut().zip(right).for_each(|(l, r)| Self::merge(l, *r));
     }
+}
 
-    /// The value of a result.
-    fn give(state: Self::State) -> Self::Gives;
+/// A [`Kind`] as a table, so that what cuts work up is compiled for each type of partial results rather than for each kind and type of elements.
+///
+/// # Safety
+/// The functions have the contracts of those of [`Kind`], for elements of the type that the table was made for.
+pub(super) struct Kernels<I, S> {
+    pub isa: I,
+    pub row_bytes: usize,
+    /// Bytes of an element.
+    pub size: usize,
+    pub push: unsafe fn(I, &mut Run<S>, *const u8, usize, usize),
+    pub rows: unsafe fn(I, &mut Kept, &[*const u8], usize, usize, *mut S),
+    pub narrow: unsafe fn(I, &mut Kept, *const u8, usize, usize, *mut S),
+    pub merge: fn(&mut S, S),
+    pub merge_all: fn(I, &mut [S], &[S]),
+}
+
+impl<I: Isa, S: State> Kernels<I, S> {
+    /// Those of kind `K` for elements of type `T`.
+    pub fn of<T: Element, K: Kind<T, State = S>>(isa: I) -> Kernels<I, S> {
+        struct Merge<'a, T, K: Kind<T>>(&'a mut [K::State], &'a [K::State])
+        where
+            T: Element;
+        impl<T: Element, K: Kind<T>> Work for Merge<'_, T, K> {
+            type Out = ();
+            #[inline(always)]
+            fn run<I: Isa>(self, _: I) {
+                K::merge_all(self.0, self.1);
+            }
+        }
+        // SAFETY: the contracts are those of `Kind`; a slice of pointers is one whatever they point to.
+        unsafe {
+            Kernels {
+                isa,
+                row_bytes: K::ROW_BYTES,
+                size: size_of::<T>(),
+                push: |isa, run, src, n, first| K::push(isa, run, src.cast(), n, first),
+                rows: |isa, kept, rows, n, first, out| K::rows(isa, kept, std::slice::from_raw_parts(rows.as_ptr().cast(), rows.len()), n, first, out),
+                narrow: |isa, kept, src, n, width, out| K::narrow(isa, kept, src.cast(), n, width, out),
+                merge: K::merge,
+                merge_all: |isa, left, right| isa.enter(Merge::<T, K>(left, right)),
+            }
+        }
+    }
+
+    /// Elements of a block.
+    pub fn block(&self) -> usize {
+        256 / self.size * ROWS
+    }
+
+    /// The result of a run.
+    pub fn end(&self, run: Run<S>) -> S {
+        run.one.or_else(|| run.tree.finish(self.merge)).expect("a run has a block")
+    }
+}
+
+impl<S> Run<S> {
+    /// Without blocks.
+    pub fn new() -> Run<S> {
+        Run { tree: Tree::new(), one: None }
+    }
 }
 
 /// Calls `f` with rows of `width` elements, up to [`ROWS`] at once, that `n` elements from `src` on make up, and at last with the shorter one that is left.
@@ -96,13 +187,13 @@ pub(super) struct Levels<S> {
     levels: SmallVec<[u32; 16]>,
 }
 
-impl<S: Copy> Levels<S> {
+impl<S: State> Levels<S> {
     pub fn new(width: usize) -> Levels<S> {
         Levels { width, results: Vec::new(), levels: SmallVec::new() }
     }
 
     /// Adds the results of the next `2^level` leaves, which `fill` writes to where it is told.
-    pub fn push<T: Element, I: Isa, K: Kind<T, State = S>>(&mut self, isa: I, mut level: u32, fill: impl FnOnce(*mut S)) {
+    pub fn push<I: Isa>(&mut self, kernels: &Kernels<I, S>, mut level: u32, fill: impl FnOnce(*mut S)) {
         let end = (self.levels.len() + 1) * self.width;
         self.results.reserve(end - self.results.len());
         fill(self.results.as_mut_ptr().wrapping_add(end - self.width));
@@ -110,33 +201,25 @@ impl<S: Copy> Levels<S> {
         unsafe { self.results.set_len(end) };
         while self.levels.last() == Some(&level) {
             self.levels.pop();
-            self.merge::<T, I, K>(isa);
+            self.merge(kernels);
             level += 1;
         }
         self.levels.push(level);
     }
 
     /// Merges the last results into those before.
-    fn merge<T: Element, I: Isa, K: Kind<T, State = S>>(&mut self, isa: I) {
-        struct Merge<'a, T: Element, K: Kind<T>>(&'a mut [K::State], &'a [K::State]);
-        impl<T: Element, K: Kind<T>> Work for Merge<'_, T, K> {
-            type Out = ();
-            #[inline(always)]
-            fn run<I: Isa>(self, _: I) {
-                K::merge_all(self.0, self.1);
-            }
-        }
+    fn merge<I: Isa>(&mut self, kernels: &Kernels<I, S>) {
         let last = self.results.len() - self.width;
         let (before, right) = self.results.split_at_mut(last);
-        isa.enter(Merge::<T, K>(&mut before[last - self.width..], right));
+        (kernels.merge_all)(kernels.isa, &mut before[last - self.width..], right);
         self.results.truncate(last);
     }
 
     /// The results of all leaves.
-    pub fn finish<T: Element, I: Isa, K: Kind<T, State = S>>(&mut self, isa: I) -> &[S] {
+    pub fn finish<I: Isa>(&mut self, kernels: &Kernels<I, S>) -> &[S] {
         while self.levels.len() > 1 {
             self.levels.pop();
-            self.merge::<T, I, K>(isa);
+            self.merge(kernels);
         }
         &self.results
     }

@@ -16,9 +16,9 @@ use crate::lanes::Isa;
 use best::Best;
 use emit::Emit;
 use fold::{Fold, Max, Min, Prod, Sum};
-use kind::Kind;
+use kind::{Kernels, Kind, State};
 use moments::Deviations;
-use polyarray_core::op::{Reduce, Reduction};
+use polyarray_core::op::{Operand, Reduce, Reduction};
 use polyarray_core::order::Order;
 use polyarray_core::{Buffer, Complex, DType, Element, Result};
 use smallvec::SmallVec;
@@ -42,8 +42,8 @@ pub(crate) fn run<I: Isa>(isa: I, op: &Reduce, threads: usize, output: &Buffer) 
             match op.before.output() {
                 DType::F32 => typed::<I, f32, Fold<$K>>(isa, op, threads, output),
                 DType::F64 => typed::<I, f64, Fold<$K>>(isa, op, threads, output),
-                DType::I64 => typed::<I, i64, Fold<$K>>(isa, op, threads, output),
-                DType::U64 => typed::<I, u64, Fold<$K>>(isa, op, threads, output),
+                // The low 64 bits are the same with and without a sign.
+                DType::I64 | DType::U64 => typed::<I, i64, Fold<$K>>(isa, op, threads, output),
                 DType::C32 => typed::<I, Complex<f32>, Fold<$K>>(isa, op, threads, output),
                 DType::C64 => typed::<I, Complex<f64>, Fold<$K>>(isa, op, threads, output),
                 other => unreachable!("estimate refused {other}"),
@@ -81,18 +81,23 @@ pub(crate) fn run<I: Isa>(isa: I, op: &Reduce, threads: usize, output: &Buffer) 
 }
 
 fn typed<I: Isa, T: Element, K: Kind<T>>(isa: I, op: &Reduce, threads: usize, output: &Buffer) -> Result<()> {
+    run_with(&Kernels::of::<T, K>(isa), op, threads, output)
+}
+
+fn run_with<I: Isa, S: State>(kernels: &Kernels<I, S>, op: &Reduce, threads: usize, output: &Buffer) -> Result<()> {
+    let isa = kernels.isa;
     let lens: SmallVec<[usize; 8]> = op.outer.iter().chain(op.inner.iter()).copied().collect();
     let (last_outer, last) = (op.outer.len() - 1, lens.len() - 1);
     let emit = Emit::new(isa, &op.after, &op.after_params, &op.outer, &op.output, output);
     let source = |stepped| Source::new(isa, &op.before, &op.params, &lens, &op.inputs, stepped);
     let width = op.outer[last_outer];
-    let rows_without_gaps = |i: &polyarray_core::op::Operand| i.strides[last_outer] == 1 && i.strides[last] == width as isize;
+    let rows_without_gaps = |i: &Operand| i.strides[last_outer] == 1 && i.strides[last] == width as isize;
     match op.order {
-        Order::Rows => across::rows::<I, T, K>(isa, &source(last_outer), op.outer.len(), threads, &emit),
+        Order::Rows => across::rows(kernels, &source(last_outer), op.outer.len(), threads, &emit),
         Order::Lanes if width > 1 && width <= NARROW && !op.kind.gives_index() && op.inputs.iter().all(rows_without_gaps) => {
-            across::narrow::<I, T, K>(isa, &source(last_outer), op.outer.len(), threads, &emit)
+            across::narrow(kernels, &source(last_outer), op.outer.len(), threads, &emit)
         }
-        Order::Lanes => along::run::<I, T, K>(isa, &source(last), op.outer.len(), threads, &emit),
+        Order::Lanes => along::run(kernels, &source(last), op.outer.len(), threads, &emit),
     }
 }
 

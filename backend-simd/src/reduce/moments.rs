@@ -1,16 +1,22 @@
 //! Squared deviations from the mean, in one pass over memory: a block is read twice while it is in a cache, and blocks are combined by their means.
 
-use super::fold::{Combine, Narrow, Sum, halves};
-use super::kind::{Kind, Values, as_rows, lanes_of};
+use super::fold::{Combine, Sum, halves, narrow};
+use super::kind::{Kept, Kind, Run, State, Values, as_rows, lanes_of};
 use crate::lanes::{Float, Isa, Lanes, Real, Work};
-use polyarray_core::order::{Deviate, Moments, Tree};
-use std::marker::PhantomData;
+use polyarray_core::order::{Deviate, Moments};
 use std::ops::{Mul, Sub};
 
 /// A float that has deviations.
 pub(super) trait Part: Real + Deviate + Sub<Output = Self> + Mul<Output = Self> {}
 impl Part for f32 {}
 impl Part for f64 {}
+
+impl<T: Part> State for Moments<T> {
+    type Gives = T;
+    fn give(self) -> T {
+        self.squares
+    }
+}
 
 /// The reduction to squared deviations.
 pub(super) struct Deviations;
@@ -87,20 +93,14 @@ where
     Sum: Combine<T>,
 {
     type State = Moments<T>;
-    type Gives = T;
-    type Run = Tree<Moments<T>>;
     // 64 rows of it stay in the second-level cache until they are read again.
     const ROW_BYTES: usize = 4 << 10;
 
-    unsafe fn push<I: Isa>(isa: I, run: &mut Self::Run, src: *const T, n: usize, _: usize) {
-        run.push(isa.enter(Block(Values { src, n })), |a, b| Moments::combine(a, b));
+    unsafe fn push<I: Isa>(isa: I, run: &mut Run<Moments<T>>, src: *const T, n: usize, _: usize) {
+        run.tree.push(isa.enter(Block(Values { src, n })), |a, b| Moments::combine(a, b));
     }
 
-    fn end(run: Self::Run) -> Moments<T> {
-        run.finish(|a, b| Moments::combine(a, b)).expect("a run has a block")
-    }
-
-    unsafe fn rows<I: Isa>(isa: I, room: &mut Vec<T>, rows: &[*const T], n: usize, _: usize, out: *mut Moments<T>) {
+    unsafe fn rows<I: Isa>(isa: I, kept: &mut Kept, rows: &[*const T], n: usize, _: usize, out: *mut Moments<T>) {
         struct Rows<'a, T> {
             room: &'a mut [T],
             rows: &'a [*const T],
@@ -129,11 +129,10 @@ where
                 }
             }
         }
-        room.resize(3 * n, Sum::IDENTITY);
-        isa.enter(Rows { room, rows, out });
+        isa.enter(Rows { room: kept.elements(3 * n), rows, out });
     }
 
-    unsafe fn narrow<I: Isa>(isa: I, room: &mut Vec<T>, src: *const T, n: usize, width: usize, out: *mut Moments<T>) {
+    unsafe fn narrow<I: Isa>(isa: I, kept: &mut Kept, src: *const T, n: usize, width: usize, out: *mut Moments<T>) {
         struct Deviate3<'a, T>(&'a mut [T], *const T, usize, usize);
         impl<T: Part> Work for Deviate3<'_, T>
         where
@@ -158,8 +157,9 @@ where
         }
         let all = lanes_of::<T>() * width;
         let count = n / width;
-        room.resize(3 * all, Sum::IDENTITY);
-        isa.enter(Narrow::<T, Sum> { acc: room.as_mut_ptr(), src, n, width, kind: PhantomData });
+        let room = kept.elements::<T>(3 * all);
+        // SAFETY: the caller's; there is a row for each lane.
+        unsafe { narrow::<T, Sum, I>(isa, room.as_mut_ptr(), src, n, width) };
         for i in 0..all {
             room[i] = if i < width { T::near(room[i], count) } else { room[i - width] };
         }
@@ -179,9 +179,5 @@ where
         // Columns of one block have as many rows.
         let weights = T::weights(left[0].count, right[0].count);
         left.iter_mut().zip(right).for_each(|(l, r)| T::merge(l, *r, weights));
-    }
-
-    fn give(state: Moments<T>) -> T {
-        state.squares
     }
 }
