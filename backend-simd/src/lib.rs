@@ -13,6 +13,7 @@ mod map;
 mod math;
 mod matmul;
 mod reduce;
+mod scan;
 mod scratch;
 mod strided;
 mod threads;
@@ -99,6 +100,13 @@ impl Backend for Simd {
                 }
                 op.work() / self.rate(o.before.output())
             }
+            Op::Scan(o) => {
+                if !scan::has_kernel(o.before.output()) {
+                    return Err(Unsupported::new(format!("it has no {} of {}", o.kind.name(), o.before.output())));
+                }
+                // One after another: no vector helps along the axis.
+                op.work() / RATE
+            }
             Op::Matmul(o) => {
                 real_float(o.dtype, o.after.output())?;
                 op.work() / self.rate(o.dtype)
@@ -163,6 +171,7 @@ fn run<I: Isa>(isa: I, op: &Op, threads: usize, output: &Buffer) -> Result<()> {
     match op {
         Op::Map(o) => map::run(isa, o, threads, output),
         Op::Reduce(o) => reduce::run(isa, o, threads, output),
+        Op::Scan(o) => scan::run(isa, o, threads, output),
         Op::Matmul(o) if o.dtype == DType::F32 => matmul::run::<I, f32>(isa, o, threads, output),
         Op::Matmul(o) => matmul::run::<I, f64>(isa, o, threads, output),
         Op::Distance(o) if o.dtype == DType::F32 => distance::run::<I, f32>(isa, o, threads, output),

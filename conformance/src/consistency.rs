@@ -8,8 +8,10 @@ use crate::layouts::{Lay, Place};
 use crate::products::distance_name;
 use crate::reductions::{Fold, Over};
 use crate::report::{Failure, FailureKind};
+use crate::scans;
 use crate::suite::{Case, Suite};
 use crate::values::{FloatSpec, moderate, random};
+use polyarray_core::op::Running;
 use polyarray_core::{Array, DType, Element, IntoExpr, Kind, Metric, Result, distance, with_device, with_dtype};
 
 pub(crate) fn run(suite: &mut Suite) {
@@ -142,9 +144,15 @@ fn threads_of_the_rest<T: Element>(suite: &mut Suite) {
     for fold in Fold::ALL.into_iter().filter(|f| f.accepts(T::DTYPE)) {
         threads_case(suite, fold.name(), T::DTYPE, &format!("[{long}]"), || fold.apply(&array(&[long])?.into_expr(), None));
         for over in [Over(vec![0], false), Over(vec![1], false)] {
-            for shape in [[2001, 33], [33, 2001]] {
+            for shape in [[2001, 33], [33, 2001], [20_001, 3], [3, 20_001]] {
                 threads_case(suite, fold.name(), T::DTYPE, &format!("{shape:?} over {over:?}"), || fold.apply(&array(&shape)?.into_expr(), Some(&over)));
             }
+        }
+    }
+    for running in Running::ALL {
+        for (shape, axis) in [(vec![long], 0), (vec![2001, 33], 0), (vec![2001, 33], 1), (vec![33, 2001], 1)] {
+            let run = || scans::apply(running, &array(&shape)?.into_expr(), axis);
+            threads_case(suite, running.name(), T::DTYPE, &format!("{shape:?} along {axis}"), run);
         }
     }
     // Two products of k terms, each off by k eps of at most k (twice that where terms are complex).

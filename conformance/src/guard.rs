@@ -101,6 +101,10 @@ impl Guard {
                 o.output.offset += shift;
                 shift
             }
+            Op::Scan(o) => {
+                o.output.offset += shift;
+                shift
+            }
             Op::Matmul(_) | Op::Distance(_) => 0,
         };
         let layout = output_layout(&op);
@@ -248,6 +252,7 @@ fn output_layout(op: &Op) -> Layout {
     match op {
         Op::Map(o) => of(&o.shape, &o.output),
         Op::Reduce(o) => of(&o.outer, &o.output),
+        Op::Scan(o) => of(&o.shape(), &o.output),
         Op::Matmul(_) | Op::Distance(_) => Layout::contiguous(polyarray_core::Dims::from(op.output_len())),
     }
 }
@@ -278,6 +283,10 @@ fn broken_invariant(op: &Op, output: &Buffer) -> Option<String> {
     let shape = match op {
         Op::Map(o) => space("shape", &o.shape, &o.output.strides),
         Op::Reduce(o) => space("outer", &o.outer, &o.output.strides),
+        Op::Scan(o) => space("outer", &o.outer, &o.output.strides[..o.outer.len()]).or_else(|| {
+            let side_by_side = o.output.strides.iter().rev().take(2).any(|&s| s == 1);
+            (o.len == 0 || !side_by_side).then(|| format!("{} along {} with output strides {:?}", o.kind.name(), o.len, o.output.strides))
+        }),
         Op::Matmul(o) => (o.m * o.n * o.k * o.batch.size() == 0).then(|| "a matmul of nothing".into()),
         Op::Distance(o) => (o.n * o.m * o.d == 0).then(|| "distances of nothing".into()),
     };

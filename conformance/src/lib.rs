@@ -30,6 +30,9 @@
 //! | programs of exact steps | the same bits | eps * (steps + ULP) * the largest value |
 //! | sums, products, means | the same bits: core fixes the order | (64 + log2 n) eps sum \|x\|; products n eps of the value |
 //! | minima, maxima | the same bits | the same, subnormals flushed |
+//! | indices of minima and maxima, any, all, count_nonzero | the same | the same |
+//! | variances, deviations, norms | the same bits | 2 (64 + log2 n) eps of the value, and the error of a mean |
+//! | running sums and products | the same bits: core fixes the order | n eps sum \|x\|; products n eps of the value |
 //! | matmul of floats | k eps (\|A\|\|B\|) of each element | the same |
 //! | matmul of integers | the same bits | the same bits |
 //! | distances | as documented at [`polyarray_core::distance::cdist`] | the same |
@@ -43,6 +46,7 @@ mod products;
 mod programs;
 mod reductions;
 mod report;
+mod scans;
 mod suite;
 mod support;
 mod values;

@@ -1,4 +1,4 @@
-//! Sums, products, minima, maxima and means, over everything and over axes.
+//! Reductions, over everything and over axes: sums, products, extrema and their indices, means, variances, norms, truth.
 
 use crate::compare::{Expected, Tolerance, Values};
 use crate::layouts::{Lay, Place};
@@ -14,10 +14,32 @@ pub(crate) enum Fold {
     Min,
     Max,
     Mean,
+    ArgMin,
+    ArgMax,
+    Any,
+    All,
+    CountNonzero,
+    Var,
+    Std,
+    Norm,
 }
 
 impl Fold {
-    pub const ALL: [Fold; 5] = [Fold::Sum, Fold::Prod, Fold::Min, Fold::Max, Fold::Mean];
+    pub const ALL: [Fold; 13] = [
+        Fold::Sum,
+        Fold::Prod,
+        Fold::Min,
+        Fold::Max,
+        Fold::Mean,
+        Fold::ArgMin,
+        Fold::ArgMax,
+        Fold::Any,
+        Fold::All,
+        Fold::CountNonzero,
+        Fold::Var,
+        Fold::Std,
+        Fold::Norm,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -26,11 +48,29 @@ impl Fold {
             Fold::Min => "min",
             Fold::Max => "max",
             Fold::Mean => "mean",
+            Fold::ArgMin => "argmin",
+            Fold::ArgMax => "argmax",
+            Fold::Any => "any",
+            Fold::All => "all",
+            Fold::CountNonzero => "count_nonzero",
+            Fold::Var => "var",
+            Fold::Std => "std",
+            Fold::Norm => "norm",
         }
     }
 
     pub fn accepts(self, dtype: DType) -> bool {
-        dtype.kind() != Kind::Complex || !matches!(self, Fold::Min | Fold::Max)
+        dtype.kind() != Kind::Complex || !matches!(self, Fold::Min | Fold::Max | Fold::ArgMin | Fold::ArgMax)
+    }
+
+    /// Whether it goes along one axis, or over everything.
+    fn takes_one_axis(self) -> bool {
+        matches!(self, Fold::ArgMin | Fold::ArgMax)
+    }
+
+    /// Whether squares are summed, and then divided or rooted.
+    fn of_squares(self) -> bool {
+        matches!(self, Fold::Var | Fold::Std | Fold::Norm)
     }
 
     /// Over these axes, or everything.
@@ -42,6 +82,14 @@ impl Fold {
                 Fold::Min => e.min().map(Values::one),
                 Fold::Max => e.max().map(Values::one),
                 Fold::Mean => e.mean().map(Values::one),
+                Fold::ArgMin => e.argmin().map(|i| Values::one(i as u64)),
+                Fold::ArgMax => e.argmax().map(|i| Values::one(i as u64)),
+                Fold::Any => e.any().map(Values::one),
+                Fold::All => e.all().map(Values::one),
+                Fold::CountNonzero => e.count_nonzero().map(|n| Values::one(n as u64)),
+                Fold::Var => e.var(0).map(Values::one),
+                Fold::Std => e.std(1).map(Values::one),
+                Fold::Norm => e.norm().map(Values::one),
             };
         };
         match self {
@@ -50,6 +98,14 @@ impl Fold {
             Fold::Min => Values::of(&e.min_axis(over.axes())?),
             Fold::Max => Values::of(&e.max_axis(over.axes())?),
             Fold::Mean => Values::of(&e.mean_axis(over.axes())?),
+            Fold::ArgMin => Values::of(&e.argmin_axis(over.axes())?),
+            Fold::ArgMax => Values::of(&e.argmax_axis(over.axes())?),
+            Fold::Any => Values::of(&e.any_axis(over.axes())?),
+            Fold::All => Values::of(&e.all_axis(over.axes())?),
+            Fold::CountNonzero => Values::of(&e.count_nonzero_axis(over.axes())?),
+            Fold::Var => Values::of(&e.var_axis(over.axes(), 1)?),
+            Fold::Std => Values::of(&e.std_axis(over.axes(), 0)?),
+            Fold::Norm => Values::of(&e.norm_axis(over.axes())?),
         }
     }
 }
@@ -64,10 +120,13 @@ impl Over {
     }
 
     /// All of an array of `ndim` axes, each axis, some of them, and with axes kept.
-    fn all(ndim: usize) -> Vec<Option<Over>> {
+    fn all(ndim: usize, fold: Fold) -> Vec<Option<Over>> {
         let mut out = vec![None];
         out.extend((0..ndim as isize).map(|a| Some(Over(vec![a], false))));
         out.push(Some(Over(vec![-1], true)));
+        if fold.takes_one_axis() {
+            return out;
+        }
         if ndim > 1 {
             out.push(Some(Over((0..ndim as isize).rev().collect(), true)));
         }
@@ -116,7 +175,7 @@ fn fold_cases<T: Element>(suite: &mut Suite, fold: Fold) {
         shapes.extend([vec![4, 1025], vec![1025, 4], vec![130, 131], vec![7, 66, 5], vec![2, 2, 2, 70], vec![1, 1, 1]]);
     }
     for shape in &shapes {
-        for over in Over::all(shape.len()) {
+        for over in Over::all(shape.len(), fold) {
             for lay in [
                 Lay::Contiguous,
                 Lay::Transposed,
@@ -135,7 +194,7 @@ fn fold_cases<T: Element>(suite: &mut Suite, fold: Fold) {
     }
     let number = T::DTYPE.kind() != Kind::Bool;
     for source in [Source::Square, Source::Two, Source::Cast].into_iter().filter(|&s| number || s == Source::Cast) {
-        for over in Over::all(2) {
+        for over in Over::all(2, fold) {
             for lay in [Lay::Contiguous, Lay::Transposed, Lay::Step(-2), Lay::Row] {
                 case::<T>(suite, fold, source, &[67, 13], lay, over.clone());
             }
@@ -168,7 +227,15 @@ fn special_cases<T: Element>(suite: &mut Suite, fold: Fold) {
 fn case<T: Element>(suite: &mut Suite, fold: Fold, source: Source, shape: &[usize], lay: Lay, over: Option<Over>) {
     // Factors near 1, so that products neither overflow nor vanish.
     let domain = if fold == Fold::Prod { (0.97, 1.03) } else { (-1.0, 1.0) };
-    let data = (0..2).map(|_| moderate(&mut suite.rng, domain, lay.len(shape))).collect();
+    let mut data: Vec<Vec<T>> = (0..2).map(|_| moderate(&mut suite.rng, domain, lay.len(shape))).collect();
+    // For truth: mostly what it does not look for.
+    let rare = lay.len(shape) / 3;
+    match fold {
+        Fold::Any => data.iter_mut().for_each(|d| d.iter_mut().enumerate().filter(|(i, _)| *i != rare).for_each(|(_, x)| *x = T::default())),
+        Fold::All => data.iter_mut().for_each(|d| d.iter_mut().filter(|x| **x == T::default()).for_each(|x| *x = T::from_wide(Wide::Int(1)))),
+        Fold::CountNonzero => data.iter_mut().for_each(|d| d.iter_mut().step_by(3).for_each(|x| *x = T::default())),
+        _ => {}
+    }
     run_case::<T>(suite, fold, source, shape, lay, over, data);
 }
 
@@ -187,7 +254,7 @@ fn run_case<T: Element>(suite: &mut Suite, fold: Fold, source: Source, shape: &[
         on_scalar(|| {
             let values = apply(&Place::Host)?;
             let floating = matches!(values.dtype.kind(), Kind::Float | Kind::Complex);
-            let exact = !gpu || !floating || matches!(fold, Fold::Min | Fold::Max);
+            let exact = !gpu || !floating || matches!(fold, Fold::Min | Fold::Max | Fold::ArgMin | Fold::ArgMax);
             let tolerance = if exact { Tolerance::Bits } else { gpu_tolerance(fold, &values, &data, shape, lay, over.as_ref(), count)? };
             Ok(Expected::new(values, tolerance))
         })
@@ -210,6 +277,16 @@ fn gpu_tolerance<T: Element>(fold: Fold, values: &Values, data: &[Vec<T>], shape
     let x: Vec<f64> = data[0].iter().map(modulus).collect();
     let y: Vec<f64> = data.last().map_or_else(Vec::new, |d| widened(d)).iter().map(|y| y * y).collect();
     let (x, y) = (lay.build(&x, shape, &Place::Host)?, lay.build(&y, shape, &Place::Host)?);
+    if fold.of_squares() {
+        // Twice the bound of a sum, relative; and the error of a mean of numbers up to 4 in magnitude, squared in a variance.
+        let bound = (64.0 + (count as f64).log2()) * spec.eps();
+        let mean = match fold {
+            Fold::Var => (4.0 * bound).powi(2),
+            Fold::Std => 4.0 * bound,
+            _ => 0.0,
+        };
+        return Ok(Tolerance::Absolute(values.magnitudes().into_iter().map(|m| (2.0 * bound * m + mean).max(spec.min_normal())).collect()));
+    }
     // For a mean, the mean: its bound is divided as it is.
     let sums = fold.apply(&(&x + &y), over)?.magnitudes();
     let factor = (64.0 + (count as f64).log2()) * spec.eps();

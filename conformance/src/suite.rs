@@ -5,7 +5,7 @@ use crate::guard::{Guard, Guarded};
 use crate::layouts::Place;
 use crate::report::{Failure, FailureKind, Report};
 use crate::values::Rng;
-use crate::{Filter, consistency, elementwise, products, programs, reductions};
+use crate::{Filter, consistency, elementwise, products, programs, reductions, scans};
 use polyarray_core::{Backend, DType, Device, Error, MemoryId, Result, register, with_device};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -46,6 +46,7 @@ impl Suite {
         elementwise::run(&mut self);
         programs::run(&mut self);
         reductions::run(&mut self);
+        scans::run(&mut self);
         products::run(&mut self);
         consistency::run(&mut self);
         self.guard.close();

@@ -4,6 +4,7 @@ use crate::elementwise::{How, Kernel, Work};
 use crate::layouts::{Lay, Place};
 use crate::products::distance_name;
 use crate::reductions::Fold;
+use polyarray_core::op::Running;
 use polyarray_core::{
     Array, Backend, Cost, DType, Device, DeviceInfo, Element, Error, IntoExpr, Kind, MemoryId, Metric, Op, Result, RunContext, Unsupported, distance, memory,
     register, with_device, with_dtype,
@@ -87,6 +88,12 @@ pub fn support(devices: &[Device]) -> Result<Vec<Support>> {
     for fold in Fold::ALL {
         for dtype in DType::ALL.into_iter().filter(|&d| fold.accepts(d)) {
             ask(&mut table, &probe, &answers, fold.name(), dtype, || with_dtype!(dtype, T => fold.apply(&matrix::<T>()?.into_expr(), None).map(|_| ())))?;
+        }
+    }
+    for running in Running::ALL {
+        for dtype in DType::ALL {
+            let run = || with_dtype!(dtype, T => crate::scans::apply(running, &matrix::<T>()?.into_expr(), 0).map(|_| ()));
+            ask(&mut table, &probe, &answers, running.name(), dtype, run)?;
         }
     }
     for dtype in DType::ALL.into_iter().filter(|d| d.kind() != Kind::Bool) {

@@ -19,10 +19,14 @@ struct Space {
     strides: SmallVec<[Strides; 8]>,
 }
 
+/// Axes of `shape` without those of 1, as they come.
+fn axes_in_order(shape: &[usize], operands: &[&[isize]]) -> SmallVec<[Axis; 4]> {
+    (0..shape.len()).filter(|&i| shape[i] != 1).map(|i| Axis { len: shape[i], strides: operands.iter().map(|s| s[i]).collect() }).collect()
+}
+
 /// Axes of `shape` without those of 1, from the largest stride of the leading operand to the smallest.
 fn sorted_axes(shape: &[usize], operands: &[&[isize]]) -> SmallVec<[Axis; 4]> {
-    let mut axes: SmallVec<[Axis; 4]> =
-        (0..shape.len()).filter(|&i| shape[i] != 1).map(|i| Axis { len: shape[i], strides: operands.iter().map(|s| s[i]).collect() }).collect();
+    let mut axes = axes_in_order(shape, operands);
     axes.sort_by_key(|a| std::cmp::Reverse(a.strides.iter().map(|s| s.unsigned_abs()).collect::<SmallVec<[usize; 8]>>()));
     axes
 }
@@ -84,8 +88,11 @@ pub(crate) struct ReduceSpace {
     pub order: Order,
 }
 
+/// Outputs side by side, each with its elements that far apart, of which [`Order::Lanes`] makes vectors: up to so many.
+const NARROW: usize = 16;
+
 /// The canonical spaces of a reduction of `inputs` (all of one shape) over `reduced` axes into a C-contiguous output of the others.
-pub(crate) fn reduce<L: Borrow<Layout>>(inputs: &[L], reduced: &[usize]) -> ReduceSpace {
+pub(crate) fn reduce<L: Borrow<Layout>>(inputs: &[L], reduced: &[usize], kind: op::Reduction) -> ReduceSpace {
     let inputs: SmallVec<[&Layout; 8]> = inputs.iter().map(L::borrow).collect();
     let shape = inputs[0].shape();
     let kept: SmallVec<[usize; 4]> = (0..shape.len()).filter(|a| !reduced.contains(a)).collect();
@@ -100,15 +107,23 @@ pub(crate) fn reduce<L: Borrow<Layout>>(inputs: &[L], reduced: &[usize]) -> Redu
 
     let inner_in: SmallVec<[Strides; 4]> = inputs.iter().map(|l| pick(reduced, l)).collect();
     let inner_all: SmallVec<[&[isize]; 8]> = inner_in.iter().map(|s| &s[..]).collect();
-    let mut axes = sorted_axes(&lens(reduced), &inner_all);
     let mut offsets: SmallVec<[isize; 8]> = inputs.iter().map(|l| l.offset() as isize).collect();
-    for axis in axes.iter_mut().filter(|a| a.strides[0] < 0) {
-        flip(axis, &mut offsets);
-    }
+    let axes = if kind.gives_index() {
+        axes_in_order(&lens(reduced), &inner_all)
+    } else {
+        let mut axes = sorted_axes(&lens(reduced), &inner_all);
+        for axis in axes.iter_mut().filter(|a| a.strides[0] < 0) {
+            flip(axis, &mut offsets);
+        }
+        axes
+    };
     let inner = merge(axes, inner_all.len());
 
     let last = |s: &Strides| s.last().copied().unwrap_or(0).unsigned_abs();
-    let along = outer.lens.size() == 1 || inner.lens.size() > 1 && last(&inner.strides[0]) <= last(&outer.strides[1]).max(1);
+    let width = outer.lens.last().copied().unwrap_or(1);
+    let rows_without_gaps = |i: usize| last(&outer.strides[i + 1]) == 1 && inner.strides[i].last() == Some(&(width as isize));
+    let narrow = !kind.gives_index() && width <= NARROW && (0..inputs.len()).all(rows_without_gaps);
+    let along = outer.lens.size() == 1 || narrow || inner.lens.size() > 1 && last(&inner.strides[0]) <= last(&outer.strides[1]).max(1);
     let joined = (0..inputs.len()).map(|i| (offsets[i] as usize, outer.strides[i + 1].iter().chain(&inner.strides[i]).copied().collect())).collect();
     ReduceSpace {
         outer: outer.lens,
@@ -117,6 +132,26 @@ pub(crate) fn reduce<L: Borrow<Layout>>(inputs: &[L], reduced: &[usize]) -> Redu
         inputs: joined,
         order: if along { Order::Lanes } else { Order::Rows },
     }
+}
+
+/// A scan's canonical space: the other axes, and where operands lie over them followed by the scanned axis.
+pub(crate) struct ScanSpace {
+    pub outer: Dims,
+    pub output: Place,
+    pub inputs: SmallVec<[Place; 2]>,
+}
+
+/// The canonical space of a scan of `inputs` along `axis` into `output`, all of one shape; the output's strides are positive.
+pub(crate) fn scan<L: Borrow<Layout>>(output: &Layout, inputs: &[L], axis: usize) -> ScanSpace {
+    let operands: SmallVec<[&Layout; 8]> = std::iter::once(output).chain(inputs.iter().map(L::borrow)).collect();
+    let others: SmallVec<[usize; 4]> = (0..output.shape().len()).filter(|&a| a != axis).collect();
+    let lens: SmallVec<[usize; 4]> = others.iter().map(|&a| output.shape()[a]).collect();
+    let strides: SmallVec<[Strides; 8]> = operands.iter().map(|l| others.iter().map(|&a| l.strides()[a]).collect()).collect();
+    let strides: SmallVec<[&[isize]; 8]> = strides.iter().map(|s| &s[..]).collect();
+    let outer = merge(sorted_axes(&lens, &strides), operands.len());
+    let places = operands.iter().zip(&outer.strides).map(|(l, s)| (l.offset(), s.iter().copied().chain([l.strides()[axis]]).collect()));
+    let mut places: SmallVec<[Place; 2]> = places.collect();
+    ScanSpace { outer: outer.lens, output: places.remove(0), inputs: places }
 }
 
 /// The layout of a new result of `shape`: that of the operands where they agree on an order of axes other than C, so that a walk is contiguous; else C order.

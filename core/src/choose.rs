@@ -171,10 +171,11 @@ fn split_after(op: &Op) -> Option<(Op, Op)> {
     }
     let mut plain = op.clone();
     let (after, params, extras, shape) = match &mut plain {
-        Op::Map(_) => return None,
+        // Every backend that scans runs what follows.
+        Op::Map(_) | Op::Scan(_) => return None,
         Op::Reduce(o) => {
             let shape: Dims = o.outer.clone();
-            o.output = Output { dtype: o.before.output(), offset: 0, strides: shape.c_strides() };
+            o.output = Output { dtype: o.after.inputs()[0], offset: 0, strides: shape.c_strides() };
             (&mut o.after, &mut o.after_params, SmallVec::new(), shape)
         }
         Op::Matmul(o) => {
@@ -282,6 +283,7 @@ fn allocate(op: &Op, there: MemoryId) -> Result<Buffer> {
     let elements = match op {
         Op::Map(o) => view(&o.shape, &o.output),
         Op::Reduce(o) => view(&o.outer, &o.output),
+        Op::Scan(o) => view(&o.shape(), &o.output),
         Op::Matmul(_) | Op::Distance(_) => op.output_len(),
     };
     alloc_elements(op.output_dtype(), elements, there)

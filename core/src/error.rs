@@ -29,6 +29,9 @@ pub enum Error {
     /// An axis that the array does not have.
     #[error("{op}: axis {axis} is out of range for {ndim} axes (allowed: {} to {})", -(*ndim as isize), *ndim as isize - 1)]
     Axis { op: &'static str, axis: isize, ndim: usize },
+    /// More or fewer axes than the one that an operation goes along.
+    #[error("{op} goes along one axis, {given} were named")]
+    OneAxis { op: &'static str, given: usize },
     /// An axis named twice.
     #[error("{op}: axis {axis} is named more than once")]
     RepeatedAxis { op: &'static str, axis: usize },

@@ -1,8 +1,8 @@
 //! The core of polyarray: arrays and what is asked of devices.
 //!
 //! ```text
-//! Array, Expr  -->  Op (Map | Reduce | Matmul | Distance)  -->  Backend, on a Memory
-//! what you write    what is to be done, with its operands' layouts      who does it, where
+//! Array, Expr  -->  Op (Map | Reduce | Scan | Matmul | Distance)  -->  Backend, on a Memory
+//! what you write    what is to be done, with its operands' layouts             who does it, where
 //! ```
 //!
 //! Users link `polyarray`, which brings the devices. Those who write a backend link this crate: the contract is [`Backend`] and [`Memory`],
@@ -23,6 +23,7 @@ mod matmul;
 mod memory;
 mod program;
 mod reduce;
+mod scan;
 mod slice;
 mod ufunc;
 

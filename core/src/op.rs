@@ -74,11 +74,18 @@ pub enum Reduction {
     Min,
     /// [`Binary::Maximum`](crate::Binary::Maximum): NaN wins.
     Max,
+    /// The index of the minimum: the first of equals (zeros of both signs are equal); NaN wins, the first of them.
+    ArgMin,
+    /// The index of the maximum, likewise.
+    ArgMax,
+    /// The sum of the squared deviations from the mean: see [`order`](crate::order#deviations).
+    Deviations,
 }
 
 impl Reduction {
     /// Every reduction.
-    pub const ALL: [Reduction; 4] = [Reduction::Sum, Reduction::Prod, Reduction::Min, Reduction::Max];
+    pub const ALL: [Reduction; 7] =
+        [Reduction::Sum, Reduction::Prod, Reduction::Min, Reduction::Max, Reduction::ArgMin, Reduction::ArgMax, Reduction::Deviations];
 
     /// NumPy's name.
     pub fn name(self) -> &'static str {
@@ -87,7 +94,15 @@ impl Reduction {
             Reduction::Prod => "prod",
             Reduction::Min => "min",
             Reduction::Max => "max",
+            Reduction::ArgMin => "argmin",
+            Reduction::ArgMax => "argmax",
+            Reduction::Deviations => "var",
         }
+    }
+
+    /// Whether its result is an index rather than a value.
+    pub fn gives_index(self) -> bool {
+        matches!(self, Reduction::ArgMin | Reduction::ArgMax)
     }
 }
 
@@ -96,9 +111,11 @@ impl Reduction {
 /// Invariants:
 /// 1. `outer` and `inner` have at least one axis each, no axis of 0, axes of 1 only as `[1]`, and no mergeable neighbours;
 ///    both go from the largest stride to the smallest (of the output, and of the first input);
+///    for an index, `inner` is in the user's order of axes and not turned round: the number of an element in C order over it is the index that the user means;
 /// 2. strides of inputs are for the axes of `outer` followed by those of `inner`; the output's are for `outer`, and positive;
-/// 3. `before.output()` is the dtype of accumulation: i64, u64, f32, f64, c32, c64, or for minima and maxima that of the elements (f16 and bf16 as f32);
-/// 4. `after` has one input of that dtype, and gives the output's dtype;
+/// 3. `before.output()` is the dtype of accumulation: i64, u64, f32, f64, c32, c64 (deviations: f32 or f64), or for minima, maxima and their indices that of the
+///    elements (f16 and bf16 as f32; not complex);
+/// 4. `after` has one input, i64 for an index and else of that dtype, and gives the output's dtype;
 /// 5. no input lies in the output's buffer.
 ///
 /// The order in which elements are combined is fixed by [`order`](crate::order), so that the bits of a sum do not depend on the device (of the CPU) or its threads.
@@ -124,6 +141,68 @@ pub struct Reduce {
     pub after_params: Params,
     /// Where results go.
     pub output: Output,
+}
+
+/// How a scan combines: the reductions whose partial results are of use one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Running {
+    /// `a + b`.
+    Sum,
+    /// `a * b`.
+    Prod,
+}
+
+impl Running {
+    /// Every scan.
+    pub const ALL: [Running; 2] = [Running::Sum, Running::Prod];
+
+    /// NumPy's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Running::Sum => "cumsum",
+            Running::Prod => "cumprod",
+        }
+    }
+}
+
+/// For each index of `outer` and each `i` below `len`: elements 0 to i (inclusive) of the scanned axis that `before` gives, combined by `kind`, then `after`.
+///
+/// Invariants:
+/// 1. `outer` has at least one axis, no axis of 0, axes of 1 only as `[1]`, no mergeable neighbours, and goes from the largest output stride to the smallest; `len` is at least 1;
+/// 2. strides of inputs and of the output are for the axes of `outer` followed by the scanned axis; the output's are positive, and 1 along the scanned axis or the last of `outer`
+///    (but where that is `[1]`);
+/// 3. `before.output()` is the dtype of accumulation: i64, u64, f32, f64, c32, c64;
+/// 4. `after` has one input of that dtype, and gives the output's dtype;
+/// 5. no input lies in the output's buffer.
+///
+/// The order in which elements are combined is fixed by [`order`](crate::order#scans).
+#[derive(Clone, Debug)]
+pub struct Scan {
+    /// How two are combined.
+    pub kind: Running,
+    /// What is read: a program over the inputs.
+    pub before: Program,
+    /// Parameters of `before`.
+    pub params: Params,
+    /// The other axes.
+    pub outer: Dims,
+    /// The length of the scanned axis.
+    pub len: usize,
+    /// Operands of `before`.
+    pub inputs: SmallVec<[Operand; 2]>,
+    /// What is done with each result.
+    pub after: Program,
+    /// Parameters of `after`.
+    pub after_params: Params,
+    /// Where results go.
+    pub output: Output,
+}
+
+impl Scan {
+    /// Lengths of all axes, the scanned one last.
+    pub fn shape(&self) -> Dims {
+        self.outer.iter().copied().chain([self.len]).collect()
+    }
 }
 
 /// `after(A @ B, extras..)` for each index of `batch`: A is `[.., m, k]`, B `[.., k, n]`, the result `[.., m, n]` in C order from the start of its buffer.
@@ -218,6 +297,8 @@ pub enum Op {
     Map(Map),
     /// Over some axes.
     Reduce(Reduce),
+    /// Along an axis.
+    Scan(Scan),
     /// Products of matrices.
     Matmul(Matmul),
     /// Between all pairs of two sets of vectors.
@@ -230,6 +311,7 @@ impl Op {
         match self {
             Op::Map(o) => format!("map {} {} {:?}", o.program.describe(), o.output.dtype, o.shape),
             Op::Reduce(o) => format!("{} {} over {:?} for each of {:?}", o.kind.name(), o.before.output(), o.inner, o.outer),
+            Op::Scan(o) => format!("{} {} along {} for each of {:?}", o.kind.name(), o.before.output(), o.len, o.outer),
             Op::Matmul(o) => format!("matmul {} {:?}x[{}, {}, {}]{}", o.dtype, o.batch, o.m, o.k, o.n, tail(&o.after)),
             Op::Distance(o) => format!("{} distances {} [{}, {}, {}]{}", o.metric.name(), o.dtype, o.n, o.m, o.d, tail(&o.after)),
         }
@@ -240,6 +322,7 @@ impl Op {
         match self {
             Op::Map(o) => o.output.dtype,
             Op::Reduce(o) => o.output.dtype,
+            Op::Scan(o) => o.output.dtype,
             Op::Matmul(o) => o.after.output(),
             Op::Distance(o) => o.after.output(),
         }
@@ -250,6 +333,7 @@ impl Op {
         match self {
             Op::Map(o) => o.shape.size(),
             Op::Reduce(o) => o.outer.size(),
+            Op::Scan(o) => o.outer.size() * o.len,
             Op::Matmul(o) => o.batch.size() * o.m * o.n,
             Op::Distance(o) => o.n * o.m,
         }
@@ -262,6 +346,10 @@ impl Op {
             Op::Map(o) => o.inputs.iter().for_each(|i| f(i, &o.shape)),
             Op::Reduce(o) => {
                 let lens: SmallVec<[usize; 8]> = o.outer.iter().chain(o.inner.iter()).copied().collect();
+                o.inputs.iter().for_each(|i| f(i, &lens));
+            }
+            Op::Scan(o) => {
+                let lens = o.shape();
                 o.inputs.iter().for_each(|i| f(i, &lens));
             }
             Op::Matmul(o) => {
@@ -281,6 +369,7 @@ impl Op {
         match self {
             Op::Map(o) => o.inputs.iter_mut().for_each(f),
             Op::Reduce(o) => o.inputs.iter_mut().for_each(f),
+            Op::Scan(o) => o.inputs.iter_mut().for_each(f),
             Op::Matmul(o) => [&mut o.a, &mut o.b].into_iter().chain(o.extras.iter_mut()).for_each(f),
             Op::Distance(o) => [&mut o.x, &mut o.y].into_iter().for_each(f),
         }
@@ -291,6 +380,7 @@ impl Op {
         match self {
             Op::Map(_) => None,
             Op::Reduce(o) => Some(&o.after),
+            Op::Scan(o) => Some(&o.after),
             Op::Matmul(o) => Some(&o.after),
             Op::Distance(o) => Some(&o.after),
         }
@@ -301,6 +391,7 @@ impl Op {
         match self {
             Op::Map(o) => SmallVec::from_slice(&[&o.program]),
             Op::Reduce(o) => SmallVec::from_slice(&[&o.before, &o.after]),
+            Op::Scan(o) => SmallVec::from_slice(&[&o.before, &o.after]),
             Op::Matmul(o) => SmallVec::from_slice(&[&o.after]),
             Op::Distance(o) => SmallVec::from_slice(&[&o.after]),
         }
@@ -320,7 +411,11 @@ impl Op {
     pub fn work(&self) -> f64 {
         match self {
             Op::Map(o) => o.shape.size() as f64 * o.program.weight().max(1.0),
-            Op::Reduce(o) => (o.outer.size() * o.inner.size()) as f64 * (1.0 + o.before.weight()),
+            Op::Reduce(o) => {
+                let each = if o.kind == Reduction::Deviations { 5.0 } else { 1.0 };
+                (o.outer.size() * o.inner.size()) as f64 * (each + o.before.weight())
+            }
+            Op::Scan(o) => self.output_len() as f64 * (4.0 + o.before.weight() + o.after.weight()),
             Op::Matmul(o) => self.output_len() as f64 * (o.k as f64 + o.after.weight()),
             Op::Distance(o) => self.output_len() as f64 * (o.d as f64 * 2.0 + o.after.weight() + 6.0),
         }

@@ -1,32 +1,45 @@
-//! Reductions of arrays and expressions: sum, prod, min, max, mean; over everything or over axes.
+//! Reductions of arrays and expressions, over everything or over axes: sums, products, extrema and their indices, means, variances, norms, truth.
 
 use crate::array::{Array, Axes};
 use crate::canon;
 use crate::choose::execute;
 use crate::device::Device;
-use crate::expr::{Expr, IntoExpr, RawArray, Tape};
+use crate::expr::{Expr, IntoExpr, RawArray, Tape, select};
 use crate::layout::Layout;
 use crate::op::{Op, Operand, Output, Params, Reduce, Reduction};
 use crate::program::{Instr, Ref};
-use crate::ufunc::Binary;
+use crate::ufunc::{Binary, Unary};
 use crate::{DType, Dims, Element, Error, Kind, Program, Result, Scalar, Wide};
 use smallvec::SmallVec;
 
 /// What is reduced and how.
+#[derive(Clone, Copy)]
 struct Request {
     name: &'static str,
     kind: Reduction,
-    /// The result is divided by the number of elements.
-    mean: bool,
+    finish: Finish,
     /// The dtype of the result.
     to: DType,
 }
 
-/// The dtype that partial results have.
-fn accumulator(kind: Reduction, to: DType) -> DType {
-    match (kind, to) {
-        (_, DType::F16 | DType::BF16) => DType::F32,
-        (Reduction::Sum | Reduction::Prod | Reduction::Min | Reduction::Max, to) => to,
+/// What becomes of each total.
+#[derive(Clone, Copy, PartialEq)]
+enum Finish {
+    /// It is the result.
+    Total,
+    /// Divided by the number of elements, less this many, and NaN where that leaves none.
+    Mean(usize),
+    /// The square root of [`Finish::Mean`].
+    RootMean(usize),
+    /// The square root of the total.
+    Root,
+}
+
+/// The dtype that elements are combined in.
+fn accumulator(kind: Reduction, source: DType, to: DType) -> DType {
+    match if kind.gives_index() { source } else { to } {
+        DType::F16 | DType::BF16 => DType::F32,
+        dtype => dtype,
     }
 }
 
@@ -44,27 +57,26 @@ fn reduce(mut tape: Box<Tape>, request: &Request, axes: Option<&Axes>) -> Result
         _ => kept.clone(),
     };
     let source = tape.dtype();
-    if matches!(request.kind, Reduction::Min | Reduction::Max) && matches!(source.kind(), Kind::Complex) {
+    let compares = matches!(request.kind, Reduction::Min | Reduction::Max | Reduction::ArgMin | Reduction::ArgMax);
+    if compares && source.kind() == Kind::Complex {
         return Err(Error::DTypeUndefined { op: request.name, dtype: source, defined: "bool, integers, floats".into() });
     }
     let count: usize = reduced.iter().map(|&a| shape[a]).product();
     if shape.contains(&0) {
         return empty(request, count, &shape, &kept, shown, &device);
     }
-    let acc = accumulator(request.kind, request.to);
-    if source != acc {
-        let on = tape.result();
-        tape.push(Instr::Cast(acc, on))?;
-    }
+    let acc = accumulator(request.kind, source, request.to);
+    cast(&mut tape, acc)?;
     tape.fit(&device)?;
     if tape.operands().is_empty() {
         // Nothing but a constant: it is made an array first.
         let whole = tape.eval(&device)?;
-        return reduce(Box::new(Tape::array(whole)), &Request { to: request.to, ..*request }, axes);
+        return reduce(Box::new(Tape::array(whole)), request, axes);
     }
     let inputs = tape.input_layouts()?;
-    let space = canon::reduce(&inputs, &reduced);
-    let (after, after_params) = after(request, acc, count)?;
+    let space = canon::reduce(&inputs, &reduced, request.kind);
+    let total = if request.kind.gives_index() { DType::I64 } else { acc };
+    let (after, after_params) = after(request, total, count)?;
     let inputs =
         tape.operands().iter().zip(space.inputs).map(|(o, (offset, strides))| Operand { buffer: o.buffer.clone(), dtype: o.dtype, offset, strides }).collect();
     let mut op = Op::Reduce(Reduce {
@@ -82,50 +94,179 @@ fn reduce(mut tape: Box<Tape>, request: &Request, axes: Option<&Axes>) -> Result
     Ok(RawArray { buffer: execute(&mut op, &device, None)?, dtype: request.to, layout: Layout::contiguous(shown) })
 }
 
-/// What is done with each total: division by the count for a mean, and the cast to the result's dtype.
-fn after(request: &Request, acc: DType, count: usize) -> Result<(Program, Params)> {
-    let (mut instrs, mut params, mut result) = (SmallVec::<[Instr; 2]>::new(), Params::new(), Ref::Input(0));
-    if request.mean {
-        instrs.push(Instr::Binary(Binary::Div, result, Ref::Param(0)));
-        params.push(Scalar::from_wide(acc, Wide::Int(count as i128)));
-        result = Ref::Value(0);
+/// The value of `tape` in another dtype.
+fn cast(tape: &mut Tape, to: DType) -> Result<()> {
+    let on = tape.result();
+    if tape.dtype() == to { Ok(()) } else { tape.push(Instr::Cast(to, on)) }
+}
+
+/// One more step of one operand.
+fn then(tape: &mut Tape, op: Unary) -> Result<()> {
+    let on = tape.result();
+    tape.push(Instr::Unary(op, on))
+}
+
+/// What is done with each total, of dtype `total`: division by the count for a mean, a root, and the cast to the result's dtype.
+fn after(request: &Request, total: DType, count: usize) -> Result<(Program, Params)> {
+    let (mut instrs, mut params, mut result) = (SmallVec::<[Instr; 3]>::new(), Params::new(), Ref::Input(0));
+    let mut push = |instr: fn(Ref) -> Instr, result: &mut Ref| {
+        instrs.push(instr(*result));
+        *result = Ref::Value(instrs.len() as u32 - 1);
+    };
+    if let Finish::Mean(less) | Finish::RootMean(less) = request.finish {
+        push(|x| Instr::Binary(Binary::Div, x, Ref::Param(0)), &mut result);
+        let divisor = if less == 0 || count > less { Wide::Int((count - less) as i128) } else { Wide::Float(f64::NAN) };
+        params.push(Scalar::from_wide(total, divisor));
     }
-    if acc != request.to {
+    if matches!(request.finish, Finish::RootMean(_) | Finish::Root) {
+        push(|x| Instr::Unary(Unary::Sqrt, x), &mut result);
+    }
+    if total != request.to {
         instrs.push(Instr::Cast(request.to, result));
         result = Ref::Value(instrs.len() as u32 - 1);
     }
     let dtypes: SmallVec<[DType; 1]> = params.iter().map(Scalar::dtype).collect();
-    Ok((Program::new(&[acc], &dtypes, &instrs, result)?, params))
+    Ok((Program::new(&[total], &dtypes, &instrs, result)?, params))
 }
 
-/// The reduction of an array without elements: sums are 0, products 1, means NaN, minima and maxima an error (unless there is nothing to give).
+/// The reduction of an array without elements: sums (and norms) are 0, products 1, means and variances NaN, nothing is true of any and everything of all; other extrema
+/// and indices are an error (unless there is nothing to give).
 fn empty(request: &Request, count: usize, shape: &Dims, kept: &Dims, shown: Dims, device: &Device) -> Result<RawArray> {
     let nothing_to_give = kept.contains(&0);
     let value = match request.kind {
         _ if nothing_to_give => Scalar::from_wide(request.to, Wide::Int(0)),
-        Reduction::Sum if request.mean => Scalar::from_wide(request.to, Wide::Float(f64::NAN)),
-        Reduction::Sum => Scalar::from_wide(request.to, Wide::Int(0)),
+        Reduction::Sum | Reduction::Deviations if matches!(request.finish, Finish::Mean(_) | Finish::RootMean(_)) => {
+            Scalar::from_wide(request.to, Wide::Float(f64::NAN))
+        }
+        Reduction::Sum | Reduction::Deviations => Scalar::from_wide(request.to, Wide::Int(0)),
         Reduction::Prod => Scalar::from_wide(request.to, Wide::Int(1)),
-        Reduction::Min | Reduction::Max => return Err(Error::Empty { op: request.name, shape: shape.clone() }),
+        Reduction::Max if request.name == ANY => Scalar::new(false),
+        Reduction::Min if request.name == ALL => Scalar::new(true),
+        Reduction::Min | Reduction::Max | Reduction::ArgMin | Reduction::ArgMax => return Err(Error::Empty { op: request.name, shape: shape.clone() }),
     };
     debug_assert!(count == 0 || nothing_to_give);
     Tape::filled(value, shown)?.eval(device)
 }
 
+const ANY: &str = "any";
+const ALL: &str = "all";
+
+/// Whether any element, or every one, is other than zero: an extremum of truth values.
+fn truth(mut tape: Box<Tape>, name: &'static str, axes: Option<&Axes>) -> Result<RawArray> {
+    cast(&mut tape, DType::Bool)?;
+    let kind = if name == ANY { Reduction::Max } else { Reduction::Min };
+    reduce(tape, &Request { name, kind, finish: Finish::Total, to: DType::Bool }, axes)
+}
+
+/// How many elements are other than zero, in i64.
+fn count_nonzero(mut tape: Box<Tape>, axes: Option<&Axes>) -> Result<RawArray> {
+    cast(&mut tape, DType::Bool)?;
+    reduce(tape, &Request { name: "count_nonzero", kind: Reduction::Sum, finish: Finish::Total, to: DType::I64 }, axes)
+}
+
+/// The index of an extremum, over everything (in C order) or along one axis.
+fn index(tape: Box<Tape>, name: &'static str, kind: Reduction, axes: Option<&Axes>) -> Result<RawArray> {
+    match axes {
+        Some(a) if a.axes.len() != 1 => Err(Error::OneAxis { op: name, given: a.axes.len() }),
+        _ => reduce(tape, &Request { name, kind, finish: Finish::Total, to: DType::I64 }, axes),
+    }
+}
+
+/// The float that variances and norms of `dtype` are computed in; complex stays complex.
+fn floating(dtype: DType) -> DType {
+    accumulator(Reduction::Sum, dtype, dtype.mean())
+}
+
+/// The same axes, or all of `ndim`, kept.
+fn kept(axes: Option<&Axes>, ndim: usize) -> Axes {
+    let all = || (0..ndim as isize).collect();
+    Axes { axes: axes.map_or_else(all, |a| a.axes.clone()), keep: true }
+}
+
+/// A mean of squared deviations, or its root. In one pass over real numbers where a device has that; else in two: means, then the squares of what differs from them.
+fn spread(mut tape: Box<Tape>, name: &'static str, finish: Finish, axes: Option<&Axes>) -> Result<RawArray> {
+    let float = floating(tape.dtype());
+    let to = tape.dtype().mean().real();
+    cast(&mut tape, float)?;
+    if float.kind() == Kind::Float {
+        match reduce(tape.clone(), &Request { name, kind: Reduction::Deviations, finish, to }, axes) {
+            Err(Error::Refused { .. }) => {}
+            other => return other,
+        }
+    }
+    let ndim = tape.shape().len();
+    if let Some(axes) = axes {
+        axes.resolve(name, ndim)?;
+    }
+    if !tape.shape().contains(&0) {
+        let means = reduce(tape.clone(), &Request { name, kind: Reduction::Sum, finish: Finish::Mean(0), to: float }, Some(&kept(axes, ndim)))?;
+        let (x, mean) = tape.append(Box::new(Tape::array(means)))?;
+        tape.push(Instr::Binary(Binary::Sub, x, mean))?;
+        then(&mut tape, Unary::Abs)?;
+        then(&mut tape, Unary::Square)?;
+    }
+    reduce(tape, &Request { name, kind: Reduction::Sum, finish, to }, axes)
+}
+
+/// The 2-norm.
+fn norm(mut tape: Box<Tape>, axes: Option<&Axes>) -> Result<RawArray> {
+    let (float, to) = (floating(tape.dtype()), tape.dtype().mean().real());
+    cast(&mut tape, float)?;
+    if float.kind() == Kind::Complex {
+        then(&mut tape, Unary::Abs)?;
+    }
+    let count = tape.shape().size();
+    let acc = tape.dtype();
+    let request = Request { name: "norm", kind: Reduction::Sum, finish: Finish::Root, to: acc };
+    let mut plain = tape.clone();
+    then(&mut plain, Unary::Square)?;
+    let mut result = reduce(plain, &request, axes)?;
+    if acc == DType::F32 {
+        result = rescaled::<f32>(tape, &request, axes, result, (count as f32 * f32::MIN_POSITIVE).sqrt(), f32::INFINITY)?;
+    } else {
+        result = rescaled::<f64>(tape, &request, axes, result, (count as f64 * f64::MIN_POSITIVE).sqrt(), f64::INFINITY)?;
+    }
+    let mut result = Tape::array(result);
+    cast(&mut result, to)?;
+    result.eval(&Device::current()?)
+}
+
+/// `plain`, norms of `tape`; or, where one of them is not finite or so small (below `tiny`) that squares may have over- or underflowed, the norms of `tape` divided by its largest
+/// magnitudes, times these.
+fn rescaled<A: Element + PartialOrd>(mut tape: Box<Tape>, request: &Request, axes: Option<&Axes>, plain: RawArray, tiny: A, infinity: A) -> Result<RawArray> {
+    let norms = Array::<A>::from_raw(plain)?;
+    let good = norms.on_host()?.as_slice().is_none_or(|all| all.iter().all(|&x| x >= tiny && x < infinity));
+    if good || tape.shape().contains(&0) {
+        return Ok(norms.into_raw());
+    }
+    let axes = kept(axes, tape.shape().len());
+    let mut magnitude = tape.clone();
+    then(&mut magnitude, Unary::Abs)?;
+    let largest = Array::<A>::from_raw(reduce(magnitude, &Request { kind: Reduction::Max, finish: Finish::Total, ..*request }, Some(&axes))?)?;
+    let one = A::from_wide(Wide::Int(1));
+    // Zeros need no scale; infinities and NaN go through as they are.
+    let scale = select(largest.less(infinity), select(largest.greater(A::default()), &largest, one), one).eval()?;
+    let (x, by) = tape.append(Box::new(Tape::array(scale.clone().into_raw())))?;
+    tape.push(Instr::Binary(Binary::Div, x, by))?;
+    then(&mut tape, Unary::Square)?;
+    let scaled = Array::<A>::from_raw(reduce(tape, request, Some(&axes))?)?;
+    Ok((&scaled * &scale).eval()?.reshape(norms.shape())?.into_raw())
+}
+
 macro_rules! reductions {
-    ($( $name:ident $name_axis:ident $kind:ident mean $mean:literal -> $to:ident, $doc:literal; )*) => {
+    ($( $name:ident $name_axis:ident $kind:ident $finish:expr => $to:ident, $doc:literal; )*) => {
         impl<T: Element> Expr<T> { $(
             #[doc = $doc]
             #[doc = "\n\nOver all elements, to one value; nothing is materialised. See [`crate::order`] for the order.\n\n# Errors\nWhat was wrong with the expression; [`Error::Empty`] for a minimum or maximum of nothing."]
             pub fn $name(&self) -> Result<reductions!(@to $to T)> {
-                let request = Request { name: stringify!($name), kind: Reduction::$kind, mean: $mean, to: <reductions!(@to $to T) as Element>::DTYPE };
+                let request = Request { name: stringify!($name), kind: Reduction::$kind, finish: $finish, to: <reductions!(@to $to T) as Element>::DTYPE };
                 Array::from_raw(reduce(self.tape()?, &request, None)?)?.item()
             }
 
             #[doc = $doc]
             #[doc = "\n\nOver some axes; nothing is materialised. See [`crate::order`] for the order.\n\n# Errors\n[`Error::Axis`] and [`Error::RepeatedAxis`], and as without axes."]
             pub fn $name_axis(&self, axes: impl Into<Axes>) -> Result<Array<reductions!(@to $to T)>> {
-                let request = Request { name: stringify!($name), kind: Reduction::$kind, mean: $mean, to: <reductions!(@to $to T) as Element>::DTYPE };
+                let request = Request { name: stringify!($name), kind: Reduction::$kind, finish: $finish, to: <reductions!(@to $to T) as Element>::DTYPE };
                 Array::from_raw(reduce(self.tape()?, &request, Some(&axes.into()))?)
             }
         )* }
@@ -150,9 +291,139 @@ macro_rules! reductions {
 }
 
 reductions! {
-    sum sum_axis Sum mean false -> Sum, "The sum. Integers and bool are summed in 64 bits and wrap there; the sum of nothing is 0.";
-    prod prod_axis Prod mean false -> Sum, "The product. Integers and bool are multiplied in 64 bits and wrap there; the product of nothing is 1.";
-    min min_axis Min mean false -> Same, "The minimum; NaN if there is one.";
-    max max_axis Max mean false -> Same, "The maximum; NaN if there is one.";
-    mean mean_axis Sum mean true -> Mean, "The arithmetic mean, in f64 for integers and bool; NaN of nothing.";
+    sum sum_axis Sum Finish::Total => Sum, "The sum. Integers and bool are summed in 64 bits and wrap there; the sum of nothing is 0.";
+    prod prod_axis Prod Finish::Total => Sum, "The product. Integers and bool are multiplied in 64 bits and wrap there; the product of nothing is 1.";
+    min min_axis Min Finish::Total => Same, "The minimum; NaN if there is one.";
+    max max_axis Max Finish::Total => Same, "The maximum; NaN if there is one.";
+    mean mean_axis Sum Finish::Mean(0) => Mean, "The arithmetic mean, in f64 for integers and bool; NaN of nothing.";
+}
+
+/// The type of variances and norms: real, and of floats.
+type Spread<T> = <<T as Element>::Mean as Element>::Real;
+
+/// Methods of expressions, and the same ones of arrays.
+macro_rules! methods {
+    ($( $(#[doc = $doc:literal])* fn $name:ident($($arg:ident: $ty:ty),*) -> $out:ty = |$tape:ident| $body:expr; )*) => {
+        impl<T: Element> Expr<T> { $(
+            $(#[doc = $doc])*
+            pub fn $name(&self, $($arg: $ty),*) -> Result<$out> {
+                let $tape = self.tape()?;
+                $body
+            }
+        )* }
+        impl<T: Element> Array<T> { $(
+            $(#[doc = $doc])*
+            pub fn $name(&self, $($arg: $ty),*) -> Result<$out> {
+                self.into_expr().$name($($arg),*)
+            }
+        )* }
+    };
+}
+
+/// The one element of a result over everything.
+fn item<U: Element>(raw: Result<RawArray>) -> Result<U> {
+    Array::from_raw(raw?)?.item()
+}
+
+methods! {
+    /// The index (of the elements in C order) of the minimum. The first of equals wins, zeros of both signs are equal; NaN wins over everything, the first of them.
+    ///
+    /// # Errors
+    /// [`Error::Empty`] of nothing; [`Error::DTypeUndefined`] for complex numbers; what was wrong with the expression.
+    fn argmin() -> usize = |tape| item::<i64>(index(tape, "argmin", Reduction::ArgMin, None)).map(|i| i as usize);
+
+    /// The index of the minimum along one axis: `argmin_axis(0)`, `argmin_axis(axis(-1).keepdims())`. Ties and NaN as in [`argmin`](Self::argmin).
+    ///
+    /// # Errors
+    /// [`Error::OneAxis`] for several axes or none; [`Error::Axis`]; and as [`argmin`](Self::argmin).
+    fn argmin_axis(axes: impl Into<Axes>) -> Array<i64> = |tape| Array::from_raw(index(tape, "argmin", Reduction::ArgMin, Some(&axes.into()))?);
+
+    /// The index (of the elements in C order) of the maximum. The first of equals wins, zeros of both signs are equal; NaN wins over everything, the first of them.
+    ///
+    /// # Errors
+    /// [`Error::Empty`] of nothing; [`Error::DTypeUndefined`] for complex numbers; what was wrong with the expression.
+    fn argmax() -> usize = |tape| item::<i64>(index(tape, "argmax", Reduction::ArgMax, None)).map(|i| i as usize);
+
+    /// The index of the maximum along one axis: `argmax_axis(0)`, `argmax_axis(axis(-1).keepdims())`. Ties and NaN as in [`argmax`](Self::argmax).
+    ///
+    /// # Errors
+    /// [`Error::OneAxis`] for several axes or none; [`Error::Axis`]; and as [`argmax`](Self::argmax).
+    fn argmax_axis(axes: impl Into<Axes>) -> Array<i64> = |tape| Array::from_raw(index(tape, "argmax", Reduction::ArgMax, Some(&axes.into()))?);
+
+    /// Whether any element is other than zero (NaN is); false of nothing.
+    ///
+    /// # Errors
+    /// What was wrong with the expression.
+    fn any() -> bool = |tape| item(truth(tape, ANY, None));
+
+    /// Whether any element is other than zero (NaN is), over some axes; false of nothing.
+    ///
+    /// # Errors
+    /// [`Error::Axis`] and [`Error::RepeatedAxis`], and what was wrong with the expression.
+    fn any_axis(axes: impl Into<Axes>) -> Array<bool> = |tape| Array::from_raw(truth(tape, ANY, Some(&axes.into()))?);
+
+    /// Whether every element is other than zero (NaN is); true of nothing.
+    ///
+    /// # Errors
+    /// What was wrong with the expression.
+    fn all() -> bool = |tape| item(truth(tape, ALL, None));
+
+    /// Whether every element is other than zero (NaN is), over some axes; true of nothing.
+    ///
+    /// # Errors
+    /// [`Error::Axis`] and [`Error::RepeatedAxis`], and what was wrong with the expression.
+    fn all_axis(axes: impl Into<Axes>) -> Array<bool> = |tape| Array::from_raw(truth(tape, ALL, Some(&axes.into()))?);
+
+    /// How many elements are other than zero (NaN is).
+    ///
+    /// # Errors
+    /// What was wrong with the expression.
+    fn count_nonzero() -> usize = |tape| item::<i64>(count_nonzero(tape, None)).map(|n| n as usize);
+
+    /// How many elements are other than zero (NaN is), over some axes.
+    ///
+    /// # Errors
+    /// [`Error::Axis`] and [`Error::RepeatedAxis`], and what was wrong with the expression.
+    fn count_nonzero_axis(axes: impl Into<Axes>) -> Array<i64> = |tape| Array::from_raw(count_nonzero(tape, Some(&axes.into()))?);
+
+    /// The variance, `sum(|x - mean|^2) / (n - ddof)`: of a population with `ddof` 0, an unbiased estimate from a sample with 1. In f64 for integers and bool, in f32
+    /// for f16 and bf16 (rounded at the end), real for complex numbers. NaN of nothing, where `ddof` is n or more, and with a NaN or an infinity among the elements.
+    ///
+    /// Stable: the error is some hundred eps of the result however large the mean is beside the spread, see [`crate::order`](crate::order#deviations); on a device that
+    /// reads twice (a GPU; and complex numbers anywhere) it is the error of a mean, squared, more.
+    ///
+    /// # Errors
+    /// What was wrong with the expression.
+    fn var(ddof: usize) -> Spread<T> = |tape| item(spread(tape, "var", Finish::Mean(ddof), None));
+
+    /// The variance over some axes. See [`var`](Self::var).
+    ///
+    /// # Errors
+    /// [`Error::Axis`] and [`Error::RepeatedAxis`], and what was wrong with the expression.
+    fn var_axis(axes: impl Into<Axes>, ddof: usize) -> Array<Spread<T>> = |tape| Array::from_raw(spread(tape, "var", Finish::Mean(ddof), Some(&axes.into()))?);
+
+    /// The standard deviation: the square root of the variance. See [`var`](Self::var).
+    ///
+    /// # Errors
+    /// What was wrong with the expression.
+    fn std(ddof: usize) -> Spread<T> = |tape| item(spread(tape, "std", Finish::RootMean(ddof), None));
+
+    /// The standard deviation over some axes. See [`var`](Self::var).
+    ///
+    /// # Errors
+    /// [`Error::Axis`] and [`Error::RepeatedAxis`], and what was wrong with the expression.
+    fn std_axis(axes: impl Into<Axes>, ddof: usize) -> Array<Spread<T>> = |tape| Array::from_raw(spread(tape, "std", Finish::RootMean(ddof), Some(&axes.into()))?);
+
+    /// The 2-norm, `sqrt(sum(|x|^2))`, of all elements as one vector; 0 of nothing. In f64 for integers and bool, in f32 for f16 and bf16 (rounded at the end), real for complex numbers.
+    /// Squares that overflow or underflow do no harm: where they may have, elements are divided by the largest magnitude and read again.
+    ///
+    /// # Errors
+    /// What was wrong with the expression.
+    fn norm() -> Spread<T> = |tape| item(norm(tape, None));
+
+    /// The 2-norm over some axes. See [`norm`](Self::norm).
+    ///
+    /// # Errors
+    /// [`Error::Axis`] and [`Error::RepeatedAxis`], and what was wrong with the expression.
+    fn norm_axis(axes: impl Into<Axes>) -> Array<Spread<T>> = |tape| Array::from_raw(norm(tape, Some(&axes.into()))?);
 }

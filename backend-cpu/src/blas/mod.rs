@@ -114,6 +114,7 @@ impl Backend for Blas {
         match op {
             Op::Map(_) => Err(Unsupported::new("BLAS multiplies matrices; it has no elementwise operations")),
             Op::Reduce(_) => Err(Unsupported::new("BLAS multiplies matrices; it has no reductions")),
+            Op::Scan(_) => Err(Unsupported::new("BLAS multiplies matrices; it has no scans")),
             Op::Matmul(o) => self.matmul(o, threads),
             Op::Distance(o) => self.distance(o, threads),
         }
@@ -123,7 +124,7 @@ impl Backend for Blas {
         match op {
             Op::Matmul(o) => matmul::run(&self.library, o, cx),
             Op::Distance(o) => distance::run(&self.library, o, cx),
-            Op::Map(_) | Op::Reduce(_) => unreachable!("estimate refuses them"),
+            Op::Map(_) | Op::Reduce(_) | Op::Scan(_) => unreachable!("estimate refuses them"),
         }
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod distance;
 mod matmul;
 mod reduce;
+mod scan;
 mod strips;
 mod ufuncs;
 
@@ -36,7 +37,7 @@ const BANDWIDTH: f64 = 8e9;
 fn rate(op: &Op) -> f64 {
     match op {
         Op::Map(_) => 1e9,
-        Op::Reduce(_) => 0.7e9,
+        Op::Reduce(_) | Op::Scan(_) => 0.7e9,
         // Twice the precision takes ten times the steps.
         Op::Matmul(o) if matches!(o.dtype, DType::F64 | DType::C64) => 0.2e9,
         Op::Matmul(_) => 0.6e9,
@@ -61,6 +62,7 @@ impl Backend for Scalar {
         match op {
             Op::Map(o) => map(o, cx.output),
             Op::Reduce(o) => reduce::run(o, cx.output),
+            Op::Scan(o) => scan::run(o, cx.output),
             Op::Matmul(o) => matmul::run(o, cx.output),
             Op::Distance(o) => distance::run(o, cx.output)?,
         }

@@ -89,7 +89,7 @@ impl Ufuncs for bool {
         match kind {
             Reduction::Min => true,
             Reduction::Max => false,
-            Reduction::Sum | Reduction::Prod => undefined(kind.name(), DType::Bool),
+            _ => undefined(kind.name(), DType::Bool),
         }
     }
 
@@ -97,7 +97,7 @@ impl Ufuncs for bool {
         match kind {
             Reduction::Min => minimum,
             Reduction::Max => maximum,
-            Reduction::Sum | Reduction::Prod => undefined(kind.name(), DType::Bool),
+            _ => undefined(kind.name(), DType::Bool),
         }
     }
 }
@@ -183,6 +183,7 @@ macro_rules! integers {
                     Reduction::Prod => 1,
                     Reduction::Min => <$T>::MAX,
                     Reduction::Max => <$T>::MIN,
+                    _ => undefined(kind.name(), Self::DTYPE),
                 }
             }
 
@@ -192,6 +193,7 @@ macro_rules! integers {
                     Reduction::Prod => <$T>::wrapping_mul,
                     Reduction::Min => minimum,
                     Reduction::Max => maximum,
+                    _ => undefined(kind.name(), Self::DTYPE),
                 }
             }
         }
@@ -326,6 +328,7 @@ macro_rules! floats {
                     Reduction::Prod => 1.0,
                     Reduction::Min => <$A>::INFINITY,
                     Reduction::Max => <$A>::NEG_INFINITY,
+                    _ => undefined(kind.name(), Self::DTYPE),
                 })
             }
 
@@ -335,6 +338,7 @@ macro_rules! floats {
                     Reduction::Prod => |a, b| $down($up(a) * $up(b)),
                     Reduction::Min => minimum,
                     Reduction::Max => maximum,
+                    _ => undefined(kind.name(), Self::DTYPE),
                 }
             }
         }
@@ -418,7 +422,7 @@ macro_rules! complex {
                 match kind {
                     Reduction::Sum => Complex::new(-0.0, -0.0),
                     Reduction::Prod => Complex::new(1.0, 0.0),
-                    Reduction::Min | Reduction::Max => undefined(kind.name(), Self::DTYPE),
+                    _ => undefined(kind.name(), Self::DTYPE),
                 }
             }
 
@@ -426,7 +430,7 @@ macro_rules! complex {
                 match kind {
                     Reduction::Sum => |a, b| a + b,
                     Reduction::Prod => |a, b| a * b,
-                    Reduction::Min | Reduction::Max => undefined(kind.name(), Self::DTYPE),
+                    _ => undefined(kind.name(), Self::DTYPE),
                 }
             }
         }

@@ -1,0 +1,207 @@
+//! Indices of minima and maxima.
+
+use super::fold::{Block, Combine, Max, Min};
+use super::kind::{Kept, Kind, Run, State, Values};
+use crate::lanes::{Isa, Work};
+use polyarray_core::Element;
+use std::marker::PhantomData;
+
+/// Which of two elements wins.
+pub(super) trait Wins<T: Copy>: Combine<T> {
+    /// Whether `x`, which comes later, wins over `best`: never if they are equal or `best` is NaN.
+    fn wins(x: T, best: T) -> bool;
+}
+
+/// An element that has an order, and numbers of its width.
+pub(super) trait Ordered: Element + PartialOrd {
+    /// Counts the rows of a block in as many bytes as an element has, so that one vector holds an index for each element of another.
+    type Count: Copy + Default + Send + Sync;
+    fn count(i: usize) -> Self::Count;
+    fn index(count: Self::Count) -> usize;
+    /// The element in a word.
+    fn bits(self) -> u64;
+    fn of_bits(bits: u64) -> Self;
+}
+
+macro_rules! ordered {
+    ($($T:ident $Count:ident |$x:ident| $bits:expr, |$b:ident| $of:expr;)*) => { $(
+        impl Ordered for $T {
+            type Count = $Count;
+            #[inline(always)]
+            fn count(i: usize) -> $Count {
+                i as $Count
+            }
+            #[inline(always)]
+            fn index(count: $Count) -> usize {
+                count as usize
+            }
+            #[inline(always)]
+            fn bits(self) -> u64 {
+                let $x = self;
+                $bits
+            }
+            #[inline(always)]
+            fn of_bits($b: u64) -> $T {
+                $of
+            }
+        }
+    )* };
+}
+ordered! {
+    u8 u8 |x| x as u64, |b| b as u8;
+    i8 u8 |x| x as u64, |b| b as i8;
+    u16 u16 |x| x as u64, |b| b as u16;
+    i16 u16 |x| x as u64, |b| b as i16;
+    u32 u32 |x| x as u64, |b| b as u32;
+    i32 u32 |x| x as u64, |b| b as i32;
+    u64 u64 |x| x as u64, |b| b as u64;
+    i64 u64 |x| x as u64, |b| b as i64;
+    f32 u32 |x| u64::from(x.to_bits()), |b| f32::from_bits(b as u32);
+    f64 u64 |x| x.to_bits(), |b| f64::from_bits(b);
+}
+
+// Written so that NaN wins: not "above", but "not at most", and never over NaN.
+impl<T: Ordered> Wins<T> for Max
+where
+    Max: Combine<T>,
+{
+    #[inline(always)]
+    #[expect(clippy::neg_cmp_op_on_partial_ord, clippy::eq_op, reason = "NaN is neither above nor at most, and not equal to itself")]
+    fn wins(x: T, best: T) -> bool {
+        !(x <= best) & (best == best)
+    }
+}
+impl<T: Ordered> Wins<T> for Min
+where
+    Min: Combine<T>,
+{
+    #[inline(always)]
+    #[expect(clippy::neg_cmp_op_on_partial_ord, clippy::eq_op, reason = "NaN is neither below nor at least, and not equal to itself")]
+    fn wins(x: T, best: T) -> bool {
+        !(x >= best) & (best == best)
+    }
+}
+
+/// The reduction to the index of what `K` prefers.
+pub(super) struct Best<K>(PhantomData<K>);
+
+/// An element, as bits, and its number.
+#[derive(Clone, Copy)]
+pub(super) struct Found {
+    bits: u64,
+    index: i64,
+}
+
+impl State for Found {
+    type Gives = i64;
+    fn give(self) -> i64 {
+        self.index
+    }
+}
+
+/// The first element of a block that equals its best one, `best`, or is NaN as that is.
+struct Find<T>(Values<T>, T);
+
+impl<T: Ordered> Work for Find<T> {
+    type Out = usize;
+    #[inline(always)]
+    #[expect(clippy::eq_op, reason = "NaN is not equal to itself")]
+    fn run<I: Isa>(self, _: I) -> usize {
+        const STRIDE: usize = 64;
+        let Find(Values { src, n }, best) = self;
+        let nan = best != best;
+        // SAFETY: indices below n (contract of `push`).
+        let hit = |i: usize| unsafe {
+            let x = *src.add(i);
+            (x == best) | (nan & (x != x))
+        };
+        let mut start = 0;
+        while start + STRIDE <= n && !(start..start + STRIDE).fold(false, |any, i| any | hit(i)) {
+            start += STRIDE;
+        }
+        (start..n).find(|&i| hit(i)).expect("the best element is one of them")
+    }
+}
+
+/// Blocks shorter than this are looked through one by one.
+const SHORT: usize = 16;
+
+impl<T: Ordered, K: Wins<T>> Kind<T> for Best<K> {
+    type State = Found;
+    const ROW_BYTES: usize = 8 << 10;
+
+    unsafe fn push<I: Isa>(isa: I, run: &mut Run<Found>, src: *const T, n: usize, first: usize) {
+        let values = Values { src, n };
+        let best = &mut run.one;
+        if n < SHORT {
+            for i in 0..n {
+                // SAFETY: the caller's.
+                let value = unsafe { *src.add(i) };
+                if best.is_none_or(|b| K::wins(value, T::of_bits(b.bits))) {
+                    *best = Some(Found { bits: value.bits(), index: (first + i) as i64 });
+                }
+            }
+            return;
+        }
+        let value = isa.enter(Block::<T, K>(values, PhantomData));
+        if best.is_none_or(|b| K::wins(value, T::of_bits(b.bits))) {
+            *best = Some(Found { bits: value.bits(), index: (first + isa.enter(Find(values, value))) as i64 });
+        }
+    }
+
+    unsafe fn rows<I: Isa>(isa: I, _: &mut Kept, rows: &[*const T], n: usize, first: usize, out: *mut Found) {
+        isa.enter(Rows::<T, K> { rows, n, first, out, kind: PhantomData });
+    }
+
+    unsafe fn narrow<I: Isa>(_: I, _: &mut Kept, _: *const T, _: usize, _: usize, _: *mut Found) {
+        unreachable!("core asks for indices across narrow rows in Order::Rows")
+    }
+
+    #[inline(always)]
+    fn merge(left: &mut Found, right: Found) {
+        if K::wins(T::of_bits(right.bits), T::of_bits(left.bits)) {
+            *left = right;
+        }
+    }
+}
+
+struct Rows<'a, T, K> {
+    rows: &'a [*const T],
+    n: usize,
+    first: usize,
+    out: *mut Found,
+    kind: PhantomData<K>,
+}
+
+/// Columns whose best elements are held at once.
+const COLUMNS: usize = 64;
+
+impl<T: Ordered, K: Wins<T>> Work for Rows<'_, T, K> {
+    type Out = ();
+    #[inline(always)]
+    fn run<I: Isa>(self, _: I) {
+        let Rows { rows, n, first, out, .. } = self;
+        for start in (0..n).step_by(COLUMNS) {
+            let width = COLUMNS.min(n - start);
+            let mut values = [K::IDENTITY; COLUMNS];
+            let mut counts = [T::Count::default(); COLUMNS];
+            // SAFETY: columns below n of each row (contract of `Kind::rows`).
+            unsafe {
+                std::ptr::copy_nonoverlapping(rows[0].add(start), values.as_mut_ptr(), width);
+                for (r, row) in rows.iter().enumerate().skip(1) {
+                    let (row, count) = (row.add(start), T::count(r));
+                    let mut step = |i: usize| {
+                        let x = *row.add(i);
+                        let better = K::wins(x, values[i]);
+                        values[i] = if better { x } else { values[i] };
+                        counts[i] = if better { count } else { counts[i] };
+                    };
+                    if width == COLUMNS { (0..COLUMNS).for_each(&mut step) } else { (0..width).for_each(&mut step) }
+                }
+                for i in 0..width {
+                    out.add(start + i).write(Found { bits: values[i].bits(), index: (first + T::index(counts[i])) as i64 });
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,381 @@
+//! Sums, products, minima and maxima: how two elements become one, over blocks, rows and narrow rows.
+
+use super::kind::{Kept, Kind, Run, State, Values, as_rows, lanes_of};
+use crate::lanes::{Float, Isa, Lanes, Mask, Real, Work};
+use polyarray_core::{Complex, Element};
+use std::marker::PhantomData;
+
+pub(super) struct Sum;
+pub(super) struct Prod;
+pub(super) struct Min;
+pub(super) struct Max;
+
+/// How two partial results of a type become one, and where lanes start.
+pub(super) trait Combine<T: Copy>: Send + Sync + 'static {
+    const IDENTITY: T;
+    fn combine(left: T, right: T) -> T;
+
+    /// The result of a block of `n` elements. Called inside [`Isa::enter`].
+    ///
+    /// # Safety
+    /// - `src` is valid for reads of `n` elements.
+    unsafe fn block<I: Isa>(isa: I, src: *const T, n: usize) -> T;
+
+    /// `acc[i] = combine(acc[i], row[i])`, one row after another. Called inside [`Isa::enter`].
+    ///
+    /// # Safety
+    /// - `acc` is valid for reads and writes, each row for reads of `n` elements; rows do not overlap `acc`.
+    unsafe fn rows<I: Isa>(isa: I, acc: *mut T, rows: &[*const T], n: usize);
+}
+
+/// The same combination over vectors.
+trait CombineVectors<T: Real>: Combine<T> {
+    /// The vector form of `combine`.
+    fn vectors<V: Float>(left: V, right: V) -> V;
+    /// What it may be where neither is NaN; whether one was is looked for apart if `WATCH` says so.
+    fn ordered<V: Float>(left: V, right: V) -> V;
+    const WATCH: bool;
+}
+
+/// The result of lanes, by halves.
+#[inline(always)]
+pub(super) fn halve<T: Copy, K: Combine<T>, const L: usize>(acc: &mut [T; L]) -> T {
+    let mut half = L / 2;
+    while half > 0 {
+        for l in 0..half {
+            acc[l] = K::combine(acc[l], acc[l + half]);
+        }
+        half /= 2;
+    }
+    acc[0]
+}
+
+/// [`Combine::block`] in plain loops over `L` lanes, of which the compiler makes vectors.
+///
+/// # Safety
+/// - `src` is valid for reads of `n` elements.
+#[inline(always)]
+unsafe fn plain_block<T: Copy, K: Combine<T>, const L: usize>(src: *const T, n: usize) -> T {
+    let mut acc = [K::IDENTITY; L];
+    let whole = n / L * L;
+    // SAFETY: indices below n.
+    unsafe {
+        for start in (0..whole).step_by(L) {
+            for (l, a) in acc.iter_mut().enumerate() {
+                *a = K::combine(*a, *src.add(start + l));
+            }
+        }
+        for i in whole..n {
+            acc[i - whole] = K::combine(acc[i - whole], *src.add(i));
+        }
+    }
+    halve::<T, K, L>(&mut acc)
+}
+
+/// [`Combine::block`] in vectors.
+///
+/// # Safety
+/// - `src` is valid for reads of `n` elements.
+#[inline(always)]
+unsafe fn vector_block<T: Real, K: CombineVectors<T>, I: Isa, const L: usize>(isa: I, src: *const T, n: usize) -> T {
+    let width = <T::V<I> as Lanes>::N;
+    let vectors = L / width;
+    let mut sums = [T::V::<I>::splat(isa, K::IDENTITY); 8];
+    let mut odd = sums[0].unordered(sums[0]);
+    let whole = n / L * L;
+    let mut acc = [K::IDENTITY; L];
+    // SAFETY: indices below n; the lanes are at most 8 vectors, for a vector has at least 32 bytes.
+    unsafe {
+        for start in (0..whole).step_by(L) {
+            for v in (0..8).step_by(2).filter(|v| *v < vectors) {
+                let x = T::V::<I>::load(isa, src.add(start + v * width));
+                let y = T::V::<I>::load(isa, src.add(start + (v + 1) * width));
+                sums[v] = K::ordered(sums[v], x);
+                sums[v + 1] = K::ordered(sums[v + 1], y);
+                if K::WATCH {
+                    odd = odd.or(x.unordered(y));
+                }
+            }
+        }
+        for (v, sum) in sums.iter().enumerate().filter(|(v, _)| *v < vectors) {
+            sum.store(acc.as_mut_ptr().add(v * width));
+        }
+        for i in whole..n {
+            acc[i - whole] = K::combine(acc[i - whole], *src.add(i));
+        }
+    }
+    let result = halve::<T, K, L>(&mut acc);
+    if K::WATCH && odd.any() { T::from_f64(f64::NAN) } else { result }
+}
+
+/// Rows that are combined before the accumulators are written back.
+const AT_ONCE: usize = 8;
+
+/// [`Combine::rows`] in plain loops, `W` columns at once.
+///
+/// # Safety
+/// - Those of [`Combine::rows`].
+#[inline(always)]
+unsafe fn plain_rows<T: Copy, K: Combine<T>, const W: usize>(acc: *mut T, rows: &[*const T], n: usize) {
+    let whole = n / W * W;
+    // SAFETY: indices below n.
+    unsafe {
+        for rows in rows.chunks(AT_ONCE) {
+            for i in (0..whole).step_by(W) {
+                let mut a = acc.add(i).cast::<[T; W]>().read_unaligned();
+                for row in rows {
+                    let x = row.add(i).cast::<[T; W]>().read_unaligned();
+                    for l in 0..W {
+                        a[l] = K::combine(a[l], x[l]);
+                    }
+                }
+                acc.add(i).cast::<[T; W]>().write_unaligned(a);
+            }
+            for i in whole..n {
+                let mut a = *acc.add(i);
+                for row in rows {
+                    a = K::combine(a, *row.add(i));
+                }
+                *acc.add(i) = a;
+            }
+        }
+    }
+}
+
+/// [`Combine::rows`] in vectors.
+///
+/// # Safety
+/// - Those of [`Combine::rows`].
+#[inline(always)]
+unsafe fn vector_rows<T: Real, K: CombineVectors<T>, I: Isa>(isa: I, acc: *mut T, rows: &[*const T], n: usize) {
+    let width = <T::V<I> as Lanes>::N;
+    let whole = n / width * width;
+    // SAFETY: indices below n.
+    unsafe {
+        for rows in rows.chunks(AT_ONCE) {
+            if let Ok(eight) = <&[*const T; AT_ONCE]>::try_from(rows) {
+                for i in (0..whole).step_by(width) {
+                    let mut a = T::V::<I>::load(isa, acc.add(i));
+                    for row in eight {
+                        a = K::vectors(a, T::V::<I>::load(isa, row.add(i)));
+                    }
+                    a.store(acc.add(i));
+                }
+            } else {
+                for row in rows {
+                    for i in (0..whole).step_by(width) {
+                        K::vectors(T::V::<I>::load(isa, acc.add(i)), T::V::<I>::load(isa, row.add(i))).store(acc.add(i));
+                    }
+                }
+            }
+            for i in whole..n {
+                let mut a = *acc.add(i);
+                for row in rows {
+                    a = K::combine(a, *row.add(i));
+                }
+                *acc.add(i) = a;
+            }
+        }
+    }
+}
+
+macro_rules! floats {
+    ($T:ident, $lanes:literal; $($Name:ident, $identity:expr, |$a:ident, $b:ident| $scalar:expr, |$x:ident, $y:ident| $ordered:expr, $vector:expr, watch $watch:literal;)*) => { $(
+        impl Combine<$T> for $Name {
+            const IDENTITY: $T = $identity;
+            #[inline(always)]
+            fn combine($a: $T, $b: $T) -> $T { $scalar }
+            #[inline(always)]
+            unsafe fn block<I: Isa>(isa: I, src: *const $T, n: usize) -> $T {
+                // SAFETY: the caller's.
+                unsafe { vector_block::<$T, $Name, I, $lanes>(isa, src, n) }
+            }
+            #[inline(always)]
+            unsafe fn rows<I: Isa>(isa: I, acc: *mut $T, rows: &[*const $T], n: usize) {
+                // SAFETY: the caller's.
+                unsafe { vector_rows::<$T, $Name, I>(isa, acc, rows, n) }
+            }
+        }
+        impl CombineVectors<$T> for $Name {
+            #[inline(always)]
+            fn ordered<V: Float>($x: V, $y: V) -> V { $ordered }
+            #[inline(always)]
+            fn vectors<V: Float>($x: V, $y: V) -> V { $vector }
+            const WATCH: bool = $watch;
+        }
+    )* };
+}
+macro_rules! float_type {
+    ($T:ident, $lanes:literal) => {
+        floats! { $T, $lanes;
+            Sum, -0.0, |a, b| a + b, |x, y| x.add(y), x.add(y), watch false;
+            Prod, 1.0, |a, b| a * b, |x, y| x.mul(y), x.mul(y), watch false;
+            Min, $T::INFINITY, |a, b| if a < b || a.is_nan() { a } else { b }, |x, y| x.min(y), V::select(x.unordered(x), x, x.min(y)), watch true;
+            Max, $T::NEG_INFINITY, |a, b| if a > b || a.is_nan() { a } else { b }, |x, y| x.max(y), V::select(x.unordered(x), x, x.max(y)), watch true;
+        }
+    };
+}
+float_type!(f32, 64);
+float_type!(f64, 32);
+
+macro_rules! plain {
+    ($($Name:ident, $T:ty, $lanes:literal, $identity:expr, |$a:ident, $b:ident| $combine:expr;)*) => { $(
+        impl Combine<$T> for $Name {
+            const IDENTITY: $T = $identity;
+            #[inline(always)]
+            fn combine($a: $T, $b: $T) -> $T { $combine }
+            #[inline(always)]
+            unsafe fn block<I: Isa>(_: I, src: *const $T, n: usize) -> $T {
+                // SAFETY: the caller's.
+                unsafe { plain_block::<$T, $Name, $lanes>(src, n) }
+            }
+            #[inline(always)]
+            unsafe fn rows<I: Isa>(_: I, acc: *mut $T, rows: &[*const $T], n: usize) {
+                // SAFETY: the caller's.
+                unsafe { plain_rows::<$T, $Name, { $lanes / 4 }>(acc, rows, n) }
+            }
+        }
+    )* };
+}
+macro_rules! extrema {
+    ($($T:ident $lanes:literal),*) => { plain! { $(
+        Min, $T, $lanes, $T::MAX, |a, b| a.min(b);
+        Max, $T, $lanes, $T::MIN, |a, b| a.max(b);
+    )* } };
+}
+extrema!(u8 256, i8 256, u16 128, i16 128, u32 64, i32 64, u64 32, i64 32);
+plain! {
+    Sum, i64, 32, 0, |a, b| a.wrapping_add(b);
+    Prod, i64, 32, 1, |a, b| a.wrapping_mul(b);
+    Prod, Complex<f32>, 32, Complex::new(1.0, 0.0), |a, b| Complex::new(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re);
+    Prod, Complex<f64>, 16, Complex::new(1.0, 0.0), |a, b| Complex::new(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re);
+}
+
+macro_rules! complex_sums {
+    ($($T:ident $lanes:literal),*) => { $(
+        impl Combine<Complex<$T>> for Sum {
+            const IDENTITY: Complex<$T> = Complex::new(-0.0, -0.0);
+            #[inline(always)]
+            fn combine(a: Complex<$T>, b: Complex<$T>) -> Complex<$T> {
+                Complex::new(a.re + b.re, a.im + b.im)
+            }
+            #[inline(always)]
+            unsafe fn block<I: Isa>(_: I, src: *const Complex<$T>, n: usize) -> Complex<$T> {
+                // SAFETY: the caller's.
+                unsafe { plain_block::<Complex<$T>, Sum, $lanes>(src, n) }
+            }
+            #[inline(always)]
+            unsafe fn rows<I: Isa>(isa: I, acc: *mut Complex<$T>, rows: &[*const Complex<$T>], n: usize) {
+                // A complex number is its two parts, and parts are added apart.
+                for rows in rows.chunks(AT_ONCE) {
+                    let mut parts = [std::ptr::null::<$T>(); AT_ONCE];
+                    parts.iter_mut().zip(rows).for_each(|(part, row)| *part = row.cast());
+                    // SAFETY: the caller's, for twice as many parts.
+                    unsafe { vector_rows::<$T, Sum, I>(isa, acc.cast(), &parts[..rows.len()], 2 * n) };
+                }
+            }
+        }
+    )* };
+}
+complex_sums!(f32 32, f64 16);
+
+/// The reduction that combines as `K` does.
+pub(super) struct Fold<K>(PhantomData<K>);
+
+impl<T: Element + State, K: Combine<T>> Kind<T> for Fold<K> {
+    type State = T;
+    const ROW_BYTES: usize = 64 << 10;
+
+    unsafe fn push<I: Isa>(isa: I, run: &mut Run<T>, src: *const T, n: usize, _: usize) {
+        let leaf = isa.enter(Block::<T, K>(Values { src, n }, PhantomData));
+        run.tree.push(leaf, Self::merge);
+    }
+
+    unsafe fn rows<I: Isa>(isa: I, _: &mut Kept, rows: &[*const T], n: usize, _: usize, out: *mut T) {
+        // SAFETY: the caller's.
+        unsafe { fold_rows::<T, K, I>(isa, out, rows, n, true) };
+    }
+
+    unsafe fn narrow<I: Isa>(isa: I, kept: &mut Kept, src: *const T, n: usize, width: usize, out: *mut T) {
+        let acc = kept.elements::<T>(lanes_of::<T>() * width);
+        // SAFETY: the caller's; the accumulators are a row for each lane.
+        unsafe {
+            narrow::<T, K, I>(isa, acc.as_mut_ptr(), src, n, width);
+            std::ptr::copy_nonoverlapping(acc.as_ptr(), out, width);
+        }
+    }
+
+    #[inline(always)]
+    fn merge(left: &mut T, right: T) {
+        *left = K::combine(*left, right);
+    }
+}
+
+/// [`Combine::block`].
+pub(super) struct Block<T, K>(pub Values<T>, pub PhantomData<K>);
+
+impl<T: Copy, K: Combine<T>> Work for Block<T, K> {
+    type Out = T;
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) -> T {
+        // SAFETY: the contract of `Kind::push`.
+        unsafe { K::block(isa, self.0.src, self.0.n) }
+    }
+}
+
+struct Rows<'a, T, K> {
+    acc: *mut T,
+    rows: &'a [*const T],
+    n: usize,
+    fresh: bool,
+    kind: PhantomData<K>,
+}
+
+impl<T: Copy, K: Combine<T>> Work for Rows<'_, T, K> {
+    type Out = ();
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        // SAFETY: the contract of `fold_rows`.
+        unsafe {
+            if self.fresh {
+                (0..self.n).for_each(|i| self.acc.add(i).write(K::IDENTITY));
+            }
+            K::rows(isa, self.acc, self.rows, self.n);
+        }
+    }
+}
+
+/// [`Combine::rows`], from the identity if `fresh`.
+///
+/// # Safety
+/// - Those of [`Combine::rows`].
+pub(super) unsafe fn fold_rows<T: Copy, K: Combine<T>, I: Isa>(isa: I, acc: *mut T, rows: &[*const T], n: usize, fresh: bool) {
+    isa.enter(Rows::<T, K> { acc, rows, n, fresh, kind: PhantomData });
+}
+
+/// The results of the columns of a narrow block, left in the first row of `acc`.
+///
+/// # Safety
+/// - `acc` is valid for writes of a row of `width` elements for each lane, `src` for reads of `n` elements.
+pub(super) unsafe fn narrow<T: Copy, K: Combine<T>, I: Isa>(isa: I, acc: *mut T, src: *const T, n: usize, width: usize) {
+    let all = lanes_of::<T>() * width;
+    // SAFETY: the caller's.
+    unsafe {
+        fold_rows::<T, K, I>(isa, acc, &[], all, true);
+        as_rows(src, n, all, |rows, n| fold_rows::<T, K, I>(isa, acc, rows, n, false));
+        halves::<T, K, I>(isa, acc, width);
+    }
+}
+
+/// Combines the rows of lanes by halves, down to the first row.
+///
+/// # Safety
+/// - `acc` is valid for reads and writes of `width` elements for each lane.
+pub(super) unsafe fn halves<T: Copy, K: Combine<T>, I: Isa>(isa: I, acc: *mut T, width: usize) {
+    let mut half = lanes_of::<T>() / 2;
+    while half > 0 {
+        // SAFETY: the caller's; the two halves do not overlap.
+        unsafe { fold_rows::<T, K, I>(isa, acc, &[acc.add(half * width).cast_const()], half * width, false) };
+        half /= 2;
+    }
+}

@@ -1,0 +1,183 @@
+//! Squared deviations from the mean, in one pass over memory: a block is read twice while it is in a cache, and blocks are combined by their means.
+
+use super::fold::{Combine, Sum, halves, narrow};
+use super::kind::{Kept, Kind, Run, State, Values, as_rows, lanes_of};
+use crate::lanes::{Float, Isa, Lanes, Real, Work};
+use polyarray_core::order::{Deviate, Moments};
+use std::ops::{Mul, Sub};
+
+/// A float that has deviations.
+pub(super) trait Part: Real + Deviate + Sub<Output = Self> + Mul<Output = Self> {}
+impl Part for f32 {}
+impl Part for f64 {}
+
+impl<T: Part> State for Moments<T> {
+    type Gives = T;
+    fn give(self) -> T {
+        self.squares
+    }
+}
+
+/// The reduction to squared deviations.
+pub(super) struct Deviations;
+
+/// `d = x - near; sums += d; squares += d * d` for each row, one after another. Called inside [`Isa::enter`].
+///
+/// # Safety
+/// - `near` and each row are valid for reads of `n` elements, `sums` and `squares` for reads and writes; what is written overlaps nothing.
+#[inline(always)]
+unsafe fn deviate_rows<T: Part, I: Isa>(isa: I, near: *const T, sums: *mut T, squares: *mut T, rows: &[*const T], n: usize)
+where
+    Sum: Combine<T>,
+{
+    let width = <T::V<I> as Lanes>::N;
+    // Two vectors at once, so that the sums of one need not wait for those of the other.
+    let pairs = n / (2 * width) * (2 * width);
+    // SAFETY: indices below n.
+    unsafe {
+        let load = |p: *const T, i: usize| T::V::<I>::load(isa, p.add(i));
+        for i in (0..pairs).step_by(2 * width) {
+            let j = i + width;
+            let (near_i, near_j) = (load(near, i), load(near, j));
+            let (mut s, mut t, mut p, mut q) = (load(sums, i), load(sums, j), load(squares, i), load(squares, j));
+            for row in rows {
+                let (d, e) = (load(*row, i).sub(near_i), load(*row, j).sub(near_j));
+                s = s.add(d);
+                t = t.add(e);
+                p = p.add(d.mul(d));
+                q = q.add(e.mul(e));
+            }
+            s.store(sums.add(i));
+            t.store(sums.add(j));
+            p.store(squares.add(i));
+            q.store(squares.add(j));
+        }
+        for i in pairs..n {
+            for row in rows {
+                let d = *row.add(i) - *near.add(i);
+                *sums.add(i) = Sum::combine(*sums.add(i), d);
+                *squares.add(i) = Sum::combine(*squares.add(i), d * d);
+            }
+        }
+    }
+}
+
+/// The moments of a block: its sum, then what its elements differ from the mean by.
+struct Block<T>(Values<T>);
+
+impl<T: Part> Work for Block<T>
+where
+    Sum: Combine<T>,
+{
+    type Out = Moments<T>;
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) -> Moments<T> {
+        let Values { src, n } = self.0;
+        // SAFETY: the contract of `push`; the lanes of a block fill 256 bytes.
+        unsafe {
+            let near = T::near(Sum::block(isa, src, n), n);
+            let mut room = [[Sum::IDENTITY; 64]; 3];
+            let [nears, sums, squares] = &mut room;
+            nears.fill(near);
+            let (sums, squares) = (sums.as_mut_ptr(), squares.as_mut_ptr());
+            as_rows(src, n, lanes_of::<T>(), |rows, n| deviate_rows(isa, nears.as_ptr(), sums, squares, rows, n));
+            halves::<T, Sum, I>(isa, sums, 1);
+            halves::<T, Sum, I>(isa, squares, 1);
+            T::moments(n, near, *sums, *squares)
+        }
+    }
+}
+
+impl<T: Part> Kind<T> for Deviations
+where
+    Sum: Combine<T>,
+{
+    type State = Moments<T>;
+    // 64 rows of it stay in the second-level cache until they are read again.
+    const ROW_BYTES: usize = 4 << 10;
+
+    unsafe fn push<I: Isa>(isa: I, run: &mut Run<Moments<T>>, src: *const T, n: usize, _: usize) {
+        run.tree.push(isa.enter(Block(Values { src, n })), |a, b| Moments::combine(a, b));
+    }
+
+    unsafe fn rows<I: Isa>(isa: I, kept: &mut Kept, rows: &[*const T], n: usize, _: usize, out: *mut Moments<T>) {
+        struct Rows<'a, T> {
+            room: &'a mut [T],
+            rows: &'a [*const T],
+            out: *mut Moments<T>,
+        }
+        impl<T: Part> Work for Rows<'_, T>
+        where
+            Sum: Combine<T>,
+        {
+            type Out = ();
+            #[inline(always)]
+            fn run<I: Isa>(self, isa: I) {
+                let n = self.room.len() / 3;
+                self.room.fill(Sum::IDENTITY);
+                let (near, rest) = self.room.split_at_mut(n);
+                let (sums, squares) = rest.split_at_mut(n);
+                let count = self.rows.len();
+                // SAFETY: the contract of `Kind::rows`.
+                unsafe {
+                    Sum::rows(isa, near.as_mut_ptr(), self.rows, n);
+                    near.iter_mut().for_each(|x| *x = T::near(*x, count));
+                    deviate_rows(isa, near.as_ptr(), sums.as_mut_ptr(), squares.as_mut_ptr(), self.rows, n);
+                    for i in 0..n {
+                        self.out.add(i).write(T::moments(count, near[i], sums[i], squares[i]));
+                    }
+                }
+            }
+        }
+        isa.enter(Rows { room: kept.elements(3 * n), rows, out });
+    }
+
+    unsafe fn narrow<I: Isa>(isa: I, kept: &mut Kept, src: *const T, n: usize, width: usize, out: *mut Moments<T>) {
+        struct Deviate3<'a, T>(&'a mut [T], *const T, usize, usize);
+        impl<T: Part> Work for Deviate3<'_, T>
+        where
+            Sum: Combine<T>,
+        {
+            type Out = ();
+            #[inline(always)]
+            fn run<I: Isa>(self, isa: I) {
+                let Deviate3(room, src, n, width) = self;
+                let all = lanes_of::<T>() * width;
+                let (near, rest) = room.split_at_mut(all);
+                rest.fill(Sum::IDENTITY);
+                let (sums, squares) = rest.split_at_mut(all);
+                let (sums, squares) = (sums.as_mut_ptr(), squares.as_mut_ptr());
+                // SAFETY: the contract of `Kind::narrow`.
+                unsafe {
+                    as_rows(src, n, all, |rows, n| deviate_rows(isa, near.as_ptr(), sums, squares, rows, n));
+                    halves::<T, Sum, I>(isa, sums, width);
+                    halves::<T, Sum, I>(isa, squares, width);
+                }
+            }
+        }
+        let all = lanes_of::<T>() * width;
+        let count = n / width;
+        let room = kept.elements::<T>(3 * all);
+        // SAFETY: the caller's; there is a row for each lane.
+        unsafe { narrow::<T, Sum, I>(isa, room.as_mut_ptr(), src, n, width) };
+        for i in 0..all {
+            room[i] = if i < width { T::near(room[i], count) } else { room[i - width] };
+        }
+        isa.enter(Deviate3(room, src, n, width));
+        for i in 0..width {
+            // SAFETY: `out` takes `width` results.
+            unsafe { out.add(i).write(T::moments(count, room[i], room[all + i], room[2 * all + i])) };
+        }
+    }
+
+    fn merge(left: &mut Moments<T>, right: Moments<T>) {
+        left.combine(right);
+    }
+
+    #[inline(always)]
+    fn merge_all(left: &mut [Moments<T>], right: &[Moments<T>]) {
+        // Columns of one block have as many rows.
+        let weights = T::weights(left[0].count, right[0].count);
+        left.iter_mut().zip(right).for_each(|(l, r)| T::merge(l, *r, weights));
+    }
+}
