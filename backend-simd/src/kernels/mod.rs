@@ -7,7 +7,8 @@ mod exact;
 
 use crate::lanes::{Isa, Real, Work};
 use crate::math::{
-    self, Arccos, Arccosh, Arcsin, Arcsinh, Arctan, Arctan2, Arctanh, Cbrt, Cos, Erf, Exp, FloorDiv, Function, Function2, Hypot, Log, Pow, Rem, Sin, Tan, Tanh,
+    self, Arccos, Arccosh, Arcsin, Arcsinh, Arctan, Arctan2, Arctanh, Cbrt, Cos, Cosh, Erf, Exp, Exp2, Expm1, FloorDiv, Function, Function2, Hypot, Log, Log1p,
+    Log2, Log10, Pow, Rem, Sigmoid, Sin, Sinh, Tan, Tanh,
 };
 use exact::*;
 use half::slice::HalfFloatSliceExt;
@@ -142,21 +143,6 @@ fn smooth_strips<I: Isa, T: Real, F: Function2<T>>() -> Forms<I> {
 
 unsafe fn smooth<I: Isa, T: Real, F: Function<T>>(isa: I, args: &Args) {
     isa.enter(Smooth::<T, F>(args, PhantomData));
-}
-
-struct Power<'a, T, const FORM: usize>(&'a Args, PhantomData<T>);
-
-impl<T: Real, const FORM: usize> Work for Power<'_, T, FORM> {
-    type Out = ();
-    #[inline(always)]
-    fn run<I: Isa>(self, isa: I) {
-        // SAFETY: the contract of `Kernel`, kept by whoever called it.
-        unsafe { Pow::apply::<T, I, FORM>(isa, self.0.a.cast(), self.0.b.cast(), self.0.out.cast(), self.0.n) };
-    }
-}
-
-unsafe fn power<I: Isa, T: Real, const FORM: usize>(isa: I, args: &Args) {
-    isa.enter(Power::<T, FORM>(args, PhantomData));
 }
 
 /// `out = if a { b } else { c }`, all strips.
@@ -334,8 +320,14 @@ pub(crate) fn unary<I: Isa>(op: Unary, dtype: DType) -> Option<Kernel<I>> {
                 Unary::Arcsinh => Some(smooth::<I, $T, Arcsinh>),
                 Unary::Arccosh => Some(smooth::<I, $T, Arccosh>),
                 Unary::Arctanh => Some(smooth::<I, $T, Arctanh>),
-                Unary::Exp2 | Unary::Expm1 | Unary::Log2 | Unary::Log10 | Unary::Log1p => None,
-                Unary::Sinh | Unary::Cosh | Unary::Sigmoid => None,
+                Unary::Exp2 => Some(smooth::<I, $T, Exp2>),
+                Unary::Expm1 => Some(smooth::<I, $T, Expm1>),
+                Unary::Log2 => Some(smooth::<I, $T, Log2>),
+                Unary::Log10 => Some(smooth::<I, $T, Log10>),
+                Unary::Log1p => Some(smooth::<I, $T, Log1p>),
+                Unary::Sinh => Some(smooth::<I, $T, Sinh>),
+                Unary::Cosh => Some(smooth::<I, $T, Cosh>),
+                Unary::Sigmoid => Some(smooth::<I, $T, Sigmoid>),
                 Unary::Conj | Unary::Not => None,
             }
         };
@@ -413,7 +405,7 @@ pub(crate) fn binary<I: Isa>(op: Binary, dtype: DType) -> Option<Forms<I>> {
                 Binary::Sub => forms::<I, $T, Sub>(),
                 Binary::Mul => forms::<I, $T, Mul>(),
                 Binary::Div => forms::<I, $T, Div>(),
-                Binary::Pow => [Some(power::<I, $T, 0>), Some(power::<I, $T, 1>), Some(power::<I, $T, 2>)],
+                Binary::Pow => [Some(smooth2::<I, $T, Pow, 0>), Some(smooth2::<I, $T, Pow, 1>), Some(smooth2::<I, $T, Pow, 2>)],
                 Binary::Minimum => forms::<I, $T, Minimum>(),
                 Binary::Maximum => forms::<I, $T, Maximum>(),
                 Binary::Fmin => strips::<I, $T, Fmin>(),

@@ -248,7 +248,7 @@ macro_rules! avx2 {
                 // SAFETY: a vector proves AVX2.
                 $V(unsafe { $sqrt(self.0) })
             }
-            avx2!(@round $V $round round _MM_FROUND_TO_NEAREST_INT, floor _MM_FROUND_TO_NEG_INF, ceil _MM_FROUND_TO_POS_INF, trunc _MM_FROUND_TO_ZERO);
+            avx2!(@round $V $round round _MM_FROUND_TO_NEAREST_INT, floor _MM_FROUND_TO_NEG_INF, trunc _MM_FROUND_TO_ZERO);
             #[inline(always)]
             fn sign_mask(self) -> Self {
                 $V(sign_fill::$elem(self.0))

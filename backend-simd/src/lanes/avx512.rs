@@ -190,7 +190,7 @@ macro_rules! avx512 {
                 // SAFETY: a vector proves AVX-512.
                 $V(unsafe { $sqrt(self.0) })
             }
-            avx512!(@round $V $round round _MM_FROUND_TO_NEAREST_INT, floor _MM_FROUND_TO_NEG_INF, ceil _MM_FROUND_TO_POS_INF, trunc _MM_FROUND_TO_ZERO);
+            avx512!(@round $V $round round _MM_FROUND_TO_NEAREST_INT, floor _MM_FROUND_TO_NEG_INF, trunc _MM_FROUND_TO_ZERO);
             #[inline(always)]
             fn sign_mask(self) -> $mask {
                 // SAFETY: a vector proves AVX-512.

@@ -12,7 +12,6 @@ pub(crate) mod portable;
 mod tests;
 
 /// One truth value per lane.
-#[allow(dead_code, reason = "the elementary functions that use all of it follow")]
 pub(crate) trait Mask: Copy {
     fn and(self, other: Self) -> Self;
     fn or(self, other: Self) -> Self;
@@ -39,7 +38,6 @@ pub(crate) trait Lanes: Copy {
 }
 
 /// A vector of floats. `+ - * / mul_add` round as IEEE says; the portable tier's `mul_add` may round twice.
-#[allow(dead_code, reason = "the elementary functions that use all of it follow")]
 pub(crate) trait Float: Lanes {
     type Mask: Mask;
 
@@ -66,7 +64,6 @@ pub(crate) trait Float: Lanes {
     /// To the nearest integer, ties to even; a result of zero keeps the sign.
     fn round(self) -> Self;
     fn floor(self) -> Self;
-    fn ceil(self) -> Self;
     fn trunc(self) -> Self;
     /// `if self < o { self } else { o }`
     fn min(self, o: Self) -> Self;
@@ -101,7 +98,7 @@ pub(crate) trait Float: Lanes {
     fn gather(self, table: &[Self::Elem]) -> Self;
     /// Bits shifted left by the width of the mantissa.
     fn shl_mantissa(self) -> Self;
-    /// `self * 2^n` for whole n such that the result has at most one rounding, from normal to subnormal; self in [1/2, 2], |n| up to twice the exponents' range.
+    /// `self * 2^floor(n)` with at most one rounding, from normal to subnormal; self in [1/2, 4], |n| up to twice the exponents' range.
     #[inline(always)]
     fn scale(self, isa: Self::Isa, n: Self) -> Self
     where
@@ -111,7 +108,8 @@ pub(crate) trait Float: Lanes {
         // The low bits of k + magic hold k + bias; shifted, they are the exponent of 2^k.
         let magic = c(if size_of::<Self::Elem>() == 4 { 12_582_912.0 + 127.0 } else { 6_755_399_441_055_744.0 + 1023.0 });
         // In two steps, because 2^n may be out of range where the result is not.
-        let half = n.mul(c(0.5)).round();
+        let n = n.floor();
+        let half = n.mul(c(0.5)).floor();
         self.mul(half.add(magic).shl_mantissa()).mul(n.sub(half).add(magic).shl_mantissa())
     }
     /// Bits shifted right, logically, by the width of the mantissa.
@@ -119,7 +117,6 @@ pub(crate) trait Float: Lanes {
 }
 
 /// A tier: a set of CPU features that this CPU has.
-#[allow(dead_code, reason = "the elementary functions that use all of it follow")]
 pub(crate) trait Isa: Copy + Send + Sync + 'static {
     type F32: Float<Isa = Self, Elem = f32>;
     type F64: Float<Isa = Self, Elem = f64>;

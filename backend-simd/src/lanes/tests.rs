@@ -32,9 +32,12 @@ fn values() -> Vec<f64> {
         -1e-40,
         4_194_303.5,
         4_194_304.5,
+        6_291_455.5,
+        -8_388_607.5,
         8_388_609.0,
-        -4e9,
         4_503_599_627_370_495.5,
+        3_377_699_720_527_871.5,
+        -4e9,
         9_007_199_254_740_993.0,
     ];
     v.extend([1e38, -1e38, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, -f64::NAN, 1.0, -1.0]);
@@ -70,14 +73,14 @@ macro_rules! check {
                 for at in 0..=x.len() - n {
                     let (xs, ys) = (&x[at..at + n], &x[x.len() - n - at..x.len() - at]);
                     let (a, b) = (load(xs), load(ys));
-                    let results = [get(a.abs()), get(a.sqrt()), get(a.round()), get(a.floor()), get(a.ceil()), get(a.trunc()), get(a.copysign(b))];
+                    let results = [get(a.abs()), get(a.sqrt()), get(a.round()), get(a.floor()), get(a.trunc()), get(a.copysign(b))];
                     let bits = [get(a.int_add(b)), get(a.int_sub(b)), get(a.shl(5)), get(a.shr(5)), get(a.sar(5)), get(a.shr_mantissa())];
                     let masks = [truth(a.sign_mask()), truth(a.lt(b).not()), truth(a.lt(b).and(a.sign_mask())), truth(a.lt(b).or(a.unordered(b)))];
                     let index = a.shr(<$uint>::BITS - 9);
                     let tables = [get(a.lookup::<8>(t8)), get(a.lookup::<16>(t16)), get(a.lookup::<32>(t32)), get(a.lookup(&table)), get(index.gather(&table))];
                     for (l, (&x, &y)) in xs.iter().zip(ys).enumerate() {
                         let (p, q) = (x.to_bits(), y.to_bits());
-                        let want = [x.abs(), x.sqrt(), x.round_ties_even(), x.floor(), x.ceil(), x.trunc(), x.copysign(y)];
+                        let want = [x.abs(), x.sqrt(), x.round_ties_even(), x.floor(), x.trunc(), x.copysign(y)];
                         let want_bits = [p.wrapping_add(q), p.wrapping_sub(q), p << 5, p >> 5, (p as $int >> 5) as $uint, p >> (<$elem>::MANTISSA_DIGITS - 1)];
                         let negative = x.is_sign_negative();
                         let want_masks = [negative, !(x < y), x < y && negative, x < y || x.is_nan() || y.is_nan()];

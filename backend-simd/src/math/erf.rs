@@ -52,7 +52,10 @@ const LARGE_F32: (f64, [f64; 8]) =
 /// The error function: below 1 a polynomial, above it 1 - exp(-p(x)) with a polynomial p (after N. Juffa's erff). 0.8 ULP (f32: 0.9).
 pub(crate) struct Erf;
 
-impl<T: Real> Function<T> for Erf {
+impl<T: Real> Function<T> for Erf
+where
+    Exp: Function<T>,
+{
     #[inline(always)]
     fn vector<I: Isa>(isa: I, x: T::V<I>) -> T::V<I> {
         let c = |v: f64| all::<T, I>(isa, v);
