@@ -106,6 +106,7 @@ impl Backend for Simd {
                 real_float(o.dtype, o.after.output())?;
                 op.work() / self.rate(o.dtype)
             }
+            Op::Sort(_) | Op::Search(_) | Op::Count(_) => return Err(Unsupported::new("it does not sort yet")),
         };
         Ok(Cost::model(START_UP, moved, computed, threads, WAKE))
     }
@@ -137,5 +138,6 @@ fn run<I: Isa>(isa: I, op: &Op, threads: usize, output: &Buffer) -> Result<()> {
         Op::Matmul(o) => matmul::run::<I, f64>(isa, o, threads, output),
         Op::Distance(o) if o.dtype == DType::F32 => distance::run::<I, f32>(isa, o, threads, output),
         Op::Distance(o) => distance::run::<I, f64>(isa, o, threads, output),
+        Op::Sort(_) | Op::Search(_) | Op::Count(_) => unreachable!("estimate refuses them"),
     }
 }

@@ -165,7 +165,7 @@ fn split_after(op: &Op) -> Option<(Op, Op)> {
     }
     let mut plain = op.clone();
     let (after, params, extras, shape) = match &mut plain {
-        Op::Map(_) => return None,
+        Op::Map(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) => return None,
         Op::Reduce(o) => {
             let shape: Dims = o.outer.clone();
             o.output = Output { dtype: o.before.output(), offset: 0, strides: shape.c_strides() };
@@ -276,7 +276,7 @@ fn allocate(op: &Op, there: MemoryId) -> Result<Buffer> {
     let elements = match op {
         Op::Map(o) => view(&o.shape, &o.output),
         Op::Reduce(o) => view(&o.outer, &o.output),
-        Op::Matmul(_) | Op::Distance(_) => op.output_len(),
+        Op::Matmul(_) | Op::Distance(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) => op.output_len(),
     };
     alloc_elements(op.output_dtype(), elements, there)
 }

@@ -116,6 +116,7 @@ impl Backend for Blas {
             Op::Reduce(_) => Err(Unsupported::new("BLAS multiplies matrices; it has no reductions")),
             Op::Matmul(o) => self.matmul(o, threads),
             Op::Distance(o) => self.distance(o, threads),
+            Op::Sort(_) | Op::Search(_) | Op::Count(_) => Err(Unsupported::new("BLAS multiplies matrices; it neither sorts nor searches nor counts")),
         }
     }
 
@@ -123,7 +124,7 @@ impl Backend for Blas {
         match op {
             Op::Matmul(o) => matmul::run(&self.library, o, cx),
             Op::Distance(o) => distance::run(&self.library, o, cx),
-            Op::Map(_) | Op::Reduce(_) => unreachable!("estimate refuses them"),
+            Op::Map(_) | Op::Reduce(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) => unreachable!("estimate refuses them"),
         }
     }
 }
