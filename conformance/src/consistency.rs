@@ -8,6 +8,7 @@ use crate::layouts::{Lay, Place};
 use crate::products::distance_name;
 use crate::reductions::{Fold, Over};
 use crate::report::{Failure, FailureKind};
+use crate::sorting::Sorting;
 use crate::suite::{Case, Suite};
 use crate::values::{FloatSpec, moderate, random};
 use polyarray_core::{Array, DType, Element, IntoExpr, Kind, Metric, Result, distance, with_device, with_dtype};
@@ -145,6 +146,13 @@ fn threads_of_the_rest<T: Element>(suite: &mut Suite) {
             for shape in [[2001, 33], [33, 2001]] {
                 threads_case(suite, fold.name(), T::DTYPE, &format!("{shape:?} over {over:?}"), || fold.apply(&array(&shape)?.into_expr(), Some(&over)));
             }
+        }
+    }
+    let negative = T::DTYPE.kind() == Kind::Int;
+    for sorting in Sorting::ALL.into_iter().filter(|&s| s.accepts(T::DTYPE) && !(s == Sorting::Bincount && negative)) {
+        threads_case(suite, sorting.name(), T::DTYPE, &format!("{sorting:?} [{long}]"), || sorting.apply(&array(&[long])?, 0));
+        for axis in [0, 1] {
+            threads_case(suite, sorting.name(), T::DTYPE, &format!("{sorting:?} [33, 2001] axis {axis}"), || sorting.apply(&array(&[33, 2001])?, axis));
         }
     }
     // Two products of k terms, each off by k eps of at most k (twice that where terms are complex).

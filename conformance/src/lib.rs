@@ -32,6 +32,7 @@
 //! | minima, maxima | the same bits | the same, subnormals flushed |
 //! | matmul of floats | k eps (\|A\|\|B\|) of each element | the same |
 //! | matmul of integers | the same bits | the same bits |
+//! | sorts, order statistics, searches, counts | the same bits: core fixes how ties are broken | the same bits |
 //! | distances | as documented at [`polyarray_core::distance::cdist`] | the same |
 
 mod compare;
@@ -43,6 +44,7 @@ mod products;
 mod programs;
 mod reductions;
 mod report;
+mod sorting;
 mod suite;
 mod support;
 mod values;

@@ -31,6 +31,16 @@ pub(crate) fn ordered(op: &'static str, dtype: DType) -> Result<()> {
     }
 }
 
+/// An empty vector with room for `n` elements.
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub(crate) fn reserve<T>(n: usize) -> Result<Vec<T>> {
+    let (bytes, mut out) = (n.saturating_mul(size_of::<T>()), Vec::new());
+    out.try_reserve_exact(n).map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes, why: e.to_string() })?;
+    Ok(out)
+}
+
 /// The elements (or their indices) of the requested ranks along `axis`, which they replace.
 pub(crate) fn along(array: &RawArray, axis: usize, request: Request) -> Result<RawArray> {
     let device = Device::current()?;
@@ -157,7 +167,7 @@ impl<T: Element> Array<T> {
         let elements = bytes::elements::<T>(&here.raw().buffer, lo, hi);
         let mut lines: SmallVec<[isize; 4]> = here.strides().into();
         let step = std::mem::replace(&mut lines[axis], 0);
-        let (mut out, mut next) = (Vec::with_capacity(at.len()), at.iter());
+        let (mut out, mut next) = (reserve(at.len())?, at.iter());
         let start = here.layout().offset() as isize - lo as isize;
         walk::walk(indices.shape(), [&lines], [start], 0..at.len(), |[line]| {
             let index = *next.next().expect("one index for each step");

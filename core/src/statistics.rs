@@ -8,7 +8,7 @@ use crate::device::Device;
 use crate::expr::{Expr, IntoExpr, RawArray, select};
 use crate::layout::Layout;
 use crate::op::{Bins, Count, Give, Op, Operand, Search, Side};
-use crate::sort::{Request, along, ordered};
+use crate::sort::{Request, along, ordered, reserve};
 use crate::{DType, Dims, Element, Error, Kind, Result, Wide};
 use smallvec::SmallVec;
 
@@ -269,8 +269,12 @@ impl<T: Element> Array<T> {
         let sorted = Array::<T>::from_raw(along(lines.array.raw(), 0, Request { give: Give::Values, descending: false, take: 0..lines.n })?)?.on_host()?;
         let sorted = bytes::elements::<T>(&sorted.raw().buffer, 0, lines.n);
         let nan = |x: &T| x != x;
-        let starts: Vec<usize> = (0..lines.n).filter(|&i| i == 0 || sorted[i] != sorted[i - 1] && !(nan(&sorted[i]) && nan(&sorted[i - 1]))).collect();
-        let values: Vec<T> = starts.iter().map(|&i| sorted[i]).collect();
+        let starts_run = |&i: &usize| i == 0 || sorted[i] != sorted[i - 1] && !(nan(&sorted[i]) && nan(&sorted[i - 1]));
+        // Counted first: there may be few.
+        let mut starts = reserve((0..lines.n).filter(starts_run).count())?;
+        starts.extend((0..lines.n).filter(starts_run));
+        let mut values = reserve(starts.len())?;
+        values.extend(starts.iter().map(|&i| sorted[i]));
         Ok((Array::from_vec(values, starts.len())?.to_device(&self.device())?, starts))
     }
 
@@ -353,7 +357,8 @@ impl<T: Element> Array<T> {
         if self.is_empty() {
             return Ok((Array::zeros(bins)?, edges));
         }
-        let values: Array<T::Mean> = self.cast().eval()?;
+        // Floats are counted where they lie.
+        let values: Array<T::Mean> = if T::DTYPE == T::Mean::DTYPE { Array::from_raw(self.raw().clone())? } else { self.cast().eval()? };
         Ok((counted(values.raw(), bins, Bins::Edges(operand(edges.raw())))?, edges))
     }
 
@@ -409,9 +414,8 @@ fn operand(array: &RawArray) -> Operand {
 fn edges<F: Element, C: Element>(lo: f64, hi: f64, bins: usize) -> Result<Vec<F>> {
     let rounded = |x: f64| C::from_wide(Wide::Float(x)).to_wide().real();
     let count = Dims::from(bins.saturating_add(1));
-    let bytes = count.check(F::DTYPE)?;
-    let mut out = Vec::new();
-    out.try_reserve_exact(count.size()).map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes, why: e.to_string() })?;
+    count.check(F::DTYPE)?;
+    let mut out = reserve(count.size())?;
     let (apart, parts) = (rounded(hi - lo), rounded(bins as f64));
     let step = rounded(apart / parts);
     let at = |i: usize| {

@@ -5,7 +5,7 @@ use super::{PASS, Sortable};
 use crate::lanes::{Isa, Work};
 use crate::scratch::Scratch;
 use crate::threads::{Shared, split};
-use polyarray_core::Result;
+use polyarray_core::{Error, Result};
 use std::ops::Range;
 use std::sync::Mutex;
 
@@ -45,8 +45,9 @@ pub(crate) unsafe fn run<I: Sorter, T: Sortable>(isa: I, line: &Line<T>, take: R
 
 /// The indices of ranks `take`: the keys of the first and the last of them bound the others, and among keys equal to a bound the order is that of indices.
 fn some<I: Sorter>(isa: I, keys: &[u64], take: Range<usize>, threads: usize) -> Result<Vec<u64>> {
-    let mut ranks = vec![0; take.len()];
-    select::ranks(isa, keys, take.clone(), &mut ranks, threads)?;
+    let mut scratch = Scratch::new(take.len() * size_of::<u64>())?;
+    let ranks = integers::<u64>(&mut scratch, take.len());
+    select::ranks(isa, keys, take.clone(), ranks, threads)?;
     let (low, high) = (ranks[0], ranks[ranks.len() - 1]);
     let [less_low, less_high] = totals(threads, keys.len(), |range| {
         let part = &keys[range];
@@ -54,7 +55,9 @@ fn some<I: Sorter>(isa: I, keys: &[u64], take: Range<usize>, threads: usize) -> 
     });
     // Of those equal to a bound, which are taken, counted in the order of indices.
     let (mut skip, mut left) = (take.start - less_low, take.end - less_high);
-    let mut pairs = Vec::with_capacity(take.len());
+    let mut pairs = Vec::new();
+    let bytes = take.len() * size_of::<(u64, u64)>();
+    pairs.try_reserve_exact(take.len()).map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes, why: e.to_string() })?;
     for (i, &key) in keys.iter().enumerate().filter(|&(_, &key)| low <= key && key <= high) {
         if key == high {
             if low == high && skip > 0 {

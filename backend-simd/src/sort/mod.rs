@@ -10,6 +10,8 @@ mod keys;
 #[cfg(target_arch = "x86_64")]
 mod quick;
 mod select;
+#[cfg(test)]
+mod tests;
 
 use crate::lanes::portable::Portable;
 use crate::lanes::{Isa, Work};
@@ -80,8 +82,8 @@ const PASS: usize = 1 << 14;
 
 /// Integers in scratch memory.
 pub(crate) fn integers<K: Word>(scratch: &mut Scratch, n: usize) -> &mut [K] {
-    // SAFETY: whoever asked for the scratch asked for as much (the callers below, each in the line before); it is aligned to 64 bytes and has been written, and every
-    // bit pattern is an integer.
+    assert!(n <= scratch.bytes() / size_of::<K>(), "more than was asked for");
+    // SAFETY: the length was checked; the block is aligned to 64 bytes and has been written, and every bit pattern is an integer; it is exclusively borrowed.
     unsafe { std::slice::from_raw_parts_mut(scratch.ptr().cast::<K>(), n) }
 }
 
@@ -169,12 +171,13 @@ unsafe fn one<I: Sorter, T: Sortable>(isa: I, line: &Line<T>, op: &Sort, to: *mu
             let keys = integers::<Wide<T>>(&mut scratch, n);
             // SAFETY: the scratch has room for n keys.
             unsafe { line.read(isa, keys.as_mut_ptr(), Widened, threads) };
-            let mut ranks = vec![Wide::<T>::default(); op.take.len()];
-            select::ranks(isa, keys, op.take.clone(), &mut ranks, threads)?;
-            for (i, key) in ranks.into_iter().enumerate() {
-                let word = T::Word::narrow(key);
+            let mut found = Scratch::new(op.take.len() * size_of::<Wide<T>>())?;
+            let ranks = integers::<Wide<T>>(&mut found, op.take.len());
+            select::ranks(isa, keys, op.take.clone(), ranks, threads)?;
+            for (i, key) in ranks.iter().enumerate() {
+                let word = T::Word::narrow(*key);
                 // SAFETY: the output has room for what is taken.
-                unsafe { to.cast::<T::Word>().add(i).write(T::decode(if line.flip { word.not() } else { word })) };
+                unsafe { to.cast::<T::Word>().add(i).write(T::decode(turned(word, line.flip))) };
             }
             Ok(())
         }
