@@ -48,6 +48,9 @@ impl GpuBackend {
 
     /// Why `op` cannot be run here, if it cannot.
     fn refuse(&self, op: &Op) -> Result<(), Unsupported> {
+        if matches!(op, Op::Sort(_) | Op::Search(_) | Op::Count(_)) {
+            return Err(Unsupported::new("sorting, searching and counting are not done on GPUs yet"));
+        }
         if let Op::Reduce(o) = op {
             let acc = o.before.output();
             if matches!(o.kind, Reduction::Sum | Reduction::Prod) && matches!(acc, DType::I64 | DType::U64) {
@@ -61,7 +64,7 @@ impl GpuBackend {
         match op {
             Op::Matmul(o) => dtypes.push(o.dtype),
             Op::Distance(o) => dtypes.push(o.dtype),
-            Op::Map(_) | Op::Reduce(_) => {}
+            Op::Map(_) | Op::Reduce(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) => {}
         }
         if let Some(dtype) = dtypes.into_iter().find(|&d| !render::is_supported(d)) {
             return Err(Unsupported::new(format!("{dtype} is not supported on GPUs yet (f32, i32, u32 and bool are)")));
@@ -118,6 +121,7 @@ impl Backend for GpuBackend {
             Op::Reduce(o) => reduce::run(&self.gpu, o, cx.output),
             Op::Matmul(o) => matmul::run(&self.gpu, o, cx.output),
             Op::Distance(o) => distance::run(&self.gpu, o, cx.output),
+            Op::Sort(_) | Op::Search(_) | Op::Count(_) => unreachable!("estimate refuses them"),
         }
     }
 

@@ -1,8 +1,9 @@
 //! The device `simd` of polyarray: explicit SIMD on all cores.
 //!
-//! The path of an operation: `Simd` (what it costs) -> `map`, `reduce`, `matmul`, `distance` (how it is cut into strips, blocks and threads) -> `exec` (a program on a
+//! The path of an operation: `Simd` (what it costs) -> `map`, `reduce`, `matmul`, `distance`, `sort`, `search`, `count` (how it is cut into strips, blocks and threads) -> `exec` (a program on a
 //! strip) -> `kernels` (one instruction) -> `math` and `lanes` (vectors of the tier that this CPU has).
 
+mod count;
 mod distance;
 mod exec;
 mod gemm;
@@ -15,14 +16,17 @@ mod matmul;
 mod reduce;
 mod scan;
 mod scratch;
+mod search;
+mod sort;
 mod strided;
 mod threads;
 mod tier;
 mod transpose;
 
-use lanes::{Isa, portable::Portable};
+use lanes::portable::Portable;
+use polyarray_core::op::{Give, Sort};
 use polyarray_core::{
-    Backend, BackendEntry, Buffer, Cost, DType, DeviceInfo, Error, MemoryId, Op, Program, Result, RunContext, Step, Strip, Unsupported, config, inventory,
+    Backend, BackendEntry, Buffer, Cost, DType, DeviceInfo, Error, MemoryId, Op, Program, Result, RunContext, Strip, Unsupported, config, inventory,
 };
 use std::sync::Arc;
 use tier::Tier;
@@ -62,6 +66,9 @@ const BANDWIDTH: f64 = 1.2e10;
 const CACHE: f64 = (1 << 20) as f64;
 /// Vector instructions a second of one thread.
 const RATE: f64 = 2.0e9;
+
+/// Steps a second of one thread that no vector takes.
+const SCALAR_RATE: f64 = 0.5e9;
 
 impl Simd {
     /// A vector instruction's worth of elements a second.
@@ -115,6 +122,8 @@ impl Backend for Simd {
                 real_float(o.dtype, o.after.output())?;
                 op.work() / self.rate(o.dtype)
             }
+            Op::Sort(o) => op.work() / sort_rate(self.tier, o),
+            Op::Search(_) | Op::Count(_) => op.work() / SCALAR_RATE,
         };
         Ok(Cost::model(START_UP, moved, computed, threads, WAKE))
     }
@@ -131,32 +140,23 @@ impl Backend for Simd {
 
     fn run_strip(&self, strip: Strip) -> bool {
         match self.tier {
-            Tier::Portable(isa) => run_strip(isa, strip),
+            Tier::Portable(isa) => kernels::strip(isa, strip),
             #[cfg(target_arch = "x86_64")]
-            Tier::Avx2(isa) => run_strip(isa, strip),
+            Tier::Avx2(isa) => kernels::strip(isa, strip),
             #[cfg(target_arch = "x86_64")]
-            Tier::Avx512(isa) => run_strip(isa, strip),
+            Tier::Avx512(isa) => kernels::strip(isa, strip),
         }
     }
 }
 
-/// As [`run`], of a strip.
-fn run_strip<I: Isa>(isa: I, strip: Strip) -> bool {
-    let Strip { step, dtype, x, y, out } = strip;
-    let kernel = match step {
-        Step::Unary(op) => kernels::unary::<I>(op, dtype),
-        Step::Binary(op) => kernels::binary::<I>(op, dtype).and_then(|forms| {
-            // A single element is a strip of one.
-            let single = |operand: &[u8], other: &[u8]| operand.len() < other.len();
-            forms[if single(y, x) { 1 } else { usize::from(single(x, y)) * 2 }]
-        }),
-    };
-    let Some(kernel) = kernel else { return false };
-    let n = x.len().max(y.len()) / dtype.size();
-    let args = kernels::Args { a: x.as_ptr(), b: y.as_ptr(), c: x.as_ptr(), out: out.as_mut_ptr().cast(), n };
-    // SAFETY: operands have n elements or, where the form says so, one; slices do not overlap one that is written; all are aligned (invariants of `Strip`).
-    unsafe { kernel(isa, &args) };
-    true
+/// Comparisons a second of one thread: [`Op::work`] of a sort of a million elements over the seconds it took on Zen 4. Indices are sorted as 64-bit integers.
+fn sort_rate(tier: Tier, op: &Sort) -> f64 {
+    let wide = op.give == Give::Indices || op.dtype.size() == 8;
+    match tier.vector_bytes() {
+        64 if wide => 2.6e9,
+        64 => 5e9,
+        _ => 1.3e9,
+    }
 }
 
 fn real_float(dtype: DType, result: DType) -> Result<(), Unsupported> {
@@ -167,7 +167,7 @@ fn real_float(dtype: DType, result: DType) -> Result<(), Unsupported> {
     }
 }
 
-fn run<I: Isa>(isa: I, op: &Op, threads: usize, output: &Buffer) -> Result<()> {
+fn run<I: sort::Sorter>(isa: I, op: &Op, threads: usize, output: &Buffer) -> Result<()> {
     match op {
         Op::Map(o) => map::run(isa, o, threads, output),
         Op::Reduce(o) => reduce::run(isa, o, threads, output),
@@ -176,5 +176,8 @@ fn run<I: Isa>(isa: I, op: &Op, threads: usize, output: &Buffer) -> Result<()> {
         Op::Matmul(o) => matmul::run::<I, f64>(isa, o, threads, output),
         Op::Distance(o) if o.dtype == DType::F32 => distance::run::<I, f32>(isa, o, threads, output),
         Op::Distance(o) => distance::run::<I, f64>(isa, o, threads, output),
+        Op::Sort(o) => sort::run(isa, o, threads, output),
+        Op::Search(o) => search::run(isa, o, threads, output),
+        Op::Count(o) => count::run(o, threads, output),
     }
 }

@@ -34,6 +34,11 @@ impl Scratch {
         Ok(Scratch(block))
     }
 
+    /// How many there are.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(&self.0[..])
+    }
+
     pub(crate) fn ptr(&mut self) -> *mut u8 {
         self.0.as_mut_ptr().cast()
     }

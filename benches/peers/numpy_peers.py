@@ -23,7 +23,7 @@ import time
 # What the libraries read their number of threads from; they do so once, when they are imported.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMEXPR_MAX_THREADS")
 
-WHOLE, SIGNED = (-100.0, 100.0), (-1.0, 1.0)
+WHOLE, SIGNED, SPREAD = (-100.0, 100.0), (-1.0, 1.0), (-1e6, 1e6)
 ELEMENTS = ([[1000], [100_000], [1_000_000]], [[1], [1000], [100_000], [1_000_000], [10_000_000]], lambda n: [n])
 MATRIX = ([[100, 100], [1000, 1000]], [[100, 100], [1000, 1000], [5000, 5000]], lambda n: [n, n])
 PRODUCT = ([[64] * 3, [256] * 3, [512] * 3], [[16] * 3, [64] * 3, [256] * 3, [1024] * 3, [2048] * 3], lambda n: [n] * 3)
@@ -53,6 +53,9 @@ OTHERS = {
     "sum_axis0": (MATRIX, [WHOLE], 1, 4096, 0.0),  # NumPy adds row after row
     "sum_axis1": (MATRIX, [WHOLE], 1, 96, 0.0),
     "transpose_copy": (MATRIX, [WHOLE], 0, 0, 0.0),
+    "sort": (ELEMENTS, [SPREAD], 0, 0, 0.0),
+    "argsort": (ELEMENTS, [SPREAD], 0, 0, 0.0),
+    "median": (ELEMENTS, [SPREAD], 0, 1, 0.0),
     "matmul": (PRODUCT, [SIGNED, SIGNED], 2, 16, 0.0),
     "matmul_batched": (PRODUCTS, [SIGNED, SIGNED], 2, 16, 0.0),
     "matvec": (MATRIX, [SIGNED, SIGNED], 2, 16, 0.0),
@@ -222,6 +225,8 @@ def contenders(op, dtype, inputs):
             yield "numexpr", every, lambda: numexpr.evaluate(f"sum(x, axis={axis})", local_dict={"x": x})
     elif op == "transpose_copy":
         yield "numpy", 1, lambda: x.T.ravel()
+    elif op in ("sort", "argsort", "median"):
+        yield "numpy", 1, lambda: getattr(np, op)(x)
     elif op in ("matmul", "matmul_batched", "matvec"):
         yield "numpy", every, lambda: x @ y
     else:
@@ -250,6 +255,10 @@ def expected(op, inputs, floor):
         return x.astype(np.longdouble).sum(axis=axis).astype(np.float64), np.abs(x).sum(axis=axis)
     if op == "transpose_copy":
         return x.T.ravel(), 1.0
+    if op in ("sort", "argsort"):
+        return np.sort(x), 1.0
+    if op == "median":
+        return np.median(x), np.abs(np.median(x))
     if op == "matvec":
         return x @ y, np.linalg.norm(x, axis=1) * np.linalg.norm(y)
     if op.startswith("matmul"):
@@ -301,7 +310,7 @@ def fastest(run, budget):
 
 def moved(op, dtype, inputs, result):
     read = sum(a.nbytes for a in inputs)
-    return read + np.size(result) * np.dtype(DTYPES[dtype]).itemsize
+    return read + np.size(result) * (8 if op == "argsort" else np.dtype(DTYPES[dtype]).itemsize)
 
 
 def machine():
@@ -327,7 +336,9 @@ def rows(op, dtype, shape, failures):
         except Exception as e:
             failures.append(f"{what} failed: {e!r}")
             continue
-        worst, allowed = error(result, want, scale), tolerance(op, dtype, shape)
+        # NumPy leaves the order of equal elements open, so indices are judged by what they point at.
+        judged = inputs[0][result] if op == "argsort" else result
+        worst, allowed = error(judged, want, scale), tolerance(op, dtype, shape)
         if worst > allowed:
             failures.append(f"{what} disagrees with float64: error {worst:.3e}, allowed {allowed:.3e}")
             continue

@@ -115,6 +115,12 @@ pub enum Kernel {
     SumAxis(usize),
     /// A transposed matrix, copied into C order.
     Transpose,
+    /// All elements in order.
+    Sort,
+    /// Where the sorted elements lie.
+    Argsort,
+    /// The median of all elements.
+    Median,
     /// `[m, k] @ [k, n]`, with any number of batch axes in front of the three lengths.
     Matmul,
     /// `[m, k] @ [k]`.
@@ -231,6 +237,8 @@ const fn map(
 const SIGNED: (f64, f64) = (-1.0, 1.0);
 /// For cases that integers have: these round to different integers.
 const WHOLE: (f64, f64) = (-100.0, 100.0);
+/// For cases that order elements: few of a million are equal, whatever the dtype.
+const SPREAD: (f64, f64) = (-1e6, 1e6);
 /// Blocks of 64 in sequence, then a tree: see `polyarray::order`. 2^32 elements have 32 levels.
 const SUMMED: Ulps = exact(64.0 + 32.0);
 /// Besides what [`Case::tolerance`] adds for the length of a sum of products.
@@ -333,6 +341,9 @@ pub static CASES: &[Case] = &[
         floor: 0.0,
         sizes: &MATRIX,
     },
+    ordering("sort", "all elements in ascending order", NUMBERS, Kernel::Sort),
+    ordering("argsort", "where the elements of the sorted array lie, ties by index", NUMBERS, Kernel::Argsort),
+    ordering("median", "the median of all elements", NUMBERS, Kernel::Median),
     Case {
         name: "matmul",
         doc: "a product of matrices, [m, k] @ [k, n]",
@@ -371,6 +382,11 @@ pub static CASES: &[Case] = &[
     distances("cdist_cosine", "cosine distances between two sets of points, [n, d] and [m, d]", Metric::Cosine, 2.0),
 ];
 
+/// A row that orders elements: no arithmetic to count, and the same bits everywhere.
+const fn ordering(name: &'static str, doc: &'static str, dtypes: &'static [DType], kernel: Kernel) -> Case {
+    Case { name, doc, dtypes, domains: &[SPREAD], kernel, flops: 0.0, ulps: exact(0.0), floor: 0.0, sizes: &ELEMENTS }
+}
+
 const fn distances(name: &'static str, doc: &'static str, metric: Metric, flops: f64) -> Case {
     Case { name, doc, dtypes: FLOATS, domains: &[SIGNED, SIGNED], kernel: Kernel::Distance(metric), flops, ulps: PRODUCTS_SUMMED, floor: 0.0, sizes: &POINTS }
 }
@@ -391,7 +407,8 @@ impl Case {
             (Kernel::Matmul, [batch @ .., m, k, n]) => vec![[batch, &[*m, *k]].concat(), [batch, &[*k, *n]].concat()],
             (Kernel::Matvec, [m, k]) => vec![vec![*m, *k], vec![*k]],
             (Kernel::Distance(_), [n, m, d]) => vec![vec![*n, *d], vec![*m, *d]],
-            (Kernel::Map(_) | Kernel::Fresh(_) | Kernel::Sum | Kernel::SumAxis(_) | Kernel::Transpose, _) => vec![shape.to_vec(); self.domains.len()],
+            (Kernel::Map(_) | Kernel::Fresh(_) | Kernel::Sum | Kernel::SumAxis(_) | Kernel::Transpose, _)
+            | (Kernel::Sort | Kernel::Argsort | Kernel::Median, _) => vec![shape.to_vec(); self.domains.len()],
             _ => unreachable!("a shape of {} numbers for {}: sizes are checked when they are read", shape.len(), self.name),
         }
     }
@@ -399,7 +416,7 @@ impl Case {
     /// Shape of the result.
     pub fn output_shape(&self, shape: &[usize]) -> Vec<usize> {
         match (&self.kernel, shape) {
-            (Kernel::Sum, _) => Vec::new(),
+            (Kernel::Sum | Kernel::Median, _) => Vec::new(),
             (Kernel::SumAxis(axis), [rows, columns]) => vec![[*columns, *rows][*axis]],
             (Kernel::Transpose, [rows, columns]) => vec![*columns, *rows],
             (Kernel::Matmul, [batch @ .., m, _, n]) => [batch, &[*m, *n]].concat(),
@@ -412,7 +429,12 @@ impl Case {
     /// Bytes moved if each input is read once and the output written once.
     pub fn bytes(&self, dtype: DType, shape: &[usize]) -> f64 {
         let elements = |shape: &[usize]| shape.iter().map(|&n| n as f64).product::<f64>();
-        let out = if matches!(self.kernel, Kernel::Sum | Kernel::SumAxis(_)) { dtype.sum() } else { dtype };
+        let out = match self.kernel {
+            Kernel::Sum | Kernel::SumAxis(_) => dtype.sum(),
+            Kernel::Argsort => DType::I64,
+            Kernel::Median => dtype.mean(),
+            _ => dtype,
+        };
         let read: f64 = self.input_shapes(shape).iter().map(|s| elements(s)).sum();
         read * dtype.size() as f64 + elements(&self.output_shape(shape)) * out.size() as f64
     }
@@ -463,7 +485,7 @@ mod tests {
     use std::collections::HashSet;
 
     /// The names that are fixed, without those whose operations the library does not have yet.
-    const FIXED: [&str; 24] = [
+    const FIXED: [&str; 27] = [
         "add",
         "mul",
         "sqrt",
@@ -481,6 +503,9 @@ mod tests {
         "sum_axis0",
         "sum_axis1",
         "transpose_copy",
+        "sort",
+        "argsort",
+        "median",
         "matmul",
         "matmul_batched",
         "matvec",
@@ -505,7 +530,7 @@ mod tests {
             for shape in case.sizes.quick.iter().chain(case.sizes.full) {
                 assert_eq!(shape.len(), case.sizes.ndim(), "{}", case.name);
                 assert!(case.bytes(DType::F32, shape) > 0.0);
-                assert_eq!(case.flops(shape) > 0.0, case.name != "transpose_copy", "{}", case.name);
+                assert_eq!(case.flops(shape) > 0.0, !["transpose_copy", "sort", "argsort", "median"].contains(&case.name), "{}", case.name);
                 assert_eq!(case.input_shapes(shape).len(), case.domains.len());
             }
         }
@@ -521,6 +546,8 @@ mod tests {
         assert_eq!(count("poly", &[10]), (160.0, 50.0));
         assert_eq!(count("sum", &[10]), (88.0, 10.0));
         assert_eq!(count("sum_axis1", &[2, 5]), (96.0, 10.0));
+        assert_eq!(count("median", &[10]), (88.0, 0.0));
+        assert_eq!(count("argsort", &[10]), (160.0, 0.0));
         assert_eq!(count("matmul", &[2, 3, 5]), (8.0 * (6 + 15 + 10) as f64, 60.0));
         assert_eq!(count("matmul_batched", &[7, 2, 3, 5]), (7.0 * 8.0 * (6 + 15 + 10) as f64, 420.0));
         assert_eq!(count("cdist_cosine", &[2, 3, 5]), (8.0 * (10 + 15 + 6) as f64, 60.0));

@@ -96,6 +96,8 @@ enum Output<T: Number> {
     Array(Array<T>),
     Totals(Array<T::Sum>),
     Total(T::Sum),
+    Indices(Array<i64>),
+    Mean(T::Mean),
 }
 
 /// A problem bound to a device.
@@ -143,6 +145,9 @@ impl<T: Number> Runner<T> {
                 Kernel::Sum => Output::Total(x[0].sum()?),
                 Kernel::SumAxis(axis) => Output::Totals(x[0].sum_axis(*axis)?),
                 Kernel::Transpose => Output::Array(x[0].t().to_contiguous()?),
+                Kernel::Sort => Output::Array(x[0].sort(0)?),
+                Kernel::Argsort => Output::Indices(x[0].argsort(0)?),
+                Kernel::Median => Output::Mean(x[0].median()?),
                 Kernel::Matmul | Kernel::Matvec => Output::Array(x[0].matmul(&x[1])?),
                 Kernel::Distance(metric) => Output::Array(distance::cdist(&x[0], &x[1], *metric)?),
             };
@@ -163,6 +168,8 @@ impl<T: Number> Runner<T> {
             Output::Given(a) | Output::Array(a) => floats(a),
             Output::Totals(a) => floats(a),
             Output::Total(x) => Ok(vec![x.to_wide().real()]),
+            Output::Indices(a) => floats(a),
+            Output::Mean(x) => Ok(vec![x.to_wide().real()]),
         }
     }
 }

@@ -10,6 +10,7 @@
 //! | case | relative to |
 //! |---|---|
 //! | elementwise | the result, or the case's floor where the result is smaller |
+//! | sorts, indices, medians | nothing: the same on every device |
 //! | sums | the sum of magnitudes |
 //! | products | the norms of the row and the column, at least the sum of the terms' magnitudes |
 //! | Euclidean distances | `(x.x + y.y) / distance`, at least the distance: what the expansion of the square, which some devices use, is good to |
@@ -119,7 +120,7 @@ impl Expected {
                     _ => self.each(&grid, &x, &y, |_, x, y| x * y),
                 })
             }
-            Kernel::Map(_) | Kernel::Fresh(_) | Kernel::Transpose => None,
+            Kernel::Map(_) | Kernel::Fresh(_) | Kernel::Transpose | Kernel::Sort | Kernel::Argsort | Kernel::Median => None,
         }
     }
 

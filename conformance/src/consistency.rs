@@ -9,6 +9,7 @@ use crate::products::distance_name;
 use crate::reductions::{Fold, Over};
 use crate::report::{Failure, FailureKind};
 use crate::scans;
+use crate::sorting::Sorting;
 use crate::suite::{Case, Suite};
 use crate::values::{FloatSpec, moderate, random};
 use polyarray_core::op::Running;
@@ -153,6 +154,13 @@ fn threads_of_the_rest<T: Element>(suite: &mut Suite) {
         for (shape, axis) in [(vec![long], 0), (vec![2001, 33], 0), (vec![2001, 33], 1), (vec![33, 2001], 1)] {
             let run = || scans::apply(running, &array(&shape)?.into_expr(), axis);
             threads_case(suite, running.name(), T::DTYPE, &format!("{shape:?} along {axis}"), run);
+        }
+    }
+    let negative = T::DTYPE.kind() == Kind::Int;
+    for sorting in Sorting::ALL.into_iter().filter(|&s| s.accepts(T::DTYPE) && !(s == Sorting::Bincount && negative)) {
+        threads_case(suite, sorting.name(), T::DTYPE, &format!("{sorting:?} [{long}]"), || sorting.apply(&array(&[long])?, 0));
+        for axis in [0, 1] {
+            threads_case(suite, sorting.name(), T::DTYPE, &format!("{sorting:?} [33, 2001] axis {axis}"), || sorting.apply(&array(&[33, 2001])?, axis));
         }
     }
     // Two products of k terms, each off by k eps of at most k (twice that where terms are complex).

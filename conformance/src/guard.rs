@@ -105,7 +105,7 @@ impl Guard {
                 o.output.offset += shift;
                 shift
             }
-            Op::Matmul(_) | Op::Distance(_) => 0,
+            Op::Matmul(_) | Op::Distance(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) => 0,
         };
         let layout = output_layout(&op);
         let dtype = op.output_dtype();
@@ -253,7 +253,7 @@ fn output_layout(op: &Op) -> Layout {
         Op::Map(o) => of(&o.shape, &o.output),
         Op::Reduce(o) => of(&o.outer, &o.output),
         Op::Scan(o) => of(&o.shape(), &o.output),
-        Op::Matmul(_) | Op::Distance(_) => Layout::contiguous(polyarray_core::Dims::from(op.output_len())),
+        Op::Matmul(_) | Op::Distance(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) => Layout::contiguous(polyarray_core::Dims::from(op.output_len())),
     }
 }
 
@@ -289,6 +289,9 @@ fn broken_invariant(op: &Op, output: &Buffer) -> Option<String> {
         }),
         Op::Matmul(o) => (o.m * o.n * o.k * o.batch.size() == 0).then(|| "a matmul of nothing".into()),
         Op::Distance(o) => (o.n * o.m * o.d == 0).then(|| "distances of nothing".into()),
+        Op::Sort(o) => (o.lines.contains(&0) || o.take.is_empty() || o.take.end > o.n).then(|| format!("ranks {:?} of lines of {}", o.take, o.n)),
+        Op::Search(o) => (o.n * o.shape.size() == 0).then(|| "a search of nothing".into()),
+        Op::Count(o) => (o.bins * o.shape.size() == 0).then(|| "a count of nothing".into()),
     };
     let end = output_layout(op).span().1 * stored(op.output_dtype());
     let short = (end > output.bytes()).then(|| format!("an output of {} bytes for {end}", output.bytes()));

@@ -35,6 +35,7 @@
 //! | running sums and products | the same bits: core fixes the order | n eps sum \|x\|; products n eps of the value |
 //! | matmul of floats | k eps (\|A\|\|B\|) of each element | the same |
 //! | matmul of integers | the same bits | the same bits |
+//! | sorts, order statistics, searches, counts | the same bits: core fixes how ties are broken | the same bits |
 //! | distances | as documented at [`polyarray_core::distance::cdist`] | the same |
 
 mod compare;
@@ -47,6 +48,7 @@ mod programs;
 mod reductions;
 mod report;
 mod scans;
+mod sorting;
 mod suite;
 mod support;
 mod values;

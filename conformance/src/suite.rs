@@ -5,7 +5,7 @@ use crate::guard::{Guard, Guarded};
 use crate::layouts::Place;
 use crate::report::{Failure, FailureKind, Report};
 use crate::values::Rng;
-use crate::{Filter, consistency, elementwise, products, programs, reductions, scans};
+use crate::{Filter, consistency, elementwise, products, programs, reductions, scans, sorting};
 use polyarray_core::{Backend, DType, Device, Error, MemoryId, Result, register, with_device};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -48,6 +48,7 @@ impl Suite {
         reductions::run(&mut self);
         scans::run(&mut self);
         products::run(&mut self);
+        sorting::run(&mut self);
         consistency::run(&mut self);
         self.guard.close();
         self.report

@@ -4,6 +4,7 @@ use crate::elementwise::{How, Kernel, Work};
 use crate::layouts::{Lay, Place};
 use crate::products::distance_name;
 use crate::reductions::Fold;
+use crate::sorting::Sorting;
 use polyarray_core::op::Running;
 use polyarray_core::{
     Array, Backend, Cost, DType, Device, DeviceInfo, Element, Error, IntoExpr, Kind, MemoryId, Metric, Op, Result, RunContext, Unsupported, distance, memory,
@@ -103,6 +104,13 @@ pub fn support(devices: &[Device]) -> Result<Vec<Support>> {
         for dtype in DType::ALL.into_iter().filter(|d| d.kind() == Kind::Float) {
             let run = || with_dtype!(dtype, T => distance::cdist(&matrix::<T>()?, &matrix::<T>()?, metric).map(|_| ()));
             ask(&mut table, &probe, &answers, &distance_name(metric), dtype, run)?;
+        }
+    }
+    // Of the others, the first question is not about what orders or counts, but about a minimum or a cast.
+    for sorting in [Sorting::Sort, Sorting::Argsort, Sorting::SearchLeft, Sorting::Histogram] {
+        let first = |d: &DType| sorting.accepts(*d) && (sorting != Sorting::Histogram || d.kind() == Kind::Float);
+        for dtype in DType::ALL.into_iter().filter(first) {
+            ask(&mut table, &probe, &answers, sorting.name(), dtype, || with_dtype!(dtype, T => sorting.apply(&matrix::<T>()?.ravel()?, 0).map(|_| ())))?;
         }
     }
     Ok(table)

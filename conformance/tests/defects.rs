@@ -3,7 +3,7 @@
 extern crate polyarray_cpu as _;
 
 use polyarray_conformance::{FailureKind, Filter, Report, check, check_backend, support};
-use polyarray_core::op::{Op, Reduction};
+use polyarray_core::op::{Give, Op, Reduction};
 use polyarray_core::{Backend, Binary, Buffer, Cost, DType, Device, DeviceInfo, Instr, Memory, MemoryId, Result, RunContext, Unary, Unsupported, memory};
 use std::sync::Arc;
 
@@ -36,6 +36,12 @@ enum Defect {
     MatmulLosesTerm,
     /// Distances come from the expansion of the square.
     DistanceCancels,
+    /// Of equal elements, the last comes first.
+    SortUnstable,
+    /// The largest element of a sort is another one.
+    SortLosesLast,
+    /// What lies on the last edge is not counted.
+    CountsHalfOpen,
     /// It accepts what it then cannot do.
     Fails,
     /// It panics.
@@ -136,6 +142,36 @@ impl Broken {
                     let mut shorter = o.clone();
                     shorter.k -= 1;
                     scalar().run(&Op::Matmul(shorter), cx).expect("scalar runs everything");
+                }
+            }
+            Defect::SortUnstable => {
+                if let Op::Sort(o) = op
+                    && (o.give, o.n > 4, o.take.len() == o.n) == (Give::Indices, true, true)
+                {
+                    let mut reversed = o.clone();
+                    reversed.input.offset = (o.input.offset as isize + (o.n as isize - 1) * o.input.strides[o.lines.len()]) as usize;
+                    reversed.input.strides[o.lines.len()] *= -1;
+                    scalar().run(&Op::Sort(reversed), cx).expect("scalar runs everything");
+                    for i in 0..o.n * o.lines.size() {
+                        let index = i64::from_ne_bytes(read(cx.output, 8 * i, 8).try_into().expect("8 bytes"));
+                        host().upload(&(o.n as i64 - 1 - index).to_ne_bytes(), cx.output, 8 * i).expect("host memory");
+                    }
+                }
+            }
+            Defect::SortLosesLast => {
+                if let Op::Sort(o) = op
+                    && (o.give, o.dtype, o.n > 70) == (Give::Values, DType::F32, true)
+                {
+                    alter_f32(cx.output, 0, o.take.len() - 1, |x| x + 1.0);
+                }
+            }
+            Defect::CountsHalfOpen => {
+                if let Op::Count(o) = op
+                    && o.dtype == DType::F32
+                {
+                    let at = 8 * (o.bins - 1);
+                    let last = i64::from_ne_bytes(read(cx.output, at, 8).try_into().expect("8 bytes"));
+                    host().upload(&(last - 1).to_ne_bytes(), cx.output, at).expect("host memory");
                 }
             }
             Defect::DistanceCancels => {
@@ -245,6 +281,9 @@ fn wrong_values_are_found() {
     found(Defect::SumReordered, f32s("sum"), FailureKind::Value, "sum");
     found(Defect::MatmulLosesTerm, f32s("matmul"), FailureKind::Value, "matmul");
     found(Defect::DistanceCancels, f32s("cdist euclidean"), FailureKind::Value, "cdist euclidean");
+    found(Defect::SortUnstable, f32s("argsort"), FailureKind::Value, "argsort");
+    found(Defect::SortLosesLast, f32s("sort"), FailureKind::Value, "sort");
+    found(Defect::CountsHalfOpen, f32s("histogram"), FailureKind::Value, "histogram");
     found(Defect::BoolOfTwo, f32s("less"), FailureKind::Invalid, "less");
 }
 

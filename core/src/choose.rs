@@ -171,8 +171,8 @@ fn split_after(op: &Op) -> Option<(Op, Op)> {
     }
     let mut plain = op.clone();
     let (after, params, extras, shape) = match &mut plain {
-        // Every backend that scans runs what follows.
-        Op::Map(_) | Op::Scan(_) => return None,
+        // Every backend that scans runs what follows; what orders or counts has nothing after it.
+        Op::Map(_) | Op::Scan(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) => return None,
         Op::Reduce(o) => {
             let shape: Dims = o.outer.clone();
             o.output = Output { dtype: o.after.inputs()[0], offset: 0, strides: shape.c_strides() };
@@ -284,7 +284,7 @@ fn allocate(op: &Op, there: MemoryId) -> Result<Buffer> {
         Op::Map(o) => view(&o.shape, &o.output),
         Op::Reduce(o) => view(&o.outer, &o.output),
         Op::Scan(o) => view(&o.shape(), &o.output),
-        Op::Matmul(_) | Op::Distance(_) => op.output_len(),
+        Op::Matmul(_) | Op::Distance(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) => op.output_len(),
     };
     alloc_elements(op.output_dtype(), elements, there)
 }

@@ -50,6 +50,9 @@ pub enum Error {
     /// An operation without the elements it needs.
     #[error("{op} of no elements (shape {shape:?}) has no value")]
     Empty { op: &'static str, shape: Dims },
+    /// An argument that an operation cannot take.
+    #[error("{op}: {name} = {value}: {why}")]
+    Argument { op: &'static str, name: &'static str, value: String, why: String },
     /// A program that breaks a rule of the representation.
     #[error("not a valid program: {0}")]
     Program(String),

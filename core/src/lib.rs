@@ -1,8 +1,8 @@
 //! The core of polyarray: arrays and what is asked of devices.
 //!
 //! ```text
-//! Array, Expr  -->  Op (Map | Reduce | Scan | Matmul | Distance)  -->  Backend, on a Memory
-//! what you write    what is to be done, with its operands' layouts             who does it, where
+//! Array, Expr  -->  Op (Map | Reduce | Scan | Matmul | Distance | Sort | Search | Count)  -->  Backend, on a Memory
+//! what you write    what is to be done, with its operands' layouts                                 who does it, where
 //! ```
 //!
 //! Users link `polyarray`, which brings the devices. Those who write a backend link this crate: the contract is [`Backend`] and [`Memory`],
@@ -25,6 +25,8 @@ mod program;
 mod reduce;
 mod scan;
 mod slice;
+mod sort;
+mod statistics;
 mod ufunc;
 
 pub mod distance;
@@ -45,9 +47,10 @@ pub use expr::{Expr, IntoExpr, select};
 pub use layout::{Dims, Layout, MAX_NDIM, Strides, resolve_axes, resolve_axis};
 pub use matmul::Matmul;
 pub use memory::{Buffer, HostMemory, Memory, MemoryId, MemoryInfo, memory, register_memory, trim};
-pub use op::Op;
+pub use op::{Op, Side};
 pub use program::{Instr, MAX_INPUTS, MAX_INSTRS, Program, Ref};
 pub use slice::{NewAxis, SliceItem};
+pub use statistics::Quantile;
 pub use ufunc::{Binary, Gives, Kinds, UfuncInfo, Unary};
 
 pub use half::{bf16, f16};

@@ -2,6 +2,10 @@
 //!
 //! Core validates and canonicalises once; a backend may rely on every invariant stated here and meets a violation with `unreachable!`.
 
+mod sorting;
+
+pub use sorting::{Bins, Count, Give, Search, Side, Sort};
+
 use crate::layout::Strides;
 use crate::{Buffer, DType, Dims, Program, Scalar};
 use smallvec::SmallVec;
@@ -303,6 +307,12 @@ pub enum Op {
     Matmul(Matmul),
     /// Between all pairs of two sets of vectors.
     Distance(Distance),
+    /// Of lines.
+    Sort(Sort),
+    /// In what is sorted.
+    Search(Search),
+    /// Into bins.
+    Count(Count),
 }
 
 impl Op {
@@ -314,6 +324,13 @@ impl Op {
             Op::Scan(o) => format!("{} {} along {} for each of {:?}", o.kind.name(), o.before.output(), o.len, o.outer),
             Op::Matmul(o) => format!("matmul {} {:?}x[{}, {}, {}]{}", o.dtype, o.batch, o.m, o.k, o.n, tail(&o.after)),
             Op::Distance(o) => format!("{} distances {} [{}, {}, {}]{}", o.metric.name(), o.dtype, o.n, o.m, o.d, tail(&o.after)),
+            Op::Sort(o) => {
+                let what = if o.give == Give::Values { "sort" } else { "argsort" };
+                let part = if o.take.len() == o.n { String::new() } else { format!(" ranks {:?}", o.take) };
+                format!("{what} {} {:?}x[{}]{part}{}", o.dtype, o.lines, o.n, if o.descending { " descending" } else { "" })
+            }
+            Op::Search(o) => format!("search {} {:?} in [{}]", o.dtype, o.shape, o.n),
+            Op::Count(o) => format!("count {} {:?} into {} bins", o.dtype, o.shape, o.bins),
         }
     }
 
@@ -325,6 +342,8 @@ impl Op {
             Op::Scan(o) => o.output.dtype,
             Op::Matmul(o) => o.after.output(),
             Op::Distance(o) => o.after.output(),
+            Op::Sort(o) => o.output(),
+            Op::Search(_) | Op::Count(_) => DType::I64,
         }
     }
 
@@ -336,6 +355,9 @@ impl Op {
             Op::Scan(o) => o.outer.size() * o.len,
             Op::Matmul(o) => o.batch.size() * o.m * o.n,
             Op::Distance(o) => o.n * o.m,
+            Op::Sort(o) => o.lines.size() * o.take.len(),
+            Op::Search(o) => o.shape.size(),
+            Op::Count(o) => o.bins,
         }
     }
 
@@ -361,24 +383,43 @@ impl Op {
                 f(&o.x, &[o.n, o.d]);
                 f(&o.y, &[o.m, o.d]);
             }
+            Op::Sort(o) => f(&o.input, &o.lines.iter().copied().chain([o.n]).collect::<SmallVec<[usize; 8]>>()),
+            Op::Search(o) => {
+                f(&o.sorted, &[o.n]);
+                f(&o.values, &o.shape);
+            }
+            Op::Count(o) => {
+                f(&o.input, &o.shape);
+                if let Bins::Edges(edges) = &o.by {
+                    f(edges, &[o.bins + 1]);
+                }
+            }
         }
     }
 
     /// Calls `f` with each operand read, to be replaced.
-    pub fn for_each_input_mut(&mut self, f: impl FnMut(&mut Operand)) {
+    pub fn for_each_input_mut(&mut self, mut f: impl FnMut(&mut Operand)) {
         match self {
             Op::Map(o) => o.inputs.iter_mut().for_each(f),
             Op::Reduce(o) => o.inputs.iter_mut().for_each(f),
             Op::Scan(o) => o.inputs.iter_mut().for_each(f),
             Op::Matmul(o) => [&mut o.a, &mut o.b].into_iter().chain(o.extras.iter_mut()).for_each(f),
             Op::Distance(o) => [&mut o.x, &mut o.y].into_iter().for_each(f),
+            Op::Sort(o) => f(&mut o.input),
+            Op::Search(o) => [&mut o.sorted, &mut o.values].into_iter().for_each(f),
+            Op::Count(o) => {
+                f(&mut o.input);
+                if let Bins::Edges(edges) = &mut o.by {
+                    f(edges);
+                }
+            }
         }
     }
 
-    /// What is done with each element of the result; a map has nothing apart from its program.
+    /// What is done with each element of the result; a map has nothing apart from its program, and what orders or counts has none.
     pub fn after(&self) -> Option<&Program> {
         match self {
-            Op::Map(_) => None,
+            Op::Map(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) => None,
             Op::Reduce(o) => Some(&o.after),
             Op::Scan(o) => Some(&o.after),
             Op::Matmul(o) => Some(&o.after),
@@ -394,6 +435,7 @@ impl Op {
             Op::Scan(o) => SmallVec::from_slice(&[&o.before, &o.after]),
             Op::Matmul(o) => SmallVec::from_slice(&[&o.after]),
             Op::Distance(o) => SmallVec::from_slice(&[&o.after]),
+            Op::Sort(_) | Op::Search(_) | Op::Count(_) => SmallVec::new(),
         }
     }
 
@@ -418,6 +460,9 @@ impl Op {
             Op::Scan(o) => self.output_len() as f64 * (4.0 + o.before.weight() + o.after.weight()),
             Op::Matmul(o) => self.output_len() as f64 * (o.k as f64 + o.after.weight()),
             Op::Distance(o) => self.output_len() as f64 * (o.d as f64 * 2.0 + o.after.weight() + 6.0),
+            Op::Sort(o) => o.work(),
+            Op::Search(o) => o.shape.size() as f64 * (o.n.max(2) as f64).log2(),
+            Op::Count(o) => 2.0 * o.shape.size() as f64,
         }
     }
 }

@@ -117,6 +117,7 @@ impl Backend for Blas {
             Op::Scan(_) => Err(Unsupported::new("BLAS multiplies matrices; it has no scans")),
             Op::Matmul(o) => self.matmul(o, threads),
             Op::Distance(o) => self.distance(o, threads),
+            Op::Sort(_) | Op::Search(_) | Op::Count(_) => Err(Unsupported::new("BLAS multiplies matrices; it neither sorts nor searches nor counts")),
         }
     }
 
@@ -124,7 +125,7 @@ impl Backend for Blas {
         match op {
             Op::Matmul(o) => matmul::run(&self.library, o, cx),
             Op::Distance(o) => distance::run(&self.library, o, cx),
-            Op::Map(_) | Op::Reduce(_) | Op::Scan(_) => unreachable!("estimate refuses them"),
+            Op::Map(_) | Op::Reduce(_) | Op::Scan(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) => unreachable!("estimate refuses them"),
         }
     }
 }

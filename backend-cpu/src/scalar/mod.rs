@@ -1,9 +1,11 @@
 //! The device `scalar`: every operation and every dtype, in the most readable way. It is what the others are checked against.
 
+mod count;
 pub(crate) mod distance;
 mod matmul;
 mod reduce;
 mod scan;
+mod sort;
 mod strips;
 mod ufuncs;
 
@@ -42,6 +44,8 @@ fn rate(op: &Op) -> f64 {
         Op::Matmul(o) if matches!(o.dtype, DType::F64 | DType::C64) => 0.2e9,
         Op::Matmul(_) => 0.6e9,
         Op::Distance(_) => 1e9,
+        Op::Sort(_) | Op::Search(_) => 0.1e9,
+        Op::Count(_) => 0.3e9,
     }
 }
 
@@ -65,6 +69,9 @@ impl Backend for Scalar {
             Op::Scan(o) => scan::run(o, cx.output),
             Op::Matmul(o) => matmul::run(o, cx.output),
             Op::Distance(o) => distance::run(o, cx.output)?,
+            Op::Sort(o) => sort::run(o, cx.output)?,
+            Op::Search(o) => sort::search(o, cx.output)?,
+            Op::Count(o) => count::run(o, cx.output)?,
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use crate::math::{
 };
 use exact::*;
 use half::slice::HalfFloatSliceExt;
-use polyarray_core::{Binary, Complex, DType, Kind, Unary, bf16, f16};
+use polyarray_core::{Binary, Complex, DType, Kind, Step, Strip, Unary, bf16, f16};
 use std::marker::PhantomData;
 
 /// What a kernel works on: up to three strips (or single values, where its form says so) and where the result goes.
@@ -172,6 +172,25 @@ pub(crate) fn select<I: Isa>(dtype: DType) -> Kernel<I> {
         8 => run::<I, u64>,
         _ => run::<I, [u64; 2]>,
     }
+}
+
+/// Does a strip, if there is a kernel for it as it is.
+pub(crate) fn strip<I: Isa>(isa: I, strip: Strip) -> bool {
+    let Strip { step, dtype, x, y, out } = strip;
+    let kernel = match step {
+        Step::Unary(op) => unary::<I>(op, dtype),
+        Step::Binary(op) => binary::<I>(op, dtype).and_then(|forms| {
+            // A single element is a strip of one.
+            let single = |operand: &[u8], other: &[u8]| operand.len() < other.len();
+            forms[if single(y, x) { 1 } else { usize::from(single(x, y)) * 2 }]
+        }),
+    };
+    let Some(kernel) = kernel else { return false };
+    let n = x.len().max(y.len()) / dtype.size();
+    let args = Args { a: x.as_ptr(), b: y.as_ptr(), c: x.as_ptr(), out: out.as_mut_ptr().cast(), n };
+    // SAFETY: operands have n elements or, where the form says so, one; slices do not overlap one that is written; all are aligned (invariants of `Strip`).
+    unsafe { kernel(isa, &args) };
+    true
 }
 
 /// What becomes of a product and a third operand.

@@ -1,0 +1,117 @@
+//! Counting into bins: each thread has counts of its own, several times over where there are few bins, so that an element does not wait for the count of the one before.
+
+use crate::scratch::Scratch;
+use crate::sort::integers;
+use crate::strided::base;
+use crate::threads::{Shared, split};
+use polyarray_core::op::{Bins, Count};
+use polyarray_core::walk::walk;
+use polyarray_core::{Buffer, DType, Element, Result, bf16, f16};
+use std::ops::Range;
+use std::sync::Mutex;
+
+/// Of more bins there is one set of counts for each thread.
+const FEW_BINS: usize = 1 << 12;
+/// Sets of counts where there are few bins.
+const SETS: usize = 4;
+
+/// Runs a count whose result goes to `out`.
+///
+/// # Errors
+/// Out of memory.
+pub(crate) fn run(op: &Count, threads: usize, out: &Buffer) -> Result<()> {
+    match (&op.by, op.dtype) {
+        (Bins::Integers, DType::Bool) => integers_of::<bool>(op, threads, out, usize::from),
+        (Bins::Integers, DType::I8) => integers_of::<i8>(op, threads, out, |x| x as usize),
+        (Bins::Integers, DType::I16) => integers_of::<i16>(op, threads, out, |x| x as usize),
+        (Bins::Integers, DType::I32) => integers_of::<i32>(op, threads, out, |x| x as usize),
+        (Bins::Integers, DType::I64) => integers_of::<i64>(op, threads, out, |x| x as usize),
+        (Bins::Integers, DType::U8) => integers_of::<u8>(op, threads, out, |x| x as usize),
+        (Bins::Integers, DType::U16) => integers_of::<u16>(op, threads, out, |x| x as usize),
+        (Bins::Integers, DType::U32) => integers_of::<u32>(op, threads, out, |x| x as usize),
+        (Bins::Integers, DType::U64) => integers_of::<u64>(op, threads, out, |x| x as usize),
+        (Bins::Edges(_), DType::F16) => between::<f16>(op, threads, out, f64::from),
+        (Bins::Edges(_), DType::BF16) => between::<bf16>(op, threads, out, f64::from),
+        (Bins::Edges(_), DType::F32) => between::<f32>(op, threads, out, f64::from),
+        (Bins::Edges(_), DType::F64) => between::<f64>(op, threads, out, |x| x),
+        (_, dtype) => unreachable!("core counts integers by value and floats by edges, not {dtype}"),
+    }
+}
+
+fn integers_of<T: Element + Copy>(op: &Count, threads: usize, out: &Buffer, value: impl Fn(T) -> usize + Sync) -> Result<()> {
+    counted::<T>(op, threads, out, |x| Some(value(x)))
+}
+
+fn between<T: Element + Copy>(op: &Count, threads: usize, out: &Buffer, wide: impl Fn(T) -> f64 + Sync) -> Result<()> {
+    let Bins::Edges(operand) = &op.by else { unreachable!("counted by edges") };
+    let from = base(&operand.buffer, op.dtype, operand.offset).cast::<T>();
+    // Widening is exact: what compares so in f64 compares so in the dtype.
+    // SAFETY: there is an edge more than there are bins.
+    let edges: Vec<f64> = (0..=op.bins).map(|i| wide(unsafe { from.add(i).read() })).collect();
+    let (low, high, last) = (edges[0], edges[op.bins], op.bins - 1);
+    // Halves, because the range may be twice what the largest number is.
+    let per_half = op.bins as f64 / (high * 0.5 - low * 0.5);
+    counted::<T>(op, threads, out, |x| {
+        let x = wide(x);
+        if !(low <= x && x <= high) {
+            return None;
+        }
+        // A guess, and the edges decide.
+        let mut bin = (((x * 0.5 - low * 0.5) * per_half) as usize).min(last);
+        while x < edges[bin] {
+            bin -= 1;
+        }
+        while bin < last && x >= edges[bin + 1] {
+            bin += 1;
+        }
+        Some(bin)
+    })
+}
+
+fn counted<T: Element + Copy>(op: &Count, threads: usize, out: &Buffer, bin: impl Fn(T) -> Option<usize> + Sync) -> Result<()> {
+    let (bins, total) = (op.bins, op.shape.size());
+    let sets = if bins <= FEW_BINS && total >= SETS * bins { SETS } else { 1 };
+    let to = base(out, DType::I64, 0).cast::<i64>();
+    // SAFETY: the output has room for the bins, and nobody else has it; zeros are numbers.
+    let counts = unsafe {
+        std::ptr::write_bytes(to, 0, bins);
+        std::slice::from_raw_parts_mut(to, bins)
+    };
+    let counts = Mutex::new(counts);
+    let from = Shared(base(&op.input.buffer, op.dtype, op.input.offset).cast::<T>());
+    // No more memory than the elements have, nor more time for adding counts up than for counting.
+    let threads = if bins <= total / 2 { threads } else { 1 };
+    split(threads, total, 1 << 14, |range| {
+        let mut scratch = Scratch::new(sets * bins * size_of::<u64>())?;
+        let own = integers::<u64>(&mut scratch, sets * bins);
+        own.fill(0);
+        let mut set = 0;
+        for_each_run(&op.shape, &op.input.strides, range, |at, step, n| {
+            for i in 0..n as isize {
+                // SAFETY: an element of the operand.
+                if let Some(bin) = bin(unsafe { from.get().wrapping_offset(at + i * step).read() }) {
+                    assert!(bin < bins, "core found no larger integer");
+                    own[set * bins + bin] += 1;
+                    set = (set + 1) % sets;
+                }
+            }
+        });
+        let mut counts = counts.lock().unwrap_or_else(|p| p.into_inner());
+        for own in own.chunks_exact(bins) {
+            counts.iter_mut().zip(own).for_each(|(count, &more)| *count += more as i64);
+        }
+        Ok(())
+    })
+}
+
+/// Calls `f` with the position, the step and the length of each run along the last axis that makes up `range` of the indices in C order.
+fn for_each_run(lens: &[usize], strides: &[isize], range: Range<usize>, mut f: impl FnMut(isize, isize, usize)) {
+    let last = lens.len() - 1;
+    let (inner, step) = (lens[last], strides[last]);
+    let (mut first, mut left) = (range.start % inner, range.len());
+    walk(&lens[..last], [&strides[..last]], [0], range.start / inner..range.end.div_ceil(inner), |[at]| {
+        let n = (inner - first).min(left);
+        f(at + first as isize * step, step, n);
+        (first, left) = (0, left - n);
+    });
+}

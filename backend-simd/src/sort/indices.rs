@@ -1,0 +1,245 @@
+//! Indices in the order of elements, ties by index: by sorting integers that hold both.
+
+use super::{Line, Ranked, SHARED, Sorter, integers, select, sort_keys, totals};
+use super::{PASS, Sortable};
+use crate::lanes::{Isa, Work};
+use crate::scratch::Scratch;
+use crate::threads::{Shared, split};
+use polyarray_core::{Error, Result};
+use std::ops::Range;
+use std::sync::Mutex;
+
+/// Writes the indices of ranks `take` of a line to `to`.
+///
+/// # Safety
+/// - `to` is valid for writes of as many integers, and nobody else uses them.
+///
+/// # Errors
+/// Out of memory.
+pub(crate) unsafe fn run<I: Sorter, T: Sortable>(isa: I, line: &Line<T>, take: Range<usize>, to: *mut u64, threads: usize) -> Result<()> {
+    let n = line.n;
+    if take.len() == n {
+        // SAFETY: the output has room for n, which `read` writes.
+        let out = unsafe {
+            line.read(isa, to, Ranked, threads);
+            std::slice::from_raw_parts_mut(to, n)
+        };
+        return whole(isa, line, out, threads);
+    }
+    let mut scratch = Scratch::new(n * size_of::<u64>())?;
+    let keys = integers::<u64>(&mut scratch, n);
+    // SAFETY: the scratch has room for n.
+    unsafe { line.read(isa, keys.as_mut_ptr(), Ranked, threads) };
+    if take.len() > n / 8 {
+        whole(isa, line, keys, threads)?;
+        // SAFETY: the output has room for what is taken.
+        unsafe { std::ptr::copy_nonoverlapping(keys[take.clone()].as_ptr(), to, take.len()) };
+        return Ok(());
+    }
+    for (i, index) in some(isa, keys, take, threads)?.into_iter().enumerate() {
+        // SAFETY: the output has room for what is taken.
+        unsafe { to.add(i).write(index) };
+    }
+    Ok(())
+}
+
+/// The indices of ranks `take`: the keys of the first and the last of them bound the others, and among keys equal to a bound the order is that of indices.
+fn some<I: Sorter>(isa: I, keys: &[u64], take: Range<usize>, threads: usize) -> Result<Vec<u64>> {
+    let mut scratch = Scratch::new(take.len() * size_of::<u64>())?;
+    let ranks = integers::<u64>(&mut scratch, take.len());
+    select::ranks(isa, keys, take.clone(), ranks, threads)?;
+    let (low, high) = (ranks[0], ranks[ranks.len() - 1]);
+    let [less_low, less_high] = totals(threads, keys.len(), |range| {
+        let part = &keys[range];
+        [part.iter().filter(|&&k| k < low).count(), part.iter().filter(|&&k| k < high).count()]
+    });
+    // Of those equal to a bound, which are taken, counted in the order of indices.
+    let (mut skip, mut left) = (take.start - less_low, take.end - less_high);
+    let mut pairs = Vec::new();
+    let bytes = take.len() * size_of::<(u64, u64)>();
+    pairs.try_reserve_exact(take.len()).map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes, why: e.to_string() })?;
+    for (i, &key) in keys.iter().enumerate().filter(|&(_, &key)| low <= key && key <= high) {
+        if key == high {
+            if low == high && skip > 0 {
+                (skip, left) = (skip - 1, left - 1);
+            } else if left > 0 {
+                left -= 1;
+                pairs.push((key, i as u64));
+            }
+        } else if key == low && skip > 0 {
+            skip -= 1;
+        } else {
+            pairs.push((key, i as u64));
+        }
+    }
+    debug_assert_eq!(pairs.len(), take.len());
+    pairs.sort_unstable();
+    Ok(pairs.into_iter().map(|(_, i)| i).collect())
+}
+
+/// Makes the ranks of a line's elements, in the order of indices, indices in the order of ranks.
+fn whole<I: Sorter, T: Sortable>(isa: I, line: &Line<T>, ranks: &mut [u64], threads: usize) -> Result<()> {
+    let n = ranks.len();
+    let index_bits = usize::BITS - (n - 1).leading_zeros();
+    if index_bits > 32 {
+        // Two sorts would not do. So long a line is sorted by comparing.
+        ranks.iter_mut().zip(0..).for_each(|(place, i)| *place = i);
+        ranks.sort_by_key(|&i| line.rank(i as usize));
+        return Ok(());
+    }
+    let packing = Packing::of(isa, ranks, index_bits, threads);
+    let parts = Shared(ranks.as_mut_ptr());
+    split(threads, n, PASS, |range| {
+        // SAFETY: parts of an exclusively borrowed slice, which do not overlap.
+        let part = unsafe { std::slice::from_raw_parts_mut(parts.get().add(range.start), range.len()) };
+        isa.enter(Pack { part, first: range.start as u64, packing });
+        Ok(())
+    })?;
+    sort_keys(isa, ranks, threads)?;
+    if packing.dropped > 0 {
+        resolve(isa, line, ranks, packing, threads)?;
+    }
+    let parts = Shared(ranks.as_mut_ptr());
+    split(threads, n, PASS, |range| {
+        // SAFETY: as above.
+        let part = unsafe { std::slice::from_raw_parts_mut(parts.get().add(range.start), range.len()) };
+        isa.enter(Unpack { part, mask: packing.mask() });
+        Ok(())
+    })
+}
+
+/// How a rank and an index share an integer: `(rank - least) >> dropped` above `index_bits` bits of index.
+#[derive(Clone, Copy)]
+struct Packing {
+    least: u64,
+    dropped: u32,
+    index_bits: u32,
+}
+
+impl Packing {
+    fn of<I: Isa>(isa: I, ranks: &[u64], index_bits: u32, threads: usize) -> Packing {
+        let ends = Mutex::new((u64::MAX, 0));
+        let done = split(threads, ranks.len(), PASS, |range| {
+            let (low, high) = isa.enter(Ends(&ranks[range]));
+            let mut ends = ends.lock().unwrap_or_else(|p| p.into_inner());
+            *ends = (ends.0.min(low), ends.1.max(high));
+            Ok(())
+        });
+        debug_assert!(done.is_ok(), "nothing here fails");
+        let (least, greatest) = ends.into_inner().unwrap_or_else(|p| p.into_inner());
+        Packing::within(least, greatest, index_bits)
+    }
+
+    fn within(least: u64, greatest: u64, index_bits: u32) -> Packing {
+        let rank_bits = 64 - (greatest - least).leading_zeros();
+        Packing { least, dropped: (rank_bits + index_bits).saturating_sub(64), index_bits }
+    }
+
+    #[inline(always)]
+    fn pack(self, rank: u64, index: u64) -> u64 {
+        // No index (of one element) has no bits; a shift by 64 of a rank that has none either would be undefined, and there is none.
+        ((rank - self.least) >> self.dropped) << self.index_bits | index
+    }
+
+    #[inline(always)]
+    fn mask(self) -> u64 {
+        (1 << self.index_bits) - 1
+    }
+}
+
+/// Sorts runs of packed integers that agree in all but the index, whose ranks may differ in what was dropped. That and an index within the run share an integer in turn:
+/// at most 32 bits were dropped, and an index has no more.
+fn resolve<I: Sorter, T: Sortable>(isa: I, line: &Line<T>, packed: &mut [u64], packing: Packing, threads: usize) -> Result<()> {
+    let n = packed.len();
+    let mut at = 0;
+    while let Some(start) = isa.enter(NextRun { packed, at, index_bits: packing.index_bits }) {
+        let prefix = packed[start] >> packing.index_bits;
+        let end = start + packed[start..n].iter().position(|p| p >> packing.index_bits != prefix).unwrap_or(n - start);
+        run_of_equals(isa, line, &mut packed[start..end], packing, threads)?;
+        at = end;
+    }
+    Ok(())
+}
+
+fn run_of_equals<I: Sorter, T: Sortable>(isa: I, line: &Line<T>, run: &mut [u64], packing: Packing, threads: usize) -> Result<()> {
+    let index = |p: u64| p & packing.mask();
+    if run.len() <= 16 {
+        run.sort_unstable_by_key(|&p| (line.rank(index(p) as usize), index(p)));
+        return Ok(());
+    }
+    let low_bits = (1u64 << packing.dropped) - 1;
+    let within = |p: u64| (line.rank(index(p) as usize) - packing.least) & low_bits;
+    let place_bits = usize::BITS - (run.len() - 1).leading_zeros();
+    let mut scratch = Scratch::new(2 * size_of_val(run))?;
+    let (keys, old) = integers::<u64>(&mut scratch, 2 * run.len()).split_at_mut(run.len());
+    old.copy_from_slice(run);
+    // The run ascends by index: a place in it stands for the index.
+    keys.iter_mut().zip(old.iter().enumerate()).for_each(|(key, (place, &p))| *key = within(p) << place_bits | place as u64);
+    sort_keys(isa, keys, if run.len() >= SHARED { threads } else { 1 })?;
+    run.iter_mut().zip(keys.iter()).for_each(|(p, key)| *p = old[(key & ((1 << place_bits) - 1)) as usize]);
+    Ok(())
+}
+
+struct Ends<'a>(&'a [u64]);
+
+impl Work for Ends<'_> {
+    type Out = (u64, u64);
+    #[inline(always)]
+    fn run<I: Isa>(self, _: I) -> (u64, u64) {
+        self.0.iter().fold((u64::MAX, 0), |(low, high), &x| (low.min(x), high.max(x)))
+    }
+}
+
+struct Pack<'a> {
+    part: &'a mut [u64],
+    first: u64,
+    packing: Packing,
+}
+
+impl Work for Pack<'_> {
+    type Out = ();
+    #[inline(always)]
+    fn run<I: Isa>(self, _: I) {
+        for (i, rank) in self.part.iter_mut().enumerate() {
+            *rank = self.packing.pack(*rank, self.first + i as u64);
+        }
+    }
+}
+
+struct Unpack<'a> {
+    part: &'a mut [u64],
+    mask: u64,
+}
+
+impl Work for Unpack<'_> {
+    type Out = ();
+    #[inline(always)]
+    fn run<I: Isa>(self, _: I) {
+        self.part.iter_mut().for_each(|p| *p &= self.mask);
+    }
+}
+
+/// Where, from `at` on, two neighbours first agree in all but the index.
+struct NextRun<'a> {
+    packed: &'a [u64],
+    at: usize,
+    index_bits: u32,
+}
+
+impl Work for NextRun<'_> {
+    type Out = Option<usize>;
+    #[inline(always)]
+    fn run<I: Isa>(self, _: I) -> Option<usize> {
+        let (packed, mut at) = (self.packed, self.at);
+        // Sixteen pairs at once: most have none.
+        while at + 17 <= packed.len() {
+            let (first, second) = (&packed[at..at + 16], &packed[at + 1..at + 17]);
+            let any = first.iter().zip(second).fold(false, |any, (a, b)| any | ((a ^ b) >> self.index_bits == 0));
+            if any {
+                break;
+            }
+            at += 16;
+        }
+        (at..packed.len().saturating_sub(1)).find(|&i| (packed[i] ^ packed[i + 1]) >> self.index_bits == 0)
+    }
+}

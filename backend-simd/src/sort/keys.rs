@@ -1,0 +1,211 @@
+//! Elements as unsigned integers in the same order.
+
+use super::{Sorter, integers, sort_keys};
+use crate::scratch::Scratch;
+use polyarray_core::{Element, Result, bf16, f16};
+
+/// An unsigned integer as wide as an element.
+pub(crate) trait Word: Copy + Ord + Default + Send + Sync + 'static {
+    /// As wide as what is sorted by vectors.
+    type Wide: Key;
+    const MAX: Self;
+    fn widen(self) -> Self::Wide;
+    fn narrow(wide: Self::Wide) -> Self;
+    fn not(self) -> Self;
+    /// Sorts on at most `threads` threads.
+    ///
+    /// # Errors
+    /// Out of memory.
+    fn sort_words<I: Sorter>(isa: I, words: &mut [Self], threads: usize) -> Result<()>;
+}
+
+/// An integer that vectors sort.
+pub(crate) trait Key: Word<Wide = Self> {
+    fn to_u64(self) -> u64;
+    /// Sorts on at most `threads` threads. `spare` is as long where the tier wants spare memory.
+    fn sort<I: Sorter>(isa: I, keys: &mut [Self], spare: &mut [Self], threads: usize);
+}
+
+macro_rules! word {
+    ($($word:ident $wide:ident $sort:expr;)*) => { $(
+        impl Word for $word {
+            type Wide = $wide;
+            const MAX: Self = $word::MAX;
+            #[inline(always)]
+            fn widen(self) -> $wide {
+                self.into()
+            }
+            #[inline(always)]
+            fn narrow(wide: $wide) -> Self {
+                wide as $word
+            }
+            #[inline(always)]
+            fn not(self) -> Self {
+                !self
+            }
+            fn sort_words<I: Sorter>(isa: I, words: &mut [Self], threads: usize) -> Result<()> {
+                let sort: fn(I, &mut [Self], usize) -> Result<()> = $sort;
+                sort(isa, words, threads)
+            }
+        }
+    )* };
+}
+word! {
+    u8 u32 |_, words, _| counting(words, 1 << 8, usize::from, |value| value as u8);
+    u16 u32 |_, words, _| if words.len() < FEW {
+        words.sort_unstable();
+        Ok(())
+    } else {
+        counting(words, 1 << 16, usize::from, |value| value as u16)
+    };
+    u32 u32 sort_keys::<I, u32>;
+    u64 u64 sort_keys::<I, u64>;
+}
+
+/// Fewer 16-bit integers are compared: counts of all values would be more than they.
+const FEW: usize = 1 << 13;
+
+/// Counts how often each of `values` values is there, and writes it so often.
+fn counting<W: Word>(words: &mut [W], values: usize, index: fn(W) -> usize, value: fn(usize) -> W) -> Result<()> {
+    let mut scratch = Scratch::new(values * size_of::<u64>())?;
+    let counts = integers::<u64>(&mut scratch, values);
+    counts.fill(0);
+    words.iter().for_each(|&word| counts[index(word)] += 1);
+    let mut rest = words;
+    for (i, &count) in counts.iter().enumerate() {
+        let (some, others) = rest.split_at_mut(count as usize);
+        some.fill(value(i));
+        rest = others;
+    }
+    Ok(())
+}
+
+impl Key for u32 {
+    #[inline(always)]
+    fn to_u64(self) -> u64 {
+        self.into()
+    }
+    fn sort<I: Sorter>(isa: I, keys: &mut [u32], spare: &mut [u32], threads: usize) {
+        isa.sort32(keys, spare, threads);
+    }
+}
+
+impl Key for u64 {
+    #[inline(always)]
+    fn to_u64(self) -> u64 {
+        self
+    }
+    fn sort<I: Sorter>(isa: I, keys: &mut [u64], spare: &mut [u64], threads: usize) {
+        isa.sort64(keys, spare, threads);
+    }
+}
+
+/// An element that sorts as an integer.
+pub(crate) trait Sortable: Element {
+    type Word: Word;
+    /// The element of these bits as an integer: larger elements give larger integers, different bits different ones.
+    fn encode(bits: Self::Word) -> Self::Word;
+    /// The bits that give this integer.
+    fn decode(key: Self::Word) -> Self::Word;
+    /// As [`encode`](Self::encode), but equal elements give equal integers: both zeros, all NaNs.
+    fn rank(bits: Self::Word) -> Self::Word;
+}
+
+macro_rules! integers {
+    ($($T:ident $word:ident $flip:expr;)*) => { $(
+        impl Sortable for $T {
+            type Word = $word;
+            #[inline(always)]
+            fn encode(bits: $word) -> $word {
+                bits ^ $flip
+            }
+            #[inline(always)]
+            fn decode(key: $word) -> $word {
+                key ^ $flip
+            }
+            #[inline(always)]
+            fn rank(bits: $word) -> $word {
+                bits ^ $flip
+            }
+        }
+    )* };
+}
+integers! {
+    bool u8 0;
+    u8 u8 0;
+    u16 u16 0;
+    u32 u32 0;
+    u64 u64 0;
+    i8 u8 1 << 7;
+    i16 u16 1 << 15;
+    i32 u32 1 << 31;
+    i64 u64 1 << 63;
+}
+
+// The bits of a float are sign and magnitude. With the magnitudes of negative ones turned round and the sign flipped they are in the order
+// NaNs (negative), -infinity .. infinity, NaNs (positive); a shift by the number of negative NaNs takes those round to the end.
+macro_rules! floats {
+    ($($T:ident $word:ident $signed:ident $infinity:literal;)*) => { $(
+        impl Sortable for $T {
+            type Word = $word;
+            #[inline(always)]
+            fn encode(bits: $word) -> $word {
+                const NANS: $word = ($word::MAX >> 1) - $infinity;
+                const SIGN: $word = 1 << ($word::BITS - 1);
+                let negative = (bits as $signed >> ($word::BITS - 1)) as $word;
+                (bits ^ (negative >> 1) ^ SIGN).wrapping_sub(NANS)
+            }
+            #[inline(always)]
+            fn decode(key: $word) -> $word {
+                const NANS: $word = ($word::MAX >> 1) - $infinity;
+                const SIGN: $word = 1 << ($word::BITS - 1);
+                let bits = key.wrapping_add(NANS) ^ SIGN;
+                let negative = (bits as $signed >> ($word::BITS - 1)) as $word;
+                bits ^ (negative >> 1)
+            }
+            #[inline(always)]
+            fn rank(bits: $word) -> $word {
+                const SIGN: $word = 1 << ($word::BITS - 1);
+                let key = Self::encode(if bits == SIGN { 0 } else { bits });
+                if bits & !SIGN > $infinity { $word::MAX } else { key }
+            }
+        }
+    )* };
+}
+floats! {
+    f16 u16 i16 0x7c00;
+    bf16 u16 i16 0x7f80;
+    f32 u32 i32 0x7f80_0000;
+    f64 u64 i64 0x7ff0_0000_0000_0000;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_are_in_the_order_of_the_floats_they_stand_for() {
+        let ascending = [f32::NEG_INFINITY, f32::MIN, -1.0, -1e-45, -0.0, 0.0, 1e-45, 1.0, f32::MAX, f32::INFINITY, f32::NAN, -f32::NAN];
+        let keys = ascending.map(|x| f32::encode(x.to_bits()));
+        assert!(keys.is_sorted_by(|a, b| a < b), "{keys:?}");
+        assert_eq!(keys[0], 0);
+        for x in ascending {
+            assert_eq!(f32::decode(f32::encode(x.to_bits())), x.to_bits());
+        }
+        assert_eq!(f32::rank((-0.0f32).to_bits()), f32::rank(0));
+        assert_eq!(f32::rank(f32::NAN.to_bits()), f32::rank(0xffff_ffff));
+        assert!(f32::rank(f32::INFINITY.to_bits()) < f32::rank(f32::NAN.to_bits()));
+    }
+
+    #[test]
+    fn every_half_comes_back_and_is_in_order() {
+        let mut keys: Vec<(u16, u16)> = (0..=u16::MAX).map(|bits| (f16::encode(bits), bits)).collect();
+        assert!(keys.iter().all(|&(key, bits)| f16::decode(key) == bits));
+        keys.sort_unstable();
+        let values: Vec<f16> = keys.iter().map(|&(_, bits)| f16::from_bits(bits)).collect();
+        assert!(values.windows(2).all(|w| w[0] <= w[1] || w[1].is_nan()), "NaNs last, the rest ascending");
+        let ranks: Vec<u16> = keys.iter().map(|&(_, bits)| f16::rank(bits)).collect();
+        assert!(ranks.is_sorted());
+        assert!([i8::MIN, -1, 0, 1, i8::MAX].map(|x| i8::encode(x as u8)).is_sorted());
+    }
+}

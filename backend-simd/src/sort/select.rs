@@ -1,0 +1,185 @@
+//! Selection: keys of some ranks, without sorting the others.
+//!
+//! A sample gives two keys between which those ranks almost certainly lie; one pass counts how many keys are below, another collects those between, of which there are few; and so
+//! again. R. W. Floyd and R. L. Rivest, "Expected time bounds for selection" (1975).
+
+use super::{Key, PASS, Sorter, integers, sort_keys, totals};
+use crate::lanes::{Isa, Work};
+use crate::scratch::Scratch;
+use crate::threads::{Shared, split};
+use polyarray_core::Result;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// As many keys are sorted rather than sampled.
+const SMALL: usize = 2048;
+
+/// Puts the keys of ranks `take` of all into `out`, in order.
+///
+/// # Errors
+/// Out of memory.
+pub(crate) fn ranks<I: Sorter, K: Key>(isa: I, keys: &[K], take: Range<usize>, out: &mut [K], threads: usize) -> Result<()> {
+    if keys.len() <= SMALL || take.len() > keys.len() / 4 {
+        return by_sorting(isa, keys, take, out, threads);
+    }
+    let Some(bracket) = Bracket::sampled(isa, keys, &take, threads)? else { return by_sorting(isa, keys, take, out, threads) };
+    let counts = bracket.count(isa, keys, threads);
+    let middle = counts.between.len();
+    // The sample was unlucky, or did not tell keys apart.
+    if take.start < counts.low.start || take.end > counts.high.end || middle > keys.len() / 2 {
+        return by_sorting(isa, keys, take, out, threads);
+    }
+    let part = |ranks: &Range<usize>| ranks.start.clamp(take.start, take.end) - take.start..ranks.end.clamp(take.start, take.end) - take.start;
+    out[part(&counts.low)].fill(bracket.low.unwrap_or(K::default()));
+    out[part(&counts.high)].fill(bracket.high.unwrap_or(K::MAX));
+    let wanted = part(&counts.between);
+    if !wanted.is_empty() {
+        let mut scratch = Scratch::new(middle * size_of::<K>())?;
+        let inner = integers::<K>(&mut scratch, middle);
+        bracket.collect(isa, keys, inner, threads);
+        let offset = counts.between.start;
+        let inner_take = wanted.start + take.start - offset..wanted.end + take.start - offset;
+        ranks(isa, inner, inner_take, &mut out[wanted], threads)?;
+    }
+    Ok(())
+}
+
+fn by_sorting<I: Sorter, K: Key>(isa: I, keys: &[K], take: Range<usize>, out: &mut [K], threads: usize) -> Result<()> {
+    let mut scratch = Scratch::new(size_of_val(keys))?;
+    let copy = integers::<K>(&mut scratch, keys.len());
+    copy.copy_from_slice(keys);
+    sort_keys(isa, copy, threads)?;
+    out.copy_from_slice(&copy[take]);
+    Ok(())
+}
+
+/// Two keys between which, or at which, ranks are looked for; without one, there is no bound on that side.
+struct Bracket<K> {
+    low: Option<K>,
+    high: Option<K>,
+}
+
+/// Ranks of the keys equal to a bracket's ends and of those between.
+struct Counts {
+    low: Range<usize>,
+    between: Range<usize>,
+    high: Range<usize>,
+}
+
+impl<K: Key> Bracket<K> {
+    /// Around the ranks `take`, from a sample of about the number of keys to the power 2/3. None if it says nothing.
+    ///
+    /// # Errors
+    /// Out of memory.
+    fn sampled<I: Sorter>(isa: I, keys: &[K], take: &Range<usize>, threads: usize) -> Result<Option<Bracket<K>>> {
+        let n = keys.len();
+        let size = ((n as f64).powf(2.0 / 3.0) as usize).max(64);
+        let mut scratch = Scratch::new(size * size_of::<K>())?;
+        let sample = integers::<K>(&mut scratch, size);
+        let mut random = 0x2545_f491_4f6c_dd1d;
+        sample.iter_mut().for_each(|place| *place = keys[below(&mut random, n)]);
+        sort_keys(isa, sample, threads)?;
+        // Three standard deviations of the rank, at most sqrt(size) / 2.
+        let margin = 1.5 * (size as f64).sqrt() + 1.0;
+        let at = |rank: usize| rank as f64 * size as f64 / n as f64;
+        let (low, high) = ((at(take.start) - margin).floor(), (at(take.end) + margin).ceil());
+        let low = (low >= 0.0).then(|| sample[low as usize]);
+        let high = sample.get(high as usize).copied();
+        Ok((low.is_some() || high.is_some()).then_some(Bracket { low, high }))
+    }
+
+    /// The least and the greatest key that lies between, if any can.
+    fn inside(&self) -> Option<(u64, u64)> {
+        let low = self.low.map_or(Some(0), |k| k.to_u64().checked_add(1))?;
+        let high = self.high.map_or(Some(K::MAX.to_u64()), |k| k.to_u64().checked_sub(1))?;
+        (low <= high).then_some((low, high))
+    }
+
+    fn count<I: Isa>(&self, isa: I, keys: &[K], threads: usize) -> Counts {
+        let ends = [self.low.unwrap_or_default(), self.high.unwrap_or_default()];
+        let [mut below_low, mut to_low, mut below_high, mut to_high] = totals(threads, keys.len(), |range| isa.enter(Count { keys: &keys[range], ends }));
+        if self.low.is_none() {
+            (below_low, to_low) = (0, 0);
+        }
+        if self.high.is_none() {
+            (below_high, to_high) = (keys.len(), keys.len());
+        }
+        Counts { low: below_low..to_low, between: to_low..below_high.max(to_low), high: below_high.max(to_low)..to_high }
+    }
+
+    /// Copies the keys between to `to`, which has room for as many as there are, in no fixed order of parts.
+    fn collect<I: Isa>(&self, isa: I, keys: &[K], to: &mut [K], threads: usize) {
+        let Some((low, high)) = self.inside() else { return };
+        let (next, len, to) = (AtomicUsize::new(0), to.len(), Shared(to.as_mut_ptr()));
+        let done = split(threads, keys.len(), PASS, |range| {
+            // Kept in a buffer that the cache holds until there are enough to be worth claiming a place.
+            let mut kept = [K::default(); 1024];
+            for chunk in keys[range].chunks(kept.len()) {
+                let count = isa.enter(Keep { keys: chunk, kept: &mut kept, low, high });
+                let at = next.fetch_add(count, Ordering::Relaxed);
+                assert!(at + count <= len, "as many keys as were counted");
+                // SAFETY: a place of its own, inside, as was asserted.
+                unsafe { std::ptr::copy_nonoverlapping(kept.as_ptr(), to.get().add(at), count) };
+            }
+            Ok(())
+        });
+        debug_assert!(done.is_ok(), "nothing here fails");
+    }
+}
+
+/// How many keys are less than each end, and how many less or equal.
+struct Count<'a, K> {
+    keys: &'a [K],
+    ends: [K; 2],
+}
+
+impl<K: Key> Work for Count<'_, K> {
+    type Out = [usize; 4];
+    #[inline(always)]
+    fn run<I: Isa>(self, _: I) -> [usize; 4] {
+        let [low, high] = self.ends;
+        let mut counts = [0; 4];
+        // Counted in the keys' own width, in which as many lanes fit a vector; a chunk is no longer than its counts can tell.
+        for chunk in self.keys.chunks(1 << 16) {
+            let mut some = [0u32; 4];
+            for &key in chunk {
+                some[0] += u32::from(key < low);
+                some[1] += u32::from(key <= low);
+                some[2] += u32::from(key < high);
+                some[3] += u32::from(key <= high);
+            }
+            counts.iter_mut().zip(some).for_each(|(c, s)| *c += s as usize);
+        }
+        counts
+    }
+}
+
+/// Copies the keys from `low` to `high` to the front of `kept`; gives how many they are.
+struct Keep<'a, K> {
+    keys: &'a [K],
+    kept: &'a mut [K; 1024],
+    low: u64,
+    high: u64,
+}
+
+impl<K: Key> Work for Keep<'_, K> {
+    type Out = usize;
+    #[inline(always)]
+    fn run<I: Isa>(self, _: I) -> usize {
+        let (width, mut count) = (self.high - self.low, 0);
+        for &key in self.keys {
+            // Written always, counted if it is kept: no branch to mispredict.
+            self.kept[count] = key;
+            count += usize::from(key.to_u64().wrapping_sub(self.low) <= width);
+        }
+        count
+    }
+}
+
+/// A random index below `n`: the upper half of a product with a number of Marsaglia's xorshift ("Xorshift RNGs", 2003).
+pub(crate) fn below(random: &mut u64, n: usize) -> usize {
+    *random ^= *random << 13;
+    *random ^= *random >> 7;
+    *random ^= *random << 17;
+    ((u128::from(*random) * n as u128) >> 64) as usize
+}

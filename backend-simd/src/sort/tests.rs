@@ -1,0 +1,123 @@
+//! Keys against the standard library's sort, on every tier that this CPU has.
+
+use super::*;
+use crate::tier::Tier;
+use polyarray_core::Dims;
+use polyarray_core::op::Operand;
+use select::below;
+
+/// Calls `f` on each tier.
+fn on_every_tier(mut f: impl FnMut(&dyn Tested, &str)) {
+    for name in crate::tier::NAMES {
+        match Tier::best(Some(name)).expect("a tier's name") {
+            Tier::Portable(isa) => f(&isa, name),
+            #[cfg(target_arch = "x86_64")]
+            Tier::Avx2(isa) => f(&isa, name),
+            #[cfg(target_arch = "x86_64")]
+            Tier::Avx512(isa) => f(&isa, name),
+        }
+    }
+}
+
+/// What is tested of a tier.
+trait Tested {
+    fn sort32(&self, keys: &mut [u32], threads: usize);
+    fn sort64(&self, keys: &mut [u64], threads: usize);
+    fn ranks(&self, keys: &[u64], take: std::ops::Range<usize>, threads: usize) -> Vec<u64>;
+    fn argsort(&self, x: &[i64], threads: usize) -> Vec<i64>;
+}
+
+impl<I: Sorter> Tested for I {
+    fn sort32(&self, keys: &mut [u32], threads: usize) {
+        sort_keys(*self, keys, threads).unwrap();
+    }
+    fn sort64(&self, keys: &mut [u64], threads: usize) {
+        sort_keys(*self, keys, threads).unwrap();
+    }
+    fn ranks(&self, keys: &[u64], take: std::ops::Range<usize>, threads: usize) -> Vec<u64> {
+        let mut out = vec![0; take.len()];
+        select::ranks(*self, keys, take, &mut out, threads).unwrap();
+        out
+    }
+    fn argsort(&self, x: &[i64], threads: usize) -> Vec<i64> {
+        let (buffer, out) = (Buffer::adopt(x.to_vec()), Buffer::adopt(vec![0i64; x.len()]));
+        let input = Operand { buffer, dtype: DType::I64, offset: 0, strides: [1].as_slice().into() };
+        let op = Sort { dtype: DType::I64, lines: Dims::new(), n: x.len(), input, give: Give::Indices, descending: false, take: 0..x.len() };
+        run(*self, &op, threads, &out).unwrap();
+        let out = out.host_ptr().expect("host memory").cast::<i64>().as_ptr();
+        // SAFETY: the buffer has as many.
+        unsafe { std::slice::from_raw_parts(out, x.len()) }.to_vec()
+    }
+}
+
+/// Numbers of many sorts.
+fn spreads(n: usize) -> Vec<Vec<u64>> {
+    let mut random = 0x9e37_79b9_7f4a_7c15;
+    let mut one = |below_what: u64| (0..n).map(|_| below(&mut random, usize::MAX) as u64 % below_what).collect::<Vec<u64>>();
+    let mut out = vec![one(u64::MAX), one(1), one(2), one(5), one(1 << 20)];
+    let mut ascending = out[0].clone();
+    ascending.sort_unstable();
+    let descending: Vec<u64> = ascending.iter().rev().copied().collect();
+    let pipe: Vec<u64> = ascending.iter().step_by(2).chain(descending.iter().step_by(2)).copied().take(n).collect();
+    let largest: Vec<u64> = out[2].iter().map(|x| x.wrapping_sub(1)).collect();
+    out.extend([ascending, descending, pipe, largest]);
+    out
+}
+
+#[test]
+fn keys_sort_as_the_standard_library_has_them() {
+    on_every_tier(|tier, name| {
+        for n in (0..=270).chain([513, 1000, 3001, 17_000, 40_000]) {
+            for (i, keys) in spreads(n).into_iter().enumerate() {
+                let mut want = keys.clone();
+                want.sort_unstable();
+                let mut narrow: Vec<u32> = keys.iter().map(|&k| (k ^ k >> 32) as u32).collect();
+                let mut narrow_want = narrow.clone();
+                narrow_want.sort_unstable();
+                let threads = 1 + n % 3;
+                let mut got = keys;
+                tier.sort64(&mut got, threads);
+                assert!(got == want, "{name}: spread {i} of {n}");
+                tier.sort32(&mut narrow, threads);
+                assert!(narrow == narrow_want, "{name}: spread {i} of {n}, u32");
+            }
+        }
+    });
+}
+
+#[test]
+fn ranks_are_those_of_the_sorted_keys() {
+    on_every_tier(|tier, name| {
+        for n in [1, 10, 2049, 5000, 100_000] {
+            for (i, keys) in spreads(n).into_iter().enumerate() {
+                let mut sorted = keys.clone();
+                sorted.sort_unstable();
+                for take in [0..1, n - 1..n, n / 2..n / 2 + 1, n / 3..(n / 3 + 2).min(n), 0..n, n / 10..n / 5 + 1, 0..n.min(10)] {
+                    for threads in [1, 3] {
+                        assert_eq!(tier.ranks(&keys, take.clone(), threads), sorted[take.clone()], "{name}: ranks {take:?} of spread {i} of {n}");
+                    }
+                }
+            }
+        }
+    });
+}
+
+/// Keys that agree in all the bits that fit beside an index are told apart by a second sort, in short runs and in long ones.
+#[test]
+fn indices_of_keys_that_differ_in_their_lowest_bits_are_right() {
+    on_every_tier(|tier, name| {
+        for n in [30, 3000, 70_000] {
+            let mut random = 7;
+            for groups in [1, 3, n / 10, n / 2] {
+                let mut x: Vec<i64> = (0..n).map(|_| ((below(&mut random, groups) as i64) << 40) + below(&mut random, 200) as i64).collect();
+                x[n / 2] = i64::MIN;
+                x[n / 3] = i64::MAX;
+                let mut want: Vec<i64> = (0..n as i64).collect();
+                want.sort_by_key(|&i| x[i as usize]);
+                for threads in [1, 2] {
+                    assert!(tier.argsort(&x, threads) == want, "{name}: {groups} groups of {n}");
+                }
+            }
+        }
+    });
+}

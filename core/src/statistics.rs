@@ -1,0 +1,463 @@
+//! Order statistics and counting: medians, quantiles, distinct elements, places in what is sorted, histograms.
+
+use crate::array::{Array, Axes};
+use crate::bytes;
+use crate::canon;
+use crate::choose::execute;
+use crate::device::Device;
+use crate::expr::{Expr, IntoExpr, RawArray, select};
+use crate::layout::Layout;
+use crate::op::{Bins, Count, Give, Op, Operand, Search, Side};
+use crate::sort::{Request, along, ordered, reserve};
+use crate::{DType, Dims, Element, Error, Kind, Result, Wide};
+use smallvec::SmallVec;
+
+/// What a quantile is where it falls between two elements; NumPy's methods of the same names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Quantile {
+    /// On the line between them.
+    #[default]
+    Linear,
+    /// The nearer one; of two as near, the one of even rank.
+    Nearest,
+}
+
+/// An array whose reduced axes have become one, the last.
+struct Lines<T: Element> {
+    array: Array<T>,
+    /// Elements of a line.
+    n: usize,
+    /// The shape of the result as the caller wants it, with or without axes of one.
+    shown: Dims,
+    reduced: Axes,
+}
+
+impl<T: Element> Lines<T> {
+    fn new(op: &'static str, array: &Array<T>, axes: Option<&Axes>) -> Result<Lines<T>> {
+        ordered(op, T::DTYPE)?;
+        let (shape, strides) = (array.shape(), array.strides());
+        let reduced: SmallVec<[usize; 4]> = match axes {
+            Some(axes) => axes.resolve(op, shape.len())?,
+            None => (0..shape.len()).collect(),
+        };
+        let keep = axes.is_some_and(|a| a.keep);
+        let kept: SmallVec<[usize; 4]> = (0..shape.len()).filter(|a| !reduced.contains(a)).collect();
+        let shown =
+            if keep { (0..shape.len()).map(|a| if reduced.contains(&a) { 1 } else { shape[a] }).collect() } else { kept.iter().map(|&a| shape[a]).collect() };
+        let lines: Dims = kept.iter().map(|&a| shape[a]).collect();
+        let n = reduced.iter().map(|&a| shape[a]).product();
+        let whole: Dims = lines.iter().copied().chain([n]).collect();
+        let reduced_axes = Axes { axes: reduced.iter().map(|&a| a as isize).collect(), keep: false };
+        // In which order the reduced axes are walked matters to no order statistic: where they merge in any, nothing is copied.
+        let inner = Layout::from_parts(reduced.iter().map(|&a| shape[a]).collect(), reduced.iter().map(|&a| strides[a]).collect(), array.layout().offset());
+        let merged = (n > 0).then(|| canon::map::<Layout>(&inner, &[])).filter(|(lens, ..)| lens.len() == 1);
+        let array = match merged {
+            Some((_, (offset, step), _)) => {
+                let strides = kept.iter().map(|&a| strides[a]).chain([step[0]]).collect();
+                Array::from_raw(RawArray { layout: Layout::from_parts(whole, strides, offset), ..array.raw().clone() })?
+            }
+            None => {
+                let order: SmallVec<[isize; 4]> = kept.iter().chain(&reduced).map(|&a| a as isize).collect();
+                array.permute(&order)?.reshape(whole)?
+            }
+        };
+        Ok(Lines { array, n, shown, reduced: reduced_axes })
+    }
+
+    /// The quantile of each line; `rank` is where it falls, from 0 to n - 1.
+    fn quantile(&self, of: &Array<T>, rank: f64, method: Quantile) -> Result<Array<T::Mean>> {
+        if self.n == 0 || self.shown.contains(&0) {
+            return Array::full(self.shown.clone(), T::Mean::from_wide(Wide::Float(f64::NAN)));
+        }
+        let low = rank.floor() as usize;
+        let between = rank - low as f64;
+        let take = match method {
+            Quantile::Nearest => {
+                let near = rank.round_ties_even() as usize;
+                near..near + 1
+            }
+            Quantile::Linear => low..low + if between > 0.0 { 2 } else { 1 },
+        };
+        let (last, two) = (self.array.ndim() - 1, take.len() == 2);
+        let ranked = Array::<T>::from_raw(along(self.array.raw(), last, Request { give: Give::Values, descending: false, take })?)?;
+        let at = |i: usize| -> Result<Expr<T::Mean>> {
+            let mut layout = ranked.layout().clone();
+            layout.cut(last, i, 1, 1);
+            layout.remove_axis(last);
+            Ok(Array::<T>::from_raw(RawArray { layout, ..ranked.raw().clone() })?.cast())
+        };
+        let value = if two { interpolated(at(0)?, at(1)?, between) } else { at(0)? };
+        // A NaN anywhere in a line is its quantile: the maximum knows.
+        let value = match T::DTYPE.kind() {
+            Kind::Float => {
+                let largest: Expr<T::Mean> = of.max_axis(self.reduced.clone())?.cast();
+                select(largest.clone().not_equal(&largest), largest, value)
+            }
+            Kind::Bool | Kind::Int | Kind::Uint | Kind::Complex => value,
+        };
+        value.eval()?.reshape(self.shown.clone())
+    }
+}
+
+/// `low + (high - low) * t`, from whichever end is nearer, as NumPy has it; the middle is `(low + high) / 2`, without overflow. Narrow floats are computed in f32.
+fn interpolated<F: Element>(low: Expr<F>, high: Expr<F>, t: f64) -> Expr<F> {
+    if matches!(F::DTYPE, DType::F16 | DType::BF16) {
+        return interpolated::<f32>(low.cast(), high.cast(), t).cast();
+    }
+    let value = |x: f64| F::from_wide(Wide::Float(x)).into_expr();
+    if t == 0.5 {
+        let (half, sum) = (value(0.5), low.clone() + &high);
+        // Infinite sums, which differ from themselves by NaN, of finite terms or not.
+        return select((&sum - &sum).not_equal(value(0.0)), &low * &half + &high * &half, sum * half);
+    }
+    let apart = &high - &low;
+    if t < 0.5 { low + apart * value(t) } else { high - apart * value(1.0 - t) }
+}
+
+/// Where quantile `q` of `n` elements falls.
+fn rank_of(op: &'static str, q: f64, n: usize) -> Result<f64> {
+    if (0.0..=1.0).contains(&q) {
+        Ok(q * n.saturating_sub(1) as f64)
+    } else {
+        Err(Error::Argument { op, name: "q", value: q.to_string(), why: "a quantile is from 0 to 1".into() })
+    }
+}
+
+impl<T: Element> Array<T> {
+    /// The median of all elements: the middle one, or the mean of the two in the middle; NaN if there is a NaN, or no element. In f64 for integers and bool.
+    ///
+    /// Found by selection, not by sorting: see [`op::Sort`](crate::op::Sort).
+    ///
+    /// # Errors
+    /// [`Error::DTypeUndefined`] for complex numbers; out of memory.
+    ///
+    /// ```no_run
+    /// # use polyarray_core::*;
+    /// let x = Array::from_vec(vec![7, 1, 4, 2], [2, 2])?;
+    /// assert_eq!(x.median()?, 3.0);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn median(&self) -> Result<T::Mean> {
+        self.quantile_of("median", 0.5, Quantile::Linear, None)?.item()
+    }
+
+    /// The [`median`](Self::median) over some axes.
+    ///
+    /// # Errors
+    /// [`Error::Axis`] and [`Error::RepeatedAxis`], and as [`median`](Self::median).
+    ///
+    /// ```no_run
+    /// # use polyarray_core::*;
+    /// let x = Array::from_vec(vec![3.0f64, 9.0, 1.0, 4.0, 2.0, 2.0], [2, 3])?;
+    /// assert_eq!(x.median_axis(1)?.to_vec()?, [3.0, 2.0]);
+    /// assert_eq!(x.median_axis(axis([0, 1]).keepdims())?.shape(), [1, 1]);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn median_axis(&self, axes: impl Into<Axes>) -> Result<Array<T::Mean>> {
+        self.quantile_of("median", 0.5, Quantile::Linear, Some(&axes.into()))
+    }
+
+    /// The quantile `q` of all n elements, `q` from 0 (the minimum) to 1 (the maximum): what stands at rank `q (n - 1)` of the sorted elements, between two
+    /// ranks on the line between them (definition 7 of Hyndman and Fan, "Sample quantiles in statistical packages", 1996; NumPy's default).
+    /// NaN if there is a NaN, or no element. In f64 for integers and bool. Ranks are computed in f64 for every dtype.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a `q` that is NaN or not from 0 to 1, [`Error::DTypeUndefined`] for complex numbers; out of memory.
+    ///
+    /// ```no_run
+    /// # use polyarray_core::*;
+    /// let x = Array::from_vec(vec![4.0f64, 1.0, 2.0, 3.0], [4])?;
+    /// assert_eq!(x.quantile(0.25)?, 1.75);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn quantile(&self, q: f64) -> Result<T::Mean> {
+        self.quantile_with(q, Quantile::Linear)
+    }
+
+    /// The [`quantile`](Self::quantile) by another method.
+    ///
+    /// # Errors
+    /// As [`quantile`](Self::quantile).
+    ///
+    /// ```no_run
+    /// # use polyarray_core::*;
+    /// let x = Array::from_vec(vec![4, 1, 2, 3], [4])?;
+    /// assert_eq!(x.quantile_with(0.25, Quantile::Nearest)?, 2.0);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn quantile_with(&self, q: f64, method: Quantile) -> Result<T::Mean> {
+        self.quantile_of("quantile", q, method, None)?.item()
+    }
+
+    /// The [`quantile`](Self::quantile) over some axes.
+    ///
+    /// # Errors
+    /// [`Error::Axis`] and [`Error::RepeatedAxis`], and as [`quantile`](Self::quantile).
+    ///
+    /// ```no_run
+    /// # use polyarray_core::*;
+    /// let x = Array::from_vec(vec![3.0f64, 9.0, 1.0, 4.0], [2, 2])?;
+    /// assert_eq!(x.quantile_axis(0.5, 0)?.to_vec()?, [2.0, 6.5]);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn quantile_axis(&self, q: f64, axes: impl Into<Axes>) -> Result<Array<T::Mean>> {
+        self.quantile_axis_with(q, axes, Quantile::Linear)
+    }
+
+    /// The [`quantile`](Self::quantile) over some axes, by another method.
+    ///
+    /// # Errors
+    /// As [`quantile_axis`](Self::quantile_axis).
+    ///
+    /// ```no_run
+    /// # use polyarray_core::*;
+    /// let x = Array::from_vec(vec![3.0f64, 9.0, 1.0, 4.0], [2, 2])?;
+    /// assert_eq!(x.quantile_axis_with(0.9, 1, Quantile::Nearest)?.to_vec()?, [9.0, 4.0]);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn quantile_axis_with(&self, q: f64, axes: impl Into<Axes>, method: Quantile) -> Result<Array<T::Mean>> {
+        self.quantile_of("quantile", q, method, Some(&axes.into()))
+    }
+
+    fn quantile_of(&self, op: &'static str, q: f64, method: Quantile, axes: Option<&Axes>) -> Result<Array<T::Mean>> {
+        let lines = Lines::new(op, self, axes)?;
+        lines.quantile(self, rank_of(op, q, lines.n)?, method)
+    }
+
+    /// The distinct elements, in ascending order. Both zeros are one element (-0 if it is there), all NaNs one, which is the last.
+    ///
+    /// # Errors
+    /// [`Error::DTypeUndefined`] for complex numbers; out of memory.
+    ///
+    /// ```no_run
+    /// # use polyarray_core::*;
+    /// let x = Array::from_vec(vec![3, 1, 3, 2], [2, 2])?;
+    /// assert_eq!(x.unique()?.to_vec()?, [1, 2, 3]);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn unique(&self) -> Result<Array<T>> {
+        Ok(self.runs("unique")?.0)
+    }
+
+    /// The [`unique`](Self::unique) elements, and how often each is there.
+    ///
+    /// # Errors
+    /// As [`unique`](Self::unique).
+    ///
+    /// ```no_run
+    /// # use polyarray_core::*;
+    /// let x = Array::from_vec(vec![3, 1, 3, 2], [4])?;
+    /// let (values, counts) = x.unique_counts()?;
+    /// assert_eq!(values.to_vec()?, [1, 2, 3]);
+    /// assert_eq!(counts.to_vec()?, [1, 1, 2]);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn unique_counts(&self) -> Result<(Array<T>, Array<i64>)> {
+        let (values, starts) = self.runs("unique_counts")?;
+        let ends = starts.iter().skip(1).copied().chain([self.len()]);
+        let counts: Vec<i64> = starts.iter().zip(ends).map(|(start, end)| (end - start) as i64).collect();
+        let shape = counts.len();
+        Ok((values, Array::from_vec(counts, shape)?.to_device(&self.device())?))
+    }
+
+    /// The first of each run of equal elements of the sorted array, and where the runs start.
+    fn runs(&self, op: &'static str) -> Result<(Array<T>, Vec<usize>)> {
+        let lines = Lines::new(op, self, None)?;
+        if lines.n == 0 {
+            return Ok((Array::from_vec(Vec::new(), 0)?.to_device(&self.device())?, Vec::new()));
+        }
+        let sorted = Array::<T>::from_raw(along(lines.array.raw(), 0, Request { give: Give::Values, descending: false, take: 0..lines.n })?)?.on_host()?;
+        let sorted = bytes::elements::<T>(&sorted.raw().buffer, 0, lines.n);
+        let nan = |x: &T| x != x;
+        let starts_run = |&i: &usize| i == 0 || sorted[i] != sorted[i - 1] && !(nan(&sorted[i]) && nan(&sorted[i - 1]));
+        // Counted first: there may be few.
+        let mut starts = reserve((0..lines.n).filter(starts_run).count())?;
+        starts.extend((0..lines.n).filter(starts_run));
+        let mut values = reserve(starts.len())?;
+        values.extend(starts.iter().map(|&i| sorted[i]));
+        Ok((Array::from_vec(values, starts.len())?.to_device(&self.device())?, starts))
+    }
+
+    /// Where each value would be inserted into this array, which has one axis and ascends, so that it stays sorted: the number of elements less than the value
+    /// ([`Side::Left`]), or less or equal ([`Side::Right`]). Of the shape of `values`, dtype i64. NaN is larger than every number. Where this array does not
+    /// ascend, the results mean nothing.
+    ///
+    /// # Errors
+    /// [`Error::Shapes`] for more or fewer axes than one, [`Error::DTypeUndefined`] for complex numbers; out of memory.
+    ///
+    /// ```no_run
+    /// # use polyarray_core::*;
+    /// let sorted = Array::from_vec(vec![1.0, 2.0, 2.0, 5.0], [4])?;
+    /// let values = Array::from_vec(vec![2.0, 9.0], [2])?;
+    /// assert_eq!(sorted.searchsorted(&values, Side::Left)?.to_vec()?, [1, 4]);
+    /// assert_eq!(sorted.searchsorted(&values, Side::Right)?.to_vec()?, [3, 4]);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn searchsorted(&self, values: &Array<T>, side: Side) -> Result<Array<i64>> {
+        ordered("searchsorted", T::DTYPE)?;
+        if self.ndim() != 1 {
+            let why = "what is searched has one axis".into();
+            return Err(Error::Shapes { op: "searchsorted", left: self.shape().into(), right: values.shape().into(), why });
+        }
+        if self.is_empty() || values.is_empty() {
+            return Array::zeros(values.shape());
+        }
+        let shape = Dims::from(values.shape());
+        shape.check(DType::I64)?;
+        let mut op =
+            Op::Search(Search { dtype: T::DTYPE, n: self.len(), sorted: operand(self.raw()), shape: shape.clone(), values: operand(values.raw()), side });
+        Array::from_raw(RawArray { buffer: execute(&mut op, &Device::current()?, None)?, dtype: DType::I64, layout: Layout::contiguous(shape) })
+    }
+
+    /// How many elements lie in each of `bins` bins of equal width, and the `bins + 1` edges between which they lie: bin i holds the elements from edge i to
+    /// less than edge i + 1, the last bin its upper edge too. NumPy's `histogram`.
+    ///
+    /// The edges are evenly spaced over `range`, or over the elements from the least to the greatest (0 to 1 if there are none; half more on both sides if all are equal).
+    /// With a range, what lies outside, and NaN, is not counted. Edges are in f64 for integers and bool, else in the array's dtype; elements are compared
+    /// with them in that.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for no bins; for a range that is not finite (as is that of elements among which is a NaN or an infinity) or does not ascend;
+    /// [`Error::DTypeUndefined`] for complex numbers; out of memory.
+    ///
+    /// ```no_run
+    /// # use polyarray_core::*;
+    /// let x = Array::from_vec(vec![1.0f64, 2.0, 1.0, 4.0], [4])?;
+    /// let (counts, edges) = x.histogram(3, None)?;
+    /// assert_eq!(counts.to_vec()?, [2, 1, 1]);
+    /// assert_eq!(edges.to_vec()?, [1.0, 2.0, 3.0, 4.0]);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn histogram(&self, bins: usize, range: Option<(f64, f64)>) -> Result<(Array<i64>, Array<T::Mean>)> {
+        ordered("histogram", T::DTYPE)?;
+        let argument = |name, value: String, why: &str| Err(Error::Argument { op: "histogram", name, value, why: why.into() });
+        if bins == 0 {
+            return argument("bins", bins.to_string(), "there must be one at least");
+        }
+        if let Some((lo, hi)) = range
+            && !(lo.is_finite() && hi.is_finite() && lo < hi)
+        {
+            return argument("range", format!("({lo}, {hi})"), "both ends must be finite, and the first less than the second");
+        }
+        let edges = match range {
+            // Computed in f64 as the range is, then rounded.
+            Some((lo, hi)) => edges::<T::Mean, f64>(lo, hi, bins)?,
+            None if self.is_empty() => edges::<T::Mean, f64>(0.0, 1.0, bins)?,
+            None => {
+                let (lo, hi) = (self.min()?.to_wide().real(), self.max()?.to_wide().real());
+                if !(lo.is_finite() && hi.is_finite()) {
+                    return argument("range", format!("({lo}, {hi})"), "that of the elements is not finite; give one");
+                }
+                let half = |x: f64| T::Mean::from_wide(Wide::Float(x)).to_wide().real();
+                let (lo, hi) = if lo == hi { (half(lo - 0.5), half(hi + 0.5)) } else { (lo, hi) };
+                edges::<T::Mean, T::Mean>(lo, hi, bins)?
+            }
+        };
+        let edges = Array::from_vec(edges, bins + 1)?.to_device(&self.device())?;
+        if self.is_empty() {
+            return Ok((Array::zeros(bins)?, edges));
+        }
+        // Floats are counted where they lie.
+        let values: Array<T::Mean> = if T::DTYPE == T::Mean::DTYPE { Array::from_raw(self.raw().clone())? } else { self.cast().eval()? };
+        Ok((counted(values.raw(), bins, Bins::Edges(operand(edges.raw())))?, edges))
+    }
+
+    /// How often each number from 0 to the largest element is there: `counts[v]` is the number of elements equal to v. At least `min_len` counts. NumPy's `bincount`.
+    /// Integers and bool, of any shape; counts are i64.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a negative element, [`Error::DTypeUndefined`] for other dtypes, [`Error::TooLarge`] and [`Error::OutOfMemory`] for a largest element
+    /// that asks for more counts than there is memory.
+    ///
+    /// ```no_run
+    /// # use polyarray_core::*;
+    /// let x = Array::from_vec(vec![1u8, 3, 1], [3])?;
+    /// assert_eq!(x.bincount(0)?.to_vec()?, [0, 2, 0, 1]);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn bincount(&self, min_len: usize) -> Result<Array<i64>> {
+        if matches!(T::DTYPE.kind(), Kind::Float | Kind::Complex) {
+            return Err(Error::DTypeUndefined { op: "bincount", dtype: T::DTYPE, defined: "bool, integers".into() });
+        }
+        if self.is_empty() {
+            return Array::zeros(min_len);
+        }
+        let whole = |x: T| match x.to_wide() {
+            Wide::Int(i) => i,
+            Wide::Float(_) | Wide::Complex(..) => unreachable!("only integers get here"),
+        };
+        let (least, largest) = (whole(self.min()?), whole(self.max()?));
+        if least < 0 {
+            return Err(Error::Argument { op: "bincount", name: "an element", value: least.to_string(), why: "elements must not be negative".into() });
+        }
+        let bins = usize::try_from(largest).ok().and_then(|n| n.checked_add(1)).unwrap_or(usize::MAX).max(min_len);
+        counted(self.raw(), bins, Bins::Integers)
+    }
+}
+
+/// Counts of elements; there are some.
+fn counted(array: &RawArray, bins: usize, by: Bins) -> Result<Array<i64>> {
+    Dims::from(bins).check(DType::I64)?;
+    let (shape, (offset, strides), _) = canon::map::<Layout>(&array.layout, &[]);
+    let input = Operand { buffer: array.buffer.clone(), dtype: array.dtype, offset, strides };
+    let mut op = Op::Count(Count { dtype: array.dtype, shape, input, bins, by });
+    let buffer = execute(&mut op, &Device::current()?, None)?;
+    Array::from_raw(RawArray { buffer, dtype: DType::I64, layout: Layout::contiguous(bins.into()) })
+}
+
+fn operand(array: &RawArray) -> Operand {
+    canon::operand(&array.buffer, array.dtype, &array.layout)
+}
+
+/// `bins + 1` numbers from `lo` to `hi`, each step of the computation rounded to `C`: what NumPy's `linspace` gives, to the bit. (A sum, product or quotient
+/// of two narrow floats that is rounded to f64 and then to their type is what would have been rounded once.)
+fn edges<F: Element, C: Element>(lo: f64, hi: f64, bins: usize) -> Result<Vec<F>> {
+    let rounded = |x: f64| C::from_wide(Wide::Float(x)).to_wide().real();
+    let count = Dims::from(bins.saturating_add(1));
+    count.check(F::DTYPE)?;
+    let mut out = reserve(count.size())?;
+    let (apart, parts) = (rounded(hi - lo), rounded(bins as f64));
+    let step = rounded(apart / parts);
+    let at = |i: usize| {
+        let i = rounded(i as f64);
+        // So small a step that it vanishes is taken in two.
+        let along = if step == 0.0 { rounded(rounded(i / parts) * apart) } else { rounded(i * step) };
+        rounded(along + lo)
+    };
+    out.extend((0..bins).chain([bins]).map(|i| F::from_wide(Wide::Float(if i == bins { hi } else { at(i) }))));
+    Ok(out)
+}
+
+impl<T: Element> Expr<T> {
+    /// Evaluates the expression and gives the median of the result: [`Array::median`].
+    ///
+    /// # Errors
+    /// As [`eval`](Self::eval) and [`Array::median`].
+    pub fn median(self) -> Result<T::Mean> {
+        self.eval()?.median()
+    }
+
+    /// Evaluates the expression and gives medians of the result: [`Array::median_axis`].
+    ///
+    /// # Errors
+    /// As [`eval`](Self::eval) and [`Array::median_axis`].
+    pub fn median_axis(self, axes: impl Into<Axes>) -> Result<Array<T::Mean>> {
+        self.eval()?.median_axis(axes)
+    }
+
+    /// Evaluates the expression and gives a quantile of the result: [`Array::quantile`].
+    ///
+    /// # Errors
+    /// As [`eval`](Self::eval) and [`Array::quantile`].
+    pub fn quantile(self, q: f64) -> Result<T::Mean> {
+        self.eval()?.quantile(q)
+    }
+
+    /// Evaluates the expression and gives quantiles of the result: [`Array::quantile_axis`].
+    ///
+    /// # Errors
+    /// As [`eval`](Self::eval) and [`Array::quantile_axis`].
+    pub fn quantile_axis(self, q: f64, axes: impl Into<Axes>) -> Result<Array<T::Mean>> {
+        self.eval()?.quantile_axis(q, axes)
+    }
+}
