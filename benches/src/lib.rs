@@ -3,13 +3,15 @@
 //! ```text
 //! cases      what is measured: a table                    problem    a row of it with inputs, bound to a device
 //! verify     what results must be                         measure    the clock
-//! compare    the program's main command                   devices    the other one
+//! compare    the program's main command                   devices    what is here
+//! accuracy   the command that measures errors in ULP
 //! machine    the machine and its ceilings                 peers      other libraries
 //! table, json, html    three ways to write a comparison
 //! ```
 //!
 //! `criterion.rs` beside this folder runs the same registry under criterion, `peers/numpy_peers.py` under NumPy and its like.
 
+pub mod accuracy;
 pub mod cases;
 pub mod compare;
 pub mod devices;

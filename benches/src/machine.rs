@@ -114,7 +114,8 @@ pub fn memory() -> u64 {
     kib.map(|k| k * 1024).or_else(|| command("sysctl", &["-n", "hw.memsize"])?.parse().ok()).unwrap_or(0)
 }
 
-fn cpu() -> String {
+/// Model of the CPU.
+pub(crate) fn cpu() -> String {
     let from_proc = || {
         let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
         let model = text.lines().find(|l| l.starts_with("model name"))?;
@@ -124,7 +125,8 @@ fn cpu() -> String {
     from_proc().or_else(|| command("sysctl", &["-n", "machdep.cpu.brand_string"])).or_else(from_windows).unwrap_or_else(|| std::env::consts::ARCH.into())
 }
 
-fn os() -> String {
+/// The operating system.
+pub(crate) fn os() -> String {
     let name = std::fs::read_to_string("/etc/os-release").ok().and_then(|text| {
         let line = text.lines().find_map(|l| l.strip_prefix("PRETTY_NAME="))?;
         Some(line.trim_matches('"').to_string())

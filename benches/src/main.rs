@@ -2,12 +2,13 @@
 
 use clap::{Args, Parser, Subcommand};
 use polyarray::DType;
+use polyarray_bench::accuracy::{self, Effort};
 use polyarray_bench::compare::{self, Options, Stop};
 use polyarray_bench::peers::Blas;
 use polyarray_bench::{devices, html, json};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Compares the devices of this machine: which is fastest for what, at which size.
@@ -24,6 +25,8 @@ struct Cli {
 enum Command {
     /// Run every case at every size on every device, verify the results, and show who is fastest (the default)
     Compare(Box<Compare>),
+    /// Measure the largest error of every ufunc of floats, in ULP, on every tier of simd, against the bounds that it is held to
+    Accuracy(Accuracy),
     /// List the devices that are here, and those that are not with how to get them
     Devices,
 }
@@ -62,6 +65,43 @@ struct Compare {
     blas_peer: Option<PathBuf>,
 }
 
+#[derive(Args)]
+struct Accuracy {
+    /// 20,000 points of each ufunc and dtype: done in half a minute
+    #[arg(long, conflicts_with_all = ["full", "exhaustive"])]
+    quick: bool,
+    /// 10^7 points of each ufunc and dtype, rather than 10^6 where the reference is slow: half an hour
+    #[arg(long)]
+    full: bool,
+    /// As --full, and every f32 there is of ufuncs of one operand: hours
+    #[arg(long)]
+    exhaustive: bool,
+    /// Ufuncs, by name
+    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    ops: Vec<String>,
+    /// Dtypes (default: f32,f64,f16,bf16)
+    #[arg(long, value_delimiter = ',', value_name = "D,..")]
+    dtypes: Vec<DType>,
+    /// Devices of the CPU, by name, or tiers of simd (default: simd, which stands for every tier that this CPU has)
+    #[arg(long, value_delimiter = ',', value_name = "D,..")]
+    devices: Vec<String>,
+    /// So many points of each ufunc and dtype
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    points: Option<u32>,
+    /// The most threads that may be used
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+    /// Fail where a device refuses a ufunc
+    #[arg(long)]
+    require_all: bool,
+    /// Write the rows here, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write the tables of docs/accuracy.md here
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+}
+
 /// What other libraries read their number of threads from.
 const THREAD_VARIABLES: [&str; 6] =
     ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "RAYON_NUM_THREADS", "MATMUL_NUM_THREADS"];
@@ -71,6 +111,7 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Some(Command::Devices) => devices::devices(&mut io::stdout().lock()).map(|()| ExitCode::SUCCESS).map_err(Stop::Output),
         Some(Command::Compare(args)) => run(&args),
+        Some(Command::Accuracy(args)) => measure_accuracy(&args),
         None => run(&cli.compare),
     };
     match done {
@@ -87,6 +128,46 @@ fn fail(why: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
+fn unusable(path: &Path, e: io::Error) -> Stop {
+    Stop::Asked(format!("{}: {e}", path.display()))
+}
+
+/// Files are made before anything is measured: a path that cannot be written is better known now.
+fn create(path: &Option<PathBuf>) -> Result<Option<BufWriter<File>>, Stop> {
+    path.as_ref().map(|p| File::create(p).map(BufWriter::new).map_err(|e| unusable(p, e))).transpose()
+}
+
+fn measure_accuracy(args: &Accuracy) -> Result<ExitCode, Stop> {
+    let (json_file, page) = (create(&args.json)?, create(&args.markdown)?);
+    let options = accuracy::Options {
+        ops: args.ops.clone(),
+        dtypes: args.dtypes.clone(),
+        devices: args.devices.clone(),
+        effort: match args {
+            Accuracy { exhaustive: true, .. } => Effort::Exhaustive,
+            Accuracy { full: true, .. } => Effort::Full,
+            Accuracy { quick: true, .. } => Effort::Quick,
+            _ => Effort::Sampled,
+        },
+        points: args.points.map(|n| n as usize),
+        threads: args.threads.map(usize::from),
+        require_all: args.require_all,
+    };
+    let outcome = accuracy::accuracy(&options, &mut io::stdout().lock())?;
+    if let Some(mut file) = json_file {
+        accuracy::report::json(&mut file, &outcome.rows)?;
+        file.flush()?;
+    }
+    if let Some(mut file) = page {
+        accuracy::report::markdown(&mut file, &outcome.rows)?;
+        file.flush()?;
+    }
+    for row in outcome.failures() {
+        eprintln!("FAILED: {} {} on {}: {}, where the bound is {} ULP", row.op, row.dtype, row.device, row.error(), row.bound);
+    }
+    Ok(ExitCode::from(outcome.exit_code()))
+}
+
 fn run(args: &Compare) -> Result<ExitCode, Stop> {
     if let Some(threads) = args.threads {
         for name in THREAD_VARIABLES {
@@ -94,11 +175,8 @@ fn run(args: &Compare) -> Result<ExitCode, Stop> {
             unsafe { std::env::set_var(name, threads.to_string()) };
         }
     }
-    let at = |path: &PathBuf, e: io::Error| Stop::Asked(format!("{}: {e}", path.display()));
-    // Files are made before anything is measured: a path that cannot be written is better known now.
-    let create = |path: &Option<PathBuf>| path.as_ref().map(|p| File::create(p).map(BufWriter::new).map_err(|e| at(p, e))).transpose();
     let with = match &args.with {
-        Some(path) => json::read(&fs::read_to_string(path).map_err(|e| at(path, e))?).map_err(|e| format!("{}: {e}", path.display()))?,
+        Some(path) => json::read(&fs::read_to_string(path).map_err(|e| unusable(path, e))?).map_err(|e| format!("{}: {e}", path.display()))?,
         None => Vec::new(),
     };
     let (json_file, html_file) = (create(&args.json)?, create(&args.html)?);
@@ -140,7 +218,9 @@ mod tests {
         assert_eq!((cli.compare.ops, cli.compare.sizes), (vec!["add".to_string(), "exp".to_string()], vec![vec![10], vec![2, 3, 4]]));
         assert!(matches!(Cli::try_parse_from(["polyarray-bench", "devices"]).unwrap().command, Some(Command::Devices)));
         assert!(matches!(Cli::try_parse_from(["polyarray-bench", "compare", "--blas-peer", "x"]).unwrap().command, Some(Command::Compare(_))));
-        for bad in ["--threads 0", "--sizes 0", "--dtypes float", "--nothing"] {
+        let accuracy = Cli::try_parse_from(["polyarray-bench", "accuracy", "--exhaustive", "--ops", "exp,log", "--require-all"]).unwrap().command;
+        assert!(matches!(accuracy, Some(Command::Accuracy(a)) if a.exhaustive && a.require_all && a.ops == ["exp", "log"]));
+        for bad in ["accuracy --quick --full", "--threads 0", "--sizes 0", "--dtypes float", "--nothing"] {
             assert!(Cli::try_parse_from(format!("polyarray-bench {bad}").split(' ')).is_err(), "{bad}");
         }
     }

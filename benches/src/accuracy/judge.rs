@@ -1,0 +1,275 @@
+//! What a result must be, and how far one is from it, in ULP.
+
+use super::big::Big;
+use polyarray::{DType, Element, Wide, bf16, f16};
+
+/// The shape of a binary float.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Format {
+    /// Bits of the significand, the hidden one included.
+    pub precision: i32,
+    /// Exponent of the smallest normal number.
+    pub min_exponent: i32,
+    /// Exponent of the largest number.
+    pub max_exponent: i32,
+}
+
+/// The real floats.
+pub trait Float: Element + Copy {
+    /// Their shape.
+    const FORMAT: Format;
+    /// Whether functions of them are judged by functions of f64, which are good to far less than an ULP of theirs.
+    const NARROW: bool;
+    /// The number of this bit pattern; higher bits than the type has are dropped.
+    fn of_bits(bits: u64) -> Self;
+    /// The bit pattern.
+    fn bits(self) -> u64;
+    /// Exactly this number.
+    fn wide(self) -> f64;
+    /// The number of the type that is nearest.
+    fn nearest(x: f64) -> Self {
+        Self::from_wide(Wide::Float(x))
+    }
+}
+
+macro_rules! floats {
+    ($($T:ty, $Bits:ty, $narrow:literal, $precision:literal, $min:literal, $max:literal;)*) => { $(
+        impl Float for $T {
+            const FORMAT: Format = Format { precision: $precision, min_exponent: $min, max_exponent: $max };
+            const NARROW: bool = $narrow;
+            fn of_bits(bits: u64) -> $T {
+                <$T>::from_bits(bits as $Bits)
+            }
+            fn bits(self) -> u64 {
+                u64::from(self.to_bits())
+            }
+            fn wide(self) -> f64 {
+                f64::from(self)
+            }
+        }
+    )* };
+}
+floats! {
+    f16, u16, true, 11, -14, 15;
+    bf16, u16, true, 8, -126, 127;
+    f32, u32, true, 24, -126, 127;
+    f64, u64, false, 53, -1022, 1023;
+}
+
+/// `2^n`, subnormal powers included.
+pub fn power_of_two(n: i32) -> f64 {
+    match n {
+        -1022..=1023 => f64::from_bits(((n + 1023) as u64) << 52),
+        -1074..=-1023 => f64::from_bits(1 << (n + 1074)),
+        _ if n < 0 => 0.0,
+        _ => f64::INFINITY,
+    }
+}
+
+impl Format {
+    /// The shape of this dtype.
+    pub fn of(dtype: DType) -> Format {
+        match dtype {
+            DType::F16 => f16::FORMAT,
+            DType::BF16 => bf16::FORMAT,
+            DType::F32 => f32::FORMAT,
+            DType::F64 => f64::FORMAT,
+            other => unreachable!("{other} is no real float"),
+        }
+    }
+
+    /// Exponent of a unit in the last place of numbers in `2^exponent .. 2^(exponent + 1)`; below the normal numbers that of the smallest subnormal.
+    fn unit(self, exponent: i32) -> i32 {
+        exponent.max(self.min_exponent) + 1 - self.precision
+    }
+
+    /// One ULP at a finite `x`.
+    pub fn ulp(self, x: f64) -> f64 {
+        let exponent = ((x.to_bits() >> 52 & 0x7ff) as i32 - 1023).max(-1022);
+        power_of_two(self.unit(exponent.min(self.max_exponent)))
+    }
+}
+
+/// What a result must be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Expected {
+    /// Any NaN.
+    Nan,
+    /// Infinity, negative if so: where the function has a pole, and where its value is the first number too large for the type or more.
+    Infinite(bool),
+    /// Zero, negative if so: where the value is zero or next to nothing even of the smallest subnormal.
+    Zero(bool),
+    /// Either of two neighbours, and how far apart they are: integers that the type cannot hold.
+    Either(f64, f64, f64),
+    /// `(value + rest * ulp) / scale`, within the bound; infinity counts as the first number too large for the type.
+    Value {
+        /// Near the value, exactly representable; scaled.
+        value: f64,
+        /// What is missing in it, in ULP.
+        rest: f64,
+        /// One ULP at the value (that of the numbers below, at a power of two from below); scaled.
+        ulp: f64,
+        /// 1, or 1/4 where the first number too large would be infinite as f64.
+        scale: f64,
+        /// The first number too large for the type; scaled.
+        limit: f64,
+    },
+}
+
+impl Expected {
+    /// A number that is known as f64: exactly, or closely enough.
+    pub fn known(format: Format, x: f64) -> Expected {
+        let limit = power_of_two(format.max_exponent + 1);
+        let negative = x.is_sign_negative();
+        match x.abs() {
+            m if m.is_nan() => Expected::Nan,
+            m if m >= limit => Expected::Infinite(negative),
+            0.0 => Expected::Zero(negative),
+            _ => Expected::Value { value: x, rest: 0.0, ulp: format.ulp(x), scale: 1.0, limit },
+        }
+    }
+
+    /// A number known to more bits than f64 has. Zero is taken as positive.
+    pub fn precise(format: Format, x: Big) -> Expected {
+        let (negative, exponent) = (x.is_negative(), x.exponent());
+        let unit = format.unit(exponent);
+        if exponent > format.max_exponent {
+            return Expected::Infinite(negative);
+        }
+        // The fraction in ULP: its integer part fits f64, and what is behind the point is exact enough there.
+        let places = 127 - (exponent - unit);
+        if x.is_zero() || places >= 256 {
+            return Expected::Zero(negative);
+        }
+        let whole = if places < 128 { x.fraction() >> places } else { 0 };
+        let behind = if places < 128 { x.fraction() << (128 - places) } else { x.fraction() >> (places - 128) };
+        let scale = if format.max_exponent == 1023 && exponent >= 1020 { 0.25 } else { 1.0 };
+        let sign = if negative { -1.0 } else { 1.0 };
+        let ulp = power_of_two(unit) * scale;
+        let limit = power_of_two(format.max_exponent + if scale == 1.0 { 1 } else { -1 });
+        Expected::Value { value: sign * (whole as f64 * ulp), rest: sign * (behind as f64 * 2f64.powi(-128)), ulp, scale, limit }
+    }
+
+    /// How far `got` is from it, in ULP; infinitely far where it may not differ at all.
+    pub fn error(&self, got: f64) -> f64 {
+        let unless = |right: bool| if right { 0.0 } else { f64::INFINITY };
+        match *self {
+            Expected::Nan => unless(got.is_nan()),
+            Expected::Infinite(negative) => unless(got.is_infinite() && got.is_sign_negative() == negative),
+            Expected::Zero(negative) => unless(got == 0.0 && got.is_sign_negative() == negative),
+            Expected::Either(low, high, _) if got == low || got == high => unless(got != 0.0 || got.is_sign_negative() == low.is_sign_negative()),
+            Expected::Either(low, high, ulp) => not_nan((got - low).abs().min((got - high).abs()) / ulp),
+            Expected::Value { value, .. } if got == 0.0 && got.is_sign_negative() != value.is_sign_negative() => f64::INFINITY,
+            Expected::Value { value, rest, ulp, scale, limit } => not_nan((((got * scale).clamp(-limit, limit) - value) / ulp - rest).abs()),
+        }
+    }
+
+    /// As reports show it.
+    pub fn show(&self) -> String {
+        let sign = |negative: bool| if negative { "-" } else { "" };
+        match *self {
+            Expected::Nan => "NaN".into(),
+            Expected::Infinite(negative) => format!("{}inf", sign(negative)),
+            Expected::Zero(negative) => format!("{}0", sign(negative)),
+            Expected::Either(low, high, _) => format!("{low:e} or {high:e}"),
+            Expected::Value { value, rest, ulp, scale, .. } => match rest {
+                0.0 => format!("{:e}", value / scale),
+                _ => format!("{:e} + {rest:.6} * 2^{}", value / scale, (ulp / scale).log2()),
+            },
+        }
+    }
+}
+
+fn not_nan(error: f64) -> f64 {
+    if error.is_nan() { f64::INFINITY } else { error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn steps(x: f64, n: i64) -> f64 {
+        f64::from_bits(x.to_bits().wrapping_add_signed(n))
+    }
+
+    #[test]
+    fn formats_are_those_of_the_types() {
+        assert_eq!(f32::FORMAT.ulp(1.5), f64::from(f32::EPSILON));
+        assert_eq!(f32::FORMAT.ulp(1e-45), f64::from(f32::from_bits(1)));
+        assert_eq!(f32::FORMAT.ulp(f64::from(f32::MAX)), f64::from(f32::MAX) - f64::from(f32::MAX.next_down()));
+        assert_eq!(f64::FORMAT.ulp(-1.0), f64::EPSILON);
+        assert_eq!(f64::FORMAT.ulp(5e-324), 5e-324);
+        assert_eq!(f64::FORMAT.ulp(1.0f64.next_down()), f64::EPSILON / 2.0);
+        assert_eq!(f16::FORMAT.ulp(65504.0), 32.0);
+        assert_eq!(bf16::nearest(1.0).bits(), 0x3f80);
+        assert_eq!([-1074, -1022, 0, 1023].map(power_of_two), [5e-324, f64::MIN_POSITIVE, 1.0, 2f64.powi(1023)]);
+    }
+
+    #[test]
+    fn numbers_known_as_f64_are_judged_in_fractions_of_an_ulp() {
+        let third = Expected::known(f32::FORMAT, 1.0 / 3.0);
+        let (near, next) = (1.0f32 / 3.0, (1.0f32 / 3.0).next_up());
+        assert!((third.error(f64::from(near)) - 1.0 / 3.0).abs() < 1e-6);
+        assert!((third.error(f64::from(next)) - 4.0 / 3.0).abs() < 1e-6);
+        assert_eq!(Expected::known(f32::FORMAT, 0.5).error(0.5), 0.0);
+        assert_eq!(Expected::known(f32::FORMAT, 1e-46).error(0.0), 1e-46 / f64::from(f32::from_bits(1)), "subnormals count the smallest one");
+    }
+
+    #[test]
+    fn numbers_known_to_more_bits_are_judged_alike() {
+        let big = |x: f64| Big::from_f64(x);
+        for sign in [1.0, -1.0] {
+            for x in [1.0, 1.5, 1e-310, 5e-324, 3e300, f64::MAX, 2f64.powi(1021), 0.1, f64::MIN_POSITIVE] {
+                let exact = Expected::precise(f64::FORMAT, big(sign * x));
+                assert_eq!(exact.error(sign * x), 0.0, "{x:e}");
+                assert_eq!(exact.error(sign * steps(x, 2)).min(2.0), 2.0, "{x:e}");
+                assert_eq!(exact.error(-sign * x).min(2.0), 2.0, "{x:e}");
+            }
+            let third = big(sign) / big(3.0);
+            let got = sign / 3.0;
+            let error = Expected::precise(f64::FORMAT, third).error(got);
+            assert!((error - 1.0 / 3.0).abs() < 1e-12, "{error}");
+            assert!((Expected::precise(f64::FORMAT, third).error(steps(got, 1)) - 2.0 / 3.0).abs() < 1e-12);
+            let tiny = Expected::precise(f64::FORMAT, third.scale(-1073));
+            assert!((tiny.error(sign * 5e-324) - 1.0 / 3.0).abs() < 1e-12 && (tiny.error(sign * 0.0) - 2.0 / 3.0).abs() < 1e-12);
+            assert_eq!(tiny.error(-sign * 0.0), f64::INFINITY, "the sign of a zero that was something");
+        }
+        // From below a power of two, the ULP is that below.
+        let under = Expected::precise(f64::FORMAT, big(1.0) - big(2f64.powi(-54)));
+        assert_eq!((under.error(1.0), under.error(1.0f64.next_down())), (0.5, 0.5));
+        assert_eq!(
+            Expected::precise(f32::FORMAT, big(1.0) / big(3.0)).error(f64::from(1.0f32 / 3.0)),
+            Expected::known(f32::FORMAT, 1.0 / 3.0).error(f64::from(1.0f32 / 3.0))
+        );
+    }
+
+    #[test]
+    fn the_ends_of_the_range_are_exact() {
+        let limit = Big::from_f64(1.0).scale(1024);
+        let half_ulp = Big::from_f64(1.0).scale(970);
+        let over = Expected::precise(f64::FORMAT, limit);
+        assert_eq!((over.error(f64::INFINITY), over.error(f64::MAX), over.error(f64::NEG_INFINITY)), (0.0, f64::INFINITY, f64::INFINITY));
+        let edge = Expected::precise(f64::FORMAT, limit - half_ulp);
+        assert_eq!((edge.error(f64::INFINITY), edge.error(f64::MAX)), (0.5, 0.5));
+        let max = Expected::precise(f64::FORMAT, limit - half_ulp.scale(1));
+        assert_eq!((max.error(f64::INFINITY), max.error(f64::MAX)), (1.0, 0.0));
+        let over = Expected::known(f32::FORMAT, 2f64.powi(128));
+        assert_eq!((over.error(f64::INFINITY), over.error(f64::from(f32::MAX))), (0.0, f64::INFINITY));
+        assert_eq!(Expected::known(f32::FORMAT, 1e300), Expected::Infinite(false));
+        assert_eq!(Expected::known(f32::FORMAT, 3e38).error(f64::INFINITY).min(1e3), 1e3);
+        assert_eq!(Expected::precise(f64::FORMAT, Big::ONE.scale(-5000)), Expected::Zero(false));
+    }
+
+    #[test]
+    fn special_results_match_exactly() {
+        let known = |x: f64| Expected::known(f64::FORMAT, x);
+        assert_eq!(known(f64::NAN).error(f64::NAN), 0.0);
+        assert_eq!(known(f64::NAN).error(1.0), f64::INFINITY);
+        assert_eq!(known(1.0).error(f64::NAN), f64::INFINITY);
+        assert_eq!(known(-0.0).error(0.0), f64::INFINITY);
+        assert_eq!(known(-0.0).error(-0.0), 0.0);
+        assert_eq!(known(0.0).error(5e-324), f64::INFINITY);
+        let either = Expected::Either(4.0, 6.0, 2.0);
+        assert_eq!([4.0, 6.0, 8.0, 1.0, f64::NAN].map(|x| either.error(x)), [0.0, 0.0, 1.0, 1.5, f64::INFINITY]);
+    }
+}

@@ -1,0 +1,224 @@
+//! The command `accuracy`: the largest error, in ULP, of every ufunc of real floats on the devices of the CPU, against the bound of the table.
+//!
+//! ```text
+//! points      where            reference, functions, big    what must come out, to 110 bits
+//! targets     on which device  judge                        how far a result is from it
+//! report      tables and JSON
+//! ```
+
+pub mod big;
+pub mod functions;
+pub mod judge;
+pub mod points;
+pub mod reference;
+pub mod report;
+pub mod targets;
+
+use crate::compare::Stop;
+use judge::Float;
+use points::{Amount, Points};
+use polyarray::{Array, DType, Device, Error, IntoExpr, bf16, f16, with_device};
+use reference::{Op, expected};
+pub use report::{Row, Worst};
+use std::io::Write;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Points that are evaluated at once: references and results of a block stay in the cache.
+const BLOCK: usize = 1 << 14;
+
+/// How many points.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Effort {
+    /// 20,000 of each ufunc and dtype, and all of one half float: seconds.
+    Quick,
+    /// 10^7 bit patterns of one f32, 10^6 random points of the others: minutes.
+    #[default]
+    Sampled,
+    /// 10^7 of all: half an hour.
+    Full,
+    /// As full, and all 2^32 of one f32: hours.
+    Exhaustive,
+}
+
+/// What to measure.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Ufuncs, by name; all where empty.
+    pub ops: Vec<String>,
+    /// Dtypes; all real floats where empty.
+    pub dtypes: Vec<DType>,
+    /// Devices, by name; every tier of `simd` where empty.
+    pub devices: Vec<String>,
+    /// How many points.
+    pub effort: Effort,
+    /// So many random points or patterns instead.
+    pub points: Option<usize>,
+    /// Threads to use; all where `None`.
+    pub threads: Option<usize>,
+    /// Whether a refusal is a failure.
+    pub require_all: bool,
+}
+
+impl Options {
+    fn amount(&self, op: Op, dtype: DType) -> Amount {
+        let unary = matches!(op, Op::Unary(_));
+        let half = matches!(dtype, DType::F16 | DType::BF16);
+        let number = self.points.unwrap_or(match self.effort {
+            Effort::Quick => 20_000,
+            Effort::Sampled if unary && dtype == DType::F32 => 10_000_000,
+            Effort::Sampled => 1_000_000,
+            Effort::Full | Effort::Exhaustive => 10_000_000,
+        });
+        let hard = if self.effort == Effort::Quick || self.points.is_some() { number / 4 } else { usize::MAX };
+        match (unary, dtype) {
+            (true, DType::F32) if self.effort == Effort::Exhaustive => Amount { hard: 0, patterns: usize::MAX, random: 0 },
+            (true, DType::F32) => Amount { hard, patterns: number, random: number / 8 },
+            (true, _) if half => Amount { hard: 0, patterns: usize::MAX, random: 0 },
+            _ => Amount { hard, patterns: 0, random: number },
+        }
+    }
+
+    fn ops(&self) -> Result<Vec<Op>, Stop> {
+        let all = Op::all();
+        let unknown = self.ops.iter().find(|name| all.iter().all(|op| op.info().name != name.as_str()));
+        if let Some(name) = unknown {
+            let names: Vec<_> = all.iter().map(|op| op.info().name).collect();
+            return Err(Stop::Asked(format!("no ufunc of real floats is called {name:?}; there are {}", names.join(" "))));
+        }
+        Ok(all.into_iter().filter(|op| self.ops.is_empty() || self.ops.iter().any(|name| name == op.info().name)).collect())
+    }
+
+    fn dtypes(&self) -> Result<Vec<DType>, Stop> {
+        const FLOATS: [DType; 4] = [DType::F32, DType::F64, DType::F16, DType::BF16];
+        match self.dtypes.iter().find(|d| !FLOATS.contains(d)) {
+            Some(other) => Err(Stop::Asked(format!("accuracy is measured for f32, f64, f16 and bf16, not {other}"))),
+            None => Ok(FLOATS.into_iter().filter(|d| self.dtypes.is_empty() || self.dtypes.contains(d)).collect()),
+        }
+    }
+}
+
+/// What came out.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// A row for each ufunc, dtype and device.
+    pub rows: Vec<Row>,
+}
+
+impl Outcome {
+    /// The rows that fail: beyond the bound, or refused where that is not allowed.
+    pub fn failures(&self) -> impl Iterator<Item = &Row> {
+        self.rows.iter().filter(|row| !row.ok)
+    }
+
+    /// 0, or 1 where a row fails.
+    pub fn exit_code(&self) -> u8 {
+        u8::from(self.failures().next().is_some())
+    }
+}
+
+/// Measures, and writes a line for each row to `out` as soon as it is known.
+///
+/// # Errors
+/// [`Stop::Asked`] for ufuncs, dtypes or devices that there are not; [`Stop::Output`] where `out` takes no more.
+pub fn accuracy(options: &Options, out: &mut dyn Write) -> Result<Outcome, Stop> {
+    let (ops, dtypes) = (options.ops()?, options.dtypes()?);
+    let devices = targets::targets(&options.devices)?;
+    let mut outcome = Outcome::default();
+    writeln!(out, "{}", report::HEADER)?;
+    for &op in &ops {
+        for &dtype in &dtypes {
+            let rows = match dtype {
+                DType::F16 => measure::<f16>(op, options, &devices),
+                DType::BF16 => measure::<bf16>(op, options, &devices),
+                DType::F32 => measure::<f32>(op, options, &devices),
+                _ => measure::<f64>(op, options, &devices),
+            };
+            for row in rows.map_err(|e| Stop::Asked(format!("{} {dtype}: {e}", op.info().name)))? {
+                writeln!(out, "{row}")?;
+                outcome.rows.push(row);
+            }
+            out.flush()?;
+        }
+    }
+    Ok(outcome)
+}
+
+/// The rows of one ufunc and dtype.
+fn measure<T: Float>(op: Op, options: &Options, devices: &[Device]) -> polyarray::Result<Vec<Row>> {
+    let points = Points::<T>::new(op, options.amount(op, T::DTYPE));
+    let asked: Vec<_> = devices.iter().map(|device| evaluate(op, device, &points.of(0..1))).collect();
+    let refused = |r: &polyarray::Result<Vec<T>>| match r {
+        Err(e @ (Error::Refused { .. } | Error::Storage { .. })) => Some(e.to_string()),
+        _ => None,
+    };
+    let able: Vec<&Device> = devices.iter().zip(&asked).filter(|(_, r)| refused(r).is_none()).map(|(d, _)| d).collect();
+    let mut worst = if able.is_empty() { Vec::new() } else { search(op, &points, &able, options.threads)? }.into_iter();
+    let row = |(device, asked): (&Device, &polyarray::Result<Vec<T>>)| {
+        let row = Row::new(op, T::DTYPE, device.name());
+        match refused(asked) {
+            Some(why) => row.refused(why, options.require_all),
+            None => row.measured(points.len(), worst.next().expect("one for each device that is able")),
+        }
+    };
+    Ok(devices.iter().zip(&asked).map(row).collect())
+}
+
+/// The worst of all points, on each device. Blocks are dealt out to threads; what is found does not depend on how.
+fn search<T: Float>(op: Op, points: &Points<T>, devices: &[&Device], threads: Option<usize>) -> polyarray::Result<Vec<Worst>> {
+    let blocks = points.len().div_ceil(BLOCK);
+    let threads = threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).clamp(1, blocks);
+    let (next, found) = (AtomicUsize::new(0), Mutex::new(Ok(vec![Worst::none(); devices.len()])));
+    let work = || {
+        let mut mine = vec![Worst::none(); devices.len()];
+        let failed = loop {
+            let block = next.fetch_add(1, Ordering::Relaxed);
+            if block >= blocks {
+                break None;
+            }
+            let range = block * BLOCK..points.len().min((block + 1) * BLOCK);
+            if let Err(e) = judge_block(op, &points.of(range.clone()), range.start, devices, &mut mine) {
+                next.store(blocks, Ordering::Relaxed);
+                break Some(e);
+            }
+        };
+        let mut all = found.lock().unwrap_or_else(|e| e.into_inner());
+        match (failed, all.as_mut()) {
+            (Some(e), _) => *all = Err(e),
+            (None, Ok(all)) => all.iter_mut().zip(mine).for_each(|(all, mine)| all.join(mine)),
+            (None, Err(_)) => {}
+        }
+    };
+    std::thread::scope(|scope| {
+        (1..threads).for_each(|_| drop(scope.spawn(work)));
+        work();
+    });
+    found.into_inner().unwrap_or_else(|e| e.into_inner())
+}
+
+fn judge_block<T: Float>(op: Op, at: &(Vec<T>, Vec<T>), first: usize, devices: &[&Device], worst: &mut [Worst]) -> polyarray::Result<()> {
+    let wanted: Vec<_> = at.0.iter().zip(&at.1).map(|(&x, &y)| expected(op, x, y)).collect();
+    for (device, worst) in devices.iter().zip(worst) {
+        for (i, (got, wanted)) in evaluate(op, device, at)?.iter().zip(&wanted).enumerate() {
+            let error = wanted.error(got.wide());
+            if error > worst.error || worst.is_none() {
+                *worst = Worst::at(error, first + i, (at.0[i], at.1[i]), *got, wanted);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The ufunc of all points on a device.
+fn evaluate<T: Float>(op: Op, device: &Device, (x, y): &(Vec<T>, Vec<T>)) -> polyarray::Result<Vec<T>> {
+    let array = |v: &Vec<T>| Array::from_slice(v, [v.len()]);
+    with_device(device, || {
+        let x = array(x)?.into_expr();
+        match op {
+            Op::Unary(op) => x.unary::<T>(op),
+            Op::Binary(op) => x.binary::<T>(op, array(y)?),
+        }
+        .eval()?
+        .to_vec()
+    })
+}

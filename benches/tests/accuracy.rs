@@ -1,0 +1,211 @@
+//! The errors of ufuncs: within their bounds on every tier of `simd`, and found out where they are not.
+
+use polyarray::{Backend, Cost, DType, Device, DeviceInfo, MemoryId, Op, Result, RunContext, Unsupported, memory, register};
+use polyarray_bench::accuracy::{Effort, Options, Outcome, Row, accuracy};
+use std::io;
+use std::process::{Command, Output};
+use std::sync::Arc;
+
+fn measure(options: &Options) -> Outcome {
+    accuracy(options, &mut io::sink()).expect("a measurement")
+}
+
+fn strings(names: &[&str]) -> Vec<String> {
+    names.iter().map(|s| s.to_string()).collect()
+}
+
+#[cfg(feature = "simd")]
+#[test]
+fn every_ufunc_keeps_its_bound_on_every_tier() {
+    let outcome = measure(&Options { effort: Effort::Quick, points: Some(1500), ..Options::default() });
+    let failures: Vec<String> = outcome.failures().map(Row::to_string).collect();
+    assert_eq!(failures, [""; 0]);
+    for (op, dtype) in [("exp", "f32"), ("sqrt", "f64"), ("add", "bf16"), ("floor", "f16")] {
+        let row = outcome.rows.iter().find(|r| (&*r.op, &*r.dtype, &*r.device) == (op, dtype, "portable")).expect("a row");
+        assert!(row.refused.is_none() && row.points >= 1500, "{row}");
+    }
+}
+
+/// Exact ufuncs of `scalar` are IEEE's. (Its other functions of f64 are the system's, which need not be within the bounds that `simd` is held to.)
+#[test]
+fn exact_ufuncs_of_scalar_are_exact() {
+    let ops = strings(&["neg", "sign", "sqrt", "reciprocal", "round", "add", "div", "floor_div", "rem", "minimum", "fmax", "copysign"]);
+    let outcome = measure(&Options { ops, devices: strings(&["scalar"]), points: Some(3000), ..Options::default() });
+    let failures: Vec<String> = outcome.failures().map(Row::to_string).collect();
+    assert_eq!(failures, [""; 0]);
+    assert_eq!(outcome.rows.len(), 12 * 4);
+    assert!(outcome.rows.iter().all(|r| r.max_ulp == Some(0.0)));
+}
+
+/// What is wrong with a device.
+#[derive(Clone, Copy)]
+enum Fault {
+    /// One element in the middle is so many bit patterns further from zero.
+    Steps(u64),
+    /// What overflows is the largest number.
+    Saturates,
+    /// Zeros have no sign.
+    Unsigned,
+    /// It takes nothing.
+    Refuses,
+    /// It reports a failure that it did not announce.
+    Fails,
+}
+
+/// Forwards to `scalar`, with a fault. For f32.
+struct Liar {
+    info: DeviceInfo,
+    fault: Fault,
+    scalar: Arc<dyn Backend>,
+}
+
+impl Backend for Liar {
+    fn info(&self) -> &DeviceInfo {
+        &self.info
+    }
+
+    fn memory(&self) -> MemoryId {
+        MemoryId::HOST
+    }
+
+    fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported> {
+        if matches!(self.fault, Fault::Refuses) { Err(Unsupported::new("it refuses everything")) } else { self.scalar.estimate(op, threads) }
+    }
+
+    fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
+        if matches!(self.fault, Fault::Fails) {
+            return Err(polyarray::Error::Device { device: "fails".into(), why: "it was unplugged".into() });
+        }
+        self.scalar.run(op, cx)?;
+        let host = memory(MemoryId::HOST);
+        let mut bytes = vec![0u8; op.output_len() * size_of::<f32>()];
+        host.download(cx.output, 0, &mut bytes)?;
+        let mut values: Vec<f32> = bytes.chunks_exact(4).map(|b| f32::from_ne_bytes(b.try_into().expect("four bytes"))).collect();
+        let middle = values.len() / 2;
+        for (i, x) in values.iter_mut().enumerate() {
+            *x = match self.fault {
+                Fault::Steps(n) if i == middle => f32::from_bits(x.to_bits() + n as u32),
+                Fault::Saturates => x.clamp(f32::MIN, f32::MAX),
+                Fault::Unsigned if *x == 0.0 => 0.0,
+                _ => *x,
+            };
+        }
+        let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_ne_bytes()).collect();
+        host.upload(&bytes, cx.output, 0)
+    }
+}
+
+/// The row of a ufunc of f32 on a device with a fault.
+fn row(name: &str, fault: Fault, op: &str, require_all: bool) -> Row {
+    let info = DeviceInfo { name: name.into(), description: "wrong".into(), hardware: true };
+    register(Liar { info, fault, scalar: Device::scalar().backend().expect("scalar has a backend").clone() });
+    let options = Options { ops: strings(&[op]), dtypes: vec![DType::F32], devices: strings(&[name]), points: Some(3000), require_all, ..Options::default() };
+    let outcome = measure(&options);
+    assert_eq!(outcome.exit_code(), u8::from(!outcome.rows[0].ok));
+    assert_eq!(outcome.rows.len(), 1);
+    outcome.rows.into_iter().next().expect("one")
+}
+
+#[test]
+fn two_ulp_too_much_are_found() {
+    for op in ["exp", "cos", "log1p", "arctan2"] {
+        let bound = row("right", Fault::Steps(0), op, false);
+        assert!(bound.ok && bound.max_ulp.is_some_and(|e| e <= 0.501), "{bound}");
+        let wrong = row("off by three", Fault::Steps(3), op, false);
+        assert!(!wrong.ok && wrong.max_ulp.is_some_and(|e| (2.4..3.6).contains(&e)), "{wrong}");
+        assert!(wrong.at.is_some() && wrong.got != wrong.expected, "{wrong}");
+    }
+    let two = row("off by two", Fault::Steps(2), "exp", false);
+    assert!(!two.ok && two.max_ulp.is_some_and(|e| (1.4..2.6).contains(&e)), "{two}");
+    let exact = row("off by one", Fault::Steps(1), "sqrt", false);
+    assert!(!exact.ok && exact.max_ulp == Some(1.0), "{exact}");
+}
+
+#[test]
+fn ends_of_the_range_and_signs_of_zeros_are_found() {
+    for op in ["exp", "reciprocal", "pow"] {
+        let saturated = row("saturates", Fault::Saturates, op, false);
+        assert!(!saturated.ok && saturated.max_ulp.is_none() && saturated.expected.as_deref().is_some_and(|e| e.ends_with("inf")), "{saturated}");
+    }
+    for op in ["sin", "trunc", "cbrt", "expm1"] {
+        let unsigned = row("unsigned", Fault::Unsigned, op, false);
+        assert!(!unsigned.ok && unsigned.max_ulp.is_none(), "{unsigned}");
+    }
+}
+
+#[test]
+fn a_refusal_is_seen_and_fails_only_where_that_is_asked_for() {
+    let refused = row("refuses", Fault::Refuses, "exp", false);
+    assert!(refused.ok && refused.refused.as_deref().is_some_and(|why| why.contains("it refuses everything")), "{refused}");
+    assert!(!row("refuses", Fault::Refuses, "exp", true).ok);
+}
+
+#[test]
+fn a_failure_is_no_measurement() {
+    let info = DeviceInfo { name: "fails".into(), description: "wrong".into(), hardware: true };
+    register(Liar { info, fault: Fault::Fails, scalar: Device::scalar().backend().expect("scalar has a backend").clone() });
+    let options = Options { ops: strings(&["exp"]), devices: strings(&["fails"]), ..Options::default() };
+    let polyarray_bench::compare::Stop::Asked(why) = accuracy(&options, &mut io::sink()).expect_err("a failure") else { panic!("not the output's") };
+    assert!(why.contains("exp f32") && why.contains("it was unplugged"), "{why}");
+}
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_polyarray-bench")).arg("accuracy").args(arguments).output().expect("the program starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn the_program_writes_its_tables() {
+    let folder = std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let (json, page) = (folder.join("accuracy.json"), folder.join("accuracy.md"));
+    let (json, page) = (json.to_str().expect("UTF-8"), page.to_str().expect("UTF-8"));
+    let ran = run(&[
+        "--ops",
+        "sqrt,hypot,exp",
+        "--dtypes",
+        "f32,f16",
+        "--devices",
+        "scalar",
+        "--points",
+        "500",
+        "--threads",
+        "2",
+        "--json",
+        json,
+        "--markdown",
+        page,
+    ]);
+    let (out, err) = (text(&ran.stdout), text(&ran.stderr));
+    assert_eq!(ran.status.code(), Some(0), "{out}{err}");
+    assert_eq!(out.lines().count(), 1 + 6, "{out}");
+    let rows: Vec<Row> = std::fs::read_to_string(json).expect("--json was written").lines().skip(1).map(|l| serde_json::from_str(l).expect("a row")).collect();
+    assert_eq!(
+        rows.iter().map(|r| (&*r.op, &*r.dtype)).collect::<Vec<_>>(),
+        [("sqrt", "f32"), ("sqrt", "f16"), ("exp", "f32"), ("exp", "f16"), ("hypot", "f32"), ("hypot", "f16")]
+    );
+    let page = std::fs::read_to_string(page).expect("--markdown was written");
+    assert!(page.contains("| exp | f32 | 1 | 0.5") && page.contains("| sqrt | 0 in "), "{page}");
+    // The same points and the same results, however many threads looked.
+    let again = run(&["--ops", "sqrt,hypot,exp", "--dtypes", "f32,f16", "--devices", "scalar", "--points", "500", "--threads", "1"]);
+    assert_eq!(text(&again.stdout), out);
+}
+
+#[test]
+fn what_cannot_be_measured_ends_with_a_reason() {
+    for (arguments, why) in [
+        (&["--ops", "nothing"][..], "there are neg abs"),
+        (&["--ops", "is_nan"], "is_nan"),
+        (&["--dtypes", "i32"], "not i32"),
+        (&["--devices", "toaster"], "toaster"),
+        (&["--devices", "auto"], "auto is no device of the CPU"),
+        (&["--json", "/nonexistent/rows.json"], "/nonexistent/rows.json"),
+        (&["--quick", "--exhaustive"], "cannot be used with"),
+    ] {
+        let ran = run(arguments);
+        assert_eq!(ran.status.code(), Some(2), "{arguments:?}");
+        assert!(text(&ran.stderr).contains(why), "{arguments:?}: {}", text(&ran.stderr));
+    }
+}
