@@ -9,6 +9,10 @@ mod area;
 #[cfg(test)]
 mod circular_tests;
 #[allow(dead_code, reason = "the ufuncs that call it follow")]
+mod complex;
+#[cfg(test)]
+mod complex_tests;
+#[allow(dead_code, reason = "the ufuncs that call it follow")]
 mod division;
 #[allow(dead_code, reason = "the ufuncs that call it follow")]
 mod erf;
@@ -24,6 +28,11 @@ mod trig;
 
 #[allow(unused_imports, reason = "their ufuncs follow")]
 pub(crate) use area::{Arccosh, Arcsinh, Arctanh};
+#[allow(unused_imports, reason = "their ufuncs follow")]
+pub(crate) use complex::{
+    ComplexAbs, ComplexDiv, ComplexExp, ComplexFunction, ComplexFunction2, ComplexLog, ComplexMul, ComplexSqrt, apply_complex, apply_complex_abs,
+    apply_complex2,
+};
 #[allow(unused_imports, reason = "their ufuncs follow")]
 pub(crate) use division::{FloorDiv, Rem};
 #[allow(unused_imports, reason = "their ufuncs follow")]
