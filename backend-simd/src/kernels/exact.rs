@@ -178,22 +178,6 @@ macro_rules! complex {
             Truth |x| -> u8 { u8::from(x.re != 0.0) | u8::from(x.im != 0.0) }
         }
         exact2! { Complex<$F>:
-            Mul |x, y| -> Complex<$F> { x * y }
-            Div |x, y| -> Complex<$F> {
-                // R. Smith, "Algorithm 116: Complex division", CACM 5, 1962: the squares of the parts need not fit the type.
-                if y.re == 0.0 && y.im == 0.0 {
-                    return Complex::new(x.re / y.re.abs(), x.im / y.re.abs());
-                }
-                if y.re.abs() >= y.im.abs() {
-                    let ratio = y.im / y.re;
-                    let scale = y.re + y.im * ratio;
-                    Complex::new((x.re + x.im * ratio) / scale, (x.im - x.re * ratio) / scale)
-                } else {
-                    let ratio = y.re / y.im;
-                    let scale = y.re * ratio + y.im;
-                    Complex::new((x.re * ratio + x.im) / scale, (x.im * ratio - x.re) / scale)
-                }
-            }
             Equal |x, y| -> u8 { u8::from(x.re == y.re) & u8::from(x.im == y.im) }
             NotEqual |x, y| -> u8 { u8::from(x.re != y.re) | u8::from(x.im != y.im) }
             LogicalAnd |x, y| -> u8 { <Truth as Exact1<Complex<$F>>>::f(x) & <Truth as Exact1<Complex<$F>>>::f(y) }

@@ -7,8 +7,8 @@ mod exact;
 
 use crate::lanes::{Isa, Real, Work};
 use crate::math::{
-    self, Arccos, Arccosh, Arcsin, Arcsinh, Arctan, Arctan2, Arctanh, Cbrt, Cos, Cosh, Erf, Exp, Exp2, Expm1, FloorDiv, Function, Function2, Hypot, Log, Log1p,
-    Log2, Log10, Pow, Rem, Sigmoid, Sin, Sinh, Tan, Tanh,
+    self, Arccos, Arccosh, Arcsin, Arcsinh, Arctan, Arctan2, Arctanh, Cbrt, ComplexDiv, ComplexExp, ComplexFunction, ComplexFunction2, ComplexLog, ComplexMul,
+    ComplexSqrt, Cos, Cosh, Erf, Exp, Exp2, Expm1, FloorDiv, Function, Function2, Hypot, Log, Log1p, Log2, Log10, Pow, Rem, Sigmoid, Sin, Sinh, Tan, Tanh,
 };
 use exact::*;
 use half::slice::HalfFloatSliceExt;
@@ -108,6 +108,55 @@ unsafe fn narrow_f16<I: Isa>(_: I, args: &Args) {
     // SAFETY: the contract of `Kernel`.
     let (from, to) = unsafe { (std::slice::from_raw_parts(args.a.cast::<f32>(), args.n), std::slice::from_raw_parts_mut(args.out.cast::<f16>(), args.n)) };
     to.convert_from_f32_slice(from);
+}
+
+struct Complex1<'a, T, F>(&'a Args, PhantomData<(T, F)>);
+
+impl<T: Real, F: ComplexFunction<T>> Work for Complex1<'_, T, F> {
+    type Out = ();
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        // SAFETY: the contract of `Kernel`, kept by whoever called it: n complex numbers are 2n parts.
+        unsafe { math::apply_complex::<T, F, I>(isa, self.0.a.cast(), self.0.out.cast(), self.0.n) };
+    }
+}
+
+unsafe fn complex1<I: Isa, T: Real, F: ComplexFunction<T>>(isa: I, args: &Args) {
+    isa.enter(Complex1::<T, F>(args, PhantomData));
+}
+
+struct Magnitudes<'a, T>(&'a Args, PhantomData<T>);
+
+impl<T: Real> Work for Magnitudes<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        // SAFETY: as above. Magnitudes are of another dtype than what they are of, so they lie elsewhere.
+        unsafe { math::apply_complex_abs::<T, I>(isa, self.0.a.cast(), self.0.out.cast(), self.0.n) };
+    }
+}
+
+unsafe fn magnitudes<I: Isa, T: Real>(isa: I, args: &Args) {
+    isa.enter(Magnitudes::<T>(args, PhantomData));
+}
+
+struct Complex2<'a, T, F, const FORM: usize>(&'a Args, PhantomData<(T, F)>);
+
+impl<T: Real, F: ComplexFunction2<T>, const FORM: usize> Work for Complex2<'_, T, F, FORM> {
+    type Out = ();
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        // SAFETY: as above; n is at least 1.
+        unsafe { math::apply_complex2::<T, F, I, FORM>(isa, self.0.a.cast(), self.0.b.cast(), self.0.out.cast(), self.0.n) };
+    }
+}
+
+unsafe fn complex2<I: Isa, T: Real, F: ComplexFunction2<T>, const FORM: usize>(isa: I, args: &Args) {
+    isa.enter(Complex2::<T, F, FORM>(args, PhantomData));
+}
+
+fn complex_forms<I: Isa, T: Real, F: ComplexFunction2<T>>() -> Forms<I> {
+    [Some(complex2::<I, T, F, 0>), Some(complex2::<I, T, F, 1>), Some(complex2::<I, T, F, 2>)]
 }
 
 struct Smooth<'a, T, F>(&'a Args, PhantomData<(T, F)>);
@@ -355,6 +404,10 @@ pub(crate) fn unary<I: Isa>(op: Unary, dtype: DType) -> Option<Kernel<I>> {
         ($F:ty) => {
             match op {
                 Unary::Neg => Some(parts_of_one::<I, $F, Neg>),
+                Unary::Abs => Some(magnitudes::<I, $F>),
+                Unary::Sqrt => Some(complex1::<I, $F, ComplexSqrt>),
+                Unary::Exp => Some(complex1::<I, $F, ComplexExp>),
+                Unary::Log => Some(complex1::<I, $F, ComplexLog>),
                 Unary::Conj => Some(each::<I, Complex<$F>, Conj>),
                 Unary::Square => Some(each::<I, Complex<$F>, Square>),
                 Unary::IsNan => Some(each::<I, Complex<$F>, IsNan>),
@@ -452,8 +505,8 @@ pub(crate) fn binary<I: Isa>(op: Binary, dtype: DType) -> Option<Forms<I>> {
             match op {
                 Binary::Add => [Some(parts::<I, $F, Add>), None, None],
                 Binary::Sub => [Some(parts::<I, $F, Sub>), None, None],
-                Binary::Mul => strips::<I, Complex<$F>, Mul>(),
-                Binary::Div => strips::<I, Complex<$F>, Div>(),
+                Binary::Mul => complex_forms::<I, $F, ComplexMul>(),
+                Binary::Div => complex_forms::<I, $F, ComplexDiv>(),
                 Binary::Equal => strips::<I, Complex<$F>, Equal>(),
                 Binary::NotEqual => strips::<I, Complex<$F>, NotEqual>(),
                 Binary::LogicalAnd => strips::<I, Complex<$F>, LogicalAnd>(),

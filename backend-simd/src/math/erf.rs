@@ -49,7 +49,7 @@ const LARGE_F64: (f64, [f64; 18]) = (
 const LARGE_F32: (f64, [f64; 8]) =
     (-0.000_211_187_847_014, [1.129_696_8, 0.632_959_1, 0.108_740_87, -0.025_452_66, 0.004_320_94, -0.000_475_301_58, 2.723_941e-5, -3.891_430_5e-7]);
 
-/// The error function: below 1 a polynomial, above it 1 - exp(-p(x)) with a polynomial p (after N. Juffa's erff). 0.8 ULP (f32: 0.9).
+/// The error function: below 1 a polynomial, above it 1 - exp(-p(x)) with a polynomial p (after N. Juffa's erff). 1.0 ULP; without fused instructions 1.3.
 pub(crate) struct Erf;
 
 impl<T: Real> Function<T> for Erf

@@ -7,6 +7,9 @@
 mod area;
 #[cfg(test)]
 mod circular_tests;
+mod complex;
+#[cfg(test)]
+mod complex_tests;
 mod division;
 mod erf;
 mod exp;
@@ -20,6 +23,9 @@ mod roots_tests;
 mod trig;
 
 pub(crate) use area::{Arccosh, Arcsinh, Arctanh};
+pub(crate) use complex::{
+    ComplexDiv, ComplexExp, ComplexFunction, ComplexFunction2, ComplexLog, ComplexMul, ComplexSqrt, apply_complex, apply_complex_abs, apply_complex2,
+};
 pub(crate) use division::{FloorDiv, Rem};
 pub(crate) use erf::Erf;
 pub(crate) use exp::{Exp, Exp2, Expm1};

@@ -149,6 +149,9 @@ fn values_are_within_their_bounds() {
     tables::<f64>("f64");
 }
 
+/// A function's name, and operands with results.
+type Cases<'a, C> = (&'a str, &'a [C]);
+
 fn specials<T: Float>()
 where
     Cbrt: Function<T>,
@@ -162,7 +165,7 @@ where
     let one_up = T::of_bits(T::ONE.bits() + 1).to_f64();
     let one_down = T::of_bits(T::ONE.bits() - 1).to_f64();
     #[rustfmt::skip]
-    let unary: [(&str, &[(f64, f64)]); 5] = [
+    let unary: [Cases<(f64, f64)>; 5] = [
         ("cbrt", &[(0.0, 0.0), (-0.0, -0.0), (inf, inf), (-inf, -inf), (nan, nan), (8.0, 2.0), (-27.0, -3.0), (1.0, 1.0), (0.125, 0.5), (-1e-30 / 1e-30, -1.0)]),
         ("erf", &[(0.0, 0.0), (-0.0, -0.0), (inf, 1.0), (-inf, -1.0), (nan, nan), (7.0, 1.0), (-max, -1.0), (least, least)]),
         ("asinh", &[(0.0, 0.0), (-0.0, -0.0), (inf, inf), (-inf, -inf), (nan, nan), (least, least), (-least, -least)]),
@@ -170,7 +173,7 @@ where
         ("atanh", &[(0.0, 0.0), (-0.0, -0.0), (1.0, inf), (-1.0, -inf), (one_up, nan), (-one_up, nan), (inf, nan), (-inf, nan), (nan, nan), (least, least), (-least, -least)]),
     ];
     #[rustfmt::skip]
-    let binary: [(&str, &[(f64, f64, f64)]); 3] = [
+    let binary: [Cases<(f64, f64, f64)>; 3] = [
         ("hypot", &[(inf, nan, inf), (nan, -inf, inf), (-inf, 1.0, inf), (nan, 1.0, nan), (0.0, nan, nan), (0.0, -0.0, 0.0), (-0.0, -0.0, 0.0), (-3.0, 4.0, 5.0), (max, max, inf),
             (max, 1.0, max), (least, 0.0, least), (3.0 * least, -4.0 * least, 5.0 * least), (max, least, max)]),
         ("rem", &[(inf, 1.0, nan), (-inf, inf, nan), (1.0, 0.0, nan), (0.0, 0.0, nan), (nan, 1.0, nan), (1.0, nan, nan), (5.0, inf, 5.0), (-5.0, -inf, -5.0), (-0.0, 3.0, -0.0), (0.0, -3.0, 0.0),

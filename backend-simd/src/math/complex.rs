@@ -1,0 +1,262 @@
+//! Functions of complex numbers, their real and imaginary parts in a vector each, and how elements that lie as pairs get there.
+//!
+//! At infinities, NaN and signed zeros they are what C99 (annex G) says, as in NumPy.
+
+use super::area::{Logs, log_of_sum};
+use super::{Arctan2, Cos, Exp, Function, Function2, Hypot, Sin, all, fast_two_sum};
+use crate::lanes::{Float, Isa, Lanes, Mask, Real};
+
+/// The parts of as many complex numbers as a vector has lanes.
+pub(crate) type Parts<T, I> = (<T as Real>::V<I>, <T as Real>::V<I>);
+
+/// A function of one complex number.
+pub(crate) trait ComplexFunction<T: Real> {
+    fn vector<I: Isa>(isa: I, z: Parts<T, I>) -> Parts<T, I>;
+}
+
+/// A function of two complex numbers.
+pub(crate) trait ComplexFunction2<T: Real> {
+    fn vector<I: Isa>(isa: I, x: Parts<T, I>, y: Parts<T, I>) -> Parts<T, I>;
+}
+
+/// The magnitude, as [`Hypot`]; with an imaginary part of zero.
+pub(crate) struct ComplexAbs;
+
+impl<T: Real> ComplexFunction<T> for ComplexAbs {
+    #[inline(always)]
+    fn vector<I: Isa>(isa: I, (re, im): Parts<T, I>) -> Parts<T, I> {
+        (<Hypot as Function2<T>>::vector(isa, re, im), all::<T, I>(isa, 0.0))
+    }
+}
+
+/// By what numbers are multiplied whose squares would overflow or lose bits.
+struct Scales {
+    /// From here down, and from here up.
+    low: f64,
+    high: f64,
+    /// The exponent of the power of two, up for the first and down for the second: an even number.
+    by: i32,
+}
+
+#[inline(always)]
+fn scales<T: Real>() -> Scales {
+    let (low, high, by) = if size_of::<T>() == 4 { (-48, 62, 100) } else { (-480, 510, 600) };
+    Scales { low: 2.0f64.powi(low), high: 2.0f64.powi(high), by }
+}
+
+/// z, scaled as `scales` says where `most`, the larger of its parts' magnitudes, wants it, and the exponent that it was scaled by.
+#[inline(always)]
+fn scaled<T: Real, I: Isa>(isa: I, z: Parts<T, I>, most: T::V<I>) -> (Parts<T, I>, T::V<I>) {
+    let c = |v: f64| all::<T, I>(isa, v);
+    let Scales { low, high, by } = scales::<T>();
+    let (little, large) = (most.lt(c(low)), c(high).lt(most));
+    if !little.or(large).any() {
+        return (z, c(0.0));
+    }
+    let pick = |up: f64, down: f64, else_: f64| Float::select(little, c(up), Float::select(large, c(down), c(else_)));
+    let factor = pick(2.0f64.powi(by), 2.0f64.powi(-by), 1.0);
+    ((z.0.mul(factor), z.1.mul(factor)), pick(f64::from(by), f64::from(-by), 0.0))
+}
+
+/// The square root, of which the real part is not negative: with t = sqrt((|re| + |z|) / 2) it is t + i im / (2t), or |im| / (2t) ± i t where re is negative.
+/// 3 eps of the magnitude.
+pub(crate) struct ComplexSqrt;
+
+impl<T: Real> ComplexFunction<T> for ComplexSqrt {
+    #[inline(always)]
+    fn vector<I: Isa>(isa: I, z: Parts<T, I>) -> Parts<T, I> {
+        let c = |v: f64| all::<T, I>(isa, v);
+        let (a, b) = (z.0.abs(), z.1.abs());
+        let ((a, b), by) = scaled::<T, I>(isa, (a, b), a.max(b));
+        let t = a.add(<Hypot as Function2<T>>::vector(isa, a, b)).mul(c(0.5)).sqrt();
+        let other = b.div(t.add(t));
+        // Scaled numbers have roots that are normal, so that this rounds nothing.
+        let by = by.mul(c(-0.5));
+        let unscaled = |v: T::V<I>| if by.eq(c(0.0)).all() { v } else { v.mul(c(1.0).scale(isa, by)) };
+        let (t, other) = (unscaled(t), unscaled(other));
+        let zero = t.eq(c(0.0));
+        let other = Float::select(zero, b, other);
+        let negative = z.0.sign_mask().and(zero.not());
+        let (re, im) = (Float::select(negative, other, t), Float::select(negative, t, other));
+        // An infinite imaginary part wins over everything.
+        let infinite = b.eq(c(f64::INFINITY));
+        (Float::select(infinite, b, re), Float::select(infinite, b, im).copysign(z.1))
+    }
+}
+
+/// e to the power of z: exp(re) (cos im + i sin im), where it is in range even if exp(re) is not. 3 eps of the magnitude.
+pub(crate) struct ComplexExp;
+
+impl<T: Real> ComplexFunction<T> for ComplexExp
+where
+    Exp: Function<T>,
+    Sin: Function<T>,
+    Cos: Function<T>,
+{
+    #[inline(always)]
+    fn vector<I: Isa>(isa: I, (re, im): Parts<T, I>) -> Parts<T, I> {
+        let c = |v: f64| all::<T, I>(isa, v);
+        let (cos, sin) = (<Cos as Function<T>>::vector(isa, im), <Sin as Function<T>>::vector(isa, im));
+        // In two factors where one could overflow or underflow.
+        let far = c(if size_of::<T>() == 4 { 80.0 } else { 700.0 }).lt(re.abs());
+        let e = <Exp as Function<T>>::vector(isa, Float::select(far, re.mul(c(0.5)), re));
+        let (mut x, mut y) = (e.mul(cos), e.mul(sin));
+        if far.any() {
+            let again = Float::select(far, e, c(1.0));
+            (x, y) = (x.mul(again), y.mul(again));
+            let infinity = c(f64::INFINITY);
+            let directed = im.abs().lt(infinity);
+            // Of infinite magnitude without a direction, or of none.
+            let (plus, minus) = (re.eq(infinity).and(directed.not()), re.eq(c(f64::NEG_INFINITY)).and(directed.not()));
+            x = Float::select(plus, infinity, Float::select(minus, c(0.0), x));
+            y = Float::select(plus, c(f64::NAN), Float::select(minus, c(0.0), y));
+        }
+        (x, Float::select(im.eq(c(0.0)), im, y))
+    }
+}
+
+/// The natural logarithm: log|z| + i arg z. The square of |z| is a sum of two, so that its logarithm is good relatively, near |z| = 1 too. Each part: 1 eps of it.
+pub(crate) struct ComplexLog;
+
+impl<T: Logs> ComplexFunction<T> for ComplexLog
+where
+    Arctan2: Function2<T>,
+{
+    #[inline(always)]
+    fn vector<I: Isa>(isa: I, (re, im): Parts<T, I>) -> Parts<T, I> {
+        let c = |v: f64| all::<T, I>(isa, v);
+        let angle = <Arctan2 as Function2<T>>::vector(isa, im, re);
+        let (x, y) = (re.abs(), im.abs());
+        let ((a, b), by) = scaled::<T, I>(isa, (x.max(y), x.min(y)), x.max(y));
+        let (aa, bb) = (a.mul(a), b.mul(b));
+        let (s, rest) = fast_two_sum(aa, bb);
+        let (s, rest) = fast_two_sum(s, rest.add(a.product_error(a, aa).add(b.product_error(b, bb))));
+        let log = log_of_sum::<T, I>(isa, s, rest, Some(by.mul(c(-2.0)))).mul(c(0.5));
+        let log = Float::select(x.unordered(y), c(f64::NAN), log);
+        let infinity = c(f64::INFINITY);
+        let log = Float::select(x.eq(infinity).or(y.eq(infinity)), infinity, log);
+        (Float::select(x.max(y).eq(c(0.0)), c(f64::NEG_INFINITY), log), angle)
+    }
+}
+
+/// The product: four products, rounded each, and two sums, as the scalar backend has it.
+pub(crate) struct ComplexMul;
+
+impl<T: Real> ComplexFunction2<T> for ComplexMul {
+    #[inline(always)]
+    fn vector<I: Isa>(_: I, x: Parts<T, I>, y: Parts<T, I>) -> Parts<T, I> {
+        (x.0.mul(y.0).sub(x.1.mul(y.1)), x.0.mul(y.1).add(x.1.mul(y.0)))
+    }
+}
+
+/// The quotient (R. Smith, "Algorithm 116: Complex division", CACM 5, 1962), with the same operations as the scalar backend's.
+pub(crate) struct ComplexDiv;
+
+impl<T: Real> ComplexFunction2<T> for ComplexDiv {
+    #[inline(always)]
+    fn vector<I: Isa>(isa: I, x: Parts<T, I>, y: Parts<T, I>) -> Parts<T, I> {
+        let (re, im) = (y.0.abs(), y.1.abs());
+        // Not the same as re >= im where one is NaN, but then so is the quotient.
+        let steep = re.lt(im);
+        let swap = |(a, b): Parts<T, I>| (Float::select(steep, b, a), Float::select(steep, a, b));
+        let ((p, q), (u, v)) = (swap(y), swap(x));
+        let ratio = q.div(p);
+        let scale = q.mul(ratio).add(p);
+        let product = u.mul(ratio);
+        let im_part = Float::select(steep, product.sub(v), v.sub(product));
+        let quotient = (v.mul(ratio).add(u).div(scale), im_part.div(scale));
+        let zero = re.max(im).eq(all::<T, I>(isa, 0.0));
+        (Float::select(zero, x.0.div(re), quotient.0), Float::select(zero, x.1.div(re), quotient.1))
+    }
+}
+
+/// The parts of the first `n` numbers that lie as pairs at `from`; those of 1 beyond them.
+///
+/// # Safety
+/// - `from` is valid for reads of `2 n` elements, and n is at most a vector's lanes.
+#[inline(always)]
+unsafe fn load_pairs<T: Real, I: Isa>(isa: I, from: *const T, n: usize) -> Parts<T, I> {
+    let (mut re, mut im) = ([T::ONE; 16], [T::ONE; 16]);
+    let width = <T::V<I> as Lanes>::N;
+    // Two loops, so that the one over whole vectors has a constant length.
+    let mut put = |i: usize| {
+        // SAFETY: i < n, and the pointer is the caller's.
+        (re[i], im[i]) = unsafe { (*from.add(2 * i), *from.add(2 * i + 1)) };
+    };
+    if n == width {
+        (0..width).for_each(&mut put);
+    } else {
+        (0..n).for_each(&mut put);
+    }
+    // SAFETY: a vector has at most 16 lanes.
+    unsafe { (T::V::<I>::load(isa, re.as_ptr()), T::V::<I>::load(isa, im.as_ptr())) }
+}
+
+/// The reverse of [`load_pairs`].
+///
+/// # Safety
+/// - `to` is valid for writes of `2 n` elements, and n is at most a vector's lanes.
+#[inline(always)]
+unsafe fn store_pairs<T: Real, I: Isa>(z: Parts<T, I>, to: *mut T, n: usize) {
+    let (mut re, mut im) = ([T::ONE; 16], [T::ONE; 16]);
+    // SAFETY: a vector has at most 16 lanes.
+    unsafe { (z.0.store(re.as_mut_ptr()), z.1.store(im.as_mut_ptr())) };
+    let width = <T::V<I> as Lanes>::N;
+    // SAFETY: i < n, and the pointer is the caller's.
+    let get = |i: usize| unsafe { (*to.add(2 * i), *to.add(2 * i + 1)) = (re[i], im[i]) };
+    if n == width { (0..width).for_each(get) } else { (0..n).for_each(get) }
+}
+
+/// `f` of `n` complex numbers that lie as pairs.
+///
+/// # Safety
+/// - `src` is valid for reads and `dst` for writes of `2 n` elements; they may be the same.
+#[inline(always)]
+pub(crate) unsafe fn apply_complex<T: Real, F: ComplexFunction<T>, I: Isa>(isa: I, src: *const T, dst: *mut T, n: usize) {
+    let width = <T::V<I> as Lanes>::N;
+    for i in (0..n).step_by(width) {
+        let now = width.min(n - i);
+        // SAFETY: numbers i .. i + now are below n, and the pointers are the caller's.
+        unsafe { store_pairs::<T, I>(F::vector(isa, load_pairs::<T, I>(isa, src.add(2 * i), now)), dst.add(2 * i), now) };
+    }
+}
+
+/// The magnitudes of `n` complex numbers that lie as pairs.
+///
+/// # Safety
+/// - `src` is valid for reads of `2 n` and `dst` for writes of `n` elements; they do not overlap.
+#[inline(always)]
+pub(crate) unsafe fn apply_complex_abs<T: Real, I: Isa>(isa: I, src: *const T, dst: *mut T, n: usize) {
+    let width = <T::V<I> as Lanes>::N;
+    for i in (0..n).step_by(width) {
+        let now = width.min(n - i);
+        let mut magnitudes = [T::ONE; 16];
+        // SAFETY: numbers i .. i + now are below n, the pointers are the caller's, and a vector has at most 16 lanes.
+        unsafe {
+            <ComplexAbs as ComplexFunction<T>>::vector(isa, load_pairs::<T, I>(isa, src.add(2 * i), now)).0.store(magnitudes.as_mut_ptr());
+            std::ptr::copy_nonoverlapping(magnitudes.as_ptr(), dst.add(i), now);
+        }
+    }
+}
+
+/// `f` of `n` pairs of complex numbers. With `FORM` 1 y, with 2 x is a single number.
+///
+/// # Safety
+/// - `x` and `y` are valid for reads of `2 n` elements (of two, where it is a single number), `out` for writes of `2 n`; `out` may be one of them;
+/// - n is at least 1.
+#[inline(always)]
+pub(crate) unsafe fn apply_complex2<T: Real, F: ComplexFunction2<T>, I: Isa, const FORM: usize>(isa: I, x: *const T, y: *const T, out: *mut T, n: usize) {
+    let width = <T::V<I> as Lanes>::N;
+    // SAFETY: the caller's.
+    let single = |at: *const T| unsafe { (T::V::<I>::splat(isa, *at), T::V::<I>::splat(isa, *at.add(1))) };
+    let (x1, y1) = (single(x), single(y));
+    for i in (0..n).step_by(width) {
+        let now = width.min(n - i);
+        // SAFETY: numbers i .. i + now are below n, and the pointers are the caller's.
+        unsafe {
+            let a = if FORM == 2 { x1 } else { load_pairs::<T, I>(isa, x.add(2 * i), now) };
+            let b = if FORM == 1 { y1 } else { load_pairs::<T, I>(isa, y.add(2 * i), now) };
+            store_pairs::<T, I>(F::vector(isa, a, b), out.add(2 * i), now);
+        }
+    }
+}
