@@ -107,8 +107,8 @@ fn interpolated<F: Element>(low: Expr<F>, high: Expr<F>, t: f64) -> Expr<F> {
     let value = |x: f64| F::from_wide(Wide::Float(x)).into_expr();
     if t == 0.5 {
         let (half, sum) = (value(0.5), low.clone() + &high);
-        // Infinite sums, which differ from themselves by NaN, of finite terms or not.
-        return select((&sum - &sum).not_equal(value(0.0)), &low * &half + &high * &half, sum * half);
+        // An infinite sum, of finite terms or not, times zero is not zero.
+        return select((&sum * value(0.0)).not_equal(value(0.0)), &low * &half + &high * &half, sum * half);
     }
     let apart = &high - &low;
     if t < 0.5 { low + apart * value(t) } else { high - apart * value(1.0 - t) }
@@ -268,6 +268,7 @@ impl<T: Element> Array<T> {
         }
         let sorted = Array::<T>::from_raw(along(lines.array.raw(), 0, Request { give: Give::Values, descending: false, take: 0..lines.n })?)?.on_host()?;
         let sorted = bytes::elements::<T>(&sorted.raw().buffer, 0, lines.n);
+        #[expect(clippy::eq_op, reason = "what is not equal to itself is NaN")]
         let nan = |x: &T| x != x;
         let starts_run = |&i: &usize| i == 0 || sorted[i] != sorted[i - 1] && !(nan(&sorted[i]) && nan(&sorted[i - 1]));
         // Counted first: there may be few.
