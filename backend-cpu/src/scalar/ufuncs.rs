@@ -220,19 +220,23 @@ fn sigmoid(x: f64) -> f64 {
     quotient + ((-quotient).mul_add(sum, numerator) - quotient * lost) / sum
 }
 
-/// The floor of the exact quotient, as far as it is a number of the type: the rounded one may have reached the next integer, which the sign of the exact remainder tells.
+/// `x / y` rounded down, for type `$A`: exact below `2 / EPSILON`, from where on quotients have no fraction and are rounded. Only a quotient that was rounded up to a whole number can be
+/// too large, which the sign of the exact remainder tells. Zero has the quotient's sign; NaN where x is infinite; `x / y` where y is zero.
 macro_rules! floor_div {
-    ($x:expr, $y:expr) => {{
-        let (x, y) = ($x, $y);
+    ($x:expr, $y:expr, $A:ty) => {{
+        let (x, y): ($A, $A) = ($x, $y);
+        let quotient = x / y;
+        let floor = quotient.floor();
+        // x itself is what remains where the quotient was rounded to zero, or y is infinite.
+        let left = if quotient == 0.0 { x } else { (-floor).mul_add(y, x) };
+        let below = if y.is_sign_negative() { left > 0.0 } else { left < 0.0 };
+        let whole = quotient == floor && quotient.abs() < 2.0 / <$A>::EPSILON;
         if x.is_infinite() {
-            x - x
-        } else if y == 0.0 {
-            x / y
+            <$A>::NAN
+        } else if below && whole {
+            floor - 1.0
         } else {
-            let floor = (x / y).floor();
-            // x itself is what remains where y is infinite and so the product is not a number.
-            let rest = if y.is_infinite() { x } else { (-floor).mul_add(y, x) };
-            if rest != 0.0 && (rest < 0.0) != (y < 0.0) { floor - 1.0 } else { floor }
+            floor
         }
     }};
 }
@@ -293,7 +297,7 @@ macro_rules! floats {
                     Binary::Sub => each2(x, y, out, |x, y| $down($up(x) - $up(y))),
                     Binary::Mul => each2(x, y, out, |x, y| $down($up(x) * $up(y))),
                     Binary::Div => each2(x, y, out, |x, y| $down($up(x) / $up(y))),
-                    Binary::FloorDiv => each2(x, y, out, |x, y| $down(floor_div!($up(x), $up(y)))),
+                    Binary::FloorDiv => each2(x, y, out, |x, y| $down(floor_div!($up(x), $up(y), $A))),
                     Binary::Rem => each2(x, y, out, |x, y| $down($up(x) % $up(y))),
                     Binary::Pow => each2(x, y, out, |x, y| $down(f64::from($up(x)).powf(f64::from($up(y))) as $A)),
                     Binary::Arctan2 => each2(x, y, out, |x, y| $down(f64::from($up(x)).atan2(f64::from($up(y))) as $A)),

@@ -178,6 +178,7 @@ macro_rules! complex {
             Truth |x| -> u8 { u8::from(x.re != 0.0) | u8::from(x.im != 0.0) }
         }
         exact2! { Complex<$F>:
+            Mul |x, y| -> Complex<$F> { x * y }
             Equal |x, y| -> u8 { u8::from(x.re == y.re) & u8::from(x.im == y.im) }
             NotEqual |x, y| -> u8 { u8::from(x.re != y.re) | u8::from(x.im != y.im) }
             LogicalAnd |x, y| -> u8 { <Truth as Exact1<Complex<$F>>>::f(x) & <Truth as Exact1<Complex<$F>>>::f(y) }

@@ -7,8 +7,8 @@ mod exact;
 
 use crate::lanes::{Isa, Real, Work};
 use crate::math::{
-    self, Arccos, Arccosh, Arcsin, Arcsinh, Arctan, Arctan2, Arctanh, Cbrt, ComplexDiv, ComplexExp, ComplexFunction, ComplexFunction2, ComplexLog, ComplexMul,
-    ComplexSqrt, Cos, Cosh, Erf, Exp, Exp2, Expm1, FloorDiv, Function, Function2, Hypot, Log, Log1p, Log2, Log10, Pow, Rem, Sigmoid, Sin, Sinh, Tan, Tanh,
+    self, Arccos, Arccosh, Arcsin, Arcsinh, Arctan, Arctan2, Arctanh, Cbrt, ComplexDiv, ComplexExp, ComplexFunction, ComplexFunction2, ComplexLog, ComplexSqrt,
+    Cos, Cosh, Erf, Exp, Exp2, Expm1, FloorDiv, Function, Function2, Hypot, Log, Log1p, Log2, Log10, Pow, Rem, Sigmoid, Sin, Sinh, Tan, Tanh,
 };
 use exact::*;
 use half::slice::HalfFloatSliceExt;
@@ -505,7 +505,7 @@ pub(crate) fn binary<I: Isa>(op: Binary, dtype: DType) -> Option<Forms<I>> {
             match op {
                 Binary::Add => [Some(parts::<I, $F, Add>), None, None],
                 Binary::Sub => [Some(parts::<I, $F, Sub>), None, None],
-                Binary::Mul => complex_forms::<I, $F, ComplexMul>(),
+                Binary::Mul => strips::<I, Complex<$F>, Mul>(),
                 Binary::Div => complex_forms::<I, $F, ComplexDiv>(),
                 Binary::Equal => strips::<I, Complex<$F>, Equal>(),
                 Binary::NotEqual => strips::<I, Complex<$F>, NotEqual>(),

@@ -139,16 +139,6 @@ where
     }
 }
 
-/// The product: four products, rounded each, and two sums, as the scalar backend has it.
-pub(crate) struct ComplexMul;
-
-impl<T: Real> ComplexFunction2<T> for ComplexMul {
-    #[inline(always)]
-    fn vector<I: Isa>(_: I, x: Parts<T, I>, y: Parts<T, I>) -> Parts<T, I> {
-        (x.0.mul(y.0).sub(x.1.mul(y.1)), x.0.mul(y.1).add(x.1.mul(y.0)))
-    }
-}
-
 /// The quotient (R. Smith, "Algorithm 116: Complex division", CACM 5, 1962), with the same operations as the scalar backend's.
 pub(crate) struct ComplexDiv;
 

@@ -24,7 +24,7 @@ mod trig;
 
 pub(crate) use area::{Arccosh, Arcsinh, Arctanh};
 pub(crate) use complex::{
-    ComplexDiv, ComplexExp, ComplexFunction, ComplexFunction2, ComplexLog, ComplexMul, ComplexSqrt, apply_complex, apply_complex_abs, apply_complex2,
+    ComplexDiv, ComplexExp, ComplexFunction, ComplexFunction2, ComplexLog, ComplexSqrt, apply_complex, apply_complex_abs, apply_complex2,
 };
 pub(crate) use division::{FloorDiv, Rem};
 pub(crate) use erf::Erf;
