@@ -48,7 +48,13 @@ impl GpuBackend {
 
     /// Why `op` cannot be run here, if it cannot.
     fn refuse(&self, op: &Op) -> Result<(), Unsupported> {
+        if let Op::Scan(o) = op {
+            return Err(Unsupported::new(format!("it has no {} yet", o.kind.name())));
+        }
         if let Op::Reduce(o) = op {
+            if !reduce::has_kernel(o.kind) {
+                return Err(Unsupported::new(format!("it has no {} in one pass yet", o.kind.name())));
+            }
             let acc = o.before.output();
             if matches!(o.kind, Reduction::Sum | Reduction::Prod) && matches!(acc, DType::I64 | DType::U64) {
                 let what = if o.kind == Reduction::Sum { "sums" } else { "products" };
@@ -61,7 +67,7 @@ impl GpuBackend {
         match op {
             Op::Matmul(o) => dtypes.push(o.dtype),
             Op::Distance(o) => dtypes.push(o.dtype),
-            Op::Map(_) | Op::Reduce(_) => {}
+            Op::Map(_) | Op::Reduce(_) | Op::Scan(_) => {}
         }
         if let Some(dtype) = dtypes.into_iter().find(|&d| !render::is_supported(d)) {
             return Err(Unsupported::new(format!("{dtype} is not supported on GPUs yet (f32, i32, u32 and bool are)")));
@@ -113,6 +119,7 @@ impl Backend for GpuBackend {
         match op {
             Op::Map(o) => map::run(&self.gpu, o, cx.output),
             Op::Reduce(o) => reduce::run(&self.gpu, o, cx.output),
+            Op::Scan(_) => unreachable!("estimate refuses scans"),
             Op::Matmul(o) => matmul::run(&self.gpu, o, cx.output),
             Op::Distance(o) => distance::run(&self.gpu, o, cx.output),
         }

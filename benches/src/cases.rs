@@ -113,6 +113,14 @@ pub enum Kernel {
     Sum,
     /// Sums along one axis of a matrix.
     SumAxis(usize),
+    /// The minimum of all elements.
+    Min,
+    /// The standard deviation of all elements.
+    Std,
+    /// The index of the maximum.
+    ArgMax,
+    /// The running sum.
+    CumSum,
     /// A transposed matrix, copied into C order.
     Transpose,
     /// `[m, k] @ [k, n]`, with any number of batch axes in front of the three lengths.
@@ -323,6 +331,52 @@ pub static CASES: &[Case] = &[
         sizes: &MATRIX,
     },
     Case {
+        name: "min",
+        doc: "the minimum of all elements",
+        dtypes: NUMBERS,
+        domains: &[WHOLE],
+        kernel: Kernel::Min,
+        flops: 1.0,
+        ulps: exact(0.0),
+        floor: 0.0,
+        sizes: &ELEMENTS,
+    },
+    Case {
+        name: "argmax",
+        doc: "the index of the maximum",
+        dtypes: NUMBERS,
+        domains: &[WHOLE],
+        kernel: Kernel::ArgMax,
+        flops: 1.0,
+        ulps: exact(0.0),
+        floor: 1.0,
+        sizes: &ELEMENTS,
+    },
+    Case {
+        name: "std",
+        doc: "the standard deviation of a matrix's elements",
+        dtypes: FLOATS,
+        domains: &[WHOLE],
+        kernel: Kernel::Std,
+        flops: 4.0,
+        // Twice a sum's, and as much of a mean.
+        ulps: exact(4.0 * (64.0 + 32.0)),
+        floor: 0.0,
+        sizes: &MATRIX,
+    },
+    Case {
+        name: "cumsum",
+        doc: "the running sum",
+        dtypes: NUMBERS,
+        domains: &[WHOLE],
+        kernel: Kernel::CumSum,
+        flops: 1.0,
+        // Of blocks and of their results: see `polyarray::order`.
+        ulps: exact(2.0 * 1040.0),
+        floor: 0.0,
+        sizes: &ELEMENTS,
+    },
+    Case {
         name: "transpose_copy",
         doc: "a matrix's transpose, copied into C order",
         dtypes: NUMBERS,
@@ -392,6 +446,7 @@ impl Case {
             (Kernel::Matvec, [m, k]) => vec![vec![*m, *k], vec![*k]],
             (Kernel::Distance(_), [n, m, d]) => vec![vec![*n, *d], vec![*m, *d]],
             (Kernel::Map(_) | Kernel::Fresh(_) | Kernel::Sum | Kernel::SumAxis(_) | Kernel::Transpose, _) => vec![shape.to_vec(); self.domains.len()],
+            (Kernel::Min | Kernel::Std | Kernel::ArgMax | Kernel::CumSum, _) => vec![shape.to_vec(); self.domains.len()],
             _ => unreachable!("a shape of {} numbers for {}: sizes are checked when they are read", shape.len(), self.name),
         }
     }
@@ -399,7 +454,7 @@ impl Case {
     /// Shape of the result.
     pub fn output_shape(&self, shape: &[usize]) -> Vec<usize> {
         match (&self.kernel, shape) {
-            (Kernel::Sum, _) => Vec::new(),
+            (Kernel::Sum | Kernel::Min | Kernel::Std | Kernel::ArgMax, _) => Vec::new(),
             (Kernel::SumAxis(axis), [rows, columns]) => vec![[*columns, *rows][*axis]],
             (Kernel::Transpose, [rows, columns]) => vec![*columns, *rows],
             (Kernel::Matmul, [batch @ .., m, _, n]) => [batch, &[*m, *n]].concat(),
@@ -412,7 +467,11 @@ impl Case {
     /// Bytes moved if each input is read once and the output written once.
     pub fn bytes(&self, dtype: DType, shape: &[usize]) -> f64 {
         let elements = |shape: &[usize]| shape.iter().map(|&n| n as f64).product::<f64>();
-        let out = if matches!(self.kernel, Kernel::Sum | Kernel::SumAxis(_)) { dtype.sum() } else { dtype };
+        let out = match self.kernel {
+            Kernel::Sum | Kernel::SumAxis(_) | Kernel::CumSum => dtype.sum(),
+            Kernel::ArgMax => DType::I64,
+            _ => dtype,
+        };
         let read: f64 = self.input_shapes(shape).iter().map(|s| elements(s)).sum();
         read * dtype.size() as f64 + elements(&self.output_shape(shape)) * out.size() as f64
     }
@@ -463,7 +522,7 @@ mod tests {
     use std::collections::HashSet;
 
     /// The names that are fixed, without those whose operations the library does not have yet.
-    const FIXED: [&str; 24] = [
+    const FIXED: [&str; 28] = [
         "add",
         "mul",
         "sqrt",
@@ -480,6 +539,10 @@ mod tests {
         "sum",
         "sum_axis0",
         "sum_axis1",
+        "min",
+        "argmax",
+        "std",
+        "cumsum",
         "transpose_copy",
         "matmul",
         "matmul_batched",
@@ -521,6 +584,8 @@ mod tests {
         assert_eq!(count("poly", &[10]), (160.0, 50.0));
         assert_eq!(count("sum", &[10]), (88.0, 10.0));
         assert_eq!(count("sum_axis1", &[2, 5]), (96.0, 10.0));
+        assert_eq!(count("argmax", &[10]), (88.0, 10.0));
+        assert_eq!(count("cumsum", &[10]), (160.0, 10.0));
         assert_eq!(count("matmul", &[2, 3, 5]), (8.0 * (6 + 15 + 10) as f64, 60.0));
         assert_eq!(count("matmul_batched", &[7, 2, 3, 5]), (7.0 * 8.0 * (6 + 15 + 10) as f64, 420.0));
         assert_eq!(count("cdist_cosine", &[2, 3, 5]), (8.0 * (10 + 15 + 6) as f64, 60.0));

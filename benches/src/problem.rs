@@ -96,6 +96,8 @@ enum Output<T: Number> {
     Array(Array<T>),
     Totals(Array<T::Sum>),
     Total(T::Sum),
+    /// One value of another type: an index, a deviation.
+    One(f64),
 }
 
 /// A problem bound to a device.
@@ -142,6 +144,10 @@ impl<T: Number> Runner<T> {
                 Kernel::Fresh(formula) => Output::Array(T::pick(formula)(x).eval()?),
                 Kernel::Sum => Output::Total(x[0].sum()?),
                 Kernel::SumAxis(axis) => Output::Totals(x[0].sum_axis(*axis)?),
+                Kernel::Min => Output::One(x[0].min()?.to_wide().real()),
+                Kernel::Std => Output::One(x[0].std(0)?.to_wide().real()),
+                Kernel::ArgMax => Output::One(x[0].argmax()? as f64),
+                Kernel::CumSum => Output::Totals(x[0].cumsum(0)?),
                 Kernel::Transpose => Output::Array(x[0].t().to_contiguous()?),
                 Kernel::Matmul | Kernel::Matvec => Output::Array(x[0].matmul(&x[1])?),
                 Kernel::Distance(metric) => Output::Array(distance::cdist(&x[0], &x[1], *metric)?),
@@ -163,6 +169,7 @@ impl<T: Number> Runner<T> {
             Output::Given(a) | Output::Array(a) => floats(a),
             Output::Totals(a) => floats(a),
             Output::Total(x) => Ok(vec![x.to_wide().real()]),
+            Output::One(x) => Ok(vec![*x]),
         }
     }
 }

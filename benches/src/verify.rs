@@ -10,7 +10,7 @@
 //! | case | relative to |
 //! |---|---|
 //! | elementwise | the result, or the case's floor where the result is smaller |
-//! | sums | the sum of magnitudes |
+//! | sums, running ones too | the sum of magnitudes |
 //! | products | the norms of the row and the column, at least the sum of the terms' magnitudes |
 //! | Euclidean distances | `(x.x + y.y) / distance`, at least the distance: what the expansion of the square, which some devices use, is good to |
 //! | Manhattan distances | the distance |
@@ -104,6 +104,13 @@ impl Expected {
         match problem.case.kernel {
             Kernel::Sum => Some(vec![problem.slice(0).iter().map(|x| real(*x).abs()).sum()]),
             Kernel::SumAxis(axis) => Some(magnitudes(axis)),
+            Kernel::CumSum => {
+                let running = problem.slice(0).iter().scan(0.0, |sum, x| {
+                    *sum += real(*x).abs();
+                    Some(*sum)
+                });
+                Some(running.collect())
+            }
             Kernel::Matvec => {
                 let grid = Grid { batch: 1, m: problem.shape[0], n: 1 };
                 Some(self.each(&grid, &norms(problem, 0, &grid), &norms(problem, 1, &grid), |_, x, y| x * y))
@@ -119,7 +126,7 @@ impl Expected {
                     _ => self.each(&grid, &x, &y, |_, x, y| x * y),
                 })
             }
-            Kernel::Map(_) | Kernel::Fresh(_) | Kernel::Transpose => None,
+            Kernel::Map(_) | Kernel::Fresh(_) | Kernel::Transpose | Kernel::Min | Kernel::Std | Kernel::ArgMax => None,
         }
     }
 
