@@ -51,7 +51,13 @@ impl GpuBackend {
         if matches!(op, Op::Sort(_) | Op::Search(_) | Op::Count(_)) {
             return Err(Unsupported::new("sorting, searching and counting are not done on GPUs yet"));
         }
+        if let Op::Scan(o) = op {
+            return Err(Unsupported::new(format!("it has no {} yet", o.kind.name())));
+        }
         if let Op::Reduce(o) = op {
+            if !reduce::has_kernel(o.kind) {
+                return Err(Unsupported::new(format!("it has no {} in one pass yet", o.kind.name())));
+            }
             let acc = o.before.output();
             if matches!(o.kind, Reduction::Sum | Reduction::Prod) && matches!(acc, DType::I64 | DType::U64) {
                 let what = if o.kind == Reduction::Sum { "sums" } else { "products" };
@@ -64,7 +70,7 @@ impl GpuBackend {
         match op {
             Op::Matmul(o) => dtypes.push(o.dtype),
             Op::Distance(o) => dtypes.push(o.dtype),
-            Op::Map(_) | Op::Reduce(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) => {}
+            Op::Map(_) | Op::Reduce(_) | Op::Scan(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) => {}
         }
         if let Some(dtype) = dtypes.into_iter().find(|&d| !render::is_supported(d)) {
             return Err(Unsupported::new(format!("{dtype} is not supported on GPUs yet (f32, i32, u32 and bool are)")));
@@ -119,6 +125,7 @@ impl Backend for GpuBackend {
         match op {
             Op::Map(o) => map::run(&self.gpu, o, cx.output),
             Op::Reduce(o) => reduce::run(&self.gpu, o, cx.output),
+            Op::Scan(_) => unreachable!("estimate refuses scans"),
             Op::Matmul(o) => matmul::run(&self.gpu, o, cx.output),
             Op::Distance(o) => distance::run(&self.gpu, o, cx.output),
             Op::Sort(_) | Op::Search(_) | Op::Count(_) => unreachable!("estimate refuses them"),

@@ -55,12 +55,18 @@ fn word_type(acc: DType) -> DType {
     if acc == DType::Bool { DType::U32 } else { acc }
 }
 
+/// Whether there is a kernel for this kind: those that combine values, one dtype throughout.
+pub(crate) fn has_kernel(kind: Reduction) -> bool {
+    matches!(kind, Reduction::Sum | Reduction::Prod | Reduction::Min | Reduction::Max)
+}
+
 fn combiner(kind: Reduction) -> Binary {
     match kind {
         Reduction::Sum => Binary::Add,
         Reduction::Prod => Binary::Mul,
         Reduction::Min => Binary::Minimum,
         Reduction::Max => Binary::Maximum,
+        Reduction::ArgMin | Reduction::ArgMax | Reduction::Deviations => unreachable!("estimate refuses {}", kind.name()),
     }
 }
 
@@ -77,6 +83,7 @@ fn identity(kind: Reduction, acc: DType) -> u32 {
         (Reduction::Max, DType::I32) => i32::MIN as u32,
         (Reduction::Min, _) => u32::MAX,
         (Reduction::Max, _) => 0,
+        (Reduction::ArgMin | Reduction::ArgMax | Reduction::Deviations, _) => unreachable!("estimate refuses {}", kind.name()),
     }
 }
 

@@ -52,6 +52,10 @@ OTHERS = {
     "sum": (ELEMENTS, [WHOLE], 1, 96, 0.0),
     "sum_axis0": (MATRIX, [WHOLE], 1, 4096, 0.0),  # NumPy adds row after row
     "sum_axis1": (MATRIX, [WHOLE], 1, 96, 0.0),
+    "min": (ELEMENTS, [WHOLE], 1, 0, 0.0),
+    "argmax": (ELEMENTS, [WHOLE], 1, 0, 0.0),
+    "std": (MATRIX, [WHOLE], 4, 384, 0.0),
+    "cumsum": (ELEMENTS, [WHOLE], 1, 4096, 0.0),  # NumPy adds one after another
     "transpose_copy": (MATRIX, [WHOLE], 0, 0, 0.0),
     "sort": (ELEMENTS, [SPREAD], 0, 0, 0.0),
     "argsort": (ELEMENTS, [SPREAD], 0, 0, 0.0),
@@ -223,6 +227,8 @@ def contenders(op, dtype, inputs):
         yield "numpy", 1, lambda: x.sum(axis=axis)
         if numexpr:
             yield "numexpr", every, lambda: numexpr.evaluate(f"sum(x, axis={axis})", local_dict={"x": x})
+    elif op in ("min", "argmax", "std", "cumsum"):
+        yield "numpy", 1, getattr(x, op)
     elif op == "transpose_copy":
         yield "numpy", 1, lambda: x.T.ravel()
     elif op in ("sort", "argsort", "median"):
@@ -253,6 +259,13 @@ def expected(op, inputs, floor):
     if op.startswith("sum"):
         axis = int(op[-1]) if op != "sum" else None
         return x.astype(np.longdouble).sum(axis=axis).astype(np.float64), np.abs(x).sum(axis=axis)
+    if op in ("min", "argmax"):
+        return getattr(x, op)(), 1.0
+    if op == "std":
+        want = x.astype(np.longdouble).std().astype(np.float64)
+        return want, want
+    if op == "cumsum":
+        return x.astype(np.longdouble).cumsum().astype(np.float64), np.abs(x).cumsum()
     if op == "transpose_copy":
         return x.T.ravel(), 1.0
     if op in ("sort", "argsort"):

@@ -113,6 +113,14 @@ pub enum Kernel {
     Sum,
     /// Sums along one axis of a matrix.
     SumAxis(usize),
+    /// The minimum of all elements.
+    Min,
+    /// The standard deviation of all elements.
+    Std,
+    /// The index of the maximum.
+    ArgMax,
+    /// The running sum.
+    CumSum,
     /// A transposed matrix, copied into C order.
     Transpose,
     /// All elements in order.
@@ -331,6 +339,52 @@ pub static CASES: &[Case] = &[
         sizes: &MATRIX,
     },
     Case {
+        name: "min",
+        doc: "the minimum of all elements",
+        dtypes: NUMBERS,
+        domains: &[WHOLE],
+        kernel: Kernel::Min,
+        flops: 1.0,
+        ulps: exact(0.0),
+        floor: 0.0,
+        sizes: &ELEMENTS,
+    },
+    Case {
+        name: "argmax",
+        doc: "the index of the maximum",
+        dtypes: NUMBERS,
+        domains: &[WHOLE],
+        kernel: Kernel::ArgMax,
+        flops: 1.0,
+        ulps: exact(0.0),
+        floor: 1.0,
+        sizes: &ELEMENTS,
+    },
+    Case {
+        name: "std",
+        doc: "the standard deviation of a matrix's elements",
+        dtypes: FLOATS,
+        domains: &[WHOLE],
+        kernel: Kernel::Std,
+        flops: 4.0,
+        // Twice a sum's, and as much of a mean.
+        ulps: exact(4.0 * (64.0 + 32.0)),
+        floor: 0.0,
+        sizes: &MATRIX,
+    },
+    Case {
+        name: "cumsum",
+        doc: "the running sum",
+        dtypes: NUMBERS,
+        domains: &[WHOLE],
+        kernel: Kernel::CumSum,
+        flops: 1.0,
+        // Of blocks and of their results: see `polyarray::order`.
+        ulps: exact(2.0 * 1040.0),
+        floor: 0.0,
+        sizes: &ELEMENTS,
+    },
+    Case {
         name: "transpose_copy",
         doc: "a matrix's transpose, copied into C order",
         dtypes: NUMBERS,
@@ -408,6 +462,7 @@ impl Case {
             (Kernel::Matvec, [m, k]) => vec![vec![*m, *k], vec![*k]],
             (Kernel::Distance(_), [n, m, d]) => vec![vec![*n, *d], vec![*m, *d]],
             (Kernel::Map(_) | Kernel::Fresh(_) | Kernel::Sum | Kernel::SumAxis(_) | Kernel::Transpose, _)
+            | (Kernel::Min | Kernel::Std | Kernel::ArgMax | Kernel::CumSum, _)
             | (Kernel::Sort | Kernel::Argsort | Kernel::Median, _) => vec![shape.to_vec(); self.domains.len()],
             _ => unreachable!("a shape of {} numbers for {}: sizes are checked when they are read", shape.len(), self.name),
         }
@@ -416,7 +471,7 @@ impl Case {
     /// Shape of the result.
     pub fn output_shape(&self, shape: &[usize]) -> Vec<usize> {
         match (&self.kernel, shape) {
-            (Kernel::Sum | Kernel::Median, _) => Vec::new(),
+            (Kernel::Sum | Kernel::Median | Kernel::Min | Kernel::Std | Kernel::ArgMax, _) => Vec::new(),
             (Kernel::SumAxis(axis), [rows, columns]) => vec![[*columns, *rows][*axis]],
             (Kernel::Transpose, [rows, columns]) => vec![*columns, *rows],
             (Kernel::Matmul, [batch @ .., m, _, n]) => [batch, &[*m, *n]].concat(),
@@ -430,8 +485,8 @@ impl Case {
     pub fn bytes(&self, dtype: DType, shape: &[usize]) -> f64 {
         let elements = |shape: &[usize]| shape.iter().map(|&n| n as f64).product::<f64>();
         let out = match self.kernel {
-            Kernel::Sum | Kernel::SumAxis(_) => dtype.sum(),
-            Kernel::Argsort => DType::I64,
+            Kernel::Sum | Kernel::SumAxis(_) | Kernel::CumSum => dtype.sum(),
+            Kernel::Argsort | Kernel::ArgMax => DType::I64,
             Kernel::Median => dtype.mean(),
             _ => dtype,
         };
@@ -485,7 +540,7 @@ mod tests {
     use std::collections::HashSet;
 
     /// The names that are fixed, without those whose operations the library does not have yet.
-    const FIXED: [&str; 27] = [
+    const FIXED: [&str; 31] = [
         "add",
         "mul",
         "sqrt",
@@ -502,6 +557,10 @@ mod tests {
         "sum",
         "sum_axis0",
         "sum_axis1",
+        "min",
+        "argmax",
+        "std",
+        "cumsum",
         "transpose_copy",
         "sort",
         "argsort",
@@ -548,6 +607,8 @@ mod tests {
         assert_eq!(count("sum_axis1", &[2, 5]), (96.0, 10.0));
         assert_eq!(count("median", &[10]), (88.0, 0.0));
         assert_eq!(count("argsort", &[10]), (160.0, 0.0));
+        assert_eq!(count("argmax", &[10]), (88.0, 10.0));
+        assert_eq!(count("cumsum", &[10]), (160.0, 10.0));
         assert_eq!(count("matmul", &[2, 3, 5]), (8.0 * (6 + 15 + 10) as f64, 60.0));
         assert_eq!(count("matmul_batched", &[7, 2, 3, 5]), (7.0 * 8.0 * (6 + 15 + 10) as f64, 420.0));
         assert_eq!(count("cdist_cosine", &[2, 3, 5]), (8.0 * (10 + 15 + 6) as f64, 60.0));

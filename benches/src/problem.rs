@@ -97,7 +97,8 @@ enum Output<T: Number> {
     Totals(Array<T::Sum>),
     Total(T::Sum),
     Indices(Array<i64>),
-    Mean(T::Mean),
+    /// One value of another type: an index, a deviation, a median.
+    One(f64),
 }
 
 /// A problem bound to a device.
@@ -144,10 +145,14 @@ impl<T: Number> Runner<T> {
                 Kernel::Fresh(formula) => Output::Array(T::pick(formula)(x).eval()?),
                 Kernel::Sum => Output::Total(x[0].sum()?),
                 Kernel::SumAxis(axis) => Output::Totals(x[0].sum_axis(*axis)?),
+                Kernel::Min => Output::One(x[0].min()?.to_wide().real()),
+                Kernel::Std => Output::One(x[0].std(0)?.to_wide().real()),
+                Kernel::ArgMax => Output::One(x[0].argmax()? as f64),
+                Kernel::CumSum => Output::Totals(x[0].cumsum(0)?),
                 Kernel::Transpose => Output::Array(x[0].t().to_contiguous()?),
                 Kernel::Sort => Output::Array(x[0].sort(0)?),
                 Kernel::Argsort => Output::Indices(x[0].argsort(0)?),
-                Kernel::Median => Output::Mean(x[0].median()?),
+                Kernel::Median => Output::One(x[0].median()?.to_wide().real()),
                 Kernel::Matmul | Kernel::Matvec => Output::Array(x[0].matmul(&x[1])?),
                 Kernel::Distance(metric) => Output::Array(distance::cdist(&x[0], &x[1], *metric)?),
             };
@@ -169,7 +174,7 @@ impl<T: Number> Runner<T> {
             Output::Totals(a) => floats(a),
             Output::Total(x) => Ok(vec![x.to_wide().real()]),
             Output::Indices(a) => floats(a),
-            Output::Mean(x) => Ok(vec![x.to_wide().real()]),
+            Output::One(x) => Ok(vec![*x]),
         }
     }
 }

@@ -10,8 +10,8 @@
 //! | case | relative to |
 //! |---|---|
 //! | elementwise | the result, or the case's floor where the result is smaller |
-//! | sorts, indices, medians | nothing: the same on every device |
-//! | sums | the sum of magnitudes |
+//! | sorts, indices, medians, minima, deviations | the result |
+//! | sums, running ones too | the sum of magnitudes |
 //! | products | the norms of the row and the column, at least the sum of the terms' magnitudes |
 //! | Euclidean distances | `(x.x + y.y) / distance`, at least the distance: what the expansion of the square, which some devices use, is good to |
 //! | Manhattan distances | the distance |
@@ -105,6 +105,13 @@ impl Expected {
         match problem.case.kernel {
             Kernel::Sum => Some(vec![problem.slice(0).iter().map(|x| real(*x).abs()).sum()]),
             Kernel::SumAxis(axis) => Some(magnitudes(axis)),
+            Kernel::CumSum => {
+                let running = problem.slice(0).iter().scan(0.0, |sum, x| {
+                    *sum += real(*x).abs();
+                    Some(*sum)
+                });
+                Some(running.collect())
+            }
             Kernel::Matvec => {
                 let grid = Grid { batch: 1, m: problem.shape[0], n: 1 };
                 Some(self.each(&grid, &norms(problem, 0, &grid), &norms(problem, 1, &grid), |_, x, y| x * y))
@@ -121,6 +128,7 @@ impl Expected {
                 })
             }
             Kernel::Map(_) | Kernel::Fresh(_) | Kernel::Transpose | Kernel::Sort | Kernel::Argsort | Kernel::Median => None,
+            Kernel::Min | Kernel::Std | Kernel::ArgMax => None,
         }
     }
 

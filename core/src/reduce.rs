@@ -202,24 +202,35 @@ fn spread(mut tape: Box<Tape>, name: &'static str, finish: Finish, axes: Option<
         let means = reduce(tape.clone(), &Request { name, kind: Reduction::Sum, finish: Finish::Mean(0), to: float }, Some(&kept(axes, ndim)))?;
         let (x, mean) = tape.append(Box::new(Tape::array(means)))?;
         tape.push(Instr::Binary(Binary::Sub, x, mean))?;
-        then(&mut tape, Unary::Abs)?;
-        then(&mut tape, Unary::Square)?;
+        square_of_magnitude(&mut tape)?;
     }
     reduce(tape, &Request { name, kind: Reduction::Sum, finish, to }, axes)
+}
+
+/// `|x|^2`: of complex numbers by exact steps, `x * conj(x)`, so that every device has the same bits.
+fn square_of_magnitude(tape: &mut Tape) -> Result<()> {
+    let on = tape.result();
+    if tape.dtype().kind() != Kind::Complex {
+        return then(tape, Unary::Square);
+    }
+    then(tape, Unary::Conj)?;
+    let conjugate = tape.result();
+    tape.push(Instr::Binary(Binary::Mul, on, conjugate))?;
+    cast(tape, tape.dtype().real())
 }
 
 /// The 2-norm.
 fn norm(mut tape: Box<Tape>, axes: Option<&Axes>) -> Result<RawArray> {
     let (float, to) = (floating(tape.dtype()), tape.dtype().mean().real());
     cast(&mut tape, float)?;
+    let mut plain = tape.clone();
+    square_of_magnitude(&mut plain)?;
     if float.kind() == Kind::Complex {
         then(&mut tape, Unary::Abs)?;
     }
     let count = tape.shape().size();
     let acc = tape.dtype();
     let request = Request { name: "norm", kind: Reduction::Sum, finish: Finish::Root, to: acc };
-    let mut plain = tape.clone();
-    then(&mut plain, Unary::Square)?;
     let mut result = reduce(plain, &request, axes)?;
     if acc == DType::F32 {
         result = rescaled::<f32>(tape, &request, axes, result, (count as f32 * f32::MIN_POSITIVE).sqrt(), f32::INFINITY)?;
