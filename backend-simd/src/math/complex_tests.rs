@@ -161,8 +161,6 @@ macro_rules! tests {
                     }
                 };
                 for tier in TIERS {
-                    on_tier(tier, Binary::<$T, 0>(&x, &y, &mut out, PhantomData));
-                    check(tier, &out, &|i| mul(x[i], y[i]));
                     on_tier(tier, Binary::<$T, ComplexDiv, 0>(&x, &y, &mut out, PhantomData));
                     check(tier, &out, &|i| div(x[i], y[i]));
                     on_tier(tier, Binary::<$T, ComplexDiv, 1>(&x, &y[7..8], &mut out, PhantomData));

@@ -91,6 +91,7 @@ where
     Arcsinh: Function<T>,
     Arccosh: Function<T>,
     Arctanh: Function<T>,
+    Erf: Function<T>,
 {
     [
         ("cbrt", unary::<T, Cbrt>, [0.55, 0.55]),
@@ -116,6 +117,7 @@ where
     Arcsinh: Function<T>,
     Arccosh: Function<T>,
     Arctanh: Function<T>,
+    Erf: Function<T>,
 {
     let mut checked = 0;
     for (name, call, bounds) in rows::<T>() {
@@ -158,6 +160,7 @@ where
     Arcsinh: Function<T>,
     Arccosh: Function<T>,
     Arctanh: Function<T>,
+    Erf: Function<T>,
 {
     let (inf, nan) = (f64::INFINITY, f64::NAN);
     let max = if T::BITS == 32 { f64::from(f32::MAX) } else { f64::MAX };
@@ -241,6 +244,7 @@ where
     Arcsinh: Function<T>,
     Arccosh: Function<T>,
     Arctanh: Function<T>,
+    Erf: Function<T>,
 {
     let (x, y) = operands::<T>(200);
     for (name, call, _) in rows::<T>() {
