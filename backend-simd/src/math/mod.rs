@@ -1,42 +1,29 @@
 //! Elementary functions over vectors of floats, one file a family.
 //!
-//! Each gives the largest error (in ULP, as found by sampling on the FMA tiers) and which arguments it leaves to the scalar function of the standard library:
-//! those lanes alone are computed again, so that a result never depends on its neighbours.
+//! Each gives the largest error in ULP. A path taken for the sake of some lanes alone leaves the others their bits, so that a result never depends on its neighbours.
 
 #![allow(clippy::excessive_precision, reason = "coefficients stand as their sources print them")]
 
 mod exp;
 mod log;
 mod pow;
+#[allow(dead_code, reason = "the ufunc of tan follows")]
 mod trig;
 
 pub(crate) use exp::{Exp, Tanh};
 pub(crate) use log::Log;
 pub(crate) use pow::Pow;
+#[allow(unused_imports, reason = "its ufunc follows")]
+pub(crate) use trig::Tan;
 pub(crate) use trig::{Cos, Sin};
 
-use crate::lanes::{Float, Isa, Lanes, Real};
+use crate::lanes::{Float, Isa, Lanes, Real, Work};
+use std::marker::PhantomData;
 
 /// A function of one float.
 pub(crate) trait Function<T: Real> {
-    /// Its values, right wherever `special` is false.
+    /// Its values.
     fn vector<I: Isa>(isa: I, x: T::V<I>) -> T::V<I>;
-
-    /// Whether any lane is special.
-    #[inline(always)]
-    fn any_special<I: Isa>(_isa: I, _x: T::V<I>) -> bool {
-        false
-    }
-
-    /// Whether `vector` does not hold for `x`.
-    fn special(_x: T) -> bool {
-        false
-    }
-
-    /// Its value at a special argument.
-    fn scalar(x: T) -> T {
-        x
-    }
 }
 
 /// A function of two floats.
@@ -66,6 +53,31 @@ pub(crate) fn all<T: Real, I: Isa>(isa: I, x: f64) -> T::V<I> {
 pub(crate) fn abs<V: Float>(x: V, minus_zero: V) -> V {
     // x & ~sign, without a complement: x ^ (x & sign)
     x.bit_xor(x.bit_and(minus_zero))
+}
+
+/// `F` of one vector, out of line and through memory: for paths that are rarely taken, so that the loop around the usual one stays short.
+#[inline(always)]
+pub(crate) fn aside<T: Real, F: Function<T>, I: Isa>(isa: I, x: T::V<I>) -> T::V<I> {
+    struct OneVector<'a, T, F>(&'a mut [T; 16], PhantomData<F>);
+    impl<T: Real, F: Function<T>> Work for OneVector<'_, T, F> {
+        type Out = ();
+        #[inline(always)]
+        fn run<I: Isa>(self, isa: I) {
+            // SAFETY: a vector has at most 16 lanes.
+            unsafe { F::vector(isa, T::V::<I>::load(isa, self.0.as_ptr())).store(self.0.as_mut_ptr()) };
+        }
+    }
+    #[cold]
+    #[inline(never)]
+    fn enter<T: Real, F: Function<T>, I: Isa>(isa: I, lanes: &mut [T; 16]) {
+        isa.enter(OneVector::<T, F>(lanes, PhantomData));
+    }
+    let mut lanes = [T::ONE; 16];
+    // SAFETY: a vector has at most 16 lanes.
+    unsafe { x.store(lanes.as_mut_ptr()) };
+    enter::<T, F, I>(isa, &mut lanes);
+    // SAFETY: as above.
+    unsafe { T::V::<I>::load(isa, lanes.as_ptr()) }
 }
 
 /// `a + b` and its rounding error (D. Knuth, TAOCP 2, 4.2.2).
@@ -113,22 +125,8 @@ pub(crate) unsafe fn apply<T: Real, F: Function<T>, I: Isa>(isa: I, src: *const 
 unsafe fn one_vector<T: Real, F: Function<T>, I: Isa>(isa: I, src: *const T, dst: *mut T) {
     // SAFETY: the caller's.
     let x = unsafe { T::V::<I>::load(isa, src) };
-    let y = F::vector(isa, x);
-    if F::any_special(isa, x) {
-        let mut lanes = ([T::ONE; 16], [T::ONE; 16]);
-        // SAFETY: a vector has at most 16 lanes.
-        unsafe { (x.store(lanes.0.as_mut_ptr()), y.store(lanes.1.as_mut_ptr())) };
-        for (x, y) in lanes.0.iter().zip(lanes.1.iter_mut()).take(<T::V<I> as Lanes>::N) {
-            if F::special(*x) {
-                *y = F::scalar(*x);
-            }
-        }
-        // SAFETY: the caller's.
-        unsafe { std::ptr::copy_nonoverlapping(lanes.1.as_ptr(), dst, <T::V<I> as Lanes>::N) };
-        return;
-    }
     // SAFETY: the caller's.
-    unsafe { y.store(dst) };
+    unsafe { F::vector(isa, x).store(dst) };
 }
 
 /// `f` of `n` pairs. With `FORM` 1 y, with 2 x is a single value. The tail goes through the same arithmetic as the body, in a buffer of one vector.
