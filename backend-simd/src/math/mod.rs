@@ -4,13 +4,19 @@
 
 #![allow(clippy::excessive_precision, reason = "coefficients stand as their sources print them")]
 
+#[cfg(test)]
+mod circular_tests;
 mod exp;
+#[allow(dead_code, reason = "the ufuncs follow")]
+mod inverse;
 mod log;
 mod pow;
 #[allow(dead_code, reason = "the ufunc of tan follows")]
 mod trig;
 
 pub(crate) use exp::{Exp, Tanh};
+#[allow(unused_imports, reason = "their ufuncs follow")]
+pub(crate) use inverse::{Arccos, Arcsin, Arctan, Arctan2};
 pub(crate) use log::Log;
 pub(crate) use pow::Pow;
 #[allow(unused_imports, reason = "its ufunc follows")]
