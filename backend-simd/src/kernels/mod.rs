@@ -6,7 +6,7 @@
 mod exact;
 
 use crate::lanes::{Isa, Real, Work};
-use crate::math::{self, Cos, Exp, Function, Log, Pow, Sin, Tanh};
+use crate::math::{self, Cos, Exp, Function, Function2, Log, Pow, Sin, Tanh};
 use exact::*;
 use polyarray_core::{Binary, DType, Unary};
 use std::marker::PhantomData;
@@ -91,16 +91,22 @@ unsafe fn smooth<I: Isa, T: Real, F: Function<T>>(isa: I, args: &Args) {
 
 struct Power<'a, T, const FORM: usize>(&'a Args, PhantomData<T>);
 
-impl<T: Real, const FORM: usize> Work for Power<'_, T, FORM> {
+impl<T: Real, const FORM: usize> Work for Power<'_, T, FORM>
+where
+    Pow: Function2<T>,
+{
     type Out = ();
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         // SAFETY: the contract of `Kernel`, kept by whoever called it.
-        unsafe { Pow::apply::<T, I, FORM>(isa, self.0.a.cast(), self.0.b.cast(), self.0.out.cast(), self.0.n) };
+        unsafe { math::apply2::<T, Pow, I, FORM>(isa, self.0.a.cast(), self.0.b.cast(), self.0.out.cast(), self.0.n) };
     }
 }
 
-unsafe fn power<I: Isa, T: Real, const FORM: usize>(isa: I, args: &Args) {
+unsafe fn power<I: Isa, T: Real, const FORM: usize>(isa: I, args: &Args)
+where
+    Pow: Function2<T>,
+{
     isa.enter(Power::<T, FORM>(args, PhantomData));
 }
 

@@ -22,8 +22,8 @@ impl Avx512 {
 impl Isa for Avx512 {
     type F32 = F32;
     type F64 = F64;
-    const REGISTERS: usize = 32;
     const FUSED: bool = true;
+    const REGISTERS: usize = 32;
 
     #[inline(always)]
     fn widen(self, x: F32) -> (F64, F64) {

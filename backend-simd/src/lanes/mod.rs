@@ -101,7 +101,7 @@ pub(crate) trait Float: Lanes {
     fn gather(self, table: &[Self::Elem]) -> Self;
     /// Bits shifted left by the width of the mantissa.
     fn shl_mantissa(self) -> Self;
-    /// `self * 2^n` for whole n such that the result has at most one rounding, from normal to subnormal; self in [1/2, 2], |n| up to twice the exponents' range.
+    /// `self * 2^floor(n)` with at most one rounding, from normal to subnormal; self in [1/2, 4], |n| up to twice the exponents' range.
     #[inline(always)]
     fn scale(self, isa: Self::Isa, n: Self) -> Self
     where
@@ -111,7 +111,8 @@ pub(crate) trait Float: Lanes {
         // The low bits of k + magic hold k + bias; shifted, they are the exponent of 2^k.
         let magic = c(if size_of::<Self::Elem>() == 4 { 12_582_912.0 + 127.0 } else { 6_755_399_441_055_744.0 + 1023.0 });
         // In two steps, because 2^n may be out of range where the result is not.
-        let half = n.mul(c(0.5)).round();
+        let n = n.floor();
+        let half = n.mul(c(0.5)).floor();
         self.mul(half.add(magic).shl_mantissa()).mul(n.sub(half).add(magic).shl_mantissa())
     }
     /// Bits shifted right, logically, by the width of the mantissa.
@@ -123,10 +124,10 @@ pub(crate) trait Float: Lanes {
 pub(crate) trait Isa: Copy + Send + Sync + 'static {
     type F32: Float<Isa = Self, Elem = f32>;
     type F64: Float<Isa = Self, Elem = f64>;
+    /// Whether `mul_add` rounds once.
+    const FUSED: bool;
     /// Vectors that kernels can hold in registers.
     const REGISTERS: usize;
-    /// Whether `mul_add` and `neg_mul_add` round once.
-    const FUSED: bool;
 
     /// The first and the second half of the lanes: exact.
     fn widen(self, x: Self::F32) -> (Self::F64, Self::F64);

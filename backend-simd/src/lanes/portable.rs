@@ -11,9 +11,9 @@ pub(crate) struct Portable;
 impl Isa for Portable {
     type F32 = F32;
     type F64 = F64;
+    const FUSED: bool = false;
     // Sixteen of half the width.
     const REGISTERS: usize = 8;
-    const FUSED: bool = false;
 
     #[inline(always)]
     fn widen(self, x: F32) -> (F64, F64) {
@@ -150,12 +150,10 @@ macro_rules! portable {
             }
             #[inline(always)]
             fn round(self) -> Self {
-                // Adding and taking away 2^mantissa, with the number's sign, rounds to an integer; larger numbers are integers already.
-                let sign = self.0 & $wide::splat(-0.0);
-                let limit = $wide::splat((1u64 << $mantissa) as $elem);
-                let magic = limit | sign;
-                let rounded = ((self.0 + magic) - magic) | sign;
-                $V(self.0.abs().simd_lt(limit).bitselect(rounded, self.0))
+                // Adding and taking away 2^mantissa rounds a magnitude to an integer; larger ones are integers already.
+                let (magic, magnitude) = ($wide::splat((1u64 << $mantissa) as $elem), self.0.abs());
+                let rounded = ((magnitude + magic) - magic) | (self.0 & $wide::splat(-0.0));
+                $V(magnitude.simd_lt(magic).bitselect(rounded, self.0))
             }
             #[inline(always)]
             fn floor(self) -> Self {

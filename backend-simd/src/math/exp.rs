@@ -1,81 +1,259 @@
-//! exp and tanh.
+//! exp, exp2, expm1 and what the hyperbolic functions, the sigmoid and pow need of them.
+//!
+//! x = n ln 2 + r with n a multiple of 1/N, so that e^x = 2^floor(n) * T * e^r with T = 2^(n mod 1) from a table of N in registers
+//! (P. Tang, ACM Trans. Math. Softw. 15, 1989). The table's rounding errors stand in a second one, so that they do not add to the result's.
 
-use super::{Function, abs, all, poly};
+use super::{Function, all, fast_two_sum, large_product_error, poly, two_sum};
 use crate::lanes::{Float, Isa, Real};
 
-/// ln 2 in two parts, the first short enough that its products with exponents are exact (from fdlibm's e_exp.c and e_expf.c).
-const LN2_F64: [f64; 2] = [6.931_471_803_691_238_164_90e-1, 1.908_214_929_270_587_700_02e-10];
-const LN2_F32: [f64; 2] = [6.931_381_225_6e-1, 9.058_000_614_5e-6];
-
-/// (exp(r) - 1 - r) / r^2 on |r| <= ln(2)/2, interpolated at Chebyshev's nodes: exp is then good to 2^-55.8 (f32: 2^-32).
-const P_F64: [f64; 10] = [
-    0.500_000_000_000_000_1,
-    0.166_666_666_666_666_69,
-    0.041_666_666_666_624_13,
-    0.008_333_333_333_330_062,
-    0.001_388_888_891_721_371_7,
-    0.000_198_412_698_630_536_18,
-    2.480_152_129_595_437_6e-5,
-    2.755_726_845_999_706_4e-6,
-    2.762_008_844_540_974_6e-7,
-    2.510_038_549_551_032e-8,
-];
-const P_F32: [f64; 6] = [
-    0.500_000_001_346_581,
-    0.166_666_666_816_232_32,
-    0.041_666_464_925_285_904,
-    0.008_333_311_092_548_09,
-    0.001_393_364_999_630_925_1,
-    0.000_198_909_908_246_736_54,
-];
-
-/// `exp(x)`, or `exp(x + tail)` for `|tail|` far below an ULP of x, for x within [-746, 710] (f32: [-104, 89]) or NaN. Results that are subnormal are rounded once more.
-#[inline(always)]
-pub(super) fn exp_parts<T: Real, I: Isa>(isa: I, x: T::V<I>, tail: Option<T::V<I>>) -> T::V<I> {
-    let [hi, lo] = if size_of::<T>() == 4 { LN2_F32 } else { LN2_F64 };
-    let n = x.mul(all::<T, I>(isa, std::f64::consts::LOG2_E)).round();
-    let r = n.neg_mul_add(all::<T, I>(isa, lo), n.neg_mul_add(all::<T, I>(isa, hi), x));
-    let r = tail.map_or(r, |t| r.add(t));
-    let p = if size_of::<T>() == 4 { poly::<T, I, 6>(isa, r, P_F32) } else { poly::<T, I, 10>(isa, r, P_F64) };
-    r.mul(r).mul_add(p, r).add(all::<T, I>(isa, 1.0)).scale(isa, n)
+/// What differs between the two types: N is 16 for f32, 8 for f64.
+pub(super) trait Exponential: Real {
+    /// 1.5 * 2^mantissa / N: added to a number, it leaves that rounded to a multiple of 1/N, whose N-fold is in the low bits.
+    const MAGIC: f64;
+    /// ln 2 in two parts, the first short enough that its products with n are exact.
+    const LN2: [f64; 2];
+    /// Where e^x overflows and where it vanishes, rounded away from zero.
+    const RANGE: [f64; 2];
+    /// The same of 2^x.
+    const RANGE2: [f64; 2];
+    /// Where x itself is nearest to expm1(x) and sinh(x).
+    const TINY: f64;
+    /// T, and by which part of it T is too small: the low bits of `t` are the index.
+    fn power<I: Isa>(t: Self::V<I>) -> (Self::V<I>, Self::V<I>);
+    /// (e^r - 1 - r) / r^2 for |r| <= ln(2) / 2N; u is r^2.
+    fn exp_rest<I: Isa>(isa: I, r: Self::V<I>, u: Self::V<I>) -> Self::V<I>;
+    /// The same with its error relative to r.
+    fn expm1_rest<I: Isa>(isa: I, r: Self::V<I>, u: Self::V<I>) -> Self::V<I>;
+    /// (2^r - 1) / r for |r| <= 1 / 2N.
+    fn exp2_rest<I: Isa>(isa: I, r: Self::V<I>) -> Self::V<I>;
+    /// (cosh r - 1) / r^2 and (sinh r - r) / r^3 from u = r^2, for |r| <= ln(2) / 2N.
+    fn hyperbolic_rest<I: Isa>(isa: I, u: Self::V<I>) -> (Self::V<I>, Self::V<I>);
 }
 
-/// e to the power of x: Cody and Waite's reduction, a polynomial. 0.9 ULP; subnormal results 1.0.
+// The tables are rounded from 50 digits. The coefficients are minimax ones (Remez's exchange, in 50 digits, the errors relative to e^r), rounded.
+const POWERS_F32: [f32; 16] = [
+    1.0, 1.0442737, 1.0905077, 1.1387886, 1.1892071, 1.2418578, 1.2968396, 1.3542556, 1.4142135, 1.4768262, 1.5422108, 1.6104903, 1.6817929, 1.7562522,
+    1.8340081, 1.9152066,
+];
+const LOW_F32: [f32; 16] = [
+    0.0,
+    4.628547e-08,
+    -1.19921575e-08,
+    4.7297824e-08,
+    3.193418e-08,
+    3.6210572e-08,
+    -3.099072e-08,
+    -7.475213e-09,
+    1.7114271e-08,
+    -3.0476834e-08,
+    5.233334e-09,
+    6.1075918e-09,
+    -1.4719605e-08,
+    -5.258795e-09,
+    -6.1282597e-09,
+    5.1406093e-09,
+];
+/// Error 2^-29.2.
+const EXP_F32: [f64; 2] = [0.5000162, 0.16667058];
+const POWERS_F64: [f64; 8] =
+    [1.0, 1.0905077326652577, 1.189207115002721, 1.2968395546510096, 1.4142135623730951, 1.5422108254079407, 1.681792830507429, 1.8340080864093424];
+const LOW_F64: [f64; 8] = [
+    0.0,
+    -2.7939114859515733e-17,
+    3.3484623336251524e-17,
+    1.9572585293112036e-17,
+    -6.835808657661922e-17,
+    5.1548301170786783e-17,
+    4.875160526227062e-17,
+    1.790126907604513e-17,
+];
+/// Error 2^-58.3.
+const EXP_F64: [f64; 6] = [0.5000000000000301, 0.16666666666667404, 0.04166666656944535, 0.008333333316549014, 0.001388978287005599, 0.00019842472267438382];
+/// The same for 2^r: the k-th times ln(2)^(k + 2), preceded by ln 2.
+const EXP2_F64: [f64; 7] =
+    [0.6931471805599453, 0.24022650695911515, 0.055504108664824206, 0.00961812908518817, 0.0013333558118485828, 0.00015404521846709265, 1.5253675109295808e-05];
+
+/// Error 2^-61.4 relative to r.
+const EXPM1_F64: [f64; 7] =
+    [0.5, 0.16666666666667002, 0.041666666666668226, 0.008333333322526367, 0.001388888886413596, 0.00019842263323418326, 2.4803016842915622e-05];
+
+impl Exponential for f32 {
+    const MAGIC: f64 = 786_432.0;
+    const LN2: [f64; 2] = [0.693_115_234_375, 3.194_618_3e-5];
+    const RANGE: [f64; 2] = [89.0, -105.0];
+    const RANGE2: [f64; 2] = [129.0, -151.0];
+    const TINY: f64 = 2.98e-8;
+    #[inline(always)]
+    fn power<I: Isa>(t: I::F32) -> (I::F32, I::F32) {
+        (t.lookup(&POWERS_F32), t.lookup(&LOW_F32))
+    }
+    #[inline(always)]
+    fn exp_rest<I: Isa>(isa: I, r: I::F32, _: I::F32) -> I::F32 {
+        poly::<f32, I, 2>(isa, r, EXP_F32)
+    }
+    #[inline(always)]
+    fn expm1_rest<I: Isa>(isa: I, r: I::F32, _: I::F32) -> I::F32 {
+        // Error 2^-31.5.
+        poly::<f32, I, 3>(isa, r, [0.5, 0.1666699, 0.04166759])
+    }
+    #[inline(always)]
+    fn exp2_rest<I: Isa>(isa: I, r: I::F32) -> I::F32 {
+        poly::<f32, I, 3>(isa, r, [0.693_147_2, 0.240_234_29, 0.055_505_417])
+    }
+    #[inline(always)]
+    fn hyperbolic_rest<I: Isa>(isa: I, u: I::F32) -> (I::F32, I::F32) {
+        let _ = u;
+        // Errors 2^-29.2 and 2^-31.6.
+        (all::<f32, I>(isa, 0.5000162), all::<f32, I>(isa, 0.1666699))
+    }
+}
+
+impl Exponential for f64 {
+    const MAGIC: f64 = 844_424_930_131_968.0;
+    const LN2: [f64; 2] = [0.6931471805582987, 1.6465949582897082e-12];
+    const RANGE: [f64; 2] = [710.0, -746.0];
+    const RANGE2: [f64; 2] = [1025.0, -1076.0];
+    const TINY: f64 = 5.5e-17;
+    #[inline(always)]
+    fn power<I: Isa>(t: I::F64) -> (I::F64, I::F64) {
+        (t.lookup(&POWERS_F64), t.lookup(&LOW_F64))
+    }
+    #[inline(always)]
+    fn exp_rest<I: Isa>(isa: I, r: I::F64, u: I::F64) -> I::F64 {
+        let [c0, c1, c2, c3, c4, c5] = EXP_F64;
+        let c = |v: f64| all::<f64, I>(isa, v);
+        let high = cubic::<f64, I>(isa, r, u, [c2, c3, c4, c5]);
+        u.mul(c(c5)).mul_add(high, r.mul_add(c(c1), c(c0)))
+    }
+    #[inline(always)]
+    fn expm1_rest<I: Isa>(isa: I, r: I::F64, u: I::F64) -> I::F64 {
+        seven::<I>(isa, r, u, EXPM1_F64)
+    }
+    #[inline(always)]
+    fn exp2_rest<I: Isa>(isa: I, r: I::F64) -> I::F64 {
+        seven::<I>(isa, r, r.mul(r), EXP2_F64)
+    }
+    #[inline(always)]
+    fn hyperbolic_rest<I: Isa>(isa: I, u: I::F64) -> (I::F64, I::F64) {
+        // Errors 2^-58.3 and 2^-61.5.
+        let cosh = poly::<f64, I, 3>(isa, u, [0.5000000000000301, 0.04166666656935758, 0.0013889783196943484]);
+        (cosh, poly::<f64, I, 3>(isa, u, [0.16666666666667002, 0.008333333322521291, 0.00019842263511606422]))
+    }
+}
+
+/// A polynomial of seven coefficients; u is r^2.
+#[inline(always)]
+fn seven<I: Isa>(isa: I, r: I::F64, u: I::F64, [c0, c1, c2, c3, c4, c5, c6]: [f64; 7]) -> I::F64 {
+    let c = |v: f64| all::<f64, I>(isa, v);
+    let high = cubic::<f64, I>(isa, r, u, [c3, c4, c5, c6]);
+    let low = u.mul_add(c(c2), r.mul_add(c(c1), c(c0)));
+    u.mul(r).mul(c(c6)).mul_add(high, low)
+}
+
+/// `(c0 + c1 r + c2 r^2 + c3 r^3) / c3` with one multiplication: (r + a)(u + b) + d, u being r^2. Additions have units of their own, which are idle otherwise.
+#[inline(always)]
+pub(super) fn cubic<T: Real, I: Isa>(isa: I, r: T::V<I>, u: T::V<I>, [c0, c1, c2, c3]: [f64; 4]) -> T::V<I> {
+    let c = |v: f64| all::<T, I>(isa, v);
+    let (a, b) = (c2 / c3, c1 / c3);
+    r.add(c(a)).mul_add(u.add(c(b)), c(c0 / c3 - a * b))
+}
+
+/// An argument reduced: x = n ln 2 + high + low, `high` exact.
+pub(super) struct Reduced<V> {
+    pub n: V,
+    /// N n in the low bits.
+    pub t: V,
+    pub high: V,
+    pub low: V,
+}
+
+/// x must be within a few times the exponents' range, or NaN.
+#[inline(always)]
+pub(super) fn reduce<T: Exponential, I: Isa>(isa: I, x: T::V<I>) -> Reduced<T::V<I>> {
+    let c = |v: f64| all::<T, I>(isa, v);
+    let t = x.mul_add(c(std::f64::consts::LOG2_E), c(T::MAGIC));
+    let n = t.sub(c(T::MAGIC));
+    Reduced { n, t, high: n.neg_mul_add(c(T::LN2[0]), x), low: n.mul(c(-T::LN2[1])) }
+}
+
+/// x within [low, high], NaN kept.
+#[inline(always)]
+pub(super) fn clamp<T: Real, I: Isa>(isa: I, x: T::V<I>, [high, low]: [f64; 2]) -> T::V<I> {
+    // In this order: where x is NaN, `min` and `max` give it, their second operand.
+    all::<T, I>(isa, high).min(all::<T, I>(isa, low).max(x))
+}
+
+/// `exp(x + tail)` for `|tail|` far below an ULP of x, within the range or NaN. Results that are subnormal are rounded once more.
+#[inline(always)]
+pub(super) fn exp_of<T: Exponential, I: Isa>(isa: I, x: T::V<I>, tail: Option<T::V<I>>) -> T::V<I> {
+    let reduced = reduce::<T, I>(isa, x);
+    let r = reduced.n.neg_mul_add(all::<T, I>(isa, T::LN2[1]), reduced.high);
+    let r = tail.map_or(r, |t| r.add(t));
+    let u = r.mul(r);
+    let (power, power_low) = T::power::<I>(reduced.t);
+    let q = u.mul_add(T::exp_rest(isa, r, u), r.add(power_low));
+    power.mul_add(q, power).scale(isa, reduced.n)
+}
+
+/// e to the power of x. At most 0.65 ULP; subnormal results 1.0.
 pub(crate) struct Exp;
 
-impl<T: Real> Function<T> for Exp {
-    #[inline(always)]
-    fn vector<I: Isa>(isa: I, x: T::V<I>) -> T::V<I> {
-        let (low, high) = if size_of::<T>() == 4 { (-104.0, 89.0) } else { (-746.0, 710.0) };
-        // In this order: where x is NaN, `min` and `max` give it, their second operand.
-        exp_parts::<T, I>(isa, all::<T, I>(isa, high).min(all::<T, I>(isa, low).max(x)), None)
-    }
+/// 2 to the power of x. At most 0.65 ULP; subnormal results 1.0.
+pub(crate) struct Exp2;
+
+/// e^x - 1, precise near 0. At most 0.6 ULP.
+pub(crate) struct Expm1;
+
+/// (e^x - 1) / 2 as a sum of two, x within the range of exp.
+#[inline(always)]
+pub(super) fn expm1_half<T: Exponential, I: Isa>(isa: I, x: T::V<I>) -> (T::V<I>, T::V<I>) {
+    let half = all::<T, I>(isa, 0.5);
+    let reduced = reduce::<T, I>(isa, x);
+    let r = reduced.high.add(reduced.low);
+    let u = r.mul(r);
+    let (power, power_low) = T::power::<I>(reduced.t);
+    // e^x / 2 = s (1 + high + rest)
+    let s = power.scale(isa, reduced.n.sub(all::<T, I>(isa, 1.0)));
+    let rest = u.mul_add(T::expm1_rest(isa, r, u), reduced.low.add(power_low.mul_add(r, power_low)));
+    let product = s.mul(reduced.high);
+    let error = large_product_error::<T, I>(isa, s, reduced.high, product);
+    let (h, h_low) = two_sum(s, half.neg());
+    let (sum, sum_low) = fast_two_sum(h, product);
+    (sum, s.mul_add(rest, sum_low.add(error).add(h_low)))
 }
 
-/// The hyperbolic tangent: below 0.625 Cephes' rational function (f64) or polynomial (f32), above it 1 - 2 / (exp(2x) + 1). 1.3 ULP.
-pub(crate) struct Tanh;
+macro_rules! function {
+    ($T:ident) => {
+        impl Function<$T> for Exp {
+            #[inline(always)]
+            fn vector<I: Isa>(isa: I, x: <$T as Real>::V<I>) -> <$T as Real>::V<I> {
+                exp_of::<$T, I>(isa, clamp::<$T, I>(isa, x, $T::RANGE), None)
+            }
+        }
 
-impl<T: Real> Function<T> for Tanh {
-    #[inline(always)]
-    fn vector<I: Isa>(isa: I, x: T::V<I>) -> T::V<I> {
-        let c = |v: f64| all::<T, I>(isa, v);
-        let sign = x.bit_and(c(-0.0));
-        let a = abs(x, c(-0.0));
-        let z = x.mul(x);
-        let small = if size_of::<T>() == 4 {
-            poly::<T, I, 5>(isa, z, [-3.333_328_194_22e-1, 1.333_144_220_36e-1, -5.373_971_555_31e-2, 2.063_908_879_54e-2, -5.704_988_727_45e-3])
-                .mul(z)
-                .mul_add(x, x)
-        } else {
-            let p = poly::<T, I, 3>(isa, z, [-1.614_687_684_417_084_479_52e3, -9.928_772_310_019_185_865_64e1, -9.643_991_794_250_522_386_28e-1]);
-            let q = poly::<T, I, 4>(isa, z, [4.844_063_053_251_254_860_48e3, 2.235_488_390_601_004_485_83e3, 1.128_116_784_916_329_314_02e2, 1.0]);
-            p.div(q).mul(z).mul_add(x, x)
-        };
-        // From 22 on the result is 1; the bound keeps exp in range.
-        let e = exp_parts::<T, I>(isa, a.add(a).min(c(44.0)), None);
-        let large = c(1.0).sub(c(2.0).div(e.add(c(1.0))));
-        let y = Float::select(a.lt(c(0.625)), small, large);
-        // NaN fails every comparison and went through `min`.
-        Float::select(x.unordered(x), x, y.bit_or(sign))
-    }
+        impl Function<$T> for Exp2 {
+            #[inline(always)]
+            fn vector<I: Isa>(isa: I, x: <$T as Real>::V<I>) -> <$T as Real>::V<I> {
+                let x = clamp::<$T, I>(isa, x, $T::RANGE2);
+                let magic = all::<$T, I>(isa, $T::MAGIC);
+                let t = x.add(magic);
+                let n = t.sub(magic);
+                let r = x.sub(n);
+                let (power, low) = $T::power::<I>(t);
+                power.mul_add(r.mul_add($T::exp2_rest(isa, r), low), power).scale(isa, n)
+            }
+        }
+
+        impl Function<$T> for Expm1 {
+            #[inline(always)]
+            fn vector<I: Isa>(isa: I, x: <$T as Real>::V<I>) -> <$T as Real>::V<I> {
+                let (high, low) = expm1_half::<$T, I>(isa, clamp::<$T, I>(isa, x, $T::RANGE));
+                let y = high.add(low);
+                // Halves of the smallest are inexact, and zero keeps its sign.
+                Float::select(x.abs().lt(all::<$T, I>(isa, $T::TINY)), x, y.add(y))
+            }
+        }
+    };
 }
+function!(f32);
+function!(f64);

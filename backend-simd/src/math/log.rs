@@ -1,63 +1,559 @@
-//! log.
+//! log, log2, log10, log1p and what pow needs of them.
+//!
+//! x = m 2^e with m in [0.703, 1.406), and m lies in one of 16 cells of equal width in its bits. A table in registers gives the cell's c, near 1/m, and -log(c), so that
+//! log(x) = e log(2) - log(c) + log(1 + r) with r = m c - 1, |r| < 1/32, and a polynomial. In the cell around 1, c is 1 and r exact, so that the relative error stays small.
+//! Beside it c is 33/32 or 15/16, short enough that r is exact where it is half of the result. The others are chosen such that -log(c) is nearly a multiple of 2^-42
+//! (f32: 2^-16), as the first part of log(2) is: e log(2) - log(c) is then exact (S. Gal and B. Bachelis, ACM Trans. Math. Softw. 17, 1991).
+//! Tables and minimax coefficients (Remez's exchange, the errors relative to r) were computed in 50 digits.
 
-use super::{Function, all, poly};
-use crate::lanes::{Float, Isa, Mask, Real};
+use super::exp::cubic;
+use super::{Function, all, fast_two_sum, poly, two_sum};
+use crate::lanes::{Float, Isa, Lanes, Mask, Real};
 
-/// m and e with `x = m * 2^e`, m in [sqrt(1/2), sqrt(2)), for x positive and normal.
-#[inline(always)]
-pub(super) fn split_exponent<T: Real, I: Isa>(isa: I, x: T::V<I>) -> (T::V<I>, T::V<I>) {
-    let c = |v: f64| all::<T, I>(isa, v);
-    let (two_to_mantissa, bias) = if size_of::<T>() == 4 { (8_388_608.0, 127.0) } else { (4_503_599_627_370_496.0, 1023.0) };
-    // The exponent field as the low bits of 2^mantissa is that number plus 2^mantissa.
-    let e = x.shr_mantissa().bit_or(c(two_to_mantissa)).sub(c(two_to_mantissa + bias));
-    // x without its exponent field, with that of 1: (x ^ exponent) | 1.0
-    let field = c(f64::INFINITY);
-    let m = x.bit_xor(x.bit_and(field)).bit_or(c(1.0));
-    let large = c(std::f64::consts::SQRT_2).lt(m);
-    (Float::select(large, m.mul(c(0.5)), m), Float::select(large, e.add(c(1.0)), e))
+/// The logarithms of one base: of 2 and of 1/c in two parts, the first a multiple of 2^-42 (f32: 2^-16).
+pub(super) struct Base<T: 'static> {
+    pub two: [f64; 2],
+    pub log: &'static [T; 16],
+    pub low: &'static [T; 16],
 }
 
-/// The natural logarithm: fdlibm's method (e_log.c; logf's coefficients for f32): with f = m - 1 and s = f / (2 + f), log(1 + f) = 2s + 2s^3/3 + .. . 0.9 ULP.
-pub(crate) struct Log;
+/// What differs between the two types.
+pub(super) trait Logarithm: Real {
+    /// The lower end of the cells.
+    const START: f64;
+    /// Bits below a cell's number, and below the exponent.
+    const SHIFT: [u32; 2];
+    /// The smallest normal number, the largest, 2^k that makes subnormal ones normal, k, and a power for which every number but 1 overflows or vanishes.
+    const LIMITS: [f64; 5];
+    /// 1 / ln(2) and 1 / ln(10), in two parts.
+    const FACTORS: [[f64; 2]; 2];
+    const INVERSE: &'static [Self; 16];
+    const E: Base<Self>;
+    const TWO: Base<Self>;
+    const TEN: Base<Self>;
+    fn find<I: Isa>(cell: Self::V<I>, table: &'static [Self; 16]) -> Self::V<I>;
+    /// The second part of -log(c), E's `low` to the precision that a result needs.
+    fn find_low<I: Isa>(cell: Self::V<I>) -> Self::V<I>;
+    /// (log(1 + r) - r) / r^2; u is r^2.
+    fn log_rest<I: Isa>(isa: I, r: Self::V<I>, u: Self::V<I>) -> Self::V<I>;
+    /// (log(1 + r) - r + r^2 / 2) / r^3.
+    fn pow_rest<I: Isa>(isa: I, r: Self::V<I>, u: Self::V<I>) -> Self::V<I>;
+}
+const INVERSE_F32: [f32; 16] = [
+    1.3889346, 1.33066, 1.2806208, 1.2352309, 1.1883451, 1.1475033, 1.1025164, 1.0640885, 1.03125, 1.0, 0.9375, 0.8867353, 0.84178895, 0.8002678, 0.7610966,
+    0.7265316,
+];
+const LOG_F32: [f32; 16] = [
+    -0.328537,
+    -0.28567505,
+    -0.24734497,
+    -0.21125793,
+    -0.17256165,
+    -0.1375885,
+    -0.097595215,
+    -0.06211853,
+    -0.030776978,
+    0.0,
+    0.06454468,
+    0.12020874,
+    0.17222595,
+    0.22280884,
+    0.272995,
+    0.31947327,
+];
+const LOG_LOW_F32: [f32; 16] = [
+    3.7127974e-11,
+    -5.5331094e-11,
+    -9.3969485e-11,
+    2.682703e-11,
+    -1.354598e-10,
+    -1.3998225e-10,
+    -2.1876002e-10,
+    1.5669994e-10,
+    5.3188724e-06,
+    0.0,
+    -6.156597e-06,
+    -3.6767287e-11,
+    8.895198e-11,
+    -4.0994187e-11,
+    1.3249776e-10,
+    -2.5093065e-11,
+];
+const LOG2_F32: [f32; 16] = [
+    -0.47398376,
+    -0.4121399,
+    -0.35684204,
+    -0.30477905,
+    -0.24894714,
+    -0.19850159,
+    -0.14079285,
+    -0.08961487,
+    -0.044387817,
+    0.0,
+    0.09310913,
+    0.1734314,
+    0.24847412,
+    0.32144165,
+    0.3938446,
+    0.46090698,
+];
+const LOG2_LOW_F32: [f32; 16] = [
+    5.0823687e-06,
+    -2.0837517e-06,
+    -1.3217422e-06,
+    -1.72178e-06,
+    -6.6868624e-06,
+    3.3386698e-06,
+    -7.2861053e-06,
+    -3.2271826e-06,
+    -6.3019756e-06,
+    0.0,
+    2.735321e-07,
+    -6.84313e-06,
+    -4.5938887e-06,
+    3.5550413e-06,
+    3.921342e-06,
+    -4.4850353e-06,
+];
+const LOG10_F32: [f32; 16] = [
+    -0.14268494,
+    -0.124069214,
+    -0.107421875,
+    -0.0917511,
+    -0.07493591,
+    -0.059753418,
+    -0.042388916,
+    -0.026977539,
+    -0.013366699,
+    0.0,
+    0.028030396,
+    0.052200317,
+    0.074798584,
+    0.09677124,
+    0.11856079,
+    0.13874817,
+];
+const LOG10_LOW_F32: [f32; 16] = [
+    3.135852e-06,
+    2.1165197e-06,
+    1.3190563e-06,
+    2.9434023e-06,
+    -6.6574053e-06,
+    -5.088395e-07,
+    3.8526537e-06,
+    -1.9579115e-07,
+    2.7376607e-06,
+    0.0,
+    -1.6719076e-06,
+    5.6751614e-06,
+    -1.8032871e-06,
+    -6.591437e-06,
+    -5.7099146e-07,
+    -2.6921555e-06,
+];
+const INVERSE_F64: [f64; 16] = [
+    1.3918997943401337,
+    1.3281374275684357,
+    1.2846960723400116,
+    1.2317866384983063,
+    1.1894353926181793,
+    1.1459992825984955,
+    1.1053385436534882,
+    1.0601729452610016,
+    1.03125,
+    1.0,
+    0.9375,
+    0.8909852206707001,
+    0.8425507098436356,
+    0.7976308315992355,
+    0.7652399688959122,
+    0.7250245809555054,
+];
+const LOG_F64: [f64; 16] = [
+    -0.3306695724963902,
+    -0.28377753031486463,
+    -0.2505221707922374,
+    -0.2084656670763252,
+    -0.17347873454696128,
+    -0.13627699228754864,
+    -0.10015166239372775,
+    -0.05843205072210367,
+    -0.03077165866670839,
+    0.0,
+    0.0645385211375924,
+    0.11542743899940433,
+    0.17132142884156565,
+    0.226109405616171,
+    0.2675658095131439,
+    0.32154971993600157,
+];
+const LOG_LOW_F64: [f64; 16] = [
+    -4.5298126047361053e-14,
+    -4.388012327786565e-19,
+    -2.1225520979372527e-14,
+    -5.737074564336044e-20,
+    8.206934399865734e-19,
+    -1.6157883292640109e-19,
+    2.186337405181886e-21,
+    2.4103797465613083e-19,
+    -4.529814257790929e-14,
+    0.0,
+    -2.1225608044809997e-14,
+    1.378271371440138e-20,
+    9.792827972795356e-20,
+    -4.2852008405907964e-19,
+    3.4547177530945803e-19,
+    -1.418037905452776e-19,
+];
+const LOG2_F64: [f64; 16] = [
+    -0.4770553524135721,
+    -0.4094044357009352,
+    -0.36142709343471324,
+    -0.30075238408653604,
+    -0.2502769100306068,
+    -0.19660614096051177,
+    -0.14448830667220136,
+    -0.08429962980585515,
+    -0.04439411935845783,
+    0.0,
+    0.09310940439149817,
+    0.1665265938270295,
+    0.24716457578779227,
+    0.3262069181807874,
+    0.3860158664961091,
+    0.46389818635088886,
+];
+const LOG2_LOW_F64: [f64; 16] = [
+    9.10860081248095e-14,
+    -3.747751072860597e-14,
+    -1.615388167602903e-14,
+    -8.796237153181719e-14,
+    1.2886238665941607e-14,
+    1.8336630881956484e-15,
+    -1.5350205234175846e-14,
+    1.0381296968897371e-13,
+    4.390985973169353e-15,
+    0.0,
+    -1.6703260328550802e-14,
+    -7.554106970736938e-14,
+    -5.4085378141185893e-14,
+    1.3618720997035022e-14,
+    -5.5344144561324617e-14,
+    1.564699883365989e-14,
+];
+const LOG10_F64: [f64; 16] = [
+    -0.1436079706684268,
+    -0.12324301550393102,
+    -0.10880039636958827,
+    -0.09053548887754914,
+    -0.07534085714132743,
+    -0.05918434576074105,
+    -0.04349531433103948,
+    -0.025376717194831144,
+    -0.013363961558070514,
+    0.0,
+    0.02802872360030051,
+    0.0501294998175581,
+    0.0744039511776009,
+    0.09819806716564017,
+    0.11620235461759876,
+    0.1396472690257724,
+];
+const LOG10_LOW_F64: [f64; 16] = [
+    -8.242578686140172e-14,
+    5.254325438703219e-14,
+    8.635382952367132e-14,
+    2.0711362685468846e-14,
+    2.3131289274342838e-14,
+    -1.1332779777813194e-13,
+    6.098999477495315e-15,
+    -6.939983907394393e-14,
+    8.901202535016551e-14,
+    0.0,
+    -5.697035970961075e-14,
+    1.0740963416155874e-13,
+    7.167607095479038e-14,
+    -1.1296983197252838e-13,
+    -6.375651969618797e-14,
+    -3.087720532469215e-14,
+];
 
-impl<T: Real> Function<T> for Log {
+/// What 8 cells' logarithms lack, and the other 8 too: the two were chosen so that they share it.
+const SHARED_LOW_F64: [f64; 8] = [-4.529814257790929e-14, 0.0, -2.1225608044809997e-14, 0.0, 0.0, 0.0, 0.0, 0.0];
+
+impl Logarithm for f32 {
+    const START: f64 = 0.703_125;
+    const SHIFT: [u32; 2] = [19, 23];
+    const LIMITS: [f64; 5] = [1.1754943508222875e-38, 3.4028234663852886e38, 33_554_432.0, 25.0, 17_179_869_184.0];
+    const FACTORS: [[f64; 2]; 2] = [[1.442695, 1.925963e-08], [0.4342945, -1.010305e-08]];
+    const INVERSE: &'static [f32; 16] = &INVERSE_F32;
+    const E: Base<f32> = Base { two: [0.69314575, 1.4286068e-06], log: &LOG_F32, low: &LOG_LOW_F32 };
+    const TWO: Base<f32> = Base { two: [1.0, 0.0], log: &LOG2_F32, low: &LOG2_LOW_F32 };
+    const TEN: Base<f32> = Base { two: [0.3010254, 4.605039e-06], log: &LOG10_F32, low: &LOG10_LOW_F32 };
     #[inline(always)]
-    fn vector<I: Isa>(isa: I, x: T::V<I>) -> T::V<I> {
-        let c = |v: f64| all::<T, I>(isa, v);
-        let single = size_of::<T>() == 4;
-        let (tiny, scale, scaled_by) =
-            if single { (f64::from(f32::MIN_POSITIVE), 33_554_432.0, 25.0) } else { (f64::MIN_POSITIVE, 18_014_398_509_481_984.0, 54.0) };
-        let subnormal = x.lt(c(tiny));
-        let (m, e) = split_exponent::<T, I>(isa, Float::select(subnormal, x.mul(c(scale)), x));
-        let e = Float::select(subnormal, e.sub(c(scaled_by)), e);
-        let f = m.sub(c(1.0));
-        let s = f.div(c(2.0).add(f));
-        let z = s.mul(s);
-        let r = if single {
-            poly::<T, I, 4>(isa, z, [0.666_666_626_93, 0.400_009_721_52, 0.284_987_866_88, 0.242_790_788_41])
-        } else {
-            poly::<T, I, 7>(
-                isa,
-                z,
-                [
-                    6.666_666_666_666_735_130e-1,
-                    3.999_999_999_940_941_908e-1,
-                    2.857_142_874_366_239_149e-1,
-                    2.222_219_843_214_978_396e-1,
-                    1.818_357_216_161_805_012e-1,
-                    1.531_383_769_920_937_332e-1,
-                    1.479_819_860_511_658_591e-1,
-                ],
-            )
+    fn find<I: Isa>(cell: I::F32, table: &'static [f32; 16]) -> I::F32 {
+        cell.lookup(table)
+    }
+    #[inline(always)]
+    fn find_low<I: Isa>(cell: I::F32) -> I::F32 {
+        cell.lookup(&LOG_LOW_F32)
+    }
+    #[inline(always)]
+    fn log_rest<I: Isa>(isa: I, r: I::F32, u: I::F32) -> I::F32 {
+        // Error 2^-30.6 of log(1 + r).
+        let c = [-0.499_999_94, 0.333_332_75, -0.250_211_78, 0.200_984_27];
+        cubic::<f32, I>(isa, r, u, c).mul(all::<f32, I>(isa, c[3]))
+    }
+    #[inline(always)]
+    fn pow_rest<I: Isa>(isa: I, r: I::F32, _: I::F32) -> I::F32 {
+        // Error 2^-35.8 of log(1 + r).
+        poly::<f32, I, 4>(isa, r, [0.333_333_28, -0.249_999_39, 0.200_201_1, -0.167_571_87])
+    }
+}
+
+impl Logarithm for f64 {
+    const START: f64 = 0.703_125;
+    const SHIFT: [u32; 2] = [48, 52];
+    const LIMITS: [f64; 5] = [f64::MIN_POSITIVE, f64::MAX, 18_014_398_509_481_984.0, 54.0, 36_893_488_147_419_103_232.0];
+    const FACTORS: [[f64; 2]; 2] = [[1.4426950408889634, 2.0355273740931033e-17], [0.4342944819032518, 1.098319650216765e-17]];
+    const INVERSE: &'static [f64; 16] = &INVERSE_F64;
+    const E: Base<f64> = Base { two: [0.6931471805598903, 5.497923018708371e-14], log: &LOG_F64, low: &LOG_LOW_F64 };
+    const TWO: Base<f64> = Base { two: [1.0, 0.0], log: &LOG2_F64, low: &LOG2_LOW_F64 };
+    const TEN: Base<f64> = Base { two: [0.3010299956640665, -8.532344317057107e-14], log: &LOG10_F64, low: &LOG10_LOW_F64 };
+    #[inline(always)]
+    fn find<I: Isa>(cell: I::F64, table: &'static [f64; 16]) -> I::F64 {
+        cell.lookup(table)
+    }
+    #[inline(always)]
+    fn find_low<I: Isa>(cell: I::F64) -> I::F64 {
+        cell.lookup(&SHARED_LOW_F64)
+    }
+    #[inline(always)]
+    fn log_rest<I: Isa>(isa: I, r: I::F64, u: I::F64) -> I::F64 {
+        // Error 2^-55.8 of log(1 + r). Two cubics, c7 u^2 / c3 times the second added to the first.
+        let [c0, c1, c2, c3, c4, c5, c6, c7] = [
+            -0.4999999999999965,
+            0.3333333333332025,
+            -0.25000000004843875,
+            0.2000000008959316,
+            -0.16666649296675534,
+            0.1428553793271077,
+            -0.1252285913061759,
+            0.11222375941123787,
+        ];
+        let c = |v: f64| all::<f64, I>(isa, v);
+        let low = cubic::<f64, I>(isa, r, u, [c0, c1, c2, c3]);
+        let high = cubic::<f64, I>(isa, r, u, [c4, c5, c6, c7]);
+        u.mul(c(c7 / c3)).mul(u).mul_add(high, low).mul(c(c3))
+    }
+    #[inline(always)]
+    fn pow_rest<I: Isa>(isa: I, r: I::F64, u: I::F64) -> I::F64 {
+        // Error 2^-66.8 of log(1 + r).
+        let [c0, c1, c2, c3, c4, c5, c6, c7, c8] = [
+            0.33333333333333337,
+            -0.24999999999998995,
+            0.199999999999563,
+            -0.1666666667454749,
+            0.142857144466459,
+            -0.12499979400138891,
+            0.11110884164439913,
+            -0.1002205267386262,
+            0.09205748910543479,
+        ];
+        let c = |v: f64| all::<f64, I>(isa, v);
+        let high = cubic::<f64, I>(isa, r, u, [c5, c6, c7, c8]);
+        let high = u.mul(c(c8)).mul_add(high, r.mul_add(c(c4), c(c3)));
+        let low = r.mul_add(r.mul_add(c(c2), c(c1)), c(c0));
+        u.mul(r).mul_add(high, low)
+    }
+}
+
+/// x = m 2^e taken apart: r + r_low = m c - 1 (`r_low` only where it was asked for).
+pub(super) struct Split<V> {
+    pub cell: V,
+    pub e: V,
+    pub m: V,
+    pub inverse: V,
+}
+
+/// x positive and normal.
+#[inline(always)]
+pub(super) fn split<T: Logarithm, I: Isa>(isa: I, x: T::V<I>) -> Split<T::V<I>> {
+    let from_start = x.int_sub(all::<T, I>(isa, T::START));
+    let cell = from_start.shr(T::SHIFT[0]);
+    // The bits of minus infinity are those above the mantissa.
+    let m = x.int_sub(from_start.bit_and(all::<T, I>(isa, f64::NEG_INFINITY)));
+    Split { cell, e: from_start.sar(T::SHIFT[1]).int_to_float(), m, inverse: T::find::<I>(cell, T::INVERSE) }
+}
+
+impl<V: Float> Split<V> {
+    /// m c - 1 and its rounding error.
+    #[inline(always)]
+    pub(super) fn r<T: Real, I: Isa>(&self, isa: I) -> (V, V)
+    where
+        V: Lanes<Isa = I, Elem = T>,
+    {
+        let product = self.m.mul(self.inverse);
+        (product.sub(V::splat(isa, T::ONE)), self.m.product_error(self.inverse, product))
+    }
+}
+
+/// Where x is not positive and normal: the sign bit tells.
+#[inline(always)]
+pub(super) fn unusual<T: Logarithm, I: Isa>(isa: I, x: T::V<I>) -> T::V<I> {
+    // As signed integers: x - min or max - x is negative for subnormals, infinity, NaN and all that has a sign.
+    x.int_sub(all::<T, I>(isa, T::LIMITS[0])).bit_or(all::<T, I>(isa, T::LIMITS[1]).int_sub(x))
+}
+
+/// x if it is normal, else x times a power of two, and that power's exponent to take away.
+#[inline(always)]
+pub(super) fn normalise<T: Logarithm, I: Isa>(isa: I, x: T::V<I>) -> (T::V<I>, T::V<I>) {
+    let c = |v: f64| all::<T, I>(isa, v);
+    let subnormal = x.lt(c(T::LIMITS[0]));
+    (Float::select(subnormal, x.mul(c(T::LIMITS[2])), x), Float::select(subnormal, c(T::LIMITS[3]), c(0.0)))
+}
+
+/// A logarithm of positive x and of what else there is.
+trait Kind<T: Logarithm> {
+    /// x positive and normal; `scaled` is to be taken from its exponent.
+    fn log<I: Isa>(isa: I, x: T::V<I>, scaled: Option<T::V<I>>) -> T::V<I>;
+
+    /// One vector, whatever it holds.
+    #[inline(always)]
+    fn one<I: Isa>(isa: I, x: T::V<I>) -> T::V<I> {
+        if unusual::<T, I>(isa, x).sign_mask().any() { Self::special::<I>(isa, x) } else { Self::log::<I>(isa, x, None) }
+    }
+
+    /// Four.
+    #[inline(always)]
+    fn four<I: Isa>(isa: I, [a, b, c, d]: [T::V<I>; 4]) -> [T::V<I>; 4] {
+        let odd = |x| unusual::<T, I>(isa, x);
+        if odd(a).bit_or(odd(b)).bit_or(odd(c).bit_or(odd(d))).sign_mask().any() {
+            return [Self::special::<I>(isa, a), Self::special::<I>(isa, b), Self::special::<I>(isa, c), Self::special::<I>(isa, d)];
         }
-        .mul(z);
-        let [ln2_hi, ln2_lo] =
-            if single { [6.931_381_225_6e-1, 9.058_000_614_5e-6] } else { [6.931_471_803_691_238_164_90e-1, 1.908_214_929_270_587_700_02e-10] };
-        let half_square = f.mul(f).mul(c(0.5));
-        let low = s.mul_add(half_square.add(r), e.mul(c(ln2_lo)));
-        let y = e.mul_add(c(ln2_hi), f.sub(half_square.sub(low)));
+        [Self::log::<I>(isa, a, None), Self::log::<I>(isa, b, None), Self::log::<I>(isa, c, None), Self::log::<I>(isa, d, None)]
+    }
+
+    /// One vector, for all arguments.
+    #[inline(always)]
+    fn special<I: Isa>(isa: I, x: T::V<I>) -> T::V<I> {
+        let c = |v: f64| all::<T, I>(isa, v);
+        let (normal, scaled) = normalise::<T, I>(isa, x);
+        let y = Self::log::<I>(isa, normal, Some(scaled));
         let y = Float::select(x.eq(c(0.0)), c(f64::NEG_INFINITY), y);
         let y = Float::select(x.lt(c(0.0)), c(f64::NAN), y);
         Float::select(x.unordered(x).or(x.eq(c(f64::INFINITY))), x, y)
     }
 }
+
+/// The natural logarithm. At most 0.9 ULP.
+pub(crate) struct Log;
+
+impl<T: Logarithm> Kind<T> for Log {
+    #[inline(always)]
+    fn log<I: Isa>(isa: I, x: T::V<I>, scaled: Option<T::V<I>>) -> T::V<I> {
+        let c = |v: f64| all::<T, I>(isa, v);
+        let s = split::<T, I>(isa, x);
+        let e = scaled.map_or(s.e, |k| s.e.sub(k));
+        let r = if I::FUSED {
+            s.m.mul_add(s.inverse, c(-1.0))
+        } else {
+            let (r, low) = s.r::<T, I>(isa);
+            r.add(low)
+        };
+        let u = r.mul(r);
+        let high = e.mul_add(c(T::E.two[0]), T::find::<I>(s.cell, T::E.log));
+        let low = e.mul_add(c(T::E.two[1]), T::find_low::<I>(s.cell));
+        let (sum, left) = fast_two_sum(high, r);
+        sum.add(u.mul_add(T::log_rest(isa, r, u), low.add(left)))
+    }
+}
+
+/// The logarithm to another base, `TEN` or 2, whose products with r are taken in two parts. `tail` is to be added to m c - 1.
+#[inline(always)]
+fn other<T: Logarithm, I: Isa, const TEN: bool>(isa: I, x: T::V<I>, scaled: Option<T::V<I>>) -> T::V<I> {
+    let c = |v: f64| all::<T, I>(isa, v);
+    let (base, [factor, factor_low]) = if TEN { (T::TEN, T::FACTORS[1]) } else { (T::TWO, T::FACTORS[0]) };
+    let s = split::<T, I>(isa, x);
+    let e = scaled.map_or(s.e, |k| s.e.sub(k));
+    let (r, r_low) = s.r::<T, I>(isa);
+    let (r, r_low) = fast_two_sum(r, r_low);
+    let u = r.mul(r);
+    let rest = u.mul_add(T::log_rest(isa, r, u), r_low);
+    let product = r.mul(c(factor));
+    let low = r.product_error(c(factor), product);
+    let low = rest.mul_add(c(factor), r.mul_add(c(factor_low), low));
+    let low = low.add(e.mul_add(c(base.two[1]), T::find::<I>(s.cell, base.low)));
+    let (high, left) = fast_two_sum(e.mul_add(c(base.two[0]), T::find::<I>(s.cell, base.log)), product);
+    high.add(left.add(low))
+}
+
+/// The logarithm to base 2. At most 0.6 ULP.
+pub(crate) struct Log2;
+
+impl<T: Logarithm> Kind<T> for Log2 {
+    #[inline(always)]
+    fn log<I: Isa>(isa: I, x: T::V<I>, scaled: Option<T::V<I>>) -> T::V<I> {
+        other::<T, I, false>(isa, x, scaled)
+    }
+}
+
+/// The logarithm to base 10. At most 0.6 ULP.
+pub(crate) struct Log10;
+
+impl<T: Logarithm> Kind<T> for Log10 {
+    #[inline(always)]
+    fn log<I: Isa>(isa: I, x: T::V<I>, scaled: Option<T::V<I>>) -> T::V<I> {
+        other::<T, I, true>(isa, x, scaled)
+    }
+}
+
+/// log(1 + x), precise near 0. At most 0.6 ULP.
+pub(crate) struct Log1p;
+
+/// log(x + 1), the sum in two parts, for x > -1.
+#[inline(always)]
+fn log1p<T: Logarithm, I: Isa>(isa: I, x: T::V<I>) -> T::V<I> {
+    let c = |v: f64| all::<T, I>(isa, v);
+    let (sum, sum_low) = two_sum(x, c(1.0));
+    let s = split::<T, I>(isa, sum);
+    let (r, r_low) = s.r::<T, I>(isa);
+    // What the sum lost, in proportion.
+    let lost = s.inverse.mul(sum_low.scale(isa, s.e.neg())).add(r_low);
+    let (r, r_low) = fast_two_sum(r, lost);
+    let u = r.mul(r);
+    let high = s.e.mul_add(c(T::E.two[0]), T::find::<I>(s.cell, T::E.log));
+    let (high, left) = two_sum(high, r);
+    let left = left.add(r_low.add(T::find_low::<I>(s.cell)));
+    high.add(u.mul_add(T::log_rest(isa, r, u), s.e.mul_add(c(T::E.two[1]), left)))
+}
+
+macro_rules! function {
+    ($T:ident $($Name:ident),*) => { $(
+        impl Function<$T> for $Name {
+            #[inline(always)]
+            fn vector<I: Isa>(isa: I, x: <$T as Real>::V<I>) -> <$T as Real>::V<I> {
+                <Self as Kind<$T>>::one::<I>(isa, x)
+            }
+            #[inline(always)]
+            fn four<I: Isa>(isa: I, x: [<$T as Real>::V<I>; 4]) -> [<$T as Real>::V<I>; 4] {
+                <Self as Kind<$T>>::four::<I>(isa, x)
+            }
+        } )*
+
+        impl Function<$T> for Log1p {
+            #[inline(always)]
+            fn vector<I: Isa>(isa: I, x: <$T as Real>::V<I>) -> <$T as Real>::V<I> {
+                let c = |v: f64| all::<$T, I>(isa, v);
+                let y = log1p::<$T, I>(isa, x);
+                let y = Float::select(x.eq(c(-1.0)), c(f64::NEG_INFINITY), y);
+                let y = Float::select(x.lt(c(-1.0)), c(f64::NAN), y);
+                // Zero keeps its sign, what is tiny is its own result.
+                let same = x.unordered(x).or(x.eq(c(f64::INFINITY))).or(x.abs().lt(c(if size_of::<$T>() == 4 { 2.98e-8 } else { 5.5e-17 })));
+                Float::select(same, x, y)
+            }
+        }
+    };
+}
+function!(f32 Log, Log2, Log10);
+function!(f64 Log, Log2, Log10);

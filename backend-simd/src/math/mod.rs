@@ -3,25 +3,23 @@
 //! Each gives the largest error in ULP. A path taken for the sake of some lanes alone leaves the others their bits, so that a result never depends on its neighbours.
 
 #![allow(clippy::excessive_precision, reason = "coefficients stand as their sources print them")]
+#![allow(dead_code, unused_imports, reason = "the kernels call some of the functions only once their ufuncs exist")]
 
 #[cfg(test)]
 mod circular_tests;
 mod exp;
-#[allow(dead_code, reason = "the ufuncs follow")]
+mod hyperbolic;
 mod inverse;
 mod log;
 mod pow;
-#[allow(dead_code, reason = "the ufunc of tan follows")]
 mod trig;
 
-pub(crate) use exp::{Exp, Tanh};
-#[allow(unused_imports, reason = "their ufuncs follow")]
+pub(crate) use exp::{Exp, Exp2, Expm1};
+pub(crate) use hyperbolic::{Cosh, Sigmoid, Sinh, Tanh};
 pub(crate) use inverse::{Arccos, Arcsin, Arctan, Arctan2};
-pub(crate) use log::Log;
+pub(crate) use log::{Log, Log1p, Log2, Log10};
 pub(crate) use pow::Pow;
-#[allow(unused_imports, reason = "its ufunc follows")]
-pub(crate) use trig::Tan;
-pub(crate) use trig::{Cos, Sin};
+pub(crate) use trig::{Cos, Sin, Tan};
 
 use crate::lanes::{Float, Isa, Lanes, Real, Work};
 use std::marker::PhantomData;
@@ -30,6 +28,12 @@ use std::marker::PhantomData;
 pub(crate) trait Function<T: Real> {
     /// Its values.
     fn vector<I: Isa>(isa: I, x: T::V<I>) -> T::V<I>;
+
+    /// Those of four vectors, which may share a test for rare arguments.
+    #[inline(always)]
+    fn four<I: Isa>(isa: I, [a, b, c, d]: [T::V<I>; 4]) -> [T::V<I>; 4] {
+        [Self::vector(isa, a), Self::vector(isa, b), Self::vector(isa, c), Self::vector(isa, d)]
+    }
 }
 
 /// A function of two floats.
@@ -37,6 +41,12 @@ pub(crate) trait Function<T: Real> {
 pub(crate) trait Function2<T: Real> {
     /// Its values.
     fn vector<I: Isa>(isa: I, x: T::V<I>, y: T::V<I>) -> T::V<I>;
+
+    /// Those of four vectors, as in [`Function::four`].
+    #[inline(always)]
+    fn four<I: Isa>(isa: I, [a, b, c, d]: [T::V<I>; 4], [e, f, g, h]: [T::V<I>; 4]) -> [T::V<I>; 4] {
+        [Self::vector(isa, a, e), Self::vector(isa, b, f), Self::vector(isa, c, g), Self::vector(isa, d, h)]
+    }
 }
 
 /// `c[0] + c[1] x + c[2] x^2 ..`, by Horner's rule.
@@ -101,6 +111,16 @@ pub(crate) fn fast_two_sum<V: Float>(a: V, b: V) -> (V, V) {
     (sum, b.sub(sum.sub(a)))
 }
 
+/// The rounding error of `product` = a b, also where [`Float::product_error`] without a fused instruction would overflow. |a| is at least 2^-3 or the error not needed.
+#[inline(always)]
+pub(crate) fn large_product_error<T: Real, I: Isa>(isa: I, a: T::V<I>, b: T::V<I>, product: T::V<I>) -> T::V<I> {
+    if I::FUSED {
+        return a.product_error(b, product);
+    }
+    let [down, up] = if size_of::<T>() == 4 { [2f64.powi(-30), 2f64.powi(30)] } else { [2f64.powi(-100), 2f64.powi(100)] };
+    a.mul(all::<T, I>(isa, down)).product_error(b, product.mul(all::<T, I>(isa, down))).mul(all::<T, I>(isa, up))
+}
+
 /// `f` of `n` elements. The tail goes through the same arithmetic as the body, in a buffer of one vector.
 ///
 /// # Safety
@@ -109,6 +129,18 @@ pub(crate) fn fast_two_sum<V: Float>(a: V, b: V) -> (V, V) {
 pub(crate) unsafe fn apply<T: Real, F: Function<T>, I: Isa>(isa: I, src: *const T, dst: *mut T, n: usize) {
     let width = <T::V<I> as Lanes>::N;
     let mut i = 0;
+    while i + 4 * width <= n {
+        // SAFETY: i + 4 width <= n, and the pointers are the caller's.
+        unsafe {
+            let load = |k| T::V::<I>::load(isa, src.add(i + k * width));
+            let [a, b, c, d] = F::four(isa, [load(0), load(1), load(2), load(3)]);
+            a.store(dst.add(i));
+            b.store(dst.add(i + width));
+            c.store(dst.add(i + 2 * width));
+            d.store(dst.add(i + 3 * width));
+        }
+        i += 4 * width;
+    }
     while i + width <= n {
         // SAFETY: i + width <= n, and the pointers are the caller's.
         unsafe { one_vector::<T, F, I>(isa, src.add(i), dst.add(i)) };
@@ -147,13 +179,26 @@ pub(crate) unsafe fn apply2<T: Real, F: Function2<T>, I: Isa, const FORM: usize>
     // SAFETY: the caller's.
     let (x1, y1) = unsafe { (T::V::<I>::splat(isa, *x), T::V::<I>::splat(isa, *y)) };
     let mut i = 0;
+    // SAFETY: callers give an element from which a vector can be read.
+    let first = |at: usize| unsafe { if FORM == 2 { x1 } else { T::V::<I>::load(isa, x.add(at)) } };
+    // SAFETY: the same.
+    let second = |at: usize| unsafe { if FORM == 1 { y1 } else { T::V::<I>::load(isa, y.add(at)) } };
+    while i + 4 * width <= n {
+        let at = [i, i + width, i + 2 * width, i + 3 * width];
+        let (xs, ys) = ([first(at[0]), first(at[1]), first(at[2]), first(at[3])], [second(at[0]), second(at[1]), second(at[2]), second(at[3])]);
+        let [a, b, c, d] = F::four(isa, xs, ys);
+        // SAFETY: i + 4 width <= n, and the pointers are the caller's.
+        unsafe {
+            a.store(out.add(at[0]));
+            b.store(out.add(at[1]));
+            c.store(out.add(at[2]));
+            d.store(out.add(at[3]));
+        }
+        i += 4 * width;
+    }
     while i + width <= n {
         // SAFETY: i + width <= n, and the pointers are the caller's.
-        unsafe {
-            let a = if FORM == 2 { x1 } else { T::V::<I>::load(isa, x.add(i)) };
-            let b = if FORM == 1 { y1 } else { T::V::<I>::load(isa, y.add(i)) };
-            F::vector(isa, a, b).store(out.add(i));
-        }
+        unsafe { F::vector(isa, first(i), second(i)).store(out.add(i)) };
         i += width;
     }
     if i < n {
