@@ -18,7 +18,6 @@ impl Isa for Avx2 {
     type F32 = F32;
     type F64 = F64;
     const REGISTERS: usize = 16;
-    const FUSED: bool = true;
 
     #[inline(always)]
     fn widen(self, x: F32) -> (F64, F64) {

@@ -23,7 +23,6 @@ impl Isa for Avx512 {
     type F32 = F32;
     type F64 = F64;
     const REGISTERS: usize = 32;
-    const FUSED: bool = true;
 
     #[inline(always)]
     fn widen(self, x: F32) -> (F64, F64) {

@@ -13,7 +13,6 @@ impl Isa for Portable {
     type F64 = F64;
     // Sixteen of half the width.
     const REGISTERS: usize = 8;
-    const FUSED: bool = false;
 
     #[inline(always)]
     fn widen(self, x: F32) -> (F64, F64) {

@@ -158,8 +158,7 @@ pub(crate) unsafe fn apply<T: Real, F: Function<T>, I: Isa>(isa: I, src: *const 
         // SAFETY: i + 4 width <= n, and the pointers are the caller's.
         unsafe {
             let load = |k| T::V::<I>::load(isa, src.add(i + k * width));
-            let x = [load(0), load(1), load(2), load(3)];
-            let [a, b, c, d] = F::four(isa, x);
+            let [a, b, c, d] = F::four(isa, [load(0), load(1), load(2), load(3)]);
             a.store(dst.add(i));
             b.store(dst.add(i + width));
             c.store(dst.add(i + 2 * width));

@@ -4,7 +4,7 @@ use super::{Function, all, aside, fast_two_sum, poly, two_sum};
 use crate::lanes::{Float, Isa, Mask, Real};
 use std::f64::consts::{FRAC_1_PI, PI};
 
-/// Arguments beyond this go through [`turns`].
+/// Arguments in f64 beyond this go through [`turns`].
 const LARGE: f64 = 1_048_576.0;
 
 /// The bits of 1/pi from weight 2^52 down, after multiplication by 2^(20 + 32 i): four pieces of 53 bits each, cut off. From 1400 bits of 1/pi.
@@ -73,6 +73,8 @@ struct Reduced<V> {
 trait Circle: Real {
     /// 1.5 times the power of two at which floats are the integers.
     const MAGIC: f64;
+    /// Arguments beyond this are reduced otherwise: from them on, roundings in what is to be taken off leave more than half a turn.
+    const LARGE: f64;
     /// pi in three parts, the first two positive, as signed zeros need them. An argument less a multiple of the first is exact with FMA.
     const PI: [f64; 3];
     /// Whether the second part is short enough for exact products with the multiples' numbers.
@@ -85,6 +87,7 @@ trait Circle: Real {
 
 impl Circle for f32 {
     const MAGIC: f64 = 12_582_912.0;
+    const LARGE: f64 = 65_536.0;
     const PI: [f64; 3] = [3.141592502593994, 1.5099580252808664e-07, -3.4302490200117637e-15];
     const SHORT: bool = false;
     const CENTRE: f64 = 1.557_922_363_281_25;
@@ -103,6 +106,7 @@ impl Circle for f32 {
 
 impl Circle for f64 {
     const MAGIC: f64 = 6_755_399_441_055_744.0;
+    const LARGE: f64 = LARGE;
     const PI: [f64; 3] = [PI, 1.224646799076922e-16, 7.0431197303664e-27];
     const SHORT: bool = true;
     const CENTRE: f64 = 1.672_947_692_871_093_8;
@@ -151,7 +155,7 @@ fn nearest<T: Circle, I: Isa, const OF: u8>(isa: I, x: T::V<I>) -> (T::V<I>, T::
     }
 }
 
-/// Cody and Waite's reduction for `|x| <= LARGE`.
+/// Cody and Waite's reduction for `|x| <= T::LARGE`.
 #[inline(always)]
 fn reduce<T: Circle, I: Isa, const OF: u8>(isa: I, x: T::V<I>) -> Reduced<T::V<I>> {
     let c = |v: f64| all::<T, I>(isa, v);
@@ -298,8 +302,23 @@ fn sine_of_f32<I: Isa, const OF: u8>(isa: I, x: I::F64) -> I::F64 {
     r.mul(g).bit_xor(multiple.shl(63))
 }
 
+/// Whether no argument of four vectors is large.
+#[inline(always)]
+fn all_near<T: Circle, I: Isa>(isa: I, [a, b, c, d]: [T::V<I>; 4]) -> bool {
+    let large = |x: T::V<I>| all::<T, I>(isa, T::LARGE).lt(x.abs());
+    !large(a).or(large(b)).or(large(c).or(large(d))).any()
+}
+
 /// The sine, or the cosine: the argument is reduced by a multiple of pi, in two parts, and one odd polynomial does the rest. Errors: 0.9 ULP (f32: 0.9).
 pub(crate) struct Wave<const OF: u8>;
+
+impl<const OF: u8> Wave<OF> {
+    /// Where no argument is large.
+    #[inline(always)]
+    fn near<T: Circle, I: Isa>(isa: I, x: T::V<I>) -> T::V<I> {
+        sine::<T, I>(isa, reduce::<T, I, OF>(isa, x))
+    }
+}
 
 /// The same for vectors that have large arguments or infinities in them.
 struct LargeWave<const OF: u8>;
@@ -311,6 +330,19 @@ impl<const OF: u8> Function<f64> for Wave<OF> {
             return aside::<f64, LargeWave<OF>, I>(isa, x);
         }
         sine::<f64, I>(isa, reduce::<f64, I, OF>(isa, x))
+    }
+
+    #[inline(always)]
+    fn four<I: Isa>(isa: I, [a, b, c, d]: [I::F64; 4]) -> [I::F64; 4] {
+        if all_near::<f64, I>(isa, [a, b, c, d]) {
+            return [Self::near::<f64, I>(isa, a), Self::near::<f64, I>(isa, b), Self::near::<f64, I>(isa, c), Self::near::<f64, I>(isa, d)];
+        }
+        [
+            <Self as Function<f64>>::vector(isa, a),
+            <Self as Function<f64>>::vector(isa, b),
+            <Self as Function<f64>>::vector(isa, c),
+            <Self as Function<f64>>::vector(isa, d),
+        ]
     }
 }
 
@@ -329,10 +361,23 @@ impl<const OF: u8> Function<f32> for Wave<OF> {
         if !I::FUSED {
             return <LargeWave<OF> as Function<f32>>::vector(isa, x);
         }
-        if all::<f32, I>(isa, LARGE).lt(x.abs()).any() {
+        if all::<f32, I>(isa, f32::LARGE).lt(x.abs()).any() {
             return aside::<f32, LargeWave<OF>, I>(isa, x);
         }
         sine::<f32, I>(isa, reduce::<f32, I, OF>(isa, x))
+    }
+
+    #[inline(always)]
+    fn four<I: Isa>(isa: I, [a, b, c, d]: [I::F32; 4]) -> [I::F32; 4] {
+        if I::FUSED && all_near::<f32, I>(isa, [a, b, c, d]) {
+            return [Self::near::<f32, I>(isa, a), Self::near::<f32, I>(isa, b), Self::near::<f32, I>(isa, c), Self::near::<f32, I>(isa, d)];
+        }
+        [
+            <Self as Function<f32>>::vector(isa, a),
+            <Self as Function<f32>>::vector(isa, b),
+            <Self as Function<f32>>::vector(isa, c),
+            <Self as Function<f32>>::vector(isa, d),
+        ]
     }
 }
 
@@ -341,7 +386,7 @@ impl<const OF: u8> Function<f32> for LargeWave<OF> {
     fn vector<I: Isa>(isa: I, x: I::F32) -> I::F32 {
         let (a, b) = isa.widen(x);
         let y = isa.narrow(sine_of_f32::<I, OF>(isa, a), sine_of_f32::<I, OF>(isa, b)).sub(x.sub(x));
-        if I::FUSED { Float::select(all::<f32, I>(isa, LARGE).lt(x.abs()), y, sine::<f32, I>(isa, reduce::<f32, I, OF>(isa, x))) } else { y }
+        if I::FUSED { Float::select(all::<f32, I>(isa, f32::LARGE).lt(x.abs()), y, sine::<f32, I>(isa, reduce::<f32, I, OF>(isa, x))) } else { y }
     }
 }
 
@@ -464,7 +509,7 @@ impl Function<f32> for Tan {
         if !I::FUSED {
             return <LargeTan as Function<f32>>::vector(isa, x);
         }
-        if all::<f32, I>(isa, LARGE).lt(x.abs()).any() {
+        if all::<f32, I>(isa, f32::LARGE).lt(x.abs()).any() {
             return aside::<f32, LargeTan, I>(isa, x);
         }
         let y = tangent::<f32, I>(isa, reduce::<f32, I, TAN>(isa, x));
@@ -477,7 +522,7 @@ impl Function<f32> for LargeTan {
     fn vector<I: Isa>(isa: I, x: I::F32) -> I::F32 {
         let (a, b) = isa.widen(x);
         let y = isa.narrow(tangent_of_f32::<I>(isa, a), tangent_of_f32::<I>(isa, b)).sub(x.sub(x));
-        let y = if I::FUSED { Float::select(all::<f32, I>(isa, LARGE).lt(x.abs()), y, tangent::<f32, I>(isa, reduce::<f32, I, TAN>(isa, x))) } else { y };
+        let y = if I::FUSED { Float::select(all::<f32, I>(isa, f32::LARGE).lt(x.abs()), y, tangent::<f32, I>(isa, reduce::<f32, I, TAN>(isa, x))) } else { y };
         Float::select(x.eq(all::<f32, I>(isa, 0.0)), x, y)
     }
 }
