@@ -1,6 +1,6 @@
 //! Outputs side by side: across rows ([`Order::Rows`](polyarray_core::order::Order::Rows)), and across rows so narrow that each lane of the others is a row.
 
-use super::along::{PIECES, Pieces};
+use super::along::{PIECES, Pieces, give};
 use super::emit::Emit;
 use super::kind::{Kept, Kernels, Levels, State};
 use super::source::{Room, Source};
@@ -156,16 +156,5 @@ impl<I: Isa, S: State> Across<'_, I, S> {
             }
         }
         Ok(())
-    }
-}
-
-/// Writes the values of `results`, which are those of the outputs from `first` on.
-fn give<I: Isa, S: State>(emit: &Emit<I>, strips: &mut Option<crate::exec::Strips>, first: usize, results: &[S]) {
-    let mut values: SmallVec<[S::Gives; 64]> = SmallVec::new();
-    for (i, some) in results.chunks(64).enumerate() {
-        values.clear();
-        values.extend(some.iter().map(|&s| s.give()));
-        // SAFETY: results that are there, of outputs that no other thread has.
-        unsafe { emit.write(strips, first + i * 64, values.as_ptr().cast(), values.len()) };
     }
 }

@@ -3,6 +3,7 @@
 use super::emit::Emit;
 use super::kind::{Kernels, Run, State};
 use super::source::{Room, Source};
+use crate::exec::Strips;
 use crate::lanes::Isa;
 use crate::threads::{Shared, split};
 use polyarray_core::Result;
@@ -71,8 +72,32 @@ impl<I: Isa, S: State> Along<'_, I, S> {
         tree.finish(self.kernels.merge).expect("an output has a run")
     }
 
+    /// Outputs of one block each, along one axis, whose elements are read where they lie.
+    fn short_outputs(&self, outputs: usize, threads: usize, emit: &Emit<I>) -> Result<()> {
+        let (len, step) = (self.len(), self.source.geometry.strides[0][0]);
+        split(threads, outputs, 1, |range| {
+            let mut strips = emit.strips()?;
+            let mut room = self.source.room(0)?;
+            let mut results: Vec<S> = Vec::with_capacity(HELD);
+            for first in range.clone().step_by(HELD) {
+                let count = HELD.min(range.end - first);
+                // SAFETY: the elements of these outputs are inside the operand (invariants of `Reduce`); there is room for as many results, which `short` writes.
+                unsafe {
+                    let src = self.source.values(&mut room, &[first as isize * step], 0, len, 0);
+                    (self.kernels.short)(self.kernels.isa, src, step, len, count, results.as_mut_ptr());
+                    results.set_len(count);
+                }
+                give(emit, &mut strips, first, &results);
+            }
+            Ok(())
+        })
+    }
+
     /// Each output on one thread.
     fn whole_outputs(&self, outputs: usize, threads: usize, emit: &Emit<I>) -> Result<()> {
+        if self.outer == 1 && self.source.is_direct() && self.runs().is_empty() && self.len() <= self.kernels.block() {
+            return self.short_outputs(outputs, threads, emit);
+        }
         let runs: usize = self.runs().iter().product();
         split(threads, outputs, 1, |range| {
             let (mut room, mut strips) = (self.source.room(self.kernels.block())?, emit.strips()?);
@@ -135,6 +160,21 @@ impl<I: Isa, S: State> Along<'_, I, S> {
         let mut starts = Vec::with_capacity(outputs);
         walk_many(&self.source.geometry.lens[..self.outer], &self.source.strides(), &self.zeros(), 0..outputs, |at| starts.push(at.into()));
         starts
+    }
+}
+
+/// Writes the values of `results`, which are those of the outputs from `first` on.
+pub(super) fn give<I: Isa, S: State>(emit: &Emit<I>, strips: &mut Option<Strips>, first: usize, results: &[S]) {
+    if let Some(values) = S::as_given(results) {
+        // SAFETY: results that are there, of outputs that no other thread has.
+        return unsafe { emit.write(strips, first, values.as_ptr().cast(), values.len()) };
+    }
+    let mut values: SmallVec<[S::Gives; HELD]> = SmallVec::new();
+    for (i, some) in results.chunks(HELD).enumerate() {
+        values.clear();
+        values.extend(some.iter().map(|&s| s.give()));
+        // SAFETY: as above.
+        unsafe { emit.write(strips, first + i * HELD, values.as_ptr().cast(), values.len()) };
     }
 }
 

@@ -110,16 +110,28 @@ impl<T: Ordered> Work for Find<T> {
         const STRIDE: usize = 64;
         let Find(Values { src, n }, best) = self;
         let nan = best != best;
-        // SAFETY: indices below n (contract of `push`).
-        let hit = |i: usize| unsafe {
-            let x = *src.add(i);
-            (x == best) | (nan & (x != x))
-        };
         let mut start = 0;
-        while start + STRIDE <= n && !(start..start + STRIDE).fold(false, |any, i| any | hit(i)) {
-            start += STRIDE;
+        // SAFETY: indices below n (contract of `push`).
+        unsafe {
+            while start + STRIDE <= n {
+                let mut any = false;
+                for i in start..start + STRIDE {
+                    let x = *src.add(i);
+                    any |= (x == best) | (nan & (x != x));
+                }
+                if any {
+                    break;
+                }
+                start += STRIDE;
+            }
+            for i in start..n {
+                let x = *src.add(i);
+                if (x == best) | (nan & (x != x)) {
+                    return i;
+                }
+            }
         }
-        (start..n).find(|&i| hit(i)).expect("the best element is one of them")
+        unreachable!("the best element is one of them")
     }
 }
 
@@ -149,8 +161,8 @@ impl<T: Ordered, K: Wins<T>> Kind<T> for Best<K> {
         }
     }
 
-    unsafe fn rows<I: Isa>(isa: I, _: &mut Kept, rows: &[*const T], n: usize, first: usize, out: *mut Found) {
-        isa.enter(Rows::<T, K> { rows, n, first, out, kind: PhantomData });
+    unsafe fn rows<I: Isa>(isa: I, kept: &mut Kept, rows: &[*const T], n: usize, first: usize, out: *mut Found) {
+        isa.enter(Rows::<T, K> { kept: kept.elements(2 * n), rows, first, out, kind: PhantomData });
     }
 
     unsafe fn narrow<I: Isa>(_: I, _: &mut Kept, _: *const T, _: usize, _: usize, _: *mut Found) {
@@ -166,41 +178,38 @@ impl<T: Ordered, K: Wins<T>> Kind<T> for Best<K> {
 }
 
 struct Rows<'a, T, K> {
+    /// The best elements so far, and after them the numbers of their rows.
+    kept: &'a mut [T],
     rows: &'a [*const T],
-    n: usize,
     first: usize,
     out: *mut Found,
     kind: PhantomData<K>,
 }
 
-/// Columns whose best elements are held at once.
-const COLUMNS: usize = 64;
-
 impl<T: Ordered, K: Wins<T>> Work for Rows<'_, T, K> {
     type Out = ();
     #[inline(always)]
     fn run<I: Isa>(self, _: I) {
-        let Rows { rows, n, first, out, .. } = self;
-        for start in (0..n).step_by(COLUMNS) {
-            let width = COLUMNS.min(n - start);
-            let mut values = [K::IDENTITY; COLUMNS];
-            let mut counts = [T::Count::default(); COLUMNS];
-            // SAFETY: columns below n of each row (contract of `Kind::rows`).
-            unsafe {
-                std::ptr::copy_nonoverlapping(rows[0].add(start), values.as_mut_ptr(), width);
-                for (r, row) in rows.iter().enumerate().skip(1) {
-                    let (row, count) = (row.add(start), T::count(r));
-                    let mut step = |i: usize| {
-                        let x = *row.add(i);
-                        let better = K::wins(x, values[i]);
-                        values[i] = if better { x } else { values[i] };
-                        counts[i] = if better { count } else { counts[i] };
-                    };
-                    if width == COLUMNS { (0..COLUMNS).for_each(&mut step) } else { (0..width).for_each(&mut step) }
+        let Rows { kept, rows, first, out, .. } = self;
+        const { assert!(size_of::<T::Count>() == size_of::<T>() && align_of::<T::Count>() == align_of::<T>()) };
+        let n = kept.len() / 2;
+        let values = kept.as_mut_ptr();
+        // SAFETY: columns below n of each row (contract of `Kind::rows`), of the best elements and of the numbers, which are as wide; zeros are numbers.
+        unsafe {
+            let counts = values.add(n).cast::<T::Count>();
+            std::ptr::copy_nonoverlapping(rows[0], values, n);
+            std::ptr::write_bytes(counts, 0, n);
+            for (r, row) in rows.iter().enumerate().skip(1) {
+                let count = T::count(r);
+                for i in 0..n {
+                    let (x, best, at) = (*row.add(i), *values.add(i), *counts.add(i));
+                    let better = K::wins(x, best);
+                    values.add(i).write(if better { x } else { best });
+                    counts.add(i).write(if better { count } else { at });
                 }
-                for i in 0..width {
-                    out.add(start + i).write(Found { bits: values[i].bits(), index: (first + T::index(counts[i])) as i64 });
-                }
+            }
+            for i in 0..n {
+                out.add(i).write(Found { bits: (*values.add(i)).bits(), index: (first + T::index(*counts.add(i))) as i64 });
             }
         }
     }

@@ -13,6 +13,8 @@ pub(super) struct Max;
 /// How two partial results of a type become one, and where lanes start.
 pub(super) trait Combine<T: Copy>: Send + Sync + 'static {
     const IDENTITY: T;
+    /// Whether combining with the identity changes nothing, so that lanes without elements can be left out.
+    const NEUTRAL: bool = true;
     fn combine(left: T, right: T) -> T;
 
     /// The result of a block of `n` elements. Called inside [`Isa::enter`].
@@ -148,33 +150,53 @@ unsafe fn plain_rows<T: Copy, K: Combine<T>, const W: usize>(acc: *mut T, rows: 
 /// - Those of [`Combine::rows`].
 #[inline(always)]
 unsafe fn vector_rows<T: Real, K: CombineVectors<T>, I: Isa>(isa: I, acc: *mut T, rows: &[*const T], n: usize) {
+    let mut rest = rows;
+    // SAFETY: the caller's.
+    unsafe {
+        // Rows that follow each other closely are better read as they lie.
+        if n * size_of::<T>() > CLOSE {
+            while let Some((some, others)) = rest.split_first_chunk() {
+                vector_rows_of::<T, K, I, 8>(isa, acc, some, n);
+                rest = others;
+            }
+            while let Some((some, others)) = rest.split_first_chunk() {
+                vector_rows_of::<T, K, I, 3>(isa, acc, some, n);
+                rest = others;
+            }
+        }
+        while let Some((some, others)) = rest.split_first_chunk() {
+            vector_rows_of::<T, K, I, 1>(isa, acc, some, n);
+            rest = others;
+        }
+    }
+}
+
+/// Bytes of rows that are combined one at a time.
+const CLOSE: usize = 4 << 10;
+
+/// [`Combine::rows`] of `R` rows at once.
+///
+/// # Safety
+/// - Those of [`Combine::rows`].
+#[inline(always)]
+unsafe fn vector_rows_of<T: Real, K: CombineVectors<T>, I: Isa, const R: usize>(isa: I, acc: *mut T, rows: &[*const T; R], n: usize) {
     let width = <T::V<I> as Lanes>::N;
     let whole = n / width * width;
     // SAFETY: indices below n.
     unsafe {
-        for rows in rows.chunks(AT_ONCE) {
-            if let Ok(eight) = <&[*const T; AT_ONCE]>::try_from(rows) {
-                for i in (0..whole).step_by(width) {
-                    let mut a = T::V::<I>::load(isa, acc.add(i));
-                    for row in eight {
-                        a = K::vectors(a, T::V::<I>::load(isa, row.add(i)));
-                    }
-                    a.store(acc.add(i));
-                }
-            } else {
-                for row in rows {
-                    for i in (0..whole).step_by(width) {
-                        K::vectors(T::V::<I>::load(isa, acc.add(i)), T::V::<I>::load(isa, row.add(i))).store(acc.add(i));
-                    }
-                }
+        for i in (0..whole).step_by(width) {
+            let mut a = T::V::<I>::load(isa, acc.add(i));
+            for row in rows {
+                a = K::vectors(a, T::V::<I>::load(isa, row.add(i)));
             }
-            for i in whole..n {
-                let mut a = *acc.add(i);
-                for row in rows {
-                    a = K::combine(a, *row.add(i));
-                }
-                *acc.add(i) = a;
+            a.store(acc.add(i));
+        }
+        for i in whole..n {
+            let mut a = *acc.add(i);
+            for row in rows {
+                a = K::combine(a, *row.add(i));
             }
+            *acc.add(i) = a;
         }
     }
 }
@@ -219,9 +241,10 @@ float_type!(f32, 64);
 float_type!(f64, 32);
 
 macro_rules! plain {
-    ($($Name:ident, $T:ty, $lanes:literal, $identity:expr, |$a:ident, $b:ident| $combine:expr;)*) => { $(
+    ($($Name:ident, $T:ty, $lanes:literal, $identity:expr, |$a:ident, $b:ident| $combine:expr $(, neutral $neutral:literal)?;)*) => { $(
         impl Combine<$T> for $Name {
             const IDENTITY: $T = $identity;
+            $( const NEUTRAL: bool = $neutral; )?
             #[inline(always)]
             fn combine($a: $T, $b: $T) -> $T { $combine }
             #[inline(always)]
@@ -247,8 +270,8 @@ extrema!(u8 256, i8 256, u16 128, i16 128, u32 64, i32 64, u64 32, i64 32);
 plain! {
     Sum, i64, 32, 0, |a, b| a.wrapping_add(b);
     Prod, i64, 32, 1, |a, b| a.wrapping_mul(b);
-    Prod, Complex<f32>, 32, Complex::new(1.0, 0.0), |a, b| Complex::new(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re);
-    Prod, Complex<f64>, 16, Complex::new(1.0, 0.0), |a, b| Complex::new(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re);
+    Prod, Complex<f32>, 32, Complex::new(1.0, 0.0), |a, b| Complex::new(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re), neutral false;
+    Prod, Complex<f64>, 16, Complex::new(1.0, 0.0), |a, b| Complex::new(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re), neutral false;
 }
 
 macro_rules! complex_sums {
@@ -291,6 +314,10 @@ impl<T: Element + State, K: Combine<T>> Kind<T> for Fold<K> {
         run.tree.push(leaf, Self::merge);
     }
 
+    unsafe fn short<I: Isa>(isa: I, src: *const T, step: isize, n: usize, count: usize, out: *mut T) {
+        isa.enter(Short::<T, K> { src, step, n, count, out, kind: PhantomData });
+    }
+
     unsafe fn rows<I: Isa>(isa: I, _: &mut Kept, rows: &[*const T], n: usize, _: usize, out: *mut T) {
         // SAFETY: the caller's.
         unsafe { fold_rows::<T, K, I>(isa, out, rows, n, true) };
@@ -320,6 +347,50 @@ impl<T: Copy, K: Combine<T>> Work for Block<T, K> {
     fn run<I: Isa>(self, isa: I) -> T {
         // SAFETY: the contract of `Kind::push`.
         unsafe { K::block(isa, self.0.src, self.0.n) }
+    }
+}
+
+/// Outputs of one block each.
+struct Short<T, K> {
+    src: *const T,
+    step: isize,
+    n: usize,
+    count: usize,
+    out: *mut T,
+    kind: PhantomData<K>,
+}
+
+impl<T: Copy, K: Combine<T>> Work for Short<T, K> {
+    type Out = ();
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        let Short { src, step, n, count, out, .. } = self;
+        let lanes = lanes_of::<T>();
+        // Lanes that halving them all leaves something to do for.
+        let used = if K::NEUTRAL { n.next_power_of_two() } else { lanes };
+        let mut acc = [K::IDENTITY; 256];
+        for i in 0..count {
+            let src = src.wrapping_offset(i as isize * step);
+            // SAFETY: the contract of `Kind::short`.
+            unsafe {
+                if n >= lanes {
+                    out.add(i).write(K::block(isa, src, n));
+                    continue;
+                }
+                for (l, a) in acc[..used].iter_mut().enumerate() {
+                    *a = if l < n { K::combine(K::IDENTITY, *src.add(l)) } else { K::IDENTITY };
+                }
+            }
+            let mut half = used / 2;
+            while half > 0 {
+                for l in 0..half {
+                    acc[l] = K::combine(acc[l], acc[l + half]);
+                }
+                half /= 2;
+            }
+            // SAFETY: as above.
+            unsafe { out.add(i).write(acc[0]) };
+        }
     }
 }
 

@@ -23,6 +23,10 @@ pub(super) trait State: Copy + Send + Sync + 'static {
     type Gives: Element;
     /// The value of a result.
     fn give(self) -> Self::Gives;
+    /// The values of results, if they are the results themselves.
+    fn as_given(_: &[Self]) -> Option<&[Self::Gives]> {
+        None
+    }
 }
 
 macro_rules! values {
@@ -32,6 +36,9 @@ macro_rules! values {
             #[inline(always)]
             fn give(self) -> $T {
                 self
+            }
+            fn as_given(results: &[$T]) -> Option<&[$T]> {
+                Some(results)
             }
         }
     )* };
@@ -74,6 +81,21 @@ pub(super) trait Kind<T: Element>: Send + Sync + 'static {
     /// - `src` is valid for reads of `n` elements.
     unsafe fn push<I: Isa>(isa: I, run: &mut Run<Self::State>, src: *const T, n: usize, first: usize);
 
+    /// The results of `count` outputs of one block each: the `i`-th has `n` elements from `src + i * step` on.
+    ///
+    /// # Safety
+    /// - those elements are valid for reads, `out` for writes of `count` results.
+    unsafe fn short<I: Isa>(isa: I, src: *const T, step: isize, n: usize, count: usize, out: *mut Self::State) {
+        for i in 0..count {
+            let mut run = Run::new();
+            // SAFETY: the caller's.
+            unsafe {
+                Self::push(isa, &mut run, src.wrapping_offset(i as isize * step), n, 0);
+                out.add(i).write(run.end(Self::merge));
+            }
+        }
+    }
+
     /// The partial results of `n` columns over a block of rows, the first of which has the number `first`.
     ///
     /// # Safety
@@ -106,6 +128,7 @@ pub(super) struct Kernels<I, S> {
     /// Bytes of an element.
     pub size: usize,
     pub push: unsafe fn(I, &mut Run<S>, *const u8, usize, usize),
+    pub short: unsafe fn(I, *const u8, isize, usize, usize, *mut S),
     pub rows: unsafe fn(I, &mut Kept, &[*const u8], usize, usize, *mut S),
     pub narrow: unsafe fn(I, &mut Kept, *const u8, usize, usize, *mut S),
     pub merge: fn(&mut S, S),
@@ -132,6 +155,7 @@ impl<I: Isa, S: State> Kernels<I, S> {
                 row_bytes: K::ROW_BYTES,
                 size: size_of::<T>(),
                 push: |isa, run, src, n, first| K::push(isa, run, src.cast(), n, first),
+                short: |isa, src, step, n, count, out| K::short(isa, src.cast(), step, n, count, out),
                 rows: |isa, kept, rows, n, first, out| K::rows(isa, kept, std::slice::from_raw_parts(rows.as_ptr().cast(), rows.len()), n, first, out),
                 narrow: |isa, kept, src, n, width, out| K::narrow(isa, kept, src.cast(), n, width, out),
                 merge: K::merge,
@@ -147,11 +171,15 @@ impl<I: Isa, S: State> Kernels<I, S> {
 
     /// The result of a run.
     pub fn end(&self, run: Run<S>) -> S {
-        run.one.or_else(|| run.tree.finish(self.merge)).expect("a run has a block")
+        run.end(self.merge)
     }
 }
 
 impl<S> Run<S> {
+    fn end(self, merge: fn(&mut S, S)) -> S {
+        self.one.or_else(|| self.tree.finish(merge)).expect("a run has a block")
+    }
+
     /// Without blocks.
     pub fn new() -> Run<S> {
         Run { tree: Tree::new(), one: None }

@@ -1,7 +1,7 @@
 //! Squared deviations from the mean, in one pass over memory: a block is read twice while it is in a cache, and blocks are combined by their means.
 
 use super::fold::{Combine, Sum, halves, narrow};
-use super::kind::{Kept, Kind, Run, State, Values, as_rows, lanes_of};
+use super::kind::{Kept, Kind, Run, State, Values, lanes_of};
 use crate::lanes::{Float, Isa, Lanes, Real, Work};
 use polyarray_core::order::{Deviate, Moments};
 use std::ops::{Mul, Sub};
@@ -21,12 +21,58 @@ impl<T: Part> State for Moments<T> {
 /// The reduction to squared deviations.
 pub(super) struct Deviations;
 
+/// Rows of elements.
+trait RowsAt<T>: Copy {
+    fn count(self) -> usize;
+    /// # Safety
+    /// - `row` is below the count.
+    unsafe fn at(self, row: usize) -> *const T;
+}
+
+impl<T> RowsAt<T> for &[*const T] {
+    #[inline(always)]
+    fn count(self) -> usize {
+        self.len()
+    }
+    #[inline(always)]
+    unsafe fn at(self, row: usize) -> *const T {
+        // SAFETY: the caller's.
+        unsafe { *self.get_unchecked(row) }
+    }
+}
+
+/// Rows without gaps.
+struct Packed<T> {
+    first: *const T,
+    width: usize,
+    count: usize,
+}
+
+impl<T> Clone for Packed<T> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Packed<T> {}
+
+impl<T> RowsAt<T> for Packed<T> {
+    #[inline(always)]
+    fn count(self) -> usize {
+        self.count
+    }
+    #[inline(always)]
+    unsafe fn at(self, row: usize) -> *const T {
+        self.first.wrapping_add(row * self.width)
+    }
+}
+
 /// `d = x - near; sums += d; squares += d * d` for each row, one after another. Called inside [`Isa::enter`].
 ///
 /// # Safety
 /// - `near` and each row are valid for reads of `n` elements, `sums` and `squares` for reads and writes; what is written overlaps nothing.
 #[inline(always)]
-unsafe fn deviate_rows<T: Part, I: Isa>(isa: I, near: *const T, sums: *mut T, squares: *mut T, rows: &[*const T], n: usize)
+unsafe fn deviate_rows<T: Part, I: Isa, R: RowsAt<T>>(isa: I, near: *const T, sums: *mut T, squares: *mut T, rows: R, n: usize)
 where
     Sum: Combine<T>,
 {
@@ -35,13 +81,15 @@ where
     let pairs = n / (2 * width) * (2 * width);
     // SAFETY: indices below n.
     unsafe {
-        let load = |p: *const T, i: usize| T::V::<I>::load(isa, p.add(i));
         for i in (0..pairs).step_by(2 * width) {
             let j = i + width;
-            let (near_i, near_j) = (load(near, i), load(near, j));
-            let (mut s, mut t, mut p, mut q) = (load(sums, i), load(sums, j), load(squares, i), load(squares, j));
-            for row in rows {
-                let (d, e) = (load(*row, i).sub(near_i), load(*row, j).sub(near_j));
+            let (near_i, near_j) = (T::V::<I>::load(isa, near.add(i)), T::V::<I>::load(isa, near.add(j)));
+            let (mut s, mut t) = (T::V::<I>::load(isa, sums.add(i)), T::V::<I>::load(isa, sums.add(j)));
+            let (mut p, mut q) = (T::V::<I>::load(isa, squares.add(i)), T::V::<I>::load(isa, squares.add(j)));
+            for row in 0..rows.count() {
+                let x = rows.at(row);
+                let d = T::V::<I>::load(isa, x.add(i)).sub(near_i);
+                let e = T::V::<I>::load(isa, x.add(j)).sub(near_j);
                 s = s.add(d);
                 t = t.add(e);
                 p = p.add(d.mul(d));
@@ -53,12 +101,30 @@ where
             q.store(squares.add(j));
         }
         for i in pairs..n {
-            for row in rows {
-                let d = *row.add(i) - *near.add(i);
+            for row in 0..rows.count() {
+                let d = *rows.at(row).add(i) - *near.add(i);
                 *sums.add(i) = Sum::combine(*sums.add(i), d);
                 *squares.add(i) = Sum::combine(*squares.add(i), d * d);
             }
         }
+    }
+}
+
+/// [`deviate_rows`] of `n` elements without gaps, in rows of `width`, the last of which may be shorter. Called inside [`Isa::enter`].
+///
+/// # Safety
+/// - As there.
+#[inline(always)]
+unsafe fn deviate_packed<T: Part, I: Isa>(isa: I, near: *const T, sums: *mut T, squares: *mut T, src: *const T, n: usize, width: usize)
+where
+    Sum: Combine<T>,
+{
+    let count = n / width;
+    let rest = n - count * width;
+    // SAFETY: the caller's.
+    unsafe {
+        deviate_rows(isa, near, sums, squares, Packed { first: src, width, count }, if count > 0 { width } else { 0 });
+        deviate_rows(isa, near, sums, squares, Packed { first: src.add(n - rest), width, count: 1 }, rest);
     }
 }
 
@@ -80,7 +146,7 @@ where
             let [nears, sums, squares] = &mut room;
             nears.fill(near);
             let (sums, squares) = (sums.as_mut_ptr(), squares.as_mut_ptr());
-            as_rows(src, n, lanes_of::<T>(), |rows, n| deviate_rows(isa, nears.as_ptr(), sums, squares, rows, n));
+            deviate_packed(isa, nears.as_ptr(), sums, squares, src, n, lanes_of::<T>());
             halves::<T, Sum, I>(isa, sums, 1);
             halves::<T, Sum, I>(isa, squares, 1);
             T::moments(n, near, *sums, *squares)
@@ -149,7 +215,7 @@ where
                 let (sums, squares) = (sums.as_mut_ptr(), squares.as_mut_ptr());
                 // SAFETY: the contract of `Kind::narrow`.
                 unsafe {
-                    as_rows(src, n, all, |rows, n| deviate_rows(isa, near.as_ptr(), sums, squares, rows, n));
+                    deviate_packed(isa, near.as_ptr(), sums, squares, src, n, all);
                     halves::<T, Sum, I>(isa, sums, width);
                     halves::<T, Sum, I>(isa, squares, width);
                 }
