@@ -387,7 +387,8 @@ impl<T: Element> Array<T> {
             Wide::Int(i) => i,
             Wide::Float(_) | Wide::Complex(..) => unreachable!("only integers get here"),
         };
-        let (least, largest) = (whole(self.min()?), whole(self.max()?));
+        let least = if T::DTYPE.kind() == Kind::Int { whole(self.min()?) } else { 0 };
+        let largest = whole(self.max()?);
         if least < 0 {
             return Err(Error::Argument { op: "bincount", name: "an element", value: least.to_string(), why: "elements must not be negative".into() });
         }

@@ -24,14 +24,14 @@ pub(crate) unsafe fn run<I: Sorter, T: Sortable>(isa: I, line: &Line<T>, take: R
             line.read(isa, to, Ranked, threads);
             std::slice::from_raw_parts_mut(to, n)
         };
-        return whole(isa, line, out, threads);
+        return whole(isa, &|i| line.rank(i), out, threads);
     }
     let mut scratch = Scratch::new(n * size_of::<u64>())?;
     let keys = integers::<u64>(&mut scratch, n);
     // SAFETY: the scratch has room for n.
     unsafe { line.read(isa, keys.as_mut_ptr(), Ranked, threads) };
     if take.len() > n / 8 {
-        whole(isa, line, keys, threads)?;
+        whole(isa, &|i| line.rank(i), keys, threads)?;
         // SAFETY: the output has room for what is taken.
         unsafe { std::ptr::copy_nonoverlapping(keys[take.clone()].as_ptr(), to, take.len()) };
         return Ok(());
@@ -77,14 +77,17 @@ fn some<I: Sorter>(isa: I, keys: &[u64], take: Range<usize>, threads: usize) -> 
     Ok(pairs.into_iter().map(|(_, i)| i).collect())
 }
 
+/// The rank of an element of the line, by its index. Not a type parameter, because few elements are asked for, and there are many types.
+type Rank<'a> = &'a dyn Fn(usize) -> u64;
+
 /// Makes the ranks of a line's elements, in the order of indices, indices in the order of ranks.
-fn whole<I: Sorter, T: Sortable>(isa: I, line: &Line<T>, ranks: &mut [u64], threads: usize) -> Result<()> {
+fn whole<I: Sorter>(isa: I, rank: Rank, ranks: &mut [u64], threads: usize) -> Result<()> {
     let n = ranks.len();
     let index_bits = usize::BITS - (n - 1).leading_zeros();
     if index_bits > 32 {
         // Two sorts would not do. So long a line is sorted by comparing.
         ranks.iter_mut().zip(0..).for_each(|(place, i)| *place = i);
-        ranks.sort_by_key(|&i| line.rank(i as usize));
+        ranks.sort_by_key(|&i| rank(i as usize));
         return Ok(());
     }
     let packing = Packing::of(isa, ranks, index_bits, threads);
@@ -97,7 +100,7 @@ fn whole<I: Sorter, T: Sortable>(isa: I, line: &Line<T>, ranks: &mut [u64], thre
     })?;
     sort_keys(isa, ranks, threads)?;
     if packing.dropped > 0 {
-        resolve(isa, line, ranks, packing, threads)?;
+        resolve(isa, rank, ranks, packing, threads)?;
     }
     let parts = Shared(ranks.as_mut_ptr());
     split(threads, n, PASS, |range| {
@@ -149,26 +152,26 @@ impl Packing {
 
 /// Sorts runs of packed integers that agree in all but the index, whose ranks may differ in what was dropped. That and an index within the run share an integer in turn:
 /// at most 32 bits were dropped, and an index has no more.
-fn resolve<I: Sorter, T: Sortable>(isa: I, line: &Line<T>, packed: &mut [u64], packing: Packing, threads: usize) -> Result<()> {
+fn resolve<I: Sorter>(isa: I, rank: Rank, packed: &mut [u64], packing: Packing, threads: usize) -> Result<()> {
     let n = packed.len();
     let mut at = 0;
     while let Some(start) = isa.enter(NextRun { packed, at, index_bits: packing.index_bits }) {
         let prefix = packed[start] >> packing.index_bits;
         let end = start + packed[start..n].iter().position(|p| p >> packing.index_bits != prefix).unwrap_or(n - start);
-        run_of_equals(isa, line, &mut packed[start..end], packing, threads)?;
+        run_of_equals(isa, rank, &mut packed[start..end], packing, threads)?;
         at = end;
     }
     Ok(())
 }
 
-fn run_of_equals<I: Sorter, T: Sortable>(isa: I, line: &Line<T>, run: &mut [u64], packing: Packing, threads: usize) -> Result<()> {
+fn run_of_equals<I: Sorter>(isa: I, rank: Rank, run: &mut [u64], packing: Packing, threads: usize) -> Result<()> {
     let index = |p: u64| p & packing.mask();
     if run.len() <= 16 {
-        run.sort_unstable_by_key(|&p| (line.rank(index(p) as usize), index(p)));
+        run.sort_unstable_by_key(|&p| (rank(index(p) as usize), index(p)));
         return Ok(());
     }
     let low_bits = (1u64 << packing.dropped) - 1;
-    let within = |p: u64| (line.rank(index(p) as usize) - packing.least) & low_bits;
+    let within = |p: u64| (rank(index(p) as usize) - packing.least) & low_bits;
     let place_bits = usize::BITS - (run.len() - 1).leading_zeros();
     let mut scratch = Scratch::new(2 * size_of_val(run))?;
     let (keys, old) = integers::<u64>(&mut scratch, 2 * run.len()).split_at_mut(run.len());
