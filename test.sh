@@ -158,6 +158,9 @@ step "The devices that were tested"
 step "The comparing program, in small"
 "$BUILT/polyarray-bench" compare --quick --ops add --sizes 1000
 
+step "Errors of ufuncs, on every tier of simd, at some points of each"
+"$BUILT/polyarray-bench" accuracy --quick --require-all
+
 step "Criterion benches, each once"
 cargo test --locked "${ALL[@]}" --bench criterion
 

@@ -113,6 +113,8 @@ fn functions_of_f32_are_those_of_f64_rounded_once() {
     let powers = on_pairs(&[(2.0f32, 0.5), (f32::NAN, 0.0), (0.0, -1.0), (-8.0, 1.0 / 3.0)], Expr::pow);
     assert_eq!(powers[..3], [std::f32::consts::SQRT_2, 1.0, f32::INFINITY]);
     assert!(powers[3].is_nan());
+    let outside = values(array(&[0.5, -1.5, -8192.0, -1e300, f64::NEG_INFINITY]).arccosh());
+    assert!(outside.iter().all(|x| x.is_nan()), "{outside:?}");
 }
 
 #[test]

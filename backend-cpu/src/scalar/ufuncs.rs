@@ -275,7 +275,8 @@ macro_rules! floats {
                     Unary::Tanh => each(x, out, wide(f64::tanh)),
                     // The standard library's formulas for these lose digits where the argument is small.
                     Unary::Arcsinh => each(x, out, wide(libm::asinh)),
-                    Unary::Arccosh => each(x, out, wide(libm::acosh)),
+                    // libm's gives numbers for large negative ones.
+                    Unary::Arccosh => each(x, out, wide(|x| if x < 1.0 { f64::NAN } else { libm::acosh(x) })),
                     Unary::Arctanh => each(x, out, wide(libm::atanh)),
                     Unary::Erf => each(x, out, wide(libm::erf)),
                     Unary::Sigmoid => each(x, out, wide(sigmoid)),

@@ -54,11 +54,9 @@ impl<T: Float> Points<T> {
             Op::Unary(_) => thinned(special::<T>(), neighbourhoods(), amount.hard).into_iter().map(|x| (x, x)).collect(),
             Op::Binary(_) => crossed(),
         };
-        let all = 1u64 << (8 * size_of::<T>()).min(63);
         let wanted = if matches!(op, Op::Unary(_)) { amount.patterns as u64 } else { 0 };
-        let stride = if wanted >= all { 1 } else { prime_from(all / wanted.max(1)) };
-        let patterns = if wanted == 0 { 0 } else { all.div_ceil(stride) as usize };
-        Points { op, hard, patterns: (patterns, stride), random: amount.random }
+        let patterns = if wanted == 0 { (0, 1) } else { strided(8 * size_of::<T>() as u32, wanted) };
+        Points { op, hard, patterns, random: amount.random }
     }
 
     /// How many there are.
@@ -249,6 +247,13 @@ fn neighbourhoods<T: Float>() -> Vec<T> {
 fn thinned<T>(special: Vec<T>, others: Vec<T>, most: usize) -> Vec<T> {
     let step = others.len().div_ceil(most.saturating_sub(special.len()).max(1)).max(1);
     special.into_iter().chain(others.into_iter().step_by(step)).collect()
+}
+
+/// How many of the patterns of so many bits are visited, and from one to the next, if about `wanted` of them are to be.
+fn strided(bits: u32, wanted: u64) -> (usize, u64) {
+    let all = 1u64 << bits;
+    let stride = if wanted >= all { 1 } else { prime_from(all / wanted) };
+    (all.div_ceil(stride) as usize, stride)
 }
 
 /// The first odd prime from `n` on.
