@@ -295,7 +295,6 @@ pub struct Distance {
 
 /// A piece of work for a backend.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "operations are made once and passed by reference; boxing the large ones would cost an allocation each")]
 pub enum Op {
     /// Elementwise.
     Map(Map),

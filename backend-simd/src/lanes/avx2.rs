@@ -17,6 +17,7 @@ impl Avx2 {
 impl Isa for Avx2 {
     type F32 = F32;
     type F64 = F64;
+    const FUSED: bool = true;
     const REGISTERS: usize = 16;
 
     #[inline(always)]

@@ -22,6 +22,7 @@ impl Avx512 {
 impl Isa for Avx512 {
     type F32 = F32;
     type F64 = F64;
+    const FUSED: bool = true;
     const REGISTERS: usize = 32;
 
     #[inline(always)]

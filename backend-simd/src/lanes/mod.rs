@@ -122,6 +122,8 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     type F64: Float<Isa = Self, Elem = f64>;
     /// Vectors that kernels can hold in registers.
     const REGISTERS: usize;
+    /// Whether `mul_add` and `neg_mul_add` round once.
+    const FUSED: bool;
 
     /// The first and the second half of the lanes: exact.
     fn widen(self, x: Self::F32) -> (Self::F64, Self::F64);

@@ -12,6 +12,7 @@ impl Isa for Portable {
     type F32 = F32;
     type F64 = F64;
     // Sixteen of half the width.
+    const FUSED: bool = false;
     const REGISTERS: usize = 8;
 
     #[inline(always)]

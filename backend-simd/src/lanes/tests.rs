@@ -83,7 +83,7 @@ macro_rules! check {
                         let want = [x.abs(), x.sqrt(), x.round_ties_even(), x.floor(), x.trunc(), x.copysign(y)];
                         let want_bits = [p.wrapping_add(q), p.wrapping_sub(q), p << 5, p >> 5, (p as $int >> 5) as $uint, p >> (<$elem>::MANTISSA_DIGITS - 1)];
                         let negative = x.is_sign_negative();
-                        let want_masks = [negative, !(x < y), x < y && negative, x < y || x.is_nan() || y.is_nan()];
+                        let want_masks = [negative, x.partial_cmp(&y).is_none_or(|o| o.is_ge()), x < y && negative, x < y || x.is_nan() || y.is_nan()];
                         let entry = |i: $uint| table[i as usize];
                         let want_tables = [entry(p % 8), entry(p % 16), entry(p % 32), entry(p % 64), entry((p >> (<$uint>::BITS - 9)).min(63))];
                         for (i, want) in want.into_iter().enumerate() {

@@ -248,6 +248,7 @@ pub fn expected<T: Float>(op: Op, x: T, y: T) -> Expected {
 }
 
 #[cfg(test)]
+#[allow(clippy::approx_constant, clippy::excessive_precision, reason = "values as they were computed elsewhere")]
 mod tests {
     use super::super::judge::power_of_two;
     use super::*;
