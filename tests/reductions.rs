@@ -105,8 +105,8 @@ fn every_device_of_the_host_gives_the_same_bits() {
                 everywhere(&format!("cumprod of an expression of {what}"), bits_of, || (&view * 1e-7 + 1.0).cumprod(axis));
             }
             let what = format!("{:?} (strides {:?})", view.shape(), view.strides());
-            everywhere(&what, |x| vec![x.to_bits()], || view.std(0));
-            everywhere(&what, |x| vec![x.to_bits()], || view.sum());
+            everywhere(&what, |x: &f64| vec![x.to_bits()], || view.std(0));
+            everywhere(&what, |x: &f64| vec![x.to_bits()], || view.sum());
             everywhere(&what, |i| vec![*i as u64], || view.argmax());
             everywhere(&what, |i| vec![*i as u64], || (&view + 1.0).argmin());
         }
@@ -212,7 +212,7 @@ fn variances_are_stable() -> Result<()> {
     for n in [2usize, 10, 2048, 2049, 70_001] {
         let x = Array::from_fn([n], |ix| 1e9 + ix[0] as f64)?;
         let exact = ((n * n) as f64 - 1.0) / 12.0;
-        let var = everywhere("var", |x| vec![x.to_bits()], || x.var(0));
+        let var = everywhere("var", |x: &f64| vec![x.to_bits()], || x.var(0));
         assert!((var / exact - 1.0).abs() < 300.0 * f64::EPSILON, "{n}: {var} for {exact}");
         let sample = x.var(1)?;
         assert!((sample / (exact * n as f64 / (n - 1) as f64) - 1.0).abs() < 300.0 * f64::EPSILON);
@@ -232,7 +232,7 @@ fn variances_are_stable() -> Result<()> {
     let x = Array::from_fn([1_000_000], |ix| ix[0] as f32)?;
     let exact = (1e12f64 - 1.0) / 12.0;
     assert!((f64::from(x.var(0)?) / exact - 1.0).abs() < 300.0 * f64::from(f32::EPSILON));
-    assert_eq!(Array::full([100_003], 0.1)?.var(0)?, 0.0, "equal numbers do not deviate");
+    assert_eq!(Array::full([100_003], 0.1f64)?.var(0)?, 0.0, "equal numbers do not deviate");
     // One outlier at the start.
     let x = Array::from_fn([100_000], |ix| if ix[0] == 0 { 1e9 } else { (ix[0] % 2) as f64 })?;
     let n = 1e5;
@@ -251,7 +251,7 @@ fn variances_of_every_dtype() -> Result<()> {
     let z = Array::from_vec(vec![Complex::new(1.0f64, 2.0), Complex::new(3.0, 6.0)], [2])?;
     assert_eq!(z.var(0)?, 5.0, "|(1 + 2i) - (2 + 4i)|^2");
     assert_eq!(z.norm()?, 50f64.sqrt());
-    let x = Array::from_vec(vec![1.0, 2.0, 4.0, 8.0], [2, 2])?;
+    let x = Array::from_vec(vec![1.0f64, 2.0, 4.0, 8.0], [2, 2])?;
     assert_eq!(x.var_axis(axis(0).keepdims(), 0)?.to_vec()?, [2.25, 9.0]);
     assert_eq!(x.std_axis([0, 1], 1)?.shape(), [0usize; 0]);
     for ddof in [4, 5, 100] {
@@ -267,13 +267,13 @@ fn norms_neither_overflow_nor_vanish() -> Result<()> {
     let x = |data: Vec<f64>| Array::from_vec(data.clone(), [data.len()]);
     assert_eq!(x(vec![3.0, -4.0])?.norm()?, 5.0);
     for scale in [1e300, 1e-300, 1e200, 5e-324 * 1024.0] {
-        let norm = everywhere("norm", |x| vec![x.to_bits()], || x(vec![3.0 * scale, 4.0 * scale])?.norm());
+        let norm = everywhere("norm", |x: &f64| vec![x.to_bits()], || x(vec![3.0 * scale, 4.0 * scale])?.norm());
         assert!((norm / (5.0 * scale) - 1.0).abs() < 4.0 * f64::EPSILON, "{scale}: {norm}");
     }
     assert_eq!(x(vec![0.0, -0.0])?.norm()?, 0.0);
     assert_eq!(x(vec![1.0, f64::NEG_INFINITY])?.norm()?, f64::INFINITY);
     assert!(x(vec![f64::NAN, f64::INFINITY])?.norm()?.is_nan());
-    let rows = Array::from_vec(vec![3e200, 4e200, 3.0, 4.0, 3e-200, 4e-200, 0.0, 0.0], [4, 2])?;
+    let rows = Array::from_vec(vec![3e200f64, 4e200, 3.0, 4.0, 3e-200, 4e-200, 0.0, 0.0], [4, 2])?;
     let norms = rows.norm_axis(1)?.to_vec()?;
     for (got, want) in norms.iter().zip([5e200, 5.0, 5e-200]) {
         assert!((got / want - 1.0).abs() < 4.0 * f64::EPSILON, "{norms:?}");

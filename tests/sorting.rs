@@ -240,7 +240,7 @@ fn histograms_are_those_of_numpy() {
         assert_eq!(h.histogram(7, None)?.0.to_vec()?, [2, 1, 1, 2, 1, 1, 2]);
         let narrow = h.cast::<f32>().eval()?;
         assert_eq!(narrow.histogram(10, Some((0.0, 1.0)))?.0.to_vec()?, [0, 1, 1, 1, 1, 1, 1, 1, 1, 2]);
-        assert_eq!(narrow.histogram(3, None)?.1.to_vec()?, [0.100_000_001_490_116_12f32, 0.399_999_976_158_142_1, 0.699_999_988_079_071, 1.0]);
+        assert_eq!(narrow.histogram(3, None)?.1.to_vec()?, [0.1f32, 0.399_999_98, 0.7, 1.0]);
         let (counts, edges) = array(&[1, 2, 2, 3, 10]).histogram(4, None)?;
         assert_eq!((counts.to_vec()?, edges.to_vec()?), (vec![4, 0, 0, 1], vec![1.0, 3.25, 5.5, 7.75, 10.0]));
         let (counts, edges) = array(&[5.0, 5.0, 5.0]).histogram(2, None)?;
