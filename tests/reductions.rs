@@ -296,7 +296,7 @@ fn scans_against_one_after_another() -> Result<()> {
             let (data, sums) = (view.to_vec()?, got.to_vec()?);
             let step: usize = view.shape()[axis + 1..].iter().product();
             for i in 0..data.len() {
-                let before = if i / step % view.shape()[axis] == 0 { 0.0 } else { sums[i - step] };
+                let before = if (i / step).is_multiple_of(view.shape()[axis]) { 0.0 } else { sums[i - step] };
                 assert_eq!(sums[i], before + data[i]);
             }
         }
