@@ -169,19 +169,24 @@ pub(crate) fn run(suite: &mut Suite) {
 }
 
 fn cases<T: Element>(suite: &mut Suite, sorting: Sorting) {
-    let short: Vec<usize> = if suite.full() { (1..=130).collect() } else { vec![1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 100, 127, 128, 129, 130] };
-    let long: &[usize] = if suite.full() { &[255, 257, 300, 1000, 2049, 5000, 20_011, 70_001] } else { &[257, 2500, 20_011] };
-    for n in short.into_iter().chain(long.iter().copied()) {
+    let full = suite.full();
+    let short: Vec<usize> = if full { (1..=130).collect() } else { vec![1, 2, 7, 8, 9, 16, 17, 33, 64, 65, 127, 128, 129] };
+    for n in short {
         // Every spread of every length would take long where each says little.
-        let some = if suite.full() || [16, 65, 130, 2500].contains(&n) { 8 } else { 2 };
-        for i in 0..some {
-            let spread = if some == 8 { SPREADS[i] } else { SPREADS[(n + i * 5) % 8] };
-            if suite.full() || n < 10_000 || T::DTYPE.size() >= 4 {
-                case::<T>(suite, sorting, &[n], Lay::Contiguous, 0, spread);
-            }
+        for i in 0..if full || n == 65 { 8 } else { 1 } {
+            case::<T>(suite, sorting, &[n], Lay::Contiguous, 0, SPREADS[(n + i) % 8]);
         }
     }
-    for shape in [&[5, 37][..], &[37, 5], &[2, 3, 70], &[1, 6], &[6, 1]] {
+    // Lengths at which lines are parted, sampled, counted and shared out.
+    let long: &[usize] = if full { &[255, 257, 300, 1000, 2049, 5000, 20_011, 70_001] } else { &[300, 2500] };
+    for &n in long {
+        SPREADS.into_iter().for_each(|spread| case::<T>(suite, sorting, &[n], Lay::Contiguous, 0, spread));
+    }
+    if matches!(T::DTYPE, DType::F32 | DType::F64 | DType::I64 | DType::U16) && !full {
+        [Spread::Random, Spread::Few, Spread::Close].into_iter().for_each(|spread| case::<T>(suite, sorting, &[20_011], Lay::Contiguous, 0, spread));
+    }
+    let shapes: &[&[usize]] = if full { &[&[5, 37], &[37, 5], &[2, 3, 70], &[1, 6], &[6, 1]] } else { &[&[5, 37], &[2, 3, 20], &[6, 1]] };
+    for shape in shapes {
         let axes = if sorting.has_axis() { shape.len() } else { 1 };
         for axis in 0..axes as isize {
             for lay in [
@@ -196,8 +201,8 @@ fn cases<T: Element>(suite: &mut Suite, sorting: Sorting) {
                 Lay::Column,
                 Lay::Scalar,
             ] {
-                case::<T>(suite, sorting, shape, lay, axis, Spread::Random);
-                case::<T>(suite, sorting, shape, lay, axis, Spread::Special);
+                let spread = if full || lay == Lay::Step(-1) { Spread::Special } else { Spread::Random };
+                case::<T>(suite, sorting, shape, lay, axis, spread);
             }
         }
     }
