@@ -248,6 +248,7 @@ pub fn expected<T: Float>(op: Op, x: T, y: T) -> Expected {
 }
 
 #[cfg(test)]
+#[expect(clippy::approx_constant, reason = "the values are what mpmath printed, whatever they come near to")]
 mod tests {
     use super::super::judge::power_of_two;
     use super::*;
