@@ -67,7 +67,7 @@ struct Compare {
 
 #[derive(Args)]
 struct Accuracy {
-    /// 20,000 points of each ufunc and dtype: done in half a minute
+    /// 200,000 points of each ufunc and dtype: done in seconds
     #[arg(long, conflicts_with_all = ["full", "exhaustive"])]
     quick: bool,
     /// 10^7 points of each ufunc and dtype, rather than 10^6 where the reference is slow: half an hour

@@ -17,12 +17,12 @@ fn strings(names: &[&str]) -> Vec<String> {
 #[cfg(feature = "simd")]
 #[test]
 fn every_ufunc_keeps_its_bound_on_every_tier() {
-    let outcome = measure(&Options { effort: Effort::Quick, points: Some(1500), ..Options::default() });
+    let outcome = measure(&Options { effort: Effort::Quick, points: Some(50_000), ..Options::default() });
     let failures: Vec<String> = outcome.failures().map(Row::to_string).collect();
     assert_eq!(failures, [""; 0]);
     for (op, dtype) in [("exp", "f32"), ("sqrt", "f64"), ("add", "bf16"), ("floor", "f16")] {
         let row = outcome.rows.iter().find(|r| (&*r.op, &*r.dtype, &*r.device) == (op, dtype, "portable")).expect("a row");
-        assert!(row.refused.is_none() && row.points >= 1500, "{row}");
+        assert!(row.refused.is_none() && row.points >= 50_000, "{row}");
     }
 }
 
@@ -81,10 +81,11 @@ impl Backend for Liar {
         let mut bytes = vec![0u8; op.output_len() * size_of::<f32>()];
         host.download(cx.output, 0, &mut bytes)?;
         let mut values: Vec<f32> = bytes.chunks_exact(4).map(|b| f32::from_ne_bytes(b.try_into().expect("four bytes"))).collect();
-        let middle = values.len() / 2;
+        // Between the ends of the range: a step there leads to the next number.
+        let middle = (values.len() / 2..values.len()).find(|&i| (1e-30..1e30).contains(&values[i].abs()));
         for (i, x) in values.iter_mut().enumerate() {
             *x = match self.fault {
-                Fault::Steps(n) if i == middle => f32::from_bits(x.to_bits() + n as u32),
+                Fault::Steps(n) if Some(i) == middle => f32::from_bits(x.to_bits() + n as u32),
                 Fault::Saturates => x.clamp(f32::MIN, f32::MAX),
                 Fault::Unsigned if *x == 0.0 => 0.0,
                 _ => *x,
@@ -187,7 +188,7 @@ fn the_program_writes_its_tables() {
         [("sqrt", "f32"), ("sqrt", "f16"), ("exp", "f32"), ("exp", "f16"), ("hypot", "f32"), ("hypot", "f16")]
     );
     let page = std::fs::read_to_string(page).expect("--markdown was written");
-    assert!(page.contains("| exp | f32 | 1 | 0.5") && page.contains("| sqrt | 0 in "), "{page}");
+    assert!(page.contains("| exp | f32 | 1 | 0.") && page.contains("| sqrt | 0 in "), "{page}");
     // The same points and the same results, however many threads looked.
     let again = run(&["--ops", "sqrt,hypot,exp", "--dtypes", "f32,f16", "--devices", "scalar", "--points", "500", "--threads", "1"]);
     assert_eq!(text(&again.stdout), out);

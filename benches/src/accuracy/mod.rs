@@ -30,7 +30,7 @@ const BLOCK: usize = 1 << 14;
 /// How many points.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Effort {
-    /// 20,000 of each ufunc and dtype, and all of one half float: seconds.
+    /// 200,000 of each ufunc and dtype, and all of one half float: seconds.
     Quick,
     /// 10^7 bit patterns of one f32, 10^6 random points of the others: minutes.
     #[default]
@@ -65,7 +65,7 @@ impl Options {
         let unary = matches!(op, Op::Unary(_));
         let half = matches!(dtype, DType::F16 | DType::BF16);
         let number = self.points.unwrap_or(match self.effort {
-            Effort::Quick => 20_000,
+            Effort::Quick => 200_000,
             Effort::Sampled if unary && dtype == DType::F32 => 10_000_000,
             Effort::Sampled => 1_000_000,
             Effort::Full | Effort::Exhaustive => 10_000_000,
