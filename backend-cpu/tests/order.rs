@@ -83,7 +83,7 @@ fn sums_of_several_runs() {
 }
 
 /// Up to so many outputs side by side are reduced in the order of runs.
-const NARROW: usize = 8;
+const NARROW: usize = 16;
 
 #[test]
 fn sums_across_rows() {
