@@ -95,7 +95,7 @@ fn sums_across_rows() {
         for j in 0..columns {
             let column: Vec<f64> = (0..rows).map(|i| data[i * columns + j]).collect();
             // A few columns side by side are walked along, like runs.
-            let expected = if columns <= NARROW { along(&[column.clone()], -0.0, |a, b| a + b) } else { across(&column, -0.0, |a, b| a + b) };
+            let expected = if columns <= NARROW { along(std::slice::from_ref(&column), -0.0, |a, b| a + b) } else { across(&column, -0.0, |a, b| a + b) };
             assert_eq!(got[j].to_bits(), expected.to_bits(), "{rows}x{columns}, column {j}");
             assert!((got_of_view[columns - 1 - j] - expected).abs() <= 1e-12 * column.iter().map(|x| x.abs()).sum::<f64>());
         }
