@@ -276,17 +276,18 @@ fn gpu_tolerance<T: Element>(fold: Fold, values: &Values, data: &[Vec<T>], shape
     };
     let x: Vec<f64> = data[0].iter().map(modulus).collect();
     let y: Vec<f64> = data.last().map_or_else(Vec::new, |d| widened(d)).iter().map(|y| y * y).collect();
-    let (x, y) = (lay.build(&x, shape, &Place::Host)?, lay.build(&y, shape, &Place::Host)?);
     if fold.of_squares() {
-        // Twice the bound of a sum, relative; and the error of a mean of numbers up to 4 in magnitude, squared in a variance.
+        // Twice the bound of a sum, relative; and the error of a mean of numbers of this magnitude, squared in a variance.
         let bound = (64.0 + (count as f64).log2()) * spec.eps();
+        let largest = x.iter().zip(&y).map(|(x, y)| x + y).filter(|m| m.is_finite()).fold(1.0, f64::max);
         let mean = match fold {
-            Fold::Var => (4.0 * bound).powi(2),
-            Fold::Std => 4.0 * bound,
+            Fold::Var => (largest * bound).powi(2),
+            Fold::Std => largest * bound,
             _ => 0.0,
         };
         return Ok(Tolerance::Absolute(values.magnitudes().into_iter().map(|m| (2.0 * bound * m + mean).max(spec.min_normal())).collect()));
     }
+    let (x, y) = (lay.build(&x, shape, &Place::Host)?, lay.build(&y, shape, &Place::Host)?);
     // For a mean, the mean: its bound is divided as it is.
     let sums = fold.apply(&(&x + &y), over)?.magnitudes();
     let factor = (64.0 + (count as f64).log2()) * spec.eps();
