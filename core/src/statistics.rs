@@ -133,7 +133,7 @@ impl<T: Element> Array<T> {
     ///
     /// ```no_run
     /// # use polyarray_core::*;
-    /// let x = Array::from_vec(vec![7, 1, 4, 2], [2, 2])?;
+    /// let x = Array::from_vec(vec![7i32, 1, 4, 2], [2, 2])?;
     /// assert_eq!(x.median()?, 3.0);
     /// # Ok::<(), Error>(())
     /// ```
@@ -181,7 +181,7 @@ impl<T: Element> Array<T> {
     ///
     /// ```no_run
     /// # use polyarray_core::*;
-    /// let x = Array::from_vec(vec![4, 1, 2, 3], [4])?;
+    /// let x = Array::from_vec(vec![4i32, 1, 2, 3], [4])?;
     /// assert_eq!(x.quantile_with(0.25, Quantile::Nearest)?, 2.0);
     /// # Ok::<(), Error>(())
     /// ```
