@@ -177,6 +177,27 @@ impl<T: Ordered, K: Wins<T>> Kind<T> for Best<K> {
     }
 }
 
+/// Takes `R` rows, the first of which has the number `first`.
+///
+/// # Safety
+/// - Rows have as many elements as `values`.
+#[inline(always)]
+unsafe fn some_rows<T: Ordered, K: Wins<T>, const R: usize>(values: &mut [T], counts: &mut [T::Count], rows: [&[T]; R], first: usize) {
+    let n = values.len().min(counts.len());
+    for i in 0..n {
+        let (mut best, mut at) = (values[i], counts[i]);
+        for (r, row) in rows.iter().enumerate() {
+            // SAFETY: the caller's.
+            let x = unsafe { *row.get_unchecked(i) };
+            let better = K::wins(x, best);
+            best = if better { x } else { best };
+            at = if better { T::count(first + r) } else { at };
+        }
+        values[i] = best;
+        counts[i] = at;
+    }
+}
+
 struct Rows<'a, T, K> {
     /// The best elements so far, and after them the numbers of their rows.
     kept: &'a mut [T],
@@ -199,17 +220,18 @@ impl<T: Ordered, K: Wins<T>> Work for Rows<'_, T, K> {
             let counts = values.add(n).cast::<T::Count>();
             std::ptr::copy_nonoverlapping(rows[0], values, n);
             std::ptr::write_bytes(counts, 0, n);
-            for (r, row) in rows.iter().enumerate().skip(1) {
-                let count = T::count(r);
-                for i in 0..n {
-                    let (x, best, at) = (*row.add(i), *values.add(i), *counts.add(i));
-                    let better = K::wins(x, best);
-                    values.add(i).write(if better { x } else { best });
-                    counts.add(i).write(if better { count } else { at });
-                }
+            let (values, counts) = (std::slice::from_raw_parts_mut(values, n), std::slice::from_raw_parts_mut(counts, n));
+            let mut r = 1;
+            while r + 4 <= rows.len() {
+                let row = |r: usize| std::slice::from_raw_parts(rows[r], n);
+                some_rows::<T, K, 4>(values, counts, [row(r), row(r + 1), row(r + 2), row(r + 3)], r);
+                r += 4;
+            }
+            for (r, row) in rows.iter().enumerate().skip(r) {
+                some_rows::<T, K, 1>(values, counts, [std::slice::from_raw_parts(*row, n)], r);
             }
             for i in 0..n {
-                out.add(i).write(Found { bits: (*values.add(i)).bits(), index: (first + T::index(*counts.add(i))) as i64 });
+                out.add(i).write(Found { bits: values[i].bits(), index: (first + T::index(counts[i])) as i64 });
             }
         }
     }

@@ -74,32 +74,33 @@ unsafe fn plain_block<T: Copy, K: Combine<T>, const L: usize>(src: *const T, n: 
     halve::<T, K, L>(&mut acc)
 }
 
-/// [`Combine::block`] in vectors.
+/// [`Combine::block`] in vectors, of which `V` hold the lanes.
 ///
 /// # Safety
-/// - `src` is valid for reads of `n` elements.
+/// - `src` is valid for reads of `n` elements; `V` vectors have `L` elements.
 #[inline(always)]
-unsafe fn vector_block<T: Real, K: CombineVectors<T>, I: Isa, const L: usize>(isa: I, src: *const T, n: usize) -> T {
+unsafe fn vector_block<T: Real, K: CombineVectors<T>, I: Isa, const L: usize, const V: usize>(isa: I, src: *const T, n: usize) -> T {
     let width = <T::V<I> as Lanes>::N;
-    let vectors = L / width;
-    let mut sums = [T::V::<I>::splat(isa, K::IDENTITY); 8];
-    let mut odd = sums[0].unordered(sums[0]);
+    let start = T::V::<I>::splat(isa, K::IDENTITY);
+    let mut sums = [start; V];
+    let mut odd = start.unordered(start);
     let whole = n / L * L;
     let mut acc = [K::IDENTITY; L];
-    // SAFETY: indices below n; the lanes are at most 8 vectors, for a vector has at least 32 bytes.
+    // SAFETY: indices below n.
     unsafe {
         for start in (0..whole).step_by(L) {
-            for v in (0..8).step_by(2).filter(|v| *v < vectors) {
-                let x = T::V::<I>::load(isa, src.add(start + v * width));
-                let y = T::V::<I>::load(isa, src.add(start + (v + 1) * width));
-                sums[v] = K::ordered(sums[v], x);
-                sums[v + 1] = K::ordered(sums[v + 1], y);
-                if K::WATCH {
-                    odd = odd.or(x.unordered(y));
+            let mut x = sums;
+            for v in 0..V {
+                x[v] = T::V::<I>::load(isa, src.add(start + v * width));
+                sums[v] = K::ordered(sums[v], x[v]);
+            }
+            if K::WATCH {
+                for v in 0..V / 2 {
+                    odd = odd.or(x[2 * v].unordered(x[2 * v + 1]));
                 }
             }
         }
-        for (v, sum) in sums.iter().enumerate().filter(|(v, _)| *v < vectors) {
+        for (v, sum) in sums.iter().enumerate() {
             sum.store(acc.as_mut_ptr().add(v * width));
         }
         for i in whole..n {
@@ -113,33 +114,35 @@ unsafe fn vector_block<T: Real, K: CombineVectors<T>, I: Isa, const L: usize>(is
 /// Rows that are combined before the accumulators are written back.
 const AT_ONCE: usize = 8;
 
-/// [`Combine::rows`] in plain loops, `W` columns at once.
+/// [`Combine::rows`] in plain loops.
 ///
 /// # Safety
 /// - Those of [`Combine::rows`].
 #[inline(always)]
-unsafe fn plain_rows<T: Copy, K: Combine<T>, const W: usize>(acc: *mut T, rows: &[*const T], n: usize) {
-    let whole = n / W * W;
-    // SAFETY: indices below n.
+unsafe fn plain_rows<T: Copy, K: Combine<T>>(acc: *mut T, rows: &[*const T], n: usize) {
+    #[inline(always)]
+    fn four<T: Copy, K: Combine<T>>(acc: &mut [T], [a, b, c, d]: [&[T]; 4]) {
+        for (i, x) in acc.iter_mut().enumerate() {
+            *x = K::combine(K::combine(K::combine(K::combine(*x, a[i]), b[i]), c[i]), d[i]);
+        }
+    }
+    #[inline(always)]
+    fn one<T: Copy, K: Combine<T>>(acc: &mut [T], a: &[T]) {
+        for (x, a) in acc.iter_mut().zip(a) {
+            *x = K::combine(*x, *a);
+        }
+    }
+    // SAFETY: the caller's.
     unsafe {
-        for rows in rows.chunks(AT_ONCE) {
-            for i in (0..whole).step_by(W) {
-                let mut a = acc.add(i).cast::<[T; W]>().read_unaligned();
-                for row in rows {
-                    let x = row.add(i).cast::<[T; W]>().read_unaligned();
-                    for l in 0..W {
-                        a[l] = K::combine(a[l], x[l]);
-                    }
-                }
-                acc.add(i).cast::<[T; W]>().write_unaligned(a);
-            }
-            for i in whole..n {
-                let mut a = *acc.add(i);
-                for row in rows {
-                    a = K::combine(a, *row.add(i));
-                }
-                *acc.add(i) = a;
-            }
+        let acc = std::slice::from_raw_parts_mut(acc, n);
+        let mut rest = rows;
+        while let Some((&[a, b, c, d], others)) = rest.split_first_chunk() {
+            let row = |row| std::slice::from_raw_parts(row, n);
+            four::<T, K>(acc, [row(a), row(b), row(c), row(d)]);
+            rest = others;
+        }
+        for row in rest {
+            one::<T, K>(acc, std::slice::from_raw_parts(*row, n));
         }
     }
 }
@@ -209,8 +212,14 @@ macro_rules! floats {
             fn combine($a: $T, $b: $T) -> $T { $scalar }
             #[inline(always)]
             unsafe fn block<I: Isa>(isa: I, src: *const $T, n: usize) -> $T {
-                // SAFETY: the caller's.
-                unsafe { vector_block::<$T, $Name, I, $lanes>(isa, src, n) }
+                // SAFETY: the caller's; vectors have 32 or 64 bytes, the lanes 256.
+                unsafe {
+                    if $lanes / <<$T as Real>::V<I> as Lanes>::N == 4 {
+                        vector_block::<$T, $Name, I, $lanes, 4>(isa, src, n)
+                    } else {
+                        vector_block::<$T, $Name, I, $lanes, 8>(isa, src, n)
+                    }
+                }
             }
             #[inline(always)]
             unsafe fn rows<I: Isa>(isa: I, acc: *mut $T, rows: &[*const $T], n: usize) {
@@ -255,7 +264,7 @@ macro_rules! plain {
             #[inline(always)]
             unsafe fn rows<I: Isa>(_: I, acc: *mut $T, rows: &[*const $T], n: usize) {
                 // SAFETY: the caller's.
-                unsafe { plain_rows::<$T, $Name, { $lanes / 4 }>(acc, rows, n) }
+                unsafe { plain_rows::<$T, $Name>(acc, rows, n) }
             }
         }
     )* };
