@@ -10,6 +10,11 @@ use std::sync::Mutex;
 /// # Errors
 /// The first error of any part.
 pub(crate) fn split(threads: usize, total: usize, unit: usize, work: impl Fn(Range<usize>) -> Result<()> + Sync) -> Result<()> {
+    split_among(threads, total, unit, &work)
+}
+
+/// [`split`], compiled once: there are hundreds of kinds of work.
+fn split_among(threads: usize, total: usize, unit: usize, work: &(dyn Fn(Range<usize>) -> Result<()> + Sync)) -> Result<()> {
     let units = total.div_ceil(unit);
     let parts = threads.min(units).max(1);
     let bounds = |i: usize| (units * i / parts * unit).min(total);
@@ -19,7 +24,7 @@ pub(crate) fn split(threads: usize, total: usize, unit: usize, work: impl Fn(Ran
     let failed = Mutex::new(Ok(()));
     rayon::scope(|scope| {
         for i in 1..parts {
-            let (work, failed) = (&work, &failed);
+            let failed = &failed;
             scope.spawn(move |_| {
                 if let Err(e) = work(bounds(i)..bounds(i + 1)) {
                     *failed.lock().unwrap_or_else(|p| p.into_inner()) = Err(e);

@@ -11,6 +11,11 @@ pub fn walk<const N: usize>(lens: &[usize], strides: [&[isize]; N], starts: [isi
 
 /// [`walk`] for a number of operands known at run time.
 pub fn walk_many(lens: &[usize], strides: &[&[isize]], starts: &[isize], range: Range<usize>, mut f: impl FnMut(&[isize])) {
+    walk_each(lens, strides, starts, range, &mut f);
+}
+
+/// [`walk_many`], compiled once.
+fn walk_each(lens: &[usize], strides: &[&[isize]], starts: &[isize], range: Range<usize>, f: &mut dyn FnMut(&[isize])) {
     if range.is_empty() {
         return;
     }
