@@ -18,6 +18,7 @@ impl Isa for Avx2 {
     type F32 = F32;
     type F64 = F64;
     const FUSED: bool = true;
+    const SPLITS_SUBNORMALS: bool = false;
     const REGISTERS: usize = 16;
 
     #[inline(always)]

@@ -23,6 +23,7 @@ impl Isa for Avx512 {
     type F32 = F32;
     type F64 = F64;
     const FUSED: bool = true;
+    const SPLITS_SUBNORMALS: bool = true;
     const REGISTERS: usize = 32;
 
     #[inline(always)]
@@ -130,7 +131,7 @@ macro_rules! avx512 {
     ($V:ident, $raw:ident, $elem:ident, $mask:ident, $n:literal, $mantissa:literal,
      $set1:ident $loadu:ident $storeu:ident $add:ident $sub:ident $mul:ident $div:ident $fmadd:ident $fnmadd:ident $round:ident $min:ident $max:ident
      $cmp:ident $blend:ident $and:ident $or:ident $xor:ident $cast_to:ident $cast_from:ident $sll:ident $srl:ident $scalef:ident
-     $andnot:ident $sqrt:ident $sign:ident $int_add:ident $int_sub:ident $sllk:ident $srlk:ident $srak:ident $from_int:ident $gather:ident $min_index:ident $set1_int:ident) => {
+     $andnot:ident $sqrt:ident $sign:ident $int_add:ident $int_sub:ident $sllk:ident $srlk:ident $srak:ident $from_int:ident $gather:ident $min_index:ident $set1_int:ident $getmant:ident $getexp:ident $fixup:ident) => {
         #[derive(Clone, Copy)]
         pub(crate) struct $V($raw);
 
@@ -200,6 +201,21 @@ macro_rules! avx512 {
             fn select(mask: $mask, yes: Self, no: Self) -> Self {
                 // SAFETY: a vector proves AVX-512.
                 $V(unsafe { $blend(mask.0, no.0, yes.0) })
+            }
+            #[inline(always)]
+            fn split(self, _: Avx512) -> (Self, Self) {
+                // SAFETY: a vector proves AVX-512.
+                unsafe {
+                    let m = $getmant::<_MM_MANT_NORM_P75_1P5, _MM_MANT_SIGN_SRC>(self.0);
+                    ($V(m), $V($sub($getexp(self.0), $getexp(m))))
+                }
+            }
+            #[inline(always)]
+            fn log_or_special(self, _: Avx512, y: Self) -> Self {
+                // What becomes of y, four bits for each kind of self: quiet and signalling NaN: that NaN; zero: minus infinity; one: y; minus infinity: NaN;
+                // infinity: itself; negative: NaN; positive: y.
+                // SAFETY: a vector proves AVX-512.
+                $V(unsafe { $fixup::<0>(y.0, self.0, $set1_int(0x0353_0422)) })
             }
             #[inline(always)]
             fn scale(self, _: Avx512, n: Self) -> Self {
@@ -277,9 +293,9 @@ avx512!(F32, __m512, f32, Mask16, 16, 23,
     _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_div_ps _mm512_fmadd_ps _mm512_fnmadd_ps
     _mm512_roundscale_ps _mm512_min_ps _mm512_max_ps _mm512_cmp_ps_mask _mm512_mask_blend_ps _mm512_and_ps _mm512_or_ps _mm512_xor_ps
     _mm512_castps_si512 _mm512_castsi512_ps _mm512_slli_epi32 _mm512_srli_epi32 _mm512_scalef_ps
-    _mm512_andnot_ps _mm512_sqrt_ps _mm512_movepi32_mask _mm512_add_epi32 _mm512_sub_epi32 _mm512_sll_epi32 _mm512_srl_epi32 _mm512_sra_epi32 _mm512_cvtepi32_ps _mm512_i32gather_ps _mm512_min_epu32 _mm512_set1_epi32);
+    _mm512_andnot_ps _mm512_sqrt_ps _mm512_movepi32_mask _mm512_add_epi32 _mm512_sub_epi32 _mm512_sll_epi32 _mm512_srl_epi32 _mm512_sra_epi32 _mm512_cvtepi32_ps _mm512_i32gather_ps _mm512_min_epu32 _mm512_set1_epi32 _mm512_getmant_ps _mm512_getexp_ps _mm512_fixupimm_ps);
 avx512!(F64, __m512d, f64, Mask8, 8, 52,
     _mm512_set1_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_add_pd _mm512_sub_pd _mm512_mul_pd _mm512_div_pd _mm512_fmadd_pd _mm512_fnmadd_pd
     _mm512_roundscale_pd _mm512_min_pd _mm512_max_pd _mm512_cmp_pd_mask _mm512_mask_blend_pd _mm512_and_pd _mm512_or_pd _mm512_xor_pd
     _mm512_castpd_si512 _mm512_castsi512_pd _mm512_slli_epi64 _mm512_srli_epi64 _mm512_scalef_pd
-    _mm512_andnot_pd _mm512_sqrt_pd _mm512_movepi64_mask _mm512_add_epi64 _mm512_sub_epi64 _mm512_sll_epi64 _mm512_srl_epi64 _mm512_sra_epi64 _mm512_cvtepi64_pd _mm512_i64gather_pd _mm512_min_epu64 _mm512_set1_epi64);
+    _mm512_andnot_pd _mm512_sqrt_pd _mm512_movepi64_mask _mm512_add_epi64 _mm512_sub_epi64 _mm512_sll_epi64 _mm512_srl_epi64 _mm512_sra_epi64 _mm512_cvtepi64_pd _mm512_i64gather_pd _mm512_min_epu64 _mm512_set1_epi64 _mm512_getmant_pd _mm512_getexp_pd _mm512_fixupimm_pd);

@@ -10,6 +10,7 @@ pub(crate) mod avx512;
 pub(crate) mod portable;
 #[cfg(test)]
 mod tests;
+pub(crate) mod twice;
 
 /// One truth value per lane.
 pub(crate) trait Mask: Copy {
@@ -75,6 +76,11 @@ pub(crate) trait Float: Lanes {
     fn unordered(self, o: Self) -> Self::Mask;
     /// Where the sign bit is set.
     fn sign_mask(self) -> Self::Mask;
+    /// Whether it is set anywhere.
+    #[inline(always)]
+    fn any_sign(self) -> bool {
+        self.sign_mask().any()
+    }
     /// `yes` where the mask is set, else `no`.
     fn select(mask: Self::Mask, yes: Self, no: Self) -> Self;
     fn bit_and(self, o: Self) -> Self;
@@ -96,9 +102,31 @@ pub(crate) trait Float: Lanes {
     fn lookup<const N: usize>(self, table: &[Self::Elem; N]) -> Self;
     /// `table[bits]`, the last entry where that is beyond the end. The table is not empty and has less than 2^31 entries.
     fn gather(self, table: &[Self::Elem]) -> Self;
+    /// m and e with `self = m * 2^e`, m in [3/4, 3/2), for positive normal numbers, and for subnormal ones where [`Isa::SPLITS_SUBNORMALS`].
+    #[inline(always)]
+    fn split(self, isa: Self::Isa) -> (Self, Self)
+    where
+        Self::Elem: Real,
+    {
+        let from_start = self.int_sub(Self::splat(isa, Self::Elem::from_f64(0.75)));
+        // The bits of minus infinity are those above the mantissa.
+        let m = self.int_sub(from_start.bit_and(Self::splat(isa, Self::Elem::from_f64(f64::NEG_INFINITY))));
+        (m, from_start.sar(if size_of::<Self::Elem>() == 4 { 23 } else { 52 }).int_to_float())
+    }
+    /// What a logarithm is: `y` where self is positive and finite, minus infinity for zeros, NaN below, and self where it is infinite or NaN.
+    #[inline(always)]
+    fn log_or_special(self, isa: Self::Isa, y: Self) -> Self
+    where
+        Self::Elem: Real,
+    {
+        let c = |x: f64| Self::splat(isa, Self::Elem::from_f64(x));
+        let y = Self::select(self.eq(c(0.0)), c(f64::NEG_INFINITY), y);
+        let y = Self::select(self.lt(c(0.0)), c(f64::NAN), y);
+        Self::select(self.lt(c(f64::INFINITY)), y, self)
+    }
     /// Bits shifted left by the width of the mantissa.
     fn shl_mantissa(self) -> Self;
-    /// `self * 2^floor(n)` with at most one rounding, from normal to subnormal; self in [1/2, 4], |n| up to twice the exponents' range.
+    /// `self * 2^floor(n)` with at most one rounding, from normal to subnormal; self in [1/4, 4], NaN where it is.
     #[inline(always)]
     fn scale(self, isa: Self::Isa, n: Self) -> Self
     where
@@ -108,7 +136,8 @@ pub(crate) trait Float: Lanes {
         // The low bits of k + magic hold k + bias; shifted, they are the exponent of 2^k.
         let magic = c(if size_of::<Self::Elem>() == 4 { 12_582_912.0 + 127.0 } else { 6_755_399_441_055_744.0 + 1023.0 });
         // In two steps, because 2^n may be out of range where the result is not.
-        let n = n.floor();
+        let limit = if size_of::<Self::Elem>() == 4 { 252.0 } else { 2044.0 };
+        let n = n.floor().min(c(limit)).max(c(-limit));
         let half = n.mul(c(0.5)).floor();
         self.mul(half.add(magic).shl_mantissa()).mul(n.sub(half).add(magic).shl_mantissa())
     }
@@ -120,6 +149,8 @@ pub(crate) trait Float: Lanes {
 pub(crate) trait Isa: Copy + Send + Sync + 'static {
     type F32: Float<Isa = Self, Elem = f32>;
     type F64: Float<Isa = Self, Elem = f64>;
+    /// Whether [`Float::split`] takes subnormal numbers.
+    const SPLITS_SUBNORMALS: bool;
     /// Vectors that kernels can hold in registers.
     const REGISTERS: usize;
     /// Whether `mul_add` and `neg_mul_add` round once.

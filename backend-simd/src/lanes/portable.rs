@@ -11,8 +11,9 @@ pub(crate) struct Portable;
 impl Isa for Portable {
     type F32 = F32;
     type F64 = F64;
-    // Sixteen of half the width.
     const FUSED: bool = false;
+    const SPLITS_SUBNORMALS: bool = false;
+    // Sixteen of half the width.
     const REGISTERS: usize = 8;
 
     #[inline(always)]

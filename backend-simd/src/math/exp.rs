@@ -183,16 +183,30 @@ pub(super) fn clamp<T: Real, I: Isa>(isa: I, x: T::V<I>, [high, low]: [f64; 2]) 
     all::<T, I>(isa, high).min(all::<T, I>(isa, low).max(x))
 }
 
-/// `exp(x + tail)` for `|tail|` far below an ULP of x, within the range or NaN. Results that are subnormal are rounded once more.
+/// 2^floor(n) T (1 + q) with q = e^r - 1.
 #[inline(always)]
-pub(super) fn exp_of<T: Exponential, I: Isa>(isa: I, x: T::V<I>, tail: Option<T::V<I>>) -> T::V<I> {
-    let reduced = reduce::<T, I>(isa, x);
-    let r = reduced.n.neg_mul_add(all::<T, I>(isa, T::LN2[1]), reduced.high);
-    let r = tail.map_or(r, |t| r.add(t));
+fn compose<T: Exponential, I: Isa>(isa: I, t: T::V<I>, n: T::V<I>, r: T::V<I>) -> T::V<I> {
     let u = r.mul(r);
-    let (power, power_low) = T::power::<I>(reduced.t);
+    let (power, power_low) = T::power::<I>(t);
     let q = u.mul_add(T::exp_rest(isa, r, u), r.add(power_low));
-    power.mul_add(q, power).scale(isa, reduced.n)
+    power.mul_add(q, power).scale(isa, n)
+}
+
+/// `exp(x)`, x within the range or NaN. Results that are subnormal are rounded once more.
+#[inline(always)]
+fn exp_of<T: Exponential, I: Isa>(isa: I, x: T::V<I>) -> T::V<I> {
+    let reduced = reduce::<T, I>(isa, x);
+    compose::<T, I>(isa, reduced.t, reduced.n, reduced.n.neg_mul_add(all::<T, I>(isa, T::LN2[1]), reduced.high))
+}
+
+/// `exp(x + low)` for `low` up to 1/2 in magnitude.
+#[inline(always)]
+pub(super) fn exp_of_sum<T: Exponential, I: Isa>(isa: I, x: T::V<I>, low: T::V<I>) -> T::V<I> {
+    let c = |v: f64| all::<T, I>(isa, v);
+    let t = x.add(low).mul_add(c(std::f64::consts::LOG2_E), c(T::MAGIC));
+    let n = t.sub(c(T::MAGIC));
+    let high = n.neg_mul_add(c(T::LN2[0]), x);
+    compose::<T, I>(isa, t, n, high.add(n.neg_mul_add(c(T::LN2[1]), low)))
 }
 
 /// e to the power of x. At most 0.65 ULP; subnormal results 1.0.
@@ -227,7 +241,7 @@ macro_rules! function {
         impl Function<$T> for Exp {
             #[inline(always)]
             fn vector<I: Isa>(isa: I, x: <$T as Real>::V<I>) -> <$T as Real>::V<I> {
-                exp_of::<$T, I>(isa, clamp::<$T, I>(isa, x, $T::RANGE), None)
+                exp_of::<$T, I>(isa, clamp::<$T, I>(isa, x, $T::RANGE))
             }
         }
 

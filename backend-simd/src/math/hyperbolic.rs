@@ -1,7 +1,7 @@
 //! sinh, cosh, tanh and the sigmoid.
 
-use super::exp::{Exponential, clamp, expm1_half, reduce};
-use super::{Function, all, fast_two_sum, large_product_error, two_sum};
+use super::exp::{Exponential, clamp, reduce};
+use super::{Function, all, fast_two_sum, large_product_error, poly};
 use crate::lanes::{Float, Isa, Real};
 
 /// The hyperbolic sine. At most 0.6 ULP.
@@ -46,34 +46,67 @@ fn half<T: Exponential, I: Isa, const SINH: bool>(isa: I, a: T::V<I>) -> T::V<I>
     }
 }
 
-/// tanh(a) for f64, a at least 0: (e^2a - 1) / (e^2a + 1), all in two parts.
-#[inline(always)]
-fn tanh_by_exp<T: Exponential, I: Isa>(isa: I, a: T::V<I>) -> T::V<I> {
-    let (high, low) = expm1_half::<T, I>(isa, a.add(a));
-    let (high, low) = fast_two_sum(high, low);
-    let (d, d_low) = two_sum(high, all::<T, I>(isa, 1.0));
-    let d_low = d_low.add(low);
-    let inverse = all::<T, I>(isa, 1.0).div(d);
-    let q = high.mul(inverse);
-    // What the quotient leaves: high + low - q (d + d_low)
-    let left = if I::FUSED {
-        q.neg_mul_add(d, high)
-    } else {
-        let p = q.mul(d);
-        high.sub(p).sub(q.product_error(d, p))
-    };
-    q.neg_mul_add(d_low, left.add(low)).mul_add(inverse, q)
-}
+/// 2^(i/8), rounded to 50 bits so that adding and taking away 1 is exact for their products with powers of 2 up to 2^49.
+const SHORT_POWERS: [f64; 8] =
+    [1.0, 1.090507732665257, 1.1892071150027217, 1.2968395546510099, 1.4142135623730958, 1.54221082540794, 1.6817928305074297, 1.8340080864093427];
+/// Halves of the logarithms of what they lack.
+const SHORT_LOW: [f64; 8] = [
+    0.0,
+    2.914541433022986e-16,
+    -2.6333245679370333e-16,
+    -7.582360571314714e-17,
+    -2.696929120908758e-16,
+    2.417413205081212e-16,
+    -1.7366696538747627e-16,
+    -5.158470512881463e-17,
+];
+/// ln(2) / 2 in two parts, the first short enough that its products with n below 2^6 are exact.
+const HALF_LN2: [f64; 2] = [0.34657359027994517, 2.7489615093541856e-14];
 
 impl Function<f64> for Tanh {
+    /// 2 |x| = n ln 2 + 2 d with n a multiple of 1/8. With S = 2^n, D = S - 1 and M = S + 1, by the addition theorem tanh |x| = (D + M t) / (M + D t), t = tanh d:
+    /// numerator and denominator in two parts, the quotient corrected by what it leaves.
     #[inline(always)]
     fn vector<I: Isa>(isa: I, x: I::F64) -> I::F64 {
         let c = |v: f64| all::<f64, I>(isa, v);
         // From 20 on the result is 1.
-        let y = tanh_by_exp::<f64, I>(isa, c(20.0).min(x.abs()));
-        // Halves of the smallest are inexact.
-        Float::select(x.abs().lt(c(1e-9)), x, y.copysign(x))
+        let a = c(20.0).min(x.abs());
+        let t = a.mul_add(c(2.0 * std::f64::consts::LOG2_E), c(f64::MAGIC));
+        let n = t.sub(c(f64::MAGIC));
+        let d = n.neg_mul_add(c(HALF_LN2[0]), a);
+        let d_low = n.neg_mul_add(c(HALF_LN2[1]), t.lookup(&SHORT_LOW));
+        // The whole part of n goes to the exponent; the bits of minus infinity are those above the mantissa.
+        let s = t.lookup(&SHORT_POWERS).int_add(t.shl(49).bit_and(c(f64::NEG_INFINITY)));
+        // Where S is so large that M is rounded, (M - 2) / M is still near enough.
+        let sum = s.add(c(1.0));
+        let difference = sum.sub(c(2.0));
+        // tanh d = d + low; error 2^-56.5 of it.
+        let u = d.mul(d);
+        let rest = poly::<f64, I, 3>(isa, u, [-0.3333333333329189, 0.13333332797267064, -0.05394854527218948]);
+        let low = u.mul(d).mul_add(rest, d_low);
+        let product = sum.mul(d);
+        let error = sum.product_error(d, product);
+        let (top, top_low) = fast_two_sum(difference, product);
+        let top_low = sum.mul_add(low, top_low.add(error));
+        let small = d.add(low);
+        let bottom = difference.mul_add(small, sum);
+        let bottom_low = difference.mul_add(small, sum.sub(bottom));
+        let inverse = c(1.0).div(bottom);
+        let q = top.mul(inverse);
+        let left = remainder::<f64, I>(q, bottom, top);
+        let y = q.neg_mul_add(bottom_low, left.add(top_low)).mul_add(inverse, q);
+        y.copysign(x)
     }
+}
+
+/// a - q b, exact where q is nearly a / b.
+#[inline(always)]
+fn remainder<T: Real, I: Isa>(q: T::V<I>, b: T::V<I>, a: T::V<I>) -> T::V<I> {
+    if I::FUSED {
+        return q.neg_mul_add(b, a);
+    }
+    let product = q.mul(b);
+    a.sub(product).sub(q.product_error(b, product))
 }
 
 /// Where the cells of tanh for f32 are centred: [0, 1/4) at 0, then four cells of each octave of |x| + 1 up to 9, each at a point near its middle whose tanh is within
@@ -260,12 +293,7 @@ macro_rules! function {
                 let negative = x.sign_mask();
                 let (top, top_low) = (Float::select(negative, m, c(1.0)), Float::select(negative, m_low, c(0.0)));
                 let y = top.mul(inverse);
-                let left = if I::FUSED {
-                    y.neg_mul_add(d, top)
-                } else {
-                    let p = y.mul(d);
-                    top.sub(p).sub(y.product_error(d, p))
-                };
+                let left = remainder::<$T, I>(y, d, top);
                 let y = y.neg_mul_add(d_low, left.add(top_low)).mul_add(inverse, y);
                 y.scale(isa, Float::select(negative, reduced.n, c(0.0)))
             }

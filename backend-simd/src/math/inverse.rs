@@ -127,7 +127,7 @@ impl Inverse for f64 {
     }
 }
 
-/// The arctangent: arctan(x) = arctan(c) + arctan(t) with t = (x - c) / (1 + c x) below 0.13, c from a table, then a short odd polynomial. 0.8 ULP.
+/// The arctangent: arctan(x) = arctan(c) + arctan(t) with t = (x - c) / (1 + c x) below 0.13, c from a table, then a short odd polynomial. 0.9 ULP (f32: 1.0).
 pub(crate) struct Arctan;
 
 impl<T: Inverse> Function<T> for Arctan {
@@ -204,7 +204,7 @@ impl<T: Inverse> Function2<T> for Arctan2 {
     }
 }
 
-/// arcsin and arccos: an odd polynomial up to 1/2; beyond it arcsin(a) = pi/2 - 2 arcsin(s) with s the root of (1 - a) / 2, its rounding error made good. 0.9 ULP.
+/// arcsin and arccos: an odd polynomial up to 1/2; beyond it arcsin(a) = pi/2 - 2 arcsin(s) with s the root of (1 - a) / 2, its rounding error made good. 0.7 ULP.
 pub(crate) struct Arc<const COS: bool>;
 
 pub(crate) type Arcsin = Arc<false>;

@@ -17,6 +17,8 @@ mod complex_tests;
 mod division;
 mod erf;
 mod exp;
+#[cfg(test)]
+mod exp_log_tests;
 mod hyperbolic;
 mod inverse;
 mod log;
@@ -40,31 +42,19 @@ pub(crate) use pow::Pow;
 pub(crate) use roots::{Cbrt, Hypot};
 pub(crate) use trig::{Cos, Sin, Tan};
 
-use crate::lanes::{Float, Isa, Lanes, Real, Work};
+use crate::lanes::{Float, Isa, Lanes, Real, Work, twice::Twice};
 use std::marker::PhantomData;
 
 /// A function of one float.
 pub(crate) trait Function<T: Real> {
     /// Its values.
     fn vector<I: Isa>(isa: I, x: T::V<I>) -> T::V<I>;
-
-    /// Those of four vectors, which may share a test for rare arguments.
-    #[inline(always)]
-    fn four<I: Isa>(isa: I, [a, b, c, d]: [T::V<I>; 4]) -> [T::V<I>; 4] {
-        [Self::vector(isa, a), Self::vector(isa, b), Self::vector(isa, c), Self::vector(isa, d)]
-    }
 }
 
 /// A function of two floats.
 pub(crate) trait Function2<T: Real> {
     /// Its values.
     fn vector<I: Isa>(isa: I, x: T::V<I>, y: T::V<I>) -> T::V<I>;
-
-    /// Those of four vectors, as in [`Function::four`].
-    #[inline(always)]
-    fn four<I: Isa>(isa: I, [a, b, c, d]: [T::V<I>; 4], [e, f, g, h]: [T::V<I>; 4]) -> [T::V<I>; 4] {
-        [Self::vector(isa, a, e), Self::vector(isa, b, f), Self::vector(isa, c, g), Self::vector(isa, d, h)]
-    }
 }
 
 /// `c[0] + c[1] x + c[2] x^2 ..`, by Horner's rule.
@@ -92,22 +82,22 @@ pub(crate) fn abs<V: Float>(x: V, minus_zero: V) -> V {
 /// `F` of one vector, out of line and through memory: for paths that are rarely taken, so that the loop around the usual one stays short.
 #[inline(always)]
 pub(crate) fn aside<T: Real, F: Function<T>, I: Isa>(isa: I, x: T::V<I>) -> T::V<I> {
-    struct OneVector<'a, T, F>(&'a mut [T; 16], PhantomData<F>);
+    struct OneVector<'a, T, F>(&'a mut [T; MOST_LANES], PhantomData<F>);
     impl<T: Real, F: Function<T>> Work for OneVector<'_, T, F> {
         type Out = ();
         #[inline(always)]
         fn run<I: Isa>(self, isa: I) {
-            // SAFETY: a vector has at most 16 lanes.
+            // SAFETY: there is room for all lanes.
             unsafe { F::vector(isa, T::V::<I>::load(isa, self.0.as_ptr())).store(self.0.as_mut_ptr()) };
         }
     }
     #[cold]
     #[inline(never)]
-    fn enter<T: Real, F: Function<T>, I: Isa>(isa: I, lanes: &mut [T; 16]) {
+    fn enter<T: Real, F: Function<T>, I: Isa>(isa: I, lanes: &mut [T; MOST_LANES]) {
         isa.enter(OneVector::<T, F>(lanes, PhantomData));
     }
-    let mut lanes = [T::ONE; 16];
-    // SAFETY: a vector has at most 16 lanes.
+    let mut lanes = [T::ONE; MOST_LANES];
+    // SAFETY: there is room for all lanes.
     unsafe { x.store(lanes.as_mut_ptr()) };
     enter::<T, F, I>(isa, &mut lanes);
     // SAFETY: as above.
@@ -150,99 +140,80 @@ pub(crate) fn large_product_error<T: Real, I: Isa>(isa: I, a: T::V<I>, b: T::V<I
     a.mul(all::<T, I>(isa, down)).product_error(b, product.mul(all::<T, I>(isa, down))).mul(all::<T, I>(isa, up))
 }
 
-/// `f` of `n` elements. The tail goes through the same arithmetic as the body, in a buffer of one vector.
+/// The most lanes that a body has: of four of the widest vectors.
+const MOST_LANES: usize = 64;
+
+/// `f` of `n` elements, two vectors at a time: independent chains of instructions, which hide each other's latency.
 ///
 /// # Safety
 /// - `src` is valid for reads and `dst` for writes of `n` elements; they may be the same.
 #[inline(always)]
 pub(crate) unsafe fn apply<T: Real, F: Function<T>, I: Isa>(isa: I, src: *const T, dst: *mut T, n: usize) {
-    let width = <T::V<I> as Lanes>::N;
+    let isa = Twice(isa);
+    let width = <T::V<Twice<I>> as Lanes>::N;
+    // What is left goes through the same arithmetic, in a buffer; and through the same instructions, since these bodies are long.
+    let mut tail = [T::ONE; MOST_LANES];
     let mut i = 0;
-    while i + 4 * width <= n {
-        // SAFETY: i + 4 width <= n, and the pointers are the caller's.
+    while i < n {
+        let left = n - i;
+        // SAFETY: the pointers are the caller's, read and written below n, or those of the buffer, which has room for a vector.
         unsafe {
-            let load = |k| T::V::<I>::load(isa, src.add(i + k * width));
-            let [a, b, c, d] = F::four(isa, [load(0), load(1), load(2), load(3)]);
-            a.store(dst.add(i));
-            b.store(dst.add(i + width));
-            c.store(dst.add(i + 2 * width));
-            d.store(dst.add(i + 3 * width));
+            let (mut from, mut to) = (src.add(i), dst.add(i));
+            if left < width {
+                std::ptr::copy_nonoverlapping(from, tail.as_mut_ptr(), left);
+                (from, to) = (tail.as_ptr(), tail.as_mut_ptr());
+            }
+            F::vector(isa, T::V::load(isa, from)).store(to);
+            if left < width {
+                std::ptr::copy_nonoverlapping(tail.as_ptr(), dst.add(i), left);
+            }
         }
-        i += 4 * width;
-    }
-    while i + width <= n {
-        // SAFETY: i + width <= n, and the pointers are the caller's.
-        unsafe { one_vector::<T, F, I>(isa, src.add(i), dst.add(i)) };
         i += width;
     }
-    if i < n {
-        let mut tail = [T::ONE; 16];
-        // SAFETY: n - i < width <= 16 elements, and the pointers are the caller's.
-        unsafe {
-            std::ptr::copy_nonoverlapping(src.add(i), tail.as_mut_ptr(), n - i);
-            one_vector::<T, F, I>(isa, tail.as_ptr(), tail.as_mut_ptr());
-            std::ptr::copy_nonoverlapping(tail.as_ptr(), dst.add(i), n - i);
-        }
-    }
 }
 
-/// # Safety
-/// - `src` is valid for reads and `dst` for writes of one vector; they may be the same.
-#[inline(always)]
-unsafe fn one_vector<T: Real, F: Function<T>, I: Isa>(isa: I, src: *const T, dst: *mut T) {
-    // SAFETY: the caller's.
-    let x = unsafe { T::V::<I>::load(isa, src) };
-    // SAFETY: the caller's.
-    unsafe { F::vector(isa, x).store(dst) };
-}
-
-/// `f` of `n` pairs. With `FORM` 1 y, with 2 x is a single value. The tail goes through the same arithmetic as the body, in a buffer of one vector.
+/// `f` of `n` pairs, four vectors at a time, since such functions are long chains. With `FORM` 1 y, with 2 x is a single value.
 ///
 /// # Safety
 /// - `x` and `y` are valid for reads of `n` elements (of one, where it is a single value), `out` for writes of `n`; `out` may be one of them;
 /// - n is at least 1.
 #[inline(always)]
 pub(crate) unsafe fn apply2<T: Real, F: Function2<T>, I: Isa, const FORM: usize>(isa: I, x: *const T, y: *const T, out: *mut T, n: usize) {
-    let width = <T::V<I> as Lanes>::N;
+    let isa = Twice(Twice(isa));
+    let width = <T::V<Twice<Twice<I>>> as Lanes>::N;
     // SAFETY: the caller's.
-    let (x1, y1) = unsafe { (T::V::<I>::splat(isa, *x), T::V::<I>::splat(isa, *y)) };
+    let (x1, y1) = unsafe { (T::V::splat(isa, *x), T::V::splat(isa, *y)) };
+    let mut tail = ([T::ONE; MOST_LANES], [T::ONE; MOST_LANES]);
     let mut i = 0;
-    // SAFETY: callers give an element from which a vector can be read.
-    let first = |at: usize| unsafe { if FORM == 2 { x1 } else { T::V::<I>::load(isa, x.add(at)) } };
-    // SAFETY: the same.
-    let second = |at: usize| unsafe { if FORM == 1 { y1 } else { T::V::<I>::load(isa, y.add(at)) } };
-    while i + 4 * width <= n {
-        let at = [i, i + width, i + 2 * width, i + 3 * width];
-        let (xs, ys) = ([first(at[0]), first(at[1]), first(at[2]), first(at[3])], [second(at[0]), second(at[1]), second(at[2]), second(at[3])]);
-        let [a, b, c, d] = F::four(isa, xs, ys);
-        // SAFETY: i + 4 width <= n, and the pointers are the caller's.
+    while i < n {
+        let left = n - i;
+        // SAFETY: as in `apply`.
         unsafe {
-            a.store(out.add(at[0]));
-            b.store(out.add(at[1]));
-            c.store(out.add(at[2]));
-            d.store(out.add(at[3]));
-        }
-        i += 4 * width;
-    }
-    while i + width <= n {
-        // SAFETY: i + width <= n, and the pointers are the caller's.
-        unsafe { F::vector(isa, first(i), second(i)).store(out.add(i)) };
-        i += width;
-    }
-    if i < n {
-        let mut tail = ([T::ONE; 16], [T::ONE; 16]);
-        // SAFETY: n - i < width <= 16 elements, and the pointers are the caller's.
-        unsafe {
+            let (mut a, mut b, mut to) = (x, y, out.add(i));
             if FORM != 2 {
-                std::ptr::copy_nonoverlapping(x.add(i), tail.0.as_mut_ptr(), n - i);
+                a = x.add(i);
             }
             if FORM != 1 {
-                std::ptr::copy_nonoverlapping(y.add(i), tail.1.as_mut_ptr(), n - i);
+                b = y.add(i);
             }
-            let a = if FORM == 2 { x1 } else { T::V::<I>::load(isa, tail.0.as_ptr()) };
-            let b = if FORM == 1 { y1 } else { T::V::<I>::load(isa, tail.1.as_ptr()) };
-            F::vector(isa, a, b).store(tail.0.as_mut_ptr());
-            std::ptr::copy_nonoverlapping(tail.0.as_ptr(), out.add(i), n - i);
+            if left < width {
+                if FORM != 2 {
+                    std::ptr::copy_nonoverlapping(a, tail.0.as_mut_ptr(), left);
+                    a = tail.0.as_ptr();
+                }
+                if FORM != 1 {
+                    std::ptr::copy_nonoverlapping(b, tail.1.as_mut_ptr(), left);
+                    b = tail.1.as_ptr();
+                }
+                to = tail.0.as_mut_ptr();
+            }
+            let a = if FORM == 2 { x1 } else { T::V::load(isa, a) };
+            let b = if FORM == 1 { y1 } else { T::V::load(isa, b) };
+            F::vector(isa, a, b).store(to);
+            if left < width {
+                std::ptr::copy_nonoverlapping(tail.0.as_ptr(), out.add(i), left);
+            }
         }
+        i += width;
     }
 }

@@ -1,6 +1,6 @@
 //! pow.
 
-use super::exp::{Exponential, clamp, exp_of};
+use super::exp::{Exponential, clamp, exp_of_sum};
 use super::log::{Logarithm, normalise, split, unusual};
 use super::{Function2, all, fast_two_sum};
 use crate::lanes::{Float, Isa, Mask, Real};
@@ -23,22 +23,23 @@ fn log_parts<T: Logarithm, I: Isa>(isa: I, x: T::V<I>, scaled: Option<T::V<I>>) 
     let low = r.mul(u).mul_add(T::pow_rest(isa, r, u), u_low.neg_mul_add(c(0.5), low));
     let (high, left) = fast_two_sum(e.mul_add(c(T::E.two[0]), T::find::<I>(s.cell, T::E.log)), r);
     let (high, left_2) = fast_two_sum(high, u.mul(c(-0.5)));
-    fast_two_sum(high, low.add(left.add(left_2)))
+    (high, low.add(left.add(left_2)))
 }
 
-/// x^y for x positive and normal, y finite.
+/// x^y for x positive and normal, y finite, and below the limit in magnitude if not `WIDE`.
 #[inline(always)]
-fn usual<T: Logarithm + Exponential, I: Isa>(isa: I, x: T::V<I>, y: T::V<I>, scaled: Option<T::V<I>>) -> T::V<I> {
+fn usual<T: Logarithm + Exponential, I: Isa, const WIDE: bool>(isa: I, x: T::V<I>, y: T::V<I>, scaled: Option<T::V<I>>) -> T::V<I> {
     let c = |v: f64| all::<T, I>(isa, v);
     let (log, log_low) = log_parts::<T, I>(isa, x, scaled);
-    // Dekker's product would overflow. Beyond 2^65 (f32: 2^34) the result is zero or infinite or 1 anyway.
-    let limit = T::LIMITS[4];
-    let y = if I::FUSED { y } else { c(limit).min(c(-limit).max(y)) };
+    // Where the magnitude is large, products must not overflow. Beyond 2^65 (f32: 2^34) the result is zero or infinite or 1 anyway.
+    let y = if WIDE { c(T::LIMITS[4]).min(c(-T::LIMITS[4]).max(y)) } else { y };
     let p = y.mul(log);
     let low = y.mul_add(log_low, y.product_error(log, p));
-    // Where p overflows, its error is NaN: `min` gives its second operand.
-    let low = low.min(c(0.125)).max(c(-0.125));
-    exp_of::<T, I>(isa, clamp::<T, I>(isa, p, T::RANGE), Some(low))
+    if WIDE {
+        let p = clamp::<T, I>(isa, p, [T::RANGE[0] + 1.0, T::RANGE[1] - 1.0]);
+        return exp_of_sum::<T, I>(isa, p, low.min(c(0.5)).max(c(-0.5)));
+    }
+    exp_of_sum::<T, I>(isa, p, low)
 }
 
 /// x^y for all arguments.
@@ -48,7 +49,7 @@ fn special<T: Logarithm + Exponential, I: Isa>(isa: I, x: T::V<I>, y: T::V<I>) -
     let (zero, one, infinity) = (c(0.0), c(1.0), c(f64::INFINITY));
     let (a, b) = (x.abs(), y.abs());
     let (normal, scaled) = normalise::<T, I>(isa, a);
-    let z = usual::<T, I>(isa, normal, y, Some(scaled));
+    let z = usual::<T, I, true>(isa, normal, y, Some(scaled));
     let (up, down) = (zero.lt(y), y.lt(zero));
     let endless = b.eq(infinity);
     // The magnitude where x is zero or infinite or y is infinite.
@@ -66,10 +67,10 @@ fn special<T: Logarithm + Exponential, I: Isa>(isa: I, x: T::V<I>, y: T::V<I>) -
     Float::select(x.eq(one).or(y.eq(zero)).or(a.eq(one).and(endless)), one, z)
 }
 
-/// Where the sign bit is set, `usual` does not hold: x is not positive and normal or y is not finite.
+/// Where the sign bit is set, `usual` does not hold: x is not positive and normal, or y is beyond the limit or NaN.
 #[inline(always)]
 fn odd<T: Logarithm, I: Isa>(isa: I, x: T::V<I>, y: T::V<I>) -> T::V<I> {
-    unusual::<T, I>(isa, x).bit_or(all::<T, I>(isa, T::LIMITS[1]).int_sub(y.abs()))
+    unusual::<T, I>(isa, x).bit_or(all::<T, I>(isa, T::LIMITS[5]).int_sub(y.abs()))
 }
 
 macro_rules! function {
@@ -77,7 +78,7 @@ macro_rules! function {
         impl Function2<$T> for Pow {
             #[inline(always)]
             fn vector<I: Isa>(isa: I, x: <$T as Real>::V<I>, y: <$T as Real>::V<I>) -> <$T as Real>::V<I> {
-                if odd::<$T, I>(isa, x, y).sign_mask().any() { special::<$T, I>(isa, x, y) } else { usual::<$T, I>(isa, x, y, None) }
+                if odd::<$T, I>(isa, x, y).any_sign() { special::<$T, I>(isa, x, y) } else { usual::<$T, I, false>(isa, x, y, None) }
             }
         }
     };

@@ -302,23 +302,8 @@ fn sine_of_f32<I: Isa, const OF: u8>(isa: I, x: I::F64) -> I::F64 {
     r.mul(g).bit_xor(multiple.shl(63))
 }
 
-/// Whether no argument of four vectors is large.
-#[inline(always)]
-fn all_near<T: Circle, I: Isa>(isa: I, [a, b, c, d]: [T::V<I>; 4]) -> bool {
-    let large = |x: T::V<I>| all::<T, I>(isa, T::LARGE).lt(x.abs());
-    !large(a).or(large(b)).or(large(c).or(large(d))).any()
-}
-
-/// The sine, or the cosine: the argument is reduced by a multiple of pi, in two parts, and one odd polynomial does the rest. Errors: 0.9 ULP (f32: 0.9).
+/// The sine, or the cosine: the argument is reduced by a multiple of pi, in two parts, and one odd polynomial does the rest. 0.9 ULP.
 pub(crate) struct Wave<const OF: u8>;
-
-impl<const OF: u8> Wave<OF> {
-    /// Where no argument is large.
-    #[inline(always)]
-    fn near<T: Circle, I: Isa>(isa: I, x: T::V<I>) -> T::V<I> {
-        sine::<T, I>(isa, reduce::<T, I, OF>(isa, x))
-    }
-}
 
 /// The same for vectors that have large arguments or infinities in them.
 struct LargeWave<const OF: u8>;
@@ -330,19 +315,6 @@ impl<const OF: u8> Function<f64> for Wave<OF> {
             return aside::<f64, LargeWave<OF>, I>(isa, x);
         }
         sine::<f64, I>(isa, reduce::<f64, I, OF>(isa, x))
-    }
-
-    #[inline(always)]
-    fn four<I: Isa>(isa: I, [a, b, c, d]: [I::F64; 4]) -> [I::F64; 4] {
-        if all_near::<f64, I>(isa, [a, b, c, d]) {
-            return [Self::near::<f64, I>(isa, a), Self::near::<f64, I>(isa, b), Self::near::<f64, I>(isa, c), Self::near::<f64, I>(isa, d)];
-        }
-        [
-            <Self as Function<f64>>::vector(isa, a),
-            <Self as Function<f64>>::vector(isa, b),
-            <Self as Function<f64>>::vector(isa, c),
-            <Self as Function<f64>>::vector(isa, d),
-        ]
     }
 }
 
@@ -365,19 +337,6 @@ impl<const OF: u8> Function<f32> for Wave<OF> {
             return aside::<f32, LargeWave<OF>, I>(isa, x);
         }
         sine::<f32, I>(isa, reduce::<f32, I, OF>(isa, x))
-    }
-
-    #[inline(always)]
-    fn four<I: Isa>(isa: I, [a, b, c, d]: [I::F32; 4]) -> [I::F32; 4] {
-        if I::FUSED && all_near::<f32, I>(isa, [a, b, c, d]) {
-            return [Self::near::<f32, I>(isa, a), Self::near::<f32, I>(isa, b), Self::near::<f32, I>(isa, c), Self::near::<f32, I>(isa, d)];
-        }
-        [
-            <Self as Function<f32>>::vector(isa, a),
-            <Self as Function<f32>>::vector(isa, b),
-            <Self as Function<f32>>::vector(isa, c),
-            <Self as Function<f32>>::vector(isa, d),
-        ]
     }
 }
 
