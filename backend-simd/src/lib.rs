@@ -97,6 +97,8 @@ impl Backend for Simd {
 
     fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported> {
         op.programs().into_iter().try_for_each(check)?;
+        // Those of the caller's pool, where it is in one.
+        let threads = threads.min(rayon::current_num_threads());
         let bytes = op.bytes();
         let moved = if bytes > CACHE { bytes / BANDWIDTH } else { 0.0 };
         let computed = match op {

@@ -88,6 +88,7 @@ fn best(op: &Op, device: &Device) -> Result<Option<Pick>> {
 
 /// Asks the devices that may be asked and returns the best; `see` is told each answer. Unless `every` one is to answer, those whose start-up alone is longer than the best so far are not asked.
 fn survey(op: &Op, device: &Device, every: bool, mut see: impl FnMut(&Slot, &Result<Estimate, Unsupported>)) -> Result<Option<Pick>> {
+    config::config().check()?;
     let home = home(op)?;
     let threads = config::threads();
     if let Some(slot) = &device.0 {

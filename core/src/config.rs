@@ -1,5 +1,6 @@
 //! Settings of the process, read once from the environment.
 
+use crate::{Error, Result};
 use std::sync::OnceLock;
 
 /// What the environment asked for.
@@ -10,16 +11,31 @@ pub struct Config {
     pub threads: usize,
     /// The device in force where the program names none: `POLYARRAY_DEVICE`; `None` is `auto`.
     pub device: Option<String>,
+    /// A number of threads that is none.
+    wrong_threads: Option<String>,
 }
 
-/// The settings in force.
+impl Config {
+    /// Fails where a setting makes no sense.
+    ///
+    /// # Errors
+    /// [`Error::Setting`].
+    pub(crate) fn check(&self) -> Result<()> {
+        let wrong = |value: &String| Error::Setting { name: "POLYARRAY_THREADS", value: value.clone(), why: "a number of threads is 1 or more".into() };
+        self.wrong_threads.as_ref().map_or(Ok(()), |value| Err(wrong(value)))
+    }
+}
+
+/// The settings in force. One that makes no sense is an [`Error::Setting`] of the first operation.
 pub fn config() -> &'static Config {
     static CONFIG: OnceLock<Config> = OnceLock::new();
     CONFIG.get_or_init(|| {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = std::env::var("POLYARRAY_THREADS").ok().and_then(|v| v.trim().parse().ok()).filter(|&n| n > 0);
+        let asked = std::env::var("POLYARRAY_THREADS").ok().filter(|v| !v.trim().is_empty());
+        let threads = asked.as_ref().and_then(|v| v.trim().parse().ok()).filter(|&n| n > 0);
+        let wrong_threads = asked.filter(|_| threads.is_none());
         let device = std::env::var("POLYARRAY_DEVICE").ok().map(|v| v.trim().to_string()).filter(|v| !v.is_empty() && v != "auto");
-        Config { threads: threads.unwrap_or(cores), device }
+        Config { threads: threads.unwrap_or(cores), device, wrong_threads }
     })
 }
 

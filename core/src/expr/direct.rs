@@ -136,7 +136,7 @@ fn run(request: &Request, to: DType, out: &mut Buffer, offset: usize, node: &Nod
 
 /// Writes the value of `node`, of dtype `to`, where `layout` says in `out`; `false` if it is left to the long way.
 pub(super) fn write(node: &Node, to: DType, out: &mut Buffer, layout: &Layout) -> Result<bool> {
-    if out.memory() != MemoryId::HOST || !layout.is_c_contiguous() || trace::is_recording() {
+    if config::config().check().is_err() || out.memory() != MemoryId::HOST || !layout.is_c_contiguous() || trace::is_recording() {
         return Ok(false);
     }
     let Some(request) = request(node, layout.shape(), to) else { return Ok(false) };
@@ -154,7 +154,7 @@ pub(super) fn eval(node: &mut Node, to: DType) -> Result<Option<RawArray>> {
         Node::Binary(_, x, y) => donated(x) || donated(y),
         Node::Leaf(_) | Node::Tape(_) => return Ok(None),
     };
-    if given_away || trace::is_recording() {
+    if given_away || trace::is_recording() || config::config().check().is_err() {
         return Ok(None);
     }
     let (Node::Unary(_, Leaf::Array(a)) | Node::Binary(_, Leaf::Array(a), _) | Node::Binary(_, _, Leaf::Array(a))) = &*node else { return Ok(None) };
