@@ -255,6 +255,28 @@ fn histograms_are_those_of_numpy() {
 }
 
 #[test]
+fn ranges_may_be_wider_than_the_largest_number() {
+    on_every_device(|_| {
+        let x = array::<f64>(&[-1.7e308, 1.7e308]);
+        assert!((x.quantile(0.25)? / -0.85e308 - 1.0).abs() < 1e-15);
+        assert!((x.quantile(0.75)? / 0.85e308 - 1.0).abs() < 1e-15);
+        let (counts, edges) = array(&[-1.6e308, -1.0, 1.0, 1.6e308]).histogram(4, Some((-1.7e308, 1.7e308)))?;
+        assert_eq!((counts.to_vec()?, edges.to_vec()?), (vec![1, 1, 1, 1], vec![-1.7e308, -0.85e308, 0.0, 0.85e308, 1.7e308]));
+        let (counts, edges) = array(&[-40_000.0f32, 0.0, 40_000.0].map(f16::from_f32)).histogram(2, None)?;
+        assert_eq!((counts.to_vec()?, edges.cast::<f32>().eval()?.to_vec()?), (vec![1, 2], vec![-40_000.0, 0.0, 40_000.0]));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_histogram_needs_as_many_numbers_as_edges() {
+    let alike = Array::full([3], 1e9f32).unwrap();
+    for error in [alike.histogram(2, None), alike.histogram(2, Some((0.0, 1e300))), alike.histogram(2, Some((1e-60, 2e-60)))].map(Result::unwrap_err) {
+        assert!(error.to_string().contains("f32 has not that many different numbers in the range"), "{error}");
+    }
+}
+
+#[test]
 fn a_histogram_needs_a_range_that_ascends() {
     let x = array(&[1.0, NAN]);
     for (bins, range) in [(0, None), (3, None), (3, Some((1.0, 1.0))), (3, Some((2.0, 1.0))), (3, Some((0.0, INF))), (3, Some((NAN, 1.0)))] {

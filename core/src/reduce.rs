@@ -398,7 +398,8 @@ methods! {
     fn count_nonzero_axis(axes: impl Into<Axes>) -> Array<i64> = |tape| Array::from_raw(count_nonzero(tape, Some(&axes.into()))?);
 
     /// The variance, `sum(|x - mean|^2) / (n - ddof)`: of a population with `ddof` 0, an unbiased estimate from a sample with 1. In f64 for integers and bool, in f32
-    /// for f16 and bf16 (rounded at the end), real for complex numbers. NaN of nothing, where `ddof` is n or more, and with a NaN or an infinity among the elements.
+    /// for f16 and bf16 (rounded at the end), real for complex numbers. NaN of nothing, where `ddof` is n or more, and with a NaN or an infinity among the elements
+    /// or in the sum of a block of them ([`crate::order`]).
     ///
     /// Stable: the error is some hundred eps of the result however large the mean is beside the spread, see [`crate::order`](crate::order#deviations); on a device that
     /// reads twice (a GPU; and complex numbers anywhere) it is the error of a mean, squared, more.

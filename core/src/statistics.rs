@@ -111,7 +111,9 @@ fn interpolated<F: Element>(low: Expr<F>, high: Expr<F>, t: f64) -> Expr<F> {
         return select((&sum * value(0.0)).not_equal(value(0.0)), &low * &half + &high * &half, sum * half);
     }
     let apart = &high - &low;
-    if t < 0.5 { low + apart * value(t) } else { high - apart * value(1.0 - t) }
+    let near = if t < 0.5 { &low + &apart * value(t) } else { &high - &apart * value(1.0 - t) };
+    // Finite numbers may be infinitely far apart.
+    select(apart.is_inf(), low * value(1.0 - t) + high * value(t), near)
 }
 
 /// Where quantile `q` of `n` elements falls.
@@ -159,7 +161,7 @@ impl<T: Element> Array<T> {
 
     /// The quantile `q` of all n elements, `q` from 0 (the minimum) to 1 (the maximum): what stands at rank `q (n - 1)` of the sorted elements, between two
     /// ranks on the line between them (definition 7 of Hyndman and Fan, "Sample quantiles in statistical packages", 1996; NumPy's default).
-    /// NaN if there is a NaN, or no element. In f64 for integers and bool. Ranks are computed in f64 for every dtype.
+    /// NaN if there is a NaN, or no element, or where infinities of both signs meet. In f64 for integers and bool. Ranks are computed in f64 for every dtype.
     ///
     /// # Errors
     /// [`Error::Argument`] for a `q` that is NaN or not from 0 to 1, [`Error::DTypeUndefined`] for complex numbers; out of memory.
@@ -318,7 +320,8 @@ impl<T: Element> Array<T> {
     /// with them in that.
     ///
     /// # Errors
-    /// [`Error::Argument`] for no bins; for a range that is not finite (as is that of elements among which is a NaN or an infinity) or does not ascend;
+    /// [`Error::Argument`] for no bins; for a range that is not finite (as is that of elements among which is a NaN or an infinity) or does not ascend; for more bins
+    /// than there are numbers of the dtype in it;
     /// [`Error::DTypeUndefined`] for complex numbers; out of memory.
     ///
     /// ```no_run
@@ -420,14 +423,24 @@ fn edges<F: Element, C: Element>(lo: f64, hi: f64, bins: usize) -> Result<Vec<F>
     let mut out = reserve(count.size())?;
     let (apart, parts) = (rounded(hi - lo), rounded(bins as f64));
     let step = rounded(apart / parts);
+    // Ends of opposite signs may be further apart than any number is large.
+    let wide = apart.is_infinite();
     let at = |i: usize| {
         let i = rounded(i as f64);
         // So small a step that it vanishes is taken in two.
+        if wide {
+            return rounded(lo * (1.0 - i / parts) + hi * (i / parts));
+        }
         let along = if step == 0.0 { rounded(rounded(i / parts) * apart) } else { rounded(i * step) };
         rounded(along + lo)
     };
     out.extend((0..bins).chain([bins]).map(|i| F::from_wide(Wide::Float(if i == bins { hi } else { at(i) }))));
-    Ok(out)
+    let real = |x: &F| x.to_wide().real();
+    if real(&out[0]).is_finite() && real(&out[bins]).is_finite() && out.windows(2).all(|two| real(&two[0]) < real(&two[1])) {
+        return Ok(out);
+    }
+    let why = format!("{} has not that many different numbers in the range ({lo}, {hi})", F::DTYPE);
+    Err(Error::Argument { op: "histogram", name: "bins", value: bins.to_string(), why })
 }
 
 impl<T: Element> Expr<T> {
