@@ -103,6 +103,10 @@ fn bits_and_shifts() {
         assert_eq!((array(&[0x80u8, 0xff]) >> array(&[7u8, 8])).eval()?.to_vec()?, [1, 0]);
         assert_eq!((array(&[0x80u8, 0xff]) << array(&[1u8, 4])).eval()?.to_vec()?, [0, 0xf0]);
         assert_eq!((array(&[-2i64, 3]) >> array(&[63i64, 64])).eval()?.to_vec()?, [-1, 0]);
+        assert_eq!((array(&[1i64, -1, -1]) << array(&[-1i64, i64::MIN, 63])).eval()?.to_vec()?, [0, 0, i64::MIN]);
+        assert_eq!((array(&[-5i8, 5, 1]) >> array(&[-1i8, -128, 8])).eval()?.to_vec()?, [-1, 0, 0]);
+        assert_eq!((array(&[1u64, 3]) << array(&[1u64 << 63, u64::MAX])).eval()?.to_vec()?, [0, 0]);
+        assert_eq!((array(&[u64::MAX, 3]) >> array(&[1u64 << 63, 64])).eval()?.to_vec()?, [0, 0]);
         Ok(())
     });
 }
@@ -135,6 +139,16 @@ fn casts_saturate_wrap_and_round_once() {
     });
     on_every_device(|_| {
         assert_eq!(array(&[f64::NAN, 1e20, -3.0, 255.9, 256.0]).cast::<u8>().eval()?.to_vec()?, [0, 255, 0, 255, 255]);
+        let two63 = 9_223_372_036_854_775_808.0;
+        let ends = array(&[two63, -two63, 2.0 * two63, -1.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 1e10]);
+        assert_eq!(ends.cast::<i64>().eval()?.to_vec()?, [i64::MAX, i64::MIN, i64::MAX, -1, i64::MAX, i64::MIN, 0, 10_000_000_000]);
+        assert_eq!(ends.cast::<u64>().eval()?.to_vec()?, [1 << 63, 0, u64::MAX, 0, u64::MAX, 0, 0, 10_000_000_000]);
+        assert_eq!(ends.cast::<i16>().eval()?.to_vec()?, [i16::MAX, i16::MIN, i16::MAX, -1, i16::MAX, i16::MIN, 0, i16::MAX]);
+        assert_eq!(ends.cast::<i8>().eval()?.to_vec()?, [127, -128, 127, -1, 127, -128, 0, 127]);
+        let halves = array(&[f16::INFINITY, f16::NEG_INFINITY, f16::NAN, f16::from_f32(-2.75), f16::from_f32(60000.0)]);
+        assert_eq!(halves.cast::<i16>().eval()?.to_vec()?, [i16::MAX, i16::MIN, 0, -2, i16::MAX]);
+        assert_eq!(halves.cast::<u8>().eval()?.to_vec()?, [255, 0, 0, 0, 255]);
+        assert_eq!(halves.cast::<u64>().eval()?.to_vec()?, [u64::MAX, 0, 0, 0, 60000]);
         assert_eq!(array(&[300i32, -1]).cast::<u8>().eval()?.to_vec()?, [44, 255]);
         assert_eq!(array(&[u64::MAX, 1 << 63]).cast::<f32>().eval()?.to_vec()?, [1.8446744e19, 9.223372e18]);
         assert_eq!(array(&[f64::NAN, -0.0, 0.1]).cast::<bool>().eval()?.to_vec()?, [true, false, true]);
