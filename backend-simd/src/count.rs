@@ -1,6 +1,7 @@
 //! Counting into bins: each thread has counts of its own, several times over where there are few bins, so that an element does not wait for the count of the one before.
 
 use crate::scratch::Scratch;
+use crate::scratch::room;
 use crate::sort::integers;
 use crate::strided::base;
 use crate::threads::{Shared, split};
@@ -46,8 +47,9 @@ fn between<T: Element + Copy>(op: &Count, threads: usize, out: &Buffer, wide: im
     let Bins::Edges(operand) = &op.by else { unreachable!("counted by edges") };
     let from = base(&operand.buffer, op.dtype, operand.offset).cast::<T>();
     // Widening is exact: what compares so in f64 compares so in the dtype.
+    let mut edges = room(op.bins + 1)?;
     // SAFETY: there is an edge more than there are bins.
-    let edges: Vec<f64> = (0..=op.bins).map(|i| wide(unsafe { from.add(i).read() })).collect();
+    edges.extend((0..=op.bins).map(|i| wide(unsafe { from.add(i).read() })));
     let (low, high, last) = (edges[0], edges[op.bins], op.bins - 1);
     // Halves, because the range may be twice what the largest number is.
     let per_half = op.bins as f64 / (high * 0.5 - low * 0.5);

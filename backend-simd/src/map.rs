@@ -4,7 +4,7 @@ use crate::exec::{Access, Exec, Produced, STRIP_UNIT, Strips};
 use crate::kernels::{self, Args};
 use crate::lanes::Isa;
 use crate::strided::{Geometry, accesses, base, copy_strided};
-use crate::threads::{Shared, split};
+use crate::threads::split;
 use polyarray_core::op::Map;
 use polyarray_core::walk::walk_many;
 use polyarray_core::{Buffer, Result};
@@ -38,13 +38,11 @@ pub(crate) fn run<I: Isa>(isa: I, op: &Map, threads: usize, output: &Buffer) -> 
     };
     let exec = Exec::new(isa, &op.program, &op.params, &access, direct).unwrap_or_else(|| unreachable!("estimate refused this program"));
     let emit = Emit { size, step: out_step, stream, fill: kernels::fill::<I>(op.output.dtype) };
-    let shared = Shared(&mut geometry as *mut Geometry);
+    let geometry = &geometry;
     split(threads, total, STRIP_UNIT * 4, |range| {
-        // SAFETY: the geometry outlives the split and is only read.
-        let geometry = unsafe { &*shared.get() };
         let mut strips = exec.strips()?;
         if short {
-            flat_part(isa, &exec, &mut strips, geometry, range, &emit)
+            flat_part(&exec, &mut strips, geometry, range, &emit)
         } else {
             part(isa, &exec, &mut strips, geometry, range, &emit)
         }
@@ -111,7 +109,7 @@ fn part<I: Isa>(isa: I, exec: &Exec<I>, strips: &mut Strips, g: &Geometry, range
 }
 
 /// The elements numbered `range` where the innermost axis is short: strips go across axes, every operand is gathered.
-fn flat_part<I: Isa>(isa: I, exec: &Exec<I>, strips: &mut Strips, g: &Geometry, range: Range<usize>, emit: &Emit<I>) {
+fn flat_part<I: Isa>(exec: &Exec<I>, strips: &mut Strips, g: &Geometry, range: Range<usize>, emit: &Emit<I>) {
     let inputs = g.bases.len() - 1;
     let at: SmallVec<[*const u8; 8]> = g.bases[..inputs].iter().map(|b| b.cast_const()).collect();
     let mut start = range.start;
@@ -136,7 +134,6 @@ fn flat_part<I: Isa>(isa: I, exec: &Exec<I>, strips: &mut Strips, g: &Geometry, 
             };
             each(inputs, &mut |i, to| copy_strided(from.add(i * step), 0, to, 1, 1, emit.size));
         }
-        let _ = isa;
         start += n;
     }
 }

@@ -44,6 +44,17 @@ impl Scratch {
     }
 }
 
+/// An empty vector with room for `n` elements.
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub(crate) fn room<T>(n: usize) -> Result<Vec<T>> {
+    let mut vec = Vec::new();
+    let bytes = n.saturating_mul(size_of::<T>());
+    vec.try_reserve_exact(n).map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes, why: e.to_string() })?;
+    Ok(vec)
+}
+
 impl Drop for Scratch {
     fn drop(&mut self) {
         let block = std::mem::take(&mut self.0);

@@ -3,7 +3,7 @@
 use crate::lanes::Isa;
 use crate::scratch::Scratch;
 use crate::strided::Geometry;
-use crate::threads::{Shared, split};
+use crate::threads::split;
 use polyarray_core::Result;
 use polyarray_core::walk::walk_many;
 use smallvec::SmallVec;
@@ -47,10 +47,7 @@ fn tiles<I: Isa, T: Copy>(isa: I, g: &Geometry, threads: usize, stream: bool) ->
     let (height, width) = ((HEIGHT_BYTES / size).max(8), (WIDTH_BYTES / size).max(8));
     let bands = rows.div_ceil(height);
     let planes: usize = lens.iter().product();
-    let shared = Shared((g as *const Geometry).cast_mut());
     split(threads, planes * bands, 1, |range| {
-        // SAFETY: the geometry outlives the split and is only read.
-        let g = unsafe { &*shared.get() };
         let mut block = Scratch::new(height * width * size)?;
         for part in range {
             let (plane, band) = (part / bands, part % bands);

@@ -89,7 +89,7 @@ impl Dims {
     /// The number of bytes an array of this shape has.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] where that is more than `isize::MAX`; [`Error::Count`] for more than [`MAX_NDIM`] axes.
+    /// [`Error::TooLarge`] where that is more than `isize::MAX`; [`Error::Shapes`] for more than [`MAX_NDIM`] axes.
     pub fn check(&self, dtype: DType) -> Result<usize> {
         if self.len() > MAX_NDIM {
             return Err(Error::Shapes {

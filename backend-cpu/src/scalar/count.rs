@@ -17,18 +17,20 @@ pub fn run(op: &Count, out: &Buffer) -> Result<()> {
 fn typed<T: Element>(op: &Count, out: &Buffer) -> Result<()> {
     let mut counts = Line::new(DType::I64, op.bins)?;
     let counts = counts.elements::<i64>();
-    let mut edges = Line::new(op.dtype, op.bins + 1)?;
+    let mut edges = Line::new(DType::F64, if matches!(op.by, Bins::Edges(_)) { op.bins + 1 } else { 0 })?;
+    let edges = edges.elements::<f64>();
     if let Bins::Edges(operand) = &op.by {
-        Source::new(operand).gather(&[op.bins + 1], 0..op.bins + 1, edges.bytes());
+        let mut narrow = Line::new(op.dtype, op.bins + 1)?;
+        Source::new(operand).gather(&[op.bins + 1], 0..op.bins + 1, narrow.bytes());
+        edges.iter_mut().zip(narrow.elements::<T>()).for_each(|(edge, x)| *edge = x.to_wide().real());
     }
-    let edges: Vec<f64> = edges.elements::<T>().iter().map(|x| x.to_wide().real()).collect();
     let (source, total) = (Source::new(&op.input), op.shape.size());
     let mut strip = Line::new(op.dtype, STRIP)?;
     for start in (0..total).step_by(STRIP) {
         let range = start..total.min(start + STRIP);
         source.gather(&op.shape, range.clone(), strip.bytes());
         for x in &strip.elements::<T>()[..range.len()] {
-            if let Some(bin) = bin(op, &edges, x.to_wide()) {
+            if let Some(bin) = bin(op, edges, x.to_wide()) {
                 counts[bin] += 1;
             }
         }

@@ -68,7 +68,7 @@ pub(super) fn narrow<I: Isa, S: State>(kernels: &Kernels<I, S>, source: &Source<
             let mut run = std::mem::replace(&mut work.levels, above);
             let results = run.finish(kernels);
             // SAFETY: a line's results are as many as there is room for.
-            work.levels.push(kernels, 0, |to| unsafe { std::ptr::copy_nonoverlapping(results.as_ptr(), to, width) });
+            unsafe { work.levels.push(kernels, 0, |to| std::ptr::copy_nonoverlapping(results.as_ptr(), to, width)) };
         });
     };
     across.run(if runs == 1 { blocks } else { runs }, width, kernels.block() * width, threads, emit, leaf)
@@ -86,7 +86,7 @@ impl<I: Isa, S: State> Across<'_, I, S> {
             count += 1;
         });
         // SAFETY: rows of n elements; there is room for n results.
-        levels.push(self.kernels, 0, |to| unsafe { (self.kernels.rows)(self.kernels.isa, kept, &at_rows[..count], n, rows.start, to) });
+        unsafe { levels.push(self.kernels, 0, |to| (self.kernels.rows)(self.kernels.isa, kept, &at_rows[..count], n, rows.start, to)) };
     }
 
     /// One leaf: block `number` of a run of `len` narrow rows.
@@ -150,7 +150,7 @@ impl<I: Isa, S: State> Across<'_, I, S> {
                 levels.reset(self.width);
                 for (piece, from) in states.chunks(self.width).enumerate() {
                     // SAFETY: every partial result was written above; there is room for a line of them.
-                    levels.push(self.kernels, pieces.level_of(piece), |to| unsafe { std::ptr::copy_nonoverlapping(from.as_ptr().cast(), to, self.width) });
+                    unsafe { levels.push(self.kernels, pieces.level_of(piece), |to| std::ptr::copy_nonoverlapping(from.as_ptr().cast(), to, self.width)) };
                 }
                 give(emit, &mut strips, line * self.width, levels.finish(self.kernels));
             }

@@ -221,11 +221,14 @@ impl<S: State> Levels<S> {
     }
 
     /// Adds the results of the next `2^level` leaves, which `fill` writes to where it is told.
-    pub fn push<I: Isa>(&mut self, kernels: &Kernels<I, S>, mut level: u32, fill: impl FnOnce(*mut S)) {
+    ///
+    /// # Safety
+    /// - `fill` writes as many results as the levels are wide.
+    pub unsafe fn push<I: Isa>(&mut self, kernels: &Kernels<I, S>, mut level: u32, fill: impl FnOnce(*mut S)) {
         let end = (self.levels.len() + 1) * self.width;
         self.results.reserve(end - self.results.len());
         fill(self.results.as_mut_ptr().wrapping_add(end - self.width));
-        // SAFETY: reserved, and written by `fill`, as its caller promises where it makes the results.
+        // SAFETY: reserved, and written by `fill`: the caller's.
         unsafe { self.results.set_len(end) };
         while self.levels.last() == Some(&level) {
             self.levels.pop();

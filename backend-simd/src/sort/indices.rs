@@ -3,9 +3,9 @@
 use super::{Line, Ranked, SHARED, Sorter, integers, select, sort_keys, totals};
 use super::{PASS, Sortable};
 use crate::lanes::{Isa, Work};
-use crate::scratch::Scratch;
+use crate::scratch::{Scratch, room};
 use crate::threads::{Shared, split};
-use polyarray_core::{Error, Result};
+use polyarray_core::Result;
 use std::ops::Range;
 use std::sync::Mutex;
 
@@ -55,9 +55,7 @@ fn some<I: Sorter>(isa: I, keys: &[u64], take: Range<usize>, threads: usize) -> 
     });
     // Of those equal to a bound, which are taken, counted in the order of indices.
     let (mut skip, mut left) = (take.start - less_low, take.end - less_high);
-    let mut pairs = Vec::new();
-    let bytes = take.len() * size_of::<(u64, u64)>();
-    pairs.try_reserve_exact(take.len()).map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes, why: e.to_string() })?;
+    let mut pairs = room(take.len())?;
     for (i, &key) in keys.iter().enumerate().filter(|&(_, &key)| low <= key && key <= high) {
         if key == high {
             if low == high && skip > 0 {
