@@ -19,7 +19,7 @@ macro_rules! names {
     ($($Name:ident)*) => { $( pub(crate) struct $Name; )* };
 }
 names! {
-    Neg Abs Sign Square Sqrt Reciprocal Floor Ceil Trunc Round IsNan IsInf IsFinite LogicalNot Not Conj Flip Truth
+    Neg Abs Sign Square Sqrt Reciprocal IsNan IsInf IsFinite LogicalNot Not Conj Flip Truth
     Add Sub Mul Div IntFloorDiv IntRem IntPow Minimum Maximum Fmin Fmax Copysign Equal NotEqual Less LessEqual Greater GreaterEqual
     LogicalAnd LogicalOr LogicalXor BitAnd BitOr BitXor Shl Shr
 }
@@ -142,10 +142,6 @@ macro_rules! floats {
             Square |x| -> $T { x * x }
             Sqrt |x| -> $T { x.sqrt() }
             Reciprocal |x| -> $T { 1.0 / x }
-            Floor |x| -> $T { x.floor() }
-            Ceil |x| -> $T { x.ceil() }
-            Trunc |x| -> $T { x.trunc() }
-            Round |x| -> $T { x.round_ties_even() }
             IsNan |x| -> u8 { u8::from(x.is_nan()) }
             IsInf |x| -> u8 { u8::from(x.abs() == <$T>::INFINITY) }
             IsFinite |x| -> u8 { u8::from(x.abs() < <$T>::INFINITY) }

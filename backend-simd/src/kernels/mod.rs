@@ -7,8 +7,9 @@ mod exact;
 
 use crate::lanes::{Isa, Real, Work};
 use crate::math::{
-    self, Arccos, Arccosh, Arcsin, Arcsinh, Arctan, Arctan2, Arctanh, Cbrt, ComplexDiv, ComplexExp, ComplexFunction, ComplexFunction2, ComplexLog, ComplexSqrt,
-    Cos, Cosh, Erf, Exp, Exp2, Expm1, FloorDiv, Function, Function2, Hypot, Log, Log1p, Log2, Log10, Pow, Rem, Sigmoid, Sin, Sinh, Tan, Tanh,
+    self, Arccos, Arccosh, Arcsin, Arcsinh, Arctan, Arctan2, Arctanh, Cbrt, Ceil, ComplexDiv, ComplexExp, ComplexFunction, ComplexFunction2, ComplexLog,
+    ComplexSqrt, Cos, Cosh, Erf, Exp, Exp2, Expm1, Floor, FloorDiv, Function, Function2, Hypot, Log, Log1p, Log2, Log10, Pow, Rem, Round, Sigmoid, Sin, Sinh,
+    Tan, Tanh, Trunc,
 };
 use exact::*;
 use half::slice::HalfFloatSliceExt;
@@ -366,10 +367,10 @@ pub(crate) fn unary<I: Isa>(op: Unary, dtype: DType) -> Option<Kernel<I>> {
                 Unary::Square => Some(each::<I, $T, Square>),
                 Unary::Sqrt => Some(each::<I, $T, Sqrt>),
                 Unary::Reciprocal => Some(each::<I, $T, Reciprocal>),
-                Unary::Floor => Some(each::<I, $T, Floor>),
-                Unary::Ceil => Some(each::<I, $T, Ceil>),
-                Unary::Trunc => Some(each::<I, $T, Trunc>),
-                Unary::Round => Some(each::<I, $T, Round>),
+                Unary::Floor => Some(smooth::<I, $T, Floor>),
+                Unary::Ceil => Some(smooth::<I, $T, Ceil>),
+                Unary::Trunc => Some(smooth::<I, $T, Trunc>),
+                Unary::Round => Some(smooth::<I, $T, Round>),
                 Unary::IsNan => Some(each::<I, $T, IsNan>),
                 Unary::IsInf => Some(each::<I, $T, IsInf>),
                 Unary::IsFinite => Some(each::<I, $T, IsFinite>),

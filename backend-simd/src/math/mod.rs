@@ -26,6 +26,7 @@ mod pow;
 mod roots;
 #[cfg(test)]
 mod roots_tests;
+mod rounding;
 mod trig;
 
 pub(crate) use area::{Arccosh, Arcsinh, Arctanh};
@@ -40,6 +41,7 @@ pub(crate) use inverse::{Arccos, Arcsin, Arctan, Arctan2};
 pub(crate) use log::{Log, Log1p, Log2, Log10};
 pub(crate) use pow::Pow;
 pub(crate) use roots::{Cbrt, Hypot};
+pub(crate) use rounding::{Ceil, Floor, Round, Trunc};
 pub(crate) use trig::{Cos, Sin, Tan};
 
 use crate::lanes::{Float, Isa, Lanes, Real, Work, twice::Twice};
