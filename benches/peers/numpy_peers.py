@@ -331,7 +331,7 @@ def machine():
     for name in ("scipy", "sklearn"):
         if name in sys.modules:
             versions[name] = sys.modules[name].__version__
-    return {"cpu": platform.processor() or platform.machine(), "os": platform.platform(), "python": platform.python_version(), "threads": ARGS.threads, "versions": versions}
+    return {"cpu": platform.processor() or platform.machine(), "os": platform.system(), "python": platform.python_version(), "threads": ARGS.threads, "versions": versions}
 
 
 def rows(op, dtype, shape, failures):

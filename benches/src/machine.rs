@@ -131,7 +131,9 @@ pub(crate) fn os() -> String {
         let line = text.lines().find_map(|l| l.strip_prefix("PRETTY_NAME="))?;
         Some(line.trim_matches('"').to_string())
     });
-    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").map(|k| format!(", kernel {}", k.trim())).unwrap_or_default();
+    // Its release, not who built it.
+    let release = |k: String| k.split('.').take(2).collect::<Vec<_>>().join(".");
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").map(|k| format!(", kernel {}", release(k))).unwrap_or_default();
     format!("{}{kernel}, {}", name.unwrap_or_else(|| std::env::consts::OS.into()), std::env::consts::ARCH)
 }
 

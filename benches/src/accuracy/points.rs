@@ -52,7 +52,7 @@ impl<T: Float> Points<T> {
     pub fn new(op: Op, amount: Amount) -> Points<T> {
         let hard = match op {
             Op::Unary(_) => thinned(special::<T>(), neighbourhoods(), amount.hard).into_iter().map(|x| (x, x)).collect(),
-            Op::Binary(_) => crossed(),
+            Op::Binary(_) => crossed(amount.hard),
         };
         let wanted = if matches!(op, Op::Unary(_)) { amount.patterns as u64 } else { 0 };
         let patterns = if wanted == 0 { (0, 1) } else { strided(8 * size_of::<T>() as u32, wanted) };
@@ -187,10 +187,15 @@ fn special<T: Float>() -> Vec<T> {
     both.chain([f64::NAN]).map(T::nearest).collect()
 }
 
-/// Every special value with every other.
-fn crossed<T: Float>() -> Vec<(T, T)> {
+/// Every special value with every other, and with about a thousand of the numbers around which functions are hard, either way: as many as `most` allows.
+fn crossed<T: Float>(most: usize) -> Vec<(T, T)> {
     let special = special::<T>();
-    special.iter().flat_map(|&x| special.iter().map(move |&y| (x, y))).collect()
+    let among = special.iter().flat_map(|&x| special.iter().map(move |&y| (x, y)));
+    let left = most.saturating_sub(special.len() * special.len()) / (2 * special.len());
+    let others = neighbourhoods::<T>();
+    let step = others.len().div_ceil(left.clamp(1, 1000));
+    let with_others = special.iter().flat_map(|&x| others.iter().step_by(step).flat_map(move |&y| [(x, y), (y, x)]));
+    among.chain(with_others.take(if left == 0 { 0 } else { usize::MAX })).collect()
 }
 
 /// Where functions are hard: a few numbers on each side of every centre.
@@ -204,7 +209,7 @@ fn neighbourhoods<T: Float>() -> Vec<T> {
     };
     // Ends of domains, and where formulas meet.
     for x in [1.0, 0.5, 2.0, 0.25, std::f64::consts::SQRT_2, std::f64::consts::FRAC_1_SQRT_2, std::f64::consts::E, 10.0, PI, FRAC_PI_2, PI / 4.0, PI / 8.0] {
-        around(x, 64);
+        around(x, 512);
     }
     // Where exponentials overflow, leave the normal numbers, and vanish: to base 2, e, and half of that plus a bit (sinh, cosh).
     for power in [format.max_exponent + 1, format.min_exponent, format.min_exponent + 1 - format.precision, format.min_exponent - format.precision] {
@@ -225,7 +230,7 @@ fn neighbourhoods<T: Float>() -> Vec<T> {
         [1.0 + power_of_two(-e), 1.0 - power_of_two(-e)].into_iter().for_each(|x| around(x, 2));
     }
     // Multiples of pi/2: small, large; the double nearest to one is 6381956970095103 * 2^797 (J.-M. Muller, Elementary Functions, 11.3).
-    for n in 1..=2000 {
+    for n in 1..=4000 {
         around(f64::from(n) * FRAC_PI_2, 1);
     }
     for e in 11..=format.max_exponent.min(1000) {
@@ -296,7 +301,8 @@ mod tests {
             assert!(f32s.contains(&x.to_bits()), "{x}");
         }
         assert!(thinned(special::<f64>(), neighbourhoods::<f64>(), 4000).len() <= 4000);
-        let pairs = crossed::<f64>();
+        let pairs = crossed::<f64>(usize::MAX);
+        assert!(pairs.len() >= 100_000 && crossed::<f32>(5000).len() <= 5000 && f64s.len() >= 100_000, "{} {}", pairs.len(), f64s.len());
         assert!(pairs.iter().any(|(x, y)| x.is_nan() && *y == f64::INFINITY) && pairs.iter().any(|(x, y)| *x == -1.0 && *y == f64::NEG_INFINITY));
     }
 
