@@ -195,21 +195,44 @@ unsafe fn smooth<I: Isa, T: Real, F: Function<T>>(isa: I, args: &Args) {
     isa.enter(Smooth::<T, F>(args, PhantomData));
 }
 
+/// The bits of an element.
+trait Bits: Copy {
+    /// `yes` where the truth value is 1, `no` where it is 0: of bits, because a choice between values in memory becomes a choice of addresses, which are gathered.
+    fn choose(truth: u8, yes: Self, no: Self) -> Self;
+}
+
+macro_rules! bits {
+    ($($T:ty)*) => { $(
+        impl Bits for $T {
+            #[inline(always)]
+            fn choose(truth: u8, yes: $T, no: $T) -> $T {
+                let mask = <$T>::from(truth).wrapping_neg();
+                (yes & mask) | (no & !mask)
+            }
+        }
+    )* };
+}
+bits!(u8 u16 u32 u64);
+
+impl Bits for [u64; 2] {
+    #[inline(always)]
+    fn choose(truth: u8, yes: [u64; 2], no: [u64; 2]) -> [u64; 2] {
+        [u64::choose(truth, yes[0], no[0]), u64::choose(truth, yes[1], no[1])]
+    }
+}
+
 /// `out = if a { b } else { c }`, all strips.
 pub(crate) fn select<I: Isa>(dtype: DType) -> Kernel<I> {
-    unsafe fn run<I: Isa, T: Copy>(isa: I, args: &Args) {
+    unsafe fn run<I: Isa, T: Bits>(isa: I, args: &Args) {
         struct Select<'a, T>(&'a Args, PhantomData<T>);
-        impl<T: Copy> Work for Select<'_, T> {
+        impl<T: Bits> Work for Select<'_, T> {
             type Out = ();
             #[inline(always)]
             fn run<I: Isa>(self, _: I) {
                 let (c, x, y, dst) = (self.0.a, self.0.b.cast::<T>(), self.0.c.cast::<T>(), self.0.out.cast::<T>());
                 for i in 0..self.0.n {
                     // SAFETY: the contract of `Kernel`, kept by whoever called it.
-                    unsafe {
-                        let (x, y) = (*x.add(i), *y.add(i));
-                        *dst.add(i) = if *c.add(i) != 0 { x } else { y };
-                    }
+                    unsafe { *dst.add(i) = T::choose(*c.add(i), *x.add(i), *y.add(i)) };
                 }
             }
         }
