@@ -69,6 +69,23 @@ pub struct Strip<'a> {
     pub out: &'a mut [MaybeUninit<u8>],
 }
 
+/// A product of two matrices in host memory that are so small that preparations would be felt: `out[m, n] = a[m, k] @ b[k, n]`.
+///
+/// Invariants: 1. m, n and k are at least 1; 2. operands begin with their first element and hold all others, which lie `strides` (of rows and columns) elements
+/// apart; 3. everything is aligned for its dtype; 4. `out` has m n elements, in C order.
+pub struct SmallProduct<'a> {
+    /// Dtype of operands and result.
+    pub dtype: DType,
+    /// m, n and k.
+    pub lens: [usize; 3],
+    /// The left matrix, and its strides.
+    pub a: (&'a [u8], [usize; 2]),
+    /// The right matrix, and its strides.
+    pub b: (&'a [u8], [usize; 2]),
+    /// Where results go; all of it is written by whoever takes it.
+    pub out: &'a mut [MaybeUninit<u8>],
+}
+
 /// A device: scalar, simd, blas, gpu, and yours.
 pub trait Backend: Send + Sync {
     /// What it is.
@@ -91,6 +108,10 @@ pub trait Backend: Send + Sync {
     fn run(&self, op: &Op, cx: &RunContext) -> Result<()>;
     /// Does a strip at once, on this thread. `false`, with nothing written, if that is not worth a way of its own: it then comes as an [`Op::Map`].
     fn run_strip(&self, _strip: Strip) -> bool {
+        false
+    }
+    /// Does a small product at once, on this thread. `false`, with nothing written, if that is not worth a way of its own: it then comes as an [`Op::Matmul`].
+    fn run_product(&self, _product: SmallProduct) -> bool {
         false
     }
     /// Waits for everything given to it; what a queue still owes surfaces here.

@@ -24,6 +24,7 @@ mod memory;
 mod program;
 mod reduce;
 mod scan;
+mod short;
 mod slice;
 mod sort;
 mod statistics;
@@ -37,7 +38,7 @@ pub mod trace;
 pub mod walk;
 
 pub use array::{Array, Axes, ViewMut, axis};
-pub use backend::{Backend, Cost, DeviceInfo, RunContext, Step, Strip};
+pub use backend::{Backend, Cost, DeviceInfo, RunContext, SmallProduct, Step, Strip};
 pub use config::{Config, config, with_threads};
 pub use device::{BackendEntry, Device, Open, register, with_device};
 pub use distance::Metric;

@@ -6,8 +6,9 @@ use crate::device::Device;
 use crate::expr::{Expr, IntoExpr, RawArray, Tape};
 use crate::layout::Layout;
 use crate::op::{self, Op, Params};
+use crate::short::{self, Key, Work};
 use crate::trace::Plan;
-use crate::{Dims, Element, Error, Kind, Program, Result, Scalar, Wide, canon};
+use crate::{Buffer, DType, Dims, Element, Error, Kind, MemoryId, Program, Result, Scalar, SmallProduct, Wide, bytes, canon};
 use smallvec::SmallVec;
 use std::marker::PhantomData;
 
@@ -62,6 +63,12 @@ impl<T: Element> Matmul<T> {
     /// [`Error::Shapes`] where inner dimensions differ or there are fewer than two axes, [`Error::Broadcast`] where batch axes do not fit,
     /// [`Error::DTypeUndefined`] for bool, [`Error::Refused`] where the device cannot.
     pub fn run(self) -> Result<Array<T>> {
+        if self.after.is_none()
+            && self.device.is_none()
+            && let Some(done) = small(&self.a, &self.b, T::DTYPE)?
+        {
+            return Array::from_raw(done);
+        }
         let device = self.device.clone().map_or_else(Device::current, Ok)?;
         match self.lower()? {
             Lowered::Op(mut op, shape) => {
@@ -129,6 +136,66 @@ impl<T: Element> Matmul<T> {
     }
 }
 
+/// Multiply-adds of a product up to which one thread is right, and preparations would be felt.
+const SMALL: usize = 96 * 96 * 96;
+
+/// The product by the short way, if it is for that.
+fn small(a: &RawArray, b: &RawArray, dtype: DType) -> Result<Option<RawArray>> {
+    let Some(small) = Small::of(a, b, dtype) else { return Ok(None) };
+    let [m, n, _] = small.lens;
+    let mut buffer = Buffer::host(m * n * dtype.size())?;
+    let done = small.run(&mut buffer, 0)?;
+    Ok(done.then(|| RawArray { buffer, dtype, layout: Layout::contiguous([m, n].into()) }))
+}
+
+/// A product that may go the short way.
+struct Small<'a> {
+    /// m, n, k.
+    lens: [usize; 3],
+    dtype: DType,
+    /// Each with the bytes from the first element to the last, and strides.
+    a: (&'a RawArray, &'a [u8], [usize; 2]),
+    b: (&'a RawArray, &'a [u8], [usize; 2]),
+}
+
+impl<'a> Small<'a> {
+    /// For two matrices on the host whose shapes fit, with strides that are not negative.
+    fn of(a: &'a RawArray, b: &'a RawArray, dtype: DType) -> Option<Small<'a>> {
+        let ([m, k], [kb, n]) = (a.layout.shape()[..].try_into().ok()?, b.layout.shape()[..].try_into().ok()?);
+        let steps = [m, n, k].into_iter().try_fold(1, usize::checked_mul)?;
+        if k != kb || steps == 0 || steps > SMALL || !short::is_open() {
+            return None;
+        }
+        let operand = |x: &'a RawArray, rows: usize, columns: usize| {
+            let strides = [usize::try_from(x.layout.strides()[0]).ok()?, usize::try_from(x.layout.strides()[1]).ok()?];
+            let elements = (rows - 1) * strides[0] + (columns - 1) * strides[1] + 1;
+            let here = x.buffer.memory() == MemoryId::HOST && x.dtype == dtype;
+            here.then(|| (x, &bytes::host_bytes(&x.buffer)[x.layout.offset() * dtype.size()..][..elements * dtype.size()], strides))
+        };
+        Some(Small { lens: [m, n, k], dtype, a: operand(a, m, k)?, b: operand(b, k, n)? })
+    }
+
+    /// Whether a backend did it, into the elements of `out` from `offset` on.
+    fn run(&self, out: &mut Buffer, offset: usize) -> Result<bool> {
+        let (lens, dtype, size) = (self.lens, self.dtype, self.dtype.size());
+        let (a, b) = ((self.a.1, self.a.2), (self.b.1, self.b.2));
+        short::run(
+            || Key::new(Work::Product, dtype, lens),
+            |backend| {
+                let room = bytes::room(out, offset * size, lens[0] * lens[1] * size);
+                room.is_some_and(|out| backend.run_product(SmallProduct { dtype, lens, a, b, out }))
+            },
+            || {
+                let [m, n, k] = lens;
+                let operand = |x: &RawArray| canon::operand(&x.buffer, dtype, &x.layout);
+                let (a, b) = (operand(self.a.0), operand(self.b.0));
+                let (after, after_params, extras) = (Program::identity(dtype), Params::new(), SmallVec::new());
+                Ok(Op::Matmul(op::Matmul { dtype, m, n, k, a, b, batch: Dims::new(), after, after_params, extras }))
+            },
+        )
+    }
+}
+
 /// The stand-in's layout: strides that no real operand of this shape has, so that it is never taken for one.
 fn product_layout(shape: &Dims) -> Layout {
     Layout::from_parts(shape.clone(), shape.c_strides(), usize::MAX / 4)
@@ -163,6 +230,12 @@ impl<T: Element> Array<T> {
     /// ```
     pub fn matmul(&self, other: &Array<T>) -> Result<Array<T>> {
         let (row, column) = (self.ndim() == 1, other.ndim() == 1);
+        if !row && !column {
+            if let Some(done) = small(self.raw(), other.raw(), T::DTYPE)? {
+                return Array::from_raw(done);
+            }
+            return Matmul::new(self, other).run().map_err(|e| with_shapes(e, self, other));
+        }
         let a = if row { self.expand_dims(0)? } else { self.clone() };
         let b = if column { other.expand_dims(1)? } else { other.clone() };
         let product = Matmul::new(&a, &b).run().map_err(|e| with_shapes(e, self, other))?;

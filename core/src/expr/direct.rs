@@ -1,52 +1,16 @@
-//! The short way: one step on small contiguous arrays of the host goes straight to a backend, without a tape, a program or an operation.
+//! The short way for expressions: one step on small contiguous arrays of the host goes straight to a backend, without a tape, a program or an operation.
 //!
-//! What it cannot do it leaves, untouched, to the long way, which also finds all errors. Who is to do it under `auto` is decided the long way once and remembered
-//! for each ufunc, dtype, length and limit of threads.
+//! What it cannot do it leaves, untouched, to the long way, which also finds all errors.
 
 use super::{Leaf, Node, RawArray};
 use crate::backend::{Step, Strip};
-use crate::device::{self, Device, Slot};
 use crate::layout::Layout;
-use crate::{Buffer, DType, Dims, MemoryId, Result, bytes, choose, config, trace};
-use std::cell::RefCell;
+use crate::short::{self, Key, Work};
+use crate::{Buffer, DType, Dims, MemoryId, Result, bytes};
 use std::sync::Arc;
 
 /// Bytes of an operand up to which one thread is always right, and preparations would be felt.
 const SMALL: usize = 64 << 10;
-
-/// Decisions remembered on each thread.
-const CHOICES: usize = 64;
-
-/// A decision: who does this, if anybody does it this way.
-struct Choice {
-    key: Key,
-    slot: Option<Arc<Slot>>,
-}
-
-/// What a decision depends on.
-#[derive(Clone, Copy, PartialEq)]
-struct Key {
-    step: Step,
-    dtype: DType,
-    len: usize,
-    threads: usize,
-    /// Devices may have been added since.
-    generation: usize,
-}
-
-thread_local! {
-    static MEMORY: RefCell<[Option<Choice>; CHOICES]> = const { RefCell::new([const { None }; CHOICES]) };
-}
-
-impl Key {
-    fn place(&self) -> usize {
-        let step = match self.step {
-            Step::Unary(op) => op as usize,
-            Step::Binary(op) => op as usize + 29,
-        };
-        (self.len.wrapping_mul(31) + step * 7 + self.dtype as usize) % CHOICES
-    }
-}
 
 /// A step with its operands, seen to be one that a strip can express.
 struct Request<'a> {
@@ -108,35 +72,17 @@ fn request<'a>(node: &'a Node, shape: &Dims, to: DType) -> Option<Request<'a>> {
 
 /// Whether a backend did what is asked, into the elements of `out` from `offset` on.
 fn run(request: &Request, to: DType, out: &mut Buffer, offset: usize, node: &Node) -> Result<bool> {
-    let mut give = |slot: &Arc<Slot>| {
-        let host = slot.opened().filter(|b| b.memory() == MemoryId::HOST);
-        let room = bytes::room(out, offset * to.size(), request.len * to.size());
-        host.zip(room).is_some_and(|(b, out)| b.run_strip(Strip { step: request.step, dtype: request.dtype, x: request.x, y: request.y, out }))
-    };
-    if let Some(done) = device::with_current(|slot| slot.map(&mut give)) {
-        return Ok(done);
-    }
-    if config::config().device.is_some() {
-        return Ok(false);
-    }
-    let key = Key { step: request.step, dtype: request.dtype, len: request.len, threads: config::threads(), generation: device::generation() };
-    let known = MEMORY.with_borrow(|all| all[key.place()].as_ref().filter(|c| c.key == key).map(|c| c.slot.as_ref().is_some_and(&mut give)));
-    if let Some(done) = known {
-        return Ok(done);
-    }
-    // Who would do it as an operation comes first; others that may take it at all, and take strips, are faster than that would be.
-    let op = node.clone().into_tape()?.fresh_op()?;
-    let Some(first) = choose::who(&op, &Device::auto())? else { return Ok(false) };
-    let able = |slot: &Arc<Slot>| slot.opened().is_some_and(|b| b.info().hardware && b.memory() == MemoryId::HOST && b.estimate(&op, 1).is_ok());
-    let slot = std::iter::once(first).chain(device::slots().iter().filter(|s| able(s)).cloned()).find(|slot| give(slot));
-    let done = slot.is_some();
-    MEMORY.with_borrow_mut(|all| all[key.place()] = Some(Choice { key, slot }));
-    Ok(done)
+    let Request { step, dtype, x, y, len } = *request;
+    short::run(
+        || Key::new(Work::Step(step), dtype, [len, 0, 0]),
+        |backend| bytes::room(out, offset * to.size(), len * to.size()).is_some_and(|out| backend.run_strip(Strip { step, dtype, x, y, out })),
+        || node.clone().into_tape()?.fresh_op(),
+    )
 }
 
 /// Writes the value of `node`, of dtype `to`, where `layout` says in `out`; `false` if it is left to the long way.
 pub(super) fn write(node: &Node, to: DType, out: &mut Buffer, layout: &Layout) -> Result<bool> {
-    if config::config().check().is_err() || out.memory() != MemoryId::HOST || !layout.is_c_contiguous() || trace::is_recording() {
+    if out.memory() != MemoryId::HOST || !layout.is_c_contiguous() || !short::is_open() {
         return Ok(false);
     }
     let Some(request) = request(node, layout.shape(), to) else { return Ok(false) };
@@ -154,7 +100,7 @@ pub(super) fn eval(node: &mut Node, to: DType) -> Result<Option<RawArray>> {
         Node::Binary(_, x, y) => donated(x) || donated(y),
         Node::Leaf(_) | Node::Tape(_) => return Ok(None),
     };
-    if given_away || trace::is_recording() || config::config().check().is_err() {
+    if given_away || !short::is_open() {
         return Ok(None);
     }
     let (Node::Unary(_, Leaf::Array(a)) | Node::Binary(_, Leaf::Array(a), _) | Node::Binary(_, _, Leaf::Array(a))) = &*node else { return Ok(None) };
