@@ -4,7 +4,7 @@
 //! of the identity |x|^2 + |y|^2 - 2 x.y and saves its correction.
 
 use crate::exec::{Access, Exec};
-use crate::gemm::{AbsDiff, Dot, Matrix, Product, SquareDiff, product};
+use crate::gemm::{AbsDiff, Direct, Matrix, Product, SquareDiff, product};
 use crate::lanes::{Isa, Real};
 use crate::matmul::{in_place, prepare};
 use crate::threads::Shared;
@@ -18,16 +18,17 @@ pub(crate) fn run<I: Isa, T: Real>(isa: I, op: &Distance, threads: usize, output
     let matrix = |o: &Operand| Matrix { at: start(o), row: o.strides[0], column: o.strides[1] };
     let (x, y) = (matrix(&op.x), matrix(&op.y));
     let c = Shared(output.host_ptr().expect("core allocates the output in the backend's memory").as_ptr().cast::<T>());
-    let p = Product { m: op.n, n: op.m, k: op.d, a: x, b: Matrix { row: y.column, column: y.row, ..y }, c, ldc: op.m };
+    let p = Product { m: op.n, n: op.m, k: op.d, a: x, b: Matrix { row: y.column, column: y.row, ..y }, c, ldc: op.m, add: false };
     let after = prepare(isa, &op.after, &op.after_params, &[Access::Contiguous]);
     let then = |piece: &mut [T]| after.as_ref().map_or(Ok(()), |exec: &Exec<I>| in_place(exec, piece, |_, _| unreachable!("no other operands"), 0));
+    let (squares, sums, dots) = (Direct::with::<SquareDiff>(isa), Direct::with::<AbsDiff>(isa), Direct::new(isa));
     // SAFETY: X is [n, d] and Y [m, d] inside their buffers, the output [n, m] in C order; they do not overlap (invariants of `Distance`).
     unsafe {
         match op.metric {
-            Metric::SqEuclidean => product::<I, T, SquareDiff>(isa, p, threads, after.is_some().then_some(&|_, _, piece: &mut [T]| then(piece))),
-            Metric::Cityblock => product::<I, T, AbsDiff>(isa, p, threads, after.is_some().then_some(&|_, _, piece: &mut [T]| then(piece))),
-            Metric::Euclidean => product::<I, T, SquareDiff>(
-                isa,
+            Metric::SqEuclidean => product(&squares, p, threads, after.is_some().then_some(&|_, _, piece: &mut [T]| then(piece))),
+            Metric::Cityblock => product(&sums, p, threads, after.is_some().then_some(&|_, _, piece: &mut [T]| then(piece))),
+            Metric::Euclidean => product(
+                &squares,
                 p,
                 threads,
                 Some(&|_, _, piece: &mut [T]| {
@@ -37,8 +38,8 @@ pub(crate) fn run<I: Isa, T: Real>(isa: I, op: &Distance, threads: usize, output
             ),
             Metric::Cosine => {
                 let (nx, ny) = (norms(x, op.n, op.d), norms(y, op.m, op.d));
-                product::<I, T, Dot>(
-                    isa,
+                product(
+                    &dots,
                     p,
                     threads,
                     Some(&|row, column, piece: &mut [T]| {

@@ -13,6 +13,7 @@ mod lower;
 mod map;
 mod math;
 mod matmul;
+mod matvec;
 mod reduce;
 mod scan;
 mod scratch;
@@ -26,7 +27,8 @@ mod transpose;
 use lanes::portable::Portable;
 use polyarray_core::op::{Give, Sort};
 use polyarray_core::{
-    Backend, BackendEntry, Buffer, Cost, DType, DeviceInfo, Error, MemoryId, Op, Program, Result, RunContext, Strip, Unsupported, config, inventory,
+    Backend, BackendEntry, Buffer, Cost, DType, DeviceInfo, Error, MemoryId, Op, Program, Result, RunContext, SmallProduct, Strip, Unsupported, config,
+    inventory,
 };
 use std::sync::Arc;
 use tier::Tier;
@@ -137,6 +139,16 @@ impl Backend for Simd {
             Tier::Avx2(isa) => run(isa, op, cx.threads, cx.output),
             #[cfg(target_arch = "x86_64")]
             Tier::Avx512(isa) => run(isa, op, cx.threads, cx.output),
+        }
+    }
+
+    fn run_product(&self, product: SmallProduct) -> bool {
+        match self.tier {
+            Tier::Portable(isa) => matmul::small(isa, product),
+            #[cfg(target_arch = "x86_64")]
+            Tier::Avx2(isa) => matmul::small(isa, product),
+            #[cfg(target_arch = "x86_64")]
+            Tier::Avx512(isa) => matmul::small(isa, product),
         }
     }
 

@@ -1,17 +1,22 @@
 //! Matrix products as operations: batches, matrix-vector products, and what follows a product.
 
 use crate::exec::{Access, Exec, Produced};
-use crate::gemm::{Dot, Matrix, Product, product};
-use crate::lanes::{Float, Isa, Lanes, Real, Work};
+use crate::gemm::{Direct, Finish, Matrix, Product, product};
+use crate::lanes::{Isa, Real};
+use crate::matvec;
 use crate::strided::{Geometry, copy_strided};
 use crate::threads::{Shared, split};
 use polyarray_core::op::{Matmul, Operand};
 use polyarray_core::walk::walk;
-use polyarray_core::{Buffer, Program, Result};
+use polyarray_core::{Buffer, DType, Program, Result, SmallProduct};
 use smallvec::SmallVec;
 
 /// Batches of products smaller than this many multiply-adds are split between threads by the product, larger ones inside each.
 const SMALL: usize = 128 * 128 * 128;
+/// Products of up to so many multiply-adds are done without packing,
+const BARE: usize = 96 * 96 * 96;
+/// if no more than this are added up: rows of A and B would leave the first cache.
+const BARE_DEPTH: usize = 512;
 
 /// Runs a product that `estimate` accepted.
 pub(crate) fn run<I: Isa, T: Real>(isa: I, op: &Matmul, threads: usize, output: &Buffer) -> Result<()> {
@@ -29,7 +34,7 @@ pub(crate) fn run<I: Isa, T: Real>(isa: I, op: &Matmul, threads: usize, output: 
         let mut done = Ok(());
         walk(&op.batch, [&op.a.strides, &op.b.strides], [0, 0], range, |[a, b]| {
             let (a, b) = (matrix(&op.a, bases.0.get().wrapping_offset(a)), matrix(&op.b, bases.1.get().wrapping_offset(b)));
-            let p = Product { m, n, k, a, b, c: Shared(c.get().wrapping_add(number * m * n)), ldc: n };
+            let p = Product { m, n, k, a, b, c: Shared(c.get().wrapping_add(number * m * n)), ldc: n, add: false };
             let finish = |row: usize, column: usize, piece: &mut [T]| tail.apply(number, row, column, piece);
             // SAFETY: the operands' matrices and the output's are inside their buffers and do not overlap (invariants of `Matmul`).
             let result = unsafe { one(isa, p, within, if tail.is_nothing() { None } else { Some(&finish) }) };
@@ -42,125 +47,51 @@ pub(crate) fn run<I: Isa, T: Real>(isa: I, op: &Matmul, threads: usize, output: 
     })
 }
 
-/// One product: a matrix-vector product where one side is a vector whose other matrix can be read in order, else the packed way.
+/// Does a small product, if it is of a dtype and size for which no packing is needed.
+pub(crate) fn small<I: Isa>(isa: I, product: SmallProduct) -> bool {
+    match product.dtype {
+        DType::F32 => small_of::<I, f32>(isa, product),
+        DType::F64 => small_of::<I, f64>(isa, product),
+        _ => false,
+    }
+}
+
+fn small_of<I: Isa, T: Real>(isa: I, SmallProduct { lens: [m, n, k], a, b, out, .. }: SmallProduct) -> bool {
+    let matrix = |(bytes, [row, column]): (&[u8], [usize; 2])| Matrix { at: bytes.as_ptr().cast::<T>(), row: row as isize, column: column as isize };
+    let p = Product { m, n, k, a: matrix(a), b: matrix(b), c: Shared(out.as_mut_ptr().cast::<T>()), ldc: n, add: false };
+    // SAFETY: operands hold their elements, the output m n of them; slices do not overlap one that is written; all are aligned (invariants of `SmallProduct`).
+    is_bare(m, n, k) && unsafe { one(isa, p, 1, None) }.is_ok()
+}
+
+/// Whether a product is done without packing.
+fn is_bare(m: usize, n: usize, k: usize) -> bool {
+    m * n * k <= BARE && k <= BARE_DEPTH
+}
+
+/// One product, as what it is: of a matrix and a vector, small, or packed.
 ///
 /// # Safety
 /// - as [`product`].
-unsafe fn one<I: Isa, T: Real>(isa: I, p: Product<T>, threads: usize, finish: Option<crate::gemm::Finish<T>>) -> Result<()> {
+unsafe fn one<I: Isa, T: Real>(isa: I, p: Product<T, T>, threads: usize, finish: Option<Finish<T>>) -> Result<()> {
     // y^T = x^T B is y = B^T x: both are rows of a matrix times a vector.
-    let as_rows = if p.n == 1 {
-        Some((p.a, p.b.at, p.b.row, p.m))
-    } else if p.m == 1 {
-        Some((Matrix { row: p.b.column, column: p.b.row, ..p.b }, p.a.at, p.a.column, p.n))
-    } else {
-        None
-    };
-    let contiguous = as_rows.filter(|(matrix, _, step, _)| *step == 1 && (matrix.column == 1 || matrix.row == 1));
-    let Some((matrix, x, _, rows)) = contiguous else {
+    let (matrix, rows) = if p.n == 1 { (p.a, p.m) } else { (p.b.transposed(), p.n) };
+    if p.m.min(p.n) == 1 && !p.add && (matrix.column == 1 || matrix.row == 1) {
+        let (at, step) = if p.n == 1 { (p.b.at, p.b.row) } else { (p.a.at, p.a.column) };
+        // SAFETY: the caller's; y is one row or one column of C, contiguous either way (a column of C has `ldc` 1).
+        return unsafe { matvec::run(isa, matrix, (at, step), p.c, [rows, p.k], threads, finish.map(|f| (f, p.n == 1))) };
+    }
+    let kernel = Direct::new(isa);
+    if !is_bare(p.m, p.n, p.k) {
         // SAFETY: the caller's.
-        return unsafe { product::<I, T, Dot>(isa, p, threads, finish) };
-    };
-    let x = Shared(x.cast_mut());
-    split(if rows * p.k > 1 << 16 { threads } else { 1 }, rows, 64, |range| {
-        // SAFETY: rows of the matrix, all of x, and a part of y that no other thread touches; y is one row or one column of C, contiguous either way
-        // (a column of C has `ldc` 1).
-        let y = unsafe { std::slice::from_raw_parts_mut(p.c.get().add(range.start), range.len()) };
-        isa.enter(MatVec { matrix: matrix.from(range.start, 0), x: x.get(), k: p.k, y });
-        match finish {
-            None => Ok(()),
-            Some(finish) if p.n == 1 => y.iter_mut().enumerate().try_for_each(|(i, v)| finish(range.start + i, 0, std::slice::from_mut(v))),
-            Some(finish) => finish(0, range.start, y),
-        }
+        return unsafe { product(&kernel, p, threads, finish) };
+    }
+    // SAFETY: the caller's.
+    unsafe { kernel.bare(p)? };
+    let Some(finish) = finish else { return Ok(()) };
+    (0..p.m).try_for_each(|row| {
+        // SAFETY: a row of C, which has been written.
+        finish(row, 0, unsafe { std::slice::from_raw_parts_mut(p.c.get().add(row * p.ldc), p.n) })
     })
-}
-
-struct MatVec<'a, T> {
-    matrix: Matrix<T>,
-    x: *const T,
-    k: usize,
-    y: &'a mut [T],
-}
-
-impl<T: Real> Work for MatVec<'_, T> {
-    type Out = ();
-    #[inline(always)]
-    fn run<I: Isa>(self, isa: I) {
-        // SAFETY: the matrix is [y.len(), k] and x has k elements (see the only caller).
-        unsafe { if self.matrix.column == 1 { self.dots(isa) } else { self.columns(isa) } }
-    }
-}
-
-impl<T: Real> MatVec<'_, T> {
-    /// Rows are contiguous: four dot products at a time share the loads of x.
-    #[inline(always)]
-    unsafe fn dots<I: Isa>(self, isa: I) {
-        let width = <T::V<I> as Lanes>::N;
-        let zero = T::V::<I>::splat(isa, T::from_f64(0.0));
-        let rows = self.y.len();
-        for first in (0..rows).step_by(4) {
-            let count = 4.min(rows - first);
-            let at: [*const T; 4] = std::array::from_fn(|r| self.matrix.from(first + r.min(count - 1), 0).at);
-            let mut sums = [[zero; 2]; 4];
-            let mut i = 0;
-            // SAFETY: elements below k of rows of the matrix, and of x.
-            unsafe {
-                while i + 2 * width <= self.k {
-                    for half in 0..2 {
-                        let x = T::V::<I>::load(isa, self.x.add(i + half * width));
-                        for (sum, row) in sums.iter_mut().zip(at) {
-                            sum[half] = T::V::<I>::load(isa, row.add(i + half * width)).mul_add(x, sum[half]);
-                        }
-                    }
-                    i += 2 * width;
-                }
-                for r in 0..count {
-                    let mut lanes = [T::from_f64(0.0); 16];
-                    sums[r][0].add(sums[r][1]).store(lanes.as_mut_ptr());
-                    let mut total = lanes.iter().map(|l| l.to_f64()).sum::<f64>();
-                    for j in i..self.k {
-                        total += (*at[r].add(j)).to_f64() * (*self.x.add(j)).to_f64();
-                    }
-                    self.y[first + r] = T::from_f64(total);
-                }
-            }
-        }
-    }
-
-    /// Columns are contiguous: each adds its multiple to a strip of y that stays in registers.
-    #[inline(always)]
-    unsafe fn columns<I: Isa>(self, isa: I) {
-        let width = <T::V<I> as Lanes>::N;
-        let zero = T::V::<I>::splat(isa, T::from_f64(0.0));
-        let rows = self.y.len();
-        let mut first = 0;
-        while first < rows {
-            let column = self.matrix.from(first, 0);
-            // SAFETY: elements of the matrix and of x; y has the rows that are left.
-            unsafe {
-                if first + 8 * width <= rows {
-                    let mut sums = [zero; 8];
-                    for j in 0..self.k {
-                        let x = T::V::<I>::splat(isa, *self.x.add(j));
-                        let at = column.at.offset(j as isize * column.column);
-                        for (v, sum) in sums.iter_mut().enumerate() {
-                            *sum = T::V::<I>::load(isa, at.add(v * width)).mul_add(x, *sum);
-                        }
-                    }
-                    for (v, sum) in sums.iter().enumerate() {
-                        sum.store(self.y.as_mut_ptr().add(first + v * width));
-                    }
-                    first += 8 * width;
-                } else {
-                    let mut total = 0.0;
-                    for j in 0..self.k {
-                        total += (*column.at.offset(j as isize * column.column)).to_f64() * (*self.x.add(j)).to_f64();
-                    }
-                    self.y[first] = T::from_f64(total);
-                    first += 1;
-                }
-            }
-        }
-    }
 }
 
 /// What follows a product, applied to pieces of rows.

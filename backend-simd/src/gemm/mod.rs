@@ -1,24 +1,26 @@
 //! Packed products of matrices, in the manner of GotoBLAS and BLIS (K. Goto, R. van de Geijn, ACM TOMS 34, 2008; F. Van Zee, R. van de Geijn, ACM TOMS 41, 2015):
-//! panels of A and B are copied so that the micro-kernel reads them in order, blocks are sized so that a block of A stays in L2
-//! and a panel of B in L1. Distances go the same way with another inner step.
+//! panels of A and B are copied so that the micro-kernel reads them in order; the blocks' sizes follow from the caches. The loops, the threads and what follows a
+//! product are written here once; a [`Kernel`] says what a packed panel is and how a tile is computed. Distances go the same way with another inner step.
 
+mod blocks;
 mod kernel;
 mod pack;
+#[cfg(test)]
+mod tests;
 
-pub(crate) use kernel::{AbsDiff, Dot, MicroKernel, SquareDiff, Step};
+pub(crate) use kernel::{AbsDiff, Direct, SquareDiff};
 
-use crate::lanes::{Isa, Real};
 use crate::scratch::Scratch;
 use crate::threads::{Shared, split};
+use blocks::{Blocks, caches};
+use pack::SLACK;
 use polyarray_core::Result;
 use std::ops::Range;
 
-/// Columns of a packed block of B.
-const NC: usize = 4096;
-/// Bytes of a packed block of A: half of a small L2.
-const A_BYTES: usize = 256 << 10;
 /// Products smaller than this many multiply-adds stay on one thread.
-const ALONE: usize = 32 * 32 * 32;
+const ALONE: usize = 48 * 48 * 48;
+/// Columns of C that are finished at once: while they are in the second cache.
+const FINISHED: usize = 512;
 
 /// A matrix to read: its first element and the distances (in elements) between rows and between columns.
 #[derive(Clone, Copy)]
@@ -38,85 +40,182 @@ impl<T> Matrix<T> {
     pub(crate) fn from(self, i: usize, j: usize) -> Matrix<T> {
         Matrix { at: self.at.wrapping_offset(i as isize * self.row + j as isize * self.column), ..self }
     }
+
+    /// Rows as columns.
+    pub(crate) fn transposed(self) -> Matrix<T> {
+        Matrix { row: self.column, column: self.row, ..self }
+    }
+}
+
+/// Where a tile's rows of A or columns of B are.
+#[derive(Clone, Copy)]
+pub(crate) enum Side<T> {
+    /// In a panel.
+    Panel(*const u8),
+    /// In the matrix.
+    Bare(Matrix<T>),
+}
+
+/// A tile of C to be computed.
+pub(crate) struct Tile<T, C> {
+    /// Columns of A, rows of B.
+    pub depth: usize,
+    pub a: Side<T>,
+    pub b: Side<T>,
+    pub c: *mut C,
+    /// Elements from one row of C to the next.
+    pub ldc: usize,
+    /// Whether C holds numbers to add to.
+    pub add: bool,
+    /// Rows and columns that are there, at most the kernel's.
+    pub rows: usize,
+    pub columns: usize,
+}
+
+/// What panels are and how a tile is computed: what a tier, a dtype or an instruction set of its own brings to a product.
+pub(crate) trait Kernel: Sync {
+    /// Elements of A and B.
+    type Element: Copy;
+    /// Elements of C.
+    type Sum: Copy;
+    /// Rows of a tile.
+    fn rows(&self) -> usize;
+    /// Columns of a tile.
+    fn columns(&self) -> usize;
+    /// Bytes of a panel.
+    fn panel_bytes(&self, width: usize, depth: usize) -> usize;
+    /// Packs `[rows, depth]` into panels, one after the other; what is missing of the last as zeros.
+    ///
+    /// # Safety
+    /// - `from` is valid for reads of that shape, `to` for writes of the panels and [`pack::SLACK`].
+    unsafe fn pack_a(&self, from: Matrix<Self::Element>, rows: usize, depth: usize, to: *mut u8);
+    /// Packs `[depth, columns]`.
+    ///
+    /// # Safety
+    /// - as [`Kernel::pack_a`].
+    unsafe fn pack_b(&self, from: Matrix<Self::Element>, depth: usize, columns: usize, to: *mut u8);
+    /// Whether A may stay in its matrix, and B, in blocks of `[m, n, k]`: where that is faster than copying it.
+    fn bare(&self, _a: Matrix<Self::Element>, _b: Matrix<Self::Element>, _block: [usize; 3]) -> [bool; 2] {
+        [false, false]
+    }
+    /// Computes a tile.
+    ///
+    /// # Safety
+    /// - panels were packed by this kernel, of that depth; what is bare is so because `bare` allowed it, and valid for reads of `[rows, depth]` or `[depth, columns]`;
+    ///   C is valid for writes of `[rows, columns]`, and for reads if `add`.
+    unsafe fn tile(&self, tile: Tile<Self::Element, Self::Sum>);
 }
 
 /// Called with the row, first column and elements of each finished piece of a row of C.
 pub(crate) type Finish<'a, T> = &'a (dyn Fn(usize, usize, &mut [T]) -> Result<()> + Sync);
 
-/// What is multiplied: C = A B, `[m, k]` by `[k, n]`, C in rows of `ldc` elements.
+/// What is multiplied: C = A B, or C + A B, `[m, k]` by `[k, n]`, C in rows of `ldc` elements.
 #[derive(Clone, Copy)]
-pub(crate) struct Product<T> {
+pub(crate) struct Product<T, C> {
     pub m: usize,
     pub n: usize,
     pub k: usize,
     pub a: Matrix<T>,
     pub b: Matrix<T>,
-    pub c: Shared<T>,
+    pub c: Shared<C>,
     pub ldc: usize,
+    /// Whether C holds numbers to add to.
+    pub add: bool,
 }
 
-/// Computes a product with `S` as the inner step, on at most `threads` threads, and finishes each piece of C while it is in cache.
-///
-/// # Safety
-/// - `a` and `b` are valid for reads of `[m, k]` and `[k, n]`, `c` for writes of m rows of n elements `ldc` apart; `c` overlaps neither.
-pub(crate) unsafe fn product<I: Isa, T: Real, S: Step>(isa: I, p: Product<T>, threads: usize, finish: Option<Finish<T>>) -> Result<()> {
-    let kernel = MicroKernel::<I, T>::for_tier::<S>();
-    let threads = if p.m * p.n * p.k <= ALONE { 1 } else { threads };
-    let whole = |rows: Range<usize>, columns: Range<usize>| {
-        let part = Product {
+impl<T, C> Product<T, C> {
+    /// The part that gives these rows and columns of C.
+    fn part(self, rows: &Range<usize>, columns: &Range<usize>) -> Product<T, C> {
+        Product {
             m: rows.len(),
             n: columns.len(),
-            a: p.a.from(rows.start, 0),
-            b: p.b.from(0, columns.start),
-            c: Shared(p.c.get().wrapping_add(rows.start * p.ldc + columns.start)),
-            ..p
-        };
-        // SAFETY: a part of the caller's; parts of C are disjoint.
-        unsafe { alone(isa, &kernel, part, rows.start, columns.start, finish) }
-    };
-    if p.n >= p.m {
-        split(threads, p.n, kernel.columns, |columns| whole(0..p.m, columns))
-    } else {
-        split(threads, p.m, kernel.rows, |rows| whole(rows, 0..p.n))
+            a: self.a.from(rows.start, 0),
+            b: self.b.from(0, columns.start),
+            c: Shared(self.c.get().wrapping_add(rows.start * self.ldc + columns.start)),
+            ..self
+        }
     }
 }
 
-/// The three outer loops, on one thread. `row` and `column` say where this part of C lies in the whole.
+/// How many parts rows and columns are cut into: the cut whose largest part takes least, packing counted as it is dearer than a product's step.
+fn grid(kernel: [usize; 2], [m, n, k]: [usize; 3], threads: usize) -> [usize; 2] {
+    let largest = |total: usize, parts: usize, unit: usize| total.div_ceil(unit).div_ceil(parts) * unit;
+    let cost = |parts: &[usize; 2]| {
+        let (rows, columns) = (largest(m, parts[0], kernel[0]), largest(n, parts[1], kernel[1]));
+        rows * columns * k + 16 * (rows + columns) * k
+    };
+    (1..=threads).map(|down| [down, threads / down]).min_by_key(cost).expect("there is at least one thread")
+}
+
+/// Computes a product on at most `threads` threads, and finishes each piece of C while it is in cache.
+///
+/// # Safety
+/// - `a` and `b` are valid for reads of `[m, k]` and `[k, n]`, `c` for writes of m rows of n elements `ldc` apart (for reads too, if `add`); `c` overlaps neither.
+pub(crate) unsafe fn product<K: Kernel>(kernel: &K, p: Product<K::Element, K::Sum>, threads: usize, finish: Option<Finish<K::Sum>>) -> Result<()> {
+    let (mr, nr) = (kernel.rows(), kernel.columns());
+    let threads = if p.m.saturating_mul(p.n).saturating_mul(p.k) <= ALONE { 1 } else { threads };
+    let [down, across] = grid([mr, nr], [p.m, p.n, p.k], threads);
+    let cut = |total: usize, parts: usize, unit: usize, i: usize| {
+        let units = total.div_ceil(unit);
+        (units * i / parts * unit).min(total)..(units * (i + 1) / parts * unit).min(total)
+    };
+    split(threads, down * across, 1, |parts| {
+        parts.into_iter().try_for_each(|part| {
+            let (rows, columns) = (cut(p.m, down, mr, part / across), cut(p.n, across, nr, part % across));
+            if rows.is_empty() || columns.is_empty() {
+                return Ok(());
+            }
+            // SAFETY: a part of the caller's; parts of C are disjoint.
+            unsafe { alone(kernel, p.part(&rows, &columns), threads, [rows.start, columns.start], finish) }
+        })
+    })
+}
+
+/// The loops around the micro-kernel, on one thread. `corner` is where this part of C lies in the whole.
 ///
 /// # Safety
 /// - as [`product`].
-unsafe fn alone<I: Isa, T: Real>(isa: I, kernel: &MicroKernel<I, T>, p: Product<T>, row: usize, column: usize, finish: Option<Finish<T>>) -> Result<()> {
-    let (mr, nr) = (kernel.rows, kernel.columns);
-    let kc_max = if size_of::<T>() == 4 { 384 } else { 256 };
-    let kc = p.k.min(kc_max);
-    let mc = (A_BYTES / (kc * size_of::<T>()) / mr).clamp(1, p.m.div_ceil(mr)) * mr;
-    let nc = NC.min(p.n.div_ceil(nr) * nr) / nr * nr;
-    let (mut a_block, mut b_block) = (Scratch::new(mc * kc * size_of::<T>())?, Scratch::new(nc * kc * size_of::<T>())?);
-    let (a_packed, b_packed) = (a_block.ptr().cast::<T>(), b_block.ptr().cast::<T>());
+unsafe fn alone<K: Kernel>(kernel: &K, p: Product<K::Element, K::Sum>, threads: usize, corner: [usize; 2], finish: Option<Finish<K::Sum>>) -> Result<()> {
+    let (mr, nr) = (kernel.rows(), kernel.columns());
+    let step = kernel.panel_bytes(1, 64).div_ceil(64);
+    let Blocks { kc, mc, nc } = Blocks::new(caches(), [mr, nr], step, [p.m, p.n, p.k], threads);
+    let [a_bare, b_bare] = kernel.bare(p.a, p.b, [p.m, p.n, kc.min(p.k)]);
+    let block = |bare: bool, panels: usize, width: usize| Scratch::new(if bare { 0 } else { panels * kernel.panel_bytes(width, kc) + SLACK });
+    let (mut a_block, mut b_block) = (block(a_bare, mc / mr, mr)?, block(b_bare, nc / nr, nr)?);
+    let (a_packed, b_packed) = (a_block.ptr(), b_block.ptr());
     for j in (0..p.n).step_by(nc) {
         let columns = nc.min(p.n - j);
         for q in (0..p.k).step_by(kc) {
             let depth = kc.min(p.k - q);
-            // SAFETY: the block of B is inside it, its packed form has room for whole panels.
-            unsafe { pack::panels(p.b.from(q, j), depth, columns, nr, b_packed) };
+            let (a_panel, b_panel) = (kernel.panel_bytes(mr, depth), kernel.panel_bytes(nr, depth));
+            if !b_bare {
+                // SAFETY: the block of B is inside it, its packed form has room for whole panels.
+                unsafe { kernel.pack_b(p.b.from(q, j), depth, columns, b_packed) };
+            }
             for i in (0..p.m).step_by(mc) {
                 let rows = mc.min(p.m - i);
-                let a = p.a.from(i, q);
-                // SAFETY: the block of A is inside it; seen as its transpose it has `rows` columns to make panels of.
-                unsafe { pack::panels(Matrix { row: a.column, column: a.row, ..a }, depth, rows, mr, a_packed) };
-                for y in (0..columns).step_by(nr) {
-                    for x in (0..rows).step_by(mr) {
-                        let c = p.c.get().wrapping_add((i + x) * p.ldc + j + y);
-                        let valid = (mr.min(rows - x), nr.min(columns - y));
-                        // SAFETY: panels x and y were packed; the tile of C, cut to what is valid, is inside it.
-                        unsafe { kernel.tile(isa, depth, a_packed.add(x * depth), b_packed.add(y * depth), c, p.ldc, q > 0, valid) };
-                    }
+                if !a_bare {
+                    // SAFETY: the block of A is inside it, its packed form has room for whole panels.
+                    unsafe { kernel.pack_a(p.a.from(i, q), rows, depth, a_packed) };
                 }
-                if let Some(finish) = finish.filter(|_| q + depth == p.k) {
-                    for x in 0..rows {
-                        // SAFETY: a piece of a row of C that no other thread touches, and that has been written.
-                        let piece = unsafe { std::slice::from_raw_parts_mut(p.c.get().add((i + x) * p.ldc + j), columns) };
-                        finish(row + i + x, column + j, piece)?;
+                for first in (0..columns).step_by(FINISHED) {
+                    let end = columns.min(first + FINISHED);
+                    for y in (first..end).step_by(nr) {
+                        let b = if b_bare { Side::Bare(p.b.from(q, j + y)) } else { Side::Panel(b_packed.wrapping_add(y / nr * b_panel)) };
+                        for x in (0..rows).step_by(mr) {
+                            let a = if a_bare { Side::Bare(p.a.from(i + x, q)) } else { Side::Panel(a_packed.wrapping_add(x / mr * a_panel)) };
+                            let c = p.c.get().wrapping_add((i + x) * p.ldc + j + y);
+                            let (rows, columns) = (mr.min(rows - x), nr.min(columns - y));
+                            // SAFETY: panels x and y were packed, or lie in A and B; the tile of C, cut to what is there, is inside it.
+                            unsafe { kernel.tile(Tile { depth, a, b, c, ldc: p.ldc, add: p.add || q > 0, rows, columns }) };
+                        }
+                    }
+                    if let Some(finish) = finish.filter(|_| q + depth == p.k) {
+                        for x in 0..rows {
+                            // SAFETY: a piece of a row of C that no other thread touches, and that has been written.
+                            let piece = unsafe { std::slice::from_raw_parts_mut(p.c.get().add((i + x) * p.ldc + j + first), end - first) };
+                            finish(corner[0] + i + x, corner[1] + j + first, piece)?;
+                        }
                     }
                 }
             }

@@ -1,47 +1,140 @@
 //! Packing: panels of a few columns, stored row after row.
 
+#![expect(clippy::needless_range_loop, reason = "bounds are constants: registers, not slices, are gone through")]
+
 use super::Matrix;
-use crate::lanes::Real;
+use crate::lanes::{Isa, Lanes, Real, Work, transpose};
+use std::ops::Range;
+
+/// Bytes behind packed panels that may be written: rows are stored as whole vectors, of which what is too much is overwritten by the next.
+pub(crate) const SLACK: usize = 64;
+
+/// Rows of a matrix that are packed at once: read side by side, written to one place.
+const ROWS: usize = 8;
 
 /// Packs `[depth, columns]` into panels of `width` columns: panel p holds, for each row, columns `p * width ..`, those that are not there as zeros.
 ///
-/// # Safety
-/// - `from` is valid for reads of `[depth, columns]`, `to` for writes of `depth` times `columns` rounded up to `width`.
-pub(crate) unsafe fn panels<T: Real>(from: Matrix<T>, depth: usize, columns: usize, width: usize, to: *mut T) {
-    for (panel, first) in (0..columns).step_by(width).enumerate() {
-        let valid = width.min(columns - first);
-        let source = from.from(0, first);
-        let to = to.wrapping_add(panel * width * depth);
-        if valid < width {
-            // SAFETY: the panel is inside `to`.
-            unsafe { std::ptr::write_bytes(to, 0, width * depth) };
-        }
-        // SAFETY: rows below `depth`, columns below `columns`; the panel is inside `to`.
+/// Whoever makes one has made sure that `from` is valid for reads of `[depth, columns]`, `to` for writes of `depth` times `columns` rounded up to `width`, and [`SLACK`].
+pub(crate) struct Panels<T> {
+    pub from: Matrix<T>,
+    pub depth: usize,
+    pub columns: usize,
+    pub width: usize,
+    pub to: *mut T,
+}
+
+impl<T: Real> Work for Panels<T> {
+    type Out = ();
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        let Panels { from, depth, columns, width, to } = self;
+        let panel = |number: usize| {
+            let first = number * width;
+            Panel { from: from.from(0, first), depth, valid: width.min(columns - first), width, to: to.wrapping_add(first * depth) }
+        };
+        let panels = columns.div_ceil(width);
+        // SAFETY: panels of those above, in order.
         unsafe {
-            if source.column == 1 {
-                for r in 0..depth {
-                    std::ptr::copy_nonoverlapping(source.at.offset(r as isize * source.row), to.add(r * width), valid);
-                }
-            } else {
-                transposed(source, depth, valid, width, to);
+            match (from.column, <T::V<I> as Lanes>::N) {
+                (1, _) => (0..depth).step_by(ROWS).for_each(|r| (0..panels).for_each(|p| panel(p).in_order(isa, r..depth.min(r + ROWS)))),
+                (_, 16) if from.row == 1 => (0..panels).for_each(|p| panel(p).transposed::<I, 16>(isa)),
+                (_, 8) if from.row == 1 => (0..panels).for_each(|p| panel(p).transposed::<I, 8>(isa)),
+                (_, 4) if from.row == 1 => (0..panels).for_each(|p| panel(p).transposed::<I, 4>(isa)),
+                _ => (0..panels).for_each(|p| panel(p).scattered()),
             }
         }
     }
 }
 
-/// One panel whose columns are the contiguous direction (or none is), in blocks of rows that stay in L1.
-///
-/// # Safety
-/// - as [`panels`], for one panel.
-unsafe fn transposed<T: Real>(from: Matrix<T>, depth: usize, valid: usize, width: usize, to: *mut T) {
-    const ROWS: usize = 16;
-    for first in (0..depth).step_by(ROWS) {
-        let rows = ROWS.min(depth - first);
-        for c in 0..valid {
-            let column = from.at.wrapping_offset(c as isize * from.column + first as isize * from.row);
-            for r in 0..rows {
+struct Panel<T> {
+    from: Matrix<T>,
+    depth: usize,
+    /// Columns that are there.
+    valid: usize,
+    width: usize,
+    to: *mut T,
+}
+
+impl<T: Real> Panel<T> {
+    /// Some rows, whose elements lie next to each other.
+    ///
+    /// # Safety
+    /// - as [`Panels`].
+    #[inline(always)]
+    unsafe fn in_order<I: Isa>(&self, isa: I, rows: Range<usize>) {
+        let n = <T::V<I> as Lanes>::N;
+        for r in rows {
+            let (from, to) = (self.from.at.wrapping_offset(r as isize * self.from.row), self.to.wrapping_add(r * self.width));
+            for c in (0..self.width).step_by(n) {
+                // SAFETY: columns that are there; the panel has room for all of its width. A vector that is too wide (the last of a row) is followed by nothing of
+                // this group's: it would spoil the next row's, which is written later, but also the next panel's first row, which may be done.
+                unsafe {
+                    let x = if c + n <= self.valid {
+                        T::V::<I>::load(isa, from.add(c))
+                    } else {
+                        T::V::<I>::load_first(isa, from.wrapping_add(c), self.valid.saturating_sub(c))
+                    };
+                    if c + n <= self.width {
+                        x.store(to.add(c));
+                    } else {
+                        x.store_first(to.add(c), self.width - c);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Columns' elements lie next to each other: squares of `N` by `N` are transposed in registers.
+    ///
+    /// # Safety
+    /// - as [`Panels`]; `N` is the number of lanes; panels are packed in order.
+    #[inline(always)]
+    unsafe fn transposed<I: Isa, const N: usize>(&self, isa: I) {
+        let zero = T::V::<I>::splat(isa, T::from_f64(0.0));
+        for row in (0..self.depth).step_by(N) {
+            let rows = N.min(self.depth - row);
+            // The last columns first: what their vectors have too much of goes to the first columns of the next row.
+            for first in (0..self.width).step_by(N).rev() {
+                let there = N.min(self.valid.saturating_sub(first));
+                let from = self.from.at.wrapping_offset(first as isize * self.from.column + row as isize);
+                let mut square = [zero; N];
+                // SAFETY: rows below `depth`, of columns that are there; places inside the panel, or what follows it, which is written later, or the slack.
+                unsafe {
+                    if there == N && rows == N {
+                        for c in 0..N {
+                            square[c] = T::V::<I>::load(isa, from.offset(c as isize * self.from.column));
+                        }
+                    } else {
+                        for c in 0..N {
+                            let count = if c < there { rows } else { 0 };
+                            square[c] = T::V::<I>::load_first(isa, from.wrapping_offset(c as isize * self.from.column), count);
+                        }
+                    }
+                    transpose(&mut square);
+                    let to = self.to.add(row * self.width + first);
+                    for r in 0..N {
+                        if r < rows {
+                            square[r].store(to.add(r * self.width));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Element by element.
+    ///
+    /// # Safety
+    /// - as [`Panels`].
+    #[inline(always)]
+    unsafe fn scattered(&self) {
+        for c in 0..self.width {
+            for r in 0..self.depth {
                 // SAFETY: the caller's.
-                unsafe { *to.add((first + r) * width + c) = *column.offset(r as isize * from.row) };
+                unsafe {
+                    let x = if c < self.valid { *self.from.from(r, c).at } else { T::from_f64(0.0) };
+                    *self.to.add(r * self.width + c) = x;
+                }
             }
         }
     }

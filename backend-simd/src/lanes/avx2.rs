@@ -68,6 +68,23 @@ impl Isa for Avx2 {
     }
 }
 
+/// Masks of the first `count` lanes: windows of as many ones and zeros. Callers have AVX2.
+mod first {
+    use super::*;
+    #[inline(always)]
+    pub(super) unsafe fn f32(count: usize) -> __m256i {
+        const ONES_AND_ZEROS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+        // SAFETY: the caller's; 8 lanes from at most the eighth on.
+        unsafe { _mm256_loadu_si256(ONES_AND_ZEROS.as_ptr().add(8 - count.min(8)).cast()) }
+    }
+    #[inline(always)]
+    pub(super) unsafe fn f64(count: usize) -> __m256i {
+        const ONES_AND_ZEROS: [i64; 8] = [-1, -1, -1, -1, 0, 0, 0, 0];
+        // SAFETY: the caller's; 4 lanes from at most the fourth on.
+        unsafe { _mm256_loadu_si256(ONES_AND_ZEROS.as_ptr().add(4 - count.min(4)).cast()) }
+    }
+}
+
 /// The sign bit in every bit of a lane.
 mod sign_fill {
     use super::*;
@@ -163,7 +180,8 @@ macro_rules! avx2 {
     ($V:ident, $raw:ident, $elem:ident, $n:literal, $mantissa:literal,
      $set1:ident $loadu:ident $storeu:ident $add:ident $sub:ident $mul:ident $div:ident $fmadd:ident $fnmadd:ident $round:ident $min:ident $max:ident
      $cmp:ident $blendv:ident $and:ident $or:ident $xor:ident $movemask:ident $cast_to:ident $cast_from:ident $sll:ident $srl:ident
-     $andnot:ident $sqrt:ident $int_add:ident $int_sub:ident $sllk:ident $srlk:ident) => {
+     $andnot:ident $sqrt:ident $int_add:ident $int_sub:ident $sllk:ident $srlk:ident
+     $maskload:ident $maskstore:ident $unpacklo:ident $unpackhi:ident $permute2:ident) => {
         #[derive(Clone, Copy)]
         pub(crate) struct $V($raw);
 
@@ -186,6 +204,24 @@ macro_rules! avx2 {
             unsafe fn store(self, to: *mut $elem) {
                 // SAFETY: a vector proves AVX2; the pointer is the caller's.
                 unsafe { $storeu(to, self.0) }
+            }
+            #[inline(always)]
+            unsafe fn load_first(_: Avx2, from: *const $elem, count: usize) -> Self {
+                // SAFETY: the token proves AVX2; elements that the mask leaves out are not touched.
+                $V(unsafe { $maskload(from, first::$elem(count)) })
+            }
+            #[inline(always)]
+            unsafe fn store_first(self, to: *mut $elem, count: usize) {
+                // SAFETY: a vector proves AVX2; elements that the mask leaves out are not touched.
+                unsafe { $maskstore(to, first::$elem(count), self.0) }
+            }
+            #[inline(always)]
+            fn zip(self, o: Self) -> (Self, Self) {
+                // SAFETY: a vector proves AVX2.
+                unsafe {
+                    let (low, high) = ($unpacklo(self.0, o.0), $unpackhi(self.0, o.0));
+                    ($V($permute2::<0x20>(low, high)), $V($permute2::<0x31>(low, high)))
+                }
             }
         }
 
@@ -337,9 +373,11 @@ avx2!(F32, __m256, f32, 8, 23,
     _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_div_ps _mm256_fmadd_ps _mm256_fnmadd_ps
     _mm256_round_ps _mm256_min_ps _mm256_max_ps _mm256_cmp_ps _mm256_blendv_ps _mm256_and_ps _mm256_or_ps _mm256_xor_ps _mm256_movemask_ps
     _mm256_castps_si256 _mm256_castsi256_ps _mm256_slli_epi32 _mm256_srli_epi32
-    _mm256_andnot_ps _mm256_sqrt_ps _mm256_add_epi32 _mm256_sub_epi32 _mm256_sll_epi32 _mm256_srl_epi32);
+    _mm256_andnot_ps _mm256_sqrt_ps _mm256_add_epi32 _mm256_sub_epi32 _mm256_sll_epi32 _mm256_srl_epi32
+    _mm256_maskload_ps _mm256_maskstore_ps _mm256_unpacklo_ps _mm256_unpackhi_ps _mm256_permute2f128_ps);
 avx2!(F64, __m256d, f64, 4, 52,
     _mm256_set1_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_add_pd _mm256_sub_pd _mm256_mul_pd _mm256_div_pd _mm256_fmadd_pd _mm256_fnmadd_pd
     _mm256_round_pd _mm256_min_pd _mm256_max_pd _mm256_cmp_pd _mm256_blendv_pd _mm256_and_pd _mm256_or_pd _mm256_xor_pd _mm256_movemask_pd
     _mm256_castpd_si256 _mm256_castsi256_pd _mm256_slli_epi64 _mm256_srli_epi64
-    _mm256_andnot_pd _mm256_sqrt_pd _mm256_add_epi64 _mm256_sub_epi64 _mm256_sll_epi64 _mm256_srl_epi64);
+    _mm256_andnot_pd _mm256_sqrt_pd _mm256_add_epi64 _mm256_sub_epi64 _mm256_sll_epi64 _mm256_srl_epi64
+    _mm256_maskload_pd _mm256_maskstore_pd _mm256_unpacklo_pd _mm256_unpackhi_pd _mm256_permute2f128_pd);

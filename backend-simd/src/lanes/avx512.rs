@@ -131,7 +131,8 @@ macro_rules! avx512 {
     ($V:ident, $raw:ident, $elem:ident, $mask:ident, $n:literal, $mantissa:literal,
      $set1:ident $loadu:ident $storeu:ident $add:ident $sub:ident $mul:ident $div:ident $fmadd:ident $fnmadd:ident $round:ident $min:ident $max:ident
      $cmp:ident $blend:ident $and:ident $or:ident $xor:ident $cast_to:ident $cast_from:ident $sll:ident $srl:ident $scalef:ident
-     $andnot:ident $sqrt:ident $sign:ident $int_add:ident $int_sub:ident $sllk:ident $srlk:ident $srak:ident $from_int:ident $gather:ident $min_index:ident $set1_int:ident $getmant:ident $getexp:ident $fixup:ident) => {
+     $andnot:ident $sqrt:ident $sign:ident $int_add:ident $int_sub:ident $sllk:ident $srlk:ident $srak:ident $from_int:ident $gather:ident $min_index:ident $set1_int:ident $getmant:ident $getexp:ident $fixup:ident
+     $mask_bits:ident $maskz_loadu:ident $mask_storeu:ident $permutex2var:ident $first_halves:expr, $second_halves:expr) => {
         #[derive(Clone, Copy)]
         pub(crate) struct $V($raw);
 
@@ -154,6 +155,24 @@ macro_rules! avx512 {
             unsafe fn store(self, to: *mut $elem) {
                 // SAFETY: a vector proves AVX-512; the pointer is the caller's.
                 unsafe { $storeu(to, self.0) }
+            }
+            #[inline(always)]
+            unsafe fn load_first(_: Avx512, from: *const $elem, count: usize) -> Self {
+                // SAFETY: the token proves AVX-512; elements that the mask leaves out are not touched.
+                $V(unsafe { $maskz_loadu(((1u32 << count) - 1) as $mask_bits, from) })
+            }
+            #[inline(always)]
+            unsafe fn store_first(self, to: *mut $elem, count: usize) {
+                // SAFETY: a vector proves AVX-512; elements that the mask leaves out are not touched.
+                unsafe { $mask_storeu(to, ((1u32 << count) - 1) as $mask_bits, self.0) }
+            }
+            #[inline(always)]
+            fn zip(self, o: Self) -> (Self, Self) {
+                // SAFETY: a vector proves AVX-512; the indices are arrays of the size of a vector.
+                unsafe {
+                    let index = |indices: [_; $n]| _mm512_loadu_si512((&raw const indices).cast());
+                    ($V($permutex2var(self.0, index($first_halves), o.0)), $V($permutex2var(self.0, index($second_halves), o.0)))
+                }
             }
         }
 
@@ -293,9 +312,12 @@ avx512!(F32, __m512, f32, Mask16, 16, 23,
     _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_div_ps _mm512_fmadd_ps _mm512_fnmadd_ps
     _mm512_roundscale_ps _mm512_min_ps _mm512_max_ps _mm512_cmp_ps_mask _mm512_mask_blend_ps _mm512_and_ps _mm512_or_ps _mm512_xor_ps
     _mm512_castps_si512 _mm512_castsi512_ps _mm512_slli_epi32 _mm512_srli_epi32 _mm512_scalef_ps
-    _mm512_andnot_ps _mm512_sqrt_ps _mm512_movepi32_mask _mm512_add_epi32 _mm512_sub_epi32 _mm512_sll_epi32 _mm512_srl_epi32 _mm512_sra_epi32 _mm512_cvtepi32_ps _mm512_i32gather_ps _mm512_min_epu32 _mm512_set1_epi32 _mm512_getmant_ps _mm512_getexp_ps _mm512_fixupimm_ps);
+    _mm512_andnot_ps _mm512_sqrt_ps _mm512_movepi32_mask _mm512_add_epi32 _mm512_sub_epi32 _mm512_sll_epi32 _mm512_srl_epi32 _mm512_sra_epi32 _mm512_cvtepi32_ps _mm512_i32gather_ps _mm512_min_epu32 _mm512_set1_epi32 _mm512_getmant_ps _mm512_getexp_ps _mm512_fixupimm_ps
+    __mmask16 _mm512_maskz_loadu_ps _mm512_mask_storeu_ps _mm512_permutex2var_ps
+    [0i32, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23], [8i32, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31]);
 avx512!(F64, __m512d, f64, Mask8, 8, 52,
     _mm512_set1_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_add_pd _mm512_sub_pd _mm512_mul_pd _mm512_div_pd _mm512_fmadd_pd _mm512_fnmadd_pd
     _mm512_roundscale_pd _mm512_min_pd _mm512_max_pd _mm512_cmp_pd_mask _mm512_mask_blend_pd _mm512_and_pd _mm512_or_pd _mm512_xor_pd
     _mm512_castpd_si512 _mm512_castsi512_pd _mm512_slli_epi64 _mm512_srli_epi64 _mm512_scalef_pd
-    _mm512_andnot_pd _mm512_sqrt_pd _mm512_movepi64_mask _mm512_add_epi64 _mm512_sub_epi64 _mm512_sll_epi64 _mm512_srl_epi64 _mm512_sra_epi64 _mm512_cvtepi64_pd _mm512_i64gather_pd _mm512_min_epu64 _mm512_set1_epi64 _mm512_getmant_pd _mm512_getexp_pd _mm512_fixupimm_pd);
+    _mm512_andnot_pd _mm512_sqrt_pd _mm512_movepi64_mask _mm512_add_epi64 _mm512_sub_epi64 _mm512_sll_epi64 _mm512_srl_epi64 _mm512_sra_epi64 _mm512_cvtepi64_pd _mm512_i64gather_pd _mm512_min_epu64 _mm512_set1_epi64 _mm512_getmant_pd _mm512_getexp_pd _mm512_fixupimm_pd
+    __mmask8 _mm512_maskz_loadu_pd _mm512_mask_storeu_pd _mm512_permutex2var_pd [0i64, 8, 1, 9, 2, 10, 3, 11], [4i64, 12, 5, 13, 6, 14, 7, 15]);

@@ -36,6 +36,32 @@ pub(crate) trait Lanes: Copy {
     /// # Safety
     /// `to` is valid for writes of `N` elements.
     unsafe fn store(self, to: *mut Self::Elem);
+
+    /// The first `count` (at most `N`) elements from there, and zeros.
+    ///
+    /// # Safety
+    /// `from` is valid for reads of `count` elements.
+    unsafe fn load_first(isa: Self::Isa, from: *const Self::Elem, count: usize) -> Self;
+
+    /// # Safety
+    /// `to` is valid for writes of `count` elements, at most `N`.
+    unsafe fn store_first(self, to: *mut Self::Elem, count: usize);
+
+    /// Elements of both in turn: those of the first halves, and those of the second halves.
+    fn zip(self, o: Self) -> (Self, Self);
+}
+
+/// Transposes a square of `N` vectors of `N` elements: each round deals rows i and i + N/2 out in turn, as a perfect shuffle of the indices.
+#[inline(always)]
+pub(crate) fn transpose<V: Lanes, const N: usize>(rows: &mut [V; N]) {
+    const { assert!(N.is_power_of_two()) }
+    assert!(N == V::N);
+    for _ in 0..N.trailing_zeros() {
+        let before = *rows;
+        for i in 0..N / 2 {
+            (rows[2 * i], rows[2 * i + 1]) = before[i].zip(before[i + N / 2]);
+        }
+    }
 }
 
 /// A vector of floats. `+ - * / mul_add` round as IEEE says; the portable tier's `mul_add` may round twice.
@@ -171,6 +197,18 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     unsafe fn stream(self, src: *const u8, dst: *mut u8, bytes: usize) {
         // SAFETY: the caller's.
         unsafe { std::ptr::copy_nonoverlapping(src, dst, bytes) };
+    }
+
+    /// Asks for the cache line at `at`, which may be anywhere.
+    #[inline(always)]
+    fn prefetch(self, at: *const u8) {
+        // SAFETY: every x86-64 CPU has SSE, and a prefetch never faults.
+        #[cfg(target_arch = "x86_64")]
+        unsafe {
+            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast())
+        };
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = at;
     }
 
     /// Makes streamed copies visible to other threads before anything that follows.

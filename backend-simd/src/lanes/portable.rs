@@ -57,6 +57,24 @@ macro_rules! portable {
                 // SAFETY: the caller's.
                 unsafe { to.cast::<[$elem; $n]>().write_unaligned(self.0.to_array()) }
             }
+            #[inline(always)]
+            unsafe fn load_first(_: Portable, from: *const $elem, count: usize) -> Self {
+                // SAFETY: the caller's, for elements below `count`.
+                $V($wide::new(std::array::from_fn(|i| if i < count { unsafe { *from.add(i) } } else { 0.0 })))
+            }
+            #[inline(always)]
+            unsafe fn store_first(self, to: *mut $elem, count: usize) {
+                for (i, x) in self.0.to_array().into_iter().enumerate().take(count) {
+                    // SAFETY: the caller's.
+                    unsafe { *to.add(i) = x };
+                }
+            }
+            #[inline(always)]
+            fn zip(self, o: Self) -> (Self, Self) {
+                let both = [self.0.to_array(), o.0.to_array()];
+                let half = |from: usize| $V($wide::new(std::array::from_fn(|i| both[i % 2][from + i / 2])));
+                (half(0), half($n / 2))
+            }
         }
 
         impl $V {

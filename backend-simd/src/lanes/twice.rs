@@ -64,6 +64,25 @@ impl<V: Lanes> Lanes for Pair<V> {
             self.1.store(to.add(V::N));
         }
     }
+    #[inline(always)]
+    unsafe fn load_first(isa: Self::Isa, from: *const V::Elem, count: usize) -> Self {
+        // SAFETY: the caller's; nothing is read of the second vector where the first has room for all.
+        unsafe { Pair(V::load_first(isa.0, from, count.min(V::N)), V::load_first(isa.0, from.wrapping_add(V::N), count.saturating_sub(V::N))) }
+    }
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut V::Elem, count: usize) {
+        // SAFETY: as above.
+        unsafe {
+            self.0.store_first(to, count.min(V::N));
+            self.1.store_first(to.wrapping_add(V::N), count.saturating_sub(V::N));
+        }
+    }
+    #[inline(always)]
+    fn zip(self, o: Self) -> (Self, Self) {
+        let (a, b) = self.0.zip(o.0);
+        let (c, d) = self.1.zip(o.1);
+        (Pair(a, b), Pair(c, d))
+    }
 }
 
 impl<M: Mask> Mask for Pair<M> {
