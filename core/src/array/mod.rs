@@ -327,12 +327,12 @@ impl<T: Element> Array<T> {
         self.into_expr().mul_add(by, plus)
     }
 
-    /// A copy with the given layout, in the memory it is in.
     /// The nearest values within `low ..= high`; see [`Expr::clip`].
     pub fn clip(&self, low: impl IntoExpr<T>, high: impl IntoExpr<T>) -> Expr<T> {
         self.into_expr().clip(low, high)
     }
 
+    /// A copy with the given layout, in the memory it is in.
     fn copied(&self, layout: Layout) -> Result<Array<T>> {
         Array::from_raw(Tape::array(self.raw().clone()).eval_to(layout, &Device::current()?)?)
     }
