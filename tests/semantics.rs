@@ -50,6 +50,37 @@ fn views_share_memory_and_copies_do_not() -> Result<()> {
 }
 
 #[test]
+fn diagonals_are_views() -> Result<()> {
+    let a = count([2, 3, 4]);
+    let diagonal = a.diagonal(0, 2)?;
+    assert!(diagonal.shares_memory(&a));
+    assert_eq!((diagonal.shape(), diagonal.strides()), (&[3, 2][..], &[4, 13][..]));
+    assert_eq!(diagonal.to_vec()?, [0., 13., 4., 17., 8., 21.]);
+    assert_eq!(a.diagonal(2, 0)?.to_vec()?, diagonal.to_vec()?);
+    assert_eq!(a.diagonal_at(2, 0, -1)?.to_vec()?, [2., 15., 6., 19., 10., 23.]);
+    assert_eq!(a.diagonal_at(-1, 0, -1)?.to_vec()?, [12., 16., 20.]);
+    assert_eq!(a.diagonal_at(1, 2, 0)?.to_vec()?, [12., 16., 20.]);
+    for offset in [4, -2, isize::MAX, isize::MIN] {
+        assert_eq!(a.diagonal_at(offset, 0, 2)?.shape(), [3, 0]);
+    }
+    assert_eq!(a.slice(s![.., ..;-1])?.diagonal(0, 1)?.to_vec()?, [8., 16., 9., 17., 10., 18., 11., 19.]);
+    assert_eq!(Array::<f32>::ones([0, 3])?.diagonal(0, 1)?.shape(), [0]);
+    assert_eq!(a.slice(s![0, 0, 0])?.broadcast_to([3, 3])?.diagonal(0, 1)?.strides(), [0]);
+    assert!(matches!(a.diagonal(1, 1), Err(Error::RepeatedAxis { op: "diagonal", axis: 1 })));
+    assert!(matches!(a.diagonal(0, 3), Err(Error::Axis { op: "diagonal", axis: 3, ndim: 3 })));
+    let square = count([3, 3]);
+    let mut own = square.diagonal(0, 1)?;
+    own.view_mut()?.fill(9.0)?;
+    assert_eq!((own.to_vec()?, square.get([1, 1])?), (vec![9.0; 3], 4.0), "a view that is written is copied first");
+    let mut alone = count([3, 3]).diagonal(0, 1)?;
+    let (written, trace) = trace::record(|| alone.view_mut().and_then(|mut v| v.fill(2.0)));
+    written?;
+    assert!(trace.copies.is_empty(), "{trace}");
+    assert_eq!(alone.to_vec()?, [2.0; 3]);
+    Ok(())
+}
+
+#[test]
 fn reshape_is_a_view_where_strides_allow() -> Result<()> {
     let x = count([4, 6]);
     let columns = x.slice(s![.., 1..4])?;

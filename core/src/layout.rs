@@ -20,6 +20,9 @@ impl Clone for Dims {
 /// Distances between neighbours along each axis, in elements.
 pub type Strides = SmallVec<[isize; 4]>;
 
+/// Axes that are stepped along at once; at least one.
+pub(crate) type AxisGroup = SmallVec<[usize; 2]>;
+
 /// The most axes an array can have.
 pub const MAX_NDIM: usize = 16;
 
@@ -156,7 +159,7 @@ dims_from!(&[usize], Vec<usize>, &Vec<usize>, &Dims);
 /// 2. the product of the lengths, zeros counted as ones, times 16 bytes does not overflow `isize` where memory is behind it;
 /// 3. for every index inside `shape`, `offset + sum(index * stride)` is a valid element of the buffer (if there are any elements).
 ///
-/// Slicing, permuting, broadcasting, reshaping and squeezing keep them; they are the only ways to make one layout from another.
+/// Slicing, permuting, broadcasting, reshaping, squeezing and taking diagonals keep them; they are the only ways to make one layout from another.
 #[derive(PartialEq, Eq, Debug)]
 pub struct Layout {
     shape: Dims,
@@ -323,6 +326,33 @@ impl Layout {
     pub fn squeeze(&self) -> Layout {
         let keep: SmallVec<[usize; 4]> = (0..self.shape.len()).filter(|&i| self.shape[i] != 1).collect();
         self.permute_unchecked(&keep)
+    }
+
+    /// Elements whose indices along two axes differ by `offset` (that of `axis2` is the larger one): both axes go, their diagonal comes last.
+    ///
+    /// # Errors
+    /// [`Error::Axis`] for an axis out of range, [`Error::RepeatedAxis`] where both are the same.
+    pub fn diagonal(&self, offset: isize, axis1: isize, axis2: isize) -> Result<Layout> {
+        let axes = resolve_axes("diagonal", &[axis1, axis2], self.shape.len())?;
+        let (mut cut, skipped) = (self.clone(), offset.unsigned_abs());
+        let (from, other) = if offset < 0 { (axes[0], axes[1]) } else { (axes[1], axes[0]) };
+        let len = self.shape[from].saturating_sub(skipped).min(self.shape[other]);
+        cut.cut(from, skipped, 1, len);
+        cut.cut(other, 0, 1, len);
+        let others = (0..self.shape.len()).filter(|a| !axes.contains(a)).map(|a| SmallVec::from_slice(&[a]));
+        let groups: SmallVec<[AxisGroup; 4]> = others.chain([axes.iter().copied().collect()]).collect();
+        Ok(cut.step_together(&groups))
+    }
+
+    /// A view whose axis `i` steps along all axes of `groups[i]`, which are of one length, at once. Axes in no group are of length one.
+    pub(crate) fn step_together(&self, groups: &[AxisGroup]) -> Layout {
+        debug_assert!(groups.iter().all(|g| g.iter().all(|&a| self.shape[a] == self.shape[g[0]])), "axes that step together have one length");
+        debug_assert!((0..self.shape.len()).all(|a| self.shape[a] == 1 || groups.iter().flatten().filter(|&&b| b == a).count() == 1));
+        Layout {
+            shape: groups.iter().map(|g| self.shape[g[0]]).collect(),
+            strides: groups.iter().map(|g| g.iter().map(|&a| self.strides[a]).sum()).collect(),
+            offset: self.offset,
+        }
     }
 
     /// The same elements in C order with another shape, if strides can say it without a copy.

@@ -60,7 +60,8 @@ impl<T: Element> Array<T> {
         Arc::get_mut(&mut self.raw).and_then(|raw| raw.buffer.is_exclusive().then_some(raw))
     }
 
-    fn with_layout(&self, layout: Layout) -> Array<T> {
+    /// The same buffer seen through another layout, which is made from this one's.
+    pub(crate) fn with_layout(&self, layout: Layout) -> Array<T> {
         Array { raw: Arc::new(RawArray { layout, buffer: self.raw.buffer.clone(), dtype: T::DTYPE }), element: PhantomData }
     }
 
@@ -295,6 +296,37 @@ impl<T: Element> Array<T> {
     /// None today; it is a `Result` like the other views.
     pub fn squeeze(&self) -> Result<Array<T>> {
         Ok(self.with_layout(self.raw.layout.squeeze()))
+    }
+
+    /// A view of the elements whose indices along two axes are equal: both axes go, their diagonal, as long as the shorter of them, comes last.
+    ///
+    /// # Errors
+    /// [`Error::Axis`] for an axis out of range, [`Error::RepeatedAxis`] where both are the same.
+    ///
+    /// ```
+    /// # use polyarray_core::*;
+    /// let a = Array::from_vec((0..6).collect::<Vec<i64>>(), [2, 3])?;
+    /// assert_eq!(a.diagonal(0, 1)?.to_vec()?, [0, 4]);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn diagonal(&self, axis1: isize, axis2: isize) -> Result<Array<T>> {
+        self.diagonal_at(0, axis1, axis2)
+    }
+
+    /// As [`diagonal`](Self::diagonal), of the elements whose index along `axis2` is larger by `offset`, which may be negative. There may be none.
+    ///
+    /// # Errors
+    /// As [`diagonal`](Self::diagonal).
+    ///
+    /// ```
+    /// # use polyarray_core::*;
+    /// let a = Array::from_vec((0..6).collect::<Vec<i64>>(), [2, 3])?;
+    /// assert_eq!(a.diagonal_at(1, 0, 1)?.to_vec()?, [1, 5]);
+    /// assert_eq!(a.diagonal_at(-1, 0, 1)?.to_vec()?, [3]);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn diagonal_at(&self, offset: isize, axis1: isize, axis2: isize) -> Result<Array<T>> {
+        Ok(self.with_layout(self.raw.layout.diagonal(offset, axis1, axis2)?))
     }
 
     /// This array if it is in C order, else a copy that is.
