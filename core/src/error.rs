@@ -23,6 +23,9 @@ pub enum Error {
     /// Shapes that an operation cannot combine.
     #[error("{op}: shapes {left:?} and {right:?} do not fit: {why}")]
     Shapes { op: &'static str, left: Dims, right: Dims, why: String },
+    /// Subscripts that make no sense, or not for these operands.
+    #[error("einsum {subscripts:?} of shapes {shapes:?}: {why}")]
+    Einsum { subscripts: String, shapes: Vec<Dims>, why: String },
     /// A shape whose size in bytes overflows.
     #[error("shape {shape:?} of {dtype} has more bytes than an address can count")]
     TooLarge { shape: Dims, dtype: DType },
