@@ -1,4 +1,4 @@
-//! Einsum against loops over all indices, what it copies, and what it says of bad input.
+//! Einsum against loops over all indices, its relatives, what it copies, and what it says of bad input.
 
 mod common;
 
@@ -241,6 +241,18 @@ fn documented_examples() -> Result<()> {
     assert_eq!(einsum("ii", &[&a])?.item()?, 5.0);
     assert_eq!(einsum("i,ij,j", &[&v, &a, &v])?.item()?, 0.0);
     assert_eq!(einsum("...i->...", &[&a])?.to_vec()?, [3.0, 7.0]);
+    let a = Array::<f64>::ones([2, 3, 4])?;
+    assert_eq!(a.tensordot(&Array::ones([3, 4, 5])?, 2)?.shape(), [2, 5]);
+    assert_eq!(a.tensordot(&Array::ones([4, 2])?, ([0, 2], [1, 0]))?.to_vec()?, [8.0; 3]);
+    assert_eq!(a.tensordot(&a, (1, 1))?.shape(), [2, 4, 2, 4]);
+    let a = Array::from_vec(vec![1, 2, 3, 4], [2, 2])?;
+    assert_eq!(a.inner(&Array::from_vec(vec![1, -1], [2])?)?.to_vec()?, [-1, -1]);
+    let a = Array::from_vec(vec![1, 2], [2])?;
+    assert_eq!(a.outer(&Array::from_vec(vec![3, 4, 5], [3])?)?.to_vec()?, [3, 4, 5, 6, 8, 10]);
+    let a = Array::from_vec((0..8).collect::<Vec<i64>>(), [2, 2, 2])?;
+    assert_eq!(a.slice(s![0])?.trace()?, 3);
+    assert_eq!(a.trace_axes(0, 0, 1)?.to_vec()?, [6, 8]);
+    assert_eq!(a.trace_axes(1, -2, -1)?.to_vec()?, [1, 5]);
     Ok(())
 }
 
@@ -418,6 +430,75 @@ fn results_too_large_to_count_and_dtypes_without_products() -> Result<()> {
     let bools = Array::from_vec(vec![true, false], [2])?;
     let e = einsum("i,i->i", &[&bools, &bools]).unwrap_err();
     assert_eq!(e.to_string(), "einsum is not defined for bool (it is for integers, floats, complex); cast first: x.cast::<..>()");
+    assert!(matches!(bools.outer(&bools), Err(Error::DTypeUndefined { op: "outer", .. })));
+    assert!(matches!(bools.inner(&bools), Err(Error::DTypeUndefined { op: "inner", .. })));
+    Ok(())
+}
+
+#[test]
+fn tensordot_pairs_axes() -> Result<()> {
+    let (a, b) = (operand::<i64>(1, &[2, 3, 4], Lie::Plain)?, operand::<i64>(2, &[3, 4, 5], Lie::Plain)?);
+    let same = |x: Array<i64>, subscripts: &str, operands: [&Array<i64>; 2]| {
+        let (shape, expected) = naive(subscripts, &operands);
+        assert_eq!((x.shape(), x.to_vec().unwrap()), (&shape[..], expected), "{subscripts}");
+    };
+    same(a.tensordot(&b, 2)?, "abc,bcd", [&a, &b]);
+    same(a.tensordot(&b, 0)?, "abc,def->abcdef", [&a, &b]);
+    same(a.tensordot(&b, ([1, 2], [0, 1]))?, "abc,bcd", [&a, &b]);
+    same(a.tensordot(&b, (-1, 1))?, "abc,dce->abde", [&a, &b]);
+    same(a.tensordot(&a, ([0, 2], [0, 2]))?, "abc,adc->bd", [&a, &a]);
+    same(a.tensordot(&a, ([2, 0], [2, 0]))?, "abc,adc->bd", [&a, &a]);
+    same(a.tensordot(&a, 0usize)?, "abc,def->abcdef", [&a, &a]);
+    let scalar = Array::from_vec(vec![3i64], ())?;
+    same(a.tensordot(&scalar, 0)?, "abc,->abc", [&a, &scalar]);
+    let e = a.tensordot(&b, 1).unwrap_err();
+    assert_eq!(e.to_string(), "tensordot: shapes [2, 3, 4] and [3, 4, 5] do not fit: axis 2 of the left is 4, axis 0 of the right is 3");
+    let e = a.tensordot(&b, 4).unwrap_err();
+    assert_eq!(e.to_string(), "tensordot: shapes [2, 3, 4] and [3, 4, 5] do not fit: 4 axes are to be summed over, there are 3 and 3");
+    assert!(a.tensordot(&b, -1).is_err());
+    let e = a.tensordot(&b, ([0, 1], [1])).unwrap_err();
+    assert_eq!(e.to_string(), "tensordot: shapes [2, 3, 4] and [3, 4, 5] do not fit: 2 axes of the left are to be summed over with 1 of the right");
+    assert!(matches!(a.tensordot(&b, (3, 0)), Err(Error::Axis { op: "tensordot", axis: 3, ndim: 3 })));
+    assert!(matches!(a.tensordot(&b, ([1, 1], [0, 1])), Err(Error::RepeatedAxis { op: "tensordot", axis: 1 })));
+    assert!(matches!(a.expand_dims(0)?.tensordot(&b, (0, 1)), Err(Error::Shapes { .. })), "axes of one do not stretch");
+    let many = Array::<i64>::ones([1; 9])?;
+    assert!(many.tensordot(&many, 0).unwrap_err().to_string().contains("18 axes"));
+    Ok(())
+}
+
+#[test]
+fn inner_and_outer() -> Result<()> {
+    let (a, b) = (operand::<i64>(1, &[2, 3], Lie::Reversed)?, operand::<i64>(2, &[4, 2, 3], Lie::Transposed)?);
+    assert_eq!(a.inner(&b)?.to_vec()?, naive("ij,klj->ikl", &[&a, &b]).1);
+    let scalar = Array::from_vec(vec![3i64], ())?;
+    assert_eq!(scalar.inner(&a)?.to_vec()?, (&a * 3).eval()?.to_vec()?);
+    assert_eq!(scalar.inner(&scalar)?.item()?, 9);
+    let v = a.slice(s![0])?;
+    assert_eq!((v.inner(&v)?.shape(), v.inner(&v)?.item()?), (&[][..], naive("i,i", &[&v, &v]).1[0]));
+    let e = a.inner(&a.t()).unwrap_err();
+    assert_eq!(e.to_string(), "inner: shapes [2, 3] and [3, 2] do not fit: axis 1 of the left is 3, axis 1 of the right is 2");
+    let outer = a.outer(&b)?;
+    assert_eq!(outer.shape(), [6, 24]);
+    assert_eq!(outer.to_vec()?, naive("ij,klm->ijklm", &[&a, &b]).1);
+    assert_eq!(scalar.outer(&scalar)?.shape(), [1, 1]);
+    Ok(())
+}
+
+#[test]
+fn traces() -> Result<()> {
+    let a = count([2, 3, 4]);
+    assert_eq!(a.trace_axes(0, 0, 2)?.to_vec()?, [13., 21., 29.]);
+    assert_eq!(a.trace_axes(-1, 0, -1)?.to_vec()?, [12., 16., 20.]);
+    for offset in [4, -2, isize::MAX, isize::MIN] {
+        assert_eq!(a.trace_axes(offset, 0, 2)?.to_vec()?, [0.0; 3], "of an empty diagonal");
+    }
+    let square = count([3, 3]);
+    assert_eq!(square.trace()?, 12.0);
+    assert_eq!(square.slice(s![.., ..;-1])?.trace()?, 12.0);
+    assert_eq!(square.greater(3.0).eval()?.trace()?, 2i64, "truth values are counted");
+    assert_eq!(Array::<f32>::ones([0, 3])?.trace()?, 0.0);
+    assert!(matches!(a.trace(), Err(Error::IndexCount { ndim: 3, .. })));
+    assert!(matches!(a.trace_axes(0, 1, 1), Err(Error::RepeatedAxis { axis: 1, .. })));
     Ok(())
 }
 

@@ -44,7 +44,7 @@ pub use config::{Config, config, with_threads};
 pub use device::{BackendEntry, Device, Open, register, with_device};
 pub use distance::Metric;
 pub use dtype::{DType, Element, Kind, Scalar, Wide, f32_rounded_to_odd};
-pub use einsum::{EinsumPath, EinsumStep, einsum, einsum_path};
+pub use einsum::{Contraction, EinsumPath, EinsumStep, einsum, einsum_path};
 pub use error::{Error, Result, Unsupported};
 pub use expr::{Expr, IntoExpr, select};
 pub use layout::{Dims, Layout, MAX_NDIM, Strides, resolve_axes, resolve_axis};

@@ -6,8 +6,10 @@
 mod parse;
 mod path;
 mod plan;
+mod products;
 
 pub use path::{EinsumPath, EinsumStep, einsum_path};
+pub use products::Contraction;
 
 use crate::array::Array;
 use crate::matmul::Matmul;
