@@ -145,14 +145,14 @@ pub(crate) fn large_product_error<T: Real, I: Isa>(isa: I, a: T::V<I>, b: T::V<I
 /// The most lanes that a body has: of four of the widest vectors.
 const MOST_LANES: usize = 64;
 
-/// `f` of `n` elements, two vectors at a time: independent chains of instructions, which hide each other's latency.
+/// `f` of `n` elements, four vectors at a time: independent chains of instructions, which hide each other's latency (measured on Zen 4: a fifth faster than two).
 ///
 /// # Safety
 /// - `src` is valid for reads and `dst` for writes of `n` elements; they may be the same.
 #[inline(always)]
 pub(crate) unsafe fn apply<T: Real, F: Function<T>, I: Isa>(isa: I, src: *const T, dst: *mut T, n: usize) {
-    let isa = Twice(isa);
-    let width = <T::V<Twice<I>> as Lanes>::N;
+    let isa = Twice(Twice(isa));
+    let width = <T::V<Twice<Twice<I>>> as Lanes>::N;
     // What is left goes through the same arithmetic, in a buffer; and through the same instructions, since these bodies are long.
     let mut tail = [T::ONE; MOST_LANES];
     let mut i = 0;
