@@ -93,6 +93,7 @@ impl GpuBackend {
         }
         let room = limits.room();
         match op {
+            Op::Matmul(o) if o.add => Err(Unsupported::new("it adds to no numbers that are there; add the product afterwards")),
             Op::Matmul(o) if !matmul::can_be_cut(o, limits) => Err(Unsupported::new(format!(
                 "[{}, {}, {}] with more to do after it does not fit bindings of {room} elements unless cut along k; do the product first",
                 o.m, o.k, o.n

@@ -77,6 +77,9 @@ fn estimate_on(slot: &Slot, op: &Op, home: MemoryId, threads: usize) -> Result<E
     };
     let cost = backend.estimate(op, threads)?;
     let there = backend.memory();
+    if there != home && matches!(op, Op::Matmul(o) if o.add) {
+        return Err(Unsupported::new("the numbers to add to lie elsewhere"));
+    }
     let transfers = if there == MemoryId::HOST && home == MemoryId::HOST { 0.0 } else { transfers(op, there, home) };
     Ok(Estimate { cost, transfers })
 }
@@ -127,6 +130,11 @@ fn survey(op: &Op, device: &Device, every: bool, mut see: impl FnMut(&Slot, &Res
 pub(crate) fn who(op: &Op, device: &Device) -> Result<Option<Arc<Slot>>> {
     let at_home = |p: &Pick| p.slot.opened().is_some_and(|b| b.memory() == MemoryId::HOST) && p.estimate.cost.threads == 1;
     Ok(best(op, device)?.filter(at_home).map(|p| p.slot))
+}
+
+/// Whether somebody takes `op`.
+pub(crate) fn is_possible(op: &Op, device: &Device) -> Result<bool> {
+    Ok(best(op, device)?.is_some())
 }
 
 /// The error that lists why nobody takes `op`.

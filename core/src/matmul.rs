@@ -1,7 +1,7 @@
 //! Products of matrices.
 
-use crate::array::Array;
-use crate::choose::{execute, plan};
+use crate::array::{Array, ViewMut};
+use crate::choose::{self, execute, plan};
 use crate::device::Device;
 use crate::expr::{Expr, IntoExpr, RawArray, Tape};
 use crate::layout::Layout;
@@ -78,6 +78,89 @@ impl<T: Element> Matmul<T> {
         }
     }
 
+    /// Does the work and writes the result into a view of its shape.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run), and [`Error::Shapes`] where the view's shape is another.
+    ///
+    /// ```no_run
+    /// # use polyarray_core::*;
+    /// # let (a, b) = (Array::<f32>::ones([4, 8])?, Array::<f32>::ones([8, 3])?);
+    /// let mut c = Array::<f32>::zeros([4, 3])?;
+    /// Matmul::new(&a, &b).run_into(&mut c.view_mut()?)?;
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn run_into(self, out: &mut ViewMut<'_, T>) -> Result<()> {
+        self.write(out, false)
+    }
+
+    /// Does the work and adds the result to a view of its shape: `C += after(A @ B)`.
+    ///
+    /// # Errors
+    /// As [`run_into`](Self::run_into).
+    ///
+    /// ```no_run
+    /// # use polyarray_core::*;
+    /// # let (a, b) = (Array::<f32>::ones([4, 8])?, Array::<f32>::ones([8, 3])?);
+    /// let mut c = Array::<f32>::ones([4, 3])?;
+    /// Matmul::new(&a, &b).add_into(&mut c.view_mut()?)?;
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn add_into(self, out: &mut ViewMut<'_, T>) -> Result<()> {
+        self.write(out, true)
+    }
+
+    fn write(self, out: &mut ViewMut<'_, T>, add: bool) -> Result<()> {
+        let device = self.device.clone().map_or_else(Device::current, Ok)?;
+        let plain = self.after.is_none();
+        if plain && !add && self.device.is_none() {
+            let (buffer, layout) = out.parts_mut();
+            if let Some(small) = Small::of(&self.a, &self.b, T::DTYPE)
+                && layout.is_c_contiguous()
+                && layout.shape()[..] == small.lens[..2]
+                && small.run(buffer, layout.offset())?
+            {
+                return Ok(());
+            }
+        }
+        let (a, b) = (self.a.layout.shape().clone(), self.b.layout.shape().clone());
+        let fits = |shape: &Dims, out: &ViewMut<'_, T>| {
+            let why = || format!("the product's shape is {shape:?}, the output's {:?}", out.shape());
+            if shape[..] == *out.shape() { Ok(()) } else { Err(Error::Shapes { op: "matmul", left: a.clone(), right: b.clone(), why: why() }) }
+        };
+        let result = match self.lower()? {
+            Lowered::Elementwise(e) => {
+                fits(&e.shape()?, out)?;
+                e.eval_on(&device)?
+            }
+            Lowered::Op(mut op, shape) => {
+                fits(&shape, out)?;
+                let (buffer, layout) = out.parts_mut();
+                let direct = layout.is_c_contiguous() && layout.offset() == 0 && (!add || plain);
+                if let Op::Matmul(o) = &mut *op {
+                    o.add = add && direct;
+                }
+                // Where nobody adds to what is there, the product is added afterwards.
+                let added = add && direct && choose::is_possible(&op, &device)?;
+                if let Op::Matmul(o) = &mut *op {
+                    o.add = added;
+                }
+                let into = (direct && (!add || added)).then(|| buffer.clone());
+                let made = execute(&mut op, &device, into)?;
+                if made.same(buffer) {
+                    return Ok(());
+                }
+                Array::from_raw(RawArray { buffer: made, dtype: T::DTYPE, layout: Layout::contiguous(shape) })?
+            }
+        };
+        if !add {
+            return out.assign(&result);
+        }
+        let (buffer, layout) = out.parts_mut();
+        let before = Array::<T>::from_raw(RawArray { buffer: buffer.clone(), dtype: T::DTYPE, layout: layout.clone() })?;
+        (before + result).write(buffer, &layout.clone())
+    }
+
     /// What [`run`](Self::run) would do, and what each device answered.
     ///
     /// # Errors
@@ -131,6 +214,7 @@ impl<T: Element> Matmul<T> {
             after,
             after_params,
             extras,
+            add: false,
         };
         Ok(Lowered::Op(Box::new(Op::Matmul(op)), shape))
     }
@@ -190,7 +274,7 @@ impl<'a> Small<'a> {
                 let operand = |x: &RawArray| canon::operand(&x.buffer, dtype, &x.layout);
                 let (a, b) = (operand(self.a.0), operand(self.b.0));
                 let (after, after_params, extras) = (Program::identity(dtype), Params::new(), SmallVec::new());
-                Ok(Op::Matmul(op::Matmul { dtype, m, n, k, a, b, batch: Dims::new(), after, after_params, extras }))
+                Ok(Op::Matmul(op::Matmul { dtype, m, n, k, a, b, batch: Dims::new(), after, after_params, extras, add: false }))
             },
         )
     }

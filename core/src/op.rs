@@ -215,7 +215,8 @@ impl Scan {
 /// 1. m, n, k and all of `batch` are at least 1;
 /// 2. strides of `a` are for `batch`, m, k; of `b` for `batch`, k, n; of `extras` for `batch`, m, n;
 /// 3. `after` reads the product (of `dtype`) as its first input and `extras` as the others;
-/// 4. no operand lies in the output's buffer.
+/// 4. no operand lies in the output's buffer;
+/// 5. if `add`, the output's buffer holds numbers, and `after` leaves the product as it is.
 #[derive(Clone, Debug)]
 pub struct Matmul {
     /// Dtype of A, B and the product.
@@ -238,6 +239,8 @@ pub struct Matmul {
     pub after_params: Params,
     /// Operands of `after` besides the product.
     pub extras: SmallVec<[Operand; 2]>,
+    /// Whether the product is added to what the output's buffer holds.
+    pub add: bool,
 }
 
 /// A way to measure how far two vectors are apart.
@@ -321,7 +324,7 @@ impl Op {
             Op::Map(o) => format!("map {} {} {:?}", o.program.describe(), o.output.dtype, o.shape),
             Op::Reduce(o) => format!("{} {} over {:?} for each of {:?}", o.kind.name(), o.before.output(), o.inner, o.outer),
             Op::Scan(o) => format!("{} {} along {} for each of {:?}", o.kind.name(), o.before.output(), o.len, o.outer),
-            Op::Matmul(o) => format!("matmul {} {:?}x[{}, {}, {}]{}", o.dtype, o.batch, o.m, o.k, o.n, tail(&o.after)),
+            Op::Matmul(o) => format!("matmul {} {:?}x[{}, {}, {}]{}{}", o.dtype, o.batch, o.m, o.k, o.n, tail(&o.after), if o.add { ", added" } else { "" }),
             Op::Distance(o) => format!("{} distances {} [{}, {}, {}]{}", o.metric.name(), o.dtype, o.n, o.m, o.d, tail(&o.after)),
             Op::Sort(o) => {
                 let what = if o.give == Give::Values { "sort" } else { "argsort" };

@@ -74,7 +74,7 @@ fn typed<T: Real>(library: &Library, op: &Distance, cx: &RunContext) -> Result<(
             let c = target.window::<T>(at, (x.count() - 1) * op.m + y.count());
             // SAFETY: the tiles hold `count` prepared rows of d elements; C was checked and lies in the output of this operation;
             // `estimate` refuses dimensions that do not fit.
-            library.with_threads(cx.threads, || unsafe { T::gemm(library, [x.count(), y.count(), op.d], &x.factor(false), &y.factor(true), c, op.m) });
+            library.with_threads(cx.threads, || unsafe { T::gemm(library, [x.count(), y.count(), op.d], &x.factor(false), &y.factor(true), c, op.m, false) });
             // SAFETY: the product has just been written there, and nothing else uses the output of this operation.
             let rows = unsafe { target.rows::<T>(at, op.m, x.count(), y.count()) };
             finish(op.metric, rows, x.rows(), y.rows(), cx.threads);

@@ -296,20 +296,21 @@ pub trait Multiply: Element + bytemuck::Pod {
     /// `C = A B`: A is `[m, k]`, B `[k, n]`, C `[m, n]` with `ldc` elements from one row to the next. C need not be initialised.
     ///
     /// # Safety
-    /// - the factors' elements may be read, those of C written, and nothing else reads or writes C meanwhile;
+    /// - the factors' elements may be read, those of C written (and read, if `add`), and nothing else reads or writes C meanwhile;
     /// - dimensions and leading dimensions are at most [`Library::max_dimension`], and leading ones no less than the rows they lead.
-    unsafe fn gemm(library: &Library, shape: [usize; 3], a: &Factor<Self>, b: &Factor<Self>, c: *mut Self, ldc: usize);
+    unsafe fn gemm(library: &Library, shape: [usize; 3], a: &Factor<Self>, b: &Factor<Self>, c: *mut Self, ldc: usize, add: bool);
 }
 
 macro_rules! multiply {
     ($($T:ty, $field:ident, $one:expr, $zero:expr;)*) => { $(
         impl Multiply for $T {
-            unsafe fn gemm(library: &Library, shape: [usize; 3], a: &Factor<Self>, b: &Factor<Self>, c: *mut Self, ldc: usize) {
+            unsafe fn gemm(library: &Library, shape: [usize; 3], a: &Factor<Self>, b: &Factor<Self>, c: *mut Self, ldc: usize, add: bool) {
+                let beta = if add { $one } else { $zero };
                 // SAFETY: passed on.
                 unsafe {
                     match &library.interface {
-                        Interface::Lp64(f) => call(f.$field, shape, [$one, $zero], a, b, c, ldc),
-                        Interface::Ilp64(f) => call(f.$field, shape, [$one, $zero], a, b, c, ldc),
+                        Interface::Lp64(f) => call(f.$field, shape, [$one, beta], a, b, c, ldc),
+                        Interface::Ilp64(f) => call(f.$field, shape, [$one, beta], a, b, c, ldc),
                     }
                 }
             }

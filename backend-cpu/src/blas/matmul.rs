@@ -38,7 +38,7 @@ fn typed<T: Multiply>(library: &Library, op: &Matmul, cx: &RunContext) -> Result
                 let c = target.window::<T>(number * op.m * op.n, op.m * op.n);
                 // SAFETY: the factors were checked against their buffers (or are copies of the right size), and so was C, which lies in the output
                 // of this operation; `estimate` refuses dimensions that do not fit, `place` leading ones.
-                unsafe { T::gemm(library, [op.m, op.n, op.k], &a, &b, c, op.n) };
+                unsafe { T::gemm(library, [op.m, op.n, op.k], &a, &b, c, op.n, op.add) };
             });
             number += 1;
         });

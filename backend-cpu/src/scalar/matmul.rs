@@ -3,8 +3,8 @@
 use super::strips::{STRIP, Strips};
 use crate::strided::{Source, Target};
 use bytemuck::checked;
-use polyarray_core::op::Matmul;
-use polyarray_core::{Buffer, Complex, DType, Element, bf16, f16};
+use polyarray_core::op::{Matmul, Operand};
+use polyarray_core::{Buffer, Complex, DType, Element, Wide, bf16, f16};
 use smallvec::SmallVec;
 
 /// A dtype whose products can be added up.
@@ -114,6 +114,8 @@ fn typed<T: Dot>(op: &Matmul, out: &Buffer) {
     let extras: SmallVec<[Source; 2]> = op.extras.iter().map(Source::new).collect();
     let target = Target::whole(out, op.after.output());
     let total = op.batch.size() * op.m * op.n;
+    let before = Operand { buffer: out.clone(), dtype: op.dtype, offset: 0, strides: SmallVec::from_slice(&[1]) };
+    let (before, one) = (Source::new(&before), T::from_wide(Wide::Int(1)));
     let mut after = Strips::new(&op.after, &op.after_params, op.n);
     let mut sums = SmallVec::<[T::Total; 16]>::from_elem(T::Total::default(), after.len());
     let (mut a_strip, mut b_strip) = (Scratch::new(op.k), Scratch::new(op.n));
@@ -121,7 +123,12 @@ fn typed<T: Dot>(op: &Matmul, out: &Buffer) {
         let batch = row / op.m;
         for start in (0..op.n).step_by(after.len()) {
             let columns = start..op.n.min(start + after.len());
+            let range = row * op.n + columns.start..row * op.n + columns.end;
             sums.fill(T::Total::default());
+            if op.add {
+                before.gather(&[total], range.clone(), b_strip.bytes());
+                sums.iter_mut().zip(b_strip.elements::<T>()).for_each(|(sum, &x)| T::add(sum, x, one));
+            }
             for k in 0..op.k {
                 if k % STRIP == 0 {
                     a.gather(&a_lens, row * op.k + k..row * op.k + op.k.min(k + STRIP), a_strip.bytes());
@@ -131,7 +138,6 @@ fn typed<T: Dot>(op: &Matmul, out: &Buffer) {
                 let x = a_strip.elements::<T>()[k % STRIP];
                 sums.iter_mut().zip(b_strip.elements::<T>()).for_each(|(sum, &y)| T::add(sum, x, y));
             }
-            let range = row * op.n + columns.start..row * op.n + columns.end;
             after.input::<T>(0).iter_mut().zip(&sums).for_each(|(to, &sum)| *to = T::total(sum));
             extras.iter().enumerate().for_each(|(i, e)| e.gather(&c_lens, range.clone(), after.input_bytes(i + 1)));
             after.run(columns.len());
