@@ -1,14 +1,15 @@
 //! Matrix products as operations: batches, matrix-vector products, and what follows a product.
 
 use crate::exec::{Access, Exec, Produced};
-use crate::gemm::{Direct, Finish, Matrix, Product, product};
+use crate::gemm::{Direct, Finish, Half, Halves, Integers, Interleaved, Kernel, Matrix, Product, product};
 use crate::lanes::{Isa, Real};
 use crate::matvec;
+use crate::scratch::Scratch;
 use crate::strided::{Geometry, copy_strided};
 use crate::threads::{Shared, split};
 use polyarray_core::op::{Matmul, Operand};
 use polyarray_core::walk::walk;
-use polyarray_core::{Buffer, DType, Program, Result, SmallProduct};
+use polyarray_core::{Buffer, DType, Program, Result, SmallProduct, bf16, f16};
 use smallvec::SmallVec;
 
 /// Batches of products smaller than this many multiply-adds are split between threads by the product, larger ones inside each.
@@ -19,7 +20,71 @@ const BARE: usize = 96 * 96 * 96;
 const BARE_DEPTH: usize = 512;
 
 /// Runs a product that `estimate` accepted.
-pub(crate) fn run<I: Isa, T: Real>(isa: I, op: &Matmul, threads: usize, output: &Buffer) -> Result<()> {
+pub(crate) fn run<I: Isa>(isa: I, op: &Matmul, threads: usize, output: &Buffer) -> Result<()> {
+    match op.dtype {
+        DType::F32 => floats::<I, f32>(isa, op, threads, output),
+        DType::F64 => floats::<I, f64>(isa, op, threads, output),
+        DType::F16 => halves::<I, f16>(isa, op, threads, output),
+        DType::BF16 => halves::<I, bf16>(isa, op, threads, output),
+        DType::C32 => packed(isa, &Interleaved::<I, f32>::new(isa), op, threads, output),
+        DType::C64 => packed(isa, &Interleaved::<I, f64>::new(isa), op, threads, output),
+        DType::I8 => packed(isa, &Integers::<I, i8>::new(isa), op, threads, output),
+        DType::I16 => packed(isa, &Integers::<I, i16>::new(isa), op, threads, output),
+        DType::I32 => packed(isa, &Integers::<I, i32>::new(isa), op, threads, output),
+        DType::I64 => packed(isa, &Integers::<I, i64>::new(isa), op, threads, output),
+        DType::U8 => packed(isa, &Integers::<I, u8>::new(isa), op, threads, output),
+        DType::U16 => packed(isa, &Integers::<I, u16>::new(isa), op, threads, output),
+        DType::U32 => packed(isa, &Integers::<I, u32>::new(isa), op, threads, output),
+        DType::U64 => packed(isa, &Integers::<I, u64>::new(isa), op, threads, output),
+        DType::Bool => unreachable!("core refuses products of bool"),
+    }
+}
+
+/// Products of floats as they are.
+fn floats<I: Isa, T: Real>(isa: I, op: &Matmul, threads: usize, output: &Buffer) -> Result<()> {
+    // SAFETY: `each` gives products whose matrices are inside their buffers and do not overlap.
+    each(isa, op, threads, output, |p, threads, finish| unsafe { one::<I, T>(isa, p, threads, finish) })
+}
+
+/// Products whose results are of their elements' type, by the packed way.
+fn packed<I: Isa, T: Copy + Send + Sync, K: Kernel<Element = T, Sum = T>>(isa: I, kernel: &K, op: &Matmul, threads: usize, output: &Buffer) -> Result<()> {
+    // SAFETY: `each` gives products whose matrices are inside their buffers and do not overlap.
+    each(isa, op, threads, output, |p, threads, finish| unsafe { product(kernel, p, threads, finish) })
+}
+
+/// Elements of C that are kept in f32 at once.
+const WIDE: usize = 1 << 20;
+
+/// Products of half floats: some rows of C at a time are computed in f32, and narrowed as they are finished.
+fn halves<I: Isa, T: Half>(isa: I, op: &Matmul, threads: usize, output: &Buffer) -> Result<()> {
+    let kernel = Halves::<I, T>::new(isa);
+    let rows = (WIDE / op.n / kernel.rows() * kernel.rows()).clamp(kernel.rows(), op.m.next_multiple_of(kernel.rows()));
+    each(isa, op, threads, output, |p: Product<T, T>, threads, finish| {
+        let mut wide = Scratch::new(rows.min(p.m) * p.n * size_of::<f32>())?;
+        let wide = Shared(wide.ptr().cast::<f32>());
+        for start in (0..p.m).step_by(rows) {
+            let m = rows.min(p.m - start);
+            let narrow = |row: usize, column: usize, piece: &mut [f32]| {
+                let at = (start + row) * p.ldc + column;
+                // SAFETY: the same piece of a row of C, which nobody else writes.
+                let to = unsafe { std::slice::from_raw_parts_mut(p.c.get().add(at), piece.len()) };
+                to.iter_mut().zip(piece.iter()).for_each(|(to, x)| *to = T::narrow(if p.add { to.widen() + *x } else { *x }));
+                finish.map_or(Ok(()), |finish| finish(start + row, column, to))
+            };
+            let part = Product { m, n: p.n, k: p.k, a: p.a.from(start, 0), b: p.b, c: wide, ldc: p.n, add: false };
+            // SAFETY: rows of the product that `each` gave; there is room for as many in f32.
+            unsafe { product(&kernel, part, threads, Some(&narrow))? };
+        }
+        Ok(())
+    })
+}
+
+/// What computes one product of a batch on a number of threads.
+trait One<T>: Fn(Product<T, T>, usize, Option<Finish<T>>) -> Result<()> + Sync {}
+impl<T, F: Fn(Product<T, T>, usize, Option<Finish<T>>) -> Result<()> + Sync> One<T> for F {}
+
+/// Every product of a batch.
+fn each<I: Isa, T: Copy + Send + Sync>(isa: I, op: &Matmul, threads: usize, output: &Buffer, one: impl One<T>) -> Result<()> {
     let (m, n, k, axes) = (op.m, op.n, op.k, op.batch.len());
     let start =
         |o: &Operand| -> *const T { o.buffer.host_ptr().expect("core brings operands to the backend's memory").as_ptr().cast::<T>().wrapping_add(o.offset) };
@@ -34,10 +99,9 @@ pub(crate) fn run<I: Isa, T: Real>(isa: I, op: &Matmul, threads: usize, output: 
         let mut done = Ok(());
         walk(&op.batch, [&op.a.strides, &op.b.strides], [0, 0], range, |[a, b]| {
             let (a, b) = (matrix(&op.a, bases.0.get().wrapping_offset(a)), matrix(&op.b, bases.1.get().wrapping_offset(b)));
-            let p = Product { m, n, k, a, b, c: Shared(c.get().wrapping_add(number * m * n)), ldc: n, add: false };
+            let p = Product { m, n, k, a, b, c: Shared(c.get().wrapping_add(number * m * n)), ldc: n, add: op.add };
             let finish = |row: usize, column: usize, piece: &mut [T]| tail.apply(number, row, column, piece);
-            // SAFETY: the operands' matrices and the output's are inside their buffers and do not overlap (invariants of `Matmul`).
-            let result = unsafe { one(isa, p, within, if tail.is_nothing() { None } else { Some(&finish) }) };
+            let result = one(p, within, if tail.is_nothing() { None } else { Some(&finish) });
             number += 1;
             if result.is_err() {
                 done = result;
@@ -127,7 +191,7 @@ impl<I: Isa> Tail<I> {
         self.exec.is_none()
     }
 
-    fn apply<T: Real>(&self, number: usize, row: usize, column: usize, piece: &mut [T]) -> Result<()> {
+    fn apply<T: Copy>(&self, number: usize, row: usize, column: usize, piece: &mut [T]) -> Result<()> {
         let Some(exec) = &self.exec else { return Ok(()) };
         let (g, axes) = (&self.extras, self.batch.len());
         let mut rows: SmallVec<[*const u8; 8]> = SmallVec::new();
@@ -148,7 +212,7 @@ pub(crate) fn prepare<I: Isa>(isa: I, program: &Program, params: &[polyarray_cor
 }
 
 /// Applies a program to `piece`, its first operand; `extra(o, i)` is where the i-th element of the o-th other operand lies, its step, and its size.
-pub(crate) fn in_place<I: Isa, T: Real>(
+pub(crate) fn in_place<I: Isa, T: Copy>(
     exec: &Exec<I>,
     piece: &mut [T],
     extra: impl Fn(usize, usize) -> (*const u8, isize, usize),

@@ -8,6 +8,8 @@ use polyarray_core::Result;
 
 /// Elements of a matrix from which threads share the work.
 const SHARED: usize = 1 << 16;
+/// Rows that a thread takes at least.
+const UNIT: usize = 64;
 
 /// `y = matrix @ x` for a matrix `[rows, k]` whose rows or columns are contiguous, x with a step between its elements, y without gaps.
 /// With `finish` goes whether y is a column of the result.
@@ -35,16 +37,38 @@ pub(crate) unsafe fn run<I: Isa, T: Real>(
         to.cast_const()
     };
     let x = Shared(x.cast_mut());
-    split(if rows * k > SHARED { threads } else { 1 }, rows, 64, |range| {
-        // SAFETY: rows of the matrix, all of x, and a part of y that no other thread touches.
-        let part = unsafe { std::slice::from_raw_parts_mut(y.get().add(range.start), range.len()) };
-        isa.enter(MatVec { matrix: matrix.from(range.start, 0), x: x.get(), k, y: part });
-        match finish {
-            None => Ok(()),
-            Some((finish, true)) => part.iter_mut().enumerate().try_for_each(|(i, v)| finish(range.start + i, 0, std::slice::from_mut(v))),
-            Some((finish, false)) => finish(0, range.start, part),
+    let threads = if rows * k > SHARED { threads } else { 1 };
+    let finished = |first: usize, part: &mut [T]| match finish {
+        None => Ok(()),
+        Some((finish, true)) => part.iter_mut().enumerate().try_for_each(|(i, v)| finish(first + i, 0, std::slice::from_mut(v))),
+        Some((finish, false)) => finish(0, first, part),
+    };
+    if threads == 1 || rows >= UNIT * threads || k < rows {
+        return split(threads, rows, UNIT, |range| {
+            // SAFETY: rows of the matrix, all of x, and a part of y that no other thread touches.
+            let part = unsafe { std::slice::from_raw_parts_mut(y.get().add(range.start), range.len()) };
+            isa.enter(MatVec { matrix: matrix.from(range.start, 0), x: x.get(), k, y: part });
+            finished(range.start, part)
+        });
+    }
+    // Few rows, such as the one of a dot product: each thread takes a part of each.
+    let mut partial = Scratch::new(threads * rows * size_of::<T>())?;
+    let sums = Shared(partial.ptr().cast::<T>());
+    let cut = |part: usize| k * part / threads;
+    split(threads, threads, 1, |parts| {
+        for part in parts {
+            // SAFETY: columns of the matrix, as many elements of x, and room of this part's own.
+            let y = unsafe { std::slice::from_raw_parts_mut(sums.get().add(part * rows), rows) };
+            isa.enter(MatVec { matrix: matrix.from(0, cut(part)), x: x.get().wrapping_add(cut(part)), k: cut(part + 1) - cut(part), y });
         }
-    })
+        Ok(())
+    })?;
+    // SAFETY: all of y, and all parts, which have been written.
+    let (y, sums) = unsafe { (std::slice::from_raw_parts_mut(y.get(), rows), std::slice::from_raw_parts(sums.get(), threads * rows)) };
+    for (i, y) in y.iter_mut().enumerate() {
+        *y = T::from_f64((0..threads).map(|part| sums[part * rows + i].to_f64()).sum());
+    }
+    finished(0, y)
 }
 
 struct MatVec<'a, T> {
@@ -130,6 +154,45 @@ impl<T: Real> MatVec<'_, T> {
                     }
                     self.y[first] = T::from_f64(total);
                     first += 1;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lanes::portable::Portable;
+
+    #[test]
+    fn threads_share_rows_or_columns() {
+        // (rows, k): many rows; few, which are cut; one, a dot product.
+        for (rows, k) in [(300, 301), (70, 5000), (3, 40_000), (1, 100_001)] {
+            for contiguous_rows in [true, false] {
+                let number = |i: usize| (i * 7 % 11) as f64 - 5.0;
+                let (row, column) = if contiguous_rows { (k, 1) } else { (1, rows) };
+                let mut a = vec![0.0; rows * k];
+                (0..rows).for_each(|i| (0..k).for_each(|j| a[i * row + j * column] = number(i * 3 + j)));
+                let x: Vec<f64> = (0..2 * k).map(number).collect();
+                for threads in [1, 2, 5] {
+                    for step in [1, 2] {
+                        let mut y = vec![f64::NAN; rows];
+                        let times = std::sync::atomic::AtomicUsize::new(0);
+                        let finish = |_: usize, _: usize, piece: &mut [f64]| {
+                            times.fetch_add(piece.len(), std::sync::atomic::Ordering::Relaxed);
+                            piece.iter_mut().for_each(|v| *v += 0.5);
+                            Ok(())
+                        };
+                        let matrix = Matrix { at: a.as_ptr(), row: row as isize, column: column as isize };
+                        // SAFETY: the matrix has these strides, x 2 k elements, y one for each row.
+                        unsafe {
+                            run(Portable, matrix, (x.as_ptr(), step as isize), Shared(y.as_mut_ptr()), [rows, k], threads, Some((&finish, true))).unwrap();
+                        }
+                        let wanted: Vec<f64> = (0..rows).map(|i| (0..k).map(|j| number(i * 3 + j) * x[j * step]).sum::<f64>() + 0.5).collect();
+                        assert_eq!(y, wanted, "{rows} rows, {k}, contiguous rows {contiguous_rows}, {threads} threads, step {step}");
+                        assert_eq!(times.into_inner(), rows);
+                    }
                 }
             }
         }

@@ -58,19 +58,19 @@ pub(crate) struct Blocks {
 const NC: usize = 4096;
 
 impl Blocks {
-    /// For panels of `rows` and `columns` with `step` bytes an element, of a product `[m, k] @ [k, n]` on one of `threads` threads.
+    /// For panels of `rows` and `columns` with so many `bytes` an element of A and of B, of a product `[m, k] @ [k, n]` on one of `threads` threads.
     ///
     /// A panel of B stays in the first cache while it passes all panels of a block of A, which takes up to half of the second; the block of B takes
     /// up to a half of this thread's share of the last. So packing takes at most `second / 2 + max(last / (2 threads), a panel of B)` bytes a thread.
-    pub(crate) fn new(caches: Caches, [rows, columns]: [usize; 2], step: usize, [m, n, k]: [usize; 3], threads: usize) -> Blocks {
+    pub(crate) fn new(caches: Caches, [rows, columns]: [usize; 2], bytes: [usize; 2], [m, n, k]: [usize; 3], threads: usize) -> Blocks {
         let even = |total: usize, most: usize, unit: usize| {
             let most = (most / unit).max(1) * unit;
             // Blocks of about the same size, rather than a small one at the end.
             total.div_ceil(total.div_ceil(most).max(1)).div_ceil(unit).max(1) * unit
         };
-        let kc = even(k, (caches.first * KC_SHARE / 4 / (columns * step)).clamp(64, 1024), 8);
-        let mc = even(m, caches.second / 2 / (kc * step), rows);
-        let nc = even(n, (caches.last / 2 / threads.max(1) / (kc * step)).min(NC), columns);
+        let kc = even(k, (caches.first * KC_SHARE / 4 / (columns * bytes[1])).clamp(64, 1024), 8);
+        let mc = even(m, caches.second / 2 / (kc * bytes[0]), rows);
+        let nc = even(n, (caches.last / 2 / threads.max(1) / (kc * bytes[1])).min(NC), columns);
         Blocks { kc, mc, nc }
     }
 }
@@ -93,7 +93,7 @@ mod tests {
         let caches = Caches { first: 32 << 10, second: 1 << 20, last: 16 << 20 };
         for [m, n, k] in [[1, 1, 1], [100, 100, 100], [5000, 3, 70], [4096, 4096, 4096], [13, 100_000, 9]] {
             for threads in [1, 2, 16] {
-                let b = Blocks::new(caches, [14, 32], 4, [m, n, k], threads);
+                let b = Blocks::new(caches, [14, 32], [4, 4], [m, n, k], threads);
                 assert!(b.kc >= 1 && b.kc < k + 8, "{b:?}");
                 assert!(b.mc.is_multiple_of(14) && b.mc < m + 14 && b.nc.is_multiple_of(32) && b.nc < n + 32, "{b:?}");
                 assert!(b.mc * b.kc * 4 <= (caches.second / 2).max(14 * b.kc * 4) + 14 * b.kc * 4, "{b:?}");

@@ -211,7 +211,7 @@ impl<I: Isa, T: Real> Direct<I, T> {
             tiles(p.b.at, p.b.row, self.columns);
             return Ok(());
         }
-        let mut packed = Scratch::new(p.n.div_ceil(self.columns) * self.panel_bytes(self.columns, p.k) + pack::SLACK)?;
+        let mut packed = Scratch::new(p.n.next_multiple_of(self.columns) * p.k * size_of::<T>() + pack::SLACK)?;
         // SAFETY: the caller's; there is room for all panels.
         unsafe { self.pack_b(p.b, p.k, p.n, packed.ptr()) };
         tiles(packed.ptr().cast(), self.columns as isize, self.columns * p.k);
@@ -231,8 +231,8 @@ impl<I: Isa, T: Real> Kernel for Direct<I, T> {
         self.columns
     }
 
-    fn panel_bytes(&self, width: usize, depth: usize) -> usize {
-        width * depth * size_of::<T>()
+    fn packed_bytes(&self) -> [usize; 2] {
+        [size_of::<T>(); 2]
     }
 
     unsafe fn pack_a(&self, from: Matrix<T>, rows: usize, depth: usize, to: *mut u8) {

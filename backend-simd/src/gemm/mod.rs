@@ -3,11 +3,17 @@
 //! product are written here once; a [`Kernel`] says what a packed panel is and how a tile is computed. Distances go the same way with another inner step.
 
 mod blocks;
+mod complex;
+mod half;
+mod integer;
 mod kernel;
 mod pack;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use complex::Interleaved;
+pub(crate) use half::{Half, Halves};
+pub(crate) use integer::Integers;
 pub(crate) use kernel::{AbsDiff, Direct, SquareDiff};
 
 use crate::scratch::Scratch;
@@ -82,8 +88,8 @@ pub(crate) trait Kernel: Sync {
     fn rows(&self) -> usize;
     /// Columns of a tile.
     fn columns(&self) -> usize;
-    /// Bytes of a panel.
-    fn panel_bytes(&self, width: usize, depth: usize) -> usize;
+    /// Bytes of an element in a panel of A, and in one of B.
+    fn packed_bytes(&self) -> [usize; 2];
     /// Packs `[rows, depth]` into panels, one after the other; what is missing of the last as zeros.
     ///
     /// # Safety
@@ -177,17 +183,17 @@ pub(crate) unsafe fn product<K: Kernel>(kernel: &K, p: Product<K::Element, K::Su
 /// - as [`product`].
 unsafe fn alone<K: Kernel>(kernel: &K, p: Product<K::Element, K::Sum>, threads: usize, corner: [usize; 2], finish: Option<Finish<K::Sum>>) -> Result<()> {
     let (mr, nr) = (kernel.rows(), kernel.columns());
-    let step = kernel.panel_bytes(1, 64).div_ceil(64);
-    let Blocks { kc, mc, nc } = Blocks::new(caches(), [mr, nr], step, [p.m, p.n, p.k], threads);
+    let packed = kernel.packed_bytes();
+    let Blocks { kc, mc, nc } = Blocks::new(caches(), [mr, nr], packed, [p.m, p.n, p.k], threads);
     let [a_bare, b_bare] = kernel.bare(p.a, p.b, [p.m, p.n, kc.min(p.k)]);
-    let block = |bare: bool, panels: usize, width: usize| Scratch::new(if bare { 0 } else { panels * kernel.panel_bytes(width, kc) + SLACK });
-    let (mut a_block, mut b_block) = (block(a_bare, mc / mr, mr)?, block(b_bare, nc / nr, nr)?);
+    let block = |bare: bool, width: usize, bytes: usize| Scratch::new(if bare { 0 } else { width * kc * bytes + SLACK });
+    let (mut a_block, mut b_block) = (block(a_bare, mc, packed[0])?, block(b_bare, nc, packed[1])?);
     let (a_packed, b_packed) = (a_block.ptr(), b_block.ptr());
     for j in (0..p.n).step_by(nc) {
         let columns = nc.min(p.n - j);
         for q in (0..p.k).step_by(kc) {
             let depth = kc.min(p.k - q);
-            let (a_panel, b_panel) = (kernel.panel_bytes(mr, depth), kernel.panel_bytes(nr, depth));
+            let (a_panel, b_panel) = (mr * depth * packed[0], nr * depth * packed[1]);
             if !b_bare {
                 // SAFETY: the block of B is inside it, its packed form has room for whole panels.
                 unsafe { kernel.pack_b(p.b.from(q, j), depth, columns, b_packed) };

@@ -139,3 +139,36 @@ impl<T: Real> Panel<T> {
         }
     }
 }
+
+/// An element that is packed as a wider one.
+pub(crate) trait Widen: Copy + Send + Sync + 'static {
+    type Wide: Copy + Send + Sync;
+    const ZERO: Self::Wide;
+    fn widen(self) -> Self::Wide;
+}
+
+/// As [`Panels`], of elements that are widened.
+pub(crate) struct Widened<T: Widen> {
+    pub from: Matrix<T>,
+    pub depth: usize,
+    pub columns: usize,
+    pub width: usize,
+    pub to: *mut T::Wide,
+}
+
+impl<T: Widen> Work for Widened<T> {
+    type Out = ();
+    #[inline(always)]
+    fn run<I: Isa>(self, _: I) {
+        let Widened { from, depth, columns, width, to } = self;
+        for first in (0..columns).step_by(width) {
+            for p in 0..depth {
+                let to = to.wrapping_add(first * depth + p * width);
+                for j in 0..width {
+                    // SAFETY: what is there of the matrix, and places in the panel, as whoever made this has made sure.
+                    unsafe { *to.add(j) = if first + j < columns { (*from.from(p, first + j).at).widen() } else { T::ZERO } };
+                }
+            }
+        }
+    }
+}

@@ -148,3 +148,70 @@ fn cuts_balance_what_the_largest_part_takes() {
     assert_eq!(grid([14, 32], [4096, 4096, 4096], 16), [4, 4]);
     assert_eq!(grid([14, 32], [10, 10, 10], 1), [1, 1]);
 }
+
+/// A packed product of another kernel: `make` makes an element of two small integers, `exact` computes a product of elements and adds it.
+fn check_kernel<K: Kernel<Sum: PartialEq + std::fmt::Debug + Send + Sync>>(
+    kernel: &K,
+    [m, n, k]: [usize; 3],
+    make: impl Fn(i64, i64) -> K::Element,
+    exact: impl Fn(Option<K::Sum>, K::Element, K::Element) -> K::Sum,
+) {
+    let small = |i: usize, j: usize, seed: usize| make(value(i, j, seed) as i64, value(i, j, seed + 3) as i64);
+    for columns_first in [false, true] {
+        let lay = |rows: usize, columns: usize, seed: usize| -> (Vec<K::Element>, [isize; 2]) {
+            let at = |x: usize| if columns_first { (x % rows, x / rows) } else { (x / columns, x % columns) };
+            let buffer = (0..rows * columns).map(|x| small(at(x).0, at(x).1, seed)).collect();
+            (buffer, if columns_first { [1, rows as isize] } else { [columns as isize, 1] })
+        };
+        let ((a, [a_row, a_column]), (b, [b_row, b_column])) = (lay(m, k, 1), lay(k, n, 2));
+        let zero = exact(None, make(0, 0), make(0, 0));
+        let mut c = vec![zero; m * n];
+        let p = Product {
+            m,
+            n,
+            k,
+            a: Matrix { at: a.as_ptr(), row: a_row, column: a_column },
+            b: Matrix { at: b.as_ptr(), row: b_row, column: b_column },
+            c: Shared(c.as_mut_ptr()),
+            ldc: n,
+            add: false,
+        };
+        // SAFETY: the matrices have these shapes and strides.
+        unsafe { product(kernel, p, 2, None).unwrap() };
+        for i in 0..m {
+            for j in 0..n {
+                let sum = (0..k).fold(None, |sum, p| Some(exact(sum, small(i, p, 1), small(p, j, 2))));
+                assert_eq!(Some(c[i * n + j]), sum, "({i}, {j}) of {m}x{n}x{k}, columns first {columns_first}");
+            }
+        }
+    }
+}
+
+#[test]
+fn other_kernels_multiply_every_block() {
+    use polyarray_core::{Complex, bf16, f16};
+    fn all<I: Isa>(isa: I) {
+        for shape in [[1, 1, 1], [7, 19, 5], [40, 70, 33], [9, 35, 2500]] {
+            let complex = |sum: Option<Complex<f64>>, a, b| sum.unwrap_or_default() + a * b;
+            check_kernel(&Interleaved::<I, f64>::new(isa), shape, |re, im| Complex::new(re as f64, im as f64), complex);
+            let complex = |sum: Option<Complex<f32>>, a, b| sum.unwrap_or_default() + a * b;
+            check_kernel(&Interleaved::<I, f32>::new(isa), shape, |re, im| Complex::new(re as f32, im as f32), complex);
+            check_kernel(&Integers::<I, i8>::new(isa), shape, |x, y| (x * 37 + y) as i8, |s, a, b| s.unwrap_or(0).wrapping_add(a.wrapping_mul(b)));
+            check_kernel(&Integers::<I, u16>::new(isa), shape, |x, y| (x * 9999 + y) as u16, |s, a, b| s.unwrap_or(0).wrapping_add(a.wrapping_mul(b)));
+            check_kernel(&Integers::<I, u64>::new(isa), shape, |x, y| (x << 60 | y) as u64, |s, a, b| s.unwrap_or(0).wrapping_add(a.wrapping_mul(b)));
+            let wide = |s: Option<f32>, a: f16, b: f16| s.unwrap_or(0.0) + a.to_f32() * b.to_f32();
+            check_kernel(&Halves::<I, f16>::new(isa), shape, |x, _| f16::from_f32(x as f32), wide);
+            let wide = |s: Option<f32>, a: bf16, b: bf16| s.unwrap_or(0.0) + a.to_f32() * b.to_f32();
+            check_kernel(&Halves::<I, bf16>::new(isa), shape, |x, _| bf16::from_f32(x as f32), wide);
+        }
+    }
+    for name in NAMES {
+        match Tier::best(Some(name)).unwrap() {
+            Tier::Portable(isa) => all(isa),
+            #[cfg(target_arch = "x86_64")]
+            Tier::Avx2(isa) => all(isa),
+            #[cfg(target_arch = "x86_64")]
+            Tier::Avx512(isa) => all(isa),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Products of complex matrices as products of real ones: `[m, k] @ [k, n]` is `[m, 2k] @ [2k, 2n]` with the parts of A side by side, and each row of B followed by
+//! itself times i. That takes the four multiplications of the definition and no other, and what it gives lies as complex numbers do.
+
+use super::{Direct, Kernel, Matrix, Side, Tile, pack};
+use crate::lanes::{Isa, Real, Work};
+use polyarray_core::Complex;
+
+/// The kernel of complex numbers of `T`.
+pub(crate) struct Interleaved<I: Isa, T: Real> {
+    isa: I,
+    parts: Direct<I, T>,
+}
+
+impl<I: Isa, T: Real> Interleaved<I, T> {
+    pub(crate) fn new(isa: I) -> Interleaved<I, T> {
+        Interleaved { isa, parts: Direct::new(isa) }
+    }
+}
+
+impl<I: Isa, T: Real> Kernel for Interleaved<I, T> {
+    type Element = Complex<T>;
+    type Sum = Complex<T>;
+
+    fn rows(&self) -> usize {
+        self.parts.rows()
+    }
+
+    fn columns(&self) -> usize {
+        self.parts.columns() / 2
+    }
+
+    fn packed_bytes(&self) -> [usize; 2] {
+        [2 * size_of::<T>(), 4 * size_of::<T>()]
+    }
+
+    unsafe fn pack_a(&self, from: Matrix<Complex<T>>, rows: usize, depth: usize, to: *mut u8) {
+        if from.column == 1 {
+            // Rows of complex numbers are rows of twice as many parts.
+            let parts = Matrix { at: from.at.cast::<T>(), row: 2 * from.row, column: 1 };
+            return self.isa.enter(pack::Panels { from: parts.transposed(), depth: 2 * depth, columns: rows, width: self.rows(), to: to.cast() });
+        }
+        self.isa.enter(Rows { from, rows, depth, width: self.rows(), to: to.cast() });
+    }
+
+    unsafe fn pack_b(&self, from: Matrix<Complex<T>>, depth: usize, columns: usize, to: *mut u8) {
+        self.isa.enter(Columns { from, columns, depth, width: self.columns(), to: to.cast() });
+    }
+
+    unsafe fn tile(&self, t: Tile<Complex<T>, Complex<T>>) {
+        let (Side::Panel(_), Side::Panel(_)) = (t.a, t.b) else { unreachable!("nothing is bare here") };
+        let side = |side: Side<Complex<T>>| if let Side::Panel(at) = side { Side::Panel(at) } else { unreachable!("nothing is bare here") };
+        let parts =
+            Tile { depth: 2 * t.depth, a: side(t.a), b: side(t.b), c: t.c.cast::<T>(), ldc: 2 * t.ldc, add: t.add, rows: t.rows, columns: 2 * t.columns };
+        // SAFETY: the caller's: a complex number is two parts, next to each other.
+        unsafe { self.parts.tile(parts) };
+    }
+}
+
+/// Panels of A: for each step the real parts of the rows, then the imaginary ones.
+struct Rows<T> {
+    from: Matrix<Complex<T>>,
+    rows: usize,
+    depth: usize,
+    width: usize,
+    to: *mut T,
+}
+
+impl<T: Real> Work for Rows<T> {
+    type Out = ();
+    #[inline(always)]
+    fn run<I: Isa>(self, _: I) {
+        let Rows { from, rows, depth, width, to } = self;
+        let zero = Complex::new(T::from_f64(0.0), T::from_f64(0.0));
+        for first in (0..rows).step_by(width) {
+            for p in 0..depth {
+                let to = to.wrapping_add((first * depth + p * width) * 2);
+                for r in 0..width {
+                    // SAFETY: rows and steps that are there, and places in the panel (the contract of `pack_a`). Complex numbers are aligned as their parts are.
+                    unsafe {
+                        let z = if first + r < rows { *from.from(first + r, p).at } else { zero };
+                        *to.add(r) = z.re;
+                        *to.add(width + r) = z.im;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Panels of B: each row, and itself times i.
+struct Columns<T> {
+    from: Matrix<Complex<T>>,
+    columns: usize,
+    depth: usize,
+    width: usize,
+    to: *mut T,
+}
+
+impl<T: Real> Work for Columns<T> {
+    type Out = ();
+    #[inline(always)]
+    fn run<I: Isa>(self, _: I) {
+        let Columns { from, columns, depth, width, to } = self;
+        let zero = Complex::new(T::from_f64(0.0), T::from_f64(0.0));
+        let nothing = T::from_f64(0.0);
+        for first in (0..columns).step_by(width) {
+            for p in 0..depth {
+                let row = to.wrapping_add((first * depth + p * width) * 4).cast::<Complex<T>>();
+                for j in 0..width {
+                    // SAFETY: as above.
+                    unsafe {
+                        let z = if first + j < columns { *from.from(p, first + j).at } else { zero };
+                        *row.add(j) = z;
+                        *row.add(width + j) = Complex::new(nothing.minus(z.im), z.re);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Products of integers, which wrap: in 32 bits for all that are no wider, in 64 for the others. What is lost above an integer's width never comes back down,
+//! so sums may be cut to it at any time.
+
+use super::pack::{Widen, Widened};
+use super::{Kernel, Matrix, Side, Tile};
+use crate::lanes::{Isa, Work};
+use std::marker::PhantomData;
+
+/// An integer whose products are added up in a wide one.
+pub(crate) trait Integer: Widen<Wide: Wide> {
+    fn narrow(wide: Self::Wide) -> Self;
+}
+
+/// What vectors multiply.
+pub(crate) trait Wide: Copy {
+    /// `self + a * b`, wrapping.
+    fn plus_product(self, a: Self, b: Self) -> Self;
+    fn plus(self, o: Self) -> Self;
+}
+
+macro_rules! integers {
+    ($($Wide:ident: $($T:ident)*;)*) => { $(
+        impl Wide for $Wide {
+            #[inline(always)]
+            fn plus_product(self, a: Self, b: Self) -> Self {
+                self.wrapping_add(a.wrapping_mul(b))
+            }
+            #[inline(always)]
+            fn plus(self, o: Self) -> Self {
+                self.wrapping_add(o)
+            }
+        }
+        $( impl Widen for $T {
+            type Wide = $Wide;
+            const ZERO: $Wide = 0;
+            #[inline(always)]
+            fn widen(self) -> $Wide {
+                self as $Wide
+            }
+        }
+        impl Integer for $T {
+            #[inline(always)]
+            fn narrow(wide: $Wide) -> $T {
+                wide as $T
+            }
+        } )*
+    )* };
+}
+integers! {
+    i32: i8 i16 i32 u8 u16 u32;
+    i64: i64 u64;
+}
+
+/// Rows of a tile.
+const ROWS: usize = 6;
+/// Columns of a tile: of 32 bits two AVX-512 vectors, of 64 four.
+const COLUMNS: usize = 32;
+
+/// The kernel of integers.
+pub(crate) struct Integers<I, T> {
+    isa: I,
+    element: PhantomData<T>,
+}
+
+impl<I: Isa, T: Integer> Integers<I, T> {
+    pub(crate) fn new(isa: I) -> Integers<I, T> {
+        Integers { isa, element: PhantomData }
+    }
+}
+
+impl<I: Isa, T: Integer> Kernel for Integers<I, T> {
+    type Element = T;
+    type Sum = T;
+
+    fn rows(&self) -> usize {
+        ROWS
+    }
+
+    fn columns(&self) -> usize {
+        COLUMNS
+    }
+
+    fn packed_bytes(&self) -> [usize; 2] {
+        [size_of::<T::Wide>(); 2]
+    }
+
+    unsafe fn pack_a(&self, from: Matrix<T>, rows: usize, depth: usize, to: *mut u8) {
+        self.isa.enter(Widened { from: from.transposed(), depth, columns: rows, width: ROWS, to: to.cast() });
+    }
+
+    unsafe fn pack_b(&self, from: Matrix<T>, depth: usize, columns: usize, to: *mut u8) {
+        self.isa.enter(Widened { from, depth, columns, width: COLUMNS, to: to.cast() });
+    }
+
+    unsafe fn tile(&self, t: Tile<T, T>) {
+        self.isa.enter(Run(t));
+    }
+}
+
+struct Run<T>(Tile<T, T>);
+
+impl<T: Integer> Work for Run<T> {
+    type Out = ();
+    #[inline(always)]
+    fn run<I: Isa>(self, _: I) {
+        let t = self.0;
+        let (Side::Panel(a), Side::Panel(b)) = (t.a, t.b) else { unreachable!("nothing is bare here") };
+        let (a, b) = (a.cast::<[T::Wide; ROWS]>(), b.cast::<[T::Wide; COLUMNS]>());
+        let mut sums = [[T::ZERO; COLUMNS]; ROWS];
+        for p in 0..t.depth {
+            // SAFETY: the contract of `Kernel::tile`.
+            let (x, y) = unsafe { (&*a.add(p), &*b.add(p)) };
+            for r in 0..ROWS {
+                for j in 0..COLUMNS {
+                    sums[r][j] = sums[r][j].plus_product(x[r], y[j]);
+                }
+            }
+        }
+        for (r, row) in sums.iter().enumerate().take(t.rows) {
+            for (j, sum) in row.iter().enumerate().take(t.columns) {
+                // SAFETY: the contract of `Kernel::tile`.
+                unsafe {
+                    let to = t.c.add(r * t.ldc + j);
+                    *to = T::narrow(if t.add { (*to).widen().plus(*sum) } else { *sum });
+                }
+            }
+        }
+    }
+}
