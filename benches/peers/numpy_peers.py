@@ -5,7 +5,7 @@
     cargo run --release -p polyarray-bench -- compare --quick --with peers.json
 
 Needs NumPy; numexpr, SciPy, scikit-learn and faiss are measured where they can be imported. Every result is compared with the same computation in
-float64 (long double for sums) before its time is written. Elementwise cases write into an output given (`out=`).
+float64 (long double for sums) before its time is written. Elementwise cases and products of matrices write into an output given (`out=`).
 
 Run it with nothing else running, right before or after what it is compared with: the thread pools of BLAS and OpenMP wait for each other, and a busy core makes
 them not a little slower but a hundred times.
@@ -234,7 +234,8 @@ def contenders(op, dtype, inputs):
     elif op in ("sort", "argsort", "median"):
         yield "numpy", 1, lambda: getattr(np, op)(x)
     elif op in ("matmul", "matmul_batched", "matvec"):
-        yield "numpy", every, lambda: x @ y
+        out = x @ y
+        yield "numpy", every, lambda: np.matmul(x, y, out=out)
     else:
         metric = op.removeprefix("cdist_")
         by_numpy = {"euclidean": trick, "cityblock": cityblock, "cosine": cosine}[metric]

@@ -1,7 +1,7 @@
 //! One case at one dtype and size: its inputs, and running it on a device.
 
 use crate::cases::{Case, Kernel, Number};
-use polyarray::{Array, Device, Dims, Element, Kind, MemoryId, Result, Wide, distance};
+use polyarray::{Array, Device, Dims, Element, Kind, Matmul, MemoryId, Result, Wide, distance};
 
 /// Random numbers that are the same everywhere: SplitMix64 (G. Steele, D. Lea, C. Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014).
 pub struct Random(u64);
@@ -120,10 +120,11 @@ impl<T: Number> Runner<T> {
     /// Out of memory.
     pub fn forget(&mut self) -> Result<()> {
         self.output = Output::None;
-        if matches!(self.case.kernel, Kernel::Map(_)) {
+        if matches!(self.case.kernel, Kernel::Map(_) | Kernel::Matmul) {
             let poison = T::from_wide(if T::DTYPE.kind() == Kind::Int { Wide::Int(-0x5a5a_5a5a) } else { Wide::Float(f64::NAN) });
-            let len: usize = self.shape.iter().product();
-            self.output = Output::Given(Array::from_slice(&vec![poison; len], Dims::from(&self.shape[..]))?.to_device(&self.device)?);
+            let shape = self.case.output_shape(&self.shape);
+            let len: usize = shape.iter().product();
+            self.output = Output::Given(Array::from_slice(&vec![poison; len], Dims::from(&shape[..]))?.to_device(&self.device)?);
         }
         Ok(())
     }
@@ -137,11 +138,13 @@ impl<T: Number> Runner<T> {
         let x = &self.inputs;
         if let (Kernel::Map(formula), Output::Given(out)) = (&self.case.kernel, &mut self.output) {
             T::pick(formula)(x).eval_into(&mut out.view_mut()?)?;
+        } else if let (Kernel::Matmul, Output::Given(out)) = (&self.case.kernel, &mut self.output) {
+            Matmul::new(&x[0], &x[1]).run_into(&mut out.view_mut()?)?;
         } else {
             // The last result goes before the next is made, so that its block can be used again.
             self.output = Output::None;
             self.output = match &self.case.kernel {
-                Kernel::Map(_) => unreachable!("`forget` gave it an output"),
+                Kernel::Map(_) | Kernel::Matmul => unreachable!("`forget` gave it an output"),
                 Kernel::Fresh(formula) => Output::Array(T::pick(formula)(x).eval()?),
                 Kernel::Sum => Output::Total(x[0].sum()?),
                 Kernel::SumAxis(axis) => Output::Totals(x[0].sum_axis(*axis)?),
@@ -153,7 +156,7 @@ impl<T: Number> Runner<T> {
                 Kernel::Sort => Output::Array(x[0].sort(0)?),
                 Kernel::Argsort => Output::Indices(x[0].argsort(0)?),
                 Kernel::Median => Output::One(x[0].median()?.to_wide().real()),
-                Kernel::Matmul | Kernel::Matvec => Output::Array(x[0].matmul(&x[1])?),
+                Kernel::Matvec => Output::Array(x[0].matmul(&x[1])?),
                 Kernel::Distance(metric) => Output::Array(distance::cdist(&x[0], &x[1], *metric)?),
             };
         }

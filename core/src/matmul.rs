@@ -10,7 +10,6 @@ use crate::short::{self, Key, Work};
 use crate::trace::Plan;
 use crate::{Buffer, DType, Dims, Element, Error, Kind, MemoryId, Program, Result, Scalar, SmallProduct, Wide, bytes, canon};
 use smallvec::SmallVec;
-use std::marker::PhantomData;
 
 /// What is applied to a product.
 type After<T> = Box<dyn FnOnce(Expr<T>) -> Expr<T>>;
@@ -25,17 +24,16 @@ type After<T> = Box<dyn FnOnce(Expr<T>) -> Expr<T>>;
 /// # Ok::<(), Error>(())
 /// ```
 pub struct Matmul<T: Element> {
-    a: RawArray,
-    b: RawArray,
+    a: Array<T>,
+    b: Array<T>,
     after: Option<After<T>>,
     device: Option<Device>,
-    element: PhantomData<T>,
 }
 
 impl<T: Element> Matmul<T> {
     /// `a @ b`. Vectors are not promoted here; see [`Array::matmul`].
     pub fn new(a: &Array<T>, b: &Array<T>) -> Matmul<T> {
-        Matmul { a: a.raw().clone(), b: b.raw().clone(), after: None, device: None, element: PhantomData }
+        Matmul { a: a.clone(), b: b.clone(), after: None, device: None }
     }
 
     /// Adds `c`, which broadcasts over the product.
@@ -65,7 +63,7 @@ impl<T: Element> Matmul<T> {
     pub fn run(self) -> Result<Array<T>> {
         if self.after.is_none()
             && self.device.is_none()
-            && let Some(done) = small(&self.a, &self.b, T::DTYPE)?
+            && let Some(done) = small(self.a.raw(), self.b.raw(), T::DTYPE)?
         {
             return Array::from_raw(done);
         }
@@ -115,7 +113,7 @@ impl<T: Element> Matmul<T> {
         let plain = self.after.is_none();
         if plain && !add && self.device.is_none() {
             let (buffer, layout) = out.parts_mut();
-            if let Some(small) = Small::of(&self.a, &self.b, T::DTYPE)
+            if let Some(small) = Small::of(self.a.raw(), self.b.raw(), T::DTYPE)
                 && layout.is_c_contiguous()
                 && layout.shape()[..] == small.lens[..2]
                 && small.run(buffer, layout.offset())?
@@ -123,7 +121,7 @@ impl<T: Element> Matmul<T> {
                 return Ok(());
             }
         }
-        let (a, b) = (self.a.layout.shape().clone(), self.b.layout.shape().clone());
+        let (a, b) = (Dims::from(self.a.shape()), Dims::from(self.b.shape()));
         let fits = |shape: &Dims, out: &ViewMut<'_, T>| {
             let why = || format!("the product's shape is {shape:?}, the output's {:?}", out.shape());
             if shape[..] == *out.shape() { Ok(()) } else { Err(Error::Shapes { op: "matmul", left: a.clone(), right: b.clone(), why: why() }) }
@@ -174,7 +172,7 @@ impl<T: Element> Matmul<T> {
     }
 
     fn lower(self) -> Result<Lowered<T>> {
-        let (a, b) = (self.a.layout.shape().clone(), self.b.layout.shape().clone());
+        let (a, b) = (Dims::from(self.a.shape()), Dims::from(self.b.shape()));
         let shapes = |why: String| Error::Shapes { op: "matmul", left: a.clone(), right: b.clone(), why };
         if T::DTYPE.kind() == Kind::Bool {
             return Err(Error::DTypeUndefined { op: "matmul", dtype: T::DTYPE, defined: "integers, floats, complex".into() });
@@ -195,7 +193,7 @@ impl<T: Element> Matmul<T> {
             return Ok(Lowered::Elementwise(Box::new(self.after.map_or_else(|| zero.clone(), |f| f(zero.clone())))));
         }
         // The product is operand 0 of the tape of what follows; its buffer is never read, so A's stands in for it.
-        let stand_in = RawArray { buffer: self.a.buffer.clone(), dtype: T::DTYPE, layout: product_layout(&shape) };
+        let stand_in = RawArray { buffer: self.a.raw().buffer.clone(), dtype: T::DTYPE, layout: product_layout(&shape) };
         let product = Expr::from_tape(Ok(Box::new(Tape::array(stand_in))));
         let tape = self.after.map_or_else(|| product.clone(), |f| f(product.clone())).into_tape()?;
         if tape.shape() != &shape {
@@ -208,8 +206,8 @@ impl<T: Element> Matmul<T> {
             m,
             n,
             k: ka,
-            a: canon::operand(&self.a.buffer, T::DTYPE, &self.a.layout.broadcast_to(&with(m, ka))?),
-            b: canon::operand(&self.b.buffer, T::DTYPE, &self.b.layout.broadcast_to(&with(ka, n))?),
+            a: canon::operand(&self.a.raw().buffer, T::DTYPE, &self.a.layout().broadcast_to(&with(m, ka))?),
+            b: canon::operand(&self.b.raw().buffer, T::DTYPE, &self.b.layout().broadcast_to(&with(ka, n))?),
             batch,
             after,
             after_params,
