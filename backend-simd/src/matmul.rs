@@ -12,8 +12,8 @@ use polyarray_core::walk::walk;
 use polyarray_core::{Buffer, DType, Program, Result, SmallProduct, bf16, f16};
 use smallvec::SmallVec;
 
-/// Batches of products smaller than this many multiply-adds are split between threads by the product, larger ones inside each.
-const SMALL: usize = 128 * 128 * 128;
+/// Batches of products smaller than this many multiply-adds, if there is one for each thread, are split between threads by the product, others inside each.
+const SMALL: usize = 512 * 512 * 512;
 /// Products of up to so many multiply-adds are done without packing,
 const BARE: usize = 96 * 96 * 96;
 /// if no more than this are added up: rows of A and B would leave the first cache.
@@ -93,7 +93,7 @@ fn each<I: Isa, T: Copy + Send + Sync>(isa: I, op: &Matmul, threads: usize, outp
     let c = Shared(output.host_ptr().expect("core allocates the output in the backend's memory").as_ptr().cast::<T>());
     let tail = Tail::new(isa, op);
     let count = op.batch.size();
-    let (outer, within) = if count > 1 && m * n * k < SMALL { (threads, 1) } else { (1, threads) };
+    let (outer, within) = if count >= threads && m * n * k < SMALL { (threads, 1) } else { (1, threads) };
     split(outer, count, 1, |range| {
         let mut number = range.start;
         let mut done = Ok(());
