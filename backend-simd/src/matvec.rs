@@ -1,5 +1,7 @@
 //! Products of a matrix and a vector: every element of the matrix is read once, so they are as fast as memory.
 
+#![allow(clippy::needless_range_loop, reason = "bounds are constants: registers, not slices, are gone through")]
+
 use crate::gemm::{Finish, Matrix};
 use crate::lanes::{Float, Isa, Lanes, Real, Work};
 use crate::scratch::Scratch;
@@ -123,38 +125,60 @@ impl<T: Real> MatVec<'_, T> {
         }
     }
 
-    /// Columns are contiguous: each adds its multiple to a strip of y that stays in registers.
+    /// Columns are contiguous: four at a time add their multiples to a strip of y that stays in the first cache, so that each is read in order.
     #[inline(always)]
     unsafe fn columns<I: Isa>(self, isa: I) {
-        let width = <T::V<I> as Lanes>::N;
-        let zero = T::V::<I>::splat(isa, T::from_f64(0.0));
-        let rows = self.y.len();
-        let mut first = 0;
-        while first < rows {
-            let column = self.matrix.from(first, 0);
-            // SAFETY: elements of the matrix and of x; y has the rows that are left.
+        let zero = T::from_f64(0.0);
+        for first in (0..self.y.len()).step_by(STRIP) {
+            let n = STRIP.min(self.y.len() - first);
+            let strip = &mut self.y[first..first + n];
+            strip.fill(zero);
+            let column = |j: usize| self.matrix.from(first, j).at;
+            let mut j = 0;
+            // SAFETY: columns below k, of which n elements from `first` on are there; elements of x below k.
             unsafe {
-                if first + 8 * width <= rows {
-                    let mut sums = [zero; 8];
-                    for j in 0..self.k {
-                        let x = T::V::<I>::splat(isa, *self.x.add(j));
-                        let at = column.at.offset(j as isize * column.column);
-                        for (v, sum) in sums.iter_mut().enumerate() {
-                            *sum = T::V::<I>::load(isa, at.add(v * width)).mul_add(x, *sum);
-                        }
-                    }
-                    for (v, sum) in sums.iter().enumerate() {
-                        sum.store(self.y.as_mut_ptr().add(first + v * width));
-                    }
-                    first += 8 * width;
-                } else {
-                    let mut total = 0.0;
-                    for j in 0..self.k {
-                        total += (*column.at.offset(j as isize * column.column)).to_f64() * (*self.x.add(j)).to_f64();
-                    }
-                    self.y[first] = T::from_f64(total);
-                    first += 1;
+                while j + 4 <= self.k {
+                    add_columns::<T, I, 4>(isa, strip, std::array::from_fn(|c| (column(j + c), *self.x.add(j + c))));
+                    j += 4;
                 }
+                while j < self.k {
+                    add_columns::<T, I, 1>(isa, strip, [(column(j), *self.x.add(j))]);
+                    j += 1;
+                }
+            }
+        }
+    }
+}
+
+/// Elements of y that are worked on at once.
+const STRIP: usize = 2048;
+
+/// Adds multiples of `C` columns to `y`.
+///
+/// # Safety
+/// - columns are valid for reads of as many elements as `y` has.
+#[inline(always)]
+unsafe fn add_columns<T: Real, I: Isa, const C: usize>(isa: I, y: &mut [T], columns: [(*const T, T); C]) {
+    let width = <T::V<I> as Lanes>::N;
+    let factors: [T::V<I>; C] = std::array::from_fn(|c| T::V::<I>::splat(isa, columns[c].1));
+    let whole = y.len() / width * width;
+    for i in (0..y.len()).step_by(width) {
+        // SAFETY: elements below the length of y; the last vector may be a part of one.
+        unsafe {
+            let to = y.as_mut_ptr().add(i);
+            if i < whole {
+                let mut sum = T::V::<I>::load(isa, to);
+                for c in 0..C {
+                    sum = T::V::<I>::load(isa, columns[c].0.add(i)).mul_add(factors[c], sum);
+                }
+                sum.store(to);
+            } else {
+                let left = y.len() - i;
+                let mut sum = T::V::<I>::load_first(isa, to, left);
+                for c in 0..C {
+                    sum = T::V::<I>::load_first(isa, columns[c].0.add(i), left).mul_add(factors[c], sum);
+                }
+                sum.store_first(to, left);
             }
         }
     }
@@ -163,12 +187,13 @@ impl<T: Real> MatVec<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lanes::portable::Portable;
+    use crate::tier::{NAMES, Tier};
 
     #[test]
     fn threads_share_rows_or_columns() {
         // (rows, k): many rows; few, which are cut; one, a dot product.
-        for (rows, k) in [(300, 301), (70, 5000), (3, 40_000), (1, 100_001)] {
+        let shapes = [(300, 301), (70, 5000), (3, 40_000), (1, 100_001), (5000, 31)];
+        for (tier, (rows, k)) in NAMES.into_iter().flat_map(|tier| shapes.map(|shape| (tier, shape))) {
             for contiguous_rows in [true, false] {
                 let number = |i: usize| (i * 7 % 11) as f64 - 5.0;
                 let (row, column) = if contiguous_rows { (k, 1) } else { (1, rows) };
@@ -185,12 +210,20 @@ mod tests {
                             Ok(())
                         };
                         let matrix = Matrix { at: a.as_ptr(), row: row as isize, column: column as isize };
+                        let (vector, out) = ((x.as_ptr(), step as isize), Shared(y.as_mut_ptr()));
                         // SAFETY: the matrix has these strides, x 2 k elements, y one for each row.
-                        unsafe {
-                            run(Portable, matrix, (x.as_ptr(), step as isize), Shared(y.as_mut_ptr()), [rows, k], threads, Some((&finish, true))).unwrap();
-                        }
+                        let done = unsafe {
+                            match Tier::best(Some(tier)).unwrap() {
+                                Tier::Portable(isa) => run(isa, matrix, vector, out, [rows, k], threads, Some((&finish, true))),
+                                #[cfg(target_arch = "x86_64")]
+                                Tier::Avx2(isa) => run(isa, matrix, vector, out, [rows, k], threads, Some((&finish, true))),
+                                #[cfg(target_arch = "x86_64")]
+                                Tier::Avx512(isa) => run(isa, matrix, vector, out, [rows, k], threads, Some((&finish, true))),
+                            }
+                        };
+                        done.unwrap();
                         let wanted: Vec<f64> = (0..rows).map(|i| (0..k).map(|j| number(i * 3 + j) * x[j * step]).sum::<f64>() + 0.5).collect();
-                        assert_eq!(y, wanted, "{rows} rows, {k}, contiguous rows {contiguous_rows}, {threads} threads, step {step}");
+                        assert_eq!(y, wanted, "{tier}: {rows} rows, {k}, contiguous rows {contiguous_rows}, {threads} threads, step {step}");
                         assert_eq!(times.into_inner(), rows);
                     }
                 }
