@@ -427,10 +427,10 @@ fn edges<F: Element, C: Element>(lo: f64, hi: f64, bins: usize) -> Result<Vec<F>
     let wide = apart.is_infinite();
     let at = |i: usize| {
         let i = rounded(i as f64);
-        // So small a step that it vanishes is taken in two.
         if wide {
             return rounded(lo * (1.0 - i / parts) + hi * (i / parts));
         }
+        // So small a step that it vanishes is taken in two.
         let along = if step == 0.0 { rounded(rounded(i / parts) * apart) } else { rounded(i * step) };
         rounded(along + lo)
     };
