@@ -1,7 +1,7 @@
 //! Matrix products as operations: batches, matrix-vector products, and what follows a product.
 
 use crate::exec::{Access, Exec, Produced};
-use crate::gemm::{Direct, Finish, Half, Halves, Integers, Interleaved, Kernel, Matrix, Product, product};
+use crate::gemm::{BARE_DEPTH, Direct, Finish, Half, Halves, Integers, Interleaved, Kernel, Matrix, Product, product};
 use crate::lanes::{Isa, Real};
 use crate::matvec;
 use crate::scratch::Scratch;
@@ -14,10 +14,8 @@ use smallvec::SmallVec;
 
 /// Batches of products smaller than this many multiply-adds, if there is one for each thread, are split between threads by the product, others inside each.
 const SMALL: usize = 512 * 512 * 512;
-/// Products of up to so many multiply-adds are done without packing,
+/// Products of up to so many multiply-adds are done without packing and without blocks.
 const BARE: usize = 96 * 96 * 96;
-/// if no more than this are added up: rows of A and B would leave the first cache.
-const BARE_DEPTH: usize = 512;
 
 /// Runs a product that `estimate` accepted.
 pub(crate) fn run<I: Isa>(isa: I, op: &Matmul, threads: usize, output: &Buffer) -> Result<()> {
@@ -93,7 +91,7 @@ fn each<I: Isa, T: Copy + Send + Sync>(isa: I, op: &Matmul, threads: usize, outp
     let c = Shared(output.host_ptr().expect("core allocates the output in the backend's memory").as_ptr().cast::<T>());
     let tail = Tail::new(isa, op);
     let count = op.batch.size();
-    let (outer, within) = if count >= threads && m * n * k < SMALL { (threads, 1) } else { (1, threads) };
+    let (outer, within) = if count >= threads && m.saturating_mul(n).saturating_mul(k) < SMALL { (threads, 1) } else { (1, threads) };
     split(outer, count, 1, |range| {
         let mut number = range.start;
         let mut done = Ok(());
@@ -129,7 +127,7 @@ fn small_of<I: Isa, T: Real>(isa: I, SmallProduct { lens: [m, n, k], a, b, out, 
 
 /// Whether a product is done without packing.
 fn is_bare(m: usize, n: usize, k: usize) -> bool {
-    m * n * k <= BARE && k <= BARE_DEPTH
+    m.saturating_mul(n).saturating_mul(k) <= BARE && k <= BARE_DEPTH
 }
 
 /// One product, as what it is: of a matrix and a vector, small, or packed.

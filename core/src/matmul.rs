@@ -135,15 +135,15 @@ impl<T: Element> Matmul<T> {
                 fits(&shape, out)?;
                 let (buffer, layout) = out.parts_mut();
                 let direct = layout.is_c_contiguous() && layout.offset() == 0 && (!add || plain);
-                if let Op::Matmul(o) = &mut *op {
-                    o.add = add && direct;
-                }
+                let adds = |op: &mut Op, add: bool| {
+                    if let Op::Matmul(o) = op {
+                        o.add = add;
+                    }
+                };
                 // Where nobody adds to what is there, the product is added afterwards.
-                let added = add && direct && choose::is_possible(&op, &device)?;
-                if let Op::Matmul(o) = &mut *op {
-                    o.add = added;
-                }
-                let into = (direct && (!add || added)).then(|| buffer.clone());
+                adds(&mut op, add && direct);
+                let into = (direct && (!add || choose::is_possible(&op, &device)?)).then(|| buffer.clone());
+                adds(&mut op, add && into.is_some());
                 let made = execute(&mut op, &device, into)?;
                 if made.same(buffer) {
                     return Ok(());

@@ -47,10 +47,16 @@ impl<I: Isa, T: Real> Kernel for Interleaved<I, T> {
     }
 
     unsafe fn tile(&self, t: Tile<Complex<T>, Complex<T>>) {
-        let (Side::Panel(_), Side::Panel(_)) = (t.a, t.b) else { unreachable!("nothing is bare here") };
-        let side = |side: Side<Complex<T>>| if let Side::Panel(at) = side { Side::Panel(at) } else { unreachable!("nothing is bare here") };
-        let parts =
-            Tile { depth: 2 * t.depth, a: side(t.a), b: side(t.b), c: t.c.cast::<T>(), ldc: 2 * t.ldc, add: t.add, rows: t.rows, columns: 2 * t.columns };
+        let parts = Tile {
+            depth: 2 * t.depth,
+            a: Side::Panel(t.a.panel()),
+            b: Side::Panel(t.b.panel()),
+            c: t.c.cast::<T>(),
+            ldc: 2 * t.ldc,
+            add: t.add,
+            rows: t.rows,
+            columns: 2 * t.columns,
+        };
         // SAFETY: the caller's: a complex number is two parts, next to each other.
         unsafe { self.parts.tile(parts) };
     }

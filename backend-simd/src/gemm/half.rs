@@ -69,8 +69,8 @@ impl<I: Isa, T: Half> Kernel for Halves<I, T> {
     }
 
     unsafe fn tile(&self, t: Tile<T, f32>) {
-        let side = |side: Side<T>| if let Side::Panel(at) = side { Side::Panel(at) } else { unreachable!("nothing is bare here") };
-        let wide = Tile { depth: t.depth, a: side(t.a), b: side(t.b), c: t.c, ldc: t.ldc, add: t.add, rows: t.rows, columns: t.columns };
+        let (a, b) = (Side::Panel(t.a.panel()), Side::Panel(t.b.panel()));
+        let wide = Tile { depth: t.depth, a, b, c: t.c, ldc: t.ldc, add: t.add, rows: t.rows, columns: t.columns };
         // SAFETY: the caller's.
         unsafe { self.wide.tile(wide) };
     }

@@ -2,7 +2,7 @@
 //! so sums may be cut to it at any time.
 
 use super::pack::{Widen, Widened};
-use super::{Kernel, Matrix, Side, Tile};
+use super::{Kernel, Matrix, Tile};
 use crate::lanes::{Isa, Work};
 use std::marker::PhantomData;
 
@@ -104,8 +104,7 @@ impl<T: Integer> Work for Run<T> {
     #[inline(always)]
     fn run<I: Isa>(self, _: I) {
         let t = self.0;
-        let (Side::Panel(a), Side::Panel(b)) = (t.a, t.b) else { unreachable!("nothing is bare here") };
-        let (a, b) = (a.cast::<[T::Wide; ROWS]>(), b.cast::<[T::Wide; COLUMNS]>());
+        let (a, b) = (t.a.panel().cast::<[T::Wide; ROWS]>(), t.b.panel().cast::<[T::Wide; COLUMNS]>());
         let mut sums = [[T::ZERO; COLUMNS]; ROWS];
         for p in 0..t.depth {
             // SAFETY: the contract of `Kernel::tile`.

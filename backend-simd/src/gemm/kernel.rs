@@ -113,7 +113,7 @@ impl<T: Real, S: Step, const ROWS: usize, const VECTORS: usize, const PANEL: usi
 }
 
 /// Rows of B that may be read where they lie: more are cut into blocks, which are copied.
-const BARE_DEPTH: usize = 512;
+pub(crate) const BARE_DEPTH: usize = 512;
 
 type Enter<I, T> = unsafe fn(I, Run<T>);
 

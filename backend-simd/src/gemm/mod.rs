@@ -14,7 +14,7 @@ mod tests;
 pub(crate) use complex::Interleaved;
 pub(crate) use half::{Half, Halves};
 pub(crate) use integer::Integers;
-pub(crate) use kernel::{AbsDiff, Direct, SquareDiff};
+pub(crate) use kernel::{AbsDiff, BARE_DEPTH, Direct, SquareDiff};
 
 use crate::scratch::Scratch;
 use crate::threads::{Shared, split};
@@ -60,6 +60,16 @@ pub(crate) enum Side<T> {
     Panel(*const u8),
     /// In the matrix.
     Bare(Matrix<T>),
+}
+
+impl<T> Side<T> {
+    /// The panel; for kernels that have allowed nothing else.
+    fn panel(self) -> *const u8 {
+        match self {
+            Side::Panel(at) => at,
+            Side::Bare(_) => unreachable!("nothing is bare here"),
+        }
+    }
 }
 
 /// A tile of C to be computed.
