@@ -139,7 +139,7 @@ impl<T: Element> Array<T> {
     /// The sum of the diagonal of a matrix. Integers and bool are summed in 64 bits and wrap there; the sum of nothing is 0.
     ///
     /// # Errors
-    /// [`Error::IndexCount`] where there are more or fewer than two axes: [`trace_axes`](Self::trace_axes) takes two of several.
+    /// [`Error::Argument`] where there are more or fewer than two axes: [`trace_axes`](Self::trace_axes) takes two of several.
     ///
     /// ```no_run
     /// # use polyarray_core::*;
@@ -149,7 +149,8 @@ impl<T: Element> Array<T> {
     /// ```
     pub fn trace(&self) -> Result<T::Sum> {
         if self.ndim() != 2 {
-            return Err(Error::IndexCount { given: 2, ndim: self.ndim(), shape: self.shape().into() });
+            let why = "it is the trace of a matrix, which has two axes; trace_axes names two of several".into();
+            return Err(Error::Argument { op: "trace", name: "axes", value: self.ndim().to_string(), why });
         }
         self.diagonal(0, 1)?.sum()
     }
