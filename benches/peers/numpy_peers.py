@@ -61,6 +61,8 @@ OTHERS = {
     "argsort": (ELEMENTS, [SPREAD], 0, 0, 0.0),
     "median": (ELEMENTS, [SPREAD], 0, 1, 0.0),
     "matmul": (PRODUCT, [SIGNED, SIGNED], 2, 16, 0.0),
+    "matmul_transposed": (PRODUCT, [SIGNED, SIGNED], 2, 16, 0.0),
+    "matmul_bias_relu": (PRODUCT, [SIGNED, SIGNED, SIGNED], 2, 16, 0.0),
     "matmul_batched": (PRODUCTS, [SIGNED, SIGNED], 2, 16, 0.0),
     "matvec": (MATRIX, [SIGNED, SIGNED], 2, 16, 0.0),
     "cdist_euclidean": (POINTS, [SIGNED, SIGNED], 3, 16, 0.0),
@@ -132,9 +134,11 @@ def shapes(op):
 
 
 def input_shapes(op, shape):
-    if op in ("matmul", "matmul_batched"):
+    if op.startswith("matmul"):
         *batch, m, k, n = shape
-        return [[*batch, m, k], [*batch, k, n]]
+        if op == "matmul_transposed":
+            return [[k, m], [n, k]]
+        return [[*batch, m, k], [*batch, k, n], [n]][: len(CASES[op][1])]
     if op == "matvec":
         return [shape, shape[1:]]
     if op.startswith("cdist"):
@@ -233,7 +237,19 @@ def contenders(op, dtype, inputs):
         yield "numpy", 1, lambda: x.T.ravel()
     elif op in ("sort", "argsort", "median"):
         yield "numpy", 1, lambda: getattr(np, op)(x)
-    elif op in ("matmul", "matmul_batched", "matvec"):
+    elif op == "matmul_bias_relu":
+        a, b, row = inputs
+        out = a @ b
+
+        def fused():
+            np.matmul(a, b, out=out)
+            np.add(out, row, out=out)
+            return np.maximum(out, 0, out=out)
+
+        yield "numpy", every, fused
+    elif op in ("matmul", "matmul_transposed", "matmul_batched", "matvec"):
+        if op == "matmul_transposed":
+            x, y = x.T, y.T
         out = x @ y
         yield "numpy", every, lambda: np.matmul(x, y, out=out)
     else:
@@ -275,8 +291,13 @@ def expected(op, inputs, floor):
         return np.median(x), np.abs(np.median(x))
     if op == "matvec":
         return x @ y, np.linalg.norm(x, axis=1) * np.linalg.norm(y)
+    if op == "matmul_transposed":
+        return x.T @ y.T, np.abs(x.T) @ np.abs(y.T)
+    if op == "matmul_bias_relu":
+        a, b = (m.astype(np.float64) for m in inputs[:2])
+        return np.maximum(a @ b + y, 0), np.abs(a) @ np.abs(b) + np.abs(y)
     if op.startswith("matmul"):
-        return x @ y, np.linalg.norm(x, axis=-1)[..., :, None] * np.linalg.norm(y, axis=-2)[..., None, :]
+        return x @ y, np.abs(x) @ np.abs(y)
     if op == "cdist_cosine":
         return cosine(x, y), 1.0
     if op == "cdist_cityblock":

@@ -129,12 +129,23 @@ pub enum Kernel {
     Argsort,
     /// The median of all elements.
     Median,
-    /// `[m, k] @ [k, n]`, with any number of batch axes in front of the three lengths.
-    Matmul,
+    /// `[m, k] @ [k, n]`, with any number of batch axes in front of the three lengths, written into an output that is there.
+    Matmul(Form),
     /// `[m, k] @ [k]`.
     Matvec,
     /// Between all pairs of rows.
     Distance(Metric),
+}
+
+/// What a product of matrices is, and what follows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Of matrices in C order.
+    Plain,
+    /// Of transposed views: the inputs are `[k, m]` and `[n, k]`.
+    Transposed,
+    /// A third input, of n elements, is added to each row, and nothing stays below 0.
+    BiasRelu,
 }
 
 /// Where the results of a device may differ from those of `scalar`, and by how much: [`Case::tolerance`] in units of the dtype's epsilon.
@@ -403,7 +414,29 @@ pub static CASES: &[Case] = &[
         doc: "a product of matrices, [m, k] @ [k, n]",
         dtypes: NUMBERS,
         domains: &[SIGNED, SIGNED],
-        kernel: Kernel::Matmul,
+        kernel: Kernel::Matmul(Form::Plain),
+        flops: 2.0,
+        ulps: PRODUCTS_SUMMED,
+        floor: 0.0,
+        sizes: &PRODUCT,
+    },
+    Case {
+        name: "matmul_transposed",
+        doc: "a product of transposed views, [k, m].T @ [n, k].T",
+        dtypes: NUMBERS,
+        domains: &[SIGNED, SIGNED],
+        kernel: Kernel::Matmul(Form::Transposed),
+        flops: 2.0,
+        ulps: PRODUCTS_SUMMED,
+        floor: 0.0,
+        sizes: &PRODUCT,
+    },
+    Case {
+        name: "matmul_bias_relu",
+        doc: "max(0, a product of matrices + a row), [m, k] @ [k, n] + [n]",
+        dtypes: NUMBERS,
+        domains: &[SIGNED, SIGNED, SIGNED],
+        kernel: Kernel::Matmul(Form::BiasRelu),
         flops: 2.0,
         ulps: PRODUCTS_SUMMED,
         floor: 0.0,
@@ -414,7 +447,7 @@ pub static CASES: &[Case] = &[
         doc: "products of matrices, [batch, m, k] @ [batch, k, n]",
         dtypes: NUMBERS,
         domains: &[SIGNED, SIGNED],
-        kernel: Kernel::Matmul,
+        kernel: Kernel::Matmul(Form::Plain),
         flops: 2.0,
         ulps: PRODUCTS_SUMMED,
         floor: 0.0,
@@ -458,7 +491,9 @@ impl Case {
     /// Shapes of the inputs.
     pub fn input_shapes(&self, shape: &[usize]) -> Vec<Vec<usize>> {
         match (&self.kernel, shape) {
-            (Kernel::Matmul, [batch @ .., m, k, n]) => vec![[batch, &[*m, *k]].concat(), [batch, &[*k, *n]].concat()],
+            (Kernel::Matmul(Form::Transposed), [batch @ .., m, k, n]) => vec![[batch, &[*k, *m]].concat(), [batch, &[*n, *k]].concat()],
+            (Kernel::Matmul(Form::Plain), [batch @ .., m, k, n]) => vec![[batch, &[*m, *k]].concat(), [batch, &[*k, *n]].concat()],
+            (Kernel::Matmul(Form::BiasRelu), [batch @ .., m, k, n]) => vec![[batch, &[*m, *k]].concat(), [batch, &[*k, *n]].concat(), vec![*n]],
             (Kernel::Matvec, [m, k]) => vec![vec![*m, *k], vec![*k]],
             (Kernel::Distance(_), [n, m, d]) => vec![vec![*n, *d], vec![*m, *d]],
             (Kernel::Map(_) | Kernel::Fresh(_) | Kernel::Sum | Kernel::SumAxis(_) | Kernel::Transpose, _)
@@ -474,7 +509,7 @@ impl Case {
             (Kernel::Sum | Kernel::Median | Kernel::Min | Kernel::Std | Kernel::ArgMax, _) => Vec::new(),
             (Kernel::SumAxis(axis), [rows, columns]) => vec![[*columns, *rows][*axis]],
             (Kernel::Transpose, [rows, columns]) => vec![*columns, *rows],
-            (Kernel::Matmul, [batch @ .., m, _, n]) => [batch, &[*m, *n]].concat(),
+            (Kernel::Matmul(_), [batch @ .., m, _, n]) => [batch, &[*m, *n]].concat(),
             (Kernel::Matvec, [m, _]) => vec![*m],
             (Kernel::Distance(_), [n, m, _]) => vec![*n, *m],
             _ => shape.to_vec(),
@@ -501,7 +536,7 @@ impl Case {
 
     /// Whether arithmetic rather than memory limits it, so that its rate is shown in GFLOP/s.
     pub fn is_compute(&self) -> bool {
-        matches!(self.kernel, Kernel::Matmul | Kernel::Distance(_))
+        matches!(self.kernel, Kernel::Matmul(_) | Kernel::Distance(_))
     }
 
     /// The greatest error allowed against `scalar` (see [`crate::verify`] for what it is relative to), on a device of host memory or another one.
@@ -513,7 +548,7 @@ impl Case {
             return 0.0;
         }
         let terms = match (&self.kernel, shape) {
-            (Kernel::Matmul, [.., k, _]) | (Kernel::Matvec | Kernel::Distance(_), [.., k]) => *k as f64,
+            (Kernel::Matmul(_), [.., k, _]) | (Kernel::Matvec | Kernel::Distance(_), [.., k]) => *k as f64,
             _ => 0.0,
         };
         let ulps = if on_host { self.ulps.host } else { self.ulps.other };
@@ -540,7 +575,7 @@ mod tests {
     use std::collections::HashSet;
 
     /// The names that are fixed, without those whose operations the library does not have yet.
-    const FIXED: [&str; 31] = [
+    const FIXED: [&str; 33] = [
         "add",
         "mul",
         "sqrt",
@@ -566,6 +601,8 @@ mod tests {
         "argsort",
         "median",
         "matmul",
+        "matmul_transposed",
+        "matmul_bias_relu",
         "matmul_batched",
         "matvec",
         "cdist_euclidean",

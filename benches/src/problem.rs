@@ -1,6 +1,6 @@
 //! One case at one dtype and size: its inputs, and running it on a device.
 
-use crate::cases::{Case, Kernel, Number};
+use crate::cases::{Case, Form, Kernel, Number};
 use polyarray::{Array, Device, Dims, Element, Kind, Matmul, MemoryId, Result, Wide, distance};
 
 /// Random numbers that are the same everywhere: SplitMix64 (G. Steele, D. Lea, C. Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014).
@@ -120,7 +120,7 @@ impl<T: Number> Runner<T> {
     /// Out of memory.
     pub fn forget(&mut self) -> Result<()> {
         self.output = Output::None;
-        if matches!(self.case.kernel, Kernel::Map(_) | Kernel::Matmul) {
+        if matches!(self.case.kernel, Kernel::Map(_) | Kernel::Matmul(_)) {
             let poison = T::from_wide(if T::DTYPE.kind() == Kind::Int { Wide::Int(-0x5a5a_5a5a) } else { Wide::Float(f64::NAN) });
             let shape = self.case.output_shape(&self.shape);
             let len: usize = shape.iter().product();
@@ -138,13 +138,18 @@ impl<T: Number> Runner<T> {
         let x = &self.inputs;
         if let (Kernel::Map(formula), Output::Given(out)) = (&self.case.kernel, &mut self.output) {
             T::pick(formula)(x).eval_into(&mut out.view_mut()?)?;
-        } else if let (Kernel::Matmul, Output::Given(out)) = (&self.case.kernel, &mut self.output) {
-            Matmul::new(&x[0], &x[1]).run_into(&mut out.view_mut()?)?;
+        } else if let (Kernel::Matmul(form), Output::Given(out)) = (&self.case.kernel, &mut self.output) {
+            let product = match form {
+                Form::Plain => Matmul::new(&x[0], &x[1]),
+                Form::Transposed => Matmul::new(&x[0].t(), &x[1].t()),
+                Form::BiasRelu => Matmul::new(&x[0], &x[1]).bias(&x[2]).map(|e| e.maximum(T::default())),
+            };
+            product.run_into(&mut out.view_mut()?)?;
         } else {
             // The last result goes before the next is made, so that its block can be used again.
             self.output = Output::None;
             self.output = match &self.case.kernel {
-                Kernel::Map(_) | Kernel::Matmul => unreachable!("`forget` gave it an output"),
+                Kernel::Map(_) | Kernel::Matmul(_) => unreachable!("`forget` gave it an output"),
                 Kernel::Fresh(formula) => Output::Array(T::pick(formula)(x).eval()?),
                 Kernel::Sum => Output::Total(x[0].sum()?),
                 Kernel::SumAxis(axis) => Output::Totals(x[0].sum_axis(*axis)?),

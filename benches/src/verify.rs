@@ -1,9 +1,9 @@
 //! What results are compared with: the same case on `scalar`.
 //!
 //! Small cases are computed on `scalar` as a whole. Where that would take too long (products and distances of large matrices), `scalar` computes some whole rows
-//! and some whole columns of the result, so that every block of a device's loops is met in both directions; and for products, every row of the result
-//! is checked besides, by R. Freivalds' method ("Probabilistic machines can use less running time", IFIP 1977): `C v = A (B v)` for a
-//! vector v of random signs, in f64. So no element of any result goes unchecked but for some of very large distance matrices.
+//! and some whole columns of the result, so that every block of a device's loops is met in both directions; and for products that
+//! nothing follows, every row of the result is checked besides, by R. Freivalds' method ("Probabilistic machines can use less running time", IFIP 1977): `C v = A (B v)` for a
+//! vector v of random signs, in f64. So no element of any result goes unchecked but for some of very large distance matrices and of large products with something after them.
 //!
 //! Errors are relative to the size of what was summed, because that is what rounding is relative to:
 //!
@@ -12,14 +12,15 @@
 //! | elementwise | the result, or the case's floor where the result is smaller |
 //! | sorts, indices, medians, minima, deviations | the result |
 //! | sums, running ones too | the sum of magnitudes |
-//! | products | the norms of the row and the column, at least the sum of the terms' magnitudes |
+//! | products | the sum of the terms' magnitudes |
+//! | matrix-vector products | the norms of the row and the vector, at least the sum of the terms' magnitudes |
 //! | Euclidean distances | `(x.x + y.y) / distance`, at least the distance: what the expansion of the square, which some devices use, is good to |
 //! | Manhattan distances | the distance |
 //! | cosine distances | 1 |
 
-use crate::cases::{Kernel, Number};
+use crate::cases::{Case, Form, Kernel, Number};
 use crate::problem::{Problem, Random};
-use polyarray::{Array, Device, Dims, Metric, Result, with_device};
+use polyarray::{Array, Device, Dims, Metric, Result, Wide, with_device};
 use std::time::Instant;
 
 /// What `scalar` says a result is.
@@ -56,13 +57,19 @@ impl Expected {
     /// # Errors
     /// Those of the operation.
     pub fn new<T: Number>(problem: &Problem<T>, limit: f64) -> Result<Expected> {
+        let as_plain = untransposed(problem)?;
+        let problem = as_plain.as_ref().unwrap_or(problem);
         let work = problem.shape.iter().map(|&n| n as f64).product::<f64>();
         let grid = Grid::of(problem);
         let mut expected = match grid {
             Some(grid) if work > limit => parts(problem, &grid, limit, work)?,
             _ => {
                 let (values, scalar_seconds) = on_scalar(problem)?;
-                Expected { at: None, len: values.len(), values, scale: Scale::AtLeast(problem.case.floor), rows: None, scalar_seconds }
+                let scale = match problem.case.kernel {
+                    Kernel::Matmul(_) => Scale::Each(on_scalar(&of_magnitudes(problem)?)?.0),
+                    _ => Scale::AtLeast(problem.case.floor),
+                };
+                Expected { at: None, len: values.len(), values, scale, rows: None, scalar_seconds }
             }
         };
         if let Some(scale) = expected.scale_of(problem) {
@@ -116,19 +123,19 @@ impl Expected {
                 let grid = Grid { batch: 1, m: problem.shape[0], n: 1 };
                 Some(self.each(&grid, &norms(problem, 0, &grid), &norms(problem, 1, &grid), |_, x, y| x * y))
             }
-            Kernel::Matmul | Kernel::Distance(_) => {
+            Kernel::Distance(_) => {
                 let grid = Grid::of(problem).expect("products and distances have one");
                 let (x, y) = (norms(problem, 0, &grid), norms(problem, 1, &grid));
                 let euclidean = |want: f64, x: f64, y: f64| want.max(((x * x + y * y) / want).min(x + y));
                 Some(match problem.case.kernel {
                     Kernel::Distance(Metric::Euclidean) => self.each(&grid, &x, &y, euclidean),
                     Kernel::Distance(Metric::Cosine) => vec![1.0; self.values.len()],
-                    Kernel::Distance(_) => self.values.clone(),
-                    _ => self.each(&grid, &x, &y, |_, x, y| x * y),
+                    _ => self.values.clone(),
                 })
             }
             Kernel::Map(_) | Kernel::Fresh(_) | Kernel::Transpose | Kernel::Sort | Kernel::Argsort | Kernel::Median => None,
-            Kernel::Min | Kernel::Std | Kernel::ArgMax => None,
+            // The scale of products was found with their values.
+            Kernel::Matmul(_) | Kernel::Min | Kernel::Std | Kernel::ArgMax => None,
         }
     }
 
@@ -155,6 +162,22 @@ fn real<T: Number>(x: T) -> f64 {
     x.to_wide().real()
 }
 
+/// A product of transposed views as one of matrices in C order.
+fn untransposed<T: Number>(problem: &Problem<T>) -> Result<Option<Problem<T>>> {
+    if !matches!(problem.case.kernel, Kernel::Matmul(Form::Transposed)) {
+        return Ok(None);
+    }
+    let inputs = with_device(&Device::scalar(), || problem.inputs.iter().map(|x| x.t().to_contiguous()).collect::<Result<_>>())?;
+    Ok(Some(Problem { case: Case::named("matmul").expect("it is in the table"), shape: problem.shape.clone(), inputs }))
+}
+
+/// The same problem with all signs taken away.
+fn of_magnitudes<T: Number>(problem: &Problem<T>) -> Result<Problem<T>> {
+    let magnitude = |x: &T| if real(*x) < 0.0 { T::from_wide(Wide::Float(-real(*x))) } else { *x };
+    let one = |(i, x): (usize, &Array<T>)| Array::from_vec(problem.slice(i).iter().map(magnitude).collect(), Dims::from(x.shape()));
+    Ok(problem.with_inputs(problem.shape.clone(), problem.inputs.iter().enumerate().map(one).collect::<Result<_>>()?))
+}
+
 fn on_scalar<T: Number>(problem: &Problem<T>) -> Result<(Vec<f64>, f64)> {
     let scalar = Device::scalar();
     let mut runner = problem.on(&scalar)?;
@@ -174,7 +197,7 @@ struct Grid {
 impl Grid {
     fn of<T: Number>(problem: &Problem<T>) -> Option<Grid> {
         match (&problem.case.kernel, &problem.shape[..]) {
-            (Kernel::Matmul, [batch @ .., m, _, n]) => Some(Grid { batch: batch.iter().product(), m: *m, n: *n }),
+            (Kernel::Matmul(_), [batch @ .., m, _, n]) => Some(Grid { batch: batch.iter().product(), m: *m, n: *n }),
             (Kernel::Distance(_), [n, m, _]) => Some(Grid { batch: 1, m: *n, n: *m }),
             _ => None,
         }
@@ -185,7 +208,7 @@ impl Grid {
 fn axes<T: Number>(problem: &Problem<T>, input: usize) -> (usize, usize) {
     let last = problem.inputs[input].ndim() - 1;
     match (&problem.case.kernel, input) {
-        (Kernel::Matmul, 1) => (last, last - 1),
+        (Kernel::Matmul(_), 1) => (last, last - 1),
         (Kernel::Matvec, 1) => (last, last),
         _ => (last - 1, last),
     }
@@ -225,12 +248,15 @@ fn gather<T: Number>(array: &Array<T>, axis: usize, indices: &[usize]) -> Result
 
 /// Some rows and some columns of the result, each for half of the limit.
 fn parts<T: Number>(problem: &Problem<T>, grid: &Grid, limit: f64, work: f64) -> Result<Expected> {
-    let (mut at, mut values, mut seconds, mut done) = (Vec::new(), Vec::new(), 0.0, 0.0);
+    let (mut at, mut values, mut scale, mut seconds, mut done) = (Vec::new(), Vec::new(), Vec::new(), 0.0, 0.0);
     for (input, len) in [(0, grid.m), (1, grid.n)] {
         let chosen = spread(len, (limit / 2.0 / (work / len as f64)) as usize);
         let mut inputs = problem.inputs.clone();
         inputs[input] = gather(&inputs[input], axes(problem, input).0, &chosen)?;
         let mut shape = problem.shape.clone();
+        if input == 1 && matches!(problem.case.kernel, Kernel::Matmul(Form::BiasRelu)) {
+            inputs[2] = gather(&inputs[2], 0, &chosen)?;
+        }
         let axis = match (&problem.case.kernel, input) {
             (Kernel::Distance(_), i) => i,
             (_, 0) => shape.len() - 3,
@@ -238,7 +264,11 @@ fn parts<T: Number>(problem: &Problem<T>, grid: &Grid, limit: f64, work: f64) ->
         };
         shape[axis] = chosen.len();
         done += shape.iter().map(|&n| n as f64).product::<f64>();
-        let (part, took) = on_scalar(&problem.with_inputs(shape, inputs))?;
+        let part = problem.with_inputs(shape, inputs);
+        if let Kernel::Matmul(_) = problem.case.kernel {
+            scale.extend(on_scalar(&of_magnitudes(&part)?)?.0);
+        }
+        let (part, took) = on_scalar(&part)?;
         seconds += took;
         values.extend(part);
         for batch in 0..grid.batch {
@@ -249,9 +279,10 @@ fn parts<T: Number>(problem: &Problem<T>, grid: &Grid, limit: f64, work: f64) ->
             }
         }
     }
-    let rows = matches!(problem.case.kernel, Kernel::Matmul).then(|| row_sums(problem, grid));
+    let rows = matches!(problem.case.kernel, Kernel::Matmul(Form::Plain)).then(|| row_sums(problem, grid));
     let scalar_seconds = seconds * work / done;
-    Ok(Expected { at: Some(at), values, scale: Scale::AtLeast(0.0), rows, len: grid.batch * grid.m * grid.n, scalar_seconds })
+    let scale = if scale.is_empty() { Scale::AtLeast(0.0) } else { Scale::Each(scale) };
+    Ok(Expected { at: Some(at), values, scale, rows, len: grid.batch * grid.m * grid.n, scalar_seconds })
 }
 
 /// `A (B v)` for a vector v of random signs, in f64.

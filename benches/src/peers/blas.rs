@@ -1,6 +1,6 @@
 //! A CBLAS library opened by its path and called directly, past everything of polyarray's.
 
-use super::Float;
+use super::{Float, Shape};
 use libloading::Library;
 use std::collections::HashMap;
 use std::ffi::c_int;
@@ -12,6 +12,7 @@ type Function<T> = unsafe extern "C" fn(c_int, c_int, c_int, c_int, c_int, c_int
 
 const ROW_MAJOR: c_int = 101;
 const NO_TRANS: c_int = 111;
+const TRANS: c_int = 112;
 /// What the names of functions may begin with; SciPy's OpenBLAS has its own.
 const PREFIXES: [&str; 2] = ["cblas_", "scipy_cblas_"];
 
@@ -73,14 +74,16 @@ pub(super) struct Gemm<'a, T> {
 }
 
 impl<T: Float> Gemm<'_, T> {
-    /// `c = a @ b`, all in C order, with lengths m, k, n.
-    pub fn multiply(&self, [m, k, n]: [usize; 3], a: &[T], b: &[T], c: &mut [T]) {
-        assert!(a.len() == m * k && b.len() == k * n && c.len() == m * n, "matrices of other lengths");
+    /// `c = a @ b`, c in C order.
+    pub fn multiply(&self, shape: Shape, a: &[T], b: &[T], c: &mut [T]) {
+        shape.check(a, b, c);
+        let Shape { m, k, n, transposed } = shape;
         let int = |x: usize| c_int::try_from(x).expect("lengths that CBLAS can count");
         let (m, k, n) = (int(m), int(k), int(n));
         let (one, zero) = (T::from_wide(polyarray::Wide::Int(1)), T::from_wide(polyarray::Wide::Int(0)));
+        let (trans, lda, ldb) = if transposed { (TRANS, m, k) } else { (NO_TRANS, k, n) };
         // SAFETY: the slices have the lengths that these dimensions and leading dimensions mean, checked above; the library outlives `self`.
-        unsafe { (self.function)(ROW_MAJOR, NO_TRANS, NO_TRANS, m, n, k, one, a.as_ptr(), k, b.as_ptr(), n, zero, c.as_mut_ptr(), n) };
+        unsafe { (self.function)(ROW_MAJOR, trans, trans, m, n, k, one, a.as_ptr(), lda, b.as_ptr(), ldb, zero, c.as_mut_ptr(), n) };
     }
 }
 

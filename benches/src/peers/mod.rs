@@ -8,7 +8,7 @@ mod rust;
 
 pub use blas::Blas;
 
-use crate::cases::{Kernel, Number};
+use crate::cases::{Form, Kernel, Number};
 use crate::problem::Problem;
 
 /// The Rust libraries measured in this build.
@@ -41,20 +41,53 @@ impl Float for f64 {
     const LETTER: char = 'd';
 }
 
-/// A product of matrices by a function on one of a batch: `gemm([m, k, n], a, b, c)` writes c.
+/// What a product of matrices is: `[m, k] @ [k, n]`.
+#[derive(Clone, Copy)]
+pub(crate) struct Shape {
+    pub m: usize,
+    pub k: usize,
+    pub n: usize,
+    /// Whether the matrices are given as their transposes, `[k, m]` and `[n, k]`.
+    pub transposed: bool,
+}
+
+impl Shape {
+    /// Of the problem, if it is a product and nothing else.
+    fn of<T: Number>(problem: &Problem<T>) -> Option<Shape> {
+        match (&problem.case.kernel, &problem.shape[..]) {
+            (&Kernel::Matmul(form @ (Form::Plain | Form::Transposed)), &[.., m, k, n]) => Some(Shape { m, k, n, transposed: form == Form::Transposed }),
+            _ => None,
+        }
+    }
+
+    /// Distances between rows and between columns, of A and of B.
+    pub fn strides(self) -> [[usize; 2]; 2] {
+        let Shape { m, k, n, transposed } = self;
+        if transposed { [[1, m], [1, k]] } else { [[k, 1], [n, 1]] }
+    }
+
+    /// # Panics
+    /// Where slices have other lengths than matrices of this shape.
+    pub fn check<T>(self, a: &[T], b: &[T], c: &[T]) {
+        let Shape { m, k, n, .. } = self;
+        assert!(a.len() == m * k && b.len() == k * n && c.len() == m * n, "matrices of other lengths");
+    }
+}
+
+/// A product of matrices by a function on one of a batch: `gemm(shape, a, b, c)` writes c.
 struct Product<'a, T, F> {
     a: &'a [T],
     b: &'a [T],
     c: Vec<T>,
-    lens: [usize; 3],
+    shape: Shape,
     gemm: F,
 }
 
-impl<T: Number, F: FnMut([usize; 3], &[T], &[T], &mut [T])> Work for Product<'_, T, F> {
+impl<T: Number, F: FnMut(Shape, &[T], &[T], &mut [T])> Work for Product<'_, T, F> {
     fn run(&mut self) {
-        let [m, k, n] = self.lens;
+        let Shape { m, k, n, .. } = self.shape;
         for ((a, b), c) in self.a.chunks_exact(m * k).zip(self.b.chunks_exact(k * n)).zip(self.c.chunks_exact_mut(m * n)) {
-            (self.gemm)(self.lens, a, b, c);
+            (self.gemm)(self.shape, a, b, c);
         }
     }
 
@@ -63,23 +96,15 @@ impl<T: Number, F: FnMut([usize; 3], &[T], &[T], &mut [T])> Work for Product<'_,
     }
 }
 
-/// The lengths m, k, n, if the problem is a product of matrices.
-fn product_lens<T: Number>(problem: &Problem<T>) -> Option<[usize; 3]> {
-    match (&problem.case.kernel, &problem.shape[..]) {
-        (Kernel::Matmul, &[.., m, k, n]) => Some([m, k, n]),
-        _ => None,
-    }
-}
-
 /// A product of the problem's matrices, given as slices of their float type.
 fn product<'a, T: Float + 'a, P: Number>(
     problem: &Problem<P>,
     (a, b): (&'a [T], &'a [T]),
-    gemm: impl FnMut([usize; 3], &[T], &[T], &mut [T]) + 'a,
+    gemm: impl FnMut(Shape, &[T], &[T], &mut [T]) + 'a,
 ) -> Option<Box<dyn Work + 'a>> {
-    let lens = product_lens(problem)?;
+    let shape = Shape::of(problem)?;
     let len = problem.case.output_shape(&problem.shape).iter().product();
-    Some(Box::new(Product { a, b, c: vec![T::default(); len], lens, gemm }))
+    Some(Box::new(Product { a, b, c: vec![T::default(); len], shape, gemm }))
 }
 
 /// What the library `name` makes of a problem on `threads` threads; `None` if it has nothing of the kind.
@@ -109,7 +134,7 @@ fn float_work<'a, T: Everywhere, P: Number>(
 ) -> Option<Box<dyn Work + 'a>> {
     if let Some(blas) = blas.filter(|b| b.name() == name) {
         let gemm = blas.gemm::<T>();
-        return product(problem, operands, move |lens, a, b, c| gemm.multiply(lens, a, b, c));
+        return product(problem, operands, move |shape, a, b, c| gemm.multiply(shape, a, b, c));
     }
     #[cfg(feature = "peers")]
     return rust::work(name, problem, operands, threads);
@@ -131,11 +156,13 @@ mod tests {
     #[test]
     fn libraries_agree_with_scalar() {
         for name in names() {
-            for (case, shape) in [("matmul", &[17, 33, 9][..]), ("matmul_batched", &[3, 8, 5, 7]), ("add", &[1001]), ("mul", &[1001]), ("sum", &[1001])] {
+            let products =
+                [("matmul", &[17, 33, 9][..]), ("matmul_transposed", &[17, 33, 9]), ("matmul_bias_relu", &[5, 5, 5]), ("matmul_batched", &[3, 8, 5, 7])];
+            for (case, shape) in products.into_iter().chain(["add", "mul", "sum"].map(|name| (name, &[1001][..]))) {
                 let case = Case::named(case).unwrap();
                 let problem = Problem::<f64>::new(case, shape, 3).unwrap();
                 let Some(mut work) = work(name, None, &problem, 1) else {
-                    assert!(product_lens(&problem).is_none(), "{name} multiplies matrices");
+                    assert!(Shape::of(&problem).is_none(), "{name} multiplies matrices");
                     continue;
                 };
                 work.run();

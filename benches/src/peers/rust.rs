@@ -1,6 +1,6 @@
 //! Rust libraries that multiply matrices; and `ndarray`, which adds and sums too.
 
-use super::{Float, Work, product};
+use super::{Float, Shape, Work, product};
 use crate::cases::{Kernel, Number};
 use crate::problem::Problem;
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, Zip};
@@ -28,10 +28,10 @@ impl Everywhere for f64 {
 /// What a library makes of a problem.
 pub(super) fn work<'a, T: Everywhere, P: Number>(name: &str, problem: &Problem<P>, operands: (&'a [T], &'a [T]), threads: usize) -> Option<Box<dyn Work + 'a>> {
     match (name, problem.case.name, &problem.case.kernel) {
-        (_, _, Kernel::Matmul) => match name {
+        (_, _, Kernel::Matmul(_)) => match name {
             "ndarray" => product(problem, operands, by_ndarray::<T>),
-            "faer" => product(problem, operands, move |lens, a, b, c| by_faer(lens, a, b, c, threads)),
-            "gemm" => product(problem, operands, move |lens, a, b, c| by_gemm(lens, a, b, c, threads)),
+            "faer" => product(problem, operands, move |shape, a, b, c| by_faer(shape, a, b, c, threads)),
+            "gemm" => product(problem, operands, move |shape, a, b, c| by_gemm(shape, a, b, c, threads)),
             "matrixmultiply" => product(problem, operands, by_matrixmultiply::<T>),
             _ => None,
         },
@@ -42,35 +42,47 @@ pub(super) fn work<'a, T: Everywhere, P: Number>(name: &str, problem: &Problem<P
     }
 }
 
-fn by_ndarray<T: Everywhere>([m, k, n]: [usize; 3], a: &[T], b: &[T], c: &mut [T]) {
-    let view = |rows, columns, data| ArrayView2::from_shape((rows, columns), data).expect("matrices of these lengths");
+fn by_ndarray<T: Everywhere>(shape: Shape, a: &[T], b: &[T], c: &mut [T]) {
+    let Shape { m, k, n, transposed } = shape;
+    let view = |rows, columns, data| {
+        let lens = if transposed { (columns, rows) } else { (rows, columns) };
+        let view = ArrayView2::from_shape(lens, data).expect("matrices of these lengths");
+        if transposed { view.reversed_axes() } else { view }
+    };
     let mut c = ArrayViewMut2::from_shape((m, n), c).expect("a matrix of these lengths");
     ndarray::linalg::general_mat_mul(T::one(), &view(m, k, a), &view(k, n, b), T::zero(), &mut c);
 }
 
-fn by_faer<T: Everywhere>([m, k, n]: [usize; 3], a: &[T], b: &[T], c: &mut [T], threads: usize) {
+fn by_faer<T: Everywhere>(shape: Shape, a: &[T], b: &[T], c: &mut [T], threads: usize) {
+    use faer::MatRef;
+    let Shape { m, k, n, transposed } = shape;
     let par = if threads > 1 { faer::Par::rayon(threads) } else { faer::Par::Seq };
-    let (a, b) = (faer::MatRef::from_row_major_slice(a, m, k), faer::MatRef::from_row_major_slice(b, k, n));
+    let view =
+        |data, rows, columns| if transposed { MatRef::from_column_major_slice(data, rows, columns) } else { MatRef::from_row_major_slice(data, rows, columns) };
+    let (a, b) = (view(a, m, k), view(b, k, n));
     let c = faer::MatMut::from_row_major_slice_mut(c, m, n);
     faer::linalg::matmul::matmul(c, faer::Accum::Replace, a, b, T::one(), par);
 }
 
-fn by_gemm<T: Everywhere>([m, k, n]: [usize; 3], a: &[T], b: &[T], c: &mut [T], threads: usize) {
-    assert!(a.len() == m * k && b.len() == k * n && c.len() == m * n, "matrices of other lengths");
+fn by_gemm<T: Everywhere>(shape: Shape, a: &[T], b: &[T], c: &mut [T], threads: usize) {
+    shape.check(a, b, c);
+    let Shape { m, k, n, .. } = shape;
     let parallelism = if threads > 1 { gemm::Parallelism::Rayon(threads) } else { gemm::Parallelism::None };
     let (one, zero) = (T::one(), T::zero());
-    let (rows_k, rows_n) = (k as isize, n as isize);
-    // SAFETY: the slices have the lengths that these dimensions and strides (columns 1 apart) mean, checked above; c is not read, and exclusively borrowed.
+    let [[a_row, a_column], [b_row, b_column]] = shape.strides().map(|s| s.map(|s| s as isize));
+    let (from, to) = ((a.as_ptr(), b.as_ptr()), c.as_mut_ptr());
+    // SAFETY: the slices have the lengths that these dimensions and strides mean, checked above; c is not read, and exclusively borrowed.
     unsafe {
-        gemm::gemm(m, n, k, c.as_mut_ptr(), 1, rows_n, false, a.as_ptr(), 1, rows_k, b.as_ptr(), 1, rows_n, zero, one, false, false, false, parallelism);
+        gemm::gemm(m, n, k, to, 1, n as isize, false, from.0, a_column, a_row, from.1, b_column, b_row, zero, one, false, false, false, parallelism);
     }
 }
 
-fn by_matrixmultiply<T: Everywhere>([m, k, n]: [usize; 3], a: &[T], b: &[T], c: &mut [T]) {
-    assert!(a.len() == m * k && b.len() == k * n && c.len() == m * n, "matrices of other lengths");
-    let (rows_k, rows_n) = (k as isize, n as isize);
-    // SAFETY: the slices have the lengths that these dimensions and strides (columns 1 apart) mean, checked above; c is exclusively borrowed.
-    unsafe { T::GEMM(m, k, n, T::one(), a.as_ptr(), rows_k, 1, b.as_ptr(), rows_n, 1, T::zero(), c.as_mut_ptr(), rows_n, 1) };
+fn by_matrixmultiply<T: Everywhere>(shape: Shape, a: &[T], b: &[T], c: &mut [T]) {
+    shape.check(a, b, c);
+    let Shape { m, k, n, .. } = shape;
+    let [[a_row, a_column], [b_row, b_column]] = shape.strides().map(|s| s.map(|s| s as isize));
+    // SAFETY: the slices have the lengths that these dimensions and strides mean, checked above; c is exclusively borrowed.
+    unsafe { T::GEMM(m, k, n, T::one(), a.as_ptr(), a_row, a_column, b.as_ptr(), b_row, b_column, T::zero(), c.as_mut_ptr(), n as isize, 1) };
 }
 
 struct Elementwise<'a, T, F> {
