@@ -69,6 +69,8 @@ pub trait Element: sealed::Sealed + NoUninit + CheckedBitPattern + Default + Par
     type Mean: Element;
     /// What the magnitude of this type has: the float of a complex number, else the type itself.
     type Real: Element;
+    /// What a matrix product of this type may be added up in: `i32` and `u32` for 8-bit integers, `f32` for half floats, else the type itself.
+    type Product: Element;
     /// The value, widened.
     fn to_wide(self) -> Wide;
     /// The value, cast with this library's rules: integers wrap, floats become integers by truncation that
@@ -89,7 +91,7 @@ macro_rules! with_dtype {
 }
 
 macro_rules! dtypes {
-    ($( $variant:ident $ty:ty, $name:literal, $kind:ident, $doc:literal, sum $sum:ty, mean $mean:ty, real $real:ty, $to:expr, $from:expr; )*) => {
+    ($( $variant:ident $ty:ty, $name:literal, $kind:ident, $doc:literal, sum $sum:ty, mean $mean:ty, real $real:ty, product $product:ty, $to:expr, $from:expr; )*) => {
         /// The type of an array's elements, known at run time.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum DType { $( #[doc = $doc] $variant, )* }
@@ -118,6 +120,7 @@ macro_rules! dtypes {
                 type Sum = $sum;
                 type Mean = $mean;
                 type Real = $real;
+                type Product = $product;
                 #[inline] fn to_wide(self) -> Wide { let f: fn($ty) -> Wide = $to; f(self) }
                 #[inline] fn from_wide(wide: Wide) -> Self { let f: fn(Wide) -> $ty = $from; f(wide) }
             }
@@ -157,22 +160,22 @@ pub fn f32_rounded_to_odd(x: f64) -> f32 {
 }
 
 dtypes! {
-    Bool bool, "bool", Bool, "Truth values, one byte in host memory.", sum i64, mean f64, real bool, |x| Wide::Int(i128::from(x)), Wide::truth;
-    I8 i8, "i8", Int, "8-bit signed integers.", sum i64, mean f64, real i8, |x| Wide::Int(i128::from(x)), int_from!(i8);
-    I16 i16, "i16", Int, "16-bit signed integers.", sum i64, mean f64, real i16, |x| Wide::Int(i128::from(x)), int_from!(i16);
-    I32 i32, "i32", Int, "32-bit signed integers.", sum i64, mean f64, real i32, |x| Wide::Int(i128::from(x)), int_from!(i32);
-    I64 i64, "i64", Int, "64-bit signed integers.", sum i64, mean f64, real i64, |x| Wide::Int(i128::from(x)), int_from!(i64);
-    U8 u8, "u8", Uint, "8-bit unsigned integers.", sum u64, mean f64, real u8, |x| Wide::Int(i128::from(x)), int_from!(u8);
-    U16 u16, "u16", Uint, "16-bit unsigned integers.", sum u64, mean f64, real u16, |x| Wide::Int(i128::from(x)), int_from!(u16);
-    U32 u32, "u32", Uint, "32-bit unsigned integers.", sum u64, mean f64, real u32, |x| Wide::Int(i128::from(x)), int_from!(u32);
-    U64 u64, "u64", Uint, "64-bit unsigned integers.", sum u64, mean f64, real u64, |x| Wide::Int(i128::from(x)), int_from!(u64);
-    F16 f16, "f16", Float, "IEEE half precision, computed in f32.", sum f16, mean f16, real f16, |x| Wide::Float(f64::from(x)), |w| f16::from_f32(f32_rounded_to_odd(w.real()));
-    BF16 bf16, "bf16", Float, "bfloat16, computed in f32.", sum bf16, mean bf16, real bf16, |x| Wide::Float(f64::from(x)), |w| bf16::from_f32(f32_rounded_to_odd(w.real()));
-    F32 f32, "f32", Float, "IEEE single precision.", sum f32, mean f32, real f32, |x| Wide::Float(f64::from(x)), float_from!(f32);
-    F64 f64, "f64", Float, "IEEE double precision.", sum f64, mean f64, real f64, Wide::Float, float_from!(f64);
-    C32 Complex<f32>, "c32", Complex, "Complex numbers of two f32.", sum Complex<f32>, mean Complex<f32>, real f32,
+    Bool bool, "bool", Bool, "Truth values, one byte in host memory.", sum i64, mean f64, real bool, product bool, |x| Wide::Int(i128::from(x)), Wide::truth;
+    I8 i8, "i8", Int, "8-bit signed integers.", sum i64, mean f64, real i8, product i32, |x| Wide::Int(i128::from(x)), int_from!(i8);
+    I16 i16, "i16", Int, "16-bit signed integers.", sum i64, mean f64, real i16, product i16, |x| Wide::Int(i128::from(x)), int_from!(i16);
+    I32 i32, "i32", Int, "32-bit signed integers.", sum i64, mean f64, real i32, product i32, |x| Wide::Int(i128::from(x)), int_from!(i32);
+    I64 i64, "i64", Int, "64-bit signed integers.", sum i64, mean f64, real i64, product i64, |x| Wide::Int(i128::from(x)), int_from!(i64);
+    U8 u8, "u8", Uint, "8-bit unsigned integers.", sum u64, mean f64, real u8, product u32, |x| Wide::Int(i128::from(x)), int_from!(u8);
+    U16 u16, "u16", Uint, "16-bit unsigned integers.", sum u64, mean f64, real u16, product u16, |x| Wide::Int(i128::from(x)), int_from!(u16);
+    U32 u32, "u32", Uint, "32-bit unsigned integers.", sum u64, mean f64, real u32, product u32, |x| Wide::Int(i128::from(x)), int_from!(u32);
+    U64 u64, "u64", Uint, "64-bit unsigned integers.", sum u64, mean f64, real u64, product u64, |x| Wide::Int(i128::from(x)), int_from!(u64);
+    F16 f16, "f16", Float, "IEEE half precision, computed in f32.", sum f16, mean f16, real f16, product f32, |x| Wide::Float(f64::from(x)), |w| f16::from_f32(f32_rounded_to_odd(w.real()));
+    BF16 bf16, "bf16", Float, "bfloat16, computed in f32.", sum bf16, mean bf16, real bf16, product f32, |x| Wide::Float(f64::from(x)), |w| bf16::from_f32(f32_rounded_to_odd(w.real()));
+    F32 f32, "f32", Float, "IEEE single precision.", sum f32, mean f32, real f32, product f32, |x| Wide::Float(f64::from(x)), float_from!(f32);
+    F64 f64, "f64", Float, "IEEE double precision.", sum f64, mean f64, real f64, product f64, Wide::Float, float_from!(f64);
+    C32 Complex<f32>, "c32", Complex, "Complex numbers of two f32.", sum Complex<f32>, mean Complex<f32>, real f32, product Complex<f32>,
         |x| Wide::Complex(f64::from(x.re), f64::from(x.im)), |w| match w { Wide::Complex(re, im) => Complex::new(re as f32, im as f32), w => Complex::new(f32::from_wide(w), 0.0) };
-    C64 Complex<f64>, "c64", Complex, "Complex numbers of two f64.", sum Complex<f64>, mean Complex<f64>, real f64,
+    C64 Complex<f64>, "c64", Complex, "Complex numbers of two f64.", sum Complex<f64>, mean Complex<f64>, real f64, product Complex<f64>,
         |x| Wide::Complex(x.re, x.im), |w| match w { Wide::Complex(re, im) => Complex::new(re, im), w => Complex::new(w.real(), 0.0) };
 }
 

@@ -5,7 +5,7 @@ use crate::choose::{self, execute, plan};
 use crate::device::Device;
 use crate::expr::{Expr, IntoExpr, RawArray, Tape};
 use crate::layout::Layout;
-use crate::op::{self, Op, Params};
+use crate::op::{self, Op, Params, Precision};
 use crate::short::{self, Key, Work};
 use crate::trace::Plan;
 use crate::{Buffer, DType, Dims, Element, Error, Kind, MemoryId, Program, Result, Scalar, SmallProduct, Wide, bytes, canon};
@@ -23,34 +23,60 @@ type After<T> = Box<dyn FnOnce(Expr<T>) -> Expr<T>>;
 /// let y = Matmul::new(&a, &b).bias(&c).map(|e| e.maximum(0.0)).run()?;
 /// # Ok::<(), Error>(())
 /// ```
-pub struct Matmul<T: Element> {
+pub struct Matmul<T: Element, U: Element = T> {
     a: Array<T>,
     b: Array<T>,
-    after: Option<After<T>>,
+    after: Option<After<U>>,
     device: Option<Device>,
+    precision: Precision,
 }
 
 impl<T: Element> Matmul<T> {
     /// `a @ b`. Vectors are not promoted here; see [`Array::matmul`].
     pub fn new(a: &Array<T>, b: &Array<T>) -> Matmul<T> {
-        Matmul { a: a.clone(), b: b.clone(), after: None, device: None }
+        Matmul::of(a, b)
+    }
+
+    /// `a @ b`, given as what it is added up in: i8 as i32, u8 as u32 (exact for up to 2^17 and 2^16 columns of `a`, and wrapping beyond), f16 and bf16 as f32. Other dtypes
+    /// stay what they are.
+    ///
+    /// ```no_run
+    /// # use polyarray_core::*;
+    /// let a = Array::from_vec(vec![100i8, 100], [1, 2])?;
+    /// assert_eq!(Matmul::wide(&a, &a.t()).run()?.to_vec()?, [20_000i32]);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn wide(a: &Array<T>, b: &Array<T>) -> Matmul<T, T::Product> {
+        Matmul::of(a, b)
+    }
+}
+
+impl<T: Element, U: Element> Matmul<T, U> {
+    fn of(a: &Array<T>, b: &Array<T>) -> Matmul<T, U> {
+        Matmul { a: a.clone(), b: b.clone(), after: None, device: None, precision: Precision::Full }
+    }
+
+    /// Gives up some precision for speed, or not: see [`Precision`] for the bounds.
+    pub fn precision(mut self, precision: Precision) -> Matmul<T, U> {
+        self.precision = precision;
+        self
     }
 
     /// Adds `c`, which broadcasts over the product.
-    pub fn bias(self, c: &Array<T>) -> Matmul<T> {
+    pub fn bias(self, c: &Array<U>) -> Matmul<T, U> {
         let c = c.clone();
         self.map(move |e| e + c)
     }
 
     /// Applies an elementwise computation to the product before it is written. Several are applied in turn.
-    pub fn map(mut self, f: impl FnOnce(Expr<T>) -> Expr<T> + 'static) -> Matmul<T> {
+    pub fn map(mut self, f: impl FnOnce(Expr<U>) -> Expr<U> + 'static) -> Matmul<T, U> {
         let before = self.after.take();
         self.after = Some(Box::new(move |e| f(before.map_or_else(|| e.clone(), |b| b(e.clone())))));
         self
     }
 
     /// On this device rather than the one in force.
-    pub fn on(mut self, device: &Device) -> Matmul<T> {
+    pub fn on(mut self, device: &Device) -> Matmul<T, U> {
         self.device = Some(device.clone());
         self
     }
@@ -60,9 +86,8 @@ impl<T: Element> Matmul<T> {
     /// # Errors
     /// [`Error::Shapes`] where inner dimensions differ or there are fewer than two axes, [`Error::Broadcast`] where batch axes do not fit,
     /// [`Error::DTypeUndefined`] for bool, [`Error::Refused`] where the device cannot.
-    pub fn run(self) -> Result<Array<T>> {
-        if self.after.is_none()
-            && self.device.is_none()
+    pub fn run(self) -> Result<Array<U>> {
+        if self.is_plain()
             && let Some(done) = small(self.a.raw(), self.b.raw(), T::DTYPE)?
         {
             return Array::from_raw(done);
@@ -70,10 +95,15 @@ impl<T: Element> Matmul<T> {
         let device = self.device.clone().map_or_else(Device::current, Ok)?;
         match self.lower()? {
             Lowered::Op(mut op, shape) => {
-                Array::from_raw(RawArray { buffer: execute(&mut op, &device, None)?, dtype: T::DTYPE, layout: Layout::contiguous(shape) })
+                Array::from_raw(RawArray { buffer: execute(&mut op, &device, None)?, dtype: U::DTYPE, layout: Layout::contiguous(shape) })
             }
             Lowered::Elementwise(e) => e.eval_on(&device),
         }
+    }
+
+    /// Whether nothing was asked for but the product.
+    fn is_plain(&self) -> bool {
+        self.after.is_none() && self.device.is_none() && T::DTYPE == U::DTYPE
     }
 
     /// Does the work and writes the result into a view of its shape.
@@ -88,7 +118,7 @@ impl<T: Element> Matmul<T> {
     /// Matmul::new(&a, &b).run_into(&mut c.view_mut()?)?;
     /// # Ok::<(), Error>(())
     /// ```
-    pub fn run_into(self, out: &mut ViewMut<'_, T>) -> Result<()> {
+    pub fn run_into(self, out: &mut ViewMut<'_, U>) -> Result<()> {
         self.write(out, false)
     }
 
@@ -104,14 +134,14 @@ impl<T: Element> Matmul<T> {
     /// Matmul::new(&a, &b).add_into(&mut c.view_mut()?)?;
     /// # Ok::<(), Error>(())
     /// ```
-    pub fn add_into(self, out: &mut ViewMut<'_, T>) -> Result<()> {
+    pub fn add_into(self, out: &mut ViewMut<'_, U>) -> Result<()> {
         self.write(out, true)
     }
 
-    fn write(self, out: &mut ViewMut<'_, T>, add: bool) -> Result<()> {
+    fn write(self, out: &mut ViewMut<'_, U>, add: bool) -> Result<()> {
         let device = self.device.clone().map_or_else(Device::current, Ok)?;
-        let plain = self.after.is_none();
-        if plain && !add && self.device.is_none() {
+        let untouched = self.after.is_none();
+        if self.is_plain() && !add {
             let (buffer, layout) = out.parts_mut();
             if let Some(small) = Small::of(self.a.raw(), self.b.raw(), T::DTYPE)
                 && layout.is_c_contiguous()
@@ -122,7 +152,7 @@ impl<T: Element> Matmul<T> {
             }
         }
         let (a, b) = (Dims::from(self.a.shape()), Dims::from(self.b.shape()));
-        let fits = |shape: &Dims, out: &ViewMut<'_, T>| {
+        let fits = |shape: &Dims, out: &ViewMut<'_, U>| {
             let why = || format!("the product's shape is {shape:?}, the output's {:?}", out.shape());
             if shape[..] == *out.shape() { Ok(()) } else { Err(Error::Shapes { op: "matmul", left: a.clone(), right: b.clone(), why: why() }) }
         };
@@ -134,7 +164,7 @@ impl<T: Element> Matmul<T> {
             Lowered::Op(mut op, shape) => {
                 fits(&shape, out)?;
                 let (buffer, layout) = out.parts_mut();
-                let direct = layout.is_c_contiguous() && layout.offset() == 0 && (!add || plain);
+                let direct = layout.is_c_contiguous() && layout.offset() == 0 && (!add || untouched);
                 let adds = |op: &mut Op, add: bool| {
                     if let Op::Matmul(o) = op {
                         o.add = add;
@@ -148,14 +178,14 @@ impl<T: Element> Matmul<T> {
                 if made.same(buffer) {
                     return Ok(());
                 }
-                Array::from_raw(RawArray { buffer: made, dtype: T::DTYPE, layout: Layout::contiguous(shape) })?
+                Array::from_raw(RawArray { buffer: made, dtype: U::DTYPE, layout: Layout::contiguous(shape) })?
             }
         };
         if !add {
             return out.assign(&result);
         }
         let (buffer, layout) = out.parts_mut();
-        let before = Array::<T>::from_raw(RawArray { buffer: buffer.clone(), dtype: T::DTYPE, layout: layout.clone() })?;
+        let before = Array::<U>::from_raw(RawArray { buffer: buffer.clone(), dtype: U::DTYPE, layout: layout.clone() })?;
         (before + result).write(buffer, &layout.clone())
     }
 
@@ -171,7 +201,7 @@ impl<T: Element> Matmul<T> {
         }
     }
 
-    fn lower(self) -> Result<Lowered<T>> {
+    fn lower(self) -> Result<Lowered<U>> {
         let (a, b) = (Dims::from(self.a.shape()), Dims::from(self.b.shape()));
         let shapes = |why: String| Error::Shapes { op: "matmul", left: a.clone(), right: b.clone(), why };
         if T::DTYPE.kind() == Kind::Bool {
@@ -187,13 +217,13 @@ impl<T: Element> Matmul<T> {
         let batch = Dims::from(&a[..a.len() - 2]).broadcast(&Dims::from(&b[..b.len() - 2]))?;
         let with = |r: usize, c: usize| batch.iter().copied().chain([r, c]).collect::<Dims>();
         let shape = with(m, n);
-        shape.check(T::DTYPE)?;
+        shape.check(U::DTYPE)?;
         if shape.contains(&0) || ka == 0 {
-            let zero = Expr::from_tape(Tape::filled(Scalar::from_wide(T::DTYPE, Wide::Int(0)), shape).map(Box::new));
+            let zero = Expr::from_tape(Tape::filled(Scalar::from_wide(U::DTYPE, Wide::Int(0)), shape).map(Box::new));
             return Ok(Lowered::Elementwise(Box::new(self.after.map_or_else(|| zero.clone(), |f| f(zero.clone())))));
         }
         // The product is operand 0 of the tape of what follows; its buffer is never read, so A's stands in for it.
-        let stand_in = RawArray { buffer: self.a.raw().buffer.clone(), dtype: T::DTYPE, layout: product_layout(&shape) };
+        let stand_in = RawArray { buffer: self.a.raw().buffer.clone(), dtype: U::DTYPE, layout: product_layout(&shape) };
         let product = Expr::from_tape(Ok(Box::new(Tape::array(stand_in))));
         let tape = self.after.map_or_else(|| product.clone(), |f| f(product.clone())).into_tape()?;
         if tape.shape() != &shape {
@@ -203,6 +233,7 @@ impl<T: Element> Matmul<T> {
         let extras = extras.iter().map(|e| Ok(canon::operand(&e.buffer, e.dtype, &e.layout.broadcast_to(&shape)?))).collect::<Result<_>>()?;
         let op = op::Matmul {
             dtype: T::DTYPE,
+            precision: self.precision,
             m,
             n,
             k: ka,
@@ -272,7 +303,7 @@ impl<'a> Small<'a> {
                 let operand = |x: &RawArray| canon::operand(&x.buffer, dtype, &x.layout);
                 let (a, b) = (operand(self.a.0), operand(self.b.0));
                 let (after, after_params, extras) = (Program::identity(dtype), Params::new(), SmallVec::new());
-                Ok(Op::Matmul(op::Matmul { dtype, m, n, k, a, b, batch: Dims::new(), after, after_params, extras, add: false }))
+                Ok(Op::Matmul(op::Matmul { dtype, precision: Precision::Full, m, n, k, a, b, batch: Dims::new(), after, after_params, extras, add: false }))
             },
         )
     }
@@ -348,8 +379,8 @@ fn with_shapes<T: Element>(e: Error, a: &Array<T>, b: &Array<T>) -> Error {
     }
 }
 
-impl<T: Element> IntoExpr<T> for Matmul<T> {
-    fn into_expr(self) -> Expr<T> {
+impl<T: Element, U: Element> IntoExpr<U> for Matmul<T, U> {
+    fn into_expr(self) -> Expr<U> {
         Expr::from_tape(self.run().map(|product| Box::new(Tape::array(product.into_raw()))))
     }
 }

@@ -214,13 +214,15 @@ impl Scan {
 /// Invariants:
 /// 1. m, n, k and all of `batch` are at least 1;
 /// 2. strides of `a` are for `batch`, m, k; of `b` for `batch`, k, n; of `extras` for `batch`, m, n;
-/// 3. `after` reads the product (of `dtype`) as its first input and `extras` as the others;
+/// 3. `after` reads the product as its first input and `extras` as the others; the product's dtype is `dtype`, or what that is added up in ([`Element::Product`](crate::Element::Product));
 /// 4. no operand lies in the output's buffer;
 /// 5. if `add`, the output's buffer holds numbers, and `after` leaves the product as it is.
 #[derive(Clone, Debug)]
 pub struct Matmul {
-    /// Dtype of A, B and the product.
+    /// Dtype of A and B.
     pub dtype: DType,
+    /// What may be given up for speed.
+    pub precision: Precision,
     /// Batch axes, after broadcasting; may be none.
     pub batch: Dims,
     /// Rows of A.
@@ -241,6 +243,24 @@ pub struct Matmul {
     pub extras: SmallVec<[Operand; 2]>,
     /// Whether the product is added to what the output's buffer holds.
     pub add: bool,
+}
+
+impl Matmul {
+    /// Dtype of the product, before what follows it.
+    pub fn product(&self) -> DType {
+        self.after.inputs()[0]
+    }
+}
+
+/// How exact a product of matrices is to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// As exact as adding up in the dtype itself: every element of an f32 or f64 product `[m, k] @ [k, n]` is within `k * eps * |A||B|` (of whole matrices, element by element), and
+    /// mostly within `sqrt(k)` of that, `eps` being the dtype's 2^-24 or 2^-53.
+    #[default]
+    Full,
+    /// f32 within 2^-15 `|A||B|`, where that is faster (half the tile products on CPUs with matrix engines). Other dtypes and devices: as `Full`.
+    Fast,
 }
 
 /// A way to measure how far two vectors are apart.
@@ -324,7 +344,11 @@ impl Op {
             Op::Map(o) => format!("map {} {} {:?}", o.program.describe(), o.output.dtype, o.shape),
             Op::Reduce(o) => format!("{} {} over {:?} for each of {:?}", o.kind.name(), o.before.output(), o.inner, o.outer),
             Op::Scan(o) => format!("{} {} along {} for each of {:?}", o.kind.name(), o.before.output(), o.len, o.outer),
-            Op::Matmul(o) => format!("matmul {} {:?}x[{}, {}, {}]{}{}", o.dtype, o.batch, o.m, o.k, o.n, tail(&o.after), if o.add { ", added" } else { "" }),
+            Op::Matmul(o) => {
+                let into = if o.product() == o.dtype { String::new() } else { format!(" into {}", o.product()) };
+                let fast = if o.precision == Precision::Fast { ", fast" } else { "" };
+                format!("matmul {}{into} {:?}x[{}, {}, {}]{}{}{fast}", o.dtype, o.batch, o.m, o.k, o.n, tail(&o.after), if o.add { ", added" } else { "" })
+            }
             Op::Distance(o) => format!("{} distances {} [{}, {}, {}]{}", o.metric.name(), o.dtype, o.n, o.m, o.d, tail(&o.after)),
             Op::Sort(o) => {
                 let what = if o.give == Give::Values { "sort" } else { "argsort" };

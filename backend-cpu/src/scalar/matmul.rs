@@ -4,29 +4,35 @@ use super::strips::{STRIP, Strips};
 use crate::strided::{Source, Target};
 use bytemuck::checked;
 use polyarray_core::op::{Matmul, Operand};
-use polyarray_core::{Buffer, Complex, DType, Element, Wide, bf16, f16};
+use polyarray_core::{Buffer, Complex, DType, Element, bf16, f16};
 use smallvec::SmallVec;
 
-/// A dtype whose products can be added up.
-trait Dot: Element {
+/// A dtype whose products can be added up and given as `U`.
+trait Dot<U: Element>: Element {
     /// A running sum of products.
     type Total: Copy + Default;
+    /// A sum of one number.
+    fn start(before: U) -> Self::Total;
     /// Adds `a * b`.
     fn add(sum: &mut Self::Total, a: Self, b: Self);
     /// The sum, rounded.
-    fn total(sum: Self::Total) -> Self;
+    fn total(sum: Self::Total) -> U;
 }
 
 macro_rules! dot {
-    ($($T:ty, $Sum:ty, $add:expr, $total:expr;)*) => { $(
-        impl Dot for $T {
+    ($($T:ty => $U:ty, $Sum:ty, $start:expr, $add:expr, $total:expr;)*) => { $(
+        impl Dot<$U> for $T {
             type Total = $Sum;
+            fn start(before: $U) -> $Sum {
+                let start: fn($U) -> $Sum = $start;
+                start(before)
+            }
             fn add(sum: &mut $Sum, a: $T, b: $T) {
                 let add: fn(&mut $Sum, $T, $T) = $add;
                 add(sum, a, b);
             }
-            fn total(sum: $Sum) -> $T {
-                let total: fn($Sum) -> $T = $total;
+            fn total(sum: $Sum) -> $U {
+                let total: fn($Sum) -> $U = $total;
                 total(sum)
             }
         }
@@ -34,17 +40,19 @@ macro_rules! dot {
 }
 
 macro_rules! dot_integers {
-    ($($T:ty),*) => { dot! { $( $T, $T, |s, a, b| *s = s.wrapping_add(a.wrapping_mul(b)), |s| s; )* } };
+    ($($T:ty => $U:ty),*) => { dot! { $( $T => $U, $U, |x| x, |s, a, b| *s = s.wrapping_add(<$U>::from(a).wrapping_mul(<$U>::from(b))), |s| s; )* } };
 }
 
-dot_integers!(i8, i16, i32, i64, u8, u16, u32, u64);
+dot_integers!(i8 => i8, i16 => i16, i32 => i32, i64 => i64, u8 => u8, u16 => u16, u32 => u32, u64 => u64, i8 => i32, u8 => u32);
 dot! {
-    f16, f64, |s, a, b| *s += f64::from(a) * f64::from(b), f16::from_f64;
-    bf16, f64, |s, a, b| *s += f64::from(a) * f64::from(b), bf16::from_f64;
-    f32, f64, |s, a, b| *s += f64::from(a) * f64::from(b), |s| s as f32;
-    f64, Compensated, Compensated::add, Compensated::total;
-    Complex<f32>, Complex<f64>, |s, a, b| *s += wide(a) * wide(b), |s| Complex::new(s.re as f32, s.im as f32);
-    Complex<f64>, [Compensated; 2], add_complex, |[re, im]| Complex::new(re.total(), im.total());
+    f16 => f16, f64, f64::from, |s, a, b| *s += f64::from(a) * f64::from(b), f16::from_f64;
+    bf16 => bf16, f64, f64::from, |s, a, b| *s += f64::from(a) * f64::from(b), bf16::from_f64;
+    f16 => f32, f64, f64::from, |s, a, b| *s += f64::from(a) * f64::from(b), |s| s as f32;
+    bf16 => f32, f64, f64::from, |s, a, b| *s += f64::from(a) * f64::from(b), |s| s as f32;
+    f32 => f32, f64, f64::from, |s, a, b| *s += f64::from(a) * f64::from(b), |s| s as f32;
+    f64 => f64, Compensated, Compensated::of, Compensated::add, Compensated::total;
+    Complex<f32> => Complex<f32>, Complex<f64>, wide, |s, a, b| *s += wide(a) * wide(b), |s| Complex::new(s.re as f32, s.im as f32);
+    Complex<f64> => Complex<f64>, [Compensated; 2], |x| [Compensated::of(x.re), Compensated::of(x.im)], add_complex, |[re, im]| Complex::new(re.total(), im.total());
 }
 
 fn wide(x: Complex<f32>) -> Complex<f64> {
@@ -69,6 +77,10 @@ struct Compensated {
 }
 
 impl Compensated {
+    fn of(x: f64) -> Compensated {
+        Compensated { sum: x, lost: 0.0 }
+    }
+
     fn add(&mut self, a: f64, b: f64) {
         let product = a * b;
         let product_lost = a.mul_add(b, -product);
@@ -87,38 +99,42 @@ impl Compensated {
 
 /// Runs a product whose result goes to `out`.
 pub fn run(op: &Matmul, out: &Buffer) {
-    match op.dtype {
-        DType::Bool => unreachable!("core refuses products of bool"),
-        DType::I8 => typed::<i8>(op, out),
-        DType::I16 => typed::<i16>(op, out),
-        DType::I32 => typed::<i32>(op, out),
-        DType::I64 => typed::<i64>(op, out),
-        DType::U8 => typed::<u8>(op, out),
-        DType::U16 => typed::<u16>(op, out),
-        DType::U32 => typed::<u32>(op, out),
-        DType::U64 => typed::<u64>(op, out),
-        DType::F16 => typed::<f16>(op, out),
-        DType::BF16 => typed::<bf16>(op, out),
-        DType::F32 => typed::<f32>(op, out),
-        DType::F64 => typed::<f64>(op, out),
-        DType::C32 => typed::<Complex<f32>>(op, out),
-        DType::C64 => typed::<Complex<f64>>(op, out),
+    match (op.dtype, op.product()) {
+        (DType::I8, DType::I8) => typed::<i8, i8>(op, out),
+        (DType::I8, _) => typed::<i8, i32>(op, out),
+        (DType::I16, _) => typed::<i16, i16>(op, out),
+        (DType::I32, _) => typed::<i32, i32>(op, out),
+        (DType::I64, _) => typed::<i64, i64>(op, out),
+        (DType::U8, DType::U8) => typed::<u8, u8>(op, out),
+        (DType::U8, _) => typed::<u8, u32>(op, out),
+        (DType::U16, _) => typed::<u16, u16>(op, out),
+        (DType::U32, _) => typed::<u32, u32>(op, out),
+        (DType::U64, _) => typed::<u64, u64>(op, out),
+        (DType::F16, DType::F16) => typed::<f16, f16>(op, out),
+        (DType::F16, _) => typed::<f16, f32>(op, out),
+        (DType::BF16, DType::BF16) => typed::<bf16, bf16>(op, out),
+        (DType::BF16, _) => typed::<bf16, f32>(op, out),
+        (DType::F32, _) => typed::<f32, f32>(op, out),
+        (DType::F64, _) => typed::<f64, f64>(op, out),
+        (DType::C32, _) => typed::<Complex<f32>, Complex<f32>>(op, out),
+        (DType::C64, _) => typed::<Complex<f64>, Complex<f64>>(op, out),
+        (DType::Bool, _) => unreachable!("core refuses products of bool"),
     }
 }
 
 /// A strip of a row of the result at a time: an element of A times a strip of a row of B, for every row of B.
-fn typed<T: Dot>(op: &Matmul, out: &Buffer) {
+fn typed<T: Dot<U>, U: Element>(op: &Matmul, out: &Buffer) {
     let axes = |r: usize, c: usize| op.batch.iter().copied().chain([r, c]).collect::<SmallVec<[usize; 4]>>();
     let (a_lens, b_lens, c_lens) = (axes(op.m, op.k), axes(op.k, op.n), axes(op.m, op.n));
     let (a, b) = (Source::new(&op.a), Source::new(&op.b));
     let extras: SmallVec<[Source; 2]> = op.extras.iter().map(Source::new).collect();
     let target = Target::whole(out, op.after.output());
     let total = op.batch.size() * op.m * op.n;
-    let before = Operand { buffer: out.clone(), dtype: op.dtype, offset: 0, strides: SmallVec::from_slice(&[1]) };
-    let (before, one) = (Source::new(&before), T::from_wide(Wide::Int(1)));
+    let before = Operand { buffer: out.clone(), dtype: U::DTYPE, offset: 0, strides: SmallVec::from_slice(&[1]) };
+    let before = Source::new(&before);
     let mut after = Strips::new(&op.after, &op.after_params, op.n);
     let mut sums = SmallVec::<[T::Total; 16]>::from_elem(T::Total::default(), after.len());
-    let (mut a_strip, mut b_strip) = (Scratch::new(op.k), Scratch::new(op.n));
+    let (mut a_strip, mut b_strip, mut c_strip) = (Scratch::new(op.k), Scratch::new(op.n), Scratch::new(op.n));
     for row in 0..op.batch.size() * op.m {
         let batch = row / op.m;
         for start in (0..op.n).step_by(after.len()) {
@@ -126,8 +142,8 @@ fn typed<T: Dot>(op: &Matmul, out: &Buffer) {
             let range = row * op.n + columns.start..row * op.n + columns.end;
             sums.fill(T::Total::default());
             if op.add {
-                before.gather(&[total], range.clone(), b_strip.bytes());
-                sums.iter_mut().zip(b_strip.elements::<T>()).for_each(|(sum, &x)| T::add(sum, x, one));
+                before.gather(&[total], range.clone(), c_strip.bytes());
+                sums.iter_mut().zip(c_strip.elements::<U>()).for_each(|(sum, &x)| *sum = T::start(x));
             }
             for k in 0..op.k {
                 if k % STRIP == 0 {
@@ -138,7 +154,7 @@ fn typed<T: Dot>(op: &Matmul, out: &Buffer) {
                 let x = a_strip.elements::<T>()[k % STRIP];
                 sums.iter_mut().zip(b_strip.elements::<T>()).for_each(|(sum, &y)| T::add(sum, x, y));
             }
-            after.input::<T>(0).iter_mut().zip(&sums).for_each(|(to, &sum)| *to = T::total(sum));
+            after.input::<U>(0).iter_mut().zip(&sums).for_each(|(to, &sum)| *to = T::total(sum));
             extras.iter().enumerate().for_each(|(i, e)| e.gather(&c_lens, range.clone(), after.input_bytes(i + 1)));
             after.run(columns.len());
             target.scatter(&[total], range, after.result_bytes());
