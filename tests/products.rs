@@ -80,3 +80,82 @@ fn nothing_added_up_is_zero() {
         Ok(())
     });
 }
+
+#[test]
+fn narrow_numbers_are_given_as_what_they_are_added_up_in() {
+    on_every_device(|device| {
+        for (m, k, n) in [(3, 4, 5), (70, 200, 90)] {
+            let (a, b) = (counting(m, k, |i| (i * 25) as i8), counting(k, n, |i| (i * 25) as i8));
+            let wide = |x: &Array<i8>| x.cast::<i32>().eval();
+            let product = match Matmul::wide(&a, &b).run() {
+                Err(Error::Refused { .. }) => continue,
+                product => product?,
+            };
+            let exact = with_device(&Device::scalar(), || wide(&a)?.matmul(&wide(&b)?))?;
+            assert_eq!(product.to_vec()?, exact.to_vec()?, "{m}x{k}x{n} on {}", device.name());
+            // Cut to eight bits it is the product that wraps.
+            assert_eq!(a.matmul(&b)?.to_vec()?, exact.cast::<i8>().eval()?.to_vec()?);
+            let mut out = Array::full([m, n], 1000i32)?;
+            Matmul::wide(&a, &b).add_into(&mut out.view_mut()?)?;
+            assert_eq!(out.to_vec()?, (&exact + 1000).eval()?.to_vec()?);
+            let relu = Matmul::wide(&a, &b).bias(&Array::full([n], 50i32)?).map(|e| e.maximum(0)).run()?;
+            assert_eq!(relu.to_vec()?, (&exact + 50).maximum(0).eval()?.to_vec()?);
+        }
+        Ok(())
+    });
+    // Halves of more than their own precision, and other dtypes as they are.
+    let (a, b) = (Array::full([2, 1000], f16::from_f32(1.0 / 3.0)).unwrap(), Array::full([1000, 2], f16::from_f32(3.0)).unwrap());
+    let third = f16::from_f32(1.0 / 3.0).to_f32();
+    assert!(Matmul::wide(&a, &b).run().unwrap().to_vec().unwrap().iter().all(|x: &f32| (x - 3000.0 * third).abs() < 1e-3));
+    let c: Array<f64> = Matmul::wide(&Array::<f64>::eye(2).unwrap(), &Array::<f64>::eye(2).unwrap()).run().unwrap();
+    assert_eq!(c.to_vec().unwrap(), [1.0, 0.0, 0.0, 1.0]);
+}
+
+#[test]
+fn speed_may_cost_precision_within_the_bound() {
+    on_every_device(|device| {
+        for (m, k, n) in [(7, 30, 5), (80, 700, 90)] {
+            let value = |i: usize| ((i * 7919 + 13) % 10_007) as f64 / 5000.0 - 1.0;
+            let (a, b) = (Array::from_fn([m, k], |ix| value(ix[0] * k + ix[1]) as f32)?, Array::from_fn([k, n], |ix| value(ix[1] * k + ix[0]) as f32)?);
+            let product = match Matmul::new(&a, &b).precision(Precision::Fast).run() {
+                Err(Error::Refused { .. }) => continue,
+                product => product?.cast::<f64>().eval()?,
+            };
+            let (exact, size) = with_device(&Device::scalar(), || {
+                let (a, b) = (a.cast::<f64>().eval()?, b.cast::<f64>().eval()?);
+                Ok::<_, Error>((a.matmul(&b)?, a.abs().eval()?.matmul(&b.abs().eval()?)?))
+            })?;
+            let off = ((&product - &exact).abs() / &size).eval()?.max()?;
+            assert!(off <= 2f64.powi(-15), "{off:e} on {}", device.name());
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn large_products_of_integers_are_exact() {
+    // Large enough for every way of multiplying there is; sums stay below 2^24.
+    let (m, k, n) = (530, 600, 515);
+    let [a, b] = [(m, k), (k, n)].map(|(r, c)| (0..r * c).map(|i| ((i * 31 + i / 7) % 23) as i64 - 11).collect::<Vec<_>>());
+    let mut exact = vec![0i64; m * n];
+    for i in 0..m {
+        for p in 0..k {
+            for j in 0..n {
+                exact[i * n + j] += a[i * k + p] * b[p * n + j];
+            }
+        }
+    }
+    fn check<T: Element, U: Element>(product: impl Fn(&Array<T>, &Array<T>) -> Result<Array<U>>, a: &[i64], b: &[i64], [m, n, k]: [usize; 3], exact: &[i64]) {
+        let array = |x: &[i64], shape| Array::from_vec(x.iter().map(|&x| T::from_wide(polyarray::Wide::Int(x.into()))).collect(), shape).unwrap();
+        let (a, b) = (array(a, [m, k]), array(b, [k, n]));
+        let got = product(&a, &b).unwrap().to_vec().unwrap();
+        assert!(got.iter().zip(exact).all(|(x, &y)| *x == U::from_wide(polyarray::Wide::Int(y.into()))), "{}", T::DTYPE);
+    }
+    let shape = [m, n, k];
+    check::<f32, f32>(|a, b| a.matmul(b), &a, &b, shape, &exact);
+    check::<f64, f64>(|a, b| a.matmul(b), &a, &b, shape, &exact);
+    check::<i8, i32>(|a, b| Matmul::wide(a, b).run(), &a, &b, shape, &exact);
+    check::<bf16, f32>(|a, b| Matmul::wide(a, b).run(), &a, &b, shape, &exact);
+    check::<f16, f32>(|a, b| Matmul::wide(a, b).run(), &a, &b, shape, &exact);
+    check::<Complex<f32>, Complex<f32>>(|a, b| a.matmul(b), &a, &b, shape, &exact);
+}

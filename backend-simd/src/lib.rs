@@ -24,6 +24,7 @@ mod threads;
 mod tier;
 mod transpose;
 
+use gemm::Engines;
 use lanes::portable::Portable;
 use polyarray_core::op::{Give, Sort};
 use polyarray_core::{
@@ -48,13 +49,15 @@ pub const TIERS: [&str; 4] = tier::NAMES;
 /// [`Error::Setting`] for a name that is none of them.
 pub fn backend(cap: Option<&str>) -> Result<Arc<dyn Backend>> {
     let tier = Tier::best(cap).map_err(|why| Error::Setting { name: "POLYARRAY_SIMD", value: cap.unwrap_or_default().into(), why })?;
-    let description = format!("{}, {} threads", tier.name(), config().threads);
-    Ok(Arc::new(Simd { tier, info: DeviceInfo { name: "simd".into(), description, hardware: true } }))
+    let engines = tier.engines(cap);
+    let description = format!("{}{}, {} threads", tier.name(), engines.describe(), config().threads);
+    Ok(Arc::new(Simd { tier, engines, info: DeviceInfo { name: "simd".into(), description, hardware: true } }))
 }
 
 /// The backend.
 struct Simd {
     tier: Tier,
+    engines: Engines,
     info: DeviceInfo,
 }
 
@@ -78,9 +81,10 @@ impl Simd {
         RATE * (self.tier.vector_bytes() / dtype.size().max(4)) as f64
     }
 
-    /// Multiply-adds of a product of matrices a second: a complex one is four, of integers a multiplication and an addition (in 64 bits a slow one).
+    /// Multiply-adds of a product of matrices a second: a complex one is four, of integers a multiplication and an addition (in 64 bits a slow one), but for what engines do.
     fn product_rate(&self, dtype: DType) -> f64 {
-        match dtype.kind() {
+        let gain = self.engines.gain(dtype);
+        gain * match dtype.kind() {
             Kind::Complex => self.rate(dtype) / 2.0,
             Kind::Int | Kind::Uint if dtype.size() == 8 => self.rate(dtype) / 3.0,
             Kind::Int | Kind::Uint => self.rate(dtype) / 2.0,
@@ -129,8 +133,8 @@ impl Backend for Simd {
                 op.work() / RATE
             }
             Op::Matmul(o) => {
-                if o.after.output() != o.dtype {
-                    return Err(Unsupported::new(format!("what follows turns {} into {}", o.dtype, o.after.output())));
+                if o.after.output() != o.product() {
+                    return Err(Unsupported::new(format!("what follows turns {} into {}", o.product(), o.after.output())));
                 }
                 op.work() / self.product_rate(o.dtype)
             }
@@ -146,11 +150,11 @@ impl Backend for Simd {
 
     fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
         match self.tier {
-            Tier::Portable(isa) => run(isa, op, cx.threads, cx.output),
+            Tier::Portable(isa) => run(isa, self.engines, op, cx.threads, cx.output),
             #[cfg(target_arch = "x86_64")]
-            Tier::Avx2(isa) => run(isa, op, cx.threads, cx.output),
+            Tier::Avx2(isa) => run(isa, self.engines, op, cx.threads, cx.output),
             #[cfg(target_arch = "x86_64")]
-            Tier::Avx512(isa) => run(isa, op, cx.threads, cx.output),
+            Tier::Avx512(isa) => run(isa, self.engines, op, cx.threads, cx.output),
         }
     }
 
@@ -193,12 +197,12 @@ fn real_float(dtype: DType, result: DType) -> Result<(), Unsupported> {
     }
 }
 
-fn run<I: sort::Sorter>(isa: I, op: &Op, threads: usize, output: &Buffer) -> Result<()> {
+fn run<I: sort::Sorter>(isa: I, engines: Engines, op: &Op, threads: usize, output: &Buffer) -> Result<()> {
     match op {
         Op::Map(o) => map::run(isa, o, threads, output),
         Op::Reduce(o) => reduce::run(isa, o, threads, output),
         Op::Scan(o) => scan::run(isa, o, threads, output),
-        Op::Matmul(o) => matmul::run(isa, o, threads, output),
+        Op::Matmul(o) => matmul::run(isa, engines, o, threads, output),
         Op::Distance(o) if o.dtype == DType::F32 => distance::run::<I, f32>(isa, o, threads, output),
         Op::Distance(o) => distance::run::<I, f64>(isa, o, threads, output),
         Op::Sort(o) => sort::run(isa, o, threads, output),

@@ -1,7 +1,7 @@
 //! Matrix products as operations: batches, matrix-vector products, and what follows a product.
 
 use crate::exec::{Access, Exec, Produced};
-use crate::gemm::{BARE_DEPTH, Direct, Finish, Half, Halves, Integers, Interleaved, Kernel, Matrix, Product, product};
+use crate::gemm::{BARE_DEPTH, Direct, Engines, Finish, Half, Halves, Integer, Integers, Interleaved, Kernel, Matrix, Product, Tiled, Widen, product};
 use crate::lanes::{Isa, Real};
 use crate::matvec;
 use crate::scratch::Scratch;
@@ -18,95 +18,130 @@ const SMALL: usize = 512 * 512 * 512;
 const BARE: usize = 96 * 96 * 96;
 
 /// Runs a product that `estimate` accepted.
-pub(crate) fn run<I: Isa>(isa: I, op: &Matmul, threads: usize, output: &Buffer) -> Result<()> {
+pub(crate) fn run<I: Isa>(isa: I, engines: Engines, op: &Matmul, threads: usize, output: &Buffer) -> Result<()> {
+    let batch = Batch { isa, engines, op, threads, output };
+    let wide = op.product() != op.dtype;
     match op.dtype {
-        DType::F32 => floats::<I, f32>(isa, op, threads, output),
-        DType::F64 => floats::<I, f64>(isa, op, threads, output),
-        DType::F16 => halves::<I, f16>(isa, op, threads, output),
-        DType::BF16 => halves::<I, bf16>(isa, op, threads, output),
-        DType::C32 => packed(isa, &Interleaved::<I, f32>::new(isa), op, threads, output),
-        DType::C64 => packed(isa, &Interleaved::<I, f64>::new(isa), op, threads, output),
-        DType::I8 => packed(isa, &Integers::<I, i8>::new(isa), op, threads, output),
-        DType::I16 => packed(isa, &Integers::<I, i16>::new(isa), op, threads, output),
-        DType::I32 => packed(isa, &Integers::<I, i32>::new(isa), op, threads, output),
-        DType::I64 => packed(isa, &Integers::<I, i64>::new(isa), op, threads, output),
-        DType::U8 => packed(isa, &Integers::<I, u8>::new(isa), op, threads, output),
-        DType::U16 => packed(isa, &Integers::<I, u16>::new(isa), op, threads, output),
-        DType::U32 => packed(isa, &Integers::<I, u32>::new(isa), op, threads, output),
-        DType::U64 => packed(isa, &Integers::<I, u64>::new(isa), op, threads, output),
+        DType::F32 => batch.floats::<f32>(),
+        DType::F64 => batch.floats::<f64>(),
+        DType::F16 if wide => batch.each(batch.tiles_or(&Halves::<I, f16>::new(isa))),
+        DType::F16 => batch.narrowed(&Halves::<I, f16>::new(isa), |x, y| x + y, f16::narrow),
+        DType::BF16 if wide => batch.each(batch.tiles_or(&Halves::<I, bf16>::new(isa))),
+        DType::BF16 => batch.narrowed(&Halves::<I, bf16>::new(isa), |x, y| x + y, bf16::narrow),
+        DType::I8 if wide => batch.each(batch.tiles_or(&Integers::<I, i8, i32>::new(isa))),
+        DType::I8 => batch.narrowed(&Integers::<I, i8, i32>::new(isa), i32::wrapping_add, i8::narrow),
+        DType::U8 if wide => batch.packed(&Integers::<I, u8, u32>::new(isa)),
+        DType::U8 => batch.packed(&Integers::<I, u8>::new(isa)),
+        DType::I16 => batch.packed(&Integers::<I, i16>::new(isa)),
+        DType::I32 => batch.packed(&Integers::<I, i32>::new(isa)),
+        DType::I64 => batch.packed(&Integers::<I, i64>::new(isa)),
+        DType::U16 => batch.packed(&Integers::<I, u16>::new(isa)),
+        DType::U32 => batch.packed(&Integers::<I, u32>::new(isa)),
+        DType::U64 => batch.packed(&Integers::<I, u64>::new(isa)),
+        DType::C32 => batch.packed(&Interleaved::<I, f32>::new(isa)),
+        DType::C64 => batch.packed(&Interleaved::<I, f64>::new(isa)),
         DType::Bool => unreachable!("core refuses products of bool"),
     }
 }
 
-/// Products of floats as they are.
-fn floats<I: Isa, T: Real>(isa: I, op: &Matmul, threads: usize, output: &Buffer) -> Result<()> {
-    // SAFETY: `each` gives products whose matrices are inside their buffers and do not overlap.
-    each(isa, op, threads, output, |p, threads, finish| unsafe { one::<I, T>(isa, p, threads, finish) })
-}
+/// What computes one product of a batch on a number of threads.
+trait One<T, C>: Fn(Product<T, C>, usize, Option<Finish<C>>) -> Result<()> + Sync {}
+impl<T, C, F: Fn(Product<T, C>, usize, Option<Finish<C>>) -> Result<()> + Sync> One<T, C> for F {}
 
-/// Products whose results are of their elements' type, by the packed way.
-fn packed<I: Isa, T: Copy + Send + Sync, K: Kernel<Element = T, Sum = T>>(isa: I, kernel: &K, op: &Matmul, threads: usize, output: &Buffer) -> Result<()> {
-    // SAFETY: `each` gives products whose matrices are inside their buffers and do not overlap.
-    each(isa, op, threads, output, |p, threads, finish| unsafe { product(kernel, p, threads, finish) })
-}
-
-/// Elements of C that are kept in f32 at once.
+/// Elements of C that are kept in a wider type at once.
 const WIDE: usize = 1 << 20;
 
-/// Products of half floats: some rows of C at a time are computed in f32, and narrowed as they are finished.
-fn halves<I: Isa, T: Half>(isa: I, op: &Matmul, threads: usize, output: &Buffer) -> Result<()> {
-    let kernel = Halves::<I, T>::new(isa);
-    let rows = (WIDE / op.n / kernel.rows() * kernel.rows()).clamp(kernel.rows(), op.m.next_multiple_of(kernel.rows()));
-    each(isa, op, threads, output, |p: Product<T, T>, threads, finish| {
-        let mut wide = Scratch::new(rows.min(p.m) * p.n * size_of::<f32>())?;
-        let wide = Shared(wide.ptr().cast::<f32>());
-        for start in (0..p.m).step_by(rows) {
-            let m = rows.min(p.m - start);
-            let narrow = |row: usize, column: usize, piece: &mut [f32]| {
-                let at = (start + row) * p.ldc + column;
-                // SAFETY: the same piece of a row of C, which nobody else writes.
-                let to = unsafe { std::slice::from_raw_parts_mut(p.c.get().add(at), piece.len()) };
-                to.iter_mut().zip(piece.iter()).for_each(|(to, x)| *to = T::narrow(if p.add { to.widen() + *x } else { *x }));
-                finish.map_or(Ok(()), |finish| finish(start + row, column, to))
-            };
-            let part = Product { m, n: p.n, k: p.k, a: p.a.from(start, 0), b: p.b, c: wide, ldc: p.n, add: false };
-            // SAFETY: rows of the product that `each` gave; there is room for as many in f32.
-            unsafe { product(&kernel, part, threads, Some(&narrow))? };
-        }
-        Ok(())
-    })
+/// An operation about to be done.
+struct Batch<'a, I> {
+    isa: I,
+    engines: Engines,
+    op: &'a Matmul,
+    threads: usize,
+    output: &'a Buffer,
 }
 
-/// What computes one product of a batch on a number of threads.
-trait One<T>: Fn(Product<T, T>, usize, Option<Finish<T>>) -> Result<()> + Sync {}
-impl<T, F: Fn(Product<T, T>, usize, Option<Finish<T>>) -> Result<()> + Sync> One<T> for F {}
+impl<I: Isa> Batch<'_, I> {
+    /// Products of floats as they are.
+    fn floats<T: Real + Tiled<T>>(&self) -> Result<()> {
+        let (isa, engines, precision) = (self.isa, self.engines, self.op.precision);
+        self.each(|p, threads, finish| {
+            // SAFETY: `each` gives products whose matrices are inside their buffers and do not overlap.
+            unsafe { T::by_tiles(engines, p, precision, threads, finish).unwrap_or_else(|| one::<I, T>(isa, p, threads, finish)) }
+        })
+    }
 
-/// Every product of a batch.
-fn each<I: Isa, T: Copy + Send + Sync>(isa: I, op: &Matmul, threads: usize, output: &Buffer, one: impl One<T>) -> Result<()> {
-    let (m, n, k, axes) = (op.m, op.n, op.k, op.batch.len());
-    let start =
-        |o: &Operand| -> *const T { o.buffer.host_ptr().expect("core brings operands to the backend's memory").as_ptr().cast::<T>().wrapping_add(o.offset) };
-    let matrix = |o: &Operand, at: *const T| Matrix { at, row: o.strides[axes], column: o.strides[axes + 1] };
-    let bases = (Shared(start(&op.a).cast_mut()), Shared(start(&op.b).cast_mut()));
-    let c = Shared(output.host_ptr().expect("core allocates the output in the backend's memory").as_ptr().cast::<T>());
-    let tail = Tail::new(isa, op);
-    let count = op.batch.size();
-    let (outer, within) = if count >= threads && m.saturating_mul(n).saturating_mul(k) < SMALL { (threads, 1) } else { (1, threads) };
-    split(outer, count, 1, |range| {
-        let mut number = range.start;
-        let mut done = Ok(());
-        walk(&op.batch, [&op.a.strides, &op.b.strides], [0, 0], range, |[a, b]| {
-            let (a, b) = (matrix(&op.a, bases.0.get().wrapping_offset(a)), matrix(&op.b, bases.1.get().wrapping_offset(b)));
-            let p = Product { m, n, k, a, b, c: Shared(c.get().wrapping_add(number * m * n)), ldc: n, add: op.add };
-            let finish = |row: usize, column: usize, piece: &mut [T]| tail.apply(number, row, column, piece);
-            let result = one(p, within, if tail.is_nothing() { None } else { Some(&finish) });
-            number += 1;
-            if result.is_err() {
-                done = result;
+    /// Products by the packed way.
+    fn packed<K: Kernel<Element: Send + Sync, Sum: Send + Sync>>(&self, kernel: &K) -> Result<()> {
+        // SAFETY: `each` gives products whose matrices are inside their buffers and do not overlap.
+        self.each(|p: Product<K::Element, K::Sum>, threads, finish| unsafe { product(kernel, p, threads, finish) })
+    }
+
+    /// What computes products by an engine, or else by a kernel.
+    fn tiles_or<T: Tiled<C> + Send + Sync, C: Copy + Send + Sync, K: Kernel<Element = T, Sum = C>>(&self, kernel: &K) -> impl One<T, C> {
+        let (engines, precision) = (self.engines, self.op.precision);
+        move |p: Product<T, C>, threads: usize, finish: Option<Finish<C>>| {
+            // SAFETY: whoever calls it gives products whose matrices are inside their buffers and do not overlap.
+            unsafe { T::by_tiles(engines, p, precision, threads, finish).unwrap_or_else(|| product(kernel, p, threads, finish)) }
+        }
+    }
+
+    /// Products in a wider type than they are given in: some rows of C at a time, narrowed as they are finished.
+    fn narrowed<T, C, K>(&self, kernel: &K, plus: impl Fn(C, C) -> C + Sync, narrow: impl Fn(C) -> T + Sync) -> Result<()>
+    where
+        T: Tiled<C> + Widen<Wide = C> + Send + Sync,
+        C: Copy + Send + Sync,
+        K: Kernel<Element = T, Sum = C>,
+    {
+        let n = self.op.n;
+        let rows = (WIDE / n / kernel.rows() * kernel.rows()).clamp(kernel.rows(), self.op.m.next_multiple_of(kernel.rows()));
+        let one = self.tiles_or(kernel);
+        self.each(|p: Product<T, T>, threads, finish| {
+            let mut wide = Scratch::new(rows.min(p.m) * p.n * size_of::<C>())?;
+            let wide = Shared(wide.ptr().cast::<C>());
+            for start in (0..p.m).step_by(rows) {
+                let narrow = |row: usize, column: usize, piece: &mut [C]| {
+                    let at = (start + row) * p.ldc + column;
+                    // SAFETY: the same piece of a row of C, which nobody else writes.
+                    let to = unsafe { std::slice::from_raw_parts_mut(p.c.get().add(at), piece.len()) };
+                    to.iter_mut().zip(piece.iter()).for_each(|(to, x)| *to = narrow(if p.add { plus(to.widen(), *x) } else { *x }));
+                    finish.map_or(Ok(()), |finish| finish(start + row, column, to))
+                };
+                // Rows of the product that `each` gave; there is room for as many in the wide type.
+                one(Product { m: rows.min(p.m - start), n, k: p.k, a: p.a.from(start, 0), b: p.b, c: wide, ldc: n, add: false }, threads, Some(&narrow))?;
             }
-        });
-        done
-    })
+            Ok(())
+        })
+    }
+
+    /// Every product of the batch.
+    fn each<T: Copy + Send + Sync, C: Copy + Send + Sync>(&self, one: impl One<T, C>) -> Result<()> {
+        let Batch { isa, op, threads, output, .. } = *self;
+        let (m, n, k, axes) = (op.m, op.n, op.k, op.batch.len());
+        let start = |o: &Operand| -> *const T {
+            o.buffer.host_ptr().expect("core brings operands to the backend's memory").as_ptr().cast::<T>().wrapping_add(o.offset)
+        };
+        let matrix = |o: &Operand, at: *const T| Matrix { at, row: o.strides[axes], column: o.strides[axes + 1] };
+        let bases = (Shared(start(&op.a).cast_mut()), Shared(start(&op.b).cast_mut()));
+        let c = Shared(output.host_ptr().expect("core allocates the output in the backend's memory").as_ptr().cast::<C>());
+        let tail = Tail::new(isa, op);
+        let count = op.batch.size();
+        let (outer, within) = if count >= threads && m.saturating_mul(n).saturating_mul(k) < SMALL { (threads, 1) } else { (1, threads) };
+        split(outer, count, 1, |range| {
+            let mut number = range.start;
+            let mut done = Ok(());
+            walk(&op.batch, [&op.a.strides, &op.b.strides], [0, 0], range, |[a, b]| {
+                let (a, b) = (matrix(&op.a, bases.0.get().wrapping_offset(a)), matrix(&op.b, bases.1.get().wrapping_offset(b)));
+                let p = Product { m, n, k, a, b, c: Shared(c.get().wrapping_add(number * m * n)), ldc: n, add: op.add };
+                let finish = |row: usize, column: usize, piece: &mut [C]| tail.apply(number, row, column, piece);
+                let result = one(p, within, if tail.is_nothing() { None } else { Some(&finish) });
+                number += 1;
+                if result.is_err() {
+                    done = result;
+                }
+            });
+            done
+        })
+    }
 }
 
 /// Does a small product, if it is of a dtype and size for which no packing is needed.

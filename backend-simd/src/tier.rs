@@ -1,5 +1,6 @@
 //! Which instructions this CPU has, and which of them may be used.
 
+use crate::gemm::Engines;
 use crate::lanes::portable::Portable;
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::{avx2::Avx2, avx512::Avx512};
@@ -15,7 +16,9 @@ pub(crate) enum Tier {
 }
 
 /// What `POLYARRAY_SIMD` may say, from the lowest. `amx` allows all that there is.
-pub(crate) const NAMES: [&str; 4] = ["portable", "avx2", "avx512", "amx"];
+pub(crate) const NAMES: [&str; 4] = ["portable", "avx2", "avx512", AMX];
+
+const AMX: &str = "amx";
 
 impl Tier {
     /// The best tier that this CPU has and `cap` (the value of `POLYARRAY_SIMD`) allows.
@@ -38,6 +41,15 @@ impl Tier {
         }
         let _ = cap;
         Ok(Tier::Portable(Portable))
+    }
+
+    /// The engines that multiply tiles of matrices, of which `cap` allows AMX or not.
+    pub(crate) fn engines(self, cap: Option<&str>) -> Engines {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Tier::Avx512(isa) => Engines::found(isa, cap.is_none_or(|name| name == AMX)),
+            _ => Engines::default(),
+        }
     }
 
     pub(crate) fn name(self) -> &'static str {

@@ -4,12 +4,22 @@ use crate::compare::{Expected, Tolerance, Values};
 use crate::layouts::{Lay, Place};
 use crate::suite::{Case, Suite, on_scalar};
 use crate::values::{FloatSpec, Rng, moderate, widened};
-use polyarray_core::{Array, DType, Element, Kind, Matmul, Metric, Result, Wide, distance, with_dtype};
+use polyarray_core::{Array, DType, Element, Kind, Matmul, Metric, Result, Wide, bf16, distance, f16, with_dtype};
 
 pub(crate) fn run(suite: &mut Suite) {
     for dtype in DType::ALL.into_iter().filter(|d| d.kind() != Kind::Bool) {
         if suite.wants("matmul", dtype) {
             with_dtype!(dtype, T => matmul_cases::<T>(suite));
+        }
+        if suite.wants("matmul_wide", dtype) {
+            match dtype {
+                DType::I8 => wide_cases::<i8>(suite),
+                DType::U8 => wide_cases::<u8>(suite),
+                DType::F16 => wide_cases::<f16>(suite),
+                DType::BF16 => wide_cases::<bf16>(suite),
+                // The others are added up in what they are.
+                _ => {}
+            }
         }
     }
     for metric in Metric::ALL {
@@ -70,6 +80,49 @@ fn matmul_cases<T: Element>(suite: &mut Suite) {
             product::<T>(suite, &Product { a: vec![2, 5, 6], b: vec![6, 4], lays: [Lay::Contiguous; 2], epilogue: Some(bias) });
         }
     }
+}
+
+/// Products given as what they are added up in.
+fn wide_cases<T: Element>(suite: &mut Suite) {
+    // Small ones, and such as engines take that multiply whole tiles.
+    for (m, k, n) in [(1, 1, 1), (3, 2, 5), (7, 33, 9), (33, 16, 17), (64, 64, 64), (70, 131, 65), (96, 300, 100)] {
+        for lays in [[Lay::Contiguous; 2], [Lay::Transposed; 2], [Lay::Step(2), Lay::Step(-1)]] {
+            wide_product::<T>(suite, &Product { a: vec![m, k], b: vec![k, n], lays, epilogue: None });
+        }
+    }
+    for bias in [Lay::Contiguous, Lay::Row] {
+        wide_product::<T>(suite, &Product { a: vec![66, 70], b: vec![70, 80], lays: [Lay::Contiguous; 2], epilogue: Some(bias) });
+        wide_product::<T>(suite, &Product { a: vec![2, 5, 6], b: vec![6, 4], lays: [Lay::Contiguous; 2], epilogue: Some(bias) });
+    }
+}
+
+fn wide_product<T: Element>(suite: &mut Suite, product: &Product) {
+    let bias = product.epilogue.map_or(0, |lay| lay.len(&product.shape()));
+    let mut data = |n| moderate::<T>(&mut suite.rng, (-1.0, 1.0), n);
+    let (a, b) = (data(product.lays[0].len(&product.a)), data(product.lays[1].len(&product.b)));
+    let bias = moderate::<T::Product>(&mut suite.rng, (-1.0, 1.0), bias);
+    let apply = |place: &Place| {
+        let (a, b) = (product.lays[0].build(&a, &product.a, place)?, product.lays[1].build(&b, &product.b, place)?);
+        let Some(lay) = product.epilogue else { return Values::of(&Matmul::wide(&a, &b).run()?) };
+        let zero = T::Product::from_wide(Wide::Int(0));
+        Values::of(&Matmul::wide(&a, &b).bias(&lay.build(&bias, &product.shape(), place)?).map(move |e| e.maximum(zero)).run()?)
+    };
+    let expected = || {
+        on_scalar(|| {
+            if T::DTYPE.kind() != Kind::Float {
+                return Ok(Expected::new(apply(&Place::Host)?, Tolerance::Bits));
+            }
+            let data = [widened(&a), widened(&b), widened(&bias)];
+            let spec = FloatSpec::of(DType::F32);
+            let steps = product.a[product.a.len() - 1] as f64 + 1.0;
+            let of = |m: f64| (steps * spec.eps() * m).max(spec.min_normal());
+            let tolerance = Tolerance::Absolute(product.magnitudes(&data)?.into_iter().map(of).collect());
+            Ok(Expected::new(product.apply(&data, &Place::Host)?, tolerance))
+        })
+    };
+    let Product { a: of_a, b: of_b, lays, epilogue } = product;
+    let detail = format!("{of_a:?} @ {of_b:?} {lays:?}{}", epilogue.map_or(String::new(), |lay| format!(" + {lay:?}, relu")));
+    suite.case(Case { op: "matmul_wide".into(), dtype: T::DTYPE, detail }, apply, expected);
 }
 
 impl Product {

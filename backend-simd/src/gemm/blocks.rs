@@ -63,16 +63,30 @@ impl Blocks {
     /// A panel of B stays in the first cache while it passes all panels of a block of A, which takes up to half of the second; the block of B takes
     /// up to a half of this thread's share of the last. So packing takes at most `second / 2 + max(last / (2 threads), a panel of B)` bytes a thread.
     pub(crate) fn new(caches: Caches, [rows, columns]: [usize; 2], bytes: [usize; 2], [m, n, k]: [usize; 3], threads: usize) -> Blocks {
-        let even = |total: usize, most: usize, unit: usize| {
-            let most = (most / unit).max(1) * unit;
-            // Blocks of about the same size, rather than a small one at the end.
-            total.div_ceil(total.div_ceil(most).max(1)).div_ceil(unit).max(1) * unit
-        };
-        let kc = even(k, (caches.first * KC_SHARE / 4 / (columns * bytes[1])).clamp(64, 1024), 8);
+        let longest = (caches.first * KC_SHARE / 4 / (columns * bytes[1])).clamp(64, 1024);
+        Blocks::of_depth(caches, [rows, columns], bytes, [m, n, k], threads, (longest, 8))
+    }
+
+    /// The same, of panels that are at most `longest` steps long, in multiples of `unit`.
+    pub(crate) fn of_depth(
+        caches: Caches,
+        [rows, columns]: [usize; 2],
+        bytes: [usize; 2],
+        [m, n, k]: [usize; 3],
+        threads: usize,
+        (longest, unit): (usize, usize),
+    ) -> Blocks {
+        let kc = even(k, longest, unit);
         let mc = even(m, caches.second / 2 / (kc * bytes[0]), rows);
         let nc = even(n, (caches.last / 2 / threads.max(1) / (kc * bytes[1])).min(NC), columns);
         Blocks { kc, mc, nc }
     }
+}
+
+/// The length of blocks of at most `most` (in multiples of `unit`) that `total` is cut into: of about the same size, rather than a small one at the end.
+pub(crate) fn even(total: usize, most: usize, unit: usize) -> usize {
+    let most = (most / unit).max(1) * unit;
+    total.div_ceil(total.div_ceil(most).max(1)).div_ceil(unit).max(1) * unit
 }
 
 /// Quarters of the first cache that a panel of B takes. More than all of it: panels are read in order, which is fetched ahead, and fewer, longer steps meet C less often. Measured on Zen 4.

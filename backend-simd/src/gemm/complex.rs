@@ -1,9 +1,9 @@
 //! Products of complex matrices as products of real ones: `[m, k] @ [k, n]` is `[m, 2k] @ [2k, 2n]` with the parts of A side by side, and each row of B followed by
 //! itself times i. That takes the four multiplications of the definition and no other, and what it gives lies as complex numbers do.
 
-use super::{Direct, Kernel, Matrix, Side, Tile, pack};
+use super::{Direct, Kernel, Matrix, Tile, pack};
 use crate::lanes::{Isa, Real, Work};
-use polyarray_core::Complex;
+use polyarray_core::{Complex, Result};
 
 /// The kernel of complex numbers of `T`.
 pub(crate) struct Interleaved<I: Isa, T: Real> {
@@ -29,8 +29,8 @@ impl<I: Isa, T: Real> Kernel for Interleaved<I, T> {
         self.parts.columns() / 2
     }
 
-    fn packed_bytes(&self) -> [usize; 2] {
-        [2 * size_of::<T>(), 4 * size_of::<T>()]
+    fn panel_bytes(&self, depth: usize) -> [usize; 2] {
+        self.parts.panel_bytes(2 * depth)
     }
 
     unsafe fn pack_a(&self, from: Matrix<Complex<T>>, rows: usize, depth: usize, to: *mut u8) {
@@ -46,19 +46,21 @@ impl<I: Isa, T: Real> Kernel for Interleaved<I, T> {
         self.isa.enter(Columns { from, columns, depth, width: self.columns(), to: to.cast() });
     }
 
-    unsafe fn tile(&self, t: Tile<Complex<T>, Complex<T>>) {
+    unsafe fn tile(&self, t: Tile<Complex<T>, Complex<T>>) -> Result<()> {
         let parts = Tile {
             depth: 2 * t.depth,
-            a: Side::Panel(t.a.panel()),
-            b: Side::Panel(t.b.panel()),
+            a: t.a.cast(),
+            b: t.b.cast(),
             c: t.c.cast::<T>(),
             ldc: 2 * t.ldc,
             add: t.add,
             rows: t.rows,
             columns: 2 * t.columns,
+            plane: 0,
+            room: t.room,
         };
         // SAFETY: the caller's: a complex number is two parts, next to each other.
-        unsafe { self.parts.tile(parts) };
+        unsafe { self.parts.tile(parts) }
     }
 }
 

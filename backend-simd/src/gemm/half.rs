@@ -1,9 +1,9 @@
 //! Products of half floats, which are widened as they are packed and added up in f32.
 
 use super::pack::{Widen, Widened};
-use super::{Direct, Kernel, Matrix, Side, Tile};
+use super::{Direct, Kernel, Matrix, Tile};
 use crate::lanes::Isa;
-use polyarray_core::{bf16, f16};
+use polyarray_core::{Result, bf16, f16};
 use std::marker::PhantomData;
 
 /// A float that is stored narrow and computed in f32.
@@ -56,8 +56,8 @@ impl<I: Isa, T: Half> Kernel for Halves<I, T> {
         self.wide.columns()
     }
 
-    fn packed_bytes(&self) -> [usize; 2] {
-        self.wide.packed_bytes()
+    fn panel_bytes(&self, depth: usize) -> [usize; 2] {
+        self.wide.panel_bytes(depth)
     }
 
     unsafe fn pack_a(&self, from: Matrix<T>, rows: usize, depth: usize, to: *mut u8) {
@@ -68,10 +68,9 @@ impl<I: Isa, T: Half> Kernel for Halves<I, T> {
         self.isa.enter(Widened { from, depth, columns, width: self.columns(), to: to.cast() });
     }
 
-    unsafe fn tile(&self, t: Tile<T, f32>) {
-        let (a, b) = (Side::Panel(t.a.panel()), Side::Panel(t.b.panel()));
-        let wide = Tile { depth: t.depth, a, b, c: t.c, ldc: t.ldc, add: t.add, rows: t.rows, columns: t.columns };
+    unsafe fn tile(&self, t: Tile<T, f32>) -> Result<()> {
+        let Tile { depth, a, b, c, ldc, add, rows, columns, plane, room } = t;
         // SAFETY: the caller's.
-        unsafe { self.wide.tile(wide) };
+        unsafe { self.wide.tile(Tile { depth, a: a.cast(), b: b.cast(), c, ldc, add, rows, columns, plane, room }) }
     }
 }

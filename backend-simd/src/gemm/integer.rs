@@ -4,6 +4,7 @@
 use super::pack::{Widen, Widened};
 use super::{Kernel, Matrix, Tile};
 use crate::lanes::{Isa, Work};
+use polyarray_core::Result;
 use std::marker::PhantomData;
 
 /// An integer whose products are added up in a wide one.
@@ -56,21 +57,21 @@ const ROWS: usize = 6;
 /// Columns of a tile: of 32 bits two AVX-512 vectors, of 64 four.
 const COLUMNS: usize = 32;
 
-/// The kernel of integers.
-pub(crate) struct Integers<I, T> {
+/// The kernel of integers whose products are given as `S`.
+pub(crate) struct Integers<I, T, S = T> {
     isa: I,
-    element: PhantomData<T>,
+    types: PhantomData<(T, S)>,
 }
 
-impl<I: Isa, T: Integer> Integers<I, T> {
-    pub(crate) fn new(isa: I) -> Integers<I, T> {
-        Integers { isa, element: PhantomData }
+impl<I: Isa, T: Integer, S: Integer<Wide = T::Wide>> Integers<I, T, S> {
+    pub(crate) fn new(isa: I) -> Integers<I, T, S> {
+        Integers { isa, types: PhantomData }
     }
 }
 
-impl<I: Isa, T: Integer> Kernel for Integers<I, T> {
+impl<I: Isa, T: Integer, S: Integer<Wide = T::Wide>> Kernel for Integers<I, T, S> {
     type Element = T;
-    type Sum = T;
+    type Sum = S;
 
     fn rows(&self) -> usize {
         ROWS
@@ -80,8 +81,8 @@ impl<I: Isa, T: Integer> Kernel for Integers<I, T> {
         COLUMNS
     }
 
-    fn packed_bytes(&self) -> [usize; 2] {
-        [size_of::<T::Wide>(); 2]
+    fn panel_bytes(&self, depth: usize) -> [usize; 2] {
+        [ROWS, COLUMNS].map(|width| width * depth * size_of::<T::Wide>())
     }
 
     unsafe fn pack_a(&self, from: Matrix<T>, rows: usize, depth: usize, to: *mut u8) {
@@ -92,14 +93,15 @@ impl<I: Isa, T: Integer> Kernel for Integers<I, T> {
         self.isa.enter(Widened { from, depth, columns, width: COLUMNS, to: to.cast() });
     }
 
-    unsafe fn tile(&self, t: Tile<T, T>) {
+    unsafe fn tile(&self, t: Tile<T, S>) -> Result<()> {
         self.isa.enter(Run(t));
+        Ok(())
     }
 }
 
-struct Run<T>(Tile<T, T>);
+struct Run<T, S>(Tile<T, S>);
 
-impl<T: Integer> Work for Run<T> {
+impl<T: Integer, S: Integer<Wide = T::Wide>> Work for Run<T, S> {
     type Out = ();
     #[inline(always)]
     fn run<I: Isa>(self, _: I) {
@@ -120,7 +122,7 @@ impl<T: Integer> Work for Run<T> {
                 // SAFETY: the contract of `Kernel::tile`.
                 unsafe {
                     let to = t.c.add(r * t.ldc + j);
-                    *to = T::narrow(if t.add { (*to).widen().plus(*sum) } else { *sum });
+                    *to = S::narrow(if t.add { (*to).widen().plus(*sum) } else { *sum });
                 }
             }
         }

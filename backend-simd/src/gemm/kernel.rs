@@ -3,7 +3,7 @@
 #![expect(clippy::needless_range_loop, reason = "bounds are constants: registers, not slices, are gone through")]
 
 use super::blocks::caches;
-use super::{Kernel, Matrix, Product, Side, Tile, pack};
+use super::{Kernel, Matrix, Product, Tile, pack};
 use crate::lanes::{Float, Isa, Lanes, Real, Work};
 use crate::scratch::Scratch;
 use polyarray_core::Result;
@@ -231,8 +231,8 @@ impl<I: Isa, T: Real> Kernel for Direct<I, T> {
         self.columns
     }
 
-    fn packed_bytes(&self) -> [usize; 2] {
-        [size_of::<T>(); 2]
+    fn panel_bytes(&self, depth: usize) -> [usize; 2] {
+        [self.rows(), self.columns].map(|width| width * depth * size_of::<T>())
     }
 
     unsafe fn pack_a(&self, from: Matrix<T>, rows: usize, depth: usize, to: *mut u8) {
@@ -261,18 +261,19 @@ impl<I: Isa, T: Real> Kernel for Direct<I, T> {
         [a_bare, b_bare]
     }
 
-    unsafe fn tile(&self, t: Tile<T, T>) {
-        let (a, a_row, a_step) = match t.a {
-            Side::Panel(a) => (a.cast(), 1, self.rows() as isize),
-            Side::Bare(a) => (a.at, a.row, a.column),
+    unsafe fn tile(&self, t: Tile<T, T>) -> Result<()> {
+        let (a, a_row, a_step) = match t.a.packed {
+            Some(a) => (a.cast(), 1, self.rows() as isize),
+            None => (t.a.matrix.at, t.a.matrix.row, t.a.matrix.column),
         };
-        let (b, b_step) = match t.b {
-            Side::Panel(b) => (b.cast(), self.columns as isize),
-            Side::Bare(b) => (b.at, b.row),
+        let (b, b_step) = match t.b.packed {
+            Some(b) => (b.cast(), self.columns as isize),
+            None => (t.b.matrix.at, t.b.matrix.row),
         };
-        let table = if matches!((t.a, t.b), (Side::Panel(_), Side::Panel(_))) { self.packed } else { self.bare };
+        let table = if t.a.packed.is_some() && t.b.packed.is_some() { self.packed } else { self.bare };
         let run = Run { depth: t.depth, a, a_row, a_step, b, b_step, c: t.c, ldc: t.ldc, add: t.add, last: 0 };
         // SAFETY: the caller's: panels are as wide as this kernel's tile.
         unsafe { self.rows_of(table, run, t.rows, t.columns) };
+        Ok(())
     }
 }

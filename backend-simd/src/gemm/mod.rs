@@ -10,11 +10,14 @@ mod kernel;
 mod pack;
 #[cfg(test)]
 mod tests;
+mod tiles;
 
 pub(crate) use complex::Interleaved;
 pub(crate) use half::{Half, Halves};
-pub(crate) use integer::Integers;
+pub(crate) use integer::{Integer, Integers};
 pub(crate) use kernel::{AbsDiff, BARE_DEPTH, Direct, SquareDiff};
+pub(crate) use pack::Widen;
+pub(crate) use tiles::{Engines, Tiled};
 
 use crate::scratch::Scratch;
 use crate::threads::{Shared, split};
@@ -53,22 +56,24 @@ impl<T> Matrix<T> {
     }
 }
 
-/// Where a tile's rows of A or columns of B are.
+/// A tile's rows of A or columns of B.
 #[derive(Clone, Copy)]
-pub(crate) enum Side<T> {
-    /// In a panel.
-    Panel(*const u8),
-    /// In the matrix.
-    Bare(Matrix<T>),
+pub(crate) struct Side<T> {
+    /// Where they lie.
+    pub matrix: Matrix<T>,
+    /// Their panel, if they were packed.
+    pub packed: Option<*const u8>,
 }
 
 impl<T> Side<T> {
-    /// The panel; for kernels that have allowed nothing else.
+    /// The panel; for kernels that have everything packed.
     fn panel(self) -> *const u8 {
-        match self {
-            Side::Panel(at) => at,
-            Side::Bare(_) => unreachable!("nothing is bare here"),
-        }
+        self.packed.expect("nothing is bare here")
+    }
+
+    /// The panel as one of elements of another type.
+    fn cast<U>(self) -> Side<U> {
+        Side { matrix: Matrix { at: self.matrix.at.cast(), row: self.matrix.row, column: self.matrix.column }, packed: Some(self.panel()) }
     }
 }
 
@@ -86,6 +91,10 @@ pub(crate) struct Tile<T, C> {
     /// Rows and columns that are there, at most the kernel's.
     pub rows: usize,
     pub columns: usize,
+    /// Which of the kernel's planes, in order.
+    pub plane: usize,
+    /// What [`Kernel::room`] asked for, the tile's own from its first plane to its last.
+    pub room: *mut u8,
 }
 
 /// What panels are and how a tile is computed: what a tier, a dtype or an instruction set of its own brings to a product.
@@ -98,8 +107,14 @@ pub(crate) trait Kernel: Sync {
     fn rows(&self) -> usize;
     /// Columns of a tile.
     fn columns(&self) -> usize;
-    /// Bytes of an element in a panel of A, and in one of B.
-    fn packed_bytes(&self) -> [usize; 2];
+    /// Bytes of a panel of A, and of one of B.
+    fn panel_bytes(&self, depth: usize) -> [usize; 2];
+    /// How a product `[m, n, k]` is cut on one of `threads` threads.
+    fn blocks(&self, shape: [usize; 3], threads: usize) -> Blocks {
+        let [a, b] = self.panel_bytes(BARE_DEPTH);
+        let (rows, columns) = (self.rows(), self.columns());
+        Blocks::new(caches(), [rows, columns], [a / (BARE_DEPTH * rows), b / (BARE_DEPTH * columns)], shape, threads)
+    }
     /// Packs `[rows, depth]` into panels, one after the other; what is missing of the last as zeros.
     ///
     /// # Safety
@@ -110,6 +125,18 @@ pub(crate) trait Kernel: Sync {
     /// # Safety
     /// - as [`Kernel::pack_a`].
     unsafe fn pack_b(&self, from: Matrix<Self::Element>, depth: usize, columns: usize, to: *mut u8);
+    /// How often all tiles of a block are gone through: for kernels that put a tile together from several products.
+    fn planes(&self, _depth: usize) -> usize {
+        1
+    }
+    /// Bytes that a tile needs from its first plane to its last.
+    fn room(&self) -> usize {
+        0
+    }
+    /// Does a thread's part of a product, between what the kernel does before and after it.
+    fn within(&self, work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+        work()
+    }
     /// Whether A may stay in its matrix, and B, in blocks of `[m, n, k]`: where that is faster than copying it.
     fn bare(&self, _a: Matrix<Self::Element>, _b: Matrix<Self::Element>, _block: [usize; 3]) -> [bool; 2] {
         [false, false]
@@ -119,7 +146,7 @@ pub(crate) trait Kernel: Sync {
     /// # Safety
     /// - panels were packed by this kernel, of that depth; what is bare is so because `bare` allowed it, and valid for reads of `[rows, depth]` or `[depth, columns]`;
     ///   C is valid for writes of `[rows, columns]`, and for reads if `add`.
-    unsafe fn tile(&self, tile: Tile<Self::Element, Self::Sum>);
+    unsafe fn tile(&self, tile: Tile<Self::Element, Self::Sum>) -> Result<()>;
 }
 
 /// Called with the row, first column and elements of each finished piece of a row of C.
@@ -154,11 +181,12 @@ impl<T, C> Product<T, C> {
 }
 
 /// How many parts rows and columns are cut into: the cut whose largest part takes least, packing counted as it is dearer than a product's step.
-fn grid(kernel: [usize; 2], [m, n, k]: [usize; 3], threads: usize) -> [usize; 2] {
+fn grid(kernel: [usize; 2], [m, n]: [usize; 2], threads: usize) -> [usize; 2] {
     let largest = |total: usize, parts: usize, unit: usize| total.div_ceil(unit).div_ceil(parts) * unit;
     let cost = |parts: &[usize; 2]| {
         let (rows, columns) = (largest(m, parts[0], kernel[0]), largest(n, parts[1], kernel[1]));
-        rows * columns * k + 16 * (rows + columns) * k
+        // Of each step of the depth; C is in memory, so this is no more than can be counted.
+        rows * columns + 16 * (rows + columns)
     };
     (1..=threads).map(|down| [down, threads / down]).min_by_key(cost).expect("there is at least one thread")
 }
@@ -170,7 +198,7 @@ fn grid(kernel: [usize; 2], [m, n, k]: [usize; 3], threads: usize) -> [usize; 2]
 pub(crate) unsafe fn product<K: Kernel>(kernel: &K, p: Product<K::Element, K::Sum>, threads: usize, finish: Option<Finish<K::Sum>>) -> Result<()> {
     let (mr, nr) = (kernel.rows(), kernel.columns());
     let threads = if p.m.saturating_mul(p.n).saturating_mul(p.k) <= ALONE { 1 } else { threads };
-    let [down, across] = grid([mr, nr], [p.m, p.n, p.k], threads);
+    let [down, across] = grid([mr, nr], [p.m, p.n], threads);
     let cut = |total: usize, parts: usize, unit: usize, i: usize| {
         let units = total.div_ceil(unit);
         (units * i / parts * unit).min(total)..(units * (i + 1) / parts * unit).min(total)
@@ -182,7 +210,7 @@ pub(crate) unsafe fn product<K: Kernel>(kernel: &K, p: Product<K::Element, K::Su
                 return Ok(());
             }
             // SAFETY: a part of the caller's; parts of C are disjoint.
-            unsafe { alone(kernel, p.part(&rows, &columns), threads, [rows.start, columns.start], finish) }
+            kernel.within(&mut || unsafe { alone(kernel, p.part(&rows, &columns), threads, [rows.start, columns.start], finish) })
         })
     })
 }
@@ -193,17 +221,19 @@ pub(crate) unsafe fn product<K: Kernel>(kernel: &K, p: Product<K::Element, K::Su
 /// - as [`product`].
 unsafe fn alone<K: Kernel>(kernel: &K, p: Product<K::Element, K::Sum>, threads: usize, corner: [usize; 2], finish: Option<Finish<K::Sum>>) -> Result<()> {
     let (mr, nr) = (kernel.rows(), kernel.columns());
-    let packed = kernel.packed_bytes();
-    let Blocks { kc, mc, nc } = Blocks::new(caches(), [mr, nr], packed, [p.m, p.n, p.k], threads);
+    let Blocks { kc, mc, nc } = kernel.blocks([p.m, p.n, p.k], threads);
     let [a_bare, b_bare] = kernel.bare(p.a, p.b, [p.m, p.n, kc.min(p.k)]);
-    let block = |bare: bool, width: usize, bytes: usize| Scratch::new(if bare { 0 } else { width * kc * bytes + SLACK });
-    let (mut a_block, mut b_block) = (block(a_bare, mc, packed[0])?, block(b_bare, nc, packed[1])?);
+    let block = |bare: bool, panels: usize, bytes: usize| Scratch::new(if bare { 0 } else { panels * bytes + SLACK });
+    let [a_panel, b_panel] = kernel.panel_bytes(kc);
+    let (mut a_block, mut b_block) = (block(a_bare, mc / mr, a_panel)?, block(b_bare, nc / nr, b_panel)?);
     let (a_packed, b_packed) = (a_block.ptr(), b_block.ptr());
+    let tile_room = kernel.room();
+    let mut room = Scratch::new(tile_room * (mc / mr) * FINISHED.min(nc).div_ceil(nr))?;
     for j in (0..p.n).step_by(nc) {
         let columns = nc.min(p.n - j);
         for q in (0..p.k).step_by(kc) {
             let depth = kc.min(p.k - q);
-            let (a_panel, b_panel) = (mr * depth * packed[0], nr * depth * packed[1]);
+            let [a_panel, b_panel] = kernel.panel_bytes(depth);
             if !b_bare {
                 // SAFETY: the block of B is inside it, its packed form has room for whole panels.
                 unsafe { kernel.pack_b(p.b.from(q, j), depth, columns, b_packed) };
@@ -216,14 +246,18 @@ unsafe fn alone<K: Kernel>(kernel: &K, p: Product<K::Element, K::Sum>, threads: 
                 }
                 for first in (0..columns).step_by(FINISHED) {
                     let end = columns.min(first + FINISHED);
-                    for y in (first..end).step_by(nr) {
-                        let b = if b_bare { Side::Bare(p.b.from(q, j + y)) } else { Side::Panel(b_packed.wrapping_add(y / nr * b_panel)) };
-                        for x in (0..rows).step_by(mr) {
-                            let a = if a_bare { Side::Bare(p.a.from(i + x, q)) } else { Side::Panel(a_packed.wrapping_add(x / mr * a_panel)) };
-                            let c = p.c.get().wrapping_add((i + x) * p.ldc + j + y);
-                            let (rows, columns) = (mr.min(rows - x), nr.min(columns - y));
-                            // SAFETY: panels x and y were packed, or lie in A and B; the tile of C, cut to what is there, is inside it.
-                            unsafe { kernel.tile(Tile { depth, a, b, c, ldc: p.ldc, add: p.add || q > 0, rows, columns }) };
+                    for plane in 0..kernel.planes(depth) {
+                        let mut room = room.ptr();
+                        for y in (first..end).step_by(nr) {
+                            let b = Side { matrix: p.b.from(q, j + y), packed: (!b_bare).then(|| b_packed.wrapping_add(y / nr * b_panel).cast_const()) };
+                            for x in (0..rows).step_by(mr) {
+                                let a = Side { matrix: p.a.from(i + x, q), packed: (!a_bare).then(|| a_packed.wrapping_add(x / mr * a_panel).cast_const()) };
+                                let c = p.c.get().wrapping_add((i + x) * p.ldc + j + y);
+                                let (rows, columns) = (mr.min(rows - x), nr.min(columns - y));
+                                // SAFETY: panels x and y were packed, or lie in A and B; the tile of C, cut to what is there, is inside it, and so is the tile's room.
+                                unsafe { kernel.tile(Tile { depth, a, b, c, ldc: p.ldc, add: p.add || q > 0, rows, columns, plane, room })? };
+                                room = room.wrapping_add(tile_room);
+                            }
                         }
                     }
                     if let Some(finish) = finish.filter(|_| q + depth == p.k) {

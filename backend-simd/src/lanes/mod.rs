@@ -226,6 +226,8 @@ pub(crate) trait Real: Copy + polyarray_core::Element + PartialOrd {
     type V<I: Isa>: Float<Isa = I, Elem = Self>;
     const NEG_ZERO: Self;
     const ONE: Self;
+    /// Bits of a number without sign and exponent.
+    const DIGITS: i32;
     fn from_f64(x: f64) -> Self;
     fn to_f64(self) -> f64;
     /// The square root.
@@ -243,6 +245,7 @@ macro_rules! real {
             type V<I: Isa> = I::$vector;
             const NEG_ZERO: Self = -0.0;
             const ONE: Self = 1.0;
+            const DIGITS: i32 = $ty::MANTISSA_DIGITS as i32;
             #[inline(always)]
             fn from_f64(x: f64) -> Self {
                 x as $ty

@@ -1,0 +1,183 @@
+//! Which products engines multiply, and which engine.
+
+#[cfg(target_arch = "x86_64")]
+use super::{
+    amx::Amx,
+    bytes::Bytes,
+    dots::Dots,
+    parts::{EXACT, FAST, FULL, Parts, SINGLE},
+    residues::Residues,
+};
+use crate::gemm::{Finish, Product};
+#[cfg(target_arch = "x86_64")]
+use crate::lanes::avx512::Avx512;
+use polyarray_core::{DType, Precision, Result};
+
+/// The engines that this CPU has and that may be used.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Engines {
+    #[cfg(target_arch = "x86_64")]
+    pub amx: Option<Amx>,
+    #[cfg(target_arch = "x86_64")]
+    pub dots: Option<Dots>,
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Engines {
+    /// Those of this CPU, AMX among them if it is allowed.
+    pub(crate) fn found(isa: Avx512, amx: bool) -> Engines {
+        Engines { amx: if amx { Amx::new(isa) } else { None }, dots: Dots::new(isa) }
+    }
+}
+
+impl Engines {
+    /// The names of those there are, as they follow the tier's: ` and AMX`.
+    pub(crate) fn describe(self) -> &'static str {
+        #[cfg(target_arch = "x86_64")]
+        if self.amx.is_some() {
+            return " and AMX";
+        }
+        ""
+    }
+}
+
+impl Engines {
+    /// How many times as fast as vectors engines multiply this dtype, about.
+    pub(crate) fn gain(self, dtype: DType) -> f64 {
+        #[cfg(target_arch = "x86_64")]
+        return match (dtype, self.amx.is_some(), self.dots.is_some()) {
+            (DType::F32 | DType::F64, true, _) => 2.0,
+            (DType::F16, true, _) => 3.0,
+            (DType::BF16, true, _) => 8.0,
+            (DType::I8, true, _) => 30.0,
+            (DType::BF16, false, true) => 1.5,
+            (DType::I8, false, true) => 8.0,
+            _ => 1.0,
+        };
+        #[cfg(not(target_arch = "x86_64"))]
+        return 1.0;
+    }
+}
+
+/// An element whose products, as `C`, engines may multiply.
+pub(crate) trait Tiled<C>: Copy {
+    /// Computes a product as [`product`](crate::gemm::product) does, if an engine is faster.
+    ///
+    /// # Safety
+    /// - as [`product`](crate::gemm::product).
+    unsafe fn by_tiles(engines: Engines, p: Product<Self, C>, precision: Precision, threads: usize, finish: Option<Finish<C>>) -> Option<Result<()>>;
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+impl<T: Copy, C> Tiled<C> for T {
+    unsafe fn by_tiles(_: Engines, _: Product<T, C>, _: Precision, _: usize, _: Option<Finish<C>>) -> Option<Result<()>> {
+        None
+    }
+}
+
+/// The least rows, columns and depth of products that engines take.
+#[cfg(target_arch = "x86_64")]
+const LEAST: usize = 64;
+/// The same for products of f64, which are cut into many.
+#[cfg(target_arch = "x86_64")]
+const LEAST_F64: usize = 512;
+/// The same for products of f32 that are cut as those of f64 are, into half as many: from here on what that takes besides multiplying is less than what it saves.
+#[cfg(target_arch = "x86_64")]
+const LEAST_RESIDUES: usize = 2048;
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::*;
+    use crate::gemm::tiles::Engine;
+    use crate::gemm::{Kernel, product};
+    use crate::lanes::Real;
+    use polyarray_core::{bf16, f16};
+
+    fn smallest<T, C>(p: &Product<T, C>) -> usize {
+        p.m.min(p.n).min(p.k)
+    }
+
+    /// [`Residues`] where numbers let it be multiplied with so many moduli.
+    ///
+    /// # Safety
+    /// - as [`product`].
+    unsafe fn by_residues<E: Engine, T: Real>(engine: E, most: usize, p: Product<T, T>, threads: usize, finish: Option<Finish<T>>) -> Option<Result<()>> {
+        // SAFETY: the caller's.
+        let kernel = unsafe { Residues::new(engine, p.a, p.b, [p.m, p.n, p.k]) }.filter(|kernel| kernel.moduli() <= most)?;
+        // SAFETY: the caller's.
+        Some(unsafe { product(&kernel, p, threads, finish) })
+    }
+
+    impl Tiled<f32> for f32 {
+        unsafe fn by_tiles(engines: Engines, p: Product<f32, f32>, precision: Precision, threads: usize, finish: Option<Finish<f32>>) -> Option<Result<()>> {
+            let amx = engines.amx.filter(|_| smallest(&p) >= LEAST)?;
+            // SAFETY: the caller's.
+            unsafe {
+                if precision == Precision::Fast {
+                    return Some(product(&Parts::<_, f32, 2>::new(amx, FAST), p, threads, finish));
+                }
+                let residues = if smallest(&p) >= LEAST_RESIDUES { by_residues(amx, MOST_F32, p, threads, finish) } else { None };
+                residues.or_else(|| Some(product(&Parts::<_, f32, 3>::new(amx, FULL), p, threads, finish)))
+            }
+        }
+    }
+
+    /// Moduli of products of f32: more take longer than six products of bf16 parts, at half the engine's speed.
+    const MOST_F32: usize = 9;
+    /// Moduli of products of f64: all there are.
+    const MOST_F64: usize = 18;
+
+    impl Tiled<f64> for f64 {
+        unsafe fn by_tiles(engines: Engines, p: Product<f64, f64>, _: Precision, threads: usize, finish: Option<Finish<f64>>) -> Option<Result<()>> {
+            let amx = engines.amx.filter(|_| smallest(&p) >= LEAST_F64)?;
+            // SAFETY: the caller's.
+            unsafe { by_residues(amx, MOST_F64, p, threads, finish) }
+        }
+    }
+
+    /// By AMX, or else by dot products.
+    ///
+    /// # Safety
+    /// - as [`product`].
+    unsafe fn either<A: Kernel, D: Kernel<Element = A::Element, Sum = A::Sum>>(
+        engines: Engines,
+        amx: impl Fn(Amx) -> A,
+        dots: impl Fn(Dots) -> D,
+        p: Product<A::Element, A::Sum>,
+        threads: usize,
+        finish: Option<Finish<A::Sum>>,
+    ) -> Option<Result<()>> {
+        // SAFETY: the caller's.
+        unsafe {
+            match (engines.amx, engines.dots) {
+                _ if smallest(&p) < LEAST => None,
+                (Some(engine), _) => Some(product(&amx(engine), p, threads, finish)),
+                (None, Some(engine)) => Some(product(&dots(engine), p, threads, finish)),
+                (None, None) => None,
+            }
+        }
+    }
+
+    impl Tiled<f32> for bf16 {
+        unsafe fn by_tiles(engines: Engines, p: Product<bf16, f32>, _: Precision, threads: usize, finish: Option<Finish<f32>>) -> Option<Result<()>> {
+            let (amx, dots) = (|e| Parts::<_, bf16, 1>::new(e, SINGLE), |e| Parts::<_, bf16, 1>::new(e, SINGLE));
+            // SAFETY: the caller's.
+            unsafe { either(engines, amx, dots, p, threads, finish) }
+        }
+    }
+
+    impl Tiled<f32> for f16 {
+        unsafe fn by_tiles(engines: Engines, p: Product<f16, f32>, _: Precision, threads: usize, finish: Option<Finish<f32>>) -> Option<Result<()>> {
+            let amx = engines.amx.filter(|_| smallest(&p) >= LEAST)?;
+            // SAFETY: the caller's.
+            Some(unsafe { product(&Parts::<_, f16, 2>::new(amx, EXACT), p, threads, finish) })
+        }
+    }
+
+    impl Tiled<i32> for i8 {
+        unsafe fn by_tiles(engines: Engines, p: Product<i8, i32>, _: Precision, threads: usize, finish: Option<Finish<i32>>) -> Option<Result<()>> {
+            // SAFETY: the caller's.
+            unsafe { either(engines, Bytes, Bytes, p, threads, finish) }
+        }
+    }
+}

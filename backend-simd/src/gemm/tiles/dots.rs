@@ -1,0 +1,135 @@
+//! The dot products of AVX-512: of pairs of bf16 (BF16), and of four bytes (VNNI).
+
+#![expect(clippy::needless_range_loop, reason = "bounds are constants: registers, not slices, are gone through")]
+
+use super::{Engine, Reach, SIDE, STEP};
+use crate::lanes::avx512::Avx512;
+use std::arch::x86_64::*;
+
+/// The token of the engine: exists only where [`Dots::new`] found the features.
+#[derive(Clone, Copy)]
+pub(crate) struct Dots(Avx512);
+
+impl Dots {
+    /// The token, if the CPU has both kinds.
+    pub(crate) fn new(isa: Avx512) -> Option<Dots> {
+        (is_x86_feature_detected!("avx512bf16") && is_x86_feature_detected!("avx512vnni")).then_some(Dots(isa))
+    }
+}
+
+/// Rows of C that are held in registers at once, each as two vectors.
+const ROWS: usize = 8;
+
+impl Engine for Dots {
+    type Isa = Avx512;
+
+    fn isa(self) -> Avx512 {
+        self.0
+    }
+
+    unsafe fn bf16(self, reach: Reach, steps: usize, a: *const u8, b: *const u8, c: *mut f32) {
+        // SAFETY: the token proves the features; the rest is the caller's.
+        unsafe {
+            match reach {
+                [1] => bf16(1, |_| 1, steps, a, b, c),
+                _ => bf16(reach.len(), |i| reach[i], steps, a, b, c),
+            }
+        }
+    }
+
+    unsafe fn int8(self, steps: usize, a: *const u8, b: *const u8, c: *mut i32, add: bool) {
+        // SAFETY: the token proves the features; the rest is the caller's.
+        unsafe { int8(steps, a, b, c, add) };
+    }
+}
+
+/// # Safety
+/// - as [`Engine::bf16`].
+#[inline]
+#[target_feature(enable = "avx512f,avx512bf16")]
+unsafe fn bf16(parts: usize, reach: impl Fn(usize) -> usize, steps: usize, a: *const u8, b: *const u8, c: *mut f32) {
+    for first in (0..SIDE).step_by(ROWS) {
+        let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
+        for step in 0..steps {
+            for i in 0..parts {
+                let a = a.wrapping_add((step * parts + i) * STEP + first * 64);
+                for j in 0..reach(i) {
+                    let b = b.wrapping_add((step * parts + j) * STEP);
+                    // A step is added up by itself, as AMX does: sums of many steps are then rounded less often.
+                    let mut of_step = [[_mm512_setzero_ps(); 2]; ROWS];
+                    for q in 0..16 {
+                        // SAFETY: places inside a step of the caller's panels.
+                        unsafe {
+                            let y = [b, b.wrapping_add(1024)].map(|b| _mm512_loadu_si512(b.add(q * 64).cast()));
+                            for r in 0..ROWS {
+                                let x = _mm512_set1_epi32(a.add(r * 64 + q * 4).cast::<i32>().read());
+                                for v in 0..2 {
+                                    of_step[r][v] = _mm512_dpbf16_ps(of_step[r][v], pairs(x), pairs(y[v]));
+                                }
+                            }
+                        }
+                    }
+                    for r in 0..ROWS {
+                        for v in 0..2 {
+                            sums[r][v] = _mm512_add_ps(sums[r][v], of_step[r][v]);
+                        }
+                    }
+                }
+            }
+        }
+        for r in 0..ROWS {
+            for v in 0..2 {
+                // SAFETY: a row of the caller's C.
+                unsafe { _mm512_storeu_ps(c.add((first + r) * SIDE + v * 16), sums[r][v]) };
+            }
+        }
+    }
+}
+
+/// The same bits as pairs of bf16.
+#[inline(always)]
+fn pairs(x: __m512i) -> __m512bh {
+    // SAFETY: both are 64 bytes of any bits.
+    unsafe { std::mem::transmute(x) }
+}
+
+/// VNNI multiplies unsigned bytes by signed ones: bytes of A are taken 128 larger, and 128 times the column's sum is taken away.
+///
+/// # Safety
+/// - as [`Engine::int8`].
+#[target_feature(enable = "avx512f,avx512vnni")]
+unsafe fn int8(steps: usize, a: *const u8, b: *const u8, c: *mut i32, add: bool) {
+    let offset = _mm512_set1_epi8(-128);
+    for first in (0..SIDE).step_by(ROWS) {
+        let mut sums = [[_mm512_setzero_si512(); 2]; ROWS];
+        let mut columns = [_mm512_setzero_si512(); 2];
+        for step in 0..steps {
+            let (a, b) = (a.wrapping_add(step * STEP + first * 64), b.wrapping_add(step * STEP));
+            for q in 0..16 {
+                // SAFETY: places inside a step of the caller's panels.
+                unsafe {
+                    let y = [b, b.wrapping_add(1024)].map(|b| _mm512_loadu_si512(b.add(q * 64).cast()));
+                    for v in 0..2 {
+                        columns[v] = _mm512_dpbusd_epi32(columns[v], offset, y[v]);
+                    }
+                    for r in 0..ROWS {
+                        let x = _mm512_xor_si512(_mm512_set1_epi32(a.add(r * 64 + q * 4).cast::<i32>().read()), offset);
+                        for v in 0..2 {
+                            sums[r][v] = _mm512_dpbusd_epi32(sums[r][v], x, y[v]);
+                        }
+                    }
+                }
+            }
+        }
+        for r in 0..ROWS {
+            for v in 0..2 {
+                // SAFETY: a row of the caller's C, which holds numbers if `add`.
+                unsafe {
+                    let to = c.add((first + r) * SIDE + v * 16);
+                    let sum = _mm512_sub_epi32(sums[r][v], columns[v]);
+                    _mm512_storeu_si512(to.cast(), if add { _mm512_add_epi32(sum, _mm512_loadu_si512(to.cast())) } else { sum });
+                }
+            }
+        }
+    }
+}
