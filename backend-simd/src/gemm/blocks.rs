@@ -90,7 +90,7 @@ pub(crate) fn even(total: usize, most: usize, unit: usize) -> usize {
 }
 
 /// Quarters of the first cache that a panel of B takes. More than all of it: panels are read in order, which is fetched ahead, and fewer, longer steps meet C less often. Measured on Zen 4.
-const KC_SHARE: usize = 6;
+const KC_SHARE: usize = 8;
 
 #[cfg(test)]
 mod tests {

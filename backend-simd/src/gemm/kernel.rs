@@ -57,6 +57,8 @@ struct Run<T> {
     ldc: usize,
     /// Whether C holds numbers to add to.
     add: bool,
+    /// Whether C may be far away: to be asked for before it is needed.
+    fetch: bool,
     /// Columns that are there of the last vector.
     last: usize,
 }
@@ -68,36 +70,42 @@ impl<T: Real, S: Step, const ROWS: usize, const VECTORS: usize, const PANEL: usi
     type Out = ();
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
-        let Run { depth, mut a, b_step, mut b, c, ldc, add, last, .. } = self.0;
+        let Run { depth, mut a, b_step, mut b, c, ldc, add, fetch, last, .. } = self.0;
         let (a_row, a_step) = if PANEL > 0 { (1, PANEL as isize) } else { (self.0.a_row, self.0.a_step) };
         let width = <T::V<I> as Lanes>::N;
         let zero = T::V::<I>::splat(isa, T::from_f64(0.0));
         let minus_zero = T::V::<I>::splat(isa, T::NEG_ZERO);
         let mut sums = [[zero; VECTORS]; ROWS];
+        macro_rules! steps {
+            ($count:expr) => {
+                for _ in 0..$count {
+                    let mut y = [zero; VECTORS];
+                    for v in 0..VECTORS {
+                        let from = b.add(v * width);
+                        y[v] = if PANEL > 0 || v + 1 < VECTORS { T::V::<I>::load(isa, from) } else { T::V::<I>::load_first(isa, from, last) };
+                    }
+                    for r in 0..ROWS {
+                        let x = T::V::<I>::splat(isa, *a.offset(r as isize * a_row));
+                        for v in 0..VECTORS {
+                            sums[r][v] = S::step(sums[r][v], x, y[v], minus_zero);
+                        }
+                    }
+                    a = a.wrapping_offset(a_step);
+                    b = b.wrapping_offset(b_step);
+                }
+            };
+        }
         // SAFETY: the contract of `Direct`'s tiles: elements of A and B below `depth`, C's `ROWS` rows of all vectors but the last, of which `last` elements.
         unsafe {
-            if add {
+            steps!(depth.saturating_sub(AHEAD));
+            if fetch {
                 for r in 0..ROWS {
                     for v in 0..VECTORS {
                         isa.prefetch(c.add(r * ldc + v * width).cast());
                     }
                 }
             }
-            for _ in 0..depth {
-                let mut y = [zero; VECTORS];
-                for v in 0..VECTORS {
-                    let from = b.add(v * width);
-                    y[v] = if PANEL > 0 || v + 1 < VECTORS { T::V::<I>::load(isa, from) } else { T::V::<I>::load_first(isa, from, last) };
-                }
-                for r in 0..ROWS {
-                    let x = T::V::<I>::splat(isa, *a.offset(r as isize * a_row));
-                    for v in 0..VECTORS {
-                        sums[r][v] = S::step(sums[r][v], x, y[v], minus_zero);
-                    }
-                }
-                a = a.wrapping_offset(a_step);
-                b = b.wrapping_offset(b_step);
-            }
+            steps!(depth.min(AHEAD));
             for r in 0..ROWS {
                 for v in 0..VECTORS {
                     let (to, sum) = (c.add(r * ldc + v * width), sums[r][v]);
@@ -111,6 +119,9 @@ impl<T: Real, S: Step, const ROWS: usize, const VECTORS: usize, const PANEL: usi
         }
     }
 }
+
+/// Steps before the end of a tile at which C is fetched.
+const AHEAD: usize = 64;
 
 /// Rows of B that may be read where they lie: more are cut into blocks, which are copied.
 pub(crate) const BARE_DEPTH: usize = 512;
@@ -202,7 +213,7 @@ impl<I: Isa, T: Real> Direct<I, T> {
         let tiles = |b: *const T, b_step: isize, b_panel: usize| {
             for (panel, j) in (0..p.n).step_by(self.columns).enumerate() {
                 let (b, c) = (b.wrapping_add(panel * b_panel), p.c.get().wrapping_add(j));
-                let run = Run { depth: p.k, a: p.a.at, a_row: p.a.row, a_step: p.a.column, b, b_step, c, ldc: p.ldc, add: p.add, last: 0 };
+                let run = Run { depth: p.k, a: p.a.at, a_row: p.a.row, a_step: p.a.column, b, b_step, c, ldc: p.ldc, add: p.add, fetch: false, last: 0 };
                 // SAFETY: the caller's, for these columns.
                 unsafe { self.rows_of(self.bare, run, p.m, self.columns.min(p.n - j)) };
             }
@@ -255,9 +266,10 @@ impl<I: Isa, T: Real> Kernel for Direct<I, T> {
         };
         let caches = caches();
         // Rows of A are read side by side, in step with those of B.
-        let a_bare = a.column == 1 && room(caches.first, a.row) >= self.rows();
-        // Few rows of A never repay a copy of B. More find the rows of B again if they stay in the second cache.
-        let b_bare = b.column == 1 && (m <= 4 * self.rows() || k <= BARE_DEPTH && room(caches.second / 2, b.row) >= k);
+        let a_bare = a.column == 1 && room(caches.first, a.row) >= 2 * self.rows();
+        // Few rows of A never repay a copy of B. More find the rows of B again in the caches, if vectors of them are no more lines than they need be.
+        let aligned = (b.at.addr() | b.row.unsigned_abs() * size_of::<T>()).is_multiple_of(64);
+        let b_bare = b.column == 1 && (m <= 4 * self.rows() || aligned && k <= BARE_DEPTH && room(caches.first, b.row) >= k);
         [a_bare, b_bare]
     }
 
@@ -271,7 +283,7 @@ impl<I: Isa, T: Real> Kernel for Direct<I, T> {
             None => (t.b.matrix.at, t.b.matrix.row),
         };
         let table = if t.a.packed.is_some() && t.b.packed.is_some() { self.packed } else { self.bare };
-        let run = Run { depth: t.depth, a, a_row, a_step, b, b_step, c: t.c, ldc: t.ldc, add: t.add, last: 0 };
+        let run = Run { depth: t.depth, a, a_row, a_step, b, b_step, c: t.c, ldc: t.ldc, add: t.add, fetch: true, last: 0 };
         // SAFETY: the caller's: panels are as wide as this kernel's tile.
         unsafe { self.rows_of(table, run, t.rows, t.columns) };
         Ok(())

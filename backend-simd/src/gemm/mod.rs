@@ -182,7 +182,7 @@ impl<T, C> Product<T, C> {
 
 /// How many parts rows and columns are cut into: the cut whose largest part takes least, packing counted as it is dearer than a product's step.
 fn grid(kernel: [usize; 2], [m, n]: [usize; 2], threads: usize) -> [usize; 2] {
-    let largest = |total: usize, parts: usize, unit: usize| total.div_ceil(unit).div_ceil(parts) * unit;
+    let largest = |total: usize, parts: usize, unit: usize| (total.div_ceil(unit).div_ceil(parts) * unit).min(total);
     let cost = |parts: &[usize; 2]| {
         let (rows, columns) = (largest(m, parts[0], kernel[0]), largest(n, parts[1], kernel[1]));
         // Of each step of the depth; C is in memory, so this is no more than can be counted.
@@ -226,7 +226,7 @@ unsafe fn alone<K: Kernel>(kernel: &K, p: Product<K::Element, K::Sum>, threads: 
     let block = |bare: bool, panels: usize, bytes: usize| Scratch::new(if bare { 0 } else { panels * bytes + SLACK });
     let [a_panel, b_panel] = kernel.panel_bytes(kc);
     let (mut a_block, mut b_block) = (block(a_bare, mc / mr, a_panel)?, block(b_bare, nc / nr, b_panel)?);
-    let (a_packed, b_packed) = (a_block.ptr(), b_block.ptr());
+    let (a_packed, b_packed) = ((!a_bare).then(|| a_block.ptr().cast_const()), (!b_bare).then(|| b_block.ptr().cast_const()));
     let tile_room = kernel.room();
     let mut room = Scratch::new(tile_room * (mc / mr) * FINISHED.min(nc).div_ceil(nr))?;
     for j in (0..p.n).step_by(nc) {
@@ -236,22 +236,29 @@ unsafe fn alone<K: Kernel>(kernel: &K, p: Product<K::Element, K::Sum>, threads: 
             let [a_panel, b_panel] = kernel.panel_bytes(depth);
             if !b_bare {
                 // SAFETY: the block of B is inside it, its packed form has room for whole panels.
-                unsafe { kernel.pack_b(p.b.from(q, j), depth, columns, b_packed) };
+                unsafe { kernel.pack_b(p.b.from(q, j), depth, columns, b_block.ptr()) };
             }
             for i in (0..p.m).step_by(mc) {
                 let rows = mc.min(p.m - i);
                 if !a_bare {
                     // SAFETY: the block of A is inside it, its packed form has room for whole panels.
-                    unsafe { kernel.pack_a(p.a.from(i, q), rows, depth, a_packed) };
+                    unsafe { kernel.pack_a(p.a.from(i, q), rows, depth, a_block.ptr()) };
                 }
                 for first in (0..columns).step_by(FINISHED) {
                     let end = columns.min(first + FINISHED);
+                    let (tall, wide) = (rows.div_ceil(mr), (end - first).div_ceil(nr));
+                    // Where panels of B stay in the second cache, what is written together lies together.
+                    let along_rows = wide * b_panel <= caches().second / 4;
+                    let (outer, inner) = if along_rows { (tall, wide) } else { (wide, tall) };
                     for plane in 0..kernel.planes(depth) {
                         let mut room = room.ptr();
-                        for y in (first..end).step_by(nr) {
-                            let b = Side { matrix: p.b.from(q, j + y), packed: (!b_bare).then(|| b_packed.wrapping_add(y / nr * b_panel).cast_const()) };
-                            for x in (0..rows).step_by(mr) {
-                                let a = Side { matrix: p.a.from(i + x, q), packed: (!a_bare).then(|| a_packed.wrapping_add(x / mr * a_panel).cast_const()) };
+                        for outer in 0..outer {
+                            for inner in 0..inner {
+                                let (x, y) = if along_rows { (outer, inner) } else { (inner, outer) };
+                                let panel = |packed: Option<*const u8>, number: usize, bytes: usize| packed.map(|at| at.wrapping_add(number * bytes));
+                                let (a, b) = (panel(a_packed, x, a_panel), panel(b_packed, first / nr + y, b_panel));
+                                let (x, y) = (x * mr, first + y * nr);
+                                let (a, b) = (Side { matrix: p.a.from(i + x, q), packed: a }, Side { matrix: p.b.from(q, j + y), packed: b });
                                 let c = p.c.get().wrapping_add((i + x) * p.ldc + j + y);
                                 let (rows, columns) = (mr.min(rows - x), nr.min(columns - y));
                                 // SAFETY: panels x and y were packed, or lie in A and B; the tile of C, cut to what is there, is inside it, and so is the tile's room.

@@ -4,6 +4,7 @@
 
 use super::Matrix;
 use crate::lanes::{Isa, Lanes, Real, Work, transpose};
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 /// Bytes behind packed panels that may be written: rows are stored as whole vectors, of which what is too much is overwritten by the next.
@@ -11,6 +12,13 @@ pub(crate) const SLACK: usize = 64;
 
 /// Rows of a matrix that are packed at once: read side by side, written to one place.
 const ROWS: usize = 8;
+
+/// Bytes after which addresses have the same place in the first cache.
+const PAGE: usize = 4096;
+/// Vectors of a column that are copied before they are transposed: a stretch of lines which is fetched ahead.
+const STRETCH: usize = 8;
+/// The most columns of a panel that are.
+const WIDEST: usize = 32;
 
 /// Packs `[depth, columns]` into panels of `width` columns: panel p holds, for each row, columns `p * width ..`, those that are not there as zeros.
 ///
@@ -84,12 +92,47 @@ impl<T: Real> Panel<T> {
         }
     }
 
-    /// Columns' elements lie next to each other: squares of `N` by `N` are transposed in registers.
+    /// Columns' elements lie next to each other. Where columns are apart by whole pages, reading them side by side takes three times as long, as their lines drive each other out
+    /// of the first cache: a stretch of each is copied first, one after the other.
     ///
     /// # Safety
     /// - as [`Panels`]; `N` is the number of lanes; panels are packed in order.
     #[inline(always)]
     unsafe fn transposed<I: Isa, const N: usize>(&self, isa: I) {
+        let apart = self.from.column.unsigned_abs() * size_of::<T>();
+        if !apart.is_multiple_of(PAGE) || self.width > WIDEST {
+            // SAFETY: the caller's.
+            return unsafe { self.squares::<I, N>(isa) };
+        }
+        let mut near = MaybeUninit::<[[[u8; 64]; STRETCH + 1]; WIDEST]>::uninit();
+        let (at, column, stretch) = (near.as_mut_ptr().cast::<T>(), (STRETCH + 1) * N, STRETCH * N);
+        for start in (0..self.depth).step_by(stretch) {
+            let depth = stretch.min(self.depth - start);
+            for c in 0..self.valid {
+                let (from, to) = (self.from.from(start, c).at, at.wrapping_add(c * column));
+                // SAFETY: elements that are there; each column's place in the copy holds a stretch.
+                unsafe {
+                    for i in (0..depth).step_by(N) {
+                        if i + N <= depth {
+                            T::V::<I>::load(isa, from.add(i)).store(to.add(i));
+                        } else {
+                            T::V::<I>::load_first(isa, from.add(i), depth - i).store(to.add(i));
+                        }
+                    }
+                }
+            }
+            let near = Matrix { at: at.cast_const(), row: 1, column: column as isize };
+            // SAFETY: the columns that were copied; the panel's rows from `start`, of which the next stretch is packed later.
+            unsafe { Panel { from: near, depth, to: self.to.wrapping_add(start * self.width), ..*self }.squares::<I, N>(isa) };
+        }
+    }
+
+    /// Squares of `N` by `N` are transposed in registers.
+    ///
+    /// # Safety
+    /// - as [`Panel::transposed`].
+    #[inline(always)]
+    unsafe fn squares<I: Isa, const N: usize>(&self, isa: I) {
         let zero = T::V::<I>::splat(isa, T::from_f64(0.0));
         for row in (0..self.depth).step_by(N) {
             let rows = N.min(self.depth - row);

@@ -19,6 +19,10 @@ enum Lie {
     Apart,
     /// Rows from the last to the first.
     Backwards,
+    /// Rows that begin on pages.
+    Pages,
+    /// Columns that do.
+    PagesOfColumns,
 }
 
 /// A matrix that lies so, and the buffer it is in: NaN where no element is.
@@ -28,8 +32,11 @@ fn matrix<T: Real>(rows: usize, columns: usize, lie: Lie, seed: usize) -> (Vec<T
         Lie::Columns => (0, 1, rows as isize),
         Lie::Apart => (3, 2 * columns as isize + 5, 2),
         Lie::Backwards => ((rows - 1) * columns, -(columns as isize), 1),
+        Lie::Pages => (0, columns.next_multiple_of(1024) as isize, 1),
+        Lie::PagesOfColumns => (0, 1, rows.next_multiple_of(1024) as isize),
     };
-    let mut buffer = vec![T::from_f64(f64::NAN); rows * (2 * columns + 5) + 8];
+    let last = start as isize + (rows as isize - 1) * row.max(0) + (columns as isize - 1) * column;
+    let mut buffer = vec![T::from_f64(f64::NAN); last as usize + 1];
     for i in 0..rows {
         for j in 0..columns {
             buffer[(start as isize + i as isize * row + j as isize * column) as usize] = T::from_f64(value(i, j, seed));
@@ -107,7 +114,7 @@ fn on_every_tier(shape: [usize; 3], lies: [Lie; 2], threads: usize, add: bool, p
     }
 }
 
-const LIES: [Lie; 4] = [Lie::Rows, Lie::Columns, Lie::Apart, Lie::Backwards];
+const LIES: [Lie; 6] = [Lie::Rows, Lie::Columns, Lie::Apart, Lie::Backwards, Lie::Pages, Lie::PagesOfColumns];
 
 #[test]
 fn ragged_shapes_in_every_layout() {
@@ -124,9 +131,12 @@ fn ragged_shapes_in_every_layout() {
 #[test]
 fn blocks_follow_each_other() {
     // More than a block along each axis, on any machine: kc is at most 1024, mc and nc follow from it.
-    for (shape, lies) in
-        [([150, 70, 2100], [Lie::Columns, Lie::Columns]), ([70, 600, 1100], [Lie::Rows, Lie::Rows]), ([600, 60, 40], [Lie::Apart, Lie::Columns])]
-    {
+    for (shape, lies) in [
+        ([150, 70, 2100], [Lie::Columns, Lie::Columns]),
+        ([70, 600, 1100], [Lie::Rows, Lie::Rows]),
+        ([600, 60, 40], [Lie::Apart, Lie::Columns]),
+        ([40, 70, 1500], [Lie::Pages, Lie::PagesOfColumns]),
+    ] {
         on_every_tier(shape, lies, 1, false, true);
         on_every_tier(shape, lies, 1, true, true);
     }
