@@ -3,8 +3,8 @@
 //! Differences are taken before they are squared, so nothing cancels: points that nearly coincide far from the origin come out right. That is twice the arithmetic
 //! of the identity |x|^2 + |y|^2 - 2 x.y and saves its correction.
 
-use crate::exec::{Access, Exec};
-use crate::gemm::{AbsDiff, Direct, Matrix, Product, SquareDiff, product};
+use crate::exec::Access;
+use crate::gemm::{AbsDiff, Direct, Matrix, Product, SquareDiff, Written, product};
 use crate::lanes::{Isa, Real};
 use crate::matmul::{in_place, prepare};
 use crate::threads::Shared;
@@ -20,20 +20,25 @@ pub(crate) fn run<I: Isa, T: Real>(isa: I, op: &Distance, threads: usize, output
     let c = Shared(output.host_ptr().expect("core allocates the output in the backend's memory").as_ptr().cast::<T>());
     let p = Product { m: op.n, n: op.m, k: op.d, a: x, b: Matrix { row: y.column, column: y.row, ..y }, c, ldc: op.m, add: false };
     let after = prepare(isa, &op.after, &op.after_params, &[Access::Contiguous]);
-    let then = |piece: &mut [T]| after.as_ref().map_or(Ok(()), |exec: &Exec<I>| in_place(exec, piece, |_, _| unreachable!("no other operands"), 0));
+    let then = |mut done: Written<T>| {
+        let Some(exec) = &after else { return Ok(()) };
+        let mut strips = exec.strips()?;
+        done.pieces().for_each(|(_, piece)| in_place(exec, &mut strips, piece, |_, _| unreachable!("no other operands"), 0));
+        Ok(())
+    };
     let (squares, sums, dots) = (Direct::with::<SquareDiff>(isa), Direct::with::<AbsDiff>(isa), Direct::new(isa));
     // SAFETY: X is [n, d] and Y [m, d] inside their buffers, the output [n, m] in C order; they do not overlap (invariants of `Distance`).
     unsafe {
         match op.metric {
-            Metric::SqEuclidean => product(&squares, p, threads, after.is_some().then_some(&|_, _, piece: &mut [T]| then(piece))),
-            Metric::Cityblock => product(&sums, p, threads, after.is_some().then_some(&|_, _, piece: &mut [T]| then(piece))),
+            Metric::SqEuclidean => product(&squares, p, threads, after.is_some().then_some(&then)),
+            Metric::Cityblock => product(&sums, p, threads, after.is_some().then_some(&then)),
             Metric::Euclidean => product(
                 &squares,
                 p,
                 threads,
-                Some(&|_, _, piece: &mut [T]| {
-                    isa.enter(Roots(piece));
-                    then(piece)
+                Some(&|mut done: Written<T>| {
+                    done.pieces().for_each(|(_, piece)| isa.enter(Roots(piece)));
+                    then(done)
                 }),
             ),
             Metric::Cosine => {
@@ -42,11 +47,14 @@ pub(crate) fn run<I: Isa, T: Real>(isa: I, op: &Distance, threads: usize, output
                     &dots,
                     p,
                     threads,
-                    Some(&|row, column, piece: &mut [T]| {
-                        for (dot, ny) in piece.iter_mut().zip(&ny[column..]) {
-                            *dot = T::from_f64(1.0 - dot.to_f64() / (nx[row] * ny));
+                    Some(&|mut done: Written<T>| {
+                        let column = done.column;
+                        for (row, piece) in done.pieces() {
+                            for (dot, ny) in piece.iter_mut().zip(&ny[column..]) {
+                                *dot = T::from_f64(1.0 - dot.to_f64() / (nx[row] * ny));
+                            }
                         }
-                        then(piece)
+                        then(done)
                     }),
                 )
             }

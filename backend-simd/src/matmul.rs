@@ -1,7 +1,7 @@
 //! Matrix products as operations: batches, matrix-vector products, and what follows a product.
 
-use crate::exec::{Access, Exec, Produced};
-use crate::gemm::{BARE_DEPTH, Direct, Engines, Finish, Half, Halves, Integer, Integers, Interleaved, Kernel, Matrix, Product, Tiled, Widen, product};
+use crate::exec::{Access, Exec, Produced, Strips};
+use crate::gemm::{BARE_DEPTH, Direct, Engines, Finish, Half, Halves, Integer, Integers, Interleaved, Kernel, Matrix, Product, Tiled, Widen, Written, product};
 use crate::lanes::{Isa, Real};
 use crate::matvec;
 use crate::scratch::Scratch;
@@ -99,12 +99,15 @@ impl<I: Isa> Batch<'_, I> {
             let mut wide = Scratch::new(rows.min(p.m) * p.n * size_of::<C>())?;
             let wide = Shared(wide.ptr().cast::<C>());
             for start in (0..p.m).step_by(rows) {
-                let narrow = |row: usize, column: usize, piece: &mut [C]| {
-                    let at = (start + row) * p.ldc + column;
-                    // SAFETY: the same piece of a row of C, which nobody else writes.
-                    let to = unsafe { std::slice::from_raw_parts_mut(p.c.get().add(at), piece.len()) };
-                    to.iter_mut().zip(piece.iter()).for_each(|(to, x)| *to = narrow(if p.add { plus(to.widen(), *x) } else { *x }));
-                    finish.map_or(Ok(()), |finish| finish(start + row, column, to))
+                let narrow = |mut done: Written<C>| {
+                    let corner = [start + done.row, done.column];
+                    let at = p.c.get().wrapping_add(corner[0] * p.ldc + corner[1]);
+                    // SAFETY: the same block of C, which nobody else writes.
+                    let mut narrowed = unsafe { Written::new(corner, at, p.ldc, done.shape()) };
+                    for ((_, to), (_, piece)) in narrowed.pieces().zip(done.pieces()) {
+                        to.iter_mut().zip(piece).for_each(|(to, x)| *to = narrow(if p.add { plus(to.widen(), *x) } else { *x }));
+                    }
+                    finish.map_or(Ok(()), |finish| finish(narrowed))
                 };
                 // Rows of the product that `each` gave; there is room for as many in the wide type.
                 one(Product { m: rows.min(p.m - start), n, k: p.k, a: p.a.from(start, 0), b: p.b, c: wide, ldc: n, add: false }, threads, Some(&narrow))?;
@@ -132,7 +135,7 @@ impl<I: Isa> Batch<'_, I> {
             walk(&op.batch, [&op.a.strides, &op.b.strides], [0, 0], range, |[a, b]| {
                 let (a, b) = (matrix(&op.a, bases.0.get().wrapping_offset(a)), matrix(&op.b, bases.1.get().wrapping_offset(b)));
                 let p = Product { m, n, k, a, b, c: Shared(c.get().wrapping_add(number * m * n)), ldc: n, add: op.add };
-                let finish = |row: usize, column: usize, piece: &mut [C]| tail.apply(number, row, column, piece);
+                let finish = |done: Written<C>| tail.apply(number, done);
                 let result = one(p, within, if tail.is_nothing() { None } else { Some(&finish) });
                 number += 1;
                 if result.is_err() {
@@ -185,10 +188,8 @@ unsafe fn one<I: Isa, T: Real>(isa: I, p: Product<T, T>, threads: usize, finish:
     // SAFETY: the caller's.
     unsafe { kernel.bare(p)? };
     let Some(finish) = finish else { return Ok(()) };
-    (0..p.m).try_for_each(|row| {
-        // SAFETY: a row of C, which has been written.
-        finish(row, 0, unsafe { std::slice::from_raw_parts_mut(p.c.get().add(row * p.ldc), p.n) })
-    })
+    // SAFETY: all of C, which has been written.
+    finish(unsafe { Written::new([0, 0], p.c.get(), p.ldc, [p.m, p.n]) })
 }
 
 /// What follows a product, applied to pieces of rows.
@@ -196,6 +197,8 @@ pub(crate) struct Tail<I> {
     exec: Option<Exec<I>>,
     extras: Geometry,
     batch: SmallVec<[usize; 4]>,
+    /// The axis that strips go along: that of rows if C has one column.
+    along: usize,
 }
 
 // SAFETY: the geometry's pointers are only read.
@@ -203,7 +206,8 @@ unsafe impl<I: Isa> Sync for Tail<I> {}
 
 impl<I: Isa> Tail<I> {
     fn new(isa: I, op: &Matmul) -> Tail<I> {
-        let steps = op.extras.iter().map(|e| *e.strides.last().expect("matrices have axes"));
+        let along = op.batch.len() + usize::from(op.n > 1);
+        let steps = op.extras.iter().map(|e| e.strides[along]);
         let access: SmallVec<[Access; 8]> = std::iter::once(1)
             .chain(steps)
             .map(|s| {
@@ -217,25 +221,41 @@ impl<I: Isa> Tail<I> {
             })
             .collect();
         let lens: SmallVec<[usize; 8]> = op.batch.iter().copied().chain([op.m, op.n]).collect();
-        Tail { exec: prepare(isa, &op.after, &op.after_params, &access), extras: Geometry::new(&lens, &op.extras), batch: op.batch.iter().copied().collect() }
+        let (exec, extras) = (prepare(isa, &op.after, &op.after_params, &access), Geometry::new(&lens, &op.extras));
+        Tail { exec, extras, batch: op.batch.iter().copied().collect(), along }
     }
 
     fn is_nothing(&self) -> bool {
         self.exec.is_none()
     }
 
-    fn apply<T: Copy>(&self, number: usize, row: usize, column: usize, piece: &mut [T]) -> Result<()> {
+    /// Does it to a block of a product of the batch.
+    fn apply<T: Copy>(&self, number: usize, mut done: Written<T>) -> Result<()> {
         let Some(exec) = &self.exec else { return Ok(()) };
         let (g, axes) = (&self.extras, self.batch.len());
-        let mut rows: SmallVec<[*const u8; 8]> = SmallVec::new();
+        let mut strips = exec.strips()?;
+        // Where the block begins in each of the other operands.
+        let mut corners: SmallVec<[*const u8; 8]> = SmallVec::new();
         for (o, strides) in g.strides.iter().enumerate() {
             walk(&self.batch, [strides], [0], number..number + 1, |[at]| {
-                let element = at + row as isize * strides[axes] + column as isize * strides[axes + 1];
-                rows.push(g.bases[o].wrapping_offset(element * g.sizes[o] as isize).cast_const());
+                let element = at + done.row as isize * strides[axes] + done.column as isize * strides[axes + 1];
+                corners.push(g.bases[o].wrapping_offset(element * g.sizes[o] as isize).cast_const());
             });
         }
-        let step = |o: usize| g.strides[o][axes + 1];
-        in_place(exec, piece, |o, i| (rows[o].wrapping_offset(i as isize * step(o) * g.sizes[o] as isize), step(o), g.sizes[o]), rows.len())
+        let mut strip = |row: usize, piece: &mut [T]| {
+            let extra = |o: usize, i: usize| {
+                let (strides, size) = (&g.strides[o], g.sizes[o]);
+                let element = row as isize * strides[axes] + i as isize * strides[self.along];
+                (corners[o].wrapping_offset(element * size as isize), strides[self.along], size)
+            };
+            in_place(exec, &mut strips, piece, extra, corners.len());
+        };
+        if self.along == axes {
+            strip(0, done.one_column().expect("C has one column, whose elements lie next to each other"));
+        } else {
+            done.pieces().enumerate().for_each(|(row, (_, piece))| strip(row, piece));
+        }
+        Ok(())
     }
 }
 
@@ -247,11 +267,11 @@ pub(crate) fn prepare<I: Isa>(isa: I, program: &Program, params: &[polyarray_cor
 /// Applies a program to `piece`, its first operand; `extra(o, i)` is where the i-th element of the o-th other operand lies, its step, and its size.
 pub(crate) fn in_place<I: Isa, T: Copy>(
     exec: &Exec<I>,
+    strips: &mut Strips,
     piece: &mut [T],
     extra: impl Fn(usize, usize) -> (*const u8, isize, usize),
     extras: usize,
-) -> Result<()> {
-    let mut strips = exec.strips()?;
+) {
     let size = size_of::<T>();
     for start in (0..piece.len()).step_by(exec.strip) {
         let n = exec.strip.min(piece.len() - start);
@@ -259,7 +279,7 @@ pub(crate) fn in_place<I: Isa, T: Copy>(
         let at: SmallVec<[*const u8; 8]> = std::iter::once(here.cast_const()).chain((0..extras).map(|o| extra(o, start).0)).collect();
         // SAFETY: n elements of the piece, and of each extra operand from there on; the result is in a temporary or in the piece itself.
         unsafe {
-            let produced = exec.run(&mut strips, &at, n, std::ptr::null_mut(), |o, to| {
+            let produced = exec.run(strips, &at, n, std::ptr::null_mut(), |o, to| {
                 let (from, step, size) = extra(o - 1, start);
                 copy_strided(from, step, to, 1, n, size);
             });
@@ -270,5 +290,4 @@ pub(crate) fn in_place<I: Isa, T: Copy>(
             }
         }
     }
-    Ok(())
 }

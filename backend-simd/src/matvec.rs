@@ -2,7 +2,7 @@
 
 #![allow(clippy::needless_range_loop, reason = "bounds are constants: registers, not slices, are gone through")]
 
-use crate::gemm::{Finish, Matrix};
+use crate::gemm::{Finish, Matrix, Written};
 use crate::lanes::{Float, Isa, Lanes, Real, Work};
 use crate::scratch::Scratch;
 use crate::threads::{Shared, split};
@@ -40,10 +40,11 @@ pub(crate) unsafe fn run<I: Isa, T: Real>(
     };
     let x = Shared(x.cast_mut());
     let threads = if rows * k > SHARED { threads } else { 1 };
-    let finished = |first: usize, part: &mut [T]| match finish {
-        None => Ok(()),
-        Some((finish, true)) => part.iter_mut().enumerate().try_for_each(|(i, v)| finish(first + i, 0, std::slice::from_mut(v))),
-        Some((finish, false)) => finish(0, first, part),
+    let finished = |first: usize, part: &mut [T]| {
+        let Some((finish, column)) = finish else { return Ok(()) };
+        let (corner, ldc, shape) = if column { ([first, 0], 1, [part.len(), 1]) } else { ([0, first], part.len(), [1, part.len()]) };
+        // SAFETY: the part's elements, as a column or a row of C.
+        finish(unsafe { Written::new(corner, part.as_mut_ptr(), ldc, shape) })
     };
     if threads == 1 || rows >= UNIT * threads || k < rows {
         return split(threads, rows, UNIT, |range| {
@@ -204,9 +205,10 @@ mod tests {
                     for step in [1, 2] {
                         let mut y = vec![f64::NAN; rows];
                         let times = std::sync::atomic::AtomicUsize::new(0);
-                        let finish = |_: usize, _: usize, piece: &mut [f64]| {
-                            times.fetch_add(piece.len(), std::sync::atomic::Ordering::Relaxed);
-                            piece.iter_mut().for_each(|v| *v += 0.5);
+                        let finish = |mut done: Written<f64>| {
+                            let column = done.one_column().expect("a column");
+                            times.fetch_add(column.len(), std::sync::atomic::Ordering::Relaxed);
+                            column.iter_mut().for_each(|v| *v += 0.5);
                             Ok(())
                         };
                         let matrix = Matrix { at: a.as_ptr(), row: row as isize, column: column as isize };

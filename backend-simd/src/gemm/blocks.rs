@@ -61,7 +61,7 @@ impl Blocks {
     /// For panels of `rows` and `columns` with so many `bytes` an element of A and of B, of a product `[m, k] @ [k, n]` on one of `threads` threads.
     ///
     /// A panel of B stays in the first cache while it passes all panels of a block of A, which takes up to half of the second; the block of B takes
-    /// up to a half of this thread's share of the last. So packing takes at most `second / 2 + max(last / (2 threads), a panel of B)` bytes a thread.
+    /// up to a half of this thread's share of the last: see [`packing_bound`].
     pub(crate) fn new(caches: Caches, [rows, columns]: [usize; 2], bytes: [usize; 2], [m, n, k]: [usize; 3], threads: usize) -> Blocks {
         let longest = (caches.first * KC_SHARE / 4 / (columns * bytes[1])).clamp(64, 1024);
         Blocks::of_depth(caches, [rows, columns], bytes, [m, n, k], threads, (longest, 8))
@@ -81,6 +81,12 @@ impl Blocks {
         let nc = even(n, (caches.last / 2 / threads.max(1) / (kc * bytes[1])).min(NC), columns);
         Blocks { kc, mc, nc }
     }
+}
+
+/// What [`packing_bound`](crate::packing_bound) says.
+pub(crate) fn packing_bound(threads: usize) -> usize {
+    let Caches { first, second, last } = caches();
+    threads * (second / 2 + 8 * first) + last / 2
 }
 
 /// The length of blocks of at most `most` (in multiples of `unit`) that `total` is cut into: of about the same size, rather than a small one at the end.

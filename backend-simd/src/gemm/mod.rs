@@ -12,6 +12,7 @@ mod pack;
 mod tests;
 mod tiles;
 
+pub(crate) use blocks::packing_bound;
 pub(crate) use complex::Interleaved;
 pub(crate) use half::{Half, Halves};
 pub(crate) use integer::{Integer, Integers};
@@ -149,8 +150,46 @@ pub(crate) trait Kernel: Sync {
     unsafe fn tile(&self, tile: Tile<Self::Element, Self::Sum>) -> Result<()>;
 }
 
-/// Called with the row, first column and elements of each finished piece of a row of C.
-pub(crate) type Finish<'a, T> = &'a (dyn Fn(usize, usize, &mut [T]) -> Result<()> + Sync);
+/// A block of C that has been written, and that nobody else touches.
+pub(crate) struct Written<T> {
+    /// Where it lies in the whole.
+    pub row: usize,
+    pub column: usize,
+    at: *mut T,
+    ldc: usize,
+    rows: usize,
+    columns: usize,
+}
+
+impl<T> Written<T> {
+    /// `[rows, columns]` from `at` on, whose rows are `ldc` elements apart.
+    ///
+    /// # Safety
+    /// - these are valid for reads and writes, by nobody else, while it lives; rows do not overlap.
+    pub(crate) unsafe fn new([row, column]: [usize; 2], at: *mut T, ldc: usize, [rows, columns]: [usize; 2]) -> Written<T> {
+        Written { row, column, at, ldc, rows, columns }
+    }
+
+    /// Rows and columns.
+    pub(crate) fn shape(&self) -> [usize; 2] {
+        [self.rows, self.columns]
+    }
+
+    /// The pieces of rows, each with its row in the whole.
+    pub(crate) fn pieces(&mut self) -> impl Iterator<Item = (usize, &mut [T])> {
+        // SAFETY: rows inside the block, each given once for as long as the block is borrowed.
+        (0..self.rows).map(|r| (self.row + r, unsafe { std::slice::from_raw_parts_mut(self.at.add(r * self.ldc), self.columns) }))
+    }
+
+    /// The elements of a block of one column, if they lie next to each other.
+    pub(crate) fn one_column(&mut self) -> Option<&mut [T]> {
+        // SAFETY: the elements of the block, one behind the other.
+        (self.columns == 1 && self.ldc == 1).then(|| unsafe { std::slice::from_raw_parts_mut(self.at, self.rows) })
+    }
+}
+
+/// Called with each block of C when it is done, while it is in cache.
+pub(crate) type Finish<'a, T> = &'a (dyn Fn(Written<T>) -> Result<()> + Sync);
 
 /// What is multiplied: C = A B, or C + A B, `[m, k]` by `[k, n]`, C in rows of `ldc` elements.
 #[derive(Clone, Copy)]
@@ -268,11 +307,9 @@ unsafe fn alone<K: Kernel>(kernel: &K, p: Product<K::Element, K::Sum>, threads: 
                         }
                     }
                     if let Some(finish) = finish.filter(|_| q + depth == p.k) {
-                        for x in 0..rows {
-                            // SAFETY: a piece of a row of C that no other thread touches, and that has been written.
-                            let piece = unsafe { std::slice::from_raw_parts_mut(p.c.get().add((i + x) * p.ldc + j + first), end - first) };
-                            finish(corner[0] + i + x, corner[1] + j + first, piece)?;
-                        }
+                        let at = p.c.get().wrapping_add(i * p.ldc + j + first);
+                        // SAFETY: a block of C that no other thread touches, and that has been written.
+                        finish(unsafe { Written::new([corner[0] + i, corner[1] + j + first], at, p.ldc, [rows, end - first]) })?;
                     }
                 }
             }

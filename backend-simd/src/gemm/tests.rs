@@ -68,10 +68,13 @@ fn check<I: Isa, T: Real>(isa: I, [m, n, k]: [usize; 3], lies: [Lie; 2], threads
     let mut c = vec![T::from_f64(start); m * ldc];
     let p = Product { m, n, k, a, b, c: Shared(c.as_mut_ptr()), ldc, add };
     let finished = Mutex::new(vec![0; m * n]);
-    let finish = |row: usize, column: usize, piece: &mut [T]| {
-        for (j, x) in piece.iter_mut().enumerate() {
-            *x = x.plus(T::ONE);
-            finished.lock().unwrap()[row * n + column + j] += 1;
+    let finish = |mut done: Written<T>| {
+        let column = done.column;
+        for (row, piece) in done.pieces() {
+            for (j, x) in piece.iter_mut().enumerate() {
+                *x = x.plus(T::ONE);
+                finished.lock().unwrap()[row * n + column + j] += 1;
+            }
         }
         Ok(())
     };

@@ -207,7 +207,7 @@ impl<E: Engine, T: Real> Kernel for Residues<E, T> {
         [self.data(depth) + HEADER; 2]
     }
 
-    /// A block of A is 256 rows by 2048 at most, one of B takes up to a half of this thread's share of the last cache: together, with what tiles need, up to 20 MiB and that.
+    /// A block of A is 256 rows by 2048 at most, one of B takes up to a half of this thread's share of the last cache: together, with what tiles need, up to 22 MiB and that.
     fn blocks(&self, [m, n, k]: [usize; 3], threads: usize) -> Blocks {
         let kc = even(k, LONGEST, DEPTH);
         let [_, panel] = self.panel_bytes(kc);

@@ -1,0 +1,81 @@
+//! What products of matrices allocate besides their operands. One test only: the counter is the process's.
+
+extern crate polyarray_cpu as _;
+extern crate polyarray_simd as _;
+
+use polyarray_core::{Array, Complex, Device, Element, Matmul, Result, Wide, with_device, with_threads};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+struct Counting;
+
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: all that is done is done by the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let live = LIVE.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
+        PEAK.fetch_max(live, Ordering::Relaxed);
+        // SAFETY: the caller's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// What describes an operation and a pool's threads.
+const DESCRIPTIONS: usize = 1 << 20;
+/// What a thread takes more where AMX multiplies residues.
+const RESIDUES: usize = 22 << 20;
+
+/// Multiplies into an output that is there, and says how many bytes more than before were alive at once.
+fn multiply<T: Element>([m, k, n]: [usize; 3], threads: usize, transposed: bool) -> Result<usize> {
+    let value = |i: usize| T::from_wide(Wide::Int((i % 7) as i128));
+    let matrix = |rows: usize, columns: usize| Array::from_vec((0..rows * columns).map(value).collect(), [rows, columns]);
+    let (a, b) = if transposed { (matrix(k, m)?.t(), matrix(n, k)?.t()) } else { (matrix(m, k)?, matrix(k, n)?) };
+    let mut out = Array::<T>::zeros([m, n])?;
+    // A thread of its own has no working memory left from what came before; nor has a pool of its own.
+    std::thread::scope(|scope| {
+        let run = || {
+            let before = LIVE.load(Ordering::Relaxed);
+            PEAK.store(before, Ordering::Relaxed);
+            let product = || with_device(&Device::simd()?, || Matmul::new(&a, &b).run_into(&mut out.view_mut()?));
+            let done = with_threads(threads, product);
+            done.map(|()| PEAK.load(Ordering::Relaxed) - before)
+        };
+        scope.spawn(run).join().expect("nothing panics")
+    })
+}
+
+#[test]
+fn products_take_no_more_than_their_bound() -> Result<()> {
+    let residues = if Device::simd()?.info().description.contains("AMX") { RESIDUES } else { 0 };
+    let check = |what: &str, shape: [usize; 3], threads: usize, bytes: usize| {
+        let bound = polyarray_simd::packing_bound(threads) + DESCRIPTIONS + threads * residues;
+        assert!(bytes <= bound, "{what} {shape:?} on {threads} threads took {bytes} bytes, allowed are {bound}");
+    };
+    // The pool is there once it has been used.
+    multiply::<f32>([200, 200, 200], 2, false)?;
+    let mut packed = 0;
+    for threads in [1, 2] {
+        for shape in [[1024, 1024, 1024], [2500, 600, 64], [64, 600, 2500], [50, 5000, 50], [300, 300, 4000]] {
+            for transposed in [false, true] {
+                let bytes = multiply::<f32>(shape, threads, transposed)?;
+                packed = packed.max(bytes);
+                check("f32", shape, threads, bytes);
+                check("f64", shape, threads, multiply::<f64>(shape, threads, transposed)?);
+                check("c32", shape, threads, multiply::<Complex<f32>>(shape, threads, transposed)?);
+            }
+        }
+    }
+    assert!(packed > 1 << 18, "nothing was packed, so nothing was measured: {packed}");
+    Ok(())
+}
