@@ -10,6 +10,7 @@ use crate::matmul::{in_place, prepare};
 use crate::threads::Shared;
 use polyarray_core::op::{Distance, Metric, Operand};
 use polyarray_core::{Buffer, Result};
+use smallvec::SmallVec;
 
 /// Runs distances that `estimate` accepted.
 pub(crate) fn run<I: Isa, T: Real>(isa: I, op: &Distance, threads: usize, output: &Buffer) -> Result<()> {
@@ -23,7 +24,7 @@ pub(crate) fn run<I: Isa, T: Real>(isa: I, op: &Distance, threads: usize, output
     let then = |mut done: Written<T>| {
         let Some(exec) = &after else { return Ok(()) };
         let mut strips = exec.strips()?;
-        done.pieces().for_each(|(_, piece)| in_place(exec, &mut strips, piece, |_, _| unreachable!("no other operands"), 0));
+        done.pieces().for_each(|(_, piece)| in_place(exec, &mut strips, piece, SmallVec::from_slice(&[std::ptr::null()]), &[]));
         Ok(())
     };
     let (squares, sums, dots) = (Direct::with::<SquareDiff>(isa), Direct::with::<AbsDiff>(isa), Direct::new(isa));

@@ -234,26 +234,23 @@ impl<I: Isa> Tail<I> {
         let Some(exec) = &self.exec else { return Ok(()) };
         let (g, axes) = (&self.extras, self.batch.len());
         let mut strips = exec.strips()?;
-        // Where the block begins in each of the other operands.
-        let mut corners: SmallVec<[*const u8; 8]> = SmallVec::new();
+        // Where the block begins in each of the other operands, after the place of a strip of C.
+        let mut corners: SmallVec<[*const u8; 8]> = SmallVec::from_slice(&[std::ptr::null()]);
         for (o, strides) in g.strides.iter().enumerate() {
             walk(&self.batch, [strides], [0], number..number + 1, |[at]| {
                 let element = at + done.row as isize * strides[axes] + done.column as isize * strides[axes + 1];
                 corners.push(g.bases[o].wrapping_offset(element * g.sizes[o] as isize).cast_const());
             });
         }
-        let mut strip = |row: usize, piece: &mut [T]| {
-            let extra = |o: usize, i: usize| {
-                let (strides, size) = (&g.strides[o], g.sizes[o]);
-                let element = row as isize * strides[axes] + i as isize * strides[self.along];
-                (corners[o].wrapping_offset(element * size as isize), strides[self.along], size)
-            };
-            in_place(exec, &mut strips, piece, extra, corners.len());
-        };
+        let steps: SmallVec<[(isize, usize); 8]> = g.strides.iter().zip(&g.sizes).map(|(strides, &size)| (strides[self.along], size)).collect();
         if self.along == axes {
-            strip(0, done.one_column().expect("C has one column, whose elements lie next to each other"));
-        } else {
-            done.pieces().enumerate().for_each(|(row, (_, piece))| strip(row, piece));
+            in_place(exec, &mut strips, done.one_column().expect("C has one column, whose elements lie next to each other"), corners, &steps);
+            return Ok(());
+        }
+        let rows: SmallVec<[isize; 8]> = g.strides.iter().zip(&g.sizes).map(|(strides, &size)| strides[axes] * size as isize).collect();
+        for (_, piece) in done.pieces() {
+            in_place(exec, &mut strips, piece, corners.clone(), &steps);
+            corners[1..].iter_mut().zip(&rows).for_each(|(at, row)| *at = at.wrapping_offset(*row));
         }
         Ok(())
     }
@@ -264,30 +261,21 @@ pub(crate) fn prepare<I: Isa>(isa: I, program: &Program, params: &[polyarray_cor
     (!program.is_identity()).then(|| Exec::new(isa, program, params, access, false).unwrap_or_else(|| unreachable!("estimate refused this program")))
 }
 
-/// Applies a program to `piece`, its first operand; `extra(o, i)` is where the i-th element of the o-th other operand lies, its step, and its size.
-pub(crate) fn in_place<I: Isa, T: Copy>(
-    exec: &Exec<I>,
-    strips: &mut Strips,
-    piece: &mut [T],
-    extra: impl Fn(usize, usize) -> (*const u8, isize, usize),
-    extras: usize,
-) {
+/// Applies a program to `piece`, its first operand. `at` says where the others are, after a place for the piece; `steps` from one element of theirs to the next, and their sizes.
+pub(crate) fn in_place<I: Isa, T: Copy>(exec: &Exec<I>, strips: &mut Strips, piece: &mut [T], mut at: SmallVec<[*const u8; 8]>, steps: &[(isize, usize)]) {
     let size = size_of::<T>();
-    for start in (0..piece.len()).step_by(exec.strip) {
-        let n = exec.strip.min(piece.len() - start);
-        let here = piece[start..].as_mut_ptr().cast::<u8>();
-        let at: SmallVec<[*const u8; 8]> = std::iter::once(here.cast_const()).chain((0..extras).map(|o| extra(o, start).0)).collect();
-        // SAFETY: n elements of the piece, and of each extra operand from there on; the result is in a temporary or in the piece itself.
+    for strip in piece.chunks_mut(exec.strip) {
+        let (here, n) = (strip.as_mut_ptr().cast::<u8>(), strip.len());
+        at[0] = here.cast_const();
+        // SAFETY: n elements of the piece, and of each other operand from there on; the result is in a temporary or in the piece itself.
         unsafe {
-            let produced = exec.run(strips, &at, n, std::ptr::null_mut(), |o, to| {
-                let (from, step, size) = extra(o - 1, start);
-                copy_strided(from, step, to, 1, n, size);
-            });
+            let produced = exec.run(strips, &at, n, std::ptr::null_mut(), |o, to| copy_strided(at[o], steps[o - 1].0, to, 1, n, steps[o - 1].1));
             match produced {
                 Produced::Strip(from) => std::ptr::copy(from, here, n * size),
                 Produced::Single(from) => copy_strided(from, 0, here, 1, n, size),
                 Produced::Written => unreachable!("not made to write directly"),
             }
         }
+        at[1..].iter_mut().zip(steps).for_each(|(at, (step, size))| *at = at.wrapping_offset(n as isize * step * *size as isize));
     }
 }

@@ -268,7 +268,7 @@ impl<I: Isa, T: Real> Kernel for Direct<I, T> {
         // Rows of A are read side by side, in step with those of B.
         let a_bare = a.column == 1 && room(caches.first, a.row) >= self.rows();
         // Few rows of A never repay a copy of B. More find the rows of B again in the caches, if vectors of them are no more lines than they need be.
-        let aligned = (b.at.addr() | b.row.unsigned_abs() * size_of::<T>()).is_multiple_of(64);
+        let aligned = (b.at.addr() | (b.row.unsigned_abs() * size_of::<T>())).is_multiple_of(64);
         let b_bare = b.column == 1 && (m <= 4 * self.rows() || aligned && k <= BARE_DEPTH && room(caches.second / 2, b.row) >= k);
         [a_bare, b_bare]
     }

@@ -30,7 +30,7 @@ use std::ops::Range;
 /// Products smaller than this many multiply-adds stay on one thread.
 const ALONE: usize = 48 * 48 * 48;
 /// Columns of C that are finished at once: while they are in the second cache.
-const FINISHED: usize = 512;
+const FINISHED: usize = 256;
 
 /// A matrix to read: its first element and the distances (in elements) between rows and between columns.
 #[derive(Clone, Copy)]
