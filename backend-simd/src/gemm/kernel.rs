@@ -76,6 +76,8 @@ impl<T: Real, S: Step, const ROWS: usize, const VECTORS: usize, const PANEL: usi
         let zero = T::V::<I>::splat(isa, T::from_f64(0.0));
         let minus_zero = T::V::<I>::splat(isa, T::NEG_ZERO);
         let mut sums = [[zero; VECTORS]; ROWS];
+        // Sums of the segments before: in memory, as registers are full.
+        let mut held = std::mem::MaybeUninit::<[[T::V<I>; VECTORS]; ROWS]>::uninit();
         macro_rules! steps {
             ($count:expr) => {
                 for _ in 0..$count {
@@ -97,7 +99,24 @@ impl<T: Real, S: Step, const ROWS: usize, const VECTORS: usize, const PANEL: usi
         }
         // SAFETY: the contract of `Direct`'s tiles: elements of A and B below `depth`, C's `ROWS` rows of all vectors but the last, of which `last` elements.
         unsafe {
-            steps!(depth.saturating_sub(AHEAD));
+            let mut left = depth;
+            let held = held.as_mut_ptr().cast::<T::V<I>>();
+            if depth > SEGMENT {
+                for i in 0..ROWS * VECTORS {
+                    held.add(i).write(zero);
+                }
+            }
+            while left > SEGMENT {
+                steps!(SEGMENT);
+                left -= SEGMENT;
+                for r in 0..ROWS {
+                    for v in 0..VECTORS {
+                        let held = held.add(r * VECTORS + v);
+                        held.write(held.read().add(sums[r][v]));
+                        sums[r][v] = zero;
+                    }
+                }
+            }
             if fetch {
                 for r in 0..ROWS {
                     for v in 0..VECTORS {
@@ -105,7 +124,14 @@ impl<T: Real, S: Step, const ROWS: usize, const VECTORS: usize, const PANEL: usi
                     }
                 }
             }
-            steps!(depth.min(AHEAD));
+            steps!(left);
+            if depth > SEGMENT {
+                for r in 0..ROWS {
+                    for v in 0..VECTORS {
+                        sums[r][v] = sums[r][v].add(held.add(r * VECTORS + v).read());
+                    }
+                }
+            }
             for r in 0..ROWS {
                 for v in 0..VECTORS {
                     let (to, sum) = (c.add(r * ldc + v * width), sums[r][v]);
@@ -120,8 +146,9 @@ impl<T: Real, S: Step, const ROWS: usize, const VECTORS: usize, const PANEL: usi
     }
 }
 
-/// Steps before the end of a tile at which C is fetched.
-const AHEAD: usize = 64;
+/// Terms that are added up one after the other, before what they make is added to the sums of those before: errors grow with this, not with the depth. C is fetched when the last segment
+/// begins.
+const SEGMENT: usize = 128;
 
 /// Rows of B that may be read where they lie: more are cut into blocks, which are copied.
 pub(crate) const BARE_DEPTH: usize = 512;
