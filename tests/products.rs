@@ -159,3 +159,44 @@ fn large_products_of_integers_are_exact() {
     check::<f16, f32>(|a, b| Matmul::wide(a, b).run(), &a, &b, shape, &exact);
     check::<Complex<f32>, Complex<f32>>(|a, b| a.matmul(b), &a, &b, shape, &exact);
 }
+
+#[test]
+fn what_follows_a_large_product_finds_its_place() {
+    // More than one block of rows, of columns and of what is kept in a wider type; small integers, so that all is exact.
+    fn check<T: Element>([m, k, n]: [usize; 3], make: impl Fn(i32) -> T + Copy) -> Result<()> {
+        let (a, b) = (counting(m, k, make), counting(k, n, make));
+        let bias = Array::from_vec((0..m * n).map(|i| make((i % 13) as i32)).collect(), [m, n])?;
+        let zero = make(0);
+        let (product, finished) = with_device(&Device::scalar(), || {
+            let product = a.matmul(&b)?;
+            Ok::<_, Error>((product.to_vec()?, (&product + &bias).maximum(zero).eval()?.to_vec()?))
+        })?;
+        on_every_device(|device| {
+            let run = |bias: &Array<T>| Matmul::new(&a, &b).bias(bias).map(move |e| e.maximum(zero)).run();
+            match run(&bias) {
+                Err(Error::Refused { .. }) => return Ok(()),
+                got => assert!(got?.to_vec()? == finished, "{} on {}", T::DTYPE, device.name()),
+            }
+            // A bias that lies in columns.
+            let transposed = bias.t().to_contiguous()?;
+            assert!(run(&transposed.t())?.to_vec()? == finished, "{} on {}, in columns", T::DTYPE, device.name());
+            let mut out = Array::full([m, n], zero)?;
+            match Matmul::new(&a, &b).add_into(&mut out.view_mut()?) {
+                Err(Error::Refused { .. }) => Ok(()),
+                done => {
+                    done?;
+                    assert!(out.to_vec()? == product, "{} on {}, added", T::DTYPE, device.name());
+                    Ok(())
+                }
+            }
+        });
+        Ok(())
+    }
+    check([1100, 3, 1000], |i| i as f32).unwrap();
+    check([1100, 3, 1000], |i| i as i8).unwrap();
+    check([70, 5, 5000], |i| i as i8).unwrap();
+    check([300, 3, 4100], |i| bf16::from_f32(i as f32)).unwrap();
+    // Vectors on either side.
+    check([3000, 40, 1], |i| i as f32).unwrap();
+    check([1, 40, 3000], |i| f64::from(i)).unwrap();
+}

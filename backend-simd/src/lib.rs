@@ -45,7 +45,7 @@ pub const TIERS: [&str; 4] = tier::NAMES;
 
 /// The most bytes that a product of matrices takes besides its operands and its result, on so many threads.
 ///
-/// For each thread that is half of its core's second cache, its share of half of the last, and eight times the first. Two ways of multiplying take more: products of `f16`, `bf16` and `i8` that are
+/// For each thread that is half of its core's second cache, its share of half of the last, and eight times the first. A vector whose elements do not lie next to each other is copied besides. Two ways of multiplying take more: products of `f16`, `bf16` and `i8` that are
 /// given as these are kept in 32 bits for up to a million elements (4 MiB for each product that is under way), and `f64` and `f32` that AMX multiplies as residues take up to 22 MiB a thread.
 pub fn packing_bound(threads: usize) -> usize {
     gemm::packing_bound(threads)

@@ -17,6 +17,9 @@ const SMALL: usize = 512 * 512 * 512;
 /// Products of up to so many multiply-adds are done without packing and without blocks.
 const BARE: usize = 96 * 96 * 96;
 
+/// Bytes of B that such products copy at most, where its columns lie next to each other.
+const COPIED: usize = 256 << 10;
+
 /// Runs a product that `estimate` accepted.
 pub(crate) fn run<I: Isa>(isa: I, engines: Engines, op: &Matmul, threads: usize, output: &Buffer) -> Result<()> {
     let batch = Batch { isa, engines, op, threads, output };
@@ -50,6 +53,8 @@ impl<T, C, F: Fn(Product<T, C>, usize, Option<Finish<C>>) -> Result<()> + Sync> 
 
 /// Elements of C that are kept in a wider type at once.
 const WIDE: usize = 1 << 20;
+/// Columns of them at most.
+const WIDE_COLUMNS: usize = 4096;
 
 /// An operation about to be done.
 struct Batch<'a, I> {
@@ -92,15 +97,15 @@ impl<I: Isa> Batch<'_, I> {
         C: Copy + Send + Sync,
         K: Kernel<Element = T, Sum = C>,
     {
-        let n = self.op.n;
-        let rows = (WIDE / n / kernel.rows() * kernel.rows()).clamp(kernel.rows(), self.op.m.next_multiple_of(kernel.rows()));
+        let columns = self.op.n.min(WIDE_COLUMNS);
+        let rows = (WIDE / columns / kernel.rows() * kernel.rows()).min(self.op.m.next_multiple_of(kernel.rows()));
         let one = self.tiles_or(kernel);
         self.each(|p: Product<T, T>, threads, finish| {
-            let mut wide = Scratch::new(rows.min(p.m) * p.n * size_of::<C>())?;
+            let mut wide = Scratch::new(rows.min(p.m) * columns * size_of::<C>())?;
             let wide = Shared(wide.ptr().cast::<C>());
-            for start in (0..p.m).step_by(rows) {
+            for (i, j) in (0..p.m).step_by(rows).flat_map(|i| (0..p.n).step_by(columns).map(move |j| (i, j))) {
                 let narrow = |mut done: Written<C>| {
-                    let corner = [start + done.row, done.column];
+                    let corner = [i + done.row, j + done.column];
                     let at = p.c.get().wrapping_add(corner[0] * p.ldc + corner[1]);
                     // SAFETY: the same block of C, which nobody else writes.
                     let mut narrowed = unsafe { Written::new(corner, at, p.ldc, done.shape()) };
@@ -109,8 +114,10 @@ impl<I: Isa> Batch<'_, I> {
                     }
                     finish.map_or(Ok(()), |finish| finish(narrowed))
                 };
-                // Rows of the product that `each` gave; there is room for as many in the wide type.
-                one(Product { m: rows.min(p.m - start), n, k: p.k, a: p.a.from(start, 0), b: p.b, c: wide, ldc: n, add: false }, threads, Some(&narrow))?;
+                // A part of the product that `each` gave; there is room for it in the wide type.
+                let (m, n) = (rows.min(p.m - i), columns.min(p.n - j));
+                let part = Product { m, n, k: p.k, a: p.a.from(i, 0), b: p.b.from(0, j), c: wide, ldc: n, add: false, beside: p.beside };
+                one(part, threads, Some(&narrow))?;
             }
             Ok(())
         })
@@ -134,7 +141,7 @@ impl<I: Isa> Batch<'_, I> {
             let mut done = Ok(());
             walk(&op.batch, [&op.a.strides, &op.b.strides], [0, 0], range, |[a, b]| {
                 let (a, b) = (matrix(&op.a, bases.0.get().wrapping_offset(a)), matrix(&op.b, bases.1.get().wrapping_offset(b)));
-                let p = Product { m, n, k, a, b, c: Shared(c.get().wrapping_add(number * m * n)), ldc: n, add: op.add };
+                let p = Product { m, n, k, a, b, c: Shared(c.get().wrapping_add(number * m * n)), ldc: n, add: op.add, beside: outer };
                 let finish = |done: Written<C>| tail.apply(number, done);
                 let result = one(p, within, if tail.is_nothing() { None } else { Some(&finish) });
                 number += 1;
@@ -158,7 +165,7 @@ pub(crate) fn small<I: Isa>(isa: I, product: SmallProduct) -> bool {
 
 fn small_of<I: Isa, T: Real>(isa: I, SmallProduct { lens: [m, n, k], a, b, out, .. }: SmallProduct) -> bool {
     let matrix = |(bytes, [row, column]): (&[u8], [usize; 2])| Matrix { at: bytes.as_ptr().cast::<T>(), row: row as isize, column: column as isize };
-    let p = Product { m, n, k, a: matrix(a), b: matrix(b), c: Shared(out.as_mut_ptr().cast::<T>()), ldc: n, add: false };
+    let p = Product { m, n, k, a: matrix(a), b: matrix(b), c: Shared(out.as_mut_ptr().cast::<T>()), ldc: n, add: false, beside: 1 };
     // SAFETY: operands hold their elements, the output m n of them; slices do not overlap one that is written; all are aligned (invariants of `SmallProduct`).
     is_bare(m, n, k) && unsafe { one(isa, p, 1, None) }.is_ok()
 }
@@ -181,7 +188,7 @@ unsafe fn one<I: Isa, T: Real>(isa: I, p: Product<T, T>, threads: usize, finish:
         return unsafe { matvec::run(isa, matrix, (at, step), p.c, [rows, p.k], threads, finish.map(|f| (f, p.n == 1))) };
     }
     let kernel = Direct::new(isa);
-    if !is_bare(p.m, p.n, p.k) {
+    if !is_bare(p.m, p.n, p.k) || p.b.column != 1 && p.n * p.k * size_of::<T>() > COPIED {
         // SAFETY: the caller's.
         return unsafe { product(&kernel, p, threads, finish) };
     }

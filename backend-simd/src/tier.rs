@@ -45,6 +45,7 @@ impl Tier {
 
     /// The engines that multiply tiles of matrices, of which `cap` allows AMX or not.
     pub(crate) fn engines(self, cap: Option<&str>) -> Engines {
+        let _ = cap;
         match self {
             #[cfg(target_arch = "x86_64")]
             Tier::Avx512(isa) => Engines::found(isa, cap.is_none_or(|name| name == AMX)),

@@ -36,12 +36,12 @@ const DESCRIPTIONS: usize = 1 << 20;
 /// What a thread takes more where AMX multiplies residues.
 const RESIDUES: usize = 22 << 20;
 
-/// Multiplies into an output that is there, and says how many bytes more than before were alive at once.
-fn multiply<T: Element>([m, k, n]: [usize; 3], threads: usize, transposed: bool) -> Result<usize> {
+/// Multiplies a batch into an output that is there, and says how many bytes more than before were alive at once.
+fn multiply<T: Element>(batch: usize, [m, k, n]: [usize; 3], threads: usize, transposed: bool) -> Result<usize> {
     let value = |i: usize| T::from_wide(Wide::Int((i % 7) as i128));
-    let matrix = |rows: usize, columns: usize| Array::from_vec((0..rows * columns).map(value).collect(), [rows, columns]);
-    let (a, b) = if transposed { (matrix(k, m)?.t(), matrix(n, k)?.t()) } else { (matrix(m, k)?, matrix(k, n)?) };
-    let mut out = Array::<T>::zeros([m, n])?;
+    let matrices = |rows: usize, columns: usize| Array::from_vec((0..batch * rows * columns).map(value).collect(), [batch, rows, columns]);
+    let (a, b) = if transposed { (matrices(k, m)?.permute(&[0, 2, 1])?, matrices(n, k)?.permute(&[0, 2, 1])?) } else { (matrices(m, k)?, matrices(k, n)?) };
+    let mut out = Array::<T>::zeros([batch, m, n])?;
     // A thread of its own has no working memory left from what came before; nor has a pool of its own.
     std::thread::scope(|scope| {
         let run = || {
@@ -63,16 +63,17 @@ fn products_take_no_more_than_their_bound() -> Result<()> {
         assert!(bytes <= bound, "{what} {shape:?} on {threads} threads took {bytes} bytes, allowed are {bound}");
     };
     // The pool is there once it has been used.
-    multiply::<f32>([200, 200, 200], 2, false)?;
+    multiply::<f32>(1, [200, 200, 200], 2, false)?;
     let mut packed = 0;
     for threads in [1, 2] {
-        for shape in [[1024, 1024, 1024], [2500, 600, 64], [64, 600, 2500], [50, 5000, 50], [300, 300, 4000]] {
+        let products = [[1024, 1024, 1024], [2500, 600, 64], [64, 600, 2500], [50, 5000, 50], [300, 300, 4000]].map(|shape| (1, shape));
+        for (batch, shape) in products.into_iter().chain([(4, [100, 1024, 1000]), (40, [2, 500, 800])]) {
             for transposed in [false, true] {
-                let bytes = multiply::<f32>(shape, threads, transposed)?;
+                let bytes = multiply::<f32>(batch, shape, threads, transposed)?;
                 packed = packed.max(bytes);
                 check("f32", shape, threads, bytes);
-                check("f64", shape, threads, multiply::<f64>(shape, threads, transposed)?);
-                check("c32", shape, threads, multiply::<Complex<f32>>(shape, threads, transposed)?);
+                check("f64", shape, threads, multiply::<f64>(batch, shape, threads, transposed)?);
+                check("c32", shape, threads, multiply::<Complex<f32>>(batch, shape, threads, transposed)?);
             }
         }
     }

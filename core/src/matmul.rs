@@ -37,7 +37,7 @@ impl<T: Element> Matmul<T> {
         Matmul::of(a, b)
     }
 
-    /// `a @ b`, given as what it is added up in: i8 as i32, u8 as u32 (exact for up to 2^17 and 2^16 columns of `a`, and wrapping beyond), f16 and bf16 as f32. Other dtypes
+    /// `a @ b`, given as what it is added up in: i8 as i32, u8 as u32 (exact for fewer than 2^17 columns of `a`, and for up to 2^16; wrapping beyond), f16 and bf16 as f32. Other dtypes
     /// stay what they are.
     ///
     /// ```no_run

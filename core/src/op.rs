@@ -256,10 +256,10 @@ impl Matmul {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
     /// As exact as adding up in the dtype itself: every element of an f32 or f64 product `[m, k] @ [k, n]` is within `k * eps * |A||B|` (of whole matrices, element by element), and
-    /// mostly within `sqrt(k)` of that, `eps` being the dtype's 2^-24 or 2^-53.
+    /// mostly within `sqrt(k) * eps * |A||B|`, `eps` being the dtype's 2^-24 or 2^-53. What over- or underflows is off by that besides.
     #[default]
     Full,
-    /// f32 within 2^-15 `|A||B|`, where that is faster (half the tile products on CPUs with matrix engines). Other dtypes and devices: as `Full`.
+    /// f32 within `(2^-15 + k * 2^-24) |A||B|`, where that is faster (half the tile products on CPUs with matrix engines). Other dtypes and devices: as `Full`.
     Fast,
 }
 

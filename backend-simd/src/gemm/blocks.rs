@@ -60,7 +60,7 @@ const NC: usize = 4096;
 impl Blocks {
     /// For panels of `rows` and `columns` with so many `bytes` an element of A and of B, of a product `[m, k] @ [k, n]` on one of `threads` threads.
     ///
-    /// A panel of B stays in the first cache while it passes all panels of a block of A, which takes up to half of the second; the block of B takes
+    /// A panel of B is read again for all panels of a block of A, which takes up to half of the second cache; the block of B takes
     /// up to a half of this thread's share of the last: see [`packing_bound`].
     pub(crate) fn new(caches: Caches, [rows, columns]: [usize; 2], bytes: [usize; 2], [m, n, k]: [usize; 3], threads: usize) -> Blocks {
         let longest = (caches.first * KC_SHARE / 4 / (columns * bytes[1])).clamp(64, 1024);
@@ -85,7 +85,10 @@ impl Blocks {
 
 /// What [`packing_bound`](crate::packing_bound) says.
 pub(crate) fn packing_bound(threads: usize) -> usize {
-    let Caches { first, second, last } = caches();
+    bound(caches(), threads)
+}
+
+fn bound(Caches { first, second, last }: Caches, threads: usize) -> usize {
     threads * (second / 2 + 8 * first) + last / 2
 }
 
@@ -118,6 +121,7 @@ mod tests {
                 assert!(b.mc.is_multiple_of(14) && b.mc < m + 14 && b.nc.is_multiple_of(32) && b.nc < n + 32, "{b:?}");
                 assert!(b.mc * b.kc * 4 <= (caches.second / 2).max(14 * b.kc * 4) + 14 * b.kc * 4, "{b:?}");
                 assert!(b.nc * b.kc * 4 <= (caches.last / 2 / threads).max(32 * b.kc * 4) + 32 * b.kc * 4, "{b:?}");
+                assert!(threads * b.kc * (b.mc + b.nc) * 4 <= bound(caches, threads), "{b:?}");
             }
         }
     }

@@ -150,7 +150,7 @@ impl<T: Real, S: Step, const ROWS: usize, const VECTORS: usize, const PANEL: usi
 /// begins.
 const SEGMENT: usize = 128;
 
-/// Rows of B that may be read where they lie: more are cut into blocks, which are copied.
+/// Rows of B that may be read where they lie, if there are more than a few rows of A: more are cut into blocks, which are copied.
 pub(crate) const BARE_DEPTH: usize = 512;
 
 type Enter<I, T> = unsafe fn(I, Run<T>);

@@ -10,6 +10,7 @@ mod kernel;
 mod pack;
 #[cfg(test)]
 mod tests;
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "no engine is known elsewhere"))]
 mod tiles;
 
 pub(crate) use blocks::packing_bound;
@@ -203,6 +204,8 @@ pub(crate) struct Product<T, C> {
     pub ldc: usize,
     /// Whether C holds numbers to add to.
     pub add: bool,
+    /// How many products are under way at a time, this among them: they share the last cache.
+    pub beside: usize,
 }
 
 impl<T, C> Product<T, C> {
@@ -260,7 +263,7 @@ pub(crate) unsafe fn product<K: Kernel>(kernel: &K, p: Product<K::Element, K::Su
 /// - as [`product`].
 unsafe fn alone<K: Kernel>(kernel: &K, p: Product<K::Element, K::Sum>, threads: usize, corner: [usize; 2], finish: Option<Finish<K::Sum>>) -> Result<()> {
     let (mr, nr) = (kernel.rows(), kernel.columns());
-    let Blocks { kc, mc, nc } = kernel.blocks([p.m, p.n, p.k], threads);
+    let Blocks { kc, mc, nc } = kernel.blocks([p.m, p.n, p.k], threads * p.beside);
     let [a_bare, b_bare] = kernel.bare(p.a, p.b, [p.m, p.n, kc.min(p.k)]);
     let block = |bare: bool, panels: usize, bytes: usize| Scratch::new(if bare { 0 } else { panels * bytes + SLACK });
     let [a_panel, b_panel] = kernel.panel_bytes(kc);

@@ -66,7 +66,7 @@ fn check<I: Isa, T: Real>(isa: I, [m, n, k]: [usize; 3], lies: [Lie; 2], threads
     let ldc = n + 3;
     let start = 100.0;
     let mut c = vec![T::from_f64(start); m * ldc];
-    let p = Product { m, n, k, a, b, c: Shared(c.as_mut_ptr()), ldc, add };
+    let p = Product { m, n, k, a, b, c: Shared(c.as_mut_ptr()), ldc, add, beside: 1 };
     let finished = Mutex::new(vec![0; m * n]);
     let finish = |mut done: Written<T>| {
         let column = done.column;
@@ -188,6 +188,7 @@ pub(super) fn check_kernel<K: Kernel<Sum: PartialEq + std::fmt::Debug + Send + S
             c: Shared(c.as_mut_ptr()),
             ldc: n,
             add: false,
+            beside: 1,
         };
         // SAFETY: the matrices have these shapes and strides.
         unsafe { product(kernel, p, 2, None).unwrap() };

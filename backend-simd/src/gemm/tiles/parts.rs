@@ -146,7 +146,7 @@ impl<E: Engine, T: Splits, const PARTS: usize> Kernel for Parts<E, T, PARTS> {
         unsafe {
             let [of_a, of_b] = [a, b].map(|panel| panel.add(header).cast::<Exponents>().read());
             if !Exponents::fit(of_a, of_b, PARTS, t.depth) {
-                let p = Product { m: t.rows, n: t.columns, k: t.depth, a: t.a.matrix, b: t.b.matrix, c: Shared(t.c), ldc: t.ldc, add: t.add };
+                let p = Product { m: t.rows, n: t.columns, k: t.depth, a: t.a.matrix, b: t.b.matrix, c: Shared(t.c), ldc: t.ldc, add: t.add, beside: 1 };
                 return product(&T::spare(self.engine.isa()), p, 1, None);
             }
             let mut block = Block([0.0; SIDE * SIDE]);

@@ -255,24 +255,31 @@ impl<E: Engine, T: Real> Kernel for Residues<E, T> {
             }
             let tiles = std::slice::from_raw_parts(products, self.moduli + 1);
             self.begun.fetch_add(1, Ordering::Relaxed);
-            if fit && self.engine.isa().enter(Bounded { of_a, of_b, magnitudes: &tiles[self.moduli], eps: 2f64.powi(-T::DIGITS) }) {
+            if fit
+                && self.engine.isa().enter(Bounded { of_a, of_b, magnitudes: &tiles[self.moduli], eps: 2f64.powi(-T::DIGITS), joined: self.unit[0] * JOINED })
+            {
                 self.engine.isa().enter(Join { kernel: self, of_a, of_b, tiles, tile: &t });
                 return Ok(());
             }
             self.refuse();
-            let p = Product { m: t.rows, n: t.columns, k: t.depth, a: t.a.matrix, b: t.b.matrix, c: Shared(t.c), ldc: t.ldc, add: t.add };
+            let p = Product { m: t.rows, n: t.columns, k: t.depth, a: t.a.matrix, b: t.b.matrix, c: Shared(t.c), ldc: t.ldc, add: t.add, beside: 1 };
             product(&self.spare, p, 1, None)
         }
     }
 }
 
-/// Whether every element of a tile is within `eps |A||B|`. Numbers are off by up to half a step, evenly; over a row and a column that makes an error of normal distribution, of which
-/// 0.29 times the steps times the norms is the standard deviation: beyond 3.4 of those is one in 1500.
+/// What putting a product together may be off by, for its unit: some 2^-82, and rows and columns scaled so that their norms are at least a half.
+const JOINED: f64 = 1.0 / (1u128 << 76) as f64;
+
+/// Whether every element of a tile is expected to be within `eps |A||B|`. Numbers are off by up to half a step, evenly; over a row and a column that makes an error of normal distribution, of which
+/// 0.29 times the steps times the norms is the standard deviation: beyond 3.4 of those is one in 1500. Were all of them off the same way, it would be `sqrt(k) / 2` times that.
 struct Bounded<'a> {
     of_a: &'a Scales,
     of_b: &'a Scales,
     magnitudes: &'a Block<i32>,
     eps: f64,
+    /// What an element is off by where all numbers are exact, over the norms of its row and column.
+    joined: f64,
 }
 
 impl Work for Bounded<'_> {
@@ -283,7 +290,8 @@ impl Work for Bounded<'_> {
         for (r, row) in self.magnitudes.0.as_chunks::<SIDE>().0.iter().enumerate() {
             let (step, norm, magnitude) = (self.of_a.step[r], self.of_a.norm[r], self.of_a.magnitude[r] * self.eps);
             for (c, &sum) in row.iter().enumerate() {
-                fit &= step * self.of_b.norm[c] + self.of_b.step[c] * norm <= f64::from(sum) * self.of_b.magnitude[c] * magnitude;
+                let off = step * self.of_b.norm[c] + self.of_b.step[c] * norm + self.joined * norm * self.of_b.norm[c];
+                fit &= off <= f64::from(sum) * self.of_b.magnitude[c] * magnitude;
             }
         }
         fit

@@ -107,7 +107,7 @@ where
 {
     let mut c = vec![zero; m * n];
     let matrix = |x: &[K::Element], columns: usize| Matrix { at: x.as_ptr(), row: columns as isize, column: 1 };
-    let p = Product { m, n, k, a: matrix(a, k), b: matrix(b, n), c: Shared(c.as_mut_ptr()), ldc: n, add: false };
+    let p = Product { m, n, k, a: matrix(a, k), b: matrix(b, n), c: Shared(c.as_mut_ptr()), ldc: n, add: false, beside: 1 };
     // SAFETY: the matrices have these shapes.
     unsafe { product(kernel, p, 1, None).unwrap() };
     c
@@ -233,6 +233,16 @@ fn what_integers_cannot_hold_is_multiplied_by_vectors() {
     with_engines!(engine => {
         let kernel = Residues::<_, f64>::with(engine, 15, k);
         assert_eq!(multiply(&kernel, [k, n, k], &eye, &b, 0.0), b);
+        assert!(kernel.counts()[1] > 0);
+    });
+    // Integers are exact, however large those are that meet only zeros; what is put together from residues is so only beside the largest.
+    let large = |at: usize| (1.0 + (at % 5) as f64) * 2f64.powi(26);
+    let whole_a: Vec<f64> = (0..m * k).map(|at| [large(at), 0.0, (at % 7) as f64][at % k * 3 / k]).collect();
+    let whole_b: Vec<f64> = (0..k * n).map(|at| [0.0, large(at), (at % 5) as f64][at / n * 3 / k]).collect();
+    let wanted = multiply(&Direct::<_, f64>::new(isa), shape, &whole_a, &whole_b, 0.0);
+    with_engines!(engine => {
+        let kernel = Residues::<_, f64>::with(engine, 15, k);
+        assert_eq!(multiply(&kernel, shape, &whole_a, &whole_b, 0.0), wanted);
         assert!(kernel.counts()[1] > 0);
     });
     // What is not finite, or extreme, in one row: that row's tiles as vectors have them, the others not worse.
