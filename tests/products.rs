@@ -198,5 +198,5 @@ fn what_follows_a_large_product_finds_its_place() {
     check([300, 3, 4100], |i| bf16::from_f32(i as f32)).unwrap();
     // Vectors on either side.
     check([3000, 40, 1], |i| i as f32).unwrap();
-    check([1, 40, 3000], |i| f64::from(i)).unwrap();
+    check([1, 40, 3000], f64::from).unwrap();
 }
