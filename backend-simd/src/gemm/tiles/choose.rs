@@ -39,9 +39,7 @@ impl Engines {
         }
         ""
     }
-}
 
-impl Engines {
     /// How many times as fast as vectors engines multiply this dtype, about.
     pub(crate) fn gain(self, dtype: DType) -> f64 {
         #[cfg(target_arch = "x86_64")]

@@ -5,7 +5,7 @@
 //! are within 2^-15. An f16 is two parts exactly, whose four products are its own.
 
 use super::super::{
-    Direct, Halves, Kernel, Matrix, Product, Tile,
+    Direct, Half, Halves, Kernel, Matrix, Product, Tile, Widen,
     blocks::{Blocks, caches},
     product,
 };
@@ -13,7 +13,7 @@ use super::bytes::Block;
 use super::{Engine, Reach, SIDE, STEP, load};
 use crate::lanes::{Isa, Work};
 use crate::threads::Shared;
-use polyarray_core::{Result, bf16, f16};
+use polyarray_core::Result;
 use std::marker::PhantomData;
 
 /// f32 from three parts.
@@ -33,39 +33,29 @@ const LONGEST: usize = 256;
 const HEADER: usize = 64;
 
 /// A float that is multiplied as parts.
-pub(crate) trait Splits: Copy + Send + Sync + 'static {
-    fn widen(self) -> f32;
+pub(crate) trait Splits: Widen<Wide = f32> {
     /// The kernel for what parts cannot represent.
     fn spare<I: Isa>(isa: I) -> impl Kernel<Element = Self, Sum = f32>;
 }
 
-impl Splits for f32 {
+impl Widen for f32 {
+    type Wide = f32;
+    const ZERO: f32 = 0.0;
     #[inline(always)]
     fn widen(self) -> f32 {
         self
     }
+}
+
+impl Splits for f32 {
     fn spare<I: Isa>(isa: I) -> impl Kernel<Element = f32, Sum = f32> {
         Direct::<I, f32>::new(isa)
     }
 }
 
-impl Splits for f16 {
-    #[inline(always)]
-    fn widen(self) -> f32 {
-        self.to_f32()
-    }
-    fn spare<I: Isa>(isa: I) -> impl Kernel<Element = f16, Sum = f32> {
-        Halves::<I, f16>::new(isa)
-    }
-}
-
-impl Splits for bf16 {
-    #[inline(always)]
-    fn widen(self) -> f32 {
-        self.to_f32()
-    }
-    fn spare<I: Isa>(isa: I) -> impl Kernel<Element = bf16, Sum = f32> {
-        Halves::<I, bf16>::new(isa)
+impl<T: Half> Splits for T {
+    fn spare<I: Isa>(isa: I) -> impl Kernel<Element = T, Sum = f32> {
+        Halves::<I, T>::new(isa)
     }
 }
 
