@@ -2,7 +2,7 @@
 
 #![allow(clippy::needless_range_loop, reason = "bounds are constants: registers, not slices, are gone through")]
 
-use crate::gemm::{Finish, Matrix, Written};
+use crate::gemm::{Finish, Matrix, SEGMENT, Written};
 use crate::lanes::{Float, Isa, Lanes, Real, Work};
 use crate::scratch::Scratch;
 use crate::threads::{Shared, split};
@@ -126,26 +126,32 @@ impl<T: Real> MatVec<'_, T> {
         }
     }
 
-    /// Columns are contiguous: four at a time add their multiples to a strip of y that stays in the first cache, so that each is read in order.
+    /// Columns are contiguous: four at a time add their multiples to a strip that stays in the first cache, so that each is read in order; a segment of them after the other is added to y.
     #[inline(always)]
     unsafe fn columns<I: Isa>(self, isa: I) {
         let zero = T::from_f64(0.0);
+        let mut sums = [zero; STRIP];
         for first in (0..self.y.len()).step_by(STRIP) {
             let n = STRIP.min(self.y.len() - first);
             let strip = &mut self.y[first..first + n];
             strip.fill(zero);
             let column = |j: usize| self.matrix.from(first, j).at;
-            let mut j = 0;
-            // SAFETY: columns below k, of which n elements from `first` on are there; elements of x below k.
-            unsafe {
-                while j + 4 <= self.k {
-                    add_columns::<T, I, 4>(isa, strip, std::array::from_fn(|c| (column(j + c), *self.x.add(j + c))));
-                    j += 4;
+            for start in (0..self.k).step_by(SEGMENT) {
+                let (mut j, end) = (start, self.k.min(start + SEGMENT));
+                let sums = &mut sums[..n];
+                sums.fill(zero);
+                // SAFETY: columns below k, of which n elements from `first` on are there; elements of x below k.
+                unsafe {
+                    while j + 4 <= end {
+                        add_columns::<T, I, 4>(isa, sums, std::array::from_fn(|c| (column(j + c), *self.x.add(j + c))));
+                        j += 4;
+                    }
+                    while j < end {
+                        add_columns::<T, I, 1>(isa, sums, [(column(j), *self.x.add(j))]);
+                        j += 1;
+                    }
                 }
-                while j < self.k {
-                    add_columns::<T, I, 1>(isa, strip, [(column(j), *self.x.add(j))]);
-                    j += 1;
-                }
+                strip.iter_mut().zip(sums).for_each(|(y, sum)| *y = y.plus(*sum));
             }
         }
     }

@@ -148,7 +148,7 @@ impl<T: Real, S: Step, const ROWS: usize, const VECTORS: usize, const PANEL: usi
 
 /// Terms that are added up one after the other, before what they make is added to the sums of those before: errors grow with this, not with the depth. C is fetched when the last segment
 /// begins.
-const SEGMENT: usize = 128;
+pub(crate) const SEGMENT: usize = 128;
 
 /// Rows of B that may be read where they lie, if there are more than a few rows of A: more are cut into blocks, which are copied.
 pub(crate) const BARE_DEPTH: usize = 512;

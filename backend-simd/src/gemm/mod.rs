@@ -17,7 +17,7 @@ pub(crate) use blocks::packing_bound;
 pub(crate) use complex::Interleaved;
 pub(crate) use half::{Half, Halves};
 pub(crate) use integer::{Integer, Integers};
-pub(crate) use kernel::{AbsDiff, BARE_DEPTH, Direct, SquareDiff};
+pub(crate) use kernel::{AbsDiff, BARE_DEPTH, Direct, SEGMENT, SquareDiff};
 pub(crate) use pack::Widen;
 pub(crate) use tiles::{Engines, Tiled};
 
