@@ -57,27 +57,27 @@ fn matmul_cases<T: Element>(suite: &mut Suite) {
         sizes.extend([(257, 256, 255), (130, 513, 70), (1, 1000, 300), (300, 1000, 1)]);
     }
     for (m, k, n) in sizes {
-        product::<T>(suite, &Product { a: vec![m, k], b: vec![k, n], lays: [Lay::Contiguous; 2], epilogue: None });
+        product(suite, "matmul", Matmul::<T>::new, &Product { a: vec![m, k], b: vec![k, n], lays: [Lay::Contiguous; 2], epilogue: None });
     }
     let lays =
         [Lay::Contiguous, Lay::Transposed, Lay::Step(2), Lay::Step(-1), Lay::StepFirst(-1), Lay::Window, Lay::Offset(1), Lay::Row, Lay::Column, Lay::Scalar];
     for a in lays {
         for b in lays {
-            product::<T>(suite, &Product { a: vec![6, 19], b: vec![19, 11], lays: [a, b], epilogue: None });
+            product(suite, "matmul", Matmul::<T>::new, &Product { a: vec![6, 19], b: vec![19, 11], lays: [a, b], epilogue: None });
         }
-        product::<T>(suite, &Product { a: vec![34, 18], b: vec![18, 35], lays: [a, Lay::Transposed], epilogue: None });
+        product(suite, "matmul", Matmul::<T>::new, &Product { a: vec![34, 18], b: vec![18, 35], lays: [a, Lay::Transposed], epilogue: None });
     }
     let batches: [(&[usize], &[usize]); 6] = [(&[3], &[3]), (&[3], &[1]), (&[], &[4]), (&[2, 1], &[3]), (&[2, 3], &[2, 3]), (&[1], &[1])];
     for (batch_a, batch_b) in batches {
         for lay in [Lay::Contiguous, Lay::Rotated, Lay::Transposed, Lay::Step(-1), Lay::Row] {
             let with = |batch: &[usize], r, c| batch.iter().copied().chain([r, c]).collect();
-            product::<T>(suite, &Product { a: with(batch_a, 5, 9), b: with(batch_b, 9, 7), lays: [lay, lay], epilogue: None });
+            product(suite, "matmul", Matmul::<T>::new, &Product { a: with(batch_a, 5, 9), b: with(batch_b, 9, 7), lays: [lay, lay], epilogue: None });
         }
     }
     if T::DTYPE.kind() != Kind::Complex {
         for bias in [Lay::Contiguous, Lay::Row, Lay::Column, Lay::Scalar, Lay::Transposed] {
-            product::<T>(suite, &Product { a: vec![9, 33], b: vec![33, 18], lays: [Lay::Contiguous; 2], epilogue: Some(bias) });
-            product::<T>(suite, &Product { a: vec![2, 5, 6], b: vec![6, 4], lays: [Lay::Contiguous; 2], epilogue: Some(bias) });
+            product(suite, "matmul", Matmul::<T>::new, &Product { a: vec![9, 33], b: vec![33, 18], lays: [Lay::Contiguous; 2], epilogue: Some(bias) });
+            product(suite, "matmul", Matmul::<T>::new, &Product { a: vec![2, 5, 6], b: vec![6, 4], lays: [Lay::Contiguous; 2], epilogue: Some(bias) });
         }
     }
 }
@@ -87,42 +87,13 @@ fn wide_cases<T: Element>(suite: &mut Suite) {
     // Small ones, and such as engines take that multiply whole tiles.
     for (m, k, n) in [(1, 1, 1), (3, 2, 5), (7, 33, 9), (33, 16, 17), (64, 64, 64), (70, 131, 65), (96, 300, 100)] {
         for lays in [[Lay::Contiguous; 2], [Lay::Transposed; 2], [Lay::Step(2), Lay::Step(-1)]] {
-            wide_product::<T>(suite, &Product { a: vec![m, k], b: vec![k, n], lays, epilogue: None });
+            product(suite, "matmul_wide", Matmul::<T>::wide, &Product { a: vec![m, k], b: vec![k, n], lays, epilogue: None });
         }
     }
     for bias in [Lay::Contiguous, Lay::Row] {
-        wide_product::<T>(suite, &Product { a: vec![66, 70], b: vec![70, 80], lays: [Lay::Contiguous; 2], epilogue: Some(bias) });
-        wide_product::<T>(suite, &Product { a: vec![2, 5, 6], b: vec![6, 4], lays: [Lay::Contiguous; 2], epilogue: Some(bias) });
+        product(suite, "matmul_wide", Matmul::<T>::wide, &Product { a: vec![66, 70], b: vec![70, 80], lays: [Lay::Contiguous; 2], epilogue: Some(bias) });
+        product(suite, "matmul_wide", Matmul::<T>::wide, &Product { a: vec![2, 5, 6], b: vec![6, 4], lays: [Lay::Contiguous; 2], epilogue: Some(bias) });
     }
-}
-
-fn wide_product<T: Element>(suite: &mut Suite, product: &Product) {
-    let bias = product.epilogue.map_or(0, |lay| lay.len(&product.shape()));
-    let mut data = |n| moderate::<T>(&mut suite.rng, (-1.0, 1.0), n);
-    let (a, b) = (data(product.lays[0].len(&product.a)), data(product.lays[1].len(&product.b)));
-    let bias = moderate::<T::Product>(&mut suite.rng, (-1.0, 1.0), bias);
-    let apply = |place: &Place| {
-        let (a, b) = (product.lays[0].build(&a, &product.a, place)?, product.lays[1].build(&b, &product.b, place)?);
-        let Some(lay) = product.epilogue else { return Values::of(&Matmul::wide(&a, &b).run()?) };
-        let zero = T::Product::from_wide(Wide::Int(0));
-        Values::of(&Matmul::wide(&a, &b).bias(&lay.build(&bias, &product.shape(), place)?).map(move |e| e.maximum(zero)).run()?)
-    };
-    let expected = || {
-        on_scalar(|| {
-            if T::DTYPE.kind() != Kind::Float {
-                return Ok(Expected::new(apply(&Place::Host)?, Tolerance::Bits));
-            }
-            let data = [widened(&a), widened(&b), widened(&bias)];
-            let spec = FloatSpec::of(DType::F32);
-            let steps = product.a[product.a.len() - 1] as f64 + 1.0;
-            let of = |m: f64| (steps * spec.eps() * m).max(spec.min_normal());
-            let tolerance = Tolerance::Absolute(product.magnitudes(&data)?.into_iter().map(of).collect());
-            Ok(Expected::new(product.apply(&data, &Place::Host)?, tolerance))
-        })
-    };
-    let Product { a: of_a, b: of_b, lays, epilogue } = product;
-    let detail = format!("{of_a:?} @ {of_b:?} {lays:?}{}", epilogue.map_or(String::new(), |lay| format!(" + {lay:?}, relu")));
-    suite.case(Case { op: "matmul_wide".into(), dtype: T::DTYPE, detail }, apply, expected);
 }
 
 impl Product {
@@ -135,52 +106,56 @@ impl Product {
         batch.chain([self.a[self.a.len() - 2], self.b[self.b.len() - 1]]).collect()
     }
 
-    fn apply<T: Element>(&self, data: &[Vec<T>; 3], place: &Place) -> Result<Values> {
-        let a = self.lays[0].build(&data[0], &self.a, place)?;
-        let b = self.lays[1].build(&data[1], &self.b, place)?;
-        let Some(lay) = self.epilogue else { return Values::of(&a.matmul(&b)?) };
-        let bias = lay.build(&data[2], &self.shape(), place)?;
-        let zero = T::from_wide(Wide::Int(0));
-        Values::of(&Matmul::new(&a, &b).bias(&bias).map(move |e| e.maximum(zero)).run()?)
+    fn apply<T: Element, U: Element>(&self, a: &[T], b: &[T], bias: &[U], multiply: Multiply<T, U>, place: &Place) -> Result<Values> {
+        let product = multiply(&self.lays[0].build(a, &self.a, place)?, &self.lays[1].build(b, &self.b, place)?);
+        let Some(lay) = self.epilogue else { return Values::of(&product.run()?) };
+        let bias = lay.build(bias, &self.shape(), place)?;
+        let zero = U::from_wide(Wide::Int(0));
+        Values::of(&product.bias(&bias).map(move |e| e.maximum(zero)).run()?)
     }
 
     /// `|A| |B| + |bias|`, without the ReLU, which changes no error for the worse.
-    fn magnitudes<T: Element>(&self, data: &[Vec<T>; 3]) -> Result<Vec<f64>> {
-        let modulus = |x: &T| match x.to_wide() {
-            Wide::Complex(re, im) => re.hypot(im),
-            wide => wide.real().abs(),
-        };
-        let abs = [0, 1, 2].map(|i: usize| data[i].iter().map(modulus).collect::<Vec<f64>>());
-        Ok(self.apply(&abs, &Place::Host)?.magnitudes())
+    fn magnitudes<T: Element, U: Element>(&self, a: &[T], b: &[T], bias: &[U]) -> Result<Vec<f64>> {
+        fn moduli<T: Element>(data: &[T]) -> Vec<f64> {
+            let modulus = |x: &T| match x.to_wide() {
+                Wide::Complex(re, im) => re.hypot(im),
+                wide => wide.real().abs(),
+            };
+            data.iter().map(modulus).collect()
+        }
+        Ok(self.apply(&moduli(a), &moduli(b), &moduli(bias), Matmul::new, &Place::Host)?.magnitudes())
     }
 }
 
-fn product<T: Element>(suite: &mut Suite, product: &Product) {
-    let bias = product.epilogue.map_or(0, |lay| lay.len(&product.shape()));
-    let lens = [product.lays[0].len(&product.a), product.lays[1].len(&product.b), bias];
-    let data = lens.map(|n| moderate::<T>(&mut suite.rng, (-1.0, 1.0), n));
+/// A product of elements of one type, given as another.
+type Multiply<T, U> = fn(&Array<T>, &Array<T>) -> Matmul<T, U>;
+
+fn product<T: Element, U: Element>(suite: &mut Suite, op: &str, multiply: Multiply<T, U>, product: &Product) {
+    let mut data = |n| moderate::<T>(&mut suite.rng, (-1.0, 1.0), n);
+    let (a, b) = (data(product.lays[0].len(&product.a)), data(product.lays[1].len(&product.b)));
+    let bias = moderate::<U>(&mut suite.rng, (-1.0, 1.0), product.epilogue.map_or(0, |lay| lay.len(&product.shape())));
     let k = product.a[product.a.len() - 1] as f64;
     let expected = || {
         on_scalar(|| {
             // The oracle one size up, where there is one: its own error is then nothing beside the bound.
             let values = match T::DTYPE {
-                DType::F32 | DType::F16 | DType::BF16 => product.apply(&[0, 1, 2].map(|i: usize| widened(&data[i])), &Place::Host)?,
-                _ => product.apply(&data, &Place::Host)?,
+                DType::F32 | DType::F16 | DType::BF16 => product.apply(&widened(&a), &widened(&b), &widened(&bias), Matmul::new, &Place::Host)?,
+                _ => product.apply(&a, &b, &bias, multiply, &Place::Host)?,
             };
             if !matches!(T::DTYPE.kind(), Kind::Float | Kind::Complex) {
                 return Ok(Expected::new(values, Tolerance::Bits));
             }
             // A complex product is four real ones: twice the steps, each relative to the moduli.
             let steps = if T::DTYPE.kind() == Kind::Complex { 2.0 * k + 2.0 } else { k } + if product.epilogue.is_some() { 1.0 } else { 0.0 };
-            let spec = FloatSpec::of(T::DTYPE);
+            let spec = FloatSpec::of(U::DTYPE);
             let of = |m: f64| (steps * spec.eps() * m).max(spec.min_normal());
-            let tolerance = Tolerance::Absolute(product.magnitudes(&data)?.into_iter().map(of).collect());
+            let tolerance = Tolerance::Absolute(product.magnitudes(&a, &b, &bias)?.into_iter().map(of).collect());
             Ok(Expected::new(values, tolerance))
         })
     };
-    let Product { a, b, lays, epilogue } = product;
-    let detail = format!("{a:?} @ {b:?} {lays:?}{}", epilogue.map_or(String::new(), |lay| format!(" + {lay:?}, relu")));
-    suite.case(Case { op: "matmul".into(), dtype: T::DTYPE, detail }, |place| product.apply(&data, place), expected);
+    let Product { a: of_a, b: of_b, lays, epilogue } = product;
+    let detail = format!("{of_a:?} @ {of_b:?} {lays:?}{}", epilogue.map_or(String::new(), |lay| format!(" + {lay:?}, relu")));
+    suite.case(Case { op: op.into(), dtype: T::DTYPE, detail }, |place| product.apply(&a, &b, &bias, multiply, place), expected);
 }
 
 /// Where the points of a distance case lie.
