@@ -107,7 +107,8 @@ impl GpuBackend {
     }
 }
 
-impl Backend for GpuBackend {
+// SAFETY: kernels write every element of the output's view and bind no more than the views' ranges; queued work holds the driver's buffers.
+unsafe impl Backend for GpuBackend {
     fn info(&self) -> &DeviceInfo {
         &self.info
     }
@@ -122,7 +123,7 @@ impl Backend for GpuBackend {
         Ok(Cost::model(start_up, op.bytes() / bandwidth, op.work() / rate, 1, 0.0))
     }
 
-    fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
+    unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
         match op {
             Op::Map(o) => map::run(&self.gpu, o, cx.output),
             Op::Reduce(o) => reduce::run(&self.gpu, o, cx.output),

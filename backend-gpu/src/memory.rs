@@ -123,20 +123,22 @@ impl GpuMemory {
     }
 }
 
-impl Memory for GpuMemory {
+// SAFETY: the info is fixed at construction; every block is allocated anew or comes from the pool of freed ones; the driver checks ranges of
+// copies, and `wgpu_buffer` the kind of the buffer.
+unsafe impl Memory for GpuMemory {
     fn info(&self) -> &MemoryInfo {
         &self.info
     }
 
     fn alloc(&self, bytes: usize) -> Result<Buffer> {
-        Ok(Buffer::foreign(self.id, bytes, allocate(&self.gpu, bytes)?))
+        Buffer::foreign(self.id, bytes, allocate(&self.gpu, bytes)?)
     }
 
-    fn upload(&self, src: &[u8], dst: &Buffer, at: usize) -> Result<()> {
+    unsafe fn upload(&self, src: &[u8], dst: &Buffer, at: usize) -> Result<()> {
         self.gpu.write(wgpu_buffer(dst), at as u64, src)
     }
 
-    fn download(&self, src: &Buffer, at: usize, dst: &mut [u8]) -> Result<()> {
+    unsafe fn download(&self, src: &Buffer, at: usize, dst: &mut [u8]) -> Result<()> {
         self.gpu.read(wgpu_buffer(src), at as u64, dst)
     }
 }

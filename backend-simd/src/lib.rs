@@ -106,7 +106,8 @@ fn check(program: &Program) -> Result<(), Unsupported> {
     exec::missing::<Portable>(program).map_or(Ok(()), |what| Err(Unsupported::new(what)))
 }
 
-impl Backend for Simd {
+// SAFETY: drivers write every element of the output through strips, rows or tiles that partition it, and read operands by their strides; nothing is queued.
+unsafe impl Backend for Simd {
     fn info(&self) -> &DeviceInfo {
         &self.info
     }
@@ -156,7 +157,7 @@ impl Backend for Simd {
         Ok(Cost::model(START_UP, moved, computed, threads, WAKE))
     }
 
-    fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
+    unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
         match self.tier {
             Tier::Portable(isa) => run(isa, self.engines, op, cx.threads, cx.output),
             #[cfg(target_arch = "x86_64")]
@@ -166,7 +167,7 @@ impl Backend for Simd {
         }
     }
 
-    fn run_product(&self, product: SmallProduct) -> bool {
+    unsafe fn run_product(&self, product: SmallProduct) -> bool {
         match self.tier {
             Tier::Portable(isa) => matmul::small(isa, product),
             #[cfg(target_arch = "x86_64")]
@@ -176,7 +177,7 @@ impl Backend for Simd {
         }
     }
 
-    fn run_strip(&self, strip: Strip) -> bool {
+    unsafe fn run_strip(&self, strip: Strip) -> bool {
         match self.tier {
             Tier::Portable(isa) => kernels::strip(isa, strip),
             #[cfg(target_arch = "x86_64")]

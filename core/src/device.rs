@@ -37,6 +37,9 @@ pub(crate) struct Slot {
     name: String,
     pub(crate) slow_to_open: bool,
     open: Option<Open>,
+    /// Whether a program registered it, rather than a linked crate: core then fills its outputs beforehand and checks bools afterwards, so that a
+    /// backend which breaks its contract by leaving elements unwritten gives wrong numbers and not uninitialised memory.
+    pub(crate) registered: bool,
     backend: OnceLock<Result<Arc<dyn Backend>>>,
 }
 
@@ -69,7 +72,7 @@ fn registry() -> &'static RwLock<Arc<[Arc<Slot>]>> {
         let mut entries: Vec<&BackendEntry> = inventory::iter::<BackendEntry>.into_iter().collect();
         entries.sort_by_key(|e| e.order);
         let slot = |e: &&BackendEntry| {
-            let slot = Slot { name: e.name.into(), slow_to_open: e.slow_to_open, open: Some(e.open), backend: OnceLock::new() };
+            let slot = Slot { name: e.name.into(), slow_to_open: e.slow_to_open, open: Some(e.open), registered: false, backend: OnceLock::new() };
             if !e.slow_to_open {
                 // What cannot be opened stays listed, with its reason; `Device::named` reports it.
                 let _ = slot.backend();
@@ -88,9 +91,11 @@ pub(crate) fn generation() -> usize {
 }
 
 /// Adds a backend under its own name, and gives the device that it is. A name that is taken is taken over.
+///
+/// Outputs in host memory are filled with zeros before the backend runs an operation, which costs one more pass over them.
 pub fn register(backend: impl Backend + 'static) -> Device {
     let backend: Arc<dyn Backend> = Arc::new(backend);
-    let slot = Arc::new(Slot { name: backend.info().name.clone(), slow_to_open: false, open: None, backend: OnceLock::from(Ok(backend)) });
+    let slot = Arc::new(Slot { name: backend.info().name.clone(), slow_to_open: false, open: None, registered: true, backend: OnceLock::from(Ok(backend)) });
     let mut all = registry().write().unwrap_or_else(|e| e.into_inner());
     *all = all.iter().filter(|s| s.name != slot.name).cloned().chain([slot.clone()]).collect();
     GENERATION.fetch_add(1, Ordering::Release);

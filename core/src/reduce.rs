@@ -200,7 +200,7 @@ fn spread(mut tape: Box<Tape>, name: &'static str, finish: Finish, axes: Option<
     }
     if !tape.shape().contains(&0) {
         let means = reduce(tape.clone(), &Request { name, kind: Reduction::Sum, finish: Finish::Mean(0), to: float }, Some(&kept(axes, ndim)))?;
-        let (x, mean) = tape.append(Box::new(Tape::array(means)))?;
+        let (x, mean) = tape.join(means)?;
         tape.push(Instr::Binary(Binary::Sub, x, mean))?;
         square_of_magnitude(&mut tape)?;
     }
@@ -257,7 +257,7 @@ fn rescaled<A: Element + PartialOrd>(mut tape: Box<Tape>, request: &Request, axe
     let one = A::from_wide(Wide::Int(1));
     // Zeros need no scale; infinities and NaN go through as they are.
     let scale = select(largest.less(infinity), select(largest.greater(A::default()), &largest, one), one).eval()?;
-    let (x, by) = tape.append(Box::new(Tape::array(scale.clone().into_raw())))?;
+    let (x, by) = tape.join(scale.clone().into_raw())?;
     tape.push(Instr::Binary(Binary::Div, x, by))?;
     then(&mut tape, Unary::Square)?;
     let scaled = Array::<A>::from_raw(reduce(tape, request, Some(&axes))?)?;

@@ -65,7 +65,8 @@ pub(crate) fn is_open() -> bool {
 
 /// Whether a backend did the work, which `give` asks of one; `op` is what it is the long way.
 pub(crate) fn run(key: impl FnOnce() -> Key, mut give: impl FnMut(&dyn Backend) -> bool, op: impl FnOnce() -> Result<Op>) -> Result<bool> {
-    let mut give = |slot: &Arc<Slot>| slot.opened().filter(|b| b.memory() == MemoryId::HOST).is_some_and(|b| give(&**b));
+    // A registered backend's output has to be filled and checked: its work comes as an operation.
+    let mut give = |slot: &Arc<Slot>| !slot.registered && slot.opened().filter(|b| b.memory() == MemoryId::HOST).is_some_and(|b| give(&**b));
     if let Some(done) = device::with_current(|slot| slot.map(&mut give)) {
         return Ok(done);
     }

@@ -259,14 +259,14 @@ impl<T: Element> Array<T> {
         let ends = starts.iter().skip(1).copied().chain([self.len()]);
         let counts: Vec<i64> = starts.iter().zip(ends).map(|(start, end)| (end - start) as i64).collect();
         let shape = counts.len();
-        Ok((values, Array::from_vec(counts, shape)?.to_device(&self.device())?))
+        Ok((values, Array::from_vec(counts, shape)?.beside(self)?))
     }
 
     /// The first of each run of equal elements of the sorted array, and where the runs start.
     fn runs(&self, op: &'static str) -> Result<(Array<T>, Vec<usize>)> {
         let lines = Lines::new(op, self, None)?;
         if lines.n == 0 {
-            return Ok((Array::from_vec(Vec::new(), 0)?.to_device(&self.device())?, Vec::new()));
+            return Ok((Array::from_vec(Vec::new(), 0)?.beside(self)?, Vec::new()));
         }
         let sorted = Array::<T>::from_raw(along(lines.array.raw(), 0, Request { give: Give::Values, descending: false, take: 0..lines.n })?)?.on_host()?;
         let sorted = bytes::elements::<T>(&sorted.raw().buffer, 0, lines.n);
@@ -278,7 +278,7 @@ impl<T: Element> Array<T> {
         starts.extend((0..lines.n).filter(starts_run));
         let mut values = reserve(starts.len())?;
         values.extend(starts.iter().map(|&i| sorted[i]));
-        Ok((Array::from_vec(values, starts.len())?.to_device(&self.device())?, starts))
+        Ok((Array::from_vec(values, starts.len())?.beside(self)?, starts))
     }
 
     /// Where each value would be inserted into this array, which has one axis and ascends, so that it stays sorted: the number of elements less than the value
@@ -357,7 +357,7 @@ impl<T: Element> Array<T> {
                 edges::<T::Mean, T::Mean>(lo, hi, bins)?
             }
         };
-        let edges = Array::from_vec(edges, bins + 1)?.to_device(&self.device())?;
+        let edges = Array::from_vec(edges, bins + 1)?.beside(self)?;
         if self.is_empty() {
             return Ok((Array::zeros(bins)?, edges));
         }

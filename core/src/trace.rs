@@ -85,6 +85,8 @@ pub struct Trace {
     pub events: Vec<Event>,
     /// Copies made behind the scenes: how many bytes, and why (`copy on write`, `transfer`, `reshape`).
     pub copies: Vec<(usize, &'static str)>,
+    /// Work that could not be done, or kept, where it was planned, and went elsewhere: from where, to where, and why.
+    pub fallbacks: Vec<(String, String, String)>,
     /// Host blocks asked for.
     pub allocations: usize,
     /// Bytes of them.
@@ -123,6 +125,9 @@ impl fmt::Display for Trace {
         }
         for (bytes, why) in &self.copies {
             writeln!(f, "copied {bytes} bytes: {why}")?;
+        }
+        for (from, to, why) in &self.fallbacks {
+            writeln!(f, "went from {from} to {to}: {why}")?;
         }
         writeln!(f, "{} allocations of {} bytes in all, {} from the pool", self.allocations, self.allocated, self.reused)
     }
@@ -164,6 +169,10 @@ pub(crate) fn ran(op: String, plan: Option<Plan>, device: &str, estimate: Estima
         let start = started.duration_since(r.since).as_secs_f64();
         r.trace.events.push(Event { op, device: device.into(), plan, predicted: estimate.cost.seconds + estimate.transfers, seconds, start, bytes });
     });
+}
+
+pub(crate) fn fell_back(from: &str, to: &str, why: &crate::Error) {
+    with(|r| r.trace.fallbacks.push((from.into(), to.into(), why.to_string())));
 }
 
 pub(crate) fn copied(bytes: usize, why: &'static str) {

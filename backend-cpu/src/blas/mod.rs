@@ -97,7 +97,8 @@ fn efficiency(m: usize, n: usize, k: usize) -> f64 {
     smallest / (smallest + 16.0)
 }
 
-impl Backend for Blas {
+// SAFETY: products and distances write all of their output, in C order from the start of its buffer; nothing is queued.
+unsafe impl Backend for Blas {
     fn info(&self) -> &DeviceInfo {
         &self.info
     }
@@ -121,7 +122,7 @@ impl Backend for Blas {
         }
     }
 
-    fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
+    unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
         match op {
             Op::Matmul(o) => matmul::run(&self.library, o, cx),
             Op::Distance(o) => distance::run(&self.library, o, cx),

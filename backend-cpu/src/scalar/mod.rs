@@ -49,7 +49,8 @@ fn rate(op: &Op) -> f64 {
     }
 }
 
-impl Backend for Scalar {
+// SAFETY: each kind of operation writes its whole output, through `Target`, which checks every position against the buffer; nothing is queued.
+unsafe impl Backend for Scalar {
     fn info(&self) -> &DeviceInfo {
         &self.info
     }
@@ -62,7 +63,7 @@ impl Backend for Scalar {
         Ok(Cost::model(START_UP, op.bytes() / BANDWIDTH, op.work() / rate(op), 1, 0.0))
     }
 
-    fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
+    unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
         match op {
             Op::Map(o) => map(o, cx.output),
             Op::Reduce(o) => reduce::run(o, cx.output),

@@ -38,7 +38,8 @@ impl<T: Element> Array<T> {
             return Err(Error::Count { op: "from_slice", expected: shape.size(), found: data.len(), shape });
         }
         let buffer = Buffer::host(size_of_val(data))?;
-        crate::memory::upload_elements(T::DTYPE, bytemuck::cast_slice(data), &buffer, 0)?;
+        // SAFETY: the buffer was just allocated, so no array shows it; `data` holds elements of `T`.
+        unsafe { crate::memory::upload_elements(T::DTYPE, bytemuck::cast_slice(data), &buffer, 0) }?;
         Array::from_raw(RawArray { buffer, dtype: T::DTYPE, layout: Layout::contiguous(shape) })
     }
 

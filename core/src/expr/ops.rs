@@ -2,7 +2,6 @@
 
 use super::{Expr, IntoExpr};
 use crate::array::Array;
-use crate::program::Instr;
 use crate::ufunc::{Binary, Unary};
 use crate::{Complex, Element, bf16, f16};
 
@@ -115,7 +114,7 @@ macro_rules! in_place {
         /// Where the shapes do not fit or the device refuses; [`Array::view_mut`] and `assign` give an `Err` instead.
         impl<T: Element, R: IntoExpr<T>> std::ops::$Trait<R> for Array<T> {
             fn $method(&mut self, right: R) {
-                let done = self.update(right.into_expr(), |x, y| Instr::Binary(Binary::$Op, x, y));
+                let done = self.update(right.into_expr(), Binary::$Op);
                 if let Err(e) = done {
                     panic!("{}: {e}", stringify!($method));
                 }
