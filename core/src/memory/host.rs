@@ -1,7 +1,7 @@
 //! The host's memory: aligned blocks from a pool that keeps large freed ones.
 
 use super::{Buffer, Memory, MemoryInfo};
-use crate::{DType, Element, Error, Result, trace};
+use crate::{DType, Element, Error, Result, fork, trace};
 use std::alloc::Layout;
 use std::any::Any;
 use std::cell::RefCell;
@@ -79,7 +79,7 @@ impl HostBlock {
             return Ok(HostBlock { ptr, owner: Owner::Pool(small_layout(class)) });
         }
         let layout = layout_for(bytes).ok_or_else(|| exhausted(bytes, "more than an address can count"))?;
-        let (ptr, reused) = match pool().lock().unwrap_or_else(|e| e.into_inner()).take(layout) {
+        let (ptr, reused) = match fork::lock(pool()).and_then(|mut pool| pool.take(layout)) {
             Some(ptr) => (ptr, true),
             None => (allocate(layout)?, false),
         };
@@ -166,7 +166,8 @@ fn release_small(ptr: NonNull<u8>, layout: Layout) {
 }
 
 fn release(ptr: NonNull<u8>, layout: Layout) {
-    let evicted = if layout.size() >= LARGE { pool().lock().unwrap_or_else(|e| e.into_inner()).put(ptr, layout) } else { vec![(ptr, layout)] };
+    let pool = if layout.size() >= LARGE { fork::lock(pool()) } else { None };
+    let evicted = pool.map_or_else(|| vec![(ptr, layout)], |mut pool| pool.put(ptr, layout));
     for (ptr, layout) in evicted {
         // SAFETY: every pointer in the pool came from `allocate` with the layout kept beside it, and has left the pool.
         unsafe { std::alloc::dealloc(ptr.as_ptr(), layout) };
@@ -215,7 +216,7 @@ fn pool() -> &'static Mutex<Pool> {
 /// Gives all freed blocks that are kept for reuse back to the system. At most a sixteenth of the machine's memory is ever kept.
 pub fn trim() {
     let blocks = {
-        let mut pool = pool().lock().unwrap_or_else(|e| e.into_inner());
+        let Some(mut pool) = fork::lock(pool()) else { return };
         pool.bytes = 0;
         std::mem::take(&mut pool.blocks)
     };
