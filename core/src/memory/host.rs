@@ -1,7 +1,7 @@
 //! The host's memory: aligned blocks from a pool that keeps large freed ones.
 
 use super::{Buffer, Memory, MemoryInfo};
-use crate::{DType, Element, Error, Result, trace};
+use crate::{DType, Element, Error, Result, fork, trace};
 use smallvec::SmallVec;
 use std::alloc::Layout;
 use std::any::Any;
@@ -81,7 +81,7 @@ impl HostBlock {
         }
         let layout = layout_for(bytes).ok_or_else(|| exhausted(bytes, "more than an address can count"))?;
         // The lock is released at the end of this statement: a failed allocation trims the pool, which takes it again.
-        let kept = pool().lock().unwrap_or_else(|e| e.into_inner()).take(layout);
+        let kept = if layout.size() < LARGE { None } else { fork::lock(pool()).and_then(|mut pool| pool.take(layout)) };
         trace::allocated(bytes, kept.is_some());
         let ptr = kept.map_or_else(|| allocate(layout), Ok)?;
         Ok(HostBlock { ptr, owner: Owner::Pool(layout) })
@@ -166,11 +166,8 @@ fn release_small(ptr: NonNull<u8>, layout: Layout) {
 }
 
 fn release(ptr: NonNull<u8>, layout: Layout) {
-    if layout.size() < LARGE {
-        // SAFETY: the block came from `allocate` with this layout, and its owner is being dropped.
-        return unsafe { std::alloc::dealloc(ptr.as_ptr(), layout) };
-    }
-    let evicted = pool().lock().unwrap_or_else(|e| e.into_inner()).put(ptr, layout);
+    let pool = if layout.size() < LARGE { None } else { fork::lock(pool()) };
+    let evicted = pool.map_or_else(|| SmallVec::from_iter([(ptr, layout)]), |mut pool| pool.put(ptr, layout));
     free(evicted);
 }
 
@@ -200,9 +197,6 @@ unsafe impl Send for Pool {}
 
 impl Pool {
     fn take(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        if layout.size() < LARGE {
-            return None;
-        }
         let at = self.blocks.iter().rposition(|&(_, l)| l == layout)?;
         self.bytes -= layout.size();
         Some(self.blocks.remove(at).0)
@@ -230,7 +224,7 @@ fn pool() -> &'static Mutex<Pool> {
 /// Gives all freed blocks that are kept for reuse back to the system. At most a sixteenth of the machine's memory is ever kept.
 pub fn trim() {
     let blocks = {
-        let mut pool = pool().lock().unwrap_or_else(|e| e.into_inner());
+        let Some(mut pool) = fork::lock(pool()) else { return };
         pool.bytes = 0;
         std::mem::take(&mut pool.blocks)
     };
