@@ -189,36 +189,55 @@ impl Structure {
     }
 
     /// Statements that bring the part of `name` for this strip into workgroup memory, zeros where it ends.
+    ///
+    /// Each invocation writes whole vectors, of four neighbours along the operand's other axis: FXC, which compiles for
+    /// Direct3D 12, gets writes to a component wrong whose index is not a constant.
     fn load(&self, name: &str, loader: Loader, w: &Words3, first: &str, limit: &str) -> String {
         let (tile, row, element) = (self.tile(), self.strip_row(), types(self.dtype).0);
-        let per = if loader.vectors { 4 } else { 1 };
-        let Words3 { outer, k, .. } = w;
+        let (columns, Words3 { outer, k, .. }) = (tile / 4, w);
+        let at = |o: &str| format!("{name}_base + ({first} + {o}) * {outer} + (k0 + kk) * {k}");
+        // What one invocation brings: so many of k, four of the other axis.
+        let depth = if loader == (Loader { along_k: true, vectors: true }) { 4 } else { 1 };
+        let items = columns * DEPTH / depth;
+        let places = if loader.along_k {
+            format!("let kk = e % {0}u{1}; let o = e / {0}u * 4u;", DEPTH / depth, if depth == 4 { " * 4u" } else { "" })
+        } else {
+            format!("let o = e % {columns}u * 4u; let kk = e / {columns}u;")
+        };
+        let strip = |kk: &str| format!("{name}_strip[{kk} * {row}u + (o >> 2u)]");
+        let mut body = String::new();
+        let mut line = |text: String| writeln!(body, "            {text}").expect("writing to a String");
+        match loader {
+            Loader { along_k: false, vectors: true } => {
+                line(format!("var v = vec4<{element}>();"));
+                line(format!("if ({first} + o < {limit} && k0 + kk < k) {{ v = {name}[({}) >> 2u]; }}", at("o")));
+                line(format!("{} = v;", strip("kk")));
+            }
+            Loader { vectors: false, .. } => {
+                line(format!("var v = vec4<{element}>();"));
+                for (q, component) in COMPONENTS.into_iter().enumerate() {
+                    let o = format!("o + {q}u");
+                    line(format!("if ({first} + {o} < {limit} && k0 + kk < k) {{ v.{component} = {name}[{}]; }}", at(&o)));
+                }
+                line(format!("{} = v;", strip("kk")));
+            }
+            Loader { along_k: true, vectors: true } => {
+                for q in 0..4 {
+                    let o = format!("o + {q}u");
+                    line(format!("var v{q} = vec4<{element}>();"));
+                    line(format!("if ({first} + {o} < {limit} && k0 + kk < k) {{ v{q} = {name}[({}) >> 2u]; }}", at(&o)));
+                }
+                for (q, component) in COMPONENTS.into_iter().enumerate() {
+                    let column = (0..4).map(|i| format!("v{i}.{component}")).collect::<Vec<_>>().join(", ");
+                    line(format!("{} = vec4<{element}>({column});", strip(&format!("(kk + {q}u)"))));
+                }
+            }
+        }
+        let threads = THREADS as usize;
         let mut out = String::new();
-        for i in 0..tile * DEPTH / per / THREADS as usize {
-            let e = format!("let e = t + {}u;", i * THREADS as usize);
-            let at = format!("{name}_base + ({first} + o) * {outer} + (k0 + kk) * {k}");
-            let (place, ty, load) = match loader {
-                Loader { along_k: true, vectors: false } => (format!("let kk = e % {DEPTH}u; let o = e / {DEPTH}u;"), element.to_string(), at),
-                Loader { along_k: false, vectors: false } => (format!("let o = e % {tile}u; let kk = e / {tile}u;"), element.to_string(), at),
-                Loader { along_k: true, vectors: true } => {
-                    (format!("let kk = e % {}u * 4u; let o = e / {}u;", DEPTH / 4, DEPTH / 4), format!("vec4<{element}>"), format!("({at}) >> 2u"))
-                }
-                Loader { along_k: false, vectors: true } => {
-                    (format!("let o = e % {}u * 4u; let kk = e / {}u;", tile / 4, tile / 4), format!("vec4<{element}>"), format!("({at}) >> 2u"))
-                }
-            };
-            let store = match loader {
-                Loader { along_k: false, vectors: true } => format!("{name}_strip[kk * {row}u + (o >> 2u)] = v;"),
-                Loader { vectors: false, .. } => format!("{name}_strip[kk * {row}u + (o >> 2u)][o & 3u] = v;"),
-                Loader { along_k: true, vectors: true } => {
-                    (0..4).map(|q| format!("{name}_strip[(kk + {q}u) * {row}u + (o >> 2u)][o & 3u] = v.{};", COMPONENTS[q])).collect::<Vec<_>>().join(" ")
-                }
-            };
-            write!(
-                out,
-                "        {{\n            {e} {place}\n            var v = {ty}();\n            if ({first} + o < {limit} && k0 + kk < k) {{ v = {name}[{load}]; }}\n            {store}\n        }}\n"
-            )
-            .expect("writing to a String");
+        for i in 0..items.div_ceil(threads) {
+            let guard = if items < threads { format!("if (t < {items}u) ") } else { String::new() };
+            write!(out, "        {guard}{{\n            let e = t + {}u; {places}\n{body}        }}\n", i * threads).expect("writing to a String");
         }
         out
     }
