@@ -1,6 +1,6 @@
 //! Tiled kernels over pairs of rows: matrix products and distances.
 
-use crate::device::{Gpu, Limits};
+use crate::device::{Gpu, Launch, Limits};
 use crate::kernel::{Source, THREADS, Words, coordinates, fill, param_word, position, prelude, stride_word};
 use crate::memory::View;
 use crate::pipeline::{self, Key};
@@ -47,6 +47,8 @@ pub(crate) struct Structure {
 const COMPONENTS: [&str; 4] = ["x", "y", "z", "w"];
 /// Invocations of a workgroup along each side of a tile.
 const SIDE: usize = 16;
+/// Results along each side of a small tile; a large one has twice as many.
+const SMALL_TILE: usize = 64;
 /// Of k, how much a strip holds.
 const DEPTH: usize = 16;
 
@@ -60,7 +62,7 @@ struct Words3 {
 impl Structure {
     /// Results of a workgroup along each side.
     fn tile(&self) -> usize {
-        if self.large { 128 } else { 64 }
+        if self.large { 2 * SMALL_TILE } else { SMALL_TILE }
     }
 
     /// Results of an invocation along each side, a multiple of 4: blocks of 4 x 4 that are as far apart as the workgroup's blocks reach.
@@ -314,6 +316,12 @@ impl Structure {
     }
 }
 
+/// Tiles of a piece, if they are small ones.
+fn tiles(piece: &[usize]) -> usize {
+    let (batch, tail) = piece.split_at(piece.len() - 3);
+    batch.iter().product::<usize>() * tail[0].div_ceil(SMALL_TILE) * tail[1].div_ceil(SMALL_TILE)
+}
+
 /// The index space of a tiled operation: batch axes, m, n, k; and strides over it of left, right, output and extras.
 pub(crate) struct Geometry {
     pub lens: Vec<usize>,
@@ -332,6 +340,32 @@ impl Geometry {
         self.lens.len() - 3
     }
 
+    /// Estimated seconds for a piece. However few its tiles are, one takes its time.
+    pub fn seconds(&self, piece: &[usize], limits: &Limits) -> f64 {
+        let k = self.batch_rank() + 2;
+        let tile = SMALL_TILE * SMALL_TILE * piece[k];
+        limits.speed.seconds(tile as f64 * (tiles(piece) as f64).max(limits.speed.groups), 0.0)
+    }
+
+    /// Whether a piece takes no longer than a launch may, and else where to cut it.
+    fn in_time(&self, piece: &[usize], limits: &Limits) -> Cut {
+        let seconds = self.seconds(piece, limits);
+        if seconds <= limits.launch {
+            return Cut::Fits;
+        }
+        let k = self.batch_rank() + 2;
+        if tiles(piece) as f64 > limits.speed.groups {
+            let count = |&a: &usize| if a < k - 2 { piece[a] } else { piece[a].div_ceil(SMALL_TILE) };
+            if let Some(axis) = (0..k).max_by_key(count).filter(|a| count(a) > 1) {
+                return Cut::Halve(axis);
+            }
+        }
+        if self.cut_k && piece[k] > DEPTH {
+            return Cut::Halve(k);
+        }
+        if seconds <= limits.longest { Cut::Fits } else { Cut::Never }
+    }
+
     /// Lengths of the pieces in which it is launched; `None` if no piece would fit.
     pub fn pieces(&self, limits: &Limits) -> Option<Vec<usize>> {
         let (room, batch) = (limits.room(), self.batch_rank());
@@ -345,7 +379,8 @@ impl Geometry {
             if let Some(axis) = too_many {
                 return Cut::Halve(axis);
             }
-            self.strides.iter().map(|s| self.check(piece, s, room)).find(|c| *c != Cut::Fits).unwrap_or(Cut::Fits)
+            let fits = |s: &Vec<isize>| self.check(piece, s, room);
+            self.strides.iter().map(fits).find(|c| *c != Cut::Fits).unwrap_or_else(|| self.in_time(piece, limits))
         })
     }
 
@@ -428,7 +463,7 @@ pub(crate) fn run(gpu: &Gpu, spec: &Spec<'_>) -> Result<()> {
         let mut bindings: Vec<_> = bound.into_iter().map(|(b, _)| b).collect();
         // Bound as the kernel declares them: the output first.
         bindings[..3].rotate_right(1);
-        gpu.launch(&pipeline, &words, &bindings, groups)
+        gpu.launch(&Launch { pipeline: &pipeline, words: &words, bindings: &bindings, groups, seconds: spec.geometry.seconds(here, &gpu.limits) })
     })
 }
 
