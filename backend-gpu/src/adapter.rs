@@ -25,7 +25,11 @@ fn rank(kind: DeviceType) -> u8 {
 /// # Errors
 /// [`Error::Absent`], as device `name`: there is none, or none of that name.
 pub(crate) fn choose(name: &str, wanted: Option<&str>) -> Result<Adapter> {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    // Where the driver says how much memory there is, the last of it is left to others: an allocation fails before the
+    // driver has to evict.
+    descriptor.memory_budget_thresholds.for_resource_creation = Some(95);
+    let instance = wgpu::Instance::new(descriptor);
     let mut adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::PRIMARY));
     adapters.sort_by_key(|a| rank(a.get_info().device_type));
     if adapters.is_empty() {
