@@ -92,6 +92,9 @@ impl<T: Real> Work for MatVec<'_, T> {
 
 impl<T: Real> MatVec<'_, T> {
     /// Rows are contiguous: four dot products at a time share the loads of x.
+    ///
+    /// # Safety
+    /// - The matrix is `[y.len(), k]`, its rows are contiguous, and `x` has `k` elements.
     #[inline(always)]
     unsafe fn dots<I: Isa>(self, isa: I) {
         let width = <T::V<I> as Lanes>::N;
@@ -127,6 +130,9 @@ impl<T: Real> MatVec<'_, T> {
     }
 
     /// Columns are contiguous: four at a time add their multiples to a strip that stays in the first cache, so that each is read in order; a segment of them after the other is added to y.
+    ///
+    /// # Safety
+    /// - The matrix is `[y.len(), k]`, its columns are contiguous, and `x` has `k` elements.
     #[inline(always)]
     unsafe fn columns<I: Isa>(self, isa: I) {
         let zero = T::from_f64(0.0);

@@ -146,7 +146,7 @@ impl Buffer {
     ///
     /// # Safety
     /// - `ptr` is valid for reads of `bytes` bytes, and nothing changes them, as long as `keep` lives;
-    /// - the bytes are valid elements of the dtype that arrays over this buffer are given.
+    /// - `ptr` is aligned for, and the bytes are valid elements of, every dtype that arrays over this buffer are given.
     pub unsafe fn read_only(ptr: NonNull<u8>, bytes: usize, keep: impl Any + Send + Sync) -> Buffer {
         let block = host::HostBlock::kept(ptr, Box::new(keep));
         Buffer(Arc::new(Block { memory: MemoryId::HOST, bytes, writable: false, data: Data::Host(block) }))

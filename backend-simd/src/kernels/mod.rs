@@ -51,6 +51,8 @@ impl<T: Copy, F: Exact1<T>> Work for Each<'_, T, F> {
     }
 }
 
+/// # Safety
+/// - The contract of [`Kernel`], for elements of `T` and results of `F`.
 unsafe fn each<I: Isa, T: Copy, F: Exact1<T>>(isa: I, args: &Args) {
     isa.enter(Each::<T, F>(args, PhantomData));
 }
@@ -72,6 +74,8 @@ impl<T: Copy, F: Exact2<T>, const FORM: usize> Work for Zip<'_, T, F, FORM> {
     }
 }
 
+/// # Safety
+/// - The contract of [`Kernel`], for elements of `T` and results of `F`.
 unsafe fn zip<I: Isa, T: Copy, F: Exact2<T>, const FORM: usize>(isa: I, args: &Args) {
     isa.enter(Zip::<T, F, FORM>(args, PhantomData));
 }
@@ -86,18 +90,27 @@ fn strips<I: Isa, T: Copy, F: Exact2<T>>() -> Forms<I> {
 }
 
 /// A kernel over the parts of complex numbers.
+///
+/// # Safety
+/// - The contract of [`Kernel`], for complex numbers with parts of `T`.
 unsafe fn parts<I: Isa, T: Copy, F: Exact2<T>>(isa: I, args: &Args) {
     // SAFETY: n complex numbers are 2n parts.
     unsafe { zip::<I, T, F, 0>(isa, &Args { n: 2 * args.n, ..*args }) };
 }
 
 /// As [`parts`], of one operand.
+///
+/// # Safety
+/// - The contract of [`Kernel`], for complex numbers with parts of `T`.
 unsafe fn parts_of_one<I: Isa, T: Copy, F: Exact1<T>>(isa: I, args: &Args) {
     // SAFETY: n complex numbers are 2n parts.
     unsafe { each::<I, T, F>(isa, &Args { n: 2 * args.n, ..*args }) };
 }
 
 /// Half precision to single and back, by the conversions of the crate `half`, which use the CPU's.
+///
+/// # Safety
+/// - The contract of [`Kernel`], for operands of f16 and results of f32.
 unsafe fn widen_f16<I: Isa>(_: I, args: &Args) {
     // SAFETY: the contract of `Kernel`.
     let (from, to) = unsafe { (std::slice::from_raw_parts(args.a.cast::<f16>(), args.n), std::slice::from_raw_parts_mut(args.out.cast::<f32>(), args.n)) };
@@ -105,6 +118,9 @@ unsafe fn widen_f16<I: Isa>(_: I, args: &Args) {
 }
 
 /// As [`widen_f16`].
+///
+/// # Safety
+/// - The contract of [`Kernel`], for operands of f32 and results of f16.
 unsafe fn narrow_f16<I: Isa>(_: I, args: &Args) {
     // SAFETY: the contract of `Kernel`.
     let (from, to) = unsafe { (std::slice::from_raw_parts(args.a.cast::<f32>(), args.n), std::slice::from_raw_parts_mut(args.out.cast::<f16>(), args.n)) };
@@ -122,6 +138,8 @@ impl<T: Real, F: ComplexFunction<T>> Work for Complex1<'_, T, F> {
     }
 }
 
+/// # Safety
+/// - The contract of [`Kernel`], for complex numbers with parts of `T`.
 unsafe fn complex1<I: Isa, T: Real, F: ComplexFunction<T>>(isa: I, args: &Args) {
     isa.enter(Complex1::<T, F>(args, PhantomData));
 }
@@ -137,6 +155,8 @@ impl<T: Real> Work for Magnitudes<'_, T> {
     }
 }
 
+/// # Safety
+/// - The contract of [`Kernel`], for complex numbers with parts of `T` and results of `T`.
 unsafe fn magnitudes<I: Isa, T: Real>(isa: I, args: &Args) {
     isa.enter(Magnitudes::<T>(args, PhantomData));
 }
@@ -152,6 +172,8 @@ impl<T: Real, F: ComplexFunction2<T>, const FORM: usize> Work for Complex2<'_, T
     }
 }
 
+/// # Safety
+/// - The contract of [`Kernel`], for complex numbers with parts of `T`.
 unsafe fn complex2<I: Isa, T: Real, F: ComplexFunction2<T>, const FORM: usize>(isa: I, args: &Args) {
     isa.enter(Complex2::<T, F, FORM>(args, PhantomData));
 }
@@ -182,6 +204,8 @@ impl<T: Real, F: Function2<T>, const FORM: usize> Work for Smooth2<'_, T, F, FOR
     }
 }
 
+/// # Safety
+/// - The contract of [`Kernel`], for elements of `T`.
 unsafe fn smooth2<I: Isa, T: Real, F: Function2<T>, const FORM: usize>(isa: I, args: &Args) {
     isa.enter(Smooth2::<T, F, FORM>(args, PhantomData));
 }
@@ -191,6 +215,8 @@ fn smooth_strips<I: Isa, T: Real, F: Function2<T>>() -> Forms<I> {
     [Some(smooth2::<I, T, F, 0>), None, None]
 }
 
+/// # Safety
+/// - The contract of [`Kernel`], for elements of `T`.
 unsafe fn smooth<I: Isa, T: Real, F: Function<T>>(isa: I, args: &Args) {
     isa.enter(Smooth::<T, F>(args, PhantomData));
 }
@@ -223,6 +249,8 @@ impl Bits for [u64; 2] {
 
 /// `out = if a { b } else { c }`, all strips.
 pub(crate) fn select<I: Isa>(dtype: DType) -> Kernel<I> {
+    /// # Safety
+    /// - The contract of [`Kernel`], for truth values in `a` and elements of the size of `T` in `b` and `c`.
     unsafe fn run<I: Isa, T: Bits>(isa: I, args: &Args) {
         struct Select<'a, T>(&'a Args, PhantomData<T>);
         impl<T: Bits> Work for Select<'_, T> {
@@ -306,6 +334,8 @@ impl<T: Real, const TAIL: usize, const MASK: usize> Work for Products<'_, T, TAI
     }
 }
 
+/// # Safety
+/// - The contract of [`Kernel`], for elements of `T`.
 unsafe fn products<I: Isa, T: Real, const TAIL: usize, const MASK: usize>(isa: I, args: &Args) {
     isa.enter(Products::<T, TAIL, MASK>(args, PhantomData));
 }
@@ -354,6 +384,8 @@ pub(crate) fn fill<I: Isa>(dtype: DType) -> Kernel<I> {
     }
 }
 
+/// # Safety
+/// - The contract of [`Kernel`], for a single value of the size of `T` in `a`; alignment of `T` is not required.
 unsafe fn each_fill<I: Isa, T: Copy>(_: I, args: &Args) {
     // SAFETY: the contract of `Kernel`: `a` is a single value, `out` a strip. Alignment of 16-byte elements is 8: the copies are unaligned ones.
     unsafe {

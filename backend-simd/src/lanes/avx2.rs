@@ -43,6 +43,9 @@ impl Isa for Avx2 {
     }
 
     unsafe fn stream(self, src: *const u8, dst: *mut u8, bytes: usize) {
+        /// # Safety
+        /// - `count` vectors can be read at `src` and written at `dst`, and do not overlap.
+        /// - `dst` is aligned to a vector.
         #[target_feature(enable = "avx2,fma")]
         unsafe fn vectors(src: *const u8, dst: *mut u8, count: usize) {
             for i in 0..count {
@@ -71,12 +74,16 @@ impl Isa for Avx2 {
 /// Masks of the first `count` lanes: windows of as many ones and zeros. Callers have AVX2.
 mod first {
     use super::*;
+    /// # Safety
+    /// - The CPU has AVX2.
     #[inline(always)]
     pub(super) unsafe fn f32(count: usize) -> __m256i {
         const ONES_AND_ZEROS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
         // SAFETY: the caller's; 8 lanes from at most the eighth on.
         unsafe { _mm256_loadu_si256(ONES_AND_ZEROS.as_ptr().add(8 - count.min(8)).cast()) }
     }
+    /// # Safety
+    /// - The CPU has AVX2.
     #[inline(always)]
     pub(super) unsafe fn f64(count: usize) -> __m256i {
         const ONES_AND_ZEROS: [i64; 8] = [-1, -1, -1, -1, 0, 0, 0, 0];
@@ -103,12 +110,17 @@ mod sign_fill {
 /// Arithmetic shifts to the right. Callers have AVX2.
 mod sar {
     use super::*;
+    /// # Safety
+    /// - The CPU has AVX2.
     #[inline(always)]
     pub(super) unsafe fn f32(x: __m256i, k: u32) -> __m256i {
         // SAFETY: the caller's.
         unsafe { _mm256_sra_epi32(x, _mm_cvtsi32_si128(k as i32)) }
     }
     /// There is no such instruction for 64 bits: the sign is filled in.
+    ///
+    /// # Safety
+    /// - The CPU has AVX2.
     #[inline(always)]
     pub(super) unsafe fn f64(x: __m256i, k: u32) -> __m256i {
         // SAFETY: the caller's.
@@ -123,11 +135,15 @@ mod sar {
 /// `min(index, last)`, unsigned. Callers have AVX2.
 mod clamp {
     use super::*;
+    /// # Safety
+    /// - The CPU has AVX2.
     #[inline(always)]
     pub(super) unsafe fn f32(index: __m256i, last: usize) -> __m256i {
         // SAFETY: the caller's.
         unsafe { _mm256_min_epu32(index, _mm256_set1_epi32(last as i32)) }
     }
+    /// # Safety
+    /// - The CPU has AVX2.
     #[inline(always)]
     pub(super) unsafe fn f64(index: __m256i, last: usize) -> __m256i {
         // Without the highest bit signed comparison serves.
@@ -142,11 +158,17 @@ mod clamp {
 /// `table[index]`. Callers have AVX2 and indices within the table.
 mod gather {
     use super::*;
+    /// # Safety
+    /// - The CPU has AVX2.
+    /// - Every lane of `index` is less than the length of `table`.
     #[inline(always)]
     pub(super) unsafe fn f32(table: &[f32], index: __m256i) -> __m256 {
         // SAFETY: the caller's.
         unsafe { _mm256_i32gather_ps::<4>(table.as_ptr(), index) }
     }
+    /// # Safety
+    /// - The CPU has AVX2.
+    /// - Every lane of `index` is less than the length of `table`.
     #[inline(always)]
     pub(super) unsafe fn f64(table: &[f64], index: __m256i) -> __m256d {
         // SAFETY: the caller's.
@@ -157,6 +179,9 @@ mod gather {
 /// `table[index mod N]`. Callers have AVX2.
 mod lookup {
     use super::*;
+    /// # Safety
+    /// - The CPU has AVX2.
+    /// - `N` is a power of two.
     #[inline(always)]
     pub(super) unsafe fn f32<const N: usize>(table: &[f32; N], index: __m256i) -> __m256 {
         // SAFETY: the caller's; parts of 8 lie within tables of 8 and 16, and the index of the gather is below N.
@@ -169,6 +194,9 @@ mod lookup {
             }
         }
     }
+    /// # Safety
+    /// - The CPU has AVX2.
+    /// - `N` is a power of two.
     #[inline(always)]
     pub(super) unsafe fn f64<const N: usize>(table: &[f64; N], index: __m256i) -> __m256d {
         // SAFETY: the caller's; the index is below N.

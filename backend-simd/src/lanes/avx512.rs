@@ -48,6 +48,9 @@ impl Isa for Avx512 {
     }
 
     unsafe fn stream(self, src: *const u8, dst: *mut u8, bytes: usize) {
+        /// # Safety
+        /// - `count` vectors can be read at `src` and written at `dst`, and do not overlap.
+        /// - `dst` is aligned to a vector.
         #[target_feature(enable = "avx512f")]
         unsafe fn vectors(src: *const u8, dst: *mut u8, count: usize) {
             for i in 0..count {
@@ -96,6 +99,9 @@ mask!(Mask16 __mmask16, Mask8 __mmask8);
 /// `table[index mod N]`. Callers have AVX-512.
 mod lookup {
     use super::*;
+    /// # Safety
+    /// - The CPU has AVX-512 (F and DQ).
+    /// - `N` is a power of two.
     #[inline(always)]
     pub(super) unsafe fn f32<const N: usize>(table: &[f32; N], index: __m512i) -> __m512 {
         let p = table.as_ptr();
@@ -111,6 +117,9 @@ mod lookup {
             }
         }
     }
+    /// # Safety
+    /// - The CPU has AVX-512 (F and DQ).
+    /// - `N` is a power of two.
     #[inline(always)]
     pub(super) unsafe fn f64<const N: usize>(table: &[f64; N], index: __m512i) -> __m512d {
         let p = table.as_ptr();
