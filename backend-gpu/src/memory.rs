@@ -142,7 +142,7 @@ impl GpuMemory {
 }
 
 // SAFETY: the info is fixed at construction; every block is allocated anew or comes from the pool of freed ones; the driver checks ranges of
-// copies, and `wgpu_buffer` the kind of the buffer.
+// copies, and `handle` the kind of the buffer.
 unsafe impl Memory for GpuMemory {
     fn info(&self) -> &MemoryInfo {
         &self.info

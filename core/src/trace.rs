@@ -182,7 +182,7 @@ pub(crate) fn ran(op: String, plan: Option<Plan>, device: &str, estimate: Estima
 }
 
 pub(crate) fn fell_back(from: &str, to: &str, why: &crate::Error) {
-    with(|r| r.trace.fallbacks.push((from.into(), to.into(), why.to_string())));
+    with(|_, trace| trace.fallbacks.push((from.into(), to.into(), why.to_string())));
 }
 
 pub(crate) fn copied(bytes: usize, why: &'static str) {
