@@ -164,23 +164,33 @@ impl fmt::Debug for Buffer {
     }
 }
 
-fn memories() -> &'static RwLock<Vec<Arc<dyn Memory>>> {
-    static MEMORIES: OnceLock<RwLock<Vec<Arc<dyn Memory>>>> = OnceLock::new();
-    MEMORIES.get_or_init(|| RwLock::new(vec![Arc::new(HostMemory::new())]))
+/// Every memory, by its number; `None` while it is being made.
+fn memories() -> &'static RwLock<Vec<Option<Arc<dyn Memory>>>> {
+    static MEMORIES: OnceLock<RwLock<Vec<Option<Arc<dyn Memory>>>>> = OnceLock::new();
+    MEMORIES.get_or_init(|| RwLock::new(vec![Some(Arc::new(HostMemory::new()))]))
 }
 
-/// Adds a memory; `make` is told the name it will have, so that the buffers it hands out can bear it.
+/// Adds a memory; `make` is told the name it will have, so that the buffers it hands out can bear it. Nothing is locked while `make` runs.
 pub fn register_memory<M: Memory + 'static>(make: impl FnOnce(MemoryId) -> Arc<M>) -> Arc<M> {
-    let mut all = memories().write().unwrap_or_else(|e| e.into_inner());
-    let id = MemoryId(u32::try_from(all.len()).expect("fewer than 2^32 memories"));
-    let memory = make(id);
-    all.push(memory.clone());
+    let all = || memories().write().unwrap_or_else(|e| e.into_inner());
+    let at = {
+        let mut all = all();
+        all.push(None);
+        all.len() - 1
+    };
+    let memory = make(MemoryId(u32::try_from(at).expect("fewer than 2^32 memories")));
+    all()[at] = Some(memory.clone());
     memory
 }
 
 /// The memory of that name.
+///
+/// # Panics
+/// Before the [`register_memory`] that made the name has returned.
+#[track_caller]
 pub fn memory(id: MemoryId) -> Arc<dyn Memory> {
-    memories().read().unwrap_or_else(|e| e.into_inner())[id.0 as usize].clone()
+    let known = memories().read().unwrap_or_else(|e| e.into_inner())[id.0 as usize].clone();
+    known.expect("register_memory has not returned yet: there is no memory of this name")
 }
 
 /// Copies `count` elements of `dtype` from host bytes into `dst`, an element's stored form being what that memory says.
