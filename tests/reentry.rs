@@ -122,8 +122,20 @@ fn open_by_asking_back() -> Result<Arc<dyn Backend>> {
     Ok(Arc::new(Curious::new("asks back when opened")))
 }
 
-inventory::submit! { BackendEntry { name: "asks when opened", order: 50, slow_to_open: true, open: open_by_asking } }
-inventory::submit! { BackendEntry { name: "asks back when opened", order: 51, slow_to_open: true, open: open_by_asking_back } }
+fn no_hardware() -> bool {
+    false
+}
+
+static EMULATED: AtomicUsize = AtomicUsize::new(0);
+
+fn open_emulated() -> Result<Arc<dyn Backend>> {
+    EMULATED.fetch_add(1, Ordering::SeqCst);
+    Ok(Arc::new(Curious::new("emulated")))
+}
+
+inventory::submit! { BackendEntry { name: "asks when opened", order: 50, slow_to_open: true, present: || true, open: open_by_asking } }
+inventory::submit! { BackendEntry { name: "asks back when opened", order: 51, slow_to_open: true, present: || true, open: open_by_asking_back } }
+inventory::submit! { BackendEntry { name: "emulated", order: 53, slow_to_open: true, present: no_hardware, open: open_emulated } }
 
 #[test]
 fn what_opens_a_device_may_ask_for_devices() {
@@ -132,6 +144,17 @@ fn what_opens_a_device_may_ask_for_devices() {
     ends(|| threads.into_iter().for_each(|t| assert_eq!(t.join().unwrap().unwrap(), "asks when opened")));
     assert_eq!(OPENED.load(Ordering::SeqCst), 1);
     assert!(Device::all().iter().any(|d| d.name() == "asks back when opened"));
+}
+
+#[test]
+fn what_no_hardware_is_found_for_is_opened_by_name_alone() {
+    assert!(!Device::all().iter().any(|d| d.name() == "emulated"));
+    let absent = Device::absent();
+    let (_, why) = absent.iter().find(|(name, _)| name == "emulated").expect("it is listed as absent");
+    assert!(why.to_string().contains("no hardware") && why.to_string().contains("\"emulated\""), "{why}");
+    assert_eq!(EMULATED.load(Ordering::SeqCst), 0, "nothing has opened it");
+    assert_eq!(Device::named("emulated").unwrap().name(), "emulated");
+    assert!(Device::all().iter().any(|d| d.name() == "emulated"), "it has been asked for");
 }
 
 /// A memory that is never used.

@@ -34,7 +34,7 @@ use polyarray_core::{
 use std::sync::Arc;
 use tier::Tier;
 
-inventory::submit! { BackendEntry { name: "simd", order: 20, slow_to_open: false, open } }
+inventory::submit! { BackendEntry { name: "simd", order: 20, slow_to_open: false, present: || true, open } }
 
 fn open() -> Result<Arc<dyn Backend>> {
     backend(std::env::var("POLYARRAY_SIMD").ok().as_deref())

@@ -21,6 +21,8 @@ pub struct BackendEntry {
     pub order: u8,
     /// Whether opening it takes so long (a driver to load) that `auto` waits until an operation is large enough to be worth it.
     pub slow_to_open: bool,
+    /// Whether there may be hardware for it, found out without loading anything. Without, it is opened only where it is asked for by name.
+    pub present: fn() -> bool,
     /// Finds the device. It may ask for other devices; its own name is an `Err` until it has returned.
     pub open: Open,
 }
@@ -38,6 +40,7 @@ const OPTIONAL: [(&str, &str); 3] = [
 pub(crate) struct Slot {
     name: String,
     pub(crate) slow_to_open: bool,
+    present: fn() -> bool,
     open: Option<Open>,
     backend: OnceLock<Result<Arc<dyn Backend>>>,
     /// Whether `open` is running; changed only by the thread that opens backends.
@@ -47,8 +50,8 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    fn new(name: String, slow_to_open: bool, open: Option<Open>, backend: OnceLock<Result<Arc<dyn Backend>>>) -> Slot {
-        Slot { name, slow_to_open, open, backend, opening: AtomicBool::new(false), forks: AtomicU32::new(forks()) }
+    fn new(name: String, slow_to_open: bool, present: fn() -> bool, open: Option<Open>, backend: OnceLock<Result<Arc<dyn Backend>>>) -> Slot {
+        Slot { name, slow_to_open, present, open, backend, opening: AtomicBool::new(false), forks: AtomicU32::new(forks()) }
     }
 
     /// The backend, if it has been opened and is there.
@@ -87,6 +90,18 @@ impl Slot {
         // Only the thread whose turn it is sets it, and it was not set before.
         let _ = self.backend.set(opened);
         Ok(())
+    }
+
+    /// The backend, unless there is no hardware for it and nobody asked for it by name; opens it.
+    pub(crate) fn backend_if_present(&self) -> Result<&Arc<dyn Backend>> {
+        if self.backend.get().is_some() || (self.present)() || config().device.as_ref() == Some(&self.name) {
+            return self.backend();
+        }
+        let name = &self.name;
+        Err(Error::Absent {
+            name: name.clone(),
+            why: format!("no hardware for it was found; what emulates it is opened only where the name {name:?} is asked for"),
+        })
     }
 
     /// Whether it was opened by an ancestor of this process: its driver's threads are missing here.
@@ -133,7 +148,7 @@ fn registry() -> &'static RwLock<Arc<[Arc<Slot>]>> {
     REGISTRY.get_or_init(|| {
         let mut entries: Vec<&BackendEntry> = inventory::iter::<BackendEntry>.into_iter().collect();
         entries.sort_by_key(|e| e.order);
-        let slot = |e: &&BackendEntry| Arc::new(Slot::new(e.name.into(), e.slow_to_open, Some(e.open), OnceLock::new()));
+        let slot = |e: &&BackendEntry| Arc::new(Slot::new(e.name.into(), e.slow_to_open, e.present, Some(e.open), OnceLock::new()));
         RwLock::new(entries.iter().map(slot).collect())
     })
 }
@@ -148,7 +163,7 @@ pub(crate) fn generation() -> usize {
 /// Adds a backend under its own name, and gives the device that it is. A name that is taken is taken over.
 pub fn register(backend: impl Backend + 'static) -> Device {
     let backend: Arc<dyn Backend> = Arc::new(backend);
-    let slot = Arc::new(Slot::new(backend.info().name.clone(), false, None, OnceLock::from(Ok(backend))));
+    let slot = Arc::new(Slot::new(backend.info().name.clone(), false, || true, None, OnceLock::from(Ok(backend))));
     let replaced = {
         let mut all = registry().write().unwrap_or_else(|e| e.into_inner());
         let with_it = all.iter().filter(|s| s.name != slot.name).cloned().chain([slot.clone()]).collect();
@@ -214,21 +229,26 @@ impl Device {
 
     /// A GPU, or a software implementation of one: this opens the driver of either.
     ///
+    /// Some drivers write to the standard error stream while they are opened: Mesa's says `error: XDG_RUNTIME_DIR is invalid or not set in the environment` where that
+    /// variable is missing. It does no harm; setting the variable before the program starts avoids it. (A library cannot set it: other threads may be reading the
+    /// environment.)
+    ///
     /// # Errors
     /// [`Error::Absent`] if the feature `gpu` is off or no adapter is found.
     pub fn gpu() -> Result<Device> {
         Device::named("gpu")
     }
 
-    /// Every device that is here (`auto` is not one of them). Opens them.
+    /// Every device that is here (`auto` is not one of them). Opens them, but for a GPU of which no hardware is found: a GPU emulated by the CPU is among them once
+    /// it was asked for, by [`named`](Self::named) or by `POLYARRAY_DEVICE`, `POLYARRAY_GPU` or a variable that names a Vulkan driver (`VK_DRIVER_FILES`).
     pub fn all() -> Vec<Device> {
-        slots().iter().filter(|s| s.backend().is_ok()).map(|s| Device(Some(s.clone()))).collect()
+        slots().iter().filter(|s| s.backend_if_present().is_ok()).map(|s| Device(Some(s.clone()))).collect()
     }
 
-    /// Every device that could be here and is not, with the reason. Opens them.
+    /// Every device that could be here and is not, with the reason. Opens them, as [`all`](Self::all) does.
     pub fn absent() -> Vec<(String, Error)> {
         let known = slots();
-        let mut out: Vec<(String, Error)> = known.iter().filter_map(|s| s.backend().err().map(|e| (s.name.clone(), e))).collect();
+        let mut out: Vec<(String, Error)> = known.iter().filter_map(|s| s.backend_if_present().err().map(|e| (s.name.clone(), e))).collect();
         for (name, _) in OPTIONAL.iter().filter(|(n, _)| !known.iter().any(|s| s.name == *n)) {
             out.extend(Device::named(name).err().map(|e| ((*name).to_string(), e)));
         }
