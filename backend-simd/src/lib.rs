@@ -121,8 +121,6 @@ impl Backend for Simd {
 
     fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported> {
         op.programs().into_iter().try_for_each(check)?;
-        // Those of the caller's pool, where it is in one.
-        let threads = threads.min(rayon::current_num_threads());
         let bytes = op.bytes();
         let moved = if bytes > CACHE { bytes / BANDWIDTH } else { 0.0 };
         let computed = match op {
@@ -153,7 +151,12 @@ impl Backend for Simd {
             Op::Sort(o) => op.work() / sort_rate(self.tier, o),
             Op::Search(_) | Op::Count(_) => op.work() / SCALAR_RATE,
         };
-        Ok(Cost::model(START_UP, moved, computed, threads, WAKE))
+        let cost = Cost::model(START_UP, moved, computed, threads, WAKE);
+        if cost.threads == 1 {
+            return Ok(cost);
+        }
+        // There may be fewer. Small work does not start a pool to find out.
+        Ok(Cost::model(START_UP, moved, computed, threads.min(threads::available()), WAKE))
     }
 
     fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
