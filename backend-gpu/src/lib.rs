@@ -118,6 +118,18 @@ fn open_default() -> Result<Arc<dyn Backend>> {
     Ok(Arc::new(open(&Options::default())?))
 }
 
+/// Whether there may be a GPU, found out without loading a driver: on Linux from the files of devices, elsewhere always. A driver or an adapter that the environment
+/// names counts, which may be one in software.
+fn present() -> bool {
+    const DEVICES: [&str; 7] = ["nvidia", "dxg", "kgsl", "mali", "nvhost", "nvgpu", "pvr"];
+    let any = |folder: &str, names: &[&str]| {
+        let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        files.into_iter().any(|f| names.iter().any(|name| f.file_name().to_string_lossy().starts_with(name)))
+    };
+    let named = ["POLYARRAY_GPU", "VK_DRIVER_FILES", "VK_ICD_FILENAMES"].iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
+    named || !cfg!(target_os = "linux") || any("/dev/dri", &["renderD"]) || any("/dev", &DEVICES)
+}
+
 polyarray_core::inventory::submit! {
-    BackendEntry { name: "gpu", order: 40, slow_to_open: true, open: open_default }
+    BackendEntry { name: "gpu", order: 40, slow_to_open: true, present, open: open_default }
 }

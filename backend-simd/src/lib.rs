@@ -34,7 +34,7 @@ use polyarray_core::{
 use std::sync::Arc;
 use tier::Tier;
 
-inventory::submit! { BackendEntry { name: "simd", order: 20, slow_to_open: false, open } }
+inventory::submit! { BackendEntry { name: "simd", order: 20, slow_to_open: false, present: || true, open } }
 
 fn open() -> Result<Arc<dyn Backend>> {
     backend(std::env::var("POLYARRAY_SIMD").ok().as_deref())
@@ -122,8 +122,6 @@ unsafe impl Backend for Simd {
 
     fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported> {
         op.programs().into_iter().try_for_each(check)?;
-        // Those of the caller's pool, where it is in one.
-        let threads = threads.min(rayon::current_num_threads());
         let bytes = op.bytes();
         let moved = if bytes > CACHE { bytes / BANDWIDTH } else { 0.0 };
         let computed = match op {
@@ -154,7 +152,12 @@ unsafe impl Backend for Simd {
             Op::Sort(o) => op.work() / sort_rate(self.tier, o),
             Op::Search(_) | Op::Count(_) => op.work() / SCALAR_RATE,
         };
-        Ok(Cost::model(START_UP, moved, computed, threads, WAKE))
+        let cost = Cost::model(START_UP, moved, computed, threads, WAKE);
+        if cost.threads == 1 {
+            return Ok(cost);
+        }
+        // There may be fewer. Small work does not start a pool to find out.
+        Ok(Cost::model(START_UP, moved, computed, threads.min(threads::available()), WAKE))
     }
 
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {

@@ -13,6 +13,10 @@ use std::time::Instant;
 
 /// A backend of another memory is opened for the first time, if that is slow, only for operations that would take this long here.
 const WORTH_OPENING: f64 = 0.05;
+/// Bytes a second that no transfer to or from such a backend is taken to exceed before it is opened: what 16 lanes of PCIe 4.0 move.
+const FASTEST_TRANSFER: f64 = 25e9;
+/// Seconds that a transfer is taken to need at least, likewise.
+const SHORTEST_TRANSFER: f64 = 10e-6;
 /// Work leaves the memory of its operands only if it is then done in less than this share of the time.
 const CLEARLY_BETTER: f64 = 0.6;
 
@@ -82,13 +86,32 @@ fn transfers(op: &Op, there: MemoryId, home: MemoryId) -> f64 {
     seconds
 }
 
+/// Seconds that moving all operands of `op` to any other memory, and its result back, takes at least.
+fn least_transfers(op: &Op) -> f64 {
+    let (mut count, mut bytes) = (1, op.output_len() * op.output_dtype().size());
+    op.for_each_input(|operand, lens| {
+        let (lo, hi) = operand.span(lens);
+        count += 1;
+        bytes += (hi - lo) * operand.dtype.size();
+    });
+    f64::from(count) * SHORTEST_TRANSFER + bytes as f64 / FASTEST_TRANSFER
+}
+
+/// Whether a device that is slow to open may be faster than `best`, the best of those that are open: even if it computed in no time, operands would have to be moved.
+fn worth_opening(op: &Op, best: Option<&Pick>) -> bool {
+    best.map(|b| b.estimate.total()).is_none_or(|here| here > WORTH_OPENING && least_transfers(op) < CLEARLY_BETTER * here)
+}
+
 fn estimate_on(slot: &Slot, op: &Op, home: MemoryId, threads: usize) -> Result<Estimate, Unsupported> {
     let backend = match slot.opened() {
         Some(backend) => backend,
-        None => slot.backend().map_err(|e| Unsupported::new(e.to_string()))?,
+        None => slot.backend_if_present().map_err(|e| Unsupported::new(e.to_string()))?,
     };
     let cost = backend.estimate(op, threads)?;
     let there = backend.memory();
+    if there != MemoryId::HOST && slot.is_inherited() {
+        return Err(Unsupported::new("it was opened before this process was forked from another; its driver works only there"));
+    }
     if there != home && matches!(op, Op::Matmul(o) if o.add) {
         return Err(Unsupported::new("the numbers to add to lie elsewhere"));
     }
@@ -144,7 +167,7 @@ fn survey(op: &Op, device: &Device, among: Among, every: bool, mut on_estimate: 
     };
     let waits = |s: &Slot| s.slow_to_open && s.opened().is_none();
     all().filter(|s| !waits(s)).for_each(|s| ask(s, &mut best));
-    if best.as_ref().is_none_or(|b| b.estimate.total() > WORTH_OPENING) {
+    if worth_opening(op, best.as_ref()) {
         all().filter(|s| waits(s)).for_each(|s| ask(s, &mut best));
     }
     Ok(best)

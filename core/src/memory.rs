@@ -207,23 +207,45 @@ impl fmt::Debug for Buffer {
     }
 }
 
-fn memories() -> &'static RwLock<Vec<Arc<dyn Memory>>> {
-    static MEMORIES: OnceLock<RwLock<Vec<Arc<dyn Memory>>>> = OnceLock::new();
-    MEMORIES.get_or_init(|| RwLock::new(vec![Arc::new(HostMemory::new())]))
+/// Every memory, by its number; `None` while it is being made.
+fn memories() -> &'static RwLock<Vec<Option<Arc<dyn Memory>>>> {
+    static MEMORIES: OnceLock<RwLock<Vec<Option<Arc<dyn Memory>>>>> = OnceLock::new();
+    MEMORIES.get_or_init(|| RwLock::new(vec![Some(Arc::new(HostMemory::new()))]))
 }
 
-/// Adds a memory; `make` is told the name it will have, so that the buffers it hands out can bear it.
+/// Adds a memory; `make` is told the name it will have, so that the buffers it hands out can bear it. Nothing is locked while `make` runs.
 pub fn register_memory<M: Memory + 'static>(make: impl FnOnce(MemoryId) -> Arc<M>) -> Arc<M> {
-    let mut all = memories().write().unwrap_or_else(|e| e.into_inner());
-    let id = MemoryId(u32::try_from(all.len()).expect("fewer than 2^32 memories"));
-    let memory = make(id);
-    all.push(memory.clone());
+    let all = || memories().write().unwrap_or_else(|e| e.into_inner());
+    let at = {
+        let mut all = all();
+        all.push(None);
+        all.len() - 1
+    };
+    let memory = make(MemoryId(u32::try_from(at).expect("fewer than 2^32 memories")));
+    all()[at] = Some(memory.clone());
     memory
 }
 
 /// The memory of that name.
+///
+/// # Panics
+/// Before the [`register_memory`] that made the name has returned.
+#[track_caller]
 pub fn memory(id: MemoryId) -> Arc<dyn Memory> {
-    memories().read().unwrap_or_else(|e| e.into_inner())[id.0 as usize].clone()
+    let known = memories().read().unwrap_or_else(|e| e.into_inner())[id.0 as usize].clone();
+    known.expect("register_memory has not returned yet: there is no memory of this name")
+}
+
+/// Elements that are widened, or narrowed, at a time.
+const BLOCK: usize = 1 << 20;
+
+/// Room for a block of `count` elements, or fewer, of `stored` bytes.
+fn block(count: usize, stored: usize) -> Result<Vec<u8>> {
+    let bytes = count.min(BLOCK) * stored;
+    let mut wide = Vec::new();
+    wide.try_reserve_exact(bytes).map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes, why: e.to_string() })?;
+    wide.resize(bytes, 0);
+    Ok(wide)
 }
 
 /// Copies elements of `dtype` from host bytes into `dst`, an element's stored form being what that memory says.
@@ -237,12 +259,16 @@ pub(crate) unsafe fn upload_elements(dtype: DType, src: &[u8], dst: &Buffer, at_
         // SAFETY: the caller's conditions are those of `upload`.
         return unsafe { to.upload(src, dst, at_element * stored) };
     }
-    let mut wide = vec![0u8; src.len() / dtype.size() * stored];
-    for (w, s) in wide.chunks_exact_mut(stored).zip(src.chunks_exact(dtype.size())) {
-        w[..s.len()].copy_from_slice(s);
+    let mut wide = block(src.len() / dtype.size(), stored)?;
+    for (i, narrow) in src.chunks(BLOCK * dtype.size()).enumerate() {
+        let wide = &mut wide[..narrow.len() / dtype.size() * stored];
+        for (w, n) in wide.chunks_exact_mut(stored).zip(narrow.chunks_exact(dtype.size())) {
+            w[..n.len()].copy_from_slice(n);
+        }
+        // SAFETY: as above; an element widened with zeros is the stored form of its value.
+        unsafe { to.upload(wide, dst, (at_element + i * BLOCK) * stored) }?;
     }
-    // SAFETY: as above; an element widened with zeros is the stored form of its value.
-    unsafe { to.upload(&wide, dst, at_element * stored) }
+    Ok(())
 }
 
 /// The reverse of [`upload_elements`]. A bool comes as `true` whatever it is stored as, unless that is 0, so that a device that writes
@@ -261,14 +287,17 @@ pub(crate) unsafe fn download_elements(dtype: DType, src: &Buffer, at_element: u
         }
         return Ok(());
     }
-    let mut wide = vec![0u8; dst.len() / dtype.size() * stored];
-    // SAFETY: as above.
-    unsafe { from.download(src, at_element * stored, &mut wide) }?;
-    for (w, d) in wide.chunks_exact(stored).zip(dst.chunks_exact_mut(dtype.size())) {
-        if dtype == DType::Bool {
-            d[0] = u8::from(w.iter().any(|b| *b != 0));
-        } else {
-            d.copy_from_slice(&w[..d.len()]);
+    let mut wide = block(dst.len() / dtype.size(), stored)?;
+    for (i, narrow) in dst.chunks_mut(BLOCK * dtype.size()).enumerate() {
+        let wide = &mut wide[..narrow.len() / dtype.size() * stored];
+        // SAFETY: as above.
+        unsafe { from.download(src, (at_element + i * BLOCK) * stored, wide) }?;
+        for (w, n) in wide.chunks_exact(stored).zip(narrow.chunks_exact_mut(dtype.size())) {
+            if dtype == DType::Bool {
+                n[0] = u8::from(w.iter().any(|b| *b != 0));
+            } else {
+                n.copy_from_slice(&w[..n.len()]);
+            }
         }
     }
     Ok(())
@@ -278,4 +307,59 @@ pub(crate) unsafe fn download_elements(dtype: DType, src: &Buffer, at_element: u
 pub(crate) fn storable(memory: &dyn Memory, dtype: DType) -> Result<usize> {
     let info = memory.info();
     info.stored_size(dtype).ok_or_else(|| Error::Storage { dtype, memory: info.name.clone(), why: "the device has no such type".into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    /// A memory that keeps bools in words, and the sizes of what is moved.
+    struct Words {
+        info: MemoryInfo,
+        id: MemoryId,
+        moved: Mutex<Vec<usize>>,
+    }
+
+    impl Memory for Words {
+        fn info(&self) -> &MemoryInfo {
+            &self.info
+        }
+        fn alloc(&self, bytes: usize) -> Result<Buffer> {
+            Ok(Buffer::foreign(self.id, bytes, Mutex::new(vec![0u8; bytes])))
+        }
+        fn upload(&self, src: &[u8], dst: &Buffer, at: usize) -> Result<()> {
+            self.moved.lock().unwrap().push(src.len());
+            dst.handle::<Mutex<Vec<u8>>>().unwrap().lock().unwrap()[at..at + src.len()].copy_from_slice(src);
+            Ok(())
+        }
+        fn download(&self, src: &Buffer, at: usize, dst: &mut [u8]) -> Result<()> {
+            self.moved.lock().unwrap().push(dst.len());
+            dst.copy_from_slice(&src.handle::<Mutex<Vec<u8>>>().unwrap().lock().unwrap()[at..at + dst.len()]);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn elements_are_widened_in_blocks() {
+        let memory = register_memory(|id| {
+            let mut info = HostMemory::new().info().clone();
+            info.stored_sizes[DType::Bool as usize] = 4;
+            Arc::new(Words { info, id, moved: Mutex::default() })
+        });
+        let count = 2 * BLOCK + 5;
+        let bools: Vec<u8> = (0..count).map(|i| u8::from(i % 3 == 0)).collect();
+        let buffer = memory.alloc((count + 2) * 4).unwrap();
+        upload_elements(DType::Bool, &bools, &buffer, 2).unwrap();
+        let mut back = vec![7; count];
+        download_elements(DType::Bool, &buffer, 2, &mut back).unwrap();
+        assert!(back == bools);
+        let mut part = [7; 4];
+        download_elements(DType::Bool, &buffer, 1, &mut part).unwrap();
+        assert_eq!(part, [0, 1, 0, 0]);
+        download_elements(DType::Bool, &buffer, 0, &mut []).unwrap();
+        upload_elements(DType::Bool, &[], &buffer, 0).unwrap();
+        let moved = memory.moved.lock().unwrap();
+        assert_eq!(moved[..6], [4 * BLOCK, 4 * BLOCK, 20, 4 * BLOCK, 4 * BLOCK, 20]);
+    }
 }

@@ -12,7 +12,7 @@ use polyarray_core::{Backend, BackendEntry, Buffer, Cost, DType, DeviceInfo, Ele
 use std::sync::Arc;
 
 polyarray_core::inventory::submit! {
-    BackendEntry { name: "blas", order: 30, slow_to_open: false, open: || Ok(Arc::new(Blas::open()?)) }
+    BackendEntry { name: "blas", order: 30, slow_to_open: false, present: || true, open: || Ok(Arc::new(Blas::open()?)) }
 }
 
 struct Blas {

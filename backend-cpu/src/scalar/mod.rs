@@ -17,7 +17,7 @@ use std::sync::Arc;
 use strips::Strips;
 
 polyarray_core::inventory::submit! {
-    BackendEntry { name: "scalar", order: 10, slow_to_open: false, open: || Ok(Arc::new(Scalar::new())) }
+    BackendEntry { name: "scalar", order: 10, slow_to_open: false, present: || true, open: || Ok(Arc::new(Scalar::new())) }
 }
 
 struct Scalar {
