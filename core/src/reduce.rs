@@ -233,18 +233,30 @@ fn norm(mut tape: Box<Tape>, axes: Option<&Axes>) -> Result<RawArray> {
     let request = Request { name: "norm", kind: Reduction::Sum, finish: Finish::Root, to: acc };
     let mut result = reduce(plain, &request, axes)?;
     if acc == DType::F32 {
-        result = rescaled::<f32>(tape, &request, axes, result, (count as f32 * f32::MIN_POSITIVE).sqrt(), f32::INFINITY)?;
+        let tiny = (count as f32 * (f32::MIN_POSITIVE / f32::EPSILON)).sqrt();
+        result = rescaled::<f32>(tape, &request, axes, result, [f32::MIN_POSITIVE, tiny, f32::INFINITY])?;
     } else {
-        result = rescaled::<f64>(tape, &request, axes, result, (count as f64 * f64::MIN_POSITIVE).sqrt(), f64::INFINITY)?;
+        let tiny = (count as f64 * (f64::MIN_POSITIVE / f64::EPSILON)).sqrt();
+        result = rescaled::<f64>(tape, &request, axes, result, [f64::MIN_POSITIVE, tiny, f64::INFINITY])?;
     }
     let mut result = Tape::array(result);
     cast(&mut result, to)?;
     result.eval(&Device::current()?)
 }
 
-/// `plain`, norms of `tape`; or, where one of them is not finite or so small (below `tiny`) that squares may have over- or underflowed, the norms of `tape` divided by its largest
-/// magnitudes, times these.
-fn rescaled<A: Element + PartialOrd>(mut tape: Box<Tape>, request: &Request, axes: Option<&Axes>, plain: RawArray, tiny: A, infinity: A) -> Result<RawArray> {
+/// Returns `plain`, the norms of `tape`, unless one of them is not finite or below `tiny`, where squares may have over-
+/// or underflowed. Then returns the norms of `tape` divided by its largest magnitudes, times these.
+///
+/// `tiny` allows for devices that flush subnormal squares to zero: n squares below the smallest normal number are then
+/// less than eps of the sum. The divisor is never below `normal`, the smallest normal number: such devices would take
+/// a subnormal one for zero. Elements divided by `normal` are at least eps, so their squares do not underflow.
+fn rescaled<A: Element + PartialOrd>(
+    mut tape: Box<Tape>,
+    request: &Request,
+    axes: Option<&Axes>,
+    plain: RawArray,
+    [normal, tiny, infinity]: [A; 3],
+) -> Result<RawArray> {
     let norms = Array::<A>::from_raw(plain)?;
     let good = norms.on_host()?.as_slice().is_none_or(|all| all.iter().all(|&x| x >= tiny && x < infinity));
     if good || tape.shape().contains(&0) {
@@ -255,8 +267,8 @@ fn rescaled<A: Element + PartialOrd>(mut tape: Box<Tape>, request: &Request, axe
     then(&mut magnitude, Unary::Abs)?;
     let largest = Array::<A>::from_raw(reduce(magnitude, &Request { kind: Reduction::Max, finish: Finish::Total, ..*request }, Some(&axes))?)?;
     let one = A::from_wide(Wide::Int(1));
-    // Zeros need no scale; infinities and NaN go through as they are.
-    let scale = select(largest.less(infinity), select(largest.greater(A::default()), &largest, one), one).eval()?;
+    // Infinities and NaN go through as they are.
+    let scale = select(largest.less(infinity), select(largest.greater(normal), &largest, normal), one).eval()?;
     let (x, by) = tape.join(scale.clone().into_raw())?;
     tape.push(Instr::Binary(Binary::Div, x, by))?;
     then(&mut tape, Unary::Square)?;
