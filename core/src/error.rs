@@ -18,7 +18,7 @@ pub enum Error {
     #[error("cannot broadcast {from:?} to {to:?}: {why}")]
     BroadcastTo { from: Dims, to: Dims, why: String },
     /// A number of elements that does not fit a shape.
-    #[error("{op}: shape {shape:?} holds {expected} elements, there are {found}")]
+    #[error("{op}: shape {shape:?} holds {expected} elements, not {found}")]
     Count { op: &'static str, shape: Dims, expected: usize, found: usize },
     /// Shapes that an operation cannot combine.
     #[error("{op}: shapes {left:?} and {right:?} do not fit: {why}")]

@@ -277,10 +277,10 @@ fn rescaled<A: Element + PartialOrd>(
 }
 
 macro_rules! reductions {
-    ($( $name:ident $name_axis:ident $kind:ident $finish:expr => $to:ident, $doc:literal; )*) => {
+    ($( $name:ident $name_axis:ident $kind:ident $finish:expr => $to:ident, errors $errors:literal, $doc:literal; )*) => {
         impl<T: Element> Expr<T> { $(
             #[doc = $doc]
-            #[doc = "\n\nOver all elements, to one value; nothing is materialised. See [`crate::order`] for the order.\n\n# Errors\nWhat was wrong with the expression; [`Error::Empty`] for a minimum or maximum of nothing."]
+            #[doc = concat!("\n\nOver all elements, to one value; nothing is materialised. See [`crate::order`] for the order.\n\n# Errors\n", $errors, "; what was wrong with the expression.")]
             pub fn $name(&self) -> Result<reductions!(@to $to T)> {
                 let request = Request { name: stringify!($name), kind: Reduction::$kind, finish: $finish, to: <reductions!(@to $to T) as Element>::DTYPE };
                 Array::from_raw(reduce(self.tape()?, &request, None)?)?.item()
@@ -296,7 +296,7 @@ macro_rules! reductions {
 
         impl<T: Element> Array<T> { $(
             #[doc = $doc]
-            #[doc = "\n\nOver all elements, to one value. See [`crate::order`] for the order.\n\n# Errors\n[`Error::Empty`] for a minimum or maximum of nothing."]
+            #[doc = concat!("\n\nOver all elements, to one value. See [`crate::order`] for the order.\n\n# Errors\n", $errors, ".")]
             pub fn $name(&self) -> Result<reductions!(@to $to T)> {
                 self.into_expr().$name()
             }
@@ -314,11 +314,16 @@ macro_rules! reductions {
 }
 
 reductions! {
-    sum sum_axis Sum Finish::Total => Sum, "The sum. Integers and bool are summed in 64 bits and wrap there; the sum of nothing is 0.";
-    prod prod_axis Prod Finish::Total => Sum, "The product. Integers and bool are multiplied in 64 bits and wrap there; the product of nothing is 1.";
-    min min_axis Min Finish::Total => Same, "The minimum; NaN if there is one.";
-    max max_axis Max Finish::Total => Same, "The maximum; NaN if there is one.";
-    mean mean_axis Sum Finish::Mean(0) => Mean, "The arithmetic mean, in f64 for integers and bool; NaN of nothing.";
+    sum sum_axis Sum Finish::Total => Sum, errors "[`Error::Refused`] by a named device; out of memory",
+        "The sum. Integers and bool are summed in 64 bits and wrap there; the sum of nothing is 0.";
+    prod prod_axis Prod Finish::Total => Sum, errors "[`Error::Refused`] by a named device; out of memory",
+        "The product. Integers and bool are multiplied in 64 bits and wrap there; the product of nothing is 1.";
+    min min_axis Min Finish::Total => Same, errors "[`Error::Empty`] of nothing; [`Error::DTypeUndefined`] for complex numbers; [`Error::Refused`] by a named device; out of memory",
+        "The minimum; NaN if there is one.";
+    max max_axis Max Finish::Total => Same, errors "[`Error::Empty`] of nothing; [`Error::DTypeUndefined`] for complex numbers; [`Error::Refused`] by a named device; out of memory",
+        "The maximum; NaN if there is one.";
+    mean mean_axis Sum Finish::Mean(0) => Mean, errors "[`Error::Refused`] by a named device; out of memory",
+        "The arithmetic mean, in f64 for integers and bool; NaN of nothing.";
 }
 
 /// The type of variances and norms: real, and of floats.

@@ -99,21 +99,23 @@ impl<T: Element> Lines<T> {
     }
 }
 
-/// `low + (high - low) * t`, from whichever end is nearer, as NumPy has it; the middle is `(low + high) / 2`, without overflow. Narrow floats are computed in f32.
+/// `low + (high - low) * t` for t in (0, 1), from whichever end is nearer, as NumPy has it; the middle is `(low + high) / 2`, without overflow. Where an end is infinite,
+/// it is the sum of both: the infinite one, and NaN where infinities of both signs meet. Narrow floats are computed in f32.
 fn interpolated<F: Element>(low: Expr<F>, high: Expr<F>, t: f64) -> Expr<F> {
     if matches!(F::DTYPE, DType::F16 | DType::BF16) {
         return interpolated::<f32>(low.cast(), high.cast(), t).cast();
     }
     let value = |x: f64| F::from_wide(Wide::Float(x)).into_expr();
+    let (half, sum) = (value(0.5), low.clone() + &high);
     if t == 0.5 {
-        let (half, sum) = (value(0.5), low.clone() + &high);
         // An infinite sum, of finite terms or not, times zero is not zero.
         return select((&sum * value(0.0)).not_equal(value(0.0)), &low * &half + &high * &half, sum * half);
     }
     let apart = &high - &low;
     let near = if t < 0.5 { &low + &apart * value(t) } else { &high - &apart * value(1.0 - t) };
     // Finite numbers may be infinitely far apart.
-    select(apart.is_inf(), low * value(1.0 - t) + high * value(t), near)
+    let between = select(apart.is_inf(), &low * value(1.0 - t) + &high * value(t), near);
+    select(low.is_finite().logical_and(high.is_finite()), between, sum)
 }
 
 /// Where quantile `q` of `n` elements falls.

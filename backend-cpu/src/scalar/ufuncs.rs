@@ -221,7 +221,7 @@ fn sigmoid(x: f64) -> f64 {
 }
 
 /// `x / y` rounded down, for type `$A`: exact below `2 / EPSILON`, from where on quotients have no fraction and are rounded. Only a quotient that was rounded up to a whole number can be
-/// too large, which the sign of the exact remainder tells. Zero has the quotient's sign; NaN where x is infinite; `x / y` where y is zero.
+/// too large, which the sign of the exact remainder tells. Zero has the quotient's sign; `x / y` where y is zero, else NaN where x is infinite.
 macro_rules! floor_div {
     ($x:expr, $y:expr, $A:ty) => {{
         let (x, y): ($A, $A) = ($x, $y);
@@ -231,7 +231,7 @@ macro_rules! floor_div {
         let left = if quotient == 0.0 { x } else { (-floor).mul_add(y, x) };
         let below = if y.is_sign_negative() { left > 0.0 } else { left < 0.0 };
         let whole = quotient == floor && quotient.abs() < 2.0 / <$A>::EPSILON;
-        if x.is_infinite() {
+        if x.is_infinite() && y != 0.0 {
             <$A>::NAN
         } else if below && whole {
             floor - 1.0

@@ -217,7 +217,7 @@ impl<T: Element> Array<T> {
     /// [`Error::Count`] if there are more or fewer.
     pub fn item(&self) -> Result<T> {
         if self.len() != 1 {
-            return Err(Error::Count { op: "item", shape: self.raw.layout.shape().clone(), expected: 1, found: self.len() });
+            return Err(Error::Count { op: "item", shape: self.raw.layout.shape().clone(), expected: self.len(), found: 1 });
         }
         self.get(vec![0; self.ndim()])
     }
