@@ -28,15 +28,19 @@ struct Pool {
 /// The global pool, started if nobody has; `None` as long as one that somebody else started has not been seen to work.
 fn global() -> Option<&'static Pool> {
     static POOL: OnceLock<Pool> = OnceLock::new();
-    /// Receives a word from a pool that was started before.
-    static ASKED: Mutex<Option<mpsc::Receiver<()>>> = Mutex::new(None);
+    /// Receives a word from a pool that was started before; and the number of forks when it was asked for.
+    static ASKED: Mutex<Option<(mpsc::Receiver<()>, u32)>> = Mutex::new(None);
     if let Some(pool) = POOL.get() {
         return Some(pool);
     }
     // Another thread is starting it, or was when this process was forked: this operation does without.
     let Ok(mut asked) = ASKED.try_lock() else { return None };
+    let mut forks = forks();
     let threads = match &*asked {
-        Some(told) => told.try_recv().ok().map(|()| rayon::current_num_threads()),
+        Some((told, then)) => {
+            forks = *then;
+            told.try_recv().ok().map(|()| rayon::current_num_threads())
+        }
         None => match rayon::ThreadPoolBuilder::new().build_global() {
             Ok(()) => Some(rayon::current_num_threads()),
             // The system's reason is the source of the error, where it refused.
@@ -44,12 +48,12 @@ fn global() -> Option<&'static Pool> {
             Err(_) => {
                 let told = ask();
                 let answered = told.recv_timeout(PATIENCE).is_ok();
-                *asked = Some(told);
+                *asked = Some((told, forks));
                 answered.then(rayon::current_num_threads)
             }
         },
     };
-    threads.map(|threads| POOL.get_or_init(|| Pool { threads, forks: forks() }))
+    threads.map(|threads| POOL.get_or_init(|| Pool { threads, forks }))
 }
 
 /// How long a pool that somebody else started is waited for. Its threads may be busy, or have stayed in the process that this one was forked from.

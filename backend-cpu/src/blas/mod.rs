@@ -17,7 +17,7 @@ polyarray_core::inventory::submit! {
 
 struct Blas {
     info: DeviceInfo,
-    library: Library,
+    library: Arc<Library>,
 }
 
 impl Blas {
