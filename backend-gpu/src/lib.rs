@@ -5,28 +5,46 @@
 //!
 //! `POLYARRAY_GPU` picks an adapter by its number or part of its name. Without it the first is taken, hardware before software.
 
+#[cfg(not(target_family = "wasm"))]
 mod adapter;
+#[cfg(not(target_family = "wasm"))]
 mod backend;
+#[cfg(not(target_family = "wasm"))]
 mod device;
+#[cfg(not(target_family = "wasm"))]
 mod distance;
+#[cfg(not(target_family = "wasm"))]
 mod faults;
-#[cfg(test)]
+#[cfg(all(test, not(target_family = "wasm")))]
 mod golden;
+#[cfg(not(target_family = "wasm"))]
 mod kernel;
+#[cfg(not(target_family = "wasm"))]
 mod ledger;
+#[cfg(not(target_family = "wasm"))]
 mod map;
+#[cfg(not(target_family = "wasm"))]
 mod matmul;
+#[cfg(not(target_family = "wasm"))]
 mod memory;
+#[cfg(not(target_family = "wasm"))]
 mod pipeline;
+#[cfg(not(target_family = "wasm"))]
 mod reduce;
+#[cfg(not(target_family = "wasm"))]
 mod render;
+#[cfg(not(target_family = "wasm"))]
 mod split;
-#[cfg(test)]
+#[cfg(all(test, not(target_family = "wasm")))]
 mod tests;
+#[cfg(not(target_family = "wasm"))]
 mod tile;
+#[cfg(not(target_family = "wasm"))]
 mod transfer;
+#[cfg(not(target_family = "wasm"))]
 mod wait;
 
+#[cfg(not(target_family = "wasm"))]
 pub use backend::GpuBackend;
 
 use polyarray_core::{Backend, BackendEntry, Result};
@@ -69,53 +87,37 @@ impl Default for Options {
     }
 }
 
-/// Bindings beyond this are refused by Vulkan and Direct3D 12 and compute wrong numbers on Metal (gfx-rs/wgpu issues 8105 and 10305).
-const LARGEST_BINDING: u64 = (2 << 30) - 256;
-
-/// What a launch may take: a fraction of what drivers allow before they reset the device (two seconds on Windows), as
-/// estimates may be wrong.
-const LAUNCH: Duration = Duration::from_millis(250);
-/// What a launch that cannot be cut may take, in multiples of that.
-const LONGEST: f64 = 4.0;
-/// Many times what a launch takes: compilers of shaders and other users of the device take their time as well.
-const WAIT: Duration = Duration::from_secs(60);
-
 /// Opens a device.
 ///
 /// # Errors
 /// [`Error::Absent`](polyarray_core::Error::Absent) with the reason and what to install, or the adapters there are.
+#[cfg(not(target_family = "wasm"))]
 pub fn open(options: &Options) -> Result<GpuBackend> {
-    Ok(GpuBackend::new(Arc::new(gpu(options)?)))
+    Ok(GpuBackend::new(Arc::new(adapter::gpu(options)?)))
 }
 
-fn gpu(options: &Options) -> Result<device::Gpu> {
-    let adapter = adapter::choose(&options.name, options.adapter.as_deref())?;
-    let opened = adapter::open(&options.name, &adapter)?;
-    let (info, has) = (adapter.get_info(), opened.0.limits());
-    let hardware = info.device_type != wgpu::DeviceType::Cpu;
-    let alignment = u64::from(has.min_storage_buffer_offset_alignment).max(32);
-    let binding = has.max_storage_buffer_binding_size.min(LARGEST_BINDING).min(options.max_binding.unwrap_or(u64::MAX));
-    let launch = options.max_launch.unwrap_or(LAUNCH).as_secs_f64();
-    let limits = device::Limits {
-        // Two elements and what alignment can cost: less would leave nothing to bind.
-        binding: binding.max(2 * alignment + 32),
-        alignment,
-        buffers: has.max_storage_buffers_per_shader_stage as usize,
-        buffer: has.max_buffer_size / 256 * 256,
-        workgroup: has.max_compute_workgroup_storage_size as usize,
-        large_tiles_from: options.large_tiles_from.unwrap_or(if hardware { 96 } else { usize::MAX }),
-        launch,
-        // Nothing resets a software device.
-        longest: if hardware { LONGEST * launch } else { f64::INFINITY },
-        wait: options.max_wait.unwrap_or(WAIT),
-        speed: device::Speed::of(info.device_type),
-    };
-    let budget = options.max_memory.unwrap_or(u64::MAX);
-    Ok(device::Gpu::new(&options.name, opened, info, limits, budget))
+/// Opens a device: on WebAssembly there is none.
+///
+/// # Errors
+/// [`Error::Absent`](polyarray_core::Error::Absent) with the reason.
+#[cfg(target_family = "wasm")]
+pub fn open(options: &Options) -> Result<GpuBackend> {
+    let why = "on WebAssembly, wgpu's devices belong to one thread, and polyarray's are shared between threads".into();
+    Err(polyarray_core::Error::Absent { name: options.name.clone(), why })
 }
 
+/// The device `gpu`. On WebAssembly [`open`] never gives one.
+#[cfg(target_family = "wasm")]
+pub enum GpuBackend {}
+
+#[cfg(not(target_family = "wasm"))]
 fn open_default() -> Result<Arc<dyn Backend>> {
     Ok(Arc::new(open(&Options::default())?))
+}
+
+#[cfg(target_family = "wasm")]
+fn open_default() -> Result<Arc<dyn Backend>> {
+    match open(&Options::default())? {}
 }
 
 /// Whether there may be a GPU, found out without loading a driver: on Linux from the files of devices, elsewhere always. A driver or an adapter that the environment

@@ -100,7 +100,7 @@ impl Driver for Stuck {
 }
 
 fn stuck(name: &str, driver: Stuck, wait: Duration) -> Option<Arc<Gpu>> {
-    let mut gpu = crate::gpu(&Options { name: name.into(), max_wait: Some(wait), ..Options::default() }).map_err(missing).ok()?;
+    let mut gpu = crate::adapter::gpu(&Options { name: name.into(), max_wait: Some(wait), ..Options::default() }).map_err(missing).ok()?;
     gpu.driver = Box::new(driver);
     Some(Arc::new(gpu))
 }
