@@ -2,6 +2,7 @@
 
 mod count;
 pub(crate) mod distance;
+mod functions;
 mod matmul;
 mod reduce;
 mod scan;
