@@ -78,6 +78,4 @@ fn open_default() -> Result<Arc<dyn Backend>> {
     Ok(Arc::new(open(&Options::default())?))
 }
 
-polyarray_core::inventory::submit! {
-    BackendEntry { name: "gpu", order: 40, slow_to_open: true, open: open_default }
-}
+polyarray_core::announce!(polyarray_gpu_is_linked, BackendEntry { name: "gpu", order: 40, slow_to_open: true, open: open_default });
