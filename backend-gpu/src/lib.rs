@@ -132,6 +132,4 @@ fn present() -> bool {
     named || !cfg!(target_os = "linux") || any("/dev/dri", &["renderD"]) || any("/dev", &DEVICES)
 }
 
-polyarray_core::inventory::submit! {
-    BackendEntry { name: "gpu", order: 40, slow_to_open: true, present, open: open_default }
-}
+polyarray_core::announce!(polyarray_gpu_is_linked, BackendEntry { name: "gpu", order: 40, slow_to_open: true, present, open: open_default });

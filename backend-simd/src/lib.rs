@@ -29,12 +29,11 @@ use lanes::portable::Portable;
 use polyarray_core::op::{Give, Sort};
 use polyarray_core::{
     Backend, BackendEntry, Buffer, Cost, DType, DeviceInfo, Error, Kind, MemoryId, Op, Program, Result, RunContext, SmallProduct, Strip, Unsupported, config,
-    inventory,
 };
 use std::sync::Arc;
 use tier::Tier;
 
-inventory::submit! { BackendEntry { name: "simd", order: 20, slow_to_open: false, present: || true, open } }
+polyarray_core::announce!(polyarray_simd_is_linked, BackendEntry { name: "simd", order: 20, slow_to_open: false, present: || true, open });
 
 fn open() -> Result<Arc<dyn Backend>> {
     backend(std::env::var("POLYARRAY_SIMD").ok().as_deref())

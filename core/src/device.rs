@@ -13,7 +13,7 @@ use std::thread::{self, ThreadId};
 /// Finds a device.
 pub type Open = fn() -> Result<Arc<dyn Backend>>;
 
-/// How a backend crate announces itself: `inventory::submit! { BackendEntry { .. } }`. Linking the crate is enough.
+/// How a backend crate announces itself: [`announce!`](crate::announce). Linking the crate is enough.
 pub struct BackendEntry {
     /// The name users give.
     pub name: &'static str,
@@ -28,6 +28,23 @@ pub struct BackendEntry {
 }
 
 inventory::collect!(BackendEntry);
+
+/// Announces a backend: `announce!(my_backend_is_linked, BackendEntry { .. });` at the top of a module makes it one of
+/// [`Device::all`](crate::Device::all) in every program that links the crate (`extern crate my_backend as _;`).
+///
+/// The entry is submitted by a constructor, which runs before `main`. On WebAssembly the linker takes a part of a library
+/// only if something refers to it, and nothing refers to a constructor: there `name` becomes an exported function, whose
+/// part of the library, and with it the constructor, is always linked. It must be unique in a program.
+#[macro_export]
+macro_rules! announce {
+    ($name:ident, $entry:expr) => {
+        $crate::inventory::submit! { $entry }
+
+        #[cfg(target_family = "wasm")]
+        #[unsafe(no_mangle)]
+        extern "C" fn $name() {}
+    };
+}
 
 /// Devices that a build may lack, and how to get them.
 const OPTIONAL: [(&str, &str); 3] = [
