@@ -288,7 +288,8 @@ fn rescaled<A: Element>(
         let power = f64::from_bits(most.to_bits() & f64::INFINITY.to_bits()).clamp(normal, 0.25 / normal);
         A::from_wide(Wide::Float(if overflows || underflows { power } else { 1.0 }))
     };
-    let scales: Vec<A> = plain.to_vec()?.into_iter().zip(largest.to_vec()?).map(|(x, most)| scale(x, most)).collect();
+    let mut scales = plain.to_vec()?;
+    scales.iter_mut().zip(largest.to_vec()?).for_each(|(x, most)| *x = scale(*x, most));
     if scales.iter().all(|x| x.to_wide().real() == 1.0) {
         return Ok(plain.into_raw());
     }

@@ -68,21 +68,20 @@ unsafe impl Backend for Scalar {
             Op::Reduce(o) => reduce::run(o, cx.output),
             Op::Scan(o) => scan::run(o, cx.output),
             Op::Matmul(o) => matmul::run(o, cx.output),
-            Op::Distance(o) => distance::run(o, cx.output)?,
-            Op::Sort(o) => sort::run(o, cx.output)?,
-            Op::Search(o) => sort::search(o, cx.output)?,
-            Op::Count(o) => count::run(o, cx.output)?,
+            Op::Distance(o) => distance::run(o, cx.output),
+            Op::Sort(o) => sort::run(o, cx.output),
+            Op::Search(o) => sort::search(o, cx.output),
+            Op::Count(o) => count::run(o, cx.output),
         }
-        Ok(())
     }
 }
 
 /// Strip by strip: an input that lies where the output goes is read before it is overwritten.
-fn map(op: &Map, out: &Buffer) {
+fn map(op: &Map, out: &Buffer) -> Result<()> {
     let total = op.shape.size();
     let sources: SmallVec<[Source; 4]> = op.inputs.iter().map(Source::new).collect();
     let target = Target::new(out, &op.output);
-    let mut strips = Strips::new(&op.program, &op.params, total);
+    let mut strips = Strips::new(&op.program, &op.params, total)?;
     for start in (0..total).step_by(strips.len()) {
         let range = start..total.min(start + strips.len());
         for (i, source) in sources.iter().enumerate() {
@@ -91,4 +90,5 @@ fn map(op: &Map, out: &Buffer) {
         strips.run(range.len());
         target.scatter(&op.shape, range, strips.result_bytes());
     }
+    Ok(())
 }

@@ -5,12 +5,12 @@ use super::ufuncs::Ufuncs;
 use crate::strided::{Source, Target};
 use polyarray_core::op::{Reduce, Reduction};
 use polyarray_core::order::{Deviate, Moments, Multiply, Order, Product, ROWS, SHORT, Tree, lanes};
-use polyarray_core::{Buffer, Complex, DType, Element, Kind, Wide, with_dtype};
+use polyarray_core::{Buffer, Complex, DType, Element, Error, Kind, Result, Wide, with_dtype};
 use smallvec::SmallVec;
 use std::ops::Range;
 
 /// Runs a reduction whose results go to `out`.
-pub fn run(op: &Reduce, out: &Buffer) {
+pub fn run(op: &Reduce, out: &Buffer) -> Result<()> {
     match (op.kind, op.before.output()) {
         (Reduction::Prod, DType::F32) => return typed(op, out, Products::<f32>::new(op)),
         (Reduction::Prod, DType::F64) => return typed(op, out, Products::<f64>::new(op)),
@@ -21,8 +21,8 @@ pub fn run(op: &Reduce, out: &Buffer) {
     match op.kind {
         Reduction::Sum | Reduction::Prod | Reduction::Min | Reduction::Max => with_dtype!(op.before.output(), T => typed(op, out, Fold::<T>::new(op))),
         Reduction::ArgMin | Reduction::ArgMax => with_dtype!(op.before.output(), T => typed(op, out, Best::<T>::new(op))),
-        Reduction::Deviations if op.before.output() == DType::F32 => typed(op, out, Spread::<f32>::new(op)),
-        Reduction::Deviations => typed(op, out, Spread::<f64>::new(op)),
+        Reduction::Deviations if op.before.output() == DType::F32 => typed(op, out, Spread::<f32>::new(op)?),
+        Reduction::Deviations => typed(op, out, Spread::<f64>::new(op)?),
     }
 }
 
@@ -36,13 +36,13 @@ trait Take {
     fn finish(&mut self) -> Self::Gives;
 }
 
-fn typed<A: Take>(op: &Reduce, out: &Buffer, mut take: A) {
+fn typed<A: Take>(op: &Reduce, out: &Buffer, mut take: A) -> Result<()> {
     let (outer, inner) = (op.outer.size(), op.inner.size());
     let lens: SmallVec<[usize; 8]> = op.outer.iter().chain(op.inner.iter()).copied().collect();
     let sources: SmallVec<[Source; 2]> = op.inputs.iter().map(Source::new).collect();
     let target = Target::new(out, &op.output);
-    let mut before = Strips::new(&op.before, &op.params, inner);
-    let mut after = Strips::new(&op.after, &op.after_params, outer);
+    let mut before = Strips::new(&op.before, &op.params, inner)?;
+    let mut after = Strips::new(&op.after, &op.after_params, outer)?;
     for start in (0..outer).step_by(after.len()) {
         let outputs = start..outer.min(start + after.len());
         for at in outputs.clone() {
@@ -59,6 +59,7 @@ fn typed<A: Take>(op: &Reduce, out: &Buffer, mut take: A) {
         after.run(outputs.len());
         target.scatter(&op.outer, outputs, after.result_bytes());
     }
+    Ok(())
 }
 
 /// Elements of a run, and lanes of a block. Both orders are the same thing with other figures: across rows there is one lane, and one run.
@@ -124,9 +125,13 @@ struct Spread<T> {
 }
 
 impl<T: Ufuncs + Deviate> Spread<T> {
-    fn new(op: &Reduce) -> Spread<T> {
+    fn new(op: &Reduce) -> Result<Spread<T>> {
         let (run, lanes) = figures(op);
-        Spread { run, lanes, block: Vec::new(), blocks: Tree::new(), runs: Tree::new() }
+        let (mut block, most) = (Vec::new(), lanes * ROWS);
+        block
+            .try_reserve_exact(most)
+            .map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes: most * size_of::<T>(), why: e.to_string() })?;
+        Ok(Spread { run, lanes, block, blocks: Tree::new(), runs: Tree::new() })
     }
 
     /// The sum of what `f` makes of each element of the block.

@@ -6,11 +6,11 @@ use super::ufuncs::Ufuncs;
 use crate::strided::{Source, Target};
 use polyarray_core::op::{Reduction, Running, Scan};
 use polyarray_core::order::{Multiply, Product, SCAN_BLOCK};
-use polyarray_core::{Buffer, Complex, DType, with_dtype};
+use polyarray_core::{Buffer, Complex, DType, Result, with_dtype};
 use smallvec::SmallVec;
 
 /// Runs a scan whose results go to `out`.
-pub fn run(op: &Scan, out: &Buffer) {
+pub fn run(op: &Scan, out: &Buffer) -> Result<()> {
     match (op.kind, op.before.output()) {
         (Running::Prod, DType::F32) => typed(op, out, Products::<f32>::default()),
         (Running::Prod, DType::F64) => typed(op, out, Products::<f64>::default()),
@@ -29,12 +29,12 @@ trait Take {
     fn next(&mut self, x: Self::Of, starts_block: bool) -> Self::Of;
 }
 
-fn typed<A: Take>(op: &Scan, out: &Buffer, mut take: A) {
+fn typed<A: Take>(op: &Scan, out: &Buffer, mut take: A) -> Result<()> {
     let lens = op.shape();
     let sources: SmallVec<[Source; 2]> = op.inputs.iter().map(Source::new).collect();
     let target = Target::new(out, &op.output);
-    let mut before = Strips::new(&op.before, &op.params, op.len);
-    let mut after = Strips::new(&op.after, &op.after_params, op.len);
+    let mut before = Strips::new(&op.before, &op.params, op.len)?;
+    let mut after = Strips::new(&op.after, &op.after_params, op.len)?;
     for line in 0..op.outer.size() {
         take.start();
         for from in (0..op.len).step_by(before.len()) {
@@ -51,6 +51,7 @@ fn typed<A: Take>(op: &Scan, out: &Buffer, mut take: A) {
             target.scatter(&lens, range, after.result_bytes());
         }
     }
+    Ok(())
 }
 
 /// What whole blocks and this block come to.
