@@ -31,7 +31,8 @@ fn a_product_cannot_be_evaluated_inside_its_epilogue() {
                 not_computed(e.cumsum(0));
                 not_computed(e.explain());
                 not_computed(e.eval_on(&Device::scalar()));
-                not_computed(e.eval_into(&mut Array::<f32>::zeros([4, 4]).unwrap().view_mut().unwrap()));
+                let mut out = Array::from_vec(vec![0.0f32; 16], [4, 4]).unwrap();
+                not_computed(e.eval_into(&mut out.view_mut().unwrap()));
                 e
             });
             assert_eq!(got.run()?.to_vec()?, expected);
@@ -142,7 +143,7 @@ fn closures_may_call_the_library() {
         let inner = a.clone();
         let got = Matmul::new(&a, &a).map(move |e| {
             // Another product, with an epilogue of its own, evaluated in the middle of this one.
-            let other = Matmul::new(&inner, &inner).map(|f| f * 2.0).run().unwrap();
+            let other = with_device(&Device::auto(), || Matmul::new(&inner, &inner).map(|f| f * 2.0).run()).unwrap();
             let (sum, _) = trace::record(|| with_device(&Device::scalar(), || inner.sum().unwrap()));
             e + &other + sum
         });

@@ -1,7 +1,7 @@
 //! Every allocation of data fails once: an operation gives its result or an error, ends, and leaves all arrays as they were.
 //!
-//! Allocations of data are those that grow with arrays: of 1 KiB or more, or aligned to a cache line, as buffers are. Rust offers no way to survive the failure of the smaller ones,
-//! which hold bookkeeping (a layout, an error's text) and come to a few hundred bytes an operation.
+//! Allocations of data are those that grow with arrays: of 8 KiB or more, or aligned to a cache line, as buffers are. Rust offers no way to survive the failure of others, which hold
+//! bookkeeping: a layout, an error's text, the steps of a program.
 
 use polyarray::prelude::*;
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -9,6 +9,9 @@ use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 struct Failing;
+
+/// Bytes of the smallest allocation of data that is not aligned as buffers are: what describes a program of 64 steps takes less.
+const SMALLEST: usize = 8 << 10;
 
 static ARMED: AtomicBool = AtomicBool::new(false);
 /// Allocations of data that still succeed.
@@ -19,7 +22,7 @@ static FAILED: AtomicUsize = AtomicUsize::new(0);
 static SEEN: AtomicUsize = AtomicUsize::new(0);
 
 fn refuses(layout: Layout) -> bool {
-    if !ARMED.load(Ordering::Relaxed) || layout.size() < 1024 && layout.align() < 64 {
+    if !ARMED.load(Ordering::Relaxed) || layout.size() < SMALLEST && layout.align() < 64 {
         return false;
     }
     SEEN.fetch_add(1, Ordering::Relaxed);

@@ -386,7 +386,8 @@ proptest! {
 
     #[test]
     fn arrays_are_what_a_plain_model_says(actions in actions(), in_force in 0usize..8) {
-        let devices: Vec<Device> = std::iter::once(Device::auto()).chain(required_devices()).collect();
+        // `blas` multiplies matrices, and nothing else.
+        let devices: Vec<Device> = std::iter::once(Device::auto()).chain(required_devices()).filter(|d| d.name() != "blas").collect();
         // Named devices refuse arrays that lie in another memory's dtype; `auto` takes all.
         let current = devices[in_force % devices.len()].clone();
         let hosts: Vec<Device> = devices.iter().filter(|d| d.memory() == Device::auto().memory()).cloned().collect();
@@ -397,8 +398,8 @@ proptest! {
                 let before = format!("{action:?}");
                 match pool.run(action, &places, serial as f32) {
                     Ok(()) => {}
-                    // A device that was named and cannot, such as `blas`.
-                    Err(Error::Refused { .. }) if current.name() != "scalar" && current != Device::auto() => {}
+                    // A device that was named and cannot, such as a GPU without scans and sorts.
+                    Err(Error::Refused { .. } | Error::Storage { .. }) if current.name() == "gpu" => {}
                     Err(e) => panic!("{before}: {e}"),
                 }
                 pool.check()?;

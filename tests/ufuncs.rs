@@ -97,7 +97,7 @@ fn quotients_rounded_down_follow_one_rule() {
                     ratio if y == 0.0 => ratio,
                     _ if x.is_infinite() => f64::NAN,
                     // A negative quotient that is too small to be one.
-                    _ if y.is_infinite() && x != 0.0 && x.is_sign_negative() != y.is_sign_negative() => -1.0,
+                    _ if y.is_infinite() && x != 0.0 && !x.is_nan() && x.is_sign_negative() != y.is_sign_negative() => -1.0,
                     ratio => ratio.floor(),
                 };
                 let same = |got: T, want: f64| got.to_wide().real().to_bits() == want.to_bits() || got.to_wide().real().is_nan() && want.is_nan();

@@ -6,7 +6,7 @@
 use crate::lanes::{Isa, Work};
 use crate::reduce::emit::Emit;
 use crate::reduce::source::{Room, Source};
-use crate::scratch::Scratch;
+use crate::scratch::{Scratch, filled, room};
 use crate::threads::{Shared, split};
 use polyarray_core::op::{Running, Scan};
 use polyarray_core::order::{Multiply, Product, SCAN_BLOCK};
@@ -66,7 +66,7 @@ trait Join<T: Element>: Send + Sync + 'static {
     unsafe fn totals(src: *const T, count: usize) -> [Self::State; AT_ONCE];
 
     /// For `n` lines.
-    fn lines(n: usize) -> Self::Lines;
+    fn lines(n: usize) -> Result<Self::Lines>;
 
     /// Element `index` of each of the lines. Called inside [`Isa::enter`].
     ///
@@ -111,7 +111,7 @@ macro_rules! plain {
                 // SAFETY: the caller's.
                 unsafe { totals(src, count, |x| x, <Self as Plain<$T>>::join) }
             }
-            fn lines(n: usize) -> PlainLines<$T> {
+            fn lines(n: usize) -> Result<PlainLines<$T>> {
                 PlainLines::new(n)
             }
             #[inline(always)]
@@ -186,7 +186,7 @@ macro_rules! kept {
                 // SAFETY: the caller's.
                 unsafe { totals(src, count, Multiply::factor, Multiply::join) }
             }
-            fn lines(n: usize) -> KeptLines<$T> {
+            fn lines(n: usize) -> Result<KeptLines<$T>> {
                 KeptLines::new(n)
             }
             #[inline(always)]
@@ -283,7 +283,7 @@ impl<I: Isa, T: Element, J: Join<T>> Scanned<'_, I, T, J> {
     fn line_on_threads(&self, line: usize, threads: usize) -> Result<()> {
         let (len, start, at) = (self.len(), self.start_of(line), self.emit.offset_of(self.axis, line));
         let blocks = len.div_ceil(SCAN_BLOCK);
-        let mut offsets: Vec<Option<J::State>> = vec![None; blocks];
+        let mut offsets: Vec<Option<J::State>> = filled(blocks, None)?;
         let out = Shared(offsets.as_mut_ptr());
         // Nothing follows the last block: its result is not needed.
         split(threads, blocks - 1, AT_ONCE, |range| {
@@ -334,7 +334,7 @@ impl<I: Isa, T: Element, J: Join<T>> Scanned<'_, I, T, J> {
                 let (group, first) = (part / parts, part % parts * columns);
                 let n = columns.min(width - first);
                 let (mut at, mut to) = (self.start_of(group * width), self.emit.offset_of(self.axis, group * width) + first);
-                let mut lines = J::lines(n);
+                let mut lines = J::lines(n)?;
                 for i in 0..self.len() {
                     worker.row(self, &at, first, to, i, n, &mut lines);
                     to += self.emit.stride(self.axis);
@@ -655,8 +655,9 @@ struct PlainLines<T> {
 }
 
 impl<T: Element> PlainLines<T> {
-    fn new(n: usize) -> PlainLines<T> {
-        PlainLines { offsets: vec![T::default(); n], sums: vec![T::default(); n], next: vec![T::default(); n], ended: Vec::new() }
+    fn new(n: usize) -> Result<PlainLines<T>> {
+        let new = || filled(n, T::default());
+        Ok(PlainLines { offsets: new()?, sums: new()?, next: new()?, ended: room(n)? })
     }
 
     /// # Safety
@@ -747,9 +748,9 @@ struct KeptLines<T> {
 }
 
 impl<T: Factor> KeptLines<T> {
-    fn new(n: usize) -> KeptLines<T> {
-        let new = || vec![T::default(); n];
-        KeptLines { offsets: new(), sums: new(), next: new(), kept: Vec::new() }
+    fn new(n: usize) -> Result<KeptLines<T>> {
+        let new = || filled(n, T::default());
+        Ok(KeptLines { offsets: new()?, sums: new()?, next: new()?, kept: room(n)? })
     }
 
     /// # Safety

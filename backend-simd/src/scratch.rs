@@ -56,6 +56,16 @@ pub(crate) fn room<T>(n: usize) -> Result<Vec<T>> {
     Ok(vec)
 }
 
+/// `n` times `value`.
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub(crate) fn filled<T: Clone>(n: usize, value: T) -> Result<Vec<T>> {
+    let mut vec = room(n)?;
+    vec.resize(n, value);
+    Ok(vec)
+}
+
 impl Drop for Scratch {
     fn drop(&mut self) {
         let block = std::mem::take(&mut self.0);

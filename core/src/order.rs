@@ -17,7 +17,7 @@
 //!
 //! # Products
 //! Products of floats and complex numbers are [`Product`]s from the first element on: mantissas are multiplied in the order above, their exponents are added as integers, and
-//! the result is put together at the end, rounded once. It is as if exponents had no bounds: a product is finite and not zero wherever the exact one is, and over- and underflow need no order.
+//! the result is put together at the end, rounded once. Blocks of at most [`SHORT`] elements are multiplied without lanes, one element after another. It is as if exponents had no bounds: a product is finite and not zero wherever the exact one is, and over- and underflow need no order.
 //! A zero among finite factors gives a zero, with its sign; an infinity among factors other than zero gives an infinity; both, or a NaN, give NaN.
 //!
 //! Both parts of a complex number share an exponent. After every step, and for each element, the larger part is brought into [2, 4) by a power of two; what this makes too small to be
@@ -68,7 +68,7 @@ pub enum Order {
 /// Elements that each lane (or each output, across rows) combines in sequence before a block ends.
 pub const ROWS: usize = 64;
 
-/// The most elements of a block of floats that are added up without lanes.
+/// The most elements of a block of floats that are added up, or multiplied, without lanes.
 pub const SHORT: usize = 8;
 
 /// Lanes of a block of elements of the accumulated `dtype`: 256 bytes of them, four AVX-512 registers.

@@ -57,7 +57,8 @@ pub fn tanh(x: f64) -> f64 {
     let size = x.abs();
     // What follows is beyond the last digit; NaN goes through.
     if size.is_nan() || size < 1e-5 {
-        return (x * x / -3.0).mul_add(x, x);
+        // The sum of zeros of different signs would be +0.
+        return if x == 0.0 { x } else { (x * x / -3.0).mul_add(x, x) };
     }
     if size > 22.0 {
         return 1f64.copysign(x);

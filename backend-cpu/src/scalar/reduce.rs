@@ -317,12 +317,15 @@ impl<T: Ufuncs + Multiply> Take for Products<T> {
     fn add(&mut self, range: Range<usize>, values: &[T]) {
         let Products { lanes, blocks } = self;
         let part = |part: Range<usize>, in_block: usize, ends: bool| {
+            let length = in_block + part.len();
             for (i, x) in values[part].iter().enumerate() {
                 let lane = (in_block + i) % lanes.len();
                 lanes[lane] = T::join(lanes[lane], x.factor());
             }
             ends.then(|| {
-                let total = halve(lanes, T::join);
+                // A short block has an element in each lane at most: they are multiplied one after another.
+                let first = lanes[0];
+                let total = if length <= SHORT && length <= lanes.len() { lanes[1..length].iter().fold(first, |a, b| T::join(a, *b)) } else { halve(lanes, T::join) };
                 lanes.fill(T::identity(Reduction::Prod).factor());
                 total
             })

@@ -138,17 +138,28 @@ macro_rules! tests {
 
             #[test]
             fn products_and_quotients_have_their_definitions_bits() {
+                // Sums and products of parts stay in range where numbers are scaled by powers of two.
+                let (large, little, by) = if size_of::<$T>() == 4 { (125, -70, 60) } else { (1021, -900, 200) };
+                let power = |n: i32| 2.0f64.powi(n) as $T;
+                let scale = |z: [$T; 2]| {
+                    let most = if z[0].abs() < z[1].abs() { z[1].abs() } else { z[0].abs() };
+                    if most > power(large) { 0.0625 } else if most < power(little) { power(by) } else { 1.0 }
+                };
                 let div = |x: [$T; 2], y: [$T; 2]| {
+                    let (by_x, by_y) = (scale(x), scale(y));
+                    let back = by_y / by_x;
+                    let (given, x, y) = ((x, y), x.map(|part| part * by_x), y.map(|part| part * by_y));
                     if y == [0.0, 0.0] {
+                        let (x, y) = given;
                         [x[0] / y[0].abs(), x[1] / y[0].abs()]
                     } else if y[0].abs() >= y[1].abs() {
                         let ratio = y[1] / y[0];
                         let scale = y[0] + y[1] * ratio;
-                        [(x[0] + x[1] * ratio) / scale, (x[1] - x[0] * ratio) / scale]
+                        [(x[0] + x[1] * ratio) / scale, (x[1] - x[0] * ratio) / scale].map(|part| part * back)
                     } else {
                         let ratio = y[0] / y[1];
                         let scale = y[0] * ratio + y[1];
-                        [(x[0] * ratio + x[1]) / scale, (x[1] * ratio - x[0]) / scale]
+                        [(x[0] * ratio + x[1]) / scale, (x[1] * ratio - x[0]) / scale].map(|part| part * back)
                     }
                 };
                 let x = operands(2000);

@@ -5,6 +5,7 @@ use super::kind::{Kernels, Run, State};
 use super::source::{Room, Source};
 use crate::exec::Strips;
 use crate::lanes::Isa;
+use crate::scratch::{filled, room};
 use crate::threads::{Shared, split};
 use polyarray_core::Result;
 use polyarray_core::order::Tree;
@@ -77,8 +78,8 @@ impl<I: Isa, S: State> Along<'_, I, S> {
         let (len, step) = (self.len(), self.source.geometry.strides[0][0]);
         split(threads, outputs, 1, |range| {
             let mut strips = emit.strips()?;
+            let mut results: Vec<S> = room(HELD)?;
             let mut room = self.source.room(0)?;
-            let mut results: Vec<S> = Vec::with_capacity(HELD);
             for first in range.clone().step_by(HELD) {
                 let count = HELD.min(range.end - first);
                 // SAFETY: the elements of these outputs are inside the operand (invariants of `Reduce`); there is room for as many results, which `short` writes.
@@ -125,9 +126,9 @@ impl<I: Isa, S: State> Along<'_, I, S> {
         let runs: usize = self.runs().iter().product();
         let leaves = if runs > 1 { runs } else { self.len().div_ceil(self.kernels.block()) };
         let pieces = Pieces::new(leaves, threads);
-        let mut partial: Vec<Option<S>> = vec![None; outputs * pieces.count];
+        let mut partial: Vec<Option<S>> = filled(outputs * pieces.count, None)?;
         let out = Shared(partial.as_mut_ptr());
-        let starts = self.starts(outputs);
+        let starts = self.starts(outputs)?;
         split(threads, outputs * pieces.count, 1, |range| {
             let mut room = self.source.room(self.kernels.block())?;
             for task in range {
@@ -156,10 +157,10 @@ impl<I: Isa, S: State> Along<'_, I, S> {
     }
 
     /// Where each output starts.
-    fn starts(&self, outputs: usize) -> Vec<SmallVec<[isize; 8]>> {
-        let mut starts = Vec::with_capacity(outputs);
+    fn starts(&self, outputs: usize) -> Result<Vec<SmallVec<[isize; 8]>>> {
+        let mut starts = room(outputs)?;
         walk_many(&self.source.geometry.lens[..self.outer], &self.source.strides(), &self.zeros(), 0..outputs, |at| starts.push(at.into()));
-        starts
+        Ok(starts)
     }
 }
 

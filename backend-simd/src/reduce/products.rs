@@ -7,7 +7,7 @@ use super::fold::{Prod, halves};
 use super::kind::{Kept, Kind, Run, State, lanes_of};
 use super::moments::{Packed, RowsAt};
 use crate::lanes::{Float, Isa, Lanes, Mask, Real, Work};
-use polyarray_core::order::{Multiply, Product};
+use polyarray_core::order::{Multiply, Product, SHORT};
 use polyarray_core::{Complex, Element, Wide};
 
 impl<T: Multiply + Send + Sync> State for Product<T> {
@@ -222,6 +222,15 @@ impl<T: Apart> Work for Block<T> {
     }
 }
 
+/// The product of `n` elements that lie `step` apart, one after another.
+///
+/// # Safety
+/// - The elements are valid for reads.
+unsafe fn in_sequence<T: Element + Multiply>(src: *const T, n: usize, step: usize) -> Product<T> {
+    // SAFETY: the caller's condition.
+    (0..n).fold(one(), |product, i| T::join(product, unsafe { *src.add(i * step) }.factor()))
+}
+
 /// Outputs of one block each.
 struct Short<T> {
     src: *const T,
@@ -236,8 +245,9 @@ impl<T: Apart> Work for Short<T> {
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         for i in 0..self.count {
+            let src = self.src.wrapping_offset(i as isize * self.step);
             // SAFETY: the contract of `Kind::short`.
-            unsafe { self.out.add(i).write(Block(self.src.wrapping_offset(i as isize * self.step), self.n).run(isa)) };
+            unsafe { self.out.add(i).write(if self.n <= SHORT { in_sequence(src, self.n, 1) } else { Block(src, self.n).run(isa) }) };
         }
     }
 }
@@ -251,7 +261,9 @@ where
     const ROW_BYTES: usize = 4 << 10;
 
     unsafe fn push<I: Isa>(isa: I, run: &mut Run<Product<T>>, src: *const T, n: usize, _: usize) {
-        run.tree.push(isa.enter(Block(src, n)), <Self as Kind<T>>::merge);
+        // SAFETY: the contract of `Kind::push`: elements below n.
+        let product = if n <= SHORT { unsafe { in_sequence(src, n, 1) } } else { isa.enter(Block(src, n)) };
+        run.tree.push(product, <Self as Kind<T>>::merge);
     }
 
     unsafe fn short<I: Isa>(isa: I, src: *const T, step: isize, n: usize, count: usize, out: *mut Product<T>) {
@@ -268,6 +280,10 @@ where
     }
 
     unsafe fn narrow<I: Isa>(isa: I, kept: &mut Kept, src: *const T, n: usize, width: usize, out: *mut Product<T>) {
+        if n <= SHORT * width {
+            // SAFETY: elements below n: the caller's condition; `out` takes `width` results.
+            return (0..width).for_each(|j| unsafe { out.add(j).write(in_sequence(src.add(j), n / width, width)) });
+        }
         let lanes = lanes_of::<T>();
         let all = lanes * width;
         let (mantissas, exponents) = kept.elements::<T>(2 * all).split_at_mut(all);
@@ -369,7 +385,9 @@ impl<T: Multiply + Send + Sync> Kind<T> for ComplexProducts {
     const ROW_BYTES: usize = 4 << 10;
 
     unsafe fn push<I: Isa>(isa: I, run: &mut Run<Product<T>>, src: *const T, n: usize, _: usize) {
-        run.tree.push(isa.enter(ComplexBlock(src, n)), Self::merge);
+        // SAFETY: the contract of `Kind::push`: elements below n.
+        let product = if n <= SHORT { unsafe { in_sequence(src, n, 1) } } else { isa.enter(ComplexBlock(src, n)) };
+        run.tree.push(product, Self::merge);
     }
 
     unsafe fn rows<I: Isa>(isa: I, _: &mut Kept, rows: &[*const T], n: usize, _: usize, out: *mut Product<T>) {
@@ -377,6 +395,10 @@ impl<T: Multiply + Send + Sync> Kind<T> for ComplexProducts {
     }
 
     unsafe fn narrow<I: Isa>(_: I, _: &mut Kept, src: *const T, n: usize, width: usize, out: *mut Product<T>) {
+        if n <= SHORT * width {
+            // SAFETY: elements below n: the caller's condition; `out` takes `width` results.
+            return (0..width).for_each(|j| unsafe { out.add(j).write(in_sequence(src.add(j), n / width, width)) });
+        }
         let lanes = lanes_of::<T>();
         let mut acc = vec![one::<T>(); lanes * width];
         for i in 0..n {
