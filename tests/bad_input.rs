@@ -49,6 +49,46 @@ fn results_that_do_not_fit_where_they_go() {
     assert!(message.contains("[2, 3]") && message.contains("[3]"), "{message}");
 }
 
+/// The file and line of the panic that `f` ends in, and what it says.
+fn panicked(f: impl FnOnce()) -> (String, u32, String) {
+    use std::cell::RefCell;
+    use std::sync::Once;
+    thread_local! {
+        static PLACE: RefCell<Option<(String, u32)>> = const { RefCell::new(None) };
+    }
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            PLACE.set(info.location().map(|l| (l.file().to_string(), l.line())));
+            before(info);
+        }));
+    });
+    let message = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).expect_err("it panics").downcast::<String>().expect("a message");
+    let (file, line) = PLACE.take().expect("the place of the panic");
+    (file, line, *message)
+}
+
+#[test]
+fn operators_in_place_panic_where_they_are_written() {
+    let (mut x, mut again, y) = (count([3]), count([3]), count([2, 3]));
+    let mut n = Array::<i32>::ones([3]).unwrap();
+    let m = Array::<i32>::ones([4]).unwrap();
+    let mut cases: Vec<(&str, u32, Box<dyn FnOnce() + '_>)> = Vec::new();
+    cases.push(("add_assign", line!(), Box::new(|| x += &y)));
+    cases.push(("mul_assign", line!(), Box::new(|| again *= &y + 1.0)));
+    cases.push(("shl_assign", line!(), Box::new(|| n <<= &m)));
+    for (name, written, f) in cases {
+        let (file, line, message) = panicked(f);
+        assert!(file.ends_with("bad_input.rs") && line == written, "{name} panicked at {file}:{line}, not at line {written}");
+        assert!(message.contains(name) && message.contains("[3]") && message.contains("assign("), "{message}");
+    }
+    let scalar = polyarray::Scalar::new(1.0f32);
+    let read = || assert_eq!(scalar.get::<f64>(), 1.0);
+    let (written, (file, line, _)) = (line!() - 1, panicked(read));
+    assert!(file.ends_with("bad_input.rs") && line == written, "{file}:{line}");
+}
+
 #[test]
 fn inner_dimensions_that_differ() {
     let is = |e: &Error| matches!(e, Error::Shapes { op: "matmul", .. });
@@ -97,7 +137,7 @@ fn slices_and_indices_out_of_range() {
     refused(x.get([0]), |e| matches!(e, Error::IndexCount { .. }), &["1", "2 axes"]);
     refused(x.set([0, 6], 1.0), index, &["index 6"]);
     refused(x.slice_mut(s![9..]).map(|_| ()), index, &["range 9..", "length 4"]);
-    refused(x.item(), |e| matches!(e, Error::Count { op: "item", .. }), &["item", "24"]);
+    refused(x.item(), |e| matches!(e, Error::Count { op: "item", .. }), &["item", "holds 24 elements, not 1"]);
 }
 
 #[test]
@@ -132,7 +172,8 @@ fn dtypes_an_operation_is_not_defined_for() {
 /// A device that takes f32 only.
 struct Narrow(DeviceInfo);
 
-impl Backend for Narrow {
+// SAFETY: every operation goes to `scalar`, which keeps the contract.
+unsafe impl Backend for Narrow {
     fn info(&self) -> &DeviceInfo {
         &self.0
     }
@@ -148,8 +189,9 @@ impl Backend for Narrow {
         }
     }
 
-    fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
-        Device::scalar().backend().expect("scalar has a backend").run(op, cx)
+    unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
+        // SAFETY: the caller's conditions are those of `scalar`.
+        unsafe { Device::scalar().backend().expect("scalar has a backend").run(op, cx) }
     }
 }
 

@@ -183,6 +183,33 @@ fn a_median_is_nan_where_there_is_one_and_does_not_overflow() {
 }
 
 #[test]
+fn quantiles_between_infinities() {
+    on_every_device(|_| {
+        let of = |data: &[f64], q| array(data).quantile(q);
+        assert_eq!(of(&[INF; 3], 0.3)?, INF);
+        assert_eq!(of(&[-INF; 4], 0.9)?, -INF);
+        assert_eq!(of(&[1.0, 2.0, INF, INF], 0.9)?, INF);
+        assert_eq!(of(&[1.0, 2.0, INF, INF], 0.25)?, 1.75);
+        assert_eq!(of(&[-INF, 2.0, 3.0], 0.1)?, -INF);
+        assert_eq!(of(&[1.0, 2.0, INF], 0.5)?, 2.0, "an infinity without weight");
+        assert_eq!([of(&[1.0, INF], 0.5)?, of(&[-INF, 1.0], 0.5)?, of(&[INF, INF], 0.5)?], [INF, -INF, INF]);
+        for q in [0.3, 0.5, 0.7] {
+            assert!(of(&[-INF, INF], q)?.is_nan(), "infinities of both signs");
+        }
+        assert!((of(&[f64::MIN, f64::MAX], 0.75)? / f64::MAX - 0.5).abs() < 1e-15);
+        // So small a weight that f32 has no number for it.
+        assert_eq!(Array::from_vec(vec![1.0f32, f32::INFINITY], [2])?.quantile(1e-300)?, f32::INFINITY);
+        assert_eq!(Array::from_vec(vec![f16::INFINITY; 5], [5])?.quantile(0.3)?, f16::INFINITY);
+        let rows = Array::from_vec(vec![INF, INF, 1.0, 1.0, -INF, -INF], [3, 2])?;
+        assert_eq!(rows.median_axis(1)?.to_vec()?, [INF, 1.0, -INF]);
+        assert_eq!(rows.quantile_axis_with(0.4, 1, Quantile::Nearest)?.to_vec()?, [INF, 1.0, -INF]);
+        Ok(())
+    });
+    let infinite = Array::from_vec(vec![1.0, INF], [2]).unwrap().histogram(2, None).unwrap_err().to_string();
+    assert!(infinite.contains("not finite"), "{infinite}");
+}
+
+#[test]
 fn a_quantile_is_from_zero_to_one() {
     let x = array(&[1.0, 2.0]);
     for q in [-0.1, 1.1, NAN, INF] {

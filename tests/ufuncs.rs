@@ -4,7 +4,7 @@ mod common;
 
 use common::on_every_device;
 use polyarray::prelude::*;
-use polyarray::{Complex, DType, bf16, f16};
+use polyarray::{Complex, DType, Wide, bf16, f16};
 
 fn array<T: Element>(values: &[T]) -> Array<T> {
     Array::from_slice(values, [values.len()]).expect("as many as the shape holds")
@@ -79,6 +79,62 @@ fn quotients_and_remainders() {
         assert_eq!((array(&[5.5f64, 1e300]) % array(&[2.0, 3e-300])).eval()?.to_vec()?, [1.5, 1e300 % 3e-300]);
         Ok(())
     });
+}
+
+#[test]
+fn quotients_rounded_down_follow_one_rule() {
+    fn check<T: Element>() {
+        let values: Vec<f64> = vec![0.0, 1.0, 2.5, f64::INFINITY].into_iter().flat_map(|x| [x, -x]).chain([f64::NAN]).collect();
+        let pairs = || values.iter().flat_map(|&x| values.iter().map(move |&y| (x, y)));
+        let column = |part: fn((f64, f64)) -> f64| -> Vec<T> { pairs().map(|p| T::from_wide(Wide::Float(part(p)))).collect() };
+        let (x, y) = (column(|p| p.0), column(|p| p.1));
+        on_every_device(|device| {
+            let (x, y) = (Array::from_slice(&x, [x.len()])?, Array::from_slice(&y, [y.len()])?);
+            let quotients = x.floor_div(&y).eval()?.to_vec()?;
+            let rests = (&x % &y).eval()?.to_vec()?;
+            for (((x, y), quotient), rest) in pairs().zip(quotients).zip(rests) {
+                let want = match x / y {
+                    ratio if y == 0.0 => ratio,
+                    _ if x.is_infinite() => f64::NAN,
+                    // A negative quotient that is too small to be one.
+                    _ if y.is_infinite() && x != 0.0 && x.is_sign_negative() != y.is_sign_negative() => -1.0,
+                    ratio => ratio.floor(),
+                };
+                let same = |got: T, want: f64| got.to_wide().real().to_bits() == want.to_bits() || got.to_wide().real().is_nan() && want.is_nan();
+                assert!(same(quotient, want), "{x} floor_div {y} of {} is {quotient} on {device}, not {want}", T::DTYPE);
+                assert!(same(rest, x % y), "{x} rem {y} of {} is {rest} on {device}", T::DTYPE);
+            }
+            Ok(())
+        });
+    }
+    check::<f64>();
+    check::<f32>();
+    check::<f16>();
+    check::<bf16>();
+    fn integers<T: Element>(min: i128, max: i128) {
+        let t = |x: i128| T::from_wide(Wide::Int(x));
+        let least = [(min, -1), (min, 1), (max, min), (min, max), (7, 0), (min, 0), (-7, 2), (7, -2), (-7, -2), (min, min)];
+        let pairs: Vec<(i128, i128)> = least.into_iter().filter(|&(x, y)| (min..=max).contains(&x) && (min..=max).contains(&y)).collect();
+        on_every_device(|device| {
+            let x = Array::from_vec(pairs.iter().map(|p| t(p.0)).collect(), [pairs.len()])?;
+            let y = Array::from_vec(pairs.iter().map(|p| t(p.1)).collect(), [pairs.len()])?;
+            let (quotients, rests) = (x.floor_div(&y).eval()?.to_vec()?, (&x % &y).eval()?.to_vec()?);
+            for (((x, y), quotient), rest) in pairs.iter().zip(quotients).zip(rests) {
+                let floor = if *y == 0 { 0 } else { x.div_euclid(*y) - i128::from(*y < 0 && x.rem_euclid(*y) != 0) };
+                let (floor, left) = (t(floor), t(if *y == 0 { 0 } else { x % y }));
+                assert!(quotient == floor && rest == left, "{x} and {y} of {} on {device}: {quotient} and {rest}, not {floor} and {left}", T::DTYPE);
+            }
+            Ok(())
+        });
+    }
+    integers::<i8>(i8::MIN.into(), i8::MAX.into());
+    integers::<i16>(i16::MIN.into(), i16::MAX.into());
+    integers::<i32>(i32::MIN.into(), i32::MAX.into());
+    integers::<i64>(i64::MIN.into(), i64::MAX.into());
+    integers::<u8>(0, u8::MAX.into());
+    integers::<u16>(0, u16::MAX.into());
+    integers::<u32>(0, u32::MAX.into());
+    integers::<u64>(0, u64::MAX.into());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 mod common;
 
 use common::Random;
-use polyarray_core::order::{ROWS, lanes};
+use polyarray_core::order::{ROWS, SHORT, lanes};
 use polyarray_core::{Array, Complex, Device, Element, Error, Result, axis, f16, s, with_device};
 use polyarray_cpu as _;
 
@@ -23,8 +23,11 @@ fn tree<T: Copy>(leaves: &[T], op: fn(T, T) -> T) -> T {
     op(tree(&leaves[..half], op), tree(&leaves[half..], op))
 }
 
-/// A block over its lanes.
-fn block<T: Copy>(elements: &[T], lanes: usize, identity: T, op: fn(T, T) -> T) -> T {
+/// A block over its lanes; of a sum, which starts from zero, a short one without.
+fn block<T: Element>(elements: &[T], lanes: usize, identity: T, op: fn(T, T) -> T) -> T {
+    if elements.len() <= SHORT && identity == T::default() {
+        return elements.iter().fold(identity, |acc, &x| op(acc, x));
+    }
     let mut acc: Vec<T> = (0..lanes).map(|lane| elements.iter().skip(lane).step_by(lanes).fold(identity, |acc, &x| op(acc, x))).collect();
     while acc.len() > 1 {
         let upper = acc.split_off(acc.len() / 2);
@@ -167,6 +170,18 @@ fn products_minima_and_maxima() {
         assert!(matches!(empty.max(), Err(Error::Empty { .. })));
         Ok(())
     });
+}
+
+#[test]
+fn products_in_range_are_those_of_the_order() {
+    for n in [1, 7, 8, 33, 65, 2049, 5000] {
+        let data: Vec<f64> = wild(n, 12).iter().map(|x| 1.0 + x.fract() / 64.0).collect();
+        let narrow: Vec<f32> = data.iter().map(|&x| x as f32).collect();
+        let product = scalar(|| Array::from_slice(&data, [n])?.prod());
+        assert_eq!(product.to_bits(), along(&[data], 1.0, |a, b| a * b).to_bits(), "f64, {n}");
+        let product = scalar(|| Array::from_slice(&narrow, [n])?.prod());
+        assert_eq!(product.to_bits(), along(&[narrow], 1.0, |a, b| a * b).to_bits(), "f32, {n}");
+    }
 }
 
 #[test]

@@ -1,7 +1,22 @@
 //! Finding an adapter and opening a device on it.
 
+use crate::Options;
+use crate::device::{Gpu, Limits, Speed};
 use polyarray_core::{Error, Result};
+use std::time::Duration;
 use wgpu::{Adapter, DeviceType};
+
+/// Bindings beyond this are refused by Vulkan and Direct3D 12 and compute wrong numbers on Metal (gfx-rs/wgpu issues
+/// 8105 and 10305).
+const LARGEST_BINDING: u64 = (2 << 30) - 256;
+
+/// What a launch may take: a fraction of what drivers allow before they reset the device (two seconds on Windows), as
+/// estimates may be wrong.
+const LAUNCH: Duration = Duration::from_millis(250);
+/// What a launch that cannot be cut may take, in multiples of that.
+const LONGEST: f64 = 4.0;
+/// Many times what a launch takes: compilers of shaders and other users of the device take their time as well.
+const WAIT: Duration = Duration::from_secs(60);
 
 const HOW: &str = "install a Vulkan loader and a driver (Debian: libvulkan1 and your card's driver; mesa-vulkan-drivers has a software one)";
 
@@ -24,8 +39,12 @@ fn rank(kind: DeviceType) -> u8 {
 ///
 /// # Errors
 /// [`Error::Absent`], as device `name`: there is none, or none of that name.
-pub(crate) fn choose(name: &str, wanted: Option<&str>) -> Result<Adapter> {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+fn choose(name: &str, wanted: Option<&str>) -> Result<Adapter> {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    // Where the driver says how much memory there is, the last of it is left to others: an allocation fails before the
+    // driver has to evict.
+    descriptor.memory_budget_thresholds.for_resource_creation = Some(95);
+    let instance = wgpu::Instance::new(descriptor);
     let mut adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::PRIMARY));
     adapters.sort_by_key(|a| rank(a.get_info().device_type));
     if adapters.is_empty() {
@@ -42,7 +61,7 @@ pub(crate) fn choose(name: &str, wanted: Option<&str>) -> Result<Adapter> {
 }
 
 /// A device on `adapter` with every limit that it offers.
-pub(crate) fn open(name: &str, adapter: &Adapter) -> Result<(wgpu::Device, wgpu::Queue)> {
+fn open(name: &str, adapter: &Adapter) -> Result<(wgpu::Device, wgpu::Queue)> {
     let descriptor = wgpu::DeviceDescriptor {
         label: Some("polyarray"),
         required_features: wgpu::Features::empty(),
@@ -52,4 +71,34 @@ pub(crate) fn open(name: &str, adapter: &Adapter) -> Result<(wgpu::Device, wgpu:
         trace: wgpu::Trace::Off,
     };
     pollster::block_on(adapter.request_device(&descriptor)).map_err(|e| absent(name, format!("{} cannot be opened: {e}", adapter.get_info().name)))
+}
+
+/// Opens the device that `options` describe.
+///
+/// # Errors
+/// [`Error::Absent`], as for [`choose`].
+pub(crate) fn gpu(options: &Options) -> Result<Gpu> {
+    let adapter = choose(&options.name, options.adapter.as_deref())?;
+    let opened = open(&options.name, &adapter)?;
+    let (info, has) = (adapter.get_info(), opened.0.limits());
+    let hardware = info.device_type != wgpu::DeviceType::Cpu;
+    let alignment = u64::from(has.min_storage_buffer_offset_alignment).max(32);
+    let binding = has.max_storage_buffer_binding_size.min(LARGEST_BINDING).min(options.max_binding.unwrap_or(u64::MAX));
+    let launch = options.max_launch.unwrap_or(LAUNCH).as_secs_f64();
+    let limits = Limits {
+        // Two elements and what alignment can cost: less would leave nothing to bind.
+        binding: binding.max(2 * alignment + 32),
+        alignment,
+        buffers: has.max_storage_buffers_per_shader_stage as usize,
+        buffer: has.max_buffer_size / 256 * 256,
+        workgroup: has.max_compute_workgroup_storage_size as usize,
+        large_tiles_from: options.large_tiles_from.unwrap_or(if hardware { 96 } else { usize::MAX }),
+        launch,
+        // Nothing resets a software device.
+        longest: if hardware { LONGEST * launch } else { f64::INFINITY },
+        wait: options.max_wait.unwrap_or(WAIT),
+        speed: Speed::of(info.device_type),
+    };
+    let budget = options.max_memory.unwrap_or(u64::MAX);
+    Ok(Gpu::new(&options.name, opened, info, limits, budget))
 }

@@ -7,25 +7,6 @@ use polyarray_core::op::Reduction;
 use polyarray_core::{Backend, Cost, DType, DeviceInfo, MemoryId, Op, Result, RunContext, Unsupported};
 use std::sync::Arc;
 
-/// What an adapter is assumed to do where nothing has been measured.
-struct Figures {
-    /// Seconds for one launch to come through.
-    start_up: f64,
-    /// Bytes a second.
-    bandwidth: f64,
-    /// Simple instructions on one element (a multiply-add is one) a second.
-    rate: f64,
-}
-
-/// Taken low, from cards some years old; software is what lavapipe does on two cores.
-fn figures(kind: wgpu::DeviceType) -> Figures {
-    match kind {
-        wgpu::DeviceType::DiscreteGpu => Figures { start_up: 20e-6, bandwidth: 300e9, rate: 2.5e12 },
-        wgpu::DeviceType::Cpu => Figures { start_up: 80e-6, bandwidth: 4e9, rate: 1.5e9 },
-        _ => Figures { start_up: 30e-6, bandwidth: 40e9, rate: 0.4e12 },
-    }
-}
-
 /// The device `gpu`: an adapter that wgpu found.
 pub struct GpuBackend {
     pub(crate) gpu: Arc<Gpu>,
@@ -47,33 +28,36 @@ impl GpuBackend {
     }
 
     /// Why `op` cannot be run here, if it cannot.
+    ///
+    /// Under `auto` every large operation of the host is asked about, so what is usual there (f64, say) is refused
+    /// without allocating anything.
     fn refuse(&self, op: &Op) -> Result<(), Unsupported> {
-        if matches!(op, Op::Sort(_) | Op::Search(_) | Op::Count(_)) {
-            return Err(Unsupported::new("sorting, searching and counting are not done on GPUs yet"));
+        if let Some(why) = self.gpu.faults.lost() {
+            return Err(Unsupported::new(why.to_string()));
         }
-        if let Op::Scan(o) = op {
-            return Err(Unsupported::new(format!("it has no {} yet", o.kind.name())));
-        }
-        if let Op::Reduce(o) = op {
-            if !reduce::has_kernel(o.kind) {
-                return Err(Unsupported::new(format!("it has no {} in one pass yet", o.kind.name())));
-            }
-            let acc = o.before.output();
-            if matches!(o.kind, Reduction::Sum | Reduction::Prod) && matches!(acc, DType::I64 | DType::U64) {
-                let what = if o.kind == Reduction::Sum { "sums" } else { "products" };
-                return Err(Unsupported::new(format!("{what} of integers are made in {acc}, and WGSL has no 64-bit integers; cast to f32 first")));
-            }
-        }
-        let mut dtypes = vec![op.output_dtype()];
-        op.programs().iter().for_each(|p| dtypes.extend(p.all_dtypes()));
-        op.for_each_input(|operand, _| dtypes.push(operand.dtype));
         match op {
-            Op::Matmul(o) => dtypes.push(o.dtype),
-            Op::Distance(o) => dtypes.push(o.dtype),
+            Op::Sort(_) | Op::Search(_) | Op::Count(_) => return Err(Unsupported::new("sorting, searching and counting are not done on GPUs yet")),
+            Op::Scan(_) => return Err(Unsupported::new("running sums, products and extrema are not done on GPUs yet")),
+            Op::Reduce(o) if !reduce::has_kernel(o.kind) => {
+                return Err(Unsupported::new("index-of-extremum reductions and variances in one pass are not done on GPUs yet"));
+            }
+            Op::Reduce(o) if matches!(o.kind, Reduction::Sum | Reduction::Prod) && matches!(o.before.output(), DType::I64 | DType::U64) => {
+                return Err(Unsupported::new(
+                    "sums and products of integers are made in 64-bit integers (i64 or u64), which WGSL does not have; cast to f32 first",
+                ));
+            }
+            _ => {}
+        }
+        let mut lacking = render::lacking(op.output_dtype());
+        op.programs().iter().for_each(|p| lacking = lacking.or_else(|| p.all_dtypes().find_map(render::lacking)));
+        op.for_each_input(|operand, _| lacking = lacking.or_else(|| render::lacking(operand.dtype)));
+        match op {
+            Op::Matmul(o) => lacking = lacking.or_else(|| render::lacking(o.dtype)),
+            Op::Distance(o) => lacking = lacking.or_else(|| render::lacking(o.dtype)),
             Op::Map(_) | Op::Reduce(_) | Op::Scan(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) => {}
         }
-        if let Some(dtype) = dtypes.into_iter().find(|&d| !render::is_supported(d)) {
-            return Err(Unsupported::new(format!("{dtype} is not supported on GPUs yet (f32, i32, u32 and bool are)")));
+        if let Some(why) = lacking {
+            return Err(Unsupported::new(why));
         }
         if let Some(name) = op.programs().into_iter().find_map(render::missing) {
             return Err(Unsupported::new(format!("{name} is not written in WGSL yet")));
@@ -95,19 +79,20 @@ impl GpuBackend {
         match op {
             Op::Matmul(o) if o.add => Err(Unsupported::new("it adds to no numbers that are there; add the product afterwards")),
             Op::Matmul(o) if !matmul::can_be_cut(o, limits) => Err(Unsupported::new(format!(
-                "[{}, {}, {}] with more to do after it does not fit bindings of {room} elements unless cut along k; do the product first",
-                o.m, o.k, o.n
+                "[{}, {}, {}] with more to do after it does not fit one launch (bindings of {room} elements, {} s) unless cut along k; do the product first",
+                o.m, o.k, o.n, limits.longest
             ))),
             Op::Distance(o) if distance::geometry(o).pieces(limits).is_none() => Err(Unsupported::new(format!(
-                "a vector of {} coordinates (strides {:?} and {:?}) does not fit a binding of {room} elements; to_contiguous() may help",
-                o.d, o.x.strides, o.y.strides
+                "vectors of {} coordinates (strides {:?} and {:?}) do not fit one launch (a binding of {room} elements, {} s); to_contiguous() may help",
+                o.d, o.x.strides, o.y.strides, limits.longest
             ))),
             _ => Ok(()),
         }
     }
 }
 
-impl Backend for GpuBackend {
+// SAFETY: kernels write every element of the output's view and bind no more than the views' ranges; queued work holds the driver's buffers.
+unsafe impl Backend for GpuBackend {
     fn info(&self) -> &DeviceInfo {
         &self.info
     }
@@ -118,11 +103,16 @@ impl Backend for GpuBackend {
 
     fn estimate(&self, op: &Op, _threads: usize) -> Result<Cost, Unsupported> {
         self.refuse(op)?;
-        let Figures { start_up, bandwidth, rate } = figures(self.gpu.info.device_type);
-        Ok(Cost::model(start_up, op.bytes() / bandwidth, op.work() / rate, 1, 0.0))
+        let speed = &self.gpu.limits.speed;
+        Ok(Cost::model(speed.start_up, op.bytes() / speed.bandwidth, op.work() / speed.rate, 1, 0.0))
     }
 
-    fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
+    /// A lost device takes for ever: under `auto` it is not even asked.
+    fn start_up(&self) -> f64 {
+        if self.gpu.faults.lost().is_some() { f64::INFINITY } else { self.gpu.limits.speed.start_up }
+    }
+
+    unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
         match op {
             Op::Map(o) => map::run(&self.gpu, o, cx.output),
             Op::Reduce(o) => reduce::run(&self.gpu, o, cx.output),

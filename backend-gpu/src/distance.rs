@@ -1,7 +1,7 @@
 //! Distances between all pairs of two sets of vectors, from direct differences.
 
 use crate::device::Gpu;
-use crate::memory::{View, wgpu_buffer};
+use crate::memory::{View, handle};
 use crate::tile::{self, Geometry, Inner, spread};
 use polyarray_core::op::Distance;
 use polyarray_core::{Buffer, Result};
@@ -19,7 +19,7 @@ pub(crate) fn run(gpu: &Gpu, op: &Distance, out: &Buffer) -> Result<()> {
     let views = buffers
         .into_iter()
         .zip(&geometry.strides)
-        .map(|((buffer, dtype, offset), strides)| View { buffer: wgpu_buffer(buffer), dtype, offset, strides: strides.clone() })
+        .map(|((buffer, dtype, offset), strides)| View { handle: handle(buffer), dtype, offset, strides: strides.clone() })
         .collect();
     tile::run(gpu, &tile::Spec { inner: Inner::Distance(op.metric), geometry, views, after: op.after.clone(), after_params: op.after_params.clone() })
 }

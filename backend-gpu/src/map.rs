@@ -1,6 +1,6 @@
 //! Elementwise operations.
 
-use crate::device::Gpu;
+use crate::device::{Gpu, Launch, Limits};
 use crate::kernel::{Source, THREADS, Words, coordinates, fill, param_word, position, prelude, stride_word};
 use crate::memory::View;
 use crate::pipeline::{self, Key};
@@ -58,6 +58,11 @@ impl Structure {
         Structure { program, rank, output: Step::Strided, inputs: Vec::new() }
     }
 
+    #[cfg(test)]
+    pub fn copy() -> Structure {
+        Structure { program: Program::identity(DType::U32), rank: 1, output: Step::Strided, inputs: vec![Some(Step::Strided)] }
+    }
+
     /// Words, after the zero: the number of elements; lengths of all axes but the first; of the output and each input with a binding of its own the first
     /// element and the strides; parameters.
     pub fn source(&self) -> Source {
@@ -103,12 +108,19 @@ fn as_bits(program: &Program) -> Program {
     if program.is_identity() { Program::identity(DType::U32) } else { program.clone() }
 }
 
+/// Estimated seconds for `count` elements of a map.
+fn seconds(limits: &Limits, op: &Map, count: usize) -> f64 {
+    let bytes: f64 = std::iter::once(&op.output.strides).chain(op.inputs.iter().map(|i| &i.strides)).map(|s| split::traffic(s)).sum();
+    limits.speed.seconds(count as f64 * op.program.weight().max(1.0), count as f64 * bytes)
+}
+
 /// Lengths of the pieces in which a map is launched.
-pub(crate) fn pieces(gpu: &Gpu, op: &Map) -> Option<Vec<usize>> {
-    let room = gpu.limits.room();
+pub(crate) fn pieces(limits: &Limits, op: &Map) -> Option<Vec<usize>> {
+    let room = limits.room();
     split::pieces(&op.shape, |piece| {
         let operands = std::iter::once(&op.output.strides).chain(op.inputs.iter().map(|i| &i.strides));
-        operands.map(|s| split::check(piece, s, 1, room)).find(|c| *c != Cut::Fits).unwrap_or(Cut::Fits)
+        let time = || split::in_time(piece, 0..piece.len(), seconds(limits, op, piece.iter().product()), limits.launch);
+        operands.map(|s| split::check(piece, s, 1, room)).find(|c| *c != Cut::Fits).unwrap_or_else(time)
     })
 }
 
@@ -117,7 +129,7 @@ pub(crate) fn run(gpu: &Gpu, op: &Map, out: &Buffer) -> Result<()> {
     let mut views = vec![View::output(out, &op.output)];
     views.extend(op.inputs.iter().filter(|i| !i.buffer.same(out)).map(View::of));
     let pipeline = pipeline::get(gpu, Key::Map(structure))?;
-    let piece = pieces(gpu, op).unwrap_or_else(|| unreachable!("one element of each operand fits"));
+    let piece = pieces(&gpu.limits, op).unwrap_or_else(|| unreachable!("one element of each operand fits"));
     split::for_each(&op.shape, &piece, |start, lens| {
         let count: usize = lens.iter().product();
         let mut words = vec![count as u32];
@@ -130,6 +142,12 @@ pub(crate) fn run(gpu: &Gpu, op: &Map, out: &Buffer) -> Result<()> {
             words.extend(view.strides.iter().map(|&s| stride_word(s)));
         }
         words.extend(op.params.iter().map(param_word));
-        gpu.launch(&pipeline, &words, &bindings, Gpu::grid(count.div_ceil(THREADS as usize)))
+        gpu.launch(&Launch {
+            pipeline: &pipeline,
+            words: &words,
+            bindings: &bindings,
+            groups: Gpu::grid(count.div_ceil(THREADS as usize)),
+            seconds: seconds(&gpu.limits, op, count),
+        })
     })
 }

@@ -1,7 +1,7 @@
 //! Matrix products: tiles, and for thin ones a reduction.
 
 use crate::device::{Gpu, Limits};
-use crate::memory::{View, wgpu_buffer};
+use crate::memory::{View, handle};
 use crate::reduce;
 use crate::tile::{self, Geometry, Inner, spread};
 use polyarray_core::op::{Matmul, Operand, Params, Reduction};
@@ -43,15 +43,15 @@ pub(crate) fn run(gpu: &Arc<Gpu>, op: &Matmul, out: &Buffer) -> Result<()> {
     let mut views = Vec::new();
     for (i, operand) in [&op.a, &op.b].into_iter().enumerate() {
         let (dtype, offset, strides) = view(operand, i);
-        views.push(View { buffer: wgpu_buffer(&operand.buffer), dtype, offset, strides });
+        views.push(View { handle: handle(&operand.buffer), dtype, offset, strides });
     }
-    views.push(View { buffer: wgpu_buffer(out), dtype: op.after.output(), offset: 0, strides: geometry.strides[2].clone() });
+    views.push(View { handle: handle(out), dtype: op.after.output(), offset: 0, strides: geometry.strides[2].clone() });
     if is_thin(op) {
         return thin(gpu, op, views, geometry);
     }
     for (i, operand) in op.extras.iter().enumerate() {
         let (dtype, offset, strides) = view(operand, i + 3);
-        views.push(View { buffer: wgpu_buffer(&operand.buffer), dtype, offset, strides });
+        views.push(View { handle: handle(&operand.buffer), dtype, offset, strides });
     }
     tile::run(gpu, &tile::Spec { inner: Inner::Product, geometry, views, after: op.after.clone(), after_params: op.after_params.clone() })
 }

@@ -1,6 +1,8 @@
 //! The GPU's memory: buffers from a pool of freed ones.
 
 use crate::device::{Binding, Gpu, lock};
+use crate::faults::Fate;
+use crate::ledger::Block;
 use crate::split::reach;
 use polyarray_core::op::{Operand, Output};
 use polyarray_core::{Buffer, DType, Error, Memory, MemoryId, MemoryInfo, Result};
@@ -14,29 +16,34 @@ const POOL_LIMIT: u64 = 512 << 20;
 /// Freed buffers, the most recent last.
 #[derive(Default)]
 pub(crate) struct Pool {
-    buffers: Vec<wgpu::Buffer>,
+    buffers: Vec<Block>,
     bytes: u64,
 }
 
 impl Pool {
-    fn take(&mut self, size: u64) -> Option<wgpu::Buffer> {
+    fn take(&mut self, size: u64) -> Option<Block> {
         let at = self.buffers.iter().rposition(|b| b.size() == size)?;
         self.bytes -= size;
         Some(self.buffers.remove(at))
     }
 
-    fn put(&mut self, buffer: wgpu::Buffer) {
+    /// Keeps a buffer, and gives those that have to go for it.
+    fn put(&mut self, buffer: Block, limit: u64) -> Vec<Block> {
         self.bytes += buffer.size();
         self.buffers.push(buffer);
-        while self.bytes > POOL_LIMIT {
-            self.bytes -= self.buffers.remove(0).size();
+        let mut excess = Vec::new();
+        while self.bytes > limit {
+            let oldest = self.buffers.remove(0);
+            self.bytes -= oldest.size();
+            excess.push(oldest);
         }
+        excess
     }
 
-    /// Gives everything back to the driver.
-    pub fn trim(&mut self) {
-        self.buffers.clear();
+    /// Everything there is, to be given back to the driver.
+    pub fn trim(&mut self) -> Vec<Block> {
         self.bytes = 0;
+        std::mem::take(&mut self.buffers)
     }
 }
 
@@ -49,19 +56,32 @@ fn size_class(bytes: u64) -> u64 {
 /// A buffer that goes back to the pool when its last owner lets go.
 pub(crate) struct Handle {
     gpu: Arc<Gpu>,
-    buffer: Option<wgpu::Buffer>,
+    block: Option<Block>,
+    fate: Arc<Fate>,
 }
 
 impl Handle {
     pub fn buffer(&self) -> &wgpu::Buffer {
-        self.buffer.as_ref().expect("taken only when dropped")
+        self.block.as_ref().expect("taken only when dropped")
+    }
+
+    /// Why its contents are not what they should be, if they are not.
+    pub fn fate(&self) -> &Arc<Fate> {
+        &self.fate
+    }
+
+    /// Marks its contents as wrong, and gives the reason for which they were first marked so.
+    pub fn spoil(&self, why: &str) -> String {
+        self.fate.get_or_init(|| why.into()).to_string()
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        if let Some(buffer) = self.buffer.take() {
-            lock(&self.gpu.pool).put(buffer);
+        if let Some(block) = self.block.take() {
+            let limit = POOL_LIMIT.min(self.gpu.ledger.budget() / 2);
+            let excess = lock(&self.gpu.pool).put(block, limit);
+            drop(excess);
         }
     }
 }
@@ -77,19 +97,17 @@ pub(crate) fn allocate(gpu: &Arc<Gpu>, bytes: usize) -> Result<Handle> {
         return Err(out_of_memory(format!("one buffer can have {most} on {}", gpu.info.name)));
     }
     let size = size_class(bytes as u64).min(most);
-    let handle = |buffer| Handle { gpu: gpu.clone(), buffer: Some(buffer) };
-    if let Some(buffer) = lock(&gpu.pool).take(size) {
-        return Ok(handle(buffer));
+    let handle = |block| Handle { gpu: gpu.clone(), block: Some(block), fate: Arc::default() };
+    gpu.alive()?;
+    if let Some(block) = lock(&gpu.pool).take(size) {
+        return Ok(handle(block));
     }
     let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
-    let make = || gpu.device.create_buffer(&wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false });
-    gpu.check()?;
-    if let Ok(buffer) = gpu.scoped(wgpu::ErrorFilter::OutOfMemory, make) {
-        return Ok(handle(buffer));
+    if let Ok(block) = gpu.create(size, usage, false) {
+        return Ok(handle(block));
     }
-    lock(&gpu.pool).trim();
-    gpu.synchronize()?;
-    gpu.scoped(wgpu::ErrorFilter::OutOfMemory, make).map(handle).map_err(|e| out_of_memory(e.to_string()))
+    gpu.free_memory()?;
+    gpu.create(size, usage, false).map(handle).map_err(out_of_memory)
 }
 
 /// The memory of one GPU.
@@ -123,28 +141,30 @@ impl GpuMemory {
     }
 }
 
-impl Memory for GpuMemory {
+// SAFETY: the info is fixed at construction; every block is allocated anew or comes from the pool of freed ones; the driver checks ranges of
+// copies, and `handle` the kind of the buffer.
+unsafe impl Memory for GpuMemory {
     fn info(&self) -> &MemoryInfo {
         &self.info
     }
 
     fn alloc(&self, bytes: usize) -> Result<Buffer> {
-        Ok(Buffer::foreign(self.id, bytes, allocate(&self.gpu, bytes)?))
+        Buffer::foreign(self.id, bytes, allocate(&self.gpu, bytes)?)
     }
 
-    fn upload(&self, src: &[u8], dst: &Buffer, at: usize) -> Result<()> {
-        self.gpu.write(wgpu_buffer(dst), at as u64, src)
+    unsafe fn upload(&self, src: &[u8], dst: &Buffer, at: usize) -> Result<()> {
+        self.gpu.write(handle(dst), at as u64, src)
     }
 
-    fn download(&self, src: &Buffer, at: usize, dst: &mut [u8]) -> Result<()> {
-        self.gpu.read(wgpu_buffer(src), at as u64, dst)
+    unsafe fn download(&self, src: &Buffer, at: usize, dst: &mut [u8]) -> Result<()> {
+        self.gpu.read(handle(src), at as u64, dst)
     }
 }
 
-/// What a buffer of this memory is to the driver.
-pub(crate) fn wgpu_buffer(buffer: &Buffer) -> &wgpu::Buffer {
+/// What a buffer of this memory is to this crate.
+pub(crate) fn handle(buffer: &Buffer) -> &Handle {
     match buffer.handle::<Handle>() {
-        Some(handle) => handle.buffer(),
+        Some(handle) => handle,
         None => unreachable!("core brings operands to the memory of the device that runs them"),
     }
 }
@@ -152,7 +172,7 @@ pub(crate) fn wgpu_buffer(buffer: &Buffer) -> &wgpu::Buffer {
 /// Elements of a buffer, by strides over the axes of an operation.
 #[derive(Clone)]
 pub(crate) struct View<'a> {
-    pub buffer: &'a wgpu::Buffer,
+    pub handle: &'a Handle,
     pub dtype: DType,
     pub offset: usize,
     pub strides: Vec<isize>,
@@ -160,11 +180,11 @@ pub(crate) struct View<'a> {
 
 impl<'a> View<'a> {
     pub fn of(operand: &'a Operand) -> View<'a> {
-        View { buffer: wgpu_buffer(&operand.buffer), dtype: operand.dtype, offset: operand.offset, strides: operand.strides.to_vec() }
+        View { handle: handle(&operand.buffer), dtype: operand.dtype, offset: operand.offset, strides: operand.strides.to_vec() }
     }
 
     pub fn output(buffer: &'a Buffer, output: &Output) -> View<'a> {
-        View { buffer: wgpu_buffer(buffer), dtype: output.dtype, offset: output.offset, strides: output.strides.to_vec() }
+        View { handle: handle(buffer), dtype: output.dtype, offset: output.offset, strides: output.strides.to_vec() }
     }
 
     /// The part that a piece of the index space touches, to be bound, and the element of it that the piece's first index is.
@@ -173,8 +193,8 @@ impl<'a> View<'a> {
         let below: isize = lens.iter().zip(&self.strides).map(|(&n, &s)| ((n - 1) as isize * s).min(0)).sum();
         let first = (at + below) as u64 * 4;
         let begin = first / gpu.limits.alignment * gpu.limits.alignment;
-        let end = (first + reach(lens, &self.strides) as u64 * 4).next_multiple_of(16).min(self.buffer.size());
-        (Binding { buffer: self.buffer, offset: begin, size: end - begin }, (at as u64 - begin / 4) as u32)
+        let end = (first + reach(lens, &self.strides) as u64 * 4).next_multiple_of(16).min(self.handle.buffer().size());
+        (Binding { handle: self.handle, offset: begin, size: end - begin }, (at as u64 - begin / 4) as u32)
     }
 }
 

@@ -75,7 +75,7 @@ pub(crate) fn get(gpu: &Gpu, key: Key) -> Result<Arc<Pipeline>> {
 
 fn compile(gpu: &Gpu, source: &Source) -> Result<Pipeline> {
     gpu.check()?;
-    let made = gpu.scoped(wgpu::ErrorFilter::Validation, || {
+    let made = gpu.caught(|| {
         let device = &gpu.device;
         let descriptor = wgpu::ShaderModuleDescriptor { label: None, source: wgpu::ShaderSource::Wgsl(source.text.as_str().into()) };
         // SAFETY: without run-time checks a kernel must not leave its bindings and must end. The generator's kernels compare every index number with the
@@ -103,6 +103,7 @@ fn compile(gpu: &Gpu, source: &Source) -> Result<Pipeline> {
         });
         Pipeline { pipeline, layout, words: source.words }
     });
+    gpu.alive()?;
     made.map_err(|e| gpu.error(format!("a kernel was refused: {e}\n{}", source.text)))
 }
 

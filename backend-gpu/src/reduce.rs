@@ -1,6 +1,6 @@
 //! Reductions: a few lanes for each output, a tree over them, and further passes over partial results.
 
-use crate::device::Gpu;
+use crate::device::{Gpu, Launch, Limits};
 use crate::kernel::{Source, THREADS, Words, coordinates, fill, param_word, position, prelude, stride_word};
 use crate::memory::{View, allocate};
 use crate::pipeline::{self, Key};
@@ -177,7 +177,13 @@ struct Plan {
 }
 
 impl Spec<'_> {
-    fn plan(&self, room: usize) -> Plan {
+    /// Estimated seconds for combining `count` elements.
+    fn seconds(&self, limits: &Limits, count: usize) -> f64 {
+        let bytes: f64 = self.inputs.iter().map(|i| split::traffic(&i.strides)).sum();
+        limits.speed.seconds(count as f64 * (1.0 + self.before.weight()), count as f64 * bytes)
+    }
+
+    fn plan(&self, limits: &Limits) -> Plan {
         let (outputs, count): (usize, usize) = (self.outer.iter().product(), self.inner.iter().product());
         let width = match count {
             _ if self.across => 1,
@@ -198,19 +204,20 @@ impl Spec<'_> {
             .expect("nothing in it fails");
             parts
         };
-        let piece = split::pieces(&lens, |piece| self.check(piece, parts(piece), room)).unwrap_or_else(|| unreachable!("one element of each operand fits"));
+        let piece = split::pieces(&lens, |piece| self.check(piece, parts(piece), limits)).unwrap_or_else(|| unreachable!("one element of each operand fits"));
         Plan { parts: parts(&piece), piece, segment_len, width }
     }
 
-    fn check(&self, piece: &[usize], parts: usize, room: usize) -> Cut {
-        let rank = self.outer.len();
+    fn check(&self, piece: &[usize], parts: usize, limits: &Limits) -> Cut {
+        let (rank, room) = (self.outer.len(), limits.room());
         if piece[rank..].iter().product::<usize>() > COUNT {
             let longest = (rank..piece.len()).max_by_key(|&a| piece[a]).expect("an inner axis");
             return Cut::Halve(longest);
         }
         let strides = if parts > 1 { partial_strides(&self.outer, parts) } else { self.output.strides.clone() };
         let out = split::check(&piece[..rank], &strides, 1, room.saturating_sub(parts));
-        std::iter::once(out).chain(self.inputs.iter().map(|i| split::check(piece, &i.strides, 1, room))).find(|c| *c != Cut::Fits).unwrap_or(Cut::Fits)
+        let time = || split::in_time(piece, 0..piece.len(), self.seconds(limits, piece.iter().product()), limits.launch);
+        std::iter::once(out).chain(self.inputs.iter().map(|i| split::check(piece, &i.strides, 1, room))).find(|c| *c != Cut::Fits).unwrap_or_else(time)
     }
 }
 
@@ -242,7 +249,7 @@ pub(crate) fn run(gpu: &Arc<Gpu>, op: &Reduce, out: &Buffer) -> Result<()> {
 }
 
 pub(crate) fn run_spec(gpu: &Arc<Gpu>, spec: Spec<'_>) -> Result<()> {
-    let plan = spec.plan(gpu.limits.room());
+    let plan = spec.plan(&gpu.limits);
     if plan.parts == 1 {
         return pass(gpu, &spec, &plan, &spec.output, 0, &spec.after, &spec.after_params);
     }
@@ -250,7 +257,7 @@ pub(crate) fn run_spec(gpu: &Arc<Gpu>, spec: Spec<'_>) -> Result<()> {
     let outputs: usize = spec.outer.iter().product();
     let scratch = allocate(gpu, outputs * plan.parts * 4)?;
     let strides = partial_strides(&spec.outer, plan.parts);
-    let partial = View { buffer: scratch.buffer(), dtype: acc, offset: 0, strides: strides.clone() };
+    let partial = View { handle: &scratch, dtype: acc, offset: 0, strides: strides.clone() };
     pass(gpu, &spec, &plan, &partial, 1, &Program::identity(acc), &Params::new())?;
     let rest = Spec {
         kind: spec.kind,
@@ -309,6 +316,12 @@ fn pass(gpu: &Gpu, spec: &Spec<'_>, plan: &Plan, output: &View<'_>, part_step: u
             words.extend(input.strides.iter().map(|&s| stride_word(s)));
         }
         words.extend(spec.params.iter().chain(after_params).map(param_word));
-        gpu.launch(&pipeline, &words, &bindings, Gpu::grid(items.div_ceil((THREADS / plan.width) as usize)))
+        gpu.launch(&Launch {
+            pipeline: &pipeline,
+            words: &words,
+            bindings: &bindings,
+            groups: Gpu::grid(items.div_ceil((THREADS / plan.width) as usize)),
+            seconds: spec.seconds(&gpu.limits, here.iter().product()),
+        })
     })
 }

@@ -58,7 +58,25 @@ pub(crate) fn types(dtype: DType) -> (&'static str, &'static str) {
 
 /// Whether the generator has a type for `dtype`.
 pub(crate) fn is_supported(dtype: DType) -> bool {
-    matches!(dtype, DType::F32 | DType::I32 | DType::U32 | DType::Bool)
+    lacking(dtype).is_none()
+}
+
+/// Why values of `dtype` cannot be computed with, if they cannot. A constant: it is given for every large f64 operation
+/// of the host.
+pub(crate) fn lacking(dtype: DType) -> Option<&'static str> {
+    Some(match dtype {
+        DType::F32 | DType::I32 | DType::U32 | DType::Bool => return None,
+        DType::F64 => "f64 is not supported on GPUs yet (f32, i32, u32 and bool are)",
+        DType::F16 => "f16 is not supported on GPUs yet (f32, i32, u32 and bool are)",
+        DType::BF16 => "bf16 is not supported on GPUs yet (f32, i32, u32 and bool are)",
+        DType::I8 => "i8 is not supported on GPUs yet (f32, i32, u32 and bool are)",
+        DType::I16 => "i16 is not supported on GPUs yet (f32, i32, u32 and bool are)",
+        DType::I64 => "i64 is not supported on GPUs yet (f32, i32, u32 and bool are)",
+        DType::U8 => "u8 is not supported on GPUs yet (f32, i32, u32 and bool are)",
+        DType::U16 => "u16 is not supported on GPUs yet (f32, i32, u32 and bool are)",
+        DType::U64 => "u64 is not supported on GPUs yet (f32, i32, u32 and bool are)",
+        DType::C32 | DType::C64 => "complex numbers are not supported on GPUs yet (f32, i32, u32 and bool are)",
+    })
 }
 
 /// A value of `dtype` from what a buffer holds.
@@ -153,11 +171,29 @@ fn refused(instr: &Instr) -> ! {
 /// The name of an instruction that is not spelled here, if the program has one.
 pub(crate) fn missing(program: &Program) -> Option<&'static str> {
     let lacks = |i: &&Instr| match **i {
-        Instr::Unary(op, a) => unary(op, program.dtype_of(a), "x").is_none(),
-        Instr::Binary(op, a, _) => binary(op, program.dtype_of(a), "x", "y").is_none(),
+        Instr::Unary(op, _) => !has_unary(op),
+        Instr::Binary(op, a, _) => !has_binary(op, program.dtype_of(a)),
         Instr::Select(..) | Instr::MulAdd(..) | Instr::Cast(..) => false,
     };
     program.instrs().iter().find(lacks).map(Instr::name)
+}
+
+/// Whether [`unary`] spells `op`, without spelling it: this is asked for every estimate.
+fn has_unary(op: Unary) -> bool {
+    use Unary::*;
+    !matches!(
+        op,
+        Cbrt | Exp2 | Expm1 | Log2 | Log10 | Log1p | Tan | Arcsin | Arccos | Arctan | Sinh | Cosh | Arcsinh | Arccosh | Arctanh | Erf | Sigmoid | Conj
+    )
+}
+
+/// The same of [`binary`].
+fn has_binary(op: Binary, dtype: DType) -> bool {
+    match op {
+        Binary::FloorDiv | Binary::Rem => dtype != DType::F32,
+        Binary::Arctan2 | Binary::Hypot => false,
+        _ => true,
+    }
 }
 
 fn unary(op: Unary, dtype: DType, x: &str) -> Option<(String, Snippets)> {
@@ -276,5 +312,30 @@ fn cast(from: DType, to: DType, x: &str) -> (String, Snippets) {
         (DType::Bool, DType::U32) => (format!("select(0u, 1u, {x})"), Snippets::NONE),
         (a, b) if a.kind() != Kind::Float && b.kind() != Kind::Float => (format!("bitcast<{}>({x})", types(b).0), Snippets::NONE),
         (a, b) => (format!("{}_to_{}({x})", types(a).0, types(b).0), Snippets::CAST),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_to_be_spelled_is() {
+        for dtype in DType::ALL.into_iter().filter(|&d| is_supported(d)) {
+            for &op in Unary::ALL.iter().filter(|op| op.info().kinds.contains(dtype)) {
+                assert_eq!(unary(op, dtype, "x").is_some(), has_unary(op), "{op:?} of {dtype}");
+            }
+            for &op in Binary::ALL.iter().filter(|op| op.info().kinds.contains(dtype)) {
+                assert_eq!(binary(op, dtype, "x", "y").is_some(), has_binary(op, dtype), "{op:?} of {dtype}");
+            }
+        }
+    }
+
+    #[test]
+    fn refusals_name_the_dtype() {
+        for dtype in DType::ALL {
+            let named = |why: &str| why.contains(&dtype.to_string()) || dtype.kind() == Kind::Complex && why.contains("complex");
+            assert!(lacking(dtype).is_none_or(named), "{dtype}");
+        }
     }
 }

@@ -2,6 +2,24 @@
 
 use polyarray_core::Result;
 
+/// Bytes that are moved for each element of an operand of these strides, whose last axis neighbouring invocations go
+/// along.
+pub(crate) fn traffic(strides: &[isize]) -> f64 {
+    match strides.last().map_or(0, |s| s.unsigned_abs()) {
+        0 => 0.0,
+        1 => 4.0,
+        // A whole sector of memory for each.
+        _ => 32.0,
+    }
+}
+
+/// Whether a piece that takes `seconds` keeps to `limit`, and else where to cut it: along the first of `axes` that has
+/// more than one index.
+pub(crate) fn in_time(piece: &[usize], axes: impl IntoIterator<Item = usize>, seconds: f64, limit: f64) -> Cut {
+    let first = || axes.into_iter().find(|&a| piece[a] > 1);
+    if seconds <= limit { Cut::Fits } else { first().map_or(Cut::Fits, Cut::Halve) }
+}
+
 /// Whether a piece can be launched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {

@@ -1,6 +1,6 @@
 //! Tiled kernels over pairs of rows: matrix products and distances.
 
-use crate::device::{Gpu, Limits};
+use crate::device::{Gpu, Launch, Limits};
 use crate::kernel::{Source, THREADS, Words, coordinates, fill, param_word, position, prelude, stride_word};
 use crate::memory::View;
 use crate::pipeline::{self, Key};
@@ -47,6 +47,8 @@ pub(crate) struct Structure {
 const COMPONENTS: [&str; 4] = ["x", "y", "z", "w"];
 /// Invocations of a workgroup along each side of a tile.
 const SIDE: usize = 16;
+/// Results along each side of a small tile; a large one has twice as many.
+const SMALL_TILE: usize = 64;
 /// Of k, how much a strip holds.
 const DEPTH: usize = 16;
 
@@ -60,7 +62,7 @@ struct Words3 {
 impl Structure {
     /// Results of a workgroup along each side.
     fn tile(&self) -> usize {
-        if self.large { 128 } else { 64 }
+        if self.large { 2 * SMALL_TILE } else { SMALL_TILE }
     }
 
     /// Results of an invocation along each side, a multiple of 4: blocks of 4 x 4 that are as far apart as the workgroup's blocks reach.
@@ -189,36 +191,55 @@ impl Structure {
     }
 
     /// Statements that bring the part of `name` for this strip into workgroup memory, zeros where it ends.
+    ///
+    /// Each invocation writes whole vectors, of four neighbours along the operand's other axis: FXC, which compiles for
+    /// Direct3D 12, gets writes to a component wrong whose index is not a constant.
     fn load(&self, name: &str, loader: Loader, w: &Words3, first: &str, limit: &str) -> String {
         let (tile, row, element) = (self.tile(), self.strip_row(), types(self.dtype).0);
-        let per = if loader.vectors { 4 } else { 1 };
-        let Words3 { outer, k, .. } = w;
+        let (columns, Words3 { outer, k, .. }) = (tile / 4, w);
+        let at = |o: &str| format!("{name}_base + ({first} + {o}) * {outer} + (k0 + kk) * {k}");
+        // What one invocation brings: so many of k, four of the other axis.
+        let depth = if loader == (Loader { along_k: true, vectors: true }) { 4 } else { 1 };
+        let items = columns * DEPTH / depth;
+        let places = if loader.along_k {
+            format!("let kk = e % {0}u{1}; let o = e / {0}u * 4u;", DEPTH / depth, if depth == 4 { " * 4u" } else { "" })
+        } else {
+            format!("let o = e % {columns}u * 4u; let kk = e / {columns}u;")
+        };
+        let strip = |kk: &str| format!("{name}_strip[{kk} * {row}u + (o >> 2u)]");
+        let mut body = String::new();
+        let mut line = |text: String| writeln!(body, "            {text}").expect("writing to a String");
+        match loader {
+            Loader { along_k: false, vectors: true } => {
+                line(format!("var v = vec4<{element}>();"));
+                line(format!("if ({first} + o < {limit} && k0 + kk < k) {{ v = {name}[({}) >> 2u]; }}", at("o")));
+                line(format!("{} = v;", strip("kk")));
+            }
+            Loader { vectors: false, .. } => {
+                line(format!("var v = vec4<{element}>();"));
+                for (q, component) in COMPONENTS.into_iter().enumerate() {
+                    let o = format!("o + {q}u");
+                    line(format!("if ({first} + {o} < {limit} && k0 + kk < k) {{ v.{component} = {name}[{}]; }}", at(&o)));
+                }
+                line(format!("{} = v;", strip("kk")));
+            }
+            Loader { along_k: true, vectors: true } => {
+                for q in 0..4 {
+                    let o = format!("o + {q}u");
+                    line(format!("var v{q} = vec4<{element}>();"));
+                    line(format!("if ({first} + {o} < {limit} && k0 + kk < k) {{ v{q} = {name}[({}) >> 2u]; }}", at(&o)));
+                }
+                for (q, component) in COMPONENTS.into_iter().enumerate() {
+                    let column = (0..4).map(|i| format!("v{i}.{component}")).collect::<Vec<_>>().join(", ");
+                    line(format!("{} = vec4<{element}>({column});", strip(&format!("(kk + {q}u)"))));
+                }
+            }
+        }
+        let threads = THREADS as usize;
         let mut out = String::new();
-        for i in 0..tile * DEPTH / per / THREADS as usize {
-            let e = format!("let e = t + {}u;", i * THREADS as usize);
-            let at = format!("{name}_base + ({first} + o) * {outer} + (k0 + kk) * {k}");
-            let (place, ty, load) = match loader {
-                Loader { along_k: true, vectors: false } => (format!("let kk = e % {DEPTH}u; let o = e / {DEPTH}u;"), element.to_string(), at),
-                Loader { along_k: false, vectors: false } => (format!("let o = e % {tile}u; let kk = e / {tile}u;"), element.to_string(), at),
-                Loader { along_k: true, vectors: true } => {
-                    (format!("let kk = e % {}u * 4u; let o = e / {}u;", DEPTH / 4, DEPTH / 4), format!("vec4<{element}>"), format!("({at}) >> 2u"))
-                }
-                Loader { along_k: false, vectors: true } => {
-                    (format!("let o = e % {}u * 4u; let kk = e / {}u;", tile / 4, tile / 4), format!("vec4<{element}>"), format!("({at}) >> 2u"))
-                }
-            };
-            let store = match loader {
-                Loader { along_k: false, vectors: true } => format!("{name}_strip[kk * {row}u + (o >> 2u)] = v;"),
-                Loader { vectors: false, .. } => format!("{name}_strip[kk * {row}u + (o >> 2u)][o & 3u] = v;"),
-                Loader { along_k: true, vectors: true } => {
-                    (0..4).map(|q| format!("{name}_strip[(kk + {q}u) * {row}u + (o >> 2u)][o & 3u] = v.{};", COMPONENTS[q])).collect::<Vec<_>>().join(" ")
-                }
-            };
-            write!(
-                out,
-                "        {{\n            {e} {place}\n            var v = {ty}();\n            if ({first} + o < {limit} && k0 + kk < k) {{ v = {name}[{load}]; }}\n            {store}\n        }}\n"
-            )
-            .expect("writing to a String");
+        for i in 0..items.div_ceil(threads) {
+            let guard = if items < threads { format!("if (t < {items}u) ") } else { String::new() };
+            write!(out, "        {guard}{{\n            let e = t + {}u; {places}\n{body}        }}\n", i * threads).expect("writing to a String");
         }
         out
     }
@@ -295,6 +316,12 @@ impl Structure {
     }
 }
 
+/// Tiles of a piece, if they are small ones.
+fn tiles(piece: &[usize]) -> usize {
+    let (batch, tail) = piece.split_at(piece.len() - 3);
+    batch.iter().product::<usize>() * tail[0].div_ceil(SMALL_TILE) * tail[1].div_ceil(SMALL_TILE)
+}
+
 /// The index space of a tiled operation: batch axes, m, n, k; and strides over it of left, right, output and extras.
 pub(crate) struct Geometry {
     pub lens: Vec<usize>,
@@ -313,6 +340,32 @@ impl Geometry {
         self.lens.len() - 3
     }
 
+    /// Estimated seconds for a piece. However few its tiles are, one takes its time.
+    pub fn seconds(&self, piece: &[usize], limits: &Limits) -> f64 {
+        let k = self.batch_rank() + 2;
+        let tile = SMALL_TILE * SMALL_TILE * piece[k];
+        limits.speed.seconds(tile as f64 * (tiles(piece) as f64).max(limits.speed.groups), 0.0)
+    }
+
+    /// Whether a piece takes no longer than a launch may, and else where to cut it.
+    fn in_time(&self, piece: &[usize], limits: &Limits) -> Cut {
+        let seconds = self.seconds(piece, limits);
+        if seconds <= limits.launch {
+            return Cut::Fits;
+        }
+        let k = self.batch_rank() + 2;
+        if tiles(piece) as f64 > limits.speed.groups {
+            let count = |&a: &usize| if a < k - 2 { piece[a] } else { piece[a].div_ceil(SMALL_TILE) };
+            if let Some(axis) = (0..k).max_by_key(count).filter(|a| count(a) > 1) {
+                return Cut::Halve(axis);
+            }
+        }
+        if self.cut_k && piece[k] > DEPTH {
+            return Cut::Halve(k);
+        }
+        if seconds <= limits.longest { Cut::Fits } else { Cut::Never }
+    }
+
     /// Lengths of the pieces in which it is launched; `None` if no piece would fit.
     pub fn pieces(&self, limits: &Limits) -> Option<Vec<usize>> {
         let (room, batch) = (limits.room(), self.batch_rank());
@@ -326,7 +379,8 @@ impl Geometry {
             if let Some(axis) = too_many {
                 return Cut::Halve(axis);
             }
-            self.strides.iter().map(|s| self.check(piece, s, room)).find(|c| *c != Cut::Fits).unwrap_or(Cut::Fits)
+            let fits = |s: &Vec<isize>| self.check(piece, s, room);
+            self.strides.iter().map(fits).find(|c| *c != Cut::Fits).unwrap_or_else(|| self.in_time(piece, limits))
         })
     }
 
@@ -409,7 +463,7 @@ pub(crate) fn run(gpu: &Gpu, spec: &Spec<'_>) -> Result<()> {
         let mut bindings: Vec<_> = bound.into_iter().map(|(b, _)| b).collect();
         // Bound as the kernel declares them: the output first.
         bindings[..3].rotate_right(1);
-        gpu.launch(&pipeline, &words, &bindings, groups)
+        gpu.launch(&Launch { pipeline: &pipeline, words: &words, bindings: &bindings, groups, seconds: spec.geometry.seconds(here, &gpu.limits) })
     })
 }
 

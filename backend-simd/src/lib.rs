@@ -33,7 +33,7 @@ use polyarray_core::{
 use std::sync::Arc;
 use tier::Tier;
 
-polyarray_core::announce!(polyarray_simd_is_linked, BackendEntry { name: "simd", order: 20, slow_to_open: false, open });
+polyarray_core::announce!(polyarray_simd_is_linked, BackendEntry { name: "simd", order: 20, slow_to_open: false, present: || true, open });
 
 fn open() -> Result<Arc<dyn Backend>> {
     backend(std::env::var("POLYARRAY_SIMD").ok().as_deref())
@@ -105,7 +105,8 @@ fn check(program: &Program) -> Result<(), Unsupported> {
     exec::missing::<Portable>(program).map_or(Ok(()), |what| Err(Unsupported::new(what)))
 }
 
-impl Backend for Simd {
+// SAFETY: drivers write every element of the output through strips, rows or tiles that partition it, and read operands by their strides; nothing is queued.
+unsafe impl Backend for Simd {
     fn info(&self) -> &DeviceInfo {
         &self.info
     }
@@ -120,8 +121,6 @@ impl Backend for Simd {
 
     fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported> {
         op.programs().into_iter().try_for_each(check)?;
-        // Those of the caller's pool, where it is in one.
-        let threads = threads.min(rayon::current_num_threads());
         let bytes = op.bytes();
         let moved = if bytes > CACHE { bytes / BANDWIDTH } else { 0.0 };
         let computed = match op {
@@ -152,10 +151,15 @@ impl Backend for Simd {
             Op::Sort(o) => op.work() / sort_rate(self.tier, o),
             Op::Search(_) | Op::Count(_) => op.work() / SCALAR_RATE,
         };
-        Ok(Cost::model(START_UP, moved, computed, threads, WAKE))
+        let cost = Cost::model(START_UP, moved, computed, threads, WAKE);
+        if cost.threads == 1 {
+            return Ok(cost);
+        }
+        // There may be fewer. Small work does not start a pool to find out.
+        Ok(Cost::model(START_UP, moved, computed, threads.min(threads::available()), WAKE))
     }
 
-    fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
+    unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
         match self.tier {
             Tier::Portable(isa) => run(isa, self.engines, op, cx.threads, cx.output),
             #[cfg(target_arch = "x86_64")]
@@ -165,7 +169,7 @@ impl Backend for Simd {
         }
     }
 
-    fn run_product(&self, product: SmallProduct) -> bool {
+    unsafe fn run_product(&self, product: SmallProduct) -> bool {
         match self.tier {
             Tier::Portable(isa) => matmul::small(isa, product),
             #[cfg(target_arch = "x86_64")]
@@ -175,7 +179,7 @@ impl Backend for Simd {
         }
     }
 
-    fn run_strip(&self, strip: Strip) -> bool {
+    unsafe fn run_strip(&self, strip: Strip) -> bool {
         match self.tier {
             Tier::Portable(isa) => kernels::strip(isa, strip),
             #[cfg(target_arch = "x86_64")]

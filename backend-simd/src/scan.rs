@@ -9,12 +9,13 @@ use crate::reduce::source::{Room, Source};
 use crate::scratch::Scratch;
 use crate::threads::{Shared, split};
 use polyarray_core::op::{Running, Scan};
-use polyarray_core::order::SCAN_BLOCK;
+use polyarray_core::order::{Multiply, Product, SCAN_BLOCK};
 use polyarray_core::walk::walk_many;
-use polyarray_core::{Buffer, Complex, DType, Element, Result};
+use polyarray_core::{Buffer, Complex, DType, Element, Result, Wide};
 use smallvec::SmallVec;
 use std::marker::PhantomData;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Blocks that are scanned at once.
 const AT_ONCE: usize = 8;
@@ -23,33 +24,180 @@ const GROUP: usize = AT_ONCE * SCAN_BLOCK;
 /// Lines side by side that are worked on together, in bytes.
 const ACROSS_BYTES: usize = 4 << 10;
 
-/// How two become one.
-trait Join<T: Copy>: Send + Sync + 'static {
+/// What goes on from one block of a line to the next.
+#[derive(Clone, Copy)]
+enum Carry<S> {
+    /// There is no block before.
+    Nothing,
+    /// What the blocks before come to.
+    Offset(S),
+    /// The last element, after which each is combined with the one before it: one was not finite.
+    Last(S),
+}
+
+impl<S> Carry<S> {
+    fn value(self) -> Option<S> {
+        match self {
+            Carry::Nothing => None,
+            Carry::Offset(x) | Carry::Last(x) => Some(x),
+        }
+    }
+}
+
+/// How elements are combined.
+trait Join<T: Element>: Send + Sync + 'static {
+    /// What several elements come to.
+    type State: Copy + Send + Sync + 'static;
+    /// What is known of lines side by side.
+    type Lines;
+
+    fn join(a: Self::State, b: Self::State) -> Self::State;
+
+    /// Scans blocks that follow each other; gives what goes on to the block after them, if they are whole. Called inside [`Isa::enter`].
+    ///
+    /// # Safety
+    /// - `src` is valid for reads and `to` for writes of `n` elements; they do not overlap.
+    unsafe fn blocks(src: *const T, to: *mut T, n: usize, carry: Carry<Self::State>) -> Carry<Self::State>;
+
+    /// The results of up to [`AT_ONCE`] whole blocks. Called inside [`Isa::enter`].
+    ///
+    /// # Safety
+    /// - `src` is valid for reads of `count` blocks, at least one.
+    unsafe fn totals(src: *const T, count: usize) -> [Self::State; AT_ONCE];
+
+    /// For `n` lines.
+    fn lines(n: usize) -> Self::Lines;
+
+    /// Element `index` of each of the lines. Called inside [`Isa::enter`].
+    ///
+    /// # Safety
+    /// - `src` is valid for reads and `to` for writes of an element for each line; they do not overlap.
+    unsafe fn row(lines: &mut Self::Lines, src: *const T, to: *mut T, index: usize);
+}
+
+/// Two elements become one.
+trait Plain<T: Element>: Send + Sync + 'static {
+    /// Whether elements that are not finite end blocks.
+    const SEQUENCE: bool;
     fn join(a: T, b: T) -> T;
+    /// Whether an element is finite, where that matters.
+    fn is_finite(x: T) -> bool;
 }
 
 struct Plus;
 struct Times;
 
-macro_rules! joins {
-    ($($T:ty, |$a:ident, $b:ident| $plus:expr, $times:expr;)*) => { $(
-        impl Join<$T> for Plus {
+macro_rules! plain {
+    ($($J:ident $T:ty, sequence $sequence:literal, |$a:ident, $b:ident| $join:expr, |$x:ident| $finite:expr;)*) => { $(
+        impl Plain<$T> for $J {
+            const SEQUENCE: bool = $sequence;
             #[inline(always)]
-            fn join($a: $T, $b: $T) -> $T { $plus }
+            fn join($a: $T, $b: $T) -> $T { $join }
+            #[inline(always)]
+            fn is_finite($x: $T) -> bool { $finite }
         }
-        impl Join<$T> for Times {
+        impl Join<$T> for $J {
+            type State = $T;
+            type Lines = PlainLines<$T>;
             #[inline(always)]
-            fn join($a: $T, $b: $T) -> $T { $times }
+            fn join(a: $T, b: $T) -> $T { <Self as Plain<$T>>::join(a, b) }
+            #[inline(always)]
+            unsafe fn blocks(src: *const $T, to: *mut $T, n: usize, carry: Carry<$T>) -> Carry<$T> {
+                // SAFETY: the caller's.
+                unsafe { plain_blocks::<$T, $J>(src, to, n, carry) }
+            }
+            #[inline(always)]
+            unsafe fn totals(src: *const $T, count: usize) -> [$T; AT_ONCE] {
+                // SAFETY: the caller's.
+                unsafe { totals(src, count, |x| x, <Self as Plain<$T>>::join) }
+            }
+            fn lines(n: usize) -> PlainLines<$T> {
+                PlainLines::new(n)
+            }
+            #[inline(always)]
+            unsafe fn row(lines: &mut PlainLines<$T>, src: *const $T, to: *mut $T, index: usize) {
+                // SAFETY: the caller's.
+                unsafe { lines.row::<$J>(src, to, index) }
+            }
         }
     )* };
 }
-joins! {
-    i64, |a, b| a.wrapping_add(b), a.wrapping_mul(b);
-    f32, |a, b| a + b, a * b;
-    f64, |a, b| a + b, a * b;
-    Complex<f32>, |a, b| Complex::new(a.re + b.re, a.im + b.im), Complex::new(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re);
-    Complex<f64>, |a, b| Complex::new(a.re + b.re, a.im + b.im), Complex::new(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re);
+plain! {
+    Plus i64, sequence false, |a, b| a.wrapping_add(b), |_x| true;
+    Plus f32, sequence true, |a, b| a + b, |x| x.is_finite();
+    Plus f64, sequence true, |a, b| a + b, |x| x.is_finite();
+    Plus Complex<f32>, sequence true, |a, b| Complex::new(a.re + b.re, a.im + b.im), |x| x.re.is_finite() & x.im.is_finite();
+    Plus Complex<f64>, sequence true, |a, b| Complex::new(a.re + b.re, a.im + b.im), |x| x.re.is_finite() & x.im.is_finite();
+    Times i64, sequence false, |a, b| a.wrapping_mul(b), |_x| true;
 }
+
+/// A number of which [`Times`] makes products with their exponents apart.
+trait Factor: Multiply + Send + Sync {
+    /// The product of these as they are, and whether it, and both, are what they would be with their exponents apart: finite, and with all their digits.
+    fn plainly(a: Self, b: Self) -> (Self, bool);
+    /// Whether a number is.
+    fn is_plain(x: Self) -> bool;
+}
+
+macro_rules! factors {
+    ($($T:ident)*) => { $(
+        impl Factor for $T {
+            #[inline(always)]
+            fn plainly(a: $T, b: $T) -> ($T, bool) {
+                let product = a * b;
+                (product, Self::is_plain(product))
+            }
+            #[inline(always)]
+            fn is_plain(x: $T) -> bool {
+                // The smallest normal number itself may be what a smaller one was rounded up to.
+                (x.abs() > $T::MIN_POSITIVE) & (x.abs() <= $T::MAX)
+            }
+        }
+        impl Factor for Complex<$T> {
+            // A product that is normal may have come from terms that were not.
+            #[inline(always)]
+            fn plainly(a: Self, _: Self) -> (Self, bool) {
+                (a, false)
+            }
+            #[inline(always)]
+            fn is_plain(_: Self) -> bool {
+                false
+            }
+        }
+        kept! { $T, Complex<$T> }
+    )* };
+}
+macro_rules! kept {
+    ($($T:ty),*) => { $(
+        impl Join<$T> for Times {
+            type State = Product<$T>;
+            type Lines = KeptLines<$T>;
+            #[inline(always)]
+            fn join(a: Product<$T>, b: Product<$T>) -> Product<$T> {
+                Multiply::join(a, b)
+            }
+            #[inline(always)]
+            unsafe fn blocks(src: *const $T, to: *mut $T, n: usize, carry: Carry<Product<$T>>) -> Carry<Product<$T>> {
+                // SAFETY: the caller's.
+                unsafe { kept_blocks(src, to, n, carry) }
+            }
+            #[inline(always)]
+            unsafe fn totals(src: *const $T, count: usize) -> [Product<$T>; AT_ONCE] {
+                // SAFETY: the caller's.
+                unsafe { totals(src, count, Multiply::factor, Multiply::join) }
+            }
+            fn lines(n: usize) -> KeptLines<$T> {
+                KeptLines::new(n)
+            }
+            #[inline(always)]
+            unsafe fn row(lines: &mut KeptLines<$T>, src: *const $T, to: *mut $T, index: usize) {
+                // SAFETY: the caller's.
+                unsafe { lines.row(src, to, index) }
+            }
+        }
+    )* };
+}
+factors! { f32 f64 }
 
 /// Whether [`run`] accumulates in this dtype.
 pub(crate) fn has_kernel(dtype: DType) -> bool {
@@ -125,20 +273,17 @@ impl<I: Isa, T: Element, J: Join<T>> Scanned<'_, I, T, J> {
             let mut worker = Worker::new(self, GROUP)?;
             for line in range {
                 let (start, at) = (self.start_of(line), self.emit.offset_of(self.axis, line));
-                let mut offset = None;
-                for from in (0..self.len()).step_by(GROUP) {
-                    worker.group(self, at, &start, from..self.len().min(from + GROUP), &mut offset);
-                }
+                worker.line(self, at, &start);
             }
             Ok(())
         })
     }
 
-    /// One line on several threads: the results of blocks first, then their offsets, then every element.
+    /// One line on several threads: the results of blocks first, then their offsets, then every element. Where one is not finite that ends blocks, the line is scanned again.
     fn line_on_threads(&self, line: usize, threads: usize) -> Result<()> {
         let (len, start, at) = (self.len(), self.start_of(line), self.emit.offset_of(self.axis, line));
         let blocks = len.div_ceil(SCAN_BLOCK);
-        let mut offsets: Vec<Option<T>> = vec![None; blocks];
+        let mut offsets: Vec<Option<J::State>> = vec![None; blocks];
         let out = Shared(offsets.as_mut_ptr());
         // Nothing follows the last block: its result is not needed.
         split(threads, blocks - 1, AT_ONCE, |range| {
@@ -156,14 +301,21 @@ impl<I: Isa, T: Element, J: Join<T>> Scanned<'_, I, T, J> {
         for b in 2..blocks {
             offsets[b] = Some(J::join(offsets[b - 1].expect("a result"), offsets[b].expect("a result")));
         }
+        let ended = AtomicBool::new(false);
         split(threads, blocks, AT_ONCE, |range| {
             let mut worker = Worker::new(self, GROUP)?;
             for first in range.clone().step_by(AT_ONCE) {
-                let mut offset = offsets[first];
-                worker.group(self, at, &start, first * SCAN_BLOCK..len.min((first + AT_ONCE) * SCAN_BLOCK), &mut offset);
+                let carry = offsets[first].map_or(Carry::Nothing, Carry::Offset);
+                if let Carry::Last(_) = worker.group(self, at, &start, first * SCAN_BLOCK..len.min((first + AT_ONCE) * SCAN_BLOCK), carry) {
+                    ended.store(true, Ordering::Relaxed);
+                }
             }
             Ok(())
-        })
+        })?;
+        if ended.into_inner() {
+            Worker::new(self, GROUP)?.line(self, at, &start);
+        }
+        Ok(())
     }
 
     /// Lines side by side, in parts of the innermost one of the other axes.
@@ -178,14 +330,13 @@ impl<I: Isa, T: Element, J: Join<T>> Scanned<'_, I, T, J> {
         let along: SmallVec<[isize; 8]> = g.strides.iter().map(|s| s[self.axis]).collect();
         split(threads, groups * parts, 1, |range| {
             let mut worker = Worker::new(self, columns)?;
-            let mut sums = vec![T::default(); 2 * columns];
             for part in range {
                 let (group, first) = (part / parts, part % parts * columns);
                 let n = columns.min(width - first);
                 let (mut at, mut to) = (self.start_of(group * width), self.emit.offset_of(self.axis, group * width) + first);
-                let (offsets, sums) = sums.split_at_mut(columns);
+                let mut lines = J::lines(n);
                 for i in 0..self.len() {
-                    worker.row(self, &at, first, to, i, &mut offsets[..n], &mut sums[..n]);
+                    worker.row(self, &at, first, to, i, n, &mut lines);
                     to += self.emit.stride(self.axis);
                     at.iter_mut().zip(&along).for_each(|(a, s)| *a += s);
                 }
@@ -212,23 +363,39 @@ impl<'a, T: Element> Worker<'a, T> {
         Ok(Worker { room: scan.source.room(most)?, strips: scan.emit.strips()?, results, element: PhantomData })
     }
 
-    /// Elements `range` of a line that starts at element `at` of the output; they start a block. `offset` is that of the first block, and then of what follows.
-    fn group<I: Isa, J: Join<T>>(&mut self, scan: &Scanned<I, T, J>, at: usize, start: &[isize], range: Range<usize>, offset: &mut Option<T>) {
+    /// A whole line that starts at element `at` of the output.
+    fn line<I: Isa, J: Join<T>>(&mut self, scan: &Scanned<I, T, J>, at: usize, start: &[isize]) {
+        let mut carry = Carry::Nothing;
+        for from in (0..scan.len()).step_by(GROUP) {
+            carry = self.group(scan, at, start, from..scan.len().min(from + GROUP), carry);
+        }
+    }
+
+    /// Elements `range` of a line that starts at element `at` of the output; they start a block. Gives what goes on.
+    fn group<I: Isa, J: Join<T>>(
+        &mut self,
+        scan: &Scanned<I, T, J>,
+        at: usize,
+        start: &[isize],
+        range: Range<usize>,
+        carry: Carry<J::State>,
+    ) -> Carry<J::State> {
         let (n, at) = (range.len(), at + range.start);
         let place = scan.emit.place(at);
         // SAFETY: elements of the line, read before the next are asked for; the output, or the room, has a place for each.
         unsafe {
             let src = scan.source.values(&mut self.room, start, range.start, n, 0).cast::<T>();
             let to = place.unwrap_or(self.results.ptr());
-            *offset = scan.isa.enter(Blocks::<T, J> { src, to: to.cast(), n, offset: *offset, join: PhantomData });
+            let carry = scan.isa.enter(Blocks::<T, J> { src, to: to.cast(), n, carry });
             if place.is_none() {
                 scan.emit.write_run(&mut self.strips, at, to, n);
             }
+            carry
         }
     }
 
     /// The results of `count` whole blocks from block `first` on.
-    fn totals<I: Isa, J: Join<T>>(&mut self, scan: &Scanned<I, T, J>, start: &[isize], first: usize, count: usize) -> [T; AT_ONCE] {
+    fn totals<I: Isa, J: Join<T>>(&mut self, scan: &Scanned<I, T, J>, start: &[isize], first: usize, count: usize) -> [J::State; AT_ONCE] {
         // SAFETY: as in `group`; blocks before the last are whole.
         unsafe {
             let src = scan.source.values(&mut self.room, start, first * SCAN_BLOCK, count * SCAN_BLOCK, 0).cast::<T>();
@@ -238,14 +405,13 @@ impl<'a, T: Element> Worker<'a, T> {
 
     /// Element `index` of lines side by side from `first` on, whose operands are at `at`; results go to element `to` of the output and on.
     #[expect(clippy::too_many_arguments, reason = "where it is, and what is carried along")]
-    fn row<I: Isa, J: Join<T>>(&mut self, scan: &Scanned<I, T, J>, at: &[isize], first: usize, to: usize, index: usize, offsets: &mut [T], sums: &mut [T]) {
-        let n = sums.len();
+    fn row<I: Isa, J: Join<T>>(&mut self, scan: &Scanned<I, T, J>, at: &[isize], first: usize, to: usize, index: usize, n: usize, lines: &mut J::Lines) {
         let place = scan.emit.place(to);
         // SAFETY: as in `group`.
         unsafe {
             let src = scan.source.values(&mut self.room, at, first, n, 0).cast::<T>();
             let out = place.unwrap_or(self.results.ptr());
-            scan.isa.enter(Row::<T, J> { src, to: out.cast(), index, offsets, sums, join: PhantomData });
+            scan.isa.enter(Row::<T, J> { src, to: out.cast(), index, lines });
             if place.is_none() {
                 scan.emit.write_run(&mut self.strips, to, out, n);
             }
@@ -253,125 +419,388 @@ impl<'a, T: Element> Worker<'a, T> {
     }
 }
 
-/// Scans blocks that follow each other; gives the offset of the block after them, if they are whole.
-struct Blocks<T, J> {
+/// [`Join::blocks`].
+struct Blocks<T: Element, J: Join<T>> {
     src: *const T,
     to: *mut T,
     n: usize,
-    offset: Option<T>,
-    join: PhantomData<J>,
+    carry: Carry<J::State>,
 }
 
-impl<T: Copy, J: Join<T>> Work for Blocks<T, J> {
-    type Out = Option<T>;
+impl<T: Element, J: Join<T>> Work for Blocks<T, J> {
+    type Out = Carry<J::State>;
     #[inline(always)]
-    fn run<I: Isa>(self, _: I) -> Option<T> {
-        let Blocks { src, to, n, mut offset, .. } = self;
-        let mut done = 0;
-        // SAFETY: indices below n.
-        unsafe {
-            if n == GROUP {
-                // Prefixes first, all blocks at once; offsets when all results are known, while the blocks are in the cache.
-                let mut sums: [T; AT_ONCE] = std::array::from_fn(|b| *src.add(b * SCAN_BLOCK));
-                for (b, sum) in sums.iter().enumerate() {
-                    to.add(b * SCAN_BLOCK).write(*sum);
-                }
-                for i in 1..SCAN_BLOCK {
-                    for (b, sum) in sums.iter_mut().enumerate() {
-                        *sum = J::join(*sum, *src.add(b * SCAN_BLOCK + i));
-                        to.add(b * SCAN_BLOCK + i).write(*sum);
-                    }
-                }
-                for (b, sum) in sums.into_iter().enumerate() {
-                    if let Some(offset) = offset {
-                        let block = to.add(b * SCAN_BLOCK);
-                        for i in 0..SCAN_BLOCK {
-                            *block.add(i) = J::join(offset, *block.add(i));
-                        }
-                    }
-                    offset = Some(offset.map_or(sum, |o| J::join(o, sum)));
-                }
-                done = n;
-            }
-            while done < n {
-                let end = n.min(done + SCAN_BLOCK);
-                let mut sum = *src.add(done);
-                to.add(done).write(offset.map_or(sum, |o| J::join(o, sum)));
-                for i in done + 1..end {
-                    sum = J::join(sum, *src.add(i));
-                    to.add(i).write(offset.map_or(sum, |o| J::join(o, sum)));
-                }
-                offset = Some(offset.map_or(sum, |o| J::join(o, sum)));
-                done = end;
-            }
-        }
-        offset
+    fn run<I: Isa>(self, _: I) -> Carry<J::State> {
+        // SAFETY: elements of a line and places for them (see the only caller).
+        unsafe { J::blocks(self.src, self.to, self.n, self.carry) }
     }
 }
 
-/// The results of up to [`AT_ONCE`] whole blocks.
+/// [`Join::totals`].
 struct Totals<T, J>(*const T, usize, PhantomData<J>);
 
-impl<T: Copy, J: Join<T>> Work for Totals<T, J> {
-    type Out = [T; AT_ONCE];
+impl<T: Element, J: Join<T>> Work for Totals<T, J> {
+    type Out = [J::State; AT_ONCE];
     #[inline(always)]
-    fn run<I: Isa>(self, _: I) -> [T; AT_ONCE] {
-        let Totals(src, count, _) = self;
-        // SAFETY: `count` whole blocks; where there are fewer than are worked on at once, the first stands in for the others.
-        unsafe {
-            let starts: [*const T; AT_ONCE] = std::array::from_fn(|b| src.add(if b < count { b * SCAN_BLOCK } else { 0 }));
-            let mut sums: [T; AT_ONCE] = std::array::from_fn(|b| *starts[b]);
-            for i in 1..SCAN_BLOCK {
-                for (b, sum) in sums.iter_mut().enumerate() {
-                    *sum = J::join(*sum, *starts[b].add(i));
-                }
-            }
-            sums
-        }
+    fn run<I: Isa>(self, _: I) -> [J::State; AT_ONCE] {
+        // SAFETY: `count` whole blocks (see the only caller).
+        unsafe { J::totals(self.0, self.1) }
     }
 }
 
-/// One element of each of some lines.
-struct Row<'a, T, J> {
+/// [`Join::row`].
+struct Row<'a, T: Element, J: Join<T>> {
     src: *const T,
     to: *mut T,
     index: usize,
-    offsets: &'a mut [T],
-    sums: &'a mut [T],
-    join: PhantomData<J>,
+    lines: &'a mut J::Lines,
 }
 
-impl<T: Copy, J: Join<T>> Work for Row<'_, T, J> {
+impl<T: Element, J: Join<T>> Work for Row<'_, T, J> {
     type Out = ();
     #[inline(always)]
     fn run<I: Isa>(self, _: I) {
-        let Row { src, to, index, offsets, sums, .. } = self;
+        // SAFETY: as many elements and places as there are lines (see the only caller).
+        unsafe { J::row(self.lines, self.src, self.to, self.index) }
+    }
+}
+
+/// [`Join::totals`] of states that begin with an element each.
+///
+/// # Safety
+/// - As there.
+#[inline(always)]
+unsafe fn totals<T: Copy, S: Copy>(src: *const T, count: usize, first: impl Fn(T) -> S, join: impl Fn(S, S) -> S) -> [S; AT_ONCE] {
+    // SAFETY: `count` whole blocks; where there are fewer than are worked on at once, the first stands in for the others.
+    unsafe {
+        let starts: [*const T; AT_ONCE] = std::array::from_fn(|b| src.add(if b < count { b * SCAN_BLOCK } else { 0 }));
+        let mut sums: [S; AT_ONCE] = std::array::from_fn(|b| first(*starts[b]));
+        for i in 1..SCAN_BLOCK {
+            for (b, sum) in sums.iter_mut().enumerate() {
+                *sum = join(*sum, first(*starts[b].add(i)));
+            }
+        }
+        sums
+    }
+}
+
+/// The prefixes of the elements of [`AT_ONCE`] blocks, all blocks at once; gives the last of each.
+///
+/// # Safety
+/// - `src` is valid for reads and `to` for writes of so many blocks; they do not overlap.
+#[inline(always)]
+unsafe fn prefixes<T: Copy>(src: *const T, to: *mut T, join: impl Fn(T, T) -> T) -> [T; AT_ONCE] {
+    // SAFETY: indices in these blocks.
+    unsafe {
+        let mut sums: [T; AT_ONCE] = std::array::from_fn(|b| *src.add(b * SCAN_BLOCK));
+        for (b, sum) in sums.iter().enumerate() {
+            to.add(b * SCAN_BLOCK).write(*sum);
+        }
+        for i in 1..SCAN_BLOCK {
+            for (b, sum) in sums.iter_mut().enumerate() {
+                *sum = join(*sum, *src.add(b * SCAN_BLOCK + i));
+                to.add(b * SCAN_BLOCK + i).write(*sum);
+            }
+        }
+        sums
+    }
+}
+
+/// [`Join::blocks`] of elements that are combined as they are.
+///
+/// # Safety
+/// - As there.
+#[inline(always)]
+unsafe fn plain_blocks<T: Element, J: Plain<T>>(src: *const T, to: *mut T, n: usize, carry: Carry<T>) -> Carry<T> {
+    if let (true, Carry::Last(last)) = (J::SEQUENCE, carry) {
+        // SAFETY: the caller's.
+        return Carry::Last(unsafe { one_by_one::<T, J>(src, to, 0..n, Some(last)) });
+    }
+    let mut offset = carry.value();
+    let (mut done, mut finite) = (0, true);
+    // SAFETY: indices below n.
+    unsafe {
+        if n == GROUP {
+            // Prefixes first, all blocks at once; offsets when all results are known, while the blocks are in the cache.
+            let sums = prefixes(src, to, J::join);
+            for (b, sum) in sums.into_iter().enumerate() {
+                if let Some(offset) = offset {
+                    let block = to.add(b * SCAN_BLOCK);
+                    for i in 0..SCAN_BLOCK {
+                        let y = J::join(offset, *block.add(i));
+                        finite &= J::is_finite(y);
+                        *block.add(i) = y;
+                    }
+                }
+                // Without an offset: a sum that is not finite stays so.
+                finite &= J::is_finite(sum);
+                offset = Some(offset.map_or(sum, |o| J::join(o, sum)));
+            }
+            done = n;
+        }
+        while done < n {
+            let end = n.min(done + SCAN_BLOCK);
+            let mut sum = *src.add(done);
+            for i in done..end {
+                if i > done {
+                    sum = J::join(sum, *src.add(i));
+                }
+                let y = offset.map_or(sum, |o| J::join(o, sum));
+                finite &= J::is_finite(y);
+                to.add(i).write(y);
+            }
+            offset = Some(offset.map_or(sum, |o| J::join(o, sum)));
+            done = end;
+        }
+        if J::SEQUENCE && !finite {
+            let from = (0..n).find(|&i| !J::is_finite(*to.add(i))).unwrap_or(n);
+            let last = if from == 0 { carry.value() } else { Some(*to.add(from - 1)) };
+            return Carry::Last(one_by_one::<T, J>(src, to, from..n, last));
+        }
+    }
+    offset.map_or(Carry::Nothing, Carry::Offset)
+}
+
+/// Each element with the one before it, from `last` on; gives the last.
+///
+/// # Safety
+/// - `src` is valid for reads and `to` for writes of the elements in `range`, of which there is one at least.
+#[inline(always)]
+unsafe fn one_by_one<T: Element, J: Plain<T>>(src: *const T, to: *mut T, range: Range<usize>, mut last: Option<T>) -> T {
+    for i in range {
+        // SAFETY: the caller's.
+        unsafe {
+            let x = *src.add(i);
+            let y = last.map_or(x, |y| J::join(y, x));
+            to.add(i).write(y);
+            last = Some(y);
+        }
+    }
+    last.expect("there is an element")
+}
+
+/// [`Join::blocks`] of products with their exponents apart. Where all are finite and have all their digits as they are, they are multiplied as they are: the bits are the same.
+///
+/// # Safety
+/// - As there.
+#[inline(always)]
+unsafe fn kept_blocks<T: Factor>(src: *const T, to: *mut T, n: usize, carry: Carry<Product<T>>) -> Carry<Product<T>> {
+    let mut offset = carry.value();
+    let mut done = 0;
+    // SAFETY: indices below n.
+    unsafe {
+        if n == GROUP
+            && let Some(sums) = plain_products(src, to, offset.map(T::value))
+        {
+            for sum in sums {
+                offset = Some(offset.map_or(sum.factor(), |o| T::join(o, sum.factor())));
+            }
+            done = n;
+        }
+        while done < n {
+            let end = n.min(done + SCAN_BLOCK);
+            let mut sum = (*src.add(done)).factor();
+            for i in done..end {
+                if i > done {
+                    sum = T::join(sum, (*src.add(i)).factor());
+                }
+                to.add(i).write(T::value(offset.map_or(sum, |o| T::join(o, sum))));
+            }
+            offset = Some(offset.map_or(sum, |o| T::join(o, sum)));
+            done = end;
+        }
+    }
+    offset.map_or(Carry::Nothing, Carry::Offset)
+}
+
+/// The running products of [`AT_ONCE`] blocks as they are, and the product of each block; `None` where that will not do.
+///
+/// # Safety
+/// - As [`prefixes`].
+#[inline(always)]
+unsafe fn plain_products<T: Factor>(src: *const T, to: *mut T, mut offset: Option<T>) -> Option<[T; AT_ONCE]> {
+    if offset.is_some_and(|o| !T::is_plain(o)) || !T::is_plain(T::from_wide(Wide::Int(1))) {
+        return None;
+    }
+    // SAFETY: the caller's.
+    let sums = unsafe { prefixes(src, to, |a, b| T::plainly(a, b).0) };
+    for (b, sum) in sums.into_iter().enumerate() {
+        let mut good = true;
+        for i in 0..SCAN_BLOCK {
+            // SAFETY: an element of these blocks.
+            let y = unsafe { &mut *to.add(b * SCAN_BLOCK + i) };
+            good &= T::is_plain(*y);
+            if let Some(offset) = offset {
+                let (product, plain) = T::plainly(offset, *y);
+                good &= plain;
+                *y = product;
+            }
+        }
+        offset = Some(offset.map_or(sum, |o| T::plainly(o, sum).0));
+        if !good {
+            return None;
+        }
+    }
+    Some(sums)
+}
+
+/// Lines side by side whose elements are combined as they are.
+struct PlainLines<T> {
+    /// What the blocks before come to; what this block comes to, and then with the next element.
+    offsets: Vec<T>,
+    sums: Vec<T>,
+    next: Vec<T>,
+    /// The lines whose blocks have ended: their sum is the last element. Empty while there is none.
+    ended: Vec<bool>,
+}
+
+impl<T: Element> PlainLines<T> {
+    fn new(n: usize) -> PlainLines<T> {
+        PlainLines { offsets: vec![T::default(); n], sums: vec![T::default(); n], next: vec![T::default(); n], ended: Vec::new() }
+    }
+
+    /// # Safety
+    /// - That of [`Join::row`].
+    #[inline(always)]
+    unsafe fn row<J: Plain<T>>(&mut self, src: *const T, to: *mut T, index: usize) {
         let starts_block = index.is_multiple_of(SCAN_BLOCK);
         if starts_block && index > 0 {
-            for (offset, sum) in offsets.iter_mut().zip(sums.iter()) {
+            for (offset, sum) in self.offsets.iter_mut().zip(&self.sums) {
                 *offset = if index == SCAN_BLOCK { *sum } else { J::join(*offset, *sum) };
             }
         }
-        // SAFETY: as many elements and places as there are sums (see the only caller).
-        unsafe {
+        let mut finite = self.ended.is_empty();
+        if finite {
+            let lines = self.next.iter_mut().zip(&self.sums).zip(&self.offsets).enumerate();
+            // SAFETY: the caller's.
+            let mut put = |j: usize, next: &mut T, sum: T, y: T| unsafe {
+                finite &= J::is_finite(y);
+                *next = sum;
+                to.add(j).write(y);
+            };
+            // SAFETY: the caller's.
+            let x = |j: usize| unsafe { *src.add(j) };
             match (starts_block, index < SCAN_BLOCK) {
-                (true, true) => sums.iter_mut().enumerate().for_each(|(j, sum)| {
-                    *sum = *src.add(j);
-                    to.add(j).write(*sum);
+                (true, true) => lines.for_each(|(j, ((next, _), _))| put(j, next, x(j), x(j))),
+                (false, true) => lines.for_each(|(j, ((next, sum), _))| {
+                    let sum = J::join(*sum, x(j));
+                    put(j, next, sum, sum);
                 }),
-                (false, true) => sums.iter_mut().enumerate().for_each(|(j, sum)| {
-                    *sum = J::join(*sum, *src.add(j));
-                    to.add(j).write(*sum);
-                }),
-                (true, false) => sums.iter_mut().zip(offsets).enumerate().for_each(|(j, (sum, offset))| {
-                    *sum = *src.add(j);
-                    to.add(j).write(J::join(*offset, *sum));
-                }),
-                (false, false) => sums.iter_mut().zip(offsets).enumerate().for_each(|(j, (sum, offset))| {
-                    *sum = J::join(*sum, *src.add(j));
-                    to.add(j).write(J::join(*offset, *sum));
+                (true, false) => lines.for_each(|(j, ((next, _), offset))| put(j, next, x(j), J::join(*offset, x(j)))),
+                (false, false) => lines.for_each(|(j, ((next, sum), offset))| {
+                    let sum = J::join(*sum, x(j));
+                    put(j, next, sum, J::join(*offset, sum));
                 }),
             }
         }
+        if !J::SEQUENCE || finite {
+            return std::mem::swap(&mut self.sums, &mut self.next);
+        }
+        // SAFETY: the caller's.
+        unsafe { self.ending_row::<J>(src, to, index) }
+    }
+
+    /// [`row`](Self::row) where blocks end, or have.
+    ///
+    /// # Safety
+    /// - As there.
+    #[inline(never)]
+    unsafe fn ending_row<J: Plain<T>>(&mut self, src: *const T, to: *mut T, index: usize) {
+        self.ended.resize(self.sums.len(), false);
+        let (starts_block, first_block) = (index.is_multiple_of(SCAN_BLOCK), index < SCAN_BLOCK);
+        for (j, ((sum, offset), ended)) in self.sums.iter_mut().zip(&self.offsets).zip(&mut self.ended).enumerate() {
+            // SAFETY: the caller's.
+            let x = unsafe { *src.add(j) };
+            let mut y = J::join(*sum, x);
+            if !*ended {
+                let last = match (starts_block, first_block) {
+                    (true, true) => None,
+                    (true, false) => Some(*offset),
+                    (false, true) => Some(*sum),
+                    (false, false) => Some(J::join(*offset, *sum)),
+                };
+                let prefix = if starts_block { x } else { y };
+                y = if first_block { prefix } else { J::join(*offset, prefix) };
+                *sum = prefix;
+                if !J::is_finite(y) {
+                    y = last.map_or(x, |last| J::join(last, x));
+                    *ended = true;
+                }
+            }
+            if *ended {
+                *sum = y;
+            }
+            // SAFETY: the caller's.
+            unsafe { to.add(j).write(y) };
+        }
+    }
+}
+
+/// Lines side by side whose products have their exponents apart, as soon as one needs it.
+struct KeptLines<T> {
+    /// As in [`PlainLines`].
+    offsets: Vec<T>,
+    sums: Vec<T>,
+    next: Vec<T>,
+    /// The offset and the product of this block of each line; empty while numbers will do as they are.
+    kept: Vec<[Product<T>; 2]>,
+}
+
+impl<T: Factor> KeptLines<T> {
+    fn new(n: usize) -> KeptLines<T> {
+        let new = || vec![T::default(); n];
+        KeptLines { offsets: new(), sums: new(), next: new(), kept: Vec::new() }
+    }
+
+    /// # Safety
+    /// - That of [`Join::row`].
+    #[inline(always)]
+    unsafe fn row(&mut self, src: *const T, to: *mut T, index: usize) {
+        let (starts_block, first_block) = (index.is_multiple_of(SCAN_BLOCK), index < SCAN_BLOCK);
+        if self.kept.is_empty() {
+            // SAFETY: the caller's.
+            if unsafe { self.plain_row(src, to, index) } {
+                return std::mem::swap(&mut self.sums, &mut self.next);
+            }
+            self.kept.extend(self.offsets.iter().zip(&self.sums).map(|(offset, sum)| [offset.factor(), sum.factor()]));
+        } else if starts_block {
+            self.kept.iter_mut().for_each(|[offset, sum]| *offset = if index == SCAN_BLOCK { *sum } else { T::join(*offset, *sum) });
+        }
+        for (j, [offset, sum]) in self.kept.iter_mut().enumerate() {
+            // SAFETY: the caller's.
+            unsafe {
+                let x = (*src.add(j)).factor();
+                *sum = if starts_block { x } else { T::join(*sum, x) };
+                to.add(j).write(T::value(if first_block { *sum } else { T::join(*offset, *sum) }));
+            }
+        }
+    }
+
+    /// [`row`](Self::row) of numbers as they are, whose products are left beside those before; whether that will do.
+    ///
+    /// # Safety
+    /// - As there.
+    #[inline(always)]
+    unsafe fn plain_row(&mut self, src: *const T, to: *mut T, index: usize) -> bool {
+        let (starts_block, first_block) = (index.is_multiple_of(SCAN_BLOCK), index < SCAN_BLOCK);
+        let mut good = true;
+        if starts_block && !first_block {
+            for (offset, sum) in self.offsets.iter_mut().zip(&self.sums) {
+                // It is the element before this one, which was good.
+                *offset = if index == SCAN_BLOCK { *sum } else { T::plainly(*offset, *sum).0 };
+            }
+        }
+        for (j, ((next, sum), offset)) in self.next.iter_mut().zip(&self.sums).zip(&self.offsets).enumerate() {
+            // SAFETY: the caller's.
+            unsafe {
+                let x = *src.add(j);
+                let product = if starts_block { x } else { T::plainly(*sum, x).0 };
+                let y = if first_block { product } else { T::plainly(*offset, product).0 };
+                good &= T::is_plain(product) & T::is_plain(y);
+                *next = product;
+                to.add(j).write(y);
+            }
+        }
+        good
     }
 }

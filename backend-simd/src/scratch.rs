@@ -25,7 +25,8 @@ impl Scratch {
     /// [`Error::OutOfMemory`].
     pub(crate) fn new(bytes: usize) -> Result<Scratch> {
         let lines = bytes.div_ceil(64).max(1);
-        let mut block = FREE.with_borrow_mut(Vec::pop).unwrap_or_default();
+        // A thread that ends keeps nothing.
+        let mut block = FREE.try_with(|free| free.borrow_mut().pop()).ok().flatten().unwrap_or_default();
         if block.len() < lines {
             let more = lines - block.len();
             block.try_reserve_exact(more).map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes, why: e.to_string() })?;
@@ -59,7 +60,8 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         let block = std::mem::take(&mut self.0);
         if block.len() * 64 <= KEPT {
-            FREE.with_borrow_mut(|free| {
+            let _ = FREE.try_with(|free| {
+                let mut free = free.borrow_mut();
                 if free.len() < 8 {
                     free.push(block);
                 }

@@ -59,7 +59,8 @@ struct Liar {
     scalar: Arc<dyn Backend>,
 }
 
-impl Backend for Liar {
+// SAFETY: it writes what `scalar` writes, and valid elements over some of it.
+unsafe impl Backend for Liar {
     fn info(&self) -> &DeviceInfo {
         &self.info
     }
@@ -72,14 +73,16 @@ impl Backend for Liar {
         if matches!(self.fault, Fault::Refuses) { Err(Unsupported::new("it refuses everything")) } else { self.scalar.estimate(op, threads) }
     }
 
-    fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
+    unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
         if matches!(self.fault, Fault::Fails) {
             return Err(polyarray::Error::Device { device: "fails".into(), why: "it was unplugged".into() });
         }
-        self.scalar.run(op, cx)?;
+        // SAFETY: the caller's conditions are those of `scalar`.
+        unsafe { self.scalar.run(op, cx) }?;
         let host = memory(MemoryId::HOST);
         let mut bytes = vec![0u8; op.output_len() * size_of::<f32>()];
-        host.download(cx.output, 0, &mut bytes)?;
+        // SAFETY: `scalar` has written the output.
+        unsafe { host.download(cx.output, 0, &mut bytes) }?;
         let mut values: Vec<f32> = bytes.chunks_exact(4).map(|b| f32::from_ne_bytes(b.try_into().expect("four bytes"))).collect();
         // Between the ends of the range: a step there leads to the next number.
         let middle = (values.len() / 2..values.len()).find(|&i| (1e-30..1e30).contains(&values[i].abs()));
@@ -92,7 +95,8 @@ impl Backend for Liar {
             };
         }
         let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_ne_bytes()).collect();
-        host.upload(&bytes, cx.output, 0)
+        // SAFETY: the output belongs to this call, and any bits are an f32.
+        unsafe { host.upload(&bytes, cx.output, 0) }
     }
 }
 

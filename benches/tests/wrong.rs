@@ -27,7 +27,8 @@ struct Liar {
     scalar: Arc<dyn Backend>,
 }
 
-impl Backend for Liar {
+// SAFETY: it writes what `scalar` writes, and one valid element over it; or it leaves the output as it is, which core has filled with zeros.
+unsafe impl Backend for Liar {
     fn info(&self) -> &DeviceInfo {
         &self.info
     }
@@ -40,18 +41,21 @@ impl Backend for Liar {
         if matches!(self.fault, Fault::Refuses) { Err(Unsupported::new("it refuses everything")) } else { self.scalar.estimate(op, threads) }
     }
 
-    fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
+    unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
         match self.fault {
             Fault::Nothing => return Ok(()),
             Fault::Panic => panic!("it panics"),
             Fault::Fails => return Err(polyarray::Error::Device { device: "fails".into(), why: "it was unplugged".into() }),
-            Fault::Element | Fault::Refuses => self.scalar.run(op, cx)?,
+            // SAFETY: the caller's conditions are those of `scalar`.
+            Fault::Element | Fault::Refuses => unsafe { self.scalar.run(op, cx) }?,
         }
         let at = op.output_len() / 2 * size_of::<f32>();
         let mut element = [0u8; 4];
-        memory(MemoryId::HOST).download(cx.output, at, &mut element)?;
+        // SAFETY: `scalar` has written the output.
+        unsafe { memory(MemoryId::HOST).download(cx.output, at, &mut element) }?;
         let wrong = f32::from_ne_bytes(element) * 1.001 + 0.001;
-        memory(MemoryId::HOST).upload(&wrong.to_ne_bytes(), cx.output, at)
+        // SAFETY: the output belongs to this call, and any bits are an f32.
+        unsafe { memory(MemoryId::HOST).upload(&wrong.to_ne_bytes(), cx.output, at) }
     }
 }
 

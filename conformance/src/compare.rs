@@ -37,6 +37,13 @@ impl Values {
         Values { dtype: self.dtype, shape: vec![n], bytes: self.bytes[at * size..(at + n) * size].to_vec() }
     }
 
+    /// The same with zeros at the positions that `which` names.
+    pub fn with_zeros(mut self, which: impl Fn(usize) -> bool) -> Values {
+        let size = self.dtype.size();
+        (0..self.len()).filter(|&i| which(i)).for_each(|i| self.bytes[i * size..(i + 1) * size].fill(0));
+        self
+    }
+
     /// Every element as f64 (magnitudes of complex ones).
     pub fn magnitudes(&self) -> Vec<f64> {
         (0..self.len()).map(|i| modulus(self.at(i))).collect()
@@ -77,11 +84,14 @@ pub(crate) struct Expected {
     pub alternatives: Vec<Values>,
     /// How closely.
     pub tolerance: Tolerance,
+    /// What the oracle gives in a wider dtype, if whether a result may be flushed to zero depends on it: a result whose
+    /// exact value is subnormal may be, although it rounds to the smallest normal number.
+    pub unrounded: Option<Values>,
 }
 
 impl Expected {
     pub fn new(values: Values, tolerance: Tolerance) -> Expected {
-        Expected { alternatives: vec![values], tolerance }
+        Expected { alternatives: vec![values], tolerance, unrounded: None }
     }
 }
 
@@ -96,7 +106,12 @@ pub(crate) fn first_difference(got: &Values, expected: &Expected, flush: bool) -
             tolerance: "equal shapes".into(),
         });
     }
-    let agrees = |i: usize, tolerance: &Tolerance| expected.alternatives.iter().any(|e| agree(got.at(i), e.at(i), tolerance, i, flush));
+    let rounds_up = |i: usize| {
+        let subnormal = |exact: f64| exact != 0.0 && exact < FloatSpec::of(got.dtype).min_normal();
+        flush && modulus(got.at(i)) == 0.0 && expected.unrounded.as_ref().is_some_and(|u| subnormal(modulus(u.at(i))))
+    };
+    let agrees =
+        |i: usize, tolerance: &Tolerance| rounds_up(i) || expected.alternatives.iter().any(|e| agree(got.at(i), e.at(i), tolerance, i, flush));
     let index = (0..got.len()).find(|&i| !agrees(i, &expected.tolerance))?;
     Some(Difference {
         index,
@@ -137,7 +152,9 @@ pub(crate) fn agree(got: Scalar, expected: Scalar, tolerance: &Tolerance, i: usi
             _ if !(c.is_finite() && d.is_finite()) => !(a.is_finite() && b.is_finite()),
             _ => {
                 let apart = (a - c).hypot(b - d);
-                apart <= bound(tolerance, c.hypot(d), i)
+                // Below the normal numbers there is no relative error: a rounding or two of each part.
+                let little = 4.0 * FloatSpec::of(got.dtype()).min_subnormal();
+                apart <= bound(tolerance, c.hypot(d), i).max(little)
             }
         },
         _ => false,
@@ -179,6 +196,8 @@ fn reals_agree(got: DType, g: f64, wanted: DType, e: f64, tolerance: &Tolerance,
             (g - e).abs() <= n * spec.ulp(e) * (1.0 + 1e-6)
         }
         _ if !(g.is_finite() && e.is_finite()) => false,
+        // As for complex numbers: below the normal ones there is no relative error.
+        Tolerance::Relative(_) => (g - e).abs() <= bound(tolerance, e.abs(), i).max(spec.min_subnormal()),
         _ => (g - e).abs() <= bound(tolerance, e.abs(), i),
     }
 }
@@ -229,6 +248,21 @@ mod tests {
         let f64s = |g: f64, e: f64, n: f64| agree(Scalar::new(g), Scalar::new(e), &Tolerance::Ulp(n), 0, false);
         assert!(f64s(1.0f64.next_up().next_up(), 1.0, 1.0) && !f64s(1.0 + 3.0 * f64::EPSILON, 1.0, 1.0));
         assert!(f64s(5e-324, 0.0, 1.0), "from zero to the first subnormal is one step");
+    }
+
+    #[test]
+    fn what_rounds_up_to_the_smallest_normal_number_may_be_flushed() {
+        let one = |x: f32| Values::one(x);
+        let expected = |unrounded: f64| Expected {
+            alternatives: vec![one(f32::MIN_POSITIVE)],
+            tolerance: Tolerance::Bits,
+            unrounded: Some(Values::one(unrounded)),
+        };
+        let (normal, below) = (f64::from(f32::MIN_POSITIVE), f64::from(f32::MIN_POSITIVE).next_down());
+        assert!(first_difference(&one(0.0), &expected(below), true).is_none());
+        assert!(first_difference(&one(0.0), &expected(below), false).is_some(), "not by a CPU");
+        assert!(first_difference(&one(0.0), &expected(normal), true).is_some(), "it is not subnormal");
+        assert!(first_difference(&one(f32::MIN_POSITIVE.next_up()), &expected(below), true).is_some(), "that is no zero");
     }
 
     #[test]

@@ -112,18 +112,22 @@ impl Guard {
         let size = memory.info().stored_size(dtype).unwrap_or(dtype.size());
         let mut bytes = vec![fill; (layout.span().1 + GUARD) * size];
         if in_place {
-            for_each_run(&layout, |at, n| memory.download(cx.output, at * size, &mut bytes[at * size..(at + n) * size]))?;
+            // SAFETY: an operand lies in the output, so all of that has been written.
+            for_each_run(&layout, |at, n| unsafe { memory.download(cx.output, at * size, &mut bytes[at * size..(at + n) * size]) })?;
         }
         let ours = memory.alloc(bytes.len())?;
-        memory.upload(&bytes, &ours, 0)?;
+        // SAFETY: the buffer was just allocated; no array ever shows it.
+        unsafe { memory.upload(&bytes, &ours, 0) }?;
         op.for_each_input_mut(|operand| {
             if operand.buffer.same(cx.output) {
                 operand.buffer = ours.clone();
             }
         });
-        self.inner.run(&op, &RunContext { threads: cx.threads, output: &ours })?;
+        // SAFETY: the operation is the caller's, but for its output: our own buffer, with room for the shifted layout, which also holds the operands that lay in the caller's.
+        unsafe { self.inner.run(&op, &RunContext { threads: cx.threads, output: &ours }) }?;
         self.inner.synchronize()?;
-        memory.download(&ours, 0, &mut bytes)?;
+        // SAFETY: all of the buffer was written by the upload above.
+        unsafe { memory.download(&ours, 0, &mut bytes) }?;
         let written = Written { layout, dtype, size, shifted, bytes };
         self.inspect(&written, fill)?;
         Ok(written)
@@ -186,7 +190,8 @@ impl Guard {
                     b[1..].fill(0);
                 });
             }
-            memory.upload(&part, output, at * size)
+            // SAFETY: the output belongs to the call; bools were made valid above, and any bits are an element of another dtype.
+            unsafe { memory.upload(&part, output, at * size) }
         })
     }
 }
@@ -305,7 +310,8 @@ fn lowest(operand: &Operand, lens: &[usize]) -> isize {
 /// The guard as a backend.
 pub(crate) struct Guarded(pub Arc<Guard>);
 
-impl Backend for Guarded {
+// SAFETY: every operation goes to the inner backend; what that leaves unwritten or makes invalid is found and replaced by valid elements before it is delivered.
+unsafe impl Backend for Guarded {
     fn info(&self) -> &DeviceInfo {
         &self.0.info
     }
@@ -323,8 +329,12 @@ impl Backend for Guarded {
         Ok(if forced > 0 { Cost { threads: forced, ..cost } } else { cost })
     }
 
-    fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
-        if self.0.guarding.load(Ordering::Relaxed) { self.0.run_guarded(op, cx) } else { self.0.inner.run(op, cx) }
+    unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
+        if self.0.guarding.load(Ordering::Relaxed) {
+            return self.0.run_guarded(op, cx);
+        }
+        // SAFETY: the caller's conditions are those of the inner backend.
+        unsafe { self.0.inner.run(op, cx) }
     }
 
     fn synchronize(&self) -> Result<()> {

@@ -22,16 +22,16 @@
 //!
 //! | operation | CPU | GPU |
 //! |---|---|---|
-//! | ufuncs with 0 ULP in the table, select, casts, copies | the same bits; any NaN for any NaN | the same, where subnormals may be flushed, in operands and results; casts to f16 within one eps |
+//! | ufuncs with 0 ULP in the table, select, casts, copies | the same bits; any NaN for any NaN | the same, where subnormals may be flushed, in operands and (before they are rounded) in results; casts to f16 within one eps |
 //! | other ufuncs, f32 | the table's ULP against `scalar` in f64 | the table's ULP; sin and cos beyond 1e4: bounded by 1 |
 //! | other ufuncs, f64 | the table's ULP and 1 for the oracle's own error | the same |
 //! | other ufuncs, f16 and bf16 | 1 ULP against `scalar` in f64 | at least 1 ULP |
 //! | abs, sqrt, div and functions of complex numbers | (8 + 2 ULP) eps, of the magnitude | the same |
 //! | programs of exact steps | the same bits | eps * (steps + ULP) * the largest value |
-//! | sums, products, means | the same bits: core fixes the order | (64 + log2 n) eps sum \|x\|; products n eps of the value |
+//! | sums, products, means | the same bits: core fixes the order | (64 + log2 n) eps sum \|x\|, and the smallest normal number for each operand and addition that may be flushed; products n eps of the value, or 0 where a part of it may be flushed |
 //! | minima, maxima | the same bits | the same, subnormals flushed |
 //! | indices of minima and maxima, any, all, count_nonzero | the same | the same |
-//! | variances, deviations, norms | the same bits | 2 (64 + log2 n) eps of the value, and the error of a mean |
+//! | variances, deviations, norms | the same bits | 2 (64 + log2 n) eps of the value, and the error of a mean, or the norm of what may be flushed |
 //! | running sums and products | the same bits: core fixes the order | n eps sum \|x\|; products n eps of the value |
 //! | matmul of floats | k eps (\|A\|\|B\|) of each element | the same |
 //! | matmul of integers | the same bits | the same bits |

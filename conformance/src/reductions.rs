@@ -3,7 +3,7 @@
 use crate::compare::{Expected, Tolerance, Values};
 use crate::layouts::{Lay, Place};
 use crate::suite::{Case, Suite, on_scalar};
-use crate::values::{FloatSpec, moderate, specials, widened};
+use crate::values::{FloatSpec, moderate, specials};
 use polyarray_core::{Array, Axes, DType, Element, Expr, IntoExpr, Kind, Result, Wide, axis, with_dtype};
 
 /// A reduction, by the name of its method.
@@ -66,11 +66,6 @@ impl Fold {
     /// Whether it goes along one axis, or over everything.
     fn takes_one_axis(self) -> bool {
         matches!(self, Fold::ArgMin | Fold::ArgMax)
-    }
-
-    /// Whether squares are summed, and then divided or rooted.
-    fn of_squares(self) -> bool {
-        matches!(self, Fold::Var | Fold::Std | Fold::Norm)
     }
 
     /// Over these axes, or everything.
@@ -255,41 +250,225 @@ fn run_case<T: Element>(suite: &mut Suite, fold: Fold, source: Source, shape: &[
             let values = apply(&Place::Host)?;
             let floating = matches!(values.dtype.kind(), Kind::Float | Kind::Complex);
             let exact = !gpu || !floating || matches!(fold, Fold::Min | Fold::Max | Fold::ArgMin | Fold::ArgMax);
-            let tolerance = if exact { Tolerance::Bits } else { gpu_tolerance(fold, &values, &data, shape, lay, over.as_ref(), count)? };
-            Ok(Expected::new(values, tolerance))
+            if exact {
+                return Ok(Expected::new(values, Tolerance::Bits));
+            }
+            Reduced { fold, source, data: &data, shape, lay, over: over.as_ref(), count }.on_gpu(values)
         })
     };
     let case = Case { op: fold.name().into(), dtype: T::DTYPE, detail: format!("{source:?} {shape:?} {lay:?} over {over:?}") };
     suite.case(case, apply, expected);
 }
 
-/// The error bound of summing in blocks: `(64 + log2 n) * eps * sum |x|`, where `|x| + y^2` bounds every source; of products, `n * eps` of the value.
-fn gpu_tolerance<T: Element>(fold: Fold, values: &Values, data: &[Vec<T>], shape: &[usize], lay: Lay, over: Option<&Over>, count: usize) -> Result<Tolerance> {
-    let spec = FloatSpec::of(values.dtype);
-    if fold == Fold::Prod {
-        let of = |m: f64| (count as f64 * spec.eps() * m).max(spec.min_normal());
-        return Ok(Tolerance::Absolute(values.magnitudes().into_iter().map(of).collect()));
-    }
-    let modulus = |x: &T| match x.to_wide() {
-        Wide::Complex(re, im) => re.abs() + im.abs(),
-        wide => wide.real().abs(),
-    };
-    let x: Vec<f64> = data[0].iter().map(modulus).collect();
-    let y: Vec<f64> = data.last().map_or_else(Vec::new, |d| widened(d)).iter().map(|y| y * y).collect();
-    if fold.of_squares() {
-        // Twice the bound of a sum, relative; and the error of a mean of numbers of this magnitude, squared in a variance.
-        let bound = (64.0 + (count as f64).log2()) * spec.eps();
-        let largest = x.iter().zip(&y).map(|(x, y)| x + y).filter(|m| m.is_finite()).fold(1.0, f64::max);
-        let mean = match fold {
-            Fold::Var => (largest * bound).powi(2),
-            Fold::Std => largest * bound,
-            _ => 0.0,
+/// A reduction whose result a GPU is held to.
+struct Reduced<'a, T> {
+    fold: Fold,
+    source: Source,
+    data: &'a [Vec<T>],
+    shape: &'a [usize],
+    lay: Lay,
+    over: Option<&'a Over>,
+    count: usize,
+}
+
+/// A number that is reduced.
+#[derive(Clone, Copy)]
+struct Term {
+    /// Its magnitude or, of real numbers, its value.
+    value: f64,
+    /// How many subnormal numbers there are among the operands and steps that give it. Each may be flushed to zero.
+    flushes: f64,
+}
+
+/// What flushing subnormal numbers to zero can take from a sum of `n` terms, in smallest normal numbers, of which each
+/// flush takes less than one.
+///
+/// Additions give subnormal results in two cases. If all terms have one sign, both operands are subnormal, so there are
+/// fewer such additions than subnormal terms. If not, terms may cancel. But terms of at least `normal / eps` are
+/// multiples of `normal`, as are their sums, rounded or not: without a smaller term there is no subnormal result.
+#[derive(Clone, Copy, Debug, Default)]
+struct Flushes {
+    n: f64,
+    of_terms: f64,
+    subnormal: f64,
+    below_normal_over_eps: f64,
+    positive: f64,
+    negative: f64,
+}
+
+impl Flushes {
+    fn bound(&self) -> f64 {
+        let additions = match self {
+            f if f.below_normal_over_eps == 0.0 => 0.0,
+            f if f.positive == 0.0 || f.negative == 0.0 => (f.subnormal - 1.0).max(0.0),
+            f => f.n - 1.0,
         };
-        return Ok(Tolerance::Absolute(values.magnitudes().into_iter().map(|m| (2.0 * bound * m + mean).max(spec.min_normal())).collect()));
+        self.of_terms + additions
     }
-    let (x, y) = (lay.build(&x, shape, &Place::Host)?, lay.build(&y, shape, &Place::Host)?);
-    // For a mean, the mean: its bound is divided as it is.
-    let sums = fold.apply(&(&x + &y), over)?.magnitudes();
-    let factor = (64.0 + (count as f64).log2()) * spec.eps();
-    Ok(Tolerance::Absolute(sums.into_iter().map(|s| (factor * s).max(spec.min_normal())).collect()))
+
+    fn one(term: Term, spec: FloatSpec) -> Flushes {
+        let (normal, below) = (spec.min_normal(), |limit: f64| f64::from(term.value != 0.0 && term.value.abs() < limit));
+        Flushes {
+            n: 1.0,
+            of_terms: term.flushes,
+            subnormal: below(normal),
+            below_normal_over_eps: below(normal / spec.eps()),
+            positive: f64::from(term.value > 0.0),
+            negative: f64::from(term.value < 0.0),
+        }
+    }
+}
+
+impl<T: Element> Reduced<'_, T> {
+    fn terms(&self, spec: FloatSpec) -> Vec<Term> {
+        let subnormal = |x: f64| f64::from(x != 0.0 && x.abs() < spec.min_normal());
+        let number = |x: &T| match x.to_wide() {
+            Wide::Complex(re, im) => Term { value: re.abs() + im.abs(), flushes: subnormal(re) + subnormal(im) },
+            wide => Term { value: wide.real(), flushes: subnormal(wide.real()) },
+        };
+        let x = self.data[0].iter().map(number);
+        let y = self.data.last().expect("an operand").iter().map(number);
+        let step = |value: f64, flushes: f64| Term { value, flushes: flushes + subnormal(value) };
+        x.zip(y)
+            .map(|(x, y)| match self.source {
+                Source::Array | Source::Cast => x,
+                Source::Square => step(x.value * x.value, x.flushes),
+                Source::Two => step(x.value + y.value * y.value, x.flushes + y.flushes + subnormal(y.value * y.value)),
+            })
+            .collect()
+    }
+
+    /// `fold` of what `of` says of each term, for each result.
+    fn each(&self, fold: Fold, terms: &[Term], of: impl Fn(Term) -> f64) -> Result<Vec<f64>> {
+        let values: Vec<f64> = terms.iter().map(|&t| of(t)).collect();
+        let values = self.lay.build(&values, self.shape, &Place::Host)?;
+        Ok(fold.apply(&values.into_expr(), self.over)?.magnitudes())
+    }
+
+    /// What is expected of a GPU where `values` are the oracle's results: of sums `(64 + log2 n) * eps * sum |x|`, of
+    /// products `n * eps` of the value, of norms and spreads twice the relative bound of a sum; and what flushing
+    /// subnormal numbers, where there are any, can take.
+    fn on_gpu(&self, values: Values) -> Result<Expected> {
+        let spec = FloatSpec::of(values.dtype);
+        let (eps, normal, subnormal) = (spec.eps(), spec.min_normal(), spec.min_subnormal());
+        let terms = self.terms(spec);
+        let bound = (64.0 + (self.count as f64).log2()) * eps;
+        let results = values.magnitudes();
+        // The last step may be flushed, where its result is subnormal.
+        let last = |m: f64| if m < normal { normal } else { 0.0 };
+        let absolute = match self.fold {
+            Fold::Prod => return self.product(values, &terms),
+            Fold::Norm => {
+                // As a vector: the norm of what is flushed.
+                let flushed = self.each(Fold::Sum, &terms, |t| t.flushes * t.flushes)?;
+                results.iter().zip(&flushed).map(|(m, f)| 2.0 * bound * m + f.sqrt() * normal + last(*m)).collect()
+            }
+            Fold::Var | Fold::Std => {
+                // The error of a mean of numbers of this magnitude, squared in a variance.
+                let largest = terms.iter().map(|t| t.value.abs()).filter(|m| m.is_finite()).fold(1.0, f64::max);
+                let mean = if self.fold == Fold::Var { (largest * bound).powi(2) } else { largest * bound };
+                results.iter().map(|m| (2.0 * bound * m + mean).max(normal)).collect()
+            }
+            _ => {
+                let sums = self.each(Fold::Sum, &terms, |t| t.value.abs())?;
+                let count = |of: fn(Flushes) -> f64| self.each(Fold::Sum, &terms, |t| of(Flushes::one(t, spec)));
+                let counts = [
+                    count(|f| f.n)?,
+                    count(|f| f.of_terms)?,
+                    count(|f| f.subnormal)?,
+                    count(|f| f.below_normal_over_eps)?,
+                    count(|f| f.positive)?,
+                    count(|f| f.negative)?,
+                ];
+                (0..results.len())
+                    .map(|i| {
+                        let [n, of_terms, subnormal_terms, below_normal_over_eps, positive, negative] = counts.each_ref().map(|c| c[i]);
+                        let flushes = Flushes { n, of_terms, subnormal: subnormal_terms, below_normal_over_eps, positive, negative };
+                        let sum = bound * sums[i] + flushes.bound() * normal;
+                        // The quotient is rounded once more, perhaps to a subnormal number.
+                        if self.fold == Fold::Mean { sum / n + subnormal + last(results[i]) } else { sum }
+                    })
+                    .collect()
+            }
+        };
+        Ok(Expected::new(values, Tolerance::Absolute(absolute)))
+    }
+
+    /// A product is zero as soon as a part of it is flushed. A part is subnormal only if the factors below 1 together
+    /// make one; before it is flushed it may be rounded n times to a subnormal number, which the factors above 1 magnify.
+    fn product(&self, values: Values, terms: &[Term]) -> Result<Expected> {
+        let spec = FloatSpec::of(values.dtype);
+        let least = self.each(Fold::Prod, terms, |t| t.value.abs().min(1.0))?;
+        let most = self.each(Fold::Prod, terms, |t| t.value.abs().max(1.0))?;
+        let flushed = |i: usize| least[i] < spec.min_normal();
+        let n = self.count as f64;
+        let error = |(i, m): (usize, f64)| n * spec.eps() * m + if flushed(i) { n * spec.min_subnormal() * most[i] } else { 0.0 };
+        let tolerance = Tolerance::Absolute(values.magnitudes().into_iter().enumerate().map(error).collect());
+        let alternatives = vec![values.clone(), values.with_zeros(flushed)];
+        Ok(Expected { alternatives, tolerance, unrounded: None })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::values::Rng;
+
+    fn flush(x: f32) -> f32 {
+        if x.abs() < f32::MIN_POSITIVE { 0.0 } else { x }
+    }
+
+    /// Sums in random order and grouping, each step flushed, against exact ones: the bound holds, and it is not idle.
+    #[test]
+    fn the_bound_of_flushes_holds_for_any_order() {
+        let mut rng = Rng::new(5);
+        let (spec, normal) = (FloatSpec::of(DType::F32), f64::from(f32::MIN_POSITIVE));
+        let (mut largest, mut flushed) = (0.0f64, 0);
+        for round in 0..20_000 {
+            let n = 1 + rng.next() as usize % 12;
+            // Integers times the smallest subnormal number: sums that stay below 2^24 of these are exact.
+            let range = [1 << 23, 1 << 24, 1 << 20, 1 << 26][round % 4];
+            let signed = round % 3 == 0;
+            let term = |rng: &mut Rng| {
+                let bits = (rng.next() % range) as f64 * spec.min_subnormal();
+                (if signed && rng.next() & 1 == 0 { -bits } else { bits }) as f32
+            };
+            let mut parts: Vec<f32> = (0..n).map(|_| term(&mut rng)).collect();
+            let exact: f64 = parts.iter().map(|&x| f64::from(x)).sum();
+            let rounding: f64 = parts.iter().map(|&x| f64::from(x.abs())).sum::<f64>() * n as f64 * spec.eps();
+            let mut flushes = Flushes::default();
+            for &x in &parts {
+                let x = f64::from(x);
+                let one = Flushes::one(Term { value: x, flushes: f64::from(x != 0.0 && x.abs() < normal) }, spec);
+                flushes.n += one.n;
+                flushes.of_terms += one.of_terms;
+                flushes.subnormal += one.subnormal;
+                flushes.below_normal_over_eps += one.below_normal_over_eps;
+                flushes.positive += one.positive;
+                flushes.negative += one.negative;
+            }
+            parts.iter_mut().for_each(|x| *x = flush(*x));
+            while parts.len() > 1 {
+                let a = parts.swap_remove(rng.next() as usize % parts.len());
+                let b = rng.next() as usize % parts.len();
+                parts[b] = flush(parts[b] + a);
+            }
+            let lost = (f64::from(parts[0]) - exact).abs();
+            assert!(lost <= flushes.bound() * normal + rounding, "{lost:e} beyond {flushes:?}");
+            if lost > rounding {
+                flushed += 1;
+                largest = largest.max(lost / (flushes.bound() * normal));
+            }
+        }
+        assert!(flushed > 1000 && largest > 0.5, "{flushed} sums were flushed, up to {largest} of the bound");
+    }
+
+    #[test]
+    fn ordinary_numbers_are_allowed_no_flush() {
+        let spec = FloatSpec::of(DType::F32);
+        for value in [1.0, -0.5, 1e-20, f64::from(f32::MAX), spec.min_normal() / spec.eps(), 0.0] {
+            let one = Flushes::one(Term { value, flushes: 0.0 }, spec);
+            assert_eq!(Flushes { n: 1000.0, positive: 500.0, negative: 500.0, ..one }.bound(), 0.0, "{value}");
+        }
+    }
 }

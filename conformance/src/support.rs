@@ -40,7 +40,8 @@ struct Probe {
 
 type Answers = Vec<(String, Result<(), Unsupported>)>;
 
-impl Backend for Probe {
+// SAFETY: it accepts nothing, so it runs nothing.
+unsafe impl Backend for Probe {
     fn info(&self) -> &DeviceInfo {
         &self.info
     }
@@ -67,7 +68,7 @@ impl Backend for Probe {
         Err(Unsupported::new("a probe runs nothing"))
     }
 
-    fn run(&self, op: &Op, _: &RunContext) -> Result<()> {
+    unsafe fn run(&self, op: &Op, _: &RunContext) -> Result<()> {
         unreachable!("{} was refused", op.describe())
     }
 }

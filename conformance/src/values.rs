@@ -134,7 +134,11 @@ pub(crate) fn specials<T: Element>(exact: bool) -> Vec<T> {
         }
         Kind::Float => special_floats(T::DTYPE).into_iter().map(Wide::Float).collect(),
         Kind::Complex => {
-            let parts: &[f64] = if exact { &[0.0, -0.0, 1.0, -0.5, f64::INFINITY, f64::NAN] } else { &[1.0, -1.0, 0.5, 2.0] };
+            let f = FloatSpec::of(T::DTYPE);
+            let common = [0.0, -0.0, 1.0, -0.5, f64::INFINITY, f64::NAN];
+            // Functions are asked about both ends of the range as well; products of such parts overflow on the way, and are only the formula's.
+            let ends = [-f64::INFINITY, 2.0, f.max(), -f.max() / 2.0, f.max().sqrt(), f.min_normal(), -f.min_normal().sqrt(), 3.0 * f.min_subnormal(), 1e-10];
+            let parts: Vec<f64> = if exact { common.to_vec() } else { common.into_iter().chain(ends).collect() };
             parts.iter().flat_map(|&re| parts.iter().map(move |&im| Wide::Complex(re, im))).collect()
         }
     };

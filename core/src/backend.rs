@@ -87,7 +87,18 @@ pub struct SmallProduct<'a> {
 }
 
 /// A device: scalar, simd, blas, gpu, and yours.
-pub trait Backend: Send + Sync {
+///
+/// # Safety
+/// Core hands out what a backend wrote as initialised elements. An implementation guarantees that:
+/// 1. [`memory`](Backend::memory) always returns the same memory;
+/// 2. [`run`](Backend::run), where it returns `Ok`, has written every element of the operation's output with a valid element of its dtype
+///    (a bool is 0 or 1 in host memory), for every operation that [`estimate`](Backend::estimate) accepted;
+/// 3. `run` reads nothing but the elements that the operands' offsets and strides reach, and writes nothing but the output;
+/// 4. [`run_strip`](Backend::run_strip) and [`run_product`](Backend::run_product), where they return `true`, have written all of `out` likewise;
+/// 5. work that is still under way when a call returns (a queue) does not access a buffer after the last clone of it is dropped.
+///
+/// Returning an error, refusing and panicking are always allowed, whatever has been written by then.
+pub unsafe trait Backend: Send + Sync {
     /// What it is.
     fn info(&self) -> &DeviceInfo;
     /// The memory that its operands and results lie in.
@@ -105,13 +116,27 @@ pub trait Backend: Send + Sync {
     ///
     /// # Errors
     /// Only for what cannot be known before: memory, a lost device.
-    fn run(&self, op: &Op, cx: &RunContext) -> Result<()>;
-    /// Does a strip at once, on this thread. `false`, with nothing written, if that is not worth a way of its own: it then comes as an [`Op::Map`].
-    fn run_strip(&self, _strip: Strip) -> bool {
+    ///
+    /// # Safety
+    /// 1. `op` keeps every invariant that [`op`](crate::op) states, and `estimate` accepted it.
+    /// 2. All buffers lie in this backend's memory; every element that an operand's offset and strides reach lies inside its buffer and has been
+    ///    written with a valid element of its dtype; every element of the output lies inside `cx.output`.
+    /// 3. Nothing else reads or writes the output during the call, but for operands that `op`'s invariants allow to lie in it; nothing writes operands.
+    unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()>;
+    /// Fast path: runs a strip at once, on this thread. Returns `false`, with nothing written, to have it come as an [`Op::Map`] instead.
+    /// Only called for backends of linked crates ([`BackendEntry`](crate::BackendEntry)); work for one that a program registered always comes as an operation.
+    ///
+    /// # Safety
+    /// `strip` keeps the invariants that [`Strip`] states.
+    unsafe fn run_strip(&self, _strip: Strip) -> bool {
         false
     }
-    /// Does a small product at once, on this thread. `false`, with nothing written, if that is not worth a way of its own: it then comes as an [`Op::Matmul`].
-    fn run_product(&self, _product: SmallProduct) -> bool {
+    /// Fast path: runs a small product at once, on this thread. Returns `false`, with nothing written, to have it come as an [`Op::Matmul`] instead.
+    /// Called as [`run_strip`](Backend::run_strip) is.
+    ///
+    /// # Safety
+    /// `product` keeps the invariants that [`SmallProduct`] states.
+    unsafe fn run_product(&self, _product: SmallProduct) -> bool {
         false
     }
     /// Waits for everything given to it; what a queue still owes surfaces here.

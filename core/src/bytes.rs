@@ -24,6 +24,29 @@ pub(crate) fn fresh_bytes(buffer: &mut Buffer, len: usize) -> &mut [u8] {
     }
 }
 
+/// Fills a host buffer with zeros, which are valid elements of every dtype; leaves another memory's as it is.
+///
+/// # Safety
+/// No array shows the buffer, and nothing else accesses it during the call.
+pub(crate) unsafe fn zero(buffer: &Buffer) {
+    if let Some(ptr) = buffer.host_ptr() {
+        // SAFETY: invariant 1 of `Buffer`, and the caller's condition.
+        unsafe { std::ptr::write_bytes(ptr.as_ptr(), 0, buffer.bytes()) };
+    }
+}
+
+/// Makes every byte of a host buffer of bools 0 or 1; leaves another memory's as it is.
+///
+/// # Safety
+/// The buffer has been written, and nothing else accesses it during the call.
+pub(crate) unsafe fn normalise_bools(buffer: &Buffer) {
+    if let Some(ptr) = buffer.host_ptr() {
+        // SAFETY: invariant 1 of `Buffer`, and the caller's conditions.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(ptr.as_ptr(), buffer.bytes()) };
+        bytes.iter_mut().for_each(|b| *b = u8::from(*b != 0));
+    }
+}
+
 /// Elements `lo..hi` of a host buffer of written `T`s.
 pub(crate) fn elements<T: Element>(buffer: &Buffer, lo: usize, hi: usize) -> &[T] {
     let ptr = buffer.host_ptr().expect("a host buffer").cast::<T>();

@@ -6,13 +6,17 @@ use crate::layout::Layout;
 use crate::memory::{download_elements, memory, storable, upload_elements};
 use crate::op::{Map, Op, Operand, Output};
 use crate::trace::{self, Candidate, Plan};
-use crate::{Buffer, Dims, Error, MemoryId, Program, Result, Unsupported, canon, config};
+use crate::{Buffer, DType, Dims, Error, MemoryId, Program, Result, Unsupported, canon, config};
 use smallvec::SmallVec;
 use std::sync::Arc;
 use std::time::Instant;
 
 /// A backend of another memory is opened for the first time, if that is slow, only for operations that would take this long here.
 const WORTH_OPENING: f64 = 0.05;
+/// Bytes a second that no transfer to or from such a backend is taken to exceed before it is opened: what 16 lanes of PCIe 4.0 move.
+const FASTEST_TRANSFER: f64 = 25e9;
+/// Seconds that a transfer is taken to need at least, likewise.
+const SHORTEST_TRANSFER: f64 = 10e-6;
 /// Work leaves the memory of its operands only if it is then done in less than this share of the time.
 const CLEARLY_BETTER: f64 = 0.6;
 
@@ -35,8 +39,20 @@ struct Pick {
     estimate: Estimate,
 }
 
-/// The memory an operation's result belongs in: that of its operands; where only some are on a device, the device's.
+/// The memory an operation's result belongs in: that of its operands; where only some are on a device, the device's. A result that this memory
+/// cannot store belongs in the host's.
 fn home(op: &Op) -> Result<MemoryId> {
+    let home = operands_home(op)?;
+    Ok(if can_store(home, op.output_dtype()) { home } else { MemoryId::HOST })
+}
+
+/// Whether elements of `dtype` can be stored in `memory`.
+pub(crate) fn can_store(there: MemoryId, dtype: DType) -> bool {
+    there == MemoryId::HOST || memory(there).info().stored_size(dtype).is_some()
+}
+
+/// The memory that operands lie in; where only some are on a device, the device's.
+fn operands_home(op: &Op) -> Result<MemoryId> {
     let mut home = MemoryId::HOST;
     let mut clash = None;
     op.for_each_input(|operand, _| {
@@ -66,17 +82,36 @@ fn transfers(op: &Op, there: MemoryId, home: MemoryId) -> f64 {
         let (lo, hi) = operand.span(lens);
         one(operand.buffer.memory(), there, (hi - lo) * operand.dtype.size());
     });
-    one(there, home, op.output_len() * op.output_dtype().size());
+    one(there, home, op.output_len().saturating_mul(op.output_dtype().size()));
     seconds
+}
+
+/// Seconds that moving all operands of `op` to any other memory, and its result back, takes at least.
+fn least_transfers(op: &Op) -> f64 {
+    let (mut count, mut bytes) = (1, op.output_len() * op.output_dtype().size());
+    op.for_each_input(|operand, lens| {
+        let (lo, hi) = operand.span(lens);
+        count += 1;
+        bytes += (hi - lo) * operand.dtype.size();
+    });
+    f64::from(count) * SHORTEST_TRANSFER + bytes as f64 / FASTEST_TRANSFER
+}
+
+/// Whether a device that is slow to open may be faster than `best`, the best of those that are open: even if it computed in no time, operands would have to be moved.
+fn worth_opening(op: &Op, best: Option<&Pick>) -> bool {
+    best.map(|b| b.estimate.total()).is_none_or(|here| here > WORTH_OPENING && least_transfers(op) < CLEARLY_BETTER * here)
 }
 
 fn estimate_on(slot: &Slot, op: &Op, home: MemoryId, threads: usize) -> Result<Estimate, Unsupported> {
     let backend = match slot.opened() {
         Some(backend) => backend,
-        None => slot.backend().map_err(|e| Unsupported::new(e.to_string()))?,
+        None => slot.backend_if_present().map_err(|e| Unsupported::new(e.to_string()))?,
     };
     let cost = backend.estimate(op, threads)?;
     let there = backend.memory();
+    if there != MemoryId::HOST && slot.is_inherited() {
+        return Err(Unsupported::new("it was opened before this process was forked from another; its driver works only there"));
+    }
     if there != home && matches!(op, Op::Matmul(o) if o.add) {
         return Err(Unsupported::new("the numbers to add to lie elsewhere"));
     }
@@ -84,22 +119,34 @@ fn estimate_on(slot: &Slot, op: &Op, home: MemoryId, threads: usize) -> Result<E
     Ok(Estimate { cost, transfers })
 }
 
-/// The best of the devices that may be asked.
+/// The cheapest candidate for `op`, if any takes it.
 fn best(op: &Op, device: &Device) -> Result<Option<Pick>> {
-    survey(op, device, false, |_, _| ())
+    survey(op, device, Among::Every, false, |_, _| ())
 }
 
-/// Asks the devices that may be asked and returns the best; `see` is told each answer. Unless `every` one is to answer, those whose start-up alone is longer than the best so far are not asked.
-fn survey(op: &Op, device: &Device, every: bool, mut see: impl FnMut(&Slot, &Result<Estimate, Unsupported>)) -> Result<Option<Pick>> {
+/// Which devices `auto` chooses among.
+#[derive(Clone, Copy, PartialEq)]
+enum Among {
+    /// All of them.
+    Every,
+    /// Those of the host's memory.
+    Host,
+}
+
+/// Estimates `op` on every candidate device and returns the cheapest. Calls `on_estimate` for each. Unless `every` one is to be estimated, those whose start-up alone is longer than the best
+/// estimate so far are skipped.
+fn survey(op: &Op, device: &Device, among: Among, every: bool, mut on_estimate: impl FnMut(&Slot, &Result<Estimate, Unsupported>)) -> Result<Option<Pick>> {
     config::config().check()?;
     let home = home(op)?;
     let threads = config::threads();
     if let Some(slot) = &device.0 {
         let answer = estimate_on(slot, op, home, threads);
-        see(slot, &answer);
+        on_estimate(slot, &answer);
         return Ok(answer.ok().map(|estimate| Pick { slot: slot.clone(), estimate }));
     }
+    let on_host = |s: &Slot| s.opened().is_some_and(|b| b.memory() == MemoryId::HOST);
     let all = slots();
+    let all = || all.iter().filter(|s| among == Among::Every || on_host(s));
     let mut best: Option<Pick> = None;
     let score = |p: &Pick| p.estimate.total() * if p.slot.opened().is_some_and(|b| b.memory() == home) { CLEARLY_BETTER } else { 1.0 };
     let mut ask = |slot: &Arc<Slot>, best: &mut Option<Pick>| {
@@ -110,7 +157,7 @@ fn survey(op: &Op, device: &Device, every: bool, mut see: impl FnMut(&Slot, &Res
         let answer = estimate_on(slot, op, home, threads);
         let emulated = slot.opened().is_some_and(|b| !b.info().hardware && b.memory() != home);
         let answer = if emulated && answer.is_ok() { Err(Unsupported::new("emulated in software: used only when asked for by name")) } else { answer };
-        see(slot, &answer);
+        on_estimate(slot, &answer);
         if let Ok(estimate) = answer {
             let pick = Pick { slot: slot.clone(), estimate };
             if best.as_ref().is_none_or(|b| score(&pick) < score(b)) {
@@ -119,9 +166,9 @@ fn survey(op: &Op, device: &Device, every: bool, mut see: impl FnMut(&Slot, &Res
         }
     };
     let waits = |s: &Slot| s.slow_to_open && s.opened().is_none();
-    all.iter().filter(|s| !waits(s)).for_each(|s| ask(s, &mut best));
-    if best.as_ref().is_none_or(|b| b.estimate.total() > WORTH_OPENING) {
-        all.iter().filter(|s| waits(s)).for_each(|s| ask(s, &mut best));
+    all().filter(|s| !waits(s)).for_each(|s| ask(s, &mut best));
+    if worth_opening(op, best.as_ref()) {
+        all().filter(|s| waits(s)).for_each(|s| ask(s, &mut best));
     }
     Ok(best)
 }
@@ -140,7 +187,7 @@ pub(crate) fn is_possible(op: &Op, device: &Device) -> Result<bool> {
 /// The error that lists why nobody takes `op`.
 fn refusal(op: &Op, device: &Device) -> Error {
     let mut reasons = Vec::new();
-    let surveyed = survey(op, device, true, |slot, answer| {
+    let surveyed = survey(op, device, Among::Every, true, |slot, answer| {
         if let Err(why) = answer {
             reasons.push((slot.name().to_string(), why.to_string()));
         }
@@ -151,7 +198,7 @@ fn refusal(op: &Op, device: &Device) -> Error {
 /// What would happen to `op`, without doing it.
 pub(crate) fn plan(op: &Op, device: &Device) -> Result<Plan> {
     let mut candidates = Vec::new();
-    let pick = survey(op, device, true, |slot, answer| candidates.push(Candidate::new(slot.name(), answer)))?;
+    let pick = survey(op, device, Among::Every, true, |slot, answer| candidates.push(Candidate::new(slot.name(), answer)))?;
     let split = split_after(op);
     let lowered = match &split {
         Some((plain, map)) => lowered_cost(plain, map, device)?,
@@ -229,7 +276,30 @@ pub(crate) fn execute(op: &mut Op, device: &Device, into: Option<Buffer>) -> Res
         }
     }
     let Some(pick) = pick else { return Err(refusal(op, device)) };
-    run_on(op, pick, device, into)
+    let there = pick.slot.backend()?.memory();
+    let in_place = into.as_ref().is_some_and(|out| reads(op, out));
+    if there == MemoryId::HOST || device.0.is_some() || in_place {
+        return run_on(op, pick, device, into);
+    }
+    // Under `auto`, work for which another memory turns out to have no room, or whose device is lost, is done on the host.
+    let (mut again, slot) = (op.clone(), pick.slot.clone());
+    match run_on(op, pick, device, into.clone()) {
+        Err(why @ (Error::OutOfMemory { .. } | Error::Device { .. })) => match survey(&again, device, Among::Host, false, |_, _| ())? {
+            Some(pick) => {
+                trace::fell_back(slot.name(), pick.slot.name(), &why);
+                run_on(&mut again, pick, device, into)
+            }
+            None => Err(why),
+        },
+        done => done,
+    }
+}
+
+/// Whether an operand of `op` lies in `buffer`.
+fn reads(op: &Op, buffer: &Buffer) -> bool {
+    let mut found = false;
+    op.for_each_input(|operand, _| found |= operand.buffer.same(buffer));
+    found
 }
 
 fn run_on(op: &mut Op, pick: Pick, device: &Device, into: Option<Buffer>) -> Result<Buffer> {
@@ -244,11 +314,13 @@ fn run_on(op: &mut Op, pick: Pick, device: &Device, into: Option<Buffer>) -> Res
 
     bring(op, there)?;
     let output = if there == home {
-        let out = match into {
-            Some(out) => out,
-            None => allocate(op, there)?,
+        let (out, fresh) = match into {
+            Some(out) => (out, false),
+            None => (allocate(op, there)?, true),
         };
-        backend.run(op, &RunContext { threads: pick.estimate.cost.threads, output: &out })?;
+        // SAFETY: `op` was canonicalised by core and accepted by this backend's estimate; its operands, those of arrays, were brought to the backend's
+        // memory; `out` is a new buffer long enough for the output, or one that the caller owns exclusively but for operands in place.
+        unsafe { run_in(&pick, op, &out, fresh) }?;
         out
     } else {
         run_away(op, &pick, there, home, into, device)?
@@ -258,6 +330,25 @@ fn run_on(op: &mut Op, pick: Pick, device: &Device, into: Option<Buffer>) -> Res
         trace::ran(described, plan, pick.slot.name(), pick.estimate, start, bytes);
     }
     Ok(output)
+}
+
+/// Runs `op` on the chosen backend into `output`, which is `fresh` if nothing has been written there yet.
+///
+/// # Safety
+/// As [`Backend::run`](crate::Backend::run).
+unsafe fn run_in(pick: &Pick, op: &Op, output: &Buffer, fresh: bool) -> Result<()> {
+    let registered = pick.slot.registered;
+    if registered && fresh {
+        // SAFETY: no array shows a fresh output.
+        unsafe { crate::bytes::zero(output) };
+    }
+    // SAFETY: the caller's conditions.
+    unsafe { pick.slot.backend()?.run(op, &RunContext { threads: pick.estimate.cost.threads, output }) }?;
+    if registered && op.output_dtype() == DType::Bool {
+        // SAFETY: the output was filled above or held an array's elements before; it belongs to this call.
+        unsafe { crate::bytes::normalise_bools(output) };
+    }
+    Ok(())
 }
 
 /// Runs `op`, whose operands have been brought to `there`, and takes its result home.
@@ -271,10 +362,18 @@ fn run_away(op: &mut Op, pick: &Pick, there: MemoryId, home: MemoryId, into: Opt
     };
     let shape = if let Op::Map(map) = &*op { map.shape.clone() } else { Dims::from(op.output_len()) };
     let result = allocate(op, there)?;
-    pick.slot.backend()?.run(op, &RunContext { threads: pick.estimate.cost.threads, output: &result })?;
+    // SAFETY: as in `run_on`; `result` is a new buffer for all of the output.
+    unsafe { run_in(pick, op, &result, true) }?;
     let dtype = op.output_dtype();
     let len = result.bytes() / storable(&*memory(there), dtype)?;
-    let back = move_elements(&result, dtype, 0, len, home)?;
+    let back = match move_elements(&result, dtype, 0, len, home) {
+        // A result that its home has no room for stays where it is.
+        Err(why @ Error::OutOfMemory { .. }) if there == MemoryId::HOST && into.is_none() => {
+            trace::fell_back(&memory(home).info().name, &memory(there).info().name, &why);
+            return Ok(result);
+        }
+        moved => moved?,
+    };
     let (Some(into), Some(wanted)) = (into, wanted) else { return Ok(back) };
     // The caller's output has strides of its own: a copy at home puts the elements where they belong.
     let output = Layout::from_parts(shape.clone(), wanted.strides, wanted.offset);
@@ -288,7 +387,9 @@ fn run_away(op: &mut Op, pick: &Pick, there: MemoryId, home: MemoryId, into: Opt
 /// A new buffer in `there` for all that `op` writes.
 fn allocate(op: &Op, there: MemoryId) -> Result<Buffer> {
     // Output strides are positive.
-    let view = |shape: &Dims, output: &Output| shape.iter().zip(&output.strides).map(|(&n, &s)| (n - 1) * s as usize).sum::<usize>() + output.offset + 1;
+    let view = |shape: &Dims, output: &Output| {
+        shape.iter().zip(&output.strides).fold(output.offset.saturating_add(1), |end, (&n, &s)| end.saturating_add((n - 1).saturating_mul(s as usize)))
+    };
     let elements = match op {
         Op::Map(o) => view(&o.shape, &o.output),
         Op::Reduce(o) => view(&o.outer, &o.output),
@@ -299,12 +400,12 @@ fn allocate(op: &Op, there: MemoryId) -> Result<Buffer> {
 }
 
 /// A new buffer in memory `there` for `elements` elements of `dtype`.
-pub(crate) fn alloc_elements(dtype: crate::DType, elements: usize, there: MemoryId) -> Result<Buffer> {
+pub(crate) fn alloc_elements(dtype: DType, elements: usize, there: MemoryId) -> Result<Buffer> {
     if there == MemoryId::HOST {
-        return Buffer::host(elements * dtype.size());
+        return Buffer::elements(dtype, elements);
     }
     let there = memory(there);
-    let bytes = elements * storable(&*there, dtype)?;
+    let bytes = elements.saturating_mul(storable(&*there, dtype)?);
     let info = there.info();
     if bytes > info.max_allocation || elements > info.max_elements {
         return Err(Error::OutOfMemory {
@@ -346,20 +447,26 @@ fn bring(op: &mut Op, there: MemoryId) -> Result<()> {
 }
 
 /// A copy of elements `lo..hi` of `from` in memory `to`.
-pub(crate) fn move_elements(from: &Buffer, dtype: crate::DType, lo: usize, hi: usize, to: MemoryId) -> Result<Buffer> {
+pub(crate) fn move_elements(from: &Buffer, dtype: DType, lo: usize, hi: usize, to: MemoryId) -> Result<Buffer> {
     let host = if from.memory() == MemoryId::HOST && to != MemoryId::HOST {
         None
     } else {
-        let mut host = Buffer::host((hi - lo) * dtype.size())?;
-        download_elements(dtype, from, lo, crate::bytes::fresh_bytes(&mut host, (hi - lo) * dtype.size()))?;
+        let mut host = Buffer::elements(dtype, hi - lo)?;
+        let room = crate::bytes::fresh_bytes(&mut host, (hi - lo) * dtype.size());
+        // SAFETY: `from` is the buffer of an array or an operation's result, whose elements `lo..hi` have been written and which nobody writes while it is shared.
+        unsafe { download_elements(dtype, from, lo, room) }?;
         Some(host)
     };
+    if from.memory() != to {
+        trace::copied((hi - lo) * dtype.size(), "transfer");
+    }
     if to == MemoryId::HOST {
         return Ok(host.expect("downloaded above"));
     }
     let out = alloc_elements(dtype, hi - lo, to)?;
     let (source, lo, hi) = host.as_ref().map_or((from, lo, hi), |h| (h, 0, hi - lo));
-    upload_elements(dtype, &crate::bytes::host_bytes(source)[lo * dtype.size()..hi * dtype.size()], &out, 0)?;
-    trace::copied((hi - lo) * dtype.size(), "transfer");
+    let elements = &crate::bytes::host_bytes(source)[lo * dtype.size()..hi * dtype.size()];
+    // SAFETY: `out` was just allocated, so no array shows it; `elements` are those of an array of `dtype`.
+    unsafe { upload_elements(dtype, elements, &out, 0) }?;
     Ok(out)
 }

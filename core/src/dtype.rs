@@ -237,6 +237,7 @@ impl Scalar {
     /// # Panics
     /// If `T` is another dtype.
     #[inline]
+    #[track_caller]
     pub fn get<T: Element>(&self) -> T {
         assert_eq!(self.dtype, T::DTYPE, "a scalar of another dtype was expected");
         bytemuck::checked::pod_read_unaligned(self.bytes())

@@ -18,7 +18,7 @@ pub enum Error {
     #[error("cannot broadcast {from:?} to {to:?}: {why}")]
     BroadcastTo { from: Dims, to: Dims, why: String },
     /// A number of elements that does not fit a shape.
-    #[error("{op}: shape {shape:?} holds {expected} elements, there are {found}")]
+    #[error("{op}: shape {shape:?} holds {expected} elements, not {found}")]
     Count { op: &'static str, shape: Dims, expected: usize, found: usize },
     /// Shapes that an operation cannot combine.
     #[error("{op}: shapes {left:?} and {right:?} do not fit: {why}")]
@@ -56,6 +56,9 @@ pub enum Error {
     /// An argument that an operation cannot take.
     #[error("{op}: {name} = {value}: {why}")]
     Argument { op: &'static str, name: &'static str, value: String, why: String },
+    /// An expression that reads a result which the operation around it has not computed yet.
+    #[error("{op}: the product has no elements yet: in the closure given to map it can only be part of the expression that the closure returns")]
+    NotComputed { op: &'static str },
     /// A program that breaks a rule of the representation.
     #[error("not a valid program: {0}")]
     Program(String),

@@ -394,7 +394,10 @@ impl Layout {
         if len > 0 {
             self.offset = (self.offset as isize + start as isize * self.strides[axis]) as usize;
         }
-        self.strides[axis] *= step;
+        // A step is only taken where there are two elements; then it is shorter than the axis was, and the product cannot overflow.
+        if len > 1 {
+            self.strides[axis] *= step;
+        }
         self.shape.axes_mut()[axis] = len;
     }
 

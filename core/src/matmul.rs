@@ -3,16 +3,17 @@
 use crate::array::{Array, ViewMut};
 use crate::choose::{self, execute, plan};
 use crate::device::Device;
-use crate::expr::{Expr, IntoExpr, RawArray, Tape};
+use crate::expr::{Expr, IntoExpr, Lead, Product, RawArray};
 use crate::layout::Layout;
 use crate::op::{self, Op, Params, Precision};
 use crate::short::{self, Key, Work};
 use crate::trace::Plan;
-use crate::{Buffer, DType, Dims, Element, Error, Kind, MemoryId, Program, Result, Scalar, SmallProduct, Wide, bytes, canon};
+use crate::{Buffer, DType, Dims, Element, Error, Kind, MemoryId, Program, Result, SmallProduct, bytes, canon};
 use smallvec::SmallVec;
+use std::sync::Arc;
 
-/// What is applied to a product.
-type After<T> = Box<dyn FnOnce(Expr<T>) -> Expr<T>>;
+/// A closure that is applied to a product.
+type Epilogue<T> = Box<dyn FnOnce(Expr<T>) -> Expr<T>>;
 
 /// A product of matrices about to be computed: `after(A @ B)`, with A `[.., m, k]`, B `[.., k, n]`, the result `[.., m, n]`; batch axes broadcast.
 ///
@@ -26,7 +27,7 @@ type After<T> = Box<dyn FnOnce(Expr<T>) -> Expr<T>>;
 pub struct Matmul<T: Element, U: Element = T> {
     a: Array<T>,
     b: Array<T>,
-    after: Option<After<U>>,
+    epilogue: Vec<Epilogue<U>>,
     device: Option<Device>,
     precision: Precision,
 }
@@ -53,7 +54,7 @@ impl<T: Element> Matmul<T> {
 
 impl<T: Element, U: Element> Matmul<T, U> {
     fn of(a: &Array<T>, b: &Array<T>) -> Matmul<T, U> {
-        Matmul { a: a.clone(), b: b.clone(), after: None, device: None, precision: Precision::Full }
+        Matmul { a: a.clone(), b: b.clone(), epilogue: Vec::new(), device: None, precision: Precision::Full }
     }
 
     /// Gives up some precision for speed, or not: see [`Precision`] for the bounds.
@@ -69,9 +70,12 @@ impl<T: Element, U: Element> Matmul<T, U> {
     }
 
     /// Applies an elementwise computation to the product before it is written. Several are applied in turn.
+    ///
+    /// The closure is called once, when the product is about to be computed. Its argument stands for the product, which has no elements yet: evaluating or
+    /// reducing it, in the closure or later, gives [`Error::NotComputed`]. The expression that the closure returns has the product's shape; it may read other arrays,
+    /// which broadcast to it, and need not read the product.
     pub fn map(mut self, f: impl FnOnce(Expr<U>) -> Expr<U> + 'static) -> Matmul<T, U> {
-        let before = self.after.take();
-        self.after = Some(Box::new(move |e| f(before.map_or_else(|| e.clone(), |b| b(e.clone())))));
+        self.epilogue.push(Box::new(f));
         self
     }
 
@@ -93,17 +97,12 @@ impl<T: Element, U: Element> Matmul<T, U> {
             return Array::from_raw(done);
         }
         let device = self.device.clone().map_or_else(Device::current, Ok)?;
-        match self.lower()? {
-            Lowered::Op(mut op, shape) => {
-                Array::from_raw(RawArray { buffer: execute(&mut op, &device, None)?, dtype: U::DTYPE, layout: Layout::contiguous(shape) })
-            }
-            Lowered::Elementwise(e) => e.eval_on(&device),
-        }
+        self.lower()?.run(&device)
     }
 
     /// Whether nothing was asked for but the product.
     fn is_plain(&self) -> bool {
-        self.after.is_none() && self.device.is_none() && T::DTYPE == U::DTYPE
+        self.epilogue.is_empty() && self.device.is_none() && T::DTYPE == U::DTYPE
     }
 
     /// Does the work and writes the result into a view of its shape.
@@ -140,7 +139,7 @@ impl<T: Element, U: Element> Matmul<T, U> {
 
     fn write(self, out: &mut ViewMut<'_, U>, add: bool) -> Result<()> {
         let device = self.device.clone().map_or_else(Device::current, Ok)?;
-        let untouched = self.after.is_none();
+        let untouched = self.epilogue.is_empty();
         if self.is_plain() && !add {
             let (buffer, layout) = out.parts_mut();
             if let Some(small) = Small::of(self.a.raw(), self.b.raw(), T::DTYPE)
@@ -156,13 +155,10 @@ impl<T: Element, U: Element> Matmul<T, U> {
             let why = || format!("the product's shape is {shape:?}, the output's {:?}", out.shape());
             if shape[..] == *out.shape() { Ok(()) } else { Err(Error::Shapes { op: "matmul", left: a.clone(), right: b.clone(), why: why() }) }
         };
-        let result = match self.lower()? {
-            Lowered::Elementwise(e) => {
-                fits(&e.shape()?, out)?;
-                e.eval_on(&device)?
-            }
-            Lowered::Op(mut op, shape) => {
-                fits(&shape, out)?;
+        let lowered = self.lower()?;
+        fits(&lowered.shape, out)?;
+        let result = match lowered.what {
+            What::Product(mut op) => {
                 let (buffer, layout) = out.parts_mut();
                 let direct = layout.is_c_contiguous() && layout.offset() == 0 && (!add || untouched);
                 let adds = |op: &mut Op, add: bool| {
@@ -170,7 +166,7 @@ impl<T: Element, U: Element> Matmul<T, U> {
                         o.add = add;
                     }
                 };
-                // Where nobody adds to what is there, the product is added afterwards.
+                // Where no device accumulates into the output, the product is added afterwards.
                 adds(&mut op, add && direct);
                 let into = (direct && (!add || choose::is_possible(&op, &device)?)).then(|| buffer.clone());
                 adds(&mut op, add && into.is_some());
@@ -178,8 +174,9 @@ impl<T: Element, U: Element> Matmul<T, U> {
                 if made.same(buffer) {
                     return Ok(());
                 }
-                Array::from_raw(RawArray { buffer: made, dtype: U::DTYPE, layout: Layout::contiguous(shape) })?
+                Array::from_raw(RawArray { buffer: made, dtype: U::DTYPE, layout: Layout::contiguous(lowered.shape) })?
             }
+            what => Lowered { what, ..lowered }.run(&device)?,
         };
         if !add {
             return out.assign(&result);
@@ -195,9 +192,9 @@ impl<T: Element, U: Element> Matmul<T, U> {
     /// As [`run`](Self::run).
     pub fn explain(self) -> Result<Plan> {
         let device = self.device.clone().map_or_else(Device::current, Ok)?;
-        match self.lower()? {
-            Lowered::Op(op, _) => plan(&op, &device),
-            Lowered::Elementwise(e) => e.explain(),
+        match self.lower()?.what {
+            What::Product(op) | What::Then { op, .. } => plan(&op, &device),
+            What::Zeros(e) => e.explain(),
         }
     }
 
@@ -218,34 +215,79 @@ impl<T: Element, U: Element> Matmul<T, U> {
         let with = |r: usize, c: usize| batch.iter().copied().chain([r, c]).collect::<Dims>();
         let shape = with(m, n);
         shape.check(U::DTYPE)?;
-        if shape.contains(&0) || ka == 0 {
-            let zero = Expr::from_tape(Tape::filled(Scalar::from_wide(U::DTYPE, Wide::Int(0)), shape).map(Box::new));
-            return Ok(Lowered::Elementwise(Box::new(self.after.map_or_else(|| zero.clone(), |f| f(zero.clone())))));
-        }
-        // The product is operand 0 of the tape of what follows; its buffer is never read, so A's stands in for it.
-        let stand_in = RawArray { buffer: self.a.raw().buffer.clone(), dtype: U::DTYPE, layout: product_layout(&shape) };
-        let product = Expr::from_tape(Ok(Box::new(Tape::array(stand_in))));
-        let tape = self.after.map_or_else(|| product.clone(), |f| f(product.clone())).into_tape()?;
-        if tape.shape() != &shape {
-            return Err(shapes(format!("what is applied to the product {shape:?} gives {:?}", tape.shape())));
-        }
-        let (after, after_params, extras) = epilogue(&tape)?;
-        let extras = extras.iter().map(|e| Ok(canon::operand(&e.buffer, e.dtype, &e.layout.broadcast_to(&shape)?))).collect::<Result<_>>()?;
-        let op = op::Matmul {
-            dtype: T::DTYPE,
-            precision: self.precision,
-            m,
-            n,
-            k: ka,
-            a: canon::operand(&self.a.raw().buffer, T::DTYPE, &self.a.layout().broadcast_to(&with(m, ka))?),
-            b: canon::operand(&self.b.raw().buffer, T::DTYPE, &self.b.layout().broadcast_to(&with(ka, n))?),
-            batch,
-            after,
-            after_params,
-            extras,
-            add: false,
+        let epilogue = |product: Expr<U>| {
+            let result = self.epilogue.into_iter().fold(product, |e, f| f(e));
+            match result.shape()? {
+                given if given == shape => Ok(result),
+                given => Err(shapes(format!("what is applied to the product {shape:?} gives {given:?}"))),
+            }
         };
-        Ok(Lowered::Op(Box::new(Op::Matmul(op)), shape))
+        if shape.contains(&0) || ka == 0 {
+            let zeros = Array::<U>::zeros(shape.clone())?;
+            return Ok(Lowered { what: What::Zeros(Box::new(epilogue(zeros.into_expr())?)), shape });
+        }
+        let product = Arc::new(Product { dtype: U::DTYPE, shape: shape.clone() });
+        let result = epilogue(Expr::product(&product))?;
+        let tape = result.tape_with(Lead::Input(&product))?;
+        let op = |after, after_params, extras| -> Result<Box<Op>> {
+            Ok(Box::new(Op::Matmul(op::Matmul {
+                dtype: T::DTYPE,
+                precision: self.precision,
+                m,
+                n,
+                k: ka,
+                a: canon::operand(&self.a.raw().buffer, T::DTYPE, &self.a.layout().broadcast_to(&with(m, ka))?),
+                b: canon::operand(&self.b.raw().buffer, T::DTYPE, &self.b.layout().broadcast_to(&with(ka, n))?),
+                batch: batch.clone(),
+                after,
+                after_params,
+                extras,
+                add: false,
+            })))
+        };
+        if tape.is_too_long() {
+            // More than one program can hold: the product is computed first, and the expression evaluated on it.
+            let op = op(Program::identity(U::DTYPE), Params::new(), SmallVec::new())?;
+            return Ok(Lowered { what: What::Then { op, product, result: Box::new(result) }, shape });
+        }
+        let extra = |e: &Arc<RawArray>| Ok(canon::operand(&e.buffer, e.dtype, &e.layout.broadcast_to(&shape)?));
+        let extras = tape.operands().iter().map(extra).collect::<Result<_>>()?;
+        Ok(Lowered { what: What::Product(op(tape.program()?, tape.params().clone(), extras)?), shape })
+    }
+}
+
+/// A product that has been checked.
+struct Lowered<T: Element> {
+    what: What<T>,
+    /// The shape of the result.
+    shape: Dims,
+}
+
+enum What<T: Element> {
+    /// One operation.
+    Product(Box<Op>),
+    /// A product without epilogue, and an expression on it.
+    Then { op: Box<Op>, product: Arc<Product>, result: Box<Expr<T>> },
+    /// Nothing is multiplied: zeros, and the epilogue on them.
+    Zeros(Box<Expr<T>>),
+}
+
+impl<T: Element> Lowered<T> {
+    fn run(self, device: &Device) -> Result<Array<T>> {
+        let (mut op, then) = match self.what {
+            What::Zeros(e) => return e.eval_on(device),
+            What::Product(op) => (op, None),
+            What::Then { op, product, result } => (op, Some((product, result))),
+        };
+        let buffer = execute(&mut op, device, None)?;
+        let computed = Arc::new(RawArray { buffer, dtype: T::DTYPE, layout: Layout::contiguous(self.shape) });
+        match then {
+            None => Array::from_raw(Arc::unwrap_or_clone(computed)),
+            Some((product, result)) => {
+                let tape = result.tape_with(Lead::Computed(&product, &computed))?;
+                Array::from_raw(tape.eval_fresh(device)?)
+            }
+        }
     }
 }
 
@@ -256,7 +298,7 @@ const SMALL: usize = 96 * 96 * 96;
 fn small(a: &RawArray, b: &RawArray, dtype: DType) -> Result<Option<RawArray>> {
     let Some(small) = Small::of(a, b, dtype) else { return Ok(None) };
     let [m, n, _] = small.lens;
-    let mut buffer = Buffer::host(m * n * dtype.size())?;
+    let mut buffer = Buffer::elements(dtype, m * n)?;
     let done = small.run(&mut buffer, 0)?;
     Ok(done.then(|| RawArray { buffer, dtype, layout: Layout::contiguous([m, n].into()) }))
 }
@@ -296,7 +338,8 @@ impl<'a> Small<'a> {
             || Key::new(Work::Product, dtype, lens),
             |backend| {
                 let room = bytes::room(out, offset * size, lens[0] * lens[1] * size);
-                room.is_some_and(|out| backend.run_product(SmallProduct { dtype, lens, a, b, out }))
+                // SAFETY: `Small::of` found lengths of at least 1 and both matrices inside their buffers, aligned as arrays' elements are; `out` has m n elements.
+                room.is_some_and(|out| unsafe { backend.run_product(SmallProduct { dtype, lens, a, b, out }) })
             },
             || {
                 let [m, n, k] = lens;
@@ -307,23 +350,6 @@ impl<'a> Small<'a> {
             },
         )
     }
-}
-
-/// The stand-in's layout: strides that no real operand of this shape has, so that it is never taken for one.
-fn product_layout(shape: &Dims) -> Layout {
-    Layout::from_parts(shape.clone(), shape.c_strides(), usize::MAX / 4)
-}
-
-/// A tape whose operand 0 is the product, as a program with the product first. Its parts are never evaluated on their own.
-fn epilogue(tape: &Tape) -> Result<(Program, Params, SmallVec<[RawArray; 2]>)> {
-    let program = tape.program().map_err(|e| Error::Program(format!("what is applied to a product must fit one program: {e}")))?;
-    Ok((program, tape.params().clone(), tape.operands()[1..].iter().cloned().collect()))
-}
-
-enum Lowered<T: Element> {
-    Op(Box<Op>, Dims),
-    /// There is nothing to multiply: zeros, and what follows them.
-    Elementwise(Box<Expr<T>>),
 }
 
 impl<T: Element> Array<T> {
@@ -381,6 +407,6 @@ fn with_shapes<T: Element>(e: Error, a: &Array<T>, b: &Array<T>) -> Error {
 
 impl<T: Element, U: Element> IntoExpr<U> for Matmul<T, U> {
     fn into_expr(self) -> Expr<U> {
-        Expr::from_tape(self.run().map(|product| Box::new(Tape::array(product.into_raw()))))
+        self.run().map_or_else(Expr::failed, IntoExpr::into_expr)
     }
 }

@@ -47,7 +47,16 @@ impl MemoryInfo {
 }
 
 /// Where arrays can live: the host; each GPU.
-pub trait Memory: Send + Sync {
+///
+/// # Safety
+/// Arrays hand out what a memory holds as initialised elements. An implementation guarantees that:
+/// 1. [`info`](Memory::info) always returns the same values;
+/// 2. [`alloc`](Memory::alloc) returns a buffer of this memory (made by [`Buffer::foreign`] with the [`MemoryId`] that
+///    [`register_memory`] gave it) of at least `bytes` bytes that no other buffer shares;
+/// 3. [`upload`](Memory::upload) and [`download`](Memory::download) return an error, or panic, where the range does not lie inside the
+///    buffer or the buffer is not of this memory, and never access anything outside of it;
+/// 4. a download that returns `Ok` has written all of `dst` with the bytes that were uploaded, or written by a backend, last.
+pub unsafe trait Memory: Send + Sync {
     /// What it can hold.
     fn info(&self) -> &MemoryInfo;
     /// A block of `bytes` bytes (at least 1), uninitialised: the caller writes every element before it is read.
@@ -56,9 +65,23 @@ pub trait Memory: Send + Sync {
     /// [`Error::OutOfMemory`]; never an abort.
     fn alloc(&self, bytes: usize) -> Result<Buffer>;
     /// Copies `src` into `dst` from byte `at` on. Both lengths and `at` are multiples of the stored element size.
-    fn upload(&self, src: &[u8], dst: &Buffer, at: usize) -> Result<()>;
+    ///
+    /// # Errors
+    /// What the device reports.
+    ///
+    /// # Safety
+    /// 1. No array shows the bytes of `dst` that are written, and no other thread accesses them during the call.
+    /// 2. The bytes are valid elements of the dtype that an array over `dst` will have.
+    unsafe fn upload(&self, src: &[u8], dst: &Buffer, at: usize) -> Result<()>;
     /// Copies from byte `at` of `src` on into `dst`. Ordered after all work given to the memory's devices before.
-    fn download(&self, src: &Buffer, at: usize, dst: &mut [u8]) -> Result<()>;
+    ///
+    /// # Errors
+    /// What the device reports.
+    ///
+    /// # Safety
+    /// 1. The bytes of `src` that are read have been written: by an upload, or by an operation that returned `Ok`.
+    /// 2. No other thread writes them during the call.
+    unsafe fn download(&self, src: &Buffer, at: usize, dst: &mut [u8]) -> Result<()>;
 }
 
 /// A reference-counted block of some memory. Cloning shares it.
@@ -85,8 +108,15 @@ enum Data {
 
 impl Buffer {
     /// A block of a device's memory; `handle` is whatever the device's backends need to find it.
-    pub fn foreign(memory: MemoryId, bytes: usize, handle: impl Any + Send + Sync) -> Buffer {
-        Buffer(Arc::new(Block { memory, bytes, writable: true, data: Data::Foreign(Box::new(handle)) }))
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for [`MemoryId::HOST`], whose blocks are allocated by [`Buffer::host`].
+    pub fn foreign(memory: MemoryId, bytes: usize, handle: impl Any + Send + Sync) -> Result<Buffer> {
+        if memory == MemoryId::HOST {
+            let why = "a block of host memory comes from Buffer::host, Buffer::adopt or Buffer::read_only".into();
+            return Err(Error::Argument { op: "Buffer::foreign", name: "memory", value: "MemoryId::HOST".into(), why });
+        }
+        Ok(Buffer(Arc::new(Block { memory, bytes, writable: true, data: Data::Foreign(Box::new(handle)) })))
     }
 
     /// A block of host memory of at least one byte, uninitialised.
@@ -96,6 +126,14 @@ impl Buffer {
     pub fn host(bytes: usize) -> Result<Buffer> {
         let block = host::HostBlock::alloc(bytes.max(1))?;
         Ok(Buffer(Arc::new(Block { memory: MemoryId::HOST, bytes, writable: true, data: Data::Host(block) })))
+    }
+
+    /// A block of host memory for `count` elements of `dtype`, uninitialised.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`], also where the number of bytes overflows.
+    pub(crate) fn elements(dtype: DType, count: usize) -> Result<Buffer> {
+        Buffer::host(count.checked_mul(dtype.size()).unwrap_or(usize::MAX))
     }
 
     /// The elements of `vec`, without copying them.
@@ -151,6 +189,11 @@ impl Buffer {
         Arc::get_mut(&mut self.0).is_some_and(|b| b.writable)
     }
 
+    /// A number that only clones of this buffer have, as long as one of them lives.
+    pub(crate) fn id(&self) -> usize {
+        Arc::as_ptr(&self.0) as usize
+    }
+
     /// Whether both are the same block.
     #[inline]
     pub fn same(&self, other: &Buffer) -> bool {
@@ -164,50 +207,98 @@ impl fmt::Debug for Buffer {
     }
 }
 
-fn memories() -> &'static RwLock<Vec<Arc<dyn Memory>>> {
-    static MEMORIES: OnceLock<RwLock<Vec<Arc<dyn Memory>>>> = OnceLock::new();
-    MEMORIES.get_or_init(|| RwLock::new(vec![Arc::new(HostMemory::new())]))
+/// Every memory, by its number; `None` while it is being made.
+fn memories() -> &'static RwLock<Vec<Option<Arc<dyn Memory>>>> {
+    static MEMORIES: OnceLock<RwLock<Vec<Option<Arc<dyn Memory>>>>> = OnceLock::new();
+    MEMORIES.get_or_init(|| RwLock::new(vec![Some(Arc::new(HostMemory::new()))]))
 }
 
-/// Adds a memory; `make` is told the name it will have, so that the buffers it hands out can bear it.
+/// Adds a memory; `make` is told the name it will have, so that the buffers it hands out can bear it. Nothing is locked while `make` runs.
 pub fn register_memory<M: Memory + 'static>(make: impl FnOnce(MemoryId) -> Arc<M>) -> Arc<M> {
-    let mut all = memories().write().unwrap_or_else(|e| e.into_inner());
-    let id = MemoryId(u32::try_from(all.len()).expect("fewer than 2^32 memories"));
-    let memory = make(id);
-    all.push(memory.clone());
+    let all = || memories().write().unwrap_or_else(|e| e.into_inner());
+    let at = {
+        let mut all = all();
+        all.push(None);
+        all.len() - 1
+    };
+    let memory = make(MemoryId(u32::try_from(at).expect("fewer than 2^32 memories")));
+    all()[at] = Some(memory.clone());
     memory
 }
 
 /// The memory of that name.
+///
+/// # Panics
+/// Before the [`register_memory`] that made the name has returned.
+#[track_caller]
 pub fn memory(id: MemoryId) -> Arc<dyn Memory> {
-    memories().read().unwrap_or_else(|e| e.into_inner())[id.0 as usize].clone()
+    let known = memories().read().unwrap_or_else(|e| e.into_inner())[id.0 as usize].clone();
+    known.expect("register_memory has not returned yet: there is no memory of this name")
 }
 
-/// Copies `count` elements of `dtype` from host bytes into `dst`, an element's stored form being what that memory says.
-pub(crate) fn upload_elements(dtype: DType, src: &[u8], dst: &Buffer, at_element: usize) -> Result<()> {
+/// Elements that are widened, or narrowed, at a time.
+const BLOCK: usize = 1 << 20;
+
+/// Room for a block of `count` elements, or fewer, of `stored` bytes.
+fn block(count: usize, stored: usize) -> Result<Vec<u8>> {
+    let bytes = count.min(BLOCK) * stored;
+    let mut wide = Vec::new();
+    wide.try_reserve_exact(bytes).map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes, why: e.to_string() })?;
+    wide.resize(bytes, 0);
+    Ok(wide)
+}
+
+/// Copies elements of `dtype` from host bytes into `dst`, an element's stored form being what that memory says.
+///
+/// # Safety
+/// As [`Memory::upload`]; `src` holds valid elements of `dtype`.
+pub(crate) unsafe fn upload_elements(dtype: DType, src: &[u8], dst: &Buffer, at_element: usize) -> Result<()> {
     let to = memory(dst.memory());
     let stored = storable(&*to, dtype)?;
     if stored == dtype.size() {
-        return to.upload(src, dst, at_element * stored);
+        // SAFETY: the caller's conditions are those of `upload`.
+        return unsafe { to.upload(src, dst, at_element * stored) };
     }
-    let mut wide = vec![0u8; src.len() / dtype.size() * stored];
-    for (w, s) in wide.chunks_exact_mut(stored).zip(src.chunks_exact(dtype.size())) {
-        w[..s.len()].copy_from_slice(s);
+    let mut wide = block(src.len() / dtype.size(), stored)?;
+    for (i, narrow) in src.chunks(BLOCK * dtype.size()).enumerate() {
+        let wide = &mut wide[..narrow.len() / dtype.size() * stored];
+        for (w, n) in wide.chunks_exact_mut(stored).zip(narrow.chunks_exact(dtype.size())) {
+            w[..n.len()].copy_from_slice(n);
+        }
+        // SAFETY: as above; an element widened with zeros is the stored form of its value.
+        unsafe { to.upload(wide, dst, (at_element + i * BLOCK) * stored) }?;
     }
-    to.upload(&wide, dst, at_element * stored)
+    Ok(())
 }
 
-/// The reverse of [`upload_elements`].
-pub(crate) fn download_elements(dtype: DType, src: &Buffer, at_element: usize, dst: &mut [u8]) -> Result<()> {
+/// The reverse of [`upload_elements`]. A bool comes as `true` whatever it is stored as, unless that is 0, so that a device that writes
+/// another number than 1 gives no invalid `bool`.
+///
+/// # Safety
+/// As [`Memory::download`]; elements of other dtypes than bool are valid in any bits.
+pub(crate) unsafe fn download_elements(dtype: DType, src: &Buffer, at_element: usize, dst: &mut [u8]) -> Result<()> {
     let from = memory(src.memory());
     let stored = storable(&*from, dtype)?;
     if stored == dtype.size() {
-        return from.download(src, at_element * stored, dst);
+        // SAFETY: the caller's conditions are those of `download`.
+        unsafe { from.download(src, at_element * stored, dst) }?;
+        if dtype == DType::Bool {
+            dst.iter_mut().for_each(|b| *b = u8::from(*b != 0));
+        }
+        return Ok(());
     }
-    let mut wide = vec![0u8; dst.len() / dtype.size() * stored];
-    from.download(src, at_element * stored, &mut wide)?;
-    for (w, d) in wide.chunks_exact(stored).zip(dst.chunks_exact_mut(dtype.size())) {
-        d.copy_from_slice(&w[..d.len()]);
+    let mut wide = block(dst.len() / dtype.size(), stored)?;
+    for (i, narrow) in dst.chunks_mut(BLOCK * dtype.size()).enumerate() {
+        let wide = &mut wide[..narrow.len() / dtype.size() * stored];
+        // SAFETY: as above.
+        unsafe { from.download(src, (at_element + i * BLOCK) * stored, wide) }?;
+        for (w, n) in wide.chunks_exact(stored).zip(narrow.chunks_exact_mut(dtype.size())) {
+            if dtype == DType::Bool {
+                n[0] = u8::from(w.iter().any(|b| *b != 0));
+            } else {
+                n.copy_from_slice(&w[..n.len()]);
+            }
+        }
     }
     Ok(())
 }
@@ -216,4 +307,65 @@ pub(crate) fn download_elements(dtype: DType, src: &Buffer, at_element: usize, d
 pub(crate) fn storable(memory: &dyn Memory, dtype: DType) -> Result<usize> {
     let info = memory.info();
     info.stored_size(dtype).ok_or_else(|| Error::Storage { dtype, memory: info.name.clone(), why: "the device has no such type".into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    /// A memory that keeps bools in words, and the sizes of what is moved.
+    struct Words {
+        info: MemoryInfo,
+        id: MemoryId,
+        moved: Mutex<Vec<usize>>,
+    }
+
+    // SAFETY: blocks are vectors of their own, and both copies index them.
+    unsafe impl Memory for Words {
+        fn info(&self) -> &MemoryInfo {
+            &self.info
+        }
+        fn alloc(&self, bytes: usize) -> Result<Buffer> {
+            Buffer::foreign(self.id, bytes, Mutex::new(vec![0u8; bytes]))
+        }
+        unsafe fn upload(&self, src: &[u8], dst: &Buffer, at: usize) -> Result<()> {
+            self.moved.lock().unwrap().push(src.len());
+            dst.handle::<Mutex<Vec<u8>>>().unwrap().lock().unwrap()[at..at + src.len()].copy_from_slice(src);
+            Ok(())
+        }
+        unsafe fn download(&self, src: &Buffer, at: usize, dst: &mut [u8]) -> Result<()> {
+            self.moved.lock().unwrap().push(dst.len());
+            dst.copy_from_slice(&src.handle::<Mutex<Vec<u8>>>().unwrap().lock().unwrap()[at..at + dst.len()]);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn elements_are_widened_in_blocks() {
+        let memory = register_memory(|id| {
+            let mut info = HostMemory::new().info().clone();
+            info.stored_sizes[DType::Bool as usize] = 4;
+            Arc::new(Words { info, id, moved: Mutex::default() })
+        });
+        let count = 2 * BLOCK + 5;
+        let bools: Vec<u8> = (0..count).map(|i| u8::from(i % 3 == 0)).collect();
+        let buffer = memory.alloc((count + 2) * 4).unwrap();
+        // SAFETY: no array shows the buffer, which its memory filled.
+        unsafe { upload_elements(DType::Bool, &bools, &buffer, 2) }.unwrap();
+        let mut back = vec![7; count];
+        // SAFETY: no array shows the buffer, which its memory filled.
+        unsafe { download_elements(DType::Bool, &buffer, 2, &mut back) }.unwrap();
+        assert!(back == bools);
+        let mut part = [7; 4];
+        // SAFETY: no array shows the buffer, which its memory filled.
+        unsafe { download_elements(DType::Bool, &buffer, 1, &mut part) }.unwrap();
+        assert_eq!(part, [0, 1, 0, 0]);
+        // SAFETY: no array shows the buffer, which its memory filled.
+        unsafe { download_elements(DType::Bool, &buffer, 0, &mut []) }.unwrap();
+        // SAFETY: no array shows the buffer, which its memory filled.
+        unsafe { upload_elements(DType::Bool, &[], &buffer, 0) }.unwrap();
+        let moved = memory.moved.lock().unwrap();
+        assert_eq!(moved[..6], [4 * BLOCK, 4 * BLOCK, 20, 4 * BLOCK, 4 * BLOCK, 20]);
+    }
 }

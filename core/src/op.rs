@@ -467,7 +467,7 @@ impl Op {
 
     /// Bytes read and written if every element of an operand is read once from memory and the result written once.
     pub fn bytes(&self) -> f64 {
-        let mut bytes = (self.output_len() * self.output_dtype().size()) as f64;
+        let mut bytes = self.output_len() as f64 * self.output_dtype().size() as f64;
         self.for_each_input(|operand, lens| {
             let touched: f64 = lens.iter().zip(&operand.strides).map(|(&n, &s)| if s == 0 { 1.0 } else { n as f64 }).product();
             bytes += touched * operand.dtype.size() as f64;

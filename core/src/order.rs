@@ -10,6 +10,19 @@
 //!
 //! A tree combines as `left = op(left, right)`. `op` and its operands' order are thus the same everywhere: what came earlier is on the left.
 //!
+//! # Sums of floats
+//! With [`Order::Lanes`], a block of at most [`SHORT`] elements is added up without lanes: from the identity, one element after another. So is a longer block whose result
+//! is not finite, for a second time, and the second result counts: numbers of either sign that a lane would gather to infinities of either sign have the sum that they have one
+//! after another. What is left: a sum may be infinite, or NaN, where a block adds up to more than the largest number on the way, or blocks do, though the exact sum is in range.
+//!
+//! # Products
+//! Products of floats and complex numbers are [`Product`]s from the first element on: mantissas are multiplied in the order above, their exponents are added as integers, and
+//! the result is put together at the end, rounded once. It is as if exponents had no bounds: a product is finite and not zero wherever the exact one is, and over- and underflow need no order.
+//! A zero among finite factors gives a zero, with its sign; an infinity among factors other than zero gives an infinity; both, or a NaN, give NaN.
+//!
+//! Both parts of a complex number share an exponent. After every step, and for each element, the larger part is brought into [2, 4) by a power of two; what this makes too small to be
+//! a number beside it is rounded off.
+//!
 //! # Identities
 //! Sum -0 (integers 0, complex -0 - 0i), product 1 (complex 1 + 0i), minimum +infinity (integers `MAX`, bool true), maximum -infinity (`MIN`, false).
 //! `op` is addition, multiplication (both wrap in integers; complex: `re = a.re * b.re - a.im * b.im`, `im = a.re * b.im + a.im * b.re`, nothing fused), and for minima and maxima
@@ -19,8 +32,8 @@
 //! Indices of minima and maxima do not depend on an order: the first of the best wins.
 //!
 //! # Deviations
-//! The sum of squared deviations from the mean takes the blocks and trees above, with [`Moments`] for their results. A block of `count` elements is summed in its order (lanes, or one
-//! after another), `near = sum / count`; then `d = x - near` of each element and its square `d * d` are summed in the same order, to `D` and `Q`; `rest = D / count`, and
+//! The sum of squared deviations from the mean takes the blocks and trees above, with [`Moments`] for their results. A block of `count` elements is summed in its order (lanes, however
+//! short it is, or one after another), `near = sum / count`; then `d = x - near` of each element and its square `d * d` are summed in the same order, to `D` and `Q`; `rest = D / count`, and
 //! `squares = Q - D * rest`, 0 if that is negative. The mean of the block is `near + rest`, its squared deviations add up to `squares`: the corrected two-pass algorithm. Blocks are combined
 //! as [`Moments::combine`] says (T. Chan, G. Golub and R. LeVeque, "Algorithms for computing the sample variance", The American Statistician 37, 1983). Because means are kept in two
 //! parts, the difference of two of them is exact to an eps of itself and of the spread, however far from zero they lie: the result has an error of a few hundred eps at most,
@@ -32,11 +45,15 @@
 //! further one `op(offset, p[last])` of the block before. An element is `op(offset, p[i])`, in the first block `p[i]`. So several blocks can be scanned at once, by
 //! instructions that would otherwise wait for each other and by threads, and the error of a sum is at most `(SCAN_BLOCK + n / SCAN_BLOCK) * eps * sum(|x|)`.
 //!
+//! Products of floats and complex numbers are [`Product`]s here, too: offsets and `p` are, and each element is what `op(offset, p[i])` rounds to. Running sums of floats are evaluated like this
+//! up to the first element of a line that comes out infinite or NaN. From that one on, blocks end: each element is `op(y, x)` of the element `y` before it. So infinities and NaN stand where they stand
+//! when all is added one after another.
+//!
 //! # Errors
 //! The error of a sum of n numbers is at most `(ROWS + log2(n)) * eps * sum(|x|)`: pairwise summation with blocks
 //! (N. Higham, "The accuracy of floating point summation", SIAM J. Sci. Comput. 14, 1993).
 
-use crate::DType;
+use crate::{Complex, DType};
 use smallvec::SmallVec;
 
 /// How a reduction walks.
@@ -50,6 +67,9 @@ pub enum Order {
 
 /// Elements that each lane (or each output, across rows) combines in sequence before a block ends.
 pub const ROWS: usize = 64;
+
+/// The most elements of a block of floats that are added up without lanes.
+pub const SHORT: usize = 8;
 
 /// Lanes of a block of elements of the accumulated `dtype`: 256 bytes of them, four AVX-512 registers.
 pub const fn lanes(dtype: DType) -> usize {
@@ -122,6 +142,120 @@ impl<T: Deviate> Moments<T> {
     }
 }
 
+/// A product whose exponent is kept apart, `mantissa * 2^exponent`: see [the module](self#products).
+///
+/// Invariant: the mantissa is in [1, 2) in magnitude, or zero, infinite or NaN; of a complex number the larger part is in [2, 4), or both are smaller because it was made of
+/// subnormal numbers, or one is infinite or NaN.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Product<T> {
+    /// What is left of the factors without their exponents.
+    pub mantissa: T,
+    /// The sum of their exponents; it means nothing where the mantissa is zero, infinite or NaN.
+    pub exponent: i64,
+}
+
+/// A number that [`Product`]s are made of.
+pub trait Multiply: crate::Element {
+    /// One number as a product.
+    fn factor(self) -> Product<Self>;
+    /// Two products as one.
+    fn join(left: Product<Self>, right: Product<Self>) -> Product<Self>;
+    /// The number that a product is, rounded once: infinite or zero where it is beyond all others.
+    fn value(product: Product<Self>) -> Self;
+}
+
+macro_rules! multiply {
+    ($($T:ident $bits:ident $mantissa:literal $bias:literal $raise:literal;)*) => { $(
+        impl Multiply for $T {
+            #[inline(always)]
+            fn factor(self) -> Product<$T> {
+                const EXPONENT: $bits = $T::INFINITY.to_bits();
+                let field = |x: $T| ((x.to_bits() & EXPONENT) >> $mantissa) as i64;
+                let one = |x: $T| $T::from_bits(x.to_bits() & !EXPONENT | (1.0 as $T).to_bits());
+                let at = field(self);
+                if at != 0 && at <= 2 * $bias {
+                    Product { mantissa: one(self), exponent: at - $bias }
+                } else if at == 0 && self != 0.0 {
+                    let raised = self * (1u64 << $raise) as $T;
+                    Product { mantissa: one(raised), exponent: field(raised) - $bias - $raise }
+                } else {
+                    Product { mantissa: self, exponent: 0 }
+                }
+            }
+
+            #[inline(always)]
+            fn join(left: Product<$T>, right: Product<$T>) -> Product<$T> {
+                let mantissa = left.mantissa * right.mantissa;
+                let large = mantissa.abs() >= 2.0 && mantissa.is_finite();
+                Product { mantissa: if large { mantissa * 0.5 } else { mantissa }, exponent: left.exponent + right.exponent + i64::from(large) }
+            }
+
+            #[inline(always)]
+            fn value(product: Product<$T>) -> $T {
+                let power = |e: i64| $T::from_bits((($bias + e) as $bits) << $mantissa);
+                let e = product.exponent.clamp(-3 * $bias, 3 * $bias);
+                // The first step is exact in either direction, so that there is one rounding.
+                if e > $bias {
+                    product.mantissa * power($bias) * power((e - $bias).min($bias))
+                } else if e < 1 - $bias {
+                    product.mantissa * power(1 - $bias) * power((e + $bias - 1).max(1 - $bias))
+                } else {
+                    product.mantissa * power(e)
+                }
+            }
+        }
+
+        impl Multiply for Complex<$T> {
+            #[inline(always)]
+            fn factor(self) -> Product<Complex<$T>> {
+                shared::<$T>(self, 0)
+            }
+
+            #[inline(always)]
+            fn join(Product { mantissa: a, exponent }: Product<Self>, Product { mantissa: b, exponent: other }: Product<Self>) -> Product<Self> {
+                shared::<$T>(Complex::new(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re), exponent + other)
+            }
+
+            #[inline(always)]
+            fn value(product: Product<Self>) -> Self {
+                let part = |x: $T| {
+                    let Product { mantissa, exponent } = x.factor();
+                    $T::value(Product { mantissa, exponent: exponent + product.exponent })
+                };
+                Complex::new(part(product.mantissa.re), part(product.mantissa.im))
+            }
+        }
+
+        impl Shared for $T {
+            #[inline(always)]
+            fn shared(z: Complex<$T>) -> (Complex<$T>, i64) {
+                // The bits of magnitudes are in their order.
+                let largest = (z.re.to_bits() << 1).max(z.im.to_bits() << 1) >> 1;
+                let at = ((largest >> $mantissa) as i64).max(1);
+                let (by, exponent) = if at > 2 * $bias { (1.0, 0) } else { ($T::from_bits(((2 * $bias + 1 - at) as $bits) << $mantissa), at - $bias - 1) };
+                (Complex::new(z.re * by, z.im * by), exponent)
+            }
+        }
+    )* };
+}
+multiply! {
+    f32 u32 23 127 24;
+    f64 u64 52 1023 54;
+}
+
+/// A part of complex numbers.
+trait Shared: Sized {
+    /// A number divided by the power of two that brings the larger of its parts into [2, 4), and that exponent. Subnormal numbers are divided by the least of these
+    /// powers, numbers with an infinite part or NaN by none.
+    fn shared(z: Complex<Self>) -> (Complex<Self>, i64);
+}
+
+#[inline(always)]
+fn shared<T: Shared>(z: Complex<T>, exponent: i64) -> Product<Complex<T>> {
+    let (mantissa, by) = T::shared(z);
+    Product { mantissa, exponent: exponent + by }
+}
+
 /// Combines leaves 0..n, given one after another, as the tree that splits n leaves at the largest power of two below n.
 ///
 /// The tree for `n` leaves is therefore that of its full halves, quarters .. wherever those start at a multiple of their size: threads can build them apart.
@@ -171,6 +305,39 @@ impl<T> Tree<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn products_keep_their_exponents_and_round_once() {
+        fn product<T: Multiply>(of: &[T]) -> T {
+            T::value(of.iter().map(|x| x.factor()).reduce(T::join).expect("a factor"))
+        }
+        assert_eq!(product(&[1e30f32, 1e30, 1e-30, 1e-30]), 1.0);
+        assert_eq!(product(&[f64::MAX, f64::MAX, 0.25, f64::MIN_POSITIVE, f64::MIN_POSITIVE]), 4.0 - 4.0 * f64::EPSILON);
+        assert_eq!([product(&[f32::MAX, 2.0]), product(&[f32::MAX, -2.0])], [f32::INFINITY, f32::NEG_INFINITY]);
+        assert_eq!(product(&[f64::from_bits(1), 0.5, -2.0]), -f64::from_bits(1));
+        assert_eq!(product(&[f32::from_bits(3), 0.5, f32::MAX]), (f64::from(f32::from_bits(3)) * 0.5 * f64::from(f32::MAX)) as f32);
+        // One rounding: half of the least number goes to zero, a little more than half goes up.
+        assert_eq!([product(&[f64::from_bits(1), 0.5]), product(&[f64::from_bits(1), 0.5f64.next_up()])], [0.0, f64::from_bits(1)]);
+        assert_eq!(product(&[1.5f64 + f64::EPSILON, f64::MIN_POSITIVE, f64::EPSILON]), f64::from_bits(2));
+        for (x, want) in [([0.0, f64::MAX, -3.0], -0.0), ([-0.0, 2.0, -3.0], 0.0), ([f64::NEG_INFINITY, 1e-300, 1e-300], f64::NEG_INFINITY)] {
+            assert_eq!(product(&x).to_bits(), want.to_bits(), "{x:?}");
+        }
+        assert!(product(&[f64::INFINITY, 1.0, 0.0]).is_nan() && product(&[0.0f32, f32::NAN]).is_nan());
+        // Every exponent, there and back.
+        for e in -1074..1024 {
+            let x = Product { mantissa: 1.0f64, exponent: e };
+            assert_eq!(f64::value(x).factor(), x);
+        }
+        for e in -149..128 {
+            let x = Product { mantissa: -1.0f32, exponent: e };
+            assert_eq!(f32::value(x).factor(), x);
+        }
+        let far = product(&[(0.0, 1e200f64), (0.0, 1e200), (1e-200, 0.0), (-1e-200, 0.0)].map(|(re, im)| Complex::new(re, im)));
+        assert!((far.re - 1.0).abs() < 1e-15 && far.im == 0.0, "{far}");
+        let little = f32::from_bits(1);
+        assert_eq!(product(&[Complex::new(3.0 * little, 4.0 * little), Complex::new(0.0, 2.0)]), Complex::new(-8.0 * little, 6.0 * little));
+        assert!(product(&[Complex::new(f64::INFINITY, 0.0), Complex::new(1.0, 0.0)]).im.is_nan());
+    }
 
     /// The definition, to hold the streaming form against.
     fn recursive(leaves: &[String]) -> String {

@@ -4,12 +4,12 @@ use crate::array::{Array, Axes};
 use crate::canon;
 use crate::choose::execute;
 use crate::device::Device;
-use crate::expr::{Expr, IntoExpr, RawArray, Tape, select};
+use crate::expr::{Expr, IntoExpr, RawArray, Tape};
 use crate::layout::Layout;
 use crate::op::{Op, Operand, Output, Params, Reduce, Reduction};
 use crate::program::{Instr, Ref};
 use crate::ufunc::{Binary, Unary};
-use crate::{DType, Dims, Element, Error, Kind, Program, Result, Scalar, Wide};
+use crate::{DType, Dims, Element, Error, Kind, MemoryId, Program, Result, Scalar, Wide};
 use smallvec::SmallVec;
 
 /// What is reduced and how.
@@ -183,28 +183,45 @@ fn kept(axes: Option<&Axes>, ndim: usize) -> Axes {
     Axes { axes: axes.map_or_else(all, |a| a.axes.clone()), keep: true }
 }
 
-/// A mean of squared deviations, or its root. In one pass over real numbers where a device has that; else in two: means, then the squares of what differs from them.
+/// A mean of squared deviations, or its root; where it over- or underflows on the way, of elements that are divided by a power of two first.
 fn spread(mut tape: Box<Tape>, name: &'static str, finish: Finish, axes: Option<&Axes>) -> Result<RawArray> {
     let float = floating(tape.dtype());
     let to = tape.dtype().mean().real();
     cast(&mut tape, float)?;
+    let request = Request { name, kind: Reduction::Deviations, finish, to: float.real() };
+    let root = matches!(finish, Finish::RootMean(_));
+    let plain = plain_spread(tape.clone(), &request, axes)?;
+    // To look at results that are elsewhere, one would have to wait for them.
+    let mut result = Tape::array(match float.real() {
+        _ if plain.buffer.memory() != MemoryId::HOST => plain,
+        DType::F32 => rescaled::<f32>(tape, &request, root, axes, plain, plain_spread)?,
+        _ => rescaled::<f64>(tape, &request, root, axes, plain, plain_spread)?,
+    });
+    cast(&mut result, to)?;
+    result.eval(&Device::current()?)
+}
+
+/// [`spread`], as it comes. In one pass over real numbers where a device has that; else in two: means, then the squares of what differs from them.
+fn plain_spread(mut tape: Box<Tape>, request: &Request, axes: Option<&Axes>) -> Result<RawArray> {
+    let float = tape.dtype();
     if float.kind() == Kind::Float {
-        match reduce(tape.clone(), &Request { name, kind: Reduction::Deviations, finish, to }, axes) {
+        match reduce(tape.clone(), request, axes) {
             Err(Error::Refused { .. }) => {}
             other => return other,
         }
     }
     let ndim = tape.shape().len();
     if let Some(axes) = axes {
-        axes.resolve(name, ndim)?;
+        axes.resolve(request.name, ndim)?;
     }
     if !tape.shape().contains(&0) {
-        let means = reduce(tape.clone(), &Request { name, kind: Reduction::Sum, finish: Finish::Mean(0), to: float }, Some(&kept(axes, ndim)))?;
-        let (x, mean) = tape.append(Box::new(Tape::array(means)))?;
+        let means = Request { kind: Reduction::Sum, finish: Finish::Mean(0), to: float, ..*request };
+        let means = reduce(tape.clone(), &means, Some(&kept(axes, ndim)))?;
+        let (x, mean) = tape.join(means)?;
         tape.push(Instr::Binary(Binary::Sub, x, mean))?;
         square_of_magnitude(&mut tape)?;
     }
-    reduce(tape, &Request { name, kind: Reduction::Sum, finish, to }, axes)
+    reduce(tape, &Request { kind: Reduction::Sum, ..*request }, axes)
 }
 
 /// `|x|^2`: of complex numbers by exact steps, `x * conj(x)`, so that every device has the same bits.
@@ -223,52 +240,74 @@ fn square_of_magnitude(tape: &mut Tape) -> Result<()> {
 fn norm(mut tape: Box<Tape>, axes: Option<&Axes>) -> Result<RawArray> {
     let (float, to) = (floating(tape.dtype()), tape.dtype().mean().real());
     cast(&mut tape, float)?;
-    let mut plain = tape.clone();
-    square_of_magnitude(&mut plain)?;
-    if float.kind() == Kind::Complex {
-        then(&mut tape, Unary::Abs)?;
-    }
-    let count = tape.shape().size();
-    let acc = tape.dtype();
-    let request = Request { name: "norm", kind: Reduction::Sum, finish: Finish::Root, to: acc };
-    let mut result = reduce(plain, &request, axes)?;
-    if acc == DType::F32 {
-        result = rescaled::<f32>(tape, &request, axes, result, (count as f32 * f32::MIN_POSITIVE).sqrt(), f32::INFINITY)?;
-    } else {
-        result = rescaled::<f64>(tape, &request, axes, result, (count as f64 * f64::MIN_POSITIVE).sqrt(), f64::INFINITY)?;
-    }
-    let mut result = Tape::array(result);
+    let request = Request { name: "norm", kind: Reduction::Sum, finish: Finish::Root, to: float.real() };
+    let plain = plain_norm(tape.clone(), &request, axes)?;
+    let mut result = Tape::array(match float.real() {
+        DType::F32 => rescaled::<f32>(tape, &request, true, axes, plain, plain_norm)?,
+        _ => rescaled::<f64>(tape, &request, true, axes, plain, plain_norm)?,
+    });
     cast(&mut result, to)?;
     result.eval(&Device::current()?)
 }
 
-/// `plain`, norms of `tape`; or, where one of them is not finite or so small (below `tiny`) that squares may have over- or underflowed, the norms of `tape` divided by its largest
-/// magnitudes, times these.
-fn rescaled<A: Element + PartialOrd>(mut tape: Box<Tape>, request: &Request, axes: Option<&Axes>, plain: RawArray, tiny: A, infinity: A) -> Result<RawArray> {
-    let norms = Array::<A>::from_raw(plain)?;
-    let good = norms.on_host()?.as_slice().is_none_or(|all| all.iter().all(|&x| x >= tiny && x < infinity));
-    if good || tape.shape().contains(&0) {
-        return Ok(norms.into_raw());
+/// [`norm`], as it comes.
+fn plain_norm(mut tape: Box<Tape>, request: &Request, axes: Option<&Axes>) -> Result<RawArray> {
+    square_of_magnitude(&mut tape)?;
+    reduce(tape, request, axes)
+}
+
+/// `plain`, norms or spreads of `tape`; or, where one of them is not finite or so small that squares may have over- or underflowed, those of `tape` divided by a power of two near its
+/// largest magnitudes, times that (twice, if it is no `root` of squares: then it may be small).
+fn rescaled<A: Element>(
+    mut tape: Box<Tape>,
+    request: &Request,
+    root: bool,
+    axes: Option<&Axes>,
+    plain: RawArray,
+    again: fn(Box<Tape>, &Request, Option<&Axes>) -> Result<RawArray>,
+) -> Result<RawArray> {
+    let plain = Array::<A>::from_raw(plain)?;
+    let (normal, eps) = if A::DTYPE == DType::F32 { (f64::from(f32::MIN_POSITIVE), f64::from(f32::EPSILON)) } else { (f64::MIN_POSITIVE, f64::EPSILON) };
+    // Norms below this may have lost digits: a device that flushes subnormal squares to zero loses up to the smallest normal number for each element, which has to be
+    // less than eps of the sum.
+    let tiny = if root { (tape.shape().size() as f64 * normal / eps).sqrt() } else { 0.0 };
+    let good = |x: &A| (tiny..f64::INFINITY).contains(&x.to_wide().real());
+    if tape.shape().contains(&0) || plain.on_host()?.as_slice().is_none_or(|all| all.iter().all(good)) {
+        return Ok(plain.into_raw());
     }
     let axes = kept(axes, tape.shape().len());
     let mut magnitude = tape.clone();
     then(&mut magnitude, Unary::Abs)?;
     let largest = Array::<A>::from_raw(reduce(magnitude, &Request { kind: Reduction::Max, finish: Finish::Total, ..*request }, Some(&axes))?)?;
-    let one = A::from_wide(Wide::Int(1));
-    // Zeros need no scale; infinities and NaN go through as they are.
-    let scale = select(largest.less(infinity), select(largest.greater(A::default()), &largest, one), one).eval()?;
-    let (x, by) = tape.append(Box::new(Tape::array(scale.clone().into_raw())))?;
+    let scale = |plain: A, largest: A| {
+        let (x, most) = (plain.to_wide().real(), largest.to_wide().real());
+        let overflows = !x.is_finite() && most.is_finite();
+        // Deviations of larger numbers are larger, or none.
+        let underflows = x < tiny && most > 0.0 && most < tiny / eps;
+        // Inside the range of normal numbers, with their reciprocals.
+        let power = f64::from_bits(most.to_bits() & f64::INFINITY.to_bits()).clamp(normal, 0.25 / normal);
+        A::from_wide(Wide::Float(if overflows || underflows { power } else { 1.0 }))
+    };
+    let mut scales = plain.to_vec()?;
+    scales.iter_mut().zip(largest.to_vec()?).for_each(|(x, most)| *x = scale(*x, most));
+    if scales.iter().all(|x| x.to_wide().real() == 1.0) {
+        return Ok(plain.into_raw());
+    }
+    let scale = Array::from_vec(scales, largest.shape())?.beside(&largest)?;
+    let mut by = Tape::array(scale.clone().into_raw());
+    cast(&mut by, tape.dtype())?;
+    let (x, by) = tape.join(by.eval(&Device::current()?)?)?;
     tape.push(Instr::Binary(Binary::Div, x, by))?;
-    then(&mut tape, Unary::Square)?;
-    let scaled = Array::<A>::from_raw(reduce(tape, request, Some(&axes))?)?;
-    Ok((&scaled * &scale).eval()?.reshape(norms.shape())?.into_raw())
+    let scaled = Array::<A>::from_raw(again(tape, request, Some(&axes))?)?;
+    let product = if root { &scaled * &scale } else { &scaled * &scale * &scale };
+    Ok(product.eval()?.reshape(plain.shape())?.into_raw())
 }
 
 macro_rules! reductions {
-    ($( $name:ident $name_axis:ident $kind:ident $finish:expr => $to:ident, $doc:literal; )*) => {
+    ($( $name:ident $name_axis:ident $kind:ident $finish:expr => $to:ident, errors $errors:literal, $doc:literal; )*) => {
         impl<T: Element> Expr<T> { $(
             #[doc = $doc]
-            #[doc = "\n\nOver all elements, to one value; nothing is materialised. See [`crate::order`] for the order.\n\n# Errors\nWhat was wrong with the expression; [`Error::Empty`] for a minimum or maximum of nothing."]
+            #[doc = concat!("\n\nOver all elements, to one value; nothing is materialised. See [`crate::order`] for the order.\n\n# Errors\n", $errors, "; what was wrong with the expression.")]
             pub fn $name(&self) -> Result<reductions!(@to $to T)> {
                 let request = Request { name: stringify!($name), kind: Reduction::$kind, finish: $finish, to: <reductions!(@to $to T) as Element>::DTYPE };
                 Array::from_raw(reduce(self.tape()?, &request, None)?)?.item()
@@ -284,7 +323,7 @@ macro_rules! reductions {
 
         impl<T: Element> Array<T> { $(
             #[doc = $doc]
-            #[doc = "\n\nOver all elements, to one value. See [`crate::order`] for the order.\n\n# Errors\n[`Error::Empty`] for a minimum or maximum of nothing."]
+            #[doc = concat!("\n\nOver all elements, to one value. See [`crate::order`] for the order.\n\n# Errors\n", $errors, ".")]
             pub fn $name(&self) -> Result<reductions!(@to $to T)> {
                 self.into_expr().$name()
             }
@@ -302,11 +341,16 @@ macro_rules! reductions {
 }
 
 reductions! {
-    sum sum_axis Sum Finish::Total => Sum, "The sum. Integers and bool are summed in 64 bits and wrap there; the sum of nothing is 0.";
-    prod prod_axis Prod Finish::Total => Sum, "The product. Integers and bool are multiplied in 64 bits and wrap there; the product of nothing is 1.";
-    min min_axis Min Finish::Total => Same, "The minimum; NaN if there is one.";
-    max max_axis Max Finish::Total => Same, "The maximum; NaN if there is one.";
-    mean mean_axis Sum Finish::Mean(0) => Mean, "The arithmetic mean, in f64 for integers and bool; NaN of nothing.";
+    sum sum_axis Sum Finish::Total => Sum, errors "[`Error::Refused`] by a named device; out of memory",
+        "The sum. Integers and bool are summed in 64 bits and wrap there; the sum of nothing is 0.";
+    prod prod_axis Prod Finish::Total => Sum, errors "[`Error::Refused`] by a named device; out of memory",
+        "The product. Integers and bool are multiplied in 64 bits and wrap there; the product of nothing is 1. On devices of the host it is infinite or zero only where the exact product is out of range (or a factor is): exponents are added apart.";
+    min min_axis Min Finish::Total => Same, errors "[`Error::Empty`] of nothing; [`Error::DTypeUndefined`] for complex numbers; [`Error::Refused`] by a named device; out of memory",
+        "The minimum; NaN if there is one.";
+    max max_axis Max Finish::Total => Same, errors "[`Error::Empty`] of nothing; [`Error::DTypeUndefined`] for complex numbers; [`Error::Refused`] by a named device; out of memory",
+        "The maximum; NaN if there is one.";
+    mean mean_axis Sum Finish::Mean(0) => Mean, errors "[`Error::Refused`] by a named device; out of memory",
+        "The arithmetic mean, in f64 for integers and bool; NaN of nothing.";
 }
 
 /// The type of variances and norms: real, and of floats.
@@ -398,8 +442,8 @@ methods! {
     fn count_nonzero_axis(axes: impl Into<Axes>) -> Array<i64> = |tape| Array::from_raw(count_nonzero(tape, Some(&axes.into()))?);
 
     /// The variance, `sum(|x - mean|^2) / (n - ddof)`: of a population with `ddof` 0, an unbiased estimate from a sample with 1. In f64 for integers and bool, in f32
-    /// for f16 and bf16 (rounded at the end), real for complex numbers. NaN of nothing, where `ddof` is n or more, and with a NaN or an infinity among the elements
-    /// or in the sum of a block of them ([`crate::order`]).
+    /// for f16 and bf16 (rounded at the end), real for complex numbers. NaN of nothing, where `ddof` is n or more, and with a NaN or an infinity among the elements.
+    /// Squares and sums that overflow do no harm (nor for a deviation those that underflow), but for results in a GPU's memory: elements are divided by a power of two and read again.
     ///
     /// Stable: the error is some hundred eps of the result however large the mean is beside the spread, see [`crate::order`](crate::order#deviations); on a device that
     /// reads twice (a GPU; and complex numbers anywhere) it is the error of a mean, squared, more.
@@ -427,7 +471,7 @@ methods! {
     fn std_axis(axes: impl Into<Axes>, ddof: usize) -> Array<Spread<T>> = |tape| Array::from_raw(spread(tape, "std", Finish::RootMean(ddof), Some(&axes.into()))?);
 
     /// The 2-norm, `sqrt(sum(|x|^2))`, of all elements as one vector; 0 of nothing. In f64 for integers and bool, in f32 for f16 and bf16 (rounded at the end), real for complex numbers.
-    /// Squares that overflow or underflow do no harm: where they may have, elements are divided by the largest magnitude and read again.
+    /// Squares that overflow or underflow do no harm: where they may have, elements are divided by a power of two near the largest magnitude and read again.
     ///
     /// # Errors
     /// What was wrong with the expression.

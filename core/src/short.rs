@@ -6,7 +6,7 @@ use crate::backend::{Backend, Step};
 use crate::device::{self, Device, Slot};
 use crate::op::Op;
 use crate::{DType, MemoryId, Result, choose, config, trace};
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::sync::Arc;
 
 /// Decisions remembered on each thread.
@@ -55,7 +55,7 @@ struct Choice {
 }
 
 thread_local! {
-    static MEMORY: RefCell<[Option<Choice>; CHOICES]> = const { RefCell::new([const { None }; CHOICES]) };
+    static MEMORY: [Cell<Option<Choice>>; CHOICES] = const { [const { Cell::new(None) }; CHOICES] };
 }
 
 /// Whether the short way is open: somebody who records, or an error to be told, wants the long one.
@@ -65,7 +65,8 @@ pub(crate) fn is_open() -> bool {
 
 /// Whether a backend did the work, which `give` asks of one; `op` is what it is the long way.
 pub(crate) fn run(key: impl FnOnce() -> Key, mut give: impl FnMut(&dyn Backend) -> bool, op: impl FnOnce() -> Result<Op>) -> Result<bool> {
-    let mut give = |slot: &Arc<Slot>| slot.opened().filter(|b| b.memory() == MemoryId::HOST).is_some_and(|b| give(&**b));
+    // A registered backend's output has to be filled and checked: its work comes as an operation.
+    let mut give = |slot: &Arc<Slot>| !slot.registered && slot.opened().filter(|b| b.memory() == MemoryId::HOST).is_some_and(|b| give(&**b));
     if let Some(done) = device::with_current(|slot| slot.map(&mut give)) {
         return Ok(done);
     }
@@ -73,9 +74,14 @@ pub(crate) fn run(key: impl FnOnce() -> Key, mut give: impl FnMut(&dyn Backend) 
         return Ok(false);
     }
     let key = key();
-    let known = MEMORY.with_borrow(|all| all[key.place()].as_ref().filter(|c| c.key == key).map(|c| c.slot.as_ref().is_some_and(&mut give)));
-    if let Some(done) = known {
-        return Ok(done);
+    let place = key.place();
+    // The decision is taken out while a backend works, which may come here again. While the thread ends, nothing is remembered.
+    if let Some(choice) = MEMORY.try_with(|all| all[place].take()).ok().flatten() {
+        let done = (choice.key == key).then(|| choice.slot.as_ref().is_some_and(&mut give));
+        remember(place, choice);
+        if let Some(done) = done {
+            return Ok(done);
+        }
     }
     // Who would do it as an operation comes first; others that may take it at all, and take it this way, are faster than that would be.
     let op = op()?;
@@ -83,6 +89,11 @@ pub(crate) fn run(key: impl FnOnce() -> Key, mut give: impl FnMut(&dyn Backend) 
     let able = |slot: &Arc<Slot>| slot.opened().is_some_and(|b| b.info().hardware && b.memory() == MemoryId::HOST && b.estimate(&op, 1).is_ok());
     let slot = std::iter::once(first).chain(device::slots().iter().filter(|s| able(s)).cloned()).find(|slot| give(slot));
     let done = slot.is_some();
-    MEMORY.with_borrow_mut(|all| all[key.place()] = Some(Choice { key, slot }));
+    remember(place, Choice { key, slot });
     Ok(done)
+}
+
+fn remember(place: usize, choice: Choice) {
+    // The one that was there is dropped, and perhaps a backend with it, when nothing is borrowed. `Err` is a thread that ends.
+    let _ = MEMORY.try_with(|all| all[place].replace(Some(choice)));
 }

@@ -48,24 +48,32 @@ impl From<std::ops::RangeFull> for SliceItem {
     }
 }
 
+/// An index as `isize`. One that is larger lies outside of every axis, as `isize::MAX` does.
+fn index<I: TryInto<isize>>(i: I) -> isize {
+    i.try_into().unwrap_or(isize::MAX)
+}
+
 macro_rules! slice_from {
     ($($int:ty),*) => { $(
-        impl From<$int> for SliceItem { fn from(i: $int) -> SliceItem { SliceItem::Index(i as isize) } }
+        impl From<$int> for SliceItem { fn from(i: $int) -> SliceItem { SliceItem::Index(index(i)) } }
         impl From<std::ops::Range<$int>> for SliceItem {
-            fn from(r: std::ops::Range<$int>) -> SliceItem { SliceItem::Range { start: r.start as isize, end: Some(r.end as isize), step: 1 } }
+            fn from(r: std::ops::Range<$int>) -> SliceItem { SliceItem::Range { start: index(r.start), end: Some(index(r.end)), step: 1 } }
         }
         impl From<std::ops::RangeInclusive<$int>> for SliceItem {
             fn from(r: std::ops::RangeInclusive<$int>) -> SliceItem {
                 // `..=-1` is up to the last element: one past it is the end, not index 0.
-                let end = (*r.end() as isize).checked_add(1).filter(|&e| e != 0);
-                SliceItem::Range { start: *r.start() as isize, end, step: 1 }
+                let end = Some(index(*r.end()).saturating_add(1)).filter(|&e| e != 0);
+                SliceItem::Range { start: index(*r.start()), end, step: 1 }
             }
         }
+        impl From<std::ops::RangeToInclusive<$int>> for SliceItem {
+            fn from(r: std::ops::RangeToInclusive<$int>) -> SliceItem { SliceItem::from(0..=r.end) }
+        }
         impl From<std::ops::RangeFrom<$int>> for SliceItem {
-            fn from(r: std::ops::RangeFrom<$int>) -> SliceItem { SliceItem::Range { start: r.start as isize, end: None, step: 1 } }
+            fn from(r: std::ops::RangeFrom<$int>) -> SliceItem { SliceItem::Range { start: index(r.start), end: None, step: 1 } }
         }
         impl From<std::ops::RangeTo<$int>> for SliceItem {
-            fn from(r: std::ops::RangeTo<$int>) -> SliceItem { SliceItem::Range { start: 0, end: Some(r.end as isize), step: 1 } }
+            fn from(r: std::ops::RangeTo<$int>) -> SliceItem { SliceItem::Range { start: 0, end: Some(index(r.end)), step: 1 } }
         }
     )* };
 }

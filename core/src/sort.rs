@@ -160,7 +160,7 @@ impl<T: Element> Array<T> {
     /// The elements at `indices` along `axis`; they have as many lines as this array.
     fn pick(&self, indices: &Array<i64>, axis: usize) -> Result<Array<T>> {
         if indices.is_empty() {
-            return Array::from_vec(Vec::new(), indices.shape())?.to_device(&self.device());
+            return Array::from_vec(Vec::new(), indices.shape())?.beside(self);
         }
         let (here, at) = (self.on_host()?, indices.to_vec()?);
         let (lo, hi) = here.layout().span();
@@ -173,7 +173,7 @@ impl<T: Element> Array<T> {
             let index = *next.next().expect("one index for each step");
             out.push(elements[(line + index as isize * step) as usize]);
         });
-        Array::from_vec(out, indices.shape())?.to_device(&self.device())
+        Array::from_vec(out, indices.shape())?.beside(self)
     }
 }
 

@@ -99,21 +99,23 @@ impl<T: Element> Lines<T> {
     }
 }
 
-/// `low + (high - low) * t`, from whichever end is nearer, as NumPy has it; the middle is `(low + high) / 2`, without overflow. Narrow floats are computed in f32.
+/// `low + (high - low) * t` for t in (0, 1), from whichever end is nearer, as NumPy has it; the middle is `(low + high) / 2`, without overflow. Where an end is infinite,
+/// it is the sum of both: the infinite one, and NaN where infinities of both signs meet. Narrow floats are computed in f32.
 fn interpolated<F: Element>(low: Expr<F>, high: Expr<F>, t: f64) -> Expr<F> {
     if matches!(F::DTYPE, DType::F16 | DType::BF16) {
         return interpolated::<f32>(low.cast(), high.cast(), t).cast();
     }
     let value = |x: f64| F::from_wide(Wide::Float(x)).into_expr();
+    let (half, sum) = (value(0.5), low.clone() + &high);
     if t == 0.5 {
-        let (half, sum) = (value(0.5), low.clone() + &high);
         // An infinite sum, of finite terms or not, times zero is not zero.
         return select((&sum * value(0.0)).not_equal(value(0.0)), &low * &half + &high * &half, sum * half);
     }
     let apart = &high - &low;
     let near = if t < 0.5 { &low + &apart * value(t) } else { &high - &apart * value(1.0 - t) };
     // Finite numbers may be infinitely far apart.
-    select(apart.is_inf(), low * value(1.0 - t) + high * value(t), near)
+    let between = select(apart.is_inf(), &low * value(1.0 - t) + &high * value(t), near);
+    select(low.is_finite().logical_and(high.is_finite()), between, sum)
 }
 
 /// Where quantile `q` of `n` elements falls.
@@ -259,14 +261,14 @@ impl<T: Element> Array<T> {
         let ends = starts.iter().skip(1).copied().chain([self.len()]);
         let counts: Vec<i64> = starts.iter().zip(ends).map(|(start, end)| (end - start) as i64).collect();
         let shape = counts.len();
-        Ok((values, Array::from_vec(counts, shape)?.to_device(&self.device())?))
+        Ok((values, Array::from_vec(counts, shape)?.beside(self)?))
     }
 
     /// The first of each run of equal elements of the sorted array, and where the runs start.
     fn runs(&self, op: &'static str) -> Result<(Array<T>, Vec<usize>)> {
         let lines = Lines::new(op, self, None)?;
         if lines.n == 0 {
-            return Ok((Array::from_vec(Vec::new(), 0)?.to_device(&self.device())?, Vec::new()));
+            return Ok((Array::from_vec(Vec::new(), 0)?.beside(self)?, Vec::new()));
         }
         let sorted = Array::<T>::from_raw(along(lines.array.raw(), 0, Request { give: Give::Values, descending: false, take: 0..lines.n })?)?.on_host()?;
         let sorted = bytes::elements::<T>(&sorted.raw().buffer, 0, lines.n);
@@ -278,7 +280,7 @@ impl<T: Element> Array<T> {
         starts.extend((0..lines.n).filter(starts_run));
         let mut values = reserve(starts.len())?;
         values.extend(starts.iter().map(|&i| sorted[i]));
-        Ok((Array::from_vec(values, starts.len())?.to_device(&self.device())?, starts))
+        Ok((Array::from_vec(values, starts.len())?.beside(self)?, starts))
     }
 
     /// Where each value would be inserted into this array, which has one axis and ascends, so that it stays sorted: the number of elements less than the value
@@ -357,7 +359,7 @@ impl<T: Element> Array<T> {
                 edges::<T::Mean, T::Mean>(lo, hi, bins)?
             }
         };
-        let edges = Array::from_vec(edges, bins + 1)?.to_device(&self.device())?;
+        let edges = Array::from_vec(edges, bins + 1)?.beside(self)?;
         if self.is_empty() {
             return Ok((Array::zeros(bins)?, edges));
         }

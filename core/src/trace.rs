@@ -2,7 +2,7 @@
 
 use crate::Unsupported;
 use crate::choose::Estimate;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::time::Instant;
 
@@ -85,6 +85,8 @@ pub struct Trace {
     pub events: Vec<Event>,
     /// Copies made behind the scenes: how many bytes, and why (`copy on write`, `transfer`, `reshape`).
     pub copies: Vec<(usize, &'static str)>,
+    /// Work that could not be done, or kept, where it was planned, and went elsewhere: from where, to where, and why.
+    pub fallbacks: Vec<(String, String, String)>,
     /// Host blocks asked for.
     pub allocations: usize,
     /// Bytes of them.
@@ -124,56 +126,73 @@ impl fmt::Display for Trace {
         for (bytes, why) in &self.copies {
             writeln!(f, "copied {bytes} bytes: {why}")?;
         }
+        for (from, to, why) in &self.fallbacks {
+            writeln!(f, "went from {from} to {to}: {why}")?;
+        }
         writeln!(f, "{} allocations of {} bytes in all, {} from the pool", self.allocations, self.allocated, self.reused)
     }
 }
 
+/// A recording, on the stack of [`record`].
 struct Recorder {
     since: Instant,
-    trace: Trace,
+    trace: RefCell<Trace>,
 }
 
 thread_local! {
-    static RECORDER: RefCell<Option<Recorder>> = const { RefCell::new(None) };
+    /// The innermost recording on this thread, or null. A plain pointer has no destructor, so that other thread-locals' destructors can still do array work.
+    static RECORDER: Cell<*const Recorder> = const { Cell::new(std::ptr::null()) };
 }
 
-/// Runs `f` and tells what its operations did on this thread. A recording inside another one takes over until it ends.
+/// Runs `f` and tells what its operations did on this thread; other threads' operations are not recorded. A recording inside another one takes over until it ends.
+/// Where `f` panics, the recording ends, and the one around it goes on.
 pub fn record<R>(f: impl FnOnce() -> R) -> (R, Trace) {
-    let outer = RECORDER.replace(Some(Recorder { since: Instant::now(), trace: Trace::default() }));
+    struct Restore(*const Recorder);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            RECORDER.set(self.0);
+        }
+    }
+    let recorder = Recorder { since: Instant::now(), trace: RefCell::default() };
+    let restore = Restore(RECORDER.replace(&recorder));
     let result = f();
-    let recorder = RECORDER.replace(outer);
-    (result, recorder.map(|r| r.trace).unwrap_or_default())
+    drop(restore);
+    (result, recorder.trace.into_inner())
 }
 
 #[inline]
-fn with(f: impl FnOnce(&mut Recorder)) {
-    RECORDER.with_borrow_mut(|r| {
-        if let Some(recorder) = r {
-            f(recorder);
-        }
-    });
+fn with(f: impl FnOnce(Instant, &mut Trace)) {
+    // SAFETY: the pointer is null, or that of the innermost `record` on this thread, which has not returned: before it does, also by a panic, its guard puts the
+    // outer pointer back.
+    if let Some(recorder) = unsafe { RECORDER.get().as_ref() } {
+        f(recorder.since, &mut recorder.trace.borrow_mut());
+    }
 }
 
 pub(crate) fn is_recording() -> bool {
-    RECORDER.with_borrow(Option::is_some)
+    !RECORDER.get().is_null()
 }
 
 pub(crate) fn ran(op: String, plan: Option<Plan>, device: &str, estimate: Estimate, started: Instant, bytes: f64) {
     let seconds = started.elapsed().as_secs_f64();
-    with(|r| {
-        let start = started.duration_since(r.since).as_secs_f64();
-        r.trace.events.push(Event { op, device: device.into(), plan, predicted: estimate.cost.seconds + estimate.transfers, seconds, start, bytes });
+    with(|since, trace| {
+        let start = started.duration_since(since).as_secs_f64();
+        trace.events.push(Event { op, device: device.into(), plan, predicted: estimate.cost.seconds + estimate.transfers, seconds, start, bytes });
     });
 }
 
+pub(crate) fn fell_back(from: &str, to: &str, why: &crate::Error) {
+    with(|_, trace| trace.fallbacks.push((from.into(), to.into(), why.to_string())));
+}
+
 pub(crate) fn copied(bytes: usize, why: &'static str) {
-    with(|r| r.trace.copies.push((bytes, why)));
+    with(|_, trace| trace.copies.push((bytes, why)));
 }
 
 pub(crate) fn allocated(bytes: usize, reused: bool) {
-    with(|r| {
-        r.trace.allocations += 1;
-        r.trace.allocated += bytes;
-        r.trace.reused += usize::from(reused);
+    with(|_, trace| {
+        trace.allocations += 1;
+        trace.allocated += bytes;
+        trace.reused += usize::from(reused);
     });
 }

@@ -173,7 +173,7 @@ ufuncs! {
         Sub sub(NUMBER) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The difference `x - y`; integers wrap.";
         Mul mul(NUMBER) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The product `x * y`; integers wrap.";
         Div div(NUMBER) -> Same, ulp 0.0 / 2.5, on (-1e6, 1e6), weight 5.0, "The quotient `x / y`; integers truncate, wrap, and give 0 where y is 0.";
-        FloorDiv floor_div(REAL) -> Same, ulp 0.0 / 0.0, on (-1e3, 1e3), weight 8.0, "The largest integer that is not above `x / y`. Floats: NaN where x is infinite, `x / y` where y is 0; integers wrap, and give 0 where y is 0.";
+        FloorDiv floor_div(REAL) -> Same, ulp 0.0 / 0.0, on (-1e3, 1e3), weight 8.0, "The largest integer that is not above `x / y`. Floats: `x / y` where y is 0 (infinite for x infinite, too), else NaN where x is infinite; integers wrap, and give 0 where y is 0.";
         Rem rem(REAL) -> Same, ulp 0.0 / 0.0, on (-1e3, 1e3), weight 10.0, "The remainder `x - y * trunc(x / y)`, exact and with x's sign, `x % y`. Floats: NaN where x is infinite or y is 0; integers give 0 where y is 0.";
         Pow pow(REAL) -> Same, ulp 2.0 / 4.0, on (1e-3, 30.0), weight 60.0, "x to the power of y; integers wrap, and truncate where y is negative (0 to a negative power is 0).";
         Arctan2 arctan2(FLOAT) -> Same, ulp 2.0 / 4.0, on (-1e3, 1e3), weight 40.0, "The angle in -pi .. pi of the point with ordinate x (this operand) and abscissa y (the other); signs of zeros count.";

@@ -107,17 +107,35 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var xx0 = vec4<f32>();
     var yy0 = vec4<f32>();
     for (var k0 = 0u; k0 < k; k0 += 16u) {
-        {
-            let e = t + 0u; let kk = e % 4u * 4u; let o = e / 4u;
-            var v = vec4<f32>();
-            if (row0 + o < m && k0 + kk < k) { v = left[(left_base + (row0 + o) * p.v[1].y + (k0 + kk) * p.v[1].z) >> 2u]; }
-            left_strip[(kk + 0u) * 17u + (o >> 2u)][o & 3u] = v.x; left_strip[(kk + 1u) * 17u + (o >> 2u)][o & 3u] = v.y; left_strip[(kk + 2u) * 17u + (o >> 2u)][o & 3u] = v.z; left_strip[(kk + 3u) * 17u + (o >> 2u)][o & 3u] = v.w;
+        if (t < 64u) {
+            let e = t + 0u; let kk = e % 4u * 4u; let o = e / 4u * 4u;
+            var v0 = vec4<f32>();
+            if (row0 + o + 0u < m && k0 + kk < k) { v0 = left[(left_base + (row0 + o + 0u) * p.v[1].y + (k0 + kk) * p.v[1].z) >> 2u]; }
+            var v1 = vec4<f32>();
+            if (row0 + o + 1u < m && k0 + kk < k) { v1 = left[(left_base + (row0 + o + 1u) * p.v[1].y + (k0 + kk) * p.v[1].z) >> 2u]; }
+            var v2 = vec4<f32>();
+            if (row0 + o + 2u < m && k0 + kk < k) { v2 = left[(left_base + (row0 + o + 2u) * p.v[1].y + (k0 + kk) * p.v[1].z) >> 2u]; }
+            var v3 = vec4<f32>();
+            if (row0 + o + 3u < m && k0 + kk < k) { v3 = left[(left_base + (row0 + o + 3u) * p.v[1].y + (k0 + kk) * p.v[1].z) >> 2u]; }
+            left_strip[(kk + 0u) * 17u + (o >> 2u)] = vec4<f32>(v0.x, v1.x, v2.x, v3.x);
+            left_strip[(kk + 1u) * 17u + (o >> 2u)] = vec4<f32>(v0.y, v1.y, v2.y, v3.y);
+            left_strip[(kk + 2u) * 17u + (o >> 2u)] = vec4<f32>(v0.z, v1.z, v2.z, v3.z);
+            left_strip[(kk + 3u) * 17u + (o >> 2u)] = vec4<f32>(v0.w, v1.w, v2.w, v3.w);
         }
-        {
-            let e = t + 0u; let kk = e % 4u * 4u; let o = e / 4u;
-            var v = vec4<f32>();
-            if (col0 + o < n && k0 + kk < k) { v = right[(right_base + (col0 + o) * p.v[2].x + (k0 + kk) * p.v[2].y) >> 2u]; }
-            right_strip[(kk + 0u) * 17u + (o >> 2u)][o & 3u] = v.x; right_strip[(kk + 1u) * 17u + (o >> 2u)][o & 3u] = v.y; right_strip[(kk + 2u) * 17u + (o >> 2u)][o & 3u] = v.z; right_strip[(kk + 3u) * 17u + (o >> 2u)][o & 3u] = v.w;
+        if (t < 64u) {
+            let e = t + 0u; let kk = e % 4u * 4u; let o = e / 4u * 4u;
+            var v0 = vec4<f32>();
+            if (col0 + o + 0u < n && k0 + kk < k) { v0 = right[(right_base + (col0 + o + 0u) * p.v[2].x + (k0 + kk) * p.v[2].y) >> 2u]; }
+            var v1 = vec4<f32>();
+            if (col0 + o + 1u < n && k0 + kk < k) { v1 = right[(right_base + (col0 + o + 1u) * p.v[2].x + (k0 + kk) * p.v[2].y) >> 2u]; }
+            var v2 = vec4<f32>();
+            if (col0 + o + 2u < n && k0 + kk < k) { v2 = right[(right_base + (col0 + o + 2u) * p.v[2].x + (k0 + kk) * p.v[2].y) >> 2u]; }
+            var v3 = vec4<f32>();
+            if (col0 + o + 3u < n && k0 + kk < k) { v3 = right[(right_base + (col0 + o + 3u) * p.v[2].x + (k0 + kk) * p.v[2].y) >> 2u]; }
+            right_strip[(kk + 0u) * 17u + (o >> 2u)] = vec4<f32>(v0.x, v1.x, v2.x, v3.x);
+            right_strip[(kk + 1u) * 17u + (o >> 2u)] = vec4<f32>(v0.y, v1.y, v2.y, v3.y);
+            right_strip[(kk + 2u) * 17u + (o >> 2u)] = vec4<f32>(v0.z, v1.z, v2.z, v3.z);
+            right_strip[(kk + 3u) * 17u + (o >> 2u)] = vec4<f32>(v0.w, v1.w, v2.w, v3.w);
         }
         workgroupBarrier();
         {

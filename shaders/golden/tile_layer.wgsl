@@ -110,28 +110,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var sum3_0 = vec4<f32>();
     for (var k0 = 0u; k0 < k; k0 += 16u) {
         {
-            let e = t + 0u; let kk = e % 16u; let o = e / 16u;
-            var v = f32();
-            if (row0 + o < m && k0 + kk < k) { v = left[left_base + (row0 + o) * p.v[1].y + (k0 + kk) * p.v[1].z]; }
-            left_strip[kk * 17u + (o >> 2u)][o & 3u] = v;
-        }
-        {
-            let e = t + 256u; let kk = e % 16u; let o = e / 16u;
-            var v = f32();
-            if (row0 + o < m && k0 + kk < k) { v = left[left_base + (row0 + o) * p.v[1].y + (k0 + kk) * p.v[1].z]; }
-            left_strip[kk * 17u + (o >> 2u)][o & 3u] = v;
-        }
-        {
-            let e = t + 512u; let kk = e % 16u; let o = e / 16u;
-            var v = f32();
-            if (row0 + o < m && k0 + kk < k) { v = left[left_base + (row0 + o) * p.v[1].y + (k0 + kk) * p.v[1].z]; }
-            left_strip[kk * 17u + (o >> 2u)][o & 3u] = v;
-        }
-        {
-            let e = t + 768u; let kk = e % 16u; let o = e / 16u;
-            var v = f32();
-            if (row0 + o < m && k0 + kk < k) { v = left[left_base + (row0 + o) * p.v[1].y + (k0 + kk) * p.v[1].z]; }
-            left_strip[kk * 17u + (o >> 2u)][o & 3u] = v;
+            let e = t + 0u; let kk = e % 16u; let o = e / 16u * 4u;
+            var v = vec4<f32>();
+            if (row0 + o + 0u < m && k0 + kk < k) { v.x = left[left_base + (row0 + o + 0u) * p.v[1].y + (k0 + kk) * p.v[1].z]; }
+            if (row0 + o + 1u < m && k0 + kk < k) { v.y = left[left_base + (row0 + o + 1u) * p.v[1].y + (k0 + kk) * p.v[1].z]; }
+            if (row0 + o + 2u < m && k0 + kk < k) { v.z = left[left_base + (row0 + o + 2u) * p.v[1].y + (k0 + kk) * p.v[1].z]; }
+            if (row0 + o + 3u < m && k0 + kk < k) { v.w = left[left_base + (row0 + o + 3u) * p.v[1].y + (k0 + kk) * p.v[1].z]; }
+            left_strip[kk * 17u + (o >> 2u)] = v;
         }
         {
             let e = t + 0u; let o = e % 16u * 4u; let kk = e / 16u;

@@ -10,6 +10,7 @@ use crate::strided::{Source, Target};
 use polyarray_core::op::{Distance, Metric, Operand};
 use polyarray_core::{DType, Result, RunContext, Wide};
 use std::ops::Range;
+use std::sync::Mutex;
 
 /// Bytes of the four tiles (of X and Y, as they are and prepared) together.
 const SCRATCH: usize = 16 << 20;
@@ -189,16 +190,15 @@ fn finish<T: Real>(metric: Metric, mut rows: Vec<&mut [T]>, x: Rows<T>, y: Rows<
     let threads = threads.min(x.squares.len() * y.squares.len() / PAIRS_PER_THREAD).max(1);
     let share = rows.len().div_ceil(threads);
     let work = |first: usize, rows: &mut [&mut [T]]| rows.iter_mut().enumerate().for_each(|(i, row)| finish_row(metric, row, x, first + i, y));
+    let shares = Mutex::new(rows.chunks_mut(share).enumerate());
+    let next = || shares.lock().unwrap_or_else(|e| e.into_inner()).next();
+    let take = || std::iter::from_fn(next).for_each(|(i, rows)| work(i * share, rows));
     std::thread::scope(|scope| {
-        let mut shares = rows.chunks_mut(share).enumerate();
-        let own = shares.next();
-        for (i, rows) in shares {
-            let work = &work;
-            scope.spawn(move || work(i * share, rows));
+        for _ in 1..threads {
+            // Where the system refuses a thread, the others do its share.
+            let _ = std::thread::Builder::new().spawn_scoped(scope, take);
         }
-        if let Some((_, rows)) = own {
-            work(0, rows);
-        }
+        take();
     });
 }
 

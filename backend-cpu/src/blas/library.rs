@@ -1,10 +1,11 @@
 //! A CBLAS library: finding it, binding the few functions that are used, and calling them.
 
 use num_complex::Complex;
-use polyarray_core::{Element, Error, Result};
+use polyarray_core::{Element, Error, Result, forks};
 use std::ffi::{CStr, c_char, c_int};
 use std::path::Path;
-use std::sync::RwLock;
+use std::sync::{Arc, Condvar, Mutex, RwLock, mpsc};
+use std::time::Duration;
 
 /// The environment variable that names the library.
 const SETTING: &str = "POLYARRAY_BLAS";
@@ -57,19 +58,71 @@ pub struct Library {
     pub description: String,
     interface: Interface,
     set_threads: Option<SetThreads>,
-    /// The number of threads last asked for; held for reading by every call, so that none runs while it changes.
-    threads: RwLock<usize>,
+    /// Held for reading by every call, so that none runs while it changes.
+    threads: RwLock<Threads>,
+    callers: Mutex<Callers>,
+    /// Told when a call ends.
+    ended: Condvar,
+    /// The number of [`forks`] when it was opened.
+    forks: u32,
+}
+
+/// How many threads the library uses.
+struct Threads {
+    /// The number last asked for.
+    now: usize,
+    /// The largest number for which there was memory.
+    most: usize,
+}
+
+/// Who calls the library: each call uses a buffer, which the library keeps for later ones.
+struct Callers {
+    running: usize,
+    /// How many buffers there are.
+    buffers: usize,
 }
 
 impl Library {
-    /// The library that `POLYARRAY_BLAS` names, else the one linked, else the first found.
+    /// The library that `POLYARRAY_BLAS` names, else the one linked, else the first found. It is refused if it does not multiply two matrices in [`PATIENCE`].
     ///
     /// # Errors
     /// [`Error::Absent`] with what was tried and how to get one.
-    pub fn open() -> Result<Library> {
-        match std::env::var_os(SETTING).filter(|path| !path.is_empty()) {
+    pub fn open() -> Result<Arc<Library>> {
+        let buffers = threads_started() + 1;
+        if !has_room(buffers) {
+            let bytes = buffers * BUFFER;
+            return Err(absent(format!(
+                "the system refuses the {bytes} bytes of address space that OpenBLAS takes for {buffers} threads (OPENBLAS_NUM_THREADS makes that fewer)"
+            )));
+        }
+        let library = match std::env::var_os(SETTING).filter(|path| !path.is_empty()) {
             Some(path) => Library::load(Path::new(&path)).map_err(|why| absent(format!("{SETTING} names {}: {why}", Path::new(&path).display()))),
             None => Library::usual(),
+        };
+        let library = Arc::new(library?);
+        library.clone().try_out(PATIENCE).map_err(|why| absent(format!("{}: {why}", library.description)))?;
+        Ok(library)
+    }
+
+    /// Multiplies two matrices, on a thread that is not waited for longer than `patience`: a library that cannot get its buffers may try for ever, and its thread
+    /// cannot be ended.
+    fn try_out(self: Arc<Library>, patience: Duration) -> Result<(), String> {
+        const N: usize = 128;
+        let (tell, told) = mpsc::channel();
+        let multiply = move || {
+            let ones = vec![1.0f32; N * N];
+            let mut product = vec![0.0f32; N * N];
+            let factor = || Factor { start: ones.as_ptr(), transposed: false, leading: N };
+            // SAFETY: the matrices are N by N, and nothing else uses the product.
+            unsafe { f32::gemm(&self, [N; 3], &factor(), &factor(), product.as_mut_ptr(), N, false) };
+            // Nobody waits for a late answer.
+            let _ = tell.send(product.iter().all(|&x| x == N as f32));
+        };
+        std::thread::Builder::new().spawn(multiply).map_err(|e| format!("no thread could be started to try it out: {e}"))?;
+        match told.recv_timeout(patience) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err("it multiplies two matrices wrongly".into()),
+            Err(_) => Err(format!("it did not multiply two matrices of {N} x {N} in {} seconds: perhaps it cannot get its memory", patience.as_secs())),
         }
     }
 
@@ -101,6 +154,12 @@ impl Library {
         Ok(library)
     }
 
+    fn new(description: String, interface: Interface, set_threads: Option<SetThreads>) -> Library {
+        let callers = Mutex::new(Callers { running: 0, buffers: 1 });
+        let threads = RwLock::new(Threads { now: 0, most: threads_started() });
+        Library { description, interface, set_threads, threads, callers, ended: Condvar::new(), forks: forks() }
+    }
+
     fn bind(loaded: &libloading::Library, path: &Path) -> Result<Library, LoadError> {
         let symbols = Symbols { loaded };
         let convention = CONVENTIONS.iter().find(|c| symbols.has(&c.name("cblas_sgemm"))).unwrap_or(&CONVENTIONS[0]);
@@ -110,7 +169,7 @@ impl Library {
             Interface::Lp64(symbols.functions(convention)?)
         };
         let description = symbols.version(convention).map_or_else(|| path.display().to_string(), |version| format!("{version}, {}", path.display()));
-        Ok(Library { description, interface, set_threads: symbols.set_threads(convention), threads: RwLock::new(0) })
+        Ok(Library::new(description, interface, symbols.set_threads(convention)))
     }
 
     /// The functions that were linked at build time, and how many threads they are told to use.
@@ -124,7 +183,7 @@ impl Library {
         set_threads: unsafe extern "C" fn(c_int),
     ) -> Library {
         let interface = Interface::Lp64(Functions { s, d, c, z });
-        Library { description, interface, set_threads: Some(SetThreads::Int(set_threads)), threads: RwLock::new(0) }
+        Library::new(description, interface, Some(SetThreads::Int(set_threads)))
     }
 
     /// The largest dimension that can be passed.
@@ -135,11 +194,23 @@ impl Library {
         }
     }
 
-    /// Runs `f`, in which the library uses `threads` threads (or, if another thread asks for another number at the same time, that).
+    /// Runs `f`, in which the library uses `threads` threads (or, if another thread asks for another number at the same time, that; or
+    /// fewer, where there is no memory for their buffers). `f` makes one call at a time.
+    ///
+    /// In a child process of the one that opened it, the library keeps the number it has there: locks may be held by threads that the child does not have.
     pub fn with_threads<R>(&self, threads: usize, f: impl FnOnce() -> R) -> R {
+        if self.forks != forks() {
+            return f();
+        }
+        let _call = self.enter();
         let read = || self.threads.read().unwrap_or_else(|e| e.into_inner());
-        if let Some(set) = self.set_threads.as_ref().filter(|_| *read() != threads) {
-            let mut now = self.threads.write().unwrap_or_else(|e| e.into_inner());
+        if let Some(set) = self.set_threads.as_ref().filter(|_| read().now != threads) {
+            let mut known = self.threads.write().unwrap_or_else(|e| e.into_inner());
+            // More threads than ever before want more buffers.
+            if threads <= known.most || has_room(threads - known.most) {
+                known.most = known.most.max(threads);
+            }
+            let threads = threads.min(known.most);
             // SAFETY: a function of that signature, by its name; no call runs meanwhile, since each holds the lock.
             unsafe {
                 match set {
@@ -147,11 +218,60 @@ impl Library {
                     SetThreads::Wide(set) => set(i64::try_from(threads).unwrap_or(i64::MAX)),
                 }
             }
-            *now = threads;
+            known.now = threads;
         }
         let _unchanged = read();
         f()
     }
+
+    /// Waits until the library has a buffer for one more call, or there is memory for one.
+    fn enter(&self) -> Call<'_> {
+        let mut callers = self.callers.lock().unwrap_or_else(|e| e.into_inner());
+        while callers.running >= callers.buffers {
+            if has_room(1) {
+                callers.buffers += 1;
+            } else {
+                callers = self.ended.wait(callers).unwrap_or_else(|e| e.into_inner());
+            }
+        }
+        callers.running += 1;
+        Call(self)
+    }
+}
+
+/// A call of the library that runs.
+struct Call<'a>(&'a Library);
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        self.0.callers.lock().unwrap_or_else(|e| e.into_inner()).running -= 1;
+        self.0.ended.notify_one();
+    }
+}
+
+/// How long a library that is opened may take to multiply two small matrices.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Bytes of address space that OpenBLAS maps for each thread, and for each call that runs at the same time as others (`BUFFER_SIZE` of its `common_x86_64.h`, the
+/// largest there is), and those of a thread's stack. Where the system refuses, OpenBLAS tries again for ever.
+const BUFFER: usize = (128 << 20) + (8 << 20);
+
+/// Whether the system gives address space for so many buffers. That somebody else takes it before the library does cannot be excluded.
+fn has_room(buffers: usize) -> bool {
+    let mut trial: Vec<Vec<u8>> = Vec::new();
+    (0..buffers).all(|_| {
+        let mut buffer = Vec::new();
+        let given = buffer.try_reserve_exact(BUFFER).is_ok();
+        trial.push(buffer);
+        given
+    })
+}
+
+/// How many threads OpenBLAS starts when it is loaded, at most.
+fn threads_started() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let setting = |name| std::env::var(name).ok()?.trim().parse::<usize>().ok().filter(|&n| n > 0);
+    ["OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS"].into_iter().find_map(setting).map_or(cores, |n| n.min(cores))
 }
 
 fn absent(why: String) -> Error {
@@ -360,6 +480,43 @@ mod tests {
         if cfg!(target_os = "linux") {
             assert!(why("libc.so.6").contains("no function cblas_sgemm"), "{}", why("libc.so.6"));
         }
+    }
+
+    /// A product that is not made.
+    #[rustfmt::skip]
+    unsafe extern "C" fn none<S, T>(_: c_int, _: c_int, _: c_int, _: i32, _: i32, _: i32, _: S, _: *const T, _: i32, _: *const T, _: i32, _: S, _: *mut T, _: i32) {}
+
+    /// A library whose product of f32 is `s`, and which makes no others.
+    fn with_product(s: Gemm<i32, f32, f32>) -> Arc<Library> {
+        let functions = Functions { s, d: none::<f64, f64>, c: none::<*const Complex<f32>, Complex<f32>>, z: none::<*const Complex<f64>, Complex<f64>> };
+        Arc::new(Library::new("a library".into(), Interface::Lp64(functions), None))
+    }
+
+    #[test]
+    fn a_library_that_does_not_multiply_is_refused() {
+        #[rustfmt::skip]
+        unsafe extern "C" fn spin(_: c_int, _: c_int, _: c_int, _: i32, _: i32, _: i32, _: f32, _: *const f32, _: i32, _: *const f32, _: i32, _: f32, _: *mut f32, _: i32) {
+            loop {
+                std::thread::park();
+            }
+        }
+        let why = |s, patience| with_product(s).try_out(patience).expect_err("it does not multiply");
+        assert!(why(none, PATIENCE).contains("wrongly"), "{}", why(none, PATIENCE));
+        assert!(why(spin, Duration::from_millis(50)).contains("did not multiply"), "the thread that spins is not waited for");
+    }
+
+    #[test]
+    fn calls_at_once_are_counted() {
+        let library = with_product(none);
+        let known = || {
+            let callers = library.callers.lock().unwrap();
+            (callers.running, callers.buffers)
+        };
+        assert_eq!(library.with_threads(1, known), (1, 1));
+        assert_eq!(library.with_threads(1, || library.with_threads(1, known)), (2, 2), "a second call at the same time has a buffer of its own");
+        assert_eq!(known(), (0, 2), "which is kept");
+        let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| library.with_threads(1, || panic!("on purpose"))));
+        assert!(unwound.is_err() && known() == (0, 2));
     }
 
     #[test]

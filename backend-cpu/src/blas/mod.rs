@@ -11,11 +11,11 @@ use polyarray_core::op::{Distance, Matmul, Metric};
 use polyarray_core::{Backend, BackendEntry, Buffer, Cost, DType, DeviceInfo, Element, Error, MemoryId, Op, Result, RunContext, Unsupported};
 use std::sync::Arc;
 
-polyarray_core::announce!(polyarray_blas_is_linked, BackendEntry { name: "blas", order: 30, slow_to_open: false, open: || Ok(Arc::new(Blas::open()?)) });
+polyarray_core::announce!(polyarray_blas_is_linked, BackendEntry { name: "blas", order: 30, slow_to_open: false, present: || true, open: || Ok(Arc::new(Blas::open()?)) });
 
 struct Blas {
     info: DeviceInfo,
-    library: Library,
+    library: Arc<Library>,
 }
 
 impl Blas {
@@ -95,7 +95,8 @@ fn efficiency(m: usize, n: usize, k: usize) -> f64 {
     smallest / (smallest + 16.0)
 }
 
-impl Backend for Blas {
+// SAFETY: products and distances write all of their output, in C order from the start of its buffer; nothing is queued.
+unsafe impl Backend for Blas {
     fn info(&self) -> &DeviceInfo {
         &self.info
     }
@@ -119,7 +120,7 @@ impl Backend for Blas {
         }
     }
 
-    fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
+    unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
         match op {
             Op::Matmul(o) => matmul::run(&self.library, o, cx),
             Op::Distance(o) => distance::run(&self.library, o, cx),

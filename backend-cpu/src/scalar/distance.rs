@@ -23,8 +23,8 @@ pub fn run(op: &Distance, out: &Buffer) -> Result<()> {
 fn typed<T: Element>(op: &Distance, out: &Buffer) -> Result<()> {
     let (x, y) = (Source::new(&op.x), Source::new(&op.y));
     let target = Target::whole(out, op.after.output());
-    let mut after = Strips::new(&op.after, &op.after_params, op.m);
-    let mut strip = Scratch::new(op.d);
+    let mut after = Strips::new(&op.after, &op.after_params, op.m)?;
+    let mut strip = Scratch::new(op.d)?;
     let mut row = Vec::new();
     row.try_reserve_exact(op.d).map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes: op.d * 8, why: e.to_string() })?;
     for i in 0..op.n {

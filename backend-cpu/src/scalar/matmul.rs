@@ -1,10 +1,10 @@
 //! Products of matrices, accumulated more precisely than their dtype wherever there is something more precise.
 
-use super::strips::{STRIP, Strips};
+use super::strips::{STRIP, Strips, Words, words};
 use crate::strided::{Source, Target};
 use bytemuck::checked;
 use polyarray_core::op::{Matmul, Operand};
-use polyarray_core::{Buffer, Complex, DType, Element, bf16, f16};
+use polyarray_core::{Buffer, Complex, DType, Element, Result, bf16, f16};
 use smallvec::SmallVec;
 
 /// A dtype whose products can be added up and given as `U`.
@@ -98,7 +98,7 @@ impl Compensated {
 }
 
 /// Runs a product whose result goes to `out`.
-pub fn run(op: &Matmul, out: &Buffer) {
+pub fn run(op: &Matmul, out: &Buffer) -> Result<()> {
     match (op.dtype, op.product()) {
         (DType::I8, DType::I8) => typed::<i8, i8>(op, out),
         (DType::I8, _) => typed::<i8, i32>(op, out),
@@ -123,7 +123,7 @@ pub fn run(op: &Matmul, out: &Buffer) {
 }
 
 /// A strip of a row of the result at a time: an element of A times a strip of a row of B, for every row of B.
-fn typed<T: Dot<U>, U: Element>(op: &Matmul, out: &Buffer) {
+fn typed<T: Dot<U>, U: Element>(op: &Matmul, out: &Buffer) -> Result<()> {
     let axes = |r: usize, c: usize| op.batch.iter().copied().chain([r, c]).collect::<SmallVec<[usize; 4]>>();
     let (a_lens, b_lens, c_lens) = (axes(op.m, op.k), axes(op.k, op.n), axes(op.m, op.n));
     let (a, b) = (Source::new(&op.a), Source::new(&op.b));
@@ -132,9 +132,9 @@ fn typed<T: Dot<U>, U: Element>(op: &Matmul, out: &Buffer) {
     let total = op.batch.size() * op.m * op.n;
     let before = Operand { buffer: out.clone(), dtype: U::DTYPE, offset: 0, strides: SmallVec::from_slice(&[1]) };
     let before = Source::new(&before);
-    let mut after = Strips::new(&op.after, &op.after_params, op.n);
+    let mut after = Strips::new(&op.after, &op.after_params, op.n)?;
     let mut sums = SmallVec::<[T::Total; 16]>::from_elem(T::Total::default(), after.len());
-    let (mut a_strip, mut b_strip, mut c_strip) = (Scratch::new(op.k), Scratch::new(op.n), Scratch::new(op.n));
+    let (mut a_strip, mut b_strip, mut c_strip) = (Scratch::new(op.k)?, Scratch::new(op.n)?, Scratch::new(op.n)?);
     for row in 0..op.batch.size() * op.m {
         let batch = row / op.m;
         for start in (0..op.n).step_by(after.len()) {
@@ -160,15 +160,19 @@ fn typed<T: Dot<U>, U: Element>(op: &Matmul, out: &Buffer) {
             target.scatter(&[total], range, after.result_bytes());
         }
     }
+    Ok(())
 }
 
 /// Room for a strip of elements of any dtype.
-pub struct Scratch(SmallVec<[u128; 16]>);
+pub struct Scratch(Words);
 
 impl Scratch {
     /// For at most `total` elements, and at most [`STRIP`].
-    pub fn new(total: usize) -> Scratch {
-        Scratch(SmallVec::from_elem(0, total.min(STRIP)))
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](polyarray_core::Error::OutOfMemory).
+    pub fn new(total: usize) -> Result<Scratch> {
+        words(total.min(STRIP)).map(Scratch)
     }
 
     /// To be filled from the front.

@@ -2,6 +2,7 @@
 
 mod count;
 pub(crate) mod distance;
+mod functions;
 mod matmul;
 mod reduce;
 mod scan;
@@ -16,7 +17,7 @@ use smallvec::SmallVec;
 use std::sync::Arc;
 use strips::Strips;
 
-polyarray_core::announce!(polyarray_scalar_is_linked, BackendEntry { name: "scalar", order: 10, slow_to_open: false, open: || Ok(Arc::new(Scalar::new())) });
+polyarray_core::announce!(polyarray_scalar_is_linked, BackendEntry { name: "scalar", order: 10, slow_to_open: false, present: || true, open: || Ok(Arc::new(Scalar::new())) });
 
 struct Scalar {
     info: DeviceInfo,
@@ -47,7 +48,8 @@ fn rate(op: &Op) -> f64 {
     }
 }
 
-impl Backend for Scalar {
+// SAFETY: each kind of operation writes its whole output, through `Target`, which checks every position against the buffer; nothing is queued.
+unsafe impl Backend for Scalar {
     fn info(&self) -> &DeviceInfo {
         &self.info
     }
@@ -60,27 +62,26 @@ impl Backend for Scalar {
         Ok(Cost::model(START_UP, op.bytes() / BANDWIDTH, op.work() / rate(op), 1, 0.0))
     }
 
-    fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
+    unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
         match op {
             Op::Map(o) => map(o, cx.output),
             Op::Reduce(o) => reduce::run(o, cx.output),
             Op::Scan(o) => scan::run(o, cx.output),
             Op::Matmul(o) => matmul::run(o, cx.output),
-            Op::Distance(o) => distance::run(o, cx.output)?,
-            Op::Sort(o) => sort::run(o, cx.output)?,
-            Op::Search(o) => sort::search(o, cx.output)?,
-            Op::Count(o) => count::run(o, cx.output)?,
+            Op::Distance(o) => distance::run(o, cx.output),
+            Op::Sort(o) => sort::run(o, cx.output),
+            Op::Search(o) => sort::search(o, cx.output),
+            Op::Count(o) => count::run(o, cx.output),
         }
-        Ok(())
     }
 }
 
 /// Strip by strip: an input that lies where the output goes is read before it is overwritten.
-fn map(op: &Map, out: &Buffer) {
+fn map(op: &Map, out: &Buffer) -> Result<()> {
     let total = op.shape.size();
     let sources: SmallVec<[Source; 4]> = op.inputs.iter().map(Source::new).collect();
     let target = Target::new(out, &op.output);
-    let mut strips = Strips::new(&op.program, &op.params, total);
+    let mut strips = Strips::new(&op.program, &op.params, total)?;
     for start in (0..total).step_by(strips.len()) {
         let range = start..total.min(start + strips.len());
         for (i, source) in sources.iter().enumerate() {
@@ -89,4 +90,5 @@ fn map(op: &Map, out: &Buffer) {
         strips.run(range.len());
         target.scatter(&op.shape, range, strips.result_bytes());
     }
+    Ok(())
 }

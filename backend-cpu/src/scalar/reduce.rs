@@ -4,18 +4,25 @@ use super::strips::Strips;
 use super::ufuncs::Ufuncs;
 use crate::strided::{Source, Target};
 use polyarray_core::op::{Reduce, Reduction};
-use polyarray_core::order::{Deviate, Moments, Order, ROWS, Tree, lanes};
-use polyarray_core::{Buffer, DType, Element, Wide, with_dtype};
+use polyarray_core::order::{Deviate, Moments, Multiply, Order, Product, ROWS, SHORT, Tree, lanes};
+use polyarray_core::{Buffer, Complex, DType, Element, Error, Kind, Result, Wide, with_dtype};
 use smallvec::SmallVec;
 use std::ops::Range;
 
 /// Runs a reduction whose results go to `out`.
-pub fn run(op: &Reduce, out: &Buffer) {
+pub fn run(op: &Reduce, out: &Buffer) -> Result<()> {
+    match (op.kind, op.before.output()) {
+        (Reduction::Prod, DType::F32) => return typed(op, out, Products::<f32>::new(op)),
+        (Reduction::Prod, DType::F64) => return typed(op, out, Products::<f64>::new(op)),
+        (Reduction::Prod, DType::C32) => return typed(op, out, Products::<Complex<f32>>::new(op)),
+        (Reduction::Prod, DType::C64) => return typed(op, out, Products::<Complex<f64>>::new(op)),
+        _ => {}
+    }
     match op.kind {
         Reduction::Sum | Reduction::Prod | Reduction::Min | Reduction::Max => with_dtype!(op.before.output(), T => typed(op, out, Fold::<T>::new(op))),
         Reduction::ArgMin | Reduction::ArgMax => with_dtype!(op.before.output(), T => typed(op, out, Best::<T>::new(op))),
-        Reduction::Deviations if op.before.output() == DType::F32 => typed(op, out, Spread::<f32>::new(op)),
-        Reduction::Deviations => typed(op, out, Spread::<f64>::new(op)),
+        Reduction::Deviations if op.before.output() == DType::F32 => typed(op, out, Spread::<f32>::new(op)?),
+        Reduction::Deviations => typed(op, out, Spread::<f64>::new(op)?),
     }
 }
 
@@ -29,13 +36,13 @@ trait Take {
     fn finish(&mut self) -> Self::Gives;
 }
 
-fn typed<A: Take>(op: &Reduce, out: &Buffer, mut take: A) {
+fn typed<A: Take>(op: &Reduce, out: &Buffer, mut take: A) -> Result<()> {
     let (outer, inner) = (op.outer.size(), op.inner.size());
     let lens: SmallVec<[usize; 8]> = op.outer.iter().chain(op.inner.iter()).copied().collect();
     let sources: SmallVec<[Source; 2]> = op.inputs.iter().map(Source::new).collect();
     let target = Target::new(out, &op.output);
-    let mut before = Strips::new(&op.before, &op.params, inner);
-    let mut after = Strips::new(&op.after, &op.after_params, outer);
+    let mut before = Strips::new(&op.before, &op.params, inner)?;
+    let mut after = Strips::new(&op.after, &op.after_params, outer)?;
     for start in (0..outer).step_by(after.len()) {
         let outputs = start..outer.min(start + after.len());
         for at in outputs.clone() {
@@ -52,6 +59,7 @@ fn typed<A: Take>(op: &Reduce, out: &Buffer, mut take: A) {
         after.run(outputs.len());
         target.scatter(&op.outer, outputs, after.result_bytes());
     }
+    Ok(())
 }
 
 /// Elements of a run, and lanes of a block. Both orders are the same thing with other figures: across rows there is one lane, and one run.
@@ -117,9 +125,13 @@ struct Spread<T> {
 }
 
 impl<T: Ufuncs + Deviate> Spread<T> {
-    fn new(op: &Reduce) -> Spread<T> {
+    fn new(op: &Reduce) -> Result<Spread<T>> {
         let (run, lanes) = figures(op);
-        Spread { run, lanes, block: Vec::new(), blocks: Tree::new(), runs: Tree::new() }
+        let (mut block, most) = (Vec::new(), lanes * ROWS);
+        block
+            .try_reserve_exact(most)
+            .map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes: most * size_of::<T>(), why: e.to_string() })?;
+        Ok(Spread { run, lanes, block, blocks: Tree::new(), runs: Tree::new() })
     }
 
     /// The sum of what `f` makes of each element of the block.
@@ -177,19 +189,59 @@ fn halve<T: Copy>(lanes: &mut [T], combine: impl Fn(T, T) -> T) -> T {
     lanes[0]
 }
 
-/// The elements of one output, combined as they come.
-struct Fold<T> {
-    combine: fn(T, T) -> T,
-    identity: T,
+/// Runs and blocks of one output, and the trees of their results.
+struct Blocks<S> {
     /// Elements of a run.
     run: usize,
     /// Elements of a block.
     block: usize,
-    lanes: SmallVec<[T; 64]>,
     /// Of the blocks of this run.
-    blocks: Tree<T>,
+    blocks: Tree<S>,
     /// Of the runs of this output.
-    runs: Tree<T>,
+    runs: Tree<S>,
+}
+
+impl<S: Copy> Blocks<S> {
+    fn new(run: usize, lanes: usize) -> Blocks<S> {
+        Blocks { run, block: lanes * ROWS, blocks: Tree::new(), runs: Tree::new() }
+    }
+
+    /// Takes the elements of inner indices `range`: `part` is given what lies in one block, and whether the block ends there, when it gives the result.
+    fn add(&mut self, range: Range<usize>, mut part: impl FnMut(Range<usize>, usize, bool) -> Option<S>, combine: impl Fn(S, S) -> S) {
+        let mut at = range.start;
+        while at < range.end {
+            let in_run = at % self.run;
+            let in_block = in_run % self.block;
+            let count = (range.end - at).min(self.run - in_run).min(self.block - in_block);
+            let run_ends = (at + count).is_multiple_of(self.run);
+            let block_ends = run_ends || in_block + count == self.block;
+            let result = part(at - range.start..at - range.start + count, in_block, block_ends);
+            at += count;
+            if block_ends {
+                self.blocks.push(result.expect("a block that ends has a result"), |a, b| *a = combine(*a, b));
+            }
+            if run_ends {
+                let total = std::mem::take(&mut self.blocks).finish(|a, b| *a = combine(*a, b)).expect("a run has a block");
+                self.runs.push(total, |a, b| *a = combine(*a, b));
+            }
+        }
+    }
+
+    fn finish(&mut self, combine: impl Fn(S, S) -> S) -> S {
+        std::mem::take(&mut self.runs).finish(|a, b| *a = combine(*a, b)).expect("an output has a run")
+    }
+}
+
+/// The elements of one output, combined as they come.
+struct Fold<T> {
+    combine: fn(T, T) -> T,
+    identity: T,
+    lanes: SmallVec<[T; 64]>,
+    /// Whether blocks that are short, or whose result is not finite, are combined without lanes.
+    floating_sum: bool,
+    /// The elements of this block, where they may be read again.
+    block: Vec<T>,
+    blocks: Blocks<T>,
 }
 
 impl<T: Ufuncs> Fold<T> {
@@ -197,21 +249,19 @@ impl<T: Ufuncs> Fold<T> {
         let kind: Reduction = op.kind;
         let (run, lanes) = figures(op);
         let identity = T::identity(kind);
+        // Across rows there are no lanes.
+        let floating_sum = kind == Reduction::Sum && matches!(T::DTYPE.kind(), Kind::Float | Kind::Complex) && lanes > 1;
         let start = SmallVec::from_elem(identity, lanes);
-        Fold { combine: T::combine(kind), identity, run, block: lanes * ROWS, lanes: start, blocks: Tree::new(), runs: Tree::new() }
+        Fold { combine: T::combine(kind), identity, lanes: start, floating_sum, block: Vec::new(), blocks: Blocks::new(run, lanes) }
     }
+}
 
-    fn end_block(&mut self) {
-        let combine = self.combine;
-        let total = halve(&mut self.lanes, combine);
-        self.blocks.push(total, |a, b| *a = combine(*a, b));
-        self.lanes.fill(self.identity);
-    }
-
-    fn end_run(&mut self) {
-        let combine = self.combine;
-        let total = std::mem::take(&mut self.blocks).finish(|a, b| *a = combine(*a, b)).expect("a run has a block");
-        self.runs.push(total, |a, b| *a = combine(*a, b));
+/// Whether a number, or each part of it, is neither infinite nor NaN.
+pub fn is_finite<T: Element>(x: T) -> bool {
+    match x.to_wide() {
+        Wide::Int(_) => true,
+        Wide::Float(x) => x.is_finite(),
+        Wide::Complex(re, im) => re.is_finite() && im.is_finite(),
     }
 }
 
@@ -220,28 +270,67 @@ impl<T: Ufuncs> Take for Fold<T> {
     type Gives = T;
 
     fn add(&mut self, range: Range<usize>, values: &[T]) {
-        let mut at = range.start;
-        while at < range.end {
-            let in_run = at % self.run;
-            let in_block = in_run % self.block;
-            let count = (range.end - at).min(self.run - in_run).min(self.block - in_block);
-            for (i, &x) in values[at - range.start..][..count].iter().enumerate() {
-                let lane = (in_block + i) % self.lanes.len();
-                self.lanes[lane] = (self.combine)(self.lanes[lane], x);
+        let Fold { combine, identity, lanes, floating_sum, block, blocks } = self;
+        let part = |part: Range<usize>, in_block: usize, ends: bool| {
+            for (i, &x) in values[part.clone()].iter().enumerate() {
+                let lane = (in_block + i) % lanes.len();
+                lanes[lane] = combine(lanes[lane], x);
             }
-            at += count;
-            let run_ends = at.is_multiple_of(self.run);
-            if run_ends || in_block + count == self.block {
-                self.end_block();
+            if *floating_sum {
+                block.extend_from_slice(&values[part]);
             }
-            if run_ends {
-                self.end_run();
-            }
-        }
+            ends.then(|| {
+                let mut total = halve(lanes, &*combine);
+                lanes.fill(*identity);
+                if *floating_sum && (block.len() <= SHORT || !is_finite(total)) {
+                    total = block.iter().fold(*identity, |sum, &x| combine(sum, x));
+                }
+                block.clear();
+                total
+            })
+        };
+        blocks.add(range, part, &*combine);
     }
 
     fn finish(&mut self) -> T {
-        let combine = self.combine;
-        std::mem::take(&mut self.runs).finish(|a, b| *a = combine(*a, b)).expect("an output has a run")
+        self.blocks.finish(self.combine)
+    }
+}
+
+/// The elements of one output, multiplied as they come.
+struct Products<T> {
+    lanes: SmallVec<[Product<T>; 64]>,
+    blocks: Blocks<Product<T>>,
+}
+
+impl<T: Ufuncs + Multiply> Products<T> {
+    fn new(op: &Reduce) -> Products<T> {
+        let (run, lanes) = figures(op);
+        Products { lanes: SmallVec::from_elem(T::identity(Reduction::Prod).factor(), lanes), blocks: Blocks::new(run, lanes) }
+    }
+}
+
+impl<T: Ufuncs + Multiply> Take for Products<T> {
+    type Of = T;
+    type Gives = T;
+
+    fn add(&mut self, range: Range<usize>, values: &[T]) {
+        let Products { lanes, blocks } = self;
+        let part = |part: Range<usize>, in_block: usize, ends: bool| {
+            for (i, x) in values[part].iter().enumerate() {
+                let lane = (in_block + i) % lanes.len();
+                lanes[lane] = T::join(lanes[lane], x.factor());
+            }
+            ends.then(|| {
+                let total = halve(lanes, T::join);
+                lanes.fill(T::identity(Reduction::Prod).factor());
+                total
+            })
+        };
+        blocks.add(range, part, T::join);
+    }
+
+    fn finish(&mut self) -> T {
+        T::value(self.blocks.finish(T::join))
     }
 }

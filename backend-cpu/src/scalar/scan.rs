@@ -1,31 +1,42 @@
 //! Scans, in the order that `polyarray_core::order` fixes.
 
+use super::reduce::is_finite;
 use super::strips::Strips;
 use super::ufuncs::Ufuncs;
 use crate::strided::{Source, Target};
 use polyarray_core::op::{Reduction, Running, Scan};
-use polyarray_core::order::SCAN_BLOCK;
-use polyarray_core::{Buffer, with_dtype};
+use polyarray_core::order::{Multiply, Product, SCAN_BLOCK};
+use polyarray_core::{Buffer, Complex, DType, Result, with_dtype};
 use smallvec::SmallVec;
 
 /// Runs a scan whose results go to `out`.
-pub fn run(op: &Scan, out: &Buffer) {
-    with_dtype!(op.before.output(), T => typed::<T>(op, out));
+pub fn run(op: &Scan, out: &Buffer) -> Result<()> {
+    match (op.kind, op.before.output()) {
+        (Running::Prod, DType::F32) => typed(op, out, Products::<f32>::default()),
+        (Running::Prod, DType::F64) => typed(op, out, Products::<f64>::default()),
+        (Running::Prod, DType::C32) => typed(op, out, Products::<Complex<f32>>::default()),
+        (Running::Prod, DType::C64) => typed(op, out, Products::<Complex<f64>>::default()),
+        (kind, dtype) => with_dtype!(dtype, T => typed(op, out, Fold::<T>::new(kind))),
+    }
 }
 
-fn typed<T: Ufuncs>(op: &Scan, out: &Buffer) {
+/// What takes the elements of a line and gives a result for each.
+trait Take {
+    type Of: Ufuncs;
+    /// Starts a line.
+    fn start(&mut self);
+    /// The next result; `starts_block` is true for the first element of each block.
+    fn next(&mut self, x: Self::Of, starts_block: bool) -> Self::Of;
+}
+
+fn typed<A: Take>(op: &Scan, out: &Buffer, mut take: A) -> Result<()> {
     let lens = op.shape();
     let sources: SmallVec<[Source; 2]> = op.inputs.iter().map(Source::new).collect();
     let target = Target::new(out, &op.output);
-    let mut before = Strips::new(&op.before, &op.params, op.len);
-    let mut after = Strips::new(&op.after, &op.after_params, op.len);
-    let combine = T::combine(match op.kind {
-        Running::Sum => Reduction::Sum,
-        Running::Prod => Reduction::Prod,
-    });
+    let mut before = Strips::new(&op.before, &op.params, op.len)?;
+    let mut after = Strips::new(&op.after, &op.after_params, op.len)?;
     for line in 0..op.outer.size() {
-        // Of whole blocks; of this block.
-        let (mut offset, mut prefix): (Option<T>, Option<T>) = (None, None);
+        take.start();
         for from in (0..op.len).step_by(before.len()) {
             let count = before.len().min(op.len - from);
             let range = line * op.len + from..line * op.len + from + count;
@@ -33,16 +44,92 @@ fn typed<T: Ufuncs>(op: &Scan, out: &Buffer) {
                 source.gather(&lens, range.clone(), before.input_bytes(i));
             }
             before.run(count);
-            for (i, &x) in before.result::<T>()[..count].iter().enumerate() {
-                if (from + i).is_multiple_of(SCAN_BLOCK) {
-                    offset = prefix.take().map(|whole| offset.map_or(whole, |o| combine(o, whole)));
-                }
-                let sum = prefix.map_or(x, |p| combine(p, x));
-                prefix = Some(sum);
-                after.input(0)[i] = offset.map_or(sum, |o| combine(o, sum));
+            for (i, &x) in before.result::<A::Of>()[..count].iter().enumerate() {
+                after.input(0)[i] = take.next(x, (from + i).is_multiple_of(SCAN_BLOCK));
             }
             after.run(count);
             target.scatter(&lens, range, after.result_bytes());
         }
+    }
+    Ok(())
+}
+
+/// What whole blocks and this block come to.
+struct Prefix<S> {
+    offset: Option<S>,
+    prefix: Option<S>,
+}
+
+impl<S: Copy> Prefix<S> {
+    fn new() -> Prefix<S> {
+        Prefix { offset: None, prefix: None }
+    }
+
+    fn next(&mut self, x: S, starts_block: bool, combine: impl Fn(S, S) -> S) -> S {
+        if starts_block {
+            self.offset = self.prefix.take().map(|whole| self.offset.map_or(whole, |o| combine(o, whole)));
+        }
+        let prefix = self.prefix.map_or(x, |p| combine(p, x));
+        self.prefix = Some(prefix);
+        self.offset.map_or(prefix, |o| combine(o, prefix))
+    }
+}
+
+/// Sums, and products of integers.
+struct Fold<T> {
+    combine: fn(T, T) -> T,
+    blocks: Prefix<T>,
+    /// The element before this one.
+    last: Option<T>,
+    /// Whether blocks have ended, because an element was not finite.
+    one_by_one: bool,
+}
+
+impl<T: Ufuncs> Fold<T> {
+    fn new(kind: Running) -> Fold<T> {
+        let combine = T::combine(match kind {
+            Running::Sum => Reduction::Sum,
+            Running::Prod => Reduction::Prod,
+        });
+        Fold { combine, blocks: Prefix::new(), last: None, one_by_one: false }
+    }
+}
+
+impl<T: Ufuncs> Take for Fold<T> {
+    type Of = T;
+
+    fn start(&mut self) {
+        *self = Fold { combine: self.combine, blocks: Prefix::new(), last: None, one_by_one: false };
+    }
+
+    fn next(&mut self, x: T, starts_block: bool) -> T {
+        let mut y = if self.one_by_one { x } else { self.blocks.next(x, starts_block, self.combine) };
+        self.one_by_one |= !is_finite(y);
+        if self.one_by_one {
+            y = self.last.map_or(x, |last| (self.combine)(last, x));
+        }
+        self.last = Some(y);
+        y
+    }
+}
+
+/// Products of floats.
+struct Products<T>(Prefix<Product<T>>);
+
+impl<T: Multiply> Default for Products<T> {
+    fn default() -> Self {
+        Products(Prefix::new())
+    }
+}
+
+impl<T: Ufuncs + Multiply> Take for Products<T> {
+    type Of = T;
+
+    fn start(&mut self) {
+        *self = Products::default();
+    }
+
+    fn next(&mut self, x: T, starts_block: bool) -> T {
+        T::value(self.0.next(x.factor(), starts_block, T::join))
     }
 }

@@ -3,11 +3,25 @@
 use super::ufuncs::{Ufuncs, each, filled, select};
 use bytemuck::checked;
 use polyarray_core::op::Params;
-use polyarray_core::{Element, Instr, Program, Ref, with_dtype};
+use polyarray_core::{Element, Error, Instr, Program, Ref, Result, with_dtype};
 use smallvec::SmallVec;
 
 /// Elements of a strip. The widest of them make 4 KiB, so those of short programs stay in the first-level cache.
 pub const STRIP: usize = 256;
+
+/// Words of a strip or several, each with room for one element of any dtype.
+pub type Words = SmallVec<[u128; 16]>;
+
+/// `count` zeros.
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub fn words(count: usize) -> Result<Words> {
+    let mut words = Words::new();
+    words.try_reserve_exact(count).map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes: 16 * count, why: e.to_string() })?;
+    words.resize(count, 0);
+    Ok(words)
+}
 
 /// A program with room to run it on `len` elements at a time.
 ///
@@ -18,20 +32,23 @@ pub const STRIP: usize = 256;
 pub struct Strips<'a> {
     program: &'a Program,
     len: usize,
-    words: SmallVec<[u128; 16]>,
+    words: Words,
 }
 
 impl<'a> Strips<'a> {
     /// For at most `total` elements at once, and at most [`STRIP`].
-    pub fn new(program: &'a Program, params: &Params, total: usize) -> Strips<'a> {
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn new(program: &'a Program, params: &Params, total: usize) -> Result<Strips<'a>> {
         let len = total.min(STRIP);
         let count = program.inputs().len() + program.params().len() + program.instrs().len();
-        let mut strips = Strips { program, len, words: SmallVec::from_elem(0, count * len) };
+        let mut strips = Strips { program, len, words: words(count * len)? };
         for (i, param) in params.iter().enumerate() {
             let at = strips.index(Ref::Param(i as u32)) * len;
             with_dtype!(param.dtype(), T => filled::<T>(&mut strips.words[at..at + len], param.get()));
         }
-        strips
+        Ok(strips)
     }
 
     /// How many elements there is room for.

@@ -1,6 +1,7 @@
 //! What every ufunc means for every dtype: one match for each family of dtypes. That of the floats, which have nearly all of them, is exhaustive,
 //! so that the compiler leads whoever adds a row to the table; the others end in [`undefined`], which the conformance suite would meet.
 
+use super::functions;
 use bytemuck::checked;
 use polyarray_core::op::Reduction;
 use polyarray_core::{Binary, Complex, DType, Element, Unary, bf16, f16};
@@ -211,17 +212,8 @@ integers! {
     u64, |x: u64| x, |_: u64| false, |_: u64| 0;
 }
 
-/// `1 / (1 + exp(-x))` to about an ULP: the rounding errors of the sum and of the quotient are put back.
-fn sigmoid(x: f64) -> f64 {
-    let e = (-x.abs()).exp();
-    let (numerator, sum) = (if x < 0.0 { e } else { 1.0 }, 1.0 + e);
-    let lost = e - (sum - 1.0);
-    let quotient = numerator / sum;
-    quotient + ((-quotient).mul_add(sum, numerator) - quotient * lost) / sum
-}
-
 /// `x / y` rounded down, for type `$A`: exact below `2 / EPSILON`, from where on quotients have no fraction and are rounded. Only a quotient that was rounded up to a whole number can be
-/// too large, which the sign of the exact remainder tells. Zero has the quotient's sign; NaN where x is infinite; `x / y` where y is zero.
+/// too large, which the sign of the exact remainder tells. Zero has the quotient's sign; `x / y` where y is zero, else NaN where x is infinite.
 macro_rules! floor_div {
     ($x:expr, $y:expr, $A:ty) => {{
         let (x, y): ($A, $A) = ($x, $y);
@@ -231,7 +223,7 @@ macro_rules! floor_div {
         let left = if quotient == 0.0 { x } else { (-floor).mul_add(y, x) };
         let below = if y.is_sign_negative() { left > 0.0 } else { left < 0.0 };
         let whole = quotient == floor && quotient.abs() < 2.0 / <$A>::EPSILON;
-        if x.is_infinite() {
+        if x.is_infinite() && y != 0.0 {
             <$A>::NAN
         } else if below && whole {
             floor - 1.0
@@ -272,14 +264,15 @@ macro_rules! floats {
                     Unary::Arctan => each(x, out, wide(f64::atan)),
                     Unary::Sinh => each(x, out, wide(f64::sinh)),
                     Unary::Cosh => each(x, out, wide(f64::cosh)),
-                    Unary::Tanh => each(x, out, wide(f64::tanh)),
+                    // The standard library's is off by more than an ULP in places.
+                    Unary::Tanh => each(x, out, wide(functions::tanh)),
                     // The standard library's formulas for these lose digits where the argument is small.
                     Unary::Arcsinh => each(x, out, wide(libm::asinh)),
                     // libm's gives numbers for large negative ones.
                     Unary::Arccosh => each(x, out, wide(|x| if x < 1.0 { f64::NAN } else { libm::acosh(x) })),
                     Unary::Arctanh => each(x, out, wide(libm::atanh)),
                     Unary::Erf => each(x, out, wide(libm::erf)),
-                    Unary::Sigmoid => each(x, out, wide(sigmoid)),
+                    Unary::Sigmoid => each(x, out, wide(functions::sigmoid)),
                     Unary::Floor => each(x, out, |x| $down($up(x).floor())),
                     Unary::Ceil => each(x, out, |x| $down($up(x).ceil())),
                     Unary::Trunc => each(x, out, |x| $down($up(x).trunc())),
@@ -368,7 +361,7 @@ fn truth<F: PartialEq + Default>(x: Complex<F>) -> bool {
 
 /// Complex numbers with parts of type `$F`; functions are computed in f64 and rounded.
 macro_rules! complex {
-    ($($F:ty),*) => { $(
+    ($($F:ty, large $large:expr, little $little:expr, by $up:expr;)*) => { $(
         impl Ufuncs for Complex<$F> {
             fn unary(op: Unary, x: &[Self], out: &mut [u128]) {
                 let wide = |f: fn(Complex<f64>) -> Complex<f64>| {
@@ -382,9 +375,9 @@ macro_rules! complex {
                     Unary::Conj => each(x, out, |x| x.conj()),
                     Unary::Abs => each(x, out, |x| x.re.hypot(x.im)),
                     Unary::Square => each(x, out, |x| x * x),
-                    Unary::Sqrt => each(x, out, wide(Complex::sqrt)),
-                    Unary::Exp => each(x, out, wide(Complex::exp)),
-                    Unary::Log => each(x, out, wide(Complex::ln)),
+                    Unary::Sqrt => each(x, out, wide(functions::complex_sqrt)),
+                    Unary::Exp => each(x, out, wide(functions::complex_exp)),
+                    Unary::Log => each(x, out, wide(functions::complex_log)),
                     Unary::IsNan => each(x, out, |x| x.re.is_nan() || x.im.is_nan()),
                     Unary::IsInf => each(x, out, |x| x.re.is_infinite() || x.im.is_infinite()),
                     Unary::IsFinite => each(x, out, |x| x.re.is_finite() && x.im.is_finite()),
@@ -394,11 +387,22 @@ macro_rules! complex {
             }
 
             fn binary(op: Binary, x: &[Self], y: &[Self], out: &mut [u128]) {
-                /// R. Smith, "Algorithm 116: Complex division", CACM 5, 1962: the squares of the parts need not fit the type.
+                /// R. Smith, "Algorithm 116: Complex division", CACM 5, 1962: the squares of the parts need not fit the type. Numbers whose sums would not, or which have
+                /// lost digits, are multiplied by a power of two first, the quotient at the end.
                 fn div(x: Complex<$F>, y: Complex<$F>) -> Complex<$F> {
                     if y.re == 0.0 && y.im == 0.0 {
                         return Complex::new(x.re / y.re.abs(), x.im / y.re.abs());
                     }
+                    let scale = |z: Complex<$F>| {
+                        let most = if z.re.abs() < z.im.abs() { z.im.abs() } else { z.re.abs() };
+                        if most > $large { 0.0625 } else if most < $little { $up } else { 1.0 }
+                    };
+                    let (by_x, by_y) = (scale(x), scale(y));
+                    let quotient = quotient(Complex::new(x.re * by_x, x.im * by_x), Complex::new(y.re * by_y, y.im * by_y));
+                    let back = by_y / by_x;
+                    Complex::new(quotient.re * back, quotient.im * back)
+                }
+                fn quotient(x: Complex<$F>, y: Complex<$F>) -> Complex<$F> {
                     if y.re.abs() >= y.im.abs() {
                         let ratio = y.im / y.re;
                         let scale = y.re + y.im * ratio;
@@ -441,4 +445,7 @@ macro_rules! complex {
         }
     )* };
 }
-complex!(f32, f64);
+complex! {
+    f32, large 2f32.powi(125), little 2f32.powi(-70), by 2f32.powi(60);
+    f64, large 2f64.powi(1021), little 2f64.powi(-900), by 2f64.powi(200);
+}

@@ -142,22 +142,51 @@ where
 /// The quotient (R. Smith, "Algorithm 116: Complex division", CACM 5, 1962), with the same operations as the scalar backend's.
 pub(crate) struct ComplexDiv;
 
+/// The larger magnitude of the two parts; NaN only where the real part is.
+#[inline(always)]
+fn larger<T: Real, I: Isa>(z: Parts<T, I>) -> T::V<I> {
+    let (re, im) = (z.0.abs(), z.1.abs());
+    Float::select(re.lt(im), im, re)
+}
+
+/// By what a number is multiplied so that neither sums nor products of its parts and a ratio leave the range of the type, or are of few digits.
+#[inline(always)]
+fn quotient_scale<T: Real, I: Isa>(isa: I, most: T::V<I>) -> T::V<I> {
+    let c = |v: f64| all::<T, I>(isa, v);
+    let (large, little, by) = if size_of::<T>() == 4 { (125, -70, 60) } else { (1021, -900, 200) };
+    let up = Float::select(most.lt(c(2.0f64.powi(little))), c(2.0f64.powi(by)), c(1.0));
+    Float::select(c(2.0f64.powi(large)).lt(most), c(0.0625), up)
+}
+
 impl<T: Real> ComplexFunction2<T> for ComplexDiv {
     #[inline(always)]
     fn vector<I: Isa>(isa: I, x: Parts<T, I>, y: Parts<T, I>) -> Parts<T, I> {
+        let c = |v: f64| all::<T, I>(isa, v);
+        let (by_x, by_y) = (quotient_scale::<T, I>(isa, larger::<T, I>(x)), quotient_scale::<T, I>(isa, larger::<T, I>(y)));
+        let z = if by_x.eq(c(1.0)).and(by_y.eq(c(1.0))).all() {
+            quotient::<T, I>(x, y)
+        } else {
+            let (re, im) = quotient::<T, I>((x.0.mul(by_x), x.1.mul(by_x)), (y.0.mul(by_y), y.1.mul(by_y)));
+            let back = by_y.div(by_x);
+            (re.mul(back), im.mul(back))
+        };
         let (re, im) = (y.0.abs(), y.1.abs());
-        // Not the same as re >= im where one is NaN, but then so is the quotient.
-        let steep = re.lt(im);
-        let swap = |(a, b): Parts<T, I>| (Float::select(steep, b, a), Float::select(steep, a, b));
-        let ((p, q), (u, v)) = (swap(y), swap(x));
-        let ratio = q.div(p);
-        let scale = q.mul(ratio).add(p);
-        let product = u.mul(ratio);
-        let im_part = Float::select(steep, product.sub(v), v.sub(product));
-        let quotient = (v.mul(ratio).add(u).div(scale), im_part.div(scale));
-        let zero = re.max(im).eq(all::<T, I>(isa, 0.0));
-        (Float::select(zero, x.0.div(re), quotient.0), Float::select(zero, x.1.div(re), quotient.1))
+        let zero = re.max(im).eq(c(0.0));
+        (Float::select(zero, x.0.div(re), z.0), Float::select(zero, x.1.div(re), z.1))
     }
+}
+
+#[inline(always)]
+fn quotient<T: Real, I: Isa>(x: Parts<T, I>, y: Parts<T, I>) -> Parts<T, I> {
+    // Not the same as re >= im where one is NaN, but then so is the quotient.
+    let steep = y.0.abs().lt(y.1.abs());
+    let swap = |(a, b): Parts<T, I>| (Float::select(steep, b, a), Float::select(steep, a, b));
+    let ((p, q), (u, v)) = (swap(y), swap(x));
+    let ratio = q.div(p);
+    let scale = q.mul(ratio).add(p);
+    let product = u.mul(ratio);
+    let im_part = Float::select(steep, product.sub(v), v.sub(product));
+    (v.mul(ratio).add(u).div(scale), im_part.div(scale))
 }
 
 /// The parts of the first `n` numbers that lie as pairs at `from`; those of 1 beyond them.

@@ -70,8 +70,8 @@ impl<T: Real> Function2<T> for Rem {
     }
 }
 
-/// Division rounded down: floor(x / y), exact where that is below 2^53 (f32: 2^24), else x / y rounded. Zero has the sign of the quotient. NaN where x is infinite;
-/// x / y where y is zero.
+/// Division rounded down: floor(x / y), exact where that is below 2^53 (f32: 2^24), else x / y rounded. Zero has the sign of the quotient. Where y is zero, x / y, of infinite x too;
+/// else NaN where x is infinite.
 pub(crate) struct FloorDiv;
 
 impl<T: Real> Function2<T> for FloorDiv {
@@ -95,6 +95,6 @@ impl<T: Real> Function2<T> for FloorDiv {
         let below = left.bit_xor(y.bit_and(c(-0.0))).lt(c(0.0));
         let too_large = below.and(q.eq(f)).and(q.abs().lt(limit));
         let f = Float::select(too_large, f.sub(c(1.0)), f);
-        Float::select(x.abs().eq(c(f64::INFINITY)), c(f64::NAN), f)
+        Float::select(x.abs().eq(c(f64::INFINITY)).and(y.eq(c(0.0)).not()), c(f64::NAN), f)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::kind::{Kept, Kind, Run, State, Values, as_rows, lanes_of};
 use crate::lanes::{Float, Isa, Lanes, Mask, Real, Work};
+use polyarray_core::order::SHORT;
 use polyarray_core::{Complex, Element};
 use std::marker::PhantomData;
 
@@ -12,10 +13,16 @@ pub(super) struct Max;
 
 /// How two partial results of a type become one, and where lanes start.
 pub(super) trait Combine<T: Copy>: Send + Sync + 'static {
+    /// Combining with it changes nothing.
     const IDENTITY: T;
-    /// Whether combining with the identity changes nothing, so that lanes without elements can be left out.
-    const NEUTRAL: bool = true;
+    /// Whether short blocks, and those whose result is not finite, are combined without lanes.
+    const SEQUENCE: bool = false;
     fn combine(left: T, right: T) -> T;
+    /// Whether a result is finite, where that matters to its order.
+    #[inline(always)]
+    fn is_finite(_: T) -> bool {
+        true
+    }
 
     /// The result of a block of `n` elements. Called inside [`Isa::enter`].
     ///
@@ -50,6 +57,28 @@ pub(super) fn halve<T: Copy, K: Combine<T>, const L: usize>(acc: &mut [T; L]) ->
         half /= 2;
     }
     acc[0]
+}
+
+/// Elements `step` apart, combined one after another.
+///
+/// # Safety
+/// - the `n` elements from `src` on, `step` apart, are valid for reads.
+#[inline(always)]
+unsafe fn sequence<T: Copy, K: Combine<T>>(src: *const T, n: usize, step: usize) -> T {
+    // SAFETY: the caller's.
+    (0..n).fold(K::IDENTITY, |sum, i| K::combine(sum, unsafe { *src.add(i * step) }))
+}
+
+/// [`sequence`] of `N` elements side by side for each of `count` outputs, `step` apart.
+///
+/// # Safety
+/// - those elements are valid for reads, `out` for writes of `count` results.
+#[inline(always)]
+unsafe fn sequences<T: Copy, K: Combine<T>, const N: usize>(src: *const T, step: isize, count: usize, out: *mut T) {
+    for i in 0..count {
+        // SAFETY: the caller's.
+        unsafe { out.add(i).write(sequence::<T, K>(src.wrapping_offset(i as isize * step), N, 1)) };
+    }
 }
 
 /// [`Combine::block`] in plain loops over `L` lanes, of which the compiler makes vectors.
@@ -205,9 +234,12 @@ unsafe fn vector_rows_of<T: Real, K: CombineVectors<T>, I: Isa, const R: usize>(
 }
 
 macro_rules! floats {
-    ($T:ident, $lanes:literal; $($Name:ident, $identity:expr, |$a:ident, $b:ident| $scalar:expr, |$x:ident, $y:ident| $ordered:expr, $vector:expr, watch $watch:literal;)*) => { $(
+    ($T:ident, $lanes:literal; $($Name:ident, $identity:expr, |$a:ident, $b:ident| $scalar:expr, |$x:ident, $y:ident| $ordered:expr, $vector:expr, watch $watch:literal, sequence $sequence:literal;)*) => { $(
         impl Combine<$T> for $Name {
             const IDENTITY: $T = $identity;
+            const SEQUENCE: bool = $sequence;
+            #[inline(always)]
+            fn is_finite(x: $T) -> bool { x.is_finite() }
             #[inline(always)]
             fn combine($a: $T, $b: $T) -> $T { $scalar }
             #[inline(always)]
@@ -239,10 +271,10 @@ macro_rules! floats {
 macro_rules! float_type {
     ($T:ident, $lanes:literal) => {
         floats! { $T, $lanes;
-            Sum, -0.0, |a, b| a + b, |x, y| x.add(y), x.add(y), watch false;
-            Prod, 1.0, |a, b| a * b, |x, y| x.mul(y), x.mul(y), watch false;
-            Min, $T::INFINITY, |a, b| if a < b || a.is_nan() { a } else { b }, |x, y| x.min(y), V::select(x.unordered(x), x, x.min(y)), watch true;
-            Max, $T::NEG_INFINITY, |a, b| if a > b || a.is_nan() { a } else { b }, |x, y| x.max(y), V::select(x.unordered(x), x, x.max(y)), watch true;
+            Sum, -0.0, |a, b| a + b, |x, y| x.add(y), x.add(y), watch false, sequence true;
+            Prod, 1.0, |a, b| a * b, |x, y| x.mul(y), x.mul(y), watch false, sequence false;
+            Min, $T::INFINITY, |a, b| if a < b || a.is_nan() { a } else { b }, |x, y| x.min(y), V::select(x.unordered(x), x, x.min(y)), watch true, sequence false;
+            Max, $T::NEG_INFINITY, |a, b| if a > b || a.is_nan() { a } else { b }, |x, y| x.max(y), V::select(x.unordered(x), x, x.max(y)), watch true, sequence false;
         }
     };
 }
@@ -250,10 +282,9 @@ float_type!(f32, 64);
 float_type!(f64, 32);
 
 macro_rules! plain {
-    ($($Name:ident, $T:ty, $lanes:literal, $identity:expr, |$a:ident, $b:ident| $combine:expr $(, neutral $neutral:literal)?;)*) => { $(
+    ($($Name:ident, $T:ty, $lanes:literal, $identity:expr, |$a:ident, $b:ident| $combine:expr;)*) => { $(
         impl Combine<$T> for $Name {
             const IDENTITY: $T = $identity;
-            $( const NEUTRAL: bool = $neutral; )?
             #[inline(always)]
             fn combine($a: $T, $b: $T) -> $T { $combine }
             #[inline(always)]
@@ -279,14 +310,17 @@ extrema!(u8 256, i8 256, u16 128, i16 128, u32 64, i32 64, u64 32, i64 32);
 plain! {
     Sum, i64, 32, 0, |a, b| a.wrapping_add(b);
     Prod, i64, 32, 1, |a, b| a.wrapping_mul(b);
-    Prod, Complex<f32>, 32, Complex::new(1.0, 0.0), |a, b| Complex::new(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re), neutral false;
-    Prod, Complex<f64>, 16, Complex::new(1.0, 0.0), |a, b| Complex::new(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re), neutral false;
 }
 
 macro_rules! complex_sums {
     ($($T:ident $lanes:literal),*) => { $(
         impl Combine<Complex<$T>> for Sum {
             const IDENTITY: Complex<$T> = Complex::new(-0.0, -0.0);
+            const SEQUENCE: bool = true;
+            #[inline(always)]
+            fn is_finite(x: Complex<$T>) -> bool {
+                x.re.is_finite() && x.im.is_finite()
+            }
             #[inline(always)]
             fn combine(a: Complex<$T>, b: Complex<$T>) -> Complex<$T> {
                 Complex::new(a.re + b.re, a.im + b.im)
@@ -334,10 +368,16 @@ impl<T: Element + State, K: Combine<T>> Kind<T> for Fold<K> {
 
     unsafe fn narrow<I: Isa>(isa: I, kept: &mut Kept, src: *const T, n: usize, width: usize, out: *mut T) {
         let acc = kept.elements::<T>(lanes_of::<T>() * width);
-        // SAFETY: the caller's; the accumulators are a row for each lane.
+        // SAFETY: the caller's; the accumulators are a row for each lane, and column j has its elements `width` apart.
         unsafe {
+            if K::SEQUENCE && n <= SHORT * width {
+                return as_rows(src, n, width, |rows, width| fold_rows::<T, K, I>(isa, out, rows, width, true));
+            }
             narrow::<T, K, I>(isa, acc.as_mut_ptr(), src, n, width);
-            std::ptr::copy_nonoverlapping(acc.as_ptr(), out, width);
+            for j in 0..width {
+                let finite = !K::SEQUENCE || K::is_finite(acc[j]);
+                out.add(j).write(if finite { acc[j] } else { sequence::<T, K>(src.add(j), n / width, width) });
+            }
         }
     }
 
@@ -354,8 +394,15 @@ impl<T: Copy, K: Combine<T>> Work for Block<T, K> {
     type Out = T;
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) -> T {
+        let Values { src, n } = self.0;
         // SAFETY: the contract of `Kind::push`.
-        unsafe { K::block(isa, self.0.src, self.0.n) }
+        unsafe {
+            if K::SEQUENCE && n <= SHORT {
+                return sequence::<T, K>(src, n, 1);
+            }
+            let result = K::block(isa, src, n);
+            if K::SEQUENCE && !K::is_finite(result) { sequence::<T, K>(src, n, 1) } else { result }
+        }
     }
 }
 
@@ -374,31 +421,48 @@ impl<T: Copy, K: Combine<T>> Work for Short<T, K> {
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         let Short { src, step, n, count, out, .. } = self;
+        if K::SEQUENCE {
+            // SAFETY: the contract of `Kind::short`.
+            unsafe {
+                match n {
+                    1 => return sequences::<T, K, 1>(src, step, count, out),
+                    2 => return sequences::<T, K, 2>(src, step, count, out),
+                    3 => return sequences::<T, K, 3>(src, step, count, out),
+                    4 => return sequences::<T, K, 4>(src, step, count, out),
+                    5 => return sequences::<T, K, 5>(src, step, count, out),
+                    6 => return sequences::<T, K, 6>(src, step, count, out),
+                    7 => return sequences::<T, K, 7>(src, step, count, out),
+                    8 => return sequences::<T, K, 8>(src, step, count, out),
+                    _ => const { assert!(SHORT == 8) },
+                }
+            }
+        }
         let lanes = lanes_of::<T>();
         // Lanes that halving them all leaves something to do for.
-        let used = if K::NEUTRAL { n.next_power_of_two() } else { lanes };
+        let used = n.next_power_of_two();
         let mut acc = [K::IDENTITY; 256];
         for i in 0..count {
             let src = src.wrapping_offset(i as isize * step);
             // SAFETY: the contract of `Kind::short`.
             unsafe {
-                if n >= lanes {
-                    out.add(i).write(K::block(isa, src, n));
-                    continue;
-                }
-                for (l, a) in acc[..used].iter_mut().enumerate() {
-                    *a = if l < n { K::combine(K::IDENTITY, *src.add(l)) } else { K::IDENTITY };
-                }
+                let result = if n >= lanes {
+                    K::block(isa, src, n)
+                } else {
+                    for (l, a) in acc[..used].iter_mut().enumerate() {
+                        *a = if l < n { K::combine(K::IDENTITY, *src.add(l)) } else { K::IDENTITY };
+                    }
+                    let mut half = used / 2;
+                    while half > 0 {
+                        for l in 0..half {
+                            acc[l] = K::combine(acc[l], acc[l + half]);
+                        }
+                        half /= 2;
+                    }
+                    acc[0]
+                };
+                let again = K::SEQUENCE && !K::is_finite(result);
+                out.add(i).write(if again { sequence::<T, K>(src, n, 1) } else { result });
             }
-            let mut half = used / 2;
-            while half > 0 {
-                for l in 0..half {
-                    acc[l] = K::combine(acc[l], acc[l + half]);
-                }
-                half /= 2;
-            }
-            // SAFETY: as above.
-            unsafe { out.add(i).write(acc[0]) };
         }
     }
 }

@@ -10,6 +10,7 @@ pub(crate) mod emit;
 mod fold;
 mod kind;
 mod moments;
+mod products;
 pub(crate) mod source;
 
 use crate::lanes::Isa;
@@ -21,6 +22,7 @@ use moments::Deviations;
 use polyarray_core::op::{Operand, Reduce, Reduction};
 use polyarray_core::order::Order;
 use polyarray_core::{Buffer, Complex, DType, Element, Result};
+use products::{ComplexProducts, Products};
 use smallvec::SmallVec;
 use source::Source;
 
@@ -36,14 +38,14 @@ pub(crate) fn has_kernel(kind: Reduction, dtype: DType) -> bool {
 /// Runs a reduction that [`has_kernel`] accepts.
 pub(crate) fn run<I: Isa>(isa: I, op: &Reduce, threads: usize, output: &Buffer) -> Result<()> {
     macro_rules! sums {
-        ($K:ident) => {
+        ($Float:ty, $Integer:ty, $Complex:ty) => {
             match op.before.output() {
-                DType::F32 => typed::<I, f32, Fold<$K>>(isa, op, threads, output),
-                DType::F64 => typed::<I, f64, Fold<$K>>(isa, op, threads, output),
+                DType::F32 => typed::<I, f32, $Float>(isa, op, threads, output),
+                DType::F64 => typed::<I, f64, $Float>(isa, op, threads, output),
                 // The low 64 bits are the same with and without a sign.
-                DType::I64 | DType::U64 => typed::<I, i64, Fold<$K>>(isa, op, threads, output),
-                DType::C32 => typed::<I, Complex<f32>, Fold<$K>>(isa, op, threads, output),
-                DType::C64 => typed::<I, Complex<f64>, Fold<$K>>(isa, op, threads, output),
+                DType::I64 | DType::U64 => typed::<I, i64, $Integer>(isa, op, threads, output),
+                DType::C32 => typed::<I, Complex<f32>, $Complex>(isa, op, threads, output),
+                DType::C64 => typed::<I, Complex<f64>, $Complex>(isa, op, threads, output),
                 other => unreachable!("estimate refused {other}"),
             }
         };
@@ -67,8 +69,8 @@ pub(crate) fn run<I: Isa>(isa: I, op: &Reduce, threads: usize, output: &Buffer) 
         };
     }
     match op.kind {
-        Reduction::Sum => sums!(Sum),
-        Reduction::Prod => sums!(Prod),
+        Reduction::Sum => sums!(Fold<Sum>, Fold<Sum>, Fold<Sum>),
+        Reduction::Prod => sums!(Products, Fold<Prod>, ComplexProducts),
         Reduction::Min => extrema!(Fold<Min>),
         Reduction::Max => extrema!(Fold<Max>),
         Reduction::ArgMin => extrema!(Best<Min>),

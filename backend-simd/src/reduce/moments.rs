@@ -22,7 +22,7 @@ impl<T: Part> State for Moments<T> {
 pub(super) struct Deviations;
 
 /// Rows of elements.
-trait RowsAt<T>: Copy {
+pub(super) trait RowsAt<T>: Copy {
     fn count(self) -> usize;
     /// # Safety
     /// - `row` is below the count.
@@ -42,10 +42,10 @@ impl<T> RowsAt<T> for &[*const T] {
 }
 
 /// Rows without gaps.
-struct Packed<T> {
-    first: *const T,
-    width: usize,
-    count: usize,
+pub(super) struct Packed<T> {
+    pub first: *const T,
+    pub width: usize,
+    pub count: usize,
 }
 
 impl<T> Clone for Packed<T> {

@@ -72,7 +72,7 @@ fn standard<K: Key>(keys: &mut [K], threads: usize) {
     let middle = keys.len() * (threads / 2) / threads;
     keys.select_nth_unstable(middle);
     let (low, high) = keys.split_at_mut(middle);
-    rayon::join(|| standard(low, threads / 2), || standard(high, threads - threads / 2));
+    crate::threads::join(|| standard(low, threads / 2), || standard(high, threads - threads / 2));
 }
 
 /// Lines of fewer elements are not shared out among threads.

@@ -68,7 +68,7 @@ fn descend<K: Vectored>(isa: Avx512, mut segment: Segment<K>, mut walk: Walk<K>)
         } else if walk.threads > 1 && n >= SHARED {
             let below = ((walk.threads as f64 * count as f64 / n as f64).round() as usize).clamp(1, walk.threads - 1);
             let (first, second) = (Walk { threads: below, ..walk }, Walk { threads: walk.threads - below, ..above });
-            rayon::join(move || descend(isa, lower, first), move || descend(isa, upper, second));
+            crate::threads::join(move || descend(isa, lower, first), move || descend(isa, upper, second));
             return;
         } else {
             descend(isa, lower, walk);

@@ -135,7 +135,7 @@ fn precise_hypot(x: f64, y: f64) -> Expected {
 fn floor_div<T: Float>(x: T, y: T) -> Expected {
     let format = T::FORMAT;
     let (x, y) = (x.wide(), y.wide());
-    if x.is_nan() || y.is_nan() || x.is_infinite() {
+    if x.is_nan() || y.is_nan() || x.is_infinite() && y != 0.0 {
         return Expected::Nan;
     }
     if y == 0.0 || x == 0.0 {
@@ -515,6 +515,7 @@ mod tests {
             (Binary::FloorDiv, 1.0, -inf, -1.0),
             (Binary::FloorDiv, 1.0, 0.0, inf),
             (Binary::FloorDiv, inf, 1.0, nan),
+            (Binary::FloorDiv, inf, -0.0, -inf),
             (Binary::FloorDiv, 1.0, 0.1, 9.0),
             (Binary::FloorDiv, -7.0, 2.0, -4.0),
             (Binary::FloorDiv, 6.0, -2.0, -3.0),

@@ -61,6 +61,7 @@ impl Shape {
     }
 
     /// Distances between rows and between columns, of A and of B.
+    #[cfg(feature = "peers")]
     pub fn strides(self) -> [[usize; 2]; 2] {
         let Shape { m, k, n, transposed } = self;
         if transposed { [[1, m], [1, k]] } else { [[k, 1], [n, 1]] }

@@ -38,7 +38,8 @@ impl<T: Element> Array<T> {
             return Err(Error::Count { op: "from_slice", expected: shape.size(), found: data.len(), shape });
         }
         let buffer = Buffer::host(size_of_val(data))?;
-        crate::memory::upload_elements(T::DTYPE, bytemuck::cast_slice(data), &buffer, 0)?;
+        // SAFETY: the buffer was just allocated, so no array shows it; `data` holds elements of `T`.
+        unsafe { crate::memory::upload_elements(T::DTYPE, bytemuck::cast_slice(data), &buffer, 0) }?;
         Array::from_raw(RawArray { buffer, dtype: T::DTYPE, layout: Layout::contiguous(shape) })
     }
 
@@ -94,31 +95,116 @@ impl<T: Element> Array<T> {
         Array::from_fn([n, n], |ix| if ix[0] == ix[1] { one } else { T::default() })
     }
 
-    /// `start`, `start + step` .. up to but without `stop`: `ceil((stop - start) / step)` elements, each `start + i * step` rounded once from f64.
+    /// `start`, `start + step` .. up to but without `stop`: `ceil((stop - start) / step)` elements, none where that is negative.
+    ///
+    /// Integers and bool are counted and computed exactly, whatever lies between the ends of their type. Floats: the count is that of the quotient in f64 (where it underflows
+    /// between numbers that differ it counts as 1), each element is `start + i * step` in f64, rounded to the dtype. Complex numbers must be real.
     ///
     /// # Errors
-    /// [`Error::Setting`] for a step of zero or bounds that are not finite.
+    /// [`Error::Setting`] for a step of zero, bounds that are not finite or an imaginary part; [`Error::TooLarge`], [`Error::OutOfMemory`].
+    ///
+    /// ```
+    /// # use polyarray_core::*;
+    /// assert_eq!(Array::<u64>::arange((1 << 53) + 1, (1 << 53) + 4, 2)?.to_vec()?, [(1 << 53) + 1, (1 << 53) + 3]);
+    /// assert_eq!(Array::arange(3i8, -4, -3)?.to_vec()?, [3, 0, -3]);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn arange(start: T, stop: T, step: T) -> Result<Array<T>> {
+        let refuse = |why: &str| Err(Error::Setting { name: "arange", value: format!("{start}, {stop}, {step}"), why: why.into() });
+        if let (Wide::Int(a), Wide::Int(b), Wide::Int(s)) = (start.to_wide(), stop.to_wide(), step.to_wide()) {
+            if s == 0 {
+                return refuse("the step is zero");
+            }
+            let apart = if s > 0 { b - a } else { a - b };
+            let count = if apart > 0 { (apart - 1) / s.abs() + 1 } else { 0 };
+            return row(usize::try_from(count).unwrap_or(usize::MAX), |i| T::from_wide(Wide::Int(a + i as i128 * s)));
+        }
+        if [start, stop, step].iter().any(|x| matches!(x.to_wide(), Wide::Complex(_, im) if im != 0.0)) {
+            return refuse("there is no range of numbers with imaginary parts");
+        }
         let (a, b, s) = (start.to_wide().real(), stop.to_wide().real(), step.to_wide().real());
-        let count = ((b - a) / s).ceil();
-        if !count.is_finite() {
-            return Err(Error::Setting { name: "arange", value: format!("{start}, {stop}, {step}"), why: "the step is zero or a bound is not finite".into() });
+        if s == 0.0 || ![a, b, s].iter().all(|x| x.is_finite()) {
+            return refuse("the step is zero or a number is not finite");
         }
-        let count = count.max(0.0) as usize;
-        match (start.to_wide(), step.to_wide()) {
-            (Wide::Int(a), Wide::Int(s)) => Array::from_fn(count, |ix| T::from_wide(Wide::Int(a + ix[0] as i128 * s))),
-            _ => Array::from_fn(count, |ix| T::from_wide(Wide::Float(a + ix[0] as f64 * s))),
-        }
+        // Bounds of opposite signs may be further apart than any number is large: then everything is halved, which is exact.
+        let half = if (b - a).is_finite() { 1.0 } else { 0.5 };
+        let (a, b, s) = (a * half, b * half, s * half);
+        let quotient = (b - a) / s;
+        let count = if quotient == 0.0 && a != b && (b > a) == (s > 0.0) { 1.0 } else { quotient.ceil().max(0.0) };
+        // Beyond all sizes the conversion saturates.
+        row(count as usize, |i| T::from_wide(Wide::Float((a + i as f64 * s) / half)))
     }
 
-    /// `n` values from `a` to `b`, both included, evenly spaced.
+    /// `n` values from `a` to `b`, both included and exact, evenly spaced; `a` alone where n is 1, none where it is 0.
+    ///
+    /// Integers and bool: the floor of `a + i * (b - a) / (n - 1)`, exactly. Floats: that value in f64, rounded to the dtype, finite where both ends are;
+    /// complex numbers: both parts likewise. An infinite end makes what lies between infinite too, two of opposite signs make it NaN.
     ///
     /// # Errors
     /// As [`full`](Self::full).
+    ///
+    /// ```
+    /// # use polyarray_core::*;
+    /// assert_eq!(Array::linspace(0.0f64, 1.0, 5)?.to_vec()?, [0.0, 0.25, 0.5, 0.75, 1.0]);
+    /// assert_eq!(Array::linspace(0i32, -5, 3)?.to_vec()?, [0, -3, -5]);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn linspace(a: T, b: T, n: usize) -> Result<Array<T>> {
-        let (first, last) = (a.to_wide().real(), b.to_wide().real());
-        let step = (last - first) / (n.max(2) - 1) as f64;
-        Array::from_fn(n, |ix| if ix[0] + 1 == n && n > 1 { b } else { T::from_wide(Wide::Float(first + ix[0] as f64 * step)) })
+        match (a.to_wide(), b.to_wide()) {
+            (Wide::Int(first), Wide::Int(last)) => {
+                let (apart, parts) = (last - first, n.max(2) as i128 - 1);
+                row(n, |i| T::from_wide(Wide::Int(first + (i as i128 * apart).div_euclid(parts))))
+            }
+            (Wide::Complex(re, im), Wide::Complex(last_re, last_im)) => {
+                let (re, im) = (Spaced::new(re, last_re, n), Spaced::new(im, last_im, n));
+                row(n, |i| T::from_wide(Wide::Complex(re.at(i), im.at(i))))
+            }
+            (first, last) => {
+                let spaced = Spaced::new(first.real(), last.real(), n);
+                row(n, |i| T::from_wide(Wide::Float(spaced.at(i))))
+            }
+        }
+    }
+}
+
+/// An array of one axis: the value of `f` at each index.
+fn row<T: Element>(n: usize, f: impl Fn(usize) -> T) -> Result<Array<T>> {
+    let mut data = reserve(&n.into())?;
+    data.extend((0..n).map(f));
+    Array::from_vec(data, n)
+}
+
+/// Numbers evenly spaced from one to another.
+struct Spaced {
+    first: f64,
+    last: f64,
+    apart: f64,
+    step: f64,
+    parts: f64,
+}
+
+impl Spaced {
+    fn new(first: f64, last: f64, n: usize) -> Spaced {
+        let (apart, parts) = (last - first, n.max(2) as f64 - 1.0);
+        Spaced { first, last, apart, step: apart / parts, parts }
+    }
+
+    fn at(&self, i: usize) -> f64 {
+        let Spaced { first, last, apart, step, parts } = *self;
+        let i = i as f64;
+        if i == 0.0 {
+            first
+        } else if i == parts {
+            last
+        } else if apart.is_infinite() {
+            // An end is infinite, or they are further apart than any number is large.
+            first * (1.0 - i / parts) + last * (i / parts)
+        } else if step.abs() < f64::MIN_POSITIVE {
+            // So small a step has lost digits.
+            first + i / parts * apart
+        } else {
+            first + i * step
+        }
     }
 }
 

@@ -11,9 +11,9 @@ use crate::choose::move_elements;
 use crate::device::{Device, slots};
 use crate::expr::{Expr, IntoExpr, RawArray, Tape};
 use crate::layout::{Layout, resolve_axes};
-use crate::program::{Instr, Ref};
 use crate::slice::SliceItem;
 use crate::trace;
+use crate::ufunc::Binary;
 use crate::{DType, Dims, Element, Error, MemoryId, Result};
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -154,6 +154,12 @@ impl<T: Element> Array<T> {
         Array::from_raw(RawArray { buffer, dtype: T::DTYPE, layout })
     }
 
+    /// The same elements in the memory of `other`, or in host memory where that cannot store them.
+    pub(crate) fn beside<U: Element>(self, other: &Array<U>) -> Result<Array<T>> {
+        let there = other.raw.buffer.memory();
+        if there != self.raw.buffer.memory() && crate::choose::can_store(there, T::DTYPE) { self.to_device(&other.device()) } else { Ok(self) }
+    }
+
     /// This array in host memory; shares the buffer if it is there.
     pub(crate) fn on_host(&self) -> Result<Array<T>> {
         if self.raw.buffer.memory() == MemoryId::HOST { Ok(self.clone()) } else { self.to_device(&Device::auto()) }
@@ -211,7 +217,7 @@ impl<T: Element> Array<T> {
     /// [`Error::Count`] if there are more or fewer.
     pub fn item(&self) -> Result<T> {
         if self.len() != 1 {
-            return Err(Error::Count { op: "item", shape: self.raw.layout.shape().clone(), expected: 1, found: self.len() });
+            return Err(Error::Count { op: "item", shape: self.raw.layout.shape().clone(), expected: self.len(), found: 1 });
         }
         self.get(vec![0; self.ndim()])
     }
@@ -277,9 +283,11 @@ impl<T: Element> Array<T> {
     /// A view of this shape in which axes of one, and missing ones in front, repeat. It cannot be written.
     ///
     /// # Errors
-    /// [`Error::BroadcastTo`] where the shapes do not fit.
+    /// [`Error::BroadcastTo`] where the shapes do not fit; [`Error::TooLarge`] for more bytes than an address can count, though the view itself takes none.
     pub fn broadcast_to(&self, shape: impl Into<Dims>) -> Result<Array<T>> {
-        Ok(self.with_layout(self.raw.layout.broadcast_to(&shape.into())?))
+        let shape = shape.into();
+        shape.check(T::DTYPE)?;
+        Ok(self.with_layout(self.raw.layout.broadcast_to(&shape)?))
     }
 
     /// A view with a new axis of one before `axis` (`-1`: at the end).
@@ -429,17 +437,16 @@ impl<T: Element> Array<T> {
         Ok(())
     }
 
-    /// `self = step(self, right)` in place.
-    pub(crate) fn update(&mut self, right: Expr<T>, step: impl FnOnce(Ref, Ref) -> Instr) -> Result<()> {
+    /// `self = op(self, right)` in place.
+    pub(crate) fn update(&mut self, right: Expr<T>, op: Binary) -> Result<()> {
         self.make_exclusive()?;
-        let here = self.raw().clone();
-        let (mut tape, shape) = (Tape::array(here.clone()), here.layout.shape());
-        let (x, y) = tape.append(right.into_tape()?)?;
-        if tape.shape() != shape {
-            return Err(Error::BroadcastTo { from: tape.shape().clone(), to: shape.clone(), why: "an array updated in place keeps its shape".into() });
+        let updated = (&*self).into_expr().join_binary::<T>(op, right);
+        let (shape, here) = (updated.shape()?, self.raw());
+        if shape != *here.layout.shape() {
+            let why = "an array updated in place keeps its shape".into();
+            return Err(Error::BroadcastTo { from: shape, to: here.layout.shape().clone(), why });
         }
-        tape.push(step(x, y))?;
-        tape.eval_into(&here, &Device::current()?)
+        updated.tape()?.eval_into(here, &Device::current()?)
     }
 }
 
@@ -469,9 +476,14 @@ pub fn axis(axes: impl Into<Axes>) -> Axes {
 
 macro_rules! axes_from {
     ($($int:ty),*) => { $(
-        impl From<$int> for Axes { fn from(a: $int) -> Axes { Axes { axes: smallvec::smallvec![a as isize], keep: false } } }
-        impl<const N: usize> From<[$int; N]> for Axes { fn from(a: [$int; N]) -> Axes { Axes { axes: a.iter().map(|&a| a as isize).collect(), keep: false } } }
-        impl From<&[$int]> for Axes { fn from(a: &[$int]) -> Axes { Axes { axes: a.iter().map(|&a| a as isize).collect(), keep: false } } }
+        impl From<$int> for Axes { fn from(a: $int) -> Axes { Axes::from(&[a][..]) } }
+        impl<const N: usize> From<[$int; N]> for Axes { fn from(a: [$int; N]) -> Axes { Axes::from(&a[..]) } }
+        impl From<&[$int]> for Axes {
+            fn from(a: &[$int]) -> Axes {
+                // A number beyond `isize` names no axis, as `isize::MAX` does not.
+                Axes { axes: a.iter().map(|&a| isize::try_from(a).unwrap_or(isize::MAX)).collect(), keep: false }
+            }
+        }
     )* };
 }
 axes_from!(isize, i32, usize);

@@ -58,6 +58,15 @@ pub(super) fn set(labels: &[Label]) -> Set {
     labels.iter().fold(0, |s, &l| s | 1 << l)
 }
 
+/// The indices of a set.
+pub(super) fn members(mut labels: Set) -> impl Iterator<Item = Label> {
+    std::iter::from_fn(move || {
+        let next = (labels != 0).then(|| labels.trailing_zeros() as Label);
+        labels &= labels.wrapping_sub(1);
+        next
+    })
+}
+
 /// One operand.
 pub(super) struct Operand {
     /// Its indices, each once. One along which it has length 1 and another operand more is left out: to stretch an operand is to not depend on the index.
@@ -89,7 +98,7 @@ impl Parsed {
 
     /// Elements of an array with these indices, as many as can be counted.
     pub fn elements(&self, labels: Set) -> u128 {
-        (0..LABELS as Label).filter(|l| labels >> l & 1 == 1).fold(1, |n, l| n.saturating_mul(self.size(l) as u128))
+        members(labels).fold(1, |n, l| n.saturating_mul(self.size(l) as u128))
     }
 
     /// What `subscripts` say of operands of these shapes; or what is wrong.

@@ -1,8 +1,9 @@
 //! In which order operands are contracted.
 
-use super::parse::{Label, Labels, Parsed, Set, set, written};
+use super::parse::{Label, Labels, Parsed, Set, members, set, written};
 use crate::MAX_NDIM;
-use smallvec::SmallVec;
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
 
 /// Up to this many operands the best order is searched for.
 const SEARCHED: usize = 8;
@@ -34,16 +35,20 @@ impl Plan {
     /// The order of contractions with the fewest multiply-adds, for up to [`SEARCHED`] operands; a good one for more.
     pub fn new(parsed: &Parsed) -> Result<Plan, String> {
         let mut plan = Plan { steps: Vec::new(), values: parsed.operands.iter().map(|o| o.labels.clone()).collect() };
-        let live: Vec<usize> = (0..plan.values.len()).map(|i| plan.summed_alone(i, parsed)).collect();
+        let shared = shared(parsed);
+        let live: Vec<usize> = (0..plan.values.len()).map(|i| plan.summed_alone(i, shared)).collect();
         let sets: Vec<Set> = live.iter().map(|&i| set(&plan.values[i])).collect();
         let output = set(&parsed.output);
         let pairs = if sets.len() <= SEARCHED { best(&sets, output, parsed) } else { greedy(&sets, output, parsed) };
         let pairs = pairs.ok_or_else(|| format!("in whatever order, an intermediate result has more than {MAX_NDIM} axes"))?;
         // The searches number what they were given 0, 1 .. and then their own results.
         let mut numbers = live;
+        let mut used = vec![false; numbers.len() + pairs.len()];
         for (i, &(a, b)) in pairs.iter().enumerate() {
             let pair = (numbers[a], numbers[b]);
-            let labels = if i + 1 == pairs.len() { parsed.output.clone() } else { plan.kept(pair, &numbers, output) };
+            (used[a], used[b]) = (true, true);
+            let later = numbers.iter().zip(&used).filter(|(_, used)| !**used).fold(output, |s, (&v, _)| s | set(&plan.values[v]));
+            let labels = if i + 1 == pairs.len() { parsed.output.clone() } else { plan.kept(pair, later) };
             numbers.push(plan.push(Step::Contract { pair, labels: labels.clone() }, labels));
         }
         Ok(plan)
@@ -55,22 +60,18 @@ impl Plan {
         self.values.len() - 1
     }
 
-    /// Operand `i` summed over the indices that nothing else has.
-    fn summed_alone(&mut self, i: usize, parsed: &Parsed) -> usize {
-        let others = parsed.operands.iter().enumerate().filter(|(o, _)| *o != i).fold(set(&parsed.output), |s, (_, o)| s | set(&o.labels));
-        let labels: Labels = self.values[i].iter().copied().filter(|l| others >> l & 1 == 1).collect();
+    /// Operand `i` summed over the indices that nothing else has, which are not among `shared`.
+    fn summed_alone(&mut self, i: usize, shared: Set) -> usize {
+        let labels: Labels = self.values[i].iter().copied().filter(|l| shared >> l & 1 == 1).collect();
         if labels.len() == self.values[i].len() {
             return i;
         }
         self.push(Step::Sum { of: i, labels: labels.clone() }, labels)
     }
 
-    /// The indices that the product of `pair` keeps for later, as a product of matrices gives them: those of both, of the left, of the right.
-    fn kept(&self, pair: Pair, numbers: &[usize], output: Set) -> Labels {
+    /// The indices that the product of `pair` keeps because they are among `later`, as a product of matrices gives them: those of both, of the left, of the right.
+    fn kept(&self, pair: Pair, later: Set) -> Labels {
         let (a, b) = (&self.values[pair.0], &self.values[pair.1]);
-        let used =
-            |v: &usize| [pair.0, pair.1].contains(v) || self.steps.iter().any(|s| matches!(s, Step::Contract { pair, .. } if pair.0 == *v || pair.1 == *v));
-        let later = numbers.iter().filter(|v| !used(v)).fold(output, |s, &v| s | set(&self.values[v]));
         let keep = |l: &&Label| later >> **l & 1 == 1;
         let both = a.iter().filter(|l| b.contains(l));
         both.chain(a.iter().filter(|l| !b.contains(l))).chain(b.iter().filter(|l| !a.contains(l))).filter(keep).copied().collect()
@@ -144,34 +145,124 @@ fn best(sets: &[Set], output: Set, parsed: &Parsed) -> Option<Vec<Pair>> {
     Some(pairs)
 }
 
+/// The indices that more than one operand has, or the output.
+fn shared(parsed: &Parsed) -> Set {
+    let mut seen = set(&parsed.output);
+    let mut shared = seen;
+    for operand in &parsed.operands {
+        let own = set(&operand.labels);
+        shared |= seen & own;
+        seen |= own;
+    }
+    shared
+}
+
 /// In each step the pair whose result is the smallest beside what it replaces; pairs without a common index last. As the greedy search of opt_einsum
 /// (D. G. A. Smith, J. Gray, "opt_einsum - A Python package for optimizing contraction order for einsum-like expressions", J. Open Source Softw. 3(26), 753, 2018).
+///
+/// Each value has one entry in a queue: its best pair with an earlier value. Pairs only go away, and what one is worth does not change (the values that have an
+/// index of it can become fewer, but none but the pair's own step takes the index from the last of them), so an entry whose partner is gone bounds what is left, and
+/// is made anew when it is the first. That takes about n^2 estimates of pairs for n operands.
 fn greedy(sets: &[Set], output: Set, parsed: &Parsed) -> Option<Vec<Pair>> {
-    let mut live: SmallVec<[(usize, Set); 16]> = sets.iter().copied().enumerate().collect();
+    let mut search = Search { parsed, values: Vec::new(), owners: [0; Set::BITS as usize], queue: BinaryHeap::new() };
+    members(output).for_each(|l| search.owners[l as usize] += 1);
+    sets.iter().for_each(|&labels| search.add(labels));
+    // What a pair is worth depends on who has its indices, so that all have to be there first.
+    (1..sets.len()).for_each(|value| search.enqueue(value));
     let mut pairs = Vec::new();
-    while live.len() > 1 {
-        let mut least: Option<((bool, f64), usize, usize, Set)> = None;
-        for j in 1..live.len() {
-            for i in 0..j {
-                let (a, b) = (live[i].1, live[j].1);
-                let later = live.iter().enumerate().filter(|(k, _)| *k != i && *k != j).fold(output, |s, (_, v)| s | v.1);
-                let result = (a | b) & later;
-                if result.count_ones() as usize > MAX_NDIM {
-                    continue;
-                }
-                let [r, a_size, b_size] = [result, a, b].map(|s| parsed.elements(s) as f64);
-                let score = (a & b == 0, r - a_size - b_size);
-                if least.is_none_or(|(s, ..)| score < s) {
-                    least = Some((score, i, j, result));
-                }
+    while pairs.len() + 1 < sets.len() {
+        let Reverse(Entry { pair: (b, a), .. }) = search.queue.pop()?;
+        match (search.values[a].live, search.values[b].live) {
+            (true, true) => {
+                let result = search.result(a, b);
+                search.remove(a);
+                search.remove(b);
+                pairs.push((a, b));
+                search.add(result);
+                search.enqueue(search.values.len() - 1);
             }
+            (false, true) => search.enqueue(b),
+            (_, false) => {}
         }
-        let (_, i, j, result) = least?;
-        let (b, a) = (live.remove(j).0, live.remove(i).0);
-        pairs.push((a, b));
-        live.push((sets.len() + pairs.len() - 1, result));
     }
     Some(pairs)
+}
+
+/// A value of the greedy search.
+struct Known {
+    labels: Set,
+    elements: f64,
+    live: bool,
+}
+
+/// The best pair of a value with an earlier one. The least is to be contracted first.
+#[derive(PartialEq)]
+struct Entry {
+    disjoint: bool,
+    growth: f64,
+    /// The later value and the earlier one.
+    pair: Pair,
+}
+
+impl Eq for Entry {}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Entry) -> Ordering {
+        let growth = self.growth.total_cmp(&other.growth);
+        self.disjoint.cmp(&other.disjoint).then(growth).then(self.pair.cmp(&other.pair))
+    }
+}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Entry) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// The state of the greedy search.
+struct Search<'a> {
+    parsed: &'a Parsed,
+    values: Vec<Known>,
+    /// How many live values have each index; the output counts as one.
+    owners: [u32; Set::BITS as usize],
+    queue: BinaryHeap<Reverse<Entry>>,
+}
+
+impl Search<'_> {
+    fn add(&mut self, labels: Set) {
+        members(labels).for_each(|l| self.owners[l as usize] += 1);
+        self.values.push(Known { labels, elements: self.parsed.elements(labels) as f64, live: true });
+    }
+
+    fn remove(&mut self, value: usize) {
+        self.values[value].live = false;
+        members(self.values[value].labels).for_each(|l| self.owners[l as usize] -= 1);
+    }
+
+    /// The indices of the product of two live values: those that something else has, too.
+    fn result(&self, a: usize, b: usize) -> Set {
+        let (a, b) = (self.values[a].labels, self.values[b].labels);
+        let own = |l: Label| (a >> l & 1) as u32 + (b >> l & 1) as u32;
+        members(a | b).filter(|&l| self.owners[l as usize] > own(l)).fold(0, |s, l| s | 1 << l)
+    }
+
+    /// Puts the best pair of `value` with an earlier live one into the queue, if there is one that an array can hold.
+    fn enqueue(&mut self, value: usize) {
+        let mut best: Option<Entry> = None;
+        for other in (0..value).filter(|&other| self.values[other].live) {
+            let result = self.result(other, value);
+            if result.count_ones() as usize > MAX_NDIM {
+                continue;
+            }
+            let (a, b) = (&self.values[other], &self.values[value]);
+            let growth = self.parsed.elements(result) as f64 - a.elements - b.elements;
+            let entry = Entry { disjoint: a.labels & b.labels == 0, growth, pair: (value, other) };
+            if best.as_ref().is_none_or(|b| entry < *b) {
+                best = Some(entry);
+            }
+        }
+        self.queue.extend(best.map(Reverse));
+    }
 }
 
 #[cfg(test)]
@@ -246,6 +337,75 @@ mod tests {
             assert_eq!(cost(&best(&sets, output, &parsed).unwrap(), &sets, output, &parsed), least);
             assert!(cost(&greedy(&sets, output, &parsed).unwrap(), &sets, output, &parsed) >= least);
         }
+    }
+
+    /// The greedy order, each pair looked for among all that are left.
+    fn greedy_by_trying_all(sets: &[Set], output: Set, parsed: &Parsed) -> Option<Vec<Pair>> {
+        let mut live: Vec<(usize, Set)> = sets.iter().copied().enumerate().collect();
+        let mut pairs = Vec::new();
+        while live.len() > 1 {
+            let mut least: Option<((bool, f64), usize, usize, Set)> = None;
+            for j in 1..live.len() {
+                for i in 0..j {
+                    let (a, b) = (live[i].1, live[j].1);
+                    let later = live.iter().enumerate().filter(|(k, _)| *k != i && *k != j).fold(output, |s, (_, v)| s | v.1);
+                    let result = (a | b) & later;
+                    let [r, a_size, b_size] = [result, a, b].map(|s| parsed.elements(s) as f64);
+                    let score = (a & b == 0, r - a_size - b_size);
+                    if result.count_ones() as usize <= MAX_NDIM && least.is_none_or(|(s, ..)| score < s) {
+                        least = Some((score, i, j, result));
+                    }
+                }
+            }
+            let (_, i, j, result) = least?;
+            let (b, a) = (live.remove(j).0, live.remove(i).0);
+            pairs.push((a, b));
+            live.push((sets.len() + pairs.len() - 1, result));
+        }
+        Some(pairs)
+    }
+
+    #[test]
+    fn the_greedy_order_is_that_of_trying_all_pairs() {
+        let mut state = 1u64;
+        let mut random = |n: usize| {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 33) as usize % n
+        };
+        for round in 0..60 {
+            let (operands, letters) = (2 + random(14), 3 + random(12));
+            let sizes: Vec<usize> = (0..letters).map(|_| 1 + random(5)).collect();
+            let (mut terms, mut shapes) = (Vec::new(), Vec::new());
+            for _ in 0..operands {
+                let mut term: Vec<usize> = (0..1 + random(4)).map(|_| random(letters)).collect();
+                term.sort_unstable();
+                term.dedup();
+                terms.push(term.iter().map(|&l| (b'a' + l as u8) as char).collect::<String>());
+                shapes.push(term.iter().map(|&l| sizes[l]).collect::<Vec<usize>>());
+            }
+            let output: String = if round % 2 == 0 { String::new() } else { terms[0].clone() };
+            let parsed = Parsed::new(&format!("{}->{output}", terms.join(",")), &shapes.iter().map(|s| &s[..]).collect::<Vec<_>>()).unwrap();
+            // Sums over what only one operand has come first.
+            let shared = shared(&parsed);
+            let sets: Vec<Set> = parsed.operands.iter().map(|o| set(&o.labels) & shared).collect();
+            let output = set(&parsed.output);
+            assert_eq!(greedy(&sets, output, &parsed), greedy_by_trying_all(&sets, output, &parsed), "{terms:?} {shapes:?}");
+        }
+    }
+
+    #[test]
+    fn hundreds_of_operands_are_planned_at_once() {
+        let begun = std::time::Instant::now();
+        // A chain that uses each letter several times, one index that all share, and operands that share nothing.
+        let letter = |i: usize| (b'a' + (i % 26) as u8) as char;
+        let chain: Vec<String> = (0..400).map(|i| format!("{}{}", letter(i), letter(i + 1))).collect();
+        for terms in [chain, vec!["a".into(); 1000], vec![String::new(); 1000]] {
+            let shapes: Vec<Vec<usize>> = terms.iter().map(|t| vec![3; t.len()]).collect();
+            let parsed = Parsed::new(&format!("{}->", terms.join(",")), &shapes.iter().map(|s| &s[..]).collect::<Vec<_>>()).unwrap();
+            assert_eq!(Plan::new(&parsed).unwrap().steps.len(), terms.len() - 1);
+        }
+        // Trying all pairs in each step took 12 seconds for the first of them; this leaves room for a machine that is busy.
+        assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! What it cannot do it leaves, untouched, to the long way, which also finds all errors.
 
-use super::{Leaf, Node, RawArray};
+use super::RawArray;
+use super::node::{Leaf, Node};
 use crate::backend::{Step, Strip};
 use crate::layout::Layout;
 use crate::short::{self, Key, Work};
@@ -21,27 +22,11 @@ struct Request<'a> {
     len: usize,
 }
 
-/// The dtype of a leaf.
-fn dtype_of(leaf: &Leaf) -> DType {
-    match leaf {
-        Leaf::Array(a) => a.dtype,
-        Leaf::Value(v) => v.dtype(),
-    }
-}
-
-/// The dtype of a single step, if it is one.
-pub(super) fn gives(node: &Node) -> Option<DType> {
-    match node {
-        Node::Unary(op, x) => Some(op.info().gives.dtype(dtype_of(x))),
-        Node::Binary(op, x, _) => Some(op.info().gives.dtype(dtype_of(x))),
-        Node::Leaf(_) | Node::Tape(_) => None,
-    }
-}
-
 /// The bytes of a leaf: a value's, or those of an array of that shape without gaps in host memory.
 fn bytes_of<'a>(leaf: &'a Leaf, shape: &Dims, len: usize) -> Option<&'a [u8]> {
     match leaf {
         Leaf::Value(value) => Some(value.bytes()),
+        Leaf::Product(_) => None,
         Leaf::Array(a) => {
             let plain = a.buffer.memory() == MemoryId::HOST && a.layout.shape() == shape && a.layout.is_c_contiguous();
             plain.then(|| &bytes::host_bytes(&a.buffer)[a.layout.offset() * a.dtype.size()..][..len * a.dtype.size()])
@@ -55,12 +40,12 @@ fn request<'a>(node: &'a Node, shape: &Dims, to: DType) -> Option<Request<'a>> {
     let (step, info, x, y) = match node {
         Node::Unary(op, x) => (Step::Unary(*op), op.info(), x, None),
         Node::Binary(op, x, y) => (Step::Binary(*op), op.info(), x, Some(y)),
-        Node::Leaf(_) | Node::Tape(_) => return None,
+        Node::Leaf(_) | Node::Step(_) | Node::Failed(_) => return None,
     };
-    let dtype = dtype_of(x);
+    let dtype = x.dtype();
     let len = shape.size();
     let fits = len > 0 && len * dtype.size().max(to.size()) <= SMALL;
-    if !fits || !info.kinds.contains(dtype) || info.gives.dtype(dtype) != to || y.is_some_and(|y| dtype_of(y) != dtype) {
+    if !fits || !info.kinds.contains(dtype) || info.gives.dtype(dtype) != to || y.is_some_and(|y| y.dtype() != dtype) {
         return None;
     }
     let y = match y {
@@ -75,8 +60,12 @@ fn run(request: &Request, to: DType, out: &mut Buffer, offset: usize, node: &Nod
     let Request { step, dtype, x, y, len } = *request;
     short::run(
         || Key::new(Work::Step(step), dtype, [len, 0, 0]),
-        |backend| bytes::room(out, offset * to.size(), len * to.size()).is_some_and(|out| backend.run_strip(Strip { step, dtype, x, y, out })),
-        || node.clone().into_tape()?.fresh_op(),
+        |backend| {
+            let out = bytes::room(out, offset * to.size(), len * to.size());
+            // SAFETY: `request` found the ufunc defined for `dtype`, operands of `len` elements (or one) inside their buffers, aligned as arrays' elements are; `out` has `len` results.
+            out.is_some_and(|out| unsafe { backend.run_strip(Strip { step, dtype, x, y, out }) })
+        },
+        || node.tape()?.fresh_op(),
     )
 }
 
@@ -93,12 +82,12 @@ pub(super) fn write(node: &Node, to: DType, out: &mut Buffer, layout: &Layout) -
 pub(super) fn eval(node: &mut Node, to: DType) -> Result<Option<RawArray>> {
     let donated = |leaf: &mut Leaf| match leaf {
         Leaf::Array(a) => Arc::get_mut(a).is_some_and(|a| a.dtype == to && a.buffer.is_exclusive()),
-        Leaf::Value(_) => false,
+        Leaf::Value(_) | Leaf::Product(_) => false,
     };
     let given_away = match node {
         Node::Unary(_, x) => donated(x),
         Node::Binary(_, x, y) => donated(x) || donated(y),
-        Node::Leaf(_) | Node::Tape(_) => return Ok(None),
+        Node::Leaf(_) | Node::Step(_) | Node::Failed(_) => return Ok(None),
     };
     if given_away || !short::is_open() {
         return Ok(None);
@@ -106,7 +95,7 @@ pub(super) fn eval(node: &mut Node, to: DType) -> Result<Option<RawArray>> {
     let (Node::Unary(_, Leaf::Array(a)) | Node::Binary(_, Leaf::Array(a), _) | Node::Binary(_, _, Leaf::Array(a))) = &*node else { return Ok(None) };
     let shape = a.layout.shape();
     let Some(request) = request(node, shape, to) else { return Ok(None) };
-    let mut buffer = Buffer::host(request.len * to.size())?;
+    let mut buffer = Buffer::elements(to, request.len)?;
     let done = run(&request, to, &mut buffer, 0, node)?;
     Ok(done.then(|| RawArray { buffer, dtype: to, layout: Layout::contiguous(shape.clone()) }))
 }

@@ -1,9 +1,13 @@
 //! Expressions: what is written before it is evaluated.
 
 mod direct;
+mod flatten;
+mod node;
 mod ops;
 mod tape;
 
+pub(crate) use flatten::Lead;
+pub(crate) use node::Product;
 pub(crate) use ops::ufunc_methods;
 pub(crate) use tape::{RawArray, Tape};
 
@@ -11,6 +15,7 @@ use crate::array::{Array, ViewMut};
 use crate::device::Device;
 use crate::layout::Layout;
 use crate::program::{Instr, Ref};
+use node::{Leaf, Node};
 use crate::trace::Plan;
 use crate::ufunc::{Binary, Unary};
 use crate::{Buffer, Dims, Element, Error, Result, Scalar};
@@ -32,57 +37,6 @@ use std::sync::Arc;
 pub struct Expr<T: Element> {
     node: Node,
     element: PhantomData<T>,
-}
-
-/// An operand: an array, or one value for all elements.
-#[derive(Clone)]
-enum Leaf {
-    Array(Arc<RawArray>),
-    Value(Scalar),
-}
-
-/// What has been written so far. A single step on leaves is kept as it is: it is what loops over small arrays are made of, and needs no tape.
-#[derive(Clone)]
-enum Node {
-    Leaf(Leaf),
-    /// Of an array.
-    Unary(Unary, Leaf),
-    /// At least one of them is an array.
-    Binary(Binary, Leaf, Leaf),
-    /// Anything longer, or the first error.
-    Tape(Result<Box<Tape>>),
-}
-
-impl Leaf {
-    fn into_tape(self) -> Box<Tape> {
-        Box::new(match self {
-            Leaf::Array(array) => Tape::array(Arc::unwrap_or_clone(array)),
-            Leaf::Value(value) => Tape::constant(value),
-        })
-    }
-}
-
-impl Node {
-    fn into_tape(self) -> Result<Box<Tape>> {
-        match self {
-            Node::Leaf(leaf) => Ok(leaf.into_tape()),
-            Node::Unary(op, x) => then(x.into_tape(), |x| Instr::Unary(op, x)),
-            Node::Binary(op, x, y) => join(x.into_tape(), y.into_tape(), |x, y| Instr::Binary(op, x, y)),
-            Node::Tape(tape) => tape,
-        }
-    }
-}
-
-fn then(mut tape: Box<Tape>, step: impl FnOnce(Ref) -> Instr) -> Result<Box<Tape>> {
-    let on = tape.result();
-    tape.push(step(on))?;
-    Ok(tape)
-}
-
-fn join(mut tape: Box<Tape>, other: Box<Tape>, step: impl FnOnce(Ref, Ref) -> Instr) -> Result<Box<Tape>> {
-    let (a, b) = tape.append(other)?;
-    tape.push(step(a, b))?;
-    Ok(tape)
 }
 
 /// What can be an operand of an expression over `T`: arrays and expressions, owned or borrowed, and single values.
@@ -126,42 +80,41 @@ impl<T: Element> Expr<T> {
         Expr { node, element: PhantomData }
     }
 
-    pub(crate) fn from_tape(tape: Result<Box<Tape>>) -> Expr<T> {
-        Expr::from_node(Node::Tape(tape))
+    /// The product that the epilogue of an operation is applied to.
+    pub(crate) fn product(product: &Arc<Product>) -> Expr<T> {
+        Expr::from_node(Node::Leaf(Leaf::Product(product.clone())))
     }
 
-    /// The tape, or the first error.
-    pub(crate) fn into_tape(self) -> Result<Box<Tape>> {
-        self.node.into_tape()
+    /// An expression that could not be built.
+    pub(crate) fn failed(error: Error) -> Expr<T> {
+        Expr::from_node(Node::Failed(Box::new(error)))
     }
 
-    /// As [`into_tape`](Self::into_tape), of a copy.
+    /// The program of this expression and its operands, or the first error.
     pub(crate) fn tape(&self) -> Result<Box<Tape>> {
-        self.node.clone().into_tape()
+        self.node.tape()
     }
 
-    /// One more step on this value.
+    /// As [`tape`](Self::tape), in which a product may occur.
+    pub(crate) fn tape_with(&self, lead: Lead) -> Result<Box<Tape>> {
+        flatten::flatten(&self.node, Some(lead))
+    }
+
+    /// One more step on this value, which it reads as `Ref::Value(0)`.
     pub(crate) fn then<U: Element>(self, step: impl FnOnce(Ref) -> Instr) -> Expr<U> {
-        Expr::from_tape(self.into_tape().and_then(|tape| then(tape, step)))
+        Expr::from_node(Node::step(step(Ref::Value(0)), [self.node]))
     }
 
     /// A ufunc of this value.
     #[inline]
     pub(crate) fn then_unary<U: Element>(self, op: Unary) -> Expr<U> {
-        match self.node {
-            Node::Leaf(x @ Leaf::Array(_)) => Expr::from_node(Node::Unary(op, x)),
-            node => Expr::from_tape(node.into_tape().and_then(|tape| then(tape, |x| Instr::Unary(op, x)))),
-        }
+        Expr::from_node(self.node.unary(op))
     }
 
     /// A ufunc of this value and another.
     #[inline]
     pub(crate) fn join_binary<U: Element>(self, op: Binary, other: Expr<T>) -> Expr<U> {
-        match (self.node, other.node) {
-            (Node::Leaf(x @ Leaf::Array(_)), Node::Leaf(y)) => Expr::from_node(Node::Binary(op, x, y)),
-            (Node::Leaf(x), Node::Leaf(y @ Leaf::Array(_))) => Expr::from_node(Node::Binary(op, x, y)),
-            (x, y) => Expr::from_tape(x.into_tape().and_then(|tape| join(tape, y.into_tape()?, |x, y| Instr::Binary(op, x, y)))),
-        }
+        Expr::from_node(self.node.binary(op, other.node))
     }
 
     /// The shape of the result.
@@ -169,7 +122,7 @@ impl<T: Element> Expr<T> {
     /// # Errors
     /// The first error made in building it.
     pub fn shape(&self) -> Result<Dims> {
-        self.tape().map(|t| t.shape().clone())
+        self.node.shape()
     }
 
     /// Does the work, on the device in force, in one pass over memory. Operands that were given by value and that nobody else
@@ -181,7 +134,10 @@ impl<T: Element> Expr<T> {
         if let Some(done) = direct::eval(&mut self.node, T::DTYPE)? {
             return Array::from_raw(done);
         }
-        Array::from_raw(self.into_tape()?.eval(&Device::current()?)?)
+        let mut tape = self.tape()?;
+        // What only the expression held, only the tape holds now.
+        drop(self);
+        Array::from_raw(tape.eval(&Device::current()?)?)
     }
 
     /// Does the work on `device`. The result lives where the operands do.
@@ -189,10 +145,7 @@ impl<T: Element> Expr<T> {
     /// # Errors
     /// As [`eval`](Self::eval).
     pub fn eval_on(&self, device: &Device) -> Result<Array<T>> {
-        Array::from_raw(match &self.node {
-            Node::Tape(tape) => tape.as_ref().map_err(Clone::clone)?.eval_fresh(device)?,
-            short => short.clone().into_tape()?.eval_fresh(device)?,
-        })
+        Array::from_raw(self.tape()?.eval_fresh(device)?)
     }
 
     /// Does the work and writes the result into a view of the same shape (or one that this shape broadcasts to). Allocates nothing for it.
@@ -210,10 +163,7 @@ impl<T: Element> Expr<T> {
             return Ok(());
         }
         let out = RawArray { buffer: buffer.clone(), dtype: T::DTYPE, layout: layout.clone() };
-        match &self.node {
-            Node::Tape(tape) => tape.as_ref().map_err(Clone::clone)?.eval_into(&out, &Device::current()?),
-            short => short.clone().into_tape()?.eval_into(&out, &Device::current()?),
-        }
+        self.tape()?.eval_into(&out, &Device::current()?)
     }
 
     /// What [`eval`](Self::eval) would do, and what each device answered.
@@ -237,13 +187,10 @@ impl<T: Element> Expr<T> {
 
     /// The dtype of the value held against the type it was given.
     fn typed(self, op: &'static str) -> Expr<T> {
-        if direct::gives(&self.node) == Some(T::DTYPE) {
-            return self;
+        match self.node.dtype() {
+            Some(dtype) if dtype != T::DTYPE => Expr::failed(Error::DTypeMismatch { op, left: dtype, right: T::DTYPE }),
+            _ => self,
         }
-        Expr::from_tape(self.into_tape().and_then(|tape| match tape.dtype() {
-            dtype if dtype == T::DTYPE => Ok(tape),
-            dtype => Err(Error::DTypeMismatch { op, left: dtype, right: T::DTYPE }),
-        }))
     }
 
     /// The value in another dtype: integers wrap, floats become integers by truncation that saturates (NaN gives 0),
@@ -259,22 +206,14 @@ impl<T: Element> Expr<T> {
 
     /// `self * by + plus`, rounded once where the device can (all CPU devices do). Floats only.
     pub fn mul_add(self, by: impl IntoExpr<T>, plus: impl IntoExpr<T>) -> Expr<T> {
-        let plus = plus.into_expr();
-        Expr::from_tape(self.into_tape().and_then(|mut tape| {
-            let (a, b) = tape.append(by.into_expr().into_tape()?)?;
-            let (_, c) = tape.append(plus.into_tape()?)?;
-            tape.push(Instr::MulAdd(a, b, c))?;
-            Ok(tape)
-        }))
+        let (by, plus) = (by.into_expr(), plus.into_expr());
+        let step = Instr::MulAdd(Ref::Value(0), Ref::Value(1), Ref::Value(2));
+        Expr::from_node(Node::step(step, [self.node, by.node, plus.node]))
     }
 }
 
 /// `x` where `condition` is true, else `y`; NumPy's `where`. All three broadcast.
 pub fn select<T: Element>(condition: impl IntoExpr<bool>, x: impl IntoExpr<T>, y: impl IntoExpr<T>) -> Expr<T> {
-    Expr::from_tape(condition.into_expr().into_tape().and_then(|mut tape| {
-        let (c, x) = tape.append(x.into_expr().into_tape()?)?;
-        let (_, y) = tape.append(y.into_expr().into_tape()?)?;
-        tape.push(Instr::Select(c, x, y))?;
-        Ok(tape)
-    }))
+    let step = Instr::Select(Ref::Value(0), Ref::Value(1), Ref::Value(2));
+    Expr::from_node(Node::step(step, [condition.into_expr().node, x.into_expr().node, y.into_expr().node]))
 }

@@ -2,9 +2,8 @@
 
 use super::{Expr, IntoExpr};
 use crate::array::Array;
-use crate::program::Instr;
 use crate::ufunc::{Binary, Unary};
-use crate::{Complex, Element, bf16, f16};
+use crate::{Complex, Element, Error, bf16, f16};
 
 /// Makes the methods of [`Expr`] and [`Array`] from the rows of the table.
 macro_rules! ufunc_methods {
@@ -112,16 +111,25 @@ macro_rules! in_place {
         /// In place; copies first if the buffer is shared (copy on write).
         ///
         /// # Panics
-        /// Where the shapes do not fit or the device refuses; [`Array::view_mut`] and `assign` give an `Err` instead.
+        /// Where the shapes do not fit, the device refuses, or there is no memory: the operator has no way to return an error. The same with `Err` instead is
+        /// `x.view_mut()?.assign(..)` of an expression.
         impl<T: Element, R: IntoExpr<T>> std::ops::$Trait<R> for Array<T> {
+            #[track_caller]
             fn $method(&mut self, right: R) {
-                let done = self.update(right.into_expr(), |x, y| Instr::Binary(Binary::$Op, x, y));
+                let done = self.update(right.into_expr(), Binary::$Op);
                 if let Err(e) = done {
-                    panic!("{}: {e}", stringify!($method));
+                    refused(stringify!($method), &e);
                 }
             }
         }
     )* };
+}
+
+/// The panic of an operator that could not do its work.
+#[cold]
+#[track_caller]
+fn refused(op: &str, why: &Error) -> ! {
+    panic!("{op}: {why} (an expression written by x.view_mut()?.assign(..)? returns this as an error)");
 }
 in_place! {
     AddAssign add_assign Add;

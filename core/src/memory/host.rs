@@ -1,7 +1,8 @@
 //! The host's memory: aligned blocks from a pool that keeps large freed ones.
 
 use super::{Buffer, Memory, MemoryInfo};
-use crate::{DType, Element, Error, Result, trace};
+use crate::{DType, Element, Error, Result, fork, trace};
+use smallvec::SmallVec;
 use std::alloc::Layout;
 use std::any::Any;
 use std::cell::RefCell;
@@ -79,11 +80,10 @@ impl HostBlock {
             return Ok(HostBlock { ptr, owner: Owner::Pool(small_layout(class)) });
         }
         let layout = layout_for(bytes).ok_or_else(|| exhausted(bytes, "more than an address can count"))?;
-        let (ptr, reused) = match pool().lock().unwrap_or_else(|e| e.into_inner()).take(layout) {
-            Some(ptr) => (ptr, true),
-            None => (allocate(layout)?, false),
-        };
-        trace::allocated(bytes, reused);
+        // The lock is released at the end of this statement: a failed allocation trims the pool, which takes it again.
+        let kept = if layout.size() < LARGE { None } else { fork::lock(pool()).and_then(|mut pool| pool.take(layout)) };
+        trace::allocated(bytes, kept.is_some());
+        let ptr = kept.map_or_else(|| allocate(layout), Ok)?;
         Ok(HostBlock { ptr, owner: Owner::Pool(layout) })
     }
 
@@ -166,16 +166,28 @@ fn release_small(ptr: NonNull<u8>, layout: Layout) {
 }
 
 fn release(ptr: NonNull<u8>, layout: Layout) {
-    let evicted = if layout.size() >= LARGE { pool().lock().unwrap_or_else(|e| e.into_inner()).put(ptr, layout) } else { vec![(ptr, layout)] };
-    for (ptr, layout) in evicted {
+    let pool = if layout.size() < LARGE { None } else { fork::lock(pool()) };
+    let evicted = pool.map_or_else(|| SmallVec::from_iter([(ptr, layout)]), |mut pool| pool.put(ptr, layout));
+    free(evicted);
+}
+
+/// Gives blocks that have left the pool back to the system.
+fn free(blocks: Blocks) {
+    for (ptr, layout) in blocks {
         // SAFETY: every pointer in the pool came from `allocate` with the layout kept beside it, and has left the pool.
         unsafe { std::alloc::dealloc(ptr.as_ptr(), layout) };
     }
 }
 
+/// Blocks that the pool keeps at most.
+const KEPT: usize = 64;
+
+/// Freed blocks, in place: freeing memory must not need any.
+type Blocks = SmallVec<[(NonNull<u8>, Layout); KEPT + 1]>;
+
 /// Freed large blocks, most recently freed last, at most `limit` bytes of them.
 struct Pool {
-    blocks: Vec<(NonNull<u8>, Layout)>,
+    blocks: Blocks,
     bytes: usize,
     limit: usize,
 }
@@ -185,44 +197,38 @@ unsafe impl Send for Pool {}
 
 impl Pool {
     fn take(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        if layout.size() < LARGE {
-            return None;
-        }
         let at = self.blocks.iter().rposition(|&(_, l)| l == layout)?;
         self.bytes -= layout.size();
         Some(self.blocks.remove(at).0)
     }
 
     /// Keeps a block; returns those that have to go for it.
-    fn put(&mut self, ptr: NonNull<u8>, layout: Layout) -> Vec<(NonNull<u8>, Layout)> {
+    fn put(&mut self, ptr: NonNull<u8>, layout: Layout) -> Blocks {
         self.blocks.push((ptr, layout));
         self.bytes += layout.size();
-        let mut evicted = Vec::new();
-        while self.bytes > self.limit || self.blocks.len() > 64 {
-            let old = self.blocks.remove(0);
-            self.bytes -= old.1.size();
-            evicted.push(old);
+        let (mut count, mut bytes) = (0, self.bytes);
+        while bytes > self.limit || self.blocks.len() - count > KEPT {
+            bytes -= self.blocks[count].1.size();
+            count += 1;
         }
-        evicted
+        self.bytes = bytes;
+        self.blocks.drain(..count).collect()
     }
 }
 
 fn pool() -> &'static Mutex<Pool> {
     static POOL: OnceLock<Mutex<Pool>> = OnceLock::new();
-    POOL.get_or_init(|| Mutex::new(Pool { blocks: Vec::new(), bytes: 0, limit: physical_memory().map_or(256 << 20, |m| m / 16) }))
+    POOL.get_or_init(|| Mutex::new(Pool { blocks: Blocks::new(), bytes: 0, limit: physical_memory().map_or(256 << 20, |m| m / 16) }))
 }
 
 /// Gives all freed blocks that are kept for reuse back to the system. At most a sixteenth of the machine's memory is ever kept.
 pub fn trim() {
     let blocks = {
-        let mut pool = pool().lock().unwrap_or_else(|e| e.into_inner());
+        let Some(mut pool) = fork::lock(pool()) else { return };
         pool.bytes = 0;
         std::mem::take(&mut pool.blocks)
     };
-    for (ptr, layout) in blocks {
-        // SAFETY: as in `release`.
-        unsafe { std::alloc::dealloc(ptr.as_ptr(), layout) };
-    }
+    free(blocks);
 }
 
 /// Bytes of memory the machine has, where the system tells.
@@ -262,7 +268,8 @@ impl HostMemory {
     }
 }
 
-impl Memory for HostMemory {
+// SAFETY: the info is fixed at construction; `Buffer::host` allocates every block anew; both copies check kind and range of the buffer first.
+unsafe impl Memory for HostMemory {
     fn info(&self) -> &MemoryInfo {
         &self.info
     }
@@ -271,18 +278,18 @@ impl Memory for HostMemory {
         Buffer::host(bytes)
     }
 
-    fn upload(&self, src: &[u8], dst: &Buffer, at: usize) -> Result<()> {
-        assert!(at + src.len() <= dst.bytes(), "upload past the end of a buffer");
+    unsafe fn upload(&self, src: &[u8], dst: &Buffer, at: usize) -> Result<()> {
+        assert!(at.checked_add(src.len()).is_some_and(|end| end <= dst.bytes()), "upload past the end of a buffer");
         let to = dst.host_ptr().expect("a host buffer");
-        // SAFETY: the range was checked; `dst` is an output nobody reads yet, so it does not overlap `src`.
+        // SAFETY: the range was checked; nobody else accesses those bytes of `dst` (the caller's first condition), so they do not overlap `src`.
         unsafe { std::ptr::copy_nonoverlapping(src.as_ptr(), to.as_ptr().add(at), src.len()) };
         Ok(())
     }
 
-    fn download(&self, src: &Buffer, at: usize, dst: &mut [u8]) -> Result<()> {
-        assert!(at + dst.len() <= src.bytes(), "download past the end of a buffer");
+    unsafe fn download(&self, src: &Buffer, at: usize, dst: &mut [u8]) -> Result<()> {
+        assert!(at.checked_add(dst.len()).is_some_and(|end| end <= src.bytes()), "download past the end of a buffer");
         let from = src.host_ptr().expect("a host buffer");
-        // SAFETY: the range was checked; `dst` is exclusively borrowed, so it does not overlap.
+        // SAFETY: the range was checked, its bytes have been written (the caller's first condition); `dst` is exclusively borrowed, so it does not overlap.
         unsafe { std::ptr::copy_nonoverlapping(from.as_ptr().add(at), dst.as_mut_ptr(), dst.len()) };
         Ok(())
     }

@@ -41,9 +41,9 @@ impl Engines {
     }
 
     /// How many times as fast as vectors engines multiply this dtype, about.
+    #[cfg(target_arch = "x86_64")]
     pub(crate) fn gain(self, dtype: DType) -> f64 {
-        #[cfg(target_arch = "x86_64")]
-        return match (dtype, self.amx.is_some(), self.dots.is_some()) {
+        match (dtype, self.amx.is_some(), self.dots.is_some()) {
             (DType::F32 | DType::F64, true, _) => 2.0,
             (DType::F16, true, _) => 3.0,
             (DType::BF16, true, _) => 8.0,
@@ -51,9 +51,13 @@ impl Engines {
             (DType::BF16, false, true) => 1.5,
             (DType::I8, false, true) => 8.0,
             _ => 1.0,
-        };
-        #[cfg(not(target_arch = "x86_64"))]
-        return 1.0;
+        }
+    }
+
+    /// There are none here.
+    #[cfg(not(target_arch = "x86_64"))]
+    pub(crate) fn gain(self, _: DType) -> f64 {
+        1.0
     }
 }
 

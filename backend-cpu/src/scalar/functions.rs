@@ -1,0 +1,224 @@
+//! Functions that neither the standard library nor libm has as exactly as the table of ufuncs demands, of f64: plain formulas with their rounding errors put back.
+
+use polyarray_core::Complex;
+
+type Z = Complex<f64>;
+
+/// A sum of two numbers that do not overlap: about 106 bits (T. Dekker, "A floating-point technique for extending the available precision", Numer. Math. 18, 1971).
+#[derive(Clone, Copy)]
+struct Double(f64, f64);
+
+impl Double {
+    /// `a + b`, exactly.
+    fn sum(a: f64, b: f64) -> Double {
+        let s = a + b;
+        let from_b = s - a;
+        Double(s, (a - (s - from_b)) + (b - from_b))
+    }
+
+    /// `a * b`, exactly.
+    fn product(a: f64, b: f64) -> Double {
+        let p = a * b;
+        Double(p, a.mul_add(b, -p))
+    }
+
+    fn plus(self, o: Double) -> Double {
+        let Double(s, e) = Double::sum(self.0, o.0);
+        Double::sum(s, e + (self.1 + o.1))
+    }
+
+    fn times(self, o: Double) -> Double {
+        let Double(p, e) = Double::product(self.0, o.0);
+        Double::sum(p, e + self.0.mul_add(o.1, self.1 * o.0))
+    }
+
+    fn over(self, o: Double) -> Double {
+        let q = self.0 / o.0;
+        let rest = self.plus(Double(-q, 0.0).times(o));
+        Double::sum(q, rest.0 / o.0)
+    }
+
+    /// `exp(x)` for x of moderate size: by the series of `x / 2^6`, less multiples of `ln 2`, squared six times.
+    fn exp(x: f64) -> Double {
+        const LN_2_REST: f64 = 2.319_046_813_846_299_6e-17;
+        let k = (x / std::f64::consts::LN_2).round_ties_even();
+        let r = Double(x, 0.0).plus(Double::product(-k, std::f64::consts::LN_2)).plus(Double(-k * LN_2_REST, 0.0));
+        let r = Double(r.0 / 64.0, r.1 / 64.0);
+        let one = Double(1.0, 0.0);
+        let series = (1..12).rev().fold(one, |y, n| one.plus(r.times(y).over(Double(f64::from(n), 0.0))));
+        let power = (0..6).fold(series, |y, _| y.times(y));
+        let scale = 2f64.powi(k as i32);
+        Double(power.0 * scale, power.1 * scale)
+    }
+}
+
+/// The hyperbolic tangent: `(1 - e) / (1 + e)` with `e = exp(-2 |x|)`.
+pub fn tanh(x: f64) -> f64 {
+    let size = x.abs();
+    // What follows is beyond the last digit; NaN goes through.
+    if size.is_nan() || size < 1e-5 {
+        return (x * x / -3.0).mul_add(x, x);
+    }
+    if size > 22.0 {
+        return 1f64.copysign(x);
+    }
+    let (one, e) = (Double(1.0, 0.0), Double::exp(-2.0 * size));
+    let quotient = one.plus(Double(-e.0, -e.1)).over(one.plus(e));
+    (quotient.0 + quotient.1).copysign(x)
+}
+
+/// `1 / (1 + exp(-x))` to about an ULP: the rounding errors of the sum and of the quotient are put back.
+pub fn sigmoid(x: f64) -> f64 {
+    let e = (-x.abs()).exp();
+    let (numerator, sum) = (if x < 0.0 { e } else { 1.0 }, 1.0 + e);
+    let lost = e - (sum - 1.0);
+    let quotient = numerator / sum;
+    quotient + ((-quotient).mul_add(sum, numerator) - quotient * lost) / sum
+}
+
+/// The square root with a real part that is not negative, at infinities, NaN and signed zeros as C99 (annex G) has it: with `t = sqrt((|re| + |z|) / 2)` it is `t + i im / (2t)`,
+/// or `|im| / (2t) ± i t` where re is negative.
+pub fn complex_sqrt(z: Z) -> Z {
+    let (a, b) = (z.re.abs(), z.im.abs());
+    if b.is_infinite() {
+        return Z::new(b, z.im);
+    }
+    if a == 0.0 && b == 0.0 {
+        return Z::new(0.0, z.im);
+    }
+    // Neither sums nor halves may leave the range of normal numbers.
+    let most = a.max(b);
+    let (by, back) = if most > 2f64.powi(1000) { (2f64.powi(-4), 4.0) } else if most < 2f64.powi(-900) { (2f64.powi(200), 2f64.powi(-100)) } else { (1.0, 1.0) };
+    let t = (0.5 * (a * by + (a * by).hypot(b * by))).sqrt();
+    let other = (if a.is_infinite() { b * 0.0 } else { b * by / (2.0 * t) }) * back;
+    let t = t * back;
+    if z.re.is_sign_negative() && t != 0.0 { Z::new(other, t.copysign(z.im)) } else { Z::new(t, other.copysign(z.im)) }
+}
+
+/// `exp(re) (cos im + i sin im)`, in range where that is though `exp(re)` is not; at infinities, NaN and signed zeros as C99 (annex G) has it.
+pub fn complex_exp(z: Z) -> Z {
+    if z.im == 0.0 {
+        return Z::new(z.re.exp(), z.im);
+    }
+    if z.re.is_infinite() && !z.im.is_finite() {
+        return if z.re > 0.0 { Z::new(z.re, f64::NAN) } else { Z::new(0.0, 0.0) };
+    }
+    // In as many factors as are in range. The least sine makes up for an exponential of 10^632.
+    let factors = if z.re.abs() < 700.0 || z.re.is_infinite() { 1 } else { 4 };
+    let e = (z.re / f64::from(factors)).exp();
+    let (cos, sin) = (z.im.cos(), z.im.sin());
+    (0..factors).fold(Z::new(cos, sin), |y, _| Z::new(y.re * e, y.im * e))
+}
+
+/// `log |z| + i arg z`, at infinities, NaN and signed zeros as C99 (annex G) has it.
+pub fn complex_log(z: Z) -> Z {
+    let angle = z.im.atan2(z.re);
+    if z.re.is_infinite() || z.im.is_infinite() {
+        return Z::new(f64::INFINITY, angle);
+    }
+    let (more, less) = (z.re.abs().max(z.im.abs()), z.re.abs().min(z.im.abs()));
+    let size = if z.re.is_nan() || z.im.is_nan() {
+        f64::NAN
+    } else if more == 0.0 {
+        f64::NEG_INFINITY
+    } else if (0.5..2.0).contains(&more) {
+        // The square of |z| less one, with all its digits.
+        let square = Double::product(more, more).plus(Double(-1.0, 0.0)).plus(Double::product(less, less));
+        if square.0 > 1.0 { 0.5 * (square.0 + 1.0).ln() } else { 0.5 * (square.0 + square.1).ln_1p() }
+    } else {
+        more.ln() + 0.5 * ((less / more) * (less / more)).ln_1p()
+    };
+    Z::new(size, angle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INF: f64 = f64::INFINITY;
+    const NAN: f64 = f64::NAN;
+
+    fn z(re: f64, im: f64) -> Z {
+        Z::new(re, im)
+    }
+
+    /// Each part, to three ULP; zeros with their signs, any NaN for any NaN.
+    #[track_caller]
+    fn close(got: Z, want: Z) {
+        let part = |g: f64, w: f64| g.to_bits() == w.to_bits() || g.is_nan() && w.is_nan() || g != 0.0 && w.is_finite() && (g - w).abs() <= 6.7e-16 * w.abs() + 5e-324;
+        assert!(part(got.re, want.re) && part(got.im, want.im), "{got:?} for {want:?}");
+    }
+
+    #[test]
+    fn tanh_is_rounded_almost_correctly() {
+        // From exponentials of 60 digits.
+        for (x, y) in [
+            (0.531_181_663_056_454_4, 0.486_283_841_787_338_7),
+            (-0.239_736_679_588_390_65, -0.235_247_016_997_228_05),
+            (1e-5, 9.999_999_999_666_668e-6),
+            (1e-300, 1e-300),
+            (0.5, 0.462_117_157_260_009_74),
+            (19.0, 0.999_999_999_999_999_9),
+        ] {
+            assert!((tanh(x) - y).abs() <= f64::EPSILON / 2.0 * y.abs(), "{x}: {} for {y}", tanh(x));
+        }
+        assert!(tanh(NAN).is_nan() && tanh(-0.0).is_sign_negative() && tanh(INF) == 1.0 && tanh(-30.0) == -1.0);
+    }
+
+    #[test]
+    fn roots_of_complex_numbers() {
+        let root = |re, im| complex_sqrt(z(re, im));
+        close(root(-INF, 1.0), z(0.0, INF));
+        close(root(-INF, -1.0), z(0.0, -INF));
+        close(root(INF, 1.0), z(INF, 0.0));
+        close(root(INF, -1.0), z(INF, -0.0));
+        close(root(NAN, INF), z(INF, INF));
+        close(root(1.0, -INF), z(INF, -INF));
+        close(root(-INF, NAN), z(NAN, INF));
+        close(root(INF, NAN), z(INF, NAN));
+        close(root(NAN, 1.0), z(NAN, NAN));
+        close(root(1.0, NAN), z(NAN, NAN));
+        close(root(-0.0, -0.0), z(0.0, -0.0));
+        close(root(-4.0, 0.0), z(0.0, 2.0));
+        close(root(-4.0, -0.0), z(0.0, -2.0));
+        close(root(-1.0, 1e-20), z(5e-21, 1.0));
+        // sqrt(x (1 + i)) = sqrt(x) (sqrt((sqrt 2 + 1) / 2) + i sqrt((sqrt 2 - 1) / 2)).
+        let unit = z(1.098_684_113_467_81, 0.455_089_860_562_227_33);
+        close(root(1.7e308, 1.7e308), z(1.303_840_481_040_529_7e154 * unit.re, 1.303_840_481_040_529_7e154 * unit.im));
+        close(root(1e-320, 1e-320), z(1e-320f64.sqrt() * unit.re, 1e-320f64.sqrt() * unit.im));
+    }
+
+    #[test]
+    fn exponentials_of_complex_numbers() {
+        let exp = |re, im| complex_exp(z(re, im));
+        close(exp(1000.0, -0.0), z(INF, -0.0));
+        close(exp(0.0, -0.0), z(1.0, -0.0));
+        close(exp(-INF, INF), z(0.0, 0.0));
+        close(exp(-INF, 2.0), z(-0.0, 0.0));
+        close(exp(INF, 2.0), z(-INF, INF));
+        close(exp(INF, NAN), z(INF, NAN));
+        close(exp(NAN, 0.0), z(NAN, 0.0));
+        close(exp(NAN, 1.0), z(NAN, NAN));
+        close(exp(1.0, INF), z(NAN, NAN));
+        // exp(710) is 2.2e308 * 0.999..: cos(1.5707963) brings it back.
+        let e = 355f64.exp();
+        close(exp(710.0, 1.570_796_3), z(1.570_796_3f64.cos() * e * e, INF));
+        close(exp(1400.0, 5e-324), z(INF, 5e-324 * 350f64.exp() * 350f64.exp() * 350f64.exp() * 350f64.exp()));
+        close(exp(-740.0, 1.0), z(1f64.cos() * (-370f64).exp() * (-370f64).exp(), 1f64.sin() * (-370f64).exp() * (-370f64).exp()));
+    }
+
+    #[test]
+    fn logarithms_of_complex_numbers() {
+        let log = |re, im| complex_log(z(re, im));
+        let pi = std::f64::consts::PI;
+        close(log(0.0, 0.0), z(-INF, 0.0));
+        close(log(-0.0, -0.0), z(-INF, -pi));
+        close(log(-INF, INF), z(INF, 0.75 * pi));
+        close(log(NAN, -INF), z(INF, NAN));
+        close(log(NAN, 1.0), z(NAN, NAN));
+        close(log(1.0, 1e-10), z(5e-21, 1e-10));
+        close(log(0.6, 0.8), z(2.220_446_049_250_313_2e-17, 0.8f64.atan2(0.6)));
+        close(log(1e308, 1.5e308), z(709.785_536_140_337, 1.5f64.atan()));
+        close(log(5e-324, 5e-324), z(-744.093_498_331_101_3, 0.25 * pi));
+    }
+}

@@ -1,0 +1,70 @@
+//! Counting the bytes of every buffer that exists on a device, and refusing those beyond the budget.
+
+use crate::device::Gpu;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Bytes of all buffers of a device: those of arrays, those kept for reuse, and those that transfers go through.
+pub(crate) struct Ledger {
+    budget: u64,
+    bytes: AtomicU64,
+}
+
+impl Ledger {
+    pub fn new(budget: u64) -> Ledger {
+        Ledger { budget, bytes: AtomicU64::new(0) }
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Acquire)
+    }
+
+    pub fn budget(&self) -> u64 {
+        self.budget
+    }
+
+    fn reserve(self: &Arc<Ledger>, size: u64) -> Option<Reserved> {
+        let fits = |now: u64| now.checked_add(size).filter(|&then| then <= self.budget);
+        self.bytes.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits).ok()?;
+        Some(Reserved { ledger: self.clone(), size })
+    }
+}
+
+/// A part of the budget, given back when dropped.
+struct Reserved {
+    ledger: Arc<Ledger>,
+    size: u64,
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        self.ledger.bytes.fetch_sub(self.size, Ordering::AcqRel);
+    }
+}
+
+/// A buffer of the driver, counted as long as it lives.
+pub(crate) struct Block {
+    buffer: wgpu::Buffer,
+    _reserved: Reserved,
+}
+
+impl std::ops::Deref for Block {
+    type Target = wgpu::Buffer;
+
+    fn deref(&self) -> &wgpu::Buffer {
+        &self.buffer
+    }
+}
+
+impl Gpu {
+    /// A new buffer, or why there is none. It is the caller who frees memory and tries again.
+    pub fn create(&self, size: u64, usage: wgpu::BufferUsages, mapped: bool) -> Result<Block, String> {
+        let Some(reserved) = self.ledger.reserve(size) else {
+            let (budget, used) = (self.ledger.budget(), self.ledger.bytes());
+            return Err(format!("{used} of a budget of {budget} bytes are in use"));
+        };
+        let descriptor = wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: mapped };
+        let buffer = self.caught(|| self.device.create_buffer(&descriptor)).map_err(|e| format!("{e} ({} bytes are in use)", self.ledger.bytes()))?;
+        Ok(Block { buffer, _reserved: reserved })
+    }
+}

@@ -1,0 +1,269 @@
+//! Moving bytes between the host and a device, through buffers of our own.
+//!
+//! `Queue::write_buffer` is not used: the staging buffers that it makes lose the device when memory runs out, where
+//! [`Gpu::create`] gives an error.
+
+use crate::device::{Gpu, lock};
+use crate::ledger::Block;
+use crate::memory::Handle;
+use crate::wait::Ticket;
+use polyarray_core::{Error, Result};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// Bytes that one step of a transfer moves, at most.
+const LARGEST: u64 = 8 << 20;
+/// Bytes of the smallest staging buffer.
+const SMALLEST: u64 = 4096;
+/// Steps of one transfer that are under way at a time.
+const DEPTH: usize = 3;
+/// Staging buffers of more than [`SMALL`] bytes that are kept for each direction.
+const KEPT: usize = DEPTH + 1;
+/// Staging buffers up to this size are always kept: they hold parameters, one for each submission under way.
+const SMALL: u64 = 64 << 10;
+
+const PENDING: u8 = 0;
+const MAPPED: u8 = 1;
+const FAILED: u8 = 2;
+
+/// A buffer that bytes go through.
+///
+/// Invariant: `state` is [`MAPPED`] only while the buffer is mapped. The callback that sets it may run on any thread.
+pub(crate) struct Slot {
+    block: Block,
+    state: Arc<AtomicU8>,
+}
+
+impl Slot {
+    fn state(&self) -> u8 {
+        self.state.load(Ordering::Acquire)
+    }
+
+    /// Asks for the whole buffer to be mapped; `state` tells when it is.
+    fn map(&self, mode: wgpu::MapMode, bytes: u64) {
+        self.state.store(PENDING, Ordering::Release);
+        let state = self.state.clone();
+        self.block.slice(..bytes).map_async(mode, move |mapped| {
+            state.store(if mapped.is_ok() { MAPPED } else { FAILED }, Ordering::Release);
+        });
+    }
+}
+
+/// Staging buffers of one device.
+#[derive(Default)]
+pub(crate) struct Staging {
+    /// To write through: mapped, or about to be.
+    uploads: Mutex<Vec<Slot>>,
+    /// To read through: not mapped.
+    downloads: Mutex<Vec<Block>>,
+}
+
+impl Staging {
+    /// Gives all buffers back that are not in use.
+    pub fn trim(&self) {
+        let uploads = std::mem::take(&mut *lock(&self.uploads));
+        let downloads = std::mem::take(&mut *lock(&self.downloads));
+        drop((uploads, downloads));
+    }
+}
+
+/// Forgets the smallest of the large buffers beyond what is kept.
+fn limit<T>(all: &mut Vec<T>, size: impl Fn(&T) -> u64) -> Option<T> {
+    let large = all.iter().filter(|t| size(t) > SMALL).count();
+    let smallest = (0..all.len()).filter(|&i| size(&all[i]) > SMALL).min_by_key(|&i| size(&all[i]))?;
+    (large > KEPT).then(|| all.swap_remove(smallest))
+}
+
+/// Maps a buffer for as long as it lives: whatever becomes of a read, the buffer is unmapped.
+struct Mapping<'a> {
+    gpu: &'a Gpu,
+    slot: &'a Slot,
+}
+
+impl Drop for Mapping<'_> {
+    fn drop(&mut self) {
+        // Unmapping what was never mapped is an error, which nobody needs to hear of: the reason why it was not is what
+        // the read returns.
+        let _ = self.gpu.caught(|| self.slot.block.unmap());
+    }
+}
+
+impl Gpu {
+    /// Bytes of one step of a transfer, so that transfers never take more than a part of a small budget.
+    fn step(&self) -> u64 {
+        LARGEST.min((self.ledger.budget() / 32).next_power_of_two()).max(SMALLEST)
+    }
+
+    fn staging_size(bytes: usize) -> u64 {
+        (bytes as u64).next_power_of_two().max(SMALLEST)
+    }
+
+    fn no_staging(&self, bytes: usize, why: String) -> Error {
+        Error::OutOfMemory { memory: self.name.clone(), bytes, why: format!("as a buffer to transfer through; {why}") }
+    }
+
+    /// A mapped buffer of at least `bytes` bytes to write through. May free memory, and wait for that: the stream must
+    /// not be locked.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn upload_buffer(&self, bytes: usize) -> Result<Slot> {
+        let size = Gpu::staging_size(bytes);
+        let find = || {
+            let mut uploads = lock(&self.staging.uploads);
+            uploads.retain(|s| s.state() != FAILED);
+            let at = uploads.iter().position(|s| s.block.size() == size && s.state() == MAPPED)?;
+            Some(uploads.swap_remove(at))
+        };
+        let again = || {
+            self.poll();
+            find()
+        };
+        if let Some(slot) = find().or_else(again) {
+            return Ok(slot);
+        }
+        let make = || self.create(size, wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC, true);
+        let block = make().or_else(|_| {
+            self.free_memory()?;
+            make().map_err(|why| self.no_staging(bytes, why))
+        })?;
+        Ok(Slot { block, state: Arc::new(AtomicU8::new(MAPPED)) })
+    }
+
+    /// Puts back a buffer that was not written through after all.
+    pub fn put_back(&self, slot: Slot) {
+        lock(&self.staging.uploads).push(slot);
+    }
+
+    /// Keeps a staging buffer for later uploads. Called after the copy from it was submitted.
+    fn reuse(&self, slot: Slot) {
+        slot.map(wgpu::MapMode::Write, slot.block.size());
+        let mut uploads = lock(&self.staging.uploads);
+        uploads.push(slot);
+        let excess = limit(&mut uploads, |s| s.block.size());
+        drop(uploads);
+        drop(excess);
+    }
+
+    /// Submits a copy of `bytes` through `slot` to `offset` of `to`, then `and`. Nothing waits, so the stream may be
+    /// locked, and must be, for the order of things.
+    ///
+    /// # Errors
+    /// What the driver has against it. The buffer that was to be copied through is then given up.
+    pub fn send(&self, slot: Slot, bytes: &[u8], to: &wgpu::Buffer, offset: u64, and: Option<wgpu::CommandEncoder>) -> Result<(), String> {
+        let mut view = slot.block.slice(..bytes.len() as u64).get_mapped_range_mut().map_err(|e| e.to_string())?;
+        view.copy_from_slice(bytes);
+        drop(view);
+        self.caught(|| {
+            slot.block.unmap();
+            let mut copy = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            copy.copy_buffer_to_buffer(&slot.block, 0, to, offset, bytes.len() as u64);
+            self.queue.submit(std::iter::once(copy.finish()).chain(and.map(wgpu::CommandEncoder::finish)));
+        })?;
+        self.reuse(slot);
+        Ok(())
+    }
+
+    /// Writes `bytes` at `offset` of `buffer`, after everything asked for before.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] where there is none for a buffer to transfer through, and what else goes wrong. The
+    /// contents of `buffer` are then given up.
+    pub fn write(&self, buffer: &Handle, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.check()?;
+        let written = self.write_steps(buffer, offset, bytes);
+        if let Err(e) = &written {
+            buffer.spoil(&format!("it could not be filled: {e}"));
+        }
+        written
+    }
+
+    fn write_steps(&self, buffer: &Handle, offset: u64, bytes: &[u8]) -> Result<()> {
+        let step = self.step();
+        let mut under_way: VecDeque<Ticket> = VecDeque::new();
+        for (i, chunk) in bytes.chunks(step as usize).enumerate() {
+            if under_way.len() == DEPTH {
+                let oldest = under_way.pop_front().expect("some are under way");
+                self.wait_for(oldest, || format!("an upload of {} bytes", bytes.len()))?;
+            }
+            let slot = self.upload_buffer(chunk.len())?;
+            let mut stream = self.stream();
+            // If what was collected before fails, this concerns those whose work it was, this thread perhaps.
+            if let Err(failed) = self.submit(&mut stream).or_else(|failed| failed.of_others(self)) {
+                self.put_back(slot);
+                return Err(failed);
+            }
+            let sent = self.send(slot, chunk, buffer.buffer(), offset + i as u64 * step, None);
+            sent.map_err(|why| self.alive().err().unwrap_or_else(|| self.error(why)))?;
+            under_way.push_back(stream.under_way.add(&self.queue));
+        }
+        self.settle()?;
+        self.check()
+    }
+
+    /// Reads `bytes` from `offset` of `buffer` on, after everything asked for before.
+    pub fn read(&self, buffer: &Handle, offset: u64, bytes: &mut [u8]) -> Result<()> {
+        self.check()?;
+        let step = self.step();
+        let all = bytes.len();
+        for (i, chunk) in bytes.chunks_mut(step as usize).enumerate() {
+            let block = self.download_buffer(chunk.len())?;
+            let slot = Slot { block, state: Arc::new(AtomicU8::new(PENDING)) };
+            self.read_step(buffer, offset + i as u64 * step, &slot, chunk, all)?;
+            let mut downloads = lock(&self.staging.downloads);
+            downloads.push(slot.block);
+            let excess = limit(&mut downloads, |b| b.size());
+            drop(downloads);
+            drop(excess);
+        }
+        Ok(())
+    }
+
+    fn download_buffer(&self, bytes: usize) -> Result<Block> {
+        let size = Gpu::staging_size(bytes);
+        let mut downloads = lock(&self.staging.downloads);
+        if let Some(at) = downloads.iter().position(|b| b.size() == size) {
+            return Ok(downloads.swap_remove(at));
+        }
+        drop(downloads);
+        let make = || self.create(size, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST, false);
+        if let Ok(block) = make() {
+            return Ok(block);
+        }
+        self.free_memory()?;
+        make().map_err(|why| self.no_staging(bytes, why))
+    }
+
+    fn read_step(&self, buffer: &Handle, offset: u64, slot: &Slot, out: &mut [u8], all: usize) -> Result<()> {
+        let len = out.len() as u64;
+        let mut stream = self.stream();
+        let submitted = self.submit(&mut stream);
+        if let Some(why) = buffer.fate().get() {
+            return Err(self.alive().err().unwrap_or_else(|| self.error(why.to_string())));
+        }
+        // The buffer is as it should be: what failed was other work. If it was this thread's own, it is told of it
+        // here.
+        submitted.or_else(|failed| failed.of_others(self))?;
+        let sent = self.caught(|| {
+            let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            encoder.copy_buffer_to_buffer(buffer.buffer(), offset, &slot.block, 0, len);
+            self.queue.submit([encoder.finish()]);
+            slot.map(wgpu::MapMode::Read, len);
+        });
+        let mapping = Mapping { gpu: self, slot };
+        sent.map_err(|e| self.error(e))?;
+        let ticket = stream.under_way.add(&self.queue);
+        drop(stream);
+        self.wait_until(ticket, || format!("reading {all} bytes"), || slot.state() != PENDING)?;
+        if slot.state() == FAILED {
+            self.poll();
+            return Err(self.alive().err().unwrap_or_else(|| self.error(format!("the driver did not map a buffer to read {all} bytes through"))));
+        }
+        let view = slot.block.slice(..len).get_mapped_range().map_err(|e| self.error(e.to_string()))?;
+        out.copy_from_slice(&view);
+        drop(view);
+        drop(mapping);
+        Ok(())
+    }
+}

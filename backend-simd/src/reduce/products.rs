@@ -1,0 +1,402 @@
+//! Products of floats and complex numbers: mantissas are multiplied, exponents added, and put together at the end.
+//!
+//! The mantissas of normal numbers are in [1, 2), so that those of a block's lane, of which there are at most [`ROWS`](polyarray_core::order::ROWS), need not be looked at in between: their product is below
+//! 2^64. Blocks with zeros, subnormal numbers, infinities or NaN, which are noticed by their exponents, are read again by code that takes them.
+
+use super::fold::{Prod, halves};
+use super::kind::{Kept, Kind, Run, State, lanes_of};
+use super::moments::{Packed, RowsAt};
+use crate::lanes::{Float, Isa, Lanes, Mask, Real, Work};
+use polyarray_core::order::{Multiply, Product};
+use polyarray_core::{Complex, Element, Wide};
+
+impl<T: Multiply + Send + Sync> State for Product<T> {
+    type Gives = T;
+    fn give(self) -> T {
+        T::value(self)
+    }
+}
+
+/// A float whose exponent is kept apart.
+pub(super) trait Apart: Real + Multiply + Send + Sync {
+    /// The exponent of 1, as it is stored.
+    const BIAS: i64;
+    /// By what power of two subnormal numbers are raised.
+    const RAISE: i64;
+    const SMALLEST_NORMAL: Self;
+    /// The float with the bits of an integer.
+    fn of_int(x: i64) -> Self;
+    /// The bits as an integer.
+    fn to_int(self) -> i64;
+}
+
+macro_rules! apart {
+    ($($T:ident $bits:ident $int:ident $bias:literal $raise:literal;)*) => { $(
+        impl Apart for $T {
+            const BIAS: i64 = $bias;
+            const RAISE: i64 = $raise;
+            const SMALLEST_NORMAL: $T = $T::MIN_POSITIVE;
+            #[inline(always)]
+            fn of_int(x: i64) -> $T {
+                $T::from_bits(x as $bits)
+            }
+            #[inline(always)]
+            fn to_int(self) -> i64 {
+                self.to_bits() as $int as i64
+            }
+        }
+    )* };
+}
+apart! {
+    f32 u32 i32 127 24;
+    f64 u64 i64 1023 54;
+}
+
+/// Vectors that are worked on at once: mantissas and exponents of as many are held in registers.
+const AT_ONCE: usize = 4;
+
+/// Multiplies the elements of rows, column by column, and gives mantissas in [1, 2) (or zero, infinite, NaN) and the sums of the exponents as they are stored,
+/// one more for each column. Exponents are integers in the bits of floats.
+struct Columns<'a, T, R> {
+    rows: R,
+    n: usize,
+    mantissas: &'a mut [T],
+    exponents: &'a mut [T],
+}
+
+/// The constants of [`Columns`] in vectors.
+struct Constants<V> {
+    one: V,
+    /// Its bits are those of the exponent.
+    infinity: V,
+    zero: V,
+}
+
+impl<T: Apart, R: RowsAt<T>> Columns<'_, T, R> {
+    /// `V` vectors of columns from `first` on. Gives whether it may be wrong, which it is only if not `CAREFUL`.
+    ///
+    /// # Safety
+    /// - those columns exist, in every row and in the results.
+    #[inline(always)]
+    unsafe fn some<I: Isa, const V: usize, const CAREFUL: bool>(&mut self, isa: I, first: usize) -> bool {
+        let c = |x: f64| T::V::<I>::splat(isa, T::from_f64(x));
+        let k = Constants { one: c(1.0), infinity: c(f64::INFINITY), zero: c(0.0) };
+        let (mut m, mut e) = ([k.one; V], [k.zero; V]);
+        let (mut least, mut most) = (k.one, k.one);
+        let width = <T::V<I> as Lanes>::N;
+        for row in 0..self.rows.count() {
+            for v in 0..V {
+                // SAFETY: the caller's.
+                let x = unsafe { T::V::<I>::load(isa, self.rows.at(row).add(first + v * width)) };
+                if CAREFUL {
+                    let (mantissa, exponent) = carefully::<T, I>(isa, &k, x);
+                    (m[v], e[v]) = (m[v].mul(mantissa), e[v].int_add(exponent));
+                } else {
+                    let power = x.bit_and(k.infinity);
+                    (least, most) = (least.min(power), most.max(power));
+                    m[v] = m[v].mul(x.bit_xor(power).bit_or(k.one));
+                    e[v] = e[v].int_add(power.shr_mantissa());
+                }
+            }
+        }
+        for v in 0..V {
+            let (mantissa, exponent) = if CAREFUL {
+                carefully::<T, I>(isa, &k, m[v])
+            } else {
+                let power = m[v].bit_and(k.infinity);
+                (m[v].bit_xor(power).bit_or(k.one), power.shr_mantissa())
+            };
+            let at = first + v * width;
+            // SAFETY: the caller's.
+            unsafe {
+                mantissa.store(self.mantissas.as_mut_ptr().add(at));
+                e[v].int_add(exponent).store(self.exponents.as_mut_ptr().add(at));
+            }
+        }
+        !CAREFUL && least.eq(k.zero).or(most.eq(k.infinity)).any()
+    }
+
+    /// # Safety
+    /// - As [`some`](Self::some).
+    #[inline(always)]
+    unsafe fn vectors<I: Isa, const V: usize>(&mut self, isa: I, first: usize) {
+        // SAFETY: the caller's.
+        unsafe {
+            if self.some::<I, V, false>(isa, first) {
+                self.some::<I, V, true>(isa, first);
+            }
+        }
+    }
+}
+
+/// The mantissa of any number, and its exponent as it is stored for normal numbers, of subnormal ones less. Zeros, infinities and NaN are their own mantissas.
+#[inline(always)]
+fn carefully<T: Apart, I: Isa>(isa: I, k: &Constants<T::V<I>>, x: T::V<I>) -> (T::V<I>, T::V<I>) {
+    let little = x.abs().lt(T::V::<I>::splat(isa, T::SMALLEST_NORMAL));
+    let x = Float::select(little, x.mul(T::V::<I>::splat(isa, T::from_f64((1u64 << T::RAISE) as f64))), x);
+    let power = x.bit_and(k.infinity);
+    let special = power.eq(k.zero).or(power.eq(k.infinity));
+    let less = Float::select(little, T::V::<I>::splat(isa, T::of_int(T::RAISE)), k.zero);
+    (Float::select(special, x, x.bit_xor(power).bit_or(k.one)), power.shr_mantissa().int_sub(less))
+}
+
+impl<T: Apart, R: RowsAt<T>> Work for Columns<'_, T, R> {
+    type Out = ();
+    #[inline(always)]
+    fn run<I: Isa>(mut self, isa: I) {
+        let (n, width) = (self.n, <T::V<I> as Lanes>::N);
+        assert!(self.mantissas.len() >= n && self.exponents.len() >= n);
+        let mut done = 0;
+        // SAFETY: columns below n; the contract of whoever made the rows says that they are there.
+        unsafe {
+            while n - done >= AT_ONCE * width {
+                self.vectors::<I, AT_ONCE>(isa, done);
+                done += AT_ONCE * width;
+            }
+            while n - done >= width {
+                self.vectors::<I, 1>(isa, done);
+                done += width;
+            }
+            if done < n && n >= width {
+                // Some columns a second time, to the same results.
+                self.vectors::<I, 1>(isa, n - width);
+                return;
+            }
+            for i in done..n {
+                let product = (0..self.rows.count()).map(|row| (*self.rows.at(row).add(i)).factor()).fold(T::ONE.factor(), T::join);
+                self.mantissas[i] = product.mantissa;
+                self.exponents[i] = T::of_int(product.exponent + (self.rows.count() as i64 + 1) * T::BIAS);
+            }
+        }
+    }
+}
+
+/// What [`Columns`] gives for one column of `rows` rows, as a product.
+#[inline(always)]
+fn joined<T: Apart>(mantissa: T, exponent: T, rows: usize) -> Product<T> {
+    Product { mantissa, exponent: exponent.to_int() - (rows as i64 + 1) * T::BIAS }
+}
+
+/// The reduction to products.
+pub(super) struct Products;
+
+/// Elements of a block of f32, and so at least those of any float's.
+const MOST_LANES: usize = 64;
+
+/// The product of a block in lanes.
+struct Block<T>(*const T, usize);
+
+impl<T: Apart> Work for Block<T> {
+    type Out = Product<T>;
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) -> Product<T> {
+        let Block(src, n) = self;
+        let lanes = lanes_of::<T>();
+        let whole = n / lanes;
+        let (mut mantissas, mut exponents) = ([T::ONE; MOST_LANES], [T::of_int(T::BIAS); MOST_LANES]);
+        let mut exponent = 0;
+        if whole > 0 {
+            let rows = Packed { first: src, width: lanes, count: whole };
+            Columns { rows, n: lanes, mantissas: &mut mantissas, exponents: &mut exponents }.run(isa);
+            exponent = exponents[..lanes].iter().map(|e| e.to_int()).sum::<i64>() - (lanes * (whole + 1)) as i64 * T::BIAS;
+        }
+        for i in whole * lanes..n {
+            // SAFETY: the contract of `push` and `short`: elements below n.
+            let factor = unsafe { (*src.add(i)).factor() };
+            let lane = &mut mantissas[i - whole * lanes];
+            let product = T::join(Product { mantissa: *lane, exponent: 0 }, factor);
+            *lane = product.mantissa;
+            exponent += product.exponent;
+        }
+        // Lanes that have nothing are ones; mantissas below 2 multiply to less than 2^64.
+        let used = if whole > 0 { lanes } else { n.next_power_of_two() };
+        let mut half = used / 2;
+        while half > 0 {
+            for l in 0..half {
+                mantissas[l] = mantissas[l].times(mantissas[l + half]);
+            }
+            half /= 2;
+        }
+        let Product { mantissa, exponent: more } = mantissas[0].factor();
+        Product { mantissa, exponent: exponent + more }
+    }
+}
+
+/// Outputs of one block each.
+struct Short<T> {
+    src: *const T,
+    step: isize,
+    n: usize,
+    count: usize,
+    out: *mut Product<T>,
+}
+
+impl<T: Apart> Work for Short<T> {
+    type Out = ();
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        for i in 0..self.count {
+            // SAFETY: the contract of `Kind::short`.
+            unsafe { self.out.add(i).write(Block(self.src.wrapping_offset(i as isize * self.step), self.n).run(isa)) };
+        }
+    }
+}
+
+impl<T: Apart> Kind<T> for Products
+where
+    Prod: super::fold::Combine<T>,
+{
+    type State = Product<T>;
+    // 64 rows of it stay in the second-level cache until they are read again.
+    const ROW_BYTES: usize = 4 << 10;
+
+    unsafe fn push<I: Isa>(isa: I, run: &mut Run<Product<T>>, src: *const T, n: usize, _: usize) {
+        run.tree.push(isa.enter(Block(src, n)), <Self as Kind<T>>::merge);
+    }
+
+    unsafe fn short<I: Isa>(isa: I, src: *const T, step: isize, n: usize, count: usize, out: *mut Product<T>) {
+        isa.enter(Short { src, step, n, count, out });
+    }
+
+    unsafe fn rows<I: Isa>(isa: I, kept: &mut Kept, rows: &[*const T], n: usize, _: usize, out: *mut Product<T>) {
+        let (mantissas, exponents) = kept.elements::<T>(2 * n).split_at_mut(n);
+        isa.enter(Columns { rows, n, mantissas, exponents });
+        for i in 0..n {
+            // SAFETY: `out` takes n results.
+            unsafe { out.add(i).write(joined(mantissas[i], exponents[i], rows.len())) };
+        }
+    }
+
+    unsafe fn narrow<I: Isa>(isa: I, kept: &mut Kept, src: *const T, n: usize, width: usize, out: *mut Product<T>) {
+        let lanes = lanes_of::<T>();
+        let all = lanes * width;
+        let (mantissas, exponents) = kept.elements::<T>(2 * all).split_at_mut(all);
+        let whole = n / all;
+        let mut totals = [0i64; super::NARROW];
+        if whole > 0 {
+            isa.enter(Columns { rows: Packed { first: src, width: all, count: whole }, n: all, mantissas, exponents });
+            for row in exponents.chunks_exact(width) {
+                totals.iter_mut().zip(row).for_each(|(total, e)| *total += e.to_int() - (whole as i64 + 1) * T::BIAS);
+            }
+        } else {
+            mantissas.fill(T::ONE);
+        }
+        for i in whole * all..n {
+            // SAFETY: elements below n: the caller's.
+            let factor = unsafe { (*src.add(i)).factor() };
+            let lane = &mut mantissas[i - whole * all];
+            let product = T::join(Product { mantissa: *lane, exponent: 0 }, factor);
+            *lane = product.mantissa;
+            totals[i % width] += product.exponent;
+        }
+        // SAFETY: there is a row for each lane; mantissas below 2 multiply to less than 2^64. `out` takes `width` results.
+        unsafe {
+            halves::<T, Prod, I>(isa, mantissas.as_mut_ptr(), width);
+            for j in 0..width {
+                let Product { mantissa, exponent } = mantissas[j].factor();
+                out.add(j).write(Product { mantissa, exponent: exponent + totals[j] });
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn merge(left: &mut Product<T>, right: Product<T>) {
+        *left = T::join(*left, right);
+    }
+}
+
+/// The reduction of complex numbers to products, in plain loops.
+pub(super) struct ComplexProducts;
+
+/// The product of a block whose lanes each start at 1.
+struct ComplexBlock<T>(*const T, usize);
+
+/// 1, as a product.
+fn one<T: Element + Multiply>() -> Product<T> {
+    T::from_wide(Wide::Int(1)).factor()
+}
+
+impl<T: Multiply> Work for ComplexBlock<T> {
+    type Out = Product<T>;
+    #[inline(always)]
+    fn run<I: Isa>(self, _: I) -> Product<T> {
+        let ComplexBlock(src, n) = self;
+        let lanes = lanes_of::<T>();
+        let mut acc = [one::<T>(); 256 / size_of::<Complex<f32>>()];
+        for start in (0..n).step_by(lanes) {
+            for l in 0..lanes.min(n - start) {
+                // SAFETY: the contract of `Kind::push`: elements below n.
+                acc[l] = T::join(acc[l], unsafe { *src.add(start + l) }.factor());
+            }
+        }
+        let mut half = lanes / 2;
+        while half > 0 {
+            for l in 0..half {
+                acc[l] = T::join(acc[l], acc[l + half]);
+            }
+            half /= 2;
+        }
+        acc[0]
+    }
+}
+
+/// The products of the columns of some rows.
+struct ComplexRows<'a, T> {
+    rows: &'a [*const T],
+    n: usize,
+    out: *mut Product<T>,
+}
+
+impl<T: Multiply> Work for ComplexRows<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run<I: Isa>(self, _: I) {
+        // SAFETY: the contract of `Kind::rows`.
+        unsafe {
+            (0..self.n).for_each(|i| self.out.add(i).write(one()));
+            for row in self.rows {
+                for i in 0..self.n {
+                    let product = self.out.add(i);
+                    *product = T::join(*product, (*row.add(i)).factor());
+                }
+            }
+        }
+    }
+}
+
+impl<T: Multiply + Send + Sync> Kind<T> for ComplexProducts {
+    type State = Product<T>;
+    const ROW_BYTES: usize = 4 << 10;
+
+    unsafe fn push<I: Isa>(isa: I, run: &mut Run<Product<T>>, src: *const T, n: usize, _: usize) {
+        run.tree.push(isa.enter(ComplexBlock(src, n)), Self::merge);
+    }
+
+    unsafe fn rows<I: Isa>(isa: I, _: &mut Kept, rows: &[*const T], n: usize, _: usize, out: *mut Product<T>) {
+        isa.enter(ComplexRows { rows, n, out });
+    }
+
+    unsafe fn narrow<I: Isa>(_: I, _: &mut Kept, src: *const T, n: usize, width: usize, out: *mut Product<T>) {
+        let lanes = lanes_of::<T>();
+        let mut acc = vec![one::<T>(); lanes * width];
+        for i in 0..n {
+            let lane = &mut acc[i % (lanes * width)];
+            // SAFETY: elements below n: the caller's.
+            *lane = T::join(*lane, unsafe { *src.add(i) }.factor());
+        }
+        let mut half = lanes / 2;
+        while half > 0 {
+            for i in 0..half * width {
+                acc[i] = T::join(acc[i], acc[i + half * width]);
+            }
+            half /= 2;
+        }
+        // SAFETY: `out` takes `width` results.
+        unsafe { std::ptr::copy_nonoverlapping(acc.as_ptr(), out, width) };
+    }
+
+    #[inline(always)]
+    fn merge(left: &mut Product<T>, right: Product<T>) {
+        *left = T::join(*left, right);
+    }
+}

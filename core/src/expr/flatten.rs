@@ -1,0 +1,168 @@
+//! From the graph of an expression to a program: each step once, equal steps, operands and constants merged.
+
+use super::node::{Arg, Leaf, Node, Product, Step};
+use super::tape::{RawArray, Tape};
+use crate::program::{Instr, Ref};
+use crate::{Error, Result, Scalar};
+use smallvec::SmallVec;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+/// What the product of an epilogue stands for when its expression is flattened.
+#[derive(Clone, Copy)]
+pub(crate) enum Lead<'a> {
+    /// The first input of the program.
+    Input(&'a Arc<Product>),
+    /// This array, which is the product once it has been computed.
+    Computed(&'a Arc<Product>, &'a Arc<RawArray>),
+}
+
+/// The program of `node` and its operands. A product that `lead` does not name is an error: it has no elements.
+pub(super) fn flatten(node: &Node, lead: Option<Lead>) -> Result<Box<Tape>> {
+    let mut flat = Flat { tape: Box::default(), lead, steps: Index::default(), operands: Index::default(), params: Index::default(), instrs: Index::default() };
+    if let Some(Lead::Input(product)) = lead {
+        flat.tape.lead_with(product.dtype);
+    }
+    let result = match node {
+        Node::Failed(error) => return Err((**error).clone()),
+        Node::Leaf(leaf) => flat.leaf(leaf)?,
+        Node::Unary(op, x) => {
+            let x = flat.leaf(x)?;
+            flat.push(Instr::Unary(*op, x))?
+        }
+        Node::Binary(op, x, y) => {
+            let (x, y) = (flat.leaf(x)?, flat.leaf(y)?);
+            flat.push(Instr::Binary(*op, x, y))?
+        }
+        Node::Step(step) => flat.walk(step)?,
+    };
+    flat.tape.finish(result, node.shape()?);
+    Ok(flat.tape)
+}
+
+/// A tape under construction.
+struct Flat<'a> {
+    tape: Box<Tape>,
+    lead: Option<Lead<'a>>,
+    /// What steps, by their address, are called on the tape.
+    steps: Index<*const Step, Ref>,
+    operands: Index<View, Ref>,
+    params: Index<Scalar, Ref>,
+    instrs: Index<Instr, Ref>,
+}
+
+impl Flat<'_> {
+    /// Adds `root` and all that it is computed from, in post-order and without recursion.
+    fn walk(&mut self, root: &Arc<Step>) -> Result<Ref> {
+        let mut stack: SmallVec<[(&Arc<Step>, usize); 16]> = SmallVec::new();
+        stack.push((root, 0));
+        while let Some((step, next)) = stack.last_mut() {
+            let step = *step;
+            if let Some(arg) = step.args.get(*next) {
+                *next += 1;
+                if let Arg::Step(inner) = arg
+                    && self.steps.get(&Arc::as_ptr(inner)).is_none()
+                {
+                    stack.push((inner, 0));
+                }
+                continue;
+            }
+            let mut refs: SmallVec<[Ref; 3]> = SmallVec::new();
+            for arg in &step.args {
+                refs.push(match arg {
+                    Arg::Leaf(leaf) => self.leaf(leaf)?,
+                    Arg::Step(inner) => self.steps.get(&Arc::as_ptr(inner)).expect("operands come before a step"),
+                });
+            }
+            let instr = step.instr.map_refs(|r| match r {
+                Ref::Value(i) => refs[i as usize],
+                Ref::Input(_) | Ref::Param(_) => unreachable!("a step's operands are its arguments"),
+            });
+            let result = self.push(instr)?;
+            self.steps.insert(Arc::as_ptr(step), result);
+            stack.pop();
+        }
+        Ok(self.steps.get(&Arc::as_ptr(root)).expect("the walk ends with the root"))
+    }
+
+    fn leaf(&mut self, leaf: &Leaf) -> Result<Ref> {
+        match leaf {
+            Leaf::Value(value) => Ok(self.params.get(value).unwrap_or_else(|| {
+                let at = self.tape.add_param(*value);
+                self.params.insert(*value, at);
+                at
+            })),
+            Leaf::Array(array) => Ok(self.operand(array)),
+            Leaf::Product(product) => match self.lead {
+                Some(Lead::Input(lead)) if Arc::ptr_eq(lead, product) => Ok(Ref::Input(0)),
+                Some(Lead::Computed(lead, array)) if Arc::ptr_eq(lead, product) => Ok(self.operand(array)),
+                _ => Err(Error::NotComputed { op: "matmul" }),
+            },
+        }
+    }
+
+    fn operand(&mut self, array: &Arc<RawArray>) -> Ref {
+        let view = View(array.clone());
+        self.operands.get(&view).unwrap_or_else(|| {
+            let at = self.tape.add_operand(array.clone());
+            self.operands.insert(view, at);
+            at
+        })
+    }
+
+    fn push(&mut self, instr: Instr) -> Result<Ref> {
+        if let Some(known) = self.instrs.get(&instr) {
+            return Ok(known);
+        }
+        let at = self.tape.add_instr(instr)?;
+        self.instrs.insert(instr, at);
+        Ok(at)
+    }
+}
+
+/// An operand as a key: equal ones show the same elements of the same buffer.
+struct View(Arc<RawArray>);
+
+impl PartialEq for View {
+    fn eq(&self, other: &View) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0.same(&other.0)
+    }
+}
+
+impl Eq for View {}
+
+impl Hash for View {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.0.buffer.id(), self.0.layout.offset(), self.0.dtype).hash(state);
+    }
+}
+
+/// A map that searches a short list while it is short: most expressions have a few steps.
+struct Index<K, V> {
+    few: SmallVec<[(K, V); 8]>,
+    many: HashMap<K, V, BuildHasherDefault<DefaultHasher>>,
+}
+
+/// Entries up to which a list is searched.
+const FEW: usize = 24;
+
+impl<K, V> Default for Index<K, V> {
+    fn default() -> Self {
+        Index { few: SmallVec::new(), many: HashMap::default() }
+    }
+}
+
+impl<K: Hash + Eq, V: Copy> Index<K, V> {
+    fn get(&self, key: &K) -> Option<V> {
+        if self.many.is_empty() { self.few.iter().find(|(k, _)| k == key).map(|(_, v)| *v) } else { self.many.get(key).copied() }
+    }
+
+    fn insert(&mut self, key: K, value: V) {
+        if self.many.is_empty() && self.few.len() < FEW {
+            return self.few.push((key, value));
+        }
+        self.many.extend(self.few.drain(..));
+        self.many.insert(key, value);
+    }
+}

@@ -1,0 +1,209 @@
+//! The graph behind an expression: steps on operands, shared where an expression is used more than once.
+
+use super::tape::{RawArray, Tape};
+use crate::layout::Dims;
+use crate::program::{Instr, Ref};
+use crate::ufunc::{Binary, Unary};
+use crate::{DType, Error, Result, Scalar};
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// An operand.
+#[derive(Clone)]
+pub(super) enum Leaf {
+    Array(Arc<RawArray>),
+    /// One value for all elements.
+    Value(Scalar),
+    /// The product that an epilogue is applied to, which has no elements yet.
+    Product(Arc<Product>),
+}
+
+/// The product of a [`Matmul`](crate::Matmul) inside its epilogue: it has a dtype and a shape, and is told from others by identity.
+pub(crate) struct Product {
+    pub dtype: DType,
+    pub shape: Dims,
+}
+
+/// What an expression is. A single ufunc of leaves is kept in place: loops over small arrays consist of these, and they need no graph.
+#[derive(Clone)]
+pub(super) enum Node {
+    Leaf(Leaf),
+    /// Of an array or a product.
+    Unary(Unary, Leaf),
+    /// At least one of them is an array or a product.
+    Binary(Binary, Leaf, Leaf),
+    /// Anything longer.
+    Step(Arc<Step>),
+    /// The first error.
+    Failed(Box<Error>),
+}
+
+/// An operand of a [`Step`].
+#[derive(Clone)]
+pub(super) enum Arg {
+    Leaf(Leaf),
+    Step(Arc<Step>),
+}
+
+/// One instruction of the graph.
+///
+/// Invariants:
+/// 1. `instr` reads `Ref::Value(i)` for its i-th operand, which is `args[i]`;
+/// 2. `dtype` is what it gives for their dtypes, and `shape` what their shapes broadcast to; an array of both fits into memory's addresses.
+pub(super) struct Step {
+    pub instr: Instr,
+    pub args: SmallVec<[Arg; 2]>,
+    pub dtype: DType,
+    pub shape: Dims,
+}
+
+impl Leaf {
+    pub fn dtype(&self) -> DType {
+        match self {
+            Leaf::Array(a) => a.dtype,
+            Leaf::Value(v) => v.dtype(),
+            Leaf::Product(p) => p.dtype,
+        }
+    }
+
+    /// The shape; `None` for a value, which has no axes.
+    pub fn shape(&self) -> Option<&Dims> {
+        match self {
+            Leaf::Array(a) => Some(a.layout.shape()),
+            Leaf::Value(_) => None,
+            Leaf::Product(p) => Some(&p.shape),
+        }
+    }
+}
+
+impl Arg {
+    pub fn dtype(&self) -> DType {
+        match self {
+            Arg::Leaf(leaf) => leaf.dtype(),
+            Arg::Step(step) => step.dtype,
+        }
+    }
+
+    fn shape(&self) -> Option<&Dims> {
+        match self {
+            Arg::Leaf(leaf) => leaf.shape(),
+            Arg::Step(step) => Some(&step.shape),
+        }
+    }
+}
+
+impl Step {
+    /// `instr` of `args`, checked.
+    pub fn new(instr: Instr, args: SmallVec<[Arg; 2]>) -> Result<Arc<Step>> {
+        let dtype = instr.typed(|r| match r {
+            Ref::Value(i) => args[i as usize].dtype(),
+            Ref::Input(_) | Ref::Param(_) => unreachable!("a step's operands are its arguments"),
+        })?;
+        let mut shapes = args.iter().filter_map(Arg::shape);
+        let mut shape = shapes.next().cloned().unwrap_or_default();
+        for other in shapes.filter(|other| **other != shape).collect::<SmallVec<[&Dims; 2]>>() {
+            shape = shape.broadcast(other)?;
+        }
+        shape.check(dtype)?;
+        Ok(Arc::new(Step { instr, args, dtype, shape }))
+    }
+}
+
+/// Steps are dropped one after another: a chain of them may be longer than the stack is deep.
+impl Drop for Step {
+    fn drop(&mut self) {
+        let mut rest: SmallVec<[Arc<Step>; 8]> = SmallVec::new();
+        let take = |step: &mut Step, rest: &mut SmallVec<[Arc<Step>; 8]>| {
+            for arg in step.args.drain(..) {
+                if let Arg::Step(step) = arg {
+                    rest.push(step);
+                }
+            }
+        };
+        take(self, &mut rest);
+        while let Some(step) = rest.pop() {
+            if let Some(mut step) = Arc::into_inner(step) {
+                take(&mut step, &mut rest);
+            }
+        }
+    }
+}
+
+/// The operand of an instruction at position `i` of a step.
+fn arg(i: u32) -> Ref {
+    Ref::Value(i)
+}
+
+impl Node {
+    /// The node as an operand of a further step.
+    fn into_arg(self) -> Result<Arg> {
+        match self {
+            Node::Leaf(leaf) => Ok(Arg::Leaf(leaf)),
+            Node::Step(step) => Ok(Arg::Step(step)),
+            Node::Failed(error) => Err(*error),
+            Node::Unary(op, x) => Step::new(Instr::Unary(op, arg(0)), SmallVec::from_iter([Arg::Leaf(x)])).map(Arg::Step),
+            Node::Binary(op, x, y) => {
+                Step::new(Instr::Binary(op, arg(0), arg(1)), SmallVec::from_iter([Arg::Leaf(x), Arg::Leaf(y)])).map(Arg::Step)
+            }
+        }
+    }
+
+    /// The step `instr`, which reads `Ref::Value(i)` for `nodes[i]`.
+    pub fn step<const N: usize>(instr: Instr, nodes: [Node; N]) -> Node {
+        let args: Result<SmallVec<[Arg; 2]>> = nodes.into_iter().map(Node::into_arg).collect();
+        match args.and_then(|args| Step::new(instr, args)) {
+            Ok(step) => Node::Step(step),
+            Err(error) => Node::Failed(Box::new(error)),
+        }
+    }
+
+    /// `op` of this node.
+    #[inline]
+    pub fn unary(self, op: Unary) -> Node {
+        match self {
+            Node::Leaf(x @ (Leaf::Array(_) | Leaf::Product(_))) => Node::Unary(op, x),
+            node => Node::step(Instr::Unary(op, arg(0)), [node]),
+        }
+    }
+
+    /// `op` of this node and another.
+    #[inline]
+    pub fn binary(self, op: Binary, other: Node) -> Node {
+        match (self, other) {
+            (Node::Leaf(Leaf::Value(x)), Node::Leaf(Leaf::Value(y))) => {
+                Node::step(Instr::Binary(op, arg(0), arg(1)), [Node::Leaf(Leaf::Value(x)), Node::Leaf(Leaf::Value(y))])
+            }
+            (Node::Leaf(x), Node::Leaf(y)) => Node::Binary(op, x, y),
+            (x, y) => Node::step(Instr::Binary(op, arg(0), arg(1)), [x, y]),
+        }
+    }
+
+    /// The shape of the result.
+    pub fn shape(&self) -> Result<Dims> {
+        match self {
+            Node::Leaf(leaf) => Ok(leaf.shape().cloned().unwrap_or_default()),
+            Node::Step(step) => Ok(step.shape.clone()),
+            Node::Failed(error) => Err((**error).clone()),
+            single @ (Node::Unary(..) | Node::Binary(..)) => match single.clone().into_arg()? {
+                Arg::Step(step) => Ok(step.shape.clone()),
+                Arg::Leaf(_) => unreachable!("a ufunc is a step"),
+            },
+        }
+    }
+
+    /// The dtype of the result; `None` where there was an error.
+    pub fn dtype(&self) -> Option<DType> {
+        match self {
+            Node::Leaf(leaf) => Some(leaf.dtype()),
+            Node::Unary(op, x) => Some(op.info().gives.dtype(x.dtype())),
+            Node::Binary(op, x, _) => Some(op.info().gives.dtype(x.dtype())),
+            Node::Step(step) => Some(step.dtype),
+            Node::Failed(_) => None,
+        }
+    }
+
+    /// The program of this node with its operands.
+    pub fn tape(&self) -> Result<Box<Tape>> {
+        super::flatten::flatten(self, None)
+    }
+}

@@ -1,0 +1,207 @@
+//! Tapes that are too long for one program: parts of them are evaluated into temporaries first.
+
+use super::Tape;
+use crate::device::Device;
+use crate::expr::RawArray;
+use crate::program::{Instr, MAX_INPUTS, MAX_INSTRS, Ref};
+use crate::{Result, trace};
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// The steps and operands that a value is computed from, each list in order. Temporaries are operands, too, and live as long as something needs them.
+#[derive(Clone, Default)]
+struct Needs {
+    steps: SmallVec<[u32; 8]>,
+    inputs: SmallVec<[Input; 4]>,
+}
+
+/// An operand by its number: those of the tape come first, temporaries after them.
+#[derive(Clone)]
+struct Input {
+    number: u32,
+    array: Arc<RawArray>,
+}
+
+/// Adds `from`, in order and without duplicates by `key`, to `to`, which is in order.
+fn merge<T: Clone, const N: usize>(to: &mut SmallVec<[T; N]>, from: &[T], key: impl Fn(&T) -> u32)
+where
+    [T; N]: smallvec::Array<Item = T>,
+{
+    if to.is_empty() {
+        return to.extend(from.iter().cloned());
+    }
+    let mut merged: SmallVec<[T; N]> = SmallVec::with_capacity(to.len() + from.len());
+    let (mut left, mut right) = (to.drain(..).peekable(), from.iter().peekable());
+    loop {
+        match (left.peek(), right.peek()) {
+            (Some(l), Some(r)) if key(l) < key(r) => merged.extend(left.next()),
+            (Some(l), Some(r)) => {
+                if key(l) == key(r) {
+                    left.next();
+                }
+                merged.extend(right.next().cloned());
+            }
+            (Some(_), None) => merged.extend(left.next()),
+            (None, Some(_)) => merged.extend(right.next().cloned()),
+            (None, None) => break,
+        }
+    }
+    drop(left);
+    *to = merged;
+}
+
+impl Needs {
+    fn fits(&self) -> bool {
+        self.steps.len() <= MAX_INSTRS && self.inputs.len() <= MAX_INPUTS
+    }
+
+    fn size(&self) -> usize {
+        self.steps.len() + self.inputs.len()
+    }
+}
+
+/// A value of the tape while it is split.
+enum Value {
+    /// To be computed from these.
+    Open(Needs),
+    /// Evaluated into a temporary.
+    Done(Input),
+    /// No step reads it any more.
+    Gone,
+}
+
+impl Tape {
+    /// Evaluates parts of the tape into temporaries if it is too long for one program or reads too many arrays.
+    pub fn fit(&mut self, device: &Device) -> Result<()> {
+        if self.is_too_long() {
+            *self = std::mem::take(self).split(device)?;
+        }
+        Ok(())
+    }
+
+    /// Walks the steps in order and notes what each value needs. Where a step would need more than one program can hold, the largest of its operands
+    /// becomes a temporary, and the step reads that. A temporary is dropped after the last step that needs it.
+    fn split(mut self, device: &Device) -> Result<Tape> {
+        let operands = std::mem::take(&mut self.operands).into_iter().enumerate();
+        let operands: Vec<Input> = operands.map(|(i, array)| Input { number: i as u32, array }).collect();
+        let mut temporaries = operands.len() as u32;
+        let last_use = self.last_uses();
+        let mut values: Vec<Value> = Vec::with_capacity(self.instrs.len());
+        for at in 0..self.instrs.len() {
+            let instr = self.instrs[at];
+            let needs = loop {
+                let needs = needs_of(at as u32, &instr, &operands, &values);
+                if needs.fits() {
+                    break needs;
+                }
+                drop(needs);
+                let largest = largest_open(&instr, &values).expect("a step on three arrays fits");
+                let Value::Open(needs) = std::mem::replace(&mut values[largest as usize], Value::Gone) else { unreachable!("it was open just now") };
+                let part = self.part(needs)?.eval(device)?;
+                trace::copied(part.buffer.bytes(), "a long expression was split");
+                values[largest as usize] = Value::Done(Input { number: temporaries, array: Arc::new(part) });
+                temporaries += 1;
+            };
+            self.instrs[at] = instr.map_refs(|r| match r {
+                Ref::Value(v) => match &values[v as usize] {
+                    Value::Done(input) => Ref::Input(input.number),
+                    _ => r,
+                },
+                _ => r,
+            });
+            values.push(Value::Open(needs));
+            for r in instr.operands() {
+                if let Ref::Value(v) = r
+                    && last_use[v as usize] == at
+                {
+                    values[v as usize] = Value::Gone;
+                }
+            }
+        }
+        let Ref::Value(result) = self.result else { unreachable!("a tape without steps reads at most one array") };
+        let mut whole = match std::mem::replace(&mut values[result as usize], Value::Gone) {
+            Value::Open(needs) => self.part(needs)?,
+            Value::Done(input) => Tape::array(input.array),
+            Value::Gone => unreachable!("the result is kept"),
+        };
+        whole.shape = self.shape;
+        Ok(whole)
+    }
+
+    /// For each step, the last one that reads it; the result is read last of all.
+    fn last_uses(&self) -> Vec<usize> {
+        let mut last = vec![0; self.instrs.len()];
+        for (at, instr) in self.instrs.iter().enumerate() {
+            for r in instr.operands() {
+                if let Ref::Value(v) = r {
+                    last[v as usize] = at;
+                }
+            }
+        }
+        if let Ref::Value(v) = self.result {
+            last[v as usize] = usize::MAX;
+        }
+        last
+    }
+
+    /// The tape of the last of the steps in `needs`.
+    fn part(&self, needs: Needs) -> Result<Tape> {
+        let mut part = Tape::default();
+        for input in &needs.inputs {
+            part.shape = part.shape.broadcast(input.array.layout.shape())?;
+        }
+        for &step in &needs.steps {
+            let instr = self.instrs[step as usize].map_refs(|r| match r {
+                Ref::Input(i) => Ref::Input(needs.inputs.iter().position(|x| x.number == i).expect("an input it needs") as u32),
+                Ref::Value(v) => Ref::Value(needs.steps.binary_search(&v).expect("a step it needs") as u32),
+                Ref::Param(p) => {
+                    let value = self.params[p as usize];
+                    let known = part.params.iter().position(|x| *x == value);
+                    Ref::Param(known.unwrap_or_else(|| {
+                        part.params.push(value);
+                        part.params.len() - 1
+                    }) as u32)
+                }
+            });
+            part.instrs.push(instr);
+            part.dtypes.push(self.dtypes[step as usize]);
+        }
+        part.operands = needs.inputs.into_iter().map(|input| input.array).collect();
+        part.result = Ref::Value(part.instrs.len() as u32 - 1);
+        Ok(part)
+    }
+}
+
+/// What step `at` needs: itself, and what its operands need or are.
+fn needs_of(at: u32, instr: &Instr, operands: &[Input], values: &[Value]) -> Needs {
+    let mut needs = Needs { steps: SmallVec::from_slice(&[at]), inputs: SmallVec::new() };
+    for r in instr.operands() {
+        let input = match r {
+            Ref::Param(_) => continue,
+            Ref::Input(i) => &operands[i as usize],
+            Ref::Value(v) => match &values[v as usize] {
+                Value::Done(input) => input,
+                Value::Open(more) => {
+                    merge(&mut needs.steps, &more.steps, |s| *s);
+                    merge(&mut needs.inputs, &more.inputs, |i| i.number);
+                    continue;
+                }
+                Value::Gone => unreachable!("a value is kept until its last use"),
+            },
+        };
+        merge(&mut needs.inputs, std::slice::from_ref(input), |i| i.number);
+    }
+    needs
+}
+
+/// The operand of `instr` that needs most, among those that are not evaluated.
+fn largest_open(instr: &Instr, values: &[Value]) -> Option<u32> {
+    let open = |r: Ref| match r {
+        Ref::Value(v) => match &values[v as usize] {
+            Value::Open(needs) => Some((needs.size(), v)),
+            _ => None,
+        },
+        _ => None,
+    };
+    instr.operands().into_iter().filter_map(open).max().map(|(_, v)| v)
+}

@@ -1,0 +1,143 @@
+//! A device with a memory of its own, made of host memory: what it cannot store, how much it holds and when it fails is up to the test.
+#![allow(dead_code, reason = "every suite uses a part of it")]
+
+use polyarray::prelude::*;
+use polyarray::{
+    Backend, Buffer, Cost, DeviceInfo, Memory, MemoryId, MemoryInfo, Op, RunContext, Unsupported, memory, register, register_memory,
+};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// What the test sets and reads.
+#[derive(Default)]
+pub struct Controls {
+    /// Bytes that fit; 0 for as many as asked for.
+    pub budget: AtomicUsize,
+    pub used: AtomicUsize,
+    /// Whether every run fails, as if the device were lost.
+    pub lost: AtomicBool,
+    /// Operations that ran.
+    pub runs: AtomicUsize,
+}
+
+struct FakeMemory {
+    id: MemoryId,
+    info: MemoryInfo,
+    controls: Arc<Controls>,
+}
+
+/// A block of the fake memory: a buffer of the host's.
+struct Block {
+    bytes: Mutex<Vec<u8>>,
+    controls: Arc<Controls>,
+    len: usize,
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        self.controls.used.fetch_sub(self.len, Ordering::Relaxed);
+    }
+}
+
+// SAFETY: blocks are vectors of their own; both copies index them, which checks the range, and panic for a foreign buffer.
+unsafe impl Memory for FakeMemory {
+    fn info(&self) -> &MemoryInfo {
+        &self.info
+    }
+
+    fn alloc(&self, bytes: usize) -> Result<Buffer> {
+        let (used, budget) = (self.controls.used.fetch_add(bytes, Ordering::Relaxed), self.controls.budget.load(Ordering::Relaxed));
+        let block = Block { bytes: Mutex::new(vec![0; bytes]), controls: self.controls.clone(), len: bytes };
+        if budget > 0 && used + bytes > budget {
+            return Err(Error::OutOfMemory { memory: self.info.name.clone(), bytes, why: format!("its budget is {budget}") });
+        }
+        Buffer::foreign(self.id, bytes, block)
+    }
+
+    unsafe fn upload(&self, src: &[u8], dst: &Buffer, at: usize) -> Result<()> {
+        block(dst).bytes.lock().unwrap()[at..at + src.len()].copy_from_slice(src);
+        Ok(())
+    }
+
+    unsafe fn download(&self, src: &Buffer, at: usize, dst: &mut [u8]) -> Result<()> {
+        dst.copy_from_slice(&block(src).bytes.lock().unwrap()[at..at + dst.len()]);
+        Ok(())
+    }
+}
+
+fn block(buffer: &Buffer) -> &Block {
+    buffer.handle::<Block>().expect("a block of the fake memory")
+}
+
+struct FakeBackend {
+    info: DeviceInfo,
+    memory: MemoryId,
+    controls: Arc<Controls>,
+    /// Only on this thread: tests that run beside it choose as if it were not there.
+    thread: std::thread::ThreadId,
+}
+
+// SAFETY: operations run on `scalar`, on copies of the blocks in host memory, and the output is copied back whole.
+unsafe impl Backend for FakeBackend {
+    fn info(&self) -> &DeviceInfo {
+        &self.info
+    }
+
+    fn memory(&self) -> MemoryId {
+        self.memory
+    }
+
+    fn estimate(&self, op: &Op, threads: usize) -> std::result::Result<Cost, Unsupported> {
+        if std::thread::current().id() != self.thread {
+            return Err(Unsupported::new("it is for one test only"));
+        }
+        let stored = &memory(self.memory).info().clone();
+        if stored.stored_size(op.output_dtype()).is_none() {
+            return Err(Unsupported::new(format!("{} cannot be stored there", op.output_dtype())));
+        }
+        Device::scalar().backend().expect("a backend").estimate(op, threads).map(|c| Cost { seconds: c.seconds * 1e-3, threads: 1 })
+    }
+
+    unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
+        self.controls.runs.fetch_add(1, Ordering::Relaxed);
+        if self.controls.lost.load(Ordering::Relaxed) {
+            return Err(Error::Device { device: self.info.name.clone(), why: "the device is lost".into() });
+        }
+        let host = |buffer: &Buffer| Buffer::adopt(block(buffer).bytes.lock().unwrap().clone());
+        let output = host(cx.output);
+        let mut op = op.clone();
+        op.for_each_input_mut(|operand| {
+            operand.buffer = if operand.buffer.same(cx.output) { output.clone() } else { host(&operand.buffer) };
+        });
+        // SAFETY: the caller's conditions hold for the copies; bytes that were never written are zeros.
+        unsafe { Device::scalar().backend().expect("a backend").run(&op, &RunContext { threads: 1, output: &output }) }?;
+        let mut bytes = vec![0; cx.output.bytes()];
+        // SAFETY: the copy's bytes are all written.
+        unsafe { memory(MemoryId::HOST).download(&output, 0, &mut bytes) }?;
+        *block(cx.output).bytes.lock().unwrap() = bytes;
+        Ok(())
+    }
+}
+
+/// A device of this name whose memory stores `dtypes` as the host does, and nothing else; for the calling thread only.
+pub fn fake(name: &str, dtypes: &[DType]) -> (Device, Arc<Controls>) {
+    let controls = Arc::new(Controls::default());
+    let stored_sizes = DType::ALL.map(|d| if dtypes.contains(&d) { d.size() as u8 } else { 0 });
+    let info = MemoryInfo {
+        name: name.into(),
+        max_allocation: 1 << 30,
+        max_elements: 1 << 30,
+        stored_sizes,
+        upload_bandwidth: 1e12,
+        download_bandwidth: 1e12,
+        transfer_latency: 0.0,
+    };
+    let memory = register_memory(|id| Arc::new(FakeMemory { id, info, controls: controls.clone() }));
+    let backend = FakeBackend {
+        info: DeviceInfo { name: name.into(), description: "scalar, in a memory of its own".into(), hardware: true },
+        memory: memory.id,
+        controls: controls.clone(),
+        thread: std::thread::current().id(),
+    };
+    (register(backend), controls)
+}

@@ -1,0 +1,96 @@
+//! When `auto` opens a device that is slow to open: where moving the operands there could pay, and not before.
+
+mod common;
+
+use polyarray::prelude::*;
+use polyarray::{
+    Backend, BackendEntry, Buffer, Cost, DeviceInfo, Memory, MemoryId, MemoryInfo, Op, RunContext, Unsupported, inventory, memory, register_memory,
+};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A memory like the host's, elsewhere.
+struct Elsewhere(MemoryInfo, MemoryId);
+
+// SAFETY: nothing is kept: what is downloaded is zeros, which are elements of every dtype.
+unsafe impl Memory for Elsewhere {
+    fn info(&self) -> &MemoryInfo {
+        &self.0
+    }
+    fn alloc(&self, bytes: usize) -> Result<Buffer> {
+        Buffer::foreign(self.1, bytes, ())
+    }
+    unsafe fn upload(&self, _: &[u8], _: &Buffer, _: usize) -> Result<()> {
+        Ok(())
+    }
+    unsafe fn download(&self, _: &Buffer, _: usize, dst: &mut [u8]) -> Result<()> {
+        dst.fill(0);
+        Ok(())
+    }
+}
+
+/// An accelerator, or what there is without one: a device that takes a given time for each operation.
+struct Timed {
+    info: DeviceInfo,
+    memory: MemoryId,
+    seconds: f64,
+}
+
+// SAFETY: it writes nothing: its memory gives zeros, and outputs of registered backends in host memory are filled with zeros before.
+unsafe impl Backend for Timed {
+    fn info(&self) -> &DeviceInfo {
+        &self.info
+    }
+    fn memory(&self) -> MemoryId {
+        self.memory
+    }
+    fn estimate(&self, op: &Op, _: usize) -> Result<Cost, Unsupported> {
+        match op {
+            Op::Map(_) | Op::Reduce(_) => Ok(Cost { seconds: self.seconds, threads: 1 }),
+            _ => Err(Unsupported::new("it maps and reduces")),
+        }
+    }
+    unsafe fn run(&self, _: &Op, _: &RunContext) -> Result<()> {
+        Ok(())
+    }
+}
+
+static OPENED: AtomicUsize = AtomicUsize::new(0);
+
+fn open() -> Result<Arc<dyn Backend>> {
+    OPENED.fetch_add(1, Ordering::SeqCst);
+    let mut id = MemoryId::HOST;
+    let info = MemoryInfo { name: "elsewhere".into(), ..memory(MemoryId::HOST).info().clone() };
+    register_memory(|given| {
+        id = given;
+        Arc::new(Elsewhere(info, given))
+    });
+    let info = DeviceInfo { name: "accelerator".into(), description: "takes no time".into(), hardware: true };
+    Ok(Arc::new(Timed { info, memory: id, seconds: 0.0 }))
+}
+
+inventory::submit! { BackendEntry { name: "accelerator", order: 60, slow_to_open: true, present: || true, open } }
+inventory::submit! { BackendEntry { name: "emulated", order: 61, slow_to_open: true, present: || false, open: || unreachable!("nobody asked for it by name") } }
+
+/// How often the accelerator has been opened after `auto` chose a device for a map of so many elements, where each device of the host takes `seconds`.
+fn opened(seconds: f64, elements: usize) -> usize {
+    for name in ["scalar", "simd", "blas"] {
+        let info = DeviceInfo { name: name.into(), description: "takes as long as it is told".into(), hardware: true };
+        register(Timed { info, memory: MemoryId::HOST, seconds });
+    }
+    let x = common::count([1]).broadcast_to([elements]).unwrap();
+    (&x + 1.0).sqrt().explain().unwrap();
+    OPENED.load(Ordering::SeqCst)
+}
+
+#[test]
+fn a_device_is_opened_where_moving_operands_takes_clearly_less_than_the_work_here() {
+    assert_eq!(opened(0.01, 1 << 18), 0, "10 ms are less than it takes to open a driver");
+    assert_eq!(opened(0.2, 1 << 30), 0, "4 GiB of results take 170 ms to come back from anywhere");
+    assert_eq!(opened(0.2, 1 << 18), 1, "a megabyte is moved in no time");
+    assert_eq!(opened(0.2, 1 << 18), 1, "once");
+    // Where nobody takes an operation, each device says why, those that are not opened as well.
+    let x = common::count([2, 2]);
+    let e = x.matmul(&x).unwrap_err().to_string();
+    assert!(e.contains("accelerator: it maps and reduces") && e.contains("emulated") && e.contains("no hardware"), "{e}");
+}

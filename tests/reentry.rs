@@ -1,0 +1,210 @@
+//! User code that is called by the library, or dropped by it, may use the library: nothing is locked or borrowed meanwhile.
+
+use polyarray::prelude::*;
+use polyarray::{
+    Backend, BackendEntry, Buffer, Cost, DeviceInfo, Memory, MemoryId, MemoryInfo, Op, RunContext, Strip, Unsupported, inventory, memory, register_memory,
+    trace,
+};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+/// Runs `f` on a thread of its own, and fails where it does not end.
+fn ends<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || tell.send(f()));
+    told.recv_timeout(Duration::from_secs(60)).expect("it ends, and does not panic")
+}
+
+/// A backend that computes what `scalar` does, and uses the library while it is asked to.
+struct Curious {
+    info: DeviceInfo,
+    /// Whether it asks for devices while it is dropped.
+    asks_at_the_end: bool,
+}
+
+impl Curious {
+    fn new(name: &str) -> Curious {
+        Curious { info: DeviceInfo { name: name.into(), description: "scalar, curious".into(), hardware: true }, asks_at_the_end: false }
+    }
+}
+
+/// Computes on another device, as a backend that is built on others does.
+fn ask() {
+    let x = Array::from_vec(vec![1.0f32, 4.0], [2]).unwrap();
+    let sum = with_device(&Device::scalar(), || (&x + &x).eval()).unwrap();
+    assert_eq!(sum.to_vec().unwrap(), [2.0, 8.0]);
+    assert!(!Device::all().is_empty());
+    // The same kind of work, decided by `auto`.
+    assert_eq!((&x + 1.0).eval().unwrap().to_vec().unwrap(), [2.0, 5.0]);
+}
+
+// SAFETY: operations and strips go to `scalar`, which keeps the contract.
+unsafe impl Backend for Curious {
+    fn info(&self) -> &DeviceInfo {
+        &self.info
+    }
+
+    fn memory(&self) -> MemoryId {
+        MemoryId::HOST
+    }
+
+    fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported> {
+        with_device(&Device::scalar(), ask);
+        Device::scalar().backend().expect("scalar is a backend").estimate(op, threads).map(|_| Cost { seconds: 1e3, threads: 1 })
+    }
+
+    unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
+        with_device(&Device::scalar(), ask);
+        // SAFETY: the caller's conditions are those of `scalar`.
+        unsafe { Device::scalar().backend().expect("scalar is a backend").run(op, cx) }
+    }
+
+    unsafe fn run_strip(&self, strip: Strip) -> bool {
+        STRIPS.fetch_add(1, Ordering::SeqCst);
+        with_device(&Device::scalar(), ask);
+        // SAFETY: the caller's conditions are those of `scalar`.
+        unsafe { Device::scalar().backend().expect("scalar is a backend").run_strip(strip) }
+    }
+}
+
+impl Drop for Curious {
+    fn drop(&mut self) {
+        if self.asks_at_the_end {
+            assert!(Device::all().iter().any(|d| d.name() == "scalar"));
+            ENDED.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+static ENDED: AtomicUsize = AtomicUsize::new(0);
+static STRIPS: AtomicUsize = AtomicUsize::new(0);
+
+polyarray::inventory::submit! {
+    BackendEntry { name: "curious", order: 90, slow_to_open: true, present: || true, open: || Ok(Arc::new(Curious::new("curious"))) }
+}
+
+#[test]
+fn a_backend_may_compute_while_it_runs() {
+    ends(|| {
+        // Linked, not registered: strips are for backends of linked crates.
+        let device = Device::named("curious").unwrap();
+        let x = Array::from_vec(vec![1.0f32, 2.0], [2]).unwrap();
+        for _ in 0..3 {
+            // A strip, an operation, and both under a recording.
+            assert_eq!(with_device(&device, || (&x * 3.0).eval()).unwrap().to_vec().unwrap(), [3.0, 6.0]);
+            assert_eq!(with_device(&device, || x.sum()).unwrap(), 3.0);
+            let (sum, trace) = trace::record(|| with_device(&device, || x.sum()));
+            assert_eq!(sum.unwrap(), 3.0);
+            assert!(trace.events.iter().any(|e| e.device == "curious"), "{trace}");
+        }
+        assert!(STRIPS.load(Ordering::SeqCst) > 0);
+    });
+}
+
+#[test]
+fn a_backend_that_is_replaced_may_ask_for_devices_while_it_is_dropped() {
+    ends(|| {
+        for _ in 0..3 {
+            let mut backend = Curious::new("replaced");
+            backend.asks_at_the_end = true;
+            drop(register(backend));
+        }
+    });
+    assert!(ENDED.load(Ordering::SeqCst) >= 2);
+}
+
+static OPENED: AtomicUsize = AtomicUsize::new(0);
+
+/// Opens another device, which opens this one, and asks for itself and for all.
+fn open_by_asking() -> Result<Arc<dyn Backend>> {
+    OPENED.fetch_add(1, Ordering::SeqCst);
+    let itself = Device::named("asks when opened").expect_err("it is not open yet").to_string();
+    assert!(itself.contains("\"asks when opened\"") && itself.contains("being opened"), "{itself}");
+    Device::named("asks back when opened")?;
+    assert!(Device::all().iter().any(|d| d.name() == "scalar"));
+    Ok(Arc::new(Curious::new("asks when opened")))
+}
+
+fn open_by_asking_back() -> Result<Arc<dyn Backend>> {
+    Device::named("asks when opened").expect_err("that is being opened");
+    ask();
+    Ok(Arc::new(Curious::new("asks back when opened")))
+}
+
+fn no_hardware() -> bool {
+    false
+}
+
+static EMULATED: AtomicUsize = AtomicUsize::new(0);
+
+fn open_emulated() -> Result<Arc<dyn Backend>> {
+    EMULATED.fetch_add(1, Ordering::SeqCst);
+    Ok(Arc::new(Curious::new("emulated")))
+}
+
+inventory::submit! { BackendEntry { name: "asks when opened", order: 50, slow_to_open: true, present: || true, open: open_by_asking } }
+inventory::submit! { BackendEntry { name: "asks back when opened", order: 51, slow_to_open: true, present: || true, open: open_by_asking_back } }
+inventory::submit! { BackendEntry { name: "emulated", order: 53, slow_to_open: true, present: no_hardware, open: open_emulated } }
+
+#[test]
+fn what_opens_a_device_may_ask_for_devices() {
+    // From several threads at once: it is opened once.
+    let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(|| Device::named("asks when opened").map(|d| d.name().to_string()))).collect();
+    ends(|| threads.into_iter().for_each(|t| assert_eq!(t.join().unwrap().unwrap(), "asks when opened")));
+    assert_eq!(OPENED.load(Ordering::SeqCst), 1);
+    assert!(Device::all().iter().any(|d| d.name() == "asks back when opened"));
+}
+
+#[test]
+fn what_no_hardware_is_found_for_is_opened_by_name_alone() {
+    assert!(!Device::all().iter().any(|d| d.name() == "emulated"));
+    let absent = Device::absent();
+    let (_, why) = absent.iter().find(|(name, _)| name == "emulated").expect("it is listed as absent");
+    assert!(why.to_string().contains("no hardware") && why.to_string().contains("\"emulated\""), "{why}");
+    assert_eq!(EMULATED.load(Ordering::SeqCst), 0, "nothing has opened it");
+    assert_eq!(Device::named("emulated").unwrap().name(), "emulated");
+    assert!(Device::all().iter().any(|d| d.name() == "emulated"), "it has been asked for");
+}
+
+/// A memory that is never used.
+struct Nowhere(MemoryInfo);
+
+// SAFETY: there is never a block of it.
+unsafe impl Memory for Nowhere {
+    fn info(&self) -> &MemoryInfo {
+        &self.0
+    }
+    fn alloc(&self, _: usize) -> Result<Buffer> {
+        Err(Error::OutOfMemory { memory: "nowhere".into(), bytes: 0, why: "there is none".into() })
+    }
+    unsafe fn upload(&self, _: &[u8], _: &Buffer, _: usize) -> Result<()> {
+        Ok(())
+    }
+    unsafe fn download(&self, _: &Buffer, _: usize, _: &mut [u8]) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn what_makes_a_memory_may_ask_for_memories() {
+    ends(|| {
+        let make = |name: &str| Arc::new(Nowhere(MemoryInfo { name: name.into(), ..memory(MemoryId::HOST).info().clone() }));
+        let mut ids = Vec::new();
+        let outer = register_memory(|id| {
+            ids.push(id);
+            assert!(catch_unwind(|| memory(id)).is_err(), "it is not there yet");
+            register_memory(|inner| {
+                ids.push(inner);
+                make("inner")
+            });
+            make("outer")
+        });
+        assert_eq!(outer.info().name, "outer");
+        assert_eq!(ids.iter().map(|&id| memory(id).info().name.clone()).collect::<Vec<_>>(), ["outer", "inner"]);
+        // One that is not made leaves no lock behind.
+        assert!(catch_unwind(AssertUnwindSafe(|| register_memory(|_| -> Arc<Nowhere> { panic!("on purpose") }))).is_err());
+        assert_eq!(memory(MemoryId::HOST).info().name, "the host");
+    });
+}
