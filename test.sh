@@ -1,14 +1,21 @@
 #!/usr/bin/env bash
 # Everything that CI runs. Installs what the tests need where it may, says what it cannot, and stops at the first step that fails.
 #
-# POLYARRAY_REQUIRE=blas,gpu makes a test fail that would otherwise be left out for want of that device.
+# POLYARRAY_REQUIRE=blas,gpu makes a test fail that would otherwise be left out for want of that device; asan in it
+# makes the script fail where no nightly compiler is there to build with AddressSanitizer.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 step() { printf '\n=== %s\n' "$*"; }
 say() { printf '%s\n' "$*" >&2; }
 has() { command -v "$1" >/dev/null 2>&1; }
-required() { [[ ",${POLYARRAY_REQUIRE:-}," == *",$1,"* ]]; }
+
+REQUIRED=",${POLYARRAY_REQUIRE:-},"
+required() { [[ "$REQUIRED" == *",$1,"* ]]; }
+# The tests take every name for a device's.
+without_asan="${REQUIRED//,asan,/,}"
+without_asan="${without_asan#,}"
+export POLYARRAY_REQUIRE="${without_asan%,}"
 
 # ---------------------------------------------------------------------------------------------- what the tests need
 
@@ -85,7 +92,8 @@ if ! can_link_openblas; then
     say "No program can be linked with -lopenblas: the feature blas-static is compiled, and not run."
     ALL=(--workspace --features polyarray-bench/peers,polyarray-conformance/program)
 fi
-BUILT="${CARGO_TARGET_DIR:-target}/debug"
+TARGET_DIR="${CARGO_TARGET_DIR:-target}"
+BUILT="$TARGET_DIR/debug"
 
 # Unit and integration tests, with cargo-nextest where it is installed.
 tests() {
@@ -141,6 +149,34 @@ done
 
 step "Conformance of every device here"
 "$BUILT/polyarray-conformance" --check
+
+# ---------------------------------------------------------------------------------------------------- checked builds
+
+# Optimised, with overflow checks and debug assertions: sizes and offsets that overflow only in such code.
+step "Tests in release, with overflow checks and debug assertions"
+tests --profile checked -p polyarray-core -p polyarray-cpu -p polyarray-simd -p polyarray --no-default-features --features polyarray/simd
+
+# Random work, checked against a plain model, where every access to memory is checked as well. The same games in every run.
+SECONDS_OF_WORK="${POLYARRAY_TORMENT_SECONDS:-20}"
+step "A random workload under AddressSanitizer, on every tier"
+host="$(rustc -vV | sed -n 's/^host: //p')"
+if cargo +nightly --version >/dev/null 2>&1; then
+    # The target is named so that build scripts and procedural macros are built without the sanitizer.
+    RUSTFLAGS=-Zsanitizer=address cargo +nightly build --locked --target "$host" --target-dir "$TARGET_DIR/asan" \
+        -p polyarray-conformance --features lean --bin polyarray-torment
+    torment="$TARGET_DIR/asan/$host/debug/polyarray-torment"
+    echo "--- scalar"
+    "$torment" --device scalar --seconds "$SECONDS_OF_WORK"
+    for tier in portable avx2 avx512 amx; do
+        echo "--- simd, at most $tier"
+        POLYARRAY_SIMD="$tier" "$torment" --device simd --seconds "$SECONDS_OF_WORK"
+    done
+elif required asan; then
+    say "POLYARRAY_REQUIRE names asan, and there is no nightly compiler (rustup toolchain install nightly) to build with it."
+    exit 1
+else
+    say "No nightly compiler (rustup toolchain install nightly): nothing was run under AddressSanitizer."
+fi
 
 # --------------------------------------------------------------------------------------- examples, and the benchmarks
 

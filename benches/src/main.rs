@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use polyarray::DType;
-use polyarray_bench::accuracy::{self, Effort};
+use polyarray_bench::accuracy::{self, Effort, Outcome, Place};
 use polyarray_bench::compare::{self, Options, Stop};
 use polyarray_bench::peers::Blas;
 use polyarray_bench::{devices, html, json};
@@ -94,6 +94,9 @@ struct Accuracy {
     /// Fail where a device refuses a ufunc
     #[arg(long)]
     require_all: bool,
+    /// Take the rows of these files (of --json) instead of measuring any: for tables of what was measured in parts
+    #[arg(long, value_delimiter = ',', value_name = "FILE,..", conflicts_with_all = ["quick", "full", "exhaustive", "ops", "dtypes", "devices", "points", "threads"])]
+    read: Vec<PathBuf>,
     /// Write the rows here, one JSON object a line
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -138,6 +141,8 @@ fn create(path: &Option<PathBuf>) -> Result<Option<BufWriter<File>>, Stop> {
 }
 
 fn measure_accuracy(args: &Accuracy) -> Result<ExitCode, Stop> {
+    // Before files are made: one of them may be written again.
+    let read = if args.read.is_empty() { None } else { Some(read_accuracy(&args.read)?) };
     let (json_file, page) = (create(&args.json)?, create(&args.markdown)?);
     let options = accuracy::Options {
         ops: args.ops.clone(),
@@ -153,19 +158,40 @@ fn measure_accuracy(args: &Accuracy) -> Result<ExitCode, Stop> {
         threads: args.threads.map(usize::from),
         require_all: args.require_all,
     };
-    let outcome = accuracy::accuracy(&options, &mut io::stdout().lock())?;
+    let (place, outcome) = match read {
+        Some(read) => read,
+        None => (Place::here(), accuracy::accuracy(&options, &mut io::stdout().lock())?),
+    };
     if let Some(mut file) = json_file {
-        accuracy::report::json(&mut file, &outcome.rows)?;
+        accuracy::report::json(&mut file, &place, &outcome.rows)?;
         file.flush()?;
     }
     if let Some(mut file) = page {
-        accuracy::report::markdown(&mut file, &outcome.rows)?;
+        accuracy::report::markdown(&mut file, &place, &outcome.rows)?;
         file.flush()?;
     }
     for row in outcome.failures() {
         eprintln!("FAILED: {} {} on {}: {}, where the bound is {} ULP", row.op, row.dtype, row.device, row.error(), row.bound);
     }
     Ok(ExitCode::from(outcome.exit_code()))
+}
+
+/// The rows of several files, printed, and where all of them were measured.
+fn read_accuracy(files: &[PathBuf]) -> Result<(Place, Outcome), Stop> {
+    let (mut place, mut rows) = (None, Vec::new());
+    for path in files {
+        let text = fs::read_to_string(path).map_err(|e| unusable(path, e))?;
+        let (measured_on, more) = accuracy::report::read(&text).map_err(|e| Stop::Asked(format!("{}: {e}", path.display())))?;
+        let first = place.get_or_insert_with(|| measured_on.clone());
+        if *first != measured_on {
+            return Err(Stop::Asked(format!("{}: its rows were measured on {measured_on:?}, those before on {first:?}", path.display())));
+        }
+        rows.extend(more);
+    }
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}", accuracy::report::HEADER)?;
+    rows.iter().try_for_each(|row| writeln!(out, "{row}"))?;
+    Ok((place.expect("there is a file"), Outcome { rows }))
 }
 
 fn run(args: &Compare) -> Result<ExitCode, Stop> {

@@ -193,6 +193,15 @@ fn the_program_writes_its_tables() {
     );
     let page = std::fs::read_to_string(page).expect("--markdown was written");
     assert!(page.contains("| exp | f32 | 1 | 0.") && page.contains("| sqrt | 0 in "), "{page}");
+    // Tables of rows that were measured in parts.
+    let (first, joined) = (folder.join("first.json"), folder.join("joined.md"));
+    let (first, joined) = (first.to_str().expect("UTF-8"), joined.to_str().expect("UTF-8"));
+    assert_eq!(run(&["--ops", "floor", "--dtypes", "f16", "--devices", "scalar", "--json", first]).status.code(), Some(0));
+    let ran = run(&["--read", &format!("{first},{json}"), "--markdown", joined, "--json", first]);
+    assert_eq!((ran.status.code(), text(&ran.stdout).lines().count()), (Some(0), 1 + 1 + 6), "{}", text(&ran.stderr));
+    let both = std::fs::read_to_string(joined).expect("--markdown was written");
+    assert!(both.contains("| floor | ") && page.lines().filter(|l| l.contains("| f32 |")).all(|l| both.contains(l)), "{both}");
+    assert_eq!(std::fs::read_to_string(first).expect("--json was written").lines().count(), 1 + 7);
     // The same points and the same results, however many threads looked.
     let again = run(&["--ops", "sqrt,hypot,exp", "--dtypes", "f32,f16", "--devices", "scalar", "--points", "500", "--threads", "1"]);
     assert_eq!(text(&again.stdout), out);
@@ -208,6 +217,9 @@ fn what_cannot_be_measured_ends_with_a_reason() {
         (&["--devices", "auto"], "auto is no device of the CPU"),
         (&["--json", "/nonexistent/rows.json"], "/nonexistent/rows.json"),
         (&["--quick", "--exhaustive"], "cannot be used with"),
+        (&["--read", "rows.json", "--quick"], "cannot be used with"),
+        (&["--read", "/nonexistent/rows.json"], "/nonexistent/rows.json"),
+        (&["--read", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")], "Cargo.toml: line 1: "),
     ] {
         let ran = run(arguments);
         assert_eq!(ran.status.code(), Some(2), "{arguments:?}");

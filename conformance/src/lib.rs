@@ -53,6 +53,8 @@ mod suite;
 mod support;
 mod values;
 
+pub mod torment;
+
 pub use report::{Failure, FailureKind, Report};
 pub use support::{Support, support};
 

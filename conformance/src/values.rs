@@ -17,6 +17,21 @@ impl Rng {
         z ^ (z >> 31)
     }
 
+    /// In `0 .. n`, which must not be empty.
+    pub fn below(&mut self, n: usize) -> usize {
+        (self.next() % n as u64) as usize
+    }
+
+    /// True in `part` of `of` cases.
+    pub fn chance(&mut self, part: usize, of: usize) -> bool {
+        self.below(of) < part
+    }
+
+    /// One of these.
+    pub fn pick<'a, T>(&mut self, among: &'a [T]) -> &'a T {
+        &among[self.below(among.len())]
+    }
+
     /// In `[0, 1)`.
     pub fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64

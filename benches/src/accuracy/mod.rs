@@ -19,7 +19,7 @@ use judge::Float;
 use points::{Amount, Points};
 use polyarray::{Array, DType, Device, Error, IntoExpr, bf16, f16, with_device};
 use reference::{Op, expected};
-pub use report::{Row, Worst};
+pub use report::{Place, Row, Worst};
 use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

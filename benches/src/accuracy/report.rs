@@ -174,12 +174,43 @@ fn grouped(n: usize) -> String {
     groups.collect::<Vec<_>>().join(",")
 }
 
+/// Where rows were measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Place {
+    cpu: String,
+    os: String,
+}
+
+impl Place {
+    /// This machine.
+    pub fn here() -> Place {
+        Place { cpu: machine::cpu(), os: machine::os() }
+    }
+}
+
+/// The first line of a file of rows.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    machine: Place,
+}
+
+/// Reads what [`json`] wrote.
+///
+/// # Errors
+/// What is wrong with the text, and in which line.
+pub fn read(text: &str) -> Result<(Place, Vec<Row>), String> {
+    let (head, rows) = text.split_once('\n').unwrap_or((text, ""));
+    let head: Head = serde_json::from_str(head).map_err(|e| format!("line 1: {e}"))?;
+    let row = |(i, line): (usize, &str)| serde_json::from_str(line).map_err(|e| format!("line {}: {e}", i + 2));
+    Ok((head.machine, rows.lines().enumerate().map(row).collect::<Result<_, _>>()?))
+}
+
 /// Writes the machine and the rows, one JSON object a line.
 ///
 /// # Errors
 /// Those of the file.
-pub fn json(out: &mut dyn Write, rows: &[Row]) -> io::Result<()> {
-    writeln!(out, "{}", serde_json::json!({ "machine": { "cpu": machine::cpu(), "os": machine::os() } }))?;
+pub fn json(out: &mut dyn Write, place: &Place, rows: &[Row]) -> io::Result<()> {
+    writeln!(out, "{}", serde_json::to_string(&Head { machine: place.clone() })?)?;
     rows.iter().try_for_each(|row| writeln!(out, "{}", serde_json::to_string(row)?))
 }
 
@@ -187,7 +218,7 @@ pub fn json(out: &mut dyn Write, rows: &[Row]) -> io::Result<()> {
 ///
 /// # Errors
 /// Those of the output.
-pub fn markdown(out: &mut dyn Write, rows: &[Row]) -> io::Result<()> {
+pub fn markdown(out: &mut dyn Write, place: &Place, rows: &[Row]) -> io::Result<()> {
     let unique = |name: fn(&Row) -> &str, rows: &[&Row]| {
         let mut names: Vec<String> = Vec::new();
         rows.iter().for_each(|r| {
@@ -201,7 +232,7 @@ pub fn markdown(out: &mut dyn Write, rows: &[Row]) -> io::Result<()> {
     let devices = unique(|r| &r.device, &rows);
     // The bound of f64 tells: half floats of every function have one that is not zero, or none has.
     let (close, exact): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|r| r.bound > 0.0);
-    writeln!(out, "Measured on {}, {}.\n", machine::cpu(), machine::os())?;
+    writeln!(out, "Measured on {}, {}.\n", place.cpu, place.os)?;
     let mut rules = |head: &str, n: usize| writeln!(out, "| {head} |\n|{}", "---|".repeat(n));
     if !close.is_empty() {
         rules(&format!("ufunc | dtype | bound | {} | points | largest at", devices.join(" | ")), 5 + devices.len())?;
@@ -294,14 +325,16 @@ mod tests {
             row(Op::Unary(Unary::Floor), DType::F64, "avx2").measured(9, worst(1.0)),
         ];
         let mut text = Vec::new();
-        json(&mut text, &rows).unwrap();
+        let place = Place { cpu: "Z80".into(), os: "CP/M".into() };
+        json(&mut text, &place, &rows).unwrap();
         let text = String::from_utf8(text).unwrap();
         assert!(text.starts_with(r#"{"machine":{"cpu":"#));
-        let read: Vec<Row> = text.lines().skip(1).map(|l| serde_json::from_str(l).unwrap()).collect();
-        assert_eq!(read, rows);
+        assert_eq!(read(&text).unwrap(), (place.clone(), rows.to_vec()));
+        assert!(read(&text.replace("avx2", "avx2\"")).unwrap_err().starts_with("line 2: ") && read("").unwrap_err().starts_with("line 1: "));
         let mut page = Vec::new();
-        markdown(&mut page, &rows).unwrap();
+        markdown(&mut page, &place, &rows).unwrap();
         let page = String::from_utf8(page).unwrap();
+        assert!(page.starts_with("Measured on Z80, CP/M.\n"), "{page}");
         assert!(page.contains("| ufunc | dtype | bound | avx2 | scalar | points | largest at |\n|---|---|---|---|---|---|---|\n"), "{page}");
         assert!(page.contains("| exp | f32 | 1 | 0.510 | **1.500** | 9 | 1.5 (0x3fc00000) |\n| log | f32 | 1 | refused | - | 0 |  |\n"), "{page}");
         assert!(page.contains("| exact ufunc | f32 | f64 |\n|---|---|---|\n| floor | 0 in 1,000 | avx2: **1.000** |\n"), "{page}");

@@ -1,0 +1,74 @@
+//! A random workload, checked against a plain model, on one device for some time: for builds that watch memory or arithmetic.
+
+// Linking is what brings the devices.
+extern crate polyarray as _;
+
+use clap::Parser;
+use polyarray_conformance::torment::{Game, Played};
+use polyarray_core::{Device, Result, with_device};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// Plays random games of array operations and compares every result with a plain model.
+///
+/// What a game does depends on --seed, its number and --steps alone. POLYARRAY_DEVICE, POLYARRAY_SIMD and POLYARRAY_THREADS hold as everywhere.
+#[derive(Parser)]
+#[command(name = "polyarray-torment")]
+struct Args {
+    /// Play games until so many seconds are over; the last one is played to its end
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    seconds: u64,
+    /// Where the random numbers start
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    seed: u64,
+    /// Play this game alone
+    #[arg(long, value_name = "G")]
+    game: Option<u64>,
+    /// Steps of a game
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    steps: usize,
+    /// The device (default: the one in force)
+    #[arg(long, value_name = "D")]
+    device: Option<String>,
+    /// Print each step before it is taken
+    #[arg(long)]
+    trace: bool,
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(code) => code,
+        Err(e) => {
+            eprintln!("{e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<ExitCode> {
+    let device = args.device.as_ref().map_or_else(Device::current, |name| Device::named(name))?;
+    println!("seed {} on {device}: {}", args.seed, device.info().description);
+    // A panic is a fault, which is reported with the steps that led to it.
+    std::panic::set_hook(Box::new(|_| {}));
+    let start = Instant::now();
+    let mut total = Played::default();
+    let first = args.game.unwrap_or(0);
+    let mut games = 0;
+    for number in first.. {
+        // Printed before it is played: under a sanitizer a fault ends the process.
+        println!("game {number}");
+        match with_device(&device, || Game { seed: args.seed, number, steps: args.steps, trace: args.trace }.play()) {
+            Ok(Played { steps, checks }) => total = Played { steps: total.steps + steps, checks: total.checks + checks },
+            Err(fault) => {
+                println!("{fault}");
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+        games += 1;
+        if args.game.is_some() || start.elapsed() >= Duration::from_secs(args.seconds) {
+            break;
+        }
+    }
+    println!("{games} games, {} steps, {} checks in {:.0} s: no fault", total.steps, total.checks, start.elapsed().as_secs_f64());
+    Ok(ExitCode::SUCCESS)
+}
