@@ -102,7 +102,7 @@ fn everything() -> Vec<(&'static str, Result<String>)> {
     vec![
         ("one element", show((&a.slice(s![0, 0]).expect("a view") + 1.0).eval())),
         ("map", show((&a * 2.0 + 1.0).eval())),
-        ("comparison", show(a.less(&b.t()).eval())),
+        ("comparison", show(a.less(b.t()).eval())),
         ("logic", show(truth.logical_not().eval())),
         ("any", show(truth.clone().into_expr().any_axis(0))),
         ("sum", show(a.sum_axis(0))),

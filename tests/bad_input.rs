@@ -74,10 +74,12 @@ fn operators_in_place_panic_where_they_are_written() {
     let (mut x, mut again, y) = (count([3]), count([3]), count([2, 3]));
     let mut n = Array::<i32>::ones([3]).unwrap();
     let m = Array::<i32>::ones([4]).unwrap();
-    let mut cases: Vec<(&str, u32, Box<dyn FnOnce() + '_>)> = Vec::new();
-    cases.push(("add_assign", line!(), Box::new(|| x += &y)));
-    cases.push(("mul_assign", line!(), Box::new(|| again *= &y + 1.0)));
-    cases.push(("shl_assign", line!(), Box::new(|| n <<= &m)));
+    type Case<'a> = (&'static str, u32, Box<dyn FnOnce() + 'a>);
+    let cases: [Case; 3] = [
+        ("add_assign", line!(), Box::new(|| x += &y)),
+        ("mul_assign", line!(), Box::new(|| again *= &y + 1.0)),
+        ("shl_assign", line!(), Box::new(|| n <<= &m)),
+    ];
     for (name, written, f) in cases {
         let (file, line, message) = panicked(f);
         assert!(file.ends_with("bad_input.rs") && line == written, "{name} panicked at {file}:{line}, not at line {written}");

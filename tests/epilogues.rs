@@ -117,9 +117,7 @@ fn closures_that_panic_leave_everything_as_it_was() -> Result<()> {
     let panicked = catch_unwind(AssertUnwindSafe(|| Matmul::new(&a, &a).map(|_| panic!("in the epilogue")).run()));
     assert!(panicked.is_err());
     let mut out = Array::<f32>::ones([4, 4])?;
-    let panicked = catch_unwind(AssertUnwindSafe(|| {
-        Matmul::new(&a, &a).map(|_| panic!("in the epilogue")).run_into(&mut out.view_mut().unwrap())
-    }));
+    let panicked = catch_unwind(AssertUnwindSafe(|| Matmul::new(&a, &a).map(|_| panic!("in the epilogue")).run_into(&mut out.view_mut().unwrap())));
     assert!(panicked.is_err());
     assert_eq!((out.to_vec()?, a.to_vec()?), (vec![1.0; 16], before));
     let mut calls = 0;

@@ -118,7 +118,7 @@ impl Far {
         if m == 0.0 || !m.is_finite() {
             return m.is_nan() && got.is_nan() || m.to_bits() == got.to_bits();
         }
-        if e > 1100 || e < -1200 {
+        if !(-1200..=1100).contains(&e) {
             let beyond = if e > 0 { INF } else { 0.0 };
             return got.to_bits() == beyond.copysign(m).to_bits();
         }
@@ -143,16 +143,42 @@ fn factors(pattern: usize, n: usize, most: i32, least: i32) -> Vec<f64> {
     (0..n)
         .map(|i| match pattern {
             // Products of whose lanes overflow, and vanish.
-            0 => if i % 2 == 0 { 2f64.powi(most - 1) } else { 2f64.powi(1 - most) },
+            0 => {
+                if i % 2 == 0 {
+                    2f64.powi(most - 1)
+                } else {
+                    2f64.powi(1 - most)
+                }
+            }
             // First too small, then too large.
             1 => fraction(i) * 2f64.powi(if i < n / 2 { -most / 2 } else { most / 2 }),
             // Subnormal numbers, and large ones.
             2 => sign(i) * if i % 2 == 0 { 3.0 * two(least) } else { fraction(i) * 2f64.powi(most - 1) },
             3 => i as f64,
-            4 => if i == n / 3 { INF } else { fraction(i) * 2f64.powi(-most / 2) },
-            5 => if i == n / 3 { INF } else if i == n / 2 { 0.0 } else { 1.5 },
+            4 => {
+                if i == n / 3 {
+                    INF
+                } else {
+                    fraction(i) * 2f64.powi(-most / 2)
+                }
+            }
+            5 => {
+                if i == n / 3 {
+                    INF
+                } else if i == n / 2 {
+                    0.0
+                } else {
+                    1.5
+                }
+            }
             6 => sign(i) * if i == n / 2 { -0.0 } else { fraction(i) * 2f64.powi(most - 1) },
-            7 => if i + 1 == n { NAN } else { 0.0 },
+            7 => {
+                if i + 1 == n {
+                    NAN
+                } else {
+                    0.0
+                }
+            }
             8 => sign(i) * fraction(i),
             // Exponents at random, of either sign.
             _ => sign(i) * fraction(i) * 2f64.powi((i * i * 7919 % 199) as i32 - 99),
@@ -318,10 +344,12 @@ fn sums_of_few_numbers_add_one_after_another() {
 
 /// What a loop gives.
 fn sequence(data: &[f64]) -> Vec<f64> {
-    data.iter().scan(None, |sum: &mut Option<f64>, &x| {
-        *sum = Some(sum.map_or(x, |s| s + x));
-        *sum
-    }).collect()
+    data.iter()
+        .scan(None, |sum: &mut Option<f64>, &x| {
+            *sum = Some(sum.map_or(x, |s| s + x));
+            *sum
+        })
+        .collect()
 }
 
 #[test]
@@ -392,7 +420,12 @@ fn running_products_keep_their_exponents() {
                     .collect();
                 let close = |got: &[T]| {
                     for (i, (got, far)) in got.iter().zip(&far).enumerate() {
-                        assert!(far.is(got.to_wide().real(), 2.0 * (i + 2) as f64 * eps, largest, smallest), "{what}, element {i}: {got} for {} * 2^{}", far.0, far.1);
+                        assert!(
+                            far.is(got.to_wide().real(), 2.0 * (i + 2) as f64 * eps, largest, smallest),
+                            "{what}, element {i}: {got} for {} * 2^{}",
+                            far.0,
+                            far.1
+                        );
                     }
                 };
                 let x = Array::from_slice(&data, [n]).unwrap();

@@ -3,7 +3,7 @@
 mod common;
 
 use polyarray::prelude::*;
-use polyarray::{MemoryId, Buffer};
+use polyarray::{Buffer, MemoryId};
 
 fn fails<T>(what: &str, result: Result<T>) {
     let error = result.err().unwrap_or_else(|| panic!("{what} succeeded"));
@@ -137,7 +137,7 @@ fn indices_beyond_every_axis() {
         assert!(x.expand_dims(far).is_err());
         assert!(x.permute(&[far, 0]).is_err());
         assert!(x.cumsum(far).is_err());
-        assert_eq!(x.diagonal_at(far, 0, 1).unwrap().len(), if far == -5 { 0 } else { 0 });
+        assert_eq!(x.diagonal_at(far, 0, 1).unwrap().len(), 0);
     }
     out(x.slice(s![..=isize::MAX]));
     for (step, rows) in [(isize::MAX, vec![0.0]), (isize::MIN, vec![9.0]), (isize::MIN + 1, vec![9.0]), (1 << 62, vec![0.0]), (-(1 << 62), vec![9.0])] {

@@ -208,8 +208,9 @@ fn distances(shape: [usize; 2], list: &mut Vec<Operation>) {
 }
 
 fn run(operation: &Operation, succeed: usize, failures: usize) -> (Result<Box<dyn Digest>>, usize, usize) {
-    (LEFT.store(succeed, Ordering::Relaxed), FAILURES.store(failures, Ordering::Relaxed));
-    (FAILED.store(0, Ordering::Relaxed), SEEN.store(0, Ordering::Relaxed));
+    for (counter, value) in [(&LEFT, succeed), (&FAILURES, failures), (&FAILED, 0), (&SEEN, 0)] {
+        counter.store(value, Ordering::Relaxed);
+    }
     ARMED.store(true, Ordering::SeqCst);
     let result = operation.1();
     ARMED.store(false, Ordering::SeqCst);

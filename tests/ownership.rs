@@ -63,27 +63,85 @@ fn columns_reversed_and_transposed_views_that_are_given_away() {
 /// Everything that can be done with the arrays at hand. Numbers choose arrays, axes and bounds, modulo what there is.
 #[derive(Clone, Debug)]
 enum Action {
-    New { shape: Vec<usize> },
-    Clone { which: usize },
-    Drop { which: usize },
-    Slice { which: usize, axis: usize, from: usize, to: usize, step: isize },
-    Pick { which: usize, axis: usize, at: usize },
-    Transpose { which: usize },
-    Reshape { which: usize },
-    Broadcast { which: usize, times: usize },
+    New {
+        shape: Vec<usize>,
+    },
+    Clone {
+        which: usize,
+    },
+    Drop {
+        which: usize,
+    },
+    Slice {
+        which: usize,
+        axis: usize,
+        from: usize,
+        to: usize,
+        step: isize,
+    },
+    Pick {
+        which: usize,
+        axis: usize,
+        at: usize,
+    },
+    Transpose {
+        which: usize,
+    },
+    Reshape {
+        which: usize,
+    },
+    Broadcast {
+        which: usize,
+        times: usize,
+    },
     /// `a * 2 + b`, each operand by value or by reference; by value, it is gone.
-    Combine { a: usize, b: usize, give_a: bool, give_b: bool },
+    Combine {
+        a: usize,
+        b: usize,
+        give_a: bool,
+        give_b: bool,
+    },
     /// `sqrt(|a|)`-like chains of one operand.
-    Chain { which: usize, give: bool, steps: usize },
-    AddAssign { a: usize, b: usize },
-    Fill { which: usize, axis: usize, from: usize, to: usize },
-    Shift { which: usize },
-    Set { which: usize, at: usize },
-    Move { which: usize, device: usize },
-    Compact { which: usize },
-    Sum { which: usize, axis: usize },
-    Sort { which: usize, axis: usize },
-    Evaluate { which: usize },
+    Chain {
+        which: usize,
+        give: bool,
+        steps: usize,
+    },
+    AddAssign {
+        a: usize,
+        b: usize,
+    },
+    Fill {
+        which: usize,
+        axis: usize,
+        from: usize,
+        to: usize,
+    },
+    Shift {
+        which: usize,
+    },
+    Set {
+        which: usize,
+        at: usize,
+    },
+    Move {
+        which: usize,
+        device: usize,
+    },
+    Compact {
+        which: usize,
+    },
+    Sum {
+        which: usize,
+        axis: usize,
+    },
+    Sort {
+        which: usize,
+        axis: usize,
+    },
+    Evaluate {
+        which: usize,
+    },
 }
 
 fn actions() -> impl Strategy<Value = Vec<Action>> {
@@ -93,8 +151,13 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
         prop::collection::vec(1usize..5, 0..4).prop_map(|shape| New { shape }),
         n().prop_map(|which| Clone { which }),
         n().prop_map(|which| Drop { which }),
-        (n(), n(), n(), n(), prop_oneof![Just(1isize), Just(-1), Just(2), Just(-3)])
-            .prop_map(|(which, axis, from, to, step)| Slice { which, axis, from, to, step }),
+        (n(), n(), n(), n(), prop_oneof![Just(1isize), Just(-1), Just(2), Just(-3)]).prop_map(|(which, axis, from, to, step)| Slice {
+            which,
+            axis,
+            from,
+            to,
+            step
+        }),
         (n(), n(), n()).prop_map(|(which, axis, at)| Pick { which, axis, at }),
         n().prop_map(|which| Transpose { which }),
         n().prop_map(|which| Reshape { which }),
@@ -151,12 +214,14 @@ impl Model {
 fn common_shape(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
     let n = a.len().max(b.len());
     let at = |s: &[usize], i: usize| if i + s.len() < n { 1 } else { s[i + s.len() - n] };
-    (0..n).map(|i| match (at(a, i), at(b, i)) {
-        (x, y) if x == y => Some(x),
-        (1, y) => Some(y),
-        (x, 1) => Some(x),
-        _ => None,
-    }).collect()
+    (0..n)
+        .map(|i| match (at(a, i), at(b, i)) {
+            (x, y) if x == y => Some(x),
+            (1, y) => Some(y),
+            (x, 1) => Some(x),
+            _ => None,
+        })
+        .collect()
 }
 
 /// Keeps numbers small.
@@ -349,7 +414,7 @@ impl Pool {
                 let inner: usize = m.shape[axis + 1..].iter().product();
                 let n = m.shape[axis];
                 let mut data = m.data.clone();
-                for start in (0..data.len()).filter(|i| n > 0 && i / inner % n == 0) {
+                for start in (0..data.len()).filter(|i| n > 0 && (i / inner).is_multiple_of(n)) {
                     let mut line: Vec<f32> = (0..n).map(|i| data[start + i * inner]).collect();
                     line.sort_by(f32::total_cmp);
                     line.into_iter().enumerate().for_each(|(i, x)| data[start + i * inner] = x);

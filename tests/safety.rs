@@ -75,11 +75,7 @@ fn bare(source: &str) -> Vec<String> {
             '"' => {
                 while let Some(c) = rest.next() {
                     match c {
-                        '\\' => {
-                            if rest.next() == Some('\n') {
-                                out.push(String::new());
-                            }
-                        }
+                        '\\' if rest.next() == Some('\n') => out.push(String::new()),
                         '\n' => out.push(String::new()),
                         '"' => break,
                         _ => {}

@@ -110,8 +110,7 @@ pub(crate) fn first_difference(got: &Values, expected: &Expected, flush: bool) -
         let subnormal = |exact: f64| exact != 0.0 && exact < FloatSpec::of(got.dtype).min_normal();
         flush && modulus(got.at(i)) == 0.0 && expected.unrounded.as_ref().is_some_and(|u| subnormal(modulus(u.at(i))))
     };
-    let agrees =
-        |i: usize, tolerance: &Tolerance| rounds_up(i) || expected.alternatives.iter().any(|e| agree(got.at(i), e.at(i), tolerance, i, flush));
+    let agrees = |i: usize, tolerance: &Tolerance| rounds_up(i) || expected.alternatives.iter().any(|e| agree(got.at(i), e.at(i), tolerance, i, flush));
     let index = (0..got.len()).find(|&i| !agrees(i, &expected.tolerance))?;
     Some(Difference {
         index,
@@ -253,11 +252,8 @@ mod tests {
     #[test]
     fn what_rounds_up_to_the_smallest_normal_number_may_be_flushed() {
         let one = |x: f32| Values::one(x);
-        let expected = |unrounded: f64| Expected {
-            alternatives: vec![one(f32::MIN_POSITIVE)],
-            tolerance: Tolerance::Bits,
-            unrounded: Some(Values::one(unrounded)),
-        };
+        let expected =
+            |unrounded: f64| Expected { alternatives: vec![one(f32::MIN_POSITIVE)], tolerance: Tolerance::Bits, unrounded: Some(Values::one(unrounded)) };
         let (normal, below) = (f64::from(f32::MIN_POSITIVE), f64::from(f32::MIN_POSITIVE).next_down());
         assert!(first_difference(&one(0.0), &expected(below), true).is_none());
         assert!(first_difference(&one(0.0), &expected(below), false).is_some(), "not by a CPU");

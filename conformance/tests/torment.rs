@@ -49,7 +49,8 @@ fn scalar() -> Arc<dyn Backend> {
     Device::scalar().backend().expect("scalar has a backend").clone()
 }
 
-impl Backend for Wrong {
+// SAFETY: `scalar` writes all of the output, by parts or whole; a bit of a byte that is flipped there leaves an element of the dtypes that the tests choose.
+unsafe impl Backend for Wrong {
     fn info(&self) -> &DeviceInfo {
         &self.info
     }
@@ -62,19 +63,24 @@ impl Backend for Wrong {
         scalar().estimate(op, threads)
     }
 
-    fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
+    unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
         if let (Defect::Backwards, Op::Map(map)) = (self.defect, op) {
-            return backwards(map, cx);
+            // SAFETY: the caller's conditions.
+            return unsafe { backwards(map, cx) };
         }
-        scalar().run(op, cx)?;
+        // SAFETY: the caller's conditions are those of `scalar`.
+        unsafe { scalar().run(op, cx) }?;
         match self.defect {
             Defect::Backwards => {}
             Defect::Panics => assert!(!matches!(op, Op::Scan(_)), "a defect of this test"),
             Defect::Flips(hits) if hits(op) && cx.output.bytes() > 0 => {
                 let (host, mut byte) = (memory(MemoryId::HOST), [0]);
                 let at = first_byte(op);
-                host.download(cx.output, at, &mut byte)?;
-                host.upload(&[byte[0] ^ 1], cx.output, at)?;
+                // SAFETY: the output belongs to this call, and `scalar` has written it.
+                unsafe {
+                    host.download(cx.output, at, &mut byte)?;
+                    host.upload(&[byte[0] ^ 1], cx.output, at)?;
+                }
             }
             Defect::Flips(_) => {}
         }
@@ -87,7 +93,10 @@ impl Backend for Wrong {
 }
 
 /// A map along its longest axis in pieces (of one element, if there are few), from the last to the first.
-fn backwards(map: &Map, cx: &RunContext) -> Result<()> {
+///
+/// # Safety
+/// As [`Backend::run`] of the whole map.
+unsafe fn backwards(map: &Map, cx: &RunContext) -> Result<()> {
     let axis = (0..map.shape.len()).max_by_key(|&a| map.shape[a]).expect("a map has an axis");
     let n = map.shape[axis];
     let piece = n / 512 + 1;
@@ -99,7 +108,8 @@ fn backwards(map: &Map, cx: &RunContext) -> Result<()> {
             input.offset = from(input.offset, input.strides[axis]);
         }
         part.output.offset = from(map.output.offset, map.output.strides[axis]);
-        scalar().run(&Op::Map(part), cx)?;
+        // SAFETY: a part of the map that the caller answers for.
+        unsafe { scalar().run(&Op::Map(part), cx) }?;
     }
     Ok(())
 }

@@ -133,7 +133,7 @@ impl Buffer {
     /// # Errors
     /// [`Error::OutOfMemory`], also where the number of bytes overflows.
     pub(crate) fn elements(dtype: DType, count: usize) -> Result<Buffer> {
-        Buffer::host(count.checked_mul(dtype.size()).unwrap_or(usize::MAX))
+        Buffer::host(count.saturating_mul(dtype.size()))
     }
 
     /// The elements of `vec`, without copying them.
@@ -207,9 +207,12 @@ impl fmt::Debug for Buffer {
     }
 }
 
-/// Every memory, by its number; `None` while it is being made.
-fn memories() -> &'static RwLock<Vec<Option<Arc<dyn Memory>>>> {
-    static MEMORIES: OnceLock<RwLock<Vec<Option<Arc<dyn Memory>>>>> = OnceLock::new();
+/// Memories by their numbers; `None` while one is being made.
+type Memories = RwLock<Vec<Option<Arc<dyn Memory>>>>;
+
+/// Every memory.
+fn memories() -> &'static Memories {
+    static MEMORIES: OnceLock<Memories> = OnceLock::new();
     MEMORIES.get_or_init(|| RwLock::new(vec![Some(Arc::new(HostMemory::new()))]))
 }
 

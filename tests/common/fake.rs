@@ -2,9 +2,7 @@
 #![allow(dead_code, reason = "every suite uses a part of it")]
 
 use polyarray::prelude::*;
-use polyarray::{
-    Backend, Buffer, Cost, DeviceInfo, Memory, MemoryId, MemoryInfo, Op, RunContext, Unsupported, memory, register, register_memory,
-};
+use polyarray::{Backend, Buffer, Cost, DeviceInfo, Memory, MemoryId, MemoryInfo, Op, RunContext, Unsupported, memory, register, register_memory};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 

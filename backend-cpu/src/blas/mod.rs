@@ -11,7 +11,10 @@ use polyarray_core::op::{Distance, Matmul, Metric};
 use polyarray_core::{Backend, BackendEntry, Buffer, Cost, DType, DeviceInfo, Element, Error, MemoryId, Op, Result, RunContext, Unsupported};
 use std::sync::Arc;
 
-polyarray_core::announce!(polyarray_blas_is_linked, BackendEntry { name: "blas", order: 30, slow_to_open: false, present: || true, open: || Ok(Arc::new(Blas::open()?)) });
+polyarray_core::announce!(
+    polyarray_blas_is_linked,
+    BackendEntry { name: "blas", order: 30, slow_to_open: false, present: || true, open: || Ok(Arc::new(Blas::open()?)) }
+);
 
 struct Blas {
     info: DeviceInfo,

@@ -17,7 +17,10 @@ use smallvec::SmallVec;
 use std::sync::Arc;
 use strips::Strips;
 
-polyarray_core::announce!(polyarray_scalar_is_linked, BackendEntry { name: "scalar", order: 10, slow_to_open: false, present: || true, open: || Ok(Arc::new(Scalar::new())) });
+polyarray_core::announce!(
+    polyarray_scalar_is_linked,
+    BackendEntry { name: "scalar", order: 10, slow_to_open: false, present: || true, open: || Ok(Arc::new(Scalar::new())) }
+);
 
 struct Scalar {
     info: DeviceInfo,

@@ -128,9 +128,7 @@ impl<T: Ufuncs + Deviate> Spread<T> {
     fn new(op: &Reduce) -> Result<Spread<T>> {
         let (run, lanes) = figures(op);
         let (mut block, most) = (Vec::new(), lanes * ROWS);
-        block
-            .try_reserve_exact(most)
-            .map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes: most * size_of::<T>(), why: e.to_string() })?;
+        block.try_reserve_exact(most).map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes: most * size_of::<T>(), why: e.to_string() })?;
         Ok(Spread { run, lanes, block, blocks: Tree::new(), runs: Tree::new() })
     }
 
@@ -280,7 +278,7 @@ impl<T: Ufuncs> Take for Fold<T> {
                 block.extend_from_slice(&values[part]);
             }
             ends.then(|| {
-                let mut total = halve(lanes, &*combine);
+                let mut total = halve(lanes, *combine);
                 lanes.fill(*identity);
                 if *floating_sum && (block.len() <= SHORT || !is_finite(total)) {
                     total = block.iter().fold(*identity, |sum, &x| combine(sum, x));
@@ -325,7 +323,8 @@ impl<T: Ufuncs + Multiply> Take for Products<T> {
             ends.then(|| {
                 // A short block has an element in each lane at most: they are multiplied one after another.
                 let first = lanes[0];
-                let total = if length <= SHORT && length <= lanes.len() { lanes[1..length].iter().fold(first, |a, b| T::join(a, *b)) } else { halve(lanes, T::join) };
+                let total =
+                    if length <= SHORT && length <= lanes.len() { lanes[1..length].iter().fold(first, |a, b| T::join(a, *b)) } else { halve(lanes, T::join) };
                 lanes.fill(T::identity(Reduction::Prod).factor());
                 total
             })

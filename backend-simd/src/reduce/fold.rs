@@ -374,9 +374,9 @@ impl<T: Element + State, K: Combine<T>> Kind<T> for Fold<K> {
                 return as_rows(src, n, width, |rows, width| fold_rows::<T, K, I>(isa, out, rows, width, true));
             }
             narrow::<T, K, I>(isa, acc.as_mut_ptr(), src, n, width);
-            for j in 0..width {
-                let finite = !K::SEQUENCE || K::is_finite(acc[j]);
-                out.add(j).write(if finite { acc[j] } else { sequence::<T, K>(src.add(j), n / width, width) });
+            for (j, &result) in acc[..width].iter().enumerate() {
+                let finite = !K::SEQUENCE || K::is_finite(result);
+                out.add(j).write(if finite { result } else { sequence::<T, K>(src.add(j), n / width, width) });
             }
         }
     }

@@ -340,9 +340,9 @@ impl<T: Multiply> Work for ComplexBlock<T> {
         let lanes = lanes_of::<T>();
         let mut acc = [one::<T>(); 256 / size_of::<Complex<f32>>()];
         for start in (0..n).step_by(lanes) {
-            for l in 0..lanes.min(n - start) {
+            for (l, lane) in acc[..lanes.min(n - start)].iter_mut().enumerate() {
                 // SAFETY: the contract of `Kind::push`: elements below n.
-                acc[l] = T::join(acc[l], unsafe { *src.add(start + l) }.factor());
+                *lane = T::join(*lane, unsafe { *src.add(start + l) }.factor());
             }
         }
         let mut half = lanes / 2;

@@ -12,8 +12,11 @@ pub(super) struct Term<T: Element> {
     pub model: Model,
 }
 
-/// Functions of floats whose error has a bound in ULP, with what they are in f64.
-const FUNCTIONS: [(Unary, fn(f64) -> f64); 9] = [
+/// A ufunc, and what it is in f64.
+type Function = (Unary, fn(f64) -> f64);
+
+/// Functions of floats whose error has a bound in ULP.
+const FUNCTIONS: [Function; 9] = [
     (Unary::Exp, f64::exp),
     (Unary::Log, f64::ln),
     (Unary::Sin, f64::sin),

@@ -112,7 +112,7 @@ impl Model {
     }
 
     /// A model of `dtype` whose lines along `axis`, in the order of [`lines`](Self::lines), are these.
-    pub fn from_lines(&self, dtype: DType, axis: usize, length: usize, lines: &[Vec<Wide>]) -> Model {
+    pub fn with_lines(&self, dtype: DType, axis: usize, length: usize, lines: &[Vec<Wide>]) -> Model {
         let mut shape = self.shape.clone();
         shape[axis] = length;
         let mut data = Vec::with_capacity(shape.iter().product());
@@ -276,7 +276,7 @@ pub(super) fn unary(dtype: DType, op: Unary, x: Wide) -> Wide {
         (Wide::Int(x), Unary::Square) => Wide::Int(x.wrapping_mul(x)),
         (Wide::Float(x), Unary::Neg) => Wide::Float(-x),
         (Wide::Float(x), Unary::Abs) => Wide::Float(x.abs()),
-        (Wide::Float(x), Unary::Sign) if x == 0.0 => Wide::Float(0.0),
+        (Wide::Float(0.0), Unary::Sign) => Wide::Float(0.0),
         (Wide::Float(x), Unary::Sign) => Wide::Float(x.signum()),
         (Wide::Float(x), Unary::Square) => round(x * x),
         (Wide::Float(x), Unary::Sqrt) => round(x.sqrt()),
@@ -386,7 +386,7 @@ mod tests {
         assert_eq!(lines(&[0]), [[0.0, 3.0], [1.0, 4.0], [2.0, 5.0]]);
         assert_eq!(lines(&[1, 0]), [[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]]);
         assert_eq!(m.gather(vec![3, 2], &mut |i| vec![i[1], i[0]]).elements::<i64>(), [0, 3, 1, 4, 2, 5]);
-        assert_eq!(m.from_lines(DType::I64, 0, 1, &[7, 8, 9].map(|x| vec![Wide::Int(x)])).elements::<i64>(), [7, 8, 9]);
+        assert_eq!(m.with_lines(DType::I64, 0, 1, &[7, 8, 9].map(|x| vec![Wide::Int(x)])).elements::<i64>(), [7, 8, 9]);
         assert_eq!(ints(&[1, 3], &[1, 2, 3]).broadcast_to(&[2, 2, 3]).elements::<i64>(), [1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3]);
         let mut count = 0;
         for_each_index(&[3, 0], &mut |_| count += 1);

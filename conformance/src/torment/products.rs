@@ -130,7 +130,7 @@ impl World {
                 self.near("a wide matmul", result, &shape, &totals, 1.0)
             }
             4 | 5 => self.followed(Matmul::new(&a.array, &b.array), &shape, &totals),
-            _ => self.into_view(Matmul::new(&a.array, &b.array), &shape, &totals, how == 6),
+            _ => self.write_into_view(Matmul::new(&a.array, &b.array), &shape, &totals, how == 6),
         }
     }
 
@@ -175,7 +175,7 @@ impl World {
     }
 
     /// Into, or added to, a view of a larger array, the rest of which must stay as it is.
-    fn into_view<T: Element>(&mut self, product: Matmul<T>, shape: &[usize], totals: &[Total], add: bool) -> Outcome {
+    fn write_into_view<T: Element>(&mut self, product: Matmul<T>, shape: &[usize], totals: &[Total], add: bool) -> Outcome {
         let outer: Vec<usize> = shape.iter().map(|n| n * 2 + 1).collect();
         let mut target: Slot<T> = self.fresh(&outer);
         // A view of each axis: forwards or backwards, tight or every other element.

@@ -283,12 +283,12 @@ impl World {
         let n = slot.model.shape[along];
         match how {
             0 | 1 => {
-                let model = slot.model.from_lines(T::DTYPE, along, n, &lines.iter().map(|line| sorted(line)).collect::<Vec<_>>());
+                let model = slot.model.with_lines(T::DTYPE, along, n, &lines.iter().map(|line| sorted(line)).collect::<Vec<_>>());
                 let result = done("sort", slot.array.sort(along as isize))?;
                 self.keep("sort", result, &model)
             }
             2 => {
-                let model = slot.model.from_lines(DType::I64, along, n, &lines.iter().map(|line| ranked(line, false, n)).collect::<Vec<_>>());
+                let model = slot.model.with_lines(DType::I64, along, n, &lines.iter().map(|line| ranked(line, false, n)).collect::<Vec<_>>());
                 let result = done("argsort", slot.array.argsort(along as isize - ndim as isize))?;
                 self.keep("argsort", result, &model)
             }
@@ -297,8 +297,8 @@ impl World {
                 let places: Vec<Vec<Wide>> = lines.iter().map(|line| ranked(line, true, k)).collect();
                 let values: Vec<Vec<Wide>> = lines.iter().zip(&places).map(|(l, p)| p.iter().map(|i| l[i.real() as usize]).collect()).collect();
                 let (best, indices) = done("topk", slot.array.topk(k, along as isize))?;
-                self.keep("topk's indices", indices, &slot.model.from_lines(DType::I64, along, k, &places))?;
-                self.keep("topk", best, &slot.model.from_lines(T::DTYPE, along, k, &values))
+                self.keep("topk's indices", indices, &slot.model.with_lines(DType::I64, along, k, &places))?;
+                self.keep("topk", best, &slot.model.with_lines(T::DTYPE, along, k, &values))
             }
             _ => {
                 let sorted = lines.first().map_or_else(Vec::new, |line| sorted(line));
@@ -398,7 +398,7 @@ fn norm_of(dtype: DType, line: &[Wide]) -> Want {
 /// What a scan must give along a line. Of a long line only every so manieth element is computed, because each is a sum of its own here.
 fn scanned(dtype: DType, line: &[Wide], product: bool) -> Vec<Want> {
     let step = line.len() / 40 + 1;
-    let of = |n: usize| match n % step == 0 || n == line.len() {
+    let of = |n: usize| match n.is_multiple_of(step) || n == line.len() {
         true if product => product_of(dtype, &line[..n]),
         true => running(dtype, &line[..n]),
         false => Want::Any,

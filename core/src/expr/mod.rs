@@ -15,10 +15,10 @@ use crate::array::{Array, ViewMut};
 use crate::device::Device;
 use crate::layout::Layout;
 use crate::program::{Instr, Ref};
-use node::{Leaf, Node};
 use crate::trace::Plan;
 use crate::ufunc::{Binary, Unary};
 use crate::{Buffer, Dims, Element, Error, Result, Scalar};
+use node::{Leaf, Node};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
