@@ -153,8 +153,11 @@ step "Conformance of every device here"
 # ---------------------------------------------------------------------------------------------------- checked builds
 
 # Optimised, with overflow checks and debug assertions: sizes and offsets that overflow only in such code.
+# The unit tests of polyarray-simd are left to the profile above, which checks the same: they would double what is compiled here.
 step "Tests in release, with overflow checks and debug assertions"
-tests --profile checked -p polyarray-core -p polyarray-cpu -p polyarray-simd -p polyarray --no-default-features --features polyarray/simd
+profile=--profile
+has cargo-nextest && profile=--cargo-profile
+tests "$profile" checked -p polyarray-core -p polyarray-cpu -p polyarray --no-default-features --features polyarray/simd
 
 # Random work, checked against a plain model, where every access to memory is checked as well. The same games in every run.
 SECONDS_OF_WORK="${POLYARRAY_TORMENT_SECONDS:-20}"
