@@ -1,6 +1,6 @@
 //! Every allocation of data fails once: an operation gives its result or an error, ends, and leaves all arrays as they were.
 //!
-//! Allocations of data are those that grow with arrays: of 8 KiB or more, or aligned to a cache line, as buffers are. Rust offers no way to survive the failure of others, which hold
+//! Allocations of data are those that grow with arrays: of 16 KiB or more, or aligned to a cache line, as buffers are. Rust offers no way to survive the failure of others, which hold
 //! bookkeeping: a layout, an error's text, the steps of a program.
 
 use polyarray::prelude::*;
@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 struct Failing;
 
-/// Bytes of the smallest allocation of data that is not aligned as buffers are: what describes a program of 64 steps takes less.
-const SMALLEST: usize = 8 << 10;
+/// Bytes of the smallest allocation of data that is not aligned as buffers are: what describes an expression of a hundred steps takes less.
+const SMALLEST: usize = 16 << 10;
 
 static ARMED: AtomicBool = AtomicBool::new(false);
 /// Allocations of data that still succeed.

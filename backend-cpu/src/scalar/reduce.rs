@@ -298,13 +298,15 @@ impl<T: Ufuncs> Take for Fold<T> {
 /// The elements of one output, multiplied as they come.
 struct Products<T> {
     lanes: SmallVec<[Product<T>; 64]>,
+    /// The first elements of this block.
+    first: SmallVec<[Product<T>; SHORT]>,
     blocks: Blocks<Product<T>>,
 }
 
 impl<T: Ufuncs + Multiply> Products<T> {
     fn new(op: &Reduce) -> Products<T> {
         let (run, lanes) = figures(op);
-        Products { lanes: SmallVec::from_elem(T::identity(Reduction::Prod).factor(), lanes), blocks: Blocks::new(run, lanes) }
+        Products { lanes: SmallVec::from_elem(T::identity(Reduction::Prod).factor(), lanes), first: SmallVec::new(), blocks: Blocks::new(run, lanes) }
     }
 }
 
@@ -313,18 +315,21 @@ impl<T: Ufuncs + Multiply> Take for Products<T> {
     type Gives = T;
 
     fn add(&mut self, range: Range<usize>, values: &[T]) {
-        let Products { lanes, blocks } = self;
+        let Products { lanes, first, blocks } = self;
         let part = |part: Range<usize>, in_block: usize, ends: bool| {
             let length = in_block + part.len();
+            if in_block == 0 {
+                first.clear();
+            }
+            first.extend(values[part.clone()].iter().take(SHORT - first.len()).map(|x| x.factor()));
             for (i, x) in values[part].iter().enumerate() {
                 let lane = (in_block + i) % lanes.len();
                 lanes[lane] = T::join(lanes[lane], x.factor());
             }
             ends.then(|| {
-                // A short block has an element in each lane at most: they are multiplied one after another.
-                let first = lanes[0];
-                let total =
-                    if length <= SHORT && length <= lanes.len() { lanes[1..length].iter().fold(first, |a, b| T::join(a, *b)) } else { halve(lanes, T::join) };
+                // Short blocks are multiplied one element after another.
+                let one = T::identity(Reduction::Prod).factor();
+                let total = if length <= SHORT { first.iter().fold(one, |a, b| T::join(a, *b)) } else { halve(lanes, T::join) };
                 lanes.fill(T::identity(Reduction::Prod).factor());
                 total
             })
