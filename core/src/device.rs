@@ -154,7 +154,8 @@ fn in_turn<R>(f: impl FnOnce() -> R) -> R {
     }
     let outermost = turn.replace(me) != Some(me);
     drop(turn);
-    let _end = outermost.then_some(End);
+    // Made only where the turn ends with this call: `then_some` would make, and drop, one for an inner call, too.
+    let _end = outermost.then(|| End);
     f()
 }
 

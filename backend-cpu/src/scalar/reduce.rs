@@ -19,11 +19,18 @@ pub fn run(op: &Reduce, out: &Buffer) -> Result<()> {
         _ => {}
     }
     match op.kind {
-        Reduction::Sum | Reduction::Prod | Reduction::Min | Reduction::Max => with_dtype!(op.before.output(), T => typed(op, out, Fold::<T>::new(op))),
+        Reduction::Sum | Reduction::Prod | Reduction::Min | Reduction::Max => with_dtype!(op.before.output(), T => typed(op, out, Fold::<T>::new(op)?)),
         Reduction::ArgMin | Reduction::ArgMax => with_dtype!(op.before.output(), T => typed(op, out, Best::<T>::new(op))),
         Reduction::Deviations if op.before.output() == DType::F32 => typed(op, out, Spread::<f32>::new(op)?),
         Reduction::Deviations => typed(op, out, Spread::<f64>::new(op)?),
     }
+}
+
+/// An empty vector with room for `n` elements.
+fn room<T>(n: usize) -> Result<Vec<T>> {
+    let mut vec = Vec::new();
+    vec.try_reserve_exact(n).map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes: n * size_of::<T>(), why: e.to_string() })?;
+    Ok(vec)
 }
 
 /// What takes the elements of one output, in C order, and gives a result.
@@ -127,8 +134,7 @@ struct Spread<T> {
 impl<T: Ufuncs + Deviate> Spread<T> {
     fn new(op: &Reduce) -> Result<Spread<T>> {
         let (run, lanes) = figures(op);
-        let (mut block, most) = (Vec::new(), lanes * ROWS);
-        block.try_reserve_exact(most).map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes: most * size_of::<T>(), why: e.to_string() })?;
+        let block = room(lanes * ROWS)?;
         Ok(Spread { run, lanes, block, blocks: Tree::new(), runs: Tree::new() })
     }
 
@@ -243,14 +249,15 @@ struct Fold<T> {
 }
 
 impl<T: Ufuncs> Fold<T> {
-    fn new(op: &Reduce) -> Fold<T> {
+    fn new(op: &Reduce) -> Result<Fold<T>> {
         let kind: Reduction = op.kind;
         let (run, lanes) = figures(op);
         let identity = T::identity(kind);
         // Across rows there are no lanes.
         let floating_sum = kind == Reduction::Sum && matches!(T::DTYPE.kind(), Kind::Float | Kind::Complex) && lanes > 1;
         let start = SmallVec::from_elem(identity, lanes);
-        Fold { combine: T::combine(kind), identity, lanes: start, floating_sum, block: Vec::new(), blocks: Blocks::new(run, lanes) }
+        let block = if floating_sum { room(lanes * ROWS)? } else { Vec::new() };
+        Ok(Fold { combine: T::combine(kind), identity, lanes: start, floating_sum, block, blocks: Blocks::new(run, lanes) })
     }
 }
 
