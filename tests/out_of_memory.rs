@@ -1,7 +1,7 @@
 //! Every allocation of data fails once: an operation gives its result or an error, ends, and leaves all arrays as they were.
 //!
-//! Allocations of data are those that grow with arrays: of 16 KiB or more, or aligned to a cache line, as buffers are. Rust offers no way to survive the failure of others, which hold
-//! bookkeeping: a layout, an error's text, the steps of a program.
+//! Allocations of data are those that grow with arrays: of 64 KiB or more, or aligned to a cache line, as buffers are. Rust offers no way to survive the failure of others, which hold
+//! bookkeeping (a layout, an error's text, the steps of a program) or are blocks of a fixed size that a kernel works in.
 
 use polyarray::prelude::*;
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 struct Failing;
 
-/// Bytes of the smallest allocation of data that is not aligned as buffers are: what describes an expression of a hundred steps takes less.
-const SMALLEST: usize = 16 << 10;
+/// Bytes of the smallest allocation of data that is not aligned as buffers are: descriptions of expressions, and what a kernel keeps of a block, take less.
+const SMALLEST: usize = 64 << 10;
 
 static ARMED: AtomicBool = AtomicBool::new(false);
 /// Allocations of data that still succeed.

@@ -25,13 +25,14 @@ fn typed<T: Element>(op: &Sort, out: &Buffer) -> Result<()> {
         let line = line.elements::<T>();
         let result: &[u8] = match op.give {
             Give::Values => {
-                line.sort_by(|&x, &y| run(order(x, y).then(zeros(x, y))));
+                line.sort_unstable_by(|&x, &y| run(order(x, y).then(zeros(x, y))));
                 bytemuck::cast_slice(&line[op.take.clone()])
             }
             Give::Indices => {
                 let indices = indices.elements::<i64>();
                 indices.iter_mut().enumerate().for_each(|(i, at)| *at = i as i64);
-                indices.sort_by(|&i, &j| run(order(line[i as usize], line[j as usize])));
+                // Ties by index, rather than a stable sort, which takes memory that cannot be asked for.
+                indices.sort_unstable_by(|&i, &j| run(order(line[i as usize], line[j as usize])).then(i.cmp(&j)));
                 bytemuck::cast_slice(&indices[op.take.clone()])
             }
         };
