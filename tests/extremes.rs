@@ -89,6 +89,10 @@ fn results_whose_size_overflows() {
     fails("means", column.mean_axis(1));
     fails("deviations", column.cast::<f64>().std_axis(1, 0));
     fails("indices", column.cast::<i8>().argmax_axis(1));
+    // The number of bytes of the result overflows, too, not only the memory.
+    let longest = Array::<i8>::ones([1, 1]).unwrap().broadcast_to([1 << 62, 1]).unwrap();
+    fails("indices of 2^62 lines", longest.argmax_axis(1));
+    fails("ranks of 2^62 lines", longest.argsort(1));
     fails("running sums", row.cumsum(0));
     let bytes = Array::<i8>::ones([1]).unwrap().broadcast_to([large, 2]).unwrap();
     fails("sums of 2^60 pairs", bytes.sum_axis(1));

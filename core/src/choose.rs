@@ -88,13 +88,13 @@ fn transfers(op: &Op, there: MemoryId, home: MemoryId) -> f64 {
 
 /// Seconds that moving all operands of `op` to any other memory, and its result back, takes at least.
 fn least_transfers(op: &Op) -> f64 {
-    let (mut count, mut bytes) = (1, op.output_len() * op.output_dtype().size());
+    let (mut count, mut bytes) = (1, op.output_len() as f64 * op.output_dtype().size() as f64);
     op.for_each_input(|operand, lens| {
         let (lo, hi) = operand.span(lens);
         count += 1;
-        bytes += (hi - lo) * operand.dtype.size();
+        bytes += (hi - lo) as f64 * operand.dtype.size() as f64;
     });
-    f64::from(count) * SHORTEST_TRANSFER + bytes as f64 / FASTEST_TRANSFER
+    f64::from(count) * SHORTEST_TRANSFER + bytes / FASTEST_TRANSFER
 }
 
 /// Whether a device that is slow to open may be faster than `best`, the best of those that are open: even if it computed in no time, operands would have to be moved.
