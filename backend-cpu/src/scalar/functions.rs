@@ -38,24 +38,32 @@ impl Double {
         Double::sum(q, rest.0 / o.0)
     }
 
-    /// `exp(x)` for x of moderate size: by the series of `x / 2^6`, less multiples of `ln 2`, squared six times.
-    fn exp(x: f64) -> Double {
-        const LN_2_REST: f64 = 2.319_046_813_846_299_6e-17;
-        let k = (x / std::f64::consts::LN_2).round_ties_even();
-        let r = Double(x, 0.0).plus(Double::product(-k, std::f64::consts::LN_2)).plus(Double(-k * LN_2_REST, 0.0));
-        let r = Double(r.0 / 64.0, r.1 / 64.0);
-        let one = Double(1.0, 0.0);
-        let series = (1..12).rev().fold(one, |y, n| one.plus(r.times(y).over(Double(f64::from(n), 0.0))));
-        let power = (0..6).fold(series, |y, _| y.times(y));
-        let scale = 2f64.powi(k as i32);
-        Double(power.0 * scale, power.1 * scale)
+    /// `exp(x) - 1` for `|x| <= 0.35`: the series, of which the terms from the fourth on need no rounding errors put back.
+    fn expm1(x: Double) -> Double {
+        // Coefficients 1 / n! of n = 14 down to 4; the term of n = 15 is below 2^-62 of the sum.
+        const INVERSE: [f64; 11] = {
+            let (mut factorials, mut n, mut factorial) = ([0.0; 11], 1, 1.0);
+            while n <= 14 {
+                factorial *= n as f64;
+                if n >= 4 {
+                    factorials[14 - n] = 1.0 / factorial;
+                }
+                n += 1;
+            }
+            factorials
+        };
+        let third = Double(1.0 / 6.0, 9.251_858_538_542_97e-18);
+        let tail = INVERSE.into_iter().fold(0.0, |sum, c| sum * x.0 + c);
+        // x + x^2 (1/2 + x (1/6 + x tail))
+        let cubic = third.plus(Double(x.0 * tail, 0.0)).times(x);
+        x.plus(x.times(x).times(Double(0.5, 0.0).plus(cubic)))
     }
 }
 
-/// The hyperbolic tangent: `(1 - e) / (1 + e)` with `e = exp(-2 |x|)`.
+/// The hyperbolic tangent: `-e / (2 + e)` with `e = exp(-2 |x|) - 1`, and `exp(-2 |x|) = 2^k exp(r)` with `|r| <= ln(2) / 2`.
 pub fn tanh(x: f64) -> f64 {
     let size = x.abs();
-    // What follows is beyond the last digit; NaN goes through.
+    // Smaller ones have no other term within the last digit; NaN goes through.
     if size.is_nan() || size < 1e-5 {
         // The sum of zeros of different signs would be +0.
         return if x == 0.0 { x } else { (x * x / -3.0).mul_add(x, x) };
@@ -63,8 +71,13 @@ pub fn tanh(x: f64) -> f64 {
     if size > 22.0 {
         return 1f64.copysign(x);
     }
-    let (one, e) = (Double(1.0, 0.0), Double::exp(-2.0 * size));
-    let quotient = one.plus(Double(-e.0, -e.1)).over(one.plus(e));
+    const LN_2_REST: f64 = 2.319_046_813_846_299_6e-17;
+    let k = (-2.0 * size / std::f64::consts::LN_2).round_ties_even();
+    let r = Double(-2.0 * size, 0.0).plus(Double::product(-k, std::f64::consts::LN_2)).plus(Double(-k * LN_2_REST, 0.0));
+    let (reduced, power) = (Double::expm1(r), 2f64.powi(k as i32));
+    // e = 2^k exp(r) - 1 = 2^k (exp(r) - 1) + (2^k - 1)
+    let e = Double(reduced.0 * power, reduced.1 * power).plus(Double::sum(-1.0, power));
+    let quotient = Double(-e.0, -e.1).over(e.plus(Double(2.0, 0.0)));
     (quotient.0 + quotient.1).copysign(x)
 }
 

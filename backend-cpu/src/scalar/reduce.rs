@@ -1,11 +1,11 @@
 //! Reductions, in the order that `polyarray_core::order` fixes.
 
-use super::strips::Strips;
+use super::strips::{Strips, with_room};
 use super::ufuncs::Ufuncs;
 use crate::strided::{Source, Target};
 use polyarray_core::op::{Reduce, Reduction};
 use polyarray_core::order::{Deviate, Moments, Multiply, Order, Product, ROWS, SHORT, Tree, lanes};
-use polyarray_core::{Buffer, Complex, DType, Element, Error, Kind, Result, Wide, with_dtype};
+use polyarray_core::{Buffer, Complex, DType, Element, Kind, Result, Wide, with_dtype};
 use smallvec::SmallVec;
 use std::ops::Range;
 
@@ -24,13 +24,6 @@ pub fn run(op: &Reduce, out: &Buffer) -> Result<()> {
         Reduction::Deviations if op.before.output() == DType::F32 => typed(op, out, Spread::<f32>::new(op)?),
         Reduction::Deviations => typed(op, out, Spread::<f64>::new(op)?),
     }
-}
-
-/// An empty vector with room for `n` elements.
-fn room<T>(n: usize) -> Result<Vec<T>> {
-    let mut vec = Vec::new();
-    vec.try_reserve_exact(n).map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes: n * size_of::<T>(), why: e.to_string() })?;
-    Ok(vec)
 }
 
 /// What takes the elements of one output, in C order, and gives a result.
@@ -134,7 +127,7 @@ struct Spread<T> {
 impl<T: Ufuncs + Deviate> Spread<T> {
     fn new(op: &Reduce) -> Result<Spread<T>> {
         let (run, lanes) = figures(op);
-        let block = room(lanes * ROWS)?;
+        let block = with_room(lanes * ROWS)?;
         Ok(Spread { run, lanes, block, blocks: Tree::new(), runs: Tree::new() })
     }
 
@@ -236,6 +229,15 @@ impl<S: Copy> Blocks<S> {
     }
 }
 
+/// Combines each of `values`, which begin at element `first` of a block, with the lane that it belongs to.
+fn combine_lanes<S: Copy, T>(lanes: &mut [S], first: usize, values: &[T], combine: impl Fn(S, &T) -> S) {
+    let start = first % lanes.len();
+    let (head, rest) = values.split_at(values.len().min(lanes.len() - start));
+    let each = |lanes: &mut [S], values: &[T]| lanes.iter_mut().zip(values).for_each(|(lane, x)| *lane = combine(*lane, x));
+    each(&mut lanes[start..], head);
+    rest.chunks(lanes.len()).for_each(|values| each(lanes, values));
+}
+
 /// The elements of one output, combined as they come.
 struct Fold<T> {
     combine: fn(T, T) -> T,
@@ -256,7 +258,7 @@ impl<T: Ufuncs> Fold<T> {
         // Across rows there are no lanes.
         let floating_sum = kind == Reduction::Sum && matches!(T::DTYPE.kind(), Kind::Float | Kind::Complex) && lanes > 1;
         let start = SmallVec::from_elem(identity, lanes);
-        let block = if floating_sum { room(lanes * ROWS)? } else { Vec::new() };
+        let block = if floating_sum { with_room(lanes * ROWS)? } else { Vec::new() };
         Ok(Fold { combine: T::combine(kind), identity, lanes: start, floating_sum, block, blocks: Blocks::new(run, lanes) })
     }
 }
@@ -277,10 +279,7 @@ impl<T: Ufuncs> Take for Fold<T> {
     fn add(&mut self, range: Range<usize>, values: &[T]) {
         let Fold { combine, identity, lanes, floating_sum, block, blocks } = self;
         let part = |part: Range<usize>, in_block: usize, ends: bool| {
-            for (i, &x) in values[part.clone()].iter().enumerate() {
-                let lane = (in_block + i) % lanes.len();
-                lanes[lane] = combine(lanes[lane], x);
-            }
+            combine_lanes(lanes, in_block, &values[part.clone()], |lane, &x| combine(lane, x));
             if *floating_sum {
                 block.extend_from_slice(&values[part]);
             }
@@ -329,10 +328,7 @@ impl<T: Ufuncs + Multiply> Take for Products<T> {
                 first.clear();
             }
             first.extend(values[part.clone()].iter().take(SHORT - first.len()).map(|x| x.factor()));
-            for (i, x) in values[part].iter().enumerate() {
-                let lane = (in_block + i) % lanes.len();
-                lanes[lane] = T::join(lanes[lane], x.factor());
-            }
+            combine_lanes(lanes, in_block, &values[part], |lane, x| T::join(lane, x.factor()));
             ends.then(|| {
                 // Short blocks are multiplied one element after another.
                 let one = T::identity(Reduction::Prod).factor();

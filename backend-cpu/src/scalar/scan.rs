@@ -20,13 +20,13 @@ pub fn run(op: &Scan, out: &Buffer) -> Result<()> {
     }
 }
 
-/// What takes the elements of a line and gives a result for each.
+/// Combines the elements of a line, with a result for each.
 trait Take {
     type Of: Ufuncs;
     /// Starts a line.
     fn start(&mut self);
-    /// The next result; `starts_block` is true for the first element of each block.
-    fn next(&mut self, x: Self::Of, starts_block: bool) -> Self::Of;
+    /// Computes `out` from as many `values`, the next of the line. They lie in one block, which begins with them if `starts_block`.
+    fn run(&mut self, values: &[Self::Of], starts_block: bool, out: &mut [Self::Of]);
 }
 
 fn typed<A: Take>(op: &Scan, out: &Buffer, mut take: A) -> Result<()> {
@@ -44,8 +44,13 @@ fn typed<A: Take>(op: &Scan, out: &Buffer, mut take: A) -> Result<()> {
                 source.gather(&lens, range.clone(), before.input_bytes(i));
             }
             before.run(count);
-            for (i, &x) in before.result::<A::Of>()[..count].iter().enumerate() {
-                after.input(0)[i] = take.next(x, (from + i).is_multiple_of(SCAN_BLOCK));
+            let (values, out) = (before.result::<A::Of>(), after.input(0));
+            let mut at = 0;
+            while at < count {
+                let in_block = (from + at) % SCAN_BLOCK;
+                let end = count.min(at + SCAN_BLOCK - in_block);
+                take.run(&values[at..end], in_block == 0, &mut out[at..end]);
+                at = end;
             }
             after.run(count);
             target.scatter(&lens, range, after.result_bytes());
@@ -65,13 +70,18 @@ impl<S: Copy> Prefix<S> {
         Prefix { offset: None, prefix: None }
     }
 
-    fn next(&mut self, x: S, starts_block: bool, combine: impl Fn(S, S) -> S) -> S {
+    /// Computes `out`, the running combination of `values` as `to` gives it.
+    fn run<T>(&mut self, values: impl Iterator<Item = S>, starts_block: bool, out: &mut [T], combine: impl Fn(S, S) -> S, to: impl Fn(S) -> T) {
         if starts_block {
             self.offset = self.prefix.take().map(|whole| self.offset.map_or(whole, |o| combine(o, whole)));
         }
-        let prefix = self.prefix.map_or(x, |p| combine(p, x));
-        self.prefix = Some(prefix);
-        self.offset.map_or(prefix, |o| combine(o, prefix))
+        let (offset, mut prefix) = (self.offset, self.prefix);
+        for (x, y) in values.zip(out) {
+            let sum = prefix.map_or(x, |p| combine(p, x));
+            prefix = Some(sum);
+            *y = to(offset.map_or(sum, |o| combine(o, sum)));
+        }
+        self.prefix = prefix;
     }
 }
 
@@ -102,14 +112,18 @@ impl<T: Ufuncs> Take for Fold<T> {
         *self = Fold { combine: self.combine, blocks: Prefix::new(), last: None, one_by_one: false };
     }
 
-    fn next(&mut self, x: T, starts_block: bool) -> T {
-        let mut y = if self.one_by_one { x } else { self.blocks.next(x, starts_block, self.combine) };
-        self.one_by_one |= !is_finite(y);
-        if self.one_by_one {
-            y = self.last.map_or(x, |last| (self.combine)(last, x));
+    fn run(&mut self, values: &[T], starts_block: bool, out: &mut [T]) {
+        let mut good = 0;
+        if !self.one_by_one {
+            self.blocks.run(values.iter().copied(), starts_block, out, self.combine, |y| y);
+            good = out.iter().position(|y| !is_finite(*y)).unwrap_or(out.len());
         }
-        self.last = Some(y);
-        y
+        self.one_by_one |= good < out.len();
+        self.last = good.checked_sub(1).map(|i| out[i]).or(self.last);
+        for (&x, y) in values[good..].iter().zip(&mut out[good..]) {
+            *y = self.last.map_or(x, |last| (self.combine)(last, x));
+            self.last = Some(*y);
+        }
     }
 }
 
@@ -129,7 +143,7 @@ impl<T: Ufuncs + Multiply> Take for Products<T> {
         *self = Products::default();
     }
 
-    fn next(&mut self, x: T, starts_block: bool) -> T {
-        T::value(self.0.next(x.factor(), starts_block, T::join))
+    fn run(&mut self, values: &[T], starts_block: bool, out: &mut [T]) {
+        self.0.run(values.iter().map(|x| x.factor()), starts_block, out, T::join, T::value);
     }
 }

@@ -12,15 +12,28 @@ pub const STRIP: usize = 256;
 /// Words of a strip or several, each with room for one element of any dtype.
 pub type Words = SmallVec<[u128; 16]>;
 
-/// `count` zeros.
+/// Returns `count` zeros.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].
 pub fn words(count: usize) -> Result<Words> {
-    let mut words = Words::new();
-    words.try_reserve_exact(count).map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes: 16 * count, why: e.to_string() })?;
+    if count <= Words::new().inline_size() {
+        return Ok(Words::from_elem(0, count));
+    }
+    let mut words = with_room(count)?;
     words.resize(count, 0);
-    Ok(words)
+    Ok(Words::from_vec(words))
+}
+
+/// Returns an empty vector with room for `n` elements.
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub fn with_room<T>(n: usize) -> Result<Vec<T>> {
+    let mut vec = Vec::new();
+    let out_of_memory = |e: std::collections::TryReserveError| Error::OutOfMemory { memory: "the host".into(), bytes: n * size_of::<T>(), why: e.to_string() };
+    vec.try_reserve_exact(n).map_err(out_of_memory)?;
+    Ok(vec)
 }
 
 /// A program with room to run it on `len` elements at a time.

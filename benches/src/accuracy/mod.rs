@@ -15,7 +15,7 @@ pub mod report;
 pub mod targets;
 
 use crate::compare::Stop;
-use judge::Float;
+use judge::{Expected, Float};
 use points::{Amount, Points};
 use polyarray::{Array, DType, Device, Error, IntoExpr, bf16, f16, with_device};
 use reference::{Op, expected};
@@ -196,17 +196,33 @@ fn search<T: Float>(op: Op, points: &Points<T>, devices: &[&Device], threads: Op
     found.into_inner().unwrap_or_else(|e| e.into_inner())
 }
 
+/// Joins the largest errors of a block to those found before. Tiers often give the same bits: those are judged once.
 fn judge_block<T: Float>(op: Op, at: &(Vec<T>, Vec<T>), first: usize, devices: &[&Device], worst: &mut [Worst]) -> polyarray::Result<()> {
     let wanted: Vec<_> = at.0.iter().zip(&at.1).map(|(&x, &y)| expected(op, x, y)).collect();
+    let mut judged: Vec<(Vec<T>, Worst)> = Vec::with_capacity(devices.len());
     for (device, worst) in devices.iter().zip(worst) {
-        for (i, (got, wanted)) in evaluate(op, device, at)?.iter().zip(&wanted).enumerate() {
-            let error = wanted.error(got.wide());
-            if error > worst.error || worst.is_none() {
-                *worst = Worst::at(error, first + i, (at.0[i], at.1[i]), *got, wanted);
-            }
-        }
+        let got = evaluate(op, device, at)?;
+        let same = |(other, _): &&(Vec<T>, Worst)| got.iter().zip(other).all(|(a, b)| a.bits() == b.bits());
+        let found = match judged.iter().find(same) {
+            Some((_, found)) => found.clone(),
+            None => worst_of(at, &got, &wanted, first),
+        };
+        worst.join(found.clone());
+        judged.push((got, found));
     }
     Ok(())
+}
+
+/// The largest error of these results, and where it is.
+fn worst_of<T: Float>(at: &(Vec<T>, Vec<T>), got: &[T], wanted: &[Expected], first: usize) -> Worst {
+    let mut worst = Worst::none();
+    for (i, (got, wanted)) in got.iter().zip(wanted).enumerate() {
+        let error = wanted.error(got.wide());
+        if error > worst.error || worst.is_none() {
+            worst = Worst::at(error, first + i, (at.0[i], at.1[i]), *got, wanted);
+        }
+    }
+    worst
 }
 
 /// The ufunc of all points on a device.
