@@ -82,7 +82,10 @@ pub fn run() -> Result<[usize; 4]> {
     println!("{refused}");
 
     let counted = [&counts.map, &counts.reduce, &counts.matmul, &counts.other].map(|c| c.load(Ordering::Relaxed));
-    println!("maps {}, reductions {}, products of matrices {}, others {}", counted[0], counted[1], counted[2], counted[3]);
+    println!(
+        "maps {}, reductions {}, products of matrices {}, others {}",
+        counted[0], counted[1], counted[2], counted[3]
+    );
     Ok(counted)
 }
 

@@ -41,7 +41,13 @@ fn main() -> Result<()> {
     for device in Device::all().into_iter().chain([Device::auto()]) {
         let start = Instant::now();
         let right = right_answers(&pixels, &labels, &device)?;
-        println!("{:8} {right} of {} in {:6.1} ms   {}", device.name(), labels.len(), start.elapsed().as_secs_f64() * 1e3, device.info().description);
+        println!(
+            "{:8} {right} of {} in {:6.1} ms   {}",
+            device.name(),
+            labels.len(),
+            start.elapsed().as_secs_f64() * 1e3,
+            device.info().description
+        );
         wrong += usize::from(right != RIGHT);
     }
     for (name, why) in Device::absent() {

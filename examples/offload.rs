@@ -30,7 +30,11 @@ pub fn run(n: usize) -> Result<String> {
         }
         let found = f64::from(product.get([i, j])?);
         println!("[{i}, {j}] is {found:.4}, in f64 {exact:.4}");
-        assert!((found - exact).abs() <= n as f64 * f64::from(f32::EPSILON) * size, "an entry is off by {}", found - exact);
+        assert!(
+            (found - exact).abs() <= n as f64 * f64::from(f32::EPSILON) * size,
+            "an entry is off by {}",
+            found - exact
+        );
     }
     Ok(plan.chosen)
 }

@@ -1,5 +1,8 @@
 #![cfg_attr(all(feature = "simd", feature = "blas", feature = "gpu"), doc = include_str!("../README.md"))]
-#![cfg_attr(not(all(feature = "simd", feature = "blas", feature = "gpu")), doc = "NumPy-shaped arrays that run on whatever the machine has.")]
+#![cfg_attr(
+    not(all(feature = "simd", feature = "blas", feature = "gpu")),
+    doc = "NumPy-shaped arrays that run on whatever the machine has."
+)]
 
 // Linking a backend is what announces it: each crate submits an entry to core's list of devices.
 extern crate polyarray_cpu as _;
@@ -13,7 +16,8 @@ pub use polyarray_core::*;
 /// What a program that uses arrays wants in scope: `use polyarray::prelude::*;`.
 pub mod prelude {
     pub use polyarray_core::{
-        Array, Complex, DType, Device, Element, Error, Expr, IntoExpr, Matmul, Metric, NewAxis, Precision, Quantile, Result, Side, ViewMut, axis, bf16,
-        distance, einsum, einsum_path, f16, io, register, s, select, trace, with_device,
+        Array, Complex, DType, Device, Element, Error, Expr, IntoExpr, Matmul, Metric, NewAxis, Precision, Quantile,
+        Result, Side, ViewMut, axis, bf16, distance, einsum, einsum_path, f16, io, register, s, select, trace,
+        with_device,
     };
 }

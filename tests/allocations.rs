@@ -46,7 +46,8 @@ fn an_evaluation_allocates_its_output_and_strips() -> Result<()> {
     let device = Device::simd()?;
     with_device(&device, || -> Result<()> {
         // 59 steps: one program holds 64.
-        let long = |x: &Array<f64>| (1..20).fold(x.into_expr(), |e, i| (e * f64::from(i)).minimum(3.0) + x.square().sqrt());
+        let long =
+            |x: &Array<f64>| (1..20).fold(x.into_expr(), |e, i| (e * f64::from(i)).minimum(3.0) + x.square().sqrt());
         let mixed = |y: &Array<f32>| (y.t().cast::<f64>() * 2.0 + y.cast::<f64>()).greater(1.0);
         // Once before, so that threads and their scratch are there.
         long(&x).eval()?;

@@ -77,8 +77,14 @@ unsafe impl Backend for Odd {
                 return Err(Error::Device { device: "odd".into(), why: "it stopped halfway".into() });
             }
             Conduct::Reenters if self.depth.fetch_add(1, Ordering::Relaxed) < 6 => {
-                assert_eq!((count([3]) + 1.0).eval().expect("the device in force works, too").to_vec()?, [1.0, 2.0, 3.0]);
-                assert_eq!(with_device(&Device::auto(), || count([300, 30]).matmul(&count([30, 300])).map(|p| p.len()))?, 90_000);
+                assert_eq!(
+                    (count([3]) + 1.0).eval().expect("the device in force works, too").to_vec()?,
+                    [1.0, 2.0, 3.0]
+                );
+                assert_eq!(
+                    with_device(&Device::auto(), || count([300, 30]).matmul(&count([30, 300])).map(|p| p.len()))?,
+                    90_000
+                );
             }
             _ => {}
         }
@@ -155,7 +161,8 @@ fn backends_that_panic_or_fail_leave_arrays_and_other_devices_alone() -> Result<
             _ => assert!(attempt.is_err()),
         }
         let donated = count([100]);
-        let attempt = catch_unwind(AssertUnwindSafe(|| with_device(&device, || (donated + 1.0).sqrt().eval().map(drop))));
+        let attempt =
+            catch_unwind(AssertUnwindSafe(|| with_device(&device, || (donated + 1.0).sqrt().eval().map(drop))));
         assert!(!matches!(attempt, Ok(Ok(()))));
         assert_eq!((a.to_vec()?, b.to_vec()?), (count([100]).to_vec()?, count([100]).to_vec()?));
         assert_eq!(Device::current()?, Device::auto(), "with_device ended");
@@ -167,7 +174,8 @@ fn backends_that_panic_or_fail_leave_arrays_and_other_devices_alone() -> Result<
 
 #[test]
 fn backends_may_call_the_library() {
-    let expected: Vec<String> = with_device(&Device::scalar(), everything).into_iter().map(|(_, r)| r.expect("scalar works")).collect();
+    let expected: Vec<String> =
+        with_device(&Device::scalar(), everything).into_iter().map(|(_, r)| r.expect("scalar works")).collect();
     let device = odd("odd reentrant", Conduct::Reenters);
     let got = with_device(&device, everything);
     for ((name, got), expected) in got.into_iter().zip(expected) {
@@ -177,8 +185,16 @@ fn backends_may_call_the_library() {
 
 #[test]
 fn estimates_that_make_no_sense_hurt_nobody() -> Result<()> {
-    let expected: Vec<String> = with_device(&Device::scalar(), everything).into_iter().map(|(_, r)| r.expect("scalar works")).collect();
-    for (seconds, threads) in [(f64::NAN, 1), (-1.0, 1), (f64::INFINITY, 0), (0.0, 0), (f64::NEG_INFINITY, usize::MAX), (f64::MAX, usize::MAX)] {
+    let expected: Vec<String> =
+        with_device(&Device::scalar(), everything).into_iter().map(|(_, r)| r.expect("scalar works")).collect();
+    for (seconds, threads) in [
+        (f64::NAN, 1),
+        (-1.0, 1),
+        (f64::INFINITY, 0),
+        (0.0, 0),
+        (f64::NEG_INFINITY, usize::MAX),
+        (f64::MAX, usize::MAX),
+    ] {
         let device = odd(&format!("odd {seconds} {threads}"), Conduct::Estimates(seconds, threads));
         for by_name in [true, false] {
             let device = if by_name { device.clone() } else { Device::auto() };
@@ -186,7 +202,10 @@ fn estimates_that_make_no_sense_hurt_nobody() -> Result<()> {
             for ((name, got), expected) in got.into_iter().zip(&expected) {
                 let got = got?;
                 // Devices under `auto` may sum in another order; these are whole numbers and short sums.
-                assert!(got == *expected || !by_name && (name == "std" || name == "norm" || name == "cdist"), "{name}: {got} instead of {expected}");
+                assert!(
+                    got == *expected || !by_name && (name == "std" || name == "norm" || name == "cdist"),
+                    "{name}: {got} instead of {expected}"
+                );
             }
         }
     }

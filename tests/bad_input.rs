@@ -64,7 +64,10 @@ fn panicked(f: impl FnOnce()) -> (String, u32, String) {
             before(info);
         }));
     });
-    let message = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).expect_err("it panics").downcast::<String>().expect("a message");
+    let message = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f))
+        .expect_err("it panics")
+        .downcast::<String>()
+        .expect("a message");
     let (file, line) = PLACE.take().expect("the place of the panic");
     (file, line, *message)
 }
@@ -82,7 +85,10 @@ fn operators_in_place_panic_where_they_are_written() {
     ];
     for (name, written, f) in cases {
         let (file, line, message) = panicked(f);
-        assert!(file.ends_with("bad_input.rs") && line == written, "{name} panicked at {file}:{line}, not at line {written}");
+        assert!(
+            file.ends_with("bad_input.rs") && line == written,
+            "{name} panicked at {file}:{line}, not at line {written}"
+        );
         assert!(message.contains(name) && message.contains("[3]") && message.contains("assign("), "{message}");
     }
     let scalar = polyarray::Scalar::new(1.0f32);
@@ -99,8 +105,16 @@ fn inner_dimensions_that_differ() {
     refused(count([2, 3]).dot(&count([2])), is, &["[2, 3]", "[2]", "3 and 2"]);
     refused(count(()).matmul(&count([2, 2])), is, &["[]", "[2, 2]"]);
     refused(Matmul::new(&count([3]), &count([3])).run(), is, &["at least two axes"]);
-    refused(count([2, 3, 4]).matmul(&count([5, 4, 3])), |e| matches!(e, Error::Broadcast { l: 2, r: 5, .. }), &["[2]", "[5]"]);
-    refused(Matmul::new(&count([2, 2]), &count([2, 2])).bias(&count([3])).run(), |e| matches!(e, Error::Broadcast { .. }), &["2 against 3"]);
+    refused(
+        count([2, 3, 4]).matmul(&count([5, 4, 3])),
+        |e| matches!(e, Error::Broadcast { l: 2, r: 5, .. }),
+        &["[2]", "[5]"],
+    );
+    refused(
+        Matmul::new(&count([2, 2]), &count([2, 2])).bias(&count([3])).run(),
+        |e| matches!(e, Error::Broadcast { .. }),
+        &["2 against 3"],
+    );
     refused(Matmul::new(&count([2, 2]), &count([2, 2])).bias(&count([3, 2, 2])).run(), is, &["[2, 2]", "[3, 2, 2]"]);
     let is = |e: &Error| matches!(e, Error::Shapes { op: "cdist", .. });
     refused(distance::cdist(&count([2, 3]), &count([2, 4]), Metric::Euclidean), is, &["[2, 3]", "[2, 4]", "3 and 4"]);
@@ -114,7 +128,11 @@ fn axes_out_of_range_or_repeated() {
     refused(x.max_axis(-3), |e| matches!(e, Error::Axis { axis: -3, .. }), &["max", "axis -3"]);
     refused(x.mean_axis(axis([0, 1, 2]).keepdims()), |e| matches!(e, Error::Axis { axis: 2, .. }), &["mean"]);
     refused(count(()).sum_axis(0), |e| matches!(e, Error::Axis { axis: 0, ndim: 0, .. }), &["0 axes"]);
-    refused(x.sum_axis([0, 0]), |e| matches!(e, Error::RepeatedAxis { op: "sum", axis: 0 }), &["axis 0", "more than once"]);
+    refused(
+        x.sum_axis([0, 0]),
+        |e| matches!(e, Error::RepeatedAxis { op: "sum", axis: 0 }),
+        &["axis 0", "more than once"],
+    );
     refused((&x + 1.0).prod_axis([1, -1]), |e| matches!(e, Error::RepeatedAxis { axis: 1, .. }), &["prod", "axis 1"]);
     refused(x.permute(&[0, 0]), |e| matches!(e, Error::RepeatedAxis { op: "permute", axis: 0 }), &["axis 0"]);
     refused(x.permute(&[0, 2]), |e| matches!(e, Error::Axis { .. }), &["axis 2"]);
@@ -134,7 +152,11 @@ fn slices_and_indices_out_of_range() {
     refused(x.slice(s![.., 0..9;2]), index, &["range 0..9;2", "axis 1"]);
     refused(x.slice(s![..;0]), index, &[";0"]);
     refused(x.slice(s![NewAxis, 0, 6]), index, &["index 6", "axis 1"]);
-    refused(x.slice(s![0, 0, 0]), |e| matches!(e, Error::IndexCount { given: 3, ndim: 2, .. }), &["3", "2 axes", "[4, 6]"]);
+    refused(
+        x.slice(s![0, 0, 0]),
+        |e| matches!(e, Error::IndexCount { given: 3, ndim: 2, .. }),
+        &["3", "2 axes", "[4, 6]"],
+    );
     refused(x.get([4, 0]), index, &["index 4", "length 4"]);
     refused(x.get([0]), |e| matches!(e, Error::IndexCount { .. }), &["1", "2 axes"]);
     refused(x.set([0, 6], 1.0), index, &["index 6"]);
@@ -233,7 +255,9 @@ fn dtypes_that_the_devices_found_cannot_take() {
 fn devices_that_are_absent() {
     let absent = |e: &Error| matches!(e, Error::Absent { .. });
     refused(Device::named("tpu"), absent, &["\"tpu\"", "auto", "scalar"]);
-    for (feature, name) in [(cfg!(feature = "simd"), "simd"), (cfg!(feature = "blas"), "blas"), (cfg!(feature = "gpu"), "gpu")] {
+    for (feature, name) in
+        [(cfg!(feature = "simd"), "simd"), (cfg!(feature = "blas"), "blas"), (cfg!(feature = "gpu"), "gpu")]
+    {
         if !feature {
             refused(Device::named(name), absent, &[name, "feature", "Cargo.toml"]);
             assert!(Device::absent().iter().any(|(n, _)| n == name));
@@ -257,7 +281,12 @@ fn an_absent_device_in_the_environment() {
     }
     let test = std::env::current_exe().expect("a running test");
     let args = ["--exact", "an_absent_device_in_the_environment", "--nocapture"];
-    let child = std::process::Command::new(test).args(args).env(CHILD, "1").env("POLYARRAY_DEVICE", "tpu").output().expect("the test runs again");
+    let child = std::process::Command::new(test)
+        .args(args)
+        .env(CHILD, "1")
+        .env("POLYARRAY_DEVICE", "tpu")
+        .output()
+        .expect("the test runs again");
     let said = String::from_utf8_lossy(&child.stdout).into_owned() + &String::from_utf8_lossy(&child.stderr);
     assert!(child.status.success() && said.contains("1 passed"), "{said}");
 }
@@ -293,7 +322,8 @@ fn shapes_whose_size_overflows() {
     refused(Array::<u8>::zeros([0, usize::MAX, 16]), large, &["[0, "]);
     refused(count([4]).reshape([1 << 33, 1 << 33]), large, &[]);
     refused(count([1]).broadcast_to([1 << 40, 1 << 40]), large, &[]);
-    let (row, column) = (count([1]).broadcast_to([1 << 40]).unwrap(), count([1, 1]).broadcast_to([1 << 40, 1]).unwrap());
+    let (row, column) =
+        (count([1]).broadcast_to([1 << 40]).unwrap(), count([1, 1]).broadcast_to([1 << 40, 1]).unwrap());
     refused((&row + &column).eval(), large, &[]);
     refused(column.matmul(&column.t()), large, &[]);
     assert_eq!(Dims::from([usize::MAX, usize::MAX]).checked_len(), None);

@@ -74,7 +74,11 @@ fn operands_of_an_epilogue_are_themselves_whatever_their_order() {
             let got = Matmul::new(&a, &b).map(move |e| e - &last).run()?;
             assert_eq!(got.to_vec()?, (&product - &c).eval()?.to_vec()?);
             let only = c.clone();
-            assert_eq!(Matmul::new(&a, &b).map(move |_| &only * 2.0).run()?.to_vec()?, (&c * 2.0).eval()?.to_vec()?, "the product is not used");
+            assert_eq!(
+                Matmul::new(&a, &b).map(move |_| &only * 2.0).run()?.to_vec()?,
+                (&c * 2.0).eval()?.to_vec()?,
+                "the product is not used"
+            );
         }
         let row = count([1, 400]);
         let column = Array::full([400, 1], 7.0f32)?;
@@ -106,7 +110,9 @@ fn epilogues_of_any_length_and_number() -> Result<()> {
     let operands = arrays.clone();
     Matmul::new(&a, &b).map(move |e| operands.iter().fold(e, |e, x| e + x)).add_into(&mut out.view_mut()?)?;
     assert_eq!(out.to_vec()?, (&product + 67.0).eval()?.to_vec()?);
-    assert!(Matmul::new(&a, &b).map(move |e| arrays.iter().fold(e, |e, x| e * x)).explain()?.to_string().contains("matmul"));
+    assert!(
+        Matmul::new(&a, &b).map(move |e| arrays.iter().fold(e, |e, x| e * x)).explain()?.to_string().contains("matmul")
+    );
     Ok(())
 }
 
@@ -117,7 +123,9 @@ fn closures_that_panic_leave_everything_as_it_was() -> Result<()> {
     let panicked = catch_unwind(AssertUnwindSafe(|| Matmul::new(&a, &a).map(|_| panic!("in the epilogue")).run()));
     assert!(panicked.is_err());
     let mut out = Array::<f32>::ones([4, 4])?;
-    let panicked = catch_unwind(AssertUnwindSafe(|| Matmul::new(&a, &a).map(|_| panic!("in the epilogue")).run_into(&mut out.view_mut().unwrap())));
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        Matmul::new(&a, &a).map(|_| panic!("in the epilogue")).run_into(&mut out.view_mut().unwrap())
+    }));
     assert!(panicked.is_err());
     assert_eq!((out.to_vec()?, a.to_vec()?), (vec![1.0; 16], before));
     let mut calls = 0;

@@ -49,7 +49,10 @@ fn tiers() -> &'static [Device] {
     TIERS.get_or_init(|| {
         let tier = |name: &str| {
             let inner = polyarray_simd::backend(Some(name)).expect("a tier's name");
-            register(Tier { info: DeviceInfo { name: format!("exponents-{name}"), description: String::new(), hardware: true }, inner })
+            register(Tier {
+                info: DeviceInfo { name: format!("exponents-{name}"), description: String::new(), hardware: true },
+                inner,
+            })
         };
         ["portable", "avx2", "avx512"].map(tier).to_vec()
     })
@@ -86,7 +89,12 @@ fn everywhere<T: Bits>(what: &str, run: impl Fn() -> Result<Array<T>>) -> Vec<T>
             IN_USE.set(false);
             let (got, wanted) = (bits(got), bits(oracle.clone()));
             if let Some(i) = (0..wanted.len()).find(|&i| got[i] != wanted[i]) {
-                panic!("{what} on {} with {threads} threads: element {i} is {:x?}, not {:x?}", device.name(), got[i], wanted[i]);
+                panic!(
+                    "{what} on {} with {threads} threads: element {i} is {:x?}, not {:x?}",
+                    device.name(),
+                    got[i],
+                    wanted[i]
+                );
             }
         }
     }
@@ -125,7 +133,8 @@ impl Far {
         let half = 2f64.powi((e / 2) as i32);
         let exact = m * half * 2f64.powi((e - e / 2) as i32);
         if exact.abs() > most * (1.0 - eps) {
-            return got.is_sign_negative() == m.is_sign_negative() && (got.is_infinite() || got.abs() >= most * (1.0 - 2.0 * eps));
+            return got.is_sign_negative() == m.is_sign_negative()
+                && (got.is_infinite() || got.abs() >= most * (1.0 - 2.0 * eps));
         }
         (got - exact).abs() <= eps * exact.abs() + least && got.is_sign_negative() == m.is_sign_negative()
     }
@@ -195,12 +204,18 @@ fn products<T: Bits>(most: i32, least: i32, eps: f64) {
         for (got, column) in got.iter().zip(columns) {
             let exact = column.iter().map(|x| Far::of(x.to_wide().real())).fold(Far(1.0, 0), Far::times);
             let eps = 2.0 * (column.len() + 1) as f64 * eps;
-            assert!(exact.is(got.to_wide().real(), eps, largest, smallest), "{what}: {got} for {} * 2^{}", exact.0, exact.1);
+            assert!(
+                exact.is(got.to_wide().real(), eps, largest, smallest),
+                "{what}: {got} for {} * 2^{}",
+                exact.0,
+                exact.1
+            );
         }
     };
     for pattern in 0..10 {
         for n in LENGTHS {
-            let data: Vec<T> = factors(pattern, n, most, least).into_iter().map(|x| T::from_wide(Wide::Float(x))).collect();
+            let data: Vec<T> =
+                factors(pattern, n, most, least).into_iter().map(|x| T::from_wide(Wide::Float(x))).collect();
             let what = format!("{} of pattern {pattern}, {n} factors", T::DTYPE);
             let x = Array::from_slice(&data, [n]).unwrap();
             let got = product_everywhere(&what, || Array::from_vec(vec![x.prod()?], [1]));
@@ -209,7 +224,8 @@ fn products<T: Bits>(most: i32, least: i32, eps: f64) {
             for width in [3, 21] {
                 let rows = n.min(300);
                 let wide: Vec<T> = (0..rows * width).map(|i| data[(i / width + i % width) % n]).collect();
-                let columns: Vec<Vec<T>> = (0..width).map(|j| wide.iter().copied().skip(j).step_by(width).collect()).collect();
+                let columns: Vec<Vec<T>> =
+                    (0..width).map(|j| wide.iter().copied().skip(j).step_by(width).collect()).collect();
                 let x = Array::from_slice(&wide, [rows, width]).unwrap();
                 let got = product_everywhere(&what, || x.prod_axis(0));
                 check(&format!("{what}, down {width} columns"), &got, &columns);
@@ -262,7 +278,8 @@ fn products_of_few_numbers() {
         let narrow = [1e30, 1e30, 1e-30, 1e-30].map(bf16::from_f64);
         assert!((Array::from_vec(narrow.to_vec(), [4])?.prod()?.to_f64() - 1.0).abs() < 0.05);
         let spin = |re: f64, im: f64| Complex::new(re, im);
-        let z = Array::from_vec(vec![spin(0.0, 1e200), spin(0.0, 1e200), spin(1e-200, 0.0), spin(-1e-200, 0.0)], [4])?.prod()?;
+        let z = Array::from_vec(vec![spin(0.0, 1e200), spin(0.0, 1e200), spin(1e-200, 0.0), spin(-1e-200, 0.0)], [4])?
+            .prod()?;
         assert!((z.re - 1.0).abs() < 1e-15 && z.im == 0.0, "{z}");
         let z = Array::full([1000], spin(1e100, 1e100))?.prod()?;
         assert!(!z.re.is_finite() || !z.im.is_finite());
@@ -321,7 +338,10 @@ fn sums_of_few_numbers_add_one_after_another() {
             assert_eq!(everywhere(&what, || t.slice(s![..;2, ..;-1])?.mean_axis(1)), vec![0.0; width.div_ceil(2)]);
         }
         let z = Array::from_vec(swings(n).into_iter().map(|x| Complex::new(x, -x)).collect(), [n]).unwrap();
-        assert_eq!(everywhere("swings of complex numbers", || Array::from_vec(vec![z.sum()?], [1])), [Complex::new(0.0, 0.0)]);
+        assert_eq!(
+            everywhere("swings of complex numbers", || Array::from_vec(vec![z.sum()?], [1])),
+            [Complex::new(0.0, 0.0)]
+        );
     }
     // The bits of up to eight numbers are those of NumPy, which adds them in this order.
     let data: Vec<f64> = (0..8).map(|i| 0.1 * 3f64.powi(i * 5 - 17)).collect();
@@ -331,7 +351,10 @@ fn sums_of_few_numbers_add_one_after_another() {
         assert_eq!(everywhere("a short sum", || Array::from_vec(vec![x.sum()?], [1])), [exact]);
         let rows = Array::from_fn([50, n], |ix| data[ix[1]]).unwrap();
         assert_eq!(everywhere("short rows", || rows.sum_axis(1)), [exact; 50]);
-        assert_eq!(everywhere("short columns", || rows.t().to_contiguous()?.slice(s![.., ..3])?.sum_axis(0)), [exact; 3]);
+        assert_eq!(
+            everywhere("short columns", || rows.t().to_contiguous()?.slice(s![.., ..3])?.sum_axis(0)),
+            [exact; 3]
+        );
     }
     let infinite = |data: Vec<f64>| {
         let x = Array::from_slice(&data, [data.len()]).unwrap();
@@ -386,7 +409,10 @@ fn running_sums_are_infinite_where_a_loop_is() {
         };
         let x = Array::from_slice(data, [n]).unwrap();
         check("along", &everywhere("a running sum", || x.cumsum(0)));
-        check("back", &everywhere("a running sum", || x.slice(s![..;-1])?.to_contiguous()?.slice(s![..;-1])?.cumsum(0)));
+        check(
+            "back",
+            &everywhere("a running sum", || x.slice(s![..;-1])?.to_contiguous()?.slice(s![..;-1])?.cumsum(0)),
+        );
         let columns = Array::from_fn([n, 5], |ix| if ix[1] == 2 { data[ix[0]] } else { 1.0 }).unwrap();
         let got = everywhere("running sums of columns", || columns.cumsum(0));
         check("down", &got.iter().copied().skip(2).step_by(5).collect::<Vec<_>>());
@@ -408,7 +434,8 @@ fn running_products_keep_their_exponents() {
         let smallest = two(least);
         for pattern in 0..10 {
             for n in [1, 3, 70, 1040, 1041, 2500, 8320, 8321, 20_000] {
-                let data: Vec<T> = factors(pattern, n, most, least).into_iter().map(|x| T::from_wide(Wide::Float(x))).collect();
+                let data: Vec<T> =
+                    factors(pattern, n, most, least).into_iter().map(|x| T::from_wide(Wide::Float(x))).collect();
                 let what = format!("{} of pattern {pattern}, {n} factors", T::DTYPE);
                 let mut exact = Far(1.0, 0);
                 let far: Vec<Far> = data
@@ -430,7 +457,9 @@ fn running_products_keep_their_exponents() {
                 };
                 let x = Array::from_slice(&data, [n]).unwrap();
                 close(&everywhere(&what, || x.cumprod(0)));
-                let columns = Array::from_fn([n, 3], |ix| if ix[1] == 1 { data[ix[0]] } else { T::from_wide(Wide::Int(1)) }).unwrap();
+                let columns =
+                    Array::from_fn([n, 3], |ix| if ix[1] == 1 { data[ix[0]] } else { T::from_wide(Wide::Int(1)) })
+                        .unwrap();
                 let got = everywhere(&what, || columns.cumprod(0));
                 close(&got.iter().copied().skip(1).step_by(3).collect::<Vec<_>>());
             }

@@ -16,7 +16,9 @@ struct Plain {
 
 impl Plain {
     fn indices(shape: &[usize]) -> Vec<Vec<usize>> {
-        shape.iter().fold(vec![vec![]], |all, &n| all.iter().flat_map(|ix| (0..n).map(move |i| [&ix[..], &[i]].concat())).collect())
+        shape.iter().fold(vec![vec![]], |all, &n| {
+            all.iter().flat_map(|ix| (0..n).map(move |i| [&ix[..], &[i]].concat())).collect()
+        })
     }
 
     fn get(&self, index: &[usize]) -> i32 {
@@ -29,7 +31,11 @@ impl Plain {
 
     /// The element at an index of a shape this one broadcasts to.
     fn at(&self, index: &[usize]) -> i32 {
-        let own: Vec<usize> = index[index.len() - self.shape.len()..].iter().zip(&self.shape).map(|(&i, &n)| if n == 1 { 0 } else { i }).collect();
+        let own: Vec<usize> = index[index.len() - self.shape.len()..]
+            .iter()
+            .zip(&self.shape)
+            .map(|(&i, &n)| if n == 1 { 0 } else { i })
+            .collect();
         self.get(&own)
     }
 
@@ -78,7 +84,11 @@ impl View {
         let items: Vec<SliceItem> = (0..3)
             .map(|a| {
                 let (start, step) = self.cuts[a];
-                SliceItem::Range { start: start as isize, end: Some((start + (len(a) - 1) * step.unsigned_abs() + 1) as isize), step }
+                SliceItem::Range {
+                    start: start as isize,
+                    end: Some((start + (len(a) - 1) * step.unsigned_abs() + 1) as isize),
+                    step,
+                }
             })
             .collect();
         let position = |ix: &[usize]| {
@@ -150,7 +160,11 @@ fn extend(values: &mut Vec<(Expr<f32>, Plain)>, step: &Step) {
             let ((x, p), (y, q)) = both(a, b);
             let product = p.map(|v| v.clamp(-1 << 14, 1 << 14)).with(&q, |a, b| a.saturating_mul(b));
             let exact = p.with(&q, |a, b| a.saturating_mul(b));
-            if exact == product && exact.data.iter().all(|v| v.abs() < LIMIT) { (x * y, exact) } else { (x.maximum(y), p.with(&q, i32::max)) }
+            if exact == product && exact.data.iter().all(|v| v.abs() < LIMIT) {
+                (x * y, exact)
+            } else {
+                (x.maximum(y), p.with(&q, i32::max))
+            }
         }
         Step::Add(a, b) => (pick(a).0 + pick(b).0, pick(a).1.with(&pick(b).1, |a, b| a + b)),
         Step::Sub(a, b) => (pick(a).0 - pick(b).0, pick(a).1.with(&pick(b).1, |a, b| a - b)),
@@ -162,7 +176,9 @@ fn extend(values: &mut Vec<(Expr<f32>, Plain)>, step: &Step) {
         Step::Select(a, b, c) => {
             let ((x, p), (y, q), (z, r)) = (pick(a), pick(b), pick(c));
             let chosen = p.with(&q, |a, b| i32::from(a < b));
-            let either = chosen.with(&q, |c, b| if c == 1 { b } else { i32::MIN }).with(&r, |b, c| if b == i32::MIN { c } else { b });
+            let either = chosen
+                .with(&q, |c, b| if c == 1 { b } else { i32::MIN })
+                .with(&r, |b, c| if b == i32::MIN { c } else { b });
             (select(x.less(y.clone()), y, z), either)
         }
         Step::Cast(a) => (pick(a).0.cast::<i32>().cast::<f32>(), pick(a).1.clone()),

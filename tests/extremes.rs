@@ -52,7 +52,14 @@ fn at_the_ends_of_memory<T: Element>() {
     for shift in 40..64 {
         for less in [0usize, 1] {
             let n = (1usize << shift) + 1 - 2 * less;
-            for shape in [vec![n], vec![n, 1], vec![1, n], vec![n, 2], vec![2, n], vec![1 << (shift / 2), 1 << (shift - shift / 2)]] {
+            for shape in [
+                vec![n],
+                vec![n, 1],
+                vec![1, n],
+                vec![n, 2],
+                vec![2, n],
+                vec![1 << (shift / 2), 1 << (shift - shift / 2)],
+            ] {
                 let what = format!("{} {shape:?}", T::DTYPE);
                 let elements = shape.iter().try_fold(1usize, |all, &n| all.checked_mul(n));
                 let fits = elements.and_then(|n| n.checked_mul(size)).is_some_and(|b| isize::try_from(b).is_ok());
@@ -144,7 +151,13 @@ fn indices_beyond_every_axis() {
         assert_eq!(x.diagonal_at(far, 0, 1).unwrap().len(), 0);
     }
     out(x.slice(s![..=isize::MAX]));
-    for (step, rows) in [(isize::MAX, vec![0.0]), (isize::MIN, vec![9.0]), (isize::MIN + 1, vec![9.0]), (1 << 62, vec![0.0]), (-(1 << 62), vec![9.0])] {
+    for (step, rows) in [
+        (isize::MAX, vec![0.0]),
+        (isize::MIN, vec![9.0]),
+        (isize::MIN + 1, vec![9.0]),
+        (1 << 62, vec![0.0]),
+        (-(1 << 62), vec![9.0]),
+    ] {
         assert_eq!(x.slice(s![..;step, 0]).unwrap().to_vec().unwrap(), rows, "step {step}");
         assert_eq!(x.slice(s![..;step, ..;step]).unwrap().slice(s![..;step, ..;step]).unwrap().len(), 1);
     }

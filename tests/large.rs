@@ -15,7 +15,10 @@ fn streamed_results_are_right_wherever_they_begin_and_end() -> Result<()> {
             let range = offset..N - left_out;
             (x.slice(s![range.clone()])? + 0.5).eval_into(&mut out.slice_mut(s![range])?)?;
             let all = out.to_vec()?;
-            let wrong = all.iter().enumerate().find(|&(i, &v)| v != if i < offset || i >= N - left_out { -1.0 } else { i as f32 + 0.5 });
+            let wrong = all
+                .iter()
+                .enumerate()
+                .find(|&(i, &v)| v != if i < offset || i >= N - left_out { -1.0 } else { i as f32 + 0.5 });
             assert_eq!(wrong, None, "from {offset}, less {left_out}");
         }
         Ok(())

@@ -15,7 +15,11 @@ struct Temporary(PathBuf);
 impl Temporary {
     fn new() -> Temporary {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
-        Temporary(std::env::temp_dir().join(format!("polyarray-{}-{}.npy", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))))
+        Temporary(std::env::temp_dir().join(format!(
+            "polyarray-{}-{}.npy",
+            std::process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        )))
     }
 
     fn holding(bytes: &[u8]) -> Temporary {
@@ -129,7 +133,10 @@ fn big_endian_files_are_turned_round() {
     assert_eq!(io::read_npy::<i16>(fixture("big_endian_i2")).unwrap().to_vec().unwrap(), numbers.map(|x| x as i16));
     assert_eq!(io::read_npy::<f32>(fixture("big_endian_f4")).unwrap().to_vec().unwrap(), numbers);
     assert_eq!(io::read_npy::<f64>(fixture("big_endian_f8")).unwrap().to_vec().unwrap(), numbers.map(f64::from));
-    assert_eq!(io::read_npy::<Complex<f32>>(fixture("big_endian_c8")).unwrap().to_vec().unwrap(), numbers.map(|x| Complex::new(x, 0.5)));
+    assert_eq!(
+        io::read_npy::<Complex<f32>>(fixture("big_endian_c8")).unwrap().to_vec().unwrap(),
+        numbers.map(|x| Complex::new(x, 0.5))
+    );
 }
 
 #[test]
@@ -174,15 +181,25 @@ fn arrays_on_devices_can_be_written() {
         let out = Temporary::new();
         io::write_npy(&out.0, &there).unwrap();
         let back = io::read_npy::<f32>(&out.0).unwrap();
-        assert_eq!((back.shape(), back.to_vec().unwrap()), (&[3, 2][..], vec![1.0, 4.0, 2.0, 5.0, 3.0, 6.0]), "{device}");
+        assert_eq!(
+            (back.shape(), back.to_vec().unwrap()),
+            (&[3, 2][..], vec![1.0, 4.0, 2.0, 5.0, 3.0, 6.0]),
+            "{device}"
+        );
     }
 }
 
 #[test]
 fn another_dtype_is_named_with_the_one_asked_for() {
-    assert_eq!(refusal::<f32>(&fixture("float64")), "holds f64 (descr \"<f8\") and was read as f32; read it as f64 and cast");
+    assert_eq!(
+        refusal::<f32>(&fixture("float64")),
+        "holds f64 (descr \"<f8\") and was read as f32; read it as f64 and cast"
+    );
     assert_eq!(refusal::<i8>(&fixture("uint8")), "holds u8 (descr \"|u1\") and was read as i8; read it as u8 and cast");
-    assert_eq!(refusal::<bool>(&fixture("uint8")), "holds u8 (descr \"|u1\") and was read as bool; read it as u8 and cast");
+    assert_eq!(
+        refusal::<bool>(&fixture("uint8")),
+        "holds u8 (descr \"|u1\") and was read as bool; read it as u8 and cast"
+    );
 }
 
 #[test]
@@ -191,7 +208,10 @@ fn what_is_no_dtype_is_said_to_be_what_it_is() {
         ("objects", "holds Python objects (a pickle), which are not read (descr \"|O\")"),
         ("strings", "holds strings, which are not read (descr \"<U2\")"),
         ("records", "arrays of records are not read; save each field (a['name']) on its own"),
-        ("dates", "holds dates or times, which are not read; in NumPy, a.view(np.int64) makes numbers of them (descr \"<M8[D]\")"),
+        (
+            "dates",
+            "holds dates or times, which are not read; in NumPy, a.view(np.int64) makes numbers of them (descr \"<M8[D]\")",
+        ),
         ("long_double", "holds elements of a kind that is not known here (descr \"<f16\")"),
     ];
     for (name, why) in cases {
@@ -222,19 +242,40 @@ fn files_that_are_not_there_or_not_files() {
 
 #[test]
 fn files_of_another_kind() {
-    assert_eq!(refusal_of(b""), "is not a .npy file: it has 0 bytes and begins with [], not [93, 4e, 55, 4d, 50, 59] and a version");
+    assert_eq!(
+        refusal_of(b""),
+        "is not a .npy file: it has 0 bytes and begins with [], not [93, 4e, 55, 4d, 50, 59] and a version"
+    );
     assert!(refusal_of(b"\x93NUM").starts_with("is not a .npy file: it has 4 bytes and begins with [93, 4e, 55, 4d]"));
-    assert!(refusal_of(b"PK\x03\x04 a zip file").starts_with("is not a .npy file: it has 15 bytes and begins with [50, 4b, 03, 04, 20, 61]"));
-    assert_eq!(refusal_of(b"\x93NUMPY\x09\x01\x00\x00"), "has version 9.1 of the npy format; 1.0, 2.0 and 3.0 are known");
-    assert_eq!(refusal_of(b"\x93NUMPY\x02\x00\x10\x00"), "is truncated: its 10 bytes end inside the length of the header");
+    assert!(
+        refusal_of(b"PK\x03\x04 a zip file")
+            .starts_with("is not a .npy file: it has 15 bytes and begins with [50, 4b, 03, 04, 20, 61]")
+    );
+    assert_eq!(
+        refusal_of(b"\x93NUMPY\x09\x01\x00\x00"),
+        "has version 9.1 of the npy format; 1.0, 2.0 and 3.0 are known"
+    );
+    assert_eq!(
+        refusal_of(b"\x93NUMPY\x02\x00\x10\x00"),
+        "is truncated: its 10 bytes end inside the length of the header"
+    );
 }
 
 #[test]
 fn headers_longer_than_the_file_or_than_any() {
-    assert_eq!(refusal_of(b"\x93NUMPY\x01\x00\x76\x00{'descr'"), "is truncated: its header should have 118 bytes, the file has 8 after its length");
+    assert_eq!(
+        refusal_of(b"\x93NUMPY\x01\x00\x76\x00{'descr'"),
+        "is truncated: its header should have 118 bytes, the file has 8 after its length"
+    );
     // 4 GiB are asked for: nothing may be allocated.
-    assert_eq!(refusal_of(b"\x93NUMPY\x02\x00\xff\xff\xff\xff{}"), "says that its header has 4294967295 bytes; at most 10000 are read");
-    assert_eq!(refusal_of(&file(&"(".repeat(20_000), b"")), "says that its header has 20000 bytes; at most 10000 are read");
+    assert_eq!(
+        refusal_of(b"\x93NUMPY\x02\x00\xff\xff\xff\xff{}"),
+        "says that its header has 4294967295 bytes; at most 10000 are read"
+    );
+    assert_eq!(
+        refusal_of(&file(&"(".repeat(20_000), b"")),
+        "says that its header has 20000 bytes; at most 10000 are read"
+    );
     // As deep as a header can be: a parser that calls itself would end here.
     assert!(refusal_of(&file(&"{".repeat(9_999), b"")).ends_with("at byte 1 there is '{' instead of a string"));
 }
@@ -242,7 +283,9 @@ fn headers_longer_than_the_file_or_than_any() {
 #[test]
 fn headers_that_are_not_understood() {
     let said = |header: &str| refusal_of(&file(header, &[0; 64]));
-    assert!(said("not a dict").starts_with("has a header that cannot be understood: at byte 0 there is 'n' instead of '{'"));
+    assert!(
+        said("not a dict").starts_with("has a header that cannot be understood: at byte 0 there is 'n' instead of '{'")
+    );
     assert!(said("{'descr': '<f4', 'shape': (1,), }").ends_with("the key \"fortran_order\" is missing"));
     assert!(said(&f32_header("(-1,)")).ends_with("there is '-' instead of a length"));
     assert!(said(&f32_header("(1e3,)")).ends_with("there is '1' instead of a length"));
@@ -254,15 +297,30 @@ fn headers_that_are_not_understood() {
 #[test]
 fn shapes_that_are_too_much() {
     let said = |shape: &str| refusal_of(&file(&f32_header(shape), &[0; 64]));
-    assert!(said("(99999999999999999999999,)").ends_with("an axis of 99999999999999999999999 elements is longer than an address can count"));
+    assert!(
+        said("(99999999999999999999999,)")
+            .ends_with("an axis of 99999999999999999999999 elements is longer than an address can count")
+    );
     // 2^32 * 2^32 elements: the product wraps to 0.
-    assert_eq!(said("(4294967296, 4294967296)"), "shape [4294967296, 4294967296] of f32 has more bytes than an address can count");
+    assert_eq!(
+        said("(4294967296, 4294967296)"),
+        "shape [4294967296, 4294967296] of f32 has more bytes than an address can count"
+    );
     // 2^62 elements of 4 bytes: the bytes wrap to 0.
-    assert_eq!(said("(4611686018427387904,)"), "shape [4611686018427387904] of f32 has more bytes than an address can count");
+    assert_eq!(
+        said("(4611686018427387904,)"),
+        "shape [4611686018427387904] of f32 has more bytes than an address can count"
+    );
     // No elements, but strides that overflow.
-    assert_eq!(said("(0, 4294967296, 4294967296)"), "shape [0, 4294967296, 4294967296] of f32 has more bytes than an address can count");
+    assert_eq!(
+        said("(0, 4294967296, 4294967296)"),
+        "shape [0, 4294967296, 4294967296] of f32 has more bytes than an address can count"
+    );
     // Possible, but not there: refused before memory is asked for.
-    assert_eq!(said("(1000000, 1000000)"), "is truncated: shape [1000000, 1000000] of f32 takes 4000000000000 bytes, after the header there are 64");
+    assert_eq!(
+        said("(1000000, 1000000)"),
+        "is truncated: shape [1000000, 1000000] of f32 takes 4000000000000 bytes, after the header there are 64"
+    );
     assert_eq!(said(&format!("({})", "1,".repeat(17))), "has 17 axes, at most 16 are possible");
 }
 
@@ -275,7 +333,9 @@ fn more_than_there_is_memory_for() {
     let len = std::fs::metadata(&path.0).unwrap().len() + bytes;
     std::fs::OpenOptions::new().write(true).open(&path.0).unwrap().set_len(len).unwrap();
     match io::read_npy::<f32>(&path.0) {
-        Err(Error::OutOfMemory { bytes: asked, why, .. }) => assert!(asked as u64 >= bytes && why.starts_with("the machine has "), "{asked}: {why}"),
+        Err(Error::OutOfMemory { bytes: asked, why, .. }) => {
+            assert!(asked as u64 >= bytes && why.starts_with("the machine has "), "{asked}: {why}")
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -286,7 +346,8 @@ fn data_that_is_short_or_long() {
     assert_eq!(short(23), "is truncated: shape [2, 3] of f32 takes 24 bytes, after the header there are 23");
     assert_eq!(short(0), "is truncated: shape [2, 3] of f32 takes 24 bytes, after the header there are 0");
     // NumPy ignores what follows; so does this.
-    let long = Temporary::holding(&file(&f32_header("(2,)"), &[1.0f32.to_le_bytes(), 2.0f32.to_le_bytes(), [9; 4]].concat()));
+    let long =
+        Temporary::holding(&file(&f32_header("(2,)"), &[1.0f32.to_le_bytes(), 2.0f32.to_le_bytes(), [9; 4]].concat()));
     assert_eq!(io::read_npy::<f32>(&long.0).unwrap().to_vec().unwrap(), [1.0, 2.0]);
 }
 

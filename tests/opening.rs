@@ -4,7 +4,8 @@ mod common;
 
 use polyarray::prelude::*;
 use polyarray::{
-    Backend, BackendEntry, Buffer, Cost, DeviceInfo, Memory, MemoryId, MemoryInfo, Op, RunContext, Unsupported, inventory, memory, register_memory,
+    Backend, BackendEntry, Buffer, Cost, DeviceInfo, Memory, MemoryId, MemoryInfo, Op, RunContext, Unsupported,
+    inventory, memory, register_memory,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -92,5 +93,8 @@ fn a_device_is_opened_where_moving_operands_takes_clearly_less_than_the_work_her
     // Where nobody takes an operation, each device says why, those that are not opened as well.
     let x = common::count([2, 2]);
     let e = x.matmul(&x).unwrap_err().to_string();
-    assert!(e.contains("accelerator: it maps and reduces") && e.contains("emulated") && e.contains("no hardware"), "{e}");
+    assert!(
+        e.contains("accelerator: it maps and reduces") && e.contains("emulated") && e.contains("no hardware"),
+        "{e}"
+    );
 }

@@ -50,7 +50,11 @@ unsafe impl GlobalAlloc for Failing {
     unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         let new = Layout::from_size_align(size, layout.align()).expect("a layout");
         // SAFETY: the caller's conditions.
-        if size > layout.size() && refuses(new) { std::ptr::null_mut() } else { unsafe { System.realloc(ptr, layout, size) } }
+        if size > layout.size() && refuses(new) {
+            std::ptr::null_mut()
+        } else {
+            unsafe { System.realloc(ptr, layout, size) }
+        }
     }
 }
 
@@ -101,7 +105,8 @@ struct Data<T: Element> {
 fn ramp<T: Element>(shape: [usize; 2], seed: usize) -> Array<T> {
     let n = shape[0] * shape[1];
     let value = |i: usize| ((i * 7919 + seed * 31) % 1009) as f64 / 64.0 - 5.0;
-    Array::from_vec((0..n).map(|i| T::from_wide(polyarray::Wide::Float(value(i)))).collect(), shape).expect("as many as there are")
+    Array::from_vec((0..n).map(|i| T::from_wide(polyarray::Wide::Float(value(i)))).collect(), shape)
+        .expect("as many as there are")
 }
 
 macro_rules! operations {
@@ -250,7 +255,11 @@ fn every_allocation_of_data_fails_once() -> Result<()> {
                         let (result, _, failed) = run(operation, nth, failures);
                         match result {
                             Ok(result) => {
-                                assert_eq!(result.digest(), expected, "{name}, allocation {nth} of {allocations} failed");
+                                assert_eq!(
+                                    result.digest(),
+                                    expected,
+                                    "{name}, allocation {nth} of {allocations} failed"
+                                );
                                 results += 1;
                             }
                             Err(Error::OutOfMemory { .. }) if failed > 0 => errors += 1,
@@ -259,7 +268,11 @@ fn every_allocation_of_data_fails_once() -> Result<()> {
                     }
                 }
                 // The operands are what they were: the operation gives what it gave.
-                assert_eq!(operation.1().map(|r| r.digest()).map_err(|e| e.to_string()), Ok(expected), "{name}, afterwards");
+                assert_eq!(
+                    operation.1().map(|r| r.digest()).map_err(|e| e.to_string()),
+                    Ok(expected),
+                    "{name}, afterwards"
+                );
             }
         });
     }

@@ -23,16 +23,28 @@ fn slices_that_are_given_away() {
                 let y = (make()? * 2.0 + 1.0).eval()?;
                 assert!(y.to_vec()? == expected, "{device}: a program, {n} from {start}");
                 let y = (make()? + 1.0).eval()?;
-                assert!(y.to_vec()? == (start..n).map(|i| i as f32 + 1.0).collect::<Vec<_>>(), "{device}: one ufunc, {n} from {start}");
+                assert!(
+                    y.to_vec()? == (start..n).map(|i| i as f32 + 1.0).collect::<Vec<_>>(),
+                    "{device}: one ufunc, {n} from {start}"
+                );
                 let y = (make()?.into_expr()).eval()?;
-                assert!(y.to_vec()? == (start..n).map(|i| i as f32).collect::<Vec<_>>(), "{device}: no ufunc, {n} from {start}");
+                assert!(
+                    y.to_vec()? == (start..n).map(|i| i as f32).collect::<Vec<_>>(),
+                    "{device}: no ufunc, {n} from {start}"
+                );
                 let (x, other) = (make()?, make()?);
                 let y = (x * other).eval()?;
-                assert!(y.to_vec()? == (start..n).map(|i| i as f32 * i as f32).collect::<Vec<_>>(), "{device}: two of them, {n} from {start}");
+                assert!(
+                    y.to_vec()? == (start..n).map(|i| i as f32 * i as f32).collect::<Vec<_>>(),
+                    "{device}: two of them, {n} from {start}"
+                );
                 let (kept, given) = (make()?, make()?);
                 let y = (&kept - given.abs()).eval()?;
                 assert!(y.to_vec()?.iter().all(|&d| d == 0.0), "{device}");
-                assert!(kept.to_vec()? == (start..n).map(|i| i as f32).collect::<Vec<_>>(), "{device}: what was borrowed is as it was");
+                assert!(
+                    kept.to_vec()? == (start..n).map(|i| i as f32).collect::<Vec<_>>(),
+                    "{device}: what was borrowed is as it was"
+                );
             }
         }
         Ok(())
@@ -48,12 +60,22 @@ fn columns_reversed_and_transposed_views_that_are_given_away() {
         let value = |i: usize, j: usize| (i * n + j) as f32;
         assert!((make()?.t() + 1.0).eval()?.to_vec()? == expected(&|i, j| value(j, i) + 1.0), "{device}: transposed");
         let reversed = make()?.slice(s![..;-1, ..;-1])?;
-        assert!((reversed + 1.0).eval()?.to_vec()? == expected(&|i, j| value(n - 1 - i, n - 1 - j) + 1.0), "{device}: reversed");
+        assert!(
+            (reversed + 1.0).eval()?.to_vec()? == expected(&|i, j| value(n - 1 - i, n - 1 - j) + 1.0),
+            "{device}: reversed"
+        );
         let rows = make()?.slice(s![n / 2..])?;
-        assert!((rows + 1.0).eval()?.to_vec()? == expected(&|i, j| value(i, j) + 1.0)[n * n / 2..], "{device}: the lower half");
+        assert!(
+            (rows + 1.0).eval()?.to_vec()? == expected(&|i, j| value(i, j) + 1.0)[n * n / 2..],
+            "{device}: the lower half"
+        );
         let columns = make()?.slice(s![.., 1..])?;
         let y = (columns + 1.0).eval()?;
-        assert!(y.to_vec()? == expected(&|i, j| value(i, j) + 1.0).chunks(n).flat_map(|row| &row[1..]).copied().collect::<Vec<_>>(), "{device}: columns");
+        assert!(
+            y.to_vec()?
+                == expected(&|i, j| value(i, j) + 1.0).chunks(n).flat_map(|row| &row[1..]).copied().collect::<Vec<_>>(),
+            "{device}: columns"
+        );
         let wide = make()?.slice(s![0..1])?.broadcast_to([n, n])?;
         assert!((wide + 1.0).eval()?.to_vec()? == expected(&|_, j| value(0, j) + 1.0), "{device}: a row, broadcast");
         Ok(())
@@ -151,13 +173,8 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
         prop::collection::vec(1usize..5, 0..4).prop_map(|shape| New { shape }),
         n().prop_map(|which| Clone { which }),
         n().prop_map(|which| Drop { which }),
-        (n(), n(), n(), n(), prop_oneof![Just(1isize), Just(-1), Just(2), Just(-3)]).prop_map(|(which, axis, from, to, step)| Slice {
-            which,
-            axis,
-            from,
-            to,
-            step
-        }),
+        (n(), n(), n(), n(), prop_oneof![Just(1isize), Just(-1), Just(2), Just(-3)])
+            .prop_map(|(which, axis, from, to, step)| Slice { which, axis, from, to, step }),
         (n(), n(), n()).prop_map(|(which, axis, at)| Pick { which, axis, at }),
         n().prop_map(|which| Transpose { which }),
         n().prop_map(|which| Reshape { which }),
@@ -207,7 +224,9 @@ impl Model {
     fn broadcast(&self, shape: &[usize]) -> Model {
         let extra = shape.len() - self.shape.len();
         let own = self.shape.clone();
-        self.gather(shape.to_vec(), |ix| own.iter().enumerate().map(|(a, &n)| if n == 1 { 0 } else { ix[a + extra] }).collect())
+        self.gather(shape.to_vec(), |ix| {
+            own.iter().enumerate().map(|(a, &n)| if n == 1 { 0 } else { ix[a + extra] }).collect()
+        })
     }
 }
 
@@ -259,13 +278,16 @@ impl Pool {
                 let axis = axis % m.shape.len();
                 let n = m.shape[axis];
                 let (lo, hi) = ((from % (n + 1)).min(to % (n + 1)), (from % (n + 1)).max(to % (n + 1)));
-                let items: Vec<polyarray::SliceItem> =
-                    (0..m.shape.len()).map(|a| if a == axis { polyarray::SliceItem::from(lo..hi).step(step) } else { (..).into() }).collect();
+                let items: Vec<polyarray::SliceItem> = (0..m.shape.len())
+                    .map(|a| if a == axis { polyarray::SliceItem::from(lo..hi).step(step) } else { (..).into() })
+                    .collect();
                 let len = (hi - lo).div_ceil(step.unsigned_abs());
                 let mut shape = m.shape.clone();
                 shape[axis] = len;
                 let pick = |i: usize| if step > 0 { lo + i * step as usize } else { hi - 1 - i * step.unsigned_abs() };
-                let model = m.gather(shape, |ix| ix.iter().enumerate().map(|(a, &i)| if a == axis { pick(i) } else { i }).collect());
+                let model = m.gather(shape, |ix| {
+                    ix.iter().enumerate().map(|(a, &i)| if a == axis { pick(i) } else { i }).collect()
+                });
                 let view = x.slice(&items)?;
                 all.push((view, model));
             }
@@ -276,9 +298,12 @@ impl Pool {
                 }
                 let axis = axis % m.shape.len();
                 let at = at % m.shape[axis];
-                let items: Vec<polyarray::SliceItem> = (0..m.shape.len()).map(|a| if a == axis { at.into() } else { (..).into() }).collect();
+                let items: Vec<polyarray::SliceItem> =
+                    (0..m.shape.len()).map(|a| if a == axis { at.into() } else { (..).into() }).collect();
                 let shape = m.shape.iter().enumerate().filter(|(a, _)| *a != axis).map(|(_, &n)| n).collect();
-                let model = m.gather(shape, |ix| ix[..axis].iter().copied().chain([at]).chain(ix[axis..].iter().copied()).collect());
+                let model = m.gather(shape, |ix| {
+                    ix[..axis].iter().copied().chain([at]).chain(ix[axis..].iter().copied()).collect()
+                });
                 let view = x.slice(&items)?;
                 all.push((view, model));
             }
@@ -311,7 +336,8 @@ impl Pool {
                 let data = x.data.iter().zip(&y.data).map(|(x, y)| fold(x * 2.0 + y)).collect();
                 // What is given is taken out of the pool first, so that nothing else holds it but other arrays that share its buffer.
                 let (left, right) = (all[a].0.clone(), all[b].0.clone());
-                let mut gone: Vec<usize> = [(a, give_a), (b, give_b)].iter().filter(|(_, give)| *give).map(|(i, _)| *i).collect();
+                let mut gone: Vec<usize> =
+                    [(a, give_a), (b, give_b)].iter().filter(|(_, give)| *give).map(|(i, _)| *i).collect();
                 gone.sort_unstable();
                 gone.dedup();
                 gone.into_iter().rev().for_each(|i| drop(all.swap_remove(i)));
@@ -325,7 +351,8 @@ impl Pool {
             }
             Action::Chain { which, give, steps } => {
                 let which = which % count;
-                let model = (0..steps).fold(all[which].1.clone(), |m, i| m.map(|x| if i % 2 == 0 { x + 1.0 } else { -x }));
+                let model =
+                    (0..steps).fold(all[which].1.clone(), |m, i| m.map(|x| if i % 2 == 0 { x + 1.0 } else { -x }));
                 let x = if give { all.swap_remove(which).0 } else { all[which].0.clone() };
                 let e = (0..steps).fold(x.into_expr(), |e, i| if i % 2 == 0 { e + 1.0 } else { -e });
                 let y = (e % 1024.0).eval()?;
@@ -352,10 +379,15 @@ impl Pool {
                 let axis = axis % m.shape.len();
                 let n = m.shape[axis];
                 let (lo, hi) = ((from % (n + 1)).min(to % (n + 1)), (from % (n + 1)).max(to % (n + 1)));
-                let items: Vec<polyarray::SliceItem> = (0..m.shape.len()).map(|a| if a == axis { (lo..hi).into() } else { (..).into() }).collect();
+                let items: Vec<polyarray::SliceItem> =
+                    (0..m.shape.len()).map(|a| if a == axis { (lo..hi).into() } else { (..).into() }).collect();
                 x.slice_mut(&items)?.fill(serial)?;
                 let inner: usize = m.shape[axis + 1..].iter().product();
-                m.data.iter_mut().enumerate().filter(|(i, _)| (lo..hi).contains(&(i / inner.max(1) % n.max(1)))).for_each(|(_, x)| *x = serial);
+                m.data
+                    .iter_mut()
+                    .enumerate()
+                    .filter(|(i, _)| (lo..hi).contains(&(i / inner.max(1) % n.max(1))))
+                    .for_each(|(_, x)| *x = serial);
             }
             Action::Shift { which } => {
                 let (x, m) = &mut all[which % count];
@@ -395,10 +427,14 @@ impl Pool {
                     return Ok(());
                 }
                 let axis = axis % m.shape.len();
-                let shape: Vec<usize> = m.shape.iter().enumerate().filter(|(a, _)| *a != axis).map(|(_, &n)| n).collect();
+                let shape: Vec<usize> =
+                    m.shape.iter().enumerate().filter(|(a, _)| *a != axis).map(|(_, &n)| n).collect();
                 let mut total = vec![0.0; shape.iter().product()];
                 let inner: usize = m.shape[axis + 1..].iter().product();
-                m.data.iter().enumerate().for_each(|(i, x)| total[i / (inner * m.shape[axis]) * inner + i % inner] += x);
+                m.data
+                    .iter()
+                    .enumerate()
+                    .for_each(|(i, x)| total[i / (inner * m.shape[axis]) * inner + i % inner] += x);
                 let sum = x.sum_axis(axis)?;
                 all.push((sum, Model { shape, data: total }));
                 let (x, m) = all.last_mut().expect("it was just pushed");

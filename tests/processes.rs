@@ -23,7 +23,11 @@ fn child(test: &str, variables: &[(&str, &str)]) -> String {
         if since.elapsed() > PATIENCE {
             child.kill().unwrap();
             let out = child.wait_with_output().unwrap();
-            panic!("{test} with {variables:?} does not end: {}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+            panic!(
+                "{test} with {variables:?} does not end: {}{}",
+                String::from_utf8_lossy(&out.stdout),
+                String::from_utf8_lossy(&out.stderr)
+            );
         }
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -78,7 +82,10 @@ fn fork(work: impl Fn() -> Result<()>) {
                 }
                 std::thread::sleep(Duration::from_millis(5));
             }
-            assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0, "the child ended with status {status:x}");
+            assert!(
+                libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0,
+                "the child ended with status {status:x}"
+            );
         }
     }
 }
@@ -275,9 +282,14 @@ fn computes_while_threads_end() {
 #[test]
 #[cfg(feature = "gpu")]
 fn no_driver_is_loaded_without_a_gpu() {
-    let files = |folder: &str| std::fs::read_dir(folder).map(|files| files.flatten().map(|f| f.file_name().to_string_lossy().into_owned()).collect::<Vec<_>>());
+    let files = |folder: &str| {
+        std::fs::read_dir(folder)
+            .map(|files| files.flatten().map(|f| f.file_name().to_string_lossy().into_owned()).collect::<Vec<_>>())
+    };
     let found = files("/dev/dri").unwrap_or_default().iter().any(|f| f.starts_with("renderD"))
-        || files("/dev").unwrap_or_default().iter().any(|f| ["nvidia", "dxg", "kgsl", "mali", "nvhost", "nvgpu", "pvr"].iter().any(|name| f.starts_with(name)));
+        || files("/dev").unwrap_or_default().iter().any(|f| {
+            ["nvidia", "dxg", "kgsl", "mali", "nvhost", "nvgpu", "pvr"].iter().any(|name| f.starts_with(name))
+        });
     if found {
         println!("left out: this machine may have a GPU");
         return;

@@ -7,7 +7,8 @@ use polyarray::prelude::*;
 use polyarray::{Complex, bf16, f16};
 
 fn counting<T: Element>(m: usize, n: usize, make: impl Fn(i32) -> T) -> Array<T> {
-    Array::from_vec((0..m * n).map(|i| make((i * 7 % 11) as i32 - 5)).collect(), [m, n]).expect("as many as the shape holds")
+    Array::from_vec((0..m * n).map(|i| make((i * 7 % 11) as i32 - 5)).collect(), [m, n])
+        .expect("as many as the shape holds")
 }
 
 fn all_outputs<T: Element>(make: impl Fn(i32) -> T + Copy) {
@@ -58,7 +59,9 @@ fn an_output_of_another_shape_is_an_error() {
     on_every_device(|_| {
         let (a, b) = (Array::<f32>::ones([2, 3])?, Array::<f32>::ones([3, 4])?);
         let mut out = Array::<f32>::zeros([4, 2])?;
-        for error in [Matmul::new(&a, &b).run_into(&mut out.view_mut()?), Matmul::new(&a, &b).add_into(&mut out.view_mut()?)] {
+        for error in
+            [Matmul::new(&a, &b).run_into(&mut out.view_mut()?), Matmul::new(&a, &b).add_into(&mut out.view_mut()?)]
+        {
             let message = error.unwrap_err().to_string();
             assert!(message.contains("the product's shape is [2, 4], the output's [4, 2]"), "{message}");
         }
@@ -104,9 +107,14 @@ fn narrow_numbers_are_given_as_what_they_are_added_up_in() {
         Ok(())
     });
     // Halves of more than their own precision, and other dtypes as they are.
-    let (a, b) = (Array::full([2, 1000], f16::from_f32(1.0 / 3.0)).unwrap(), Array::full([1000, 2], f16::from_f32(3.0)).unwrap());
+    let (a, b) = (
+        Array::full([2, 1000], f16::from_f32(1.0 / 3.0)).unwrap(),
+        Array::full([1000, 2], f16::from_f32(3.0)).unwrap(),
+    );
     let third = f16::from_f32(1.0 / 3.0).to_f32();
-    assert!(Matmul::wide(&a, &b).run().unwrap().to_vec().unwrap().iter().all(|x: &f32| (x - 3000.0 * third).abs() < 1e-3));
+    assert!(
+        Matmul::wide(&a, &b).run().unwrap().to_vec().unwrap().iter().all(|x: &f32| (x - 3000.0 * third).abs() < 1e-3)
+    );
     let c: Array<f64> = Matmul::wide(&Array::<f64>::eye(2).unwrap(), &Array::<f64>::eye(2).unwrap()).run().unwrap();
     assert_eq!(c.to_vec().unwrap(), [1.0, 0.0, 0.0, 1.0]);
 }
@@ -116,7 +124,10 @@ fn speed_may_cost_precision_within_the_bound() {
     on_every_device(|device| {
         for (m, k, n) in [(7, 30, 5), (80, 700, 90)] {
             let value = |i: usize| ((i * 7919 + 13) % 10_007) as f64 / 5000.0 - 1.0;
-            let (a, b) = (Array::from_fn([m, k], |ix| value(ix[0] * k + ix[1]) as f32)?, Array::from_fn([k, n], |ix| value(ix[1] * k + ix[0]) as f32)?);
+            let (a, b) = (
+                Array::from_fn([m, k], |ix| value(ix[0] * k + ix[1]) as f32)?,
+                Array::from_fn([k, n], |ix| value(ix[1] * k + ix[0]) as f32)?,
+            );
             let product = match Matmul::new(&a, &b).precision(Precision::Fast).run() {
                 Err(Error::Refused { .. }) => continue,
                 product => product?.cast::<f64>().eval()?,
@@ -136,7 +147,8 @@ fn speed_may_cost_precision_within_the_bound() {
 fn large_products_of_integers_are_exact() {
     // Large enough for every way of multiplying there is; sums stay below 2^24.
     let (m, k, n) = (530, 600, 515);
-    let [a, b] = [(m, k), (k, n)].map(|(r, c)| (0..r * c).map(|i| ((i * 31 + i / 7) % 23) as i64 - 11).collect::<Vec<_>>());
+    let [a, b] =
+        [(m, k), (k, n)].map(|(r, c)| (0..r * c).map(|i| ((i * 31 + i / 7) % 23) as i64 - 11).collect::<Vec<_>>());
     let mut exact = vec![0i64; m * n];
     for i in 0..m {
         for p in 0..k {
@@ -145,11 +157,23 @@ fn large_products_of_integers_are_exact() {
             }
         }
     }
-    fn check<T: Element, U: Element>(product: impl Fn(&Array<T>, &Array<T>) -> Result<Array<U>>, a: &[i64], b: &[i64], [m, n, k]: [usize; 3], exact: &[i64]) {
-        let array = |x: &[i64], shape| Array::from_vec(x.iter().map(|&x| T::from_wide(polyarray::Wide::Int(x.into()))).collect(), shape).unwrap();
+    fn check<T: Element, U: Element>(
+        product: impl Fn(&Array<T>, &Array<T>) -> Result<Array<U>>,
+        a: &[i64],
+        b: &[i64],
+        [m, n, k]: [usize; 3],
+        exact: &[i64],
+    ) {
+        let array = |x: &[i64], shape| {
+            Array::from_vec(x.iter().map(|&x| T::from_wide(polyarray::Wide::Int(x.into()))).collect(), shape).unwrap()
+        };
         let (a, b) = (array(a, [m, k]), array(b, [k, n]));
         let got = product(&a, &b).unwrap().to_vec().unwrap();
-        assert!(got.iter().zip(exact).all(|(x, &y)| *x == U::from_wide(polyarray::Wide::Int(y.into()))), "{}", T::DTYPE);
+        assert!(
+            got.iter().zip(exact).all(|(x, &y)| *x == U::from_wide(polyarray::Wide::Int(y.into()))),
+            "{}",
+            T::DTYPE
+        );
     }
     let shape = [m, n, k];
     check::<f32, f32>(|a, b| a.matmul(b), &a, &b, shape, &exact);

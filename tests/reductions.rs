@@ -44,7 +44,10 @@ fn tiers() -> &'static [Device] {
     TIERS.get_or_init(|| {
         let tier = |name: &str| {
             let inner = polyarray_simd::backend(Some(name)).expect("a tier's name");
-            register(Tier { info: DeviceInfo { name: format!("tier-{name}"), description: String::new(), hardware: true }, inner })
+            register(Tier {
+                info: DeviceInfo { name: format!("tier-{name}"), description: String::new(), hardware: true },
+                inner,
+            })
         };
         ["portable", "avx2", "avx512"].map(tier).to_vec()
     })
@@ -85,7 +88,8 @@ fn wild(n: usize, seed: u64) -> Vec<f64> {
     (0..n).map(|_| (next() as i64 as f64 / i64::MAX as f64) * 10f64.powi((next() % 13) as i32 - 6)).collect()
 }
 
-const SHAPES: [&[usize]; 9] = [&[1], &[3001], &[70_003], &[5, 700], &[700, 5], &[9001, 3], &[3, 9001], &[130, 131], &[7, 66, 40]];
+const SHAPES: [&[usize]; 9] =
+    [&[1], &[3001], &[70_003], &[5, 700], &[700, 5], &[9001, 3], &[3, 9001], &[130, 131], &[7, 66, 40]];
 
 #[test]
 fn every_device_of_the_host_gives_the_same_bits() {
@@ -98,13 +102,19 @@ fn every_device_of_the_host_gives_the_same_bits() {
                 everywhere(&format!("sum of {what}"), bits_of, || view.sum_axis(axis));
                 everywhere(&format!("min of {what}"), bits_of, || view.min_axis(axis));
                 everywhere(&format!("var of {what}"), bits_of, || view.var_axis(axis, 1));
-                everywhere(&format!("norm of an expression of {what}"), bits_of, || (&view * 2.0 + 1.0).norm_axis(axis));
-                everywhere(&format!("var of an expression of {what}"), bits_of, || (&view * 2.0 + 1.0).var_axis(axis, 0));
+                everywhere(&format!("norm of an expression of {what}"), bits_of, || {
+                    (&view * 2.0 + 1.0).norm_axis(axis)
+                });
+                everywhere(&format!("var of an expression of {what}"), bits_of, || {
+                    (&view * 2.0 + 1.0).var_axis(axis, 0)
+                });
                 everywhere(&format!("argmax of {what}"), indices, || view.argmax_axis(axis));
                 everywhere(&format!("argmin of an expression of {what}"), indices, || (&view * -2.0).argmin_axis(axis));
                 everywhere(&format!("count of {what}"), indices, || view.greater(0.0).count_nonzero_axis(axis));
                 everywhere(&format!("cumsum of {what}"), bits_of, || view.cumsum(axis));
-                everywhere(&format!("cumprod of an expression of {what}"), bits_of, || (&view * 1e-7 + 1.0).cumprod(axis));
+                everywhere(&format!("cumprod of an expression of {what}"), bits_of, || {
+                    (&view * 1e-7 + 1.0).cumprod(axis)
+                });
             }
             let what = format!("{:?} (strides {:?})", view.shape(), view.strides());
             everywhere(&what, |x: &f64| vec![x.to_bits()], || view.std(0));
@@ -155,7 +165,10 @@ fn sums_keep_their_error_bound() -> Result<()> {
 fn the_first_of_equals_wins_and_nan_over_all() -> Result<()> {
     let one = |data: &[f64]| {
         let x = Array::from_slice(data, [data.len()]).unwrap();
-        (everywhere("argmin", |i| vec![*i as u64], || x.argmin()), everywhere("argmax", |i| vec![*i as u64], || x.argmax()))
+        (
+            everywhere("argmin", |i| vec![*i as u64], || x.argmin()),
+            everywhere("argmax", |i| vec![*i as u64], || x.argmax()),
+        )
     };
     assert_eq!(one(&[3.0]), (0, 0));
     assert_eq!(one(&[1.0, 3.0, 0.0, 3.0, 0.0]), (2, 1));
@@ -203,7 +216,10 @@ fn truth_and_counts() -> Result<()> {
     assert_eq!((nothing.count_nonzero()?, nothing.norm()?), (0, 0.0));
     assert!(nothing.var(0)?.is_nan() && nothing.std_axis(0, 0)?.to_vec()?.iter().all(|x| x.is_nan()));
     assert_eq!(nothing.argmin_axis(1)?.shape(), [0], "nothing to give");
-    assert!(matches!(nothing.argmin(), Err(Error::Empty { .. })) && matches!(nothing.argmax_axis(0), Err(Error::Empty { .. })));
+    assert!(
+        matches!(nothing.argmin(), Err(Error::Empty { .. }))
+            && matches!(nothing.argmax_axis(0), Err(Error::Empty { .. }))
+    );
     assert_eq!(nothing.cumsum(0)?.shape(), [0, 3]);
     Ok(())
 }
@@ -339,6 +355,8 @@ fn bad_axes_are_errors() -> Result<()> {
     assert!(matches!(z.argmax(), Err(Error::DTypeUndefined { op: "argmax", .. })));
     assert!(matches!(z.cast::<f32>().argmax(), Ok(0)));
     let wrong = &x + &Array::<f32>::zeros([4])?;
-    assert!(matches!(wrong.std(0), Err(Error::Broadcast { .. })) && matches!(wrong.cumsum(0), Err(Error::Broadcast { .. })));
+    assert!(
+        matches!(wrong.std(0), Err(Error::Broadcast { .. })) && matches!(wrong.cumsum(0), Err(Error::Broadcast { .. }))
+    );
     Ok(())
 }

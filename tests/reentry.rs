@@ -2,8 +2,8 @@
 
 use polyarray::prelude::*;
 use polyarray::{
-    Backend, BackendEntry, Buffer, Cost, DeviceInfo, Memory, MemoryId, MemoryInfo, Op, RunContext, Strip, Unsupported, inventory, memory, register_memory,
-    trace,
+    Backend, BackendEntry, Buffer, Cost, DeviceInfo, Memory, MemoryId, MemoryInfo, Op, RunContext, Strip, Unsupported,
+    inventory, memory, register_memory, trace,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,7 +26,10 @@ struct Curious {
 
 impl Curious {
     fn new(name: &str) -> Curious {
-        Curious { info: DeviceInfo { name: name.into(), description: "scalar, curious".into(), hardware: true }, asks_at_the_end: false }
+        Curious {
+            info: DeviceInfo { name: name.into(), description: "scalar, curious".into(), hardware: true },
+            asks_at_the_end: false,
+        }
     }
 }
 
@@ -52,7 +55,11 @@ unsafe impl Backend for Curious {
 
     fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported> {
         with_device(&Device::scalar(), ask);
-        Device::scalar().backend().expect("scalar is a backend").estimate(op, threads).map(|_| Cost { seconds: 1e3, threads: 1 })
+        Device::scalar()
+            .backend()
+            .expect("scalar is a backend")
+            .estimate(op, threads)
+            .map(|_| Cost { seconds: 1e3, threads: 1 })
     }
 
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
@@ -151,7 +158,9 @@ inventory::submit! { BackendEntry { name: "emulated", order: 53, slow_to_open: t
 #[test]
 fn what_opens_a_device_may_ask_for_devices() {
     // From several threads at once: it is opened once.
-    let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(|| Device::named("asks when opened").map(|d| d.name().to_string()))).collect();
+    let threads: Vec<_> = (0..4)
+        .map(|_| std::thread::spawn(|| Device::named("asks when opened").map(|d| d.name().to_string())))
+        .collect();
     ends(|| threads.into_iter().for_each(|t| assert_eq!(t.join().unwrap().unwrap(), "asks when opened")));
     assert_eq!(OPENED.load(Ordering::SeqCst), 1);
     assert!(Device::all().iter().any(|d| d.name() == "asks back when opened"));
@@ -190,7 +199,8 @@ unsafe impl Memory for Nowhere {
 #[test]
 fn what_makes_a_memory_may_ask_for_memories() {
     ends(|| {
-        let make = |name: &str| Arc::new(Nowhere(MemoryInfo { name: name.into(), ..memory(MemoryId::HOST).info().clone() }));
+        let make =
+            |name: &str| Arc::new(Nowhere(MemoryInfo { name: name.into(), ..memory(MemoryId::HOST).info().clone() }));
         let mut ids = Vec::new();
         let outer = register_memory(|id| {
             ids.push(id);
@@ -204,7 +214,9 @@ fn what_makes_a_memory_may_ask_for_memories() {
         assert_eq!(outer.info().name, "outer");
         assert_eq!(ids.iter().map(|&id| memory(id).info().name.clone()).collect::<Vec<_>>(), ["outer", "inner"]);
         // One that is not made leaves no lock behind.
-        assert!(catch_unwind(AssertUnwindSafe(|| register_memory(|_| -> Arc<Nowhere> { panic!("on purpose") }))).is_err());
+        assert!(
+            catch_unwind(AssertUnwindSafe(|| register_memory(|_| -> Arc<Nowhere> { panic!("on purpose") }))).is_err()
+        );
         assert_eq!(memory(MemoryId::HOST).info().name, "the host");
     });
 }

@@ -163,8 +163,13 @@ fn items(source: &str) -> Vec<Item> {
                     test |= words.contains("#[cfg(test)]") || words.contains("#[test]");
                     let here = scopes.last().cloned().unwrap_or(Scope::Other);
                     let tests = test || scopes.iter().any(|s| matches!(s, Scope::Tests));
-                    let is = |what: &str| words.find(what).filter(|&at| at == 0 || !words[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'));
-                    let function = is("unsafe fn ").or_else(|| is("unsafe extern \"C\" fn ")).or_else(|| is("unsafe extern fn "));
+                    let is = |what: &str| {
+                        words
+                            .find(what)
+                            .filter(|&at| at == 0 || !words[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'))
+                    };
+                    let function =
+                        is("unsafe fn ").or_else(|| is("unsafe extern \"C\" fn ")).or_else(|| is("unsafe extern fn "));
                     if c != '}' && !tests {
                         let public = words.split("unsafe ").next().unwrap_or("").split_whitespace().any(|w| w == "pub");
                         let documented = doc.contains("# Safety") || words.contains("# Safety");
@@ -190,7 +195,10 @@ fn items(source: &str) -> Vec<Item> {
                             let of_trait = is("trait ").map(|at| identifier(&words[at + "trait ".len()..]).to_string());
                             scopes.push(match of_trait {
                                 _ if tests => Scope::Tests,
-                                Some(name) => Scope::Trait(name, words.split("trait ").next().unwrap_or("").split_whitespace().any(|w| w == "pub")),
+                                Some(name) => Scope::Trait(
+                                    name,
+                                    words.split("trait ").next().unwrap_or("").split_whitespace().any(|w| w == "pub"),
+                                ),
                                 None => match is("impl").filter(|_| function.is_none() && is("fn ").is_none()) {
                                     Some(at) => implemented(&words[at..]),
                                     None => Scope::Other,
@@ -220,7 +228,9 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
         let path = entry.expect("an entry of the folder").path();
         if path.is_dir() {
             out.extend(sources(&path));
-        } else if path.extension().is_some_and(|e| e == "rs") && !path.file_stem().is_some_and(|s| s.to_string_lossy().ends_with("tests")) {
+        } else if path.extension().is_some_and(|e| e == "rs")
+            && !path.file_stem().is_some_and(|s| s.to_string_lossy().ends_with("tests"))
+        {
             out.push(path);
         }
     }
@@ -277,7 +287,11 @@ fn all() -> Vec<(String, Option<String>, Item)> {
 fn every_unsafe_function_states_its_contract() {
     let all = all();
     assert!(all.len() > 100, "only {} unsafe items were found: the sources are read wrongly", all.len());
-    let silent: Vec<String> = all.iter().filter(|(_, _, i)| !i.documented && !i.implements).map(|(at, _, i)| format!("{at}: {}", i.name)).collect();
+    let silent: Vec<String> = all
+        .iter()
+        .filter(|(_, _, i)| !i.documented && !i.implements)
+        .map(|(at, _, i)| format!("{at}: {}", i.name))
+        .collect();
     assert!(silent.is_empty(), "{} without a section `# Safety`:\n{}", silent.len(), silent.join("\n"));
 }
 
@@ -289,7 +303,10 @@ fn the_public_contracts_are_all_in_the_documentation() {
     for section in sections.by_ref() {
         let (head, body) = section.split_once('\n').unwrap_or((section, ""));
         let name = head.trim().trim_matches('`').to_string();
-        assert!(body.split("\n## ").next().is_some_and(|b| b.trim().len() > 40), "docs/safety.md says nothing under {name}");
+        assert!(
+            body.split("\n## ").next().is_some_and(|b| b.trim().len() > 40),
+            "docs/safety.md says nothing under {name}"
+        );
         assert!(listed.insert(name.clone()), "docs/safety.md lists {name} twice");
     }
     let public: BTreeSet<String> = all().into_iter().filter_map(|(_, name, _)| name).collect();
@@ -328,7 +345,8 @@ const TEXT: &str = r#"unsafe fn quoted() {}"#;
 mod tests { unsafe fn of_tests() {} }
 pub unsafe fn free(x: impl Fn(u8) -> u8) {}
 "##;
-    let found: Vec<(String, bool, bool, bool)> = items(source).into_iter().map(|i| (i.name, i.public, i.documented, i.implements)).collect();
+    let found: Vec<(String, bool, bool, bool)> =
+        items(source).into_iter().map(|i| (i.name, i.public, i.documented, i.implements)).collect();
     let expected = [
         ("Device", true, true, false),
         ("Device::run", true, true, false),
@@ -341,5 +359,10 @@ pub unsafe fn free(x: impl Fn(u8) -> u8) {}
     ];
     assert_eq!(found, expected.map(|(n, p, d, i)| (n.to_string(), p, d, i)));
     let (names, modules) = exported("mod a; pub mod b; pub use a::{C, d::E as F}; use g::H;");
-    assert!(["C", "E", "F"].iter().all(|n| names.contains(*n)) && !names.contains("H") && modules.contains("b") && !modules.contains("a"));
+    assert!(
+        ["C", "E", "F"].iter().all(|n| names.contains(*n))
+            && !names.contains("H")
+            && modules.contains("b")
+            && !modules.contains("a")
+    );
 }

@@ -66,11 +66,18 @@ fn any_axis_of_any_layout_sorts() {
     on_every_device(|_| {
         let x = (&count([4, 5, 6]) * 7.0).eval()?.cast::<i64>().eval()?.to_vec()?;
         let x = Array::from_vec(x.iter().map(|x| x % 11).collect(), [4, 5, 6])?;
-        for view in [x.clone(), x.t(), x.slice(s![.., 1..;2, ..;-1])?, x.slice(s![..;-1, .., 3])?, x.slice(s![1])?.broadcast_to([2, 5, 6])?] {
+        for view in [
+            x.clone(),
+            x.t(),
+            x.slice(s![.., 1..;2, ..;-1])?,
+            x.slice(s![..;-1, .., 3])?,
+            x.slice(s![1])?.broadcast_to([2, 5, 6])?,
+        ] {
             for axis in 0..view.ndim() {
                 let (sorted, at) = (view.sort(axis as isize)?, view.argsort(axis as isize - view.ndim() as isize)?);
                 assert_eq!((sorted.shape(), at.shape()), (view.shape(), view.shape()));
-                let rest: Vec<usize> = view.shape().iter().enumerate().map(|(a, &n)| if a == axis { 1 } else { n }).collect();
+                let rest: Vec<usize> =
+                    view.shape().iter().enumerate().map(|(a, &n)| if a == axis { 1 } else { n }).collect();
                 for line in 0..rest.iter().product::<usize>() {
                     let (mut index, mut left) = (vec![0; rest.len()], line);
                     for a in (0..rest.len()).rev() {
@@ -150,7 +157,10 @@ fn quantiles_are_those_of_numpy() {
             assert_eq!(x.quantile_with(q, Quantile::Nearest)?, nearest, "{q}");
         }
         let whole = array(&[5, 1, 9, 2, 2, 7]);
-        assert_eq!((whole.quantile(0.2)?, whole.quantile(0.45)?, whole.quantile(0.9)?, whole.median()?), (2.0, 2.75, 8.0, 3.5));
+        assert_eq!(
+            (whole.quantile(0.2)?, whole.quantile(0.45)?, whole.quantile(0.9)?, whole.median()?),
+            (2.0, 2.75, 8.0, 3.5)
+        );
         let a = Array::from_vec(vec![3.0f64, 1., 2., 9., 7., 8., 4., 6., 5.], [3, 3])?;
         assert_eq!(a.median_axis(0)?.to_vec()?, [4.0, 6.0, 5.0]);
         assert_eq!(a.quantile_axis(0.3, 0)?.to_vec()?, [3.6, 4.0, 3.8]);
@@ -289,9 +299,15 @@ fn ranges_may_be_wider_than_the_largest_number() {
         assert!((x.quantile(0.75)? / 0.85e308 - 1.0).abs() < 1e-15);
         let far = 2f64.powi(1023);
         let (counts, edges) = array(&[-0.9 * far, -1.0, 1.0, 0.9 * far]).histogram(4, Some((-far, far)))?;
-        assert_eq!((counts.to_vec()?, edges.to_vec()?), (vec![1, 1, 1, 1], vec![-far, -far / 2.0, 0.0, far / 2.0, far]));
+        assert_eq!(
+            (counts.to_vec()?, edges.to_vec()?),
+            (vec![1, 1, 1, 1], vec![-far, -far / 2.0, 0.0, far / 2.0, far])
+        );
         let (counts, edges) = array(&[-40_000.0f32, 0.0, 40_000.0].map(f16::from_f32)).histogram(2, None)?;
-        assert_eq!((counts.to_vec()?, edges.cast::<f32>().eval()?.to_vec()?), (vec![1, 2], vec![-40_000.0, 0.0, 40_000.0]));
+        assert_eq!(
+            (counts.to_vec()?, edges.cast::<f32>().eval()?.to_vec()?),
+            (vec![1, 2], vec![-40_000.0, 0.0, 40_000.0])
+        );
         Ok(())
     });
 }
@@ -299,7 +315,10 @@ fn ranges_may_be_wider_than_the_largest_number() {
 #[test]
 fn a_histogram_needs_as_many_numbers_as_edges() {
     let alike = Array::full([3], 1e9f32).unwrap();
-    for error in [alike.histogram(2, None), alike.histogram(2, Some((0.0, 1e300))), alike.histogram(2, Some((1e-60, 2e-60)))].map(Result::unwrap_err) {
+    for error in
+        [alike.histogram(2, None), alike.histogram(2, Some((0.0, 1e300))), alike.histogram(2, Some((1e-60, 2e-60)))]
+            .map(Result::unwrap_err)
+    {
         assert!(error.to_string().contains("f32 has not that many different numbers in the range"), "{error}");
     }
 }
@@ -307,7 +326,14 @@ fn a_histogram_needs_as_many_numbers_as_edges() {
 #[test]
 fn a_histogram_needs_a_range_that_ascends() {
     let x = array(&[1.0, NAN]);
-    for (bins, range) in [(0, None), (3, None), (3, Some((1.0, 1.0))), (3, Some((2.0, 1.0))), (3, Some((0.0, INF))), (3, Some((NAN, 1.0)))] {
+    for (bins, range) in [
+        (0, None),
+        (3, None),
+        (3, Some((1.0, 1.0))),
+        (3, Some((2.0, 1.0))),
+        (3, Some((0.0, INF))),
+        (3, Some((NAN, 1.0))),
+    ] {
         let error = x.histogram(bins, range).unwrap_err();
         assert!(matches!(error, Error::Argument { op: "histogram", .. }), "{error}");
     }

@@ -15,9 +15,17 @@ fn threads_of_a_large_sum() -> Result<usize> {
 /// Runs a test of this file, which is ignored otherwise, in a process with this value of `POLYARRAY_THREADS`.
 fn child(test: &str, threads: &str) {
     let program = std::env::current_exe().unwrap();
-    let out = Command::new(program).args(["--exact", test, "--ignored", "--nocapture"]).env("POLYARRAY_THREADS", threads).output().unwrap();
+    let out = Command::new(program)
+        .args(["--exact", test, "--ignored", "--nocapture"])
+        .env("POLYARRAY_THREADS", threads)
+        .output()
+        .unwrap();
     let text = String::from_utf8_lossy(&out.stdout);
-    assert!(out.status.success() && text.contains("1 passed"), "with {threads:?}: {text}\n{}", String::from_utf8_lossy(&out.stderr));
+    assert!(
+        out.status.success() && text.contains("1 passed"),
+        "with {threads:?}: {text}\n{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
 }
 
 #[test]
@@ -52,7 +60,9 @@ fn a_number_that_is_none_is_an_error() {
 #[ignore = "run in a process of its own"]
 fn every_operation_fails() {
     let x = Array::from_vec(vec![1.0f32, 2.0, 3.0], [3]).unwrap();
-    for error in [(&x + &x).eval().map(drop), x.sum().map(drop), with_device(&Device::scalar(), || (&x + 1.0).eval().map(drop))] {
+    for error in
+        [(&x + &x).eval().map(drop), x.sum().map(drop), with_device(&Device::scalar(), || (&x + 1.0).eval().map(drop))]
+    {
         let message = error.unwrap_err().to_string();
         assert!(message.contains("POLYARRAY_THREADS") && message.contains("1 or more"), "{message}");
     }

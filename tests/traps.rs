@@ -39,9 +39,16 @@ fn products_and_distances_of_nothing() {
         let (a, b) = (Array::<f32>::ones([2, 0])?, Array::<f32>::ones([0, 3])?);
         assert_eq!(a.matmul(&b)?.to_vec()?, [0.0; 6], "a sum of no products");
         let bias = Array::from_vec(vec![1.0f32, -2.0, 3.0], [3])?;
-        assert_eq!(Matmul::new(&a, &b).bias(&bias).map(|e| e.maximum(0.0)).run()?.to_vec()?, [1.0, 0.0, 3.0, 1.0, 0.0, 3.0], "what follows is still done");
+        assert_eq!(
+            Matmul::new(&a, &b).bias(&bias).map(|e| e.maximum(0.0)).run()?.to_vec()?,
+            [1.0, 0.0, 3.0, 1.0, 0.0, 3.0],
+            "what follows is still done"
+        );
         assert_eq!(b.matmul(&Array::<f32>::ones([3, 4])?)?.shape(), [0, 4]);
-        assert_eq!(distance::cdist(&Array::<f32>::ones([2, 0])?, &Array::<f32>::ones([3, 0])?, Metric::Euclidean)?.to_vec()?, [0.0; 6]);
+        assert_eq!(
+            distance::cdist(&Array::<f32>::ones([2, 0])?, &Array::<f32>::ones([3, 0])?, Metric::Euclidean)?.to_vec()?,
+            [0.0; 6]
+        );
         assert_eq!(distance::cdist(&b, &Array::<f32>::ones([2, 3])?, Metric::Cosine)?.shape(), [0, 2]);
         Ok(())
     });
@@ -230,7 +237,8 @@ fn nan_goes_through_minimum_maximum_select_and_comparisons() {
         let nan = f32::from_bits(MARKED_NAN);
         let x = Array::from_vec(vec![nan, 1.0, nan, f32::INFINITY, -0.0], [5])?;
         let y = Array::from_vec(vec![1.0, nan, nan, nan, 0.0], [5])?;
-        let nans = |e: Expr<f32>| -> Result<Vec<bool>> { Ok(e.eval()?.to_vec()?.into_iter().map(f32::is_nan).collect()) };
+        let nans =
+            |e: Expr<f32>| -> Result<Vec<bool>> { Ok(e.eval()?.to_vec()?.into_iter().map(f32::is_nan).collect()) };
         assert_eq!(nans(x.minimum(&y))?, [true, true, true, true, false], "NaN wins on either side");
         assert_eq!(nans(x.maximum(&y))?, [true, true, true, true, false]);
         assert_eq!(x.less(&y).eval()?.to_vec()?, [false; 5]);
@@ -288,7 +296,9 @@ fn subnormals_are_kept_on_cpus_and_at_most_flushed_on_gpus() {
         let tiny: Vec<f32> = [1, 2, 3, 0x7f_ffff, 0x80_0001].map(f32::from_bits).to_vec();
         let x = Array::from_vec(tiny.clone(), [5])?;
         let gpu = device.memory() != MemoryId::HOST;
-        let same = |got: Vec<f32>, wanted: Vec<f32>| got.iter().zip(&wanted).all(|(g, w)| g == w || gpu && *g == 0.0 && !w.is_normal());
+        let same = |got: Vec<f32>, wanted: Vec<f32>| {
+            got.iter().zip(&wanted).all(|(g, w)| g == w || gpu && *g == 0.0 && !w.is_normal())
+        };
         assert!(same((&x * 1.0).eval()?.to_vec()?, tiny.clone()));
         assert!(same((&x + &x).eval()?.to_vec()?, tiny.iter().map(|t| t + t).collect()) || gpu);
         assert_eq!(x.flatten()?.to_vec()?, tiny, "a copy is one of bits, on every device");

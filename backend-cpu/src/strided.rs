@@ -32,7 +32,11 @@ impl<'a> Block<'a> {
     fn check(&self, at: isize, stride: isize, count: usize) {
         let last = at + (count as isize - 1) * stride;
         let inside = |i: isize| usize::try_from(i).is_ok_and(|i| i < self.len);
-        assert!(inside(at) && inside(last), "elements {at} to {last} of a buffer of {}: core gives operands that fit", self.len);
+        assert!(
+            inside(at) && inside(last),
+            "elements {at} to {last} of a buffer of {}: core gives operands that fit",
+            self.len
+        );
     }
 
     /// Copies `count` elements from `at` on, `stride` apart, to the front of `to`.
@@ -121,13 +125,19 @@ pub struct Source<'a> {
 impl<'a> Source<'a> {
     /// The elements of `operand`.
     pub fn new(operand: &'a Operand) -> Source<'a> {
-        Source { block: Block::new(&operand.buffer, operand.dtype), offset: operand.offset as isize, strides: &operand.strides }
+        Source {
+            block: Block::new(&operand.buffer, operand.dtype),
+            offset: operand.offset as isize,
+            strides: &operand.strides,
+        }
     }
 
     /// Copies the elements whose number in C order over axes `lens` lies in `range` to the front of `to`.
     pub fn gather(&self, lens: &[usize], range: Range<usize>, to: &mut [u8]) {
         let (stride, size) = (innermost(self.strides, lens), self.block.size);
-        for_each_run(lens, self.strides, self.offset, range, |done, at, count| self.block.read(at, stride, count, &mut to[done * size..]));
+        for_each_run(lens, self.strides, self.offset, range, |done, at, count| {
+            self.block.read(at, stride, count, &mut to[done * size..])
+        });
     }
 }
 
@@ -160,7 +170,9 @@ impl<'a> Target<'a> {
     /// Copies the front of `from` to the elements whose number in C order over axes `lens` lies in `range`.
     pub fn scatter(&self, lens: &[usize], range: Range<usize>, from: &[u8]) {
         let (stride, size) = (innermost(self.strides, lens), self.block.size);
-        for_each_run(lens, self.strides, self.offset, range, |done, at, count| self.block.write(at, stride, count, &from[done * size..]));
+        for_each_run(lens, self.strides, self.offset, range, |done, at, count| {
+            self.block.write(at, stride, count, &from[done * size..])
+        });
     }
 }
 
@@ -195,7 +207,13 @@ fn innermost(strides: &[isize], lens: &[usize]) -> isize {
 
 /// Cuts `range` of the indices of axes `lens`, in C order, at the ends of the innermost axis. Calls `f` for each piece with
 /// how many elements came before it, the position of its first, and how many it has.
-fn for_each_run(lens: &[usize], strides: &[isize], offset: isize, range: Range<usize>, mut f: impl FnMut(usize, isize, usize)) {
+fn for_each_run(
+    lens: &[usize],
+    strides: &[isize],
+    offset: isize,
+    range: Range<usize>,
+    mut f: impl FnMut(usize, isize, usize),
+) {
     let (&inner, outer) = lens.split_last().unwrap_or((&1, &[]));
     let stride = innermost(strides, lens);
     if outer.is_empty() {

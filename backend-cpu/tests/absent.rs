@@ -8,7 +8,11 @@ use std::process::Command;
 /// What [`report`] prints where `POLYARRAY_BLAS` is `path`.
 fn reported(path: &str) -> String {
     let this = std::env::current_exe().unwrap();
-    let out = Command::new(this).args(["--exact", "report", "--ignored", "--nocapture"]).env("POLYARRAY_BLAS", path).output().unwrap();
+    let out = Command::new(this)
+        .args(["--exact", "report", "--ignored", "--nocapture"])
+        .env("POLYARRAY_BLAS", path)
+        .output()
+        .unwrap();
     let text = String::from_utf8_lossy(&out.stdout).into_owned();
     assert!(out.status.success(), "{text}{}", String::from_utf8_lossy(&out.stderr));
     text
@@ -27,7 +31,10 @@ fn report() {
 #[test]
 fn a_path_without_a_file_is_named() {
     let text = reported("/nonexistent/libblas.so");
-    assert!(text.contains("no device \"blas\"") && text.contains("POLYARRAY_BLAS names /nonexistent/libblas.so"), "{text}");
+    assert!(
+        text.contains("no device \"blas\"") && text.contains("POLYARRAY_BLAS names /nonexistent/libblas.so"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -4,7 +4,9 @@ mod common;
 
 use common::Random;
 use polyarray_core::distance::cdist;
-use polyarray_core::{Array, Complex, Device, Element, Expr, IntoExpr, Metric, Result, bf16, f16, s, select, with_device};
+use polyarray_core::{
+    Array, Complex, Device, Element, Expr, IntoExpr, Metric, Result, bf16, f16, s, select, with_device,
+};
 use polyarray_cpu as _;
 
 fn scalar<R>(f: impl FnOnce() -> Result<R>) -> R {
@@ -48,7 +50,10 @@ fn integers_wrap_and_divide_by_zero_to_zero() {
 fn integer_powers_wrap_and_truncate() {
     let pairs = [(2, 10), (3, 40), (-2, 3), (0, 0), (5, -1), (1, -7), (-1, -3), (-1, -4), (0, -2), (i32::MIN, -1)];
     assert_eq!(on_pairs(&pairs, Expr::pow), [1024, 3i32.wrapping_pow(40), -8, 1, 0, 1, -1, 1, 0, 0]);
-    assert_eq!(on_pairs(&[(3u64, 5_000_000_000u64), (2, 63), (2, 64), (0, 0)], Expr::pow), [pow_mod_2_64(3, 5_000_000_000), 1 << 63, 0, 1]);
+    assert_eq!(
+        on_pairs(&[(3u64, 5_000_000_000u64), (2, 63), (2, 64), (0, 0)], Expr::pow),
+        [pow_mod_2_64(3, 5_000_000_000), 1 << 63, 0, 1]
+    );
     assert_eq!(on_pairs(&[(-1i8, i8::MIN), (-1, i8::MAX)], Expr::pow), [1, -1]);
 }
 
@@ -93,7 +98,10 @@ fn comparisons_follow_ieee() {
 #[test]
 fn functions_of_f32_are_those_of_f64_rounded_once() {
     let mut random = Random::new(1);
-    let x: Vec<f32> = (0..700).map(|_| random.wild() as f32).chain([0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 1e-42, f32::MAX]).collect();
+    let x: Vec<f32> = (0..700)
+        .map(|_| random.wild() as f32)
+        .chain([0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 1e-42, f32::MAX])
+        .collect();
     type Case = (fn(&Array<f32>) -> Expr<f32>, fn(f64) -> f64);
     let cases: [Case; 6] = [
         (Array::exp, f64::exp),
@@ -249,7 +257,8 @@ fn products_of_matrices() {
         assert!(close(scalar(|| x.t().to_contiguous()?.t().matmul(&y.to_f_order()?)?.to_vec()), f64::EPSILON));
         let backwards = scalar(|| x.slice(s![.., ..;-1])?.matmul(&y.slice(s![..;-1])?)?.to_vec());
         assert!(close(backwards, f64::EPSILON));
-        let single = scalar(|| x.cast::<f32>().eval()?.matmul(&y.cast::<f32>().eval()?)?.cast::<f64>().eval()?.to_vec());
+        let single =
+            scalar(|| x.cast::<f32>().eval()?.matmul(&y.cast::<f32>().eval()?)?.cast::<f64>().eval()?.to_vec());
         assert!(close(single, 4.0 * f64::from(f32::EPSILON)));
         let half = scalar(|| x.cast::<f16>().eval()?.matmul(&y.cast::<f16>().eval()?)?.cast::<f64>().eval()?.to_vec());
         assert!(close(half, 4.0 / 1024.0));
@@ -278,7 +287,8 @@ fn batches_broadcast_and_other_dtypes_multiply() {
         let c = a.matmul(&b)?;
         assert_eq!(c.shape(), [4, 5, 2, 2]);
         for ix in [[0, 0, 0, 0], [3, 4, 1, 1], [2, 1, 0, 1]] {
-            let expected: i64 = (0..3).map(|k| a.get([ix[0], 0, ix[2], k]).unwrap() * b.get([ix[1], k, ix[3]]).unwrap()).sum();
+            let expected: i64 =
+                (0..3).map(|k| a.get([ix[0], 0, ix[2], k]).unwrap() * b.get([ix[1], k, ix[3]]).unwrap()).sum();
             assert_eq!(c.get(ix)?, expected);
         }
         let wraps = Array::from_vec(vec![100u8, 100], [1, 2])?;

@@ -57,7 +57,8 @@ fn choose(name: &str, wanted: Option<&str>) -> Result<Adapter> {
         Ok(number) => Some(number).filter(|&n| n < adapters.len()),
         Err(_) => adapters.iter().position(|a| a.get_info().name.to_lowercase().contains(&wanted.to_lowercase())),
     };
-    at.map(|at| adapters.swap_remove(at)).ok_or_else(|| absent(name, format!("POLYARRAY_GPU={wanted:?} fits no adapter; there are {known}")))
+    at.map(|at| adapters.swap_remove(at))
+        .ok_or_else(|| absent(name, format!("POLYARRAY_GPU={wanted:?} fits no adapter; there are {known}")))
 }
 
 /// A device on `adapter` with every limit that it offers.
@@ -70,7 +71,8 @@ fn open(name: &str, adapter: &Adapter) -> Result<(wgpu::Device, wgpu::Queue)> {
         memory_hints: wgpu::MemoryHints::Performance,
         trace: wgpu::Trace::Off,
     };
-    pollster::block_on(adapter.request_device(&descriptor)).map_err(|e| absent(name, format!("{} cannot be opened: {e}", adapter.get_info().name)))
+    pollster::block_on(adapter.request_device(&descriptor))
+        .map_err(|e| absent(name, format!("{} cannot be opened: {e}", adapter.get_info().name)))
 }
 
 /// Opens the device that `options` describe.

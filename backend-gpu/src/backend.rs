@@ -18,10 +18,19 @@ impl GpuBackend {
     pub(crate) fn new(gpu: Arc<Gpu>) -> GpuBackend {
         let memory = polyarray_core::register_memory(|id| Arc::new(GpuMemory::new(id, gpu.clone())));
         let adapter = &gpu.info;
-        let driver = [adapter.driver.as_str(), adapter.driver_info.as_str()].into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join(" ");
+        let driver = [adapter.driver.as_str(), adapter.driver_info.as_str()]
+            .into_iter()
+            .filter(|s| !s.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ");
         let info = DeviceInfo {
             name: gpu.name.clone(),
-            description: format!("{} ({:?}{}{driver})", adapter.name, adapter.backend, if driver.is_empty() { "" } else { ", " }),
+            description: format!(
+                "{} ({:?}{}{driver})",
+                adapter.name,
+                adapter.backend,
+                if driver.is_empty() { "" } else { ", " }
+            ),
             hardware: adapter.device_type != wgpu::DeviceType::Cpu,
         };
         GpuBackend { gpu, memory, info }
@@ -36,12 +45,19 @@ impl GpuBackend {
             return Err(Unsupported::new(why.to_string()));
         }
         match op {
-            Op::Sort(_) | Op::Search(_) | Op::Count(_) => return Err(Unsupported::new("sorting, searching and counting are not done on GPUs yet")),
+            Op::Sort(_) | Op::Search(_) | Op::Count(_) => {
+                return Err(Unsupported::new("sorting, searching and counting are not done on GPUs yet"));
+            }
             Op::Scan(_) => return Err(Unsupported::new("running sums, products and extrema are not done on GPUs yet")),
             Op::Reduce(o) if !reduce::has_kernel(o.kind) => {
-                return Err(Unsupported::new("index-of-extremum reductions and variances in one pass are not done on GPUs yet"));
+                return Err(Unsupported::new(
+                    "index-of-extremum reductions and variances in one pass are not done on GPUs yet",
+                ));
             }
-            Op::Reduce(o) if matches!(o.kind, Reduction::Sum | Reduction::Prod) && matches!(o.before.output(), DType::I64 | DType::U64) => {
+            Op::Reduce(o)
+                if matches!(o.kind, Reduction::Sum | Reduction::Prod)
+                    && matches!(o.before.output(), DType::I64 | DType::U64) =>
+            {
                 return Err(Unsupported::new(
                     "sums and products of integers are made in 64-bit integers (i64 or u64), which WGSL does not have; cast to f32 first",
                 ));
@@ -70,14 +86,19 @@ impl GpuBackend {
             operands += 1;
         });
         if largest as u64 > limits.buffer / 4 {
-            return Err(Unsupported::new(format!("an operand spans {largest} elements, one buffer holds {}", limits.buffer / 4)));
+            return Err(Unsupported::new(format!(
+                "an operand spans {largest} elements, one buffer holds {}",
+                limits.buffer / 4
+            )));
         }
         if operands > limits.buffers {
             return Err(Unsupported::new(format!("it has {operands} operands, a kernel can bind {}", limits.buffers)));
         }
         let room = limits.room();
         match op {
-            Op::Matmul(o) if o.add => Err(Unsupported::new("it adds to no numbers that are there; add the product afterwards")),
+            Op::Matmul(o) if o.add => {
+                Err(Unsupported::new("it adds to no numbers that are there; add the product afterwards"))
+            }
             Op::Matmul(o) if !matmul::can_be_cut(o, limits) => Err(Unsupported::new(format!(
                 "[{}, {}, {}] with more to do after it does not fit one launch (bindings of {room} elements, {} s) unless cut along k; do the product first",
                 o.m, o.k, o.n, limits.longest

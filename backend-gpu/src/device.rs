@@ -168,15 +168,28 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Gpu {
-    pub fn new(name: &str, (device, queue): (wgpu::Device, wgpu::Queue), info: wgpu::AdapterInfo, limits: Limits, budget: u64) -> Gpu {
+    pub fn new(
+        name: &str,
+        (device, queue): (wgpu::Device, wgpu::Queue),
+        info: wgpu::AdapterInfo,
+        limits: Limits,
+        budget: u64,
+    ) -> Gpu {
         let faults = Arc::new(Faults::default());
         let report = faults.clone();
         // wgpu calls this on the thread whose call was in error.
         device.on_uncaptured_error(Arc::new(move |e: wgpu::Error| report.owe(thread::current().id(), e.to_string())));
         let lost = faults.clone();
-        device.set_device_lost_callback(move |reason, message| lost.lose(format!("the device was lost ({reason:?}) {message}").trim_end().into()));
+        device.set_device_lost_callback(move |reason, message| {
+            lost.lose(format!("the device was lost ({reason:?}) {message}").trim_end().into())
+        });
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-        let arena = device.create_buffer(&wgpu::BufferDescriptor { label: None, size: ARENA as u64, usage, mapped_at_creation: false });
+        let arena = device.create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: ARENA as u64,
+            usage,
+            mapped_at_creation: false,
+        });
         let uniform_alignment = (device.limits().min_uniform_buffer_offset_alignment as usize).max(16);
         let stream = Stream { open: None, arena, under_way: UnderWay::default() };
         Gpu {
@@ -245,14 +258,26 @@ impl Gpu {
         let bytes = launch.pipeline.words.next_multiple_of(4) * 4;
         let (mut stream, slot) = self.stream_for(bytes, launch.seconds)?;
         let at = stream.open.as_ref().map_or(0, |o| o.params.len());
-        let uniform = wgpu::BufferBinding { buffer: &stream.arena, offset: at as u64, size: std::num::NonZero::new(bytes as u64) };
-        let storage = launch.bindings.iter().map(|b| wgpu::BufferBinding { buffer: b.handle.buffer(), offset: b.offset, size: std::num::NonZero::new(b.size) });
+        let uniform = wgpu::BufferBinding {
+            buffer: &stream.arena,
+            offset: at as u64,
+            size: std::num::NonZero::new(bytes as u64),
+        };
+        let storage = launch.bindings.iter().map(|b| wgpu::BufferBinding {
+            buffer: b.handle.buffer(),
+            offset: b.offset,
+            size: std::num::NonZero::new(b.size),
+        });
         let entries: Vec<_> = std::iter::once(uniform)
             .chain(storage)
             .enumerate()
             .map(|(i, b)| wgpu::BindGroupEntry { binding: i as u32, resource: wgpu::BindingResource::Buffer(b) })
             .collect();
-        let group = self.device.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout: &launch.pipeline.layout, entries: &entries });
+        let group = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: None,
+            layout: &launch.pipeline.layout,
+            entries: &entries,
+        });
         // A group that was refused would spoil the submission for everybody whose work is in it.
         if let Err(e) = self.check() {
             slot.into_iter().for_each(|slot| self.put_back(slot));
@@ -262,7 +287,16 @@ impl Gpu {
             let slot = slot.expect("had where nothing is open");
             let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
             let pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()).forget_lifetime();
-            Open { slot, encoder, pass, params: Vec::new(), launches: 0, seconds: 0.0, owners: Vec::new(), fates: Vec::new() }
+            Open {
+                slot,
+                encoder,
+                pass,
+                params: Vec::new(),
+                launches: 0,
+                seconds: 0.0,
+                owners: Vec::new(),
+                fates: Vec::new(),
+            }
         });
         open.params.extend_from_slice(&[0; 4]);
         open.params.extend_from_slice(bytemuck::cast_slice(launch.words));
@@ -284,7 +318,11 @@ impl Gpu {
     /// The stream, with room for a launch with so many bytes of parameters; and, if nothing is open, what is needed to
     /// open it.
     fn stream_for(&self, bytes: usize, seconds: f64) -> Result<(MutexGuard<'_, Stream>, Option<Slot>)> {
-        let full = |o: &Open| o.launches == LAUNCHES_PER_SUBMIT || o.params.len() + bytes > ARENA || o.seconds + seconds > self.limits.launch;
+        let full = |o: &Open| {
+            o.launches == LAUNCHES_PER_SUBMIT
+                || o.params.len() + bytes > ARENA
+                || o.seconds + seconds > self.limits.launch
+        };
         let mut slot = None;
         loop {
             let mut stream = self.stream();

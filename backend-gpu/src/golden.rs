@@ -18,14 +18,23 @@ fn program(inputs: &[DType], params: usize, instrs: &[Instr]) -> Program {
 fn polynomial() -> Program {
     let bin = |op, a, b| Instr::Binary(op, a, b);
     let (p, v) = (Ref::Param, Ref::Value);
-    let steps =
-        [Instr::Unary(Unary::Square, X), bin(Binary::Mul, p(0), v(0)), bin(Binary::Mul, p(1), X), bin(Binary::Add, v(1), v(2)), bin(Binary::Add, v(3), p(2))];
+    let steps = [
+        Instr::Unary(Unary::Square, X),
+        bin(Binary::Mul, p(0), v(0)),
+        bin(Binary::Mul, p(1), X),
+        bin(Binary::Add, v(1), v(2)),
+        bin(Binary::Add, v(3), p(2)),
+    ];
     program(&[DType::F32], 3, &steps)
 }
 
 /// `exp(x)` where `x < y`, else `y`, over two axes; x is the output itself.
 fn select_in_place() -> map::Structure {
-    let steps = [Instr::Binary(Binary::Less, X, Ref::Input(1)), Instr::Unary(Unary::Exp, X), Instr::Select(Ref::Value(0), Ref::Value(1), Ref::Input(1))];
+    let steps = [
+        Instr::Binary(Binary::Less, X, Ref::Input(1)),
+        Instr::Unary(Unary::Exp, X),
+        Instr::Select(Ref::Value(0), Ref::Value(1), Ref::Input(1)),
+    ];
     map::Structure::new(program(&[DType::F32; 2], 0, &steps), 2, Step::Strided, vec![None, Some(Step::Strided)])
 }
 
@@ -38,12 +47,20 @@ fn sum_of_squares() -> reduce::Structure {
 /// Whether any is true, for each column.
 fn any() -> reduce::Structure {
     let identity = Program::identity(DType::Bool);
-    reduce::Structure { kind: Reduction::Max, before: identity.clone(), after: identity, outer_rank: 1, inner_rank: 1, width: 1 }
+    reduce::Structure {
+        kind: Reduction::Max,
+        before: identity.clone(),
+        after: identity,
+        outer_rank: 1,
+        inner_rank: 1,
+        width: 1,
+    }
 }
 
 /// `max(A @ B + bias, p)`.
 fn layer(large: bool) -> tile::Structure {
-    let steps = [Instr::Binary(Binary::Add, X, Ref::Input(1)), Instr::Binary(Binary::Maximum, Ref::Value(0), Ref::Param(0))];
+    let steps =
+        [Instr::Binary(Binary::Add, X, Ref::Input(1)), Instr::Binary(Binary::Maximum, Ref::Value(0), Ref::Param(0))];
     tile::Structure {
         inner: Inner::Product,
         dtype: DType::F32,
@@ -73,7 +90,10 @@ fn cosine() -> tile::Structure {
 fn cases() -> Vec<(&'static str, Source)> {
     vec![
         ("map_polynomial", map::Structure::new(polynomial(), 1, Step::One, vec![Some(Step::One)]).source()),
-        ("map_copy_strided", map::Structure::new(Program::identity(DType::U32), 1, Step::One, vec![Some(Step::Strided)]).source()),
+        (
+            "map_copy_strided",
+            map::Structure::new(Program::identity(DType::U32), 1, Step::One, vec![Some(Step::Strided)]).source(),
+        ),
         ("map_select_in_place", select_in_place().source()),
         ("reduce_norm", sum_of_squares().source()),
         ("reduce_any_columns", any().source()),
@@ -105,7 +125,10 @@ fn all() -> Vec<(String, Source)> {
         let (vectors_out, large) = (bit(4), bit(5));
         for base in [layer(large), tile::Structure { large, ..cosine() }] {
             let accumulate = !vectors_out;
-            all.push((format!("tile {bits}"), tile::Structure { left, right, vectors_out, accumulate, ..base }.source()));
+            all.push((
+                format!("tile {bits}"),
+                tile::Structure { left, right, vectors_out, accumulate, ..base }.source(),
+            ));
         }
     }
     all
@@ -140,7 +163,8 @@ fn indexed_components(text: &str) -> Vec<String> {
 
 #[test]
 fn no_kernel_writes_a_component_by_its_index() {
-    let bad = "var v = vec4<f32>(); v[i] = x; strip[at][o & 3u] = v.x; v[2u] = y; v.x = z; strip[at] = v; out[o] = v[i];";
+    let bad =
+        "var v = vec4<f32>(); v[i] = x; strip[at][o & 3u] = v.x; v[2u] = y; v.x = z; strip[at] = v; out[o] = v[i];";
     assert_eq!(indexed_components(bad), ["v[i]", "strip[at][o & 3u]"]);
     for (name, source) in all() {
         assert_eq!(indexed_components(&source.text), Vec::<String>::new(), "{name}");

@@ -56,10 +56,14 @@ pub(crate) fn param_word(scalar: &Scalar) -> u32 {
 
 /// Declarations of the uniform block and of storage buffers `(name, element type, read only)`, then the snippets.
 pub(crate) fn prelude(words: usize, buffers: &[(String, String, bool)], snippets: Snippets) -> String {
-    let mut out = format!("struct Params {{ v: array<vec4<u32>, {}> }}\n@group(0) @binding(0) var<uniform> p: Params;\n", words.div_ceil(4));
+    let mut out = format!(
+        "struct Params {{ v: array<vec4<u32>, {}> }}\n@group(0) @binding(0) var<uniform> p: Params;\n",
+        words.div_ceil(4)
+    );
     for (i, (name, element, read_only)) in buffers.iter().enumerate() {
         let access = if *read_only { "read" } else { "read_write" };
-        writeln!(out, "@group(0) @binding({}) var<storage, {access}> {name}: array<{element}>;", i + 1).expect("writing to a String");
+        writeln!(out, "@group(0) @binding({}) var<storage, {access}> {name}: array<{element}>;", i + 1)
+            .expect("writing to a String");
     }
     out += "\nfn zero() -> u32 {\n    return p.v[0].x;\n}\n\n";
     out + &snippets.text()
@@ -88,7 +92,8 @@ pub(crate) fn coordinates(from: &str, prefix: &str, lens: &[String], indent: &st
     let mut rest = from.to_string();
     for (axis, len) in lens.iter().enumerate().rev() {
         let axis = axis + 1;
-        write!(out, "{indent}let {prefix}{axis} = {rest} % {len};\n{indent}let {prefix}rest{axis} = {rest} / {len};\n").expect("writing to a String");
+        write!(out, "{indent}let {prefix}{axis} = {rest} % {len};\n{indent}let {prefix}rest{axis} = {rest} / {len};\n")
+            .expect("writing to a String");
         rest = format!("{prefix}rest{axis}");
     }
     writeln!(out, "{indent}let {prefix}0 = {rest};").expect("writing to a String");

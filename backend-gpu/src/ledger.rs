@@ -64,7 +64,9 @@ impl Gpu {
             return Err(format!("{used} of a budget of {budget} bytes are in use"));
         };
         let descriptor = wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: mapped };
-        let buffer = self.caught(|| self.device.create_buffer(&descriptor)).map_err(|e| format!("{e} ({} bytes are in use)", self.ledger.bytes()))?;
+        let buffer = self
+            .caught(|| self.device.create_buffer(&descriptor))
+            .map_err(|e| format!("{e} ({} bytes are in use)", self.ledger.bytes()))?;
         Ok(Block { buffer, _reserved: reserved })
     }
 }

@@ -128,8 +128,13 @@ fn present() -> bool {
         let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
         files.into_iter().any(|f| names.iter().any(|name| f.file_name().to_string_lossy().starts_with(name)))
     };
-    let named = ["POLYARRAY_GPU", "VK_DRIVER_FILES", "VK_ICD_FILENAMES"].iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
+    let named = ["POLYARRAY_GPU", "VK_DRIVER_FILES", "VK_ICD_FILENAMES"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
     named || !cfg!(target_os = "linux") || any("/dev/dri", &["renderD"]) || any("/dev", &DEVICES)
 }
 
-polyarray_core::announce!(polyarray_gpu_is_linked, BackendEntry { name: "gpu", order: 40, slow_to_open: true, present, open: open_default });
+polyarray_core::announce!(
+    polyarray_gpu_is_linked,
+    BackendEntry { name: "gpu", order: 40, slow_to_open: true, present, open: open_default }
+);

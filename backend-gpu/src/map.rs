@@ -60,7 +60,12 @@ impl Structure {
 
     #[cfg(test)]
     pub fn copy() -> Structure {
-        Structure { program: Program::identity(DType::U32), rank: 1, output: Step::Strided, inputs: vec![Some(Step::Strided)] }
+        Structure {
+            program: Program::identity(DType::U32),
+            rank: 1,
+            output: Step::Strided,
+            inputs: vec![Some(Step::Strided)],
+        }
     }
 
     /// Words, after the zero: the number of elements; lengths of all axes but the first; of the output and each input with a binding of its own the first
@@ -96,9 +101,13 @@ impl Structure {
         }
         let params = words.params(self.program.params());
         let rendered = render::program(&self.program, &values, &params, "    ", "v");
-        writeln!(body, "{}    out[at] = {};", rendered.text, stored(dtype, &rendered.result)).expect("writing to a String");
+        writeln!(body, "{}    out[at] = {};", rendered.text, stored(dtype, &rendered.result))
+            .expect("writing to a String");
         let prelude = prelude(words.count(), &buffers, rendered.snippets);
-        let text = fill(polyarray_shaders::MAP, &[("prelude", &prelude), ("threads", &THREADS.to_string()), ("count", &count), ("body", &body)]);
+        let text = fill(
+            polyarray_shaders::MAP,
+            &[("prelude", &prelude), ("threads", &THREADS.to_string()), ("count", &count), ("body", &body)],
+        );
         Source { text, read_only: buffers.iter().map(|b| b.2).collect(), words: words.count() }
     }
 }
@@ -110,7 +119,10 @@ fn as_bits(program: &Program) -> Program {
 
 /// Estimated seconds for `count` elements of a map.
 fn seconds(limits: &Limits, op: &Map, count: usize) -> f64 {
-    let bytes: f64 = std::iter::once(&op.output.strides).chain(op.inputs.iter().map(|i| &i.strides)).map(|s| split::traffic(s)).sum();
+    let bytes: f64 = std::iter::once(&op.output.strides)
+        .chain(op.inputs.iter().map(|i| &i.strides))
+        .map(|s| split::traffic(s))
+        .sum();
     limits.speed.seconds(count as f64 * op.program.weight().max(1.0), count as f64 * bytes)
 }
 

@@ -53,12 +53,22 @@ pub(crate) fn run(gpu: &Arc<Gpu>, op: &Matmul, out: &Buffer) -> Result<()> {
         let (dtype, offset, strides) = view(operand, i + 3);
         views.push(View { handle: handle(&operand.buffer), dtype, offset, strides });
     }
-    tile::run(gpu, &tile::Spec { inner: Inner::Product, geometry, views, after: op.after.clone(), after_params: op.after_params.clone() })
+    tile::run(
+        gpu,
+        &tile::Spec {
+            inner: Inner::Product,
+            geometry,
+            views,
+            after: op.after.clone(),
+            after_params: op.after_params.clone(),
+        },
+    )
 }
 
 /// The sum of products over k for each element of the result.
 fn thin<'a>(gpu: &Arc<Gpu>, op: &Matmul, mut views: Vec<View<'a>>, geometry: Geometry) -> Result<()> {
-    let before = Program::new(&[op.dtype; 2], &[], &[Instr::Binary(Binary::Mul, Ref::Input(0), Ref::Input(1))], Ref::Value(0))?;
+    let before =
+        Program::new(&[op.dtype; 2], &[], &[Instr::Binary(Binary::Mul, Ref::Input(0), Ref::Input(1))], Ref::Value(0))?;
     let nb = op.batch.len();
     let mut output: View<'a> = views.pop().expect("the output is last");
     output.strides.truncate(nb + 2);

@@ -180,7 +180,12 @@ pub(crate) struct View<'a> {
 
 impl<'a> View<'a> {
     pub fn of(operand: &'a Operand) -> View<'a> {
-        View { handle: handle(&operand.buffer), dtype: operand.dtype, offset: operand.offset, strides: operand.strides.to_vec() }
+        View {
+            handle: handle(&operand.buffer),
+            dtype: operand.dtype,
+            offset: operand.offset,
+            strides: operand.strides.to_vec(),
+        }
     }
 
     pub fn output(buffer: &'a Buffer, output: &Output) -> View<'a> {

@@ -77,7 +77,8 @@ fn compile(gpu: &Gpu, source: &Source) -> Result<Pipeline> {
     gpu.check()?;
     let made = gpu.caught(|| {
         let device = &gpu.device;
-        let descriptor = wgpu::ShaderModuleDescriptor { label: None, source: wgpu::ShaderSource::Wgsl(source.text.as_str().into()) };
+        let descriptor =
+            wgpu::ShaderModuleDescriptor { label: None, source: wgpu::ShaderSource::Wgsl(source.text.as_str().into()) };
         // SAFETY: without run-time checks a kernel must not leave its bindings and must end. The generator's kernels compare every index number with the
         // count of elements before they load or store; positions come from offsets and strides whose extremes over those counts `View::bind` put inside the
         // bound range; loops run to lengths that do not change in them. Integer division by zero is guarded in `integer.wgsl`.
@@ -89,16 +90,27 @@ fn compile(gpu: &Gpu, source: &Source) -> Result<Pipeline> {
             count: None,
         };
         let storage = source.read_only.iter().map(|&read_only| wgpu::BufferBindingType::Storage { read_only });
-        let entries: Vec<_> = std::iter::once(wgpu::BufferBindingType::Uniform).chain(storage).zip(0..).map(|(ty, i)| entry(i, ty)).collect();
-        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });
-        let pipeline_layout =
-            device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor { label: None, bind_group_layouts: &[Some(&layout)], immediate_size: 0 });
+        let entries: Vec<_> = std::iter::once(wgpu::BufferBindingType::Uniform)
+            .chain(storage)
+            .zip(0..)
+            .map(|(ty, i)| entry(i, ty))
+            .collect();
+        let layout =
+            device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });
+        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: None,
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: 0,
+        });
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: None,
             layout: Some(&pipeline_layout),
             module: &module,
             entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions { constants: &[], zero_initialize_workgroup_memory: false },
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants: &[],
+                zero_initialize_workgroup_memory: false,
+            },
             cache: None,
         });
         Pipeline { pipeline, layout, words: source.words }

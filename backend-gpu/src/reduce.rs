@@ -66,7 +66,9 @@ fn combiner(kind: Reduction) -> Binary {
         Reduction::Prod => Binary::Mul,
         Reduction::Min => Binary::Minimum,
         Reduction::Max => Binary::Maximum,
-        Reduction::ArgMin | Reduction::ArgMax | Reduction::Deviations => unreachable!("estimate refuses {}", kind.name()),
+        Reduction::ArgMin | Reduction::ArgMax | Reduction::Deviations => {
+            unreachable!("estimate refuses {}", kind.name())
+        }
     }
 }
 
@@ -83,7 +85,9 @@ fn identity(kind: Reduction, acc: DType) -> u32 {
         (Reduction::Max, DType::I32) => i32::MIN as u32,
         (Reduction::Min, _) => u32::MAX,
         (Reduction::Max, _) => 0,
-        (Reduction::ArgMin | Reduction::ArgMax | Reduction::Deviations, _) => unreachable!("estimate refuses {}", kind.name()),
+        (Reduction::ArgMin | Reduction::ArgMax | Reduction::Deviations, _) => {
+            unreachable!("estimate refuses {}", kind.name())
+        }
     }
 }
 
@@ -109,7 +113,8 @@ impl Structure {
         for (i, &dtype) in self.before.inputs().iter().enumerate() {
             buffers.push((format!("in{i}"), types(dtype).1.into(), true));
             let (base, strides) = (words.next(), words.many(self.outer_rank + self.inner_rank));
-            writeln!(outer, "    let base{i} = {};", position(&base, "c", &strides[..self.outer_rank])).expect("writing to a String");
+            writeln!(outer, "    let base{i} = {};", position(&base, "c", &strides[..self.outer_rank]))
+                .expect("writing to a String");
             let load = format!("in{i}[{}]", position(&format!("base{i}"), "k", &strides[self.outer_rank..]));
             writeln!(element, "                let x{i} = {};", loaded(dtype, &load)).expect("writing to a String");
             values.push(format!("x{i}"));
@@ -191,7 +196,8 @@ impl Spec<'_> {
             16..=256 => 16,
             _ => THREADS,
         };
-        let (least, most) = if width == 1 { (32, PER_LONE_LANE) } else { (8 * width as usize, PER_LANE * width as usize) };
+        let (least, most) =
+            if width == 1 { (32, PER_LONE_LANE) } else { (8 * width as usize, PER_LANE * width as usize) };
         let wanted = (BUSY * (THREADS / width) as usize).div_ceil(outputs);
         let segment_len = count.div_ceil(wanted).clamp(least, most);
         let lens: Vec<usize> = self.outer.iter().chain(&self.inner).copied().collect();
@@ -204,7 +210,8 @@ impl Spec<'_> {
             .expect("nothing in it fails");
             parts
         };
-        let piece = split::pieces(&lens, |piece| self.check(piece, parts(piece), limits)).unwrap_or_else(|| unreachable!("one element of each operand fits"));
+        let piece = split::pieces(&lens, |piece| self.check(piece, parts(piece), limits))
+            .unwrap_or_else(|| unreachable!("one element of each operand fits"));
         Plan { parts: parts(&piece), piece, segment_len, width }
     }
 
@@ -216,8 +223,12 @@ impl Spec<'_> {
         }
         let strides = if parts > 1 { partial_strides(&self.outer, parts) } else { self.output.strides.clone() };
         let out = split::check(&piece[..rank], &strides, 1, room.saturating_sub(parts));
-        let time = || split::in_time(piece, 0..piece.len(), self.seconds(limits, piece.iter().product()), limits.launch);
-        std::iter::once(out).chain(self.inputs.iter().map(|i| split::check(piece, &i.strides, 1, room))).find(|c| *c != Cut::Fits).unwrap_or_else(time)
+        let time =
+            || split::in_time(piece, 0..piece.len(), self.seconds(limits, piece.iter().product()), limits.launch);
+        std::iter::once(out)
+            .chain(self.inputs.iter().map(|i| split::check(piece, &i.strides, 1, room)))
+            .find(|c| *c != Cut::Fits)
+            .unwrap_or_else(time)
     }
 }
 
@@ -275,7 +286,15 @@ pub(crate) fn run_spec(gpu: &Arc<Gpu>, spec: Spec<'_>) -> Result<()> {
 }
 
 /// Launches one pass; each part of an output is `part_step` elements after the one before.
-fn pass(gpu: &Gpu, spec: &Spec<'_>, plan: &Plan, output: &View<'_>, part_step: usize, after: &Program, after_params: &Params) -> Result<()> {
+fn pass(
+    gpu: &Gpu,
+    spec: &Spec<'_>,
+    plan: &Plan,
+    output: &View<'_>,
+    part_step: usize,
+    after: &Program,
+    after_params: &Params,
+) -> Result<()> {
     let rank = spec.outer.len();
     let pipeline = pipeline::get(
         gpu,
@@ -299,7 +318,8 @@ fn pass(gpu: &Gpu, spec: &Spec<'_>, plan: &Plan, output: &View<'_>, part_step: u
         let segments = count.div_ceil(plan.segment_len);
         let items = outputs * segments;
         // The parts are one more axis of the output, along which this piece writes `segments`.
-        let with_parts = View { strides: output.strides.iter().copied().chain([part_step as isize]).collect(), ..output.clone() };
+        let with_parts =
+            View { strides: output.strides.iter().copied().chain([part_step as isize]).collect(), ..output.clone() };
         let at = |axes: &[usize], last: usize| axes.iter().copied().chain([last]).collect::<Vec<usize>>();
         let (binding, base) = with_parts.bind(gpu, &at(&start[..rank], part), &at(&here[..rank], segments));
         part += segments;

@@ -134,9 +134,9 @@ pub(crate) fn program(program: &Program, inputs: &[String], params: &[String], i
 fn is_arithmetic(program: &Program, instr: &Instr) -> bool {
     let float = |r: Ref| program.dtype_of(r) == DType::F32;
     match *instr {
-        Instr::Unary(Unary::Square | Unary::Sqrt, a) | Instr::Binary(Binary::Add | Binary::Sub | Binary::Mul | Binary::Div, a, _) | Instr::MulAdd(a, ..) => {
-            float(a)
-        }
+        Instr::Unary(Unary::Square | Unary::Sqrt, a)
+        | Instr::Binary(Binary::Add | Binary::Sub | Binary::Mul | Binary::Div, a, _)
+        | Instr::MulAdd(a, ..) => float(a),
         _ => false,
     }
 }
@@ -157,7 +157,9 @@ fn hidden_values(program: &Program) -> Vec<bool> {
 fn instruction(program: &Program, instr: &Instr, name: &impl Fn(Ref) -> String) -> (String, Snippets) {
     match *instr {
         Instr::Unary(op, a) => unary(op, program.dtype_of(a), &name(a)).unwrap_or_else(|| refused(instr)),
-        Instr::Binary(op, a, b) => binary(op, program.dtype_of(a), &name(a), &name(b)).unwrap_or_else(|| refused(instr)),
+        Instr::Binary(op, a, b) => {
+            binary(op, program.dtype_of(a), &name(a), &name(b)).unwrap_or_else(|| refused(instr))
+        }
         Instr::Select(c, a, b) => (format!("select({}, {}, {})", name(b), name(a), name(c)), Snippets::NONE),
         Instr::MulAdd(a, b, c) => (format!("fma({}, {}, {})", name(a), name(b), name(c)), Snippets::NONE),
         Instr::Cast(to, a) => cast(program.dtype_of(a), to, &name(a)),
@@ -183,7 +185,23 @@ fn has_unary(op: Unary) -> bool {
     use Unary::*;
     !matches!(
         op,
-        Cbrt | Exp2 | Expm1 | Log2 | Log10 | Log1p | Tan | Arcsin | Arccos | Arctan | Sinh | Cosh | Arcsinh | Arccosh | Arctanh | Erf | Sigmoid | Conj
+        Cbrt | Exp2
+            | Expm1
+            | Log2
+            | Log10
+            | Log1p
+            | Tan
+            | Arcsin
+            | Arccos
+            | Arctan
+            | Sinh
+            | Cosh
+            | Arcsinh
+            | Arccosh
+            | Arctanh
+            | Erf
+            | Sigmoid
+            | Conj
     )
 }
 
@@ -231,8 +249,23 @@ fn unary(op: Unary, dtype: DType, x: &str) -> Option<(String, Snippets)> {
         Unary::LogicalNot | Unary::Not if bool => plain(format!("!{x}")),
         Unary::LogicalNot => plain(format!("({x} == {zero})")),
         Unary::Not => plain(format!("~{x}")),
-        Unary::Cbrt | Unary::Exp2 | Unary::Expm1 | Unary::Log2 | Unary::Log10 | Unary::Log1p | Unary::Tan | Unary::Arcsin | Unary::Arccos => return None,
-        Unary::Arctan | Unary::Sinh | Unary::Cosh | Unary::Arcsinh | Unary::Arccosh | Unary::Arctanh | Unary::Erf | Unary::Sigmoid => return None,
+        Unary::Cbrt
+        | Unary::Exp2
+        | Unary::Expm1
+        | Unary::Log2
+        | Unary::Log10
+        | Unary::Log1p
+        | Unary::Tan
+        | Unary::Arcsin
+        | Unary::Arccos => return None,
+        Unary::Arctan
+        | Unary::Sinh
+        | Unary::Cosh
+        | Unary::Arcsinh
+        | Unary::Arccosh
+        | Unary::Arctanh
+        | Unary::Erf
+        | Unary::Sigmoid => return None,
         Unary::Conj => return None,
     })
 }
@@ -310,7 +343,9 @@ fn cast(from: DType, to: DType, x: &str) -> (String, Snippets) {
         (DType::Bool, DType::F32) => (format!("select(0.0f, 1.0f, {x})"), Snippets::NONE),
         (DType::Bool, DType::I32) => (format!("select(0, 1, {x})"), Snippets::NONE),
         (DType::Bool, DType::U32) => (format!("select(0u, 1u, {x})"), Snippets::NONE),
-        (a, b) if a.kind() != Kind::Float && b.kind() != Kind::Float => (format!("bitcast<{}>({x})", types(b).0), Snippets::NONE),
+        (a, b) if a.kind() != Kind::Float && b.kind() != Kind::Float => {
+            (format!("bitcast<{}>({x})", types(b).0), Snippets::NONE)
+        }
         (a, b) => (format!("{}_to_{}({x})", types(a).0, types(b).0), Snippets::CAST),
     }
 }
@@ -334,7 +369,9 @@ mod tests {
     #[test]
     fn refusals_name_the_dtype() {
         for dtype in DType::ALL {
-            let named = |why: &str| why.contains(&dtype.to_string()) || dtype.kind() == Kind::Complex && why.contains("complex");
+            let named = |why: &str| {
+                why.contains(&dtype.to_string()) || dtype.kind() == Kind::Complex && why.contains("complex")
+            };
             assert!(lacking(dtype).is_none_or(named), "{dtype}");
         }
     }

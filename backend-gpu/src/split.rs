@@ -61,7 +61,11 @@ pub(crate) fn pieces(lens: &[usize], check: impl Fn(&[usize]) -> Cut) -> Option<
 }
 
 /// Calls `f` with the start and the lengths of each piece of the space.
-pub(crate) fn for_each(lens: &[usize], piece: &[usize], mut f: impl FnMut(&[usize], &[usize]) -> Result<()>) -> Result<()> {
+pub(crate) fn for_each(
+    lens: &[usize],
+    piece: &[usize],
+    mut f: impl FnMut(&[usize], &[usize]) -> Result<()>,
+) -> Result<()> {
     let mut start = vec![0; lens.len()];
     loop {
         let here: Vec<usize> = (0..lens.len()).map(|a| piece[a].min(lens[a] - start[a])).collect();

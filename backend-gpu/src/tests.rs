@@ -52,7 +52,9 @@ fn a_lost_device_gives_errors_from_then_on_and_is_not_chosen_again() {
     let z = (&x * &x).eval().unwrap();
     gpu.device.destroy();
     let lost = |what: &str, error: Error| match error {
-        Error::Device { device, why } => assert!(device.contains("doomed") && why.contains("lost"), "{what}: {device}: {why}"),
+        Error::Device { device, why } => {
+            assert!(device.contains("doomed") && why.contains("lost"), "{what}: {device}: {why}")
+        }
         other => panic!("{what} gave {other}"),
     };
     lost("reading what was under way", fails("reading", || z.to_vec()));
@@ -61,7 +63,9 @@ fn a_lost_device_gives_errors_from_then_on_and_is_not_chosen_again() {
     lost("uploading", fails("uploading", || Array::from_vec(vec![1.0f32], [1])?.to_device(&device).map(|_| ())));
     lost("moving to the host", fails("moving", || y.to_device(&Device::auto()).and_then(|y| y.to_vec())));
     for threads in [1, 4] {
-        std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(|| lost("reading", fails("reading", || x.to_vec()))))));
+        std::thread::scope(|scope| {
+            (0..threads).for_each(|_| drop(scope.spawn(|| lost("reading", fails("reading", || x.to_vec())))))
+        });
     }
     let refused = |what: &str, error: Error| match error {
         Error::Refused { reasons, .. } => {
@@ -100,7 +104,9 @@ impl Driver for Stuck {
 }
 
 fn stuck(name: &str, driver: Stuck, wait: Duration) -> Option<Arc<Gpu>> {
-    let mut gpu = crate::adapter::gpu(&Options { name: name.into(), max_wait: Some(wait), ..Options::default() }).map_err(missing).ok()?;
+    let mut gpu = crate::adapter::gpu(&Options { name: name.into(), max_wait: Some(wait), ..Options::default() })
+        .map_err(missing)
+        .ok()?;
     gpu.driver = Box::new(driver);
     Some(Arc::new(gpu))
 }
@@ -140,7 +146,11 @@ fn waits_for_a_driver_that_hangs_end_with_an_error_that_says_for_what_and_how_lo
 
 #[test]
 fn a_driver_that_is_slow_is_waited_for_while_it_makes_progress() {
-    let Some(gpu) = stuck("slow", Stuck { until: Instant::now(), delay: Duration::from_millis(40) }, Duration::from_secs(20)) else { return };
+    let Some(gpu) =
+        stuck("slow", Stuck { until: Instant::now(), delay: Duration::from_millis(40) }, Duration::from_secs(20))
+    else {
+        return;
+    };
     let x = allocate(&gpu, 1 << 20).unwrap();
     let data: Vec<u8> = (0..1 << 20).map(|i| (i % 251) as u8).collect();
     for _ in 0..3 {
@@ -187,7 +197,10 @@ fn a_budget_is_kept_and_what_exceeds_it_is_out_of_memory() {
     };
     assert!(kept.len() >= 8, "only {} of 6 MiB fit 64 MiB", kept.len());
     let Error::OutOfMemory { memory, bytes, why } = &error else { panic!("{error}") };
-    assert!(memory == "frugal" && *bytes == 6 << 20 && why.contains(&BUDGET.to_string()) && why.contains("in use"), "{error}");
+    assert!(
+        memory == "frugal" && *bytes == 6 << 20 && why.contains(&BUDGET.to_string()) && why.contains("in use"),
+        "{error}"
+    );
     // What is there is intact, and can be worked with as far as memory goes.
     assert_eq!(kept[0].sum().unwrap(), 6.0 * mib as f32);
     assert!(matches!((&kept[0] + &kept[1]).eval(), Err(Error::OutOfMemory { .. }) | Ok(_)));
@@ -220,10 +233,17 @@ fn a_budget_is_kept_by_several_threads() {
             scope.spawn(move || {
                 for i in 0..10 {
                     let n = (1 + (t * 7 + i * 3) % 9) << 18;
-                    let made = Array::from_vec(vec![t as f32; n], [n]).unwrap().to_device(device).and_then(|x| (x + 1.0).eval()?.to_vec());
+                    let made = Array::from_vec(vec![t as f32; n], [n])
+                        .unwrap()
+                        .to_device(device)
+                        .and_then(|x| (x + 1.0).eval()?.to_vec());
                     match made {
-                        Ok(y) => assert!(y.iter().all(|&y| y == t as f32 + 1.0) && fine.fetch_add(1, Ordering::Relaxed) < 160),
-                        Err(Error::OutOfMemory { why, .. }) => assert!(why.contains("budget") && refused.fetch_add(1, Ordering::Relaxed) < 160, "{why}"),
+                        Ok(y) => assert!(
+                            y.iter().all(|&y| y == t as f32 + 1.0) && fine.fetch_add(1, Ordering::Relaxed) < 160
+                        ),
+                        Err(Error::OutOfMemory { why, .. }) => {
+                            assert!(why.contains("budget") && refused.fetch_add(1, Ordering::Relaxed) < 160, "{why}")
+                        }
                         Err(other) => panic!("{other}"),
                     }
                     assert!(gpu.ledger.bytes() <= BUDGET);
@@ -240,7 +260,13 @@ fn bad_launch(gpu: &Arc<Gpu>) -> Result<()> {
     let pipeline = pipeline::get(gpu, Key::Map(map::Structure::fill_of_rank(1))).unwrap();
     let out = allocate(gpu, 64).unwrap();
     let binding = || Binding { handle: &out, offset: 0, size: 64 };
-    gpu.launch(&Launch { pipeline: &pipeline, words: &[16, 0, 1, 7], bindings: &[binding(), binding()], groups: (1, 1, 1), seconds: 0.0 })
+    gpu.launch(&Launch {
+        pipeline: &pipeline,
+        words: &[16, 0, 1, 7],
+        bindings: &[binding(), binding()],
+        groups: (1, 1, 1),
+        seconds: 0.0,
+    })
 }
 
 #[test]
@@ -258,7 +284,12 @@ fn errors_reach_the_thread_that_made_them_and_no_other() {
                         0 => bad_launch(gpu).expect_err("a bad launch"),
                         _ => {
                             let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::STORAGE;
-                            let _ = gpu.device.create_buffer(&wgpu::BufferDescriptor { label: None, size: 4, usage, mapped_at_creation: false });
+                            let _ = gpu.device.create_buffer(&wgpu::BufferDescriptor {
+                                label: None,
+                                size: 4,
+                                usage,
+                                mapped_at_creation: false,
+                            });
                             gpu.check().expect_err("a bad buffer")
                         }
                     };
@@ -289,7 +320,14 @@ fn errors_reach_the_thread_that_made_them_and_no_other() {
 fn spoil_the_open_submission(gpu: &Arc<Gpu>, out: &Handle) {
     let pipeline = pipeline::get(gpu, Key::Map(map::Structure::fill_of_rank(1))).unwrap();
     let bindings = [Binding { handle: out, offset: 0, size: 64 }];
-    gpu.launch(&Launch { pipeline: &pipeline, words: &[16, 0, 1, 7], bindings: &bindings, groups: (1 << 20, 1, 1), seconds: 0.0 }).expect("told later");
+    gpu.launch(&Launch {
+        pipeline: &pipeline,
+        words: &[16, 0, 1, 7],
+        bindings: &bindings,
+        groups: (1 << 20, 1, 1),
+        seconds: 0.0,
+    })
+    .expect("told later");
 }
 
 #[test]
@@ -308,7 +346,8 @@ fn a_submission_that_fails_is_told_to_those_whose_work_it_was_and_to_readers_of_
     }
     let pipeline = pipeline::get(&gpu, Key::Map(map::Structure::copy())).unwrap();
     let bindings = [Binding { handle: &good, offset: 0, size: 64 }, Binding { handle: &bad, offset: 0, size: 64 }];
-    let copy = Launch { pipeline: &pipeline, words: &[16, 0, 1, 0, 1], bindings: &bindings, groups: (1, 1, 1), seconds: 0.0 };
+    let copy =
+        Launch { pipeline: &pipeline, words: &[16, 0, 1, 0, 1], bindings: &bindings, groups: (1, 1, 1), seconds: 0.0 };
     assert!(gpu.launch(&copy).is_err(), "nor is it computed with");
     // The thread whose work it was is told where that is not read.
     spoil_the_open_submission(&gpu, &bad);
@@ -349,7 +388,10 @@ fn work_is_cut_by_estimated_time() {
     let rows = x.sum_axis(1).unwrap().to_vec().unwrap();
     assert!((0..m).all(|i| rows[i] == a[i * k..(i + 1) * k].iter().sum::<f32>()));
     let big = put(&whole(500_000), [500, 1000]);
-    assert_eq!((&big * 2.0 + 1.0).eval().unwrap().to_vec().unwrap(), whole(500_000).iter().map(|x| x * 2.0 + 1.0).collect::<Vec<_>>());
+    assert_eq!(
+        (&big * 2.0 + 1.0).eval().unwrap().to_vec().unwrap(),
+        whole(500_000).iter().map(|x| x * 2.0 + 1.0).collect::<Vec<_>>()
+    );
     assert_eq!(big.t().sum_axis(0).unwrap().to_vec().unwrap(), big.sum_axis(1).unwrap().to_vec().unwrap());
     assert_eq!(distance::cdist(&x, &x, Metric::Cityblock).unwrap().get([3, 3]).unwrap(), 0.0);
 }
@@ -372,7 +414,9 @@ fn more_than_one_buffer_holds_is_out_of_memory_with_the_figures() {
     let Some(gpu) = gpu() else { return };
     let most = gpu.limits.buffer as usize;
     match allocate(&gpu, most + 1).map(|_| ()) {
-        Err(Error::OutOfMemory { bytes, why, .. }) => assert!(bytes == most + 1 && why.contains(&most.to_string()), "{why}"),
+        Err(Error::OutOfMemory { bytes, why, .. }) => {
+            assert!(bytes == most + 1 && why.contains(&most.to_string()), "{why}")
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -380,7 +424,12 @@ fn more_than_one_buffer_holds_is_out_of_memory_with_the_figures() {
 #[test]
 fn a_validation_error_is_reported_and_not_a_panic() {
     let Some(gpu) = gpu() else { return };
-    let bad = wgpu::BufferDescriptor { label: None, size: 4, usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::STORAGE, mapped_at_creation: false };
+    let bad = wgpu::BufferDescriptor {
+        label: None,
+        size: 4,
+        usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::STORAGE,
+        mapped_at_creation: false,
+    };
     let _ = gpu.device.create_buffer(&bad);
     assert!(matches!(gpu.check(), Err(Error::Device { .. })));
     gpu.check().unwrap();

@@ -87,13 +87,15 @@ impl Structure {
     pub fn source(&self) -> Source {
         let mut words = Words::new();
         let [m, n, k] = std::array::from_fn(|_| words.next());
-        let [left, right] = std::array::from_fn(|_| Words3 { base: words.next(), outer: words.next(), k: words.next() });
+        let [left, right] =
+            std::array::from_fn(|_| Words3 { base: words.next(), outer: words.next(), k: words.next() });
         let (out_base, out_row) = (words.next(), words.next());
         let lens = words.many(self.batch_rank.saturating_sub(1));
         let batch_strides: [Vec<String>; 3] = std::array::from_fn(|_| words.many(self.batch_rank));
         let element = types(self.dtype).0;
         let output = types(self.after.output()).1;
-        let array = |vectors: bool, element: &str| if vectors { format!("vec4<{element}>") } else { element.to_string() };
+        let array =
+            |vectors: bool, element: &str| if vectors { format!("vec4<{element}>") } else { element.to_string() };
         let mut buffers = vec![
             ("out".to_string(), array(self.vectors_out, output), false),
             ("left".to_string(), array(self.left.vectors, element), true),
@@ -116,7 +118,8 @@ impl Structure {
         let params = words.params(self.after.params());
         let (finish, snippets) = self.finish(&params);
         let strip = DEPTH * self.strip_row();
-        let load = self.load("left", self.left, &left, "row0", "m") + &self.load("right", self.right, &right, "col0", "n");
+        let load =
+            self.load("left", self.left, &left, "row0", "m") + &self.load("right", self.right, &right, "col0", "n");
         let text = fill(
             polyarray_shaders::TILE,
             &[
@@ -164,13 +167,17 @@ impl Structure {
         let (mut arguments, mut loads) = (String::new(), String::new());
         for (i, &dtype) in self.after.inputs()[1..].iter().enumerate() {
             write!(arguments, ", at{i}: u32").expect("writing to a String");
-            writeln!(loads, "    let e{i} = {};", loaded(dtype, &format!("extra{i}[at{i}]"))).expect("writing to a String");
+            writeln!(loads, "    let e{i} = {};", loaded(dtype, &format!("extra{i}[at{i}]")))
+                .expect("writing to a String");
             inputs.push(format!("e{i}"));
         }
         let rendered = render::program(&self.after, &inputs, params, "    ", "v");
         snippets.add(rendered.snippets);
         let (output, result) = (types(self.after.output()).1, stored(self.after.output(), &rendered.result));
-        let text = format!("fn finish(sum: {element}{norms}{arguments}) -> {output} {{\n{value}{loads}{}    return {result};\n}}\n", rendered.text);
+        let text = format!(
+            "fn finish(sum: {element}{norms}{arguments}) -> {output} {{\n{value}{loads}{}    return {result};\n}}\n",
+            rendered.text
+        );
         (text, snippets)
     }
 
@@ -202,7 +209,11 @@ impl Structure {
         let depth = if loader == (Loader { along_k: true, vectors: true }) { 4 } else { 1 };
         let items = columns * DEPTH / depth;
         let places = if loader.along_k {
-            format!("let kk = e % {0}u{1}; let o = e / {0}u * 4u;", DEPTH / depth, if depth == 4 { " * 4u" } else { "" })
+            format!(
+                "let kk = e % {0}u{1}; let o = e / {0}u * 4u;",
+                DEPTH / depth,
+                if depth == 4 { " * 4u" } else { "" }
+            )
         } else {
             format!("let o = e % {columns}u * 4u; let kk = e / {columns}u;")
         };
@@ -219,7 +230,10 @@ impl Structure {
                 line(format!("var v = vec4<{element}>();"));
                 for (q, component) in COMPONENTS.into_iter().enumerate() {
                     let o = format!("o + {q}u");
-                    line(format!("if ({first} + {o} < {limit} && k0 + kk < k) {{ v.{component} = {name}[{}]; }}", at(&o)));
+                    line(format!(
+                        "if ({first} + {o} < {limit} && k0 + kk < k) {{ v.{component} = {name}[{}]; }}",
+                        at(&o)
+                    ));
                 }
                 line(format!("{} = v;", strip("kk")));
             }
@@ -227,7 +241,10 @@ impl Structure {
                 for q in 0..4 {
                     let o = format!("o + {q}u");
                     line(format!("var v{q} = vec4<{element}>();"));
-                    line(format!("if ({first} + {o} < {limit} && k0 + kk < k) {{ v{q} = {name}[({}) >> 2u]; }}", at(&o)));
+                    line(format!(
+                        "if ({first} + {o} < {limit} && k0 + kk < k) {{ v{q} = {name}[({}) >> 2u]; }}",
+                        at(&o)
+                    ));
                 }
                 for (q, component) in COMPONENTS.into_iter().enumerate() {
                     let column = (0..4).map(|i| format!("v{i}.{component}")).collect::<Vec<_>>().join(", ");
@@ -239,7 +256,8 @@ impl Structure {
         let mut out = String::new();
         for i in 0..items.div_ceil(threads) {
             let guard = if items < threads { format!("if (t < {items}u) ") } else { String::new() };
-            write!(out, "        {guard}{{\n            let e = t + {}u; {places}\n{body}        }}\n", i * threads).expect("writing to a String");
+            write!(out, "        {guard}{{\n            let e = t + {}u; {places}\n{body}        }}\n", i * threads)
+                .expect("writing to a String");
         }
         out
     }
@@ -253,13 +271,24 @@ impl Structure {
             out += "        {\n";
             for i in 0..each / 4 {
                 let at = |lane: &str| format!("{}u + {lane}", kk * row + i * SIDE);
-                writeln!(out, "            let a{i} = left_strip[{}];\n            let b{i} = right_strip[{}];", at("ly"), at("lx"))
-                    .expect("writing to a String");
+                writeln!(
+                    out,
+                    "            let a{i} = left_strip[{}];\n            let b{i} = right_strip[{}];",
+                    at("ly"),
+                    at("lx")
+                )
+                .expect("writing to a String");
             }
             for (i, j) in (0..each).flat_map(|i| (0..each / 4).map(move |j| (i, j))) {
-                let (a, b, sum) = (format!("vec4<{element}>(a{}.{})", i / 4, COMPONENTS[i % 4]), format!("b{j}"), format!("sum{i}_{j}"));
+                let (a, b, sum) = (
+                    format!("vec4<{element}>(a{}.{})", i / 4, COMPONENTS[i % 4]),
+                    format!("b{j}"),
+                    format!("sum{i}_{j}"),
+                );
                 let step = match self.inner {
-                    Inner::Product | Inner::Distance(Metric::Cosine) if float => format!("{sum} = fma({a}, {b}, {sum});"),
+                    Inner::Product | Inner::Distance(Metric::Cosine) if float => {
+                        format!("{sum} = fma({a}, {b}, {sum});")
+                    }
                     Inner::Product => format!("{sum} += {a} * {b};"),
                     Inner::Distance(Metric::Cityblock) => format!("{sum} += abs({a} - {b});"),
                     Inner::Distance(_) => format!("{{ let d = {a} - {b}; {sum} = fma(d, d, {sum}); }}"),
@@ -268,7 +297,11 @@ impl Structure {
             }
             if self.is_cosine() {
                 for i in 0..each / 4 {
-                    writeln!(out, "            xx{i} = fma(a{i}, a{i}, xx{i});\n            yy{i} = fma(b{i}, b{i}, yy{i});").expect("writing to a String");
+                    writeln!(
+                        out,
+                        "            xx{i} = fma(a{i}, a{i}, xx{i});\n            yy{i} = fma(b{i}, b{i}, yy{i});"
+                    )
+                    .expect("writing to a String");
                 }
             }
             out += "        }\n";
@@ -280,9 +313,11 @@ impl Structure {
         let mut out = String::new();
         for i in 0..self.each() {
             let block = i / 4 * SIDE * 4 + i % 4;
-            writeln!(out, "    {{\n        let row = row0 + {block}u + ly * 4u;\n        if (row < m) {{").expect("writing to a String");
+            writeln!(out, "    {{\n        let row = row0 + {block}u + ly * 4u;\n        if (row < m) {{")
+                .expect("writing to a String");
             for j in 0..self.each() / 4 {
-                writeln!(out, "            let column{j} = col0 + {}u + lx * 4u;", j * SIDE * 4).expect("writing to a String");
+                writeln!(out, "            let column{j} = col0 + {}u + lx * 4u;", j * SIDE * 4)
+                    .expect("writing to a String");
                 if self.vectors_out {
                     let value = (0..4).map(|q| self.finished(i, j, q, extras)).collect::<Vec<_>>().join(", ");
                     let element = types(self.after.output()).1;
@@ -293,8 +328,12 @@ impl Structure {
                 for q in 0..4 {
                     let at = format!("out[out_base + row * {out_row} + column{j} + {q}u]");
                     let before = if self.accumulate { format!("{at} + ") } else { String::new() };
-                    writeln!(out, "            if (column{j} + {q}u < n) {{ {at} = {before}{}; }}", self.finished(i, j, q, extras))
-                        .expect("writing to a String");
+                    writeln!(
+                        out,
+                        "            if (column{j} + {q}u < n) {{ {at} = {before}{}; }}",
+                        self.finished(i, j, q, extras)
+                    )
+                    .expect("writing to a String");
                 }
             }
             out += "        }\n    }\n";
@@ -413,18 +452,23 @@ pub(crate) struct Spec<'a> {
 /// How an operand is best read, whose axis beside k is `outer`, from element `base` of its binding.
 fn loader(strides: &[isize], lens: &[usize], outer: usize, base: u32) -> Loader {
     let k = strides.len() - 1;
-    let along_k = strides[k].unsigned_abs() == 1 || (strides[outer].unsigned_abs() != 1 && strides[k].unsigned_abs() < strides[outer].unsigned_abs());
+    let along_k = strides[k].unsigned_abs() == 1
+        || (strides[outer].unsigned_abs() != 1 && strides[k].unsigned_abs() < strides[outer].unsigned_abs());
     let (fast, slow) = if along_k { (k, outer) } else { (outer, k) };
     let whole = |axis: usize| strides[axis] % 4 == 0 || lens[axis] == 1;
     let batches = (0..strides.len() - 3).all(whole);
-    Loader { along_k, vectors: strides[fast] == 1 && lens[fast].is_multiple_of(4) && base.is_multiple_of(4) && whole(slow) && batches }
+    Loader {
+        along_k,
+        vectors: strides[fast] == 1 && lens[fast].is_multiple_of(4) && base.is_multiple_of(4) && whole(slow) && batches,
+    }
 }
 
 pub(crate) fn run(gpu: &Gpu, spec: &Spec<'_>) -> Result<()> {
     let lens = &spec.geometry.lens;
     let batch = spec.geometry.batch_rank();
     let (m, n, k) = (batch, batch + 1, batch + 2);
-    let piece = spec.geometry.pieces(&gpu.limits).unwrap_or_else(|| unreachable!("the estimate refused what cannot be cut"));
+    let piece =
+        spec.geometry.pieces(&gpu.limits).unwrap_or_else(|| unreachable!("the estimate refused what cannot be cut"));
     let dtype = spec.views[0].dtype;
     split::for_each(lens, &piece, |start, here| {
         let bound: Vec<_> = spec.views.iter().map(|v| v.bind(gpu, start, here)).collect();
@@ -432,7 +476,12 @@ pub(crate) fn run(gpu: &Gpu, spec: &Spec<'_>) -> Result<()> {
         let strides = |i: usize| &spec.views[i].strides;
         let large_tiles = here[..batch].iter().product::<usize>() * here[m].div_ceil(128) * here[n].div_ceil(128);
         let accumulate = start[k] > 0;
-        let out = loader(&spread(strides(2), &axes_with_k_last(batch)), &[&here[..batch], &[here[m], 1, here[n]]].concat(), m, base(2));
+        let out = loader(
+            &spread(strides(2), &axes_with_k_last(batch)),
+            &[&here[..batch], &[here[m], 1, here[n]]].concat(),
+            m,
+            base(2),
+        );
         let structure = Structure {
             inner: spec.inner,
             dtype,
@@ -441,7 +490,8 @@ pub(crate) fn run(gpu: &Gpu, spec: &Spec<'_>) -> Result<()> {
             right: loader(strides(1), here, n, base(1)),
             vectors_out: out.along_k && out.vectors && !accumulate,
             accumulate,
-            large: large_tiles >= gpu.limits.large_tiles_from && Structure::workgroup_bytes(true) <= gpu.limits.workgroup,
+            large: large_tiles >= gpu.limits.large_tiles_from
+                && Structure::workgroup_bytes(true) <= gpu.limits.workgroup,
             after: spec.after.clone(),
         };
         let tile = structure.tile();
@@ -459,11 +509,21 @@ pub(crate) fn run(gpu: &Gpu, spec: &Spec<'_>) -> Result<()> {
             words.extend(batch_strides(i));
         }
         words.extend(spec.after_params.iter().map(param_word));
-        let groups = (here[n].div_ceil(tile) as u32, here[m].div_ceil(tile) as u32, here[..batch].iter().product::<usize>() as u32);
+        let groups = (
+            here[n].div_ceil(tile) as u32,
+            here[m].div_ceil(tile) as u32,
+            here[..batch].iter().product::<usize>() as u32,
+        );
         let mut bindings: Vec<_> = bound.into_iter().map(|(b, _)| b).collect();
         // Bound as the kernel declares them: the output first.
         bindings[..3].rotate_right(1);
-        gpu.launch(&Launch { pipeline: &pipeline, words: &words, bindings: &bindings, groups, seconds: spec.geometry.seconds(here, &gpu.limits) })
+        gpu.launch(&Launch {
+            pipeline: &pipeline,
+            words: &words,
+            bindings: &bindings,
+            groups,
+            seconds: spec.geometry.seconds(here, &gpu.limits),
+        })
     })
 }
 

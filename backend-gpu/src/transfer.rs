@@ -151,7 +151,14 @@ impl Gpu {
     ///
     /// # Errors
     /// What the driver has against it. The buffer that was to be copied through is then given up.
-    pub fn send(&self, slot: Slot, bytes: &[u8], to: &wgpu::Buffer, offset: u64, and: Option<wgpu::CommandEncoder>) -> Result<(), String> {
+    pub fn send(
+        &self,
+        slot: Slot,
+        bytes: &[u8],
+        to: &wgpu::Buffer,
+        offset: u64,
+        and: Option<wgpu::CommandEncoder>,
+    ) -> Result<(), String> {
         let mut view = slot.block.slice(..bytes.len() as u64).get_mapped_range_mut().map_err(|e| e.to_string())?;
         view.copy_from_slice(bytes);
         drop(view);
@@ -258,7 +265,9 @@ impl Gpu {
         self.wait_until(ticket, || format!("reading {all} bytes"), || slot.state() != PENDING)?;
         if slot.state() == FAILED {
             self.poll();
-            return Err(self.alive().err().unwrap_or_else(|| self.error(format!("the driver did not map a buffer to read {all} bytes through"))));
+            return Err(self.alive().err().unwrap_or_else(|| {
+                self.error(format!("the driver did not map a buffer to read {all} bytes through"))
+            }));
         }
         let view = slot.block.slice(..len).get_mapped_range().map_err(|e| self.error(e.to_string()))?;
         out.copy_from_slice(&view);

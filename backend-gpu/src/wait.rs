@@ -89,7 +89,12 @@ impl Gpu {
     /// # Errors
     /// That the device is lost; or that nothing was finished on it for as long as
     /// [`Limits::wait`](crate::device::Limits::wait) allows, with `what` was waited for.
-    pub fn wait_until(&self, ticket: Ticket, what: impl Fn() -> String, mut finished: impl FnMut() -> bool) -> Result<()> {
+    pub fn wait_until(
+        &self,
+        ticket: Ticket,
+        what: impl Fn() -> String,
+        mut finished: impl FnMut() -> bool,
+    ) -> Result<()> {
         let start = Instant::now();
         let mut progress = (self.done.load(Ordering::Acquire), start);
         loop {
@@ -109,7 +114,10 @@ impl Gpu {
             }
             if progress.1.elapsed() >= self.limits.wait {
                 let (all, idle) = (start.elapsed().as_secs_f64(), progress.1.elapsed().as_secs_f64());
-                return Err(self.error(format!("{} took longer than {all:.1} s, and nothing else was finished for {idle:.1} s", what())));
+                return Err(self.error(format!(
+                    "{} took longer than {all:.1} s, and nothing else was finished for {idle:.1} s",
+                    what()
+                )));
             }
             let waited = start.elapsed();
             if waited < SPIN {

@@ -8,7 +8,9 @@ use common::gpu;
 use polyarray_core::op::{Map, Operand, Output, Reduce, Reduction};
 use polyarray_core::order::Order;
 use polyarray_core::{Array, Cost, Result, register};
-use polyarray_core::{Backend, Buffer, DType, DeviceInfo, Dims, Instr, MemoryId, Op, Program, Ref, RunContext, Unary, Unsupported};
+use polyarray_core::{
+    Backend, Buffer, DType, DeviceInfo, Dims, Instr, MemoryId, Op, Program, Ref, RunContext, Unary, Unsupported,
+};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
@@ -52,7 +54,13 @@ fn operand(dtype: DType, strides: &[isize]) -> Operand {
 fn map(dtype: DType) -> Op {
     let program = Program::new(&[dtype], &[], &[Instr::Unary(Unary::Sqrt, Ref::Input(0))], Ref::Value(0)).unwrap();
     let output = Output { dtype, offset: 0, strides: vec![1].into() };
-    Op::Map(Map { program, params: Default::default(), shape: Dims::from([4]), inputs: [operand(dtype, &[1])].into_iter().collect(), output })
+    Op::Map(Map {
+        program,
+        params: Default::default(),
+        shape: Dims::from([4]),
+        inputs: [operand(dtype, &[1])].into_iter().collect(),
+        output,
+    })
 }
 
 fn sum(dtype: DType) -> Op {
@@ -75,7 +83,13 @@ fn sum(dtype: DType) -> Op {
 fn estimates_of_what_the_host_usually_does_allocate_nothing() {
     let Some(device) = gpu() else { return };
     let backend = device.backend().unwrap();
-    for (op, taken) in [(map(DType::F32), true), (map(DType::F64), false), (sum(DType::F32), true), (sum(DType::I64), false), (sum(DType::F64), false)] {
+    for (op, taken) in [
+        (map(DType::F32), true),
+        (map(DType::F64), false),
+        (sum(DType::F32), true),
+        (sum(DType::I64), false),
+        (sum(DType::F64), false),
+    ] {
         assert_eq!(backend.estimate(&op, 2).is_ok(), taken, "{}", op.describe());
         assert_eq!(allocations(|| backend.estimate(&op, 2)), 0, "{}", op.describe());
     }

@@ -59,9 +59,13 @@ fn eight_threads_read_write_and_synchronize() {
                     let (mut random, mut slowest) = (Random(t), Duration::ZERO);
                     while Instant::now() < end {
                         let start = Instant::now();
-                        let (what, n) = (random.bits() % 6, 1 + random.bits() as usize % if random.bits() % 16 == 0 { 3_000_000 } else { 5000 });
+                        let (what, n) = (
+                            random.bits() % 6,
+                            1 + random.bits() as usize % if random.bits() % 16 == 0 { 3_000_000 } else { 5000 },
+                        );
                         let tag = (t * 1000) as f32 + (rounds.fetch_add(1, Ordering::Relaxed) % 1000) as f32;
-                        round(device, what, tag, n, &mut random).unwrap_or_else(|e| panic!("thread {t}, step {what}: {e}"));
+                        round(device, what, tag, n, &mut random)
+                            .unwrap_or_else(|e| panic!("thread {t}, step {what}: {e}"));
                         device.synchronize().unwrap_or_else(|e| panic!("thread {t}: {e}"));
                         slowest = slowest.max(start.elapsed());
                     }

@@ -39,7 +39,12 @@ pub(crate) fn run(op: &Count, threads: usize, out: &Buffer) -> Result<()> {
     }
 }
 
-fn integers_of<T: Element + Copy>(op: &Count, threads: usize, out: &Buffer, value: impl Fn(T) -> usize + Sync) -> Result<()> {
+fn integers_of<T: Element + Copy>(
+    op: &Count,
+    threads: usize,
+    out: &Buffer,
+    value: impl Fn(T) -> usize + Sync,
+) -> Result<()> {
     counted::<T>(op, threads, out, |x| Some(value(x)))
 }
 
@@ -70,7 +75,12 @@ fn between<T: Element + Copy>(op: &Count, threads: usize, out: &Buffer, wide: im
     })
 }
 
-fn counted<T: Element + Copy>(op: &Count, threads: usize, out: &Buffer, bin: impl Fn(T) -> Option<usize> + Sync) -> Result<()> {
+fn counted<T: Element + Copy>(
+    op: &Count,
+    threads: usize,
+    out: &Buffer,
+    bin: impl Fn(T) -> Option<usize> + Sync,
+) -> Result<()> {
     let (bins, total) = (op.bins, op.shape.size());
     let sets = if bins <= FEW_BINS && total >= SETS * bins { SETS } else { 1 };
     let to = base(out, DType::I64, 0).cast::<i64>();

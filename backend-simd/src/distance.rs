@@ -14,17 +14,34 @@ use smallvec::SmallVec;
 
 /// Runs distances that `estimate` accepted.
 pub(crate) fn run<I: Isa, T: Real>(isa: I, op: &Distance, threads: usize, output: &Buffer) -> Result<()> {
-    let start =
-        |o: &Operand| -> *const T { o.buffer.host_ptr().expect("core brings operands to the backend's memory").as_ptr().cast::<T>().wrapping_add(o.offset) };
+    let start = |o: &Operand| -> *const T {
+        o.buffer
+            .host_ptr()
+            .expect("core brings operands to the backend's memory")
+            .as_ptr()
+            .cast::<T>()
+            .wrapping_add(o.offset)
+    };
     let matrix = |o: &Operand| Matrix { at: start(o), row: o.strides[0], column: o.strides[1] };
     let (x, y) = (matrix(&op.x), matrix(&op.y));
     let c = Shared(output.host_ptr().expect("core allocates the output in the backend's memory").as_ptr().cast::<T>());
-    let p = Product { m: op.n, n: op.m, k: op.d, a: x, b: Matrix { row: y.column, column: y.row, ..y }, c, ldc: op.m, add: false, beside: 1 };
+    let p = Product {
+        m: op.n,
+        n: op.m,
+        k: op.d,
+        a: x,
+        b: Matrix { row: y.column, column: y.row, ..y },
+        c,
+        ldc: op.m,
+        add: false,
+        beside: 1,
+    };
     let after = prepare(isa, &op.after, &op.after_params, &[Access::Contiguous]);
     let then = |mut done: Written<T>| {
         let Some(exec) = &after else { return Ok(()) };
         let mut strips = exec.strips()?;
-        done.pieces().for_each(|(_, piece)| in_place(exec, &mut strips, piece, SmallVec::from_slice(&[std::ptr::null()]), &[]));
+        done.pieces()
+            .for_each(|(_, piece)| in_place(exec, &mut strips, piece, SmallVec::from_slice(&[std::ptr::null()]), &[]));
         Ok(())
     };
     let (squares, sums, dots) = (Direct::with::<SquareDiff>(isa), Direct::with::<AbsDiff>(isa), Direct::new(isa));

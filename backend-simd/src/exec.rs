@@ -82,9 +82,21 @@ pub(crate) enum Produced {
 impl<I: Isa> Exec<I> {
     /// Prepares `program`. `direct`: the last step may write where [`run`](Self::run) is told to, which must not be an operand.
     /// `None` if it has an instruction without a kernel.
-    pub(crate) fn new(isa: I, program: &Program, params: &[Scalar], access: &[Access], direct: bool) -> Option<Exec<I>> {
+    pub(crate) fn new(
+        isa: I,
+        program: &Program,
+        params: &[Scalar],
+        access: &[Access],
+        direct: bool,
+    ) -> Option<Exec<I>> {
         let program = Lowered::new(program);
-        let mut b = Builder { places: Vec::new(), last_use: last_uses(&program), free: Vec::new(), temps: 0, spread: Vec::new() };
+        let mut b = Builder {
+            places: Vec::new(),
+            last_use: last_uses(&program),
+            free: Vec::new(),
+            temps: 0,
+            spread: Vec::new(),
+        };
         let mut singles: Vec<[u64; 2]> = params.iter().map(single_bytes).collect();
         let gathered: Vec<Option<usize>> = access.iter().map(|a| (*a == Access::Gathered).then(|| b.temp())).collect();
         let mut steps: Vec<Step<I>> = Vec::with_capacity(program.steps.len());
@@ -129,7 +141,17 @@ impl<I: Isa> Exec<I> {
         let widest = program.all_dtypes().map(DType::size).max().unwrap_or(8);
         let live = b.temps + access.iter().filter(|a| **a == Access::Contiguous).count() + 1;
         let strip = (STRIPS_BYTES / (widest * live)).clamp(2 * STRIP_UNIT, 2048) / STRIP_UNIT * STRIP_UNIT;
-        Some(Exec { isa, steps, access: access.into(), gathered, singles, temps: b.temps, temp_bytes: strip * widest, result, strip })
+        Some(Exec {
+            isa,
+            steps,
+            access: access.into(),
+            gathered,
+            singles,
+            temps: b.temps,
+            temp_bytes: strip * widest,
+            result,
+            strip,
+        })
     }
 
     /// Whether a run can be of any length: nothing is kept in strips.
@@ -139,7 +161,11 @@ impl<I: Isa> Exec<I> {
 
     /// Temporaries for one thread.
     pub(crate) fn strips(&self) -> Result<Strips<'_>> {
-        Ok(Strips { block: Scratch::new(self.temps * self.temp_bytes)?, singles: self.singles.clone(), exec: PhantomData })
+        Ok(Strips {
+            block: Scratch::new(self.temps * self.temp_bytes)?,
+            singles: self.singles.clone(),
+            exec: PhantomData,
+        })
     }
 
     /// Computes `n` elements. `at[i]` is operand i's first element (unless it is gathered); `gather(i, to)` copies a gathered one's `n` elements to `to`.
@@ -149,7 +175,14 @@ impl<I: Isa> Exec<I> {
     /// - `at[i]` is valid for reads of `n` elements of its dtype, or of one where its access is single; `gather` writes `n` elements of its dtype;
     /// - `out` is valid for writes of `n` elements of the result's dtype and overlaps no operand, if the program was made `direct`; else it is not used;
     /// - `strips` came from this program.
-    pub(crate) unsafe fn run(&self, strips: &mut Strips, at: &[*const u8], n: usize, out: *mut u8, mut gather: impl FnMut(usize, *mut u8)) -> Produced {
+    pub(crate) unsafe fn run(
+        &self,
+        strips: &mut Strips,
+        at: &[*const u8],
+        n: usize,
+        out: *mut u8,
+        mut gather: impl FnMut(usize, *mut u8),
+    ) -> Produced {
         let block = strips.block.ptr();
         // SAFETY: temporaries are numbered below `temps`, each of `temp_bytes` (invariant 2).
         let temp = |t: usize| unsafe { block.add(t * self.temp_bytes) };
@@ -193,7 +226,10 @@ fn is_single(place: Place, access: &[Access]) -> bool {
 fn single_bytes(value: &Scalar) -> [u64; 2] {
     let mut bytes = [0u8; 16];
     bytes[..value.bytes().len()].copy_from_slice(value.bytes());
-    [u64::from_ne_bytes(bytes[..8].try_into().expect("8 bytes")), u64::from_ne_bytes(bytes[8..].try_into().expect("8 bytes"))]
+    [
+        u64::from_ne_bytes(bytes[..8].try_into().expect("8 bytes")),
+        u64::from_ne_bytes(bytes[8..].try_into().expect("8 bytes")),
+    ]
 }
 
 /// The kernel of a step, and which of its single values it wants spread out.
@@ -203,7 +239,13 @@ struct Found<I> {
 }
 
 /// The kernel of a step whose operands are single values where `single` says so.
-fn find<I: Isa>(step: &lower::Step, program: &Lowered, operands: &[Ref], single: [bool; 3], all_single: bool) -> Option<Found<I>> {
+fn find<I: Isa>(
+    step: &lower::Step,
+    program: &Lowered,
+    operands: &[Ref],
+    single: [bool; 3],
+    all_single: bool,
+) -> Option<Found<I>> {
     let dtype = |i: usize| program.dtype_of(operands[i]);
     let mask = single.iter().enumerate().map(|(i, &s)| usize::from(s) << i).sum();
     let none = [false; 3];
@@ -239,7 +281,11 @@ pub(crate) fn missing<I: Isa>(program: &Program) -> Option<String> {
             Instr::Select(..) | Instr::MulAdd(..) | Instr::Cast(..) => false,
         }
     };
-    program.instrs().iter().find(lacks).map(|i| format!("it has no {} for {}", i.name(), program.dtype_of(i.operands()[0])))
+    program
+        .instrs()
+        .iter()
+        .find(lacks)
+        .map(|i| format!("it has no {} for {}", i.name(), program.dtype_of(i.operands()[0])))
 }
 
 /// For each instruction, the last one that reads it (or one past the end for the result).

@@ -28,12 +28,16 @@ use gemm::Engines;
 use lanes::portable::Portable;
 use polyarray_core::op::{Give, Sort};
 use polyarray_core::{
-    Backend, BackendEntry, Buffer, Cost, DType, DeviceInfo, Error, Kind, MemoryId, Op, Program, Result, RunContext, SmallProduct, Strip, Unsupported, config,
+    Backend, BackendEntry, Buffer, Cost, DType, DeviceInfo, Error, Kind, MemoryId, Op, Program, Result, RunContext,
+    SmallProduct, Strip, Unsupported, config,
 };
 use std::sync::Arc;
 use tier::Tier;
 
-polyarray_core::announce!(polyarray_simd_is_linked, BackendEntry { name: "simd", order: 20, slow_to_open: false, present: || true, open });
+polyarray_core::announce!(
+    polyarray_simd_is_linked,
+    BackendEntry { name: "simd", order: 20, slow_to_open: false, present: || true, open }
+);
 
 fn open() -> Result<Arc<dyn Backend>> {
     backend(std::env::var("POLYARRAY_SIMD").ok().as_deref())
@@ -55,7 +59,11 @@ pub fn packing_bound(threads: usize) -> usize {
 /// # Errors
 /// [`Error::Setting`] for a name that is none of them.
 pub fn backend(cap: Option<&str>) -> Result<Arc<dyn Backend>> {
-    let tier = Tier::best(cap).map_err(|why| Error::Setting { name: "POLYARRAY_SIMD", value: cap.unwrap_or_default().into(), why })?;
+    let tier = Tier::best(cap).map_err(|why| Error::Setting {
+        name: "POLYARRAY_SIMD",
+        value: cap.unwrap_or_default().into(),
+        why,
+    })?;
     let engines = tier.engines(cap);
     let description = format!("{}{}, {} threads", tier.name(), engines.describe(), config().threads);
     Ok(Arc::new(Simd { tier, engines, info: DeviceInfo { name: "simd".into(), description, hardware: true } }))
@@ -124,7 +132,9 @@ unsafe impl Backend for Simd {
         let bytes = op.bytes();
         let moved = if bytes > CACHE { bytes / BANDWIDTH } else { 0.0 };
         let computed = match op {
-            Op::Map(o) => op.work() / self.rate(o.program.all_dtypes().max_by_key(|d| d.size()).unwrap_or(o.output.dtype)),
+            Op::Map(o) => {
+                op.work() / self.rate(o.program.all_dtypes().max_by_key(|d| d.size()).unwrap_or(o.output.dtype))
+            }
             Op::Reduce(o) => {
                 if !reduce::has_kernel(o.kind, o.before.output()) {
                     return Err(Unsupported::new(format!("it has no {} of {}", o.kind.name(), o.before.output())));
@@ -140,7 +150,11 @@ unsafe impl Backend for Simd {
             }
             Op::Matmul(o) => {
                 if o.after.output() != o.product() {
-                    return Err(Unsupported::new(format!("what follows turns {} into {}", o.product(), o.after.output())));
+                    return Err(Unsupported::new(format!(
+                        "what follows turns {} into {}",
+                        o.product(),
+                        o.after.output()
+                    )));
                 }
                 op.work() / self.product_rate(o.dtype)
             }

@@ -55,8 +55,13 @@ pub(crate) fn computed_in(dtype: DType) -> DType {
 impl<'a> Lowered<'a> {
     pub(crate) fn new(program: &'a Program) -> Lowered<'a> {
         let count = program.instrs().len();
-        let mut lowered =
-            Lowered { program, steps: Vec::with_capacity(count), dtypes: Vec::with_capacity(count), result: program.result(), widened: Vec::new() };
+        let mut lowered = Lowered {
+            program,
+            steps: Vec::with_capacity(count),
+            dtypes: Vec::with_capacity(count),
+            result: program.result(),
+            widened: Vec::new(),
+        };
         let mut renamed: Vec<Ref> = Vec::with_capacity(count);
         for (at, instr) in program.instrs().iter().enumerate() {
             let gives = program.dtype_of(Ref::Value(at as u32));

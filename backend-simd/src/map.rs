@@ -32,11 +32,15 @@ pub(crate) fn run<I: Isa>(isa: I, op: &Map, threads: usize, output: &Buffer) -> 
     let stream = out_step == 1 && !aliased && !short && total * size >= STREAM_BYTES;
     let direct = out_step == 1 && !aliased && !short && !stream;
     let access: SmallVec<[Access; 8]> = if short {
-        op.inputs.iter().map(|i| if i.strides.iter().all(|&s| s == 0) { Access::Single } else { Access::Gathered }).collect()
+        op.inputs
+            .iter()
+            .map(|i| if i.strides.iter().all(|&s| s == 0) { Access::Single } else { Access::Gathered })
+            .collect()
     } else {
         accesses(op.inputs.iter().map(|i| *i.strides.last().expect("at least one axis")))
     };
-    let exec = Exec::new(isa, &op.program, &op.params, &access, direct).unwrap_or_else(|| unreachable!("estimate refused this program"));
+    let exec = Exec::new(isa, &op.program, &op.params, &access, direct)
+        .unwrap_or_else(|| unreachable!("estimate refused this program"));
     let emit = Emit { size, step: out_step, stream, fill: kernels::fill::<I>(op.output.dtype) };
     let geometry = &geometry;
     split(threads, total, STRIP_UNIT * 4, |range| {
@@ -69,7 +73,9 @@ impl<I: Isa> Emit<I> {
                 Produced::Written => {}
                 Produced::Strip(from) if self.stream => isa.stream(from, to, n * self.size),
                 Produced::Strip(from) => copy_strided(from, 1, to, self.step, n, self.size),
-                Produced::Single(from) if self.step == 1 => (self.fill)(isa, &Args { a: from, b: from, c: from, out: to, n }),
+                Produced::Single(from) if self.step == 1 => {
+                    (self.fill)(isa, &Args { a: from, b: from, c: from, out: to, n })
+                }
                 Produced::Single(from) => copy_strided(from, 0, to, self.step, n, self.size),
             }
         }
@@ -89,7 +95,8 @@ fn part<I: Isa>(isa: I, exec: &Exec<I>, strips: &mut Strips, g: &Geometry, range
         let first = range.start.saturating_sub(number * inner);
         let last = (range.end - number * inner).min(*inner);
         number += 1;
-        let address = |o: usize, i: usize| g.bases[o].wrapping_offset((offsets[o] + i as isize * steps[o]) * g.sizes[o] as isize);
+        let address =
+            |o: usize, i: usize| g.bases[o].wrapping_offset((offsets[o] + i as isize * steps[o]) * g.sizes[o] as isize);
         let mut i = first;
         while i < last {
             let n = strip.min(last - i);
@@ -100,7 +107,8 @@ fn part<I: Isa>(isa: I, exec: &Exec<I>, strips: &mut Strips, g: &Geometry, range
             // SAFETY: the addresses are those of indices inside the operands (invariants of `Map`), and threads have disjoint ranges;
             // `direct` was chosen only where no operand lies in the output.
             unsafe {
-                let produced = exec.run(strips, &at, n, out, |o, to| copy_strided(address(o, i), steps[o], to, 1, n, g.sizes[o]));
+                let produced =
+                    exec.run(strips, &at, n, out, |o, to| copy_strided(address(o, i), steps[o], to, 1, n, g.sizes[o]));
                 emit.write(isa, produced, out, n);
             }
             i += n;

@@ -1,7 +1,10 @@
 //! Matrix products as operations: batches, matrix-vector products, and what follows a product.
 
 use crate::exec::{Access, Exec, Produced, Strips};
-use crate::gemm::{BARE_DEPTH, Direct, Engines, Finish, Half, Halves, Integer, Integers, Interleaved, Kernel, Matrix, Product, Tiled, Widen, Written, product};
+use crate::gemm::{
+    BARE_DEPTH, Direct, Engines, Finish, Half, Halves, Integer, Integers, Interleaved, Kernel, Matrix, Product, Tiled,
+    Widen, Written, product,
+};
 use crate::lanes::{Isa, Real};
 use crate::matvec;
 use crate::scratch::Scratch;
@@ -71,7 +74,10 @@ impl<I: Isa> Batch<'_, I> {
         let (isa, engines, precision) = (self.isa, self.engines, self.op.precision);
         self.each(|p, threads, finish| {
             // SAFETY: `each` gives products whose matrices are inside their buffers and do not overlap.
-            unsafe { T::by_tiles(engines, p, precision, threads, finish).unwrap_or_else(|| one::<I, T>(isa, p, threads, finish)) }
+            unsafe {
+                T::by_tiles(engines, p, precision, threads, finish)
+                    .unwrap_or_else(|| one::<I, T>(isa, p, threads, finish))
+            }
         })
     }
 
@@ -82,16 +88,27 @@ impl<I: Isa> Batch<'_, I> {
     }
 
     /// What computes products by an engine, or else by a kernel.
-    fn tiles_or<T: Tiled<C> + Send + Sync, C: Copy + Send + Sync, K: Kernel<Element = T, Sum = C>>(&self, kernel: &K) -> impl One<T, C> {
+    fn tiles_or<T: Tiled<C> + Send + Sync, C: Copy + Send + Sync, K: Kernel<Element = T, Sum = C>>(
+        &self,
+        kernel: &K,
+    ) -> impl One<T, C> {
         let (engines, precision) = (self.engines, self.op.precision);
         move |p: Product<T, C>, threads: usize, finish: Option<Finish<C>>| {
             // SAFETY: whoever calls it gives products whose matrices are inside their buffers and do not overlap.
-            unsafe { T::by_tiles(engines, p, precision, threads, finish).unwrap_or_else(|| product(kernel, p, threads, finish)) }
+            unsafe {
+                T::by_tiles(engines, p, precision, threads, finish)
+                    .unwrap_or_else(|| product(kernel, p, threads, finish))
+            }
         }
     }
 
     /// Products in a wider type than they are given in: some rows of C at a time, narrowed as they are finished.
-    fn narrowed<T, C, K>(&self, kernel: &K, plus: impl Fn(C, C) -> C + Sync, narrow: impl Fn(C) -> T + Sync) -> Result<()>
+    fn narrowed<T, C, K>(
+        &self,
+        kernel: &K,
+        plus: impl Fn(C, C) -> C + Sync,
+        narrow: impl Fn(C) -> T + Sync,
+    ) -> Result<()>
     where
         T: Tiled<C> + Widen<Wide = C> + Send + Sync,
         C: Copy + Send + Sync,
@@ -110,13 +127,25 @@ impl<I: Isa> Batch<'_, I> {
                     // SAFETY: the same block of C, which nobody else writes.
                     let mut narrowed = unsafe { Written::new(corner, at, p.ldc, done.shape()) };
                     for ((_, to), (_, piece)) in narrowed.pieces().zip(done.pieces()) {
-                        to.iter_mut().zip(piece).for_each(|(to, x)| *to = narrow(if p.add { plus(to.widen(), *x) } else { *x }));
+                        to.iter_mut()
+                            .zip(piece)
+                            .for_each(|(to, x)| *to = narrow(if p.add { plus(to.widen(), *x) } else { *x }));
                     }
                     finish.map_or(Ok(()), |finish| finish(narrowed))
                 };
                 // A part of the product that `each` gave; there is room for it in the wide type.
                 let (m, n) = (rows.min(p.m - i), columns.min(p.n - j));
-                let part = Product { m, n, k: p.k, a: p.a.from(i, 0), b: p.b.from(0, j), c: wide, ldc: n, add: false, beside: p.beside };
+                let part = Product {
+                    m,
+                    n,
+                    k: p.k,
+                    a: p.a.from(i, 0),
+                    b: p.b.from(0, j),
+                    c: wide,
+                    ldc: n,
+                    add: false,
+                    beside: p.beside,
+                };
                 one(part, threads, Some(&narrow))?;
             }
             Ok(())
@@ -128,20 +157,38 @@ impl<I: Isa> Batch<'_, I> {
         let Batch { isa, op, threads, output, .. } = *self;
         let (m, n, k, axes) = (op.m, op.n, op.k, op.batch.len());
         let start = |o: &Operand| -> *const T {
-            o.buffer.host_ptr().expect("core brings operands to the backend's memory").as_ptr().cast::<T>().wrapping_add(o.offset)
+            o.buffer
+                .host_ptr()
+                .expect("core brings operands to the backend's memory")
+                .as_ptr()
+                .cast::<T>()
+                .wrapping_add(o.offset)
         };
         let matrix = |o: &Operand, at: *const T| Matrix { at, row: o.strides[axes], column: o.strides[axes + 1] };
         let bases = (Shared(start(&op.a).cast_mut()), Shared(start(&op.b).cast_mut()));
-        let c = Shared(output.host_ptr().expect("core allocates the output in the backend's memory").as_ptr().cast::<C>());
+        let c =
+            Shared(output.host_ptr().expect("core allocates the output in the backend's memory").as_ptr().cast::<C>());
         let tail = Tail::new(isa, op);
         let count = op.batch.size();
-        let (outer, within) = if count >= threads && m.saturating_mul(n).saturating_mul(k) < SMALL { (threads, 1) } else { (1, threads) };
+        let (outer, within) =
+            if count >= threads && m.saturating_mul(n).saturating_mul(k) < SMALL { (threads, 1) } else { (1, threads) };
         split(outer, count, 1, |range| {
             let mut number = range.start;
             let mut done = Ok(());
             walk(&op.batch, [&op.a.strides, &op.b.strides], [0, 0], range, |[a, b]| {
-                let (a, b) = (matrix(&op.a, bases.0.get().wrapping_offset(a)), matrix(&op.b, bases.1.get().wrapping_offset(b)));
-                let p = Product { m, n, k, a, b, c: Shared(c.get().wrapping_add(number * m * n)), ldc: n, add: op.add, beside: outer };
+                let (a, b) =
+                    (matrix(&op.a, bases.0.get().wrapping_offset(a)), matrix(&op.b, bases.1.get().wrapping_offset(b)));
+                let p = Product {
+                    m,
+                    n,
+                    k,
+                    a,
+                    b,
+                    c: Shared(c.get().wrapping_add(number * m * n)),
+                    ldc: n,
+                    add: op.add,
+                    beside: outer,
+                };
                 let finish = |done: Written<C>| tail.apply(number, done);
                 let result = one(p, within, if tail.is_nothing() { None } else { Some(&finish) });
                 number += 1;
@@ -164,8 +211,22 @@ pub(crate) fn small<I: Isa>(isa: I, product: SmallProduct) -> bool {
 }
 
 fn small_of<I: Isa, T: Real>(isa: I, SmallProduct { lens: [m, n, k], a, b, out, .. }: SmallProduct) -> bool {
-    let matrix = |(bytes, [row, column]): (&[u8], [usize; 2])| Matrix { at: bytes.as_ptr().cast::<T>(), row: row as isize, column: column as isize };
-    let p = Product { m, n, k, a: matrix(a), b: matrix(b), c: Shared(out.as_mut_ptr().cast::<T>()), ldc: n, add: false, beside: 1 };
+    let matrix = |(bytes, [row, column]): (&[u8], [usize; 2])| Matrix {
+        at: bytes.as_ptr().cast::<T>(),
+        row: row as isize,
+        column: column as isize,
+    };
+    let p = Product {
+        m,
+        n,
+        k,
+        a: matrix(a),
+        b: matrix(b),
+        c: Shared(out.as_mut_ptr().cast::<T>()),
+        ldc: n,
+        add: false,
+        beside: 1,
+    };
     // SAFETY: operands hold their elements, the output m n of them; slices do not overlap one that is written; all are aligned (invariants of `SmallProduct`).
     is_bare(m, n, k) && unsafe { one(isa, p, 1, None) }.is_ok()
 }
@@ -185,7 +246,9 @@ unsafe fn one<I: Isa, T: Real>(isa: I, p: Product<T, T>, threads: usize, finish:
     if p.m.min(p.n) == 1 && !p.add && (matrix.column == 1 || matrix.row == 1) {
         let (at, step) = if p.n == 1 { (p.b.at, p.b.row) } else { (p.a.at, p.a.column) };
         // SAFETY: the caller's; y is one row or one column of C, contiguous either way (a column of C has `ldc` 1).
-        return unsafe { matvec::run(isa, matrix, (at, step), p.c, [rows, p.k], threads, finish.map(|f| (f, p.n == 1))) };
+        return unsafe {
+            matvec::run(isa, matrix, (at, step), p.c, [rows, p.k], threads, finish.map(|f| (f, p.n == 1)))
+        };
     }
     let kernel = Direct::new(isa);
     if !is_bare(p.m, p.n, p.k) || p.b.column != 1 && p.n * p.k * size_of::<T>() > COPIED {
@@ -249,12 +312,20 @@ impl<I: Isa> Tail<I> {
                 corners.push(g.bases[o].wrapping_offset(element * g.sizes[o] as isize).cast_const());
             });
         }
-        let steps: SmallVec<[(isize, usize); 8]> = g.strides.iter().zip(&g.sizes).map(|(strides, &size)| (strides[self.along], size)).collect();
+        let steps: SmallVec<[(isize, usize); 8]> =
+            g.strides.iter().zip(&g.sizes).map(|(strides, &size)| (strides[self.along], size)).collect();
         if self.along == axes {
-            in_place(exec, &mut strips, done.one_column().expect("C has one column, whose elements lie next to each other"), corners, &steps);
+            in_place(
+                exec,
+                &mut strips,
+                done.one_column().expect("C has one column, whose elements lie next to each other"),
+                corners,
+                &steps,
+            );
             return Ok(());
         }
-        let rows: SmallVec<[isize; 8]> = g.strides.iter().zip(&g.sizes).map(|(strides, &size)| strides[axes] * size as isize).collect();
+        let rows: SmallVec<[isize; 8]> =
+            g.strides.iter().zip(&g.sizes).map(|(strides, &size)| strides[axes] * size as isize).collect();
         for (_, piece) in done.pieces() {
             in_place(exec, &mut strips, piece, corners.clone(), &steps);
             corners[1..].iter_mut().zip(&rows).for_each(|(at, row)| *at = at.wrapping_offset(*row));
@@ -264,25 +335,43 @@ impl<I: Isa> Tail<I> {
 }
 
 /// A program to be applied to results; `None` if it leaves them as they are.
-pub(crate) fn prepare<I: Isa>(isa: I, program: &Program, params: &[polyarray_core::Scalar], access: &[Access]) -> Option<Exec<I>> {
-    (!program.is_identity()).then(|| Exec::new(isa, program, params, access, false).unwrap_or_else(|| unreachable!("estimate refused this program")))
+pub(crate) fn prepare<I: Isa>(
+    isa: I,
+    program: &Program,
+    params: &[polyarray_core::Scalar],
+    access: &[Access],
+) -> Option<Exec<I>> {
+    (!program.is_identity()).then(|| {
+        Exec::new(isa, program, params, access, false).unwrap_or_else(|| unreachable!("estimate refused this program"))
+    })
 }
 
 /// Applies a program to `piece`, its first operand. `at` says where the others are, after a place for the piece; `steps` from one element of theirs to the next, and their sizes.
-pub(crate) fn in_place<I: Isa, T: Copy>(exec: &Exec<I>, strips: &mut Strips, piece: &mut [T], mut at: SmallVec<[*const u8; 8]>, steps: &[(isize, usize)]) {
+pub(crate) fn in_place<I: Isa, T: Copy>(
+    exec: &Exec<I>,
+    strips: &mut Strips,
+    piece: &mut [T],
+    mut at: SmallVec<[*const u8; 8]>,
+    steps: &[(isize, usize)],
+) {
     let size = size_of::<T>();
     for strip in piece.chunks_mut(exec.strip) {
         let (here, n) = (strip.as_mut_ptr().cast::<u8>(), strip.len());
         at[0] = here.cast_const();
         // SAFETY: n elements of the piece, and of each other operand from there on; the result is in a temporary or in the piece itself.
         unsafe {
-            let produced = exec.run(strips, &at, n, std::ptr::null_mut(), |o, to| copy_strided(at[o], steps[o - 1].0, to, 1, n, steps[o - 1].1));
+            let produced = exec.run(strips, &at, n, std::ptr::null_mut(), |o, to| {
+                copy_strided(at[o], steps[o - 1].0, to, 1, n, steps[o - 1].1)
+            });
             match produced {
                 Produced::Strip(from) => std::ptr::copy(from, here, n * size),
                 Produced::Single(from) => copy_strided(from, 0, here, 1, n, size),
                 Produced::Written => unreachable!("not made to write directly"),
             }
         }
-        at[1..].iter_mut().zip(steps).for_each(|(at, (step, size))| *at = at.wrapping_offset(n as isize * step * *size as isize));
+        at[1..]
+            .iter_mut()
+            .zip(steps)
+            .for_each(|(at, (step, size))| *at = at.wrapping_offset(n as isize * step * *size as isize));
     }
 }

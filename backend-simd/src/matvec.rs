@@ -42,7 +42,8 @@ pub(crate) unsafe fn run<I: Isa, T: Real>(
     let threads = if rows * k > SHARED { threads } else { 1 };
     let finished = |first: usize, part: &mut [T]| {
         let Some((finish, column)) = finish else { return Ok(()) };
-        let (corner, ldc, shape) = if column { ([first, 0], 1, [part.len(), 1]) } else { ([0, first], part.len(), [1, part.len()]) };
+        let (corner, ldc, shape) =
+            if column { ([first, 0], 1, [part.len(), 1]) } else { ([0, first], part.len(), [1, part.len()]) };
         // SAFETY: the part's elements, as a column or a row of C.
         finish(unsafe { Written::new(corner, part.as_mut_ptr(), ldc, shape) })
     };
@@ -62,12 +63,19 @@ pub(crate) unsafe fn run<I: Isa, T: Real>(
         for part in parts {
             // SAFETY: columns of the matrix, as many elements of x, and room of this part's own.
             let y = unsafe { std::slice::from_raw_parts_mut(sums.get().add(part * rows), rows) };
-            isa.enter(MatVec { matrix: matrix.from(0, cut(part)), x: x.get().wrapping_add(cut(part)), k: cut(part + 1) - cut(part), y });
+            isa.enter(MatVec {
+                matrix: matrix.from(0, cut(part)),
+                x: x.get().wrapping_add(cut(part)),
+                k: cut(part + 1) - cut(part),
+                y,
+            });
         }
         Ok(())
     })?;
     // SAFETY: all of y, and all parts, which have been written.
-    let (y, sums) = unsafe { (std::slice::from_raw_parts_mut(y.get(), rows), std::slice::from_raw_parts(sums.get(), threads * rows)) };
+    let (y, sums) = unsafe {
+        (std::slice::from_raw_parts_mut(y.get(), rows), std::slice::from_raw_parts(sums.get(), threads * rows))
+    };
     for (i, y) in y.iter_mut().enumerate() {
         *y = T::from_f64((0..threads).map(|part| sums[part * rows + i].to_f64()).sum());
     }
@@ -228,16 +236,27 @@ mod tests {
                         // SAFETY: the matrix has these strides, x 2 k elements, y one for each row.
                         let done = unsafe {
                             match Tier::best(Some(tier)).unwrap() {
-                                Tier::Portable(isa) => run(isa, matrix, vector, out, [rows, k], threads, Some((&finish, true))),
+                                Tier::Portable(isa) => {
+                                    run(isa, matrix, vector, out, [rows, k], threads, Some((&finish, true)))
+                                }
                                 #[cfg(target_arch = "x86_64")]
-                                Tier::Avx2(isa) => run(isa, matrix, vector, out, [rows, k], threads, Some((&finish, true))),
+                                Tier::Avx2(isa) => {
+                                    run(isa, matrix, vector, out, [rows, k], threads, Some((&finish, true)))
+                                }
                                 #[cfg(target_arch = "x86_64")]
-                                Tier::Avx512(isa) => run(isa, matrix, vector, out, [rows, k], threads, Some((&finish, true))),
+                                Tier::Avx512(isa) => {
+                                    run(isa, matrix, vector, out, [rows, k], threads, Some((&finish, true)))
+                                }
                             }
                         };
                         done.unwrap();
-                        let wanted: Vec<f64> = (0..rows).map(|i| (0..k).map(|j| number(i * 3 + j) * x[j * step]).sum::<f64>() + 0.5).collect();
-                        assert_eq!(y, wanted, "{tier}: {rows} rows, {k}, contiguous rows {contiguous_rows}, {threads} threads, step {step}");
+                        let wanted: Vec<f64> = (0..rows)
+                            .map(|i| (0..k).map(|j| number(i * 3 + j) * x[j * step]).sum::<f64>() + 0.5)
+                            .collect();
+                        assert_eq!(
+                            y, wanted,
+                            "{tier}: {rows} rows, {k}, contiguous rows {contiguous_rows}, {threads} threads, step {step}"
+                        );
                         assert_eq!(times.into_inner(), rows);
                     }
                 }

@@ -306,7 +306,9 @@ impl<I: Isa, T: Element, J: Join<T>> Scanned<'_, I, T, J> {
             let mut worker = Worker::new(self, GROUP)?;
             for first in range.clone().step_by(AT_ONCE) {
                 let carry = offsets[first].map_or(Carry::Nothing, Carry::Offset);
-                if let Carry::Last(_) = worker.group(self, at, &start, first * SCAN_BLOCK..len.min((first + AT_ONCE) * SCAN_BLOCK), carry) {
+                if let Carry::Last(_) =
+                    worker.group(self, at, &start, first * SCAN_BLOCK..len.min((first + AT_ONCE) * SCAN_BLOCK), carry)
+                {
                     ended.store(true, Ordering::Relaxed);
                 }
             }
@@ -325,7 +327,10 @@ impl<I: Isa, T: Element, J: Join<T>> Scanned<'_, I, T, J> {
         let (width, groups) = (g.lens[stepped], g.lens[..stepped].iter().product::<usize>());
         let most = ACROSS_BYTES / size_of::<T>();
         // Whole cache lines, and as many parts as threads where there is enough for each.
-        let columns = width.div_ceil(width.div_ceil(most).max((threads / groups).min(width / 64)).max(1)).next_multiple_of(16).min(width);
+        let columns = width
+            .div_ceil(width.div_ceil(most).max((threads / groups).min(width / 64)).max(1))
+            .next_multiple_of(16)
+            .min(width);
         let parts = width.div_ceil(columns);
         let along: SmallVec<[isize; 8]> = g.strides.iter().map(|s| s[self.axis]).collect();
         split(threads, groups * parts, 1, |range| {
@@ -333,7 +338,8 @@ impl<I: Isa, T: Element, J: Join<T>> Scanned<'_, I, T, J> {
             for part in range {
                 let (group, first) = (part / parts, part % parts * columns);
                 let n = columns.min(width - first);
-                let (mut at, mut to) = (self.start_of(group * width), self.emit.offset_of(self.axis, group * width) + first);
+                let (mut at, mut to) =
+                    (self.start_of(group * width), self.emit.offset_of(self.axis, group * width) + first);
                 let mut lines = J::lines(n)?;
                 for i in 0..self.len() {
                     worker.row(self, &at, first, to, i, n, &mut lines);
@@ -395,7 +401,13 @@ impl<'a, T: Element> Worker<'a, T> {
     }
 
     /// The results of `count` whole blocks from block `first` on.
-    fn totals<I: Isa, J: Join<T>>(&mut self, scan: &Scanned<I, T, J>, start: &[isize], first: usize, count: usize) -> [J::State; AT_ONCE] {
+    fn totals<I: Isa, J: Join<T>>(
+        &mut self,
+        scan: &Scanned<I, T, J>,
+        start: &[isize],
+        first: usize,
+        count: usize,
+    ) -> [J::State; AT_ONCE] {
         // SAFETY: as in `group`; blocks before the last are whole.
         unsafe {
             let src = scan.source.values(&mut self.room, start, first * SCAN_BLOCK, count * SCAN_BLOCK, 0).cast::<T>();
@@ -405,7 +417,16 @@ impl<'a, T: Element> Worker<'a, T> {
 
     /// Element `index` of lines side by side from `first` on, whose operands are at `at`; results go to element `to` of the output and on.
     #[expect(clippy::too_many_arguments, reason = "where it is, and what is carried along")]
-    fn row<I: Isa, J: Join<T>>(&mut self, scan: &Scanned<I, T, J>, at: &[isize], first: usize, to: usize, index: usize, n: usize, lines: &mut J::Lines) {
+    fn row<I: Isa, J: Join<T>>(
+        &mut self,
+        scan: &Scanned<I, T, J>,
+        at: &[isize],
+        first: usize,
+        to: usize,
+        index: usize,
+        n: usize,
+        lines: &mut J::Lines,
+    ) {
         let place = scan.emit.place(to);
         // SAFETY: as in `group`.
         unsafe {
@@ -470,7 +491,12 @@ impl<T: Element, J: Join<T>> Work for Row<'_, T, J> {
 /// # Safety
 /// - As there.
 #[inline(always)]
-unsafe fn totals<T: Copy, S: Copy>(src: *const T, count: usize, first: impl Fn(T) -> S, join: impl Fn(S, S) -> S) -> [S; AT_ONCE] {
+unsafe fn totals<T: Copy, S: Copy>(
+    src: *const T,
+    count: usize,
+    first: impl Fn(T) -> S,
+    join: impl Fn(S, S) -> S,
+) -> [S; AT_ONCE] {
     // SAFETY: `count` whole blocks; where there are fewer than are worked on at once, the first stands in for the others.
     unsafe {
         let starts: [*const T; AT_ONCE] = std::array::from_fn(|b| src.add(if b < count { b * SCAN_BLOCK } else { 0 }));
@@ -566,7 +592,12 @@ unsafe fn plain_blocks<T: Element, J: Plain<T>>(src: *const T, to: *mut T, n: us
 /// # Safety
 /// - `src` is valid for reads and `to` for writes of the elements in `range`, of which there is one at least.
 #[inline(always)]
-unsafe fn one_by_one<T: Element, J: Plain<T>>(src: *const T, to: *mut T, range: Range<usize>, mut last: Option<T>) -> T {
+unsafe fn one_by_one<T: Element, J: Plain<T>>(
+    src: *const T,
+    to: *mut T,
+    range: Range<usize>,
+    mut last: Option<T>,
+) -> T {
     for i in range {
         // SAFETY: the caller's.
         unsafe {
@@ -765,7 +796,9 @@ impl<T: Factor> KeptLines<T> {
             }
             self.kept.extend(self.offsets.iter().zip(&self.sums).map(|(offset, sum)| [offset.factor(), sum.factor()]));
         } else if starts_block {
-            self.kept.iter_mut().for_each(|[offset, sum]| *offset = if index == SCAN_BLOCK { *sum } else { T::join(*offset, *sum) });
+            self.kept
+                .iter_mut()
+                .for_each(|[offset, sum]| *offset = if index == SCAN_BLOCK { *sum } else { T::join(*offset, *sum) });
         }
         for (j, [offset, sum]) in self.kept.iter_mut().enumerate() {
             // SAFETY: the caller's.

@@ -29,7 +29,11 @@ impl Scratch {
         let mut block = FREE.try_with(|free| free.borrow_mut().pop()).ok().flatten().unwrap_or_default();
         if block.len() < lines {
             let more = lines - block.len();
-            block.try_reserve_exact(more).map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes, why: e.to_string() })?;
+            block.try_reserve_exact(more).map_err(|e| Error::OutOfMemory {
+                memory: "the host".into(),
+                bytes,
+                why: e.to_string(),
+            })?;
             block.resize(lines, Line([0; 64]));
         }
         Ok(Scratch(block))
@@ -52,7 +56,11 @@ impl Scratch {
 pub(crate) fn room<T>(n: usize) -> Result<Vec<T>> {
     let mut vec = Vec::new();
     let bytes = n.saturating_mul(size_of::<T>());
-    vec.try_reserve_exact(n).map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes, why: e.to_string() })?;
+    vec.try_reserve_exact(n).map_err(|e| Error::OutOfMemory {
+        memory: "the host".into(),
+        bytes,
+        why: e.to_string(),
+    })?;
     Ok(vec)
 }
 

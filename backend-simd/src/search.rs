@@ -41,7 +41,13 @@ fn typed<I: Isa, T: Sortable>(isa: I, op: &Search, threads: usize, out: &Buffer)
     split(threads, op.shape.size(), 256, |range| {
         let (mut keys, mut count, mut done) = ([0u64; TOGETHER], 0, range.start);
         let mut flush = |keys: &[u64; TOGETHER], count: usize| {
-            let found = isa.enter(Find::<T> { sorted: sorted.get(), step: op.sorted.strides[0], n: op.n, keys, or_equal: op.side == Side::Right });
+            let found = isa.enter(Find::<T> {
+                sorted: sorted.get(),
+                step: op.sorted.strides[0],
+                n: op.n,
+                keys,
+                or_equal: op.side == Side::Right,
+            });
             for found in &found[..count] {
                 // SAFETY: the output has room for one number for each value; parts do not overlap.
                 unsafe { to.get().add(done).write(*found as i64) };

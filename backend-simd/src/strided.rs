@@ -56,7 +56,14 @@ pub(crate) fn accesses(inner_strides: impl Iterator<Item = isize>) -> SmallVec<[
 ///
 /// # Safety
 /// - `from` is valid for reads and `to` for writes of those elements; they do not overlap, or are the same.
-pub(crate) unsafe fn copy_strided(from: *const u8, from_step: isize, to: *mut u8, to_step: isize, n: usize, size: usize) {
+pub(crate) unsafe fn copy_strided(
+    from: *const u8,
+    from_step: isize,
+    to: *mut u8,
+    to_step: isize,
+    n: usize,
+    size: usize,
+) {
     /// # Safety
     /// - As for `copy_strided`, with elements of the size of `T`.
     unsafe fn copy<T: Copy>(from: *const T, from_step: isize, to: *mut T, to_step: isize, n: usize) {

@@ -82,12 +82,22 @@ pub(crate) fn join(a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
 ///
 /// # Errors
 /// The first error of any part.
-pub(crate) fn split(threads: usize, total: usize, unit: usize, work: impl Fn(Range<usize>) -> Result<()> + Sync) -> Result<()> {
+pub(crate) fn split(
+    threads: usize,
+    total: usize,
+    unit: usize,
+    work: impl Fn(Range<usize>) -> Result<()> + Sync,
+) -> Result<()> {
     split_among(threads, total, unit, &work)
 }
 
 /// [`split`], compiled once: there are hundreds of kinds of work.
-fn split_among(threads: usize, total: usize, unit: usize, work: &(dyn Fn(Range<usize>) -> Result<()> + Sync)) -> Result<()> {
+fn split_among(
+    threads: usize,
+    total: usize,
+    unit: usize,
+    work: &(dyn Fn(Range<usize>) -> Result<()> + Sync),
+) -> Result<()> {
     let units = total.div_ceil(unit);
     let parts = threads.min(units).max(1);
     let bounds = |i: usize| (units * i / parts * unit).min(total);

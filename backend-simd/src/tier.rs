@@ -28,7 +28,9 @@ impl Tier {
     pub(crate) fn best(cap: Option<&str>) -> Result<Tier, String> {
         let cap = match cap {
             None => NAMES.len(),
-            Some(name) => NAMES.iter().position(|n| *n == name).ok_or_else(|| format!("the tiers are {}", NAMES.join(", ")))?,
+            Some(name) => {
+                NAMES.iter().position(|n| *n == name).ok_or_else(|| format!("the tiers are {}", NAMES.join(", ")))?
+            }
         };
         #[cfg(target_arch = "x86_64")]
         {

@@ -41,7 +41,8 @@ fn tiles<I: Isa, T: Copy>(isa: I, g: &Geometry, threads: usize, stream: bool) ->
     let across = input_axis(g).unwrap_or_else(|| unreachable!("`applies` was asked first"));
     let others: SmallVec<[usize; 8]> = (0..inner).filter(|&a| a != across).collect();
     let lens: SmallVec<[usize; 8]> = others.iter().map(|&a| g.lens[a]).collect();
-    let strides: SmallVec<[SmallVec<[isize; 8]>; 2]> = (0..2).map(|o| others.iter().map(|&a| g.strides[o][a]).collect()).collect();
+    let strides: SmallVec<[SmallVec<[isize; 8]>; 2]> =
+        (0..2).map(|o| others.iter().map(|&a| g.strides[o][a]).collect()).collect();
     let (rows, columns, size) = (g.lens[across], g.lens[inner], size_of::<T>());
     // Rows of the output, of whole cache lines of both sides.
     let (height, width) = ((HEIGHT_BYTES / size).max(8), (WIDTH_BYTES / size).max(8));
@@ -55,7 +56,8 @@ fn tiles<I: Isa, T: Copy>(isa: I, g: &Geometry, threads: usize, stream: bool) ->
             walk_many(&lens, &[&strides[0], &strides[1]], &[0, 0], plane..plane + 1, |at| {
                 for column in (0..columns).step_by(width) {
                     let address = |o: usize| {
-                        let element = at[o] + first as isize * g.strides[o][across] + column as isize * g.strides[o][inner];
+                        let element =
+                            at[o] + first as isize * g.strides[o][across] + column as isize * g.strides[o][inner];
                         g.bases[o].wrapping_offset(element * size as isize)
                     };
                     let tile = Tile {
@@ -103,7 +105,10 @@ impl<T: Copy> Tile<T> {
         for row in 0..self.rows {
             // SAFETY: the caller's.
             unsafe {
-                let (from, to) = (block.add(row * self.columns).cast::<u8>(), self.to.offset(row as isize * self.to_step).cast::<u8>());
+                let (from, to) = (
+                    block.add(row * self.columns).cast::<u8>(),
+                    self.to.offset(row as isize * self.to_step).cast::<u8>(),
+                );
                 if stream { isa.stream(from, to, bytes) } else { std::ptr::copy_nonoverlapping(from, to, bytes) }
             }
         }

@@ -3,7 +3,9 @@
 extern crate polyarray_cpu as _;
 extern crate polyarray_simd as _;
 
-use polyarray_core::{Array, Binary, DType, Device, Element, Expr, Gives, IntoExpr, Kind, Unary, Wide, trace, with_device, with_dtype};
+use polyarray_core::{
+    Array, Binary, DType, Device, Element, Expr, Gives, IntoExpr, Kind, Unary, Wide, trace, with_device, with_dtype,
+};
 
 /// Both ways, on `simd` and (where all devices agree to the bit, for it may choose another one for the long way) under `auto`, into a new array and into one that is there.
 fn both_ways<U: Element>(what: &str, exact: bool, expr: impl Fn() -> Expr<U>) {

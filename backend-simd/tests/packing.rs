@@ -39,8 +39,14 @@ const RESIDUES: usize = 22 << 20;
 /// Multiplies a batch into an output that is there, and says how many bytes more than before were alive at once.
 fn multiply<T: Element>(batch: usize, [m, k, n]: [usize; 3], threads: usize, transposed: bool) -> Result<usize> {
     let value = |i: usize| T::from_wide(Wide::Int((i % 7) as i128));
-    let matrices = |rows: usize, columns: usize| Array::from_vec((0..batch * rows * columns).map(value).collect(), [batch, rows, columns]);
-    let (a, b) = if transposed { (matrices(k, m)?.permute(&[0, 2, 1])?, matrices(n, k)?.permute(&[0, 2, 1])?) } else { (matrices(m, k)?, matrices(k, n)?) };
+    let matrices = |rows: usize, columns: usize| {
+        Array::from_vec((0..batch * rows * columns).map(value).collect(), [batch, rows, columns])
+    };
+    let (a, b) = if transposed {
+        (matrices(k, m)?.permute(&[0, 2, 1])?, matrices(n, k)?.permute(&[0, 2, 1])?)
+    } else {
+        (matrices(m, k)?, matrices(k, n)?)
+    };
     let mut out = Array::<T>::zeros([batch, m, n])?;
     // A thread of its own has no working memory left from what came before; nor has a pool of its own.
     std::thread::scope(|scope| {
@@ -66,7 +72,8 @@ fn products_take_no_more_than_their_bound() -> Result<()> {
     multiply::<f32>(1, [200, 200, 200], 2, false)?;
     let mut packed = 0;
     for threads in [1, 2] {
-        let products = [[1024, 1024, 1024], [2500, 600, 64], [64, 600, 2500], [50, 5000, 50], [300, 300, 4000]].map(|shape| (1, shape));
+        let products = [[1024, 1024, 1024], [2500, 600, 64], [64, 600, 2500], [50, 5000, 50], [300, 300, 4000]]
+            .map(|shape| (1, shape));
         for (batch, shape) in products.into_iter().chain([(4, [100, 1024, 1000]), (40, [2, 500, 800])]) {
             for transposed in [false, true] {
                 let bytes = multiply::<f32>(batch, shape, threads, transposed)?;

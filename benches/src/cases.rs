@@ -176,18 +176,30 @@ impl Sizes {
     }
 }
 
-static ELEMENTS: Sizes =
-    Sizes { quick: &[&[1000], &[100_000], &[1_000_000]], full: &[&[1], &[1000], &[100_000], &[1_000_000], &[10_000_000]], of: |n| vec![n], axes: "N" };
-static MATRIX: Sizes =
-    Sizes { quick: &[&[100, 100], &[1000, 1000]], full: &[&[100, 100], &[1000, 1000], &[5000, 5000]], of: |n| vec![n, n], axes: "ROWSxCOLUMNS" };
+static ELEMENTS: Sizes = Sizes {
+    quick: &[&[1000], &[100_000], &[1_000_000]],
+    full: &[&[1], &[1000], &[100_000], &[1_000_000], &[10_000_000]],
+    of: |n| vec![n],
+    axes: "N",
+};
+static MATRIX: Sizes = Sizes {
+    quick: &[&[100, 100], &[1000, 1000]],
+    full: &[&[100, 100], &[1000, 1000], &[5000, 5000]],
+    of: |n| vec![n, n],
+    axes: "ROWSxCOLUMNS",
+};
 static PRODUCT: Sizes = Sizes {
     quick: &[&[64, 64, 64], &[256, 256, 256], &[512, 512, 512]],
     full: &[&[16, 16, 16], &[64, 64, 64], &[256, 256, 256], &[1024, 1024, 1024], &[2048, 2048, 2048]],
     of: |n| vec![n, n, n],
     axes: "MxKxN",
 };
-static PRODUCTS: Sizes =
-    Sizes { quick: &[&[16, 64, 64, 64]], full: &[&[64, 32, 32, 32], &[16, 64, 64, 64], &[16, 256, 256, 256]], of: |n| vec![16, n, n, n], axes: "BATCHxMxKxN" };
+static PRODUCTS: Sizes = Sizes {
+    quick: &[&[16, 64, 64, 64]],
+    full: &[&[64, 32, 32, 32], &[16, 64, 64, 64], &[16, 256, 256, 256]],
+    of: |n| vec![16, n, n, n],
+    axes: "BATCHxMxKxN",
+};
 static POINTS: Sizes = Sizes {
     quick: &[&[100, 100, 50], &[400, 400, 50]],
     full: &[&[100, 100, 50], &[500, 500, 50], &[2000, 2000, 50], &[5000, 5000, 50]],
@@ -273,8 +285,26 @@ pub static CASES: &[Case] = &[
     map("sin", "sin(x)", FLOATS, &[(-10.0, 10.0)], 1.0, unary(Unary::Sin), 1.0, formula!(T, x => x[0].sin())),
     map("cos", "cos(x)", FLOATS, &[(-10.0, 10.0)], 1.0, unary(Unary::Cos), 1.0, formula!(T, x => x[0].cos())),
     map("tanh", "tanh(x)", FLOATS, &[(-4.0, 4.0)], 1.0, unary(Unary::Tanh), 0.0, formula!(T, x => x[0].tanh())),
-    map("pow", "x ** y", FLOATS, &[(0.1, 10.0), (-3.0, 3.0)], 1.0, binary(Binary::Pow), 0.0, formula!(T, x => x[0].pow(&x[1]))),
-    map("where", "x where x > 2, else y", NUMBERS, &[WHOLE, WHOLE], 1.0, exact(0.0), 0.0, formula!(T, x => select(x[0].greater(number::<T>(2)), &x[0], &x[1]))),
+    map(
+        "pow",
+        "x ** y",
+        FLOATS,
+        &[(0.1, 10.0), (-3.0, 3.0)],
+        1.0,
+        binary(Binary::Pow),
+        0.0,
+        formula!(T, x => x[0].pow(&x[1])),
+    ),
+    map(
+        "where",
+        "x where x > 2, else y",
+        NUMBERS,
+        &[WHOLE, WHOLE],
+        1.0,
+        exact(0.0),
+        0.0,
+        formula!(T, x => select(x[0].greater(number::<T>(2)), &x[0], &x[1])),
+    ),
     map(
         "poly",
         "2 x^2 - 3 x + 1, fused",
@@ -464,8 +494,18 @@ pub static CASES: &[Case] = &[
         floor: 0.0,
         sizes: &MATRIX,
     },
-    distances("cdist_euclidean", "Euclidean distances between two sets of points, [n, d] and [m, d]", Metric::Euclidean, 3.0),
-    distances("cdist_cityblock", "Manhattan distances between two sets of points, [n, d] and [m, d]", Metric::Cityblock, 3.0),
+    distances(
+        "cdist_euclidean",
+        "Euclidean distances between two sets of points, [n, d] and [m, d]",
+        Metric::Euclidean,
+        3.0,
+    ),
+    distances(
+        "cdist_cityblock",
+        "Manhattan distances between two sets of points, [n, d] and [m, d]",
+        Metric::Cityblock,
+        3.0,
+    ),
     distances("cdist_cosine", "cosine distances between two sets of points, [n, d] and [m, d]", Metric::Cosine, 2.0),
 ];
 
@@ -475,7 +515,17 @@ const fn ordering(name: &'static str, doc: &'static str, dtypes: &'static [DType
 }
 
 const fn distances(name: &'static str, doc: &'static str, metric: Metric, flops: f64) -> Case {
-    Case { name, doc, dtypes: FLOATS, domains: &[SIGNED, SIGNED], kernel: Kernel::Distance(metric), flops, ulps: PRODUCTS_SUMMED, floor: 0.0, sizes: &POINTS }
+    Case {
+        name,
+        doc,
+        dtypes: FLOATS,
+        domains: &[SIGNED, SIGNED],
+        kernel: Kernel::Distance(metric),
+        flops,
+        ulps: PRODUCTS_SUMMED,
+        floor: 0.0,
+        sizes: &POINTS,
+    }
 }
 
 impl Case {
@@ -485,21 +535,34 @@ impl Case {
     /// The names there are.
     pub fn named(name: &str) -> Result<&'static Case, String> {
         let known = || CASES.iter().map(|c| c.name).collect::<Vec<_>>().join(" ");
-        CASES.iter().find(|c| c.name == name).ok_or_else(|| format!("no case is called {name:?}; there are {}", known()))
+        CASES
+            .iter()
+            .find(|c| c.name == name)
+            .ok_or_else(|| format!("no case is called {name:?}; there are {}", known()))
     }
 
     /// Shapes of the inputs.
     pub fn input_shapes(&self, shape: &[usize]) -> Vec<Vec<usize>> {
         match (&self.kernel, shape) {
-            (Kernel::Matmul(Form::Transposed), [batch @ .., m, k, n]) => vec![[batch, &[*k, *m]].concat(), [batch, &[*n, *k]].concat()],
-            (Kernel::Matmul(Form::Plain), [batch @ .., m, k, n]) => vec![[batch, &[*m, *k]].concat(), [batch, &[*k, *n]].concat()],
-            (Kernel::Matmul(Form::BiasRelu), [batch @ .., m, k, n]) => vec![[batch, &[*m, *k]].concat(), [batch, &[*k, *n]].concat(), vec![*n]],
+            (Kernel::Matmul(Form::Transposed), [batch @ .., m, k, n]) => {
+                vec![[batch, &[*k, *m]].concat(), [batch, &[*n, *k]].concat()]
+            }
+            (Kernel::Matmul(Form::Plain), [batch @ .., m, k, n]) => {
+                vec![[batch, &[*m, *k]].concat(), [batch, &[*k, *n]].concat()]
+            }
+            (Kernel::Matmul(Form::BiasRelu), [batch @ .., m, k, n]) => {
+                vec![[batch, &[*m, *k]].concat(), [batch, &[*k, *n]].concat(), vec![*n]]
+            }
             (Kernel::Matvec, [m, k]) => vec![vec![*m, *k], vec![*k]],
             (Kernel::Distance(_), [n, m, d]) => vec![vec![*n, *d], vec![*m, *d]],
             (Kernel::Map(_) | Kernel::Fresh(_) | Kernel::Sum | Kernel::SumAxis(_) | Kernel::Transpose, _)
             | (Kernel::Min | Kernel::Std | Kernel::ArgMax | Kernel::CumSum, _)
             | (Kernel::Sort | Kernel::Argsort | Kernel::Median, _) => vec![shape.to_vec(); self.domains.len()],
-            _ => unreachable!("a shape of {} numbers for {}: sizes are checked when they are read", shape.len(), self.name),
+            _ => unreachable!(
+                "a shape of {} numbers for {}: sizes are checked when they are read",
+                shape.len(),
+                self.name
+            ),
         }
     }
 
@@ -565,7 +628,11 @@ impl Case {
             _ => (s.len() == self.sizes.ndim()).then(|| s.clone()),
         };
         let shapes: Vec<_> = sizes.iter().filter_map(fit).collect();
-        if shapes.is_empty() { Err(format!("none of the sizes given is one of {}, which is N or {}", self.name, self.sizes.axes)) } else { Ok(shapes) }
+        if shapes.is_empty() {
+            Err(format!("none of the sizes given is one of {}, which is N or {}", self.name, self.sizes.axes))
+        } else {
+            Ok(shapes)
+        }
     }
 }
 
@@ -626,7 +693,12 @@ mod tests {
             for shape in case.sizes.quick.iter().chain(case.sizes.full) {
                 assert_eq!(shape.len(), case.sizes.ndim(), "{}", case.name);
                 assert!(case.bytes(DType::F32, shape) > 0.0);
-                assert_eq!(case.flops(shape) > 0.0, !["transpose_copy", "sort", "argsort", "median"].contains(&case.name), "{}", case.name);
+                assert_eq!(
+                    case.flops(shape) > 0.0,
+                    !["transpose_copy", "sort", "argsort", "median"].contains(&case.name),
+                    "{}",
+                    case.name
+                );
                 assert_eq!(case.input_shapes(shape).len(), case.domains.len());
             }
         }

@@ -94,8 +94,10 @@ struct Pace {
     verify: f64,
 }
 
-const QUICK: Pace = Pace { total: Duration::from_secs(30), most: Duration::from_millis(40), patience: 0.6, verify: 2e7 };
-const FULL: Pace = Pace { total: Duration::from_secs(240), most: Duration::from_millis(250), patience: 15.0, verify: 5e8 };
+const QUICK: Pace =
+    Pace { total: Duration::from_secs(30), most: Duration::from_millis(40), patience: 0.6, verify: 2e7 };
+const FULL: Pace =
+    Pace { total: Duration::from_secs(240), most: Duration::from_millis(250), patience: 15.0, verify: 5e8 };
 
 /// Compares, writing the header at once and each table when it is complete.
 ///
@@ -135,7 +137,12 @@ pub fn compare(options: &Options, out: &mut dyn Write) -> Result<Outcome, Stop> 
         }
         let of_job = |r: &&Row| (&r.op[..], &r.dtype[..]) == (job.case.name, job.dtype.name());
         let rows: Vec<Row> = session.rows.iter().filter(of_job).chain(others.iter().filter(of_job)).cloned().collect();
-        let marks: Vec<Mark> = session.marks.iter().filter(|m| (&m.op[..], &m.dtype[..]) == (job.case.name, job.dtype.name())).cloned().collect();
+        let marks: Vec<Mark> = session
+            .marks
+            .iter()
+            .filter(|m| (&m.op[..], &m.dtype[..]) == (job.case.name, job.dtype.name()))
+            .cloned()
+            .collect();
         for section in sections(&rows, &marks, &session.columns) {
             session.bar.suspend(|| writeln!(out, "{}", render(&section)))?;
             tables.push(section);
@@ -156,27 +163,40 @@ struct Job {
 }
 
 fn jobs(options: &Options) -> Result<Vec<Job>, String> {
-    let cases: Vec<&Case> =
-        if options.ops.is_empty() { CASES.iter().collect() } else { options.ops.iter().map(|o| Case::named(o)).collect::<Result<_, _>>()? };
+    let cases: Vec<&Case> = if options.ops.is_empty() {
+        CASES.iter().collect()
+    } else {
+        options.ops.iter().map(|o| Case::named(o)).collect::<Result<_, _>>()?
+    };
     let dtypes = if options.dtypes.is_empty() { vec![DType::F32, DType::F64] } else { options.dtypes.clone() };
     let available = machine::memory();
     let mut jobs = Vec::new();
     for case in cases {
         let own = if options.quick { case.sizes.quick } else { case.sizes.full };
-        let shapes = if options.sizes.is_empty() { own.iter().map(|s| s.to_vec()).collect() } else { case.shapes(&options.sizes)? };
+        let shapes = if options.sizes.is_empty() {
+            own.iter().map(|s| s.to_vec()).collect()
+        } else {
+            case.shapes(&options.sizes)?
+        };
         for &dtype in dtypes.iter().filter(|d| case.dtypes.contains(d)) {
             // Inputs and output, what they are compared with, and a device's copies.
             let fits = |shape: &Vec<usize>| available == 0 || case.bytes(dtype, shape) * 6.0 < available as f64;
             let (shapes, too_large): (Vec<_>, Vec<_>) = shapes.iter().cloned().partition(fits);
             if let (Some(shape), false) = (too_large.first(), options.sizes.is_empty()) {
                 let (bytes, shape) = (case.bytes(dtype, shape) / 1e9, show_shape(shape));
-                return Err(format!("{} {dtype} {shape} moves {bytes:.1} GB, too much to verify on this machine; choose other --sizes, or --ops", case.name));
+                return Err(format!(
+                    "{} {dtype} {shape} moves {bytes:.1} GB, too much to verify on this machine; choose other --sizes, or --ops",
+                    case.name
+                ));
             }
             jobs.push(Job { case, dtype, shapes });
         }
     }
     if jobs.is_empty() {
-        return Err(format!("none of these cases is defined for {}", dtypes.iter().map(|d| d.name()).collect::<Vec<_>>().join(" ")));
+        return Err(format!(
+            "none of these cases is defined for {}",
+            dtypes.iter().map(|d| d.name()).collect::<Vec<_>>().join(" ")
+        ));
     }
     Ok(jobs)
 }
@@ -185,10 +205,15 @@ fn jobs(options: &Options) -> Result<Vec<Job>, String> {
 fn columns(names: &[String]) -> Result<(Vec<Device>, Vec<String>), String> {
     let known = peers::names();
     if names.is_empty() {
-        return Ok((Device::all().into_iter().chain([Device::auto()]).collect(), known.iter().map(|n| n.to_string()).collect()));
+        return Ok((
+            Device::all().into_iter().chain([Device::auto()]).collect(),
+            known.iter().map(|n| n.to_string()).collect(),
+        ));
     }
-    let (peers, devices): (Vec<String>, Vec<String>) = names.iter().cloned().partition(|name| known.contains(&&name[..]));
-    let devices: Result<_, String> = devices.iter().map(|name| Device::named(name).map_err(|e| e.to_string())).collect();
+    let (peers, devices): (Vec<String>, Vec<String>) =
+        names.iter().cloned().partition(|name| known.contains(&&name[..]));
+    let devices: Result<_, String> =
+        devices.iter().map(|name| Device::named(name).map_err(|e| e.to_string())).collect();
     Ok((devices?, peers))
 }
 
@@ -229,9 +254,14 @@ struct Measured {
 impl Session<'_> {
     /// Those rows of others that are of sizes measured here; columns of a name that is taken are called `with:NAME`.
     fn merge(&mut self, with: &[Row], jobs: &[Job]) -> Vec<Row> {
-        let measured = |r: &&Row| jobs.iter().any(|j| j.case.name == r.op && j.dtype.name() == r.dtype && j.shapes.contains(&r.shape));
+        let measured = |r: &&Row| {
+            jobs.iter().any(|j| j.case.name == r.op && j.dtype.name() == r.dtype && j.shapes.contains(&r.shape))
+        };
         let own = self.columns.clone();
-        let named = |r: &Row| Row { device: if own.contains(&r.device) { format!("with:{}", r.device) } else { r.device.clone() }, ..r.clone() };
+        let named = |r: &Row| Row {
+            device: if own.contains(&r.device) { format!("with:{}", r.device) } else { r.device.clone() },
+            ..r.clone()
+        };
         let rows: Vec<Row> = with.iter().filter(measured).map(named).collect();
         for row in &rows {
             if !self.columns.contains(&row.device) {
@@ -239,7 +269,10 @@ impl Session<'_> {
             }
         }
         if rows.len() < with.len() {
-            self.notes.push(format!("{} rows given by --with are of cases or sizes not measured here", with.len() - rows.len()));
+            self.notes.push(format!(
+                "{} rows given by --with are of cases or sizes not measured here",
+                with.len() - rows.len()
+            ));
         }
         rows
     }
@@ -262,7 +295,12 @@ impl Session<'_> {
             self.column(&problem, device.name(), device.memory() == MemoryId::HOST, guess, || {
                 let measured = catch_unwind(AssertUnwindSafe(|| on_device(&problem, &expected, &device, budget)));
                 measured
-                    .unwrap_or_else(|panic| Err(Error::Device { device: device.name().into(), why: format!("panicked: {}", panic_text(&*panic)) }))
+                    .unwrap_or_else(|panic| {
+                        Err(Error::Device {
+                            device: device.name().into(),
+                            why: format!("panicked: {}", panic_text(&*panic)),
+                        })
+                    })
                     .map(Some)
             });
             self.bar.inc(1);
@@ -284,12 +322,20 @@ impl Session<'_> {
     ) {
         let (case, shape) = (problem.case, &problem.shape[..]);
         let what = format!("{} {} {} on {name}", case.name, T::DTYPE, show_shape(shape));
-        let mark = |word| Mark { op: case.name.into(), dtype: T::DTYPE.name().into(), shape: shape.into(), device: name.into(), word };
+        let mark = |word| Mark {
+            op: case.name.into(),
+            dtype: T::DTYPE.name().into(),
+            shape: shape.into(),
+            device: name.into(),
+            word,
+        };
         let work = case.flops(shape).max(case.bytes(T::DTYPE, shape));
         let guess = guess.or_else(|| self.last.get(name).map(|&(before, seconds)| seconds * work / before));
         if let Some(seconds) = guess.filter(|&s| s > self.pace.patience) {
             self.marks.push(mark("slow"));
-            return self.notes.push(format!("slow: {what} would take about {}, so it was not run", show_seconds(seconds)));
+            return self
+                .notes
+                .push(format!("slow: {what} would take about {}, so it was not run", show_seconds(seconds)));
         }
         match measure() {
             Ok(Some(m)) => {
@@ -297,7 +343,9 @@ impl Session<'_> {
                 let tolerance = case.tolerance::<T>(shape, on_host);
                 if m.error > tolerance {
                     self.marks.push(mark("WRONG"));
-                    return self.failures.push(format!("{what} disagrees with scalar: error {:.3e}, allowed {tolerance:.3e}", m.error));
+                    return self
+                        .failures
+                        .push(format!("{what} disagrees with scalar: error {:.3e}, allowed {tolerance:.3e}", m.error));
                 }
                 self.rows.push(row::<T>(case, shape, name, m));
             }
@@ -329,11 +377,20 @@ fn row<T: Number>(case: &Case, shape: &[usize], device: &str, m: Measured) -> Ro
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a message")
+    panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("without a message")
 }
 
 /// Warms a device up (which tells what it does), times it, and compares the last result timed.
-fn on_device<T: Number>(problem: &Problem<T>, expected: &Expected, device: &Device, budget: Duration) -> polyarray::Result<Measured> {
+fn on_device<T: Number>(
+    problem: &Problem<T>,
+    expected: &Expected,
+    device: &Device,
+    budget: Duration,
+) -> polyarray::Result<Measured> {
     let mut runner = problem.on(device)?;
     let (ran, trace) = with_device(device, || trace::record(|| runner.run()));
     ran?;
@@ -356,7 +413,14 @@ fn on_device<T: Number>(problem: &Problem<T>, expected: &Expected, device: &Devi
 }
 
 /// The same for another library; `None` if it has nothing of the kind.
-fn by_peer<T: Number>(problem: &Problem<T>, expected: &Expected, name: &str, blas: Option<&Blas>, threads: usize, budget: Duration) -> Option<Measured> {
+fn by_peer<T: Number>(
+    problem: &Problem<T>,
+    expected: &Expected,
+    name: &str,
+    blas: Option<&Blas>,
+    threads: usize,
+    budget: Duration,
+) -> Option<Measured> {
     let mut work = peers::work(name, blas, problem, threads)?;
     work.run();
     let seconds = fastest(budget, || {
@@ -376,7 +440,8 @@ fn by_peer<T: Number>(problem: &Problem<T>, expected: &Expected, name: &str, bla
 pub fn parse_size(text: &str) -> Result<Vec<usize>, String> {
     let lens: Result<Vec<usize>, _> = text.split('x').map(|n| n.trim().replace('_', "").parse::<usize>()).collect();
     let lens = lens.map_err(|_| format!("{text:?} is no size: 1000, or 512x256x128"))?;
-    let total = lens.iter().try_fold(1usize, |all, &n| all.checked_mul(n)).filter(|&n| n > 0 && n <= isize::MAX as usize / 64);
+    let total =
+        lens.iter().try_fold(1usize, |all, &n| all.checked_mul(n)).filter(|&n| n > 0 && n <= isize::MAX as usize / 64);
     total.map(|_| lens).ok_or_else(|| format!("{text:?} has no elements, or more than an address can count"))
 }
 
@@ -420,8 +485,12 @@ mod tests {
 
     #[test]
     fn rows_of_others_are_merged_by_case_dtype_and_size() {
-        let with =
-            vec![row("add", &[100], "numpy", 1e-3), row("add", &[100], "scalar", 1e-9), row("add", &[77], "numpy", 1e-3), row("sin", &[100], "numpy", 1e-3)];
+        let with = vec![
+            row("add", &[100], "numpy", 1e-3),
+            row("add", &[100], "scalar", 1e-9),
+            row("add", &[77], "numpy", 1e-3),
+            row("sin", &[100], "numpy", 1e-3),
+        ];
         let options = Options { devices: vec!["scalar".into()], with, ..options(&["add"], &[100]) };
         let mut text = Vec::new();
         let outcome = compare(&options, &mut text).unwrap();
@@ -441,7 +510,10 @@ mod tests {
             assert_eq!(outcome.failures, [""; 0]);
             for case in all {
                 for device in ["scalar", "auto"] {
-                    assert!(outcome.rows.iter().any(|r| r.op == case && r.device == device && r.checked), "{case} {dtype} on {device}");
+                    assert!(
+                        outcome.rows.iter().any(|r| r.op == case && r.device == device && r.checked),
+                        "{case} {dtype} on {device}"
+                    );
                 }
                 assert!(outcome.rows.iter().all(|r| (r.device == "auto") == r.chose.is_some()));
             }

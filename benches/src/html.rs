@@ -41,7 +41,9 @@ fn table(section: &Section) -> String {
     let heads: String = section.heads().iter().map(|h| format!("<th>{}</th>", escape(h))).collect();
     let mut out = format!("<table><tr><th>size</th>{heads}</tr>\n");
     for line in &section.lines {
-        let cell = |(i, text): (usize, &String)| format!("<td{}>{}</td>", if line.winner == Some(i) { " class=\"best\"" } else { "" }, escape(text));
+        let cell = |(i, text): (usize, &String)| {
+            format!("<td{}>{}</td>", if line.winner == Some(i) { " class=\"best\"" } else { "" }, escape(text))
+        };
         let cells: String = section.texts(line).iter().enumerate().map(cell).collect();
         let _ = writeln!(out, "<tr><td>{}</td>{cells}</tr>", show_shape(&line.shape));
     }
@@ -77,8 +79,12 @@ const LEGEND: f64 = 150.0;
 /// Seconds against size, both logarithmic, a line for each column. Nothing where there is no time at all.
 fn chart(section: &Section) -> String {
     let size = |shape: &[usize]| shape.iter().map(|&n| n as f64).product::<f64>();
-    let points =
-        |column: usize| section.lines.iter().filter_map(move |l| if let Cell::Seconds(s) = l.cells[column] { Some((size(&l.shape), s)) } else { None });
+    let points = |column: usize| {
+        section
+            .lines
+            .iter()
+            .filter_map(move |l| if let Cell::Seconds(s) = l.cells[column] { Some((size(&l.shape), s)) } else { None })
+    };
     let all: Vec<(f64, f64)> = (0..section.columns.len()).flat_map(points).collect();
     if all.is_empty() {
         return String::new();
@@ -86,7 +92,9 @@ fn chart(section: &Section) -> String {
     let (across, up) = (Decades::around(all.iter().map(|p| p.0)), Decades::around(all.iter().map(|p| p.1)));
     let x = |size: f64| LEFT + across.at(size) * (WIDTH - LEFT - LEGEND);
     let y = |seconds: f64| HEIGHT - BOTTOM - up.at(seconds) * (HEIGHT - BOTTOM - TOP);
-    let mut out = format!("<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" role=\"img\" aria-label=\"seconds by size\">\n");
+    let mut out = format!(
+        "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" role=\"img\" aria-label=\"seconds by size\">\n"
+    );
     let (x0, x1, y0, y1) = (LEFT, WIDTH - LEGEND, HEIGHT - BOTTOM, TOP);
     for decade in across.lo..=across.hi {
         let at = x(10f64.powi(decade));
@@ -96,9 +104,20 @@ fn chart(section: &Section) -> String {
     for decade in up.lo..=up.hi {
         let at = y(10f64.powi(decade));
         let _ = writeln!(out, "<line x1=\"{x0:.1}\" x2=\"{x1:.1}\" y1=\"{at:.1}\" y2=\"{at:.1}\" stroke=\"#ddd\"/>");
-        let _ = writeln!(out, "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>", x0 - 6.0, at + 4.0, decade_seconds(decade));
+        let _ = writeln!(
+            out,
+            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
+            x0 - 6.0,
+            at + 4.0,
+            decade_seconds(decade)
+        );
     }
-    let _ = writeln!(out, "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">size (product of the lengths)</text>", (x0 + x1) / 2.0, HEIGHT - 6.0);
+    let _ = writeln!(
+        out,
+        "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">size (product of the lengths)</text>",
+        (x0 + x1) / 2.0,
+        HEIGHT - 6.0
+    );
     for (column, name) in section.columns.iter().enumerate() {
         let colour = COLOURS[column % COLOURS.len()];
         let dash = DASHES[(column / COLOURS.len()).min(DASHES.len() - 1)];
@@ -116,7 +135,12 @@ fn chart(section: &Section) -> String {
             );
         }
         let row = TOP + 10.0 + 17.0 * column as f64;
-        let _ = writeln!(out, "<line x1=\"{:.1}\" x2=\"{:.1}\" y1=\"{row:.1}\" y2=\"{row:.1}\" {stroke}/>", x1 + 12.0, x1 + 36.0);
+        let _ = writeln!(
+            out,
+            "<line x1=\"{:.1}\" x2=\"{:.1}\" y1=\"{row:.1}\" y2=\"{row:.1}\" {stroke}/>",
+            x1 + 12.0,
+            x1 + 36.0
+        );
         let _ = writeln!(out, "<text x=\"{:.1}\" y=\"{:.1}\">{}</text>", x1 + 42.0, row + 4.0, escape(name));
     }
     out.push_str("</svg>\n");
@@ -125,7 +149,10 @@ fn chart(section: &Section) -> String {
 
 /// `100 us` for -4.
 fn decade_seconds(decade: i32) -> String {
-    let (unit, base) = [("s", 0), ("ms", -3), ("us", -6), ("ns", -9)].into_iter().find(|&(_, base)| decade >= base).unwrap_or(("ns", -9));
+    let (unit, base) = [("s", 0), ("ms", -3), ("us", -6), ("ns", -9)]
+        .into_iter()
+        .find(|&(_, base)| decade >= base)
+        .unwrap_or(("ns", -9));
     format!("{} {unit}", 10f64.powi(decade - base))
 }
 
@@ -137,7 +164,11 @@ mod tests {
 
     #[test]
     fn a_page_stands_alone_and_draws_every_column() {
-        let mut rows = vec![row("add", &[1000], "simd", 1e-7), row("add", &[100_000], "simd", 1e-5), row("add", &[1000], "<i>", 3e-6)];
+        let mut rows = vec![
+            row("add", &[1000], "simd", 1e-7),
+            row("add", &[100_000], "simd", 1e-5),
+            row("add", &[1000], "<i>", 3e-6),
+        ];
         rows[0].op = "add".into();
         let names: Vec<String> = columns().into_iter().chain(["<i>".to_string()]).collect();
         let page = page(&crate::machine::tests::sample(), &sections(&rows, &[], &names));

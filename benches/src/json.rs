@@ -66,7 +66,10 @@ pub fn read(text: &str) -> Result<Vec<Row>, String> {
         let row: Row = serde_json::from_value(value).map_err(|e| at(e.to_string()))?;
         let sound = row.seconds.is_finite() && row.seconds > 0.0;
         if !row.checked || !sound {
-            return Err(at(format!("{} {} {:?} on {} was not checked, or has no time", row.op, row.dtype, row.shape, row.device)));
+            return Err(at(format!(
+                "{} {} {:?} on {} was not checked, or has no time",
+                row.op, row.dtype, row.shape, row.device
+            )));
         }
         rows.push(row);
     }
@@ -78,8 +81,7 @@ mod tests {
     use super::*;
 
     /// As the design writes it.
-    const LINE: &str =
-        r#"{"op":"add","dtype":"f32","shape":[100000],"device":"simd","threads":2,"seconds":1e-5,"gbps":120.0,"gflops":10.0,"max_error":0.0,"checked":true}"#;
+    const LINE: &str = r#"{"op":"add","dtype":"f32","shape":[100000],"device":"simd","threads":2,"seconds":1e-5,"gbps":120.0,"gflops":10.0,"max_error":0.0,"checked":true}"#;
 
     #[test]
     fn rows_round_trip_with_exactly_these_fields() {

@@ -67,7 +67,11 @@ impl Machine {
             let mut measured = MEASURED.lock().unwrap_or_else(|e| e.into_inner());
             *measured.entry(threads).or_insert_with(|| ceilings(threads, stream_elements(memory)))
         };
-        let line = |d: &Device| DeviceLine { name: d.name().into(), description: d.info().description.clone(), hardware: d.info().hardware };
+        let line = |d: &Device| DeviceLine {
+            name: d.name().into(),
+            description: d.info().description.clone(),
+            hardware: d.info().hardware,
+        };
         Machine {
             cpu: cpu(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
@@ -86,15 +90,24 @@ impl Machine {
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let caches = if self.caches.is_empty() { String::new() } else { format!("; {}", self.caches.join(", ")) };
-        let memory = if self.memory == 0 { String::new() } else { format!("; {:.1} GiB", self.memory as f64 / (1u64 << 30) as f64) };
+        let memory = if self.memory == 0 {
+            String::new()
+        } else {
+            format!("; {:.1} GiB", self.memory as f64 / (1u64 << 30) as f64)
+        };
         writeln!(f, "{}; {} cores, {} threads used{caches}{memory}", self.cpu, self.cores, self.threads)?;
         writeln!(f, "{}", self.os)?;
         for d in &self.devices {
             writeln!(f, "  {:8} {}{}", d.name, d.description, if d.hardware { "" } else { " (emulated in software)" })?;
         }
         let pair = |c: &Ceiling, unit: &str| format!("{:.1} / {:.1} {unit}", c.one, c.all);
-        let (triad, read, fma) = (pair(&self.triad_gbps, "GB/s"), pair(&self.read_gbps, "GB/s"), pair(&self.fma_gflops, "GFLOP/s"));
-        writeln!(f, "ceilings on 1 / {} threads: triad {triad}, reading {read}, f32 multiply-adds {fma}", self.threads)?;
+        let (triad, read, fma) =
+            (pair(&self.triad_gbps, "GB/s"), pair(&self.read_gbps, "GB/s"), pair(&self.fma_gflops, "GFLOP/s"));
+        writeln!(
+            f,
+            "ceilings on 1 / {} threads: triad {triad}, reading {read}, f32 multiply-adds {fma}",
+            self.threads
+        )?;
         let gain = self.fma_gflops.all / self.fma_gflops.one;
         if gain < SCALES * self.threads as f64 {
             let n = self.threads;
@@ -102,7 +115,10 @@ impl fmt::Display for Machine {
                 f,
                 "note: {n} threads did {gain:.1} times the work of one in registers, where nothing but cores counts: they share cores, with other work"
             )?;
-            writeln!(f, "      or as hyperthreads. Other work makes timings of this run, and these ceilings, vary; close columns are then not told apart")?;
+            writeln!(
+                f,
+                "      or as hyperthreads. Other work makes timings of this run, and these ceilings, vary; close columns are then not told apart"
+            )?;
         }
         Ok(())
     }
@@ -110,7 +126,9 @@ impl fmt::Display for Machine {
 
 /// Bytes of memory the machine has, or 0.
 pub fn memory() -> u64 {
-    let kib = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| text.lines().next()?.split_whitespace().nth(1)?.parse::<u64>().ok());
+    let kib = std::fs::read_to_string("/proc/meminfo")
+        .ok()
+        .and_then(|text| text.lines().next()?.split_whitespace().nth(1)?.parse::<u64>().ok());
     kib.map(|k| k * 1024).or_else(|| command("sysctl", &["-n", "hw.memsize"])?.parse().ok()).unwrap_or(0)
 }
 
@@ -122,7 +140,10 @@ pub(crate) fn cpu() -> String {
         Some(model.split_once(':')?.1.trim().to_string())
     };
     let from_windows = || std::env::var("PROCESSOR_IDENTIFIER").ok();
-    from_proc().or_else(|| command("sysctl", &["-n", "machdep.cpu.brand_string"])).or_else(from_windows).unwrap_or_else(|| std::env::consts::ARCH.into())
+    from_proc()
+        .or_else(|| command("sysctl", &["-n", "machdep.cpu.brand_string"]))
+        .or_else(from_windows)
+        .unwrap_or_else(|| std::env::consts::ARCH.into())
 }
 
 /// The operating system.
@@ -133,12 +154,16 @@ pub(crate) fn os() -> String {
     });
     // Its release, not who built it.
     let release = |k: String| k.split('.').take(2).collect::<Vec<_>>().join(".");
-    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").map(|k| format!(", kernel {}", release(k))).unwrap_or_default();
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")
+        .map(|k| format!(", kernel {}", release(k)))
+        .unwrap_or_default();
     format!("{}{kernel}, {}", name.unwrap_or_else(|| std::env::consts::OS.into()), std::env::consts::ARCH)
 }
 
 fn caches() -> Vec<String> {
-    let read = |index: usize, what: &str| std::fs::read_to_string(format!("/sys/devices/system/cpu/cpu0/cache/index{index}/{what}")).ok();
+    let read = |index: usize, what: &str| {
+        std::fs::read_to_string(format!("/sys/devices/system/cpu/cpu0/cache/index{index}/{what}")).ok()
+    };
     let one = |index| {
         let kind = read(index, "type")?.trim().replace("Unified", "").to_lowercase();
         Some(format!("L{} {kind} {}", read(index, "level")?.trim(), read(index, "size")?.trim()).replace("  ", " "))
@@ -184,7 +209,8 @@ fn triad(elements: usize, threads: usize) -> f64 {
     let (mut a, b, c) = (vec![0.0f32; elements], vec![1.0f32; elements], vec![2.0f32; elements]);
     let chunk = elements.div_ceil(threads);
     let s = black_box(3.0f32);
-    let kernel = |a: &mut [f32], b: &[f32], c: &[f32]| a.iter_mut().zip(b).zip(c).for_each(|((a, b), c)| *a = b + s * c);
+    let kernel =
+        |a: &mut [f32], b: &[f32], c: &[f32]| a.iter_mut().zip(b).zip(c).for_each(|((a, b), c)| *a = b + s * c);
     let seconds = best_of(|| {
         std::thread::scope(|scope| {
             for ((a, b), c) in a.chunks_mut(chunk).zip(b.chunks(chunk)).zip(c.chunks(chunk)) {
@@ -218,7 +244,10 @@ fn fma(threads: usize) -> f64 {
     const ROUNDS: usize = 1 << 21;
     let flops = std::sync::atomic::AtomicUsize::new(0);
     let seconds = best_of(|| {
-        std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(|| flops.store(chains(ROUNDS), std::sync::atomic::Ordering::Relaxed)))));
+        std::thread::scope(|scope| {
+            (0..threads)
+                .for_each(|_| drop(scope.spawn(|| flops.store(chains(ROUNDS), std::sync::atomic::Ordering::Relaxed))))
+        });
     });
     (flops.into_inner() * threads) as f64 / seconds / 1e9
 }
@@ -312,7 +341,12 @@ pub(crate) mod tests {
     #[test]
     fn the_header_names_the_figures() {
         let shown = sample().to_string();
-        for part in ["A CPU; 2 cores, 2 threads used; L2 2048K; 8.0 GiB", "gpu      x (emulated in software)", "triad 1.0 / 2.5 GB/s", "1.0 / 2.5 GFLOP/s"] {
+        for part in [
+            "A CPU; 2 cores, 2 threads used; L2 2048K; 8.0 GiB",
+            "gpu      x (emulated in software)",
+            "triad 1.0 / 2.5 GB/s",
+            "1.0 / 2.5 GFLOP/s",
+        ] {
             assert!(shown.contains(part), "{shown}");
         }
         assert!(!shown.contains("note:"), "2.5 times on two threads is no machine that is shared");

@@ -106,13 +106,21 @@ struct Accuracy {
 }
 
 /// What other libraries read their number of threads from.
-const THREAD_VARIABLES: [&str; 6] =
-    ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "RAYON_NUM_THREADS", "MATMUL_NUM_THREADS"];
+const THREAD_VARIABLES: [&str; 6] = [
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "RAYON_NUM_THREADS",
+    "MATMUL_NUM_THREADS",
+];
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
-        Some(Command::Devices) => devices::devices(&mut io::stdout().lock()).map(|()| ExitCode::SUCCESS).map_err(Stop::Output),
+        Some(Command::Devices) => {
+            devices::devices(&mut io::stdout().lock()).map(|()| ExitCode::SUCCESS).map_err(Stop::Output)
+        }
         Some(Command::Compare(args)) => run(&args),
         Some(Command::Accuracy(args)) => measure_accuracy(&args),
         None => run(&cli.compare),
@@ -171,7 +179,14 @@ fn measure_accuracy(args: &Accuracy) -> Result<ExitCode, Stop> {
         file.flush()?;
     }
     for row in outcome.failures() {
-        eprintln!("FAILED: {} {} on {}: {}, where the bound is {} ULP", row.op, row.dtype, row.device, row.error(), row.bound);
+        eprintln!(
+            "FAILED: {} {} on {}: {}, where the bound is {} ULP",
+            row.op,
+            row.dtype,
+            row.device,
+            row.error(),
+            row.bound
+        );
     }
     Ok(ExitCode::from(outcome.exit_code()))
 }
@@ -181,10 +196,14 @@ fn read_accuracy(files: &[PathBuf]) -> Result<(Place, Outcome), Stop> {
     let (mut place, mut rows) = (None, Vec::new());
     for path in files {
         let text = fs::read_to_string(path).map_err(|e| unusable(path, e))?;
-        let (measured_on, more) = accuracy::report::read(&text).map_err(|e| Stop::Asked(format!("{}: {e}", path.display())))?;
+        let (measured_on, more) =
+            accuracy::report::read(&text).map_err(|e| Stop::Asked(format!("{}: {e}", path.display())))?;
         let first = place.get_or_insert_with(|| measured_on.clone());
         if *first != measured_on {
-            return Err(Stop::Asked(format!("{}: its rows were measured on {measured_on:?}, those before on {first:?}", path.display())));
+            return Err(Stop::Asked(format!(
+                "{}: its rows were measured on {measured_on:?}, those before on {first:?}",
+                path.display()
+            )));
         }
         rows.extend(more);
     }
@@ -202,7 +221,8 @@ fn run(args: &Compare) -> Result<ExitCode, Stop> {
         }
     }
     let with = match &args.with {
-        Some(path) => json::read(&fs::read_to_string(path).map_err(|e| unusable(path, e))?).map_err(|e| format!("{}: {e}", path.display()))?,
+        Some(path) => json::read(&fs::read_to_string(path).map_err(|e| unusable(path, e))?)
+            .map_err(|e| format!("{}: {e}", path.display()))?,
         None => Vec::new(),
     };
     let (json_file, html_file) = (create(&args.json)?, create(&args.html)?);
@@ -239,13 +259,27 @@ mod tests {
     #[test]
     fn the_command_line_is_as_documented() {
         Cli::command().debug_assert();
-        let cli = Cli::try_parse_from("polyarray-bench --quick --ops add,exp --dtypes f32 --sizes 10,2x3x4 --threads 1".split(' ')).unwrap();
+        let cli = Cli::try_parse_from(
+            "polyarray-bench --quick --ops add,exp --dtypes f32 --sizes 10,2x3x4 --threads 1".split(' '),
+        )
+        .unwrap();
         assert!(cli.command.is_none() && cli.compare.quick);
-        assert_eq!((cli.compare.ops, cli.compare.sizes), (vec!["add".to_string(), "exp".to_string()], vec![vec![10], vec![2, 3, 4]]));
+        assert_eq!(
+            (cli.compare.ops, cli.compare.sizes),
+            (vec!["add".to_string(), "exp".to_string()], vec![vec![10], vec![2, 3, 4]])
+        );
         assert!(matches!(Cli::try_parse_from(["polyarray-bench", "devices"]).unwrap().command, Some(Command::Devices)));
-        assert!(matches!(Cli::try_parse_from(["polyarray-bench", "compare", "--blas-peer", "x"]).unwrap().command, Some(Command::Compare(_))));
-        let accuracy = Cli::try_parse_from(["polyarray-bench", "accuracy", "--exhaustive", "--ops", "exp,log", "--require-all"]).unwrap().command;
-        assert!(matches!(accuracy, Some(Command::Accuracy(a)) if a.exhaustive && a.require_all && a.ops == ["exp", "log"]));
+        assert!(matches!(
+            Cli::try_parse_from(["polyarray-bench", "compare", "--blas-peer", "x"]).unwrap().command,
+            Some(Command::Compare(_))
+        ));
+        let accuracy =
+            Cli::try_parse_from(["polyarray-bench", "accuracy", "--exhaustive", "--ops", "exp,log", "--require-all"])
+                .unwrap()
+                .command;
+        assert!(
+            matches!(accuracy, Some(Command::Accuracy(a)) if a.exhaustive && a.require_all && a.ops == ["exp", "log"])
+        );
         for bad in ["accuracy --quick --full", "--threads 0", "--sizes 0", "--dtypes float", "--nothing"] {
             assert!(Cli::try_parse_from(format!("polyarray-bench {bad}").split(' ')).is_err(), "{bad}");
         }

@@ -43,7 +43,11 @@ impl<T: Number> Problem<T> {
     /// Out of memory.
     pub fn new(case: &'static Case, shape: &[usize], seed: u64) -> Result<Problem<T>> {
         let mut random = Random::new(seed);
-        let inputs = case.input_shapes(shape).into_iter().zip(case.domains).map(|(shape, &domain)| drawn(&mut random, &shape, domain));
+        let inputs = case
+            .input_shapes(shape)
+            .into_iter()
+            .zip(case.domains)
+            .map(|(shape, &domain)| drawn(&mut random, &shape, domain));
         Ok(Problem { case, shape: shape.to_vec(), inputs: inputs.collect::<Result<_>>()? })
     }
 
@@ -121,10 +125,15 @@ impl<T: Number> Runner<T> {
     pub fn forget(&mut self) -> Result<()> {
         self.output = Output::None;
         if matches!(self.case.kernel, Kernel::Map(_) | Kernel::Matmul(_)) {
-            let poison = T::from_wide(if T::DTYPE.kind() == Kind::Int { Wide::Int(-0x5a5a_5a5a) } else { Wide::Float(f64::NAN) });
+            let poison = T::from_wide(if T::DTYPE.kind() == Kind::Int {
+                Wide::Int(-0x5a5a_5a5a)
+            } else {
+                Wide::Float(f64::NAN)
+            });
             let shape = self.case.output_shape(&self.shape);
             let len: usize = shape.iter().product();
-            self.output = Output::Given(Array::from_slice(&vec![poison; len], Dims::from(&shape[..]))?.to_device(&self.device)?);
+            self.output =
+                Output::Given(Array::from_slice(&vec![poison; len], Dims::from(&shape[..]))?.to_device(&self.device)?);
         }
         Ok(())
     }

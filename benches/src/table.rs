@@ -108,11 +108,15 @@ fn section((op, dtype): (&str, &str), rows: &[Row], marks: &[Mark], columns: &[S
     let line = |shape: &[usize]| {
         let row = |c: &String| by_cell.get(&(shape, &c[..])).copied();
         let word = |c: &String| marks.iter().find(|m| m.shape == shape && m.device == *c).map_or("-", |m| m.word);
-        let competing = columns.iter().enumerate().filter(|(_, c)| *c != "auto").filter_map(|(i, c)| Some((i, row(c)?)));
+        let competing =
+            columns.iter().enumerate().filter(|(_, c)| *c != "auto").filter_map(|(i, c)| Some((i, row(c)?)));
         let winner = competing.min_by(|a, b| a.1.seconds.total_cmp(&b.1.seconds));
         Line {
             shape: shape.to_vec(),
-            cells: columns.iter().map(|c| row(c).map_or_else(|| Cell::Word(word(c)), |r| Cell::Seconds(r.seconds))).collect(),
+            cells: columns
+                .iter()
+                .map(|c| row(c).map_or_else(|| Cell::Word(word(c)), |r| Cell::Seconds(r.seconds)))
+                .collect(),
             winner: winner.map(|(i, _)| i),
             rate: winner.map(|(_, r)| show_rate(r)).unwrap_or_default(),
             chose: row(&"auto".to_string()).and_then(|r| r.chose.clone()),
@@ -144,11 +148,17 @@ impl Section {
 /// A section as text, each line ended.
 pub fn render(section: &Section) -> String {
     let mut table = vec![[vec![format!("{} {}", section.op, section.dtype)], section.heads()].concat()];
-    table.extend(section.lines.iter().map(|l| [vec![format!("  {}", show_shape(&l.shape))], section.texts(l)].concat()));
-    let widths: Vec<usize> = (0..table[0].len()).map(|c| table.iter().map(|row| row[c].chars().count()).max().unwrap_or(0)).collect();
+    table
+        .extend(section.lines.iter().map(|l| [vec![format!("  {}", show_shape(&l.shape))], section.texts(l)].concat()));
+    let widths: Vec<usize> =
+        (0..table[0].len()).map(|c| table.iter().map(|row| row[c].chars().count()).max().unwrap_or(0)).collect();
     let mut out = String::new();
     for row in &table {
-        let cells = row.iter().zip(&widths).enumerate().map(|(c, (text, &w))| if c == 0 { format!("{text:<w$}") } else { format!("{text:>w$}") });
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .enumerate()
+            .map(|(c, (text, &w))| if c == 0 { format!("{text:<w$}") } else { format!("{text:>w$}") });
         out.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
         out.push('\n');
     }
@@ -190,7 +200,13 @@ pub(crate) mod tests {
             row("add", &[1000], "simd", 99.96e-9),
             row("add", &[1000], "auto", 0.2e-6),
         ];
-        let marks = vec![Mark { op: "add".into(), dtype: "f32".into(), shape: vec![1000], device: "gpu".into(), word: "WRONG" }];
+        let marks = vec![Mark {
+            op: "add".into(),
+            dtype: "f32".into(),
+            shape: vec![1000],
+            device: "gpu".into(),
+            word: "WRONG",
+        }];
         let tables = sections(&rows, &marks, &columns());
         assert_eq!(tables.len(), 1);
         let text = "\
@@ -209,7 +225,15 @@ matmul f32     simd     numpy    best rate
 
     #[test]
     fn seconds_have_three_figures_and_a_unit() {
-        let shown = [1.5e-9, 12.34e-9, 999.4e-9, 999.6e-9, 1e-6, 12.3e-6, 0.9994e-3, 0.9996e-3, 0.25, 0.9999, 61.0, 1234.0].map(show_seconds);
-        assert_eq!(shown, ["1.50 ns", "12.3 ns", "999 ns", "1.00 us", "1.00 us", "12.3 us", "999 us", "1.00 ms", "250 ms", "1.00 s", "61.0 s", "1234 s"]);
+        let shown =
+            [1.5e-9, 12.34e-9, 999.4e-9, 999.6e-9, 1e-6, 12.3e-6, 0.9994e-3, 0.9996e-3, 0.25, 0.9999, 61.0, 1234.0]
+                .map(show_seconds);
+        assert_eq!(
+            shown,
+            [
+                "1.50 ns", "12.3 ns", "999 ns", "1.00 us", "1.00 us", "12.3 us", "999 us", "1.00 ms", "250 ms",
+                "1.00 s", "61.0 s", "1234 s"
+            ]
+        );
     }
 }

@@ -106,7 +106,11 @@ impl Expected {
         let magnitudes = |axis: usize| {
             let (rows, columns) = (problem.shape[0], problem.shape[1]);
             let mut sums = vec![0.0; [columns, rows][axis]];
-            problem.slice(0).iter().enumerate().for_each(|(i, x)| sums[[i % columns, i / columns][axis]] += real(*x).abs());
+            problem
+                .slice(0)
+                .iter()
+                .enumerate()
+                .for_each(|(i, x)| sums[[i % columns, i / columns][axis]] += real(*x).abs());
             sums
         };
         match problem.case.kernel {
@@ -133,7 +137,9 @@ impl Expected {
                     _ => self.values.clone(),
                 })
             }
-            Kernel::Map(_) | Kernel::Fresh(_) | Kernel::Transpose | Kernel::Sort | Kernel::Argsort | Kernel::Median => None,
+            Kernel::Map(_) | Kernel::Fresh(_) | Kernel::Transpose | Kernel::Sort | Kernel::Argsort | Kernel::Median => {
+                None
+            }
             // The scale of products was found with their values.
             Kernel::Matmul(_) | Kernel::Min | Kernel::Std | Kernel::ArgMax => None,
         }
@@ -167,14 +173,17 @@ fn untransposed<T: Number>(problem: &Problem<T>) -> Result<Option<Problem<T>>> {
     if !matches!(problem.case.kernel, Kernel::Matmul(Form::Transposed)) {
         return Ok(None);
     }
-    let inputs = with_device(&Device::scalar(), || problem.inputs.iter().map(|x| x.t().to_contiguous()).collect::<Result<_>>())?;
+    let inputs =
+        with_device(&Device::scalar(), || problem.inputs.iter().map(|x| x.t().to_contiguous()).collect::<Result<_>>())?;
     Ok(Some(Problem { case: Case::named("matmul").expect("it is in the table"), shape: problem.shape.clone(), inputs }))
 }
 
 /// The same problem with all signs taken away.
 fn of_magnitudes<T: Number>(problem: &Problem<T>) -> Result<Problem<T>> {
     let magnitude = |x: &T| if real(*x) < 0.0 { T::from_wide(Wide::Float(-real(*x))) } else { *x };
-    let one = |(i, x): (usize, &Array<T>)| Array::from_vec(problem.slice(i).iter().map(magnitude).collect(), Dims::from(x.shape()));
+    let one = |(i, x): (usize, &Array<T>)| {
+        Array::from_vec(problem.slice(i).iter().map(magnitude).collect(), Dims::from(x.shape()))
+    };
     Ok(problem.with_inputs(problem.shape.clone(), problem.inputs.iter().enumerate().map(one).collect::<Result<_>>()?))
 }
 
@@ -294,7 +303,10 @@ fn row_sums<T: Number>(problem: &Problem<T>, grid: &Grid) -> Rows {
     let (left, right) = (norms(problem, 0, grid), norms(problem, 1, grid));
     let (mut sums, mut scale) = (Vec::new(), Vec::new());
     for batch in 0..grid.batch {
-        let (a, b) = (&problem.slice(0)[batch * grid.m * k..][..grid.m * k], &problem.slice(1)[batch * k * grid.n..][..k * grid.n]);
+        let (a, b) = (
+            &problem.slice(0)[batch * grid.m * k..][..grid.m * k],
+            &problem.slice(1)[batch * k * grid.n..][..k * grid.n],
+        );
         let v: Vec<f64> = b.chunks_exact(grid.n).map(|row| dot(row, &signs)).collect();
         sums.extend(a.chunks_exact(k).map(|row| dot(row, &v)));
         // The signs let errors cancel as rounding errors do: they grow like the root of the number of columns.
@@ -328,7 +340,12 @@ mod tests {
 
     #[test]
     fn one_wrong_element_is_found_wherever_it_is() {
-        for (name, shape, limit) in [("exp", &[50][..], 1e9), ("sum_axis1", &[5, 7], 1e9), ("matmul_batched", &[3, 9, 5, 11], 30.0), ("matvec", &[9, 5], 1e9)] {
+        for (name, shape, limit) in [
+            ("exp", &[50][..], 1e9),
+            ("sum_axis1", &[5, 7], 1e9),
+            ("matmul_batched", &[3, 9, 5, 11], 30.0),
+            ("matvec", &[9, 5], 1e9),
+        ] {
             let (expected, result) = expected(name, shape, limit);
             let tolerance = Case::named(name).unwrap().tolerance::<f32>(shape, false);
             for i in 0..result.len() {

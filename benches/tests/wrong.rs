@@ -1,6 +1,8 @@
 //! A device that computes wrongly is found out. In a process of its own, since a registered device stays.
 
-use polyarray::{Backend, Cost, DType, Device, DeviceInfo, MemoryId, Op, Result, RunContext, Unsupported, memory, register};
+use polyarray::{
+    Backend, Cost, DType, Device, DeviceInfo, MemoryId, Op, Result, RunContext, Unsupported, memory, register,
+};
 use polyarray_bench::compare::{Options, compare};
 use std::io;
 use std::sync::Arc;
@@ -38,14 +40,20 @@ unsafe impl Backend for Liar {
     }
 
     fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported> {
-        if matches!(self.fault, Fault::Refuses) { Err(Unsupported::new("it refuses everything")) } else { self.scalar.estimate(op, threads) }
+        if matches!(self.fault, Fault::Refuses) {
+            Err(Unsupported::new("it refuses everything"))
+        } else {
+            self.scalar.estimate(op, threads)
+        }
     }
 
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
         match self.fault {
             Fault::Nothing => return Ok(()),
             Fault::Panic => panic!("it panics"),
-            Fault::Fails => return Err(polyarray::Error::Device { device: "fails".into(), why: "it was unplugged".into() }),
+            Fault::Fails => {
+                return Err(polyarray::Error::Device { device: "fails".into(), why: "it was unplugged".into() });
+            }
             // SAFETY: the caller's conditions are those of `scalar`.
             Fault::Element | Fault::Refuses => unsafe { self.scalar.run(op, cx) }?,
         }
@@ -61,7 +69,8 @@ unsafe impl Backend for Liar {
 
 fn failures(name: &str, fault: Fault, op: &str) -> (Vec<String>, String) {
     let info = DeviceInfo { name: name.into(), description: "wrong".into(), hardware: true };
-    let device = register(Liar { info, fault, scalar: Device::scalar().backend().expect("scalar has a backend").clone() });
+    let device =
+        register(Liar { info, fault, scalar: Device::scalar().backend().expect("scalar has a backend").clone() });
     let options = Options {
         quick: true,
         ops: vec![op.into()],
@@ -79,7 +88,9 @@ fn failures(name: &str, fault: Fault, op: &str) -> (Vec<String>, String) {
 
 #[test]
 fn wrong_results_and_errors_fail_the_comparison() {
-    for op in ["add", "exp", "sum", "sum_axis0", "transpose_copy", "matmul", "matvec", "cdist_euclidean", "cdist_cosine"] {
+    for op in
+        ["add", "exp", "sum", "sum_axis0", "transpose_copy", "matmul", "matvec", "cdist_euclidean", "cdist_cosine"]
+    {
         let (failed, text) = failures("off", Fault::Element, op);
         assert!(failed.len() == 1 && failed[0].contains("on off disagrees with scalar"), "{op}: {failed:?}");
         assert!(text.contains("WRONG"), "{text}");
@@ -111,6 +122,12 @@ fn output_that_nobody_takes_stops_it() {
             Ok(())
         }
     }
-    let options = Options { quick: true, ops: vec!["add".into()], sizes: vec![vec![4]], devices: vec!["scalar".into()], ..Options::default() };
+    let options = Options {
+        quick: true,
+        ops: vec!["add".into()],
+        sizes: vec![vec![4]],
+        devices: vec!["scalar".into()],
+        ..Options::default()
+    };
     assert!(matches!(compare(&options, &mut Closed), Err(polyarray_bench::compare::Stop::Output(_))));
 }

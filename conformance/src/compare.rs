@@ -110,7 +110,9 @@ pub(crate) fn first_difference(got: &Values, expected: &Expected, flush: bool) -
         let subnormal = |exact: f64| exact != 0.0 && exact < FloatSpec::of(got.dtype).min_normal();
         flush && modulus(got.at(i)) == 0.0 && expected.unrounded.as_ref().is_some_and(|u| subnormal(modulus(u.at(i))))
     };
-    let agrees = |i: usize, tolerance: &Tolerance| rounds_up(i) || expected.alternatives.iter().any(|e| agree(got.at(i), e.at(i), tolerance, i, flush));
+    let agrees = |i: usize, tolerance: &Tolerance| {
+        rounds_up(i) || expected.alternatives.iter().any(|e| agree(got.at(i), e.at(i), tolerance, i, flush))
+    };
     let index = (0..got.len()).find(|&i| !agrees(i, &expected.tolerance))?;
     Some(Difference {
         index,
@@ -237,7 +239,10 @@ mod tests {
         assert!(!close(up(1.0, 2), 1.0, Tolerance::Ulp(1.0), false));
         assert!(!close(up(1.0, 1), 1.0 - 1e-8, Tolerance::Ulp(1.0), false), "fractions of an ULP count");
         assert!(close(f32::INFINITY, 1e300, Tolerance::Ulp(0.0), false));
-        assert!(close(f32::MAX, 1e300, Tolerance::Ulp(1.0), false) && !close(f32::MAX.next_down(), 1e300, Tolerance::Ulp(1.0), false));
+        assert!(
+            close(f32::MAX, 1e300, Tolerance::Ulp(1.0), false)
+                && !close(f32::MAX.next_down(), 1e300, Tolerance::Ulp(1.0), false)
+        );
         assert!(!close(-0.0, 0.0, Tolerance::Ulp(4.0), false), "the sign of an exact zero");
         assert!(!close(-0.0, 0.0, Tolerance::Bits, false) && close(f32::NAN, f64::NAN, Tolerance::Bits, false));
         assert!(!close(f32::NAN, 1.0, Tolerance::Absolute(vec![f64::INFINITY]), false));
@@ -252,13 +257,19 @@ mod tests {
     #[test]
     fn what_rounds_up_to_the_smallest_normal_number_may_be_flushed() {
         let one = |x: f32| Values::one(x);
-        let expected =
-            |unrounded: f64| Expected { alternatives: vec![one(f32::MIN_POSITIVE)], tolerance: Tolerance::Bits, unrounded: Some(Values::one(unrounded)) };
+        let expected = |unrounded: f64| Expected {
+            alternatives: vec![one(f32::MIN_POSITIVE)],
+            tolerance: Tolerance::Bits,
+            unrounded: Some(Values::one(unrounded)),
+        };
         let (normal, below) = (f64::from(f32::MIN_POSITIVE), f64::from(f32::MIN_POSITIVE).next_down());
         assert!(first_difference(&one(0.0), &expected(below), true).is_none());
         assert!(first_difference(&one(0.0), &expected(below), false).is_some(), "not by a CPU");
         assert!(first_difference(&one(0.0), &expected(normal), true).is_some(), "it is not subnormal");
-        assert!(first_difference(&one(f32::MIN_POSITIVE.next_up()), &expected(below), true).is_some(), "that is no zero");
+        assert!(
+            first_difference(&one(f32::MIN_POSITIVE.next_up()), &expected(below), true).is_some(),
+            "that is no zero"
+        );
     }
 
     #[test]

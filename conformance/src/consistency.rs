@@ -42,7 +42,8 @@ fn offsets_and_lengths<T: Element>(suite: &mut Suite, kernel: Kernel) {
     suite.guard.set_guarding(false);
     let device = suite.device.clone();
     let name = |detail: String| Case { op: kernel.name(), dtype: T::DTYPE, detail };
-    if let Some(all) = suite.attempt(&name("consistency".into()), || with_device(&device, || whole.apply(&Place::Host))) {
+    if let Some(all) = suite.attempt(&name("consistency".into()), || with_device(&device, || whole.apply(&Place::Host)))
+    {
         for &offset in &offsets {
             for &n in &lengths {
                 let part = Work {
@@ -53,7 +54,9 @@ fn offsets_and_lengths<T: Element>(suite: &mut Suite, kernel: Kernel) {
                 };
                 let case = name(format!("offset {offset}, length {n}"));
                 let wanted = all.part(offset, n);
-                compare(suite, case, Some(Expected::new(wanted, Tolerance::Bits)), || with_device(&device, || part.apply(&Place::Host)));
+                compare(suite, case, Some(Expected::new(wanted, Tolerance::Bits)), || {
+                    with_device(&device, || part.apply(&Place::Host))
+                });
             }
         }
     }
@@ -68,7 +71,14 @@ fn whole_of<T: Element>(suite: &mut Suite, kernel: Kernel, shape: &[usize]) -> W
         _ => (-1e3, 1e3),
     };
     let data = (0..kernel.arity()).map(|_| random::<T>(&mut suite.rng, domain, n)).collect();
-    Work { kernel, shape: shape.to_vec(), lays: vec![Lay::Contiguous; kernel.arity()], data, condition: Vec::new(), how: How::Eval }
+    Work {
+        kernel,
+        shape: shape.to_vec(),
+        lays: vec![Lay::Contiguous; kernel.arity()],
+        data,
+        condition: Vec::new(),
+        how: How::Eval,
+    }
 }
 
 fn compare(suite: &mut Suite, case: Case, wanted: Option<Expected>, run: impl FnOnce() -> Result<Values>) {
@@ -97,14 +107,23 @@ fn rounding(dtype: DType, apart: f64) -> impl Fn(&Values) -> Tolerance {
         Kind::Float | Kind::Complex => {
             let narrow = matches!(dtype, DType::F16 | DType::BF16);
             let (computed, stored) = if narrow { (eps(DType::F32), 2.0 * eps(dtype)) } else { (eps(dtype), 0.0) };
-            Tolerance::Absolute(values.magnitudes().into_iter().map(|m| (apart * computed + stored) * m.max(1.0)).collect())
+            Tolerance::Absolute(
+                values.magnitudes().into_iter().map(|m| (apart * computed + stored) * m.max(1.0)).collect(),
+            )
         }
         Kind::Bool | Kind::Int | Kind::Uint => Tolerance::Bits,
     }
 }
 
 /// The same work with one thread, and with two and three, whose results may be as far from that of one as `tolerance` says.
-fn threads_within(suite: &mut Suite, op: &str, dtype: DType, detail: &str, tolerance: impl Fn(&Values) -> Tolerance, run: impl Fn() -> Result<Values>) {
+fn threads_within(
+    suite: &mut Suite,
+    op: &str,
+    dtype: DType,
+    detail: &str,
+    tolerance: impl Fn(&Values) -> Tolerance,
+    run: impl Fn() -> Result<Values>,
+) {
     if !suite.wants(op, dtype) || suite.troubled(op, dtype) {
         return;
     }
@@ -143,10 +162,14 @@ fn threads_of_the_rest<T: Element>(suite: &mut Suite) {
     let x: Vec<T> = moderate(&mut suite.rng, (-1.0, 1.0), long);
     let array = |shape: &[usize]| Array::from_slice(&x[..shape.iter().product()], shape);
     for fold in Fold::ALL.into_iter().filter(|f| f.accepts(T::DTYPE)) {
-        threads_case(suite, fold.name(), T::DTYPE, &format!("[{long}]"), || fold.apply(&array(&[long])?.into_expr(), None));
+        threads_case(suite, fold.name(), T::DTYPE, &format!("[{long}]"), || {
+            fold.apply(&array(&[long])?.into_expr(), None)
+        });
         for over in [Over(vec![0], false), Over(vec![1], false)] {
             for shape in [[2001, 33], [33, 2001], [20_001, 3], [3, 20_001]] {
-                threads_case(suite, fold.name(), T::DTYPE, &format!("{shape:?} over {over:?}"), || fold.apply(&array(&shape)?.into_expr(), Some(&over)));
+                threads_case(suite, fold.name(), T::DTYPE, &format!("{shape:?} over {over:?}"), || {
+                    fold.apply(&array(&shape)?.into_expr(), Some(&over))
+                });
             }
         }
     }
@@ -158,20 +181,43 @@ fn threads_of_the_rest<T: Element>(suite: &mut Suite) {
     }
     // One dtype of each width of integer that elements are sorted as, and lines long enough to be shared out.
     if matches!(T::DTYPE, DType::F64 | DType::F32 | DType::I64 | DType::U8) {
-        for sorting in [Sorting::Sort, Sorting::Argsort, Sorting::TopIndices, Sorting::Median, Sorting::SearchLeft, Sorting::Histogram] {
-            threads_case(suite, sorting.name(), T::DTYPE, &format!("{sorting:?} [40001]"), || sorting.apply(&array(&[40_001])?, 0));
-            threads_case(suite, sorting.name(), T::DTYPE, &format!("{sorting:?} [301, 33]"), || sorting.apply(&array(&[301, 33])?, 0));
+        for sorting in [
+            Sorting::Sort,
+            Sorting::Argsort,
+            Sorting::TopIndices,
+            Sorting::Median,
+            Sorting::SearchLeft,
+            Sorting::Histogram,
+        ] {
+            threads_case(suite, sorting.name(), T::DTYPE, &format!("{sorting:?} [40001]"), || {
+                sorting.apply(&array(&[40_001])?, 0)
+            });
+            threads_case(suite, sorting.name(), T::DTYPE, &format!("{sorting:?} [301, 33]"), || {
+                sorting.apply(&array(&[301, 33])?, 0)
+            });
         }
     }
     // Two products of k terms, each off by k eps of at most k (twice that where terms are complex).
     let of_terms = |k: f64| rounding(T::DTYPE, 4.0 * k * k);
-    threads_within(suite, "matmul", T::DTYPE, "[70, 90] @ [90, 80]", of_terms(90.0), || Values::of(&array(&[70, 90])?.matmul(&array(&[90, 80])?)?));
+    threads_within(suite, "matmul", T::DTYPE, "[70, 90] @ [90, 80]", of_terms(90.0), || {
+        Values::of(&array(&[70, 90])?.matmul(&array(&[90, 80])?)?)
+    });
     let batches = "[5, 20, 30] @ [5, 30, 10]";
-    threads_within(suite, "matmul", T::DTYPE, batches, of_terms(30.0), || Values::of(&array(&[5, 20, 30])?.matmul(&array(&[5, 30, 10])?)?));
+    threads_within(suite, "matmul", T::DTYPE, batches, of_terms(30.0), || {
+        Values::of(&array(&[5, 20, 30])?.matmul(&array(&[5, 30, 10])?)?)
+    });
     for metric in Metric::ALL.into_iter().filter(|_| T::DTYPE.kind() == Kind::Float) {
         let run = || Values::of(&distance::cdist(&array(&[120, 16])?, &array(&[90, 16])?, metric)?);
         // Twice what `cdist` grants through products; cosines and sums of magnitudes are granted less.
-        let apart = if matches!(metric, Metric::Euclidean | Metric::SqEuclidean) { 2e4 * 16.0 } else { 2.0 * 16.0 * 19.0 };
-        threads_within(suite, &distance_name(metric), T::DTYPE, "[120, 16] to [90, 16]", rounding(T::DTYPE, apart), run);
+        let apart =
+            if matches!(metric, Metric::Euclidean | Metric::SqEuclidean) { 2e4 * 16.0 } else { 2.0 * 16.0 * 19.0 };
+        threads_within(
+            suite,
+            &distance_name(metric),
+            T::DTYPE,
+            "[120, 16] to [90, 16]",
+            rounding(T::DTYPE, apart),
+            run,
+        );
     }
 }

@@ -4,7 +4,9 @@ use crate::compare::{Expected, Tolerance, Values};
 use crate::layouts::{Lay, Place, Target};
 use crate::suite::{Case, Suite, on_scalar};
 use crate::values::{FloatSpec, flushed, random, specials, widened};
-use polyarray_core::{Array, Binary, DType, Element, Expr, Gives, IntoExpr, Kind, Result, Unary, Wide, select, with_dtype};
+use polyarray_core::{
+    Array, Binary, DType, Element, Expr, Gives, IntoExpr, Kind, Result, Unary, Wide, select, with_dtype,
+};
 
 /// One step of a program: what is tried with every layout and every value.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,7 +24,11 @@ impl Kernel {
     pub fn all() -> Vec<Kernel> {
         let unary = Unary::ALL.iter().map(|&u| Kernel::Unary(u));
         let binary = Binary::ALL.iter().map(|&b| Kernel::Binary(b));
-        unary.chain(binary).chain([Kernel::Select, Kernel::MulAdd, Kernel::Copy]).chain(DType::ALL.map(Kernel::Cast)).collect()
+        unary
+            .chain(binary)
+            .chain([Kernel::Select, Kernel::MulAdd, Kernel::Copy])
+            .chain(DType::ALL.map(Kernel::Cast))
+            .collect()
     }
 
     pub fn name(self) -> String {
@@ -91,7 +97,9 @@ impl Kernel {
             _ => 0.0,
         };
         match dtype.kind() {
-            Kind::Complex if !self.exact_for_complex() => (false, Tolerance::Relative((8.0 + 2.0 * ulp) * FloatSpec::of(dtype).eps())),
+            Kind::Complex if !self.exact_for_complex() => {
+                (false, Tolerance::Relative((8.0 + 2.0 * ulp) * FloatSpec::of(dtype).eps()))
+            }
             Kind::Float if ulp > 0.0 && self.gives() != Gives::Truth => match dtype {
                 DType::F64 => (false, Tolerance::Ulp(ulp)),
                 DType::F32 => (true, Tolerance::Ulp(ulp)),
@@ -138,12 +146,24 @@ impl<T: Element> Work<T> {
     /// The same work on other numbers.
     fn on<U>(&self, f: impl Fn(&[T]) -> Vec<U>) -> Work<U> {
         let data = self.data.iter().map(|d| f(d)).collect();
-        Work { kernel: self.kernel, shape: self.shape.clone(), lays: self.lays.clone(), data, condition: self.condition.clone(), how: self.how }
+        Work {
+            kernel: self.kernel,
+            shape: self.shape.clone(),
+            lays: self.lays.clone(),
+            data,
+            condition: self.condition.clone(),
+            how: self.how,
+        }
     }
 
     /// Does it on the device in force.
     pub fn apply(&self, place: &Place) -> Result<Values> {
-        let mut xs: Vec<Array<T>> = self.lays.iter().zip(&self.data).map(|(lay, data)| lay.build(data, &self.shape, place)).collect::<Result<_>>()?;
+        let mut xs: Vec<Array<T>> = self
+            .lays
+            .iter()
+            .zip(&self.data)
+            .map(|(lay, data)| lay.build(data, &self.shape, place))
+            .collect::<Result<_>>()?;
         if matches!(self.how, How::InPlace | How::InPlaceSelf) {
             return in_place(self.kernel, xs, self.how);
         }
@@ -211,7 +231,14 @@ pub(crate) fn sizes(dtype: DType, full: bool) -> Vec<usize> {
     let common = matches!(dtype, DType::F32 | DType::F64 | DType::I32);
     let small = 1..=17;
     match (full, common) {
-        (true, _) => small.chain([31, 32, 33]).chain(63..=65).chain(127..=130).chain(255..=257).chain(511..=513).chain(1023..=1025).collect(),
+        (true, _) => small
+            .chain([31, 32, 33])
+            .chain(63..=65)
+            .chain(127..=130)
+            .chain(255..=257)
+            .chain(511..=513)
+            .chain(1023..=1025)
+            .collect(),
         (false, true) => small.chain([31, 33, 64, 65, 127, 130, 257, 513, 1025]).collect(),
         (false, false) => vec![1, 2, 3, 7, 9, 16, 17, 33, 65, 130, 257],
     }
@@ -235,7 +262,11 @@ pub(crate) fn run(suite: &mut Suite) {
 fn kernel_cases<T: Element>(suite: &mut Suite, kernel: Kernel) {
     special_cases::<T>(suite, kernel);
     let arity = kernel.arity();
-    let lengths = if matches!(kernel, Kernel::Cast(_)) && !suite.full() { vec![1, 7, 33, 130] } else { sizes(T::DTYPE, suite.full()) };
+    let lengths = if matches!(kernel, Kernel::Cast(_)) && !suite.full() {
+        vec![1, 7, 33, 130]
+    } else {
+        sizes(T::DTYPE, suite.full())
+    };
     for n in lengths {
         work::<T>(suite, kernel, &[n], vec![Lay::Contiguous; arity], How::Eval);
     }
@@ -253,7 +284,8 @@ fn kernel_cases<T: Element>(suite: &mut Suite, kernel: Kernel) {
             }
         }
     }
-    for lay in [Lay::Contiguous, Lay::Rotated, Lay::Transposed, Lay::Window, Lay::Step(-1), Lay::StepFirst(2), Lay::Row] {
+    for lay in [Lay::Contiguous, Lay::Rotated, Lay::Transposed, Lay::Window, Lay::Step(-1), Lay::StepFirst(2), Lay::Row]
+    {
         work::<T>(suite, kernel, &[3, 4, 9], vec![lay; arity], How::Eval);
     }
     for shape in [&[1][..], &[1, 1, 1], &[1, 40], &[40, 1]] {
@@ -308,7 +340,8 @@ fn special_cases<T: Element>(suite: &mut Suite, kernel: Kernel) {
     };
     let len = data[0].len();
     let condition = (0..len).map(|i| i % 3 == 0).collect();
-    let whole = Work { kernel, shape: vec![len], lays: vec![Lay::Contiguous; data.len()], data, condition, how: How::Eval };
+    let whole =
+        Work { kernel, shape: vec![len], lays: vec![Lay::Contiguous; data.len()], data, condition, how: How::Eval };
     let Some(range) = kernel.gpu_range().filter(|_| suite.gpu) else {
         let backwards = Work { lays: vec![Lay::Step(-2); kernel.arity()], ..whole.clone() };
         check(suite, whole);
@@ -343,7 +376,8 @@ fn check_within<T: Element>(suite: &mut Suite, work: Work<T>, other: Option<Tole
                 alternatives.push(oracle(&work.on(|d| flushed(d).unwrap_or_else(|| d.to_vec())))?);
             }
             // Of f32 and narrower dtypes, single steps are as good as exact in f64.
-            let steps = matches!(work.kernel, Kernel::Unary(_) | Kernel::Binary(_)) && work.kernel.gives() == Gives::Same;
+            let steps =
+                matches!(work.kernel, Kernel::Unary(_) | Kernel::Binary(_)) && work.kernel.gives() == Gives::Same;
             let rounds = gpu && steps && T::DTYPE.kind() == Kind::Float && matches!(tolerance, Tolerance::Bits);
             let unrounded = if rounds { Some(work.on(widened).apply(&Place::Host)?) } else { None };
             Ok(Expected { alternatives, tolerance, unrounded })
@@ -365,12 +399,14 @@ fn fill_cases<T: Element>(suite: &mut Suite) {
     for value in specials::<T>(true) {
         for n in [1, 7, 16, 33, 130, 1025] {
             let case = Case { op: "fill".into(), dtype: T::DTYPE, detail: format!("{n} of {value}") };
-            let wanted = Values::of(&Array::from_vec(vec![value; n], [n]).expect("as many as the shape holds")).expect("a host array");
+            let wanted = Values::of(&Array::from_vec(vec![value; n], [n]).expect("as many as the shape holds"))
+                .expect("a host array");
             suite.case(case, |_| Values::of(&Array::full([n], value)?), || Ok(Expected::new(wanted, Tolerance::Bits)));
         }
         for target in Target::VIEWS {
             let shape = [3, 21];
-            let case = Case { op: "fill".into(), dtype: T::DTYPE, detail: format!("{target:?} {shape:?} with {value}") };
+            let case =
+                Case { op: "fill".into(), dtype: T::DTYPE, detail: format!("{target:?} {shape:?} with {value}") };
             let fill = |place: &Place| -> Result<Values> {
                 let mut base = target.base::<T>(&shape)?;
                 if let Place::On(device) = place {

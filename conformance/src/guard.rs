@@ -2,7 +2,9 @@
 
 use crate::report::FailureKind;
 use polyarray_core::op::{Op, Operand, Output};
-use polyarray_core::{Backend, Buffer, Cost, DType, DeviceInfo, Layout, MemoryId, Result, RunContext, Unsupported, memory, walk};
+use polyarray_core::{
+    Backend, Buffer, Cost, DType, DeviceInfo, Layout, MemoryId, Result, RunContext, Unsupported, memory, walk,
+};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::ThreadId;
@@ -113,7 +115,9 @@ impl Guard {
         let mut bytes = vec![fill; (layout.span().1 + GUARD) * size];
         if in_place {
             // SAFETY: an operand lies in the output, so all of that has been written.
-            for_each_run(&layout, |at, n| unsafe { memory.download(cx.output, at * size, &mut bytes[at * size..(at + n) * size]) })?;
+            for_each_run(&layout, |at, n| unsafe {
+                memory.download(cx.output, at * size, &mut bytes[at * size..(at + n) * size])
+            })?;
         }
         let ours = memory.alloc(bytes.len())?;
         // SAFETY: the buffer was just allocated; no array ever shows it.
@@ -142,16 +146,29 @@ impl Guard {
             Ok(())
         })?;
         let end = written.layout.span().1;
-        let overrun = (0..is_output.len()).filter(|&i| !is_output[i]).find(|&i| bytes[i * size..(i + 1) * size].iter().any(|&b| b != fill));
+        let overrun = (0..is_output.len())
+            .filter(|&i| !is_output[i])
+            .find(|&i| bytes[i * size..(i + 1) * size].iter().any(|&b| b != fill));
         if let Some(i) = overrun {
-            let place = if i >= end { format!("element {} after the end", i - end) } else { format!("element {i}, which is not the output's") };
+            let place = if i >= end {
+                format!("element {} after the end", i - end)
+            } else {
+                format!("element {i}, which is not the output's")
+            };
             self.found(Finding::new(FailureKind::Overrun, i, format!("{place} was written"), "untouched sentinels"));
         }
         if written.dtype == DType::Bool {
-            let invalid = |i: &usize| is_output[*i] && (bytes[i * size] > 1 || bytes[i * size + 1..(i + 1) * size].iter().any(|&b| b != 0));
+            let invalid = |i: &usize| {
+                is_output[*i] && (bytes[i * size] > 1 || bytes[i * size + 1..(i + 1) * size].iter().any(|&b| b != 0))
+            };
             let element = |i: usize| bytes[i * size] != fill;
             if let Some(i) = (0..is_output.len()).find(|i| invalid(i) && element(*i)) {
-                self.found(Finding::new(FailureKind::Invalid, i, format!("{:?}", &bytes[i * size..(i + 1) * size]), "0 or 1"));
+                self.found(Finding::new(
+                    FailureKind::Invalid,
+                    i,
+                    format!("{:?}", &bytes[i * size..(i + 1) * size]),
+                    "0 or 1",
+                ));
             }
         }
         Ok(())
@@ -253,12 +270,16 @@ fn is_nan(dtype: DType, bytes: &[u8]) -> bool {
 
 /// Where an operation's results lie in its output.
 fn output_layout(op: &Op) -> Layout {
-    let of = |shape: &polyarray_core::Dims, output: &Output| Layout::from_parts(shape.clone(), output.strides.clone(), output.offset);
+    let of = |shape: &polyarray_core::Dims, output: &Output| {
+        Layout::from_parts(shape.clone(), output.strides.clone(), output.offset)
+    };
     match op {
         Op::Map(o) => of(&o.shape, &o.output),
         Op::Reduce(o) => of(&o.outer, &o.output),
         Op::Scan(o) => of(&o.shape(), &o.output),
-        Op::Matmul(_) | Op::Distance(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) => Layout::contiguous(polyarray_core::Dims::from(op.output_len())),
+        Op::Matmul(_) | Op::Distance(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) => {
+            Layout::contiguous(polyarray_core::Dims::from(op.output_len()))
+        }
     }
 }
 
@@ -271,7 +292,10 @@ fn broken_invariant(op: &Op, output: &Buffer) -> Option<String> {
         let (_, hi) = operand.span(lens);
         let starts_before = lowest(operand, lens) < 0;
         if starts_before || hi * stored(operand.dtype) > operand.buffer.bytes() {
-            broken = Some(format!("an operand that reaches to element {hi} of a buffer of {} bytes", operand.buffer.bytes()));
+            broken = Some(format!(
+                "an operand that reaches to element {hi} of a buffer of {} bytes",
+                operand.buffer.bytes()
+            ));
         }
         if operand.strides.len() != lens.len() {
             broken = Some(format!("{} strides for {} axes", operand.strides.len(), lens.len()));
@@ -290,11 +314,13 @@ fn broken_invariant(op: &Op, output: &Buffer) -> Option<String> {
         Op::Reduce(o) => space("outer", &o.outer, &o.output.strides),
         Op::Scan(o) => space("outer", &o.outer, &o.output.strides[..o.outer.len()]).or_else(|| {
             let side_by_side = o.output.strides.iter().rev().take(2).any(|&s| s == 1);
-            (o.len == 0 || !side_by_side).then(|| format!("{} along {} with output strides {:?}", o.kind.name(), o.len, o.output.strides))
+            (o.len == 0 || !side_by_side)
+                .then(|| format!("{} along {} with output strides {:?}", o.kind.name(), o.len, o.output.strides))
         }),
         Op::Matmul(o) => (o.m * o.n * o.k * o.batch.size() == 0).then(|| "a matmul of nothing".into()),
         Op::Distance(o) => (o.n * o.m * o.d == 0).then(|| "distances of nothing".into()),
-        Op::Sort(o) => (o.lines.contains(&0) || o.take.is_empty() || o.take.end > o.n).then(|| format!("ranks {:?} of lines of {}", o.take, o.n)),
+        Op::Sort(o) => (o.lines.contains(&0) || o.take.is_empty() || o.take.end > o.n)
+            .then(|| format!("ranks {:?} of lines of {}", o.take, o.n)),
         Op::Search(o) => (o.n * o.shape.size() == 0).then(|| "a search of nothing".into()),
         Op::Count(o) => (o.bins * o.shape.size() == 0).then(|| "a count of nothing".into()),
     };
@@ -304,7 +330,8 @@ fn broken_invariant(op: &Op, output: &Buffer) -> Option<String> {
 }
 
 fn lowest(operand: &Operand, lens: &[usize]) -> isize {
-    operand.offset as isize + lens.iter().zip(&operand.strides).map(|(&n, &s)| (n as isize - 1) * s.min(0)).sum::<isize>()
+    operand.offset as isize
+        + lens.iter().zip(&operand.strides).map(|(&n, &s)| (n as isize - 1) * s.min(0)).sum::<isize>()
 }
 
 /// The guard as a backend.

@@ -216,7 +216,11 @@ mod tests {
                 let a = lay.build(&data, shape, &Place::Host).unwrap();
                 assert_eq!(a.shape(), shape, "{lay:?}");
                 let core = Array::from_vec(data, &lay.core_shape(shape)[..]).unwrap();
-                assert_eq!(a.to_vec().unwrap(), core.broadcast_to(shape).unwrap().to_vec().unwrap(), "{lay:?} of {shape:?}");
+                assert_eq!(
+                    a.to_vec().unwrap(),
+                    core.broadcast_to(shape).unwrap().to_vec().unwrap(),
+                    "{lay:?} of {shape:?}"
+                );
             }
         }
         let strided = |lay: Lay| lay.build(&[0f32; 15], &[3, 5], &Place::Host).unwrap().strides().to_vec();

@@ -70,9 +70,11 @@ fn program<T: Element>(name: &str, xs: &[Array<T>]) -> Expr<T> {
         "exp_plus_sin" => x.unary_of(Unary::Exp) + x.unary_of(Unary::Sin),
         "sigmoid" => c(1.0).into_expr() / ((-x).unary::<T>(Unary::Exp) + c(1.0)),
         "clip_and_mask" => select(x.less(y), x.maximum(c(0.8)).minimum(c(1.5)), c(0.0)),
-        "mixed_dtypes" => {
-            select((x.cast::<i32>() * 3).greater_equal(y.cast::<i32>() * 2), (x.cast::<f32>() * 2.0).cast::<T>(), y.cast::<bool>().cast::<T>() + x)
-        }
+        "mixed_dtypes" => select(
+            (x.cast::<i32>() * 3).greater_equal(y.cast::<i32>() * 2),
+            (x.cast::<f32>() * 2.0).cast::<T>(),
+            y.cast::<bool>().cast::<T>() + x,
+        ),
         "common_part" => (x + y) * (x + y) + (x + y),
         "seven_inputs" | "eight_inputs" => sum(),
         "steps_64" => chain(x.into_expr(), &[], 64),
@@ -141,7 +143,8 @@ fn row_cases<T: Element>(suite: &mut Suite, row: &Row) {
 fn case<T: Element>(suite: &mut Suite, row: &Row, shape: &[usize], lays: Vec<Lay>, target: Option<Target>) {
     let data: Vec<Vec<T>> = lays.iter().map(|l| moderate(&mut suite.rng, (0.5, 2.0), l.len(shape))).collect();
     let apply = |place: &Place| -> Result<Values> {
-        let xs: Vec<Array<T>> = lays.iter().zip(&data).map(|(lay, d)| lay.build(d, shape, place)).collect::<Result<_>>()?;
+        let xs: Vec<Array<T>> =
+            lays.iter().zip(&data).map(|(lay, d)| lay.build(d, shape, place)).collect::<Result<_>>()?;
         finish(program(row.name, &xs), target.map_or(How::Eval, How::Into), shape, place)
     };
     let gpu = suite.gpu;

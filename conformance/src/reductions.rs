@@ -157,7 +157,10 @@ pub(crate) fn run(suite: &mut Suite) {
 fn fold_cases<T: Element>(suite: &mut Suite, fold: Fold) {
     special_cases::<T>(suite, fold);
     let lengths: &[usize] = if suite.full() {
-        &[1, 2, 3, 7, 8, 15, 16, 17, 31, 63, 64, 65, 127, 128, 129, 255, 257, 1023, 1024, 1025, 2047, 2049, 4095, 4096, 4097, 10007, 40000]
+        &[
+            1, 2, 3, 7, 8, 15, 16, 17, 31, 63, 64, 65, 127, 128, 129, 255, 257, 1023, 1024, 1025, 2047, 2049, 4095,
+            4096, 4097, 10007, 40000,
+        ]
     } else {
         &[1, 2, 7, 16, 33, 64, 65, 128, 257, 1025, 4097, 10007]
     };
@@ -215,7 +218,15 @@ fn special_cases<T: Element>(suite: &mut Suite, fold: Fold) {
             }
             run_case(suite, fold, Source::Array, &[n], Lay::Step(2), None, vec![vec![value; n]]);
         }
-        run_case(suite, fold, Source::Array, &[3, 70], Lay::Contiguous, Some(Over(vec![0], false)), vec![vec![value; 210]]);
+        run_case(
+            suite,
+            fold,
+            Source::Array,
+            &[3, 70],
+            Lay::Contiguous,
+            Some(Over(vec![0], false)),
+            vec![vec![value; 210]],
+        );
     }
 }
 
@@ -226,15 +237,27 @@ fn case<T: Element>(suite: &mut Suite, fold: Fold, source: Source, shape: &[usiz
     // For truth: mostly what it does not look for.
     let rare = lay.len(shape) / 3;
     match fold {
-        Fold::Any => data.iter_mut().for_each(|d| d.iter_mut().enumerate().filter(|(i, _)| *i != rare).for_each(|(_, x)| *x = T::default())),
-        Fold::All => data.iter_mut().for_each(|d| d.iter_mut().filter(|x| **x == T::default()).for_each(|x| *x = T::from_wide(Wide::Int(1)))),
+        Fold::Any => data
+            .iter_mut()
+            .for_each(|d| d.iter_mut().enumerate().filter(|(i, _)| *i != rare).for_each(|(_, x)| *x = T::default())),
+        Fold::All => data
+            .iter_mut()
+            .for_each(|d| d.iter_mut().filter(|x| **x == T::default()).for_each(|x| *x = T::from_wide(Wide::Int(1)))),
         Fold::CountNonzero => data.iter_mut().for_each(|d| d.iter_mut().step_by(3).for_each(|x| *x = T::default())),
         _ => {}
     }
     run_case::<T>(suite, fold, source, shape, lay, over, data);
 }
 
-fn run_case<T: Element>(suite: &mut Suite, fold: Fold, source: Source, shape: &[usize], lay: Lay, over: Option<Over>, data: Vec<Vec<T>>) {
+fn run_case<T: Element>(
+    suite: &mut Suite,
+    fold: Fold,
+    source: Source,
+    shape: &[usize],
+    lay: Lay,
+    over: Option<Over>,
+    data: Vec<Vec<T>>,
+) {
     let apply = |place: &Place| -> Result<Values> {
         let xs: Vec<Array<T>> = data.iter().map(|d| lay.build(d, shape, place)).collect::<Result<_>>()?;
         match source {
@@ -256,7 +279,8 @@ fn run_case<T: Element>(suite: &mut Suite, fold: Fold, source: Source, shape: &[
             Reduced { fold, source, data: &data, shape, lay, over: over.as_ref(), count }.on_gpu(values)
         })
     };
-    let case = Case { op: fold.name().into(), dtype: T::DTYPE, detail: format!("{source:?} {shape:?} {lay:?} over {over:?}") };
+    let case =
+        Case { op: fold.name().into(), dtype: T::DTYPE, detail: format!("{source:?} {shape:?} {lay:?} over {over:?}") };
     suite.case(case, apply, expected);
 }
 
@@ -307,7 +331,8 @@ impl Flushes {
     }
 
     fn one(term: Term, spec: FloatSpec) -> Flushes {
-        let (normal, below) = (spec.min_normal(), |limit: f64| f64::from(term.value != 0.0 && term.value.abs() < limit));
+        let (normal, below) =
+            (spec.min_normal(), |limit: f64| f64::from(term.value != 0.0 && term.value.abs() < limit));
         Flushes {
             n: 1.0,
             of_terms: term.flushes,
@@ -382,8 +407,16 @@ impl<T: Element> Reduced<'_, T> {
                 ];
                 (0..results.len())
                     .map(|i| {
-                        let [n, of_terms, subnormal_terms, below_normal_over_eps, positive, negative] = counts.each_ref().map(|c| c[i]);
-                        let flushes = Flushes { n, of_terms, subnormal: subnormal_terms, below_normal_over_eps, positive, negative };
+                        let [n, of_terms, subnormal_terms, below_normal_over_eps, positive, negative] =
+                            counts.each_ref().map(|c| c[i]);
+                        let flushes = Flushes {
+                            n,
+                            of_terms,
+                            subnormal: subnormal_terms,
+                            below_normal_over_eps,
+                            positive,
+                            negative,
+                        };
                         let sum = bound * sums[i] + flushes.bound() * normal;
                         // The quotient is rounded once more, perhaps to a subnormal number.
                         if self.fold == Fold::Mean { sum / n + subnormal + last(results[i]) } else { sum }
@@ -402,7 +435,9 @@ impl<T: Element> Reduced<'_, T> {
         let most = self.each(Fold::Prod, terms, |t| t.value.abs().max(1.0))?;
         let flushed = |i: usize| least[i] < spec.min_normal();
         let n = self.count as f64;
-        let error = |(i, m): (usize, f64)| n * spec.eps() * m + if flushed(i) { n * spec.min_subnormal() * most[i] } else { 0.0 };
+        let error = |(i, m): (usize, f64)| {
+            n * spec.eps() * m + if flushed(i) { n * spec.min_subnormal() * most[i] } else { 0.0 }
+        };
         let tolerance = Tolerance::Absolute(values.magnitudes().into_iter().enumerate().map(error).collect());
         let alternatives = vec![values.clone(), values.with_zeros(flushed)];
         Ok(Expected { alternatives, tolerance, unrounded: None })

@@ -50,7 +50,11 @@ pub struct Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {} {} {}: at {}: got {}, expected {}", self.kind, self.op, self.dtype, self.case, self.index, self.got, self.expected)?;
+        write!(
+            f,
+            "{:?}: {} {} {}: at {}: got {}, expected {}",
+            self.kind, self.op, self.dtype, self.case, self.index, self.got, self.expected
+        )?;
         if self.tolerance.is_empty() { Ok(()) } else { write!(f, " (tolerance: {})", self.tolerance) }
     }
 }
@@ -111,7 +115,14 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}: {} cases passed, {} refused, {} failed", self.device, self.passed, self.refused_cases(), self.failed_cases())?;
+        writeln!(
+            f,
+            "{}: {} cases passed, {} refused, {} failed",
+            self.device,
+            self.passed,
+            self.refused_cases(),
+            self.failed_cases()
+        )?;
         let mut reasons: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for ((op, dtype), (_, why)) in &self.refused {
             reasons.entry(why).or_default().push(format!("{op} {dtype}"));

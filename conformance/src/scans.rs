@@ -27,7 +27,11 @@ pub(crate) fn run(suite: &mut Suite) {
 
 fn cases<T: Element>(suite: &mut Suite, running: Running) {
     // Around a block, and around eight of them.
-    let lengths: &[usize] = if suite.full() { &[1, 2, 7, 64, 257, 1039, 1040, 1041, 2080, 2081, 8320, 8321, 30_011] } else { &[1, 2, 65, 1040, 1041, 9000] };
+    let lengths: &[usize] = if suite.full() {
+        &[1, 2, 7, 64, 257, 1039, 1040, 1041, 2080, 2081, 8320, 8321, 30_011]
+    } else {
+        &[1, 2, 65, 1040, 1041, 9000]
+    };
     for &n in lengths {
         for lay in [Lay::Contiguous, Lay::Offset(3), Lay::Step(-1)] {
             case::<T>(suite, running, &[n], lay, 0, None);
@@ -39,7 +43,17 @@ fn cases<T: Element>(suite: &mut Suite, running: Running) {
     }
     for shape in &shapes {
         for axis in 0..shape.len() as isize {
-            for lay in [Lay::Contiguous, Lay::Transposed, Lay::Step(2), Lay::StepFirst(-1), Lay::Window, Lay::Rotated, Lay::Row, Lay::Column, Lay::Scalar] {
+            for lay in [
+                Lay::Contiguous,
+                Lay::Transposed,
+                Lay::Step(2),
+                Lay::StepFirst(-1),
+                Lay::Window,
+                Lay::Rotated,
+                Lay::Row,
+                Lay::Column,
+                Lay::Scalar,
+            ] {
                 case::<T>(suite, running, shape, lay, axis - shape.len() as isize * (axis & 1), None);
             }
         }
@@ -51,7 +65,14 @@ fn cases<T: Element>(suite: &mut Suite, running: Running) {
     }
 }
 
-fn case<T: Element>(suite: &mut Suite, running: Running, shape: &[usize], lay: Lay, axis: isize, special: Option<(usize, T)>) {
+fn case<T: Element>(
+    suite: &mut Suite,
+    running: Running,
+    shape: &[usize],
+    lay: Lay,
+    axis: isize,
+    special: Option<(usize, T)>,
+) {
     // Factors near 1, so that products neither overflow nor vanish.
     let domain = if running == Running::Prod { (0.97, 1.03) } else { (-1.0, 1.0) };
     let mut data: Vec<T> = moderate(&mut suite.rng, domain, lay.len(shape));

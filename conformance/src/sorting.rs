@@ -68,7 +68,10 @@ impl Sorting {
 
     /// Whether it is along an axis rather than of everything.
     fn has_axis(self) -> bool {
-        !matches!(self, Sorting::Unique | Sorting::SearchLeft | Sorting::SearchRight | Sorting::Histogram | Sorting::Bincount)
+        !matches!(
+            self,
+            Sorting::Unique | Sorting::SearchLeft | Sorting::SearchRight | Sorting::Histogram | Sorting::Bincount
+        )
     }
 
     pub fn apply<T: Element>(self, x: &Array<T>, axis: isize) -> Result<Values> {
@@ -122,7 +125,16 @@ enum Spread {
     Close,
 }
 
-const SPREADS: [Spread; 8] = [Spread::Random, Spread::Ascending, Spread::Descending, Spread::Equal, Spread::Few, Spread::Special, Spread::Pipe, Spread::Close];
+const SPREADS: [Spread; 8] = [
+    Spread::Random,
+    Spread::Ascending,
+    Spread::Descending,
+    Spread::Equal,
+    Spread::Few,
+    Spread::Special,
+    Spread::Pipe,
+    Spread::Close,
+];
 
 impl Spread {
     fn data<T: Element>(self, rng: &mut Rng, n: usize) -> Vec<T> {
@@ -170,7 +182,8 @@ pub(crate) fn run(suite: &mut Suite) {
 
 fn cases<T: Element>(suite: &mut Suite, sorting: Sorting) {
     let full = suite.full();
-    let short: Vec<usize> = if full { (1..=130).collect() } else { vec![1, 2, 7, 8, 9, 16, 17, 33, 64, 65, 127, 128, 129] };
+    let short: Vec<usize> =
+        if full { (1..=130).collect() } else { vec![1, 2, 7, 8, 9, 16, 17, 33, 64, 65, 127, 128, 129] };
     for n in short {
         // Every spread of every length would take long where each says little.
         for i in 0..if full || n == 65 { 8 } else { 1 } {
@@ -183,9 +196,12 @@ fn cases<T: Element>(suite: &mut Suite, sorting: Sorting) {
         SPREADS.into_iter().for_each(|spread| case::<T>(suite, sorting, &[n], Lay::Contiguous, 0, spread));
     }
     if matches!(T::DTYPE, DType::F32 | DType::F64 | DType::I64 | DType::U16) && !full {
-        [Spread::Random, Spread::Few, Spread::Close].into_iter().for_each(|spread| case::<T>(suite, sorting, &[20_011], Lay::Contiguous, 0, spread));
+        [Spread::Random, Spread::Few, Spread::Close]
+            .into_iter()
+            .for_each(|spread| case::<T>(suite, sorting, &[20_011], Lay::Contiguous, 0, spread));
     }
-    let shapes: &[&[usize]] = if full { &[&[5, 37], &[37, 5], &[2, 3, 70], &[1, 6], &[6, 1]] } else { &[&[5, 37], &[2, 3, 20], &[6, 1]] };
+    let shapes: &[&[usize]] =
+        if full { &[&[5, 37], &[37, 5], &[2, 3, 70], &[1, 6], &[6, 1]] } else { &[&[5, 37], &[2, 3, 20], &[6, 1]] };
     for shape in shapes {
         let axes = if sorting.has_axis() { shape.len() } else { 1 };
         for axis in 0..axes as isize {
@@ -214,7 +230,11 @@ fn case<T: Element>(suite: &mut Suite, sorting: Sorting, shape: &[usize], lay: L
         let low = |x: &T| if let Wide::Int(i) = x.to_wide() { T::from_wide(Wide::Int(i & 0x7f)) } else { *x };
         data = data.iter().map(low).collect();
     }
-    let case = Case { op: sorting.name().into(), dtype: T::DTYPE, detail: format!("{sorting:?} {shape:?} {lay:?} axis {axis} {spread:?}") };
+    let case = Case {
+        op: sorting.name().into(),
+        dtype: T::DTYPE,
+        detail: format!("{sorting:?} {shape:?} {lay:?} axis {axis} {spread:?}"),
+    };
     let apply = |place: &Place| sorting.apply(&lay.build(&data, shape, place)?, axis);
     suite.case(case, apply, || on_scalar(|| Ok(Expected::new(apply(&Place::Host)?, Tolerance::Bits))));
 }

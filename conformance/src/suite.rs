@@ -78,7 +78,12 @@ impl Suite {
     }
 
     /// Runs a case on the device and holds it against what is expected.
-    pub fn case(&mut self, case: Case, run: impl Fn(&Place) -> Result<Values>, expected: impl FnOnce() -> Result<Expected>) {
+    pub fn case(
+        &mut self,
+        case: Case,
+        run: impl Fn(&Place) -> Result<Values>,
+        expected: impl FnOnce() -> Result<Expected>,
+    ) {
         let place = self.place();
         let device = self.device.clone();
         let Some(got) = self.attempt(&case, || with_device(&device, || run(&place))) else { return };
@@ -109,7 +114,8 @@ impl Suite {
                 self.report.fail(failure);
             }
             Err(panic) => {
-                let message = panic.downcast_ref::<String>().cloned().or(panic.downcast_ref::<&str>().map(|s| (*s).to_string()));
+                let message =
+                    panic.downcast_ref::<String>().cloned().or(panic.downcast_ref::<&str>().map(|s| (*s).to_string()));
                 let failure = self.failure(case, FailureKind::Panic, 0, message.unwrap_or_default(), "a result".into());
                 self.report.fail(failure);
             }
@@ -123,7 +129,16 @@ impl Suite {
     }
 
     pub fn failure(&self, case: &Case, kind: FailureKind, index: usize, got: String, expected: String) -> Failure {
-        Failure { kind, op: case.op.clone(), dtype: case.dtype, case: case.detail.clone(), index, got, expected, tolerance: String::new() }
+        Failure {
+            kind,
+            op: case.op.clone(),
+            dtype: case.dtype,
+            case: case.detail.clone(),
+            index,
+            got,
+            expected,
+            tolerance: String::new(),
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use crate::reductions::Fold;
 use crate::sorting::Sorting;
 use polyarray_core::op::Running;
 use polyarray_core::{
-    Array, Backend, Cost, DType, Device, DeviceInfo, Element, Error, IntoExpr, Kind, MemoryId, Metric, Op, Result, RunContext, Unsupported, distance, memory,
-    register, with_device, with_dtype,
+    Array, Backend, Cost, DType, Device, DeviceInfo, Element, Error, IntoExpr, Kind, MemoryId, Metric, Op, Result,
+    RunContext, Unsupported, distance, memory, register, with_device, with_dtype,
 };
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -27,7 +27,9 @@ pub struct Support {
 impl fmt::Display for Support {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:18} {:5}", self.op, self.dtype)?;
-        self.answers.iter().try_for_each(|(device, answer)| write!(f, " {:>width$}", if answer.is_ok() { "yes" } else { "-" }, width = device.len().max(6)))
+        self.answers.iter().try_for_each(|(device, answer)| {
+            write!(f, " {:>width$}", if answer.is_ok() { "yes" } else { "-" }, width = device.len().max(6))
+        })
     }
 }
 
@@ -84,22 +86,44 @@ pub fn support(devices: &[Device]) -> Result<Vec<Support>> {
     let mut table = Vec::new();
     for kernel in Kernel::all() {
         for dtype in DType::ALL.into_iter().filter(|&d| kernel.accepts(d)) {
-            ask(&mut table, &probe, &answers, &kernel.name(), dtype, || with_dtype!(dtype, T => one_kernel::<T>(kernel)))?;
+            ask(
+                &mut table,
+                &probe,
+                &answers,
+                &kernel.name(),
+                dtype,
+                || with_dtype!(dtype, T => one_kernel::<T>(kernel)),
+            )?;
         }
     }
     for fold in Fold::ALL {
         for dtype in DType::ALL.into_iter().filter(|&d| fold.accepts(d)) {
-            ask(&mut table, &probe, &answers, fold.name(), dtype, || with_dtype!(dtype, T => fold.apply(&matrix::<T>()?.into_expr(), None).map(|_| ())))?;
+            ask(
+                &mut table,
+                &probe,
+                &answers,
+                fold.name(),
+                dtype,
+                || with_dtype!(dtype, T => fold.apply(&matrix::<T>()?.into_expr(), None).map(|_| ())),
+            )?;
         }
     }
     for running in Running::ALL {
         for dtype in DType::ALL {
-            let run = || with_dtype!(dtype, T => crate::scans::apply(running, &matrix::<T>()?.into_expr(), 0).map(|_| ()));
+            let run =
+                || with_dtype!(dtype, T => crate::scans::apply(running, &matrix::<T>()?.into_expr(), 0).map(|_| ()));
             ask(&mut table, &probe, &answers, running.name(), dtype, run)?;
         }
     }
     for dtype in DType::ALL.into_iter().filter(|d| d.kind() != Kind::Bool) {
-        ask(&mut table, &probe, &answers, "matmul", dtype, || with_dtype!(dtype, T => matrix::<T>()?.matmul(&matrix::<T>()?).map(|_| ())))?;
+        ask(
+            &mut table,
+            &probe,
+            &answers,
+            "matmul",
+            dtype,
+            || with_dtype!(dtype, T => matrix::<T>()?.matmul(&matrix::<T>()?).map(|_| ())),
+        )?;
     }
     for metric in Metric::ALL {
         for dtype in DType::ALL.into_iter().filter(|d| d.kind() == Kind::Float) {
@@ -111,13 +135,27 @@ pub fn support(devices: &[Device]) -> Result<Vec<Support>> {
     for sorting in [Sorting::Sort, Sorting::Argsort, Sorting::SearchLeft, Sorting::Histogram] {
         let first = |d: &DType| sorting.accepts(*d) && (sorting != Sorting::Histogram || d.kind() == Kind::Float);
         for dtype in DType::ALL.into_iter().filter(first) {
-            ask(&mut table, &probe, &answers, sorting.name(), dtype, || with_dtype!(dtype, T => sorting.apply(&matrix::<T>()?.ravel()?, 0).map(|_| ())))?;
+            ask(
+                &mut table,
+                &probe,
+                &answers,
+                sorting.name(),
+                dtype,
+                || with_dtype!(dtype, T => sorting.apply(&matrix::<T>()?.ravel()?, 0).map(|_| ())),
+            )?;
         }
     }
     Ok(table)
 }
 
-fn ask(table: &mut Vec<Support>, probe: &Device, answers: &Mutex<Option<Answers>>, op: &str, dtype: DType, run: impl FnOnce() -> Result<()>) -> Result<()> {
+fn ask(
+    table: &mut Vec<Support>,
+    probe: &Device,
+    answers: &Mutex<Option<Answers>>,
+    op: &str,
+    dtype: DType,
+    run: impl FnOnce() -> Result<()>,
+) -> Result<()> {
     match with_device(probe, run) {
         Err(Error::Refused { .. }) => {}
         Err(e) => return Err(e),
@@ -136,5 +174,14 @@ fn one_kernel<T: Element>(kernel: Kernel) -> Result<()> {
     let arity = kernel.arity();
     // Different values, so that no operand is taken for another one.
     let data = vec![vec![T::default(); 9]; arity];
-    Work { kernel, shape: vec![3, 3], lays: vec![Lay::Contiguous; arity], data, condition: vec![true; 9], how: How::Eval }.apply(&Place::Host).map(|_| ())
+    Work {
+        kernel,
+        shape: vec![3, 3],
+        lays: vec![Lay::Contiguous; arity],
+        data,
+        condition: vec![true; 9],
+        how: How::Eval,
+    }
+    .apply(&Place::Host)
+    .map(|_| ())
 }

@@ -129,15 +129,29 @@ pub(crate) fn specials<T: Element>(exact: bool) -> Vec<T> {
         Kind::Int | Kind::Uint => {
             let bits = 8 * T::DTYPE.size() as u32;
             let signed = T::DTYPE.kind() == Kind::Int;
-            let (min, max) = if signed { (-(1i128 << (bits - 1)), (1i128 << (bits - 1)) - 1) } else { (0, (1i128 << bits) - 1) };
-            [0, 1, 2, 3, 7, 63, 64, -1, -2, -3, min, min + 1, max - 1, max, max / 2 + 1].into_iter().map(Wide::Int).collect()
+            let (min, max) =
+                if signed { (-(1i128 << (bits - 1)), (1i128 << (bits - 1)) - 1) } else { (0, (1i128 << bits) - 1) };
+            [0, 1, 2, 3, 7, 63, 64, -1, -2, -3, min, min + 1, max - 1, max, max / 2 + 1]
+                .into_iter()
+                .map(Wide::Int)
+                .collect()
         }
         Kind::Float => special_floats(T::DTYPE).into_iter().map(Wide::Float).collect(),
         Kind::Complex => {
             let f = FloatSpec::of(T::DTYPE);
             let common = [0.0, -0.0, 1.0, -0.5, f64::INFINITY, f64::NAN];
             // Functions are asked about both ends of the range as well; products of such parts overflow on the way, and are only the formula's.
-            let ends = [-f64::INFINITY, 2.0, f.max(), -f.max() / 2.0, f.max().sqrt(), f.min_normal(), -f.min_normal().sqrt(), 3.0 * f.min_subnormal(), 1e-10];
+            let ends = [
+                -f64::INFINITY,
+                2.0,
+                f.max(),
+                -f.max() / 2.0,
+                f.max().sqrt(),
+                f.min_normal(),
+                -f.min_normal().sqrt(),
+                3.0 * f.min_subnormal(),
+                1e-10,
+            ];
             let parts: Vec<f64> = if exact { common.to_vec() } else { common.into_iter().chain(ends).collect() };
             parts.iter().flat_map(|&re| parts.iter().map(move |&im| Wide::Complex(re, im))).collect()
         }
@@ -224,13 +238,19 @@ mod tests {
     #[test]
     fn the_shape_of_a_float_is_that_of_the_type() {
         let f = FloatSpec::of(DType::F32);
-        assert_eq!((f.eps(), f.min_normal(), f.max()), (f64::from(f32::EPSILON), f64::from(f32::MIN_POSITIVE), f64::from(f32::MAX)));
+        assert_eq!(
+            (f.eps(), f.min_normal(), f.max()),
+            (f64::from(f32::EPSILON), f64::from(f32::MIN_POSITIVE), f64::from(f32::MAX))
+        );
         assert_eq!(f.min_subnormal(), f64::from(f32::from_bits(1)));
         assert_eq!(f.ulp(1.5), f64::from(f32::EPSILON));
         assert_eq!(f.ulp(1e-45), f64::from(f32::from_bits(1)));
         assert_eq!(f.ulp(f64::INFINITY), f64::from(f32::MAX) - f64::from(f32::MAX.next_down()));
         let d = FloatSpec::of(DType::F64);
-        assert_eq!((d.eps(), d.min_normal(), d.max(), d.min_subnormal()), (f64::EPSILON, f64::MIN_POSITIVE, f64::MAX, f64::from_bits(1)));
+        assert_eq!(
+            (d.eps(), d.min_normal(), d.max(), d.min_subnormal()),
+            (f64::EPSILON, f64::MIN_POSITIVE, f64::MAX, f64::from_bits(1))
+        );
         assert_eq!(FloatSpec::of(DType::F16).max(), 65504.0);
     }
 

@@ -4,7 +4,10 @@ extern crate polyarray_cpu as _;
 
 use polyarray_conformance::{FailureKind, Filter, Report, check, check_backend, support};
 use polyarray_core::op::{Give, Op, Reduction};
-use polyarray_core::{Backend, Binary, Buffer, Cost, DType, Device, DeviceInfo, Instr, Memory, MemoryId, Result, RunContext, Unary, Unsupported, memory};
+use polyarray_core::{
+    Backend, Binary, Buffer, Cost, DType, Device, DeviceInfo, Instr, Memory, MemoryId, Result, RunContext, Unary,
+    Unsupported, memory,
+};
 use std::sync::Arc;
 
 /// What a broken backend does wrong.
@@ -93,7 +96,11 @@ fn alter_f32(output: &Buffer, offset: usize, i: usize, f: impl Fn(f32) -> f32) {
 fn contiguous_map(op: &Op, is: impl Fn(Instr) -> bool) -> Option<(usize, usize)> {
     match op {
         Op::Map(o)
-            if o.output.dtype == DType::F32 && o.shape.len() == 1 && o.output.strides[0] == 1 && o.program.instrs().len() == 1 && is(o.program.instrs()[0]) =>
+            if o.output.dtype == DType::F32
+                && o.shape.len() == 1
+                && o.output.strides[0] == 1
+                && o.program.instrs().len() == 1
+                && is(o.program.instrs()[0]) =>
         {
             Some((o.shape[0], o.output.offset))
         }
@@ -123,8 +130,12 @@ impl Broken {
                     write(&vec![0; size], cx.output, (o.output.offset + 1) * size);
                 }
             }
-            Defect::ExpOff => every(|i| matches!(i, Instr::Unary(Unary::Exp, _)), &|x| if x > 3.0 { ulps(x, 3) } else { x }),
-            Defect::MinimumLosesNan => every(|i| matches!(i, Instr::Binary(Binary::Minimum, ..)), &|x| if x.is_nan() { 1.0 } else { x }),
+            Defect::ExpOff => {
+                every(|i| matches!(i, Instr::Unary(Unary::Exp, _)), &|x| if x > 3.0 { ulps(x, 3) } else { x })
+            }
+            Defect::MinimumLosesNan => {
+                every(|i| matches!(i, Instr::Binary(Binary::Minimum, ..)), &|x| if x.is_nan() { 1.0 } else { x })
+            }
             Defect::BoolOfTwo => {
                 if let Op::Map(o) = op
                     && o.output.dtype == DType::Bool
@@ -147,7 +158,9 @@ impl Broken {
                     alter_f32(cx.output, offset, n - 1, |x| if x > 1.0 { ulps(x, 1) } else { x });
                 }
             }
-            Defect::DependsOnThreads if cx.threads > 1 => every(|i| matches!(i, Instr::Binary(Binary::Mul, ..)), &|x| ulps(x, 1)),
+            Defect::DependsOnThreads if cx.threads > 1 => {
+                every(|i| matches!(i, Instr::Binary(Binary::Mul, ..)), &|x| ulps(x, 1))
+            }
             Defect::MatmulLosesTerm => {
                 if let Op::Matmul(o) = op
                     && (o.dtype, o.k > 4) == (DType::F32, true)
@@ -162,7 +175,8 @@ impl Broken {
                     && (o.give, o.n > 4, o.take.len() == o.n) == (Give::Indices, true, true)
                 {
                     let mut reversed = o.clone();
-                    reversed.input.offset = (o.input.offset as isize + (o.n as isize - 1) * o.input.strides[o.lines.len()]) as usize;
+                    reversed.input.offset =
+                        (o.input.offset as isize + (o.n as isize - 1) * o.input.strides[o.lines.len()]) as usize;
                     reversed.input.strides[o.lines.len()] *= -1;
                     run_scalar(&Op::Sort(reversed), cx).expect("scalar runs everything");
                     for i in 0..o.n * o.lines.size() {
@@ -207,7 +221,9 @@ impl Broken {
                 shorter.shape = (o.shape[0] - 1).into();
                 Some(run_scalar(&Op::Map(shorter), cx))
             }
-            Defect::ReadsTooFar if o.shape.len() == 1 && o.shape[0] > 8 && o.inputs.len() == 2 && o.inputs[0].strides[0] == 1 => {
+            Defect::ReadsTooFar
+                if o.shape.len() == 1 && o.shape[0] > 8 && o.inputs.len() == 2 && o.inputs[0].strides[0] == 1 =>
+            {
                 let mut further = o.clone();
                 let end = (o.inputs[0].offset + o.shape[0] + 1) * o.inputs[0].dtype.size();
                 if end <= o.inputs[0].buffer.bytes() {
@@ -231,12 +247,18 @@ unsafe impl Backend for Broken {
     }
 
     fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported> {
-        if matches!(self.defect, Defect::RefusesAll) { Err(Unsupported::new("it takes nothing")) } else { scalar().estimate(op, threads) }
+        if matches!(self.defect, Defect::RefusesAll) {
+            Err(Unsupported::new("it takes nothing"))
+        } else {
+            scalar().estimate(op, threads)
+        }
     }
 
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
         match self.defect {
-            Defect::Fails => return Err(polyarray_core::Error::Device { device: "broken".into(), why: "it cannot".into() }),
+            Defect::Fails => {
+                return Err(polyarray_core::Error::Device { device: "broken".into(), why: "it cannot".into() });
+            }
             Defect::Panics => panic!("this backend panics"),
             _ => {}
         }
@@ -264,7 +286,10 @@ fn report(defect: Defect, filter: Filter) -> Report {
 /// The defect is found, by a failure of this kind of this operation.
 fn found(defect: Defect, filter: Filter, kind: FailureKind, op: &str) {
     let report = report(defect, filter);
-    assert!(report.failures.iter().any(|f| f.kind == kind && f.op == op), "{defect:?} was not found as {kind:?} of {op}: {report}");
+    assert!(
+        report.failures.iter().any(|f| f.kind == kind && f.op == op),
+        "{defect:?} was not found as {kind:?} of {op}: {report}"
+    );
 }
 
 fn f32s(op: &str) -> Filter {

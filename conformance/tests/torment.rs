@@ -4,7 +4,9 @@ extern crate polyarray_cpu as _;
 
 use polyarray_conformance::torment::{Fault, Game, Played};
 use polyarray_core::op::{Map, Op, Reduction};
-use polyarray_core::{Backend, Cost, Device, DeviceInfo, MemoryId, Result, RunContext, Unsupported, memory, register, with_device};
+use polyarray_core::{
+    Backend, Cost, Device, DeviceInfo, MemoryId, Result, RunContext, Unsupported, memory, register, with_device,
+};
 use std::sync::Arc;
 
 fn play(device: &Device, number: u64, steps: usize) -> Result<Played, Box<Fault>> {
@@ -103,7 +105,8 @@ unsafe fn backwards(map: &Map, cx: &RunContext) -> Result<()> {
     for start in (0..n).step_by(piece).collect::<Vec<_>>().into_iter().rev() {
         let from = |offset: usize, stride: isize| (offset as isize + stride * start as isize) as usize;
         let mut part = map.clone();
-        part.shape = map.shape.iter().enumerate().map(|(a, &n)| if a == axis { piece.min(n - start) } else { n }).collect();
+        part.shape =
+            map.shape.iter().enumerate().map(|(a, &n)| if a == axis { piece.min(n - start) } else { n }).collect();
         for input in &mut part.inputs {
             input.offset = from(input.offset, input.strides[axis]);
         }
@@ -147,7 +150,8 @@ fn wrong_results_are_found_and_named() {
         assert!(!fault.steps.is_empty() && fault.what.contains("not "), "{fault}");
         let text = fault.to_string();
         assert!(text.contains("--seed 7 --game") && text.contains(&fault.what), "{text}");
-        let again = with_device(&Device::named(name).expect("it is registered"), || fault.game.play()).expect_err("the same game has the same fault");
+        let again = with_device(&Device::named(name).expect("it is registered"), || fault.game.play())
+            .expect_err("the same game has the same fault");
         assert_eq!((again.what, again.steps), (fault.what, fault.steps));
     }
 }
@@ -163,5 +167,8 @@ fn games_pass_on_a_backend_that_works_from_the_end() {
 #[test]
 fn a_panic_is_a_fault() {
     let fault = found("panics", Defect::Panics);
-    assert!(fault.what.contains("a panic: a defect of this test") && fault.steps.iter().any(|s| s.contains("scan ")), "{fault}");
+    assert!(
+        fault.what.contains("a panic: a defect of this test") && fault.steps.iter().any(|s| s.contains("scan ")),
+        "{fault}"
+    );
 }

@@ -21,13 +21,18 @@ struct Space {
 
 /// Axes of `shape` without those of 1, as they come.
 fn axes_in_order(shape: &[usize], operands: &[&[isize]]) -> SmallVec<[Axis; 4]> {
-    (0..shape.len()).filter(|&i| shape[i] != 1).map(|i| Axis { len: shape[i], strides: operands.iter().map(|s| s[i]).collect() }).collect()
+    (0..shape.len())
+        .filter(|&i| shape[i] != 1)
+        .map(|i| Axis { len: shape[i], strides: operands.iter().map(|s| s[i]).collect() })
+        .collect()
 }
 
 /// Axes of `shape` without those of 1, from the largest stride of the leading operand to the smallest.
 fn sorted_axes(shape: &[usize], operands: &[&[isize]]) -> SmallVec<[Axis; 4]> {
     let mut axes = axes_in_order(shape, operands);
-    axes.sort_by_key(|a| std::cmp::Reverse(a.strides.iter().map(|s| s.unsigned_abs()).collect::<SmallVec<[usize; 8]>>()));
+    axes.sort_by_key(|a| {
+        std::cmp::Reverse(a.strides.iter().map(|s| s.unsigned_abs()).collect::<SmallVec<[usize; 8]>>())
+    });
     axes
 }
 
@@ -46,7 +51,10 @@ fn merge(axes: SmallVec<[Axis; 4]>, operands: usize) -> Space {
     if merged.is_empty() {
         merged.push(Axis { len: 1, strides: SmallVec::from_elem(1, operands) });
     }
-    Space { lens: merged.iter().map(|a| a.len).collect(), strides: (0..operands).map(|o| merged.iter().map(|a| a.strides[o]).collect()).collect() }
+    Space {
+        lens: merged.iter().map(|a| a.len).collect(),
+        strides: (0..operands).map(|o| merged.iter().map(|a| a.strides[o]).collect()).collect(),
+    }
 }
 
 /// Where an operand lies in a canonical space: its offset and strides.
@@ -55,12 +63,16 @@ pub(crate) type Place = (usize, Strides);
 /// The canonical index space of a map over `shape`, and offsets and strides for the output and the inputs in it.
 pub(crate) fn map<L: Borrow<Layout>>(output: &Layout, inputs: &[L]) -> (Dims, Place, SmallVec<[Place; 2]>) {
     let shape = output.shape();
-    if output.is_c_contiguous() && inputs.iter().map(L::borrow).all(|l| l.is_c_contiguous() || l.strides().iter().all(|&s| s == 0)) {
+    if output.is_c_contiguous()
+        && inputs.iter().map(L::borrow).all(|l| l.is_c_contiguous() || l.strides().iter().all(|&s| s == 0))
+    {
         let flat = |l: &Layout| (l.offset(), Strides::from_slice(&[if l.is_c_contiguous() { 1 } else { 0 }]));
         return (Dims::from(shape.size()), flat(output), inputs.iter().map(|l| flat(l.borrow())).collect());
     }
-    let mut offsets: SmallVec<[isize; 8]> = std::iter::once(output).chain(inputs.iter().map(L::borrow)).map(|l| l.offset() as isize).collect();
-    let strides: SmallVec<[&[isize]; 8]> = std::iter::once(output).chain(inputs.iter().map(L::borrow)).map(Layout::strides).collect();
+    let mut offsets: SmallVec<[isize; 8]> =
+        std::iter::once(output).chain(inputs.iter().map(L::borrow)).map(|l| l.offset() as isize).collect();
+    let strides: SmallVec<[&[isize]; 8]> =
+        std::iter::once(output).chain(inputs.iter().map(L::borrow)).map(Layout::strides).collect();
     let mut axes = sorted_axes(shape, &strides);
     for axis in axes.iter_mut().filter(|a| a.strides[0] < 0) {
         flip(axis, &mut offsets);
@@ -102,7 +114,8 @@ pub(crate) fn reduce<L: Borrow<Layout>>(inputs: &[L], reduced: &[usize], kind: o
     let lens = |axes: &[usize]| -> SmallVec<[usize; 4]> { axes.iter().map(|&a| shape[a]).collect() };
 
     let outer_in: SmallVec<[Strides; 4]> = inputs.iter().map(|l| pick(&kept, l)).collect();
-    let outer_all: SmallVec<[&[isize]; 8]> = std::iter::once(&out_strides[..]).chain(outer_in.iter().map(|s| &s[..])).collect();
+    let outer_all: SmallVec<[&[isize]; 8]> =
+        std::iter::once(&out_strides[..]).chain(outer_in.iter().map(|s| &s[..])).collect();
     let outer = merge(sorted_axes(&lens(&kept), &outer_all), outer_all.len());
 
     let inner_in: SmallVec<[Strides; 4]> = inputs.iter().map(|l| pick(reduced, l)).collect();
@@ -121,10 +134,15 @@ pub(crate) fn reduce<L: Borrow<Layout>>(inputs: &[L], reduced: &[usize], kind: o
 
     let last = |s: &Strides| s.last().copied().unwrap_or(0).unsigned_abs();
     let width = outer.lens.last().copied().unwrap_or(1);
-    let rows_without_gaps = |i: usize| last(&outer.strides[i + 1]) == 1 && inner.strides[i].last() == Some(&(width as isize));
+    let rows_without_gaps =
+        |i: usize| last(&outer.strides[i + 1]) == 1 && inner.strides[i].last() == Some(&(width as isize));
     let narrow = !kind.gives_index() && width <= NARROW && (0..inputs.len()).all(rows_without_gaps);
-    let along = outer.lens.size() == 1 || narrow || inner.lens.size() > 1 && last(&inner.strides[0]) <= last(&outer.strides[1]).max(1);
-    let joined = (0..inputs.len()).map(|i| (offsets[i] as usize, outer.strides[i + 1].iter().chain(&inner.strides[i]).copied().collect())).collect();
+    let along = outer.lens.size() == 1
+        || narrow
+        || inner.lens.size() > 1 && last(&inner.strides[0]) <= last(&outer.strides[1]).max(1);
+    let joined = (0..inputs.len())
+        .map(|i| (offsets[i] as usize, outer.strides[i + 1].iter().chain(&inner.strides[i]).copied().collect()))
+        .collect();
     ReduceSpace {
         outer: outer.lens,
         inner: inner.lens,
@@ -146,10 +164,14 @@ pub(crate) fn scan<L: Borrow<Layout>>(output: &Layout, inputs: &[L], axis: usize
     let operands: SmallVec<[&Layout; 8]> = std::iter::once(output).chain(inputs.iter().map(L::borrow)).collect();
     let others: SmallVec<[usize; 4]> = (0..output.shape().len()).filter(|&a| a != axis).collect();
     let lens: SmallVec<[usize; 4]> = others.iter().map(|&a| output.shape()[a]).collect();
-    let strides: SmallVec<[Strides; 8]> = operands.iter().map(|l| others.iter().map(|&a| l.strides()[a]).collect()).collect();
+    let strides: SmallVec<[Strides; 8]> =
+        operands.iter().map(|l| others.iter().map(|&a| l.strides()[a]).collect()).collect();
     let strides: SmallVec<[&[isize]; 8]> = strides.iter().map(|s| &s[..]).collect();
     let outer = merge(sorted_axes(&lens, &strides), operands.len());
-    let places = operands.iter().zip(&outer.strides).map(|(l, s)| (l.offset(), s.iter().copied().chain([l.strides()[axis]]).collect()));
+    let places = operands
+        .iter()
+        .zip(&outer.strides)
+        .map(|(l, s)| (l.offset(), s.iter().copied().chain([l.strides()[axis]]).collect()));
     let mut places: SmallVec<[Place; 2]> = places.collect();
     ScanSpace { outer: outer.lens, output: places.remove(0), inputs: places }
 }

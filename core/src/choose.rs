@@ -75,7 +75,8 @@ fn transfers(op: &Op, there: MemoryId, home: MemoryId) -> f64 {
         if from != to {
             let (down, up) = (memory(from), memory(to));
             seconds += down.info().transfer_latency + up.info().transfer_latency;
-            seconds += bytes as f64 / if from == MemoryId::HOST { up.info().upload_bandwidth } else { down.info().download_bandwidth };
+            seconds += bytes as f64
+                / if from == MemoryId::HOST { up.info().upload_bandwidth } else { down.info().download_bandwidth };
         }
     };
     op.for_each_input(|operand, lens| {
@@ -99,7 +100,8 @@ fn least_transfers(op: &Op) -> f64 {
 
 /// Whether a device that is slow to open may be faster than `best`, the best of those that are open: even if it computed in no time, operands would have to be moved.
 fn worth_opening(op: &Op, best: Option<&Pick>) -> bool {
-    best.map(|b| b.estimate.total()).is_none_or(|here| here > WORTH_OPENING && least_transfers(op) < CLEARLY_BETTER * here)
+    best.map(|b| b.estimate.total())
+        .is_none_or(|here| here > WORTH_OPENING && least_transfers(op) < CLEARLY_BETTER * here)
 }
 
 fn estimate_on(slot: &Slot, op: &Op, home: MemoryId, threads: usize) -> Result<Estimate, Unsupported> {
@@ -110,7 +112,9 @@ fn estimate_on(slot: &Slot, op: &Op, home: MemoryId, threads: usize) -> Result<E
     let cost = backend.estimate(op, threads)?;
     let there = backend.memory();
     if there != MemoryId::HOST && slot.is_inherited() {
-        return Err(Unsupported::new("it was opened before this process was forked from another; its driver works only there"));
+        return Err(Unsupported::new(
+            "it was opened before this process was forked from another; its driver works only there",
+        ));
     }
     if there != home && matches!(op, Op::Matmul(o) if o.add) {
         return Err(Unsupported::new("the numbers to add to lie elsewhere"));
@@ -135,7 +139,13 @@ enum Among {
 
 /// Estimates `op` on every candidate device and returns the cheapest. Calls `on_estimate` for each. Unless `every` one is to be estimated, those whose start-up alone is longer than the best
 /// estimate so far are skipped.
-fn survey(op: &Op, device: &Device, among: Among, every: bool, mut on_estimate: impl FnMut(&Slot, &Result<Estimate, Unsupported>)) -> Result<Option<Pick>> {
+fn survey(
+    op: &Op,
+    device: &Device,
+    among: Among,
+    every: bool,
+    mut on_estimate: impl FnMut(&Slot, &Result<Estimate, Unsupported>),
+) -> Result<Option<Pick>> {
     config::config().check()?;
     let home = home(op)?;
     let threads = config::threads();
@@ -148,7 +158,9 @@ fn survey(op: &Op, device: &Device, among: Among, every: bool, mut on_estimate: 
     let all = slots();
     let all = || all.iter().filter(|s| among == Among::Every || on_host(s));
     let mut best: Option<Pick> = None;
-    let score = |p: &Pick| p.estimate.total() * if p.slot.opened().is_some_and(|b| b.memory() == home) { CLEARLY_BETTER } else { 1.0 };
+    let score = |p: &Pick| {
+        p.estimate.total() * if p.slot.opened().is_some_and(|b| b.memory() == home) { CLEARLY_BETTER } else { 1.0 }
+    };
     let mut ask = |slot: &Arc<Slot>, best: &mut Option<Pick>| {
         let hopeless = |b: &Pick| slot.opened().is_some_and(|s| s.start_up() >= b.estimate.total());
         if !every && best.as_ref().is_some_and(hopeless) {
@@ -156,7 +168,11 @@ fn survey(op: &Op, device: &Device, among: Among, every: bool, mut on_estimate: 
         }
         let answer = estimate_on(slot, op, home, threads);
         let emulated = slot.opened().is_some_and(|b| !b.info().hardware && b.memory() != home);
-        let answer = if emulated && answer.is_ok() { Err(Unsupported::new("emulated in software: used only when asked for by name")) } else { answer };
+        let answer = if emulated && answer.is_ok() {
+            Err(Unsupported::new("emulated in software: used only when asked for by name"))
+        } else {
+            answer
+        };
         on_estimate(slot, &answer);
         if let Ok(estimate) = answer {
             let pick = Pick { slot: slot.clone(), estimate };
@@ -175,7 +191,8 @@ fn survey(op: &Op, device: &Device, among: Among, every: bool, mut on_estimate: 
 
 /// The device of the operands' memory that would run `op` on one thread, if it is so.
 pub(crate) fn who(op: &Op, device: &Device) -> Result<Option<Arc<Slot>>> {
-    let at_home = |p: &Pick| p.slot.opened().is_some_and(|b| b.memory() == MemoryId::HOST) && p.estimate.cost.threads == 1;
+    let at_home =
+        |p: &Pick| p.slot.opened().is_some_and(|b| b.memory() == MemoryId::HOST) && p.estimate.cost.threads == 1;
     Ok(best(op, device)?.filter(at_home).map(|p| p.slot))
 }
 
@@ -198,7 +215,8 @@ fn refusal(op: &Op, device: &Device) -> Error {
 /// What would happen to `op`, without doing it.
 pub(crate) fn plan(op: &Op, device: &Device) -> Result<Plan> {
     let mut candidates = Vec::new();
-    let pick = survey(op, device, Among::Every, true, |slot, answer| candidates.push(Candidate::new(slot.name(), answer)))?;
+    let pick =
+        survey(op, device, Among::Every, true, |slot, answer| candidates.push(Candidate::new(slot.name(), answer)))?;
     let split = split_after(op);
     let lowered = match &split {
         Some((plain, map)) => lowered_cost(plain, map, device)?,
@@ -249,13 +267,17 @@ fn split_after(op: &Op) -> Option<(Op, Op)> {
         _ => Layout::contiguous(shape.clone()),
     };
     let result = Layout::contiguous(shape.clone());
-    let layouts: SmallVec<[Layout; 2]> =
-        std::iter::once(result).chain(extras.iter().map(|e: &Operand| Layout::from_parts(shape.clone(), e.strides.clone(), e.offset))).collect();
+    let layouts: SmallVec<[Layout; 2]> = std::iter::once(result)
+        .chain(extras.iter().map(|e: &Operand| Layout::from_parts(shape.clone(), e.strides.clone(), e.offset)))
+        .collect();
     let (shape, (offset, strides), spaces) = canon::map(&output, &layouts);
     let mut stand_in = None;
     op.for_each_input(|operand, _| stand_in = Some(operand.buffer.clone()));
     let buffers = std::iter::once((stand_in?, dtype)).chain(extras.iter().map(|e| (e.buffer.clone(), e.dtype)));
-    let inputs = buffers.zip(spaces).map(|((buffer, dtype), (offset, strides))| Operand { buffer, dtype, offset, strides }).collect();
+    let inputs = buffers
+        .zip(spaces)
+        .map(|((buffer, dtype), (offset, strides))| Operand { buffer, dtype, offset, strides })
+        .collect();
     let output = Output { dtype: program.output(), offset, strides };
     Some((plain, Op::Map(Map { program, params, shape, inputs, output })))
 }
@@ -284,13 +306,15 @@ pub(crate) fn execute(op: &mut Op, device: &Device, into: Option<Buffer>) -> Res
     // Under `auto`, work for which another memory turns out to have no room, or whose device is lost, is done on the host.
     let (mut again, slot) = (op.clone(), pick.slot.clone());
     match run_on(op, pick, device, into.clone()) {
-        Err(why @ (Error::OutOfMemory { .. } | Error::Device { .. })) => match survey(&again, device, Among::Host, false, |_, _| ())? {
-            Some(pick) => {
-                trace::fell_back(slot.name(), pick.slot.name(), &why);
-                run_on(&mut again, pick, device, into)
+        Err(why @ (Error::OutOfMemory { .. } | Error::Device { .. })) => {
+            match survey(&again, device, Among::Host, false, |_, _| ())? {
+                Some(pick) => {
+                    trace::fell_back(slot.name(), pick.slot.name(), &why);
+                    run_on(&mut again, pick, device, into)
+                }
+                None => Err(why),
             }
-            None => Err(why),
-        },
+        }
         done => done,
     }
 }
@@ -352,7 +376,14 @@ unsafe fn run_in(pick: &Pick, op: &Op, output: &Buffer, fresh: bool) -> Result<(
 }
 
 /// Runs `op`, whose operands have been brought to `there`, and takes its result home.
-fn run_away(op: &mut Op, pick: &Pick, there: MemoryId, home: MemoryId, into: Option<Buffer>, device: &Device) -> Result<Buffer> {
+fn run_away(
+    op: &mut Op,
+    pick: &Pick,
+    there: MemoryId,
+    home: MemoryId,
+    into: Option<Buffer>,
+    device: &Device,
+) -> Result<Buffer> {
     let wanted = match (&mut *op, &into) {
         (Op::Map(map), Some(_)) => {
             let contiguous = Output { dtype: map.output.dtype, offset: 0, strides: map.shape.c_strides() };
@@ -378,8 +409,15 @@ fn run_away(op: &mut Op, pick: &Pick, there: MemoryId, home: MemoryId, into: Opt
     // The caller's output has strides of its own: a copy at home puts the elements where they belong.
     let output = Layout::from_parts(shape.clone(), wanted.strides, wanted.offset);
     let (shape, (offset, strides), spaces) = canon::map(&output, &[Layout::contiguous(shape)]);
-    let inputs = spaces.into_iter().map(|(offset, strides)| Operand { buffer: back.clone(), dtype, offset, strides }).collect();
-    let mut copy = Op::Map(Map { program: Program::identity(dtype), params: SmallVec::new(), shape, inputs, output: Output { dtype, offset, strides } });
+    let inputs =
+        spaces.into_iter().map(|(offset, strides)| Operand { buffer: back.clone(), dtype, offset, strides }).collect();
+    let mut copy = Op::Map(Map {
+        program: Program::identity(dtype),
+        params: SmallVec::new(),
+        shape,
+        inputs,
+        output: Output { dtype, offset, strides },
+    });
     let at_home = if device.memory() == home { device.clone() } else { Device::auto() };
     execute(&mut copy, &at_home, Some(into))
 }
@@ -388,7 +426,9 @@ fn run_away(op: &mut Op, pick: &Pick, there: MemoryId, home: MemoryId, into: Opt
 fn allocate(op: &Op, there: MemoryId) -> Result<Buffer> {
     // Output strides are positive.
     let view = |shape: &Dims, output: &Output| {
-        shape.iter().zip(&output.strides).fold(output.offset.saturating_add(1), |end, (&n, &s)| end.saturating_add((n - 1).saturating_mul(s as usize)))
+        shape.iter().zip(&output.strides).fold(output.offset.saturating_add(1), |end, (&n, &s)| {
+            end.saturating_add((n - 1).saturating_mul(s as usize))
+        })
     };
     let elements = match op {
         Op::Map(o) => view(&o.shape, &o.output),
@@ -434,7 +474,10 @@ fn bring(op: &mut Op, there: MemoryId) -> Result<()> {
         if operand.buffer.memory() == there || failed.is_some() {
             return;
         }
-        let known = moved.iter().find(|(from, l, h, _)| from.same(&operand.buffer) && (*l, *h) == (lo, hi)).map(|(.., to)| to.clone());
+        let known = moved
+            .iter()
+            .find(|(from, l, h, _)| from.same(&operand.buffer) && (*l, *h) == (lo, hi))
+            .map(|(.., to)| to.clone());
         match known.map_or_else(|| move_elements(&operand.buffer, operand.dtype, lo, hi, there), Ok) {
             Ok(to) => {
                 moved.push((std::mem::replace(&mut operand.buffer, to.clone()), lo, hi, to));

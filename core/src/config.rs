@@ -21,7 +21,11 @@ impl Config {
     /// # Errors
     /// [`Error::Setting`].
     pub(crate) fn check(&self) -> Result<()> {
-        let wrong = |value: &String| Error::Setting { name: "POLYARRAY_THREADS", value: value.clone(), why: "a number of threads is 1 or more".into() };
+        let wrong = |value: &String| Error::Setting {
+            name: "POLYARRAY_THREADS",
+            value: value.clone(),
+            why: "a number of threads is 1 or more".into(),
+        };
         self.wrong_threads.as_ref().map_or(Ok(()), |value| Err(wrong(value)))
     }
 }
@@ -34,7 +38,10 @@ pub fn config() -> &'static Config {
         let asked = std::env::var("POLYARRAY_THREADS").ok().filter(|v| !v.trim().is_empty());
         let threads = asked.as_ref().and_then(|v| v.trim().parse().ok()).filter(|&n| n > 0);
         let wrong_threads = asked.filter(|_| threads.is_none());
-        let device = std::env::var("POLYARRAY_DEVICE").ok().map(|v| v.trim().to_string()).filter(|v| !v.is_empty() && v != "auto");
+        let device = std::env::var("POLYARRAY_DEVICE")
+            .ok()
+            .map(|v| v.trim().to_string())
+            .filter(|v| !v.is_empty() && v != "auto");
         Config { threads: threads.unwrap_or(cores), device, wrong_threads }
     })
 }

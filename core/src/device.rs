@@ -70,8 +70,23 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    fn new(name: String, slow_to_open: bool, present: fn() -> bool, open: Option<Open>, backend: OnceLock<Result<Arc<dyn Backend>>>) -> Slot {
-        Slot { name, slow_to_open, present, open, registered: false, backend, opening: AtomicBool::new(false), forks: AtomicU32::new(forks()) }
+    fn new(
+        name: String,
+        slow_to_open: bool,
+        present: fn() -> bool,
+        open: Option<Open>,
+        backend: OnceLock<Result<Arc<dyn Backend>>>,
+    ) -> Slot {
+        Slot {
+            name,
+            slow_to_open,
+            present,
+            open,
+            registered: false,
+            backend,
+            opening: AtomicBool::new(false),
+            forks: AtomicU32::new(forks()),
+        }
     }
 
     /// The backend, if it has been opened and is there.
@@ -102,7 +117,10 @@ impl Slot {
         }
         let Some(open) = self.open.filter(|_| self.backend.get().is_none()) else { return Ok(()) };
         if self.opening.swap(true, Ordering::Relaxed) {
-            return Err(Error::Absent { name: self.name.clone(), why: "it is being opened, and what opens it asked for it".into() });
+            return Err(Error::Absent {
+                name: self.name.clone(),
+                why: "it is being opened, and what opens it asked for it".into(),
+            });
         }
         let _done = Done(&self.opening);
         let opened = open();
@@ -120,7 +138,9 @@ impl Slot {
         let name = &self.name;
         Err(Error::Absent {
             name: name.clone(),
-            why: format!("no hardware for it was found; what emulates it is opened only where the name {name:?} is asked for"),
+            why: format!(
+                "no hardware for it was found; what emulates it is opened only where the name {name:?} is asked for"
+            ),
         })
     }
 
@@ -169,7 +189,9 @@ fn registry() -> &'static RwLock<Arc<[Arc<Slot>]>> {
     REGISTRY.get_or_init(|| {
         let mut entries: Vec<&BackendEntry> = inventory::iter::<BackendEntry>.into_iter().collect();
         entries.sort_by_key(|e| e.order);
-        let slot = |e: &&BackendEntry| Arc::new(Slot::new(e.name.into(), e.slow_to_open, e.present, Some(e.open), OnceLock::new()));
+        let slot = |e: &&BackendEntry| {
+            Arc::new(Slot::new(e.name.into(), e.slow_to_open, e.present, Some(e.open), OnceLock::new()))
+        };
         RwLock::new(entries.iter().map(slot).collect())
     })
 }
@@ -222,7 +244,12 @@ impl Device {
             return Ok(Device(Some(slot.clone())));
         }
         let why = OPTIONAL.iter().find(|(n, _)| *n == name).map(|(_, why)| (*why).to_string());
-        let known = || format!("the devices here are auto, {}", slots().iter().map(|s| s.name.clone()).collect::<Vec<_>>().join(", "));
+        let known = || {
+            format!(
+                "the devices here are auto, {}",
+                slots().iter().map(|s| s.name.clone()).collect::<Vec<_>>().join(", ")
+            )
+        };
         Err(Error::Absent { name: name.into(), why: why.unwrap_or_else(known) })
     }
 
@@ -272,7 +299,8 @@ impl Device {
     /// Every device that could be here and is not, with the reason. Opens them, as [`all`](Self::all) does.
     pub fn absent() -> Vec<(String, Error)> {
         let known = slots();
-        let mut out: Vec<(String, Error)> = known.iter().filter_map(|s| s.backend_if_present().err().map(|e| (s.name.clone(), e))).collect();
+        let mut out: Vec<(String, Error)> =
+            known.iter().filter_map(|s| s.backend_if_present().err().map(|e| (s.name.clone(), e))).collect();
         for (name, _) in OPTIONAL.iter().filter(|(n, _)| !known.iter().any(|s| s.name == *n)) {
             out.extend(Device::named(name).err().map(|e| ((*name).to_string(), e)));
         }
@@ -314,7 +342,11 @@ impl Device {
     pub fn synchronize(&self) -> Result<()> {
         match &self.0 {
             Some(_) => self.backend().map_or(Ok(()), |b| b.synchronize()),
-            None => slots().iter().filter(|s| !s.is_inherited()).filter_map(|s| s.opened()).try_for_each(|b| b.synchronize()),
+            None => slots()
+                .iter()
+                .filter(|s| !s.is_inherited())
+                .filter_map(|s| s.opened())
+                .try_for_each(|b| b.synchronize()),
         }
     }
 

@@ -26,11 +26,14 @@ use crate::{Dims, Element, Error, Kind, Program, Result, Wide, canon};
 /// # Ok::<(), Error>(())
 /// ```
 pub fn cdist<T: Element>(x: &Array<T>, y: &Array<T>, metric: Metric) -> Result<Array<T>> {
-    let shapes = |why: &str| Error::Shapes { op: "cdist", left: x.shape().into(), right: y.shape().into(), why: why.into() };
+    let shapes =
+        |why: &str| Error::Shapes { op: "cdist", left: x.shape().into(), right: y.shape().into(), why: why.into() };
     if T::DTYPE.kind() != Kind::Float {
         return Err(Error::DTypeUndefined { op: "cdist", dtype: T::DTYPE, defined: "floats".into() });
     }
-    let (&[n, d], &[m, e]) = (x.shape(), y.shape()) else { return Err(shapes("both need two axes, [points, coordinates]")) };
+    let (&[n, d], &[m, e]) = (x.shape(), y.shape()) else {
+        return Err(shapes("both need two axes, [points, coordinates]"));
+    };
     if d != e {
         return Err(shapes(&format!("the vectors have {d} and {e} coordinates")));
     }
@@ -52,5 +55,9 @@ pub fn cdist<T: Element>(x: &Array<T>, y: &Array<T>, metric: Metric) -> Result<A
         after_params: Params::new(),
     });
     let device = Device::current()?;
-    Array::from_raw(RawArray { buffer: execute(&mut op, &device, None)?, dtype: T::DTYPE, layout: Layout::contiguous(shape) })
+    Array::from_raw(RawArray {
+        buffer: execute(&mut op, &device, None)?,
+        dtype: T::DTYPE,
+        layout: Layout::contiguous(shape),
+    })
 }

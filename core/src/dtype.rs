@@ -60,7 +60,9 @@ mod sealed {
 /// A Rust type that can be the element of an array.
 ///
 /// The list is closed: see [`DType`].
-pub trait Element: sealed::Sealed + NoUninit + CheckedBitPattern + Default + PartialEq + fmt::Debug + fmt::Display + Send + Sync + 'static {
+pub trait Element:
+    sealed::Sealed + NoUninit + CheckedBitPattern + Default + PartialEq + fmt::Debug + fmt::Display + Send + Sync + 'static
+{
     /// The dtype of this type.
     const DTYPE: DType;
     /// What sums and products of this type have: 64 bits for integers and bool, the type itself for floats and complex.
@@ -274,9 +276,12 @@ mod tests {
     #[test]
     fn half_floats_are_rounded_once() {
         // One and a half units of the last place, and a little more or less.
-        for (x, bits) in
-            [(1.0 + 1.5 / 1024.0, 0x3c02u16), (1.0 + 1.5 / 1024.0 + 1e-12, 0x3c02), (1.0 + 1.5 / 1024.0 - 1e-12, 0x3c01), (1.0 + 0.5 / 1024.0 + 1e-12, 0x3c01)]
-        {
+        for (x, bits) in [
+            (1.0 + 1.5 / 1024.0, 0x3c02u16),
+            (1.0 + 1.5 / 1024.0 + 1e-12, 0x3c02),
+            (1.0 + 1.5 / 1024.0 - 1e-12, 0x3c01),
+            (1.0 + 0.5 / 1024.0 + 1e-12, 0x3c01),
+        ] {
             assert_eq!(f16::from_wide(Wide::Float(x)).to_bits(), bits, "{x:e}");
         }
         assert_eq!(bf16::from_wide(Wide::Float(1.0 + 1.0 / 256.0 + 1e-12)).to_bits(), 0x3f81);

@@ -57,7 +57,9 @@ pub enum Error {
     #[error("{op}: {name} = {value}: {why}")]
     Argument { op: &'static str, name: &'static str, value: String, why: String },
     /// An expression that reads a result which the operation around it has not computed yet.
-    #[error("{op}: the product has no elements yet: in the closure given to map it can only be part of the expression that the closure returns")]
+    #[error(
+        "{op}: the product has no elements yet: in the closure given to map it can only be part of the expression that the closure returns"
+    )]
     NotComputed { op: &'static str },
     /// A program that breaks a rule of the representation.
     #[error("not a valid program: {0}")]

@@ -66,7 +66,11 @@ pub fn write_npy<T: Element>(path: impl AsRef<Path>, array: &Array<T>) -> Result
     let path = path.as_ref();
     let descr = descr(T::DTYPE).ok_or_else(|| bad(path, NO_BF16))?;
     let host = array.on_host()?;
-    let (order, stored) = if host.is_f_contiguous() && !host.is_c_contiguous() { (Order::Fortran, host.t()) } else { (Order::C, host.clone()) };
+    let (order, stored) = if host.is_f_contiguous() && !host.is_c_contiguous() {
+        (Order::Fortran, host.t())
+    } else {
+        (Order::C, host.clone())
+    };
     let copied;
     let elements = match stored.as_slice() {
         Some(elements) => elements,
@@ -144,13 +148,18 @@ fn read(path: &Path, want: DType) -> Result<RawArray> {
     let (header, start) = read_header(&mut file, len).map_err(fail)?;
     let (dtype, foreign) = dtype_of(&header.descr).map_err(fail)?;
     if dtype != want {
-        return Err(fail(format!("holds {dtype} (descr {:?}) and was read as {want}; read it as {dtype} and cast", header.descr)));
+        return Err(fail(format!(
+            "holds {dtype} (descr {:?}) and was read as {want}; read it as {dtype} and cast",
+            header.descr
+        )));
     }
     let shape = Dims::from(&header.shape);
     let bytes = shape.check(dtype).map_err(|e| fail(e.to_string()))?;
     let there = len - start;
     if there < bytes as u64 {
-        return Err(fail(format!("is truncated: shape {shape:?} of {dtype} takes {bytes} bytes, after the header there are {there}")));
+        return Err(fail(format!(
+            "is truncated: shape {shape:?} of {dtype} takes {bytes} bytes, after the header there are {there}"
+        )));
     }
     let mut buffer = Buffer::host(bytes)?;
     let data = fresh_bytes(&mut buffer, bytes);
@@ -175,12 +184,17 @@ fn read_header(file: &mut File, len: u64) -> Result<(Header, u64), String> {
     let have = fixed.len().min(usize::try_from(len).unwrap_or(usize::MAX));
     file.read_exact(&mut fixed[..have]).map_err(cannot)?;
     if have < fixed.len() || &fixed[..6] != MAGIC {
-        return Err(format!("is not a .npy file: it has {len} bytes and begins with {:02x?}, not {MAGIC:02x?} and a version", &fixed[..have.min(6)]));
+        return Err(format!(
+            "is not a .npy file: it has {len} bytes and begins with {:02x?}, not {MAGIC:02x?} and a version",
+            &fixed[..have.min(6)]
+        ));
     }
     let width: u64 = match (fixed[6], fixed[7]) {
         (1, 0) => 2,
         (2 | 3, 0) => 4,
-        (major, minor) => return Err(format!("has version {major}.{minor} of the npy format; 1.0, 2.0 and 3.0 are known")),
+        (major, minor) => {
+            return Err(format!("has version {major}.{minor} of the npy format; 1.0, 2.0 and 3.0 are known"));
+        }
     };
     if len < 8 + width {
         return Err(format!("is truncated: its {len} bytes end inside the length of the header"));
@@ -193,7 +207,10 @@ fn read_header(file: &mut File, len: u64) -> Result<(Header, u64), String> {
         return Err(format!("says that its header has {size} bytes; at most {MAX_HEADER} are read"));
     }
     if len < start {
-        return Err(format!("is truncated: its header should have {size} bytes, the file has {} after its length", len - 8 - width));
+        return Err(format!(
+            "is truncated: its header should have {size} bytes, the file has {} after its length",
+            len - 8 - width
+        ));
     }
     let mut text = vec![0u8; size];
     file.read_exact(&mut text).map_err(cannot)?;
@@ -222,6 +239,9 @@ fn turn_round(data: &mut [u8], width: usize) {
 fn check_bools(data: &[u8]) -> Result<(), String> {
     match data.iter().position(|&b| b > 1) {
         None => Ok(()),
-        Some(at) => Err(format!("holds bool, but element {at} is the byte {}, neither 0 nor 1; read it in NumPy as uint8", data[at])),
+        Some(at) => Err(format!(
+            "holds bool, but element {at} is the byte {}, neither 0 nor 1; read it in NumPy as uint8",
+            data[at]
+        )),
     }
 }

@@ -103,7 +103,8 @@ impl Dims {
             });
         }
         // Strides are products over axes that may hold no zero: they must not overflow either.
-        let bound = self.iter().try_fold(dtype.size(), |n, &d| n.checked_mul(d.max(1))).filter(|&b| isize::try_from(b).is_ok());
+        let bound =
+            self.iter().try_fold(dtype.size(), |n, &d| n.checked_mul(d.max(1))).filter(|&b| isize::try_from(b).is_ok());
         bound.ok_or_else(|| Error::TooLarge { shape: self.clone(), dtype })?;
         Ok(self.size() * dtype.size())
     }
@@ -277,7 +278,10 @@ impl Layout {
             return Ok(self.clone());
         }
         let fail = |why: String| Error::BroadcastTo { from: self.shape.clone(), to: to.clone(), why };
-        let extra = to.len().checked_sub(self.shape.len()).ok_or_else(|| fail(format!("{} axes do not fit into {}", self.shape.len(), to.len())))?;
+        let extra = to
+            .len()
+            .checked_sub(self.shape.len())
+            .ok_or_else(|| fail(format!("{} axes do not fit into {}", self.shape.len(), to.len())))?;
         to.check(DType::Bool)?;
         let mut strides: Strides = SmallVec::from_elem(0, to.len());
         for (i, (&n, &s)) in self.shape.iter().zip(&self.strides).enumerate() {
@@ -304,7 +308,11 @@ impl Layout {
     }
 
     fn permute_unchecked(&self, axes: &[usize]) -> Layout {
-        Layout { shape: axes.iter().map(|&a| self.shape[a]).collect(), strides: axes.iter().map(|&a| self.strides[a]).collect(), offset: self.offset }
+        Layout {
+            shape: axes.iter().map(|&a| self.shape[a]).collect(),
+            strides: axes.iter().map(|&a| self.strides[a]).collect(),
+            offset: self.offset,
+        }
     }
 
     /// Axes reversed.
@@ -346,8 +354,14 @@ impl Layout {
 
     /// A view whose axis `i` steps along all axes of `groups[i]`, which are of one length, at once. Axes in no group are of length one.
     pub(crate) fn step_together(&self, groups: &[AxisGroup]) -> Layout {
-        debug_assert!(groups.iter().all(|g| g.iter().all(|&a| self.shape[a] == self.shape[g[0]])), "axes that step together have one length");
-        debug_assert!((0..self.shape.len()).all(|a| self.shape[a] == 1 || groups.iter().flatten().filter(|&&b| b == a).count() == 1));
+        debug_assert!(
+            groups.iter().all(|g| g.iter().all(|&a| self.shape[a] == self.shape[g[0]])),
+            "axes that step together have one length"
+        );
+        debug_assert!(
+            (0..self.shape.len())
+                .all(|a| self.shape[a] == 1 || groups.iter().flatten().filter(|&&b| b == a).count() == 1)
+        );
         Layout {
             shape: groups.iter().map(|g| self.shape[g[0]]).collect(),
             strides: groups.iter().map(|g| g.iter().map(|&a| self.strides[a]).sum()).collect(),

@@ -153,7 +153,11 @@ impl<T: Element, U: Element> Matmul<T, U> {
         let (a, b) = (Dims::from(self.a.shape()), Dims::from(self.b.shape()));
         let fits = |shape: &Dims, out: &ViewMut<'_, U>| {
             let why = || format!("the product's shape is {shape:?}, the output's {:?}", out.shape());
-            if shape[..] == *out.shape() { Ok(()) } else { Err(Error::Shapes { op: "matmul", left: a.clone(), right: b.clone(), why: why() }) }
+            if shape[..] == *out.shape() {
+                Ok(())
+            } else {
+                Err(Error::Shapes { op: "matmul", left: a.clone(), right: b.clone(), why: why() })
+            }
         };
         let lowered = self.lower()?;
         fits(&lowered.shape, out)?;
@@ -182,7 +186,8 @@ impl<T: Element, U: Element> Matmul<T, U> {
             return out.assign(&result);
         }
         let (buffer, layout) = out.parts_mut();
-        let before = Array::<U>::from_raw(RawArray { buffer: buffer.clone(), dtype: U::DTYPE, layout: layout.clone() })?;
+        let before =
+            Array::<U>::from_raw(RawArray { buffer: buffer.clone(), dtype: U::DTYPE, layout: layout.clone() })?;
         (before + result).write(buffer, &layout.clone())
     }
 
@@ -202,7 +207,11 @@ impl<T: Element, U: Element> Matmul<T, U> {
         let (a, b) = (Dims::from(self.a.shape()), Dims::from(self.b.shape()));
         let shapes = |why: String| Error::Shapes { op: "matmul", left: a.clone(), right: b.clone(), why };
         if T::DTYPE.kind() == Kind::Bool {
-            return Err(Error::DTypeUndefined { op: "matmul", dtype: T::DTYPE, defined: "integers, floats, complex".into() });
+            return Err(Error::DTypeUndefined {
+                op: "matmul",
+                dtype: T::DTYPE,
+                defined: "integers, floats, complex".into(),
+            });
         }
         if a.len() < 2 || b.len() < 2 {
             return Err(shapes("both need at least two axes".into()));
@@ -325,7 +334,13 @@ impl<'a> Small<'a> {
             let strides = [usize::try_from(x.layout.strides()[0]).ok()?, usize::try_from(x.layout.strides()[1]).ok()?];
             let elements = (rows - 1) * strides[0] + (columns - 1) * strides[1] + 1;
             let here = x.buffer.memory() == MemoryId::HOST && x.dtype == dtype;
-            here.then(|| (x, &bytes::host_bytes(&x.buffer)[x.layout.offset() * dtype.size()..][..elements * dtype.size()], strides))
+            here.then(|| {
+                (
+                    x,
+                    &bytes::host_bytes(&x.buffer)[x.layout.offset() * dtype.size()..][..elements * dtype.size()],
+                    strides,
+                )
+            })
         };
         Some(Small { lens: [m, n, k], dtype, a: operand(a, m, k)?, b: operand(b, k, n)? })
     }
@@ -346,7 +361,20 @@ impl<'a> Small<'a> {
                 let operand = |x: &RawArray| canon::operand(&x.buffer, dtype, &x.layout);
                 let (a, b) = (operand(self.a.0), operand(self.b.0));
                 let (after, after_params, extras) = (Program::identity(dtype), Params::new(), SmallVec::new());
-                Ok(Op::Matmul(op::Matmul { dtype, precision: Precision::Full, m, n, k, a, b, batch: Dims::new(), after, after_params, extras, add: false }))
+                Ok(Op::Matmul(op::Matmul {
+                    dtype,
+                    precision: Precision::Full,
+                    m,
+                    n,
+                    k,
+                    a,
+                    b,
+                    batch: Dims::new(),
+                    after,
+                    after_params,
+                    extras,
+                    add: false,
+                }))
             },
         )
     }

@@ -139,7 +139,12 @@ impl Buffer {
     /// The elements of `vec`, without copying them.
     pub fn adopt<T: crate::Element>(vec: Vec<T>) -> Buffer {
         let bytes = size_of_val(&vec[..]);
-        Buffer(Arc::new(Block { memory: MemoryId::HOST, bytes, writable: true, data: Data::Host(host::HostBlock::adopt(vec)) }))
+        Buffer(Arc::new(Block {
+            memory: MemoryId::HOST,
+            bytes,
+            writable: true,
+            data: Data::Host(host::HostBlock::adopt(vec)),
+        }))
     }
 
     /// Read-only bytes that somebody else keeps, such as a memory map. Writing to an array of them copies them first.
@@ -246,7 +251,11 @@ const BLOCK: usize = 1 << 20;
 fn block(count: usize, stored: usize) -> Result<Vec<u8>> {
     let bytes = count.min(BLOCK) * stored;
     let mut wide = Vec::new();
-    wide.try_reserve_exact(bytes).map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes, why: e.to_string() })?;
+    wide.try_reserve_exact(bytes).map_err(|e| Error::OutOfMemory {
+        memory: "the host".into(),
+        bytes,
+        why: e.to_string(),
+    })?;
     wide.resize(bytes, 0);
     Ok(wide)
 }
@@ -309,7 +318,11 @@ pub(crate) unsafe fn download_elements(dtype: DType, src: &Buffer, at_element: u
 /// The stored size of `dtype`, or the error that says it has none.
 pub(crate) fn storable(memory: &dyn Memory, dtype: DType) -> Result<usize> {
     let info = memory.info();
-    info.stored_size(dtype).ok_or_else(|| Error::Storage { dtype, memory: info.name.clone(), why: "the device has no such type".into() })
+    info.stored_size(dtype).ok_or_else(|| Error::Storage {
+        dtype,
+        memory: info.name.clone(),
+        why: "the device has no such type".into(),
+    })
 }
 
 #[cfg(test)]

@@ -88,8 +88,15 @@ pub enum Reduction {
 
 impl Reduction {
     /// Every reduction.
-    pub const ALL: [Reduction; 7] =
-        [Reduction::Sum, Reduction::Prod, Reduction::Min, Reduction::Max, Reduction::ArgMin, Reduction::ArgMax, Reduction::Deviations];
+    pub const ALL: [Reduction; 7] = [
+        Reduction::Sum,
+        Reduction::Prod,
+        Reduction::Min,
+        Reduction::Max,
+        Reduction::ArgMin,
+        Reduction::ArgMax,
+        Reduction::Deviations,
+    ];
 
     /// NumPy's name.
     pub fn name(self) -> &'static str {
@@ -342,18 +349,37 @@ impl Op {
     pub fn describe(&self) -> String {
         match self {
             Op::Map(o) => format!("map {} {} {:?}", o.program.describe(), o.output.dtype, o.shape),
-            Op::Reduce(o) => format!("{} {} over {:?} for each of {:?}", o.kind.name(), o.before.output(), o.inner, o.outer),
+            Op::Reduce(o) => {
+                format!("{} {} over {:?} for each of {:?}", o.kind.name(), o.before.output(), o.inner, o.outer)
+            }
             Op::Scan(o) => format!("{} {} along {} for each of {:?}", o.kind.name(), o.before.output(), o.len, o.outer),
             Op::Matmul(o) => {
                 let into = if o.product() == o.dtype { String::new() } else { format!(" into {}", o.product()) };
                 let fast = if o.precision == Precision::Fast { ", fast" } else { "" };
-                format!("matmul {}{into} {:?}x[{}, {}, {}]{}{}{fast}", o.dtype, o.batch, o.m, o.k, o.n, tail(&o.after), if o.add { ", added" } else { "" })
+                format!(
+                    "matmul {}{into} {:?}x[{}, {}, {}]{}{}{fast}",
+                    o.dtype,
+                    o.batch,
+                    o.m,
+                    o.k,
+                    o.n,
+                    tail(&o.after),
+                    if o.add { ", added" } else { "" }
+                )
             }
-            Op::Distance(o) => format!("{} distances {} [{}, {}, {}]{}", o.metric.name(), o.dtype, o.n, o.m, o.d, tail(&o.after)),
+            Op::Distance(o) => {
+                format!("{} distances {} [{}, {}, {}]{}", o.metric.name(), o.dtype, o.n, o.m, o.d, tail(&o.after))
+            }
             Op::Sort(o) => {
                 let what = if o.give == Give::Values { "sort" } else { "argsort" };
                 let part = if o.take.len() == o.n { String::new() } else { format!(" ranks {:?}", o.take) };
-                format!("{what} {} {:?}x[{}]{part}{}", o.dtype, o.lines, o.n, if o.descending { " descending" } else { "" })
+                format!(
+                    "{what} {} {:?}x[{}]{part}{}",
+                    o.dtype,
+                    o.lines,
+                    o.n,
+                    if o.descending { " descending" } else { "" }
+                )
             }
             Op::Search(o) => format!("search {} {:?} in [{}]", o.dtype, o.shape, o.n),
             Op::Count(o) => format!("count {} {:?} into {} bins", o.dtype, o.shape, o.bins),
@@ -389,7 +415,8 @@ impl Op {
 
     /// Calls `f` with each operand read and the lengths of the axes its strides are for.
     pub fn for_each_input(&self, mut f: impl FnMut(&Operand, &[usize])) {
-        let matrix = |batch: &Dims, r: usize, c: usize| batch.iter().copied().chain([r, c]).collect::<SmallVec<[usize; 8]>>();
+        let matrix =
+            |batch: &Dims, r: usize, c: usize| batch.iter().copied().chain([r, c]).collect::<SmallVec<[usize; 8]>>();
         match self {
             Op::Map(o) => o.inputs.iter().for_each(|i| f(i, &o.shape)),
             Op::Reduce(o) => {
@@ -469,7 +496,8 @@ impl Op {
     pub fn bytes(&self) -> f64 {
         let mut bytes = self.output_len() as f64 * self.output_dtype().size() as f64;
         self.for_each_input(|operand, lens| {
-            let touched: f64 = lens.iter().zip(&operand.strides).map(|(&n, &s)| if s == 0 { 1.0 } else { n as f64 }).product();
+            let touched: f64 =
+                lens.iter().zip(&operand.strides).map(|(&n, &s)| if s == 0 { 1.0 } else { n as f64 }).product();
             bytes += touched * operand.dtype.size() as f64;
         });
         bytes

@@ -312,14 +312,27 @@ mod tests {
             T::value(of.iter().map(|x| x.factor()).reduce(T::join).expect("a factor"))
         }
         assert_eq!(product(&[1e30f32, 1e30, 1e-30, 1e-30]), 1.0);
-        assert_eq!(product(&[f64::MAX, f64::MAX, 0.25, f64::MIN_POSITIVE, f64::MIN_POSITIVE]), 4.0 - 4.0 * f64::EPSILON);
+        assert_eq!(
+            product(&[f64::MAX, f64::MAX, 0.25, f64::MIN_POSITIVE, f64::MIN_POSITIVE]),
+            4.0 - 4.0 * f64::EPSILON
+        );
         assert_eq!([product(&[f32::MAX, 2.0]), product(&[f32::MAX, -2.0])], [f32::INFINITY, f32::NEG_INFINITY]);
         assert_eq!(product(&[f64::from_bits(1), 0.5, -2.0]), -f64::from_bits(1));
-        assert_eq!(product(&[f32::from_bits(3), 0.5, f32::MAX]), (f64::from(f32::from_bits(3)) * 0.5 * f64::from(f32::MAX)) as f32);
+        assert_eq!(
+            product(&[f32::from_bits(3), 0.5, f32::MAX]),
+            (f64::from(f32::from_bits(3)) * 0.5 * f64::from(f32::MAX)) as f32
+        );
         // One rounding: half of the least number goes to zero, a little more than half goes up.
-        assert_eq!([product(&[f64::from_bits(1), 0.5]), product(&[f64::from_bits(1), 0.5f64.next_up()])], [0.0, f64::from_bits(1)]);
+        assert_eq!(
+            [product(&[f64::from_bits(1), 0.5]), product(&[f64::from_bits(1), 0.5f64.next_up()])],
+            [0.0, f64::from_bits(1)]
+        );
         assert_eq!(product(&[1.5f64 + f64::EPSILON, f64::MIN_POSITIVE, f64::EPSILON]), f64::from_bits(2));
-        for (x, want) in [([0.0, f64::MAX, -3.0], -0.0), ([-0.0, 2.0, -3.0], 0.0), ([f64::NEG_INFINITY, 1e-300, 1e-300], f64::NEG_INFINITY)] {
+        for (x, want) in [
+            ([0.0, f64::MAX, -3.0], -0.0),
+            ([-0.0, 2.0, -3.0], 0.0),
+            ([f64::NEG_INFINITY, 1e-300, 1e-300], f64::NEG_INFINITY),
+        ] {
             assert_eq!(product(&x).to_bits(), want.to_bits(), "{x:?}");
         }
         assert!(product(&[f64::INFINITY, 1.0, 0.0]).is_nan() && product(&[0.0f32, f32::NAN]).is_nan());
@@ -332,10 +345,15 @@ mod tests {
             let x = Product { mantissa: -1.0f32, exponent: e };
             assert_eq!(f32::value(x).factor(), x);
         }
-        let far = product(&[(0.0, 1e200f64), (0.0, 1e200), (1e-200, 0.0), (-1e-200, 0.0)].map(|(re, im)| Complex::new(re, im)));
+        let far = product(
+            &[(0.0, 1e200f64), (0.0, 1e200), (1e-200, 0.0), (-1e-200, 0.0)].map(|(re, im)| Complex::new(re, im)),
+        );
         assert!((far.re - 1.0).abs() < 1e-15 && far.im == 0.0, "{far}");
         let little = f32::from_bits(1);
-        assert_eq!(product(&[Complex::new(3.0 * little, 4.0 * little), Complex::new(0.0, 2.0)]), Complex::new(-8.0 * little, 6.0 * little));
+        assert_eq!(
+            product(&[Complex::new(3.0 * little, 4.0 * little), Complex::new(0.0, 2.0)]),
+            Complex::new(-8.0 * little, 6.0 * little)
+        );
         assert!(product(&[Complex::new(f64::INFINITY, 0.0), Complex::new(1.0, 0.0)]).im.is_nan());
     }
 
@@ -360,7 +378,11 @@ mod tests {
             let mut tree = Tree::new();
             for chunk in leaves.chunks(8) {
                 let level = if chunk.len() == 8 { 3 } else { 0 };
-                if level == 3 { tree.push_level(recursive(chunk), 3, join) } else { chunk.iter().for_each(|l| tree.push(l.clone(), join)) }
+                if level == 3 {
+                    tree.push_level(recursive(chunk), 3, join)
+                } else {
+                    chunk.iter().for_each(|l| tree.push(l.clone(), join))
+                }
             }
             assert_eq!(tree.finish(join).unwrap(), recursive(&leaves));
         }

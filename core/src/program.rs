@@ -88,7 +88,9 @@ impl Instr {
                 Err(Error::DTypeUndefined { op: info.name, dtype, defined: info.kinds.describe() })
             }
         };
-        let same = |op: &'static str, a: DType, b: DType| if a == b { Ok(()) } else { Err(Error::DTypeMismatch { op, left: a, right: b }) };
+        let same = |op: &'static str, a: DType, b: DType| {
+            if a == b { Ok(()) } else { Err(Error::DTypeMismatch { op, left: a, right: b }) }
+        };
         match *self {
             Instr::Unary(op, a) => defined(op.info(), dtype_of(a)),
             Instr::Binary(op, a, b) => {
@@ -144,8 +146,13 @@ impl Program {
                 instrs.len()
             )));
         }
-        let mut program =
-            Program { inputs: SmallVec::from_slice(inputs), params: SmallVec::from_slice(params), instrs: SmallVec::new(), dtypes: SmallVec::new(), result };
+        let mut program = Program {
+            inputs: SmallVec::from_slice(inputs),
+            params: SmallVec::from_slice(params),
+            instrs: SmallVec::new(),
+            dtypes: SmallVec::new(),
+            result,
+        };
         for instr in instrs {
             for r in instr.operands() {
                 program.lookup(r)?;
@@ -162,7 +169,13 @@ impl Program {
     ///
     /// # Errors
     /// [`Error::Program`] for more inputs or instructions than there may be.
-    pub(crate) fn from_checked(inputs: &[DType], params: &[DType], instrs: &[Instr], dtypes: &[DType], result: Ref) -> Result<Program> {
+    pub(crate) fn from_checked(
+        inputs: &[DType],
+        params: &[DType],
+        instrs: &[Instr],
+        dtypes: &[DType],
+        result: Ref,
+    ) -> Result<Program> {
         if inputs.len() > MAX_INPUTS || instrs.len() > MAX_INSTRS {
             return Program::new(inputs, params, instrs, result);
         }
@@ -179,7 +192,13 @@ impl Program {
 
     /// The program that returns its only input, of `dtype`.
     pub fn identity(dtype: DType) -> Program {
-        Program { inputs: SmallVec::from_slice(&[dtype]), params: SmallVec::new(), instrs: SmallVec::new(), dtypes: SmallVec::new(), result: Ref::Input(0) }
+        Program {
+            inputs: SmallVec::from_slice(&[dtype]),
+            params: SmallVec::new(),
+            instrs: SmallVec::new(),
+            dtypes: SmallVec::new(),
+            result: Ref::Input(0),
+        }
     }
 
     fn lookup(&self, r: Ref) -> Result<DType> {
@@ -262,12 +281,30 @@ mod tests {
         let add = |a, b| Instr::Binary(Binary::Add, a, b);
         let (x, y) = (Ref::Input(0), Ref::Input(1));
         assert_eq!(Program::new(&[F32, F32], &[], &[add(x, y)], Ref::Value(0)).unwrap().output(), F32);
-        assert!(matches!(Program::new(&[F32], &[], &[add(x, y)], Ref::Value(0)), Err(Error::Program(_))), "an input that is not there");
-        assert!(matches!(Program::new(&[F32], &[], &[add(x, Ref::Value(0))], Ref::Value(0)), Err(Error::Program(_))), "its own result");
-        assert!(matches!(Program::new(&[F32, F64], &[], &[add(x, y)], Ref::Value(0)), Err(Error::DTypeMismatch { .. })));
-        assert!(matches!(Program::new(&[Bool, Bool], &[], &[add(x, y)], Ref::Value(0)), Err(Error::DTypeUndefined { .. })));
-        assert!(matches!(Program::new(&[F32], &[], &[Instr::Select(x, x, x)], Ref::Value(0)), Err(Error::DTypeMismatch { .. })));
-        assert!(matches!(Program::new(&[I32], &[], &[Instr::MulAdd(x, x, x)], Ref::Value(0)), Err(Error::DTypeUndefined { .. })));
+        assert!(
+            matches!(Program::new(&[F32], &[], &[add(x, y)], Ref::Value(0)), Err(Error::Program(_))),
+            "an input that is not there"
+        );
+        assert!(
+            matches!(Program::new(&[F32], &[], &[add(x, Ref::Value(0))], Ref::Value(0)), Err(Error::Program(_))),
+            "its own result"
+        );
+        assert!(matches!(
+            Program::new(&[F32, F64], &[], &[add(x, y)], Ref::Value(0)),
+            Err(Error::DTypeMismatch { .. })
+        ));
+        assert!(matches!(
+            Program::new(&[Bool, Bool], &[], &[add(x, y)], Ref::Value(0)),
+            Err(Error::DTypeUndefined { .. })
+        ));
+        assert!(matches!(
+            Program::new(&[F32], &[], &[Instr::Select(x, x, x)], Ref::Value(0)),
+            Err(Error::DTypeMismatch { .. })
+        ));
+        assert!(matches!(
+            Program::new(&[I32], &[], &[Instr::MulAdd(x, x, x)], Ref::Value(0)),
+            Err(Error::DTypeUndefined { .. })
+        ));
         assert!(matches!(Program::new(&[F32; 8], &[], &[], x), Err(Error::Program(_))), "8 inputs");
         assert!(Program::new(&[F32; 7], &[], &[], Ref::Input(6)).is_ok(), "7 inputs");
         let many = vec![add(x, x); 65];

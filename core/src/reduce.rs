@@ -59,7 +59,11 @@ fn reduce(mut tape: Box<Tape>, request: &Request, axes: Option<&Axes>) -> Result
     let source = tape.dtype();
     let compares = matches!(request.kind, Reduction::Min | Reduction::Max | Reduction::ArgMin | Reduction::ArgMax);
     if compares && source.kind() == Kind::Complex {
-        return Err(Error::DTypeUndefined { op: request.name, dtype: source, defined: "bool, integers, floats".into() });
+        return Err(Error::DTypeUndefined {
+            op: request.name,
+            dtype: source,
+            defined: "bool, integers, floats".into(),
+        });
     }
     let count: usize = reduced.iter().map(|&a| shape[a]).product();
     if shape.contains(&0) {
@@ -77,8 +81,12 @@ fn reduce(mut tape: Box<Tape>, request: &Request, axes: Option<&Axes>) -> Result
     let space = canon::reduce(&inputs, &reduced, request.kind);
     let total = if request.kind.gives_index() { DType::I64 } else { acc };
     let (after, after_params) = after(request, total, count)?;
-    let inputs =
-        tape.operands().iter().zip(space.inputs).map(|(o, (offset, strides))| Operand { buffer: o.buffer.clone(), dtype: o.dtype, offset, strides }).collect();
+    let inputs = tape
+        .operands()
+        .iter()
+        .zip(space.inputs)
+        .map(|(o, (offset, strides))| Operand { buffer: o.buffer.clone(), dtype: o.dtype, offset, strides })
+        .collect();
     let mut op = Op::Reduce(Reduce {
         kind: request.kind,
         before: tape.program()?,
@@ -142,7 +150,9 @@ fn empty(request: &Request, count: usize, shape: &Dims, kept: &Dims, shown: Dims
         Reduction::Prod => Scalar::from_wide(request.to, Wide::Int(1)),
         Reduction::Max if request.name == ANY => Scalar::new(false),
         Reduction::Min if request.name == ALL => Scalar::new(true),
-        Reduction::Min | Reduction::Max | Reduction::ArgMin | Reduction::ArgMax => return Err(Error::Empty { op: request.name, shape: shape.clone() }),
+        Reduction::Min | Reduction::Max | Reduction::ArgMin | Reduction::ArgMax => {
+            return Err(Error::Empty { op: request.name, shape: shape.clone() });
+        }
     };
     debug_assert!(count == 0 || nothing_to_give);
     Tape::filled(value, shown)?.eval(device)
@@ -267,7 +277,11 @@ fn rescaled<A: Element>(
     again: fn(Box<Tape>, &Request, Option<&Axes>) -> Result<RawArray>,
 ) -> Result<RawArray> {
     let plain = Array::<A>::from_raw(plain)?;
-    let (normal, eps) = if A::DTYPE == DType::F32 { (f64::from(f32::MIN_POSITIVE), f64::from(f32::EPSILON)) } else { (f64::MIN_POSITIVE, f64::EPSILON) };
+    let (normal, eps) = if A::DTYPE == DType::F32 {
+        (f64::from(f32::MIN_POSITIVE), f64::from(f32::EPSILON))
+    } else {
+        (f64::MIN_POSITIVE, f64::EPSILON)
+    };
     // Norms below this may have lost digits: a device that flushes subnormal squares to zero loses up to the smallest normal number for each element, which has to be
     // less than eps of the sum.
     let tiny = if root { (tape.shape().size() as f64 * normal / eps).sqrt() } else { 0.0 };
@@ -278,7 +292,11 @@ fn rescaled<A: Element>(
     let axes = kept(axes, tape.shape().len());
     let mut magnitude = tape.clone();
     then(&mut magnitude, Unary::Abs)?;
-    let largest = Array::<A>::from_raw(reduce(magnitude, &Request { kind: Reduction::Max, finish: Finish::Total, ..*request }, Some(&axes))?)?;
+    let largest = Array::<A>::from_raw(reduce(
+        magnitude,
+        &Request { kind: Reduction::Max, finish: Finish::Total, ..*request },
+        Some(&axes),
+    )?)?;
     let scale = |plain: A, largest: A| {
         let (x, most) = (plain.to_wide().real(), largest.to_wide().real());
         let overflows = !x.is_finite() && most.is_finite();

@@ -34,9 +34,17 @@ fn scan(mut tape: Box<Tape>, kind: Running, axis: isize, to: DType) -> Result<Ra
     let layouts = tape.input_layouts()?;
     let layout = canon::fresh_layout(tape.shape(), &layouts);
     let space = canon::scan(&layout, &layouts, axis);
-    let inputs =
-        tape.operands().iter().zip(space.inputs).map(|(o, (offset, strides))| Operand { buffer: o.buffer.clone(), dtype: o.dtype, offset, strides }).collect();
-    let after = if acc == to { Program::identity(acc) } else { Program::new(&[acc], &[], &[Instr::Cast(to, Ref::Input(0))], Ref::Value(0))? };
+    let inputs = tape
+        .operands()
+        .iter()
+        .zip(space.inputs)
+        .map(|(o, (offset, strides))| Operand { buffer: o.buffer.clone(), dtype: o.dtype, offset, strides })
+        .collect();
+    let after = if acc == to {
+        Program::identity(acc)
+    } else {
+        Program::new(&[acc], &[], &[Instr::Cast(to, Ref::Input(0))], Ref::Value(0))?
+    };
     let mut op = Op::Scan(Scan {
         kind,
         before: tape.program()?,
@@ -48,7 +56,11 @@ fn scan(mut tape: Box<Tape>, kind: Running, axis: isize, to: DType) -> Result<Ra
         after_params: Params::new(),
         output: Output { dtype: to, offset: space.output.0, strides: space.output.1 },
     });
-    Ok(RawArray { buffer: execute(&mut op, &device, None)?, dtype: to, layout: Layout::from_parts(tape.shape().clone(), layout.strides().into(), 0) })
+    Ok(RawArray {
+        buffer: execute(&mut op, &device, None)?,
+        dtype: to,
+        layout: Layout::from_parts(tape.shape().clone(), layout.strides().into(), 0),
+    })
 }
 
 macro_rules! scans {

@@ -64,9 +64,15 @@ pub(crate) fn is_open() -> bool {
 }
 
 /// Whether a backend did the work, which `give` asks of one; `op` is what it is the long way.
-pub(crate) fn run(key: impl FnOnce() -> Key, mut give: impl FnMut(&dyn Backend) -> bool, op: impl FnOnce() -> Result<Op>) -> Result<bool> {
+pub(crate) fn run(
+    key: impl FnOnce() -> Key,
+    mut give: impl FnMut(&dyn Backend) -> bool,
+    op: impl FnOnce() -> Result<Op>,
+) -> Result<bool> {
     // A registered backend's output has to be filled and checked: its work comes as an operation.
-    let mut give = |slot: &Arc<Slot>| !slot.registered && slot.opened().filter(|b| b.memory() == MemoryId::HOST).is_some_and(|b| give(&**b));
+    let mut give = |slot: &Arc<Slot>| {
+        !slot.registered && slot.opened().filter(|b| b.memory() == MemoryId::HOST).is_some_and(|b| give(&**b))
+    };
     if let Some(done) = device::with_current(|slot| slot.map(&mut give)) {
         return Ok(done);
     }
@@ -86,8 +92,11 @@ pub(crate) fn run(key: impl FnOnce() -> Key, mut give: impl FnMut(&dyn Backend) 
     // Who would do it as an operation comes first; others that may take it at all, and take it this way, are faster than that would be.
     let op = op()?;
     let Some(first) = choose::who(&op, &Device::auto())? else { return Ok(false) };
-    let able = |slot: &Arc<Slot>| slot.opened().is_some_and(|b| b.info().hardware && b.memory() == MemoryId::HOST && b.estimate(&op, 1).is_ok());
-    let slot = std::iter::once(first).chain(device::slots().iter().filter(|s| able(s)).cloned()).find(|slot| give(slot));
+    let able = |slot: &Arc<Slot>| {
+        slot.opened().is_some_and(|b| b.info().hardware && b.memory() == MemoryId::HOST && b.estimate(&op, 1).is_ok())
+    };
+    let slot =
+        std::iter::once(first).chain(device::slots().iter().filter(|s| able(s)).cloned()).find(|slot| give(slot));
     let done = slot.is_some();
     remember(place, Choice { key, slot });
     Ok(done)

@@ -37,7 +37,11 @@ pub(crate) fn ordered(op: &'static str, dtype: DType) -> Result<()> {
 /// [`Error::OutOfMemory`].
 pub(crate) fn reserve<T>(n: usize) -> Result<Vec<T>> {
     let (bytes, mut out) = (n.saturating_mul(size_of::<T>()), Vec::new());
-    out.try_reserve_exact(n).map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes, why: e.to_string() })?;
+    out.try_reserve_exact(n).map_err(|e| Error::OutOfMemory {
+        memory: "the host".into(),
+        bytes,
+        why: e.to_string(),
+    })?;
     Ok(out)
 }
 
@@ -153,7 +157,8 @@ impl<T: Element> Array<T> {
             let why = format!("axis {axis} of shape {:?} has {n} elements", self.shape());
             return Err(Error::Argument { op: "topk", name: "k", value: k.to_string(), why });
         }
-        let indices = Array::from_raw(along(self.raw(), axis, Request { give: Give::Indices, descending: true, take: 0..k })?)?;
+        let indices =
+            Array::from_raw(along(self.raw(), axis, Request { give: Give::Indices, descending: true, take: 0..k })?)?;
         Ok((self.pick(&indices, axis)?, indices))
     }
 

@@ -42,14 +42,21 @@ impl<T: Element> Lines<T> {
         };
         let keep = axes.is_some_and(|a| a.keep);
         let kept: SmallVec<[usize; 4]> = (0..shape.len()).filter(|a| !reduced.contains(a)).collect();
-        let shown =
-            if keep { (0..shape.len()).map(|a| if reduced.contains(&a) { 1 } else { shape[a] }).collect() } else { kept.iter().map(|&a| shape[a]).collect() };
+        let shown = if keep {
+            (0..shape.len()).map(|a| if reduced.contains(&a) { 1 } else { shape[a] }).collect()
+        } else {
+            kept.iter().map(|&a| shape[a]).collect()
+        };
         let lines: Dims = kept.iter().map(|&a| shape[a]).collect();
         let n = reduced.iter().map(|&a| shape[a]).product();
         let whole: Dims = lines.iter().copied().chain([n]).collect();
         let reduced_axes = Axes { axes: reduced.iter().map(|&a| a as isize).collect(), keep: false };
         // In which order the reduced axes are walked matters to no order statistic: where they merge in any, nothing is copied.
-        let inner = Layout::from_parts(reduced.iter().map(|&a| shape[a]).collect(), reduced.iter().map(|&a| strides[a]).collect(), array.layout().offset());
+        let inner = Layout::from_parts(
+            reduced.iter().map(|&a| shape[a]).collect(),
+            reduced.iter().map(|&a| strides[a]).collect(),
+            array.layout().offset(),
+        );
         let merged = (n > 0).then(|| canon::map::<Layout>(&inner, &[])).filter(|(lens, ..)| lens.len() == 1);
         let array = match merged {
             Some((_, (offset, step), _)) => {
@@ -79,7 +86,11 @@ impl<T: Element> Lines<T> {
             Quantile::Linear => low..low + if between > 0.0 { 2 } else { 1 },
         };
         let (last, two) = (self.array.ndim() - 1, take.len() == 2);
-        let ranked = Array::<T>::from_raw(along(self.array.raw(), last, Request { give: Give::Values, descending: false, take })?)?;
+        let ranked = Array::<T>::from_raw(along(
+            self.array.raw(),
+            last,
+            Request { give: Give::Values, descending: false, take },
+        )?)?;
         let at = |i: usize| -> Result<Expr<T::Mean>> {
             let mut layout = ranked.layout().clone();
             layout.cut(last, i, 1, 1);
@@ -270,7 +281,12 @@ impl<T: Element> Array<T> {
         if lines.n == 0 {
             return Ok((Array::from_vec(Vec::new(), 0)?.beside(self)?, Vec::new()));
         }
-        let sorted = Array::<T>::from_raw(along(lines.array.raw(), 0, Request { give: Give::Values, descending: false, take: 0..lines.n })?)?.on_host()?;
+        let sorted = Array::<T>::from_raw(along(
+            lines.array.raw(),
+            0,
+            Request { give: Give::Values, descending: false, take: 0..lines.n },
+        )?)?
+        .on_host()?;
         let sorted = bytes::elements::<T>(&sorted.raw().buffer, 0, lines.n);
         #[expect(clippy::eq_op, reason = "what is not equal to itself is NaN")]
         let nan = |x: &T| x != x;
@@ -302,16 +318,31 @@ impl<T: Element> Array<T> {
         ordered("searchsorted", T::DTYPE)?;
         if self.ndim() != 1 {
             let why = "what is searched has one axis".into();
-            return Err(Error::Shapes { op: "searchsorted", left: self.shape().into(), right: values.shape().into(), why });
+            return Err(Error::Shapes {
+                op: "searchsorted",
+                left: self.shape().into(),
+                right: values.shape().into(),
+                why,
+            });
         }
         if self.is_empty() || values.is_empty() {
             return Array::zeros(values.shape());
         }
         let shape = Dims::from(values.shape());
         shape.check(DType::I64)?;
-        let mut op =
-            Op::Search(Search { dtype: T::DTYPE, n: self.len(), sorted: operand(self.raw()), shape: shape.clone(), values: operand(values.raw()), side });
-        Array::from_raw(RawArray { buffer: execute(&mut op, &Device::current()?, None)?, dtype: DType::I64, layout: Layout::contiguous(shape) })
+        let mut op = Op::Search(Search {
+            dtype: T::DTYPE,
+            n: self.len(),
+            sorted: operand(self.raw()),
+            shape: shape.clone(),
+            values: operand(values.raw()),
+            side,
+        });
+        Array::from_raw(RawArray {
+            buffer: execute(&mut op, &Device::current()?, None)?,
+            dtype: DType::I64,
+            layout: Layout::contiguous(shape),
+        })
     }
 
     /// How many elements lie in each of `bins` bins of equal width, and the `bins + 1` edges between which they lie: bin i holds the elements from edge i to
@@ -336,14 +367,19 @@ impl<T: Element> Array<T> {
     /// ```
     pub fn histogram(&self, bins: usize, range: Option<(f64, f64)>) -> Result<(Array<i64>, Array<T::Mean>)> {
         ordered("histogram", T::DTYPE)?;
-        let argument = |name, value: String, why: &str| Err(Error::Argument { op: "histogram", name, value, why: why.into() });
+        let argument =
+            |name, value: String, why: &str| Err(Error::Argument { op: "histogram", name, value, why: why.into() });
         if bins == 0 {
             return argument("bins", bins.to_string(), "there must be one at least");
         }
         if let Some((lo, hi)) = range
             && !(lo.is_finite() && hi.is_finite() && lo < hi)
         {
-            return argument("range", format!("({lo}, {hi})"), "both ends must be finite, and the first less than the second");
+            return argument(
+                "range",
+                format!("({lo}, {hi})"),
+                "both ends must be finite, and the first less than the second",
+            );
         }
         let edges = match range {
             // Computed in f64 as the range is, then rounded.
@@ -364,7 +400,8 @@ impl<T: Element> Array<T> {
             return Ok((Array::zeros(bins)?, edges));
         }
         // Floats are counted where they lie.
-        let values: Array<T::Mean> = if T::DTYPE == T::Mean::DTYPE { Array::from_raw(self.raw().clone())? } else { self.cast().eval()? };
+        let values: Array<T::Mean> =
+            if T::DTYPE == T::Mean::DTYPE { Array::from_raw(self.raw().clone())? } else { self.cast().eval()? };
         Ok((counted(values.raw(), bins, Bins::Edges(operand(edges.raw())))?, edges))
     }
 
@@ -395,7 +432,12 @@ impl<T: Element> Array<T> {
         let least = if T::DTYPE.kind() == Kind::Int { whole(self.min()?) } else { 0 };
         let largest = whole(self.max()?);
         if least < 0 {
-            return Err(Error::Argument { op: "bincount", name: "an element", value: least.to_string(), why: "elements must not be negative".into() });
+            return Err(Error::Argument {
+                op: "bincount",
+                name: "an element",
+                value: least.to_string(),
+                why: "elements must not be negative".into(),
+            });
         }
         let bins = usize::try_from(largest).ok().and_then(|n| n.checked_add(1)).unwrap_or(usize::MAX).max(min_len);
         counted(self.raw(), bins, Bins::Integers)
@@ -438,7 +480,10 @@ fn edges<F: Element, C: Element>(lo: f64, hi: f64, bins: usize) -> Result<Vec<F>
     };
     out.extend((0..bins).chain([bins]).map(|i| F::from_wide(Wide::Float(if i == bins { hi } else { at(i) }))));
     let real = |x: &F| x.to_wide().real();
-    if real(&out[0]).is_finite() && real(&out[bins]).is_finite() && out.windows(2).all(|two| real(&two[0]) < real(&two[1])) {
+    if real(&out[0]).is_finite()
+        && real(&out[bins]).is_finite()
+        && out.windows(2).all(|two| real(&two[0]) < real(&two[1]))
+    {
         return Ok(out);
     }
     let why = format!("{} has not that many different numbers in the range ({lo}, {hi})", F::DTYPE);

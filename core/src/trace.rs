@@ -38,9 +38,13 @@ impl fmt::Display for Plan {
         writeln!(f, "{} -> {}", self.op, self.chosen)?;
         for c in &self.candidates {
             match &c.estimate {
-                Ok((run, transfers, threads)) if *transfers > 0.0 => {
-                    writeln!(f, "  {:8} {} + {} of transfers ({threads} threads)", c.device, show_seconds(*run), show_seconds(*transfers))?
-                }
+                Ok((run, transfers, threads)) if *transfers > 0.0 => writeln!(
+                    f,
+                    "  {:8} {} + {} of transfers ({threads} threads)",
+                    c.device,
+                    show_seconds(*run),
+                    show_seconds(*transfers)
+                )?,
                 Ok((run, _, threads)) => writeln!(f, "  {:8} {} ({threads} threads)", c.device, show_seconds(*run))?,
                 Err(why) => writeln!(f, "  {:8} no: {why}", c.device)?,
             }
@@ -121,7 +125,14 @@ impl Trace {
 impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for e in &self.events {
-            writeln!(f, "{:>10} {:8} {} (predicted {})", show_seconds(e.seconds), e.device, e.op, show_seconds(e.predicted))?;
+            writeln!(
+                f,
+                "{:>10} {:8} {} (predicted {})",
+                show_seconds(e.seconds),
+                e.device,
+                e.op,
+                show_seconds(e.predicted)
+            )?;
         }
         for (bytes, why) in &self.copies {
             writeln!(f, "copied {bytes} bytes: {why}")?;
@@ -129,7 +140,11 @@ impl fmt::Display for Trace {
         for (from, to, why) in &self.fallbacks {
             writeln!(f, "went from {from} to {to}: {why}")?;
         }
-        writeln!(f, "{} allocations of {} bytes in all, {} from the pool", self.allocations, self.allocated, self.reused)
+        writeln!(
+            f,
+            "{} allocations of {} bytes in all, {} from the pool",
+            self.allocations, self.allocated, self.reused
+        )
     }
 }
 
@@ -177,7 +192,15 @@ pub(crate) fn ran(op: String, plan: Option<Plan>, device: &str, estimate: Estima
     let seconds = started.elapsed().as_secs_f64();
     with(|since, trace| {
         let start = started.duration_since(since).as_secs_f64();
-        trace.events.push(Event { op, device: device.into(), plan, predicted: estimate.cost.seconds + estimate.transfers, seconds, start, bytes });
+        trace.events.push(Event {
+            op,
+            device: device.into(),
+            plan,
+            predicted: estimate.cost.seconds + estimate.transfers,
+            seconds,
+            start,
+            bytes,
+        });
     });
 }
 

@@ -31,7 +31,8 @@ impl Kinds {
 
     /// For messages: `integers, floats`.
     pub fn describe(self) -> String {
-        let names = [(Kind::Bool, "bool"), (Kind::Int, "integers"), (Kind::Float, "floats"), (Kind::Complex, "complex")];
+        let names =
+            [(Kind::Bool, "bool"), (Kind::Int, "integers"), (Kind::Float, "floats"), (Kind::Complex, "complex")];
         names.iter().filter(|(k, _)| self.0 & (1 << *k as u8) != 0).map(|(_, n)| *n).collect::<Vec<_>>().join(", ")
     }
 }

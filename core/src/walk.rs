@@ -5,12 +5,24 @@ use std::ops::Range;
 
 /// Calls `f` with the position of every operand (in elements, `starts` for index zero) at each index of axes of length `lens` whose
 /// number in C order lies in `range`. `strides[o]` are operand `o`'s, for those axes (more may follow and are not looked at).
-pub fn walk<const N: usize>(lens: &[usize], strides: [&[isize]; N], starts: [isize; N], range: Range<usize>, mut f: impl FnMut([isize; N])) {
+pub fn walk<const N: usize>(
+    lens: &[usize],
+    strides: [&[isize]; N],
+    starts: [isize; N],
+    range: Range<usize>,
+    mut f: impl FnMut([isize; N]),
+) {
     walk_many(lens, &strides, &starts, range, |at| f(std::array::from_fn(|i| at[i])));
 }
 
 /// [`walk`] for a number of operands known at run time.
-pub fn walk_many(lens: &[usize], strides: &[&[isize]], starts: &[isize], range: Range<usize>, mut f: impl FnMut(&[isize])) {
+pub fn walk_many(
+    lens: &[usize],
+    strides: &[&[isize]],
+    starts: &[isize],
+    range: Range<usize>,
+    mut f: impl FnMut(&[isize]),
+) {
     walk_each(lens, strides, starts, range, &mut f);
 }
 

@@ -39,7 +39,9 @@ impl Model {
 
     /// All indices of a shape, in C order.
     fn indices(shape: &[usize]) -> Vec<Vec<usize>> {
-        shape.iter().fold(vec![vec![]], |all, &n| all.iter().flat_map(|ix| (0..n).map(move |i| [&ix[..], &[i]].concat())).collect())
+        shape.iter().fold(vec![vec![]], |all, &n| {
+            all.iter().flat_map(|ix| (0..n).map(move |i| [&ix[..], &[i]].concat())).collect()
+        })
     }
 
     fn get(&self, index: &[usize]) -> usize {
@@ -95,7 +97,11 @@ impl Model {
 
     fn permute(&self, axes: &[isize]) -> Option<Model> {
         let n = self.shape.len() as isize;
-        let axes: Vec<usize> = axes.iter().map(|&a| if a < 0 { a + n } else { a }).map(|a| usize::try_from(a).ok()).collect::<Option<_>>()?;
+        let axes: Vec<usize> = axes
+            .iter()
+            .map(|&a| if a < 0 { a + n } else { a })
+            .map(|a| usize::try_from(a).ok())
+            .collect::<Option<_>>()?;
         let mut sorted = axes.clone();
         sorted.sort_unstable();
         if sorted != (0..n as usize).collect::<Vec<_>>() {
@@ -110,7 +116,9 @@ impl Model {
         if self.shape.iter().zip(&to[extra..]).any(|(&n, &want)| n != want && n != 1) {
             return None;
         }
-        Some(self.of(to.to_vec(), |ix| self.shape.iter().zip(&ix[extra..]).map(|(&n, &i)| if n == 1 { 0 } else { i }).collect()))
+        Some(self.of(to.to_vec(), |ix| {
+            self.shape.iter().zip(&ix[extra..]).map(|(&n, &i)| if n == 1 { 0 } else { i }).collect()
+        }))
     }
 
     fn expand_dims(&self, axis: isize) -> Option<Model> {
@@ -135,7 +143,8 @@ impl Model {
         let unit = |a: usize| (0..self.shape.len()).map(|i| usize::from(i == a)).collect::<Vec<_>>();
         let stride = |a: usize| if self.shape[a] > 1 { self.get(&unit(a)) as isize - first as isize } else { 0 };
         let strides: Vec<isize> = (0..self.shape.len()).map(stride).collect();
-        let place = |ix: &Vec<usize>| first as isize + ix.iter().zip(&strides).map(|(&i, &s)| i as isize * s).sum::<isize>();
+        let place =
+            |ix: &Vec<usize>| first as isize + ix.iter().zip(&strides).map(|(&i, &s)| i as isize * s).sum::<isize>();
         Model::indices(&self.shape).iter().zip(&self.at).all(|(ix, &at)| place(ix) == at as isize)
     }
 
@@ -164,7 +173,15 @@ fn assert_same(layout: &Layout, model: &Model) {
     assert_eq!(layout.is_c_contiguous(), model.is_run(), "C order: {layout:?}");
     assert_eq!(layout.is_f_contiguous(), model.t().is_run(), "Fortran order: {layout:?}");
     let (lo, hi) = layout.span();
-    assert_eq!((lo, hi), model.at.iter().min().zip(model.at.iter().max()).map_or((layout.offset(), layout.offset()), |(&lo, &hi)| (lo, hi + 1)));
+    assert_eq!(
+        (lo, hi),
+        model
+            .at
+            .iter()
+            .min()
+            .zip(model.at.iter().max())
+            .map_or((layout.offset(), layout.offset()), |(&lo, &hi)| (lo, hi + 1))
+    );
     if !model.at.is_empty() {
         let mut sorted = model.at.clone();
         sorted.sort_unstable();
@@ -219,10 +236,12 @@ fn step(shape: Vec<usize>) -> impl Strategy<Value = Step> {
             .prop_map(move |back| axes.iter().zip(back).map(|(&a, b)| if b { a - ndim as isize } else { a }).collect())
     });
     let stretched = shape.clone();
-    let broadcast = (proptest::collection::vec(0usize..4, ndim), proptest::collection::vec(1usize..3, 0..3)).prop_map(move |(to, front)| {
-        let fitted = stretched.iter().zip(to).map(|(&n, want)| if n == 1 { want } else { n });
-        front.into_iter().chain(fitted).collect()
-    });
+    let broadcast = (proptest::collection::vec(0usize..4, ndim), proptest::collection::vec(1usize..3, 0..3)).prop_map(
+        move |(to, front)| {
+            let fitted = stretched.iter().zip(to).map(|(&n, want)| if n == 1 { want } else { n });
+            front.into_iter().chain(fitted).collect()
+        },
+    );
     let factors: Vec<Vec<usize>> = (1..=n.max(1))
         .filter(|a| n.is_multiple_of(*a))
         .flat_map(|a| {

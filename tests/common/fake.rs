@@ -2,7 +2,10 @@
 #![allow(dead_code, reason = "every suite uses a part of it")]
 
 use polyarray::prelude::*;
-use polyarray::{Backend, Buffer, Cost, DeviceInfo, Memory, MemoryId, MemoryInfo, Op, RunContext, Unsupported, memory, register, register_memory};
+use polyarray::{
+    Backend, Buffer, Cost, DeviceInfo, Memory, MemoryId, MemoryInfo, Op, RunContext, Unsupported, memory, register,
+    register_memory,
+};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -44,10 +47,15 @@ unsafe impl Memory for FakeMemory {
     }
 
     fn alloc(&self, bytes: usize) -> Result<Buffer> {
-        let (used, budget) = (self.controls.used.fetch_add(bytes, Ordering::Relaxed), self.controls.budget.load(Ordering::Relaxed));
+        let (used, budget) =
+            (self.controls.used.fetch_add(bytes, Ordering::Relaxed), self.controls.budget.load(Ordering::Relaxed));
         let block = Block { bytes: Mutex::new(vec![0; bytes]), controls: self.controls.clone(), len: bytes };
         if budget > 0 && used + bytes > budget {
-            return Err(Error::OutOfMemory { memory: self.info.name.clone(), bytes, why: format!("its budget is {budget}") });
+            return Err(Error::OutOfMemory {
+                memory: self.info.name.clone(),
+                bytes,
+                why: format!("its budget is {budget}"),
+            });
         }
         Buffer::foreign(self.id, bytes, block)
     }
@@ -93,7 +101,11 @@ unsafe impl Backend for FakeBackend {
         if stored.stored_size(op.output_dtype()).is_none() {
             return Err(Unsupported::new(format!("{} cannot be stored there", op.output_dtype())));
         }
-        Device::scalar().backend().expect("a backend").estimate(op, threads).map(|c| Cost { seconds: c.seconds * 1e-3, threads: 1 })
+        Device::scalar()
+            .backend()
+            .expect("a backend")
+            .estimate(op, threads)
+            .map(|c| Cost { seconds: c.seconds * 1e-3, threads: 1 })
     }
 
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
@@ -108,7 +120,9 @@ unsafe impl Backend for FakeBackend {
             operand.buffer = if operand.buffer.same(cx.output) { output.clone() } else { host(&operand.buffer) };
         });
         // SAFETY: the caller's conditions hold for the copies; bytes that were never written are zeros.
-        unsafe { Device::scalar().backend().expect("a backend").run(&op, &RunContext { threads: 1, output: &output }) }?;
+        unsafe {
+            Device::scalar().backend().expect("a backend").run(&op, &RunContext { threads: 1, output: &output })
+        }?;
         let mut bytes = vec![0; cx.output.bytes()];
         // SAFETY: the copy's bytes are all written.
         unsafe { memory(MemoryId::HOST).download(&output, 0, &mut bytes) }?;

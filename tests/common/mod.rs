@@ -10,7 +10,9 @@ pub fn on_every_device(f: impl Fn(&Device) -> Result<()>) {
     for device in required_devices() {
         match with_device(&device, || f(&device)) {
             Ok(()) => ran.push(device.name().to_string()),
-            Err(e @ (Error::Refused { .. } | Error::Storage { .. })) if device.name() != "scalar" => println!("left out: {device}: {e}"),
+            Err(e @ (Error::Refused { .. } | Error::Storage { .. })) if device.name() != "scalar" => {
+                println!("left out: {device}: {e}")
+            }
             Err(e) => panic!("{device}: {e}"),
         }
     }
@@ -23,7 +25,8 @@ pub fn on_every_device(f: impl Fn(&Device) -> Result<()>) {
 pub fn required_devices() -> Vec<Device> {
     let required = std::env::var("POLYARRAY_REQUIRE").unwrap_or_default();
     for name in required.split(',').map(str::trim).filter(|n| !n.is_empty()) {
-        let features = [("blas", cfg!(feature = "blas")), ("gpu", cfg!(feature = "gpu")), ("simd", cfg!(feature = "simd"))];
+        let features =
+            [("blas", cfg!(feature = "blas")), ("gpu", cfg!(feature = "gpu")), ("simd", cfg!(feature = "simd"))];
         let compiled = features.iter().all(|(feature, on)| *feature != name || *on);
         if compiled {
             Device::named(name).unwrap_or_else(|e| panic!("POLYARRAY_REQUIRE lists {name}: {e}"));

@@ -20,7 +20,9 @@ const CANCELS: f64 = 1e-3;
 const PAIRS_PER_THREAD: usize = 1 << 16;
 
 /// The floats that distances are measured in.
-trait Real: Multiply + PartialOrd + std::ops::Add<Output = Self> + std::ops::Sub<Output = Self> + std::ops::Mul<Output = Self> {
+trait Real:
+    Multiply + PartialOrd + std::ops::Add<Output = Self> + std::ops::Sub<Output = Self> + std::ops::Mul<Output = Self>
+{
     const EPSILON: f64;
     const SMALLEST_NORMAL: f64;
     const INFINITY: Self;
@@ -75,7 +77,9 @@ fn typed<T: Real>(library: &Library, op: &Distance, cx: &RunContext) -> Result<(
             let c = target.window::<T>(at, (x.count() - 1) * op.m + y.count());
             // SAFETY: the tiles hold `count` prepared rows of d elements; C was checked and lies in the output of this operation;
             // `estimate` refuses dimensions that do not fit.
-            library.with_threads(cx.threads, || unsafe { T::gemm(library, [x.count(), y.count(), op.d], &x.factor(false), &y.factor(true), c, op.m, false) });
+            library.with_threads(cx.threads, || unsafe {
+                T::gemm(library, [x.count(), y.count(), op.d], &x.factor(false), &y.factor(true), c, op.m, false)
+            });
             // SAFETY: the product has just been written there, and nothing else uses the output of this operation.
             let rows = unsafe { target.rows::<T>(at, op.m, x.count(), y.count()) };
             finish(op.metric, rows, x.rows(), y.rows(), cx.threads);
@@ -151,7 +155,13 @@ impl<'a, T: Real> Tile<'a, T> {
     fn load(&mut self, held: Range<usize>, metric: Metric, origin: &[f64]) {
         self.read(held);
         let d = self.lens[1];
-        for ((plain, prepared), square) in self.plain.chunks_exact(d).zip(self.prepared.chunks_exact_mut(d)).zip(&mut self.squares).take(self.held.len()) {
+        for ((plain, prepared), square) in self
+            .plain
+            .chunks_exact(d)
+            .zip(self.prepared.chunks_exact_mut(d))
+            .zip(&mut self.squares)
+            .take(self.held.len())
+        {
             let mut sum = 0.0;
             if metric == Metric::Cosine {
                 let length = plain.iter().map(|x| x.to_f64() * x.to_f64()).sum::<f64>().sqrt();
@@ -189,7 +199,9 @@ impl<'a, T> Rows<'a, T> {
 fn finish<T: Real>(metric: Metric, mut rows: Vec<&mut [T]>, x: Rows<T>, y: Rows<T>, threads: usize) {
     let threads = threads.min(x.squares.len() * y.squares.len() / PAIRS_PER_THREAD).max(1);
     let share = rows.len().div_ceil(threads);
-    let work = |first: usize, rows: &mut [&mut [T]]| rows.iter_mut().enumerate().for_each(|(i, row)| finish_row(metric, row, x, first + i, y));
+    let work = |first: usize, rows: &mut [&mut [T]]| {
+        rows.iter_mut().enumerate().for_each(|(i, row)| finish_row(metric, row, x, first + i, y))
+    };
     let shares = Mutex::new(rows.chunks_mut(share).enumerate());
     let next = || shares.lock().unwrap_or_else(|e| e.into_inner()).next();
     let take = || std::iter::from_fn(next).for_each(|(i, rows)| work(i * share, rows));

@@ -13,11 +13,25 @@ const SETTING: &str = "POLYARRAY_BLAS";
 /// Names by which the libraries are known to the system's loader, the ones preferred first.
 #[cfg(not(feature = "blas-static"))]
 const USUAL: &[&str] = if cfg!(target_os = "macos") {
-    &["libopenblas.0.dylib", "libopenblas.dylib", "libmkl_rt.2.dylib", "libblis.4.dylib", "/System/Library/Frameworks/Accelerate.framework/Accelerate"]
+    &[
+        "libopenblas.0.dylib",
+        "libopenblas.dylib",
+        "libmkl_rt.2.dylib",
+        "libblis.4.dylib",
+        "/System/Library/Frameworks/Accelerate.framework/Accelerate",
+    ]
 } else if cfg!(windows) {
     &["openblas.dll", "libopenblas.dll", "mkl_rt.2.dll", "libblis.4.dll"]
 } else {
-    &["libopenblas.so.0", "libopenblas.so", "libmkl_rt.so.2", "libmkl_rt.so", "libblis.so.4", "libblis.so", "libcblas.so.3"]
+    &[
+        "libopenblas.so.0",
+        "libopenblas.so",
+        "libmkl_rt.so.2",
+        "libmkl_rt.so",
+        "libblis.so.4",
+        "libblis.so",
+        "libcblas.so.3",
+    ]
 };
 
 /// How to get one, for messages.
@@ -96,7 +110,8 @@ impl Library {
             )));
         }
         let library = match std::env::var_os(SETTING).filter(|path| !path.is_empty()) {
-            Some(path) => Library::load(Path::new(&path)).map_err(|why| absent(format!("{SETTING} names {}: {why}", Path::new(&path).display()))),
+            Some(path) => Library::load(Path::new(&path))
+                .map_err(|why| absent(format!("{SETTING} names {}: {why}", Path::new(&path).display()))),
             None => Library::usual(),
         };
         let library = Arc::new(library?);
@@ -118,11 +133,16 @@ impl Library {
             // Nobody waits for a late answer.
             let _ = tell.send(product.iter().all(|&x| x == N as f32));
         };
-        std::thread::Builder::new().spawn(multiply).map_err(|e| format!("no thread could be started to try it out: {e}"))?;
+        std::thread::Builder::new()
+            .spawn(multiply)
+            .map_err(|e| format!("no thread could be started to try it out: {e}"))?;
         match told.recv_timeout(patience) {
             Ok(true) => Ok(()),
             Ok(false) => Err("it multiplies two matrices wrongly".into()),
-            Err(_) => Err(format!("it did not multiply two matrices of {N} x {N} in {} seconds: perhaps it cannot get its memory", patience.as_secs())),
+            Err(_) => Err(format!(
+                "it did not multiply two matrices of {N} x {N} in {} seconds: perhaps it cannot get its memory",
+                patience.as_secs()
+            )),
         }
     }
 
@@ -168,7 +188,9 @@ impl Library {
         } else {
             Interface::Lp64(symbols.functions(convention)?)
         };
-        let description = symbols.version(convention).map_or_else(|| path.display().to_string(), |version| format!("{version}, {}", path.display()));
+        let description = symbols
+            .version(convention)
+            .map_or_else(|| path.display().to_string(), |version| format!("{version}, {}", path.display()));
         Ok(Library::new(description, interface, symbols.set_threads(convention)))
     }
 
@@ -271,7 +293,10 @@ fn has_room(buffers: usize) -> bool {
 fn threads_started() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let setting = |name| std::env::var(name).ok()?.trim().parse::<usize>().ok().filter(|&n| n > 0);
-    ["OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS"].into_iter().find_map(setting).map_or(cores, |n| n.min(cores))
+    ["OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS"]
+        .into_iter()
+        .find_map(setting)
+        .map_or(cores, |n| n.min(cores))
 }
 
 fn absent(why: String) -> Error {
@@ -352,9 +377,11 @@ impl Symbols<'_> {
     /// Whether the library says that its integers have 64 bits although its names do not.
     fn says_wide(&self) -> bool {
         // SAFETY: BLIS declares `gint_t bli_info_get_blas_int_type_size(void)`, `gint_t` having the width of a pointer in its 64-bit builds and their high bits clear in others.
-        let blis = unsafe { self.get::<unsafe extern "C" fn() -> isize>("bli_info_get_blas_int_type_size") }.is_some_and(|bits| unsafe { bits() } == 64);
+        let blis = unsafe { self.get::<unsafe extern "C" fn() -> isize>("bli_info_get_blas_int_type_size") }
+            .is_some_and(|bits| unsafe { bits() } == 64);
         let openblas = self.openblas_config("openblas_get_config").is_some_and(|config| config.contains("USE64BITINT"));
-        let mkl = self.has("MKL_Set_Num_Threads") && std::env::var("MKL_INTERFACE_LAYER").is_ok_and(|layer| layer.contains("ILP64"));
+        let mkl = self.has("MKL_Set_Num_Threads")
+            && std::env::var("MKL_INTERFACE_LAYER").is_ok_and(|layer| layer.contains("ILP64"));
         blis || openblas || mkl
     }
 
@@ -380,7 +407,8 @@ impl Symbols<'_> {
     fn set_threads(&self, convention: &Convention) -> Option<SetThreads> {
         // SAFETY: as OpenBLAS and MKL declare them (`int`), and BLIS (`dim_t`).
         unsafe {
-            let by_int = self.get(&convention.name("openblas_set_num_threads")).or_else(|| self.get("MKL_Set_Num_Threads"));
+            let by_int =
+                self.get(&convention.name("openblas_set_num_threads")).or_else(|| self.get("MKL_Set_Num_Threads"));
             by_int.map(SetThreads::Int).or_else(|| self.get("bli_thread_set_num_threads").map(SetThreads::Wide))
         }
     }
@@ -418,7 +446,15 @@ pub trait Multiply: Element + bytemuck::Pod {
     /// # Safety
     /// - the factors' elements may be read, those of C written (and read, if `add`), and nothing else reads or writes C meanwhile;
     /// - dimensions and leading dimensions are at most [`Library::max_dimension`], and leading ones no less than the rows they lead.
-    unsafe fn gemm(library: &Library, shape: [usize; 3], a: &Factor<Self>, b: &Factor<Self>, c: *mut Self, ldc: usize, add: bool);
+    unsafe fn gemm(
+        library: &Library,
+        shape: [usize; 3],
+        a: &Factor<Self>,
+        b: &Factor<Self>,
+        c: *mut Self,
+        ldc: usize,
+        add: bool,
+    );
 }
 
 macro_rules! multiply {
@@ -456,11 +492,27 @@ unsafe fn call<I: TryFrom<usize>, S, T>(
     c: *mut T,
     ldc: usize,
 ) {
-    let int = |n: usize| I::try_from(n).unwrap_or_else(|_| unreachable!("estimate refuses dimensions that do not fit: {n}"));
+    let int =
+        |n: usize| I::try_from(n).unwrap_or_else(|_| unreachable!("estimate refuses dimensions that do not fit: {n}"));
     let trans = |f: &Factor<T>| if f.transposed { TRANS } else { NO_TRANS };
     // SAFETY: the caller's promises are what CBLAS asks.
     unsafe {
-        gemm(ROW_MAJOR, trans(a), trans(b), int(m), int(n), int(k), alpha, a.start, int(a.leading), b.start, int(b.leading), beta, c, int(ldc));
+        gemm(
+            ROW_MAJOR,
+            trans(a),
+            trans(b),
+            int(m),
+            int(n),
+            int(k),
+            alpha,
+            a.start,
+            int(a.leading),
+            b.start,
+            int(b.leading),
+            beta,
+            c,
+            int(ldc),
+        );
     }
 }
 
@@ -488,7 +540,12 @@ mod tests {
 
     /// A library whose product of f32 is `s`, and which makes no others.
     fn with_product(s: Gemm<i32, f32, f32>) -> Arc<Library> {
-        let functions = Functions { s, d: none::<f64, f64>, c: none::<*const Complex<f32>, Complex<f32>>, z: none::<*const Complex<f64>, Complex<f64>> };
+        let functions = Functions {
+            s,
+            d: none::<f64, f64>,
+            c: none::<*const Complex<f32>, Complex<f32>>,
+            z: none::<*const Complex<f64>, Complex<f64>>,
+        };
         Arc::new(Library::new("a library".into(), Interface::Lp64(functions), None))
     }
 
@@ -502,7 +559,10 @@ mod tests {
         }
         let why = |s, patience| with_product(s).try_out(patience).expect_err("it does not multiply");
         assert!(why(none, PATIENCE).contains("wrongly"), "{}", why(none, PATIENCE));
-        assert!(why(spin, Duration::from_millis(50)).contains("did not multiply"), "the thread that spins is not waited for");
+        assert!(
+            why(spin, Duration::from_millis(50)).contains("did not multiply"),
+            "the thread that spins is not waited for"
+        );
     }
 
     #[test]
@@ -513,9 +573,14 @@ mod tests {
             (callers.running, callers.buffers)
         };
         assert_eq!(library.with_threads(1, known), (1, 1));
-        assert_eq!(library.with_threads(1, || library.with_threads(1, known)), (2, 2), "a second call at the same time has a buffer of its own");
+        assert_eq!(
+            library.with_threads(1, || library.with_threads(1, known)),
+            (2, 2),
+            "a second call at the same time has a buffer of its own"
+        );
         assert_eq!(known(), (0, 2), "which is kept");
-        let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| library.with_threads(1, || panic!("on purpose"))));
+        let unwound =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| library.with_threads(1, || panic!("on purpose"))));
         assert!(unwound.is_err() && known() == (0, 2));
     }
 

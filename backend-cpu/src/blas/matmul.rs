@@ -90,7 +90,9 @@ fn place([rows, columns]: [usize; 2], [down, right]: [isize; 2], max: usize) -> 
         let leading = if runs == 1 { run } else { usize::try_from(between).ok()? };
         (leading >= run && leading <= max && (within == 1 || run == 1)).then_some(leading)
     };
-    led(rows, columns, down, right).map(|leading| (false, leading)).or_else(|| led(columns, rows, right, down).map(|leading| (true, leading)))
+    led(rows, columns, down, right)
+        .map(|leading| (false, leading))
+        .or_else(|| led(columns, rows, right, down).map(|leading| (true, leading)))
 }
 
 #[cfg(test)]

@@ -8,12 +8,21 @@ mod matmul;
 
 use library::Library;
 use polyarray_core::op::{Distance, Matmul, Metric};
-use polyarray_core::{Backend, BackendEntry, Buffer, Cost, DType, DeviceInfo, Element, Error, MemoryId, Op, Result, RunContext, Unsupported};
+use polyarray_core::{
+    Backend, BackendEntry, Buffer, Cost, DType, DeviceInfo, Element, Error, MemoryId, Op, Result, RunContext,
+    Unsupported,
+};
 use std::sync::Arc;
 
 polyarray_core::announce!(
     polyarray_blas_is_linked,
-    BackendEntry { name: "blas", order: 30, slow_to_open: false, present: || true, open: || Ok(Arc::new(Blas::open()?)) }
+    BackendEntry {
+        name: "blas",
+        order: 30,
+        slow_to_open: false,
+        present: || true,
+        open: || Ok(Arc::new(Blas::open()?))
+    }
 );
 
 struct Blas {
@@ -24,7 +33,10 @@ struct Blas {
 impl Blas {
     fn open() -> Result<Blas> {
         let library = Library::open()?;
-        Ok(Blas { info: DeviceInfo { name: "blas".into(), description: library.description.clone(), hardware: true }, library })
+        Ok(Blas {
+            info: DeviceInfo { name: "blas".into(), description: library.description.clone(), hardware: true },
+            library,
+        })
     }
 
     /// # Errors
@@ -32,20 +44,26 @@ impl Blas {
     fn fits(&self, dimensions: [usize; 3]) -> Result<(), Unsupported> {
         let max = self.library.max_dimension();
         match dimensions.into_iter().find(|&n| n > max) {
-            Some(n) => Err(Unsupported::new(format!("this BLAS counts with 32 bits: a dimension of {n} is more than {max}"))),
+            Some(n) => {
+                Err(Unsupported::new(format!("this BLAS counts with 32 bits: a dimension of {n} is more than {max}")))
+            }
             None => Ok(()),
         }
     }
 
     fn matmul(&self, op: &Matmul, threads: usize) -> Result<Cost, Unsupported> {
-        let rate = rate(op.dtype).ok_or_else(|| Unsupported::new(format!("BLAS multiplies f32, f64, c32 and c64, not {}", op.dtype)))?;
+        let rate = rate(op.dtype)
+            .ok_or_else(|| Unsupported::new(format!("BLAS multiplies f32, f64, c32 and c64, not {}", op.dtype)))?;
         if !op.after.is_identity() || !op.extras.is_empty() {
-            return Err(Unsupported::new("BLAS applies nothing to a product; that is done by another device afterwards"));
+            return Err(Unsupported::new(
+                "BLAS applies nothing to a product; that is done by another device afterwards",
+            ));
         }
         self.fits([op.m, op.n, op.k])?;
         let (m, n, k) = (op.m as f64, op.n as f64, op.k as f64);
         let bytes = (m * k + k * n + m * n) * op.dtype.size() as f64;
-        let one = Cost::model(CALL, bytes / BANDWIDTH, m * n * k / (rate * efficiency(op.m, op.n, op.k)), threads, WAKE);
+        let one =
+            Cost::model(CALL, bytes / BANDWIDTH, m * n * k / (rate * efficiency(op.m, op.n, op.k)), threads, WAKE);
         Ok(Cost { seconds: START_UP + one.seconds * op.batch.size() as f64, threads: one.threads })
     }
 
@@ -53,9 +71,12 @@ impl Blas {
         if op.metric == Metric::Cityblock {
             return Err(Unsupported::new("cityblock distances are no products of matrices"));
         }
-        let rate = rate(op.dtype).ok_or_else(|| Unsupported::new(format!("BLAS measures distances in f32 and f64, not in {}", op.dtype)))?;
+        let rate = rate(op.dtype)
+            .ok_or_else(|| Unsupported::new(format!("BLAS measures distances in f32 and f64, not in {}", op.dtype)))?;
         if !op.after.is_identity() {
-            return Err(Unsupported::new("BLAS applies nothing to distances; that is done by another device afterwards"));
+            return Err(Unsupported::new(
+                "BLAS applies nothing to distances; that is done by another device afterwards",
+            ));
         }
         self.fits([op.n, op.m, op.d])?;
         let (n, m, d) = (op.n as f64, op.m as f64, op.d as f64);
@@ -119,7 +140,9 @@ unsafe impl Backend for Blas {
             Op::Scan(_) => Err(Unsupported::new("BLAS multiplies matrices; it has no scans")),
             Op::Matmul(o) => self.matmul(o, threads),
             Op::Distance(o) => self.distance(o, threads),
-            Op::Sort(_) | Op::Search(_) | Op::Count(_) => Err(Unsupported::new("BLAS multiplies matrices; it neither sorts nor searches nor counts")),
+            Op::Sort(_) | Op::Search(_) | Op::Count(_) => {
+                Err(Unsupported::new("BLAS multiplies matrices; it neither sorts nor searches nor counts"))
+            }
         }
     }
 
@@ -127,7 +150,9 @@ unsafe impl Backend for Blas {
         match op {
             Op::Matmul(o) => matmul::run(&self.library, o, cx),
             Op::Distance(o) => distance::run(&self.library, o, cx),
-            Op::Map(_) | Op::Reduce(_) | Op::Scan(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) => unreachable!("estimate refuses them"),
+            Op::Map(_) | Op::Reduce(_) | Op::Scan(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) => {
+                unreachable!("estimate refuses them")
+            }
         }
     }
 }
@@ -145,7 +170,11 @@ fn scratch<T: Element>(len: usize) -> Result<Vec<T>> {
         drop(Buffer::host(bytes)?);
     }
     let mut vec = Vec::new();
-    vec.try_reserve_exact(len).map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes, why: e.to_string() })?;
+    vec.try_reserve_exact(len).map_err(|e| Error::OutOfMemory {
+        memory: "the host".into(),
+        bytes,
+        why: e.to_string(),
+    })?;
     vec.resize(len, T::default());
     Ok(vec)
 }

@@ -26,7 +26,11 @@ fn typed<T: Element>(op: &Distance, out: &Buffer) -> Result<()> {
     let mut after = Strips::new(&op.after, &op.after_params, op.m)?;
     let mut strip = Scratch::new(op.d)?;
     let mut row = Vec::new();
-    row.try_reserve_exact(op.d).map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes: op.d * 8, why: e.to_string() })?;
+    row.try_reserve_exact(op.d).map_err(|e| Error::OutOfMemory {
+        memory: "the host".into(),
+        bytes: op.d * 8,
+        why: e.to_string(),
+    })?;
     for i in 0..op.n {
         row.clear();
         for_each_strip::<T>(&x, i, [op.n, op.d], &mut strip, |_, values| row.extend(values));
@@ -34,7 +38,9 @@ fn typed<T: Element>(op: &Distance, out: &Buffer) -> Result<()> {
             let count = after.len().min(op.m - start);
             for j in 0..count {
                 let mut sums = Sums::default();
-                for_each_strip::<T>(&y, start + j, [op.m, op.d], &mut strip, |at, values| values.zip(&row[at..]).for_each(|(y, &x)| sums.add(op.metric, x, y)));
+                for_each_strip::<T>(&y, start + j, [op.m, op.d], &mut strip, |at, values| {
+                    values.zip(&row[at..]).for_each(|(y, &x)| sums.add(op.metric, x, y))
+                });
                 after.input::<T>(0)[j] = T::from_wide(Wide::Float(sums.distance(op.metric)));
             }
             after.run(count);

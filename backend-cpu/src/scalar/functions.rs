@@ -152,8 +152,11 @@ mod tests {
     /// Each part, to three ULP; zeros with their signs, any NaN for any NaN.
     #[track_caller]
     fn close(got: Z, want: Z) {
-        let part =
-            |g: f64, w: f64| g.to_bits() == w.to_bits() || g.is_nan() && w.is_nan() || g != 0.0 && w.is_finite() && (g - w).abs() <= 6.7e-16 * w.abs() + 5e-324;
+        let part = |g: f64, w: f64| {
+            g.to_bits() == w.to_bits()
+                || g.is_nan() && w.is_nan()
+                || g != 0.0 && w.is_finite() && (g - w).abs() <= 6.7e-16 * w.abs() + 5e-324
+        };
         assert!(part(got.re, want.re) && part(got.im, want.im), "{got:?} for {want:?}");
     }
 
@@ -212,7 +215,10 @@ mod tests {
         let e = 355f64.exp();
         close(exp(710.0, 1.57), z(1.57f64.cos() * e * e, INF));
         close(exp(1400.0, 5e-324), z(INF, 5e-324 * 350f64.exp() * 350f64.exp() * 350f64.exp() * 350f64.exp()));
-        close(exp(-740.0, 1.0), z(1f64.cos() * (-370f64).exp() * (-370f64).exp(), 1f64.sin() * (-370f64).exp() * (-370f64).exp()));
+        close(
+            exp(-740.0, 1.0),
+            z(1f64.cos() * (-370f64).exp() * (-370f64).exp(), 1f64.sin() * (-370f64).exp() * (-370f64).exp()),
+        );
     }
 
     #[test]

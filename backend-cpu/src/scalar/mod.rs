@@ -12,14 +12,22 @@ mod ufuncs;
 
 use crate::strided::{Source, Target};
 use polyarray_core::op::Map;
-use polyarray_core::{Backend, BackendEntry, Buffer, Cost, DType, DeviceInfo, MemoryId, Op, Result, RunContext, Unsupported};
+use polyarray_core::{
+    Backend, BackendEntry, Buffer, Cost, DType, DeviceInfo, MemoryId, Op, Result, RunContext, Unsupported,
+};
 use smallvec::SmallVec;
 use std::sync::Arc;
 use strips::Strips;
 
 polyarray_core::announce!(
     polyarray_scalar_is_linked,
-    BackendEntry { name: "scalar", order: 10, slow_to_open: false, present: || true, open: || Ok(Arc::new(Scalar::new())) }
+    BackendEntry {
+        name: "scalar",
+        order: 10,
+        slow_to_open: false,
+        present: || true,
+        open: || Ok(Arc::new(Scalar::new()))
+    }
 );
 
 struct Scalar {
@@ -28,7 +36,9 @@ struct Scalar {
 
 impl Scalar {
     fn new() -> Scalar {
-        Scalar { info: DeviceInfo { name: "scalar".into(), description: "plain code, 1 thread".into(), hardware: true } }
+        Scalar {
+            info: DeviceInfo { name: "scalar".into(), description: "plain code, 1 thread".into(), hardware: true },
+        }
     }
 }
 

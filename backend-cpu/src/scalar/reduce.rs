@@ -19,8 +19,12 @@ pub fn run(op: &Reduce, out: &Buffer) -> Result<()> {
         _ => {}
     }
     match op.kind {
-        Reduction::Sum | Reduction::Prod | Reduction::Min | Reduction::Max => with_dtype!(op.before.output(), T => typed(op, out, Fold::<T>::new(op)?)),
-        Reduction::ArgMin | Reduction::ArgMax => with_dtype!(op.before.output(), T => typed(op, out, Best::<T>::new(op))),
+        Reduction::Sum | Reduction::Prod | Reduction::Min | Reduction::Max => {
+            with_dtype!(op.before.output(), T => typed(op, out, Fold::<T>::new(op)?))
+        }
+        Reduction::ArgMin | Reduction::ArgMax => {
+            with_dtype!(op.before.output(), T => typed(op, out, Best::<T>::new(op)))
+        }
         Reduction::Deviations if op.before.output() == DType::F32 => typed(op, out, Spread::<f32>::new(op)?),
         Reduction::Deviations => typed(op, out, Spread::<f64>::new(op)?),
     }
@@ -29,7 +33,11 @@ pub fn run(op: &Reduce, out: &Buffer) -> Result<()> {
 /// An empty vector with room for `n` elements.
 fn room<T>(n: usize) -> Result<Vec<T>> {
     let mut vec = Vec::new();
-    vec.try_reserve_exact(n).map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes: n * size_of::<T>(), why: e.to_string() })?;
+    vec.try_reserve_exact(n).map_err(|e| Error::OutOfMemory {
+        memory: "the host".into(),
+        bytes: n * size_of::<T>(),
+        why: e.to_string(),
+    })?;
     Ok(vec)
 }
 
@@ -170,7 +178,8 @@ impl<T: Ufuncs + Deviate> Take for Spread<T> {
                 self.end_block();
             }
             if run_ends {
-                let run = std::mem::take(&mut self.blocks).finish(|a, b| Moments::combine(a, b)).expect("a run has a block");
+                let run =
+                    std::mem::take(&mut self.blocks).finish(|a, b| Moments::combine(a, b)).expect("a run has a block");
                 self.runs.push(run, |a, b| Moments::combine(a, b));
             }
         }
@@ -211,7 +220,12 @@ impl<S: Copy> Blocks<S> {
     }
 
     /// Takes the elements of inner indices `range`: `part` is given what lies in one block, and whether the block ends there, when it gives the result.
-    fn add(&mut self, range: Range<usize>, mut part: impl FnMut(Range<usize>, usize, bool) -> Option<S>, combine: impl Fn(S, S) -> S) {
+    fn add(
+        &mut self,
+        range: Range<usize>,
+        mut part: impl FnMut(Range<usize>, usize, bool) -> Option<S>,
+        combine: impl Fn(S, S) -> S,
+    ) {
         let mut at = range.start;
         while at < range.end {
             let in_run = at % self.run;
@@ -225,7 +239,8 @@ impl<S: Copy> Blocks<S> {
                 self.blocks.push(result.expect("a block that ends has a result"), |a, b| *a = combine(*a, b));
             }
             if run_ends {
-                let total = std::mem::take(&mut self.blocks).finish(|a, b| *a = combine(*a, b)).expect("a run has a block");
+                let total =
+                    std::mem::take(&mut self.blocks).finish(|a, b| *a = combine(*a, b)).expect("a run has a block");
                 self.runs.push(total, |a, b| *a = combine(*a, b));
             }
         }
@@ -254,10 +269,18 @@ impl<T: Ufuncs> Fold<T> {
         let (run, lanes) = figures(op);
         let identity = T::identity(kind);
         // Across rows there are no lanes.
-        let floating_sum = kind == Reduction::Sum && matches!(T::DTYPE.kind(), Kind::Float | Kind::Complex) && lanes > 1;
+        let floating_sum =
+            kind == Reduction::Sum && matches!(T::DTYPE.kind(), Kind::Float | Kind::Complex) && lanes > 1;
         let start = SmallVec::from_elem(identity, lanes);
         let block = if floating_sum { room(lanes * ROWS)? } else { Vec::new() };
-        Ok(Fold { combine: T::combine(kind), identity, lanes: start, floating_sum, block, blocks: Blocks::new(run, lanes) })
+        Ok(Fold {
+            combine: T::combine(kind),
+            identity,
+            lanes: start,
+            floating_sum,
+            block,
+            blocks: Blocks::new(run, lanes),
+        })
     }
 }
 
@@ -313,7 +336,11 @@ struct Products<T> {
 impl<T: Ufuncs + Multiply> Products<T> {
     fn new(op: &Reduce) -> Products<T> {
         let (run, lanes) = figures(op);
-        Products { lanes: SmallVec::from_elem(T::identity(Reduction::Prod).factor(), lanes), first: SmallVec::new(), blocks: Blocks::new(run, lanes) }
+        Products {
+            lanes: SmallVec::from_elem(T::identity(Reduction::Prod).factor(), lanes),
+            first: SmallVec::new(),
+            blocks: Blocks::new(run, lanes),
+        }
     }
 }
 
@@ -336,7 +363,8 @@ impl<T: Ufuncs + Multiply> Take for Products<T> {
             ends.then(|| {
                 // Short blocks are multiplied one element after another.
                 let one = T::identity(Reduction::Prod).factor();
-                let total = if length <= SHORT { first.iter().fold(one, |a, b| T::join(a, *b)) } else { halve(lanes, T::join) };
+                let total =
+                    if length <= SHORT { first.iter().fold(one, |a, b| T::join(a, *b)) } else { halve(lanes, T::join) };
                 lanes.fill(T::identity(Reduction::Prod).factor());
                 total
             })

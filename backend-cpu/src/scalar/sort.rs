@@ -102,7 +102,11 @@ impl Line {
         let count = n.saturating_mul(dtype.size()).div_ceil(size_of::<u128>());
         let bytes = count.saturating_mul(size_of::<u128>());
         let mut words = Vec::new();
-        words.try_reserve_exact(count).map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes, why: e.to_string() })?;
+        words.try_reserve_exact(count).map_err(|e| Error::OutOfMemory {
+            memory: "the host".into(),
+            bytes,
+            why: e.to_string(),
+        })?;
         words.resize(count, 0);
         Ok(Line { words, n })
     }

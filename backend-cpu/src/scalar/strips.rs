@@ -18,7 +18,11 @@ pub type Words = SmallVec<[u128; 16]>;
 /// [`Error::OutOfMemory`].
 pub fn words(count: usize) -> Result<Words> {
     let mut words = Words::new();
-    words.try_reserve_exact(count).map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes: 16 * count, why: e.to_string() })?;
+    words.try_reserve_exact(count).map_err(|e| Error::OutOfMemory {
+        memory: "the host".into(),
+        bytes: 16 * count,
+        why: e.to_string(),
+    })?;
     words.resize(count, 0);
     Ok(words)
 }
@@ -103,7 +107,9 @@ fn apply<'s>(program: &Program, instr: &Instr, operand: impl Fn(usize) -> &'s [u
     let dtype = |r: Ref| program.dtype_of(r);
     match *instr {
         Instr::Unary(op, a) => with_dtype!(dtype(a), T => T::unary(op, elements(operand(0), count), out)),
-        Instr::Binary(op, a, _) => with_dtype!(dtype(a), T => T::binary(op, elements(operand(0), count), elements(operand(1), count), out)),
+        Instr::Binary(op, a, _) => {
+            with_dtype!(dtype(a), T => T::binary(op, elements(operand(0), count), elements(operand(1), count), out))
+        }
         Instr::Select(_, a, _) => with_dtype!(dtype(a), T => {
             select::<T>(elements(operand(0), count), elements(operand(1), count), elements(operand(2), count), out);
         }),

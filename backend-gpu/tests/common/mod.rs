@@ -62,7 +62,11 @@ impl Random {
 pub type View = fn(&Array<f32>) -> Array<f32>;
 
 /// An array on `device`.
-pub fn put<T: polyarray_core::Element>(device: &Device, data: &[T], shape: impl Into<polyarray_core::Dims>) -> Array<T> {
+pub fn put<T: polyarray_core::Element>(
+    device: &Device,
+    data: &[T],
+    shape: impl Into<polyarray_core::Dims>,
+) -> Array<T> {
     Array::from_slice(data, shape).unwrap().to_device(device).unwrap()
 }
 

@@ -31,7 +31,11 @@ fn found() -> Option<Caches> {
     };
     let amd = || {
         let (first, second) = (cpu.get_l1_cache_and_tlb_info()?, cpu.get_l2_l3_cache_and_tlb_info()?);
-        Some([usize::from(first.dcache_size()) << 10, usize::from(second.l2cache_size()) << 10, usize::from(second.l3cache_size()) << 19])
+        Some([
+            usize::from(first.dcache_size()) << 10,
+            usize::from(second.l2cache_size()) << 10,
+            usize::from(second.l3cache_size()) << 19,
+        ])
     };
     let [first, second, last] = match (of(1), of(2)) {
         (Some(first), Some(second)) => [first, second, of(3).unwrap_or(second)],
@@ -62,7 +66,13 @@ impl Blocks {
     ///
     /// A panel of B is read again for all panels of a block of A, which takes up to half of the second cache; the block of B takes
     /// up to a half of this thread's share of the last: see [`packing_bound`].
-    pub(crate) fn new(caches: Caches, [rows, columns]: [usize; 2], bytes: [usize; 2], [m, n, k]: [usize; 3], threads: usize) -> Blocks {
+    pub(crate) fn new(
+        caches: Caches,
+        [rows, columns]: [usize; 2],
+        bytes: [usize; 2],
+        [m, n, k]: [usize; 3],
+        threads: usize,
+    ) -> Blocks {
         let longest = (caches.first * KC_SHARE / 4 / (columns * bytes[1])).clamp(64, 1024);
         Blocks::of_depth(caches, [rows, columns], bytes, [m, n, k], threads, (longest, 8))
     }

@@ -37,7 +37,13 @@ impl<I: Isa, T: Real> Kernel for Interleaved<I, T> {
         if from.column == 1 {
             // Rows of complex numbers are rows of twice as many parts.
             let parts = Matrix { at: from.at.cast::<T>(), row: 2 * from.row, column: 1 };
-            return self.isa.enter(pack::Panels { from: parts.transposed(), depth: 2 * depth, columns: rows, width: self.rows(), to: to.cast() });
+            return self.isa.enter(pack::Panels {
+                from: parts.transposed(),
+                depth: 2 * depth,
+                columns: rows,
+                width: self.rows(),
+                to: to.cast(),
+            });
         }
         self.isa.enter(Rows { from, rows, depth, width: self.rows(), to: to.cast() });
     }

@@ -66,7 +66,9 @@ struct Run<T> {
 /// A tile of exactly `ROWS` rows and `VECTORS` vectors. Of panels, `PANEL` rows wide, the distances are known; bare matrices (`PANEL` 0) must not be read beyond their columns.
 struct Fixed<T, S, const ROWS: usize, const VECTORS: usize, const PANEL: usize>(Run<T>, PhantomData<S>);
 
-impl<T: Real, S: Step, const ROWS: usize, const VECTORS: usize, const PANEL: usize> Work for Fixed<T, S, ROWS, VECTORS, PANEL> {
+impl<T: Real, S: Step, const ROWS: usize, const VECTORS: usize, const PANEL: usize> Work
+    for Fixed<T, S, ROWS, VECTORS, PANEL>
+{
     type Out = ();
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
@@ -84,7 +86,11 @@ impl<T: Real, S: Step, const ROWS: usize, const VECTORS: usize, const PANEL: usi
                     let mut y = [zero; VECTORS];
                     for v in 0..VECTORS {
                         let from = b.add(v * width);
-                        y[v] = if PANEL > 0 || v + 1 < VECTORS { T::V::<I>::load(isa, from) } else { T::V::<I>::load_first(isa, from, last) };
+                        y[v] = if PANEL > 0 || v + 1 < VECTORS {
+                            T::V::<I>::load(isa, from)
+                        } else {
+                            T::V::<I>::load_first(isa, from, last)
+                        };
                     }
                     for r in 0..ROWS {
                         let x = T::V::<I>::splat(isa, *a.offset(r as isize * a_row));
@@ -157,7 +163,10 @@ type Enter<I, T> = unsafe fn(I, Run<T>);
 
 /// # Safety
 /// - A and B are valid for reads, C for writes (if `add`, for reads too), as [`Run`] says where they lie.
-unsafe fn enter<I: Isa, T: Real, S: Step, const ROWS: usize, const VECTORS: usize, const PANEL: usize>(isa: I, run: Run<T>) {
+unsafe fn enter<I: Isa, T: Real, S: Step, const ROWS: usize, const VECTORS: usize, const PANEL: usize>(
+    isa: I,
+    run: Run<T>,
+) {
     isa.enter(Fixed::<T, S, ROWS, VECTORS, PANEL>(run, PhantomData));
 }
 
@@ -193,8 +202,18 @@ impl<I: Isa, T: Real> Direct<I, T> {
     pub(crate) fn new(isa: I) -> Direct<I, T> {
         let width = <T::V<I> as Lanes>::N;
         match I::REGISTERS {
-            32 => Direct { isa, packed: Table::<I, T, Dot, 14>::OF_32, bare: Table::<I, T, Dot, 0>::OF_32, columns: 2 * width },
-            16 => Direct { isa, packed: Table::<I, T, Dot, 6>::OF_16, bare: Table::<I, T, Dot, 0>::OF_16, columns: 2 * width },
+            32 => Direct {
+                isa,
+                packed: Table::<I, T, Dot, 14>::OF_32,
+                bare: Table::<I, T, Dot, 0>::OF_32,
+                columns: 2 * width,
+            },
+            16 => Direct {
+                isa,
+                packed: Table::<I, T, Dot, 6>::OF_16,
+                bare: Table::<I, T, Dot, 0>::OF_16,
+                columns: 2 * width,
+            },
             _ => Direct { isa, packed: Table::<I, T, Dot, 4>::OF_8, bare: Table::<I, T, Dot, 0>::OF_8, columns: width },
         }
     }
@@ -240,7 +259,19 @@ impl<I: Isa, T: Real> Direct<I, T> {
         let tiles = |b: *const T, b_step: isize, b_panel: usize| {
             for (panel, j) in (0..p.n).step_by(self.columns).enumerate() {
                 let (b, c) = (b.wrapping_add(panel * b_panel), p.c.get().wrapping_add(j));
-                let run = Run { depth: p.k, a: p.a.at, a_row: p.a.row, a_step: p.a.column, b, b_step, c, ldc: p.ldc, add: p.add, fetch: false, last: 0 };
+                let run = Run {
+                    depth: p.k,
+                    a: p.a.at,
+                    a_row: p.a.row,
+                    a_step: p.a.column,
+                    b,
+                    b_step,
+                    c,
+                    ldc: p.ldc,
+                    add: p.add,
+                    fetch: false,
+                    last: 0,
+                };
                 // SAFETY: the caller's, for these columns.
                 unsafe { self.rows_of(self.bare, run, p.m, self.columns.min(p.n - j)) };
             }
@@ -275,7 +306,13 @@ impl<I: Isa, T: Real> Kernel for Direct<I, T> {
 
     unsafe fn pack_a(&self, from: Matrix<T>, rows: usize, depth: usize, to: *mut u8) {
         // SAFETY: the caller's; seen as its transpose, A has rows to make panels of.
-        self.isa.enter(pack::Panels { from: from.transposed(), depth, columns: rows, width: self.rows(), to: to.cast() });
+        self.isa.enter(pack::Panels {
+            from: from.transposed(),
+            depth,
+            columns: rows,
+            width: self.rows(),
+            to: to.cast(),
+        });
     }
 
     unsafe fn pack_b(&self, from: Matrix<T>, depth: usize, columns: usize, to: *mut u8) {
@@ -296,7 +333,8 @@ impl<I: Isa, T: Real> Kernel for Direct<I, T> {
         let a_bare = a.column == 1 && room(caches.first, a.row) >= self.rows();
         // Few rows of A never repay a copy of B. More find the rows of B again in the caches, if vectors of them are no more lines than they need be.
         let aligned = (b.at.addr() | (b.row.unsigned_abs() * size_of::<T>())).is_multiple_of(64);
-        let b_bare = b.column == 1 && (m <= 4 * self.rows() || aligned && k <= BARE_DEPTH && room(caches.second / 2, b.row) >= k);
+        let b_bare = b.column == 1
+            && (m <= 4 * self.rows() || aligned && k <= BARE_DEPTH && room(caches.second / 2, b.row) >= k);
         [a_bare, b_bare]
     }
 
@@ -310,7 +348,8 @@ impl<I: Isa, T: Real> Kernel for Direct<I, T> {
             None => (t.b.matrix.at, t.b.matrix.row),
         };
         let table = if t.a.packed.is_some() && t.b.packed.is_some() { self.packed } else { self.bare };
-        let run = Run { depth: t.depth, a, a_row, a_step, b, b_step, c: t.c, ldc: t.ldc, add: t.add, fetch: true, last: 0 };
+        let run =
+            Run { depth: t.depth, a, a_row, a_step, b, b_step, c: t.c, ldc: t.ldc, add: t.add, fetch: true, last: 0 };
         // SAFETY: the caller's: panels are as wide as this kernel's tile.
         unsafe { self.rows_of(table, run, t.rows, t.columns) };
         Ok(())

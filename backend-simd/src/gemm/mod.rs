@@ -75,7 +75,10 @@ impl<T> Side<T> {
 
     /// The panel as one of elements of another type.
     fn cast<U>(self) -> Side<U> {
-        Side { matrix: Matrix { at: self.matrix.at.cast(), row: self.matrix.row, column: self.matrix.column }, packed: Some(self.panel()) }
+        Side {
+            matrix: Matrix { at: self.matrix.at.cast(), row: self.matrix.row, column: self.matrix.column },
+            packed: Some(self.panel()),
+        }
     }
 }
 
@@ -167,7 +170,12 @@ impl<T> Written<T> {
     ///
     /// # Safety
     /// - these are valid for reads and writes, by nobody else, while it lives; rows do not overlap.
-    pub(crate) unsafe fn new([row, column]: [usize; 2], at: *mut T, ldc: usize, [rows, columns]: [usize; 2]) -> Written<T> {
+    pub(crate) unsafe fn new(
+        [row, column]: [usize; 2],
+        at: *mut T,
+        ldc: usize,
+        [rows, columns]: [usize; 2],
+    ) -> Written<T> {
         Written { row, column, at, ldc, rows, columns }
     }
 
@@ -179,7 +187,8 @@ impl<T> Written<T> {
     /// The pieces of rows, each with its row in the whole.
     pub(crate) fn pieces(&mut self) -> impl Iterator<Item = (usize, &mut [T])> {
         // SAFETY: rows inside the block, each given once for as long as the block is borrowed.
-        (0..self.rows).map(|r| (self.row + r, unsafe { std::slice::from_raw_parts_mut(self.at.add(r * self.ldc), self.columns) }))
+        (0..self.rows)
+            .map(|r| (self.row + r, unsafe { std::slice::from_raw_parts_mut(self.at.add(r * self.ldc), self.columns) }))
     }
 
     /// The elements of a block of one column, if they lie next to each other.
@@ -237,7 +246,12 @@ fn grid(kernel: [usize; 2], [m, n]: [usize; 2], threads: usize) -> [usize; 2] {
 ///
 /// # Safety
 /// - `a` and `b` are valid for reads of `[m, k]` and `[k, n]`, `c` for writes of m rows of n elements `ldc` apart (for reads too, if `add`); `c` overlaps neither.
-pub(crate) unsafe fn product<K: Kernel>(kernel: &K, p: Product<K::Element, K::Sum>, threads: usize, finish: Option<Finish<K::Sum>>) -> Result<()> {
+pub(crate) unsafe fn product<K: Kernel>(
+    kernel: &K,
+    p: Product<K::Element, K::Sum>,
+    threads: usize,
+    finish: Option<Finish<K::Sum>>,
+) -> Result<()> {
     let (mr, nr) = (kernel.rows(), kernel.columns());
     let threads = if p.m.saturating_mul(p.n).saturating_mul(p.k) <= ALONE { 1 } else { threads };
     let [down, across] = grid([mr, nr], [p.m, p.n], threads);
@@ -252,7 +266,9 @@ pub(crate) unsafe fn product<K: Kernel>(kernel: &K, p: Product<K::Element, K::Su
                 return Ok(());
             }
             // SAFETY: a part of the caller's; parts of C are disjoint.
-            kernel.within(&mut || unsafe { alone(kernel, p.part(&rows, &columns), threads, [rows.start, columns.start], finish) })
+            kernel.within(&mut || unsafe {
+                alone(kernel, p.part(&rows, &columns), threads, [rows.start, columns.start], finish)
+            })
         })
     })
 }
@@ -261,14 +277,21 @@ pub(crate) unsafe fn product<K: Kernel>(kernel: &K, p: Product<K::Element, K::Su
 ///
 /// # Safety
 /// - as [`product`].
-unsafe fn alone<K: Kernel>(kernel: &K, p: Product<K::Element, K::Sum>, threads: usize, corner: [usize; 2], finish: Option<Finish<K::Sum>>) -> Result<()> {
+unsafe fn alone<K: Kernel>(
+    kernel: &K,
+    p: Product<K::Element, K::Sum>,
+    threads: usize,
+    corner: [usize; 2],
+    finish: Option<Finish<K::Sum>>,
+) -> Result<()> {
     let (mr, nr) = (kernel.rows(), kernel.columns());
     let Blocks { kc, mc, nc } = kernel.blocks([p.m, p.n, p.k], threads * p.beside);
     let [a_bare, b_bare] = kernel.bare(p.a, p.b, [p.m, p.n, kc.min(p.k)]);
     let block = |bare: bool, panels: usize, bytes: usize| Scratch::new(if bare { 0 } else { panels * bytes + SLACK });
     let [a_panel, b_panel] = kernel.panel_bytes(kc);
     let (mut a_block, mut b_block) = (block(a_bare, mc / mr, a_panel)?, block(b_bare, nc / nr, b_panel)?);
-    let (a_packed, b_packed) = ((!a_bare).then(|| a_block.ptr().cast_const()), (!b_bare).then(|| b_block.ptr().cast_const()));
+    let (a_packed, b_packed) =
+        ((!a_bare).then(|| a_block.ptr().cast_const()), (!b_bare).then(|| b_block.ptr().cast_const()));
     let tile_room = kernel.room();
     let mut room = Scratch::new(tile_room * (mc / mr) * FINISHED.min(nc).div_ceil(nr))?;
     for j in (0..p.n).step_by(nc) {
@@ -297,14 +320,32 @@ unsafe fn alone<K: Kernel>(kernel: &K, p: Product<K::Element, K::Sum>, threads: 
                         for outer in 0..outer {
                             for inner in 0..inner {
                                 let (x, y) = if along_rows { (outer, inner) } else { (inner, outer) };
-                                let panel = |packed: Option<*const u8>, number: usize, bytes: usize| packed.map(|at| at.wrapping_add(number * bytes));
+                                let panel = |packed: Option<*const u8>, number: usize, bytes: usize| {
+                                    packed.map(|at| at.wrapping_add(number * bytes))
+                                };
                                 let (a, b) = (panel(a_packed, x, a_panel), panel(b_packed, first / nr + y, b_panel));
                                 let (x, y) = (x * mr, first + y * nr);
-                                let (a, b) = (Side { matrix: p.a.from(i + x, q), packed: a }, Side { matrix: p.b.from(q, j + y), packed: b });
+                                let (a, b) = (
+                                    Side { matrix: p.a.from(i + x, q), packed: a },
+                                    Side { matrix: p.b.from(q, j + y), packed: b },
+                                );
                                 let c = p.c.get().wrapping_add((i + x) * p.ldc + j + y);
                                 let (rows, columns) = (mr.min(rows - x), nr.min(columns - y));
                                 // SAFETY: panels x and y were packed, or lie in A and B; the tile of C, cut to what is there, is inside it, and so is the tile's room.
-                                unsafe { kernel.tile(Tile { depth, a, b, c, ldc: p.ldc, add: p.add || q > 0, rows, columns, plane, room })? };
+                                unsafe {
+                                    kernel.tile(Tile {
+                                        depth,
+                                        a,
+                                        b,
+                                        c,
+                                        ldc: p.ldc,
+                                        add: p.add || q > 0,
+                                        rows,
+                                        columns,
+                                        plane,
+                                        room,
+                                    })?
+                                };
                                 room = room.wrapping_add(tile_room);
                             }
                         }
@@ -312,7 +353,9 @@ unsafe fn alone<K: Kernel>(kernel: &K, p: Product<K::Element, K::Sum>, threads: 
                     if let Some(finish) = finish.filter(|_| q + depth == p.k) {
                         let at = p.c.get().wrapping_add(i * p.ldc + j + first);
                         // SAFETY: a block of C that no other thread touches, and that has been written.
-                        finish(unsafe { Written::new([corner[0] + i, corner[1] + j + first], at, p.ldc, [rows, end - first]) })?;
+                        finish(unsafe {
+                            Written::new([corner[0] + i, corner[1] + j + first], at, p.ldc, [rows, end - first])
+                        })?;
                     }
                 }
             }

@@ -38,13 +38,21 @@ impl<T: Real> Work for Panels<T> {
         let Panels { from, depth, columns, width, to } = self;
         let panel = |number: usize| {
             let first = number * width;
-            Panel { from: from.from(0, first), depth, valid: width.min(columns - first), width, to: to.wrapping_add(first * depth) }
+            Panel {
+                from: from.from(0, first),
+                depth,
+                valid: width.min(columns - first),
+                width,
+                to: to.wrapping_add(first * depth),
+            }
         };
         let panels = columns.div_ceil(width);
         // SAFETY: panels of those above, in order.
         unsafe {
             match (from.column, <T::V<I> as Lanes>::N) {
-                (1, _) => (0..depth).step_by(ROWS).for_each(|r| (0..panels).for_each(|p| panel(p).in_order(isa, r..depth.min(r + ROWS)))),
+                (1, _) => (0..depth)
+                    .step_by(ROWS)
+                    .for_each(|r| (0..panels).for_each(|p| panel(p).in_order(isa, r..depth.min(r + ROWS)))),
                 (_, 16) if from.row == 1 => (0..panels).for_each(|p| panel(p).transposed::<I, 16>(isa)),
                 (_, 8) if from.row == 1 => (0..panels).for_each(|p| panel(p).transposed::<I, 8>(isa)),
                 (_, 4) if from.row == 1 => (0..panels).for_each(|p| panel(p).transposed::<I, 4>(isa)),
@@ -72,7 +80,8 @@ impl<T: Real> Panel<T> {
     unsafe fn in_order<I: Isa>(&self, isa: I, rows: Range<usize>) {
         let n = <T::V<I> as Lanes>::N;
         for r in rows {
-            let (from, to) = (self.from.at.wrapping_offset(r as isize * self.from.row), self.to.wrapping_add(r * self.width));
+            let (from, to) =
+                (self.from.at.wrapping_offset(r as isize * self.from.row), self.to.wrapping_add(r * self.width));
             for c in (0..self.width).step_by(n) {
                 // SAFETY: columns that are there; the panel has room for all of its width. A vector that is too wide (the last of a row) is followed by nothing of
                 // this group's: it would spoil the next row's, which is written later, but also the next panel's first row, which may be done.
@@ -123,7 +132,9 @@ impl<T: Real> Panel<T> {
             }
             let near = Matrix { at: at.cast_const(), row: 1, column: column as isize };
             // SAFETY: the columns that were copied; the panel's rows from `start`, of which the next stretch is packed later.
-            unsafe { Panel { from: near, depth, to: self.to.wrapping_add(start * self.width), ..*self }.squares::<I, N>(isa) };
+            unsafe {
+                Panel { from: near, depth, to: self.to.wrapping_add(start * self.width), ..*self }.squares::<I, N>(isa)
+            };
         }
     }
 
@@ -150,7 +161,8 @@ impl<T: Real> Panel<T> {
                     } else {
                         for c in 0..N {
                             let count = if c < there { rows } else { 0 };
-                            square[c] = T::V::<I>::load_first(isa, from.wrapping_offset(c as isize * self.from.column), count);
+                            square[c] =
+                                T::V::<I>::load_first(isa, from.wrapping_offset(c as isize * self.from.column), count);
                         }
                     }
                     transpose(&mut square);
@@ -209,7 +221,9 @@ impl<T: Widen> Work for Widened<T> {
                 let to = to.wrapping_add(first * depth + p * width);
                 for j in 0..width {
                     // SAFETY: what is there of the matrix, and places in the panel, as whoever made this has made sure.
-                    unsafe { *to.add(j) = if first + j < columns { (*from.from(p, first + j).at).widen() } else { T::ZERO } };
+                    unsafe {
+                        *to.add(j) = if first + j < columns { (*from.from(p, first + j).at).widen() } else { T::ZERO }
+                    };
                 }
             }
         }

@@ -80,7 +80,11 @@ fn check<I: Isa, T: Real>(isa: I, [m, n, k]: [usize; 3], lies: [Lie; 2], threads
     };
     // SAFETY: the matrices have these shapes and strides, C has m rows of `ldc` elements.
     unsafe { if packed { product(&kernel, p, threads, Some(&finish)).unwrap() } else { kernel.bare(p).unwrap() } };
-    let what = format!("{m}x{n}x{k} {lies:?} of {} bytes, {threads} threads, add {add}, packed {packed}, {} registers", size_of::<T>(), I::REGISTERS);
+    let what = format!(
+        "{m}x{n}x{k} {lies:?} of {} bytes, {threads} threads, add {add}, packed {packed}, {} registers",
+        size_of::<T>(),
+        I::REGISTERS
+    );
     let before = if add { start } else { 0.0 } + f64::from(u8::from(packed));
     for (i, row) in c.chunks(ldc).enumerate() {
         for (j, x) in row.iter().enumerate() {
@@ -108,11 +112,20 @@ fn exact_cache(m: usize, n: usize, k: usize) -> std::sync::Arc<Vec<f64>> {
 fn on_every_tier(shape: [usize; 3], lies: [Lie; 2], threads: usize, add: bool, packed: bool) {
     for name in NAMES {
         match Tier::best(Some(name)).unwrap() {
-            Tier::Portable(isa) => (check::<_, f32>(isa, shape, lies, threads, add, packed), check::<_, f64>(isa, shape, lies, threads, add, packed)),
+            Tier::Portable(isa) => (
+                check::<_, f32>(isa, shape, lies, threads, add, packed),
+                check::<_, f64>(isa, shape, lies, threads, add, packed),
+            ),
             #[cfg(target_arch = "x86_64")]
-            Tier::Avx2(isa) => (check::<_, f32>(isa, shape, lies, threads, add, packed), check::<_, f64>(isa, shape, lies, threads, add, packed)),
+            Tier::Avx2(isa) => (
+                check::<_, f32>(isa, shape, lies, threads, add, packed),
+                check::<_, f64>(isa, shape, lies, threads, add, packed),
+            ),
             #[cfg(target_arch = "x86_64")]
-            Tier::Avx512(isa) => (check::<_, f32>(isa, shape, lies, threads, add, packed), check::<_, f64>(isa, shape, lies, threads, add, packed)),
+            Tier::Avx512(isa) => (
+                check::<_, f32>(isa, shape, lies, threads, add, packed),
+                check::<_, f64>(isa, shape, lies, threads, add, packed),
+            ),
         };
     }
 }
@@ -121,7 +134,8 @@ const LIES: [Lie; 6] = [Lie::Rows, Lie::Columns, Lie::Apart, Lie::Backwards, Lie
 
 #[test]
 fn ragged_shapes_in_every_layout() {
-    for shape in [[1, 1, 1], [2, 3, 5], [7, 33, 9], [14, 32, 17], [15, 31, 16], [13, 65, 40], [57, 19, 33], [100, 7, 3]] {
+    for shape in [[1, 1, 1], [2, 3, 5], [7, 33, 9], [14, 32, 17], [15, 31, 16], [13, 65, 40], [57, 19, 33], [100, 7, 3]]
+    {
         for a in LIES {
             for b in LIES {
                 on_every_tier(shape, [a, b], 1, false, true);
@@ -210,9 +224,24 @@ fn other_kernels_multiply_every_block() {
             check_kernel(&Interleaved::<I, f64>::new(isa), shape, |re, im| Complex::new(re as f64, im as f64), complex);
             let complex = |sum: Option<Complex<f32>>, a, b| sum.unwrap_or_default() + a * b;
             check_kernel(&Interleaved::<I, f32>::new(isa), shape, |re, im| Complex::new(re as f32, im as f32), complex);
-            check_kernel(&Integers::<I, i8>::new(isa), shape, |x, y| (x * 37 + y) as i8, |s, a, b| s.unwrap_or(0).wrapping_add(a.wrapping_mul(b)));
-            check_kernel(&Integers::<I, u16>::new(isa), shape, |x, y| (x * 9999 + y) as u16, |s, a, b| s.unwrap_or(0).wrapping_add(a.wrapping_mul(b)));
-            check_kernel(&Integers::<I, u64>::new(isa), shape, |x, y| (x << 60 | y) as u64, |s, a, b| s.unwrap_or(0).wrapping_add(a.wrapping_mul(b)));
+            check_kernel(
+                &Integers::<I, i8>::new(isa),
+                shape,
+                |x, y| (x * 37 + y) as i8,
+                |s, a, b| s.unwrap_or(0).wrapping_add(a.wrapping_mul(b)),
+            );
+            check_kernel(
+                &Integers::<I, u16>::new(isa),
+                shape,
+                |x, y| (x * 9999 + y) as u16,
+                |s, a, b| s.unwrap_or(0).wrapping_add(a.wrapping_mul(b)),
+            );
+            check_kernel(
+                &Integers::<I, u64>::new(isa),
+                shape,
+                |x, y| (x << 60 | y) as u64,
+                |s, a, b| s.unwrap_or(0).wrapping_add(a.wrapping_mul(b)),
+            );
             let wide = |s: Option<f32>, a: f16, b: f16| s.unwrap_or(0.0) + a.to_f32() * b.to_f32();
             check_kernel(&Halves::<I, f16>::new(isa), shape, |x, _| f16::from_f32(x as f32), wide);
             let wide = |s: Option<f32>, a: bf16, b: bf16| s.unwrap_or(0.0) + a.to_f32() * b.to_f32();

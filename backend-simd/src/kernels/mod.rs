@@ -7,9 +7,9 @@ mod exact;
 
 use crate::lanes::{Isa, Real, Work};
 use crate::math::{
-    self, Arccos, Arccosh, Arcsin, Arcsinh, Arctan, Arctan2, Arctanh, Cbrt, Ceil, ComplexDiv, ComplexExp, ComplexFunction, ComplexFunction2, ComplexLog,
-    ComplexSqrt, Cos, Cosh, Erf, Exp, Exp2, Expm1, Floor, FloorDiv, Function, Function2, Hypot, Log, Log1p, Log2, Log10, Pow, Rem, Round, Sigmoid, Sin, Sinh,
-    Tan, Tanh, Trunc,
+    self, Arccos, Arccosh, Arcsin, Arcsinh, Arctan, Arctan2, Arctanh, Cbrt, Ceil, ComplexDiv, ComplexExp,
+    ComplexFunction, ComplexFunction2, ComplexLog, ComplexSqrt, Cos, Cosh, Erf, Exp, Exp2, Expm1, Floor, FloorDiv,
+    Function, Function2, Hypot, Log, Log1p, Log2, Log10, Pow, Rem, Round, Sigmoid, Sin, Sinh, Tan, Tanh, Trunc,
 };
 use exact::*;
 use half::slice::HalfFloatSliceExt;
@@ -113,7 +113,12 @@ unsafe fn parts_of_one<I: Isa, T: Copy, F: Exact1<T>>(isa: I, args: &Args) {
 /// - The contract of [`Kernel`], for operands of f16 and results of f32.
 unsafe fn widen_f16<I: Isa>(_: I, args: &Args) {
     // SAFETY: the contract of `Kernel`.
-    let (from, to) = unsafe { (std::slice::from_raw_parts(args.a.cast::<f16>(), args.n), std::slice::from_raw_parts_mut(args.out.cast::<f32>(), args.n)) };
+    let (from, to) = unsafe {
+        (
+            std::slice::from_raw_parts(args.a.cast::<f16>(), args.n),
+            std::slice::from_raw_parts_mut(args.out.cast::<f32>(), args.n),
+        )
+    };
     from.convert_to_f32_slice(to);
 }
 
@@ -123,7 +128,12 @@ unsafe fn widen_f16<I: Isa>(_: I, args: &Args) {
 /// - The contract of [`Kernel`], for operands of f32 and results of f16.
 unsafe fn narrow_f16<I: Isa>(_: I, args: &Args) {
     // SAFETY: the contract of `Kernel`.
-    let (from, to) = unsafe { (std::slice::from_raw_parts(args.a.cast::<f32>(), args.n), std::slice::from_raw_parts_mut(args.out.cast::<f16>(), args.n)) };
+    let (from, to) = unsafe {
+        (
+            std::slice::from_raw_parts(args.a.cast::<f32>(), args.n),
+            std::slice::from_raw_parts_mut(args.out.cast::<f16>(), args.n),
+        )
+    };
     to.convert_from_f32_slice(from);
 }
 
@@ -168,7 +178,9 @@ impl<T: Real, F: ComplexFunction2<T>, const FORM: usize> Work for Complex2<'_, T
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         // SAFETY: as above; n is at least 1.
-        unsafe { math::apply_complex2::<T, F, I, FORM>(isa, self.0.a.cast(), self.0.b.cast(), self.0.out.cast(), self.0.n) };
+        unsafe {
+            math::apply_complex2::<T, F, I, FORM>(isa, self.0.a.cast(), self.0.b.cast(), self.0.out.cast(), self.0.n)
+        };
     }
 }
 
@@ -533,7 +545,9 @@ pub(crate) fn binary<I: Isa>(op: Binary, dtype: DType) -> Option<Forms<I>> {
                 Binary::Sub => forms::<I, $T, Sub>(),
                 Binary::Mul => forms::<I, $T, Mul>(),
                 Binary::Div => forms::<I, $T, Div>(),
-                Binary::Pow => [Some(smooth2::<I, $T, Pow, 0>), Some(smooth2::<I, $T, Pow, 1>), Some(smooth2::<I, $T, Pow, 2>)],
+                Binary::Pow => {
+                    [Some(smooth2::<I, $T, Pow, 0>), Some(smooth2::<I, $T, Pow, 1>), Some(smooth2::<I, $T, Pow, 2>)]
+                }
                 Binary::Minimum => forms::<I, $T, Minimum>(),
                 Binary::Maximum => forms::<I, $T, Maximum>(),
                 Binary::Fmin => strips::<I, $T, Fmin>(),
@@ -650,8 +664,14 @@ pub(crate) fn cast_by_way_of(from: DType, to: DType) -> Option<DType> {
     let half = |d| matches!(d, DType::F16 | DType::BF16);
     match (from, to) {
         (from, _) if half(from) && to != DType::F32 => Some(DType::F32),
-        (from, to) if from.kind() == Kind::Complex && to.kind() != Kind::Complex && to != DType::Bool && to != from.real() => Some(from.real()),
-        (from, to) if to.kind() == Kind::Complex && from.kind() != Kind::Complex && from != to.real() => Some(to.real()),
+        (from, to)
+            if from.kind() == Kind::Complex && to.kind() != Kind::Complex && to != DType::Bool && to != from.real() =>
+        {
+            Some(from.real())
+        }
+        (from, to) if to.kind() == Kind::Complex && from.kind() != Kind::Complex && from != to.real() => {
+            Some(to.real())
+        }
         _ => None,
     }
 }

@@ -24,7 +24,9 @@ impl Isa for Avx2 {
     #[inline(always)]
     fn widen(self, x: F32) -> (F64, F64) {
         // SAFETY: the token proves AVX2.
-        unsafe { (F64(_mm256_cvtps_pd(_mm256_castps256_ps128(x.0))), F64(_mm256_cvtps_pd(_mm256_extractf128_ps::<1>(x.0)))) }
+        unsafe {
+            (F64(_mm256_cvtps_pd(_mm256_castps256_ps128(x.0))), F64(_mm256_cvtps_pd(_mm256_extractf128_ps::<1>(x.0))))
+        }
     }
     #[inline(always)]
     fn narrow(self, low: F64, high: F64) -> F32 {
@@ -50,7 +52,9 @@ impl Isa for Avx2 {
         unsafe fn vectors(src: *const u8, dst: *mut u8, count: usize) {
             for i in 0..count {
                 // SAFETY: `count` vectors lie in both ranges, and `dst` is aligned to a vector.
-                unsafe { _mm256_stream_si256(dst.cast::<__m256i>().add(i), _mm256_loadu_si256(src.cast::<__m256i>().add(i))) };
+                unsafe {
+                    _mm256_stream_si256(dst.cast::<__m256i>().add(i), _mm256_loadu_si256(src.cast::<__m256i>().add(i)))
+                };
             }
         }
         // Streaming stores need alignment: what lies before and after the aligned part is copied plainly.
@@ -149,7 +153,8 @@ mod clamp {
         // Without the highest bit signed comparison serves.
         // SAFETY: the caller's.
         unsafe {
-            let (index, last) = (_mm256_and_si256(index, _mm256_set1_epi64x(i64::MAX)), _mm256_set1_epi64x(last as i64));
+            let (index, last) =
+                (_mm256_and_si256(index, _mm256_set1_epi64x(i64::MAX)), _mm256_set1_epi64x(last as i64));
             _mm256_blendv_epi8(index, last, _mm256_cmpgt_epi64(index, last))
         }
     }

@@ -29,7 +29,9 @@ impl Isa for Avx512 {
     #[inline(always)]
     fn widen(self, x: F32) -> (F64, F64) {
         // SAFETY: the token proves AVX-512.
-        unsafe { (F64(_mm512_cvtps_pd(_mm512_castps512_ps256(x.0))), F64(_mm512_cvtps_pd(_mm512_extractf32x8_ps::<1>(x.0)))) }
+        unsafe {
+            (F64(_mm512_cvtps_pd(_mm512_castps512_ps256(x.0))), F64(_mm512_cvtps_pd(_mm512_extractf32x8_ps::<1>(x.0))))
+        }
     }
     #[inline(always)]
     fn narrow(self, low: F64, high: F64) -> F32 {
@@ -55,7 +57,9 @@ impl Isa for Avx512 {
         unsafe fn vectors(src: *const u8, dst: *mut u8, count: usize) {
             for i in 0..count {
                 // SAFETY: `count` vectors lie in both ranges, and `dst` is aligned to a vector.
-                unsafe { _mm512_stream_si512(dst.cast::<__m512i>().add(i), _mm512_loadu_si512(src.cast::<__m512i>().add(i))) };
+                unsafe {
+                    _mm512_stream_si512(dst.cast::<__m512i>().add(i), _mm512_loadu_si512(src.cast::<__m512i>().add(i)))
+                };
             }
         }
         // Streaming stores need alignment: what lies before and after the aligned part is copied plainly.
@@ -107,7 +111,8 @@ mod lookup {
         let p = table.as_ptr();
         // SAFETY: the caller's; every part read lies within the N elements of its case, and the index of the gather is below N.
         unsafe {
-            let pair = |at: usize| _mm512_permutex2var_ps(_mm512_loadu_ps(p.add(at)), index, _mm512_loadu_ps(p.add(at + 16)));
+            let pair =
+                |at: usize| _mm512_permutex2var_ps(_mm512_loadu_ps(p.add(at)), index, _mm512_loadu_ps(p.add(at + 16)));
             match N {
                 8 => _mm512_permutexvar_ps(index, _mm512_broadcast_f32x8(_mm256_loadu_ps(p))),
                 16 => _mm512_permutexvar_ps(index, _mm512_loadu_ps(p)),
@@ -125,7 +130,8 @@ mod lookup {
         let p = table.as_ptr();
         // SAFETY: the caller's; every part read lies within the N elements of its case, and the index of the gather is below N.
         unsafe {
-            let pair = |at: usize| _mm512_permutex2var_pd(_mm512_loadu_pd(p.add(at)), index, _mm512_loadu_pd(p.add(at + 8)));
+            let pair =
+                |at: usize| _mm512_permutex2var_pd(_mm512_loadu_pd(p.add(at)), index, _mm512_loadu_pd(p.add(at + 8)));
             match N {
                 8 => _mm512_permutexvar_pd(index, _mm512_loadu_pd(p)),
                 16 => pair(0),

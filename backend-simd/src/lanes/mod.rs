@@ -160,7 +160,8 @@ pub(crate) trait Float: Lanes {
     {
         let c = |x: f64| Self::splat(isa, Self::Elem::from_f64(x));
         // The low bits of k + magic hold k + bias; shifted, they are the exponent of 2^k.
-        let magic = c(if size_of::<Self::Elem>() == 4 { 12_582_912.0 + 127.0 } else { 6_755_399_441_055_744.0 + 1023.0 });
+        let magic =
+            c(if size_of::<Self::Elem>() == 4 { 12_582_912.0 + 127.0 } else { 6_755_399_441_055_744.0 + 1023.0 });
         // In two steps, because 2^n may be out of range where the result is not.
         let limit = if size_of::<Self::Elem>() == 4 { 252.0 } else { 2044.0 };
         let n = n.floor().min(c(limit)).max(c(-limit));

@@ -270,7 +270,9 @@ macro_rules! portable {
             }
         }
 
-        const _: () = assert!(size_of::<$V>() == $n * size_of::<$elem>() && <$elem as Element>::DTYPE.size() == size_of::<$elem>());
+        const _: () = assert!(
+            size_of::<$V>() == $n * size_of::<$elem>() && <$elem as Element>::DTYPE.size() == size_of::<$elem>()
+        );
     };
 }
 portable!(F32, f32x8, f32, u32, i32, 8, 23);

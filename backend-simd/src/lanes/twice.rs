@@ -67,7 +67,12 @@ impl<V: Lanes> Lanes for Pair<V> {
     #[inline(always)]
     unsafe fn load_first(isa: Self::Isa, from: *const V::Elem, count: usize) -> Self {
         // SAFETY: the caller's; nothing is read of the second vector where the first has room for all.
-        unsafe { Pair(V::load_first(isa.0, from, count.min(V::N)), V::load_first(isa.0, from.wrapping_add(V::N), count.saturating_sub(V::N))) }
+        unsafe {
+            Pair(
+                V::load_first(isa.0, from, count.min(V::N)),
+                V::load_first(isa.0, from.wrapping_add(V::N), count.saturating_sub(V::N)),
+            )
+        }
     }
     #[inline(always)]
     unsafe fn store_first(self, to: *mut V::Elem, count: usize) {

@@ -96,7 +96,8 @@ fn lines(name: &str) -> Vec<(Vec<f64>, f64, f64)> {
     for line in include_str!("circular_values.txt").lines() {
         let words: Vec<&str> = line.split(' ').collect();
         if words[0] == name {
-            let numbers: Vec<f64> = words[1..words.len() - 1].iter().map(|w| f64::from_bits(u64::from_str_radix(w, 16).unwrap())).collect();
+            let numbers: Vec<f64> =
+                words[1..words.len() - 1].iter().map(|w| f64::from_bits(u64::from_str_radix(w, 16).unwrap())).collect();
             let (value, arguments) = numbers.split_last().unwrap();
             all.push((arguments.to_vec(), *value, words[words.len() - 1].parse().unwrap()));
         }
@@ -167,11 +168,18 @@ fn f32_values() {
         };
     }
     each_function!(check);
-    let other: Vec<f32> = x.iter().enumerate().map(|(i, x)| if i % 2 == 0 { x * (i % 1000) as f32 * 0.01 } else { x.sin() }).collect();
+    let other: Vec<f32> =
+        x.iter().enumerate().map(|(i, x)| if i % 2 == 0 { x * (i % 1000) as f32 * 0.01 } else { x.sin() }).collect();
     for (tier, angle) in angles_on_tiers::<f32>(&x, &other) {
         for i in 0..x.len() {
             let error = ulps_f32(angle[i], f64::from(x[i]).atan2(f64::from(other[i])));
-            assert!(error <= 1.001, "arctan2 of {:e}, {:e} on {tier}: {:e} is {error} ULP off", x[i], other[i], angle[i]);
+            assert!(
+                error <= 1.001,
+                "arctan2 of {:e}, {:e} on {tier}: {:e} is {error} ULP off",
+                x[i],
+                other[i],
+                angle[i]
+            );
         }
     }
 }
@@ -264,7 +272,12 @@ fn neighbours_do_not_count() {
                         for (t, (tier, y)) in on_tiers::<$T, $F>(&x[offset..offset + length]).iter().enumerate() {
                             for (i, y) in y.iter().enumerate() {
                                 let want = alone[offset + i][t].1[0];
-                                assert!(y.to_bits() == want.to_bits() || y.is_nan() && want.is_nan(), "{} of {} on {tier}", $name, x[offset + i]);
+                                assert!(
+                                    y.to_bits() == want.to_bits() || y.is_nan() && want.is_nan(),
+                                    "{} of {} on {tier}",
+                                    $name,
+                                    x[offset + i]
+                                );
                             }
                         }
                     }
@@ -273,10 +286,16 @@ fn neighbours_do_not_count() {
             each_function!(one);
             let alone: Vec<_> = x.iter().zip(&other).map(|(y, x)| angles_on_tiers::<$T>(&[*y], &[*x])).collect();
             for length in 0..=130 {
-                for (t, (tier, got)) in angles_on_tiers::<$T>(&x[3..3 + length], &other[3..3 + length]).iter().enumerate() {
+                for (t, (tier, got)) in
+                    angles_on_tiers::<$T>(&x[3..3 + length], &other[3..3 + length]).iter().enumerate()
+                {
                     for (i, got) in got.iter().enumerate() {
                         let want = alone[3 + i][t].1[0];
-                        assert!(got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan(), "arctan2 of {} on {tier}", x[3 + i]);
+                        assert!(
+                            got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan(),
+                            "arctan2 of {} on {tier}",
+                            x[3 + i]
+                        );
                     }
                 }
             }
@@ -295,7 +314,14 @@ fn tiers_with_fma_agree() {
             for two in tiers[1..].windows(2) {
                 for i in 0..x.len() {
                     let (a, b) = (two[0].1[i], two[1].1[i]);
-                    assert!(a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan(), "{} of {}: {} gives {a}, {} {b}", $name, x[i], two[0].0, two[1].0);
+                    assert!(
+                        a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan(),
+                        "{} of {}: {} gives {a}, {} {b}",
+                        $name,
+                        x[i],
+                        two[0].0,
+                        two[1].0
+                    );
                 }
             }
         };

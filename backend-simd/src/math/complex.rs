@@ -162,7 +162,8 @@ impl<T: Real> ComplexFunction2<T> for ComplexDiv {
     #[inline(always)]
     fn vector<I: Isa>(isa: I, x: Parts<T, I>, y: Parts<T, I>) -> Parts<T, I> {
         let c = |v: f64| all::<T, I>(isa, v);
-        let (by_x, by_y) = (quotient_scale::<T, I>(isa, larger::<T, I>(x)), quotient_scale::<T, I>(isa, larger::<T, I>(y)));
+        let (by_x, by_y) =
+            (quotient_scale::<T, I>(isa, larger::<T, I>(x)), quotient_scale::<T, I>(isa, larger::<T, I>(y)));
         let z = if by_x.eq(c(1.0)).and(by_y.eq(c(1.0))).all() {
             quotient::<T, I>(x, y)
         } else {
@@ -231,12 +232,19 @@ unsafe fn store_pairs<T: Real, I: Isa>(z: Parts<T, I>, to: *mut T, n: usize) {
 /// # Safety
 /// - `src` is valid for reads and `dst` for writes of `2 n` elements; they may be the same.
 #[inline(always)]
-pub(crate) unsafe fn apply_complex<T: Real, F: ComplexFunction<T>, I: Isa>(isa: I, src: *const T, dst: *mut T, n: usize) {
+pub(crate) unsafe fn apply_complex<T: Real, F: ComplexFunction<T>, I: Isa>(
+    isa: I,
+    src: *const T,
+    dst: *mut T,
+    n: usize,
+) {
     let width = <T::V<I> as Lanes>::N;
     for i in (0..n).step_by(width) {
         let now = width.min(n - i);
         // SAFETY: numbers i .. i + now are below n, and the pointers are the caller's.
-        unsafe { store_pairs::<T, I>(F::vector(isa, load_pairs::<T, I>(isa, src.add(2 * i), now)), dst.add(2 * i), now) };
+        unsafe {
+            store_pairs::<T, I>(F::vector(isa, load_pairs::<T, I>(isa, src.add(2 * i), now)), dst.add(2 * i), now)
+        };
     }
 }
 
@@ -252,7 +260,9 @@ pub(crate) unsafe fn apply_complex_abs<T: Real, I: Isa>(isa: I, src: *const T, d
         let mut magnitudes = [T::ONE; 16];
         // SAFETY: numbers i .. i + now are below n, the pointers are the caller's, and a vector has at most 16 lanes.
         unsafe {
-            <ComplexAbs as ComplexFunction<T>>::vector(isa, load_pairs::<T, I>(isa, src.add(2 * i), now)).0.store(magnitudes.as_mut_ptr());
+            <ComplexAbs as ComplexFunction<T>>::vector(isa, load_pairs::<T, I>(isa, src.add(2 * i), now))
+                .0
+                .store(magnitudes.as_mut_ptr());
             std::ptr::copy_nonoverlapping(magnitudes.as_ptr(), dst.add(i), now);
         }
     }
@@ -264,7 +274,13 @@ pub(crate) unsafe fn apply_complex_abs<T: Real, I: Isa>(isa: I, src: *const T, d
 /// - `x` and `y` are valid for reads of `2 n` elements (of two, where it is a single number), `out` for writes of `2 n`; `out` may be one of them;
 /// - n is at least 1.
 #[inline(always)]
-pub(crate) unsafe fn apply_complex2<T: Real, F: ComplexFunction2<T>, I: Isa, const FORM: usize>(isa: I, x: *const T, y: *const T, out: *mut T, n: usize) {
+pub(crate) unsafe fn apply_complex2<T: Real, F: ComplexFunction2<T>, I: Isa, const FORM: usize>(
+    isa: I,
+    x: *const T,
+    y: *const T,
+    out: *mut T,
+    n: usize,
+) {
     let width = <T::V<I> as Lanes>::N;
     // SAFETY: the caller's.
     let single = |at: *const T| unsafe { (T::V::<I>::splat(isa, *at), T::V::<I>::splat(isa, *at.add(1))) };

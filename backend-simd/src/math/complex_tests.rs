@@ -1,6 +1,9 @@
 //! Functions of complex numbers on every tier: values found with MPC in 200 bits, special values, the bits of products and quotients, and that no result depends on its place.
 
-use super::complex::{ComplexDiv, ComplexExp, ComplexFunction, ComplexFunction2, ComplexLog, ComplexSqrt, apply_complex, apply_complex_abs, apply_complex2};
+use super::complex::{
+    ComplexDiv, ComplexExp, ComplexFunction, ComplexFunction2, ComplexLog, ComplexSqrt, apply_complex,
+    apply_complex_abs, apply_complex2,
+};
 use crate::lanes::{Isa, Real, Work};
 use crate::tier::Tier;
 use std::marker::PhantomData;
@@ -51,9 +54,19 @@ impl<T: Real, F: ComplexFunction2<T>, const FORM: usize> Work for Binary<'_, T, 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         let n = self.2.len();
-        assert!(n > 0 && self.0.len() == (if FORM == 2 { 1 } else { n }) && self.1.len() == (if FORM == 1 { 1 } else { n }));
+        assert!(
+            n > 0 && self.0.len() == (if FORM == 2 { 1 } else { n }) && self.1.len() == (if FORM == 1 { 1 } else { n })
+        );
         // SAFETY: slices of pairs of the lengths that the line above checked.
-        unsafe { apply_complex2::<T, F, I, FORM>(isa, self.0.as_ptr().cast(), self.1.as_ptr().cast(), self.2.as_mut_ptr().cast(), n) }
+        unsafe {
+            apply_complex2::<T, F, I, FORM>(
+                isa,
+                self.0.as_ptr().cast(),
+                self.1.as_ptr().cast(),
+                self.2.as_mut_ptr().cast(),
+                n,
+            )
+        }
     }
 }
 

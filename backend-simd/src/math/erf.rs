@@ -20,7 +20,8 @@ const SMALL_F64: [f64; 13] = [
     -1.187_655_559_183_910_5e-9,
     6.762_801_638_832_501e-11,
 ];
-const SMALL_F32: [f64; 7] = [0.128_379_17, -0.376_126_3, 0.112_836_18, -0.026_855_124, 0.005_190_726, -0.000_803_065_4, 7.919_902e-5];
+const SMALL_F32: [f64; 7] =
+    [0.128_379_17, -0.376_126_3, 0.112_836_18, -0.026_855_124, 0.005_190_726, -0.000_803_065_4, 7.919_902e-5];
 
 /// -log(1 - erf(x)), of its constant c here `1 - exp(-c)`, for x in [1, 6] (f32: [1, 4]), found likewise, with weights of 1 - erf(x): that is then good to 2^-59 (f32: 2^-35) absolutely.
 const LARGE_F64: (f64, [f64; 18]) = (
@@ -46,8 +47,19 @@ const LARGE_F64: (f64, [f64; 18]) = (
         -1.030_526_776_222_482_9e-12,
     ],
 );
-const LARGE_F32: (f64, [f64; 8]) =
-    (-0.000_211_187_847_014, [1.129_696_8, 0.632_959_1, 0.108_740_87, -0.025_452_66, 0.004_320_94, -0.000_475_301_58, 2.723_941e-5, -3.891_430_5e-7]);
+const LARGE_F32: (f64, [f64; 8]) = (
+    -0.000_211_187_847_014,
+    [
+        1.129_696_8,
+        0.632_959_1,
+        0.108_740_87,
+        -0.025_452_66,
+        0.004_320_94,
+        -0.000_475_301_58,
+        2.723_941e-5,
+        -3.891_430_5e-7,
+    ],
+);
 
 /// The error function: below 1 a polynomial, above it 1 - exp(-p(x)) with a polynomial p (after N. Juffa's erff). 1.0 ULP; without fused instructions 1.3.
 pub(crate) struct Erf;
@@ -71,8 +83,11 @@ where
         if !small.all() {
             // From 6 (f32: 4) on the result is 1. In this order a NaN comes through.
             let a = c(if single { 4.0 } else { 6.0 }).min(a);
-            let (constant, rest) =
-                if single { (LARGE_F32.0, poly::<T, I, 8>(isa, a, LARGE_F32.1)) } else { (LARGE_F64.0, poly::<T, I, 18>(isa, a, LARGE_F64.1)) };
+            let (constant, rest) = if single {
+                (LARGE_F32.0, poly::<T, I, 8>(isa, a, LARGE_F32.1))
+            } else {
+                (LARGE_F64.0, poly::<T, I, 18>(isa, a, LARGE_F64.1))
+            };
             // p as a sum of two: its rounding would be the largest error.
             let p = a.mul(rest);
             let low = a.product_error(rest, p).add(c(constant));

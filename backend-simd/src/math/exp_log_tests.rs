@@ -33,7 +33,9 @@ where
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         let n = self.2.len();
-        assert!(n > 0 && self.0.len() == if FORM == 2 { 1 } else { n } && self.1.len() == if FORM == 1 { 1 } else { n });
+        assert!(
+            n > 0 && self.0.len() == if FORM == 2 { 1 } else { n } && self.1.len() == if FORM == 1 { 1 } else { n }
+        );
         // SAFETY: the slices have that many elements, or the one that the form wants.
         unsafe { apply2::<T, Pow, I, FORM>(isa, self.0.as_ptr(), self.1.as_ptr(), self.2.as_mut_ptr(), n) };
     }
@@ -173,8 +175,16 @@ fn f32_is_within_one_ulp() {
                 assert!(error <= 1.0, "{function}({x:e}) = {got:e} on {tier}: {error} ULP");
             }
         }
-        let y: Vec<f32> =
-            x.iter().map(|x| if x.is_normal() && *x > 0.0 { (x.to_bits() % 2011) as f32 / 11.0 / x.ln() - 90.0 / x.ln() } else { x.abs() }).collect();
+        let y: Vec<f32> = x
+            .iter()
+            .map(|x| {
+                if x.is_normal() && *x > 0.0 {
+                    (x.to_bits() % 2011) as f32 / 11.0 / x.ln() - 90.0 / x.ln()
+                } else {
+                    x.abs()
+                }
+            })
+            .collect();
         for ((x, y), got) in x.iter().zip(&y).zip(pow::<f32, 0>(tier, &x, &y)) {
             let error = error32(got, f64::from(*x).powf(f64::from(*y)));
             assert!(error <= 2.0, "pow({x:e}, {y:e}) = {got:e} on {tier}: {error} ULP");
@@ -189,7 +199,18 @@ fn special_values() {
     let table: [(&str, &[(f64, f64)]); 11] = [
         (
             "exp",
-            &[(0.0, 1.0), (-0.0, 1.0), (INF, INF), (-INF, 0.0), (709.79, INF), (1e300, INF), (-745.14, 0.0), (-745.13, TINY), (TINY, 1.0), (-f64::MAX, 0.0)],
+            &[
+                (0.0, 1.0),
+                (-0.0, 1.0),
+                (INF, INF),
+                (-INF, 0.0),
+                (709.79, INF),
+                (1e300, INF),
+                (-745.14, 0.0),
+                (-745.13, TINY),
+                (TINY, 1.0),
+                (-f64::MAX, 0.0),
+            ],
         ),
         (
             "exp2",
@@ -205,18 +226,101 @@ fn special_values() {
                 (-f64::MAX, 0.0),
             ],
         ),
-        ("expm1", &[(0.0, 0.0), (-0.0, -0.0), (TINY, TINY), (-TINY, -TINY), (-50.0, -1.0), (-INF, -1.0), (INF, INF), (710.0, INF), (3e-308, 3e-308)]),
-        ("log", &[(1.0, 0.0), (0.0, -INF), (-0.0, -INF), (INF, INF), (-1.0, f64::NAN), (-TINY, f64::NAN), (-INF, f64::NAN), (TINY, -744.4400719213812)]),
+        (
+            "expm1",
+            &[
+                (0.0, 0.0),
+                (-0.0, -0.0),
+                (TINY, TINY),
+                (-TINY, -TINY),
+                (-50.0, -1.0),
+                (-INF, -1.0),
+                (INF, INF),
+                (710.0, INF),
+                (3e-308, 3e-308),
+            ],
+        ),
+        (
+            "log",
+            &[
+                (1.0, 0.0),
+                (0.0, -INF),
+                (-0.0, -INF),
+                (INF, INF),
+                (-1.0, f64::NAN),
+                (-TINY, f64::NAN),
+                (-INF, f64::NAN),
+                (TINY, -744.4400719213812),
+            ],
+        ),
         (
             "log2",
-            &[(1.0, 0.0), (8.0, 3.0), (0.125, -3.0), (TINY, -1074.0), (f64::MIN_POSITIVE, -1022.0), (0.0, -INF), (-0.0, -INF), (INF, INF), (-2.0, f64::NAN)],
+            &[
+                (1.0, 0.0),
+                (8.0, 3.0),
+                (0.125, -3.0),
+                (TINY, -1074.0),
+                (f64::MIN_POSITIVE, -1022.0),
+                (0.0, -INF),
+                (-0.0, -INF),
+                (INF, INF),
+                (-2.0, f64::NAN),
+            ],
         ),
         ("log10", &[(1.0, 0.0), (1000.0, 3.0), (1e22, 22.0), (0.0, -INF), (-0.0, -INF), (INF, INF), (-10.0, f64::NAN)]),
-        ("log1p", &[(0.0, 0.0), (-0.0, -0.0), (TINY, TINY), (-TINY, -TINY), (-1.0, -INF), (-1.5, f64::NAN), (-INF, f64::NAN), (INF, INF)]),
-        ("sinh", &[(0.0, 0.0), (-0.0, -0.0), (TINY, TINY), (-TINY, -TINY), (INF, INF), (-INF, -INF), (711.0, INF), (-711.0, -INF)]),
+        (
+            "log1p",
+            &[
+                (0.0, 0.0),
+                (-0.0, -0.0),
+                (TINY, TINY),
+                (-TINY, -TINY),
+                (-1.0, -INF),
+                (-1.5, f64::NAN),
+                (-INF, f64::NAN),
+                (INF, INF),
+            ],
+        ),
+        (
+            "sinh",
+            &[
+                (0.0, 0.0),
+                (-0.0, -0.0),
+                (TINY, TINY),
+                (-TINY, -TINY),
+                (INF, INF),
+                (-INF, -INF),
+                (711.0, INF),
+                (-711.0, -INF),
+            ],
+        ),
         ("cosh", &[(0.0, 1.0), (-0.0, 1.0), (TINY, 1.0), (INF, INF), (-INF, INF), (711.0, INF), (-711.0, INF)]),
-        ("tanh", &[(0.0, 0.0), (-0.0, -0.0), (TINY, TINY), (-TINY, -TINY), (INF, 1.0), (-INF, -1.0), (30.0, 1.0), (-f64::MAX, -1.0)]),
-        ("sigmoid", &[(0.0, 0.5), (-0.0, 0.5), (INF, 1.0), (-INF, 0.0), (40.0, 1.0), (-746.0, 0.0), (-f64::MAX, 0.0), (TINY, 0.5)]),
+        (
+            "tanh",
+            &[
+                (0.0, 0.0),
+                (-0.0, -0.0),
+                (TINY, TINY),
+                (-TINY, -TINY),
+                (INF, 1.0),
+                (-INF, -1.0),
+                (30.0, 1.0),
+                (-f64::MAX, -1.0),
+            ],
+        ),
+        (
+            "sigmoid",
+            &[
+                (0.0, 0.5),
+                (-0.0, 0.5),
+                (INF, 1.0),
+                (-INF, 0.0),
+                (40.0, 1.0),
+                (-746.0, 0.0),
+                (-f64::MAX, 0.0),
+                (TINY, 0.5),
+            ],
+        ),
     ];
     let same = |got: f64, want: f64| got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan();
     for tier in NAMES {
@@ -260,8 +364,12 @@ fn powers_of_and_with_special_values() {
             for (&y, got) in special.iter().zip(&all) {
                 let want = x.powf(y);
                 // The standard library is within an ULP.
-                let near = got.is_finite() && want.is_finite() && (got.to_bits() as i64 - want.to_bits() as i64).abs() <= 2;
-                assert!(near || got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan(), "pow({x:e}, {y:e}) = {got:e}, not {want:e}, on {tier}");
+                let near =
+                    got.is_finite() && want.is_finite() && (got.to_bits() as i64 - want.to_bits() as i64).abs() <= 2;
+                assert!(
+                    near || got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan(),
+                    "pow({x:e}, {y:e}) = {got:e}, not {want:e}, on {tier}"
+                );
                 let (x, y) = (x as f32, y as f32);
                 let (got, want) = (pow::<f32, 0>(tier, &[x], &[y])[0], f64::from(x).powf(f64::from(y)));
                 assert!(error32(got, want) <= 2.0, "pow({x:e}, {y:e}) = {got:e}, not {want:e}, on {tier} for f32");
@@ -276,7 +384,12 @@ fn powers_of_and_with_special_values() {
 
 #[test]
 fn results_do_not_depend_on_position() {
-    let x: Vec<f64> = (0..130).map(|i| if i % 17 == 3 { [-1.0, 0.0, f64::NAN, 1e-310][i / 17 % 4] } else { f64::from(i as u32) * 0.37 + 0.001 }).collect();
+    let x: Vec<f64> =
+        (0..130)
+            .map(|i| {
+                if i % 17 == 3 { [-1.0, 0.0, f64::NAN, 1e-310][i / 17 % 4] } else { f64::from(i as u32) * 0.37 + 0.001 }
+            })
+            .collect();
     // A NaN is a NaN: which one, IEEE leaves open.
     let bits = |x: f64| if x.is_nan() { u64::MAX } else { x.to_bits() };
     let bits32 = |x: f32| if x.is_nan() { u32::MAX } else { x.to_bits() };

@@ -47,8 +47,16 @@ fn half<T: Exponential, I: Isa, const SINH: bool>(isa: I, a: T::V<I>) -> T::V<I>
 }
 
 /// 2^(i/8), rounded to 50 bits so that adding and taking away 1 is exact for their products with powers of 2 up to 2^49.
-const SHORT_POWERS: [f64; 8] =
-    [1.0, 1.090507732665257, 1.1892071150027217, 1.2968395546510099, 1.4142135623730958, 1.54221082540794, 1.6817928305074297, 1.8340080864093427];
+const SHORT_POWERS: [f64; 8] = [
+    1.0,
+    1.090507732665257,
+    1.1892071150027217,
+    1.2968395546510099,
+    1.4142135623730958,
+    1.54221082540794,
+    1.6817928305074297,
+    1.8340080864093427,
+];
 /// Halves of the logarithms of what they lack.
 const SHORT_LOW: [f64; 8] = [
     0.0,
@@ -111,13 +119,15 @@ fn remainder<T: Real, I: Isa>(q: T::V<I>, b: T::V<I>, a: T::V<I>) -> T::V<I> {
 
 /// Where the cells of tanh for f32 are centred: [0, 1/4) at 0, then four cells of each octave of |x| + 1 up to 9, each at a point near its middle whose tanh is within
 /// 0.002 ULP of a float. From 9 on the result is 1. The order is that of the exponent's and the mantissa's bits of |x| + 1, mod 16.
-const CENTRE: [f32; 16] =
-    [1.2496904, 1.7496619, 2.2493403, 2.7495046, 3.499375, 4.4986053, 5.498579, 6.498959, 7.997139, 9.0, 9.0, 9.0, 0.0, 0.3749162, 0.62483376, 0.8748261];
+const CENTRE: [f32; 16] = [
+    1.2496904, 1.7496619, 2.2493403, 2.7495046, 3.499375, 4.4986053, 5.498579, 6.498959, 7.997139, 9.0, 9.0, 9.0, 0.0,
+    0.3749162, 0.62483376, 0.8748261,
+];
 /// Minimax polynomials of tanh around the centres, relative to it, in 50 digits; their constants are the table's floats. Error at most 2^-26.3.
 const CELLS: [[f32; 16]; 7] = [
     [
-        0.8481968, 0.94133705, 0.9779974, 0.9918517, 0.9981756, 0.9997525, 0.9999665, 0.99999547, 0.99999976, 1.0, 1.0, 1.0, 0.0, 0.35828435, 0.5544846,
-        0.70381784,
+        0.8481968, 0.94133705, 0.9779974, 0.9918517, 0.9981756, 0.9997525, 0.9999665, 0.99999547, 0.99999976, 1.0, 1.0,
+        1.0, 0.0, 0.35828435, 0.5544846, 0.70381784,
     ],
     [
         0.28056204,

@@ -173,7 +173,9 @@ impl<T: Inverse> Function2<T> for Arctan2 {
             let scale = Float::select(large, c(T::SCALES[2]), Float::select(little, c(T::SCALES[3]), c(1.0)));
             // Where there is an infinity, the angle is that of a point with 1 in its place and 0 in that of what is finite.
             let infinity = c(f64::INFINITY);
-            let limit = |v: T::V<I>| Float::select(most.eq(infinity), Float::select(v.eq(infinity), c(1.0), c(0.0)), v.mul(scale));
+            let limit = |v: T::V<I>| {
+                Float::select(most.eq(infinity), Float::select(v.eq(infinity), c(1.0), c(0.0)), v.mul(scale))
+            };
             (a, b) = (limit(a), limit(b));
             b = Float::select(most.eq(c(0.0)), c(1.0), b);
         }

@@ -31,7 +31,8 @@ mod trig;
 
 pub(crate) use area::{Arccosh, Arcsinh, Arctanh};
 pub(crate) use complex::{
-    ComplexDiv, ComplexExp, ComplexFunction, ComplexFunction2, ComplexLog, ComplexSqrt, apply_complex, apply_complex_abs, apply_complex2,
+    ComplexDiv, ComplexExp, ComplexFunction, ComplexFunction2, ComplexLog, ComplexSqrt, apply_complex,
+    apply_complex_abs, apply_complex2,
 };
 pub(crate) use division::{FloorDiv, Rem};
 pub(crate) use erf::Erf;
@@ -138,7 +139,8 @@ pub(crate) fn large_product_error<T: Real, I: Isa>(isa: I, a: T::V<I>, b: T::V<I
     if I::FUSED {
         return a.product_error(b, product);
     }
-    let [down, up] = if size_of::<T>() == 4 { [2f64.powi(-30), 2f64.powi(30)] } else { [2f64.powi(-100), 2f64.powi(100)] };
+    let [down, up] =
+        if size_of::<T>() == 4 { [2f64.powi(-30), 2f64.powi(30)] } else { [2f64.powi(-100), 2f64.powi(100)] };
     a.mul(all::<T, I>(isa, down)).product_error(b, product.mul(all::<T, I>(isa, down))).mul(all::<T, I>(isa, up))
 }
 
@@ -180,7 +182,13 @@ pub(crate) unsafe fn apply<T: Real, F: Function<T>, I: Isa>(isa: I, src: *const 
 /// - `x` and `y` are valid for reads of `n` elements (of one, where it is a single value), `out` for writes of `n`; `out` may be one of them;
 /// - n is at least 1.
 #[inline(always)]
-pub(crate) unsafe fn apply2<T: Real, F: Function2<T>, I: Isa, const FORM: usize>(isa: I, x: *const T, y: *const T, out: *mut T, n: usize) {
+pub(crate) unsafe fn apply2<T: Real, F: Function2<T>, I: Isa, const FORM: usize>(
+    isa: I,
+    x: *const T,
+    y: *const T,
+    out: *mut T,
+    n: usize,
+) {
     let isa = Twice(Twice(isa));
     let width = <T::V<Twice<Twice<I>>> as Lanes>::N;
     // SAFETY: the caller's.

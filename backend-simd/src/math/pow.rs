@@ -28,7 +28,12 @@ fn log_parts<T: Logarithm, I: Isa>(isa: I, x: T::V<I>, scaled: Option<T::V<I>>) 
 
 /// x^y for x positive and normal, y finite, and below the limit in magnitude if not `WIDE`.
 #[inline(always)]
-fn usual<T: Logarithm + Exponential, I: Isa, const WIDE: bool>(isa: I, x: T::V<I>, y: T::V<I>, scaled: Option<T::V<I>>) -> T::V<I> {
+fn usual<T: Logarithm + Exponential, I: Isa, const WIDE: bool>(
+    isa: I,
+    x: T::V<I>,
+    y: T::V<I>,
+    scaled: Option<T::V<I>>,
+) -> T::V<I> {
     let c = |v: f64| all::<T, I>(isa, v);
     let (log, log_low) = log_parts::<T, I>(isa, x, scaled);
     // Where the magnitude is large, products must not overflow. Beyond 2^65 (f32: 2^34) the result is zero or infinite or 1 anyway.
@@ -53,8 +58,10 @@ fn special<T: Logarithm + Exponential, I: Isa>(isa: I, x: T::V<I>, y: T::V<I>) -
     let (up, down) = (zero.lt(y), y.lt(zero));
     let endless = b.eq(infinity);
     // The magnitude where x is zero or infinite or y is infinite.
-    let small = a.eq(zero).and(up).or(a.eq(infinity).and(down)).or(endless.and(a.lt(one).and(up).or(one.lt(a).and(down))));
-    let large = a.eq(zero).and(down).or(a.eq(infinity).and(up)).or(endless.and(a.lt(one).and(down).or(one.lt(a).and(up))));
+    let small =
+        a.eq(zero).and(up).or(a.eq(infinity).and(down)).or(endless.and(a.lt(one).and(up).or(one.lt(a).and(down))));
+    let large =
+        a.eq(zero).and(down).or(a.eq(infinity).and(up)).or(endless.and(a.lt(one).and(down).or(one.lt(a).and(up))));
     let z = Float::select(small, zero, Float::select(large, infinity, z));
     // The sign: even integers have integers as halves, and so have all numbers too large for a fraction.
     let integer = y.trunc().eq(y);
@@ -78,7 +85,11 @@ macro_rules! function {
         impl Function2<$T> for Pow {
             #[inline(always)]
             fn vector<I: Isa>(isa: I, x: <$T as Real>::V<I>, y: <$T as Real>::V<I>) -> <$T as Real>::V<I> {
-                if odd::<$T, I>(isa, x, y).any_sign() { special::<$T, I>(isa, x, y) } else { usual::<$T, I, false>(isa, x, y, None) }
+                if odd::<$T, I>(isa, x, y).any_sign() {
+                    special::<$T, I>(isa, x, y)
+                } else {
+                    usual::<$T, I, false>(isa, x, y, None)
+                }
             }
         }
     };

@@ -142,7 +142,10 @@ static INVERSES_F32: [f32; 16] = [
     0.521_721_24,
     0.512,
 ];
-static THIRDS_F32: [[f32; 8]; 2] = [[0.793_701_2, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.629_959_1], [-6.458_909e-7, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.418_502_2e-6]];
+static THIRDS_F32: [[f32; 8]; 2] = [
+    [0.793_701_2, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.629_959_1],
+    [-6.458_909e-7, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.418_502_2e-6],
+];
 
 impl CubeRoots for f64 {
     const ROOTS: &'static [f64; 16] = &ROOTS_F64;
@@ -199,7 +202,11 @@ impl<T: CubeRoots> Function<T> for Cbrt {
     #[inline(always)]
     fn vector<I: Isa>(isa: I, x: T::V<I>) -> T::V<I> {
         let a = x.abs();
-        if ordinary::<T, I>(isa, a).all() { root::<T, I>(isa, a, 0.0).copysign(x) } else { aside::<T, AnyCbrt, I>(isa, x) }
+        if ordinary::<T, I>(isa, a).all() {
+            root::<T, I>(isa, a, 0.0).copysign(x)
+        } else {
+            aside::<T, AnyCbrt, I>(isa, x)
+        }
     }
 }
 
@@ -253,7 +260,8 @@ impl<T: Real> Function2<T> for Hypot {
     fn vector<I: Isa>(isa: I, x: T::V<I>, y: T::V<I>) -> T::V<I> {
         let c = |v: f64| all::<T, I>(isa, v);
         // From and up to where no bit of a square is lost, by what the others are multiplied, and what is far below any result.
-        let (low, high, scale, least) = if size_of::<T>() == 4 { (-48, 62, 100, -120) } else { (-480, 510, 600, -1000) };
+        let (low, high, scale, least) =
+            if size_of::<T>() == 4 { (-48, 62, 100, -120) } else { (-480, 510, 600, -1000) };
         let power = |n: i32| c(2.0f64.powi(n));
         let (x, y) = (x.abs(), y.abs());
         let (a, b) = (x.max(y), x.min(y));

@@ -121,7 +121,11 @@ where
 {
     let mut checked = 0;
     for (name, call, bounds) in rows::<T>() {
-        let lines: Vec<Vec<&str>> = VALUES.lines().map(|l| l.split(' ').collect()).filter(|l: &Vec<&str>| l[0] == name && l[1] == dtype).collect();
+        let lines: Vec<Vec<&str>> = VALUES
+            .lines()
+            .map(|l| l.split(' ').collect())
+            .filter(|l: &Vec<&str>| l[0] == name && l[1] == dtype)
+            .collect();
         let bits = |text: &str| u64::from_str_radix(text, 16).unwrap();
         let x: Vec<T> = lines.iter().map(|l| T::of_bits(bits(l[2]))).collect();
         let y: Vec<T> = lines.iter().map(|l| if l[3] == "-" { T::ONE } else { T::of_bits(bits(l[3])) }).collect();
@@ -131,13 +135,19 @@ where
             for ((l, x), got) in lines.iter().zip(&x).zip(&out) {
                 let value = f64::from_bits(bits(l[4]));
                 let rest = l.get(5).map_or(0.0, |rest| f64::from_bits(bits(rest)));
-                let exponent = ((value.abs().to_bits() >> 52) as i32 - 1023).max(2 - (1 << (T::BITS as i32 - T::MANTISSA - 2)));
+                let exponent =
+                    ((value.abs().to_bits() >> 52) as i32 - 1023).max(2 - (1 << (T::BITS as i32 - T::MANTISSA - 2)));
                 // In two steps, because an ULP may be subnormal.
                 let ulps = (got.to_f64() - value - rest) * 2.0f64.powi(-exponent) * 2.0f64.powi(T::MANTISSA);
                 // The results of hypot that are subnormal are rounded a second time, and what was left of the value was rounded, too.
                 let subnormal = value.abs() < 2.0f64.powi(2 - (1 << (T::BITS as i32 - T::MANTISSA - 2)));
                 let bound = if name == "hypot" && subnormal { 1.0 } else { bounds[usize::from(tier == "portable")] };
-                assert!(ulps.abs() <= bound, "{tier} {name}({:e}) of {dtype}: {:e} is off by {ulps} ULP", x.to_f64(), got.to_f64());
+                assert!(
+                    ulps.abs() <= bound,
+                    "{tier} {name}({:e}) of {dtype}: {:e} is off by {ulps} ULP",
+                    x.to_f64(),
+                    got.to_f64()
+                );
                 checked += 1;
             }
         }
@@ -187,15 +197,24 @@ where
     ];
     for tier in TIERS {
         for (name, call, _) in rows::<T>() {
-            let one_operand = unary.iter().filter(|u| u.0 == name).flat_map(|u| u.1.iter().map(|&(x, want)| (x, 1.0, want)));
-            let cases: Vec<_> = one_operand.chain(binary.iter().filter(|b| b.0 == name).flat_map(|b| b.1.iter().copied())).collect();
+            let one_operand =
+                unary.iter().filter(|u| u.0 == name).flat_map(|u| u.1.iter().map(|&(x, want)| (x, 1.0, want)));
+            let cases: Vec<_> =
+                one_operand.chain(binary.iter().filter(|b| b.0 == name).flat_map(|b| b.1.iter().copied())).collect();
             assert!(cases.len() > 5);
             let x: Vec<T> = cases.iter().map(|c| T::from_f64(c.0)).collect();
             let y: Vec<T> = cases.iter().map(|c| T::from_f64(c.1)).collect();
             let mut out = vec![T::ONE; x.len()];
             call(tier, &x, &y, &mut out);
             for (case, got) in cases.iter().zip(out) {
-                assert!(got.same(T::from_f64(case.2)), "{tier} {name}({:e}, {:e}) is {:e}, not {:e}", case.0, case.1, got.to_f64(), case.2);
+                assert!(
+                    got.same(T::from_f64(case.2)),
+                    "{tier} {name}({:e}, {:e}) is {:e}, not {:e}",
+                    case.0,
+                    case.1,
+                    got.to_f64(),
+                    case.2
+                );
             }
         }
     }
@@ -216,7 +235,10 @@ fn operands<T: Float>(n: usize) -> (Vec<T>, Vec<T>) {
         let (a, b) = (random(&mut state), random(&mut state));
         let near = |bits: u64, spread: i32| {
             let unit = (bits >> 11) as f64 / (1u64 << 53) as f64 + 0.5;
-            T::from_f64(unit * 2.0f64.powi((bits % (2 * spread as u64 + 1)) as i32 - spread) * if bits & 1024 == 0 { 1.0 } else { -1.0 })
+            T::from_f64(
+                unit * 2.0f64.powi((bits % (2 * spread as u64 + 1)) as i32 - spread)
+                    * if bits & 1024 == 0 { 1.0 } else { -1.0 },
+            )
         };
         let p = match i % 4 {
             0 => T::of_bits(a),
@@ -298,7 +320,11 @@ floor_div!(floor_div_f64, f64, 9_007_199_254_740_992.0);
 fn divisions<T: Float>(rem: fn(T, T) -> T, floor_div: fn(T, T) -> T) {
     let (mut x, mut y) = operands::<T>(20_000);
     // All pairs of numbers at the ends of their range.
-    let ends: Vec<T> = [0.0, 1.0, 3.0, 0.1].map(T::from_f64).into_iter().chain((0..T::BITS).map(|bit| T::of_bits((1 << bit) - 1))).collect();
+    let ends: Vec<T> = [0.0, 1.0, 3.0, 0.1]
+        .map(T::from_f64)
+        .into_iter()
+        .chain((0..T::BITS).map(|bit| T::of_bits((1 << bit) - 1)))
+        .collect();
     for &a in &ends {
         for &b in &ends {
             x.push(a);
@@ -307,11 +333,21 @@ fn divisions<T: Float>(rem: fn(T, T) -> T, floor_div: fn(T, T) -> T) {
     }
     let mut out = vec![T::ONE; x.len()];
     for tier in TIERS {
-        for (name, call, want) in [("rem", binary::<T, Rem> as fn(&str, &[T], &[T], &mut [T]), rem), ("floor_div", binary::<T, FloorDiv>, floor_div)] {
+        for (name, call, want) in [
+            ("rem", binary::<T, Rem> as fn(&str, &[T], &[T], &mut [T]), rem),
+            ("floor_div", binary::<T, FloorDiv>, floor_div),
+        ] {
             call(tier, &x, &y, &mut out);
             for ((&x, &y), &got) in x.iter().zip(&y).zip(&out) {
                 let want = want(x, y);
-                assert!(got.same(want), "{tier} {name}({:e}, {:e}) is {:e}, not {:e}", x.to_f64(), y.to_f64(), got.to_f64(), want.to_f64());
+                assert!(
+                    got.same(want),
+                    "{tier} {name}({:e}, {:e}) is {:e}, not {:e}",
+                    x.to_f64(),
+                    y.to_f64(),
+                    got.to_f64(),
+                    want.to_f64()
+                );
             }
         }
     }

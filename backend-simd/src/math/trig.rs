@@ -56,7 +56,8 @@ const INV_PI_PARTS: [[f64; 32]; 4] = [
 const PI_LOW: f64 = 1.224_646_799_147_353_2e-16;
 
 /// pi in four parts: three of 33 bits, whose products with integers below 2^20 are exact, and a rest.
-const PI_33: [f64; 4] = [3.141_592_653_468_251_2, 1.215_420_101_260_793_2e-10, 4.044_532_497_422_333e-21, 1.695_685_532_073_78e-31];
+const PI_33: [f64; 4] =
+    [3.141_592_653_468_251_2, 1.215_420_101_260_793_2e-10, 4.044_532_497_422_333e-21, 1.695_685_532_073_78e-31];
 
 /// An argument less a multiple of pi: `high - minus_low`, and bits whose lowest says whether the multiple was odd.
 #[derive(Clone, Copy)]
@@ -99,7 +100,13 @@ impl Circle for f32 {
         poly::<f32, I, 5>(
             isa,
             y,
-            [-0.142_105_057_835_578_92, 0.007_445_197_552_442_551, -0.000_181_835_785_042_494_54, 2.565_292_788_858_642e-6, -2.423_005_085_461_227_3e-8],
+            [
+                -0.142_105_057_835_578_92,
+                0.007_445_197_552_442_551,
+                -0.000_181_835_785_042_494_54,
+                2.565_292_788_858_642e-6,
+                -2.423_005_085_461_227_3e-8,
+            ],
         )
     }
 }
@@ -297,7 +304,14 @@ fn sine_of_f32<I: Isa, const OF: u8>(isa: I, x: I::F64) -> I::F64 {
     let g = poly::<f64, I, 6>(
         isa,
         z,
-        [1.0, -0.166_666_666_261_494_54, 0.008_333_331_108_594_919, -0.000_198_408_682_088_148_73, 2.752_538_436_867_504_5e-6, -2.388_890_828_878_589e-8],
+        [
+            1.0,
+            -0.166_666_666_261_494_54,
+            0.008_333_331_108_594_919,
+            -0.000_198_408_682_088_148_73,
+            2.752_538_436_867_504_5e-6,
+            -2.388_890_828_878_589e-8,
+        ],
     );
     r.mul(g).bit_xor(multiple.shl(63))
 }
@@ -345,7 +359,15 @@ impl<const OF: u8> Function<f32> for LargeWave<OF> {
     fn vector<I: Isa>(isa: I, x: I::F32) -> I::F32 {
         let (a, b) = isa.widen(x);
         let y = isa.narrow(sine_of_f32::<I, OF>(isa, a), sine_of_f32::<I, OF>(isa, b)).sub(x.sub(x));
-        if I::FUSED { Float::select(all::<f32, I>(isa, f32::LARGE).lt(x.abs()), y, sine::<f32, I>(isa, reduce::<f32, I, OF>(isa, x))) } else { y }
+        if I::FUSED {
+            Float::select(
+                all::<f32, I>(isa, f32::LARGE).lt(x.abs()),
+                y,
+                sine::<f32, I>(isa, reduce::<f32, I, OF>(isa, x)),
+            )
+        } else {
+            y
+        }
     }
 }
 
@@ -382,7 +404,16 @@ impl Ratio for f64 {
     }
     #[inline(always)]
     fn q<I: Isa>(isa: I, z: I::F64) -> I::F64 {
-        poly::<f64, I, 4>(isa, z, [-0.466_716_344_384_589_3, 0.025_663_610_232_614_025, -0.000_311_805_535_286_930_3, 4.981_494_830_657_933e-7])
+        poly::<f64, I, 4>(
+            isa,
+            z,
+            [
+                -0.466_716_344_384_589_3,
+                0.025_663_610_232_614_025,
+                -0.000_311_805_535_286_930_3,
+                4.981_494_830_657_933e-7,
+            ],
+        )
     }
 }
 
@@ -419,7 +450,11 @@ fn tangent<T: Ratio, I: Isa>(isa: I, r: Reduced<T::V<I>>) -> T::V<I> {
     let inverse = c(1.0).div(den);
     let quotient = num.mul(inverse);
     let product = quotient.mul(den);
-    let left = if I::FUSED { quotient.neg_mul_add(den, num) } else { num.sub(product).sub(quotient.product_error(den, product)) };
+    let left = if I::FUSED {
+        quotient.neg_mul_add(den, num)
+    } else {
+        num.sub(product).sub(quotient.product_error(den, product))
+    };
     quotient.neg_mul_add(den_low, left.add(num_low)).mul_add(inverse, quotient).bit_xor(sign)
 }
 
@@ -481,7 +516,15 @@ impl Function<f32> for LargeTan {
     fn vector<I: Isa>(isa: I, x: I::F32) -> I::F32 {
         let (a, b) = isa.widen(x);
         let y = isa.narrow(tangent_of_f32::<I>(isa, a), tangent_of_f32::<I>(isa, b)).sub(x.sub(x));
-        let y = if I::FUSED { Float::select(all::<f32, I>(isa, f32::LARGE).lt(x.abs()), y, tangent::<f32, I>(isa, reduce::<f32, I, TAN>(isa, x))) } else { y };
+        let y = if I::FUSED {
+            Float::select(
+                all::<f32, I>(isa, f32::LARGE).lt(x.abs()),
+                y,
+                tangent::<f32, I>(isa, reduce::<f32, I, TAN>(isa, x)),
+            )
+        } else {
+            y
+        };
         Float::select(x.eq(all::<f32, I>(isa, 0.0)), x, y)
     }
 }

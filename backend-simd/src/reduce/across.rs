@@ -36,7 +36,13 @@ struct Across<'a, I, S> {
 }
 
 /// Reduces across rows; the source steps along the last of the `outer` axes.
-pub(super) fn rows<I: Isa, S: State>(kernels: &Kernels<I, S>, source: &Source<I>, outer: usize, threads: usize, emit: &Emit<I>) -> Result<()> {
+pub(super) fn rows<I: Isa, S: State>(
+    kernels: &Kernels<I, S>,
+    source: &Source<I>,
+    outer: usize,
+    threads: usize,
+    emit: &Emit<I>,
+) -> Result<()> {
     let across = Across { kernels, source, outer, width: source.geometry.lens[source.stepped] };
     let most = if source.is_direct() { kernels.row_bytes } else { kernels.row_bytes.min(MADE_BYTES) } / kernels.size;
     let parts = across.width.div_ceil(most);
@@ -44,17 +50,26 @@ pub(super) fn rows<I: Isa, S: State>(kernels: &Kernels<I, S>, source: &Source<I>
     let columns = if parts == 1 { across.width } else { across.width.div_ceil(parts).next_multiple_of(64) };
     let reduced: usize = source.geometry.lens[outer..].iter().product();
     let leaf = |work: &mut Work<S>, offsets: &[isize], columns: Range<usize>, blocks: Range<usize>| {
-        blocks.for_each(|b| across.block_of_rows(work, offsets, columns.clone(), b * ROWS..reduced.min((b + 1) * ROWS)));
+        blocks
+            .for_each(|b| across.block_of_rows(work, offsets, columns.clone(), b * ROWS..reduced.min((b + 1) * ROWS)));
     };
     across.run(reduced.div_ceil(ROWS), columns, ROWS * columns, threads, emit, leaf)
 }
 
 /// Reduces narrow rows without gaps.
-pub(super) fn narrow<I: Isa, S: State>(kernels: &Kernels<I, S>, source: &Source<I>, outer: usize, threads: usize, emit: &Emit<I>) -> Result<()> {
+pub(super) fn narrow<I: Isa, S: State>(
+    kernels: &Kernels<I, S>,
+    source: &Source<I>,
+    outer: usize,
+    threads: usize,
+    emit: &Emit<I>,
+) -> Result<()> {
     let across = Across { kernels, source, outer, width: source.geometry.lens[source.stepped] };
     let width = across.width;
-    let (len, runs) =
-        source.geometry.lens[outer..].split_last().map(|(len, runs)| (*len, runs.iter().product::<usize>())).expect("a reduction has an inner axis");
+    let (len, runs) = source.geometry.lens[outer..]
+        .split_last()
+        .map(|(len, runs)| (*len, runs.iter().product::<usize>()))
+        .expect("a reduction has an inner axis");
     let blocks = len.div_ceil(kernels.block());
     let leaf = |work: &mut Work<S>, offsets: &[isize], _: Range<usize>, leaves: Range<usize>| {
         if runs == 1 {
@@ -86,7 +101,11 @@ impl<I: Isa, S: State> Across<'_, I, S> {
             count += 1;
         });
         // SAFETY: rows of n elements; there is room for n results.
-        unsafe { levels.push(self.kernels, 0, |to| (self.kernels.rows)(self.kernels.isa, kept, &at_rows[..count], n, rows.start, to)) };
+        unsafe {
+            levels.push(self.kernels, 0, |to| {
+                (self.kernels.rows)(self.kernels.isa, kept, &at_rows[..count], n, rows.start, to)
+            })
+        };
     }
 
     /// One leaf: block `number` of a run of `len` narrow rows.
@@ -114,7 +133,11 @@ impl<I: Isa, S: State> Across<'_, I, S> {
         let lens = &self.source.geometry.lens[..self.outer - 1];
         let lines: usize = lens.iter().product();
         let parts = self.width.div_ceil(columns);
-        let pieces = if threads == 1 || lines * parts >= PIECES * threads { Pieces::whole(leaves) } else { Pieces::new(leaves, threads) };
+        let pieces = if threads == 1 || lines * parts >= PIECES * threads {
+            Pieces::whole(leaves)
+        } else {
+            Pieces::new(leaves, threads)
+        };
         let mut partial: Vec<MaybeUninit<S>> = Vec::new();
         if pieces.count > 1 {
             partial.resize_with(lines * pieces.count * self.width, MaybeUninit::uninit);
@@ -150,7 +173,11 @@ impl<I: Isa, S: State> Across<'_, I, S> {
                 levels.reset(self.width);
                 for (piece, from) in states.chunks(self.width).enumerate() {
                     // SAFETY: every partial result was written above; there is room for a line of them.
-                    unsafe { levels.push(self.kernels, pieces.level_of(piece), |to| std::ptr::copy_nonoverlapping(from.as_ptr().cast(), to, self.width)) };
+                    unsafe {
+                        levels.push(self.kernels, pieces.level_of(piece), |to| {
+                            std::ptr::copy_nonoverlapping(from.as_ptr().cast(), to, self.width)
+                        })
+                    };
                 }
                 give(emit, &mut strips, line * self.width, levels.finish(self.kernels));
             }

@@ -20,10 +20,20 @@ const HELD: usize = 64;
 pub(super) const PIECES: usize = 4;
 
 /// Reduces every output; the first `outer` axes of the source are those of outputs.
-pub(super) fn run<I: Isa, S: State>(kernels: &Kernels<I, S>, source: &Source<I>, outer: usize, threads: usize, emit: &Emit<I>) -> Result<()> {
+pub(super) fn run<I: Isa, S: State>(
+    kernels: &Kernels<I, S>,
+    source: &Source<I>,
+    outer: usize,
+    threads: usize,
+    emit: &Emit<I>,
+) -> Result<()> {
     let along = Along { kernels, source, outer };
     let outputs: usize = source.geometry.lens[..outer].iter().product();
-    if threads == 1 || outputs >= PIECES * threads { along.whole_outputs(outputs, threads, emit) } else { along.pieces_of_outputs(outputs, threads, emit) }
+    if threads == 1 || outputs >= PIECES * threads {
+        along.whole_outputs(outputs, threads, emit)
+    } else {
+        along.pieces_of_outputs(outputs, threads, emit)
+    }
 }
 
 struct Along<'a, I, S> {
@@ -133,7 +143,11 @@ impl<I: Isa, S: State> Along<'_, I, S> {
             let mut room = self.source.room(self.kernels.block())?;
             for task in range {
                 let (offsets, leaves) = (&starts[task / pieces.count], pieces.range(task % pieces.count));
-                let state = if runs > 1 { self.some_runs(&mut room, offsets, leaves) } else { self.blocks(&mut room, offsets, 0, leaves) };
+                let state = if runs > 1 {
+                    self.some_runs(&mut room, offsets, leaves)
+                } else {
+                    self.blocks(&mut room, offsets, 0, leaves)
+                };
                 // SAFETY: threads have disjoint ranges of the partial results.
                 unsafe { *out.get().add(task) = Some(state) };
             }
@@ -159,7 +173,9 @@ impl<I: Isa, S: State> Along<'_, I, S> {
     /// Where each output starts.
     fn starts(&self, outputs: usize) -> Result<Vec<SmallVec<[isize; 8]>>> {
         let mut starts = room(outputs)?;
-        walk_many(&self.source.geometry.lens[..self.outer], &self.source.strides(), &self.zeros(), 0..outputs, |at| starts.push(at.into()));
+        walk_many(&self.source.geometry.lens[..self.outer], &self.source.strides(), &self.zeros(), 0..outputs, |at| {
+            starts.push(at.into())
+        });
         Ok(starts)
     }
 }

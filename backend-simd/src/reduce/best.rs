@@ -66,7 +66,11 @@ where
     Max: Combine<T>,
 {
     #[inline(always)]
-    #[expect(clippy::neg_cmp_op_on_partial_ord, clippy::eq_op, reason = "NaN is neither above nor at most, and not equal to itself")]
+    #[expect(
+        clippy::neg_cmp_op_on_partial_ord,
+        clippy::eq_op,
+        reason = "NaN is neither above nor at most, and not equal to itself"
+    )]
     fn wins(x: T, best: T) -> bool {
         !(x <= best) & (best == best)
     }
@@ -76,7 +80,11 @@ where
     Min: Combine<T>,
 {
     #[inline(always)]
-    #[expect(clippy::neg_cmp_op_on_partial_ord, clippy::eq_op, reason = "NaN is neither below nor at least, and not equal to itself")]
+    #[expect(
+        clippy::neg_cmp_op_on_partial_ord,
+        clippy::eq_op,
+        reason = "NaN is neither below nor at least, and not equal to itself"
+    )]
     fn wins(x: T, best: T) -> bool {
         !(x >= best) & (best == best)
     }
@@ -182,7 +190,12 @@ impl<T: Ordered, K: Wins<T>> Kind<T> for Best<K> {
 /// # Safety
 /// - Rows have as many elements as `values`.
 #[inline(always)]
-unsafe fn some_rows<T: Ordered, K: Wins<T>, const R: usize>(values: &mut [T], counts: &mut [T::Count], rows: [&[T]; R], first: usize) {
+unsafe fn some_rows<T: Ordered, K: Wins<T>, const R: usize>(
+    values: &mut [T],
+    counts: &mut [T::Count],
+    rows: [&[T]; R],
+    first: usize,
+) {
     let n = values.len().min(counts.len());
     for i in 0..n {
         let (mut best, mut at) = (values[i], counts[i]);
@@ -220,7 +233,8 @@ impl<T: Ordered, K: Wins<T>> Work for Rows<'_, T, K> {
             let counts = values.add(n).cast::<T::Count>();
             std::ptr::copy_nonoverlapping(rows[0], values, n);
             std::ptr::write_bytes(counts, 0, n);
-            let (values, counts) = (std::slice::from_raw_parts_mut(values, n), std::slice::from_raw_parts_mut(counts, n));
+            let (values, counts) =
+                (std::slice::from_raw_parts_mut(values, n), std::slice::from_raw_parts_mut(counts, n));
             let mut r = 1;
             while r + 4 <= rows.len() {
                 let row = |r: usize| std::slice::from_raw_parts(rows[r], n);

@@ -26,8 +26,18 @@ unsafe impl<I: Isa> Sync for Emit<'_, I> {}
 
 impl<'a, I: Isa> Emit<'a, I> {
     /// For results over axes `lens`.
-    pub fn new(isa: I, after: &Program, params: &Params, lens: &'a [usize], output: &'a Output, buffer: &Buffer) -> Emit<'a, I> {
-        let new = || Exec::new(isa, after, params, &[Access::Contiguous], false).unwrap_or_else(|| unreachable!("estimate refused this program"));
+    pub fn new(
+        isa: I,
+        after: &Program,
+        params: &Params,
+        lens: &'a [usize],
+        output: &'a Output,
+        buffer: &Buffer,
+    ) -> Emit<'a, I> {
+        let new = || {
+            Exec::new(isa, after, params, &[Access::Contiguous], false)
+                .unwrap_or_else(|| unreachable!("estimate refused this program"))
+        };
         let mut step = 1;
         let packed = lens.iter().zip(&output.strides).rev().all(|(&n, &s)| {
             let here = n == 1 || s == step;
@@ -89,20 +99,29 @@ impl<'a, I: Isa> Emit<'a, I> {
     /// - `results` is valid for reads of `n` elements of the dtype that the program takes; there are outputs `first .. first + n`, and no other thread writes them.
     pub unsafe fn write(&self, strips: &mut Option<Strips>, first: usize, results: *const u8, n: usize) {
         // SAFETY: the caller's.
-        unsafe { self.each_strip(strips, results, n, |done, from, along, count| self.put(first + done, from, along, count)) };
+        unsafe {
+            self.each_strip(strips, results, n, |done, from, along, count| self.put(first + done, from, along, count))
+        };
     }
 
     /// Does what follows to `n` results, and calls `put` for each strip: how many came before it, where it is, whether its elements follow each other (1) or are one (0), how many there are.
     ///
     /// # Safety
     /// - `results` is valid for reads of `n` elements of the dtype that the program takes.
-    unsafe fn each_strip(&self, strips: &mut Option<Strips>, results: *const u8, n: usize, mut put: impl FnMut(usize, *const u8, isize, usize)) {
+    unsafe fn each_strip(
+        &self,
+        strips: &mut Option<Strips>,
+        results: *const u8,
+        n: usize,
+        mut put: impl FnMut(usize, *const u8, isize, usize),
+    ) {
         let Some(exec) = &self.exec else { return put(0, results, 1, n) };
         let strips = strips.as_mut().expect("made with the program");
         for done in (0..n).step_by(exec.strip) {
             let count = exec.strip.min(n - done);
             // SAFETY: the caller's; not made to write directly.
-            match unsafe { exec.run(strips, &[results.add(done * self.taken)], count, std::ptr::null_mut(), |_, _| {}) } {
+            match unsafe { exec.run(strips, &[results.add(done * self.taken)], count, std::ptr::null_mut(), |_, _| {}) }
+            {
                 Produced::Strip(from) => put(done, from, 1, count),
                 Produced::Single(from) => put(done, from, 0, count),
                 Produced::Written => unreachable!("not made to write directly"),
@@ -122,7 +141,16 @@ impl<'a, I: Isa> Emit<'a, I> {
         let mut i = 0;
         walk_many(self.lens, &[self.strides], &[0], first..first + n, |at| {
             // SAFETY: the caller's; strides stay inside the output (invariants of the operation).
-            unsafe { copy_strided(from.offset(i * along * self.size as isize), 0, self.to.offset(at[0] * self.size as isize), 1, 1, self.size) };
+            unsafe {
+                copy_strided(
+                    from.offset(i * along * self.size as isize),
+                    0,
+                    self.to.offset(at[0] * self.size as isize),
+                    1,
+                    1,
+                    self.size,
+                )
+            };
             i += 1;
         });
     }

@@ -108,7 +108,11 @@ unsafe fn plain_block<T: Copy, K: Combine<T>, const L: usize>(src: *const T, n: 
 /// # Safety
 /// - `src` is valid for reads of `n` elements; `V` vectors have `L` elements.
 #[inline(always)]
-unsafe fn vector_block<T: Real, K: CombineVectors<T>, I: Isa, const L: usize, const V: usize>(isa: I, src: *const T, n: usize) -> T {
+unsafe fn vector_block<T: Real, K: CombineVectors<T>, I: Isa, const L: usize, const V: usize>(
+    isa: I,
+    src: *const T,
+    n: usize,
+) -> T {
     let width = <T::V<I> as Lanes>::N;
     let start = T::V::<I>::splat(isa, K::IDENTITY);
     let mut sums = [start; V];
@@ -211,7 +215,12 @@ const CLOSE: usize = 4 << 10;
 /// # Safety
 /// - Those of [`Combine::rows`].
 #[inline(always)]
-unsafe fn vector_rows_of<T: Real, K: CombineVectors<T>, I: Isa, const R: usize>(isa: I, acc: *mut T, rows: &[*const T; R], n: usize) {
+unsafe fn vector_rows_of<T: Real, K: CombineVectors<T>, I: Isa, const R: usize>(
+    isa: I,
+    acc: *mut T,
+    rows: &[*const T; R],
+    n: usize,
+) {
     let width = <T::V<I> as Lanes>::N;
     let whole = n / width * width;
     // SAFETY: indices below n.
@@ -493,7 +502,13 @@ impl<T: Copy, K: Combine<T>> Work for Rows<'_, T, K> {
 ///
 /// # Safety
 /// - Those of [`Combine::rows`].
-pub(super) unsafe fn fold_rows<T: Copy, K: Combine<T>, I: Isa>(isa: I, acc: *mut T, rows: &[*const T], n: usize, fresh: bool) {
+pub(super) unsafe fn fold_rows<T: Copy, K: Combine<T>, I: Isa>(
+    isa: I,
+    acc: *mut T,
+    rows: &[*const T],
+    n: usize,
+    fresh: bool,
+) {
     isa.enter(Rows::<T, K> { acc, rows, n, fresh, kind: PhantomData });
 }
 
@@ -501,7 +516,13 @@ pub(super) unsafe fn fold_rows<T: Copy, K: Combine<T>, I: Isa>(isa: I, acc: *mut
 ///
 /// # Safety
 /// - `acc` is valid for writes of a row of `width` elements for each lane, `src` for reads of `n` elements.
-pub(super) unsafe fn narrow<T: Copy, K: Combine<T>, I: Isa>(isa: I, acc: *mut T, src: *const T, n: usize, width: usize) {
+pub(super) unsafe fn narrow<T: Copy, K: Combine<T>, I: Isa>(
+    isa: I,
+    acc: *mut T,
+    src: *const T,
+    n: usize,
+    width: usize,
+) {
     let all = lanes_of::<T>() * width;
     // SAFETY: the caller's.
     unsafe {

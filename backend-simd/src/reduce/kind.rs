@@ -156,7 +156,9 @@ impl<I: Isa, S: State> Kernels<I, S> {
                 size: size_of::<T>(),
                 push: |isa, run, src, n, first| K::push(isa, run, src.cast(), n, first),
                 short: |isa, src, step, n, count, out| K::short(isa, src.cast(), step, n, count, out),
-                rows: |isa, kept, rows, n, first, out| K::rows(isa, kept, std::slice::from_raw_parts(rows.as_ptr().cast(), rows.len()), n, first, out),
+                rows: |isa, kept, rows, n, first, out| {
+                    K::rows(isa, kept, std::slice::from_raw_parts(rows.as_ptr().cast(), rows.len()), n, first, out)
+                },
                 narrow: |isa, kept, src, n, width, out| K::narrow(isa, kept, src.cast(), n, width, out),
                 merge: K::merge,
                 merge_all: |isa, left, right| isa.enter(Merge::<T, K>(left, right)),

@@ -29,8 +29,12 @@ use source::Source;
 /// Whether [`run`] combines this way.
 pub(crate) fn has_kernel(kind: Reduction, dtype: DType) -> bool {
     match kind {
-        Reduction::Sum | Reduction::Prod => matches!(dtype, DType::I64 | DType::U64 | DType::F32 | DType::F64 | DType::C32 | DType::C64),
-        Reduction::Min | Reduction::Max | Reduction::ArgMin | Reduction::ArgMax => !matches!(dtype, DType::F16 | DType::BF16 | DType::C32 | DType::C64),
+        Reduction::Sum | Reduction::Prod => {
+            matches!(dtype, DType::I64 | DType::U64 | DType::F32 | DType::F64 | DType::C32 | DType::C64)
+        }
+        Reduction::Min | Reduction::Max | Reduction::ArgMin | Reduction::ArgMax => {
+            !matches!(dtype, DType::F16 | DType::BF16 | DType::C32 | DType::C64)
+        }
         Reduction::Deviations => matches!(dtype, DType::F32 | DType::F64),
     }
 }
@@ -75,7 +79,9 @@ pub(crate) fn run<I: Isa>(isa: I, op: &Reduce, threads: usize, output: &Buffer) 
         Reduction::Max => extrema!(Fold<Max>),
         Reduction::ArgMin => extrema!(Best<Min>),
         Reduction::ArgMax => extrema!(Best<Max>),
-        Reduction::Deviations if op.before.output() == DType::F32 => typed::<I, f32, Deviations>(isa, op, threads, output),
+        Reduction::Deviations if op.before.output() == DType::F32 => {
+            typed::<I, f32, Deviations>(isa, op, threads, output)
+        }
         Reduction::Deviations => typed::<I, f64, Deviations>(isa, op, threads, output),
     }
 }
@@ -94,7 +100,9 @@ fn run_with<I: Isa, S: State>(kernels: &Kernels<I, S>, op: &Reduce, threads: usi
     let rows_without_gaps = |i: &Operand| i.strides[last_outer] == 1 && i.strides[last] == width as isize;
     match op.order {
         Order::Rows => across::rows(kernels, &source(last_outer), op.outer.len(), threads, &emit),
-        Order::Lanes if width > 1 && width <= NARROW && !op.kind.gives_index() && op.inputs.iter().all(rows_without_gaps) => {
+        Order::Lanes
+            if width > 1 && width <= NARROW && !op.kind.gives_index() && op.inputs.iter().all(rows_without_gaps) =>
+        {
             across::narrow(kernels, &source(last_outer), op.outer.len(), threads, &emit)
         }
         Order::Lanes => along::run(kernels, &source(last), op.outer.len(), threads, &emit),

@@ -72,8 +72,14 @@ impl<T> RowsAt<T> for Packed<T> {
 /// # Safety
 /// - `near` and each row are valid for reads of `n` elements, `sums` and `squares` for reads and writes; what is written overlaps nothing.
 #[inline(always)]
-unsafe fn deviate_rows<T: Part, I: Isa, R: RowsAt<T>>(isa: I, near: *const T, sums: *mut T, squares: *mut T, rows: R, n: usize)
-where
+unsafe fn deviate_rows<T: Part, I: Isa, R: RowsAt<T>>(
+    isa: I,
+    near: *const T,
+    sums: *mut T,
+    squares: *mut T,
+    rows: R,
+    n: usize,
+) where
     Sum: Combine<T>,
 {
     let width = <T::V<I> as Lanes>::N;
@@ -115,8 +121,15 @@ where
 /// # Safety
 /// - As there.
 #[inline(always)]
-unsafe fn deviate_packed<T: Part, I: Isa>(isa: I, near: *const T, sums: *mut T, squares: *mut T, src: *const T, n: usize, width: usize)
-where
+unsafe fn deviate_packed<T: Part, I: Isa>(
+    isa: I,
+    near: *const T,
+    sums: *mut T,
+    squares: *mut T,
+    src: *const T,
+    n: usize,
+    width: usize,
+) where
     Sum: Combine<T>,
 {
     let count = n / width;

@@ -163,7 +163,9 @@ impl<T: Apart, R: RowsAt<T>> Work for Columns<'_, T, R> {
                 return;
             }
             for i in done..n {
-                let product = (0..self.rows.count()).map(|row| (*self.rows.at(row).add(i)).factor()).fold(T::ONE.factor(), T::join);
+                let product = (0..self.rows.count())
+                    .map(|row| (*self.rows.at(row).add(i)).factor())
+                    .fold(T::ONE.factor(), T::join);
                 self.mantissas[i] = product.mantissa;
                 self.exponents[i] = T::of_int(product.exponent + (self.rows.count() as i64 + 1) * T::BIAS);
             }
@@ -198,7 +200,8 @@ impl<T: Apart> Work for Block<T> {
         if whole > 0 {
             let rows = Packed { first: src, width: lanes, count: whole };
             Columns { rows, n: lanes, mantissas: &mut mantissas, exponents: &mut exponents }.run(isa);
-            exponent = exponents[..lanes].iter().map(|e| e.to_int()).sum::<i64>() - (lanes * (whole + 1)) as i64 * T::BIAS;
+            exponent =
+                exponents[..lanes].iter().map(|e| e.to_int()).sum::<i64>() - (lanes * (whole + 1)) as i64 * T::BIAS;
         }
         for i in whole * lanes..n {
             // SAFETY: the contract of `push` and `short`: elements below n.
@@ -247,7 +250,13 @@ impl<T: Apart> Work for Short<T> {
         for i in 0..self.count {
             let src = self.src.wrapping_offset(i as isize * self.step);
             // SAFETY: the contract of `Kind::short`.
-            unsafe { self.out.add(i).write(if self.n <= SHORT { in_sequence(src, self.n, 1) } else { Block(src, self.n).run(isa) }) };
+            unsafe {
+                self.out.add(i).write(if self.n <= SHORT {
+                    in_sequence(src, self.n, 1)
+                } else {
+                    Block(src, self.n).run(isa)
+                })
+            };
         }
     }
 }

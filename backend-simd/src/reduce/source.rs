@@ -31,11 +31,21 @@ pub(crate) struct Room<'a> {
 
 impl<I: Isa> Source<I> {
     /// For operands over axes `lens`, read along axis `stepped`. The program has kernels for everything.
-    pub fn new(isa: I, program: &Program, params: &Params, lens: &[usize], inputs: &[Operand], stepped: usize) -> Source<I> {
+    pub fn new(
+        isa: I,
+        program: &Program,
+        params: &Params,
+        lens: &[usize],
+        inputs: &[Operand],
+        stepped: usize,
+    ) -> Source<I> {
         let geometry = Geometry::new(lens, inputs);
         let access = accesses(inputs.iter().map(|i| if lens[stepped] == 1 { 1 } else { i.strides[stepped] }));
         let as_it_lies = program.is_identity() && access[..] == [Access::Contiguous];
-        let exec = (!as_it_lies).then(|| Exec::new(isa, program, params, &access, true).unwrap_or_else(|| unreachable!("estimate refused this program")));
+        let exec = (!as_it_lies).then(|| {
+            Exec::new(isa, program, params, &access, true)
+                .unwrap_or_else(|| unreachable!("estimate refused this program"))
+        });
         Source { geometry, stepped, exec, size: program.output().size() }
     }
 
@@ -85,7 +95,16 @@ impl<I: Isa> Source<I> {
             let out = to.wrapping_add(done * self.size);
             // SAFETY: indices inside the operands and the room (the caller's); the room is no operand.
             unsafe {
-                let gather = |o: usize, to: *mut u8| copy_strided(self.address(o, offsets[o], i + done), g.strides[o][self.stepped], to, 1, count, g.sizes[o]);
+                let gather = |o: usize, to: *mut u8| {
+                    copy_strided(
+                        self.address(o, offsets[o], i + done),
+                        g.strides[o][self.stepped],
+                        to,
+                        1,
+                        count,
+                        g.sizes[o],
+                    )
+                };
                 match exec.run(strips, &operands, count, out, gather) {
                     Produced::Written => {}
                     Produced::Strip(from) => copy_strided(from, 1, out, 1, count, self.size),

@@ -122,7 +122,10 @@ macro_rules! vector {
                         28 => _mm512_permutex_epi64::<0b01_00_11_10>(_mm512_shuffle_epi32::<0b00_01_10_11>(self.0)),
                         32 => _mm512_shuffle_i64x2::<0b01_00_11_10>(self.0, self.0),
                         56 => _mm512_permutexvar_epi64(_mm512_set_epi64(0, 1, 2, 3, 4, 5, 6, 7), self.0),
-                        60 => _mm512_permutexvar_epi32(_mm512_set_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), self.0),
+                        60 => _mm512_permutexvar_epi32(
+                            _mm512_set_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+                            self.0,
+                        ),
                         _ => unreachable!("merging swaps lanes at a power of two, or one less"),
                     }
                 })
@@ -145,12 +148,16 @@ macro_rules! vector {
             #[inline(always)]
             fn interleave_low(self, o: Self, bytes: usize) -> Self {
                 // SAFETY: a vector proves AVX-512.
-                $V(unsafe { if bytes == 4 { _mm512_unpacklo_epi32(self.0, o.0) } else { _mm512_unpacklo_epi64(self.0, o.0) } })
+                $V(unsafe {
+                    if bytes == 4 { _mm512_unpacklo_epi32(self.0, o.0) } else { _mm512_unpacklo_epi64(self.0, o.0) }
+                })
             }
             #[inline(always)]
             fn interleave_high(self, o: Self, bytes: usize) -> Self {
                 // SAFETY: a vector proves AVX-512.
-                $V(unsafe { if bytes == 4 { _mm512_unpackhi_epi32(self.0, o.0) } else { _mm512_unpackhi_epi64(self.0, o.0) } })
+                $V(unsafe {
+                    if bytes == 4 { _mm512_unpackhi_epi32(self.0, o.0) } else { _mm512_unpackhi_epi64(self.0, o.0) }
+                })
             }
             #[inline(always)]
             fn blocks_even(self, o: Self) -> Self {
@@ -402,7 +409,14 @@ pub(crate) enum Low<K> {
 ///
 /// # Safety
 /// - both are valid for reads and writes of `n` elements, and they do not overlap.
-pub(crate) unsafe fn partition<K: Vectored>(isa: Avx512, at: *mut K, n: usize, other: *mut K, low: Low<K>, low_stay: bool) -> usize {
+pub(crate) unsafe fn partition<K: Vectored>(
+    isa: Avx512,
+    at: *mut K,
+    n: usize,
+    other: *mut K,
+    low: Low<K>,
+    low_stay: bool,
+) -> usize {
     struct Parting<K>(Avx512, *mut K, usize, *mut K, Low<K>, bool);
     impl<K: Vectored> Work for Parting<K> {
         type Out = usize;
@@ -446,7 +460,14 @@ impl<V: Vector> IsLow<V> for LessEqual<V> {
 /// # Safety
 /// - as of [`partition`].
 #[inline(always)]
-unsafe fn part<V: Vector>(isa: Avx512, at: *mut V::Elem, n: usize, other: *mut V::Elem, low: impl IsLow<V>, low_stay: bool) -> usize {
+unsafe fn part<V: Vector>(
+    isa: Avx512,
+    at: *mut V::Elem,
+    n: usize,
+    other: *mut V::Elem,
+    low: impl IsLow<V>,
+    low_stay: bool,
+) -> usize {
     let all = ((1u64 << V::N) - 1) as u32;
     let flip = if low_stay { 0 } else { all };
     let (mut stayed, mut read) = (0, 0);
@@ -455,7 +476,12 @@ unsafe fn part<V: Vector>(isa: Avx512, at: *mut V::Elem, n: usize, other: *mut V
         // SAFETY: they lie before n.
         let v = unsafe {
             let from = at.add(read);
-            [V::load(isa, from), V::load(isa, from.add(V::N)), V::load(isa, from.add(2 * V::N)), V::load(isa, from.add(3 * V::N))]
+            [
+                V::load(isa, from),
+                V::load(isa, from.add(V::N)),
+                V::load(isa, from.add(2 * V::N)),
+                V::load(isa, from.add(3 * V::N)),
+            ]
         };
         each!(i in 0 1 2 3, {
             let staying = low.lanes(v[i]) ^ flip;

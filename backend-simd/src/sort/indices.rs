@@ -16,7 +16,13 @@ use std::sync::Mutex;
 ///
 /// # Errors
 /// Out of memory.
-pub(crate) unsafe fn run<I: Sorter, T: Sortable>(isa: I, line: &Line<T>, take: Range<usize>, to: *mut u64, threads: usize) -> Result<()> {
+pub(crate) unsafe fn run<I: Sorter, T: Sortable>(
+    isa: I,
+    line: &Line<T>,
+    take: Range<usize>,
+    to: *mut u64,
+    threads: usize,
+) -> Result<()> {
     let n = line.n;
     if take.len() == n {
         // SAFETY: the output has room for n, which `read` writes.
@@ -175,7 +181,9 @@ fn run_of_equals<I: Sorter>(isa: I, rank: Rank, run: &mut [u64], packing: Packin
     let (keys, old) = integers::<u64>(&mut scratch, 2 * run.len()).split_at_mut(run.len());
     old.copy_from_slice(run);
     // The run ascends by index: a place in it stands for the index.
-    keys.iter_mut().zip(old.iter().enumerate()).for_each(|(key, (place, &p))| *key = within(p) << place_bits | place as u64);
+    keys.iter_mut()
+        .zip(old.iter().enumerate())
+        .for_each(|(key, (place, &p))| *key = within(p) << place_bits | place as u64);
     sort_keys(isa, keys, if run.len() >= SHARED { threads } else { 1 })?;
     run.iter_mut().zip(keys.iter()).for_each(|(p, key)| *p = old[(key & ((1 << place_bits) - 1)) as usize]);
     Ok(())

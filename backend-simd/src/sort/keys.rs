@@ -185,7 +185,20 @@ mod tests {
 
     #[test]
     fn integers_are_in_the_order_of_the_floats_they_stand_for() {
-        let ascending = [f32::NEG_INFINITY, f32::MIN, -1.0, -1e-45, -0.0, 0.0, 1e-45, 1.0, f32::MAX, f32::INFINITY, f32::NAN, -f32::NAN];
+        let ascending = [
+            f32::NEG_INFINITY,
+            f32::MIN,
+            -1.0,
+            -1e-45,
+            -0.0,
+            0.0,
+            1e-45,
+            1.0,
+            f32::MAX,
+            f32::INFINITY,
+            f32::NAN,
+            -f32::NAN,
+        ];
         let keys = ascending.map(|x| f32::encode(x.to_bits()));
         assert!(keys.is_sorted_by(|a, b| a < b), "{keys:?}");
         assert_eq!(keys[0], 0);

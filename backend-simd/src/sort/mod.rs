@@ -332,7 +332,11 @@ pub(crate) fn rank_of<T: Sortable>(bits: T::Word) -> u64 {
 }
 
 /// Adds up what parts of a pass count.
-pub(crate) fn totals<const N: usize>(threads: usize, n: usize, part: impl Fn(std::ops::Range<usize>) -> [usize; N] + Sync) -> [usize; N] {
+pub(crate) fn totals<const N: usize>(
+    threads: usize,
+    n: usize,
+    part: impl Fn(std::ops::Range<usize>) -> [usize; N] + Sync,
+) -> [usize; N] {
     let total = Mutex::new([0; N]);
     let done = split(threads, n, PASS, |range| {
         let counts = part(range);

@@ -85,9 +85,15 @@ impl<K> Segment<K> {
         // SAFETY: all lie in the segment's memory: both runs, and in each memory what its run leaves.
         unsafe {
             if stays {
-                (Segment { at, spare: spare.add(rest), n: count, stays: true }, Segment { at: spare, spare: at.add(count), n: rest, stays: false })
+                (
+                    Segment { at, spare: spare.add(rest), n: count, stays: true },
+                    Segment { at: spare, spare: at.add(count), n: rest, stays: false },
+                )
             } else {
-                (Segment { at: spare, spare: at.add(rest), n: count, stays: true }, Segment { at, spare: spare.add(count), n: rest, stays: false })
+                (
+                    Segment { at: spare, spare: at.add(rest), n: count, stays: true },
+                    Segment { at, spare: spare.add(count), n: rest, stays: false },
+                )
             }
         }
     }

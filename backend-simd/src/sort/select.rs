@@ -18,18 +18,28 @@ const SMALL: usize = 2048;
 ///
 /// # Errors
 /// Out of memory.
-pub(crate) fn ranks<I: Sorter, K: Key>(isa: I, keys: &[K], take: Range<usize>, out: &mut [K], threads: usize) -> Result<()> {
+pub(crate) fn ranks<I: Sorter, K: Key>(
+    isa: I,
+    keys: &[K],
+    take: Range<usize>,
+    out: &mut [K],
+    threads: usize,
+) -> Result<()> {
     if keys.len() <= SMALL || take.len() > keys.len() / 4 {
         return by_sorting(isa, keys, take, out, threads);
     }
-    let Some(bracket) = Bracket::sampled(isa, keys, &take, threads)? else { return by_sorting(isa, keys, take, out, threads) };
+    let Some(bracket) = Bracket::sampled(isa, keys, &take, threads)? else {
+        return by_sorting(isa, keys, take, out, threads);
+    };
     let counts = bracket.count(isa, keys, threads);
     let middle = counts.between.len();
     // The sample was unlucky, or did not tell keys apart.
     if take.start < counts.low.start || take.end > counts.high.end || middle > keys.len() / 2 {
         return by_sorting(isa, keys, take, out, threads);
     }
-    let part = |ranks: &Range<usize>| ranks.start.clamp(take.start, take.end) - take.start..ranks.end.clamp(take.start, take.end) - take.start;
+    let part = |ranks: &Range<usize>| {
+        ranks.start.clamp(take.start, take.end) - take.start..ranks.end.clamp(take.start, take.end) - take.start
+    };
     out[part(&counts.low)].fill(bracket.low.unwrap_or(K::default()));
     out[part(&counts.high)].fill(bracket.high.unwrap_or(K::MAX));
     let wanted = part(&counts.between);
@@ -97,14 +107,19 @@ impl<K: Key> Bracket<K> {
 
     fn count<I: Isa>(&self, isa: I, keys: &[K], threads: usize) -> Counts {
         let ends = [self.low.unwrap_or_default(), self.high.unwrap_or_default()];
-        let [mut below_low, mut to_low, mut below_high, mut to_high] = totals(threads, keys.len(), |range| isa.enter(Count { keys: &keys[range], ends }));
+        let [mut below_low, mut to_low, mut below_high, mut to_high] =
+            totals(threads, keys.len(), |range| isa.enter(Count { keys: &keys[range], ends }));
         if self.low.is_none() {
             (below_low, to_low) = (0, 0);
         }
         if self.high.is_none() {
             (below_high, to_high) = (keys.len(), keys.len());
         }
-        Counts { low: below_low..to_low, between: to_low..below_high.max(to_low), high: below_high.max(to_low)..to_high }
+        Counts {
+            low: below_low..to_low,
+            between: to_low..below_high.max(to_low),
+            high: below_high.max(to_low)..to_high,
+        }
     }
 
     /// Copies the keys between to `to`, which has room for as many as there are, in no fixed order of parts.

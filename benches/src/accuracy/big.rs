@@ -155,7 +155,11 @@ impl Add for Big {
         if self.is_zero() || other.is_zero() {
             return if self.is_zero() { other } else { self };
         }
-        let (a, b) = if (self.exponent, self.fraction) >= (other.exponent, other.fraction) { (self, other) } else { (other, self) };
+        let (a, b) = if (self.exponent, self.fraction) >= (other.exponent, other.fraction) {
+            (self, other)
+        } else {
+            (other, self)
+        };
         let distance = a.exponent.abs_diff(b.exponent);
         if distance >= 128 {
             return a;
@@ -218,7 +222,17 @@ mod tests {
 
     #[test]
     fn every_f64_goes_in_and_out_unchanged() {
-        for x in [0.0, 1.0, -1.5, 0.1, f64::MAX, f64::MIN_POSITIVE, f64::from_bits(1), -f64::from_bits(0xf_ffff_ffff_ffff), 1e-300] {
+        for x in [
+            0.0,
+            1.0,
+            -1.5,
+            0.1,
+            f64::MAX,
+            f64::MIN_POSITIVE,
+            f64::from_bits(1),
+            -f64::from_bits(0xf_ffff_ffff_ffff),
+            1e-300,
+        ] {
             assert_eq!(big(x).to_f64(), x);
         }
         assert_eq!(Big::from_int(-12_345), big(-12_345.0));

@@ -49,7 +49,8 @@ static INVERSE_FACTORIALS: LazyLock<[Big; 40]> = LazyLock::new(|| {
 });
 
 /// `1 / (2n + 1)`.
-static INVERSE_ODDS: LazyLock<Vec<Big>> = LazyLock::new(|| (0..400).map(|n| Big::ONE / Big::from_int(2 * n + 1)).collect());
+static INVERSE_ODDS: LazyLock<Vec<Big>> =
+    LazyLock::new(|| (0..400).map(|n| Big::ONE / Big::from_int(2 * n + 1)).collect());
 
 /// Beyond this, exponentials are beyond every dtype, by far; the limit keeps their exponents within those of [`Big`].
 fn bounded(x: Big) -> Big {
@@ -150,7 +151,8 @@ fn reduce(x: f64) -> (u32, Big) {
     let mut product = [0u64; 6];
     let mut carry = 0u128;
     for (out, at) in product.iter_mut().zip((word..word + 5).rev()) {
-        let bits = if shift == 0 { TWO_OVER_PI[at] } else { TWO_OVER_PI[at] << shift | TWO_OVER_PI[at + 1] >> (64 - shift) };
+        let bits =
+            if shift == 0 { TWO_OVER_PI[at] } else { TWO_OVER_PI[at] << shift | TWO_OVER_PI[at + 1] >> (64 - shift) };
         carry += u128::from(bits) * u128::from(mantissa);
         *out = carry as u64;
         carry >>= 64;
@@ -164,7 +166,11 @@ fn reduce(x: f64) -> (u32, Big) {
     let (words, bits) = (after_point / 64, after_point % 64);
     let mut fraction: [u64; 5] = std::array::from_fn(|i| {
         let at = words - i as i32;
-        if bits == 0 { below(at - 1) } else { (if at < 6 { below(at) } else { 0 }) << (64 - bits) | below(at - 1) >> bits }
+        if bits == 0 {
+            below(at - 1)
+        } else {
+            (if at < 6 { below(at) } else { 0 }) << (64 - bits) | below(at - 1) >> bits
+        }
     });
     let upper = fraction[0] >> 63 == 1;
     if upper {

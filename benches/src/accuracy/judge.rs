@@ -147,7 +147,13 @@ impl Expected {
         let sign = if negative { -1.0 } else { 1.0 };
         let ulp = power_of_two(unit) * scale;
         let limit = power_of_two(format.max_exponent + if scale == 1.0 { 1 } else { -1 });
-        Expected::Value { value: sign * (whole as f64 * ulp), rest: sign * (behind as f64 * 2f64.powi(-128)), ulp, scale, limit }
+        Expected::Value {
+            value: sign * (whole as f64 * ulp),
+            rest: sign * (behind as f64 * 2f64.powi(-128)),
+            ulp,
+            scale,
+            limit,
+        }
     }
 
     /// How far `got` is from it, in ULP; infinitely far where it may not differ at all.
@@ -157,10 +163,16 @@ impl Expected {
             Expected::Nan => unless(got.is_nan()),
             Expected::Infinite(negative) => unless(got.is_infinite() && got.is_sign_negative() == negative),
             Expected::Zero(negative) => unless(got == 0.0 && got.is_sign_negative() == negative),
-            Expected::Either(low, high, _) if got == low || got == high => unless(got != 0.0 || got.is_sign_negative() == low.is_sign_negative()),
+            Expected::Either(low, high, _) if got == low || got == high => {
+                unless(got != 0.0 || got.is_sign_negative() == low.is_sign_negative())
+            }
             Expected::Either(low, high, ulp) => not_nan((got - low).abs().min((got - high).abs()) / ulp),
-            Expected::Value { value, .. } if got == 0.0 && got.is_sign_negative() != value.is_sign_negative() => f64::INFINITY,
-            Expected::Value { value, rest, ulp, scale, limit } => not_nan((((got * scale).clamp(-limit, limit) - value) / ulp - rest).abs()),
+            Expected::Value { value, .. } if got == 0.0 && got.is_sign_negative() != value.is_sign_negative() => {
+                f64::INFINITY
+            }
+            Expected::Value { value, rest, ulp, scale, limit } => {
+                not_nan((((got * scale).clamp(-limit, limit) - value) / ulp - rest).abs())
+            }
         }
     }
 
@@ -212,7 +224,11 @@ mod tests {
         assert!((third.error(f64::from(near)) - 1.0 / 3.0).abs() < 1e-6);
         assert!((third.error(f64::from(next)) - 4.0 / 3.0).abs() < 1e-6);
         assert_eq!(Expected::known(f32::FORMAT, 0.5).error(0.5), 0.0);
-        assert_eq!(Expected::known(f32::FORMAT, 1e-46).error(0.0), 1e-46 / f64::from(f32::from_bits(1)), "subnormals count the smallest one");
+        assert_eq!(
+            Expected::known(f32::FORMAT, 1e-46).error(0.0),
+            1e-46 / f64::from(f32::from_bits(1)),
+            "subnormals count the smallest one"
+        );
     }
 
     #[test]
@@ -231,14 +247,18 @@ mod tests {
             assert!((error - 1.0 / 3.0).abs() < 1e-12, "{error}");
             assert!((Expected::precise(f64::FORMAT, third).error(steps(got, 1)) - 2.0 / 3.0).abs() < 1e-12);
             let tiny = Expected::precise(f64::FORMAT, third.scale(-1073));
-            assert!((tiny.error(sign * 5e-324) - 1.0 / 3.0).abs() < 1e-12 && (tiny.error(sign * 0.0) - 2.0 / 3.0).abs() < 1e-12);
+            assert!(
+                (tiny.error(sign * 5e-324) - 1.0 / 3.0).abs() < 1e-12
+                    && (tiny.error(sign * 0.0) - 2.0 / 3.0).abs() < 1e-12
+            );
             assert_eq!(tiny.error(-sign * 0.0), f64::INFINITY, "the sign of a zero that was something");
         }
         // From below a power of two, the ULP is that below.
         let under = Expected::precise(f64::FORMAT, big(1.0) - big(2f64.powi(-54)));
         assert_eq!((under.error(1.0), under.error(1.0f64.next_down())), (0.5, 0.5));
         let third = f64::from(1.0f32 / 3.0);
-        let (precise, known) = (Expected::precise(f32::FORMAT, big(1.0) / big(3.0)), Expected::known(f32::FORMAT, 1.0 / 3.0));
+        let (precise, known) =
+            (Expected::precise(f32::FORMAT, big(1.0) / big(3.0)), Expected::known(f32::FORMAT, 1.0 / 3.0));
         assert!((precise.error(third) - known.error(third)).abs() < 1e-8, "an f64 is good to 2^-29 ULP of f32");
     }
 
@@ -247,7 +267,10 @@ mod tests {
         let limit = Big::from_f64(1.0).scale(1024);
         let half_ulp = Big::from_f64(1.0).scale(970);
         let over = Expected::precise(f64::FORMAT, limit);
-        assert_eq!((over.error(f64::INFINITY), over.error(f64::MAX), over.error(f64::NEG_INFINITY)), (0.0, f64::INFINITY, f64::INFINITY));
+        assert_eq!(
+            (over.error(f64::INFINITY), over.error(f64::MAX), over.error(f64::NEG_INFINITY)),
+            (0.0, f64::INFINITY, f64::INFINITY)
+        );
         let edge = Expected::precise(f64::FORMAT, limit - half_ulp);
         assert_eq!((edge.error(f64::INFINITY), edge.error(f64::MAX)), (0.5, 0.5));
         let max = Expected::precise(f64::FORMAT, limit - half_ulp.scale(1));

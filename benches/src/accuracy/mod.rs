@@ -72,7 +72,9 @@ impl Options {
         });
         let hard = if self.effort == Effort::Quick || self.points.is_some() { number / 4 } else { usize::MAX };
         match (unary, dtype) {
-            (true, DType::F32) if self.effort == Effort::Exhaustive => Amount { hard: 0, patterns: usize::MAX, random: 0 },
+            (true, DType::F32) if self.effort == Effort::Exhaustive => {
+                Amount { hard: 0, patterns: usize::MAX, random: 0 }
+            }
             (true, DType::F32) => Amount { hard, patterns: number, random: number / 8 },
             (true, _) if half => Amount { hard: 0, patterns: usize::MAX, random: 0 },
             _ => Amount { hard, patterns: 0, random: number },
@@ -84,9 +86,15 @@ impl Options {
         let unknown = self.ops.iter().find(|name| all.iter().all(|op| op.info().name != name.as_str()));
         if let Some(name) = unknown {
             let names: Vec<_> = all.iter().map(|op| op.info().name).collect();
-            return Err(Stop::Asked(format!("no ufunc of real floats is called {name:?}; there are {}", names.join(" "))));
+            return Err(Stop::Asked(format!(
+                "no ufunc of real floats is called {name:?}; there are {}",
+                names.join(" ")
+            )));
         }
-        Ok(all.into_iter().filter(|op| self.ops.is_empty() || self.ops.iter().any(|name| name == op.info().name)).collect())
+        Ok(all
+            .into_iter()
+            .filter(|op| self.ops.is_empty() || self.ops.iter().any(|name| name == op.info().name))
+            .collect())
     }
 
     fn dtypes(&self) -> Result<Vec<DType>, Stop> {
@@ -165,9 +173,15 @@ fn measure<T: Float>(op: Op, options: &Options, devices: &[Device]) -> polyarray
 }
 
 /// The worst of all points, on each device. Blocks are dealt out to threads; what is found does not depend on how.
-fn search<T: Float>(op: Op, points: &Points<T>, devices: &[&Device], threads: Option<usize>) -> polyarray::Result<Vec<Worst>> {
+fn search<T: Float>(
+    op: Op,
+    points: &Points<T>,
+    devices: &[&Device],
+    threads: Option<usize>,
+) -> polyarray::Result<Vec<Worst>> {
     let blocks = points.len().div_ceil(BLOCK);
-    let threads = threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).clamp(1, blocks);
+    let threads =
+        threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).clamp(1, blocks);
     let (next, found) = (AtomicUsize::new(0), Mutex::new(Ok(vec![Worst::none(); devices.len()])));
     let work = || {
         let mut mine = vec![Worst::none(); devices.len()];
@@ -196,7 +210,13 @@ fn search<T: Float>(op: Op, points: &Points<T>, devices: &[&Device], threads: Op
     found.into_inner().unwrap_or_else(|e| e.into_inner())
 }
 
-fn judge_block<T: Float>(op: Op, at: &(Vec<T>, Vec<T>), first: usize, devices: &[&Device], worst: &mut [Worst]) -> polyarray::Result<()> {
+fn judge_block<T: Float>(
+    op: Op,
+    at: &(Vec<T>, Vec<T>),
+    first: usize,
+    devices: &[&Device],
+    worst: &mut [Worst],
+) -> polyarray::Result<()> {
     let wanted: Vec<_> = at.0.iter().zip(&at.1).map(|(&x, &y)| expected(op, x, y)).collect();
     for (device, worst) in devices.iter().zip(worst) {
         for (i, (got, wanted)) in evaluate(op, device, at)?.iter().zip(&wanted).enumerate() {

@@ -51,7 +51,9 @@ impl<T: Float> Points<T> {
     /// For `op`, as many as `amount` says. Of two operands there are no bit patterns in order.
     pub fn new(op: Op, amount: Amount) -> Points<T> {
         let hard = match op {
-            Op::Unary(_) => thinned(special::<T>(), neighbourhoods(), amount.hard).into_iter().map(|x| (x, x)).collect(),
+            Op::Unary(_) => {
+                thinned(special::<T>(), neighbourhoods(), amount.hard).into_iter().map(|x| (x, x)).collect()
+            }
             Op::Binary(_) => crossed(amount.hard),
         };
         let wanted = if matches!(op, Op::Unary(_)) { amount.patterns as u64 } else { 0 };
@@ -208,11 +210,29 @@ fn neighbourhoods<T: Float>() -> Vec<T> {
         }
     };
     // Ends of domains, and where formulas meet.
-    for x in [1.0, 0.5, 2.0, 0.25, std::f64::consts::SQRT_2, std::f64::consts::FRAC_1_SQRT_2, std::f64::consts::E, 10.0, PI, FRAC_PI_2, PI / 4.0, PI / 8.0] {
+    for x in [
+        1.0,
+        0.5,
+        2.0,
+        0.25,
+        std::f64::consts::SQRT_2,
+        std::f64::consts::FRAC_1_SQRT_2,
+        std::f64::consts::E,
+        10.0,
+        PI,
+        FRAC_PI_2,
+        PI / 4.0,
+        PI / 8.0,
+    ] {
         around(x, 512);
     }
     // Where exponentials overflow, leave the normal numbers, and vanish: to base 2, e, and half of that plus a bit (sinh, cosh).
-    for power in [format.max_exponent + 1, format.min_exponent, format.min_exponent + 1 - format.precision, format.min_exponent - format.precision] {
+    for power in [
+        format.max_exponent + 1,
+        format.min_exponent,
+        format.min_exponent + 1 - format.precision,
+        format.min_exponent - format.precision,
+    ] {
         let power = f64::from(power);
         [power, power * LN_2, (power.abs() + 1.0) * LN_2, power * LN_2 / 2.0].into_iter().for_each(|x| around(x, 32));
     }
@@ -220,7 +240,9 @@ fn neighbourhoods<T: Float>() -> Vec<T> {
     let bits = f64::from(format.precision);
     for shift in -3..=3 {
         let bits = bits + f64::from(shift);
-        [bits * LN_2, bits * LN_2 / 2.0, (bits * LN_2).sqrt(), (bits * LN_2 - (PI * bits * LN_2).sqrt().ln()).sqrt()].into_iter().for_each(|x| around(x, 8));
+        [bits * LN_2, bits * LN_2 / 2.0, (bits * LN_2).sqrt(), (bits * LN_2 - (PI * bits * LN_2).sqrt().ln()).sqrt()]
+            .into_iter()
+            .for_each(|x| around(x, 8));
     }
     // Powers of two, and one plus and minus them.
     for e in format.min_exponent + 1 - format.precision..=format.max_exponent {
@@ -240,7 +262,9 @@ fn neighbourhoods<T: Float>() -> Vec<T> {
     around(16_367_173.0 * power_of_two(72), 2);
     // Odd multiples of ln(2)/2, where exponentials change their power of two; tenths and integers, where logarithms and powers come out even.
     for n in 0..=1100 {
-        [f64::from(2 * n + 1) * LN_2 / 2.0, f64::from(n) * LN_2, f64::from(n) + 0.5].into_iter().for_each(|x| around(x, 1));
+        [f64::from(2 * n + 1) * LN_2 / 2.0, f64::from(n) * LN_2, f64::from(n) + 0.5]
+            .into_iter()
+            .for_each(|x| around(x, 1));
     }
     (-30..=30).for_each(|e| around(10f64.powi(e), 2));
     // Cubes, and the middles between f32 cubes.
@@ -285,7 +309,12 @@ mod tests {
         assert_eq!([0, 3, 8, 100, 428].map(prime_from), [3, 3, 11, 101, 431]);
         let points = Points::<f32>::new(Op::Unary(Unary::Exp), Amount { hard: 10, patterns: 10_000_000, random: 5 });
         let (n, stride) = points.patterns;
-        assert!(stride == 431 && (9_900_000..10_000_000).contains(&n) && (n as u64 - 1) * stride < 1 << 32 && n as u64 * stride >= 1 << 32);
+        assert!(
+            stride == 431
+                && (9_900_000..10_000_000).contains(&n)
+                && (n as u64 - 1) * stride < 1 << 32
+                && n as u64 * stride >= 1 << 32
+        );
         assert_eq!(points.len(), points.hard.len() + n + 5);
     }
 
@@ -293,7 +322,16 @@ mod tests {
     fn hard_points_contain_what_is_hard() {
         let f64s: HashSet<u64> = neighbourhoods::<f64>().into_iter().map(f64::to_bits).collect();
         let max_exp = f64::from_bits(709.782712893384f64.to_bits());
-        for x in [max_exp, max_exp.next_up(), -745.1332191019411, 1.0f64.next_up(), -1.0f64, 5e-324, FRAC_PI_2, 6_381_956_970_095_103.0 * power_of_two(797)] {
+        for x in [
+            max_exp,
+            max_exp.next_up(),
+            -745.1332191019411,
+            1.0f64.next_up(),
+            -1.0f64,
+            5e-324,
+            FRAC_PI_2,
+            6_381_956_970_095_103.0 * power_of_two(797),
+        ] {
             assert!(f64s.contains(&x.to_bits()), "{x:e}");
         }
         let f32s: HashSet<u32> = neighbourhoods::<f32>().into_iter().map(f32::to_bits).collect();
@@ -302,8 +340,16 @@ mod tests {
         }
         assert!(thinned(special::<f64>(), neighbourhoods::<f64>(), 4000).len() <= 4000);
         let pairs = crossed::<f64>(usize::MAX);
-        assert!(pairs.len() >= 100_000 && crossed::<f32>(5000).len() <= 5000 && f64s.len() >= 100_000, "{} {}", pairs.len(), f64s.len());
-        assert!(pairs.iter().any(|(x, y)| x.is_nan() && *y == f64::INFINITY) && pairs.iter().any(|(x, y)| *x == -1.0 && *y == f64::NEG_INFINITY));
+        assert!(
+            pairs.len() >= 100_000 && crossed::<f32>(5000).len() <= 5000 && f64s.len() >= 100_000,
+            "{} {}",
+            pairs.len(),
+            f64s.len()
+        );
+        assert!(
+            pairs.iter().any(|(x, y)| x.is_nan() && *y == f64::INFINITY)
+                && pairs.iter().any(|(x, y)| *x == -1.0 && *y == f64::NEG_INFINITY)
+        );
     }
 
     #[test]

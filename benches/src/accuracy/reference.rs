@@ -419,7 +419,11 @@ mod tests {
             assert!(bits >= 104, "{op:?} {x:e} {y:e}: {bits} bits");
         }
         let tested = |op: &Unary| UNARY.iter().any(|row| row.0 == *op);
-        assert_eq!(Unary::ALL.iter().find(|op| function(**op).is_some() && !tested(op)), None, "every function has a known value");
+        assert_eq!(
+            Unary::ALL.iter().find(|op| function(**op).is_some() && !tested(op)),
+            None,
+            "every function has a known value"
+        );
     }
 
     #[test]
@@ -439,7 +443,11 @@ mod tests {
                 let x = f64::from(x);
                 let (near, precise) = ((function.near)(x), precise_unary(function, x));
                 let ulps = precise.error(near);
-                assert!(ulps < 8.0 || near.is_nan() && precise == Expected::Nan, "{} {x:e}: {near:e}, {ulps} ULP of f64", op.info().name);
+                assert!(
+                    ulps < 8.0 || near.is_nan() && precise == Expected::Nan,
+                    "{} {x:e}: {near:e}, {ulps} ULP of f64",
+                    op.info().name
+                );
             }
         }
     }
@@ -544,13 +552,25 @@ mod tests {
     fn floors_of_quotients_are_exact_as_far_as_integers_are() {
         // (2^53 - 1) / (1 - 2^-53) is 2^53; 1 / 0.1 is a little less than 10, since the f64 is more than a tenth, and rounds to it.
         let (x, y) = (9_007_199_254_740_991.0, 1.0 - f64::EPSILON / 2.0);
-        assert_eq!((binary(Binary::FloorDiv, x, y).error(9_007_199_254_740_992.0), binary(Binary::FloorDiv, x, y).error(x)), (0.0, 0.5));
-        assert_eq!((binary(Binary::FloorDiv, 1.0, 0.1).error(9.0), binary(Binary::FloorDiv, -1.0, 0.1).error(-10.0)), (0.0, 0.0));
+        assert_eq!(
+            (binary(Binary::FloorDiv, x, y).error(9_007_199_254_740_992.0), binary(Binary::FloorDiv, x, y).error(x)),
+            (0.0, 0.5)
+        );
+        assert_eq!(
+            (binary(Binary::FloorDiv, 1.0, 0.1).error(9.0), binary(Binary::FloorDiv, -1.0, 0.1).error(-10.0)),
+            (0.0, 0.0)
+        );
         assert_eq!(binary(Binary::FloorDiv, 1e20, 3.0).error(1e20 / 3.0), 0.0);
         assert!(matches!(binary(Binary::FloorDiv, 1e20, 3.0), Expected::Either(..)));
         assert_eq!(binary(Binary::FloorDiv, 1e300, 1e-300), Expected::Infinite(false));
-        assert_eq!(expected(Op::Binary(Binary::FloorDiv), f16::from_f32(60_000.0), f16::from_f32(0.01)), Expected::Infinite(false));
-        assert_eq!(expected(Op::Binary(Binary::FloorDiv), f16::from_f32(5000.0), f16::from_f32(0.7)).error(7140.0), 0.0);
+        assert_eq!(
+            expected(Op::Binary(Binary::FloorDiv), f16::from_f32(60_000.0), f16::from_f32(0.01)),
+            Expected::Infinite(false)
+        );
+        assert_eq!(
+            expected(Op::Binary(Binary::FloorDiv), f16::from_f32(5000.0), f16::from_f32(0.7)).error(7140.0),
+            0.0
+        );
     }
 
     #[test]
@@ -567,6 +587,10 @@ mod tests {
             };
             assert_eq!(exact, op.bound(DType::F64) == 0.0, "{}", op.info().name);
         }
-        assert!(all.contains(&Op::Unary(Unary::Exp)) && all.contains(&Op::Binary(Binary::FloorDiv)) && !all.contains(&Op::Unary(Unary::IsNan)));
+        assert!(
+            all.contains(&Op::Unary(Unary::Exp))
+                && all.contains(&Op::Binary(Binary::FloorDiv))
+                && !all.contains(&Op::Unary(Unary::IsNan))
+        );
     }
 }

@@ -120,7 +120,8 @@ impl Row {
                 }
             )
         };
-        let binary = super::reference::Op::all().iter().any(|op| op.info().name == row.op && matches!(op, Op::Binary(_)));
+        let binary =
+            super::reference::Op::all().iter().any(|op| op.info().name == row.op && matches!(op, Op::Binary(_)));
         let at = if binary { format!("{}, {}", number(worst.x), number(worst.y)) } else { number(worst.x) };
         Row { at: Some(at), got: Some(short(worst.got, digits)), expected: Some(worst.wanted), ..row }
     }
@@ -153,7 +154,16 @@ pub const HEADER: &str = "ufunc       dtype device       points     max ULP  bou
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verdict = if self.ok { "ok" } else { "FAIL" };
-        write!(f, "{:11} {:5} {:8} {:>12} {:>10} {:>6} {verdict:4}", self.op, self.dtype, self.device, grouped(self.points), self.error(), self.bound)?;
+        write!(
+            f,
+            "{:11} {:5} {:8} {:>12} {:>10} {:>6} {verdict:4}",
+            self.op,
+            self.dtype,
+            self.device,
+            grouped(self.points),
+            self.error(),
+            self.bound
+        )?;
         if let Some(why) = &self.refused {
             return write!(f, "  {why}");
         }
@@ -253,8 +263,16 @@ pub fn markdown(out: &mut dyn Write, place: &Place, rows: &[Row]) -> io::Result<
         for line in exact.chunk_by(|a, b| a.op == b.op) {
             let cell = |d: &String| {
                 let of: Vec<&&Row> = line.iter().filter(|r| r.dtype == *d).collect();
-                let bad: Vec<String> = of.iter().filter(|r| r.max_ulp != Some(0.0)).map(|r| format!("{}: {}", r.device, mark(r))).collect();
-                if bad.is_empty() { of.first().map_or("-".into(), |r| format!("0 in {}", grouped(r.points))) } else { bad.join(", ") }
+                let bad: Vec<String> = of
+                    .iter()
+                    .filter(|r| r.max_ulp != Some(0.0))
+                    .map(|r| format!("{}: {}", r.device, mark(r)))
+                    .collect();
+                if bad.is_empty() {
+                    of.first().map_or("-".into(), |r| format!("0 in {}", grouped(r.points)))
+                } else {
+                    bad.join(", ")
+                }
             };
             writeln!(out, "| {} | {} |", line[0].op, dtypes.iter().map(cell).collect::<Vec<_>>().join(" | "))?;
         }
@@ -290,11 +308,19 @@ mod tests {
         let good = exp().measured(1_234_567, worst(0.5004));
         assert_eq!((good.ok, good.max_ulp, good.bound), (true, Some(0.5004), 1.0));
         let shown = good.to_string();
-        assert!(shown.contains("1,234,567") && shown.contains("0.501") && shown.ends_with("ok    1.5 (0x3fc00000)"), "{shown}");
+        assert!(
+            shown.contains("1,234,567") && shown.contains("0.501") && shown.ends_with("ok    1.5 (0x3fc00000)"),
+            "{shown}"
+        );
         let bad = exp().measured(5, worst(1.01));
         assert!(!bad.ok && bad.to_string().contains("FAIL  1.5 (0x3fc00000): 2 for 2.5e0"), "{bad}");
         let mismatch = row(Op::Binary(Binary::Pow), DType::F32, "x").measured(5, worst(f64::INFINITY));
-        assert!(!mismatch.ok && mismatch.to_string().contains("mismatch") && mismatch.to_string().contains("1.5 (0x3fc00000), 0.1 (0x3dcccccd)"), "{mismatch}");
+        assert!(
+            !mismatch.ok
+                && mismatch.to_string().contains("mismatch")
+                && mismatch.to_string().contains("1.5 (0x3fc00000), 0.1 (0x3dcccccd)"),
+            "{mismatch}"
+        );
         assert!(exp().refused("no".into(), false).ok && !exp().refused("no".into(), true).ok);
         assert!(row(Op::Unary(Unary::Sqrt), DType::F32, "x").measured(5, worst(0.0)).ok);
         assert!(!row(Op::Unary(Unary::Sqrt), DType::F32, "x").measured(5, worst(1e-9)).ok, "zero is zero");
@@ -330,13 +356,29 @@ mod tests {
         let text = String::from_utf8(text).unwrap();
         assert!(text.starts_with(r#"{"machine":{"cpu":"#));
         assert_eq!(read(&text).unwrap(), (place.clone(), rows.to_vec()));
-        assert!(read(&text.replace("avx2", "avx2\"")).unwrap_err().starts_with("line 2: ") && read("").unwrap_err().starts_with("line 1: "));
+        assert!(
+            read(&text.replace("avx2", "avx2\"")).unwrap_err().starts_with("line 2: ")
+                && read("").unwrap_err().starts_with("line 1: ")
+        );
         let mut page = Vec::new();
         markdown(&mut page, &place, &rows).unwrap();
         let page = String::from_utf8(page).unwrap();
         assert!(page.starts_with("Measured on Z80, CP/M.\n"), "{page}");
-        assert!(page.contains("| ufunc | dtype | bound | avx2 | scalar | points | largest at |\n|---|---|---|---|---|---|---|\n"), "{page}");
-        assert!(page.contains("| exp | f32 | 1 | 0.510 | **1.500** | 9 | 1.5 (0x3fc00000) |\n| log | f32 | 1 | refused | - | 0 |  |\n"), "{page}");
-        assert!(page.contains("| exact ufunc | f32 | f64 |\n|---|---|---|\n| floor | 0 in 1,000 | avx2: **1.000** |\n"), "{page}");
+        assert!(
+            page.contains(
+                "| ufunc | dtype | bound | avx2 | scalar | points | largest at |\n|---|---|---|---|---|---|---|\n"
+            ),
+            "{page}"
+        );
+        assert!(
+            page.contains(
+                "| exp | f32 | 1 | 0.510 | **1.500** | 9 | 1.5 (0x3fc00000) |\n| log | f32 | 1 | refused | - | 0 |  |\n"
+            ),
+            "{page}"
+        );
+        assert!(
+            page.contains("| exact ufunc | f32 | f64 |\n|---|---|---|\n| floor | 0 in 1,000 | avx2: **1.000** |\n"),
+            "{page}"
+        );
     }
 }

@@ -51,7 +51,10 @@ mod tiers {
             // What the CPU does not have falls back to the tier below it, which was there already.
             let description = backend.info().description.clone();
             if out.iter().all(|d| d.info().description != description) {
-                out.push(register(Named { info: DeviceInfo { name: name.into(), description, hardware: true }, backend }));
+                out.push(register(Named {
+                    info: DeviceInfo { name: name.into(), description, hardware: true },
+                    backend,
+                }));
             }
         }
         Ok(out)
@@ -89,7 +92,9 @@ pub fn targets(names: &[String]) -> Result<Vec<Device>, String> {
         };
         for device in found {
             if device.memory() != MemoryId::HOST || device == Device::auto() {
-                return Err(format!("{device} is no device of the CPU: the ULP bounds of those are what is checked here"));
+                return Err(format!(
+                    "{device} is no device of the CPU: the ULP bounds of those are what is checked here"
+                ));
             }
             if out.iter().all(|known| known.name() != device.name()) {
                 out.push(device);

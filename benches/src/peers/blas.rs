@@ -8,7 +8,22 @@ use std::marker::PhantomData;
 use std::path::Path;
 
 /// `cblas_?gemm` of a library with 32-bit integers: order, transpositions, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc.
-type Function<T> = unsafe extern "C" fn(c_int, c_int, c_int, c_int, c_int, c_int, T, *const T, c_int, *const T, c_int, T, *mut T, c_int);
+type Function<T> = unsafe extern "C" fn(
+    c_int,
+    c_int,
+    c_int,
+    c_int,
+    c_int,
+    c_int,
+    T,
+    *const T,
+    c_int,
+    *const T,
+    c_int,
+    T,
+    *mut T,
+    c_int,
+);
 
 const ROW_MAJOR: c_int = 101;
 const NO_TRANS: c_int = 111;
@@ -83,7 +98,24 @@ impl<T: Float> Gemm<'_, T> {
         let (one, zero) = (T::from_wide(polyarray::Wide::Int(1)), T::from_wide(polyarray::Wide::Int(0)));
         let (trans, lda, ldb) = if transposed { (TRANS, m, k) } else { (NO_TRANS, k, n) };
         // SAFETY: the slices have the lengths that these dimensions and leading dimensions mean, checked above; the library outlives `self`.
-        unsafe { (self.function)(ROW_MAJOR, trans, trans, m, n, k, one, a.as_ptr(), lda, b.as_ptr(), ldb, zero, c.as_mut_ptr(), n) };
+        unsafe {
+            (self.function)(
+                ROW_MAJOR,
+                trans,
+                trans,
+                m,
+                n,
+                k,
+                one,
+                a.as_ptr(),
+                lda,
+                b.as_ptr(),
+                ldb,
+                zero,
+                c.as_mut_ptr(),
+                n,
+            )
+        };
     }
 }
 
@@ -93,7 +125,10 @@ mod tests {
 
     #[test]
     fn libraries_are_named_by_their_files() {
-        assert_eq!(["libmkl_rt.so.2", "libopenblas.dylib", "mkl_rt.2.dll", "x"].map(stem), ["mkl_rt", "openblas", "mkl_rt.2", "x"]);
+        assert_eq!(
+            ["libmkl_rt.so.2", "libopenblas.dylib", "mkl_rt.2.dll", "x"].map(stem),
+            ["mkl_rt", "openblas", "mkl_rt.2", "x"]
+        );
         assert!(Blas::open(Path::new("/nonexistent/libx.so")).err().unwrap().contains("libx.so"));
     }
 }

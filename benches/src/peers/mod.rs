@@ -55,7 +55,9 @@ impl Shape {
     /// Of the problem, if it is a product and nothing else.
     fn of<T: Number>(problem: &Problem<T>) -> Option<Shape> {
         match (&problem.case.kernel, &problem.shape[..]) {
-            (&Kernel::Matmul(form @ (Form::Plain | Form::Transposed)), &[.., m, k, n]) => Some(Shape { m, k, n, transposed: form == Form::Transposed }),
+            (&Kernel::Matmul(form @ (Form::Plain | Form::Transposed)), &[.., m, k, n]) => {
+                Some(Shape { m, k, n, transposed: form == Form::Transposed })
+            }
             _ => None,
         }
     }
@@ -87,7 +89,9 @@ struct Product<'a, T, F> {
 impl<T: Number, F: FnMut(Shape, &[T], &[T], &mut [T])> Work for Product<'_, T, F> {
     fn run(&mut self) {
         let Shape { m, k, n, .. } = self.shape;
-        for ((a, b), c) in self.a.chunks_exact(m * k).zip(self.b.chunks_exact(k * n)).zip(self.c.chunks_exact_mut(m * n)) {
+        for ((a, b), c) in
+            self.a.chunks_exact(m * k).zip(self.b.chunks_exact(k * n)).zip(self.c.chunks_exact_mut(m * n))
+        {
             (self.gemm)(self.shape, a, b, c);
         }
     }
@@ -109,13 +113,20 @@ fn product<'a, T: Float + 'a, P: Number>(
 }
 
 /// What the library `name` makes of a problem on `threads` threads; `None` if it has nothing of the kind.
-pub fn work<'a, T: Number>(name: &str, blas: Option<&'a Blas>, problem: &'a Problem<T>, threads: usize) -> Option<Box<dyn Work + 'a>> {
+pub fn work<'a, T: Number>(
+    name: &str,
+    blas: Option<&'a Blas>,
+    problem: &'a Problem<T>,
+    threads: usize,
+) -> Option<Box<dyn Work + 'a>> {
     let last = problem.inputs.len() - 1;
     let (first, last) = (problem.slice(0), problem.slice(last));
     if let Some((a, b)) = T::as_f32(first).zip(T::as_f32(last)) {
         return float_work::<f32, T>(name, blas, problem, (a, b), threads);
     }
-    T::as_f64(first).zip(T::as_f64(last)).and_then(|operands| float_work::<f64, T>(name, blas, problem, operands, threads))
+    T::as_f64(first)
+        .zip(T::as_f64(last))
+        .and_then(|operands| float_work::<f64, T>(name, blas, problem, operands, threads))
 }
 
 #[cfg(feature = "peers")]
@@ -157,8 +168,12 @@ mod tests {
     #[test]
     fn libraries_agree_with_scalar() {
         for name in names() {
-            let products =
-                [("matmul", &[17, 33, 9][..]), ("matmul_transposed", &[17, 33, 9]), ("matmul_bias_relu", &[5, 5, 5]), ("matmul_batched", &[3, 8, 5, 7])];
+            let products = [
+                ("matmul", &[17, 33, 9][..]),
+                ("matmul_transposed", &[17, 33, 9]),
+                ("matmul_bias_relu", &[5, 5, 5]),
+                ("matmul_batched", &[3, 8, 5, 7]),
+            ];
             for (case, shape) in products.into_iter().chain(["add", "mul", "sum"].map(|name| (name, &[1001][..]))) {
                 let case = Case::named(case).unwrap();
                 let problem = Problem::<f64>::new(case, shape, 3).unwrap();

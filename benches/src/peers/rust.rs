@@ -9,7 +9,8 @@ use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, Zip};
 pub(super) const NAMES: &[&str] = &["ndarray", "faer", "gemm", "matrixmultiply"];
 
 /// `matrixmultiply::sgemm` and `dgemm`.
-type Gemm<T> = unsafe fn(usize, usize, usize, T, *const T, isize, isize, *const T, isize, isize, T, *mut T, isize, isize);
+type Gemm<T> =
+    unsafe fn(usize, usize, usize, T, *const T, isize, isize, *const T, isize, isize, T, *mut T, isize, isize);
 
 /// A float that every one of these libraries takes.
 pub(super) trait Everywhere: Float + ndarray::LinalgScalar + faer::traits::ComplexField {
@@ -26,7 +27,12 @@ impl Everywhere for f64 {
 }
 
 /// What a library makes of a problem.
-pub(super) fn work<'a, T: Everywhere, P: Number>(name: &str, problem: &Problem<P>, operands: (&'a [T], &'a [T]), threads: usize) -> Option<Box<dyn Work + 'a>> {
+pub(super) fn work<'a, T: Everywhere, P: Number>(
+    name: &str,
+    problem: &Problem<P>,
+    operands: (&'a [T], &'a [T]),
+    threads: usize,
+) -> Option<Box<dyn Work + 'a>> {
     match (name, problem.case.name, &problem.case.kernel) {
         (_, _, Kernel::Matmul(_)) => match name {
             "ndarray" => product(problem, operands, by_ndarray::<T>),
@@ -57,8 +63,13 @@ fn by_faer<T: Everywhere>(shape: Shape, a: &[T], b: &[T], c: &mut [T], threads: 
     use faer::MatRef;
     let Shape { m, k, n, transposed } = shape;
     let par = if threads > 1 { faer::Par::rayon(threads) } else { faer::Par::Seq };
-    let view =
-        |data, rows, columns| if transposed { MatRef::from_column_major_slice(data, rows, columns) } else { MatRef::from_row_major_slice(data, rows, columns) };
+    let view = |data, rows, columns| {
+        if transposed {
+            MatRef::from_column_major_slice(data, rows, columns)
+        } else {
+            MatRef::from_row_major_slice(data, rows, columns)
+        }
+    };
     let (a, b) = (view(a, m, k), view(b, k, n));
     let c = faer::MatMut::from_row_major_slice_mut(c, m, n);
     faer::linalg::matmul::matmul(c, faer::Accum::Replace, a, b, T::one(), par);
@@ -73,7 +84,27 @@ fn by_gemm<T: Everywhere>(shape: Shape, a: &[T], b: &[T], c: &mut [T], threads: 
     let (from, to) = ((a.as_ptr(), b.as_ptr()), c.as_mut_ptr());
     // SAFETY: the slices have the lengths that these dimensions and strides mean, checked above; c is not read, and exclusively borrowed.
     unsafe {
-        gemm::gemm(m, n, k, to, 1, n as isize, false, from.0, a_column, a_row, from.1, b_column, b_row, zero, one, false, false, false, parallelism);
+        gemm::gemm(
+            m,
+            n,
+            k,
+            to,
+            1,
+            n as isize,
+            false,
+            from.0,
+            a_column,
+            a_row,
+            from.1,
+            b_column,
+            b_row,
+            zero,
+            one,
+            false,
+            false,
+            false,
+            parallelism,
+        );
     }
 }
 
@@ -82,7 +113,24 @@ fn by_matrixmultiply<T: Everywhere>(shape: Shape, a: &[T], b: &[T], c: &mut [T])
     let Shape { m, k, n, .. } = shape;
     let [[a_row, a_column], [b_row, b_column]] = shape.strides().map(|s| s.map(|s| s as isize));
     // SAFETY: the slices have the lengths that these dimensions and strides mean, checked above; c is exclusively borrowed.
-    unsafe { T::GEMM(m, k, n, T::one(), a.as_ptr(), a_row, a_column, b.as_ptr(), b_row, b_column, T::zero(), c.as_mut_ptr(), n as isize, 1) };
+    unsafe {
+        T::GEMM(
+            m,
+            k,
+            n,
+            T::one(),
+            a.as_ptr(),
+            a_row,
+            a_column,
+            b.as_ptr(),
+            b_row,
+            b_column,
+            T::zero(),
+            c.as_mut_ptr(),
+            n as isize,
+            1,
+        )
+    };
 }
 
 struct Elementwise<'a, T, F> {

@@ -58,7 +58,9 @@ fn run(args: &Args) -> Result<ExitCode> {
         // Printed before it is played: under a sanitizer a fault ends the process.
         println!("game {number}");
         match with_device(&device, || Game { seed: args.seed, number, steps: args.steps, trace: args.trace }.play()) {
-            Ok(Played { steps, checks }) => total = Played { steps: total.steps + steps, checks: total.checks + checks },
+            Ok(Played { steps, checks }) => {
+                total = Played { steps: total.steps + steps, checks: total.checks + checks }
+            }
             Err(fault) => {
                 println!("{fault}");
                 return Ok(ExitCode::FAILURE);
@@ -69,6 +71,11 @@ fn run(args: &Args) -> Result<ExitCode> {
             break;
         }
     }
-    println!("{games} games, {} steps, {} checks in {:.0} s: no fault", total.steps, total.checks, start.elapsed().as_secs_f64());
+    println!(
+        "{games} games, {} steps, {} checks in {:.0} s: no fault",
+        total.steps,
+        total.checks,
+        start.elapsed().as_secs_f64()
+    );
     Ok(ExitCode::SUCCESS)
 }

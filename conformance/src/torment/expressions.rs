@@ -1,6 +1,8 @@
 //! Expressions: random trees of exact ufuncs whose leaves are arrays by reference, by value, or slices by value whose arrays are gone.
 
-use super::model::{Model, Want, binary, binary_ops, broadcast, cast, compare, compare_bits, mul_add, order, unary, unary_ops};
+use super::model::{
+    Model, Want, binary, binary_ops, broadcast, cast, compare, compare_bits, mul_add, order, unary, unary_ops,
+};
 use super::{MOST, Outcome, Slot, World, done};
 use crate::values::FloatSpec;
 use polyarray_core::{Binary, DType, Device, Element, Expr, IntoExpr, Kind, Unary, Wide, select, trace};
@@ -31,7 +33,8 @@ const FUNCTIONS: [Function; 9] = [
 impl World {
     /// One of the arrays in some form, or a number, that broadcasts with `shape`.
     fn leaf<T: Element>(&mut self, shape: Option<&[usize]>) -> Outcome<Term<T>> {
-        let fits = |of: &[usize]| shape.is_none_or(|s| broadcast(s, of).is_some_and(|s| s.iter().product::<usize>() <= MOST));
+        let fits =
+            |of: &[usize]| shape.is_none_or(|s| broadcast(s, of).is_some_and(|s| s.iter().product::<usize>() <= MOST));
         for _ in 0..3 {
             let mut slot: Slot<T> = self.take();
             let cut = self.rng.chance(1, 3);
@@ -62,7 +65,10 @@ impl World {
         }
         if self.rng.chance(1, 2) {
             let value: T = self.small();
-            return Ok(Term { expr: value.into_expr(), model: Model { dtype: T::DTYPE, shape: Vec::new(), data: vec![value.to_wide()] } });
+            return Ok(Term {
+                expr: value.into_expr(),
+                model: Model { dtype: T::DTYPE, shape: Vec::new(), data: vec![value.to_wide()] },
+            });
         }
         let mut own: Vec<usize> = shape.map_or_else(Vec::new, <[usize]>::to_vec);
         for n in &mut own {
@@ -97,10 +103,17 @@ impl World {
             }
             25..65 => {
                 let op = *self.rng.pick(binary_ops(kind));
-                let y = if self.rng.chance(1, 8) { Term { expr: x.expr.clone(), model: x.model.clone() } } else { self.term(beside, Some(&within))? };
+                let y = if self.rng.chance(1, 8) {
+                    Term { expr: x.expr.clone(), model: x.model.clone() }
+                } else {
+                    self.term(beside, Some(&within))?
+                };
                 self.note(format!("  {}", op.info().name));
                 let (x, y) = if self.rng.chance(1, 3) { (y, x) } else { (x, y) };
-                Ok(Term { expr: x.expr.binary(op, y.expr), model: x.model.zip(&y.model, &|x, y| binary(T::DTYPE, op, x, y)) })
+                Ok(Term {
+                    expr: x.expr.binary(op, y.expr),
+                    model: x.model.zip(&y.model, &|x, y| binary(T::DTYPE, op, x, y)),
+                })
             }
             65..75 => self.selected(x, beside, &within),
             75..83 if kind == Kind::Float => {
@@ -138,7 +151,8 @@ impl World {
     fn selected<T: Element>(&mut self, x: Term<T>, depth: usize, within: &[usize]) -> Outcome<Term<T>> {
         let y: Term<T> = self.term(depth, Some(within))?;
         let real = matches!(T::DTYPE.kind(), Kind::Float | Kind::Int | Kind::Uint);
-        let op = if real { *self.rng.pick(&[Binary::Less, Binary::GreaterEqual, Binary::Equal]) } else { Binary::NotEqual };
+        let op =
+            if real { *self.rng.pick(&[Binary::Less, Binary::GreaterEqual, Binary::Equal]) } else { Binary::NotEqual };
         self.note(format!("  select by {}", op.info().name));
         let condition: Expr<bool> = x.expr.clone().binary(op, y.expr.clone());
         let model = x.model.zip(&y.model, &|x, y| if holds(op, x, y) { x } else { y });
@@ -169,7 +183,16 @@ impl World {
                 let (result, _) = trace::record(|| x.expr.eval());
                 self.keep("eval under a trace", done("eval", result)?, &x.model)
             }
-            8 => match *self.rng.pick(&[DType::Bool, DType::U8, DType::I16, DType::I64, DType::F16, DType::BF16, DType::F32, DType::F64]) {
+            8 => match *self.rng.pick(&[
+                DType::Bool,
+                DType::U8,
+                DType::I16,
+                DType::I64,
+                DType::F16,
+                DType::BF16,
+                DType::F32,
+                DType::F64,
+            ]) {
                 DType::Bool => self.cast::<T, bool>(x),
                 DType::U8 => self.cast::<T, u8>(x),
                 DType::I16 => self.cast::<T, i16>(x),
@@ -230,7 +253,9 @@ fn holds(op: Binary, x: Wide, y: Wide) -> bool {
 
 /// `x * y + z`, all of which broadcast.
 fn fused(x: &Model, y: &Model, z: &Model) -> Model {
-    let shape = broadcast(&x.shape, &y.shape).and_then(|s| broadcast(&s, &z.shape)).expect("operands are chosen so that they broadcast");
+    let shape = broadcast(&x.shape, &y.shape)
+        .and_then(|s| broadcast(&s, &z.shape))
+        .expect("operands are chosen so that they broadcast");
     let [a, b, c] = [x, y, z].map(|m| m.broadcast_to(&shape).data);
     let data = a.iter().zip(&b).zip(&c).map(|((&a, &b), &c)| mul_add(x.dtype, a, b, c)).collect();
     Model { dtype: x.dtype, shape, data }

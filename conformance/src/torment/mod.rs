@@ -139,7 +139,10 @@ impl World {
             match catch_unwind(AssertUnwindSafe(|| self.step())) {
                 Ok(outcome) => outcome?,
                 Err(panic) => {
-                    let text = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_string()));
+                    let text = panic
+                        .downcast_ref::<String>()
+                        .cloned()
+                        .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_string()));
                     return Err(format!("a panic: {}", text.unwrap_or_default()));
                 }
             }
@@ -189,7 +192,9 @@ impl World {
     /// Whether every array of this dtype still holds what it must.
     fn verify<T: Element>(&mut self) -> Outcome {
         self.played.checks += 1;
-        self.pool::<T>().iter().enumerate().try_for_each(|(i, slot)| compare_bits(&format!("array {i} in the pool"), &slot.array, &slot.model).map(drop))
+        self.pool::<T>().iter().enumerate().try_for_each(|(i, slot)| {
+            compare_bits(&format!("array {i} in the pool"), &slot.array, &slot.model).map(drop)
+        })
     }
 
     fn push<T: Element>(&mut self, array: Array<T>, model: Model) {
@@ -286,7 +291,11 @@ impl World {
     /// A shape: of few elements, mostly.
     fn shape(&mut self) -> Vec<usize> {
         if self.rng.chance(1, 150) {
-            return if self.rng.chance(1, 2) { vec![30_000 + self.rng.below(MOST - 30_000)] } else { vec![2 + self.rng.below(90), 300 + self.rng.below(300)] };
+            return if self.rng.chance(1, 2) {
+                vec![30_000 + self.rng.below(MOST - 30_000)]
+            } else {
+                vec![2 + self.rng.below(90), 300 + self.rng.below(300)]
+            };
         }
         if self.rng.chance(1, 8) {
             return vec![100 + self.rng.below(3000)];
@@ -337,7 +346,10 @@ impl World {
                 return worlds.iter_mut().map(play).collect();
             }
             let running: Vec<_> = worlds.iter_mut().map(|world| scope.spawn(|| play(world))).collect();
-            running.into_iter().map(|t| t.join().unwrap_or_else(|_| Err("a thread panicked outside of a step".into()))).collect()
+            running
+                .into_iter()
+                .map(|t| t.join().unwrap_or_else(|_| Err("a thread panicked outside of a step".into())))
+                .collect()
         });
         for (i, (world, outcome)) in worlds.iter_mut().zip(outcomes).enumerate() {
             self.played.steps += world.played.steps;

@@ -87,7 +87,9 @@ impl Model {
             return self.clone();
         }
         let skip = shape.len() - self.shape.len();
-        self.gather(shape.to_vec(), &mut |index| self.shape.iter().zip(&index[skip..]).map(|(&n, &i)| if n == 1 { 0 } else { i }).collect())
+        self.gather(shape.to_vec(), &mut |index| {
+            self.shape.iter().zip(&index[skip..]).map(|(&n, &i)| if n == 1 { 0 } else { i }).collect()
+        })
     }
 
     /// The elements along some axes (in C order of those), for each index of the other axes.
@@ -167,7 +169,9 @@ impl Want {
             Want::Bits(dtype, want) => agree(got, Scalar::from_wide(dtype, want), &Tolerance::Bits, 0, false),
             Want::Ulp(want, ulp) => agree(got, Scalar::new(want), &Tolerance::Ulp(ulp), 0, false),
             Want::Near(want, by) => near(got.to_wide().real(), want, by),
-            Want::NearComplex(re, im, by) => matches!(got.to_wide(), Wide::Complex(a, b) if near(a, re, by) && near(b, im, by)),
+            Want::NearComplex(re, im, by) => {
+                matches!(got.to_wide(), Wide::Complex(a, b) if near(a, re, by) && near(b, im, by))
+            }
         }
     }
 }
@@ -233,9 +237,18 @@ pub(super) fn unary_ops(kind: Kind) -> &'static [Unary] {
     match kind {
         Kind::Bool => &[Unary::Not],
         Kind::Int | Kind::Uint => &[Unary::Neg, Unary::Abs, Unary::Sign, Unary::Square, Unary::Not],
-        Kind::Float => {
-            &[Unary::Neg, Unary::Abs, Unary::Sign, Unary::Square, Unary::Sqrt, Unary::Reciprocal, Unary::Floor, Unary::Ceil, Unary::Trunc, Unary::Round]
-        }
+        Kind::Float => &[
+            Unary::Neg,
+            Unary::Abs,
+            Unary::Sign,
+            Unary::Square,
+            Unary::Sqrt,
+            Unary::Reciprocal,
+            Unary::Floor,
+            Unary::Ceil,
+            Unary::Trunc,
+            Unary::Round,
+        ],
         Kind::Complex => &[Unary::Neg, Unary::Conj],
     }
 }
@@ -259,7 +272,17 @@ pub(super) fn binary_ops(kind: Kind) -> &'static [Binary] {
             Binary::Shl,
             Binary::Shr,
         ],
-        Kind::Float => &[Binary::Add, Binary::Sub, Binary::Mul, Binary::Div, Binary::Rem, Binary::Minimum, Binary::Maximum, Binary::Fmin, Binary::Fmax],
+        Kind::Float => &[
+            Binary::Add,
+            Binary::Sub,
+            Binary::Mul,
+            Binary::Div,
+            Binary::Rem,
+            Binary::Minimum,
+            Binary::Maximum,
+            Binary::Fmin,
+            Binary::Fmax,
+        ],
         Kind::Complex => &[Binary::Add, Binary::Sub, Binary::Mul],
     }
 }
@@ -381,13 +404,21 @@ mod tests {
     #[test]
     fn indices_are_those_of_c_order() {
         let m = ints(&[2, 3], &[0, 1, 2, 3, 4, 5]);
-        let lines = |axes: &[usize]| m.lines(axes).into_iter().map(|line| line.into_iter().map(Wide::real).collect::<Vec<f64>>()).collect::<Vec<_>>();
+        let lines = |axes: &[usize]| {
+            m.lines(axes)
+                .into_iter()
+                .map(|line| line.into_iter().map(Wide::real).collect::<Vec<f64>>())
+                .collect::<Vec<_>>()
+        };
         assert_eq!(lines(&[1]), [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]);
         assert_eq!(lines(&[0]), [[0.0, 3.0], [1.0, 4.0], [2.0, 5.0]]);
         assert_eq!(lines(&[1, 0]), [[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]]);
         assert_eq!(m.gather(vec![3, 2], &mut |i| vec![i[1], i[0]]).elements::<i64>(), [0, 3, 1, 4, 2, 5]);
         assert_eq!(m.with_lines(DType::I64, 0, 1, &[7, 8, 9].map(|x| vec![Wide::Int(x)])).elements::<i64>(), [7, 8, 9]);
-        assert_eq!(ints(&[1, 3], &[1, 2, 3]).broadcast_to(&[2, 2, 3]).elements::<i64>(), [1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3]);
+        assert_eq!(
+            ints(&[1, 3], &[1, 2, 3]).broadcast_to(&[2, 2, 3]).elements::<i64>(),
+            [1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3]
+        );
         let mut count = 0;
         for_each_index(&[3, 0], &mut |_| count += 1);
         for_each_index(&[], &mut |_| count += 10);
@@ -439,6 +470,9 @@ mod tests {
         assert!(!off(exactly(1.0f32.next_up())) && !off(Want::Bits(DType::I32, Wide::Int(1))));
         assert!(off(Want::Ulp(1.0 + 5e-8, 1.0)) && !off(Want::Ulp(1.0 + 3e-7, 1.0)));
         assert!(off(Want::Near(1.5, 0.5)) && !off(Want::Near(1.5, 0.4)) && !off(Want::Near(f64::NAN, 1.0)));
-        assert!(compare("", &a, &[2], &[exactly(1.0), Want::Near(0.0, f64::INFINITY)]).is_err(), "NaN is near no number");
+        assert!(
+            compare("", &a, &[2], &[exactly(1.0), Want::Near(0.0, f64::INFINITY)]).is_err(),
+            "NaN is near no number"
+        );
     }
 }

@@ -7,7 +7,8 @@ use crate::values::FloatSpec;
 use polyarray_core::{Array, Binary, DType, Element, Error, Kind, Matmul, Metric, Wide, distance, einsum};
 
 /// Axes in front of those of the two matrices: none, as often as any, or some that broadcast.
-const BATCHES: [(&[usize], &[usize]); 7] = [(&[], &[]), (&[], &[]), (&[], &[]), (&[2], &[]), (&[], &[3]), (&[1], &[2]), (&[2, 1], &[3])];
+const BATCHES: [(&[usize], &[usize]); 7] =
+    [(&[], &[]), (&[], &[]), (&[], &[]), (&[2], &[]), (&[], &[3]), (&[1], &[2]), (&[2, 1], &[3])];
 
 /// A sum of products and the sum of their magnitudes, in the widest numbers there are.
 #[derive(Clone, Copy, Default)]
@@ -42,7 +43,8 @@ impl Total {
                 self.re += x;
                 self.nan |= x.is_nan();
                 // A product of finite numbers that overflows may not do so where it is fused with a sum.
-                self.infinite[usize::from(x < 0.0)] |= x.is_infinite() && factors.iter().any(|f| f.real().is_infinite());
+                self.infinite[usize::from(x < 0.0)] |=
+                    x.is_infinite() && factors.iter().any(|f| f.real().is_infinite());
             }
             Wide::Complex(x, y) => (self.re, self.im) = (self.re + x, self.im + y),
         }
@@ -118,7 +120,14 @@ impl World {
         let shape = |batch: &[usize], r, c| batch.iter().copied().chain([r, c]).collect::<Vec<usize>>();
         let (a, b) = (self.factor::<T>(&shape(pages.0, m, k))?, self.factor::<T>(&shape(pages.1, k, n))?);
         let how = self.rng.below(9);
-        self.note(format!("product {} {:?} {:?} @ {:?} {:?} in way {how}", T::DTYPE, a.model.shape, a.array.strides(), b.model.shape, b.array.strides()));
+        self.note(format!(
+            "product {} {:?} {:?} @ {:?} {:?} in way {how}",
+            T::DTYPE,
+            a.model.shape,
+            a.array.strides(),
+            b.model.shape,
+            b.array.strides()
+        ));
         let (shape, totals) = product_of(&a.model, &b.model);
         match how {
             0..3 => {
@@ -140,7 +149,14 @@ impl World {
         self.laid_out(widened(shape, &data))
     }
 
-    fn near<U: Element>(&mut self, what: &str, got: Array<U>, shape: &[usize], totals: &[Total], roundings: f64) -> Outcome {
+    fn near<U: Element>(
+        &mut self,
+        what: &str,
+        got: Array<U>,
+        shape: &[usize],
+        totals: &[Total],
+        roundings: f64,
+    ) -> Outcome {
         let want: Vec<Want> = totals.iter().map(|t| t.want(U::DTYPE, roundings)).collect();
         self.played.checks += 1;
         let model = compare(what, &got, shape, &want)?;
@@ -162,7 +178,11 @@ impl World {
             let product = if twice { product.map(move |e| &e * factor + e.maximum(factor)) } else { product };
             let data = integers_followed(T::DTYPE, totals, &added.data, twice.then(|| factor.to_wide()));
             let result = done("matmul with what follows", product.run())?;
-            return self.keep("matmul with what follows", result, &Model { dtype: T::DTYPE, shape: shape.to_vec(), data });
+            return self.keep(
+                "matmul with what follows",
+                result,
+                &Model { dtype: T::DTYPE, shape: shape.to_vec(), data },
+            );
         }
         let relu = twice && T::DTYPE.kind() == Kind::Float;
         let product = if relu { product.map(|e| e.maximum(T::default())) } else { product };
@@ -175,18 +195,28 @@ impl World {
     }
 
     /// Into, or added to, a view of a larger array, the rest of which must stay as it is.
-    fn write_into_view<T: Element>(&mut self, product: Matmul<T>, shape: &[usize], totals: &[Total], add: bool) -> Outcome {
+    fn write_into_view<T: Element>(
+        &mut self,
+        product: Matmul<T>,
+        shape: &[usize],
+        totals: &[Total],
+        add: bool,
+    ) -> Outcome {
         let outer: Vec<usize> = shape.iter().map(|n| n * 2 + 1).collect();
         let mut target: Slot<T> = self.fresh(&outer);
         // A view of each axis: forwards or backwards, tight or every other element.
         let mut cut;
         loop {
             cut = self.cut(&outer);
-            if cut.shape.len() == shape.len() && cut.items.len() == shape.len() && cut.shape.iter().zip(shape).all(|(c, n)| c >= n) {
+            if cut.shape.len() == shape.len()
+                && cut.items.len() == shape.len()
+                && cut.shape.iter().zip(shape).all(|(c, n)| c >= n)
+            {
                 break;
             }
         }
-        let part: Vec<polyarray_core::SliceItem> = shape.iter().map(|&n| polyarray_core::SliceItem::from(0..n)).collect();
+        let part: Vec<polyarray_core::SliceItem> =
+            shape.iter().map(|&n| polyarray_core::SliceItem::from(0..n)).collect();
         let old = cut.of(&target.model);
         self.note(format!("  into a view, added: {add}"));
         {
@@ -231,14 +261,19 @@ impl World {
         let mut labels: Vec<char> = terms.chars().filter(|c| *c != ',').collect();
         labels.sort_unstable();
         labels.dedup();
-        let lengths: Vec<usize> = labels.iter().map(|_| if self.rng.chance(1, 20) { 0 } else { 1 + self.rng.below(7) }).collect();
+        let lengths: Vec<usize> =
+            labels.iter().map(|_| if self.rng.chance(1, 20) { 0 } else { 1 + self.rng.below(7) }).collect();
         let length = |c: char| lengths[labels.iter().position(|l| *l == c).expect("every label is listed")];
         let mut operands: Vec<Slot<T>> = Vec::new();
         for term in terms.split(',') {
             let shape: Vec<usize> = term.chars().map(length).collect();
             operands.push(self.factor(&shape)?);
         }
-        self.note(format!("einsum {} {subscripts} of {:?}", T::DTYPE, operands.iter().map(|o| o.model.shape.clone()).collect::<Vec<_>>()));
+        self.note(format!(
+            "einsum {} {subscripts} of {:?}",
+            T::DTYPE,
+            operands.iter().map(|o| o.model.shape.clone()).collect::<Vec<_>>()
+        ));
         let arrays: Vec<&Array<T>> = operands.iter().map(|o| &o.array).collect();
         let result = einsum(subscripts, &arrays);
         if T::DTYPE.kind() == Kind::Bool {
@@ -246,10 +281,14 @@ impl World {
         }
         let shape: Vec<usize> = output.chars().map(length).collect();
         let mut totals = vec![Total::default(); shape.iter().product()];
-        let value = |c: char, index: &[usize]| index[labels.iter().position(|l| *l == c).expect("every label is listed")];
+        let value =
+            |c: char, index: &[usize]| index[labels.iter().position(|l| *l == c).expect("every label is listed")];
         for_each_index(&lengths, &mut |index| {
-            let factors: Vec<Wide> =
-                terms.split(',').zip(&operands).map(|(term, o)| o.model.at(&term.chars().map(|c| value(c, index)).collect::<Vec<_>>())).collect();
+            let factors: Vec<Wide> = terms
+                .split(',')
+                .zip(&operands)
+                .map(|(term, o)| o.model.at(&term.chars().map(|c| value(c, index)).collect::<Vec<_>>()))
+                .collect();
             let at = output.chars().fold(0, |at, c| at * length(c) + value(c, index));
             totals[at].add(&factors);
         });
@@ -269,7 +308,13 @@ impl World {
             world.laid_out::<T>(widened(&[rows, d], &data))
         };
         let (x, y) = (few(self, n)?, few(self, m)?);
-        self.note(format!("cdist {} {} [{n}, {d}] {:?}, [{m}, {d}] {:?}", T::DTYPE, metric.name(), x.array.strides(), y.array.strides()));
+        self.note(format!(
+            "cdist {} {} [{n}, {d}] {:?}, [{m}, {d}] {:?}",
+            T::DTYPE,
+            metric.name(),
+            x.array.strides(),
+            y.array.strides()
+        ));
         let result = distance::cdist(&x.array, &y.array, metric);
         if T::DTYPE.kind() != Kind::Float {
             return match result {
@@ -354,12 +399,16 @@ fn distances(x: &Model, y: &Model, metric: Metric) -> Vec<Want> {
 /// What a contraction must give. Of one operand nothing is multiplied; half floats may be rounded on the way of more. Of more than two, what meets first is left to the library:
 /// there a product of some of them may overflow, and zero times infinity be NaN or not.
 fn contracted(dtype: DType, totals: &[Total], operands: &[&Model]) -> Vec<Want> {
-    let most = |o: &&Model| o.data.iter().map(|&x| magnitude(x)).fold(1.0, |a, b| if b.is_nan() { f64::INFINITY } else { a.max(b) });
+    let most = |o: &&Model| {
+        o.data.iter().map(|&x| magnitude(x)).fold(1.0, |a, b| if b.is_nan() { f64::INFINITY } else { a.max(b) })
+    };
     let partial: f64 = operands.iter().map(most).product();
     let of = |t: &Total| match t.want(dtype, 4.0) {
         exact @ Want::Bits(..) => exact,
         _ if operands.len() > 2 && partial * (t.terms as f64 + 1.0) >= largest(dtype.real()) / 4.0 => Want::Any,
-        Want::Near(x, by) if operands.len() > 1 => Want::Near(x, by + 4.0 * (t.terms as f64 + 1.0) * rounding(dtype, t.magnitudes)),
+        Want::Near(x, by) if operands.len() > 1 => {
+            Want::Near(x, by + 4.0 * (t.terms as f64 + 1.0) * rounding(dtype, t.magnitudes))
+        }
         other => other,
     };
     totals.iter().map(of).collect()

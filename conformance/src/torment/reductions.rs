@@ -27,7 +27,9 @@ fn depth(n: usize) -> f64 {
 /// The sum of real numbers as `dtype`, divided by a count, within the bound.
 fn real_sum(line: impl Iterator<Item = f64> + Clone, n: usize, dtype: DType, divided_by: f64) -> Want {
     let (sum, magnitudes) = sums(line.clone());
-    if line.clone().any(f64::is_nan) || line.clone().any(|x| x == f64::INFINITY) && line.clone().any(|x| x == f64::NEG_INFINITY) {
+    if line.clone().any(f64::is_nan)
+        || line.clone().any(|x| x == f64::INFINITY) && line.clone().any(|x| x == f64::NEG_INFINITY)
+    {
         return Want::Near(f64::NAN, 0.0);
     }
     // Partial sums of what is added up in f32 may overflow there.
@@ -64,7 +66,9 @@ fn sum_of(dtype: DType, line: &[Wide]) -> Want {
                 real_sum(line.iter().map(of), n, dtype.real(), 1.0)
             };
             match (part(false), part(true)) {
-                (Want::Near(re, a), Want::Near(im, b)) if !re.is_nan() && !im.is_nan() => Want::NearComplex(re, im, a.max(b)),
+                (Want::Near(re, a), Want::Near(im, b)) if !re.is_nan() && !im.is_nan() => {
+                    Want::NearComplex(re, im, a.max(b))
+                }
                 _ => Want::Any,
             }
         }
@@ -118,10 +122,15 @@ fn spread_of(dtype: DType, line: &[Wide], root: bool) -> Want {
     let dtype = dtype.mean();
     let numbers: Vec<f64> = line.iter().map(|x| x.real()).collect();
     let n = numbers.len() as f64;
-    let far = largest(if working_eps(dtype) == f64::EPSILON { DType::F64 } else { DType::F32 }).sqrt() / 1e3 / n.max(1.0);
+    let far =
+        largest(if working_eps(dtype) == f64::EPSILON { DType::F64 } else { DType::F32 }).sqrt() / 1e3 / n.max(1.0);
     let apart = numbers.iter().map(|x| x.abs()).filter(|x| *x != 0.0).fold(f64::INFINITY, f64::min);
     if numbers.is_empty() || numbers.iter().any(|x| !x.is_finite()) {
-        return if numbers.iter().any(|x| x.is_nan()) || numbers.is_empty() { Want::Near(f64::NAN, 0.0) } else { Want::Any };
+        return if numbers.iter().any(|x| x.is_nan()) || numbers.is_empty() {
+            Want::Near(f64::NAN, 0.0)
+        } else {
+            Want::Any
+        };
     }
     // Squares that overflow or underflow are not what this is about.
     if numbers.iter().any(|x| x.abs() > far) || apart < 1e-15 {
@@ -160,7 +169,8 @@ impl World {
             return self.reduced_wholly(&x, what);
         }
         let keep = self.rng.chance(1, 3);
-        let asked: Vec<isize> = axes.iter().map(|&a| if self.rng.chance(1, 3) { a as isize - ndim as isize } else { a as isize }).collect();
+        let asked: Vec<isize> =
+            axes.iter().map(|&a| if self.rng.chance(1, 3) { a as isize - ndim as isize } else { a as isize }).collect();
         self.note(format!("  reduction {what} over {axes:?}{}", if keep { ", kept" } else { "" }));
         let given = || -> Axes { if keep { axis(&asked[..]).keepdims() } else { axis(&asked[..]) } };
         let shape: Vec<usize> = (0..ndim)
@@ -225,7 +235,13 @@ impl World {
         }
     }
 
-    fn agree<U: Element>(&mut self, what: &str, got: polyarray_core::Result<Array<U>>, shape: &[usize], want: &[Want]) -> Outcome {
+    fn agree<U: Element>(
+        &mut self,
+        what: &str,
+        got: polyarray_core::Result<Array<U>>,
+        shape: &[usize],
+        want: &[Want],
+    ) -> Outcome {
         let got = done(what, got)?;
         self.played.checks += 1;
         let model = compare(what, &got, shape, want)?;
@@ -248,7 +264,12 @@ impl World {
         }
         let along = self.rng.below(ndim);
         let product = self.rng.chance(1, 3);
-        self.note(format!("scan {} {:?} {:?} along {along}, products: {product}", T::DTYPE, slot.model.shape, slot.array.strides()));
+        self.note(format!(
+            "scan {} {:?} {:?} along {along}, products: {product}",
+            T::DTYPE,
+            slot.model.shape,
+            slot.array.strides()
+        ));
         let lines = slot.model.lines(&[along]);
         // The shape of the result is that of the array; its elements are compared in the order of lines, as a permuted view.
         let result = if product { slot.array.cumprod(along as isize) } else { slot.array.cumsum(along as isize) };
@@ -283,19 +304,30 @@ impl World {
         let n = slot.model.shape[along];
         match how {
             0 | 1 => {
-                let model = slot.model.with_lines(T::DTYPE, along, n, &lines.iter().map(|line| sorted(line)).collect::<Vec<_>>());
+                let model = slot.model.with_lines(
+                    T::DTYPE,
+                    along,
+                    n,
+                    &lines.iter().map(|line| sorted(line)).collect::<Vec<_>>(),
+                );
                 let result = done("sort", slot.array.sort(along as isize))?;
                 self.keep("sort", result, &model)
             }
             2 => {
-                let model = slot.model.with_lines(DType::I64, along, n, &lines.iter().map(|line| ranked(line, false, n)).collect::<Vec<_>>());
+                let model = slot.model.with_lines(
+                    DType::I64,
+                    along,
+                    n,
+                    &lines.iter().map(|line| ranked(line, false, n)).collect::<Vec<_>>(),
+                );
                 let result = done("argsort", slot.array.argsort(along as isize - ndim as isize))?;
                 self.keep("argsort", result, &model)
             }
             3 => {
                 let k = self.rng.below(n + 1);
                 let places: Vec<Vec<Wide>> = lines.iter().map(|line| ranked(line, true, k)).collect();
-                let values: Vec<Vec<Wide>> = lines.iter().zip(&places).map(|(l, p)| p.iter().map(|i| l[i.real() as usize]).collect()).collect();
+                let values: Vec<Vec<Wide>> =
+                    lines.iter().zip(&places).map(|(l, p)| p.iter().map(|i| l[i.real() as usize]).collect()).collect();
                 let (best, indices) = done("topk", slot.array.topk(k, along as isize))?;
                 self.keep("topk's indices", indices, &slot.model.with_lines(DType::I64, along, k, &places))?;
                 self.keep("topk", best, &slot.model.with_lines(T::DTYPE, along, k, &values))
@@ -306,7 +338,9 @@ impl World {
                 let elements: Vec<T> = sorted.iter().map(|&x| T::from_wide(x)).collect();
                 let haystack = done("from_slice", Array::from_slice(&elements, elements.len()))?;
                 let (side, at_most) = *self.rng.pick(&[(Side::Left, Ordering::Less), (Side::Right, Ordering::Equal)]);
-                let model = values.model.map(DType::I64, &|v| Wide::Int(sorted.partition_point(|&x| order(x, v) <= at_most) as i128));
+                let model = values
+                    .model
+                    .map(DType::I64, &|v| Wide::Int(sorted.partition_point(|&x| order(x, v) <= at_most) as i128));
                 let found = done("searchsorted", haystack.searchsorted(&values.array, side))?;
                 self.keep("searchsorted", found, &model)
             }
@@ -318,7 +352,11 @@ impl World {
         let (got, times) = done("unique_counts", slot.array.unique_counts())?;
         let shape = vec![values.len()];
         self.played.checks += 1;
-        compare_bits("the counts of unique elements", &times, &Model { dtype: DType::I64, shape: shape.clone(), data: counts })?;
+        compare_bits(
+            "the counts of unique elements",
+            &times,
+            &Model { dtype: DType::I64, shape: shape.clone(), data: counts },
+        )?;
         self.keep("unique elements", got, &Model { dtype: T::DTYPE, shape, data: values })
     }
 }
@@ -414,7 +452,9 @@ fn running(dtype: DType, line: &[Wide]) -> Want {
             let (_, magnitudes) = sums(line.iter().map(|x| x.real()));
             Want::Near(value, terms * eps * magnitudes + rounding(dtype, value) + FloatSpec::of(dtype).min_subnormal())
         }
-        Want::NearComplex(re, im, _) => Want::NearComplex(re, im, terms * eps * line.iter().map(|&x| magnitude(x)).sum::<f64>()),
+        Want::NearComplex(re, im, _) => {
+            Want::NearComplex(re, im, terms * eps * line.iter().map(|&x| magnitude(x)).sum::<f64>())
+        }
         other => other,
     }
 }

@@ -46,7 +46,9 @@ impl World {
                 cut.shape.push(1);
                 cut.from.push(None);
             }
-            let from_end = |i: usize, rng: &mut crate::values::Rng| if i < n && rng.chance(1, 3) { i as isize - n as isize } else { i as isize };
+            let from_end = |i: usize, rng: &mut crate::values::Rng| {
+                if i < n && rng.chance(1, 3) { i as isize - n as isize } else { i as isize }
+            };
             if n > 0 && self.rng.chance(1, 6) {
                 let i = self.rng.below(n);
                 cut.items.push(SliceItem::Index(from_end(i, &mut self.rng)));
@@ -123,8 +125,11 @@ impl World {
         let mut axes: Vec<usize> = (0..ndim).collect();
         (1..ndim).for_each(|i| axes.swap(i, self.rng.below(i + 1)));
         let shape = axes.iter().map(|&a| slot.model.shape[a]).collect();
-        let model = slot.model.gather(shape, &mut |index| (0..ndim).map(|a| index[axes.iter().position(|&x| x == a).expect("each axis once")]).collect());
-        let asked: Vec<isize> = axes.iter().map(|&a| if self.rng.chance(1, 4) { a as isize - ndim as isize } else { a as isize }).collect();
+        let model = slot.model.gather(shape, &mut |index| {
+            (0..ndim).map(|a| index[axes.iter().position(|&x| x == a).expect("each axis once")]).collect()
+        });
+        let asked: Vec<isize> =
+            axes.iter().map(|&a| if self.rng.chance(1, 4) { a as isize - ndim as isize } else { a as isize }).collect();
         Ok(Slot { array: done("permute", slot.array.permute(&asked))?, model })
     }
 
@@ -159,7 +164,10 @@ impl World {
         if shape.iter().product::<usize>() > MOST {
             shape = slot.model.shape.clone();
         }
-        Ok(Slot { array: done("broadcast_to", slot.array.broadcast_to(&shape[..]))?, model: slot.model.broadcast_to(&shape) })
+        Ok(Slot {
+            array: done("broadcast_to", slot.array.broadcast_to(&shape[..]))?,
+            model: slot.model.broadcast_to(&shape),
+        })
     }
 
     fn diagonal<T: Element>(&mut self, slot: &Slot<T>) -> Outcome<Slot<T>> {
@@ -189,12 +197,20 @@ impl World {
         }
         let last = shape.len() - 1;
         let room: Vec<(usize, usize, isize)> = (0..shape.len())
-            .map(|axis| (self.rng.below(3), self.rng.below(3), *self.rng.pick(if axis == last { &[1, 1, 2, -1, 3] } else { &[1, 1, 1, -1, 2] })))
+            .map(|axis| {
+                (
+                    self.rng.below(3),
+                    self.rng.below(3),
+                    *self.rng.pick(if axis == last { &[1, 1, 2, -1, 3] } else { &[1, 1, 1, -1, 2] }),
+                )
+            })
             .collect();
         let transposed = shape.len() == 2 && self.rng.chance(1, 3);
         let wide = |axis: usize| room[axis].0 + shape[axis] * room[axis].2.unsigned_abs() + room[axis].1;
         let lengths: Vec<usize> = (0..shape.len()).map(wide).collect();
-        let mut big = self.fresh::<T>(&if transposed { lengths.iter().rev().copied().collect::<Vec<_>>() } else { lengths.clone() }).array;
+        let mut big = self
+            .fresh::<T>(&if transposed { lengths.iter().rev().copied().collect::<Vec<_>>() } else { lengths.clone() })
+            .array;
         let items: Vec<SliceItem> = (0..shape.len())
             .map(|axis| {
                 let (front, back, step) = room[axis];

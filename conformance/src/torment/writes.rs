@@ -23,7 +23,10 @@ impl World {
                 let value: T = self.small();
                 done("fill", slot.array.slice_mut(&cut.items).and_then(|mut view| view.fill(value)))?;
                 let count = cut.shape.iter().product();
-                cut.write(&mut slot.model, &Model { dtype: T::DTYPE, shape: cut.shape.clone(), data: vec![value.to_wide(); count] });
+                cut.write(
+                    &mut slot.model,
+                    &Model { dtype: T::DTYPE, shape: cut.shape.clone(), data: vec![value.to_wide(); count] },
+                );
             }
             3..6 => self.write_expression(&mut slot, how == 5)?,
             6 => {
@@ -46,7 +49,9 @@ impl World {
     fn write_refused<T: Element>(&mut self, mut slot: Slot<T>) -> Outcome {
         match slot.array.view_mut().map(drop) {
             Err(Error::NotWritable { .. }) => {}
-            Err(e) => return Err(format!("writing a broadcast view: another error than that it cannot be written: {e}")),
+            Err(e) => {
+                return Err(format!("writing a broadcast view: another error than that it cannot be written: {e}"));
+            }
             Ok(()) if slot.model.data.is_empty() => {}
             Ok(()) => return Err("a broadcast view let itself be written".into()),
         }
@@ -76,7 +81,10 @@ impl World {
             let refused = slot.array.slice_mut(&cut.items).and_then(|mut view| view.assign(expr));
             return match refused {
                 Err(Error::BroadcastTo { .. } | Error::Broadcast { .. } | Error::Shapes { .. }) => Ok(()),
-                Err(e) => Err(format!("assigning {:?} to {:?}: another error than that shapes do not fit: {e}", model.shape, cut.shape)),
+                Err(e) => Err(format!(
+                    "assigning {:?} to {:?}: another error than that shapes do not fit: {e}",
+                    model.shape, cut.shape
+                )),
                 Ok(()) => Err(format!("{:?} was assigned to {:?}", model.shape, cut.shape)),
             };
         }
@@ -97,7 +105,10 @@ impl World {
         let mut right: Term<T> = self.term(depth, Some(&shape))?;
         if broadcast(&right.model.shape, &shape).as_ref() != Some(&shape) {
             let value: T = self.small();
-            right = Term { expr: polyarray_core::IntoExpr::into_expr(value), model: Model { dtype: T::DTYPE, shape: Vec::new(), data: vec![value.to_wide()] } };
+            right = Term {
+                expr: polyarray_core::IntoExpr::into_expr(value),
+                model: Model { dtype: T::DTYPE, shape: Vec::new(), data: vec![value.to_wide()] },
+            };
         }
         let op = *self.rng.pick(&[Binary::Add, Binary::Sub, Binary::Mul]);
         self.note(format!("  {} in place", op.info().name));

@@ -110,7 +110,9 @@ impl<T: Element> Array<T> {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn arange(start: T, stop: T, step: T) -> Result<Array<T>> {
-        let refuse = |why: &str| Err(Error::Setting { name: "arange", value: format!("{start}, {stop}, {step}"), why: why.into() });
+        let refuse = |why: &str| {
+            Err(Error::Setting { name: "arange", value: format!("{start}, {stop}, {step}"), why: why.into() })
+        };
         if let (Wide::Int(a), Wide::Int(b), Wide::Int(s)) = (start.to_wide(), stop.to_wide(), step.to_wide()) {
             if s == 0 {
                 return refuse("the step is zero");
@@ -216,6 +218,10 @@ pub(super) fn reserve<T: Element>(shape: &Dims) -> Result<Vec<T>> {
     if bytes > 1 << 30 {
         drop(Buffer::host(bytes)?);
     }
-    data.try_reserve_exact(shape.size()).map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes, why: e.to_string() })?;
+    data.try_reserve_exact(shape.size()).map_err(|e| Error::OutOfMemory {
+        memory: "the host".into(),
+        bytes,
+        why: e.to_string(),
+    })?;
     Ok(data)
 }

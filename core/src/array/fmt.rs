@@ -52,7 +52,13 @@ fn ends(shape: &[usize], shorten: bool) -> SmallVec<[Ends; 8]> {
     ends
 }
 
-fn show<T: Element>(a: &Array<T>, index: &mut SmallVec<[usize; 8]>, ends: &[Ends], precision: Option<usize>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn show<T: Element>(
+    a: &Array<T>,
+    index: &mut SmallVec<[usize; 8]>,
+    ends: &[Ends],
+    precision: Option<usize>,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
     let axis = index.len();
     if axis == a.ndim() {
         // The index is within the shape, and the elements are on the host.

@@ -62,7 +62,10 @@ impl<T: Element> Array<T> {
 
     /// The same buffer seen through another layout, which is made from this one's.
     pub(crate) fn with_layout(&self, layout: Layout) -> Array<T> {
-        Array { raw: Arc::new(RawArray { layout, buffer: self.raw.buffer.clone(), dtype: T::DTYPE }), element: PhantomData }
+        Array {
+            raw: Arc::new(RawArray { layout, buffer: self.raw.buffer.clone(), dtype: T::DTYPE }),
+            element: PhantomData,
+        }
     }
 
     /// Lengths of the axes.
@@ -146,18 +149,27 @@ impl<T: Element> Array<T> {
             return Ok(self.clone());
         }
         if self.is_empty() {
-            return Array::from_raw(RawArray { buffer: crate::choose::alloc_elements(T::DTYPE, 0, there)?, dtype: T::DTYPE, layout: self.raw.layout.clone() });
+            return Array::from_raw(RawArray {
+                buffer: crate::choose::alloc_elements(T::DTYPE, 0, there)?,
+                dtype: T::DTYPE,
+                layout: self.raw.layout.clone(),
+            });
         }
         let (lo, hi) = self.raw.layout.span();
         let buffer = move_elements(&self.raw.buffer, T::DTYPE, lo, hi, there)?;
-        let layout = Layout::from_parts(self.raw.layout.shape().clone(), self.strides().into(), self.raw.layout.offset() - lo);
+        let layout =
+            Layout::from_parts(self.raw.layout.shape().clone(), self.strides().into(), self.raw.layout.offset() - lo);
         Array::from_raw(RawArray { buffer, dtype: T::DTYPE, layout })
     }
 
     /// The same elements in the memory of `other`, or in host memory where that cannot store them.
     pub(crate) fn beside<U: Element>(self, other: &Array<U>) -> Result<Array<T>> {
         let there = other.raw.buffer.memory();
-        if there != self.raw.buffer.memory() && crate::choose::can_store(there, T::DTYPE) { self.to_device(&other.device()) } else { Ok(self) }
+        if there != self.raw.buffer.memory() && crate::choose::can_store(there, T::DTYPE) {
+            self.to_device(&other.device())
+        } else {
+            Ok(self)
+        }
     }
 
     /// This array in host memory; shares the buffer if it is there.
@@ -182,7 +194,9 @@ impl<T: Element> Array<T> {
         let (lo, hi) = host.raw.layout.span();
         let elements = bytes::elements::<T>(&host.raw.buffer, lo, hi);
         let start = host.raw.layout.offset() as isize - lo as isize;
-        crate::walk::walk(host.shape(), [host.strides()], [start], 0..self.len(), |[at]| out.push(elements[at as usize]));
+        crate::walk::walk(host.shape(), [host.strides()], [start], 0..self.len(), |[at]| {
+            out.push(elements[at as usize])
+        });
         Ok(out)
     }
 
@@ -217,7 +231,12 @@ impl<T: Element> Array<T> {
     /// [`Error::Count`] if there are more or fewer.
     pub fn item(&self) -> Result<T> {
         if self.len() != 1 {
-            return Err(Error::Count { op: "item", shape: self.raw.layout.shape().clone(), expected: self.len(), found: 1 });
+            return Err(Error::Count {
+                op: "item",
+                shape: self.raw.layout.shape().clone(),
+                expected: self.len(),
+                found: 1,
+            });
         }
         self.get(vec![0; self.ndim()])
     }
@@ -342,7 +361,11 @@ impl<T: Element> Array<T> {
     /// # Errors
     /// Out of memory.
     pub fn to_contiguous(&self) -> Result<Array<T>> {
-        if self.is_c_contiguous() { Ok(self.clone()) } else { self.copied(Layout::contiguous(self.raw.layout.shape().clone())) }
+        if self.is_c_contiguous() {
+            Ok(self.clone())
+        } else {
+            self.copied(Layout::contiguous(self.raw.layout.shape().clone()))
+        }
     }
 
     /// This array if it is in Fortran order, else a copy that is.
@@ -381,7 +404,10 @@ impl<T: Element> Array<T> {
     fn make_exclusive(&mut self) -> Result<()> {
         if self.raw.layout.is_broadcast() {
             return Err(Error::NotWritable {
-                why: format!("strides {:?} show one element in many places (broadcast); make a copy with flatten or to_contiguous", self.strides()),
+                why: format!(
+                    "strides {:?} show one element in many places (broadcast); make a copy with flatten or to_contiguous",
+                    self.strides()
+                ),
             });
         }
         if self.exclusive().is_none() && !self.is_empty() {

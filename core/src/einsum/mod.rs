@@ -61,10 +61,13 @@ pub fn einsum<T: Element>(subscripts: &str, operands: &[&Array<T>]) -> Result<Ar
     numeric("einsum", T::DTYPE)?;
     let shapes: SmallVec<[&[usize]; 4]> = operands.iter().map(|a| a.shape()).collect();
     let (parsed, plan) = planned(subscripts, &shapes, T::DTYPE)?;
-    let own = operands.iter().zip(&parsed.operands).map(|(a, o)| Some(a.with_layout(a.layout().step_together(&o.axes))));
+    let own =
+        operands.iter().zip(&parsed.operands).map(|(a, o)| Some(a.with_layout(a.layout().step_together(&o.axes))));
     let mut values: Vec<Option<Array<T>>> = own.collect();
-    let take =
-        |v: usize, values: &mut Vec<Option<Array<T>>>| Value { array: values[v].take().expect("a plan uses each value once"), labels: plan.values[v].clone() };
+    let take = |v: usize, values: &mut Vec<Option<Array<T>>>| Value {
+        array: values[v].take().expect("a plan uses each value once"),
+        labels: plan.values[v].clone(),
+    };
     for step in &plan.steps {
         let result = match step {
             Step::Sum { of, labels } => take(*of, &mut values).sum_to(labels)?,
@@ -83,7 +86,11 @@ fn planned(subscripts: &str, shapes: &[&[usize]], dtype: DType) -> Result<(Parse
         let plan = Plan::new(&parsed)?;
         Ok((parsed, plan))
     };
-    plan().map_err(|why| Error::Einsum { subscripts: subscripts.into(), shapes: shapes.iter().map(|&s| s.into()).collect(), why })
+    plan().map_err(|why| Error::Einsum {
+        subscripts: subscripts.into(),
+        shapes: shapes.iter().map(|&s| s.into()).collect(),
+        why,
+    })
 }
 
 /// The error for dtypes that have no products.
@@ -124,7 +131,8 @@ impl<T: Element> Value<T> {
 
     /// The sum over the indices that are not among `labels`.
     fn sum_to(self, labels: &[Label]) -> Result<Array<T>> {
-        let axes: SmallVec<[usize; 8]> = (0..self.labels.len()).filter(|&a| !labels.contains(&self.labels[a])).collect();
+        let axes: SmallVec<[usize; 8]> =
+            (0..self.labels.len()).filter(|&a| !labels.contains(&self.labels[a])).collect();
         same_dtype(self.array.sum_axis(&axes[..])?)
     }
 
@@ -146,7 +154,8 @@ impl<T: Element> Value<T> {
 
     /// Whether a view can merge the axes of these indices, in this order, to one.
     fn merges(&self, labels: &[Label]) -> bool {
-        let axes = labels.iter().filter_map(|&l| self.axis(l)).map(|a| (self.array.shape()[a], self.array.strides()[a]));
+        let axes =
+            labels.iter().filter_map(|&l| self.axis(l)).map(|a| (self.array.shape()[a], self.array.strides()[a]));
         let axes: SmallVec<[(usize, isize); 8]> = axes.filter(|(n, _)| *n != 1).collect();
         self.array.is_empty() || axes.windows(2).all(|w| w[0].1 == w[1].1 * w[1].0 as isize)
     }
@@ -190,7 +199,9 @@ fn contract<T: Element>(a: Value<T>, b: Value<T>, labels: &[Label]) -> Result<Ar
     // Columns of the right matrix are the last axis of the result: with the sides right, its elements lie in the order that is wanted.
     let swap = labels.last().is_some_and(|&l| a.has(l) && !b.has(l));
     let (a, b) = if swap { (b, a) } else { (a, b) };
-    let free = |v: &Value<T>| v.group(&labels.iter().copied().filter(|&l| v.has(l) && !batch.contains(&l)).collect::<Labels>());
+    let free = |v: &Value<T>| {
+        v.group(&labels.iter().copied().filter(|&l| v.has(l) && !batch.contains(&l)).collect::<Labels>())
+    };
     let ((rows, rows_merge), (columns, columns_merge)) = (free(&a), free(&b));
     // What would be copied if the summed indices went in a given order. That of one of the operands' strides is the best.
     let copied = |order: &Labels| {

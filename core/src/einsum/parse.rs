@@ -155,7 +155,11 @@ fn split(subscripts: &str) -> Result<(Vec<Term>, Option<Term>), String> {
                 arrow = true;
                 terms.push(std::mem::take(&mut term));
             }
-            other => return Err(format!("{other:?} at {at} is none of what there can be: letters, ',', '...', '->' and spaces")),
+            other => {
+                return Err(format!(
+                    "{other:?} at {at} is none of what there can be: letters, ',', '...', '->' and spaces"
+                ));
+            }
         }
     }
     if arrow {
@@ -176,7 +180,9 @@ fn label_axes(terms: &[Term], shapes: &[&[usize]]) -> Result<Vec<Labels>, String
         }
         if ndim < letters || (ndim > letters && !ellipsis) {
             let least = if ellipsis { "at least " } else { "" };
-            return Err(format!("operand {operand} of shape {shape:?} has {ndim} axes, its term names {least}{letters}"));
+            return Err(format!(
+                "operand {operand} of shape {shape:?} has {ndim} axes, its term names {least}{letters}"
+            ));
         }
         hidden.push(ndim - letters);
     }
@@ -204,13 +210,19 @@ impl Sizes {
     fn add(&mut self, operand: usize, labels: &[Label], shape: &[usize]) -> Result<(), String> {
         for (axis, (&l, &len)) in labels.iter().zip(shape).enumerate() {
             if let Some(first) = labels[..axis].iter().position(|&e| e == l).filter(|&first| shape[first] != len) {
-                return Err(format!("{} is {} and {len} in operand {operand}: a diagonal is along axes of one length", named(l), shape[first]));
+                return Err(format!(
+                    "{} is {} and {len} in operand {operand}: a diagonal is along axes of one length",
+                    named(l),
+                    shape[first]
+                ));
             }
             let known = &mut self.of[l as usize];
             match *known {
                 Some((_, size)) if size == len || len == 1 => {}
                 None | Some((_, 1)) => *known = Some((operand, len)),
-                Some((other, size)) => return Err(format!("{} is {size} in operand {other} and {len} in operand {operand}", named(l))),
+                Some((other, size)) => {
+                    return Err(format!("{} is {size} in operand {other} and {len} in operand {operand}", named(l)));
+                }
             }
         }
         Ok(())
@@ -231,7 +243,9 @@ fn output_labels(term: Option<Term>, operands: &[Labels]) -> Result<Labels, Stri
         match *part {
             Part::Ellipsis => output.extend(hidden.clone()),
             Part::Index(l) if occurs(l) == 0 => return Err(format!("output {} is in no operand", named(l))),
-            Part::Index(l) if output.contains(&l) => return Err(format!("output {} is there more than once", named(l))),
+            Part::Index(l) if output.contains(&l) => {
+                return Err(format!("output {} is there more than once", named(l)));
+            }
             Part::Index(l) => output.push(l),
         }
     }
@@ -243,7 +257,11 @@ fn output_labels(term: Option<Term>, operands: &[Labels]) -> Result<Labels, Stri
 }
 
 fn at_most_max_ndim(output: Labels) -> Result<Labels, String> {
-    if output.len() <= MAX_NDIM { Ok(output) } else { Err(format!("the result would have {} axes, at most {MAX_NDIM} are possible", output.len())) }
+    if output.len() <= MAX_NDIM {
+        Ok(output)
+    } else {
+        Err(format!("the result would have {} axes, at most {MAX_NDIM} are possible", output.len()))
+    }
 }
 
 /// The axes of an operand by index, without those that stretch.

@@ -51,12 +51,20 @@ impl EinsumPath {
 impl fmt::Display for EinsumPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (cost, largest) = (self.multiply_adds(), self.largest_intermediate());
-        writeln!(f, "{} of {:?}: {cost} multiply-adds, largest intermediate {largest} elements", self.subscripts, self.shapes)?;
+        writeln!(
+            f,
+            "{} of {:?}: {cost} multiply-adds, largest intermediate {largest} elements",
+            self.subscripts, self.shapes
+        )?;
         let width = self.steps.iter().map(|s| s.subscripts.len()).max().unwrap_or(0);
         for (i, s) in self.steps.iter().enumerate() {
             let from = s.values.iter().map(|v| format!("#{v}")).collect::<Vec<_>>().join(", ");
             let to = self.shapes.len() + i;
-            writeln!(f, "  #{to} = {:width$}  of {from}: {}, {} multiply-adds, {} elements", s.subscripts, s.operation, s.multiply_adds, s.elements)?;
+            writeln!(
+                f,
+                "  #{to} = {:width$}  of {from}: {}, {} multiply-adds, {} elements",
+                s.subscripts, s.operation, s.multiply_adds, s.elements
+            )?;
         }
         Ok(())
     }
@@ -86,22 +94,39 @@ fn described(step: usize, plan: &Plan, parsed: &Parsed) -> EinsumStep {
     let subscripts = plan.describe(step);
     let elements = |labels: &[u8]| parsed.elements(set(labels));
     match &plan.steps[step] {
-        Step::Sum { of, labels } => EinsumStep { values: vec![*of], subscripts, operation: "sum".into(), multiply_adds: 0, elements: elements(labels) },
+        Step::Sum { of, labels } => EinsumStep {
+            values: vec![*of],
+            subscripts,
+            operation: "sum".into(),
+            multiply_adds: 0,
+            elements: elements(labels),
+        },
         Step::Contract { pair, labels } => {
             let (a, b) = (&plan.values[pair.0], &plan.values[pair.1]);
             let part = |of: &Labels, in_other: bool, kept: bool, other: &Labels| {
-                let chosen: Labels = of.iter().copied().filter(|l| other.contains(l) == in_other && labels.contains(l) == kept).collect();
+                let chosen: Labels = of
+                    .iter()
+                    .copied()
+                    .filter(|l| other.contains(l) == in_other && labels.contains(l) == kept)
+                    .collect();
                 elements(&chosen)
             };
             let summed = a.iter().any(|l| !labels.contains(l));
-            let (batch, m, k, n) = (part(a, true, true, b), part(a, false, true, b), part(a, true, false, b), part(b, false, true, a));
+            let (batch, m, k, n) =
+                (part(a, true, true, b), part(a, false, true, b), part(a, true, false, b), part(b, false, true, a));
             let operation = match (summed, batch) {
                 (false, _) => "multiply".to_string(),
                 (true, 1) => format!("matmul [{m}, {k}, {n}]"),
                 (true, batch) => format!("{batch} x matmul [{m}, {k}, {n}]"),
             };
             let multiply_adds = parsed.elements(set(a) | set(b));
-            EinsumStep { values: vec![pair.0, pair.1], subscripts, operation, multiply_adds, elements: elements(labels) }
+            EinsumStep {
+                values: vec![pair.0, pair.1],
+                subscripts,
+                operation,
+                multiply_adds,
+                elements: elements(labels),
+            }
         }
     }
 }

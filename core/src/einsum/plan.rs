@@ -40,14 +40,19 @@ impl Plan {
         let sets: Vec<Set> = live.iter().map(|&i| set(&plan.values[i])).collect();
         let output = set(&parsed.output);
         let pairs = if sets.len() <= SEARCHED { best(&sets, output, parsed) } else { greedy(&sets, output, parsed) };
-        let pairs = pairs.ok_or_else(|| format!("in whatever order, an intermediate result has more than {MAX_NDIM} axes"))?;
+        let pairs =
+            pairs.ok_or_else(|| format!("in whatever order, an intermediate result has more than {MAX_NDIM} axes"))?;
         // The searches number what they were given 0, 1 .. and then their own results.
         let mut numbers = live;
         let mut used = vec![false; numbers.len() + pairs.len()];
         for (i, &(a, b)) in pairs.iter().enumerate() {
             let pair = (numbers[a], numbers[b]);
             (used[a], used[b]) = (true, true);
-            let later = numbers.iter().zip(&used).filter(|(_, used)| !**used).fold(output, |s, (&v, _)| s | set(&plan.values[v]));
+            let later = numbers
+                .iter()
+                .zip(&used)
+                .filter(|(_, used)| !**used)
+                .fold(output, |s, (&v, _)| s | set(&plan.values[v]));
             let labels = if i + 1 == pairs.len() { parsed.output.clone() } else { plan.kept(pair, later) };
             numbers.push(plan.push(Step::Contract { pair, labels: labels.clone() }, labels));
         }
@@ -74,7 +79,11 @@ impl Plan {
         let (a, b) = (&self.values[pair.0], &self.values[pair.1]);
         let keep = |l: &&Label| later >> **l & 1 == 1;
         let both = a.iter().filter(|l| b.contains(l));
-        both.chain(a.iter().filter(|l| !b.contains(l))).chain(b.iter().filter(|l| !a.contains(l))).filter(keep).copied().collect()
+        both.chain(a.iter().filter(|l| !b.contains(l)))
+            .chain(b.iter().filter(|l| !a.contains(l)))
+            .filter(keep)
+            .copied()
+            .collect()
     }
 
     /// What a step does, in the terms of subscripts.
@@ -297,7 +306,8 @@ mod tests {
         let mut best = u128::MAX;
         for j in 1..values.len() {
             for i in 0..j {
-                let mut rest: Vec<Set> = values.iter().enumerate().filter(|(k, _)| *k != i && *k != j).map(|(_, &v)| v).collect();
+                let mut rest: Vec<Set> =
+                    values.iter().enumerate().filter(|(k, _)| *k != i && *k != j).map(|(_, &v)| v).collect();
                 let later = rest.iter().fold(output, |s, v| s | v);
                 rest.push((values[i] | values[j]) & later);
                 best = best.min(parsed.elements(values[i] | values[j]) + least(&rest, output, parsed));
@@ -323,7 +333,11 @@ mod tests {
         assert_eq!(steps("ij,jk->", &[&[2, 3], &[3, 5]]), ["ij->j", "jk->j", "j,j->"]);
         assert_eq!(steps("ij->i", &[&[2, 3]]), ["ij->i"]);
         assert!(steps("ij->ji", &[&[2, 3]]).is_empty());
-        assert_eq!(steps("ij,ij->", &[&[2, 1], &[2, 3]]), ["ij->i", "i,i->"], "an operand that stretches does not have the index");
+        assert_eq!(
+            steps("ij,ij->", &[&[2, 1], &[2, 3]]),
+            ["ij->i", "i,i->"],
+            "an operand that stretches does not have the index"
+        );
     }
 
     #[test]
@@ -348,7 +362,8 @@ mod tests {
             for j in 1..live.len() {
                 for i in 0..j {
                     let (a, b) = (live[i].1, live[j].1);
-                    let later = live.iter().enumerate().filter(|(k, _)| *k != i && *k != j).fold(output, |s, (_, v)| s | v.1);
+                    let later =
+                        live.iter().enumerate().filter(|(k, _)| *k != i && *k != j).fold(output, |s, (_, v)| s | v.1);
                     let result = (a | b) & later;
                     let [r, a_size, b_size] = [result, a, b].map(|s| parsed.elements(s) as f64);
                     let score = (a & b == 0, r - a_size - b_size);
@@ -384,12 +399,20 @@ mod tests {
                 shapes.push(term.iter().map(|&l| sizes[l]).collect::<Vec<usize>>());
             }
             let output: String = if round % 2 == 0 { String::new() } else { terms[0].clone() };
-            let parsed = Parsed::new(&format!("{}->{output}", terms.join(",")), &shapes.iter().map(|s| &s[..]).collect::<Vec<_>>()).unwrap();
+            let parsed = Parsed::new(
+                &format!("{}->{output}", terms.join(",")),
+                &shapes.iter().map(|s| &s[..]).collect::<Vec<_>>(),
+            )
+            .unwrap();
             // Sums over what only one operand has come first.
             let shared = shared(&parsed);
             let sets: Vec<Set> = parsed.operands.iter().map(|o| set(&o.labels) & shared).collect();
             let output = set(&parsed.output);
-            assert_eq!(greedy(&sets, output, &parsed), greedy_by_trying_all(&sets, output, &parsed), "{terms:?} {shapes:?}");
+            assert_eq!(
+                greedy(&sets, output, &parsed),
+                greedy_by_trying_all(&sets, output, &parsed),
+                "{terms:?} {shapes:?}"
+            );
         }
     }
 
@@ -401,7 +424,9 @@ mod tests {
         let chain: Vec<String> = (0..400).map(|i| format!("{}{}", letter(i), letter(i + 1))).collect();
         for terms in [chain, vec!["a".into(); 1000], vec![String::new(); 1000]] {
             let shapes: Vec<Vec<usize>> = terms.iter().map(|t| vec![3; t.len()]).collect();
-            let parsed = Parsed::new(&format!("{}->", terms.join(",")), &shapes.iter().map(|s| &s[..]).collect::<Vec<_>>()).unwrap();
+            let parsed =
+                Parsed::new(&format!("{}->", terms.join(",")), &shapes.iter().map(|s| &s[..]).collect::<Vec<_>>())
+                    .unwrap();
             assert_eq!(Plan::new(&parsed).unwrap().steps.len(), terms.len() - 1);
         }
         // Trying all pairs in each step took 12 seconds for the first of them; this leaves room for a machine that is busy.
@@ -422,10 +447,15 @@ mod tests {
     #[test]
     fn intermediate_results_have_no_more_axes_than_an_array_can() {
         // The first two together have 18 indices; the others take these away.
-        let parsed = Parsed::new("abcdefghi,jklmnopqr,abcdefghi,jklmnopqr->", &[&[2; 9], &[2; 9], &[2; 9], &[2; 9]]).unwrap();
+        let parsed =
+            Parsed::new("abcdefghi,jklmnopqr,abcdefghi,jklmnopqr->", &[&[2; 9], &[2; 9], &[2; 9], &[2; 9]]).unwrap();
         assert!(Plan::new(&parsed).unwrap().values.iter().all(|v| v.len() <= MAX_NDIM));
         // Any two have ten indices that the result keeps, and ten more with the third.
-        let parsed = Parsed::new("abcdepqrstuvwxy,fghijpqrstABCDE,klmnouvwxyABCDE->abcdefghijklmno", &[&[1; 15], &[1; 15], &[1; 15]]).unwrap();
+        let parsed = Parsed::new(
+            "abcdepqrstuvwxy,fghijpqrstABCDE,klmnouvwxyABCDE->abcdefghijklmno",
+            &[&[1; 15], &[1; 15], &[1; 15]],
+        )
+        .unwrap();
         assert!(Plan::new(&parsed).unwrap_err().contains("more than 16 axes"));
     }
 }

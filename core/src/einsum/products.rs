@@ -39,13 +39,24 @@ impl Contraction {
         match &self.0 {
             Kind::Neighbours(n) => {
                 let n = usize::try_from(*n).ok().filter(|&n| n <= left.len().min(right.len()));
-                let n = n.ok_or_else(|| fail(format!("{} axes are to be summed over, there are {} and {}", self.count(), left.len(), right.len())))?;
+                let n = n.ok_or_else(|| {
+                    fail(format!(
+                        "{} axes are to be summed over, there are {} and {}",
+                        self.count(),
+                        left.len(),
+                        right.len()
+                    ))
+                })?;
                 Ok(((left.len() - n..left.len()).collect(), (0..n).collect()))
             }
-            Kind::Pairs(l, r) if l.axes.len() != r.axes.len() => {
-                Err(fail(format!("{} axes of the left are to be summed over with {} of the right", l.axes.len(), r.axes.len())))
+            Kind::Pairs(l, r) if l.axes.len() != r.axes.len() => Err(fail(format!(
+                "{} axes of the left are to be summed over with {} of the right",
+                l.axes.len(),
+                r.axes.len()
+            ))),
+            Kind::Pairs(l, r) => {
+                Ok((resolve_axes("tensordot", &l.axes, left.len())?, resolve_axes("tensordot", &r.axes, right.len())?))
             }
-            Kind::Pairs(l, r) => Ok((resolve_axes("tensordot", &l.axes, left.len())?, resolve_axes("tensordot", &r.axes, right.len())?)),
         }
     }
 
@@ -70,14 +81,19 @@ fn tensordot<T: Element>(op: &'static str, left: &Array<T>, right: &Array<T>, ax
     }
     // Axes are named by their numbers, those of the right that are summed over as their partners, the others after the left's.
     let left_labels: Labels = (0..l.len() as Label).collect();
-    let partner = |j: usize| on_right.iter().position(|&p| p == j).map_or((l.len() + j) as Label, |p| on_left[p] as Label);
+    let partner =
+        |j: usize| on_right.iter().position(|&p| p == j).map_or((l.len() + j) as Label, |p| on_left[p] as Label);
     let right_labels: Labels = (0..r.len()).map(partner).collect();
     let kept = |own: &Labels, other: &Labels| own.iter().copied().filter(|a| !other.contains(a)).collect::<Labels>();
     let labels: Labels = [kept(&left_labels, &right_labels), kept(&right_labels, &left_labels)].concat().into();
     if labels.len() > MAX_NDIM {
         return Err(fail(format!("the result would have {} axes, at most {MAX_NDIM} are possible", labels.len())));
     }
-    contract(Value { array: left.clone(), labels: left_labels }, Value { array: right.clone(), labels: right_labels }, &labels)
+    contract(
+        Value { array: left.clone(), labels: left_labels },
+        Value { array: right.clone(), labels: right_labels },
+        &labels,
+    )
 }
 
 impl<T: Element> Array<T> {
@@ -116,7 +132,8 @@ impl<T: Element> Array<T> {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn inner(&self, other: &Array<T>) -> Result<Array<T>> {
-        let axes = if self.ndim() == 0 || other.ndim() == 0 { Contraction::from(0) } else { Contraction::from((-1, -1)) };
+        let axes =
+            if self.ndim() == 0 || other.ndim() == 0 { Contraction::from(0) } else { Contraction::from((-1, -1)) };
         tensordot("inner", self, other, &axes)
     }
 

@@ -92,7 +92,11 @@ pub(super) fn eval(node: &mut Node, to: DType) -> Result<Option<RawArray>> {
     if given_away || !short::is_open() {
         return Ok(None);
     }
-    let (Node::Unary(_, Leaf::Array(a)) | Node::Binary(_, Leaf::Array(a), _) | Node::Binary(_, _, Leaf::Array(a))) = &*node else { return Ok(None) };
+    let (Node::Unary(_, Leaf::Array(a)) | Node::Binary(_, Leaf::Array(a), _) | Node::Binary(_, _, Leaf::Array(a))) =
+        &*node
+    else {
+        return Ok(None);
+    };
     let shape = a.layout.shape();
     let Some(request) = request(node, shape, to) else { return Ok(None) };
     let mut buffer = Buffer::elements(to, request.len)?;

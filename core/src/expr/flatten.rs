@@ -20,7 +20,14 @@ pub(crate) enum Lead<'a> {
 
 /// The program of `node` and its operands. A product that `lead` does not name is an error: it has no elements.
 pub(super) fn flatten(node: &Node, lead: Option<Lead>) -> Result<Box<Tape>> {
-    let mut flat = Flat { tape: Box::default(), lead, steps: Index::default(), operands: Index::default(), params: Index::default(), instrs: Index::default() };
+    let mut flat = Flat {
+        tape: Box::default(),
+        lead,
+        steps: Index::default(),
+        operands: Index::default(),
+        params: Index::default(),
+        instrs: Index::default(),
+    };
     if let Some(Lead::Input(product)) = lead {
         flat.tape.lead_with(product.dtype);
     }
@@ -155,7 +162,11 @@ impl<K, V> Default for Index<K, V> {
 
 impl<K: Hash + Eq, V: Copy> Index<K, V> {
     fn get(&self, key: &K) -> Option<V> {
-        if self.many.is_empty() { self.few.iter().find(|(k, _)| k == key).map(|(_, v)| *v) } else { self.many.get(key).copied() }
+        if self.many.is_empty() {
+            self.few.iter().find(|(k, _)| k == key).map(|(_, v)| *v)
+        } else {
+            self.many.get(key).copied()
+        }
     }
 
     fn insert(&mut self, key: K, value: V) {

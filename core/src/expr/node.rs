@@ -141,8 +141,13 @@ impl Node {
             Node::Leaf(leaf) => Ok(Arg::Leaf(leaf)),
             Node::Step(step) => Ok(Arg::Step(step)),
             Node::Failed(error) => Err(*error),
-            Node::Unary(op, x) => Step::new(Instr::Unary(op, arg(0)), SmallVec::from_iter([Arg::Leaf(x)])).map(Arg::Step),
-            Node::Binary(op, x, y) => Step::new(Instr::Binary(op, arg(0), arg(1)), SmallVec::from_iter([Arg::Leaf(x), Arg::Leaf(y)])).map(Arg::Step),
+            Node::Unary(op, x) => {
+                Step::new(Instr::Unary(op, arg(0)), SmallVec::from_iter([Arg::Leaf(x)])).map(Arg::Step)
+            }
+            Node::Binary(op, x, y) => {
+                Step::new(Instr::Binary(op, arg(0), arg(1)), SmallVec::from_iter([Arg::Leaf(x), Arg::Leaf(y)]))
+                    .map(Arg::Step)
+            }
         }
     }
 

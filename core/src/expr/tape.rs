@@ -145,8 +145,17 @@ impl Tape {
     pub fn eval(&mut self, device: &Device) -> Result<RawArray> {
         let dtype = self.dtype();
         if self.shape.contains(&0) {
-            let home = self.operands.first().map(|o| o.buffer.memory()).filter(|&m| can_store(m, dtype)).unwrap_or(MemoryId::HOST);
-            return Ok(RawArray { buffer: alloc_elements(dtype, 0, home)?, dtype, layout: Layout::contiguous(self.shape.clone()) });
+            let home = self
+                .operands
+                .first()
+                .map(|o| o.buffer.memory())
+                .filter(|&m| can_store(m, dtype))
+                .unwrap_or(MemoryId::HOST);
+            return Ok(RawArray {
+                buffer: alloc_elements(dtype, 0, home)?,
+                dtype,
+                layout: Layout::contiguous(self.shape.clone()),
+            });
         }
         self.fit(device)?;
         let layout = canon::fresh_layout(&self.shape, &self.input_layouts()?);
@@ -185,9 +194,14 @@ impl Tape {
         debug_assert_eq!(self.dtype(), out.dtype, "the type of the expression is that of the view");
         let shape = out.layout.shape();
         if shape.contains(&0) {
-            return if self.shape == *shape { Ok(()) } else { Layout::contiguous(self.shape.clone()).broadcast_to(shape).map(|_| ()) };
+            return if self.shape == *shape {
+                Ok(())
+            } else {
+                Layout::contiguous(self.shape.clone()).broadcast_to(shape).map(|_| ())
+            };
         }
-        let overlaps = |o: &Arc<RawArray>| o.buffer.same(&out.buffer) && !(o.layout == out.layout && o.dtype == out.dtype);
+        let overlaps =
+            |o: &Arc<RawArray>| o.buffer.same(&out.buffer) && !(o.layout == out.layout && o.dtype == out.dtype);
         if self.shape == *shape && !self.is_too_long() && !self.operands.iter().any(overlaps) {
             return self.write(out, device);
         }
@@ -211,7 +225,11 @@ impl Tape {
 
     pub fn explain(&mut self, device: &Device) -> Result<Plan> {
         if self.shape.contains(&0) {
-            return Ok(Plan { op: "nothing: there are no elements".into(), chosen: "none".into(), candidates: Vec::new() });
+            return Ok(Plan {
+                op: "nothing: there are no elements".into(),
+                chosen: "none".into(),
+                candidates: Vec::new(),
+            });
         }
         self.fit(device)?;
         plan(&self.fresh_op()?, device)
@@ -221,7 +239,11 @@ impl Tape {
     pub fn input_layouts(&self) -> Result<SmallVec<[Cow<'_, Layout>; 4]>> {
         let mut layouts = SmallVec::new();
         for o in &self.operands {
-            layouts.push(if *o.layout.shape() == self.shape { Cow::Borrowed(&o.layout) } else { Cow::Owned(o.layout.broadcast_to(&self.shape)?) });
+            layouts.push(if *o.layout.shape() == self.shape {
+                Cow::Borrowed(&o.layout)
+            } else {
+                Cow::Owned(o.layout.broadcast_to(&self.shape)?)
+            });
         }
         Ok(layouts)
     }
@@ -245,8 +267,12 @@ impl Tape {
 
     fn map_op(&self, output: &Layout, inputs: &[Cow<'_, Layout>]) -> Result<Op> {
         let (shape, (offset, strides), spaces) = canon::map(output, inputs);
-        let inputs =
-            self.operands.iter().zip(spaces).map(|(o, (offset, strides))| Operand { buffer: o.buffer.clone(), dtype: o.dtype, offset, strides }).collect();
+        let inputs = self
+            .operands
+            .iter()
+            .zip(spaces)
+            .map(|(o, (offset, strides))| Operand { buffer: o.buffer.clone(), dtype: o.dtype, offset, strides })
+            .collect();
         let output = Output { dtype: self.dtype(), offset, strides };
         Ok(Op::Map(Map { program: self.program()?, params: Params::from_slice(&self.params), shape, inputs, output }))
     }

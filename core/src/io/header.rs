@@ -122,7 +122,10 @@ impl<'a> Parser<'a> {
     fn string(&mut self) -> Result<&'a str, String> {
         let quote = self.peek().filter(|b| matches!(b, b'\'' | b'"')).ok_or_else(|| self.instead_of("a string"))?;
         let rest = &self.text[self.at + 1..];
-        let len = rest.iter().position(|&b| b == quote).ok_or_else(|| format!("the string at byte {} has no end", self.at))?;
+        let len = rest
+            .iter()
+            .position(|&b| b == quote)
+            .ok_or_else(|| format!("the string at byte {} has no end", self.at))?;
         let inside = std::str::from_utf8(&rest[..len]).ok().filter(|s| !s.contains('\\'));
         let inside = inside.ok_or_else(|| format!("the string at byte {} has an escape or is not UTF-8", self.at))?;
         self.at += len + 2;
@@ -131,7 +134,10 @@ impl<'a> Parser<'a> {
 
     fn descr(&mut self) -> Result<String, String> {
         match self.peek() {
-            Some(b'[' | b'(' | b'{') => Err("descr is not one dtype: arrays of records are not read; save each field (a['name']) on its own".into()),
+            Some(b'[' | b'(' | b'{') => {
+                Err("descr is not one dtype: arrays of records are not read; save each field (a['name']) on its own"
+                    .into())
+            }
             _ => self.string().map(str::to_string),
         }
     }
@@ -175,7 +181,10 @@ impl<'a> Parser<'a> {
         }
         let ten = |n: usize, d: &u8| n.checked_mul(10)?.checked_add(usize::from(d - b'0'));
         let shown = String::from_utf8_lossy(&digits[..digits.len().min(40)]);
-        digits.iter().try_fold(0, ten).ok_or_else(|| format!("an axis of {shown} elements is longer than an address can count"))
+        digits
+            .iter()
+            .try_fold(0, ten)
+            .ok_or_else(|| format!("an axis of {shown} elements is longer than an address can count"))
     }
 }
 

@@ -90,7 +90,10 @@ impl HostBlock {
     pub(super) fn adopt<T: Element>(vec: Vec<T>) -> HostBlock {
         let mut vec = std::mem::ManuallyDrop::new(vec);
         let layout = Layout::array::<T>(vec.capacity()).expect("the layout of a Vec that exists");
-        HostBlock { ptr: NonNull::new(vec.as_mut_ptr().cast()).expect("a Vec's pointer is not null"), owner: Owner::Vec(layout) }
+        HostBlock {
+            ptr: NonNull::new(vec.as_mut_ptr().cast()).expect("a Vec's pointer is not null"),
+            owner: Owner::Vec(layout),
+        }
     }
 
     pub(super) fn kept(ptr: NonNull<u8>, keep: Box<dyn Any + Send + Sync>) -> HostBlock {
@@ -218,7 +221,9 @@ impl Pool {
 
 fn pool() -> &'static Mutex<Pool> {
     static POOL: OnceLock<Mutex<Pool>> = OnceLock::new();
-    POOL.get_or_init(|| Mutex::new(Pool { blocks: Blocks::new(), bytes: 0, limit: physical_memory().map_or(256 << 20, |m| m / 16) }))
+    POOL.get_or_init(|| {
+        Mutex::new(Pool { blocks: Blocks::new(), bytes: 0, limit: physical_memory().map_or(256 << 20, |m| m / 16) })
+    })
 }
 
 /// Gives all freed blocks that are kept for reuse back to the system. At most a sixteenth of the machine's memory is ever kept.

@@ -55,7 +55,11 @@ impl Sort {
     /// About how many comparisons it takes: a full sort is `n log2 n` of them, a selection a few passes and the sort of what is taken.
     pub(crate) fn work(&self) -> f64 {
         let sorting = |n: usize| n as f64 * (n.max(2) as f64).log2();
-        let line = if self.take.len() == self.n { sorting(self.n) } else { (3.0 * self.n as f64 + sorting(self.take.len())).min(sorting(self.n)) };
+        let line = if self.take.len() == self.n {
+            sorting(self.n)
+        } else {
+            (3.0 * self.n as f64 + sorting(self.take.len())).min(sorting(self.n))
+        };
         self.lines.size() as f64 * line
     }
 }

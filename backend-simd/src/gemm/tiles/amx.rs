@@ -132,10 +132,31 @@ impl Engine for Amx {
         unsafe {
             match reach {
                 [1] => steps!(zero!(), steps, a, b, c, 2048, part!("tdpbf16ps", 0: 0)),
-                [2, 1] => steps!(zero!(), steps, a, b, c, 4096, part!("tdpbf16ps", 0: 0 2048), part!("tdpbf16ps", 2048: 0)),
-                [2, 2] => steps!(zero!(), steps, a, b, c, 4096, part!("tdpbf16ps", 0: 0 2048), part!("tdpbf16ps", 2048: 0 2048)),
+                [2, 1] => {
+                    steps!(zero!(), steps, a, b, c, 4096, part!("tdpbf16ps", 0: 0 2048), part!("tdpbf16ps", 2048: 0))
+                }
+                [2, 2] => steps!(
+                    zero!(),
+                    steps,
+                    a,
+                    b,
+                    c,
+                    4096,
+                    part!("tdpbf16ps", 0: 0 2048),
+                    part!("tdpbf16ps", 2048: 0 2048)
+                ),
                 [3, 2, 1] => {
-                    steps!(zero!(), steps, a, b, c, 6144, part!("tdpbf16ps", 0: 0 2048 4096), part!("tdpbf16ps", 2048: 0 2048), part!("tdpbf16ps", 4096: 0))
+                    steps!(
+                        zero!(),
+                        steps,
+                        a,
+                        b,
+                        c,
+                        6144,
+                        part!("tdpbf16ps", 0: 0 2048 4096),
+                        part!("tdpbf16ps", 2048: 0 2048),
+                        part!("tdpbf16ps", 4096: 0)
+                    )
                 }
                 other => unreachable!("no loop is written for {other:?}"),
             }

@@ -88,7 +88,14 @@ impl Work for Pack {
                 let to = to.wrapping_add((number * depth.div_ceil(DEPTH) + step) * STEP);
                 // SAFETY: what is there of the matrix, and a step of the panel.
                 unsafe {
-                    load(from.from(first, k), SIDE.min(vectors - first), DEPTH.min(depth - k), 0, |x| x as u8, &mut block);
+                    load(
+                        from.from(first, k),
+                        SIDE.min(vectors - first),
+                        DEPTH.min(depth - k),
+                        0,
+                        |x| x as u8,
+                        &mut block,
+                    );
                     store(&block, to, of_b);
                 }
             }

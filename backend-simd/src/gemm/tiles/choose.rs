@@ -67,12 +67,24 @@ pub(crate) trait Tiled<C>: Copy {
     ///
     /// # Safety
     /// - as [`product`](crate::gemm::product).
-    unsafe fn by_tiles(engines: Engines, p: Product<Self, C>, precision: Precision, threads: usize, finish: Option<Finish<C>>) -> Option<Result<()>>;
+    unsafe fn by_tiles(
+        engines: Engines,
+        p: Product<Self, C>,
+        precision: Precision,
+        threads: usize,
+        finish: Option<Finish<C>>,
+    ) -> Option<Result<()>>;
 }
 
 #[cfg(not(target_arch = "x86_64"))]
 impl<T: Copy, C> Tiled<C> for T {
-    unsafe fn by_tiles(_: Engines, _: Product<T, C>, _: Precision, _: usize, _: Option<Finish<C>>) -> Option<Result<()>> {
+    unsafe fn by_tiles(
+        _: Engines,
+        _: Product<T, C>,
+        _: Precision,
+        _: usize,
+        _: Option<Finish<C>>,
+    ) -> Option<Result<()>> {
         None
     }
 }
@@ -103,22 +115,36 @@ mod x86 {
     ///
     /// # Safety
     /// - as [`product`].
-    unsafe fn by_residues<E: Engine, T: Real>(engine: E, most: usize, p: Product<T, T>, threads: usize, finish: Option<Finish<T>>) -> Option<Result<()>> {
+    unsafe fn by_residues<E: Engine, T: Real>(
+        engine: E,
+        most: usize,
+        p: Product<T, T>,
+        threads: usize,
+        finish: Option<Finish<T>>,
+    ) -> Option<Result<()>> {
         // SAFETY: the caller's.
-        let kernel = unsafe { Residues::new(engine, p.a, p.b, [p.m, p.n, p.k]) }.filter(|kernel| kernel.moduli() <= most)?;
+        let kernel =
+            unsafe { Residues::new(engine, p.a, p.b, [p.m, p.n, p.k]) }.filter(|kernel| kernel.moduli() <= most)?;
         // SAFETY: the caller's.
         Some(unsafe { product(&kernel, p, threads, finish) })
     }
 
     impl Tiled<f32> for f32 {
-        unsafe fn by_tiles(engines: Engines, p: Product<f32, f32>, precision: Precision, threads: usize, finish: Option<Finish<f32>>) -> Option<Result<()>> {
+        unsafe fn by_tiles(
+            engines: Engines,
+            p: Product<f32, f32>,
+            precision: Precision,
+            threads: usize,
+            finish: Option<Finish<f32>>,
+        ) -> Option<Result<()>> {
             let amx = engines.amx.filter(|_| smallest(&p) >= LEAST)?;
             // SAFETY: the caller's.
             unsafe {
                 if precision == Precision::Fast {
                     return Some(product(&Parts::<_, f32, 2>::new(amx, FAST), p, threads, finish));
                 }
-                let residues = if smallest(&p) >= LEAST_RESIDUES { by_residues(amx, MOST_F32, p, threads, finish) } else { None };
+                let residues =
+                    if smallest(&p) >= LEAST_RESIDUES { by_residues(amx, MOST_F32, p, threads, finish) } else { None };
                 residues.or_else(|| Some(product(&Parts::<_, f32, 3>::new(amx, FULL), p, threads, finish)))
             }
         }
@@ -130,7 +156,13 @@ mod x86 {
     const MOST_F64: usize = 18;
 
     impl Tiled<f64> for f64 {
-        unsafe fn by_tiles(engines: Engines, p: Product<f64, f64>, _: Precision, threads: usize, finish: Option<Finish<f64>>) -> Option<Result<()>> {
+        unsafe fn by_tiles(
+            engines: Engines,
+            p: Product<f64, f64>,
+            _: Precision,
+            threads: usize,
+            finish: Option<Finish<f64>>,
+        ) -> Option<Result<()>> {
             let amx = engines.amx.filter(|_| smallest(&p) >= LEAST_F64)?;
             // SAFETY: the caller's.
             unsafe { by_residues(amx, MOST_F64, p, threads, finish) }
@@ -161,7 +193,13 @@ mod x86 {
     }
 
     impl Tiled<f32> for bf16 {
-        unsafe fn by_tiles(engines: Engines, p: Product<bf16, f32>, _: Precision, threads: usize, finish: Option<Finish<f32>>) -> Option<Result<()>> {
+        unsafe fn by_tiles(
+            engines: Engines,
+            p: Product<bf16, f32>,
+            _: Precision,
+            threads: usize,
+            finish: Option<Finish<f32>>,
+        ) -> Option<Result<()>> {
             let (amx, dots) = (|e| Parts::<_, bf16, 1>::new(e, SINGLE), |e| Parts::<_, bf16, 1>::new(e, SINGLE));
             // SAFETY: the caller's.
             unsafe { either(engines, amx, dots, p, threads, finish) }
@@ -169,7 +207,13 @@ mod x86 {
     }
 
     impl Tiled<f32> for f16 {
-        unsafe fn by_tiles(engines: Engines, p: Product<f16, f32>, _: Precision, threads: usize, finish: Option<Finish<f32>>) -> Option<Result<()>> {
+        unsafe fn by_tiles(
+            engines: Engines,
+            p: Product<f16, f32>,
+            _: Precision,
+            threads: usize,
+            finish: Option<Finish<f32>>,
+        ) -> Option<Result<()>> {
             let amx = engines.amx.filter(|_| smallest(&p) >= LEAST)?;
             // SAFETY: the caller's.
             Some(unsafe { product(&Parts::<_, f16, 2>::new(amx, EXACT), p, threads, finish) })
@@ -177,7 +221,13 @@ mod x86 {
     }
 
     impl Tiled<i32> for i8 {
-        unsafe fn by_tiles(engines: Engines, p: Product<i8, i32>, _: Precision, threads: usize, finish: Option<Finish<i32>>) -> Option<Result<()>> {
+        unsafe fn by_tiles(
+            engines: Engines,
+            p: Product<i8, i32>,
+            _: Precision,
+            threads: usize,
+            finish: Option<Finish<i32>>,
+        ) -> Option<Result<()>> {
             // SAFETY: the caller's.
             unsafe { either(engines, Bytes, Bytes, p, threads, finish) }
         }

@@ -127,7 +127,10 @@ unsafe fn int8(steps: usize, a: *const u8, b: *const u8, c: *mut i32, add: bool)
                 unsafe {
                     let to = c.add((first + r) * SIDE + v * 16);
                     let sum = _mm512_sub_epi32(sums[r][v], columns[v]);
-                    _mm512_storeu_si512(to.cast(), if add { _mm512_add_epi32(sum, _mm512_loadu_si512(to.cast())) } else { sum });
+                    _mm512_storeu_si512(
+                        to.cast(),
+                        if add { _mm512_add_epi32(sum, _mm512_loadu_si512(to.cast())) } else { sum },
+                    );
                 }
             }
         }

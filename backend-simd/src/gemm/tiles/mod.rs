@@ -59,7 +59,14 @@ pub(crate) trait Engine: Copy + Send + Sync + 'static {
 /// # Safety
 /// - `from` is valid for reads of `[rows, columns]`, which are at most 32 and `N`.
 #[inline(always)]
-unsafe fn load<T: Copy, W: Copy, const N: usize>(from: Matrix<T>, rows: usize, columns: usize, zero: W, convert: impl Fn(T) -> W, to: &mut [[W; N]; SIDE]) {
+unsafe fn load<T: Copy, W: Copy, const N: usize>(
+    from: Matrix<T>,
+    rows: usize,
+    columns: usize,
+    zero: W,
+    convert: impl Fn(T) -> W,
+    to: &mut [[W; N]; SIDE],
+) {
     if rows < SIDE || columns < N {
         *to = [[zero; N]; SIDE];
     }

@@ -93,7 +93,10 @@ impl Exponents {
         let alone = |e: Exponents| e.low >= lowest && e.high <= 126;
         // A term that is lost is below 2^-126: it must be nothing beside 2^-24 of any product that is not.
         let bits = depth.next_power_of_two().trailing_zeros() as i32;
-        alone(a) && alone(b) && a.low.saturating_add(b.low) >= -126 + 28 && a.high.saturating_add(b.high) + 2 + bits <= 127
+        alone(a)
+            && alone(b)
+            && a.low.saturating_add(b.low) >= -126 + 28
+            && a.high.saturating_add(b.high) + 2 + bits <= 127
     }
 }
 
@@ -136,12 +139,29 @@ impl<E: Engine, T: Splits, const PARTS: usize> Kernel for Parts<E, T, PARTS> {
         unsafe {
             let [of_a, of_b] = [a, b].map(|panel| panel.add(header).cast::<Exponents>().read());
             if !Exponents::fit(of_a, of_b, PARTS, t.depth) {
-                let p = Product { m: t.rows, n: t.columns, k: t.depth, a: t.a.matrix, b: t.b.matrix, c: Shared(t.c), ldc: t.ldc, add: t.add, beside: 1 };
+                let p = Product {
+                    m: t.rows,
+                    n: t.columns,
+                    k: t.depth,
+                    a: t.a.matrix,
+                    b: t.b.matrix,
+                    c: Shared(t.c),
+                    ldc: t.ldc,
+                    add: t.add,
+                    beside: 1,
+                };
                 return product(&T::spare(self.engine.isa()), p, 1, None);
             }
             let mut block = Block([0.0; SIDE * SIDE]);
             self.engine.bf16(self.reach, t.depth.div_ceil(DEPTH), a, b, block.0.as_mut_ptr());
-            self.engine.isa().enter(Give { block: &block, c: t.c, ldc: t.ldc, add: t.add, rows: t.rows, columns: t.columns });
+            self.engine.isa().enter(Give {
+                block: &block,
+                c: t.c,
+                ldc: t.ldc,
+                add: t.add,
+                rows: t.rows,
+                columns: t.columns,
+            });
         }
         Ok(())
     }
@@ -229,7 +249,11 @@ impl<T: Splits, const PARTS: usize> Work for Pack<T, PARTS> {
             }
             let (most, least) = (most.into_iter().fold(0, u32::max), least.into_iter().fold(u32::MAX, u32::min));
             let exponent = |bits: u32| (bits >> 23) as i32 - 127;
-            let header = if most == 0 { Exponents { low: 0, high: 0 } } else { Exponents { low: exponent(least + 1), high: exponent(most) } };
+            let header = if most == 0 {
+                Exponents { low: 0, high: 0 }
+            } else {
+                Exponents { low: exponent(least + 1), high: exponent(most) }
+            };
             // SAFETY: the panel's header.
             unsafe { to.add(data).cast::<Exponents>().write(header) };
         }

@@ -21,10 +21,13 @@ impl Engine for Plain {
     unsafe fn bf16(self, reach: Reach, steps: usize, a: *const u8, b: *const u8, c: *mut f32) {
         let parts = reach.len();
         // SAFETY: panels of that many steps and parts.
-        let (a, b) = unsafe { (std::slice::from_raw_parts(a, steps * parts * STEP), std::slice::from_raw_parts(b, steps * parts * STEP)) };
+        let (a, b) = unsafe {
+            (std::slice::from_raw_parts(a, steps * parts * STEP), std::slice::from_raw_parts(b, steps * parts * STEP))
+        };
         // SAFETY: 32 rows of 32.
         let c = unsafe { std::slice::from_raw_parts_mut(c, SIDE * SIDE) };
-        let number = |panel: &[u8], at: usize| f32::from_bits(u32::from(u16::from_le_bytes([panel[at], panel[at + 1]])) << 16);
+        let number =
+            |panel: &[u8], at: usize| f32::from_bits(u32::from(u16::from_le_bytes([panel[at], panel[at + 1]])) << 16);
         for (at, to) in c.iter_mut().enumerate() {
             let (row, column) = (at / SIDE, at % SIDE);
             *to = 0.0;
@@ -47,12 +50,16 @@ impl Engine for Plain {
 
     unsafe fn int8(self, steps: usize, a: *const u8, b: *const u8, c: *mut i32, add: bool) {
         // SAFETY: panels of that many steps.
-        let (a, b) = unsafe { (std::slice::from_raw_parts(a, steps * STEP), std::slice::from_raw_parts(b, steps * STEP)) };
+        let (a, b) =
+            unsafe { (std::slice::from_raw_parts(a, steps * STEP), std::slice::from_raw_parts(b, steps * STEP)) };
         for at in 0..SIDE * SIDE {
             let product = |step: usize, k: usize| {
-                i32::from(a[step * STEP + place(k, at / SIDE, false)] as i8) * i32::from(b[step * STEP + place(k, at % SIDE, true)] as i8)
+                i32::from(a[step * STEP + place(k, at / SIDE, false)] as i8)
+                    * i32::from(b[step * STEP + place(k, at % SIDE, true)] as i8)
             };
-            let sum = (0..steps).flat_map(|step| (0..64).map(move |k| (step, k))).fold(0i32, |sum, (step, k)| sum.wrapping_add(product(step, k)));
+            let sum = (0..steps)
+                .flat_map(|step| (0..64).map(move |k| (step, k)))
+                .fold(0i32, |sum, (step, k)| sum.wrapping_add(product(step, k)));
             // SAFETY: 32 rows of 32, which hold numbers if `add`.
             unsafe { *c.add(at) = if add { (*c.add(at)).wrapping_add(sum) } else { sum } };
         }

@@ -71,14 +71,20 @@ impl<E: Engine, T: Real> Residues<E, T> {
         // The error is to be expected at 2^-bits (norm of a row + norm of a column), |A||B| at k times the means.
         let lost = (a.norm + b.norm) / ((k.min(kc) as f64).sqrt() * a.mean * b.mean);
         let needed = f64::from(T::DIGITS) + (lost.log2() + MARGIN).max(-1.0);
-        (1..=MODULI.len()).find(|&moduli| f64::from(bits(moduli, kc)) >= needed).map(|moduli| Residues::with(engine, moduli, kc))
+        (1..=MODULI.len())
+            .find(|&moduli| f64::from(bits(moduli, kc)) >= needed)
+            .map(|moduli| Residues::with(engine, moduli, kc))
     }
 
     pub(super) fn with(engine: E, moduli: usize, depth: usize) -> Residues<E, T> {
         let bits = bits(moduli, depth);
         let of = |s: usize| {
             let p = u64::from(MODULI[s]);
-            let others = MODULI[..moduli].iter().enumerate().filter(|&(o, _)| o != s).fold(1, |all, (_, &o)| all * u64::from(o) % p);
+            let others = MODULI[..moduli]
+                .iter()
+                .enumerate()
+                .filter(|&(o, _)| o != s)
+                .fold(1, |all, (_, &o)| all * u64::from(o) % p);
             let inverse = (1..p).find(|t| t * others % p == 1).expect("the moduli are coprime");
             // Long division, 22 binary places at a time.
             let (first, rest) = ((inverse << 22) / p, (inverse << 22) % p);
@@ -94,7 +100,17 @@ impl<E: Engine, T: Real> Residues<E, T> {
             unit = [high, unit[0].mul_add(p, -high) + unit[1] * p];
         }
         let spare = Direct::new(engine.isa());
-        Residues { engine, spare, moduli, bits, fractions, unit, begun: AtomicUsize::new(0), refused: AtomicUsize::new(0), hopeless: AtomicBool::new(false) }
+        Residues {
+            engine,
+            spare,
+            moduli,
+            bits,
+            fractions,
+            unit,
+            begun: AtomicUsize::new(0),
+            refused: AtomicUsize::new(0),
+            hopeless: AtomicBool::new(false),
+        }
     }
 
     /// How many moduli it takes.
@@ -150,7 +166,10 @@ impl Spread {
         let mut spread = Spread { norm: 0.0, mean: 1.0 };
         for row in (0..rows).step_by(rows.div_ceil(ROWS)) {
             // SAFETY: elements of the matrix.
-            let numbers = (0..k).step_by(k.div_ceil(ELEMENTS)).map(|p| unsafe { *from.from(row, p).at }.to_f64().abs()).filter(|x| *x != 0.0);
+            let numbers = (0..k)
+                .step_by(k.div_ceil(ELEMENTS))
+                .map(|p| unsafe { *from.from(row, p).at }.to_f64().abs())
+                .filter(|x| *x != 0.0);
             let count = numbers.clone().count() as f64;
             if count == 0.0 {
                 continue;
@@ -256,13 +275,29 @@ impl<E: Engine, T: Real> Kernel for Residues<E, T> {
             let tiles = std::slice::from_raw_parts(products, self.moduli + 1);
             self.begun.fetch_add(1, Ordering::Relaxed);
             if fit
-                && self.engine.isa().enter(Bounded { of_a, of_b, magnitudes: &tiles[self.moduli], eps: 2f64.powi(-T::DIGITS), joined: self.unit[0] * JOINED })
+                && self.engine.isa().enter(Bounded {
+                    of_a,
+                    of_b,
+                    magnitudes: &tiles[self.moduli],
+                    eps: 2f64.powi(-T::DIGITS),
+                    joined: self.unit[0] * JOINED,
+                })
             {
                 self.engine.isa().enter(Join { kernel: self, of_a, of_b, tiles, tile: &t });
                 return Ok(());
             }
             self.refuse();
-            let p = Product { m: t.rows, n: t.columns, k: t.depth, a: t.a.matrix, b: t.b.matrix, c: Shared(t.c), ldc: t.ldc, add: t.add, beside: 1 };
+            let p = Product {
+                m: t.rows,
+                n: t.columns,
+                k: t.depth,
+                a: t.a.matrix,
+                b: t.b.matrix,
+                c: Shared(t.c),
+                ldc: t.ldc,
+                add: t.add,
+                beside: 1,
+            };
             product(&self.spare, p, 1, None)
         }
     }
@@ -398,7 +433,13 @@ impl<T: Real> Pack<T> {
         }
         let exponents = largest.map(|x| if x == 0.0 { 0 } else { exponent(x) as i32 + 1 });
         let fit = finite && exponents.iter().all(|e| e.abs() <= EXTREME);
-        let mut scales = Scales { scale: exponents.map(power), norm: [0.0; SIDE], step: [0.0; SIDE], magnitude: [1.0; SIDE], fit: fit.into() };
+        let mut scales = Scales {
+            scale: exponents.map(power),
+            norm: [0.0; SIDE],
+            step: [0.0; SIDE],
+            magnitude: [1.0; SIDE],
+            fit: fit.into(),
+        };
         // SAFETY: the panel's header, aligned as panels are.
         let header = unsafe { to.add((self.moduli + 1) * steps * STEP).cast::<Scales>() };
         if !fit {

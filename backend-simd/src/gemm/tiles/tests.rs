@@ -51,7 +51,9 @@ fn engines_multiply_what_plain_loops_do() {
     let mut bytes = |len: usize| (0..len).map(|_| (random.next() * 256.0) as u8).collect::<Vec<u8>>();
     let (a, b) = (bytes(3 * STEP), bytes(3 * STEP));
     // Small integers as bf16: sums are exact in any order.
-    let numbers = |bytes: &[u8]| bytes.chunks(2).flat_map(|x| bf16::from_f32(f32::from(x[0] as i8)).to_le_bytes()).collect::<Vec<u8>>();
+    let numbers = |bytes: &[u8]| {
+        bytes.chunks(2).flat_map(|x| bf16::from_f32(f32::from(x[0] as i8)).to_le_bytes()).collect::<Vec<u8>>()
+    };
     let (x, y) = (numbers(&bytes(9 * STEP)), numbers(&bytes(9 * STEP)));
     let product = |add: bool, engine: &dyn Fn(*mut i32)| {
         let mut c = vec![if add { 7 } else { i32::MIN }; SIDE * SIDE];
@@ -101,13 +103,20 @@ fn kernels_multiply_every_block() {
 }
 
 /// A product by a kernel, of matrices in rows.
-fn multiply<K: Kernel<Sum: Copy>>(kernel: &K, [m, n, k]: [usize; 3], a: &[K::Element], b: &[K::Element], zero: K::Sum) -> Vec<K::Sum>
+fn multiply<K: Kernel<Sum: Copy>>(
+    kernel: &K,
+    [m, n, k]: [usize; 3],
+    a: &[K::Element],
+    b: &[K::Element],
+    zero: K::Sum,
+) -> Vec<K::Sum>
 where
     K::Sum: Send + Sync,
 {
     let mut c = vec![zero; m * n];
     let matrix = |x: &[K::Element], columns: usize| Matrix { at: x.as_ptr(), row: columns as isize, column: 1 };
-    let p = Product { m, n, k, a: matrix(a, k), b: matrix(b, n), c: Shared(c.as_mut_ptr()), ldc: n, add: false, beside: 1 };
+    let p =
+        Product { m, n, k, a: matrix(a, k), b: matrix(b, n), c: Shared(c.as_mut_ptr()), ldc: n, add: false, beside: 1 };
     // SAFETY: the matrices have these shapes.
     unsafe { product(kernel, p, 1, None).unwrap() };
     c
@@ -147,7 +156,9 @@ fn matrices<T: Real>([m, n, k]: [usize; 3]) -> Vec<(&'static str, Vec<T>, Vec<T>
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let mut pair = |name: &'static str, make: &mut dyn FnMut(&mut Random, [usize; 2], bool) -> f64| {
         let mut of = |rows: usize, columns: usize, b: bool| {
-            (0..rows * columns).map(|x| T::from_f64(make(&mut random, [x / columns, x % columns], b))).collect::<Vec<T>>()
+            (0..rows * columns)
+                .map(|x| T::from_f64(make(&mut random, [x / columns, x % columns], b)))
+                .collect::<Vec<T>>()
         };
         (name, of(m, k, false), of(k, n, true))
     };
@@ -159,7 +170,9 @@ fn matrices<T: Real>([m, n, k]: [usize; 3]) -> Vec<(&'static str, Vec<T>, Vec<T>
         pair("log-normal over 10^2", &mut |r, _, _| (1.5 * r.normal()).exp() * sign(r)),
         pair("log-normal over 10^8", &mut |r, _, _| (6.0 * r.normal()).exp() * sign(r)),
         pair("ill-scaled rows of A and columns of B", &mut |r, [i, j], b| r.normal() * decades(if b { j } else { i })),
-        pair("ill-scaled columns of A and rows of B", &mut |r, [i, j], b| r.normal() * if b { 1.0 / decades(i) } else { decades(j) }),
+        pair("ill-scaled columns of A and rows of B", &mut |r, [i, j], b| {
+            r.normal() * if b { 1.0 / decades(i) } else { decades(j) }
+        }),
         // Every second term takes away what the one before it gave, but for the last bits.
         pair("cancelling", &mut |r, [i, j], b| match (b, if b { i } else { j } % 2) {
             (false, _) => 1.0 + r.next() * 1e-3,
@@ -171,7 +184,9 @@ fn matrices<T: Real>([m, n, k]: [usize; 3]) -> Vec<(&'static str, Vec<T>, Vec<T>
 
 /// A product in f32 as BLAS libraries make it: blocks of 256 terms, each added up in a row without rounding products.
 fn in_blocks([m, n, k]: [usize; 3], a: &[f32], b: &[f32]) -> Vec<f32> {
-    let block = |i: usize, j: usize, start: usize| (start..k.min(start + 256)).fold(0.0f32, |sum, p| a[i * k + p].mul_add(b[p * n + j], sum));
+    let block = |i: usize, j: usize, start: usize| {
+        (start..k.min(start + 256)).fold(0.0f32, |sum, p| a[i * k + p].mul_add(b[p * n + j], sum))
+    };
     (0..m * n).map(|at| (0..k).step_by(256).map(|start| block(at / n, at % n, start)).sum()).collect()
 }
 
@@ -270,7 +285,8 @@ fn what_parts_cannot_hold_is_multiplied_by_vectors() {
         let abs = |x: &[T]| x.iter().map(|x| x.widen().abs()).collect::<Vec<f32>>();
         let isa = crate::lanes::portable::Portable;
         let mut random = Random(0x1234_5678_9abc_def1);
-        let mut normal = |len: usize, scale: f32| (0..len).map(|_| random.normal() as f32 * scale).collect::<Vec<f32>>();
+        let mut normal =
+            |len: usize, scale: f32| (0..len).map(|_| random.normal() as f32 * scale).collect::<Vec<f32>>();
         for &special in specials {
             let mut a = normal(m * k, 1.0);
             // Of small numbers a whole row, that they may be seen in what comes of them.

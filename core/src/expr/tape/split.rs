@@ -96,7 +96,9 @@ impl Tape {
                 }
                 drop(needs);
                 let largest = largest_open(&instr, &values).expect("a step on three arrays fits");
-                let Value::Open(needs) = std::mem::replace(&mut values[largest as usize], Value::Gone) else { unreachable!("it was open just now") };
+                let Value::Open(needs) = std::mem::replace(&mut values[largest as usize], Value::Gone) else {
+                    unreachable!("it was open just now")
+                };
                 let part = self.part(needs)?.eval(device)?;
                 trace::copied(part.buffer.bytes(), "a long expression was split");
                 values[largest as usize] = Value::Done(Input { number: temporaries, array: Arc::new(part) });
@@ -152,7 +154,9 @@ impl Tape {
         }
         for &step in &needs.steps {
             let instr = self.instrs[step as usize].map_refs(|r| match r {
-                Ref::Input(i) => Ref::Input(needs.inputs.iter().position(|x| x.number == i).expect("an input it needs") as u32),
+                Ref::Input(i) => {
+                    Ref::Input(needs.inputs.iter().position(|x| x.number == i).expect("an input it needs") as u32)
+                }
                 Ref::Value(v) => Ref::Value(needs.steps.binary_search(&v).expect("a step it needs") as u32),
                 Ref::Param(p) => {
                     let value = self.params[p as usize];
