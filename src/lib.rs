@@ -4,7 +4,7 @@
     doc = "NumPy-shaped arrays that run on whatever the machine has."
 )]
 
-// Linking a backend is what announces it: each crate submits an entry to core's list of devices.
+// Linking a backend crate registers it: each crate submits an entry to core's list of devices.
 extern crate polyarray_cpu as _;
 #[cfg(feature = "gpu")]
 extern crate polyarray_gpu as _;
@@ -13,7 +13,7 @@ extern crate polyarray_simd as _;
 
 pub use polyarray_core::*;
 
-/// What a program that uses arrays wants in scope: `use polyarray::prelude::*;`.
+/// The names that most programs need in scope: `use polyarray::prelude::*;`.
 pub mod prelude {
     pub use polyarray_core::{
         Array, Complex, DType, Device, Element, Error, Expr, IntoExpr, Matmul, Metric, NewAxis, Precision, Quantile,

@@ -1,4 +1,4 @@
-//! Bad input of every kind is an error that says what was wrong, with the figures.
+//! Every kind of bad input gives an error that names the problem and the figures.
 
 mod common;
 
@@ -6,10 +6,10 @@ use common::count;
 use polyarray::prelude::*;
 use polyarray::{Backend, Cost, DeviceInfo, Dims, MemoryId, Op, RunContext, Unsupported};
 
-/// More elements than any machine has bytes, in a shape that an address can count.
+/// More elements than any machine has bytes of memory. Their size in bytes still fits into an address.
 const HUGE: usize = 1 << 45;
 
-/// The error that was expected, with all of `figures` in its message.
+/// Asserts that `result` is the expected error, and that its message contains all of `figures`.
 #[track_caller]
 fn refused<T>(result: Result<T>, is: impl Fn(&Error) -> bool, figures: &[&str]) {
     let Err(e) = result else { panic!("an error was expected") };
@@ -49,7 +49,7 @@ fn results_that_do_not_fit_where_they_go() {
     assert!(message.contains("[2, 3]") && message.contains("[3]"), "{message}");
 }
 
-/// The file and line of the panic that `f` ends in, and what it says.
+/// Runs `f`, which must panic. Returns the file and line of the panic, and its message.
 fn panicked(f: impl FnOnce()) -> (String, u32, String) {
     use std::cell::RefCell;
     use std::sync::Once;
@@ -193,10 +193,10 @@ fn dtypes_an_operation_is_not_defined_for() {
     refused(distance::cdist(&points, &points, Metric::Cityblock), undefined, &["cdist", "i32"]);
 }
 
-/// A device that takes f32 only.
+/// A device that supports only f32.
 struct Narrow(DeviceInfo);
 
-// SAFETY: every operation goes to `scalar`, which keeps the contract.
+// SAFETY: every operation is forwarded to `scalar`, which keeps the contract of `Backend`.
 unsafe impl Backend for Narrow {
     fn info(&self) -> &DeviceInfo {
         &self.0
@@ -214,7 +214,8 @@ unsafe impl Backend for Narrow {
     }
 
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
-        // SAFETY: the caller's conditions are those of `scalar`.
+        // SAFETY: the caller keeps the contract of `Backend::run`. `scalar` has the same contract, uses the same memory
+        // and supports every operation.
         unsafe { Device::scalar().backend().expect("scalar has a backend").run(op, cx) }
     }
 }
@@ -264,7 +265,7 @@ fn devices_that_are_absent() {
         }
     }
     for (name, why) in Device::absent() {
-        // What emulates hardware that is not there is opened only for those who ask for it.
+        // A device that emulates absent hardware is listed as absent, but opens when it is named.
         match Device::named(&name) {
             Ok(_) => assert!(why.to_string().contains("asked for"), "{why}"),
             Err(e) => assert!(!e.to_string().is_empty() && !why.to_string().is_empty()),
@@ -272,7 +273,8 @@ fn devices_that_are_absent() {
     }
 }
 
-/// What the environment asks for is read once in a process, so this asks in another one: this very test, told what to do by a variable.
+/// The environment is read once per process. Therefore this test runs itself again in a child process, which a variable
+/// marks.
 #[test]
 fn an_absent_device_in_the_environment() {
     const CHILD: &str = "BAD_INPUT_IS_CHILD";

@@ -1,4 +1,5 @@
-//! Einsum against loops over all indices, its relatives, what it copies, and what it says of bad input.
+//! Einsum against loops over all indices, related functions, the copies that einsum makes, and its errors for bad
+//! input.
 
 mod common;
 
@@ -8,7 +9,7 @@ use polyarray::{Dims, SliceItem, trace};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-/// Subscripts, and the shapes of the operands.
+/// The subscripts and the shapes of the operands.
 type Case = (&'static str, &'static [&'static [usize]]);
 
 const CASES: &[Case] = &[
@@ -51,7 +52,7 @@ const CASES: &[Case] = &[
     ("i...j->j...i", &[&[2, 3, 4, 2]]),
     ("...", &[&[2, 3]]),
     ("aB", &[&[2, 3]]),
-    // Products of matrices.
+    // Matrix products.
     ("ij,jk->ik", &[&[2, 3], &[3, 4]]),
     ("ij,jk->ki", &[&[2, 3], &[3, 4]]),
     ("ij,jk", &[&[2, 3], &[3, 4]]),
@@ -73,7 +74,7 @@ const CASES: &[Case] = &[
     ("aib,ajb->abij", &[&[2, 3, 2], &[2, 4, 2]]),
     ("iij,jkk->ik", &[&[2, 2, 3], &[3, 2, 2]]),
     ("iij,jkk", &[&[2, 2, 3], &[3, 2, 2]]),
-    // Elementwise products, and sums before them.
+    // Elementwise products, and products of operands that are summed first.
     ("ij,ij->ij", &[&[2, 3], &[2, 3]]),
     ("ij,ji->ij", &[&[2, 3], &[3, 2]]),
     ("ij,i->ij", &[&[2, 3], &[2]]),
@@ -85,7 +86,7 @@ const CASES: &[Case] = &[
     (",", &[&[], &[]]),
     (",,->", &[&[], &[], &[]]),
     ("i,->i", &[&[3], &[]]),
-    // More operands.
+    // Three or more operands.
     ("i,ij,j", &[&[2], &[2, 3], &[3]]),
     ("ab,bc,cd,de->ae", &[&[2, 3], &[3, 4], &[4, 2], &[2, 3]]),
     ("ab,bc,cd,de->ea", &[&[2, 3], &[3, 4], &[4, 2], &[2, 3]]),
@@ -96,7 +97,7 @@ const CASES: &[Case] = &[
     ("pi,qj,rk,ijk->pqr", &[&[2, 3], &[2, 2], &[3, 2], &[3, 2, 2]]),
     ("ab,bc,cd,de,ef,fg,gh,hi,ij,jk->ak", &[&[2usize, 2] as &[usize]; 10]),
     ("i...,i...,...i->...", &[&[2, 3], &[2, 1], &[4, 3, 2]]),
-    // Axes of one and of none.
+    // Axes of length 1 and of length 0.
     ("ij,jk->ik", &[&[2, 1], &[3, 4]]),
     ("ij,jk->ik", &[&[1, 3], &[3, 1]]),
     ("ij,ij->ij", &[&[2, 1], &[1, 3]]),
@@ -114,7 +115,7 @@ const CASES: &[Case] = &[
     ("...i,i->...", &[&[0, 3], &[3]]),
 ];
 
-/// How an operand lies in memory.
+/// The layout of an operand.
 #[derive(Clone, Copy, Debug)]
 enum Lie {
     Plain,
@@ -126,13 +127,13 @@ enum Lie {
 
 const LIES: [Lie; 5] = [Lie::Plain, Lie::Transposed, Lie::Reversed, Lie::EveryOther, Lie::Repeated];
 
-/// Small numbers without a pattern.
+/// Returns a small integer, without a pattern in `i`.
 fn number(seed: usize, i: usize) -> i64 {
     let mixed = (i as u64 + 1 + 1000 * seed as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed >> 41) as i64 % 5 - 2
 }
 
-/// An array of small whole numbers.
+/// Builds an operand of small integers with the given layout.
 fn operand<T: Element>(seed: usize, shape: &[usize], lie: Lie) -> Result<Array<T>> {
     let plain = |shape: &[usize]| {
         let shape = Dims::from(shape);
@@ -154,7 +155,7 @@ fn operand<T: Element>(seed: usize, shape: &[usize], lie: Lie) -> Result<Array<T
     }
 }
 
-/// The shape and the elements of an einsum, by a loop over all indices. The axes of ellipses are digits.
+/// Computes the shape and the elements of an einsum by a loop over all indices. Digits denote the axes of ellipses.
 fn naive(subscripts: &str, operands: &[&Array<i64>]) -> (Vec<usize>, Vec<i64>) {
     let subscripts = subscripts.replace(' ', "");
     let (inputs, output) = subscripts.split_once("->").map_or((&subscripts[..], None), |(i, o)| (i, Some(o)));
@@ -199,7 +200,7 @@ fn naive(subscripts: &str, operands: &[&Array<i64>]) -> (Vec<usize>, Vec<i64>) {
     (shape, result)
 }
 
-/// Holds einsum against the loop, in `T`.
+/// Compares `einsum` in `T` with the loop.
 fn check<T: Element>(subscripts: &str, shapes: &[&[usize]], lies: &[Lie]) -> Result<()> {
     let lie = |i: usize, shape: &[usize]| if shape.is_empty() { Lie::Plain } else { lies[i % lies.len()] };
     let make = |i: usize, shape: &[usize]| operand::<i64>(i + 1, shape, lie(i, shape));
@@ -249,7 +250,7 @@ fn a_part_of_the_table_on_every_device() {
     });
 }
 
-/// What the documentation of core shows, which has no device to run it on.
+/// The examples of core's documentation. They do not run there, because core alone has no device.
 #[test]
 fn documented_examples() -> Result<()> {
     let a = Array::from_vec(vec![1.0, 2.0, 3.0, 4.0], [2, 2])?;
@@ -333,7 +334,7 @@ fn products_of_matrices_copy_nothing() -> Result<()> {
     Ok(())
 }
 
-/// Bytes of the host's block for so many f32.
+/// Returns the size in bytes of the block that the host allocates for an f32 result of so many elements.
 fn result_bytes(elements: usize) -> usize {
     let (made, trace) = trace::record(|| (&count(elements) + 1.0).eval());
     made.unwrap();
@@ -345,7 +346,7 @@ fn axes_are_merged_by_views_where_strides_allow() -> Result<()> {
     let no_copy: &[(&str, &[&[usize]])] = &[
         ("abcd,cdef->abef", &[&[2, 3, 4, 5], &[4, 5, 2, 3]]),
         ("abcd,cdef->efab", &[&[2, 3, 4, 5], &[4, 5, 2, 3]]),
-        // The result's order of a and b is not that of the strides: it is the result that is a view.
+        // The result has a and b in another order than the strides of the operand: the result is a transposed view.
         ("abcd,cd->ba", &[&[2, 3, 4, 5], &[4, 5]]),
         ("bij,bjk->bik", &[&[2, 3, 4], &[2, 4, 5]]),
         ("bhqd,bhkd->bhqk", &[&[2, 2, 3, 4], &[2, 2, 5, 4]]),
@@ -357,7 +358,7 @@ fn axes_are_merged_by_views_where_strides_allow() -> Result<()> {
         result?;
         assert!(trace.copies.is_empty() && trace.events.len() == 1, "{subscripts}: {trace}");
     }
-    // The orders of a and b differ: one of the operands is copied, and that the smaller one.
+    // a and b are in another order in the second operand: the smaller operand is copied.
     let (large, small) = (count([3, 4, 10]), count([4, 3, 2]));
     for (subscripts, operands) in [("abk,bal->kl", [&large, &small]), ("bal,abk->kl", [&small, &large])] {
         let (result, trace) = trace::record(|| einsum(subscripts, &operands));
@@ -407,7 +408,7 @@ fn paths_say_what_is_done() -> Result<()> {
     Ok(())
 }
 
-/// The part of an error's message after the shapes.
+/// Returns the part of the error message after the shapes. Asserts that `einsum` and `einsum_path` give the same error.
 fn why(subscripts: &str, shapes: &[&[usize]]) -> String {
     let operands: Vec<Array<f32>> = shapes.iter().map(|&s| count(s)).collect();
     let error = einsum(subscripts, &operands.iter().collect::<Vec<_>>()).unwrap_err();
@@ -500,7 +501,8 @@ fn tensordot_pairs_axes() -> Result<()> {
     let e = a.tensordot(&b, ([0, 1], [1])).unwrap_err();
     assert_eq!(
         e.to_string(),
-        "tensordot: shapes [2, 3, 4] and [3, 4, 5] do not fit: 2 axes of the left are to be summed over with 1 of the right"
+        "tensordot: shapes [2, 3, 4] and [3, 4, 5] do not fit: \
+         2 axes of the left are to be summed over with 1 of the right"
     );
     assert!(matches!(a.tensordot(&b, (3, 0)), Err(Error::Axis { op: "tensordot", axis: 3, ndim: 3 })));
     assert!(matches!(a.tensordot(&b, ([1, 1], [0, 1])), Err(Error::RepeatedAxis { op: "tensordot", axis: 1 })));
@@ -552,10 +554,11 @@ fn traces() -> Result<()> {
     Ok(())
 }
 
-/// Lengths of the indices a to e, and of the two axes of an ellipsis.
+/// The lengths of the indices a to e, and of the two axes of an ellipsis.
 type Lengths = ([usize; 5], [usize; 2]);
 
-/// Letters of a term, the place and the number of axes of its ellipsis, which lengths are 1 instead, how it lies.
+/// The letters of a term; the position and the number of axes of its ellipsis; a bit mask of the axes whose length is 1
+/// instead (ignored if bit 7 is set); the index of its layout.
 type Random = (Vec<usize>, Option<(usize, usize)>, u8, usize);
 
 fn lengths() -> impl Strategy<Value = Lengths> {
@@ -572,7 +575,7 @@ fn term() -> impl Strategy<Value = Random> {
     )
 }
 
-/// A term and the shape of its operand.
+/// Returns the text of a term and the shape of its operand.
 fn written((letters, ellipsis, ones, _): &Random, (of, hidden): &Lengths) -> (String, Vec<usize>) {
     let length = |i: usize, n: usize| if ones >> i & 1 == 1 && ones & 128 == 0 { 1 } else { n };
     let mut term: String = letters.iter().map(|&l| (b'a' + l as u8) as char).collect();
@@ -599,7 +602,11 @@ proptest! {
         let mut subscripts = names.join(",");
         if let Some((mask, ellipsis)) = keep {
             let there = |l: usize| terms.iter().any(|t| t.0.contains(&l));
-            let mut output: String = order.iter().filter(|&&l| mask >> l & 1 == 1 && there(l)).map(|&l| (b'a' + l as u8) as char).collect();
+            let mut output: String = order
+                .iter()
+                .filter(|&&l| mask >> l & 1 == 1 && there(l))
+                .map(|&l| (b'a' + l as u8) as char)
+                .collect();
             if terms.iter().any(|t| t.1.is_some()) {
                 output.insert_str(ellipsis.min(output.len()), "...");
             }

@@ -1,4 +1,5 @@
-//! Views of up to 2^63 bytes, and indices of up to 2^64: what does not exist is an error, in every build.
+//! Views of up to 2^63 bytes and indices of up to 2^64: what cannot exist is an error, in builds with and without
+//! overflow checks.
 
 mod common;
 
@@ -11,7 +12,7 @@ fn fails<T>(what: &str, result: Result<T>) {
     assert!(says_so || matches!(error, Error::TooLarge { .. } | Error::OutOfMemory { .. }), "{what}: {error}");
 }
 
-/// Everything that would make an array of this view's size.
+/// Asserts that every operation fails that would allocate an array of this view's size.
 fn cannot_be_copied<T: Element>(what: &str, x: &Array<T>) {
     assert_eq!(x.nbytes(), x.len().checked_mul(size_of::<T>()).expect("sizes of arrays do not overflow"), "{what}");
     fails(what, x.flatten());
@@ -96,7 +97,7 @@ fn results_whose_size_overflows() {
     fails("means", column.mean_axis(1));
     fails("deviations", column.cast::<f64>().std_axis(1, 0));
     fails("indices", column.cast::<i8>().argmax_axis(1));
-    // The number of bytes of the result overflows, too, not only the memory.
+    // The size of the result in bytes overflows; it does not only exceed the memory.
     let longest = Array::<i8>::ones([1, 1]).unwrap().broadcast_to([1 << 62, 1]).unwrap();
     fails("indices of 2^62 lines", longest.argmax_axis(1));
     fails("ranks of 2^62 lines", longest.argsort(1));
@@ -117,7 +118,7 @@ trait EvalView {
 }
 
 impl EvalView for Expr<u8> {
-    /// An array of the expression's shape: no copy of so many elements could be made.
+    /// Returns a broadcast array of the expression's shape, because a copy of so many elements cannot be allocated.
     fn eval_view(&self) -> Array<u8> {
         Array::<u8>::ones([1]).unwrap().broadcast_to(self.shape().unwrap()).unwrap()
     }

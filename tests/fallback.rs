@@ -1,4 +1,5 @@
-//! Under `auto`, what the device that holds an array cannot do, or has no room for, is done on the host; a device that was named is obeyed or refuses.
+//! Under `auto`, the host runs operations for which the device of an array has no support or no memory, or on which it
+//! fails. A named device runs an operation or refuses it.
 
 #[path = "common/fake.rs"]
 mod fake;

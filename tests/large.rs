@@ -1,9 +1,9 @@
-//! Outputs so large that they are written past the caches: the values are those of small ones.
+//! Outputs so large that kernels write them past the caches: the values are the same as those of small outputs.
 #![cfg(feature = "simd")]
 
 use polyarray::prelude::*;
 
-/// Elements of f32 in more than 8 MiB, so many that nothing comes out even.
+/// A number of f32 elements that takes more than 8 MiB and is no multiple of any block length.
 const N: usize = (9 << 18) + 37;
 
 #[test]

@@ -1,4 +1,4 @@
-//! `.npy` files: against files that NumPy wrote (tests/data, made by make.py there), round trips, and files made to do harm.
+//! `.npy` files: files that NumPy wrote (`tests/data`, made by `make.py` there), round trips, and malicious files.
 
 use polyarray::prelude::*;
 use proptest::prelude::*;
@@ -9,7 +9,7 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(format!("{name}.npy"))
 }
 
-/// A file name of this process's own, whose file goes when this does.
+/// A file name that is unique to this process and call. The file is removed on drop.
 struct Temporary(PathBuf);
 
 impl Temporary {
@@ -35,7 +35,7 @@ impl Drop for Temporary {
     }
 }
 
-/// What reading the file as `T` says; it must be an error about that file.
+/// Returns the reason why the file cannot be read as `T`. Panics unless reading gives an error about that file.
 fn refusal<T: Element>(path: &Path) -> String {
     match io::read_npy::<T>(path) {
         Err(Error::File { path: named, why }) => {
@@ -46,12 +46,12 @@ fn refusal<T: Element>(path: &Path) -> String {
     }
 }
 
-/// What reading these bytes as f32 says.
+/// Returns the reason why these bytes cannot be read as f32.
 fn refusal_of(bytes: &[u8]) -> String {
     refusal::<f32>(&Temporary::holding(bytes).0)
 }
 
-/// A file of version 1.0 with this header, as it is, and these bytes after it.
+/// Returns a file of version 1.0 with this header, without padding, and these bytes after it.
 fn file(header: &str, data: &[u8]) -> Vec<u8> {
     let mut all = b"\x93NUMPY\x01\x00".to_vec();
     all.extend(u16::try_from(header.len()).unwrap().to_le_bytes());
@@ -66,7 +66,7 @@ fn f32_header(shape: &str) -> String {
 
 macro_rules! numpy_wrote {
     ($($test:ident $name:literal $ty:ty: [$($value:expr),*];)*) => { $(
-        /// NumPy's file reads as these numbers, and is written again as the same bytes.
+        /// NumPy's file reads as these numbers. Writing them gives the same header dictionary and elements.
         #[test]
         fn $test() {
             let a = io::read_npy::<$ty>(fixture($name)).unwrap();
@@ -78,12 +78,12 @@ macro_rules! numpy_wrote {
     )* };
 }
 
-/// Writing `a` gives the bytes of the fixture.
+/// Asserts that writing `a` gives the header dictionary and the elements of the fixture.
 fn again<T: Element>(a: &Array<T>, name: &str) {
     let out = Temporary::new();
     io::write_npy(&out.0, a).unwrap();
     let (ours, numpy) = (std::fs::read(&out.0).unwrap(), std::fs::read(fixture(name)).unwrap());
-    // NumPy leaves room in the header for a first axis that grows; the elements are the same.
+    // NumPy leaves room in the header for a first axis that grows, so the lengths of the headers may differ.
     let elements = |bytes: &[u8]| bytes[10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]))..].to_vec();
     assert_eq!(elements(&ours), elements(&numpy));
     let dict = |bytes: &[u8]| String::from_utf8_lossy(&bytes[10..bytes.len()]).split('}').next().map(str::to_string);
@@ -210,7 +210,8 @@ fn what_is_no_dtype_is_said_to_be_what_it_is() {
         ("records", "arrays of records are not read; save each field (a['name']) on its own"),
         (
             "dates",
-            "holds dates or times, which are not read; in NumPy, a.view(np.int64) makes numbers of them (descr \"<M8[D]\")",
+            "holds dates or times, which are not read; \
+             in NumPy, a.view(np.int64) makes numbers of them (descr \"<M8[D]\")",
         ),
         ("long_double", "holds elements of a kind that is not known here (descr \"<f16\")"),
     ];
@@ -267,7 +268,7 @@ fn headers_longer_than_the_file_or_than_any() {
         refusal_of(b"\x93NUMPY\x01\x00\x76\x00{'descr'"),
         "is truncated: its header should have 118 bytes, the file has 8 after its length"
     );
-    // 4 GiB are asked for: nothing may be allocated.
+    // The header claims to have 4 GiB: nothing may be allocated.
     assert_eq!(
         refusal_of(b"\x93NUMPY\x02\x00\xff\xff\xff\xff{}"),
         "says that its header has 4294967295 bytes; at most 10000 are read"
@@ -276,7 +277,7 @@ fn headers_longer_than_the_file_or_than_any() {
         refusal_of(&file(&"(".repeat(20_000), b"")),
         "says that its header has 20000 bytes; at most 10000 are read"
     );
-    // As deep as a header can be: a parser that calls itself would end here.
+    // The deepest nesting that a header can have: a recursive parser would overflow the stack.
     assert!(refusal_of(&file(&"{".repeat(9_999), b"")).ends_with("at byte 1 there is '{' instead of a string"));
 }
 
@@ -306,17 +307,17 @@ fn shapes_that_are_too_much() {
         said("(4294967296, 4294967296)"),
         "shape [4294967296, 4294967296] of f32 has more bytes than an address can count"
     );
-    // 2^62 elements of 4 bytes: the bytes wrap to 0.
+    // 2^62 elements of 4 bytes: the number of bytes wraps to 0.
     assert_eq!(
         said("(4611686018427387904,)"),
         "shape [4611686018427387904] of f32 has more bytes than an address can count"
     );
-    // No elements, but strides that overflow.
+    // No elements, but the strides overflow.
     assert_eq!(
         said("(0, 4294967296, 4294967296)"),
         "shape [0, 4294967296, 4294967296] of f32 has more bytes than an address can count"
     );
-    // Possible, but not there: refused before memory is asked for.
+    // The size is possible, but the data is missing: the file is refused before memory is allocated.
     assert_eq!(
         said("(1000000, 1000000)"),
         "is truncated: shape [1000000, 1000000] of f32 takes 4000000000000 bytes, after the header there are 64"
@@ -324,7 +325,8 @@ fn shapes_that_are_too_much() {
     assert_eq!(said(&format!("({})", "1,".repeat(17))), "has 17 axes, at most 16 are possible");
 }
 
-/// A file that has all the bytes it speaks of (most systems store none for a hole), more than any machine has memory for.
+/// A file that has all the bytes that its header announces, more than any machine has memory for. Most file systems
+/// store nothing for a hole.
 #[cfg(unix)]
 #[test]
 fn more_than_there_is_memory_for() {
@@ -345,7 +347,7 @@ fn data_that_is_short_or_long() {
     let short = |n: usize| refusal_of(&file(&f32_header("(2, 3)"), &vec![0; n]));
     assert_eq!(short(23), "is truncated: shape [2, 3] of f32 takes 24 bytes, after the header there are 23");
     assert_eq!(short(0), "is truncated: shape [2, 3] of f32 takes 24 bytes, after the header there are 0");
-    // NumPy ignores what follows; so does this.
+    // NumPy ignores bytes after the data, and so does `read_npy`.
     let long =
         Temporary::holding(&file(&f32_header("(2,)"), &[1.0f32.to_le_bytes(), 2.0f32.to_le_bytes(), [9; 4]].concat()));
     assert_eq!(io::read_npy::<f32>(&long.0).unwrap().to_vec().unwrap(), [1.0, 2.0]);
@@ -372,16 +374,21 @@ proptest! {
     }
 
     #[test]
-    fn what_is_written_is_read(bits in proptest::collection::vec(any::<u64>(), 0..40), columns in 1usize..5, transposed in any::<bool>()) {
+    fn what_is_written_is_read(
+        bits in proptest::collection::vec(any::<u64>(), 0..40),
+        columns in 1usize..5,
+        transposed in any::<bool>(),
+    ) {
         fn same<T: Element>(bits: &[u64], columns: usize, transposed: bool, make: impl Fn(u64) -> T) {
             let rows = bits.len() / columns;
-            let a = Array::from_vec(bits[..rows * columns].iter().map(|&b| make(b)).collect(), [rows, columns]).unwrap();
+            let a =
+                Array::from_vec(bits[..rows * columns].iter().map(|&b| make(b)).collect(), [rows, columns]).unwrap();
             let a = if transposed { a.t() } else { a };
             let out = Temporary::new();
             io::write_npy(&out.0, &a).unwrap();
             let back = io::read_npy::<T>(&out.0).unwrap();
             assert_eq!(back.shape(), a.shape());
-            // As text, in which a NaN is equal to itself.
+            // Compared as text, in which a NaN equals itself.
             assert_eq!(format!("{:?}", back.to_vec().unwrap()), format!("{:?}", a.to_vec().unwrap()));
         }
         let (b, c, t) = (&bits[..], columns, transposed);

@@ -1,4 +1,5 @@
-//! Views, clones, donation and copy on write: whatever is sliced, dropped, given away or moved to a device, every array keeps its own elements.
+//! Views, clones, donation and copy on write: every array keeps its elements while others are sliced, dropped, donated
+//! or moved to a device.
 
 mod common;
 
@@ -6,10 +7,11 @@ use common::{count, required_devices};
 use polyarray::prelude::*;
 use proptest::prelude::*;
 
-/// Blocks large enough that several threads would share the work.
+/// The length of an array large enough for several threads.
 const LARGE: usize = 2_000_000;
 
-/// A slice that outlives its parent is given away: its buffer becomes the result, in which its elements do not lie at the start.
+/// Donates a slice that outlives its parent: the slice's buffer becomes the output, although the slice need not begin
+/// at the start of the buffer.
 #[test]
 fn slices_that_are_given_away() {
     common::on_every_device(|device| {
@@ -82,7 +84,7 @@ fn columns_reversed_and_transposed_views_that_are_given_away() {
     });
 }
 
-/// Everything that can be done with the arrays at hand. Numbers choose arrays, axes and bounds, modulo what there is.
+/// An action on the arrays of the pool. The numbers select arrays, axes and bounds, modulo the available count.
 #[derive(Clone, Debug)]
 enum Action {
     New {
@@ -116,14 +118,14 @@ enum Action {
         which: usize,
         times: usize,
     },
-    /// `a * 2 + b`, each operand by value or by reference; by value, it is gone.
+    /// `a * 2 + b`, each operand by value or by reference. An operand that is given by value leaves the pool.
     Combine {
         a: usize,
         b: usize,
         give_a: bool,
         give_b: bool,
     },
-    /// `sqrt(|a|)`-like chains of one operand.
+    /// A chain of additions and negations on one operand.
     Chain {
         which: usize,
         give: bool,
@@ -194,7 +196,8 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
     prop::collection::vec(one, 1..60)
 }
 
-/// What an array should be: its shape and its elements in C order. Numbers stay small and whole, so that every device gives the same.
+/// The expected state of an array: its shape and its elements in C order. The elements stay small integers, so that
+/// every device gives the same result.
 #[derive(Clone, Debug, PartialEq)]
 struct Model {
     shape: Vec<usize>,
@@ -202,7 +205,8 @@ struct Model {
 }
 
 impl Model {
-    /// The element that each index of `shape` takes from this model.
+    /// Builds a model of this `shape`. Its element at each index is the element of `self` at the index that `from`
+    /// returns.
     fn gather(&self, shape: Vec<usize>, from: impl Fn(&[usize]) -> Vec<usize>) -> Model {
         let at = |n: usize| {
             let (mut index, mut rest) = (vec![0; shape.len()], n);
@@ -243,7 +247,7 @@ fn common_shape(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
         .collect()
 }
 
-/// Keeps numbers small.
+/// Keeps absolute values below 1024.
 fn fold(x: f32) -> f32 {
     x % 1024.0
 }
@@ -334,7 +338,8 @@ impl Pool {
                 let Some(shape) = common_shape(&all[a].1.shape, &all[b].1.shape) else { return Ok(()) };
                 let (x, y) = (all[a].1.broadcast(&shape), all[b].1.broadcast(&shape));
                 let data = x.data.iter().zip(&y.data).map(|(x, y)| fold(x * 2.0 + y)).collect();
-                // What is given is taken out of the pool first, so that nothing else holds it but other arrays that share its buffer.
+                // Removes donated operands from the pool first, so that nothing in the pool holds their buffers except
+                // other arrays that share them.
                 let (left, right) = (all[a].0.clone(), all[b].0.clone());
                 let mut gone: Vec<usize> =
                     [(a, give_a), (b, give_b)].iter().filter(|(_, give)| *give).map(|(i, _)| *i).collect();
@@ -394,7 +399,7 @@ impl Pool {
                 if m.shape.first().is_none_or(|&n| n < 2) || common_is_broadcast(x) {
                     return Ok(());
                 }
-                // An array written from another view of itself.
+                // Writes an array from another view of the same array.
                 let ahead = x.slice(s![1..])?;
                 x.slice_mut(s![..-1])?.assign(&ahead)?;
                 let row = m.data.len() / m.shape[0];
@@ -487,10 +492,14 @@ proptest! {
 
     #[test]
     fn arrays_are_what_a_plain_model_says(actions in actions(), in_force in 0usize..8) {
-        // `blas` multiplies matrices, and nothing else.
-        let devices: Vec<Device> = std::iter::once(Device::auto()).chain(required_devices()).filter(|d| d.name() != "blas").collect();
-        // Named devices refuse arrays that lie in another memory's dtype; `auto` takes all.
-        let in_turn: Vec<&Device> = devices.iter().filter(|d| **d == Device::auto() || d.memory() == Device::auto().memory()).collect();
+        // `blas` supports only matrix products and distances, which no action computes.
+        let devices: Vec<Device> =
+            std::iter::once(Device::auto()).chain(required_devices()).filter(|d| d.name() != "blas").collect();
+        // Under a named device, all arrays stay in host memory; under `auto`, they may lie on every device.
+        let in_turn: Vec<&Device> = devices
+            .iter()
+            .filter(|d| **d == Device::auto() || d.memory() == Device::auto().memory())
+            .collect();
         let current = in_turn[in_force % in_turn.len()].clone();
         let hosts: Vec<Device> = devices.iter().filter(|d| d.memory() == Device::auto().memory()).cloned().collect();
         let places = if current == Device::auto() { devices } else { hosts };

@@ -1,4 +1,4 @@
-//! How arrays are shown.
+//! The text form of arrays.
 
 use polyarray::prelude::*;
 

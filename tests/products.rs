@@ -1,4 +1,4 @@
-//! Products of matrices into what is there, on every device.
+//! Matrix products on every device: into new and existing outputs, with epilogues, and with wider results.
 
 mod common;
 
@@ -26,14 +26,14 @@ fn all_outputs<T: Element>(make: impl Fn(i32) -> T + Copy) {
             Matmul::new(&a, &b).add_into(&mut out.view_mut()?)?;
             let twice = with_device(&Device::scalar(), || (&product + &product).eval())?;
             assert_eq!(out.to_vec()?, twice.to_vec()?, "added, {m}x{k}x{n} on {}", device.name());
-            // With gaps between rows, and transposed.
+            // Into an output with gaps between its rows.
             let mut wide = Array::full([m + 2, n + 3], make(1))?;
             Matmul::new(&a, &b).run_into(&mut wide.slice_mut(s![1..m + 1, 2..n + 2])?)?;
             assert_eq!(wide.slice(s![1..m + 1, 2..n + 2])?.to_vec()?, product.to_vec()?);
             assert_eq!(wide.get([0, 0])?, make(1));
             Matmul::new(&a, &b).add_into(&mut wide.slice_mut(s![1..m + 1, 2..n + 2])?)?;
             assert_eq!(wide.slice(s![1..m + 1, 2..n + 2])?.to_vec()?, twice.to_vec()?);
-            // With something to do in between.
+            // With an epilogue before the addition.
             Matmul::new(&a, &b).map(|e| e * T::from_wide(polyarray::Wide::Int(2))).add_into(&mut out.view_mut()?)?;
             let four = with_device(&Device::scalar(), || (&twice + &twice).eval())?;
             assert_eq!(out.to_vec()?, four.to_vec()?);
@@ -96,7 +96,7 @@ fn narrow_numbers_are_given_as_what_they_are_added_up_in() {
             };
             let exact = with_device(&Device::scalar(), || wide(&a)?.matmul(&wide(&b)?))?;
             assert_eq!(product.to_vec()?, exact.to_vec()?, "{m}x{k}x{n} on {}", device.name());
-            // Cut to eight bits it is the product that wraps.
+            // The product in i8 is the exact one, wrapped to eight bits.
             assert_eq!(a.matmul(&b)?.to_vec()?, exact.cast::<i8>().eval()?.to_vec()?);
             let mut out = Array::full([m, n], 1000i32)?;
             Matmul::wide(&a, &b).add_into(&mut out.view_mut()?)?;
@@ -106,7 +106,7 @@ fn narrow_numbers_are_given_as_what_they_are_added_up_in() {
         }
         Ok(())
     });
-    // Halves of more than their own precision, and other dtypes as they are.
+    // Products of f16 give f32 results with the precision of f32; other dtypes give results of their own dtype.
     let (a, b) = (
         Array::full([2, 1000], f16::from_f32(1.0 / 3.0)).unwrap(),
         Array::full([1000, 2], f16::from_f32(3.0)).unwrap(),
@@ -145,7 +145,7 @@ fn speed_may_cost_precision_within_the_bound() {
 
 #[test]
 fn large_products_of_integers_are_exact() {
-    // Large enough for every way of multiplying there is; sums stay below 2^24.
+    // Large enough for every product algorithm; all sums stay below 2^24.
     let (m, k, n) = (530, 600, 515);
     let [a, b] =
         [(m, k), (k, n)].map(|(r, c)| (0..r * c).map(|i| ((i * 31 + i / 7) % 23) as i64 - 11).collect::<Vec<_>>());
@@ -186,7 +186,8 @@ fn large_products_of_integers_are_exact() {
 
 #[test]
 fn what_follows_a_large_product_finds_its_place() {
-    // More than one block of rows, of columns and of what is kept in a wider type; small integers, so that all is exact.
+    // More than one block of rows, of columns, and of the scratch in a wider dtype. The numbers are small integers, so
+    // that all results are exact.
     fn check<T: Element>([m, k, n]: [usize; 3], make: impl Fn(i32) -> T + Copy) -> Result<()> {
         let (a, b) = (counting(m, k, make), counting(k, n, make));
         let bias = Array::from_vec((0..m * n).map(|i| make((i % 13) as i32)).collect(), [m, n])?;
@@ -201,7 +202,7 @@ fn what_follows_a_large_product_finds_its_place() {
                 Err(Error::Refused { .. }) => return Ok(()),
                 got => assert!(got?.to_vec()? == finished, "{} on {}", T::DTYPE, device.name()),
             }
-            // A bias that lies in columns.
+            // A bias in column-major order.
             let transposed = bias.t().to_contiguous()?;
             assert!(run(&transposed.t())?.to_vec()? == finished, "{} on {}, in columns", T::DTYPE, device.name());
             let mut out = Array::full([m, n], zero)?;
@@ -220,7 +221,7 @@ fn what_follows_a_large_product_finds_its_place() {
     check([1100, 3, 1000], |i| i as i8).unwrap();
     check([70, 5, 5000], |i| i as i8).unwrap();
     check([300, 3, 4100], |i| bf16::from_f32(i as f32)).unwrap();
-    // Vectors on either side.
+    // A vector as either operand.
     check([3000, 40, 1], |i| i as f32).unwrap();
     check([1, 40, 3000], f64::from).unwrap();
 }

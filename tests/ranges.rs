@@ -1,4 +1,4 @@
-//! `arange` and `linspace`, up to the ends of their dtypes.
+//! `arange` and `linspace`, up to the limits of their dtypes.
 
 use polyarray::prelude::*;
 

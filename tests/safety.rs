@@ -1,10 +1,11 @@
-//! `docs/safety.md` lists every `unsafe` contract of the public surface, and every `unsafe fn` states its own: read from the sources.
+//! Reads the sources and checks that `docs/safety.md` lists every `unsafe` contract of the public API, and that every
+//! `unsafe fn` has a section `# Safety`.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The packages whose sources are read, and the names they are imported by.
+/// The packages whose sources are checked, and their names in paths.
 const PACKAGES: [(&str, &str); 6] = [
     (".", "polyarray"),
     ("core", "polyarray_core"),
@@ -14,21 +15,22 @@ const PACKAGES: [(&str, &str); 6] = [
     ("conformance", "polyarray_conformance"),
 ];
 
-/// An `unsafe fn`, or an `unsafe trait`, which whoever implements it owes something for.
+/// An `unsafe fn`, or an `unsafe trait`, whose implementations guarantee something.
 #[derive(Debug, PartialEq)]
 struct Item {
     /// `Type::function`, `Trait::function`, `Trait` or `function`.
     name: String,
     line: usize,
-    /// Whether it is `pub`, or a function of a trait that is.
+    /// Whether it is `pub`, or a function of a public trait.
     public: bool,
     /// Whether its documentation has a section `# Safety`.
     documented: bool,
-    /// Whether it implements a trait's function, whose contract is the trait's.
+    /// Whether it implements a function of a trait, which states the contract.
     implements: bool,
 }
 
-/// Code without what is in strings and comments, line by line, so that braces and words can be counted. Documentation comments are kept.
+/// Returns the code line by line without strings and comments, so that braces and words can be counted. Keeps
+/// documentation comments.
 fn bare(source: &str) -> Vec<String> {
     let mut out = vec![String::new()];
     let mut rest = source.chars().peekable();
@@ -82,7 +84,7 @@ fn bare(source: &str) -> Vec<String> {
                     }
                 }
             }
-            // A character; a lifetime has no second quote.
+            // A character literal. A lifetime has no second quote.
             '\'' => {
                 let ahead: Vec<char> = rest.clone().take(3).collect();
                 match ahead[..] {
@@ -105,28 +107,29 @@ fn bare(source: &str) -> Vec<String> {
     out
 }
 
-/// The identifier that `text` starts with.
+/// Returns the identifier at the start of `text`.
 fn identifier(text: &str) -> &str {
     let text = text.trim_start();
     let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
     &text[..end]
 }
 
-/// What the items inside a pair of braces belong to.
+/// The owner of the items inside a pair of braces.
 #[derive(Clone, Debug)]
 enum Scope {
     /// Methods of this type.
     Type(String),
     /// Functions that implement a trait.
     Implementation,
-    /// Functions of this trait, which is public or not.
+    /// Functions of this trait, and whether the trait is public.
     Trait(String, bool),
-    /// Tests: not looked at.
+    /// Tests, which are skipped.
     Tests,
     Other,
 }
 
-/// The type that an `impl` header is for: the last word before generics, of what follows `for` if there is one.
+/// Returns the scope of an `impl` block from its header: an implementation of a trait, or the type's name without
+/// generics.
 fn implemented(header: &str) -> Scope {
     let words = header.split(" where ").next().unwrap_or(header);
     if words.contains(" for ") {
@@ -144,11 +147,11 @@ fn implemented(header: &str) -> Scope {
     Scope::Type(identifier(rest.trim_start().trim_start_matches('&')).to_string())
 }
 
-/// Every `unsafe fn` and `unsafe trait` of a file, but for those of its tests.
+/// Finds every `unsafe fn` and `unsafe trait` of a file, except those of its tests.
 fn items(source: &str) -> Vec<Item> {
     let mut found = Vec::new();
     let mut scopes: Vec<Scope> = Vec::new();
-    // The text since the last `;`, `{` or `}`: the header of what comes.
+    // The text since the last `;`, `{` or `}`: the header of the next item.
     let (mut header, mut doc, mut test) = (String::new(), String::new(), false);
     for (number, line) in bare(source).iter().enumerate() {
         let (code, comment) = line.split_once("///").map_or((&line[..], None), |(code, comment)| (code, Some(comment)));
@@ -238,7 +241,8 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     out
 }
 
-/// Names that `pub use` brings to the top of a package, and the names of its public modules: what else can be reached from outside?
+/// Returns the names that `pub use` exports at the top of a package, and the names of its public modules. Apart from
+/// the items of `lib.rs`, nothing else can be reached from outside.
 fn exported(lib: &str) -> (BTreeSet<String>, BTreeSet<String>) {
     let text = bare(lib).iter().map(|l| l.split("///").next().unwrap_or("").to_string()).collect::<Vec<_>>().join(" ");
     let (mut names, mut modules) = (BTreeSet::new(), BTreeSet::new());
@@ -263,7 +267,7 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// Every item of every package: where it is, the name that a user writes if it can be reached, and what it is.
+/// Returns every item of every package: its location, its public path if it can be reached from outside, and the item.
 fn all() -> Vec<(String, Option<String>, Item)> {
     let mut out = Vec::new();
     for (folder, package) in PACKAGES {

@@ -1,4 +1,5 @@
-//! What arrays and expressions mean: views, sharing, copy on write, donation, evaluation into a place, and which device does it.
+//! The semantics of arrays and expressions: views, sharing, copy on write, donation, evaluation into a view, and the
+//! choice of the device.
 
 mod common;
 
@@ -270,14 +271,15 @@ fn reductions_over_axes() -> Result<()> {
     Ok(())
 }
 
-/// A device that counts what it is given and forwards it to `scalar`.
+/// A device that counts its runs, records the number of threads in `estimate`, and forwards every operation to
+/// `scalar`.
 struct Counting {
     info: DeviceInfo,
     runs: Arc<AtomicUsize>,
     threads: Arc<AtomicUsize>,
 }
 
-// SAFETY: every operation goes to `scalar`, which keeps the contract.
+// SAFETY: every operation is forwarded to `scalar`, which keeps the contract of `Backend`.
 unsafe impl Backend for Counting {
     fn info(&self) -> &DeviceInfo {
         &self.info
@@ -289,7 +291,7 @@ unsafe impl Backend for Counting {
 
     fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported> {
         self.threads.store(threads, Ordering::Relaxed);
-        // Never the best: tests that run beside this one choose as if it were not there.
+        // Never the cheapest device, so that it does not affect the choices in tests that run in parallel.
         Device::scalar()
             .backend()
             .expect("scalar has a backend")
@@ -299,7 +301,8 @@ unsafe impl Backend for Counting {
 
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
         self.runs.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's conditions are those of `scalar`.
+        // SAFETY: the caller keeps the contract of `Backend::run`. `scalar` has the same contract, uses the same memory
+        // and accepted `op` in `estimate`.
         unsafe { Device::scalar().backend().expect("scalar has a backend").run(op, cx) }
     }
 }

@@ -1,4 +1,4 @@
-//! What the ufuncs mean where it is not obvious, on every device: values known from NumPy, C and IEEE 754.
+//! Values of the ufuncs in special cases, on every device. The expected values come from NumPy, C and IEEE 754.
 
 mod common;
 
@@ -10,7 +10,7 @@ fn array<T: Element>(values: &[T]) -> Array<T> {
     Array::from_slice(values, [values.len()]).expect("as many as the shape holds")
 }
 
-/// Bits of floats, with one NaN for all.
+/// The bits of the elements, with the same bits for every NaN.
 fn bits(x: Array<f32>) -> Result<Vec<u32>> {
     Ok(x.to_vec()?.into_iter().map(|x| if x.is_nan() { f32::NAN } else { x }.to_bits()).collect())
 }
@@ -81,7 +81,7 @@ fn quotients_and_remainders() {
         );
         same(&x % &y, &[1.5, -1.5, 1.5, NAN, 1.0, NAN, -1.0, 0.0, (1e30f32) % 7.0])?;
         same(x.floor_div(&y), &[3.0, -4.0, -4.0, INF, 0.0, NAN, -1.0, -0.0, 1.4285715e29])?;
-        // The rounded quotient is 10, the exact one is below.
+        // The rounded quotient is 10, but the exact quotient is below 10.
         assert_eq!(array(&[1.0f64]).floor_div(0.1).eval()?.to_vec()?, [9.0]);
         assert_eq!((array(&[5.5f64, 1e300]) % array(&[2.0, 3e-300])).eval()?.to_vec()?, [1.5, 1e300 % 3e-300]);
         Ok(())
@@ -105,7 +105,8 @@ fn quotients_rounded_down_follow_one_rule() {
                 let want = match x / y {
                     ratio if y == 0.0 => ratio,
                     _ if x.is_infinite() => f64::NAN,
-                    // A negative quotient that is too small to be one.
+                    // A finite number over an infinity of the other sign: the exact quotient is negative, however
+                    // small, so its floor is -1.
                     _ if y.is_infinite() && x != 0.0 && !x.is_nan() && x.is_sign_negative() != y.is_sign_negative() => {
                         -1.0
                     }
@@ -244,7 +245,8 @@ fn casts_saturate_wrap_and_round_once() {
         assert_eq!(array(&[300i32, -1]).cast::<u8>().eval()?.to_vec()?, [44, 255]);
         assert_eq!(array(&[u64::MAX, 1 << 63]).cast::<f32>().eval()?.to_vec()?, [1.8446744e19, 9.223372e18]);
         assert_eq!(array(&[f64::NAN, -0.0, 0.1]).cast::<bool>().eval()?.to_vec()?, [true, false, true]);
-        // Half way between two half floats, and a little more than an f32 in between would keep.
+        // Numbers half way between two f16 numbers, and numbers so close to half way that rounding to f32 first would
+        // lose the difference.
         let x = array(&[1.0 + 0.5 / 1024.0, 1.0 + 0.5 / 1024.0 + 1e-12, 65519.999, 65520.0]);
         assert_eq!(
             x.cast::<f16>().eval()?.to_vec()?,
@@ -261,7 +263,7 @@ fn casts_saturate_wrap_and_round_once() {
 fn half_floats_round_after_every_step() {
     on_every_device(|_| {
         let x = array(&[f16::from_f32(2048.0)]);
-        // 2049 is no f16: the sum rounds to 2048 before one is taken away, and 2047 is one.
+        // 2049 is not an f16 number, so the sum rounds to 2048 before 1 is subtracted. 2047 is an f16 number.
         assert_eq!((&x + f16::ONE - f16::ONE).eval()?.to_vec()?, [f16::from_f32(2047.0)]);
         assert_eq!((&x - &x).eval()?.dtype(), DType::F16);
         Ok(())

@@ -1,11 +1,12 @@
-//! What is said where `POLYARRAY_BLAS` names something that is no CBLAS library. The variable is read once a process, so each case is a process of its own.
+//! The errors of the device `blas` where `POLYARRAY_BLAS` names a file that is not a CBLAS library. A process reads the
+//! variable only once, so each case runs in a process of its own.
 #![cfg(feature = "blas")]
 
 use polyarray_core::{Array, Device};
 use polyarray_cpu as _;
 use std::process::Command;
 
-/// What [`report`] prints where `POLYARRAY_BLAS` is `path`.
+/// Returns the output of [`report`] where `POLYARRAY_BLAS` is `path`.
 fn reported(path: &str) -> String {
     let this = std::env::current_exe().unwrap();
     let out = Command::new(this)

@@ -1,4 +1,5 @@
-//! The device `blas` against `scalar`. Without a CBLAS library these print a note and pass, unless `POLYARRAY_REQUIRE` asks for one.
+//! The device `blas` compared with `scalar`. Without a CBLAS library these tests print a note and pass, unless
+//! `POLYARRAY_REQUIRE` requires the device.
 #![cfg(feature = "blas")]
 
 mod common;
@@ -10,7 +11,7 @@ use polyarray_core::{
 };
 use polyarray_cpu as _;
 
-/// The device, or none; a panic where the environment says that there must be one.
+/// Returns the device, if there is one. Panics if there is none and the environment requires it.
 fn blas() -> Option<Device> {
     let device = Device::blas();
     let required =
@@ -25,7 +26,7 @@ fn blas() -> Option<Device> {
     }
 }
 
-/// `f` on `blas` and on `scalar`.
+/// Returns the results of `f` on `blas` and on `scalar`.
 fn both<T: Element>(device: &Device, f: impl Fn() -> Result<Array<T>>) -> (Vec<T>, Vec<T>) {
     let on = |device: &Device| with_device(device, || f()?.to_vec()).unwrap();
     (on(device), on(&Device::scalar()))
@@ -169,7 +170,8 @@ fn near_duplicates_far_from_the_origin_keep_their_distance() {
     let Some(device) = blas() else { return };
     let mut random = Random::new(14);
     let (n, d) = (200, 3);
-    // Pairs that lie 2^-3 apart, at 2^20 from the origin; and pairs a thousandth of the cloud's size apart.
+    // First set: pairs whose coordinates differ by 2^-3, at 2^20 from the origin. Second set: pairs whose coordinates
+    // differ by 1e-4, in a cloud of radius 100.
     let far: Vec<f32> =
         (0..n * d).map(|i| 1_048_576.0 + if i / d % 2 == 0 { 0.0 } else { 0.125 } + (i / d / 2) as f32).collect();
     let cloud: Vec<f32> =
@@ -189,7 +191,7 @@ fn near_duplicates_far_from_the_origin_keep_their_distance() {
     }
 }
 
-/// NaN in the same places, all else within 1e-3 of the value.
+/// Asserts that NaN are in the same places, and that all other values agree to within 1e-3 of the value.
 fn assert_alike((got, want): (Vec<f32>, Vec<f32>), what: &str) {
     for (i, (&g, &w)) in got.iter().zip(&want).enumerate() {
         let alike = g == w || g.is_nan() && w.is_nan() || (g - w).abs() <= 1e-3 * w.abs() + 1e-6;
@@ -220,7 +222,8 @@ fn what_is_not_finite_or_hardly_fits_comes_out_as_by_definition() {
 #[test]
 fn sets_larger_than_a_tile_are_measured_in_parts() {
     let Some(device) = blas() else { return };
-    // A tile holds 4 MiB of rows: of 1.2 MiB rows, three; so both sets take several, and the last ones are not full.
+    // A tile holds 4 MiB of rows, so three rows of 1.2 MiB. Both sets need several tiles, and the last ones are not
+    // full.
     let d = 300_000;
     let (x, y) = (random::<f32>(&[5, d], 15), random::<f32>(&[4, d], 16));
     for metric in [Metric::Euclidean, Metric::Cosine] {

@@ -1,4 +1,4 @@
-//! The suite that every device passes.
+//! The conformance suite on the devices of this crate.
 
 use polyarray_conformance::{Filter, check};
 use polyarray_core::Device;

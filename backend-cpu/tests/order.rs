@@ -1,4 +1,5 @@
-//! Reductions of the device `scalar` against the words of `polyarray_core::order`, taken literally, bit for bit; and against plain sums.
+//! Reductions of the device `scalar`, compared bit for bit with a literal implementation of `polyarray_core::order`,
+//! and with plain sums.
 
 mod common;
 
@@ -11,7 +12,7 @@ fn scalar<R>(f: impl FnOnce() -> Result<R>) -> R {
     with_device(&Device::scalar(), f).unwrap()
 }
 
-/// Split at the largest power of two below the number of leaves.
+/// Combines the leaves as a tree, split at the largest power of two below their number.
 fn tree<T: Copy>(leaves: &[T], op: fn(T, T) -> T) -> T {
     if leaves.len() == 1 {
         return leaves[0];
@@ -23,7 +24,7 @@ fn tree<T: Copy>(leaves: &[T], op: fn(T, T) -> T) -> T {
     op(tree(&leaves[..half], op), tree(&leaves[half..], op))
 }
 
-/// A block over its lanes; of a sum, which starts from zero, a short one without.
+/// Combines a block over its lanes. A short block of a sum, which starts from zero, is combined without lanes.
 fn block<T: Element>(elements: &[T], lanes: usize, identity: T, op: fn(T, T) -> T) -> T {
     if elements.len() <= SHORT && identity == T::default() {
         return elements.iter().fold(identity, |acc, &x| op(acc, x));
@@ -37,7 +38,7 @@ fn block<T: Element>(elements: &[T], lanes: usize, identity: T, op: fn(T, T) -> 
     acc[0]
 }
 
-/// `Order::Lanes` over runs of equal length.
+/// Reduces in `Order::Lanes`, over runs of equal length.
 fn along<T: Element>(runs: &[Vec<T>], identity: T, op: fn(T, T) -> T) -> T {
     let lanes = lanes(T::DTYPE);
     let run =
@@ -45,7 +46,7 @@ fn along<T: Element>(runs: &[Vec<T>], identity: T, op: fn(T, T) -> T) -> T {
     tree(&runs.iter().map(run).collect::<Vec<_>>(), op)
 }
 
-/// `Order::Rows`.
+/// Reduces in `Order::Rows`.
 fn across<T: Copy>(elements: &[T], identity: T, op: fn(T, T) -> T) -> T {
     tree(&elements.chunks(ROWS).map(|b| b.iter().fold(identity, |acc, &x| op(acc, x))).collect::<Vec<_>>(), op)
 }
@@ -73,7 +74,7 @@ fn sums_along_the_innermost_axis() {
 
 #[test]
 fn sums_of_several_runs() {
-    // Every other column but the last: rows cannot be merged, so each is a run.
+    // Every other column, without the last one: the rows cannot be merged, so each is a run.
     for (rows, columns) in [(1, 9), (2, 300), (5, 70), (7, 5000), (67, 3)] {
         let width = columns * 2 + 1;
         let data = wild(rows * width, 5);
@@ -88,7 +89,7 @@ fn sums_of_several_runs() {
     }
 }
 
-/// Up to so many outputs side by side are reduced in the order of runs.
+/// The largest number of adjacent outputs that are reduced in the order of runs.
 const NARROW: usize = 16;
 
 #[test]
@@ -100,7 +101,7 @@ fn sums_across_rows() {
         let got_of_view = scalar(|| x.slice(s![..;-1, ..;-1])?.sum_axis(0)?.to_vec());
         for j in 0..columns {
             let column: Vec<f64> = (0..rows).map(|i| data[i * columns + j]).collect();
-            // A few columns side by side are walked along, like runs.
+            // A few adjacent columns are reduced in the order of runs.
             let expected = if columns <= NARROW {
                 along(std::slice::from_ref(&column), -0.0, |a, b| a + b)
             } else {

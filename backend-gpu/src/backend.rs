@@ -1,4 +1,4 @@
-//! The backend: what it takes, what that costs, and running it.
+//! The backend: what it supports, cost estimates, and execution.
 
 use crate::device::Gpu;
 use crate::memory::GpuMemory;
@@ -36,10 +36,10 @@ impl GpuBackend {
         GpuBackend { gpu, memory, info }
     }
 
-    /// Why `op` cannot be run here, if it cannot.
+    /// Returns the reason why `op` cannot run on this device, if it cannot.
     ///
-    /// Under `auto` every large operation of the host is asked about, so what is usual there (f64, say) is refused
-    /// without allocating anything.
+    /// Under `auto` this is called for every large operation of the host, so refusals of common cases (such as f64)
+    /// allocate nothing.
     fn refuse(&self, op: &Op) -> Result<(), Unsupported> {
         if let Some(why) = self.gpu.faults.lost() {
             return Err(Unsupported::new(why.to_string()));
@@ -59,7 +59,8 @@ impl GpuBackend {
                     && matches!(o.before.output(), DType::I64 | DType::U64) =>
             {
                 return Err(Unsupported::new(
-                    "sums and products of integers are made in 64-bit integers (i64 or u64), which WGSL does not have; cast to f32 first",
+                    "sums and products of integers are made in 64-bit integers (i64 or u64), which WGSL does not have; \
+                     cast to f32 first",
                 ));
             }
             _ => {}
@@ -100,11 +101,13 @@ impl GpuBackend {
                 Err(Unsupported::new("it adds to no numbers that are there; add the product afterwards"))
             }
             Op::Matmul(o) if !matmul::can_be_cut(o, limits) => Err(Unsupported::new(format!(
-                "[{}, {}, {}] with more to do after it does not fit one launch (bindings of {room} elements, {} s) unless cut along k; do the product first",
+                "[{}, {}, {}] with more to do after it does not fit one launch (bindings of {room} elements, {} s) \
+                 unless cut along k; do the product first",
                 o.m, o.k, o.n, limits.longest
             ))),
             Op::Distance(o) if distance::geometry(o).pieces(limits).is_none() => Err(Unsupported::new(format!(
-                "vectors of {} coordinates (strides {:?} and {:?}) do not fit one launch (a binding of {room} elements, {} s); to_contiguous() may help",
+                "vectors of {} coordinates (strides {:?} and {:?}) do not fit one launch (a binding of {room} \
+                 elements, {} s); to_contiguous() may help",
                 o.d, o.x.strides, o.y.strides, limits.longest
             ))),
             _ => Ok(()),
@@ -112,7 +115,8 @@ impl GpuBackend {
     }
 }
 
-// SAFETY: kernels write every element of the output's view and bind no more than the views' ranges; queued work holds the driver's buffers.
+// SAFETY: kernels write every element of the output's view and bind only the ranges of the views. Queued work keeps the
+// driver's buffers alive.
 unsafe impl Backend for GpuBackend {
     fn info(&self) -> &DeviceInfo {
         &self.info
@@ -128,7 +132,7 @@ unsafe impl Backend for GpuBackend {
         Ok(Cost::model(speed.start_up, op.bytes() / speed.bandwidth, op.work() / speed.rate, 1, 0.0))
     }
 
-    /// A lost device takes for ever: under `auto` it is not even asked.
+    /// Returns infinity for a lost device, so that `auto` does not even request an estimate.
     fn start_up(&self) -> f64 {
         if self.gpu.faults.lost().is_some() { f64::INFINITY } else { self.gpu.limits.speed.start_up }
     }

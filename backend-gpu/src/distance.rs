@@ -6,7 +6,7 @@ use crate::tile::{self, Geometry, Inner, spread};
 use polyarray_core::op::Distance;
 use polyarray_core::{Buffer, Result};
 
-/// The index space (n, m, d in the places of m, n, k) and strides.
+/// Returns the index space (n, m, d in the places of m, n, k) and the strides.
 pub(crate) fn geometry(op: &Distance) -> Geometry {
     let strides = vec![
         spread(&op.x.strides, &[Some(0), None, Some(1)]),

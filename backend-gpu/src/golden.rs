@@ -1,5 +1,5 @@
-//! Outputs of the generator, compared with files in `shaders/golden/`. `POLYARRAY_GOLDEN=write cargo test -p polyarray-gpu golden` writes them anew; the diff is
-//! then for a reader to judge.
+//! The output of the generator, compared with the files in `shaders/golden/`.
+//! `POLYARRAY_GOLDEN=write cargo test -p polyarray-gpu golden` rewrites the files; the diff then needs a review.
 
 use crate::kernel::Source;
 use crate::map::Step;
@@ -14,7 +14,7 @@ fn program(inputs: &[DType], params: usize, instrs: &[Instr]) -> Program {
     Program::new(inputs, &vec![DType::F32; params], instrs, Ref::Value(instrs.len() as u32 - 1)).unwrap()
 }
 
-/// `a * x^2 + b * x + c`, every step of which rounds by itself.
+/// Returns `a * x^2 + b * x + c`, with every step rounded separately.
 fn polynomial() -> Program {
     let bin = |op, a, b| Instr::Binary(op, a, b);
     let (p, v) = (Ref::Param, Ref::Value);
@@ -28,7 +28,7 @@ fn polynomial() -> Program {
     program(&[DType::F32], 3, &steps)
 }
 
-/// `exp(x)` where `x < y`, else `y`, over two axes; x is the output itself.
+/// Returns `exp(x)` where `x < y`, else `y`, over two axes. The output is also the input x.
 fn select_in_place() -> map::Structure {
     let steps = [
         Instr::Binary(Binary::Less, X, Ref::Input(1)),
@@ -44,7 +44,7 @@ fn sum_of_squares() -> reduce::Structure {
     reduce::Structure { kind: Reduction::Sum, before, after, outer_rank: 1, inner_rank: 2, width: 256 }
 }
 
-/// Whether any is true, for each column.
+/// Returns whether any element is true, for each column.
 fn any() -> reduce::Structure {
     let identity = Program::identity(DType::Bool);
     reduce::Structure {
@@ -57,7 +57,7 @@ fn any() -> reduce::Structure {
     }
 }
 
-/// `max(A @ B + bias, p)`.
+/// Returns `max(A @ B + bias, p)`.
 fn layer(large: bool) -> tile::Structure {
     let steps =
         [Instr::Binary(Binary::Add, X, Ref::Input(1)), Instr::Binary(Binary::Maximum, Ref::Value(0), Ref::Param(0))];
@@ -116,7 +116,7 @@ fn the_generator_writes_what_the_golden_files_hold() {
     }
 }
 
-/// The kernels of the golden files, and tiles with every way of reading and writing.
+/// Returns the kernels of the golden files, and tiled kernels with every way of reading and writing.
 fn all() -> Vec<(String, Source)> {
     let mut all: Vec<(String, Source)> = cases().into_iter().map(|(name, source)| (name.to_string(), source)).collect();
     for bits in 0..64 {
@@ -134,13 +134,14 @@ fn all() -> Vec<(String, Source)> {
     all
 }
 
-/// The names of the variables of a kernel whose components are written by an index that is not a constant: FXC, with
-/// which kernels are compiled for Direct3D 12, has been seen to get these wrong.
+/// Returns the assignments of a kernel that write a vector component by a non-constant index. FXC, which compiles
+/// kernels for Direct3D 12, has been seen to compile these wrongly.
 fn indexed_components(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut vectors = Vec::new();
     for statement in text.split([';', '{', '}', '\n']).map(str::trim) {
-        // Of `var v = vec4<f32>()` and `var v: vec4<f32>`; elements of an array are vectors if it is one of vectors.
+        // Matches `var v = vec4<f32>()` and `var v: vec4<f32>`. An index after an element of an array selects a
+        // component, because arrays hold vectors.
         if let Some((_, declared)) = statement.split_once("var ") {
             let name = declared.split([' ', ':', '=']).next().unwrap_or_default();
             let ty = declared[name.len()..].trim_start_matches([' ', ':', '=']);

@@ -1,4 +1,4 @@
-//! Tests of what cannot be seen from outside.
+//! Tests of behaviour that the public interface does not show.
 
 use crate::device::{Binding, Gpu, Launch, lock};
 use crate::memory::{Handle, allocate};
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// A device, or a word that there is none; where the environment requires one, a failure.
+/// Returns a device. Without a GPU, prints a note and returns `None`, or panics if the environment requires a GPU.
 pub(crate) fn gpu() -> Option<Arc<Gpu>> {
     opened("gpu").map(|backend| backend.gpu)
 }
@@ -25,14 +25,14 @@ fn missing(e: Error) {
     eprintln!("skipped: {e}");
 }
 
-/// A device of its own with other limits.
+/// Opens a separate device with other options.
 fn with(name: &str, set: impl FnOnce(&mut Options)) -> Option<crate::GpuBackend> {
     let mut options = Options { name: name.into(), ..Options::default() };
     set(&mut options);
     open(&options).map_err(missing).ok()
 }
 
-/// The error of `result`, which must come within ten seconds.
+/// Returns the error of `f`, which must fail within ten seconds.
 fn fails<T: std::fmt::Debug>(what: &str, f: impl FnOnce() -> Result<T>) -> Error {
     let start = Instant::now();
     let error = f().expect_err(what);
@@ -48,7 +48,7 @@ fn a_lost_device_gives_errors_from_then_on_and_is_not_chosen_again() {
     let x = Array::from_vec(vec![1.0f32, 2.0, 3.0], [3]).unwrap().to_device(&device).unwrap();
     let y = (&x + &x).eval().unwrap();
     assert_eq!(y.to_vec().unwrap(), [2.0, 4.0, 6.0]);
-    // Collected, and not submitted when the device goes.
+    // Collected, but not submitted when the device is destroyed.
     let z = (&x * &x).eval().unwrap();
     gpu.device.destroy();
     let lost = |what: &str, error: Error| match error {
@@ -82,7 +82,7 @@ fn a_lost_device_gives_errors_from_then_on_and_is_not_chosen_again() {
     gpu.synchronize().expect_err("it stays lost");
 }
 
-/// A driver that says nothing until some time, and then takes a while for each answer.
+/// A driver that reports nothing until a given time. Each poll takes `delay`.
 struct Stuck {
     until: Instant,
     delay: Duration,
@@ -122,7 +122,7 @@ fn waits_for_a_driver_that_hangs_end_with_an_error_that_says_for_what_and_how_lo
     };
     says("reading 64 bytes", fails("reading", || gpu.read(&x, 0, &mut [0; 64])));
     says("the work that was given to it", fails("waiting", || gpu.synchronize()));
-    // Nobody is held up by somebody else's wait: the stream is free while one thread waits.
+    // A wait of one thread does not block others: the stream is free meanwhile.
     std::thread::scope(|scope| {
         let reader = scope.spawn(|| gpu.read(&x, 0, &mut [0; 64]));
         std::thread::sleep(Duration::from_millis(50));
@@ -133,7 +133,7 @@ fn waits_for_a_driver_that_hangs_end_with_an_error_that_says_for_what_and_how_lo
         assert!(!reader.is_finished());
         reader.join().unwrap().unwrap_err();
     });
-    // What was waited for in vain leaves nothing mapped behind: with a driver that works, the same can be read.
+    // A failed wait leaves no buffer mapped: with a working driver the same buffer can be read.
     let mut gpu = gpu;
     drop(x);
     Arc::get_mut(&mut gpu).expect("its buffers are gone").driver = Box::new(Real);
@@ -201,11 +201,11 @@ fn a_budget_is_kept_and_what_exceeds_it_is_out_of_memory() {
         memory == "frugal" && *bytes == 6 << 20 && why.contains(&BUDGET.to_string()) && why.contains("in use"),
         "{error}"
     );
-    // What is there is intact, and can be worked with as far as memory goes.
+    // The existing arrays are intact, and can be used as far as memory permits.
     assert_eq!(kept[0].sum().unwrap(), 6.0 * mib as f32);
     assert!(matches!((&kept[0] + &kept[1]).eval(), Err(Error::OutOfMemory { .. }) | Ok(_)));
     assert!(kept.iter().all(|x| x.get([mib]).unwrap() == 1.0));
-    // What is freed is kept for reuse, and given back for what does not fit it.
+    // Freed buffers are kept for reuse, and are freed for requests that they do not fit.
     drop(kept);
     for n in [5, 17, 30, 9, 30, 17] {
         let x = make(n).unwrap();
@@ -255,7 +255,7 @@ fn a_budget_is_kept_by_several_threads() {
     Array::from_vec(vec![1.0f32; 12 << 18], [12 << 18]).unwrap().to_device(&device).unwrap();
 }
 
-/// A launch of a kernel with a binding too few, which the driver refuses.
+/// Launches a kernel with one binding too many, which the driver refuses.
 fn bad_launch(gpu: &Arc<Gpu>) -> Result<()> {
     let pipeline = pipeline::get(gpu, Key::Map(map::Structure::fill_of_rank(1))).unwrap();
     let out = allocate(gpu, 64).unwrap();
@@ -315,8 +315,7 @@ fn errors_reach_the_thread_that_made_them_and_no_other() {
     });
 }
 
-/// Spoils what has been collected: a dispatch of more workgroups than there may be, of which wgpu tells when it is
-/// submitted.
+/// Spoils the open submission: dispatches more workgroups than are allowed, which wgpu reports at the submission.
 fn spoil_the_open_submission(gpu: &Arc<Gpu>, out: &Handle) {
     let pipeline = pipeline::get(gpu, Key::Map(map::Structure::fill_of_rank(1))).unwrap();
     let bindings = [Binding { handle: out, offset: 0, size: 64 }];
@@ -336,7 +335,7 @@ fn a_submission_that_fails_is_told_to_those_whose_work_it_was_and_to_readers_of_
     let [good, bad] = [0, 1].map(|_| allocate(&gpu, 64).unwrap());
     gpu.write(&good, 0, &[5; 64]).unwrap();
     std::thread::scope(|s| s.spawn(|| spoil_the_open_submission(&gpu, &bad)).join().unwrap());
-    // This thread submits it, and is not concerned.
+    // This thread submits the work, but the failure does not concern it.
     let mut read = [0; 64];
     gpu.read(&good, 0, &mut read).unwrap();
     assert_eq!(read, [5; 64]);
@@ -349,7 +348,7 @@ fn a_submission_that_fails_is_told_to_those_whose_work_it_was_and_to_readers_of_
     let copy =
         Launch { pipeline: &pipeline, words: &[16, 0, 1, 0, 1], bindings: &bindings, groups: (1, 1, 1), seconds: 0.0 };
     assert!(gpu.launch(&copy).is_err(), "nor is it computed with");
-    // The thread whose work it was is told where that is not read.
+    // The thread that requested the failed work receives the error even if it does not read the result.
     spoil_the_open_submission(&gpu, &bad);
     std::thread::scope(|s| s.spawn(|| gpu.read(&good, 0, &mut [0; 64]).expect("it is not its work")).join().unwrap());
     assert!(gpu.synchronize().unwrap_err().to_string().contains("a submission of 1 launches failed"));
@@ -376,7 +375,7 @@ fn work_is_cut_by_estimated_time() {
     let hardware = crate::device::Limits { longest: 1e-3, ..limits };
     assert_eq!(geometry(false).pieces(&hardware), None, "one tile takes too long, and sums may not be made in parts");
     let device = register(backend);
-    // Whole numbers: every order of adding gives the same.
+    // Whole numbers: every order of additions gives the same sum.
     let whole = |n: usize| (0..n).map(|i| (i * 7919 % 7) as f32 - 3.0).collect::<Vec<f32>>();
     let (m, k, n) = (70, 130, 90);
     let (a, b) = (whole(m * k), whole(k * n));

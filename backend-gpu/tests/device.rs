@@ -1,4 +1,5 @@
-//! The device itself: what it says, what it refuses, and what it does where there is none.
+//! The device itself: its description, what it refuses, missing adapters, placement of arrays, and use by several
+//! threads.
 
 mod common;
 

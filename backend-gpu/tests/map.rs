@@ -1,11 +1,11 @@
-//! Elementwise work: every function's accuracy and special values, integers, casts, layouts, updates in place.
+//! Elementwise operations: accuracy and special values of every function, integers, casts, layouts, updates in place.
 
 mod common;
 
 use common::{Random, View, gpu, put, ulps};
 use polyarray_core::*;
 
-/// What two values give.
+/// A function of two values.
 type Of2<T, U> = fn(T, T) -> U;
 
 const SPECIAL: [f32; 22] = [
@@ -36,7 +36,7 @@ const SPECIAL: [f32; 22] = [
 struct Case {
     op: Unary,
     exact: fn(f64) -> f64,
-    /// Ranges to draw from; `None` is every bit pattern.
+    /// The ranges of the arguments. `None` stands for every bit pattern.
     ranges: &'static [Option<(f32, f32)>],
 }
 
@@ -75,7 +75,7 @@ fn functions_keep_to_the_table() {
             let mut worst = (0.0, 0.0f32, 0.0f32);
             for (&x, &y) in x.iter().zip(&got) {
                 let exact = (case.exact)(f64::from(x));
-                // A GPU may take and give zero for what is below the normal range.
+                // A GPU may flush subnormal arguments and results to zero.
                 let flushed = is_subnormal(exact) && (y == 0.0 || ulps(y, exact) <= case.op.info().ulp_gpu)
                     || is_subnormal(f64::from(x))
                         && ulps(y, (case.exact)(0.0f64.copysign(f64::from(x)))) <= case.op.info().ulp_gpu;
@@ -103,13 +103,14 @@ fn sine_and_cosine_hold_up_to_the_largest_float() {
     let mut random = Random(2);
     let mut x: Vec<f32> =
         (0..1 << 16).map(|_| f32::from_bits(random.bits() as u32)).filter(|x| x.is_finite()).collect();
-    // Neighbours of multiples of pi / 2, where the remainder is tiny; and the float closest to one of them (J.-M. Muller, "Elementary Functions").
+    // Neighbours of multiples of pi / 2, where the remainder is tiny, and the float closest to such a multiple (J.-M.
+    // Muller, "Elementary Functions").
     x.extend((1..2000).map(|i| (f64::from(i) * std::f64::consts::FRAC_PI_2) as f32));
     x.extend([16_367_173.0 * 2f32.powi(72), f32::MAX, -f32::MAX, 1e10, 1e22]);
     let a = put(&device, &x, x.len());
     let (sin, cos) = (apply(Unary::Sin, &a), apply(Unary::Cos, &a));
     for (i, &x) in x.iter().enumerate() {
-        // In f64 the argument is reduced with all the bits it needs (libm), and every f32 is an f64.
+        // The functions of f64 reduce the argument with all the bits that it needs (libm), and every f32 is an f64.
         let (s, c) = f64::from(x).sin_cos();
         let flushed = is_subnormal(f64::from(x));
         assert!(flushed || ulps(sin[i], s) <= 4.0, "sin({x:e}) = {:e}, not {s:e}", sin[i]);
@@ -124,7 +125,7 @@ fn powers_keep_to_the_table_and_to_the_rules_of_c() {
     let mut pairs: Vec<(f32, f32)> = Vec::new();
     for _ in 0..1 << 15 {
         pairs.push((random.float(1e-3, 30.0), random.float(-20.0, 20.0)));
-        // Close to one, with large powers: the hardest.
+        // Bases close to one with large exponents are the hardest cases.
         let x = random.float(0.999, 1.001);
         pairs.push((x, random.float(-8e4, 8e4)));
         pairs.push((f32::from_bits(random.bits() as u32), f32::from_bits(random.bits() as u32)));
@@ -336,7 +337,7 @@ fn any_layout_can_be_read_and_written() {
     let row = put(&device, &[10.0f32, 20.0, 30.0, 40.0], [4]);
     let sum = (&there + &row).eval().unwrap().to_vec().unwrap();
     assert!((0..n).all(|i| sum[i] == data[i] + [10.0, 20.0, 30.0, 40.0][i % 4]));
-    // Sixteen axes of two, permuted: the most an array can have.
+    // Sixteen axes of length two, permuted: the largest number of axes.
     let many: Vec<f32> = (0..1 << 16).map(|i| i as f32).collect();
     let order: Vec<isize> = (0..16).map(|a| (a * 7 + 3) % 16).collect();
     let (h, d) = (Array::from_slice(&many, [2; 16]).unwrap(), put(&device, &many, [2; 16]));

@@ -5,7 +5,7 @@ mod common;
 use common::{Random, gpu, large_tiles, put};
 use polyarray_core::*;
 
-/// `A @ B` in f64, and the same of magnitudes.
+/// Returns `A @ B` in f64, and the same product of the magnitudes.
 fn product(a: &[f32], b: &[f32], [m, k, n]: [usize; 3]) -> Vec<(f64, f64)> {
     let cell = |i: usize, j: usize| {
         (0..k).fold((0.0, 0.0), |(s, t), l| {
@@ -159,7 +159,7 @@ fn distances_of_every_metric_and_layout() {
         for offset in [0.0, 1e4] {
             let x: Vec<f32> = random.floats(n * d, -1.0, 1.0).iter().map(|x| x + offset).collect();
             let mut y: Vec<f32> = random.floats(m * d, -1.0, 1.0).iter().map(|x| x + offset).collect();
-            // One pair that is nearly the same, far from the origin.
+            // One pair of nearly equal vectors, far from the origin.
             (0..d).for_each(|i| y[i] = x[i]);
             y[0] = f32::from_bits(y[0].to_bits() + 3);
             let (a, b) = (put(&device, &x, [n, d]), put(&device, &y, [m, d]));

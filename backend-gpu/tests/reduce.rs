@@ -1,4 +1,4 @@
-//! Reductions: full, by axes, of views and programs, with NaN and signed zeros.
+//! Reductions: full and by axes, of views and programs, with NaN and signed zeros.
 
 mod common;
 
@@ -41,7 +41,7 @@ fn full_sums_of_any_length() {
 #[test]
 fn sums_do_not_drift() {
     let Some(device) = gpu() else { return };
-    // Added one after another in f32 this stays at 2^24.
+    // A sequential sum in f32 would stop at 2^24.
     let n = (1 << 24) + (1 << 20);
     let ones = with_device(&device, || Array::full([n], 1.0f32)).unwrap().to_device(&device).unwrap();
     assert_eq!(ones.sum().unwrap(), n as f32);

@@ -1,4 +1,4 @@
-//! What an open GPU costs those who do not use it: operations of the host, which ask it under `auto`.
+//! The cost of an open GPU for operations of the host, which request its estimates under `auto`.
 
 mod common;
 
@@ -16,24 +16,24 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Counts the allocations of each thread.
+/// An allocator that counts the allocations of each thread.
 struct Counting;
 
 thread_local! {
     static COUNT: Cell<usize> = const { Cell::new(0) };
 }
 
-// SAFETY: everything is passed on to the system's allocator as it is; counting does not allocate, as the counter is a
+// SAFETY: all calls go unchanged to the system's allocator. Counting does not allocate, because the counter is a
 // constant-initialised thread-local without a destructor.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.set(COUNT.get() + 1);
-        // SAFETY: the caller keeps to the contract of `GlobalAlloc`, which is also that of the system's allocator.
+        // SAFETY: the caller fulfils the contract of `GlobalAlloc`, which is also that of the system's allocator.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: `ptr` came from `System.alloc` with this layout, as `alloc` above passes everything on.
+        // SAFETY: `ptr` came from `System.alloc` with this layout, because `alloc` above forwards every call.
         unsafe { System.dealloc(ptr, layout) }
     }
 }
@@ -97,14 +97,14 @@ fn estimates_of_what_the_host_usually_does_allocate_nothing() {
     assert_eq!(allocations(|| backend.start_up()), 0);
 }
 
-/// The GPU, under another name, with a count of the questions that it is asked.
+/// The GPU under another name, with a count of the requested estimates.
 struct Asked {
     inner: Arc<dyn Backend>,
     info: DeviceInfo,
     questions: Arc<AtomicUsize>,
 }
 
-// SAFETY: every operation goes to the inner backend, which keeps the contract.
+// SAFETY: every operation goes to the inner backend, which fulfils the contract.
 unsafe impl Backend for Asked {
     fn info(&self) -> &DeviceInfo {
         &self.info
@@ -124,7 +124,7 @@ unsafe impl Backend for Asked {
     }
 
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
-        // SAFETY: the caller's conditions are those of the inner backend.
+        // SAFETY: the caller guarantees the conditions of `run`, which are also those of the inner backend.
         unsafe { self.inner.run(op, cx) }
     }
 

@@ -1,4 +1,4 @@
-//! Arrays larger than one binding: with bindings made small, and one that is really larger than software Vulkan binds.
+//! Arrays larger than one binding: with small bindings, and one that exceeds the largest binding of software Vulkan.
 
 mod common;
 
@@ -34,7 +34,7 @@ fn reductions_in_pieces() {
     let (a, b, c) = (5, 90, 130);
     let data: Vec<f32> = (0..a * b * c).map(|i| ((i * 7919) % 1000) as f32 - 500.0).collect();
     let x = put(&device, &data, [a, b, c]);
-    // Whole numbers below 2^24: every order of adding gives the same.
+    // Whole numbers below 2^24: every order of additions gives the same sum.
     assert_eq!(x.sum().unwrap(), data.iter().sum::<f32>());
     assert_eq!(x.max().unwrap(), 499.0);
     let at = |i: usize, j: usize, k: usize| data[(i * b + j) * c + k];
@@ -62,7 +62,7 @@ fn products_and_distances_in_pieces() {
         let y_t = y.t().to_contiguous().unwrap().t();
         for y in [&y, &y_t] {
             assert!(x.matmul(y).unwrap().to_vec().unwrap() == expected, "[{m}, {k}, {n}]");
-            // What follows cannot be done in the pieces of a sum: core does it afterwards, in an operation of its own.
+            // The epilogue cannot be applied to partial sums. Core runs it afterwards, as a separate operation.
             let after = Matmul::new(&x, y).map(|e| e * 2.0 + 1.0).on(&device).run().unwrap().to_vec().unwrap();
             assert!(after.iter().zip(&expected).all(|(a, e)| *a == e * 2.0 + 1.0), "[{m}, {k}, {n}] and more");
         }

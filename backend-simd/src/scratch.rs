@@ -1,4 +1,4 @@
-//! Working memory of a thread, kept from one operation to the next.
+//! Scratch memory of a thread, kept from one operation to the next.
 
 use polyarray_core::{Error, Result};
 use std::cell::RefCell;
@@ -8,10 +8,11 @@ use std::cell::RefCell;
 #[repr(C, align(64))]
 struct Line([u8; 64]);
 
-/// Blocks larger than this are given back after use rather than kept.
+/// The largest block, in bytes, that a thread keeps after use. Larger ones are freed.
 const KEPT: usize = 8 << 20;
 
-/// A zeroed or used block, aligned to 64 bytes, that goes back to its thread when dropped.
+/// A block of initialised bytes (zeros or old data), aligned to 64 bytes. It returns to its thread's free list when
+/// dropped.
 pub(crate) struct Scratch(Vec<Line>);
 
 thread_local! {
@@ -19,13 +20,13 @@ thread_local! {
 }
 
 impl Scratch {
-    /// At least `bytes` bytes, with anything in them.
+    /// Allocates at least `bytes` bytes with unspecified values.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
     pub(crate) fn new(bytes: usize) -> Result<Scratch> {
         let lines = bytes.div_ceil(64).max(1);
-        // A thread that ends keeps nothing.
+        // While a thread ends, its free list no longer exists; then a new block is allocated.
         let mut block = FREE.try_with(|free| free.borrow_mut().pop()).ok().flatten().unwrap_or_default();
         if block.len() < lines {
             let more = lines - block.len();
@@ -39,7 +40,7 @@ impl Scratch {
         Ok(Scratch(block))
     }
 
-    /// How many there are.
+    /// Returns the size in bytes.
     pub(crate) fn bytes(&self) -> usize {
         size_of_val(&self.0[..])
     }
@@ -49,7 +50,7 @@ impl Scratch {
     }
 }
 
-/// An empty vector with room for `n` elements.
+/// Returns an empty vector with room for `n` elements.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].
@@ -64,7 +65,7 @@ pub(crate) fn room<T>(n: usize) -> Result<Vec<T>> {
     Ok(vec)
 }
 
-/// `n` times `value`.
+/// Returns a vector of `n` copies of `value`.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].

@@ -1,4 +1,4 @@
-//! The command `compare`: each case at each size on each device, verified, as tables.
+//! The command `compare`: runs each case at each size on each device, verifies the results, and prints tables.
 
 use crate::cases::{CASES, Case, Number};
 use crate::json::Row;
@@ -16,57 +16,57 @@ use std::io::{self, IsTerminal, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-/// Inputs are drawn from this seed, whatever is compared.
+/// The seed of all inputs.
 const SEED: u64 = 20_240_229;
 
-/// What to compare. Empty lists mean everything there is.
+/// The selection of measurements. An empty list selects everything.
 #[derive(Default)]
 pub struct Options {
     /// Small sizes and short measurements.
     pub quick: bool,
-    /// Names of cases.
+    /// The names of cases.
     pub ops: Vec<String>,
-    /// Dtypes; f32 and f64 if empty.
+    /// The dtypes; f32 and f64 if empty.
     pub dtypes: Vec<DType>,
-    /// Sizes, as [`Case::shapes`] reads them; each case's own if empty.
+    /// The sizes, as [`Case::shapes`] reads them; the sizes of each case's row if empty.
     pub sizes: Vec<Vec<usize>>,
-    /// Names of devices, and of Rust libraries that this build measures.
+    /// The names of devices, and of Rust libraries that this build measures.
     pub devices: Vec<String>,
-    /// The most threads.
+    /// The largest number of threads.
     pub threads: Option<usize>,
-    /// Rows of other programs, or of another comparison, to show beside these.
+    /// The rows of other programs or of another comparison, to be shown as further columns.
     pub with: Vec<Row>,
     /// A BLAS library to measure.
     pub blas: Option<Blas>,
 }
 
-/// What came out.
+/// The results of a comparison.
 pub struct Outcome {
     /// The machine.
     pub machine: Machine,
-    /// What was measured here, right results only.
+    /// The measurements of this run whose results are right.
     pub rows: Vec<Row>,
-    /// The tables, with the rows of others.
+    /// The tables, including rows given by [`Options::with`].
     pub sections: Vec<crate::table::Section>,
-    /// Results that disagree with `scalar`, and errors nobody expected. A comparison with any has failed.
+    /// Results that disagree with `scalar`, and unexpected errors. A comparison with any of them has failed.
     pub failures: Vec<String>,
-    /// What is missing from the tables, and why.
+    /// The measurements that are missing from the tables, and the reasons.
     pub notes: Vec<String>,
 }
 
 impl Outcome {
-    /// What the program ends with: 1 where anything failed.
+    /// Returns the exit code of the program: 1 if anything failed, else 0.
     pub fn exit_code(&self) -> u8 {
         u8::from(!self.failures.is_empty())
     }
 }
 
-/// Why there is no comparison.
+/// The reason why there is no result.
 #[derive(Debug)]
 pub enum Stop {
-    /// What was asked for makes no sense here.
+    /// The arguments are invalid or cannot be satisfied on this machine.
     Asked(String),
-    /// The tables could not be written.
+    /// The output could not be written.
     Output(io::Error),
 }
 
@@ -82,15 +82,16 @@ impl From<io::Error> for Stop {
     }
 }
 
-/// How much time there is.
+/// The time limits of a comparison.
 struct Pace {
-    /// For all measurements together; afterwards each repeats once.
+    /// The limit for all measurements of devices together. Once it is reached, each measurement times a single run.
     total: Duration,
-    /// For one measurement.
+    /// The limit for one measurement.
     most: Duration,
-    /// A device that would take longer than this for one run is not asked; the table says so.
+    /// The limit in seconds for one run. If the estimate exceeds it, the device is not measured, and the table shows
+    /// `slow`.
     patience: f64,
-    /// Multiply-adds that `scalar` does to verify one result.
+    /// The number of multiply-adds that `scalar` does to verify one result.
     verify: f64,
 }
 
@@ -99,10 +100,10 @@ const QUICK: Pace =
 const FULL: Pace =
     Pace { total: Duration::from_secs(240), most: Duration::from_millis(250), patience: 15.0, verify: 5e8 };
 
-/// Compares, writing the header at once and each table when it is complete.
+/// Runs the comparison. Writes the header at once, and each table when it is complete.
 ///
 /// # Errors
-/// [`Stop`]. Wrong results are no error here: they are in [`Outcome::failures`].
+/// [`Stop`]. Wrong results are not errors here; [`Outcome::failures`] lists them.
 pub fn compare(options: &Options, out: &mut dyn Write) -> Result<Outcome, Stop> {
     let threads = options.threads.unwrap_or_else(|| config().threads);
     let jobs = jobs(options)?;
@@ -179,13 +180,14 @@ fn jobs(options: &Options) -> Result<Vec<Job>, String> {
             case.shapes(&options.sizes)?
         };
         for &dtype in dtypes.iter().filter(|d| case.dtypes.contains(d)) {
-            // Inputs and output, what they are compared with, and a device's copies.
+            // The factor 6 covers inputs and output, the reference result, and the device's copies.
             let fits = |shape: &Vec<usize>| available == 0 || case.bytes(dtype, shape) * 6.0 < available as f64;
             let (shapes, too_large): (Vec<_>, Vec<_>) = shapes.iter().cloned().partition(fits);
             if let (Some(shape), false) = (too_large.first(), options.sizes.is_empty()) {
                 let (bytes, shape) = (case.bytes(dtype, shape) / 1e9, show_shape(shape));
                 return Err(format!(
-                    "{} {dtype} {shape} moves {bytes:.1} GB, too much to verify on this machine; choose other --sizes, or --ops",
+                    "{} {dtype} {shape} moves {bytes:.1} GB, too much to verify on this machine; \
+                     choose other --sizes, or --ops",
                     case.name
                 ));
             }
@@ -201,7 +203,7 @@ fn jobs(options: &Options) -> Result<Vec<Job>, String> {
     Ok(jobs)
 }
 
-/// The devices and Rust libraries of these names; all of both if there are none.
+/// Returns the devices and Rust libraries of these names; all of both if `names` is empty.
 fn columns(names: &[String]) -> Result<(Vec<Device>, Vec<String>), String> {
     let known = peers::names();
     if names.is_empty() {
@@ -239,11 +241,11 @@ struct Session<'a> {
     marks: Vec<Mark>,
     failures: Vec<String>,
     notes: Vec<String>,
-    /// Of the last size of this case and dtype: work and seconds, by column.
+    /// The work and the seconds of each column at the last size of this case and dtype.
     last: HashMap<String, (f64, f64)>,
 }
 
-/// What was found out about one column at one size.
+/// The measurement of one column at one size.
 struct Measured {
     seconds: f64,
     threads: usize,
@@ -252,7 +254,8 @@ struct Measured {
 }
 
 impl Session<'_> {
-    /// Those rows of others that are of sizes measured here; columns of a name that is taken are called `with:NAME`.
+    /// Returns the rows of `with` whose case, dtype and size this run measures. A column whose name is already in use
+    /// is renamed to `with:NAME`.
     fn merge(&mut self, with: &[Row], jobs: &[Job]) -> Vec<Row> {
         let measured = |r: &&Row| {
             jobs.iter().any(|j| j.case.name == r.op && j.dtype.name() == r.dtype && j.shapes.contains(&r.shape))
@@ -311,7 +314,7 @@ impl Session<'_> {
         }
     }
 
-    /// Measures one column, unless it would take too long, and keeps what comes out.
+    /// Measures one column unless the estimate is too slow, and stores the result.
     fn column<T: Number>(
         &mut self,
         problem: &Problem<T>,
@@ -384,7 +387,8 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
         .unwrap_or("without a message")
 }
 
-/// Warms a device up (which tells what it does), times it, and compares the last result timed.
+/// Runs a device once to warm it up, with a trace that shows devices and threads. Then times it, and compares the last
+/// timed result.
 fn on_device<T: Number>(
     problem: &Problem<T>,
     expected: &Expected,
@@ -412,7 +416,7 @@ fn on_device<T: Number>(
     Ok(Measured { seconds, threads, error, chose })
 }
 
-/// The same for another library; `None` if it has nothing of the kind.
+/// Measures another library in the same way; `None` if it does not support the problem.
 fn by_peer<T: Number>(
     problem: &Problem<T>,
     expected: &Expected,
@@ -428,15 +432,15 @@ fn by_peer<T: Number>(
         Ok::<(), std::convert::Infallible>(())
     });
     let seconds = seconds.unwrap_or_else(|never| match never {});
-    // ndarray adds and sums on one thread; for products all are given the same number.
+    // ndarray runs `add`, `mul` and `sum` on one thread. For products, every library gets the same number of threads.
     let threads = if problem.case.is_compute() { threads } else { 1 };
     Some(Measured { seconds, threads, error: expected.error(&work.values()), chose: None })
 }
 
-/// Reads `--sizes`: `1000` or `512x256x128`.
+/// Parses a value of `--sizes`: `1000` or `512x256x128`.
 ///
 /// # Errors
-/// For what is neither, and for zero.
+/// If `text` is neither, or a size without elements, or too large.
 pub fn parse_size(text: &str) -> Result<Vec<usize>, String> {
     let lens: Result<Vec<usize>, _> = text.split('x').map(|n| n.trim().replace('_', "").parse::<usize>()).collect();
     let lens = lens.map_err(|_| format!("{text:?} is no size: 1000, or 512x256x128"))?;

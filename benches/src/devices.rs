@@ -1,4 +1,4 @@
-//! The command `devices`: what is here, what is not, and how to get it.
+//! The command `devices`: lists available devices, absent devices, and how to get the absent ones.
 
 use polyarray::{Device, memory};
 use std::io::{self, Write};
@@ -29,7 +29,7 @@ pub fn devices(out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// `2.0 GiB`.
+/// Formats a number of bytes, for example `2.0 GiB`.
 fn bytes(n: usize) -> String {
     let units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     let step = (n.max(1).ilog2() / 10) as usize;

@@ -25,7 +25,8 @@ struct Cli {
 enum Command {
     /// Run every case at every size on every device, verify the results, and show who is fastest (the default)
     Compare(Box<Compare>),
-    /// Measure the largest error of every ufunc of floats, in ULP, on every tier of simd, against the bounds that it is held to
+    /// Measure the largest error of every ufunc of floats, in ULP, on every tier of simd, against the bounds that it is
+    /// held to
     Accuracy(Accuracy),
     /// List the devices that are here, and those that are not with how to get them
     Devices,
@@ -95,7 +96,12 @@ struct Accuracy {
     #[arg(long)]
     require_all: bool,
     /// Take the rows of these files (of --json) instead of measuring any: for tables of what was measured in parts
-    #[arg(long, value_delimiter = ',', value_name = "FILE,..", conflicts_with_all = ["quick", "full", "exhaustive", "ops", "dtypes", "devices", "points", "threads"])]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "FILE,..",
+        conflicts_with_all = ["quick", "full", "exhaustive", "ops", "dtypes", "devices", "points", "threads"]
+    )]
     read: Vec<PathBuf>,
     /// Write the rows here, one JSON object a line
     #[arg(long, value_name = "FILE")]
@@ -105,7 +111,7 @@ struct Accuracy {
     markdown: Option<PathBuf>,
 }
 
-/// What other libraries read their number of threads from.
+/// The environment variables that other libraries read their number of threads from.
 const THREAD_VARIABLES: [&str; 6] = [
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -127,7 +133,7 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(code) => code,
-        // Whoever read the output has seen enough.
+        // The reader of the output closed the pipe: not an error.
         Err(Stop::Output(e)) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(Stop::Output(e)) => fail(&format!("writing: {e}")),
         Err(Stop::Asked(why)) => fail(&why),
@@ -143,13 +149,14 @@ fn unusable(path: &Path, e: io::Error) -> Stop {
     Stop::Asked(format!("{}: {e}", path.display()))
 }
 
-/// Files are made before anything is measured: a path that cannot be written is better known now.
+/// Creates the file at `path`, if one is given. Called before the measurement, so that an unwritable path fails at
+/// once.
 fn create(path: &Option<PathBuf>) -> Result<Option<BufWriter<File>>, Stop> {
     path.as_ref().map(|p| File::create(p).map(BufWriter::new).map_err(|e| unusable(p, e))).transpose()
 }
 
 fn measure_accuracy(args: &Accuracy) -> Result<ExitCode, Stop> {
-    // Before files are made: one of them may be written again.
+    // Reads the input before the output files are created, because an output file may be one of the inputs.
     let read = if args.read.is_empty() { None } else { Some(read_accuracy(&args.read)?) };
     let (json_file, page) = (create(&args.json)?, create(&args.markdown)?);
     let options = accuracy::Options {
@@ -191,7 +198,8 @@ fn measure_accuracy(args: &Accuracy) -> Result<ExitCode, Stop> {
     Ok(ExitCode::from(outcome.exit_code()))
 }
 
-/// The rows of several files, printed, and where all of them were measured.
+/// Reads and prints the rows of several files. Returns them together with the machine that all of them were measured
+/// on.
 fn read_accuracy(files: &[PathBuf]) -> Result<(Place, Outcome), Stop> {
     let (mut place, mut rows) = (None, Vec::new());
     for path in files {
@@ -216,7 +224,8 @@ fn read_accuracy(files: &[PathBuf]) -> Result<(Place, Outcome), Stop> {
 fn run(args: &Compare) -> Result<ExitCode, Stop> {
     if let Some(threads) = args.threads {
         for name in THREAD_VARIABLES {
-            // SAFETY: nothing else runs yet: threads are started, and libraries loaded, only below.
+            // SAFETY: no other thread accesses the environment: threads are started and libraries loaded only further
+            // below.
             unsafe { std::env::set_var(name, threads.to_string()) };
         }
     }

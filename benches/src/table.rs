@@ -1,62 +1,62 @@
-//! Tables of a comparison, for a terminal and as the model of the page.
+//! The tables of a comparison, as text for a terminal and as input of the HTML page.
 
 use crate::cases::Case;
 use crate::json::Row;
 use std::collections::HashMap;
 
-/// What a table shows where there is no time: a device that refuses shows `-` without being told.
+/// The word that a table shows instead of a time. A cell without time and mark shows `-`: the device refuses the case.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mark {
-    /// Name of the case.
+    /// The name of the case.
     pub op: String,
-    /// Name of the dtype.
+    /// The name of the dtype.
     pub dtype: String,
-    /// Size.
+    /// The size.
     pub shape: Vec<usize>,
     /// The column.
     pub device: String,
-    /// A word for the cell.
+    /// The word in the cell.
     pub word: &'static str,
 }
 
 /// The table of one case and dtype.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Section {
-    /// Name of the case.
+    /// The name of the case.
     pub op: String,
-    /// Name of the dtype.
+    /// The name of the dtype.
     pub dtype: String,
-    /// Devices and other libraries, in order; those without a single row or mark are left out.
+    /// The devices and other libraries, in order. Those without any row or mark are left out.
     pub columns: Vec<String>,
-    /// A line for each size, in order of appearance.
+    /// One line for each size, in ascending order of the number of elements.
     pub lines: Vec<Line>,
 }
 
-/// One size.
+/// The line of one size.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line {
     /// The size.
     pub shape: Vec<usize>,
-    /// Seconds, or a word, for each column.
+    /// Seconds or a word, for each column.
     pub cells: Vec<Cell>,
-    /// The column of the least time; `auto`, which is one of the others, does not compete.
+    /// The column with the least time. `auto` is excluded, because it runs one of the other devices.
     pub winner: Option<usize>,
-    /// The winner's rate: `12.3 GB/s`.
+    /// The winner's rate, such as `12.3 GB/s`.
     pub rate: String,
-    /// What `auto` chose.
+    /// The device that `auto` chose.
     pub chose: Option<String>,
 }
 
-/// What a cell holds.
+/// The content of a cell.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Cell {
-    /// Seconds.
+    /// A time in seconds.
     Seconds(f64),
-    /// Something else.
+    /// A word instead of a time.
     Word(&'static str),
 }
 
-/// `1.20 us` and the like: three figures.
+/// Formats seconds with three significant figures, such as `1.20 us`.
 pub fn show_seconds(s: f64) -> String {
     let (value, unit) = match s {
         s if s < 0.9995e-6 => (s * 1e9, "ns"),
@@ -72,7 +72,7 @@ fn three_figures(x: f64) -> String {
     format!("{x:.decimals$}")
 }
 
-/// A size as `--sizes` takes it: `100x100x50`.
+/// Formats a size as `--sizes` accepts it: `100x100x50`.
 pub fn show_shape(shape: &[usize]) -> String {
     shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x")
 }
@@ -82,7 +82,7 @@ fn show_rate(row: &Row) -> String {
     if compute { format!("{} GFLOP/s", three_figures(row.gflops)) } else { format!("{} GB/s", three_figures(row.gbps)) }
 }
 
-/// Tables from rows and marks, in order of appearance; `columns` is the order of columns.
+/// Makes tables from rows and marks, in order of appearance. `columns` gives the order of columns.
 pub fn sections(rows: &[Row], marks: &[Mark], columns: &[String]) -> Vec<Section> {
     let mut keys: Vec<(&str, &str)> = Vec::new();
     for key in rows.iter().map(|r| (&r.op[..], &r.dtype[..])).chain(marks.iter().map(|m| (&m.op[..], &m.dtype[..]))) {
@@ -128,13 +128,13 @@ fn section((op, dtype): (&str, &str), rows: &[Row], marks: &[Mark], columns: &[S
 }
 
 impl Section {
-    /// The heads of the columns: the devices, and what goes with the winner and `auto`.
+    /// Returns the heads of the columns: the devices, the choice of `auto`, and the winner's rate.
     pub fn heads(&self) -> Vec<String> {
         let chose = self.columns.iter().any(|c| c == "auto").then(|| "auto chose".to_string());
         self.columns.iter().cloned().chain(chose).chain(["best rate".to_string()]).collect()
     }
 
-    /// The texts of a line, under [`heads`](Self::heads).
+    /// Returns the texts of a line, in the order of [`heads`](Self::heads).
     pub fn texts(&self, line: &Line) -> Vec<String> {
         let cell = |(i, c): (usize, &Cell)| match c {
             Cell::Seconds(s) => format!("{}{}", if line.winner == Some(i) { "*" } else { "" }, show_seconds(*s)),
@@ -145,7 +145,7 @@ impl Section {
     }
 }
 
-/// A section as text, each line ended.
+/// Formats a section as text. Each line ends with a newline.
 pub fn render(section: &Section) -> String {
     let mut table = vec![[vec![format!("{} {}", section.op, section.dtype)], section.heads()].concat()];
     table

@@ -1,4 +1,4 @@
-//! The errors of ufuncs: within their bounds on every tier of `simd`, and found out where they are not.
+//! The errors of ufuncs are within their bounds on every tier of `simd`, and larger errors are detected.
 
 use polyarray::{
     Backend, Cost, DType, Device, DeviceInfo, MemoryId, Op, Result, RunContext, Unsupported, memory, register,
@@ -29,7 +29,8 @@ fn every_ufunc_keeps_its_bound_on_every_tier() {
     }
 }
 
-/// Exact ufuncs of `scalar` are IEEE's. (Its other functions of f64 are the system's, which need not be within the bounds that `simd` is held to.)
+/// Exact ufuncs of `scalar` match IEEE arithmetic. (Its other f64 functions are the system's, which may exceed the
+/// bounds that `simd` must keep.)
 #[test]
 fn exact_ufuncs_of_scalar_are_exact() {
     let ops = strings(&[
@@ -53,29 +54,30 @@ fn exact_ufuncs_of_scalar_are_exact() {
     assert!(outcome.rows.iter().all(|r| r.max_ulp == Some(0.0)));
 }
 
-/// What is wrong with a device.
+/// The fault of a device.
 #[derive(Clone, Copy)]
 enum Fault {
-    /// One element in the middle is so many bit patterns further from zero.
+    /// One element in the middle is this many bit patterns further from zero.
     Steps(u64),
-    /// What overflows is the largest number.
+    /// Results that overflow are the largest number instead.
     Saturates,
-    /// Zeros have no sign.
+    /// Zeros are always positive.
     Unsigned,
-    /// It takes nothing.
+    /// The device refuses every operation.
     Refuses,
-    /// It reports a failure that it did not announce.
+    /// `run` returns an error although `estimate` accepted the operation.
     Fails,
 }
 
-/// Forwards to `scalar`, with a fault. For f32.
+/// A backend for f32 that forwards to `scalar` and adds a fault.
 struct Liar {
     info: DeviceInfo,
     fault: Fault,
     scalar: Arc<dyn Backend>,
 }
 
-// SAFETY: it writes what `scalar` writes, and valid elements over some of it.
+// SAFETY: `run` writes what `scalar` writes, and then replaces it by valid f32 elements. `scalar` keeps the rest of the
+// contract.
 unsafe impl Backend for Liar {
     fn info(&self) -> &DeviceInfo {
         &self.info
@@ -97,15 +99,16 @@ unsafe impl Backend for Liar {
         if matches!(self.fault, Fault::Fails) {
             return Err(polyarray::Error::Device { device: "fails".into(), why: "it was unplugged".into() });
         }
-        // SAFETY: the caller's conditions are those of `scalar`.
+        // SAFETY: the caller guarantees the conditions of `Backend::run`, and the same call is forwarded.
         unsafe { self.scalar.run(op, cx) }?;
         let host = memory(MemoryId::HOST);
         let mut bytes = vec![0u8; op.output_len() * size_of::<f32>()];
-        // SAFETY: `scalar` has written the output.
+        // SAFETY: `scalar` returned `Ok`, so it has written the output. No other thread writes it during this call
+        // (condition 3 of `run`).
         unsafe { host.download(cx.output, 0, &mut bytes) }?;
         let mut values: Vec<f32> =
             bytes.chunks_exact(4).map(|b| f32::from_ne_bytes(b.try_into().expect("four bytes"))).collect();
-        // Between the ends of the range: a step there leads to the next number.
+        // In the middle of the range, where the next bit pattern is an adjacent finite number.
         let middle = (values.len() / 2..values.len()).find(|&i| (1e-30..1e30).contains(&values[i].abs()));
         for (i, x) in values.iter_mut().enumerate() {
             *x = match self.fault {
@@ -116,12 +119,13 @@ unsafe impl Backend for Liar {
             };
         }
         let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_ne_bytes()).collect();
-        // SAFETY: the output belongs to this call, and any bits are an f32.
+        // SAFETY: nothing else accesses the output during this call (condition 3 of `run`), and any bits are a valid
+        // f32.
         unsafe { host.upload(&bytes, cx.output, 0) }
     }
 }
 
-/// The row of a ufunc of f32 on a device with a fault.
+/// Measures a ufunc of f32 on a device with a fault.
 fn row(name: &str, fault: Fault, op: &str, require_all: bool) -> Row {
     let info = DeviceInfo { name: name.into(), description: "wrong".into(), hardware: true };
     register(Liar { info, fault, scalar: Device::scalar().backend().expect("scalar has a backend").clone() });
@@ -244,7 +248,7 @@ fn the_program_writes_its_tables() {
     );
     let page = std::fs::read_to_string(page).expect("--markdown was written");
     assert!(page.contains("| exp | f32 | 1 | 0.") && page.contains("| sqrt | 0 in "), "{page}");
-    // Tables of rows that were measured in parts.
+    // Tables of rows that were measured in several runs.
     let (first, joined) = (folder.join("first.json"), folder.join("joined.md"));
     let (first, joined) = (first.to_str().expect("UTF-8"), joined.to_str().expect("UTF-8"));
     assert_eq!(
@@ -260,7 +264,7 @@ fn the_program_writes_its_tables() {
         "{both}"
     );
     assert_eq!(std::fs::read_to_string(first).expect("--json was written").lines().count(), 1 + 7);
-    // The same points and the same results, however many threads looked.
+    // Points and results do not depend on the number of threads.
     let again = run(&[
         "--ops",
         "sqrt,hypot,exp",

@@ -1,6 +1,7 @@
-//! What must not matter: where in a buffer an element lies, how many come with it, and how many threads work on it.
+//! Conditions that must not change a result: the position of an element in its buffer, the number of elements, and the
+//! number of threads.
 //!
-//! These run without sentinels, so only what passed with them is tried.
+//! These cases run without sentinels. Therefore only operations that passed the guarded cases are tested.
 
 use crate::compare::{Expected, Tolerance, Values, first_difference};
 use crate::elementwise::{How, Kernel, Work};
@@ -31,14 +32,14 @@ pub(crate) fn run(suite: &mut Suite) {
     }
 }
 
-/// `f(x)[i]` for slices of `x` that start and end everywhere, against `f` of the whole.
+/// Compares `f(x)[i]` for slices of `x` at many offsets and lengths with `f` of the whole array.
 fn offsets_and_lengths<T: Element>(suite: &mut Suite, kernel: Kernel) {
     const ALL: usize = 64 + 130;
     let whole = whole_of::<T>(suite, kernel, &[ALL]);
     let exhaustive = suite.full() && matches!(T::DTYPE, DType::F32 | DType::F64 | DType::I32);
     let offsets: Vec<usize> = if exhaustive { (0..=64).collect() } else { vec![0, 1, 3, 31, 64] };
     let lengths: Vec<usize> = if exhaustive { (1..=130).collect() } else { vec![1, 2, 5, 8, 15, 17, 33, 63, 64, 130] };
-    // The device itself, not the guard, which moves outputs about.
+    // Without the guard, which moves outputs.
     suite.guard.set_guarding(false);
     let device = suite.device.clone();
     let name = |detail: String| Case { op: kernel.name(), dtype: T::DTYPE, detail };
@@ -93,14 +94,15 @@ fn compare(suite: &mut Suite, case: Case, wanted: Option<Expected>, run: impl Fn
     }
 }
 
-/// The same work with one thread, and with two and three: the same bits.
+/// Compares the results for two and three threads with that for one thread; the bits must be the same.
 fn threads_case(suite: &mut Suite, op: &str, dtype: DType, detail: &str, run: impl Fn() -> Result<Values>) {
     threads_within(suite, op, dtype, detail, |_| Tolerance::Bits, run);
 }
 
-/// What products, and distances by way of them, may differ by from one number of threads to another: the order in which they are added up is fixed for maps and
-/// reductions only, and a BLAS has another for each number of threads. `apart` is in units of the eps computed with (f32's for narrower floats, and what rounding to those
-/// adds) and of the result, at least 1.
+/// Returns the tolerance between results for different numbers of threads, for products and for distances computed
+/// through products. The order of additions is fixed for maps and reductions only, and a BLAS may use another one for
+/// each number of threads. `apart` is in units of the eps of the computation and of the result (at least 1). Floats
+/// narrower than f32 are computed in f32; the error of rounding to them is added.
 fn rounding(dtype: DType, apart: f64) -> impl Fn(&Values) -> Tolerance {
     let eps = move |dtype| FloatSpec::of(dtype).eps();
     move |values| match dtype.kind() {
@@ -115,7 +117,7 @@ fn rounding(dtype: DType, apart: f64) -> impl Fn(&Values) -> Tolerance {
     }
 }
 
-/// The same work with one thread, and with two and three, whose results may be as far from that of one as `tolerance` says.
+/// Compares the results for two and three threads with that for one thread, within `tolerance`.
 fn threads_within(
     suite: &mut Suite,
     op: &str,
@@ -149,7 +151,7 @@ fn threads_elementwise<T: Element>(suite: &mut Suite, kernel: Kernel) {
     let long = if suite.full() { 300_001 } else { 20_011 };
     let work = whole_of::<T>(suite, kernel, &[long]);
     threads_case(suite, &kernel.name(), T::DTYPE, &format!("[{long}]"), || work.apply(&Place::Host));
-    // More rows than columns and strides that do not merge: the other way to share out work.
+    // More rows than columns and strides that do not merge: the work is split in the other way.
     let rows = Work { lays: vec![Lay::Step(2); kernel.arity()], ..whole_of::<T>(suite, kernel, &[61, 129]) };
     threads_case(suite, &kernel.name(), T::DTYPE, "[61, 129], every other column", || rows.apply(&Place::Host));
 }
@@ -179,7 +181,7 @@ fn threads_of_the_rest<T: Element>(suite: &mut Suite) {
             threads_case(suite, running.name(), T::DTYPE, &format!("{shape:?} along {axis}"), run);
         }
     }
-    // One dtype of each width of integer that elements are sorted as, and lines long enough to be shared out.
+    // One dtype for each width of integer that the sorts use as keys, and lines long enough to be split among threads.
     if matches!(T::DTYPE, DType::F64 | DType::F32 | DType::I64 | DType::U8) {
         for sorting in [
             Sorting::Sort,
@@ -197,7 +199,7 @@ fn threads_of_the_rest<T: Element>(suite: &mut Suite) {
             });
         }
     }
-    // Two products of k terms, each off by k eps of at most k (twice that where terms are complex).
+    // Two products of k terms, each with an error of k eps times at most k (twice that for complex terms).
     let of_terms = |k: f64| rounding(T::DTYPE, 4.0 * k * k);
     threads_within(suite, "matmul", T::DTYPE, "[70, 90] @ [90, 80]", of_terms(90.0), || {
         Values::of(&array(&[70, 90])?.matmul(&array(&[90, 80])?)?)
@@ -208,7 +210,8 @@ fn threads_of_the_rest<T: Element>(suite: &mut Suite) {
     });
     for metric in Metric::ALL.into_iter().filter(|_| T::DTYPE.kind() == Kind::Float) {
         let run = || Values::of(&distance::cdist(&array(&[120, 16])?, &array(&[90, 16])?, metric)?);
-        // Twice what `cdist` grants through products; cosines and sums of magnitudes are granted less.
+        // Twice the bound that `cdist` documents for distances through products. Cosine and city-block distances have a
+        // smaller bound.
         let apart =
             if matches!(metric, Metric::Euclidean | Metric::SqEuclidean) { 2e4 * 16.0 } else { 2.0 * 16.0 * 19.0 };
         threads_within(

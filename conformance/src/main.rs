@@ -1,6 +1,6 @@
-//! Who supports what, and whether it does it right.
+//! Prints which device supports which operation and dtype, or runs the conformance suite.
 
-// Linking is what brings the devices.
+// Linking the crate registers the devices.
 extern crate polyarray as _;
 
 use clap::Parser;

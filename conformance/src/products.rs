@@ -17,7 +17,7 @@ pub(crate) fn run(suite: &mut Suite) {
                 DType::U8 => wide_cases::<u8>(suite),
                 DType::F16 => wide_cases::<f16>(suite),
                 DType::BF16 => wide_cases::<bf16>(suite),
-                // The others are added up in what they are.
+                // The other dtypes accumulate in their own dtype.
                 _ => {}
             }
         }
@@ -35,12 +35,12 @@ pub(crate) fn distance_name(metric: Metric) -> String {
     format!("cdist {}", metric.name())
 }
 
-/// One product: shapes with batch axes, layouts, and what follows.
+/// A matrix product: shapes with batch axes, layouts, and an optional epilogue.
 struct Product {
     a: Vec<usize>,
     b: Vec<usize>,
     lays: [Lay; 2],
-    /// Layout of a bias, and then a ReLU.
+    /// The layout of a bias that is added, followed by a ReLU.
     epilogue: Option<Lay>,
 }
 
@@ -135,9 +135,9 @@ fn matmul_cases<T: Element>(suite: &mut Suite) {
     }
 }
 
-/// Products given as what they are added up in.
+/// Tests products whose results have the dtype of the accumulator.
 fn wide_cases<T: Element>(suite: &mut Suite) {
-    // Small ones, and such as engines take that multiply whole tiles.
+    // Small products, and products large enough for matrix engines, which multiply whole tiles.
     for (m, k, n) in [(1, 1, 1), (3, 2, 5), (7, 33, 9), (33, 16, 17), (64, 64, 64), (70, 131, 65), (96, 300, 100)] {
         for lays in [[Lay::Contiguous; 2], [Lay::Transposed; 2], [Lay::Step(2), Lay::Step(-1)]] {
             product(
@@ -165,7 +165,7 @@ fn wide_cases<T: Element>(suite: &mut Suite) {
 }
 
 impl Product {
-    /// The shape of the result.
+    /// Returns the shape of the result.
     fn shape(&self) -> Vec<usize> {
         let (batch_a, batch_b) = (&self.a[..self.a.len() - 2], &self.b[..self.b.len() - 2]);
         let ndim = batch_a.len().max(batch_b.len());
@@ -189,7 +189,7 @@ impl Product {
         Values::of(&product.bias(&bias).map(move |e| e.maximum(zero)).run()?)
     }
 
-    /// `|A| |B| + |bias|`, without the ReLU, which changes no error for the worse.
+    /// Computes `|A| |B| + |bias|`. A ReLU changes neither these numbers nor an error for the worse.
     fn magnitudes<T: Element, U: Element>(&self, a: &[T], b: &[T], bias: &[U]) -> Result<Vec<f64>> {
         fn moduli<T: Element>(data: &[T]) -> Vec<f64> {
             let modulus = |x: &T| match x.to_wide() {
@@ -202,7 +202,7 @@ impl Product {
     }
 }
 
-/// A product of elements of one type, given as another.
+/// A function that multiplies matrices of `T`, with a result of `U`.
 type Multiply<T, U> = fn(&Array<T>, &Array<T>) -> Matmul<T, U>;
 
 fn product<T: Element, U: Element>(suite: &mut Suite, op: &str, multiply: Multiply<T, U>, product: &Product) {
@@ -212,7 +212,7 @@ fn product<T: Element, U: Element>(suite: &mut Suite, op: &str, multiply: Multip
     let k = product.a[product.a.len() - 1] as f64;
     let expected = || {
         on_scalar(|| {
-            // The oracle one size up, where there is one: its own error is then nothing beside the bound.
+            // For floats narrower than f64, the oracle computes in f64, so that its own error is negligible.
             let values = match T::DTYPE {
                 DType::F32 | DType::F16 | DType::BF16 => {
                     product.apply(&widened(&a), &widened(&b), &widened(&bias), Matmul::new, &Place::Host)?
@@ -222,7 +222,7 @@ fn product<T: Element, U: Element>(suite: &mut Suite, op: &str, multiply: Multip
             if !matches!(T::DTYPE.kind(), Kind::Float | Kind::Complex) {
                 return Ok(Expected::new(values, Tolerance::Bits));
             }
-            // A complex product is four real ones: twice the steps, each relative to the moduli.
+            // A complex product consists of four real ones: twice the steps, each relative to the moduli.
             let steps = if T::DTYPE.kind() == Kind::Complex { 2.0 * k + 2.0 } else { k }
                 + if product.epilogue.is_some() { 1.0 } else { 0.0 };
             let spec = FloatSpec::of(U::DTYPE);
@@ -241,14 +241,14 @@ fn product<T: Element, U: Element>(suite: &mut Suite, op: &str, multiply: Multip
     );
 }
 
-/// Where the points of a distance case lie.
+/// The distribution of the points of a distance case.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Cloud {
     /// Around the origin.
     Even,
-    /// Far from the origin and all nearly the same point.
+    /// Far from the origin and all close together.
     FarAndNear,
-    /// Every other point of Y is one of X.
+    /// Every other point of Y is a point of X.
     Duplicates,
 }
 
@@ -281,12 +281,12 @@ fn distance_cases<T: Element>(suite: &mut Suite, metric: Metric) {
     }
 }
 
-/// `n` points of `d` coordinates.
+/// Returns `n` coordinates of points.
 fn points<T: Element>(rng: &mut Rng, n: usize, cloud: Cloud) -> Vec<T> {
     let spec = FloatSpec::of(T::DTYPE);
     match cloud {
         Cloud::Even | Cloud::Duplicates => moderate(rng, (-2.0, 2.0), n),
-        // A few ULP apart, all of them: |x - y|^2 is lost in |x|^2 - 2 x.y + |y|^2.
+        // All coordinates are a few ULP apart: `|x - y|^2` is lost in `|x|^2 - 2 x.y + |y|^2`.
         Cloud::FarAndNear => {
             (0..n).map(|_| T::from_wide(Wide::Float(8.0 * (1.0 + (rng.next() % 9) as f64 * spec.eps())))).collect()
         }
@@ -318,7 +318,7 @@ fn distances<T: Element>(
         Values::of(&distance::cdist(&x, &y, metric)?)
     }
     let shapes = [[n, d], [m, d]];
-    // As `cdist` documents: devices that compute through products are granted more, where that is how it is done.
+    // `cdist` documents a larger bound for Euclidean distances through products. Every CPU device but `scalar` gets it.
     let through_products =
         !suite.gpu && suite.name != "scalar" && matches!(metric, Metric::Euclidean | Metric::SqEuclidean);
     let expected = || {
@@ -329,7 +329,7 @@ fn distances<T: Element>(
             };
             let spec = FloatSpec::of(T::DTYPE);
             let direct = (d as f64 + 3.0) * spec.eps();
-            // The oracle in f64 is as far off as anyone in f64.
+            // In f64, the oracle's own error is as large as the device's.
             let oracle = if T::DTYPE == DType::F64 { 2.0 } else { 1.0 };
             let of = |distance: f64| match metric {
                 Metric::Cosine => oracle * direct,

@@ -6,8 +6,8 @@
 //! header: {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }
 //! ```
 //!
-//! Nothing in a file is believed before it is checked: lengths are held against the file's own before anything is allocated, and
-//! the header is read by a parser that knows this one dict and nothing else of Python.
+//! The reader validates every field of a file before it uses it. It compares lengths with the length of the file before
+//! it allocates memory. It parses the header with a parser that accepts only this one dict and no other Python syntax.
 
 use crate::array::Array;
 use crate::bytes::fresh_bytes;
@@ -22,18 +22,19 @@ mod header;
 use header::{Header, Order};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
-/// The longest header that is read: NumPy's own limit. An array's is about 100 bytes.
+/// The longest header in bytes that the reader accepts: NumPy's own limit. The header of an array has about 100 bytes.
 const MAX_HEADER: usize = 10_000;
 
 /// Reads an array from a `.npy` file.
 ///
-/// The elements are read in one piece. A file in Fortran order gives an array in Fortran order; big-endian elements are turned round.
-/// As with NumPy, bytes after the last element are ignored.
+/// Reads all elements with one call. A file in Fortran order gives an array in Fortran order. Big-endian elements are
+/// byte-swapped. As in NumPy, bytes after the last element are ignored.
 ///
 /// # Errors
-/// [`Error::File`], with the figures, for a file that is missing, is not a `.npy` file, is shorter than it says, holds another dtype than `T`
-/// or something that is no dtype here (Python objects, strings, records, dates), or has bytes in it that are no bool;
-/// [`Error::OutOfMemory`] for more elements than the machine has memory for.
+/// [`Error::File`], with the figures, if the file is missing, is not a `.npy` file, is shorter than its header
+/// declares, holds another dtype than `T`, holds elements that have no dtype in this library (Python objects, strings,
+/// records, dates), or holds bool bytes other than 0 and 1; [`Error::OutOfMemory`] if the elements need more memory
+/// than the machine has.
 ///
 /// ```
 /// # use polyarray_core::*;
@@ -50,12 +51,13 @@ pub fn read_npy<T: Element>(path: impl AsRef<Path>) -> Result<Array<T>> {
     read(path, T::DTYPE).and_then(Array::from_raw)
 }
 
-/// Writes an array to a `.npy` file (format 1.0), replacing what was there. Arrays on a device are brought to the host.
+/// Writes an array to a `.npy` file (format 1.0) and replaces an existing file. Arrays on a device are copied to the
+/// host first.
 ///
-/// An array in Fortran order is written so; any other in C order.
+/// An array in Fortran order is written in Fortran order, any other array in C order.
 ///
 /// # Errors
-/// [`Error::File`] if the file cannot be written, or for bf16, which the format has no name for.
+/// [`Error::File`] if the file cannot be written, or for bf16, for which the format has no name.
 ///
 /// ```no_run
 /// # use polyarray_core::*;
@@ -95,7 +97,7 @@ fn bad(path: &Path, why: impl Into<String>) -> Error {
     Error::File { path: path.into(), why: why.into() }
 }
 
-/// What `descr` says of a dtype, as the machine's bytes are; `None` if the format has no name for it.
+/// The `descr` of a dtype in the machine's byte order; `None` if the format has no name for the dtype.
 fn descr(dtype: DType) -> Option<String> {
     let letter = match dtype.kind() {
         Kind::Bool => 'b',
@@ -112,7 +114,7 @@ fn descr(dtype: DType) -> Option<String> {
     (dtype != DType::BF16).then(|| format!("{order}{letter}{}", dtype.size()))
 }
 
-/// The dtype that a `descr` names, and whether its bytes lie the other way round from the machine's.
+/// The dtype that a `descr` names, and whether its byte order is the opposite of the machine's.
 fn dtype_of(descr: &str) -> Result<(DType, bool), String> {
     let (order, name) = match descr.as_bytes() {
         [b'<' | b'>' | b'|' | b'=', ..] => descr.split_at(1),
@@ -139,7 +141,7 @@ fn read(path: &Path, want: DType) -> Result<RawArray> {
     if want == DType::BF16 {
         return Err(fail(NO_BF16.into()));
     }
-    // Asked before it is opened: opening a pipe would wait for a writer.
+    // Checks the file type before opening the file: opening a pipe would block until a writer opens it.
     if !fs::metadata(path).map_err(cannot)?.is_file() {
         return Err(fail("is not a regular file".into()));
     }
@@ -177,7 +179,8 @@ fn read(path: &Path, want: DType) -> Result<RawArray> {
     Ok(RawArray { buffer, dtype, layout })
 }
 
-/// Reads up to the first element; returns the header and where that is. `len` is the length of the file.
+/// Reads the file up to the first element. Returns the header and the offset of the first element. `len` is the length
+/// of the file.
 fn read_header(file: &mut File, len: u64) -> Result<(Header, u64), String> {
     let cannot = |e: std::io::Error| format!("cannot be read: {e}");
     let mut fixed = [0u8; 8];
@@ -221,7 +224,7 @@ fn read_header(file: &mut File, len: u64) -> Result<(Header, u64), String> {
     Ok((header, start))
 }
 
-/// Reverses the bytes of each group of `width`.
+/// Reverses the bytes of each group of `width` bytes.
 fn turn_round(data: &mut [u8], width: usize) {
     fn each<const N: usize>(data: &mut [u8]) {
         data.as_chunks_mut::<N>().0.iter_mut().for_each(|group| group.reverse());
@@ -235,7 +238,7 @@ fn turn_round(data: &mut [u8], width: usize) {
     }
 }
 
-/// Any byte but 0 and 1 is no `bool`, and must never become one.
+/// Returns an error if a byte is neither 0 nor 1. Such a byte is not a valid `bool`.
 fn check_bools(data: &[u8]) -> Result<(), String> {
     match data.iter().position(|&b| b > 1) {
         None => Ok(()),

@@ -27,7 +27,7 @@ fn scan(mut tape: Box<Tape>, kind: Running, axis: isize, to: DType) -> Result<Ra
     }
     tape.fit(&device)?;
     if tape.operands().is_empty() {
-        // Nothing but a constant: it is made an array first.
+        // A constant expression has no operands. Evaluates it into an array first.
         let whole = tape.eval(&device)?;
         return scan(Box::new(Tape::array(whole)), kind, axis as isize, to);
     }
@@ -67,7 +67,9 @@ macro_rules! scans {
     ($( $name:ident $kind:ident, $doc:literal; )*) => {
         impl<T: Element> Expr<T> { $(
             #[doc = $doc]
-            #[doc = "\n\nThe result has the shape of the expression, which is not materialised. See [`crate::order`] for the order and the error.\n\n# Errors\n[`Error::Axis`](crate::Error::Axis) for an axis out of range (so for any axis of an array without axes), and what was wrong with the expression."]
+            #[doc = "\n\nThe result has the shape of the expression, which is not materialised. See [`crate::order`] \
+                for the order and the error.\n\n# Errors\n[`Error::Axis`](crate::Error::Axis) for an axis out of range \
+                (so for any axis of an array without axes), and what was wrong with the expression."]
             pub fn $name(&self, axis: isize) -> Result<Array<T::Sum>> {
                 Array::from_raw(scan(self.tape()?, Running::$kind, axis, <T::Sum as Element>::DTYPE)?)
             }
@@ -75,7 +77,9 @@ macro_rules! scans {
 
         impl<T: Element> Array<T> { $(
             #[doc = $doc]
-            #[doc = "\n\nThe result has the shape of the array. See [`crate::order`] for the order and the error.\n\n# Errors\n[`Error::Axis`](crate::Error::Axis) for an axis out of range (so for any axis of an array without axes)."]
+            #[doc = "\n\nThe result has the shape of the array. See [`crate::order`] for the order and the error.\n\n\
+                # Errors\n[`Error::Axis`](crate::Error::Axis) for an axis out of range (so for any axis of an array \
+                without axes)."]
             pub fn $name(&self, axis: isize) -> Result<Array<T::Sum>> {
                 self.into_expr().$name(axis)
             }
@@ -84,6 +88,10 @@ macro_rules! scans {
 }
 
 scans! {
-    cumsum Sum, "The running sum along `axis` (negative: from the end): element i is the sum of elements 0 to i. Integers and bool are summed in 64 bits and wrap there; f16 and bf16 are summed in f32 and rounded at each element.";
-    cumprod Prod, "The running product along `axis` (negative: from the end): element i is the product of elements 0 to i. Integers and bool are multiplied in 64 bits and wrap there; f16 and bf16 are multiplied in f32 and rounded at each element.";
+    cumsum Sum, "The running sum along `axis` (negative: from the end): element i is the sum of elements 0 to i. \
+        Integers and bool are summed in 64 bits and wrap there; f16 and bf16 are summed in f32 and rounded at each \
+        element.";
+    cumprod Prod, "The running product along `axis` (negative: from the end): element i is the product of elements 0 \
+        to i. Integers and bool are multiplied in 64 bits and wrap there; f16 and bf16 are multiplied in f32 and \
+        rounded at each element.";
 }

@@ -1,10 +1,11 @@
-//! What the suites that cross devices share.
+//! Helpers for the suites that run on several devices.
 #![allow(dead_code, reason = "every suite uses a part of it")]
 
 use polyarray::prelude::*;
 
-/// Runs `f` with each device in force. One that refuses what `f` asks for is left out; `scalar` may not refuse, nor may a device
-/// that is listed in `POLYARRAY_REQUIRE` be absent.
+/// Runs `f` with each device as the current one. Skips a device that refuses an operation of `f`.
+///
+/// Panics if `scalar` refuses, or if a device is absent that `POLYARRAY_REQUIRE` lists and this build supports.
 pub fn on_every_device(f: impl Fn(&Device) -> Result<()>) {
     let mut ran = Vec::new();
     for device in required_devices() {
@@ -19,9 +20,9 @@ pub fn on_every_device(f: impl Fn(&Device) -> Result<()>) {
     assert!(ran.iter().any(|name| name == "scalar"), "ran on {ran:?}");
 }
 
-/// Every device found.
+/// Returns every device found.
 ///
-/// Panics if one that `POLYARRAY_REQUIRE` lists is not among them.
+/// Panics if a device is absent that `POLYARRAY_REQUIRE` lists and this build supports.
 pub fn required_devices() -> Vec<Device> {
     let required = std::env::var("POLYARRAY_REQUIRE").unwrap_or_default();
     for name in required.split(',').map(str::trim).filter(|n| !n.is_empty()) {
@@ -35,7 +36,7 @@ pub fn required_devices() -> Vec<Device> {
     Device::all()
 }
 
-/// The numbers 0, 1, 2 .. in C order.
+/// Returns an array of the numbers 0, 1, 2, .. in C order.
 pub fn count(shape: impl Into<polyarray::Dims>) -> Array<f32> {
     let shape = shape.into();
     Array::from_vec((0..shape.size()).map(|i| i as f32).collect(), shape).expect("as many as the shape holds")

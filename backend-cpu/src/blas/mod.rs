@@ -1,4 +1,5 @@
-//! The device `blas`: a CBLAS library, found at run time or linked. It multiplies matrices, and measures distances by that; everything else is others' work.
+//! The device `blas`: a CBLAS library, loaded at run time or linked. It multiplies matrices and computes distances from
+//! products. It refuses all other operations.
 
 mod distance;
 mod library;
@@ -39,8 +40,10 @@ impl Blas {
         })
     }
 
+    /// Checks that the library's integers can count all dimensions.
+    ///
     /// # Errors
-    /// For a dimension that the library's integers cannot count.
+    /// Names the first dimension that does not fit.
     fn fits(&self, dimensions: [usize; 3]) -> Result<(), Unsupported> {
         let max = self.library.max_dimension();
         match dimensions.into_iter().find(|&n| n > max) {
@@ -87,22 +90,23 @@ impl Blas {
     }
 }
 
-// First guesses of what the library does, until they are measured.
+// The following figures are first guesses, not measurements.
 
-/// Seconds that any operation takes.
+/// Seconds of overhead per operation.
 const START_UP: f64 = 0.7e-6;
-/// Seconds that any call of the library takes.
+/// Seconds of overhead per call of the library.
 const CALL: f64 = 0.3e-6;
-/// Seconds to set other threads to work.
+/// Seconds to wake other threads.
 const WAKE: f64 = 5e-6;
-/// Bytes a second that one thread moves.
+/// Bytes per second that one thread moves.
 const BANDWIDTH: f64 = 1e10;
-/// Seconds that one thread takes to make a distance of a product.
+/// Seconds that one thread takes to convert a product to a distance.
 const SECONDS_PER_PAIR: f64 = 1e-9;
 /// Seconds that one thread takes to centre a coordinate.
 const SECONDS_PER_COORDINATE: f64 = 2e-9;
 
-/// Multiply-adds a second of one thread on large matrices; `None` for dtypes that BLAS does not have.
+/// Returns the multiply-adds per second of one thread on large matrices, or `None` for dtypes that BLAS does not
+/// support.
 fn rate(dtype: DType) -> Option<f64> {
     match dtype {
         DType::F32 => Some(8e10),
@@ -113,13 +117,13 @@ fn rate(dtype: DType) -> Option<f64> {
     }
 }
 
-/// The share of that rate which matrices reach whose smallest dimension is small: half of it at 16.
+/// Returns the share of that rate that a product reaches. It is low if the smallest dimension is small: one half at 16.
 fn efficiency(m: usize, n: usize, k: usize) -> f64 {
     let smallest = m.min(n).min(k) as f64;
     smallest / (smallest + 16.0)
 }
 
-// SAFETY: products and distances write all of their output, in C order from the start of its buffer; nothing is queued.
+// SAFETY: products and distances write their whole output, in C order from the start of its buffer. No work is queued.
 unsafe impl Backend for Blas {
     fn info(&self) -> &DeviceInfo {
         &self.info
@@ -157,10 +161,11 @@ unsafe impl Backend for Blas {
     }
 }
 
-/// From this size on, the machine's memory is asked before the system, which would promise more than there is.
+/// Scratch of at least this many bytes is first requested from `Buffer::host`, which checks it against the machine's
+/// memory; the system would promise more than there is.
 const LARGE: usize = 64 << 20;
 
-/// Zeros to work in.
+/// Allocates scratch filled with zeros.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].

@@ -1,4 +1,4 @@
-//! Distances by definition: differences of coordinates, added up in f64.
+//! Distances by definition: sums over differences of coordinates (over products for cosine), accumulated in f64.
 
 use super::matmul::Scratch;
 use super::strips::{STRIP, Strips};
@@ -6,10 +6,10 @@ use crate::strided::{Source, Target};
 use polyarray_core::op::{Distance, Metric};
 use polyarray_core::{Buffer, DType, Element, Error, Result, Wide, bf16, f16};
 
-/// Runs distances whose result goes to `out`.
+/// Runs a distance operation and writes the result to `out`.
 ///
 /// # Errors
-/// Where there is no memory for one vector.
+/// Fails if there is no memory for one vector.
 pub fn run(op: &Distance, out: &Buffer) -> Result<()> {
     match op.dtype {
         DType::F16 => typed::<f16>(op, out),
@@ -50,7 +50,7 @@ fn typed<T: Element>(op: &Distance, out: &Buffer) -> Result<()> {
     Ok(())
 }
 
-/// Calls `f` with each strip of row `i` of a matrix, and the column where it starts.
+/// Calls `f` with the start column and the elements of each strip of row `i` of a matrix.
 fn for_each_strip<T: Element>(
     source: &Source,
     i: usize,
@@ -65,7 +65,7 @@ fn for_each_strip<T: Element>(
     }
 }
 
-/// The distance between two vectors, as `scalar` defines it.
+/// Returns the distance between two vectors as `scalar` defines it.
 #[cfg(feature = "blas")]
 pub fn direct<T: Element>(metric: Metric, x: &[T], y: &[T]) -> f64 {
     let mut sums = Sums::default();
@@ -73,12 +73,12 @@ pub fn direct<T: Element>(metric: Metric, x: &[T], y: &[T]) -> f64 {
     sums.distance(metric)
 }
 
-/// What a metric adds up over the coordinates of two vectors.
+/// The sums of a metric over the coordinates of two vectors.
 #[derive(Default)]
 struct Sums {
     xx: f64,
     yy: f64,
-    /// Of what the metric is made of: products for cosine, else differences.
+    /// The main sum of the metric: products for cosine, squared or absolute differences for the others.
     main: f64,
 }
 

@@ -1,4 +1,4 @@
-//! Reductions, in the order that `polyarray_core::order` fixes.
+//! Reductions in the order that `polyarray_core::order` defines.
 
 use super::strips::Strips;
 use super::ufuncs::Ufuncs;
@@ -9,7 +9,7 @@ use polyarray_core::{Buffer, Complex, DType, Element, Error, Kind, Result, Wide,
 use smallvec::SmallVec;
 use std::ops::Range;
 
-/// Runs a reduction whose results go to `out`.
+/// Runs a reduction and writes the results to `out`.
 pub fn run(op: &Reduce, out: &Buffer) -> Result<()> {
     match (op.kind, op.before.output()) {
         (Reduction::Prod, DType::F32) => return typed(op, out, Products::<f32>::new(op)),
@@ -30,7 +30,7 @@ pub fn run(op: &Reduce, out: &Buffer) -> Result<()> {
     }
 }
 
-/// An empty vector with room for `n` elements.
+/// Returns an empty vector with capacity for `n` elements.
 fn room<T>(n: usize) -> Result<Vec<T>> {
     let mut vec = Vec::new();
     vec.try_reserve_exact(n).map_err(|e| Error::OutOfMemory {
@@ -41,13 +41,13 @@ fn room<T>(n: usize) -> Result<Vec<T>> {
     Ok(vec)
 }
 
-/// What takes the elements of one output, in C order, and gives a result.
+/// An accumulator: receives the elements of one output in C order and returns the result.
 trait Take {
     type Of: Ufuncs;
     type Gives: Element;
-    /// Takes the elements of inner indices `range`, which follow those before.
+    /// Adds the elements with the inner indices `range`, which follow the previous ones.
     fn add(&mut self, range: Range<usize>, values: &[Self::Of]);
-    /// The result; the next output may follow.
+    /// Returns the result and resets the accumulator for the next output.
     fn finish(&mut self) -> Self::Gives;
 }
 
@@ -77,7 +77,8 @@ fn typed<A: Take>(op: &Reduce, out: &Buffer, mut take: A) -> Result<()> {
     Ok(())
 }
 
-/// Elements of a run, and lanes of a block. Both orders are the same thing with other figures: across rows there is one lane, and one run.
+/// Returns the number of elements of a run and the number of lanes of a block. Both orders share one algorithm: across
+/// rows there is one lane and one run.
 fn figures(op: &Reduce) -> (usize, usize) {
     match op.order {
         Order::Lanes => (*op.inner.last().expect("a reduction has an inner axis"), lanes(op.before.output())),
@@ -85,7 +86,7 @@ fn figures(op: &Reduce) -> (usize, usize) {
     }
 }
 
-/// The index of the best element so far.
+/// The best element so far and its index.
 struct Best<T> {
     largest: bool,
     best: Option<(T, usize)>,
@@ -96,7 +97,7 @@ impl<T: Ufuncs> Best<T> {
         Best { largest: op.kind == Reduction::ArgMax, best: None }
     }
 
-    /// Whether `x`, which comes later, wins over `best`.
+    /// Returns whether `x`, the later element, replaces `best`.
     fn wins(&self, x: T, best: T) -> bool {
         match (x.to_wide(), best.to_wide()) {
             (Wide::Int(x), Wide::Int(best)) => {
@@ -130,7 +131,8 @@ impl<T: Ufuncs> Take for Best<T> {
     }
 }
 
-/// The deviations of one output: blocks are kept until they are whole, and then read twice.
+/// The squared deviations of one output. A block is buffered until it is complete, because its elements are read
+/// several times.
 struct Spread<T> {
     run: usize,
     lanes: usize,
@@ -146,7 +148,7 @@ impl<T: Ufuncs + Deviate> Spread<T> {
         Ok(Spread { run, lanes, block, blocks: Tree::new(), runs: Tree::new() })
     }
 
-    /// The sum of what `f` makes of each element of the block.
+    /// Sums `f` of each element of the block.
     fn sum(&self, f: impl Fn(T) -> T) -> T {
         let add = T::combine(Reduction::Sum);
         let mut acc: SmallVec<[T; 64]> = SmallVec::from_elem(T::identity(Reduction::Sum), self.lanes);
@@ -190,7 +192,7 @@ impl<T: Ufuncs + Deviate> Take for Spread<T> {
     }
 }
 
-/// The results of lanes, combined by halves.
+/// Combines the results of the lanes by halves.
 fn halve<T: Copy>(lanes: &mut [T], combine: impl Fn(T, T) -> T) -> T {
     let mut half = lanes.len() / 2;
     while half > 0 {
@@ -202,15 +204,15 @@ fn halve<T: Copy>(lanes: &mut [T], combine: impl Fn(T, T) -> T) -> T {
     lanes[0]
 }
 
-/// Runs and blocks of one output, and the trees of their results.
+/// The runs and blocks of one output, and the trees of their results.
 struct Blocks<S> {
-    /// Elements of a run.
+    /// The number of elements of a run.
     run: usize,
-    /// Elements of a block.
+    /// The number of elements of a block.
     block: usize,
-    /// Of the blocks of this run.
+    /// The tree of the blocks of the current run.
     blocks: Tree<S>,
-    /// Of the runs of this output.
+    /// The tree of the runs of the current output.
     runs: Tree<S>,
 }
 
@@ -219,7 +221,9 @@ impl<S: Copy> Blocks<S> {
         Blocks { run, block: lanes * ROWS, blocks: Tree::new(), runs: Tree::new() }
     }
 
-    /// Takes the elements of inner indices `range`: `part` is given what lies in one block, and whether the block ends there, when it gives the result.
+    /// Adds the elements with the inner indices `range`, split at the ends of blocks. Calls `part` for each piece with
+    /// its range, its offset in the block, and whether it ends the block. A piece that ends the block returns the
+    /// block's result.
     fn add(
         &mut self,
         range: Range<usize>,
@@ -251,14 +255,14 @@ impl<S: Copy> Blocks<S> {
     }
 }
 
-/// The elements of one output, combined as they come.
+/// The elements of one output, combined as they arrive.
 struct Fold<T> {
     combine: fn(T, T) -> T,
     identity: T,
     lanes: SmallVec<[T; 64]>,
-    /// Whether blocks that are short, or whose result is not finite, are combined without lanes.
+    /// Whether short blocks, and blocks whose result is not finite, are combined again without lanes.
     floating_sum: bool,
-    /// The elements of this block, where they may be read again.
+    /// The elements of the current block, kept to be read again. Empty unless `floating_sum`.
     block: Vec<T>,
     blocks: Blocks<T>,
 }
@@ -268,7 +272,7 @@ impl<T: Ufuncs> Fold<T> {
         let kind: Reduction = op.kind;
         let (run, lanes) = figures(op);
         let identity = T::identity(kind);
-        // Across rows there are no lanes.
+        // Across rows there is one lane, so blocks are already combined sequentially.
         let floating_sum =
             kind == Reduction::Sum && matches!(T::DTYPE.kind(), Kind::Float | Kind::Complex) && lanes > 1;
         let start = SmallVec::from_elem(identity, lanes);
@@ -284,7 +288,7 @@ impl<T: Ufuncs> Fold<T> {
     }
 }
 
-/// Whether a number, or each part of it, is neither infinite nor NaN.
+/// Returns whether a number, or each part of a complex number, is neither infinite nor NaN.
 pub fn is_finite<T: Element>(x: T) -> bool {
     match x.to_wide() {
         Wide::Int(_) => true,
@@ -325,10 +329,10 @@ impl<T: Ufuncs> Take for Fold<T> {
     }
 }
 
-/// The elements of one output, multiplied as they come.
+/// The elements of one output, multiplied as they arrive.
 struct Products<T> {
     lanes: SmallVec<[Product<T>; 64]>,
-    /// The first elements of this block.
+    /// The first elements of the current block, at most [`SHORT`].
     first: SmallVec<[Product<T>; SHORT]>,
     blocks: Blocks<Product<T>>,
 }
@@ -361,7 +365,7 @@ impl<T: Ufuncs + Multiply> Take for Products<T> {
                 lanes[lane] = T::join(lanes[lane], x.factor());
             }
             ends.then(|| {
-                // Short blocks are multiplied one element after another.
+                // Short blocks are multiplied sequentially, without lanes.
                 let one = T::identity(Reduction::Prod).factor();
                 let total =
                     if length <= SHORT { first.iter().fold(one, |a, b| T::join(a, *b)) } else { halve(lanes, T::join) };

@@ -1,4 +1,4 @@
-//! Scans, in the order that `polyarray_core::order` fixes.
+//! Scans in the order that `polyarray_core::order` defines.
 
 use super::reduce::is_finite;
 use super::strips::Strips;
@@ -9,7 +9,7 @@ use polyarray_core::order::{Multiply, Product, SCAN_BLOCK};
 use polyarray_core::{Buffer, Complex, DType, Result, with_dtype};
 use smallvec::SmallVec;
 
-/// Runs a scan whose results go to `out`.
+/// Runs a scan and writes the results to `out`.
 pub fn run(op: &Scan, out: &Buffer) -> Result<()> {
     match (op.kind, op.before.output()) {
         (Running::Prod, DType::F32) => typed(op, out, Products::<f32>::default()),
@@ -20,12 +20,12 @@ pub fn run(op: &Scan, out: &Buffer) -> Result<()> {
     }
 }
 
-/// What takes the elements of a line and gives a result for each.
+/// An accumulator: receives the elements of a line and returns a result for each.
 trait Take {
     type Of: Ufuncs;
-    /// Starts a line.
+    /// Resets the accumulator for a new line.
     fn start(&mut self);
-    /// The next result; `starts_block` is true for the first element of each block.
+    /// Returns the next result. `starts_block` is true for the first element of each block.
     fn next(&mut self, x: Self::Of, starts_block: bool) -> Self::Of;
 }
 
@@ -54,7 +54,7 @@ fn typed<A: Take>(op: &Scan, out: &Buffer, mut take: A) -> Result<()> {
     Ok(())
 }
 
-/// What whole blocks and this block come to.
+/// The running results: `offset` combines all previous blocks, `prefix` the elements of the current block.
 struct Prefix<S> {
     offset: Option<S>,
     prefix: Option<S>,
@@ -75,13 +75,14 @@ impl<S: Copy> Prefix<S> {
     }
 }
 
-/// Sums, and products of integers.
+/// Running sums, and running products of integers.
 struct Fold<T> {
     combine: fn(T, T) -> T,
     blocks: Prefix<T>,
-    /// The element before this one.
+    /// The previous result of the line.
     last: Option<T>,
-    /// Whether blocks have ended, because an element was not finite.
+    /// Whether blocks no longer apply, because a result was not finite. From then on each result combines the previous
+    /// result and the element.
     one_by_one: bool,
 }
 
@@ -113,7 +114,7 @@ impl<T: Ufuncs> Take for Fold<T> {
     }
 }
 
-/// Products of floats.
+/// Running products of floats and complex numbers.
 struct Products<T>(Prefix<Product<T>>);
 
 impl<T: Multiply> Default for Products<T> {

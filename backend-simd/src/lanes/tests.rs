@@ -1,9 +1,9 @@
-//! Every tier's lanes against scalar arithmetic.
+//! Compares the lanes of every tier with scalar arithmetic.
 
 use super::{Float, Isa, Lanes, Mask, Real, Work};
 use crate::tier::{NAMES, Tier};
 
-/// Runs what `make` makes on every tier that this CPU has.
+/// Runs the result of `make` on every tier that this CPU has.
 fn on_every_tier<W: Work<Out = ()>>(make: impl Fn() -> W) {
     for name in NAMES {
         match Tier::best(Some(name)).unwrap() {
@@ -53,7 +53,7 @@ macro_rules! check {
             fn run<I: Isa>(self, isa: I) {
                 type V<I> = <$elem as Real>::V<I>;
                 let n = V::<I>::N;
-                // SAFETY: callers give slices of at least n elements.
+                // SAFETY: all slices have at least n elements.
                 let load = |x: &[$elem]| unsafe { V::<I>::load(isa, x.as_ptr()) };
                 let get = |v: V<I>| {
                     let mut lanes = [0.0; 16];
@@ -176,7 +176,7 @@ impl Work for Widths {
         });
         let mut wide = [0.0f64; 16];
         let mut back = [0.0f32; 16];
-        // SAFETY: no vector has more than 16 lanes, none of f64 more than 8.
+        // SAFETY: no vector of f32 has more than 16 lanes, and none of f64 more than 8.
         unsafe {
             let (low, high) = isa.widen(I::F32::load(isa, x.as_ptr()));
             low.store(wide.as_mut_ptr());

@@ -1,7 +1,8 @@
-//! Reductions, in the order that [`polyarray_core::order`] fixes.
+//! Reductions, in the order that [`polyarray_core::order`] defines.
 //!
-//! [`source`](self::source) gives elements, a [`Kind`] makes partial results of blocks of them, `along` and `across` cut the work for threads and merge the partial results as
-//! core's tree says, [`emit`](self::emit) writes what comes out.
+//! [`source`](self::source) provides the elements. A [`Kind`] computes partial results of blocks. `along` and `across`
+//! divide the work among threads and merge the partial results in the order of core's tree. [`emit`](self::emit) writes
+//! the results.
 
 mod across;
 mod along;
@@ -26,7 +27,7 @@ use products::{ComplexProducts, Products};
 use smallvec::SmallVec;
 use source::Source;
 
-/// Whether [`run`] combines this way.
+/// Returns whether [`run`] supports this reduction of this dtype.
 pub(crate) fn has_kernel(kind: Reduction, dtype: DType) -> bool {
     match kind {
         Reduction::Sum | Reduction::Prod => {
@@ -46,7 +47,7 @@ pub(crate) fn run<I: Isa>(isa: I, op: &Reduce, threads: usize, output: &Buffer) 
             match op.before.output() {
                 DType::F32 => typed::<I, f32, $Float>(isa, op, threads, output),
                 DType::F64 => typed::<I, f64, $Float>(isa, op, threads, output),
-                // The low 64 bits are the same with and without a sign.
+                // The low 64 bits are the same for signed and unsigned integers.
                 DType::I64 | DType::U64 => typed::<I, i64, $Integer>(isa, op, threads, output),
                 DType::C32 => typed::<I, Complex<f32>, $Complex>(isa, op, threads, output),
                 DType::C64 => typed::<I, Complex<f64>, $Complex>(isa, op, threads, output),
@@ -109,5 +110,5 @@ fn run_with<I: Isa, S: State>(kernels: &Kernels<I, S>, op: &Reduce, threads: usi
     }
 }
 
-/// The most outputs side by side whose lanes are worked on together.
+/// The largest number of adjacent outputs whose lanes are processed together.
 const NARROW: usize = 16;

@@ -1,4 +1,4 @@
-//! Keys against the standard library's sort, on every tier that this CPU has.
+//! Compares sorting of keys with the standard library, on every tier that this CPU has.
 
 use super::*;
 use crate::tier::Tier;
@@ -6,7 +6,7 @@ use polyarray_core::Dims;
 use polyarray_core::op::Operand;
 use select::below;
 
-/// Calls `f` on each tier.
+/// Calls `f` for each tier.
 fn on_every_tier(mut f: impl FnMut(&dyn Tested, &str)) {
     for name in crate::tier::NAMES {
         match Tier::best(Some(name)).expect("a tier's name") {
@@ -19,7 +19,7 @@ fn on_every_tier(mut f: impl FnMut(&dyn Tested, &str)) {
     }
 }
 
-/// What is tested of a tier.
+/// The tested functions of a tier.
 trait Tested {
     fn sort32(&self, keys: &mut [u32], threads: usize);
     fn sort64(&self, keys: &mut [u64], threads: usize);
@@ -53,12 +53,12 @@ impl<I: Sorter> Tested for I {
         };
         run(*self, &op, threads, &out).unwrap();
         let out = out.host_ptr().expect("host memory").cast::<i64>().as_ptr();
-        // SAFETY: the buffer has as many.
+        // SAFETY: the buffer has this number of elements.
         unsafe { std::slice::from_raw_parts(out, x.len()) }.to_vec()
     }
 }
 
-/// Numbers of many sorts.
+/// Returns numbers with several distributions.
 fn spreads(n: usize) -> Vec<Vec<u64>> {
     let mut random = 0x9e37_79b9_7f4a_7c15;
     let mut one =
@@ -117,7 +117,7 @@ fn ranks_are_those_of_the_sorted_keys() {
     });
 }
 
-/// Keys that agree in all the bits that fit beside an index are told apart by a second sort, in short runs and in long ones.
+/// A second sort distinguishes keys that agree in all bits that fit beside an index, in short runs and in long ones.
 #[test]
 fn indices_of_keys_that_differ_in_their_lowest_bits_are_right() {
     on_every_tier(|tier, name| {

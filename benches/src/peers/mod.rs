@@ -1,6 +1,6 @@
-//! Other libraries, on the same inputs as the devices: what users would pick instead.
+//! Other libraries, measured on the same inputs as the devices: the alternatives that users have.
 //!
-//! A CBLAS library given by its path can always be measured; the Rust libraries come with the feature `peers`.
+//! A CBLAS library given by its path can always be measured. The Rust libraries require the feature `peers`.
 
 mod blas;
 #[cfg(feature = "peers")]
@@ -11,7 +11,7 @@ pub use blas::Blas;
 use crate::cases::{Form, Kernel, Number};
 use crate::problem::Problem;
 
-/// The Rust libraries measured in this build.
+/// Returns the names of the Rust libraries that this build measures.
 pub fn names() -> &'static [&'static str] {
     #[cfg(feature = "peers")]
     return rust::NAMES;
@@ -19,17 +19,17 @@ pub fn names() -> &'static [&'static str] {
     &[]
 }
 
-/// Another library, ready to run one problem.
+/// A problem bound to another library.
 pub trait Work {
-    /// Does the work once.
+    /// Computes the result once.
     fn run(&mut self);
-    /// The last result, in C order.
+    /// Returns the last result, in C order.
     fn values(&self) -> Vec<f64>;
 }
 
-/// A float that other libraries take.
+/// A float type that other libraries support.
 pub(crate) trait Float: Number {
-    /// What CBLAS functions of this type begin with.
+    /// The letter of CBLAS functions for this type.
     const LETTER: char;
 }
 
@@ -41,7 +41,7 @@ impl Float for f64 {
     const LETTER: char = 'd';
 }
 
-/// What a product of matrices is: `[m, k] @ [k, n]`.
+/// The shape of a matrix product: `[m, k] @ [k, n]`.
 #[derive(Clone, Copy)]
 pub(crate) struct Shape {
     pub m: usize,
@@ -52,7 +52,7 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// Of the problem, if it is a product and nothing else.
+    /// Returns the shape of the problem if it is a matrix product without epilogue.
     fn of<T: Number>(problem: &Problem<T>) -> Option<Shape> {
         match (&problem.case.kernel, &problem.shape[..]) {
             (&Kernel::Matmul(form @ (Form::Plain | Form::Transposed)), &[.., m, k, n]) => {
@@ -62,22 +62,24 @@ impl Shape {
         }
     }
 
-    /// Distances between rows and between columns, of A and of B.
+    /// Returns the distances between rows and between columns, of A and of B.
     #[cfg(feature = "peers")]
     pub fn strides(self) -> [[usize; 2]; 2] {
         let Shape { m, k, n, transposed } = self;
         if transposed { [[1, m], [1, k]] } else { [[k, 1], [n, 1]] }
     }
 
+    /// Checks the lengths of slices that hold matrices of this shape.
+    ///
     /// # Panics
-    /// Where slices have other lengths than matrices of this shape.
+    /// If a length is wrong.
     pub fn check<T>(self, a: &[T], b: &[T], c: &[T]) {
         let Shape { m, k, n, .. } = self;
         assert!(a.len() == m * k && b.len() == k * n && c.len() == m * n, "matrices of other lengths");
     }
 }
 
-/// A product of matrices by a function on one of a batch: `gemm(shape, a, b, c)` writes c.
+/// A matrix product, computed by a function that multiplies one matrix of the batch: `gemm(shape, a, b, c)` writes c.
 struct Product<'a, T, F> {
     a: &'a [T],
     b: &'a [T],
@@ -101,7 +103,8 @@ impl<T: Number, F: FnMut(Shape, &[T], &[T], &mut [T])> Work for Product<'_, T, F
     }
 }
 
-/// A product of the problem's matrices, given as slices of their float type.
+/// Returns the product of the problem's matrices, which are given as slices of their float type; `None` if the problem
+/// is no plain product.
 fn product<'a, T: Float + 'a, P: Number>(
     problem: &Problem<P>,
     (a, b): (&'a [T], &'a [T]),
@@ -112,7 +115,8 @@ fn product<'a, T: Float + 'a, P: Number>(
     Some(Box::new(Product { a, b, c: vec![T::default(); len], shape, gemm }))
 }
 
-/// What the library `name` makes of a problem on `threads` threads; `None` if it has nothing of the kind.
+/// Returns the problem bound to the library `name`, on `threads` threads; `None` if the library does not support the
+/// problem.
 pub fn work<'a, T: Number>(
     name: &str,
     blas: Option<&'a Blas>,
@@ -131,7 +135,7 @@ pub fn work<'a, T: Number>(
 
 #[cfg(feature = "peers")]
 use rust::Everywhere;
-/// Without the Rust libraries, any float will do.
+/// Any float type, where the Rust libraries are not compiled.
 #[cfg(not(feature = "peers"))]
 trait Everywhere: Float {}
 #[cfg(not(feature = "peers"))]
@@ -152,7 +156,8 @@ fn float_work<'a, T: Everywhere, P: Number>(
     return rust::work(name, problem, operands, threads);
     #[cfg(not(feature = "peers"))]
     {
-        // Only the Rust libraries are told; a BLAS reads the environment when it is loaded.
+        // Only the Rust libraries accept a number of threads. A BLAS reads its number from the environment when it is
+        // loaded.
         let _ = threads;
         None
     }
@@ -164,7 +169,7 @@ mod tests {
     use crate::cases::Case;
     use crate::verify::Expected;
 
-    /// Every library agrees with `scalar` on what it takes, and takes products.
+    /// Every library agrees with `scalar` on the cases that it supports, and supports matrix products.
     #[test]
     fn libraries_agree_with_scalar() {
         for name in names() {

@@ -1,20 +1,20 @@
-//! Rust libraries that multiply matrices; and `ndarray`, which adds and sums too.
+//! Rust libraries that multiply matrices. `ndarray` is also measured on `add`, `mul` and `sum`.
 
 use super::{Float, Shape, Work, product};
 use crate::cases::{Kernel, Number};
 use crate::problem::Problem;
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, Zip};
 
-/// The libraries, as columns bear them.
+/// The libraries, by the names of their columns.
 pub(super) const NAMES: &[&str] = &["ndarray", "faer", "gemm", "matrixmultiply"];
 
-/// `matrixmultiply::sgemm` and `dgemm`.
+/// The type of `matrixmultiply::sgemm` and `dgemm`.
 type Gemm<T> =
     unsafe fn(usize, usize, usize, T, *const T, isize, isize, *const T, isize, isize, T, *mut T, isize, isize);
 
-/// A float that every one of these libraries takes.
+/// A float type that all of these libraries support.
 pub(super) trait Everywhere: Float + ndarray::LinalgScalar + faer::traits::ComplexField {
-    /// Of `matrixmultiply`.
+    /// The function of `matrixmultiply` for this type.
     const GEMM: Gemm<Self>;
 }
 
@@ -26,7 +26,7 @@ impl Everywhere for f64 {
     const GEMM: Gemm<f64> = matrixmultiply::dgemm;
 }
 
-/// What a library makes of a problem.
+/// Returns the problem bound to the library `name`; `None` if the library does not support it.
 pub(super) fn work<'a, T: Everywhere, P: Number>(
     name: &str,
     problem: &Problem<P>,
@@ -82,7 +82,8 @@ fn by_gemm<T: Everywhere>(shape: Shape, a: &[T], b: &[T], c: &mut [T], threads: 
     let (one, zero) = (T::one(), T::zero());
     let [[a_row, a_column], [b_row, b_column]] = shape.strides().map(|s| s.map(|s| s as isize));
     let (from, to) = ((a.as_ptr(), b.as_ptr()), c.as_mut_ptr());
-    // SAFETY: the slices have the lengths that these dimensions and strides mean, checked above; c is not read, and exclusively borrowed.
+    // SAFETY: `check` has verified that the slices have the lengths which these dimensions and strides require. c is
+    // not read, and is borrowed exclusively.
     unsafe {
         gemm::gemm(
             m,
@@ -112,7 +113,8 @@ fn by_matrixmultiply<T: Everywhere>(shape: Shape, a: &[T], b: &[T], c: &mut [T])
     shape.check(a, b, c);
     let Shape { m, k, n, .. } = shape;
     let [[a_row, a_column], [b_row, b_column]] = shape.strides().map(|s| s.map(|s| s as isize));
-    // SAFETY: the slices have the lengths that these dimensions and strides mean, checked above; c is exclusively borrowed.
+    // SAFETY: `check` has verified that the slices have the lengths which these dimensions and strides require. c is
+    // borrowed exclusively.
     unsafe {
         T::GEMM(
             m,

@@ -1,4 +1,5 @@
-//! Reductions, scans and sorts. Integers, extrema, indices and sorted elements must be exact; sums of floats keep the bound of [`polyarray_core::order`].
+//! Reductions, scans and sorts. Integers, extrema, indices and sorted elements must be exact. Sums of floats must keep
+//! the bound of [`polyarray_core::order`].
 
 use super::expressions::{Term, largest, magnitude};
 use super::model::{Model, Want, cast, compare, compare_bits, order, rounding, widened, working_eps};
@@ -7,7 +8,7 @@ use crate::values::FloatSpec;
 use polyarray_core::{Array, Axes, DType, Element, IntoExpr, Kind, Side, Wide, axis};
 use std::cmp::Ordering;
 
-/// The sum of `x` with an error far below an eps of f64 (Neumaier), and that of the magnitudes.
+/// Returns the sum of `x`, with an error far below an eps of f64 (Neumaier's summation), and the sum of the magnitudes.
 fn sums(x: impl Iterator<Item = f64>) -> (f64, f64) {
     let (mut sum, mut rest, mut magnitudes) = (0.0f64, 0.0f64, 0.0f64);
     for x in x {
@@ -19,12 +20,12 @@ fn sums(x: impl Iterator<Item = f64>) -> (f64, f64) {
     (if rest.is_finite() { sum + rest } else { sum }, magnitudes)
 }
 
-/// Terms whose error does not cancel in a sum of `n`.
+/// Returns the error bound of a sum of `n` terms, in eps of the sum of magnitudes: `64 + log2 n`, and 4 to spare.
 fn depth(n: usize) -> f64 {
     64.0 + (n.max(1) as f64).log2() + 4.0
 }
 
-/// The sum of real numbers as `dtype`, divided by a count, within the bound.
+/// Returns the condition on a sum of real numbers as `dtype`, divided by a count.
 fn real_sum(line: impl Iterator<Item = f64> + Clone, n: usize, dtype: DType, divided_by: f64) -> Want {
     let (sum, magnitudes) = sums(line.clone());
     if line.clone().any(f64::is_nan)
@@ -32,7 +33,7 @@ fn real_sum(line: impl Iterator<Item = f64> + Clone, n: usize, dtype: DType, div
     {
         return Want::Near(f64::NAN, 0.0);
     }
-    // Partial sums of what is added up in f32 may overflow there.
+    // Partial sums in f32 may overflow.
     let room = if working_eps(dtype) == f64::EPSILON { f64::MAX } else { f64::from(f32::MAX) };
     if magnitudes > room / 2.0 || magnitudes / divided_by > largest(dtype) / 2.0 {
         return Want::Any;
@@ -42,10 +43,10 @@ fn real_sum(line: impl Iterator<Item = f64> + Clone, n: usize, dtype: DType, div
     Want::Near(value, depth(n) * working_eps(dtype) * magnitudes / divided_by + rounding(dtype, value) + tiny)
 }
 
-/// The integers of a line combined, in 64 bits.
+/// Returns the condition on the integers of a line combined by `f`, in 64 bits.
 fn integers(dtype: DType, line: &[Wide], start: i128, f: fn(i128, i128) -> i128) -> Want {
     let total = line.iter().fold(start, |total, x| match x {
-        // What wraps at 128 bits is right in the 64 that are kept.
+        // Wrapping at 128 bits does not change the 64 bits that are kept.
         Wide::Int(x) => f(total, *x),
         other => unreachable!("{other:?} is no integer"),
     });
@@ -95,7 +96,7 @@ fn product_of(dtype: DType, line: &[Wide]) -> Want {
     }
 }
 
-/// The place of the least (or greatest) element: the first NaN, else the first of the best.
+/// Returns the index of the minimum or maximum: the first NaN, otherwise the first of the best elements.
 fn index_of(line: &[Wide], best: Ordering) -> usize {
     if let Some(nan) = line.iter().position(|x| x.real().is_nan()) {
         return nan;
@@ -109,7 +110,7 @@ fn index_of(line: &[Wide], best: Ordering) -> usize {
     at
 }
 
-/// The extremum: of zeros of both signs, either.
+/// Returns the condition on the extremum. For a zero, both signs are accepted.
 fn extremum(dtype: DType, line: &[Wide], best: Ordering) -> Want {
     match line[index_of(line, best)] {
         Wide::Float(0.0) => Want::Near(0.0, 0.0),
@@ -117,7 +118,7 @@ fn extremum(dtype: DType, line: &[Wide], best: Ordering) -> Want {
     }
 }
 
-/// The mean of squared deviations, or its root.
+/// Returns the condition on the mean of the squared deviations, or on its root.
 fn spread_of(dtype: DType, line: &[Wide], root: bool) -> Want {
     let dtype = dtype.mean();
     let numbers: Vec<f64> = line.iter().map(|x| x.real()).collect();
@@ -132,7 +133,7 @@ fn spread_of(dtype: DType, line: &[Wide], root: bool) -> Want {
             Want::Any
         };
     }
-    // Squares that overflow or underflow are not what this is about.
+    // Squares that overflow or underflow are not tested here.
     if numbers.iter().any(|x| x.abs() > far) || apart < 1e-15 {
         return Want::Any;
     }
@@ -142,7 +143,7 @@ fn spread_of(dtype: DType, line: &[Wide], root: bool) -> Want {
     if value > largest(dtype) / 2.0 {
         return Want::Any;
     }
-    // Documented as some hundred eps; the mean here is exact to an eps of f64 of itself.
+    // The documented error is a few hundred eps. `own` is the error of the mean here, which is exact to an eps of f64.
     let own = (mean.abs() * f64::EPSILON).powi(2) * 4.0;
     let own = if root { own.sqrt() } else { own };
     Want::Near(value, 1000.0 * working_eps(dtype) * value + rounding(dtype, value) + own)
@@ -156,7 +157,7 @@ impl World {
         self.reduced(Term { expr, model: slot.model })
     }
 
-    /// A reduction of an expression over some axes, or all.
+    /// Tests a reduction of an expression over some axes, or of all its elements.
     pub(super) fn reduced<T: Element>(&mut self, x: Term<T>) -> Outcome {
         let (ndim, real) = (x.model.shape.len(), T::DTYPE.kind() != Kind::Complex);
         let what = self.rng.below(12);
@@ -207,7 +208,7 @@ impl World {
         }
     }
 
-    /// To one value.
+    /// Tests a reduction of all elements.
     fn reduced_wholly<T: Element>(&mut self, x: &Term<T>, what: usize) -> Outcome {
         self.note(format!("  reduction {what} over everything"));
         let (e, all) = (&x.expr, &x.model.data[..]);
@@ -271,7 +272,7 @@ impl World {
             slot.array.strides()
         ));
         let lines = slot.model.lines(&[along]);
-        // The shape of the result is that of the array; its elements are compared in the order of lines, as a permuted view.
+        // The result has the shape of the array. Its elements are compared in the order of lines, as a permuted view.
         let result = if product { slot.array.cumprod(along as isize) } else { slot.array.cumsum(along as isize) };
         let result = done("cumsum, cumprod", result)?;
         if result.shape() != slot.model.shape {
@@ -361,7 +362,7 @@ impl World {
     }
 }
 
-/// What reduction `what` must give of a line that is not empty where it must not be.
+/// Returns the condition on reduction `what` of a line, which must not be empty for extrema.
 fn wanted(what: usize, dtype: DType, line: &[Wide]) -> Want {
     match what {
         0 => sum_of(dtype, line),
@@ -379,7 +380,7 @@ fn wanted(what: usize, dtype: DType, line: &[Wide]) -> Want {
     }
 }
 
-/// In ascending order, -0 before +0.
+/// Sorts in ascending order, -0 before +0.
 fn sorted(line: &[Wide]) -> Vec<Wide> {
     let negative = |x: Wide| x.real().is_sign_negative();
     let mut line = line.to_vec();
@@ -387,14 +388,14 @@ fn sorted(line: &[Wide]) -> Vec<Wide> {
     line
 }
 
-/// Where the first `k` elements of the sorted line are; of equal ones, those in front first.
+/// Returns the indices of the first `k` elements of the sorted line. Equal elements keep their order.
 fn ranked(line: &[Wide], descending: bool, k: usize) -> Vec<Wide> {
     let mut at: Vec<usize> = (0..line.len()).collect();
     at.sort_by(|&i, &j| if descending { order(line[j], line[i]) } else { order(line[i], line[j]) });
     at.into_iter().take(k).map(|i| Wide::Int(i as i128)).collect()
 }
 
-/// The distinct elements in order, and how often each is there.
+/// Returns the distinct elements in order, and the count of each.
 fn runs(data: &[Wide]) -> (Vec<Wide>, Vec<Wide>) {
     let (mut values, mut counts): (Vec<Wide>, Vec<i128>) = (Vec::new(), Vec::new());
     for x in sorted(data) {
@@ -433,7 +434,8 @@ fn norm_of(dtype: DType, line: &[Wide]) -> Want {
     Want::Near(value, depth(line.len()) * working_eps(dtype) * value + rounding(dtype, value))
 }
 
-/// What a scan must give along a line. Of a long line only every so manieth element is computed, because each is a sum of its own here.
+/// Returns the conditions on a scan of a line. Of a long line only about 40 elements are checked, as each is a sum of
+/// its own here.
 fn scanned(dtype: DType, line: &[Wide], product: bool) -> Vec<Want> {
     let step = line.len() / 40 + 1;
     let of = |n: usize| match n.is_multiple_of(step) || n == line.len() {
@@ -444,7 +446,7 @@ fn scanned(dtype: DType, line: &[Wide], product: bool) -> Vec<Want> {
     (1..=line.len()).map(of).collect()
 }
 
-/// A running sum: its order is another than that of a sum, and so is its bound.
+/// Returns the condition on a running sum. Its order of additions differs from that of a sum, and so does its bound.
 fn running(dtype: DType, line: &[Wide]) -> Want {
     let (terms, eps) = (line.len() as f64 + 2.0, working_eps(dtype));
     match sum_of(dtype, line) {
