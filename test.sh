@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Everything that CI runs. Installs what the tests need where it may, says what it cannot, and stops at the first step that fails.
+# Runs everything that CI runs, and stops at the first step that fails. Installs the packages that the tests need if it
+# has the permission to, and reports those that it cannot install.
 #
-# POLYARRAY_REQUIRE=blas,gpu makes a test fail that would otherwise be left out for want of that device. Two more names in it add steps that take long to compile: checked
-# (the tests in an optimised build with overflow checks) and asan (random work under AddressSanitizer, which needs a nightly compiler).
+# With POLYARRAY_REQUIRE=blas,gpu, tests that would be skipped because one of these devices is absent fail instead. Two
+# more names in this list add steps that take long to compile: checked (the tests in an optimised build with overflow
+# checks) and asan (a random workload under AddressSanitizer, which requires a nightly compiler).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -12,15 +14,15 @@ has() { command -v "$1" >/dev/null 2>&1; }
 
 REQUIRED=",${POLYARRAY_REQUIRE:-},"
 required() { [[ "$REQUIRED" == *",$1,"* ]]; }
-# The tests take every name for a device's.
+# The tests interpret every name as a device, so the names of steps are removed.
 devices="${REQUIRED//,asan,/,}"
 devices="${devices//,checked,/,}"
 devices="${devices#,}"
 export POLYARRAY_REQUIRE="${devices%,}"
 
-# ---------------------------------------------------------------------------------------------- what the tests need
+# ------------------------------------------------------------------------------------ prerequisites of the tests
 
-# OpenBLAS to load and to link with, a Vulkan loader, and a driver that runs shaders on the CPU.
+# OpenBLAS for loading and for linking, a Vulkan loader, and a driver that runs shaders on the CPU.
 PACKAGES=(libopenblas0-pthread libopenblas-dev libvulkan1 mesa-vulkan-drivers)
 
 installed() { [[ "$(dpkg-query -W -f='${Status}' "$1" 2>/dev/null)" == "install ok installed" ]]; }
@@ -45,7 +47,7 @@ install_packages() {
         fi
         as_root=(sudo -n)
     fi
-    # One by one, so that a package that this release does not have keeps no other away.
+    # One at a time, so that a package which this release lacks does not prevent the installation of the others.
     ${as_root[@]+"${as_root[@]}"} apt-get update -q || say "apt-get update failed; trying with the lists that are there"
     for package in "${missing[@]}"; do
         ${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$package" ||
@@ -53,7 +55,7 @@ install_packages() {
     done
 }
 
-# Whether a program can be linked with OpenBLAS, as the feature blas-static does.
+# Whether a program can be linked with OpenBLAS, as the feature blas-static requires.
 can_link_openblas() {
     local out
     out="$(mktemp)"
@@ -71,7 +73,7 @@ step "What the tests need"
 install_packages "${PACKAGES[@]}"
 
 if ! hardware_gpu && [[ -z "${VK_DRIVER_FILES:-}" ]]; then
-    # Drivers of absent hardware take time to find that out, and some complain.
+    # Drivers for absent hardware take time to detect its absence, and some print warnings.
     for icd in /usr/share/vulkan/icd.d/lvp_icd*.json; do
         [[ -e "$icd" ]] && export VK_DRIVER_FILES="$icd"
     done
@@ -83,7 +85,7 @@ if [[ -z "${XDG_RUNTIME_DIR:-}" ]]; then
     trap 'rm -rf "$XDG_RUNTIME_DIR"' EXIT
 fi
 
-# One set of features for all that is built and run, so that dependencies are built once.
+# All builds use the same features, so that dependencies are compiled once.
 ALL=(--workspace --all-features)
 if ! can_link_openblas; then
     if required blas; then
@@ -96,7 +98,7 @@ fi
 TARGET_DIR="${CARGO_TARGET_DIR:-target}"
 BUILT="$TARGET_DIR/debug"
 
-# Unit and integration tests, with cargo-nextest where it is installed.
+# Runs unit and integration tests, with cargo-nextest if it is installed.
 tests() {
     if has cargo-nextest; then
         cargo nextest run --locked --no-fail-fast "$@"
@@ -142,7 +144,8 @@ tests -p polyarray -p polyarray-cpu --no-default-features
 step "The programs and examples"
 cargo build --locked "${ALL[@]}" --bins --examples
 
-# The tests of polyarray-simd force every tier themselves; here it is forced from outside. A tier that the CPU does not have falls back to the best one below it.
+# The tests of polyarray-simd force every tier from within; this loop forces it with the environment variable. A tier
+# that the CPU lacks falls back to the best one below it.
 for tier in portable avx2 avx512; do
     step "Conformance of simd: at most $tier"
     POLYARRAY_SIMD="$tier" "$BUILT/polyarray-conformance" --check --device simd
@@ -153,8 +156,9 @@ step "Conformance of every device here"
 
 # ---------------------------------------------------------------------------------------------------- checked builds
 
-# Optimised, with overflow checks and debug assertions: sizes and offsets that overflow only in such code. Compiling this takes some ten minutes on two cores.
-# The unit tests of polyarray-simd are left to the profile above, which checks the same: they would double what is compiled here.
+# Optimised, with overflow checks and debug assertions: detects sizes and offsets that overflow only in optimised code.
+# Compilation takes about ten minutes on two cores. The unit tests of polyarray-simd would double it; they run only in
+# the profile above, which has the same checks.
 if required checked; then
     step "Tests in release, with overflow checks and debug assertions"
     profile=--profile
@@ -164,7 +168,8 @@ else
     say "The optimised tests with overflow checks were left out: POLYARRAY_REQUIRE does not name checked."
 fi
 
-# Random work, checked against a plain model, where every access to memory is checked as well. The same games in every run.
+# A random workload, the same in every run. Results are compared with a simple model, and AddressSanitizer checks every
+# memory access.
 if required asan; then
     SECONDS_OF_WORK="${POLYARRAY_TORMENT_SECONDS:-20}"
     step "A random workload under AddressSanitizer, on every tier"
@@ -173,7 +178,7 @@ if required asan; then
         say "POLYARRAY_REQUIRE names asan, and there is no nightly compiler (rustup toolchain install nightly) to build with it."
         exit 1
     fi
-    # The target is named so that build scripts and procedural macros are built without the sanitizer.
+    # With an explicit target, cargo builds build scripts and procedural macros without the sanitizer.
     RUSTFLAGS=-Zsanitizer=address cargo +nightly build --locked --target "$host" --target-dir "$TARGET_DIR/asan" \
         -p polyarray-conformance --features lean --bin polyarray-torment
     torment="$TARGET_DIR/asan/$host/debug/polyarray-torment"

@@ -1,4 +1,5 @@
-//! The registry under criterion: `cargo bench -p polyarray-bench -- matmul`, with names `CASE/DEVICE/DTYPE/SIZE`. Quick sizes.
+//! The registry under criterion, at the sizes of `--quick`: `cargo bench -p polyarray-bench -- matmul`. Benches are
+//! named `CASE/DEVICE/DTYPE/SIZE`.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use polyarray::{DType, Device, with_device};
@@ -8,7 +9,8 @@ use polyarray_bench::table::show_shape;
 use polyarray_bench::with_number;
 use std::time::Duration;
 
-/// Whether the device takes the case, found out at a small size. What is wrong with a result is for `compare` to say.
+/// Whether the device supports the case, according to a run at a small size. Wrong results are reported by `compare`,
+/// not here.
 fn takes<T: Number>(case: &'static Case, device: &Device) -> bool {
     let problem = Problem::<T>::new(case, &(case.sizes.of)(4), 1).expect("small inputs");
     let ran = problem.on(device).and_then(|mut runner| with_device(device, || runner.run()));
@@ -28,7 +30,7 @@ fn one<T: Number>(criterion: &mut Criterion, case: &'static Case, device: &Devic
             Throughput::Bytes(case.bytes(T::DTYPE, shape) as u64)
         });
         group.bench_function(BenchmarkId::new(T::DTYPE.name(), show_shape(shape)), |bencher| {
-            // Made only for benches that the filter lets through.
+            // Inside the closure, so that inputs are made only for benches that the filter selects.
             let problem = Problem::<T>::new(case, shape, 1).expect("inputs fit into memory");
             let mut runner = problem.on(device).expect("a device that takes the case");
             with_device(device, || bencher.iter(|| runner.run().expect("a device that takes the case")));
@@ -49,7 +51,11 @@ fn registry(criterion: &mut Criterion) {
 
 criterion_group! {
     name = benches;
-    config = Criterion::default().sample_size(10).warm_up_time(Duration::from_millis(200)).measurement_time(Duration::from_millis(800)).without_plots();
+    config = Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_millis(800))
+        .without_plots();
     targets = registry
 }
 criterion_main!(benches);

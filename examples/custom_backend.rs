@@ -1,5 +1,5 @@
-//! A device of one's own. This one computes nothing itself: it counts what it is asked to do and passes it on to `scalar`.
-//! A real one would answer `estimate` for the operations it is good at, and do them in `run`.
+//! Registers a custom device. It computes nothing itself: it counts the operations and forwards them to `scalar`. A
+//! real backend would return an estimate for the operations that it supports, and execute them in `run`.
 //!
 //! `cargo run --example custom_backend`
 
@@ -8,7 +8,7 @@ use polyarray::{Backend, Cost, DeviceInfo, MemoryId, Op, RunContext, Unsupported
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How often each kind of operation was run.
+/// The number of runs of each kind of operation.
 #[derive(Default)]
 pub struct Counts {
     map: AtomicUsize,
@@ -23,19 +23,20 @@ struct Counting {
     counts: Arc<Counts>,
 }
 
-// SAFETY: every operation goes to the inner backend, which keeps the contract of `Backend`.
+// SAFETY: every operation is forwarded to the inner backend, which upholds the contract of `Backend`.
 unsafe impl Backend for Counting {
     fn info(&self) -> &DeviceInfo {
         &self.info
     }
 
-    /// Operands and results lie where the inner backend wants them. A device with memory of its own would register it
-    /// (`register_memory`), and core would move arrays there and back.
+    /// Operands and results lie in the memory of the inner backend. A device with its own memory would register it
+    /// (`register_memory`), and core would transfer arrays to it and back.
     fn memory(&self) -> MemoryId {
         self.inner.memory()
     }
 
-    /// "Can you, and how long would it take?" Complex numbers are refused, to show how: the reason is what users will read.
+    /// Returns the estimated cost, or the reason why the operation is not supported. This example refuses complex
+    /// numbers; users see the reason.
     fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported> {
         if matches!(op.output_dtype(), DType::C32 | DType::C64) {
             return Err(Unsupported::new("this device does not count complex operations"));
@@ -43,7 +44,7 @@ unsafe impl Backend for Counting {
         self.inner.estimate(op, threads)
     }
 
-    /// The operation has been validated and simplified by core, and `estimate` has accepted it.
+    /// Core has validated and canonicalised the operation, and `estimate` has accepted it.
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
         let count = match op {
             Op::Map(_) => &self.counts.map,
@@ -52,12 +53,13 @@ unsafe impl Backend for Counting {
             _ => &self.counts.other,
         };
         count.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's conditions are those of the inner backend.
+        // SAFETY: the caller guarantees the conditions of `Backend::run`, and the inner backend has the same memory and
+        // has accepted the operation.
         unsafe { self.inner.run(op, cx) }
     }
 }
 
-/// Registers the device, computes with it, and returns what it counted: maps, reductions, products of matrices, others.
+/// Registers the device, computes with it, and returns its counts: maps, reductions, matrix products, others.
 pub fn run() -> Result<[usize; 4]> {
     let counts = Arc::new(Counts::default());
     let inner = Device::scalar().backend().expect("scalar is a backend, not auto").clone();
@@ -67,7 +69,7 @@ pub fn run() -> Result<[usize; 4]> {
 
     let a = Array::from_vec(vec![1.0f32, 2.0, 3.0, 4.0], [2, 2])?;
     with_device(&device, || -> Result<()> {
-        // One map: an expression is one program, however long.
+        // One map: the whole expression is one program.
         let y = ((&a * 2.0 + 1.0).sqrt() - &a).eval()?;
         assert_eq!(y.shape(), [2, 2]);
         // One matmul, one reduction.
@@ -76,13 +78,17 @@ pub fn run() -> Result<[usize; 4]> {
         Ok(())
     })?;
 
-    // A device that is named is obeyed or refuses, with its reason; nothing is silently done elsewhere.
+    // A device that is selected by name either runs an operation or refuses it with a reason. There is no silent
+    // fallback.
     let z = Array::from_vec(vec![Complex::new(0.0f32, 1.0)], [1])?;
     let refused = (&z * &z).eval_on(&device).expect_err("complex numbers are refused");
     println!("{refused}");
 
     let counted = [&counts.map, &counts.reduce, &counts.matmul, &counts.other].map(|c| c.load(Ordering::Relaxed));
-    println!("maps {}, reductions {}, products of matrices {}, others {}", counted[0], counted[1], counted[2], counted[3]);
+    println!(
+        "maps {}, reductions {}, products of matrices {}, others {}",
+        counted[0], counted[1], counted[2], counted[3]
+    );
     Ok(counted)
 }
 

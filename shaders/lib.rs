@@ -1,12 +1,15 @@
-//! The WGSL of the device `gpu`: functions on single values, and kernels with places (`{{name}}`) that the generator fills.
+//! The WGSL of the device `gpu`: functions on single values, and kernels with placeholders (`{{name}}`) that the
+//! generator fills.
 //!
-//! Each constant is the file of that name beside this one. `golden/` holds outputs of the generator for a few programs.
+//! Each constant is the contents of the file of the same name in this folder. `golden/` holds the generator's outputs
+//! for a few programs.
 
-/// Floats by their bits: comparisons, minimum and maximum, and the hiding of values from an optimiser that takes liberties.
+/// Floats by their bits: comparisons, minimum and maximum, and functions that hide values from optimisers that do not
+/// preserve IEEE semantics.
 pub const BITS: &str = include_str!("bits.wgsl");
 /// Casts between f32, i32 and u32. Needs [`BITS`].
 pub const CAST: &str = include_str!("cast.wgsl");
-/// Rounding to integers, signs, minima and maxima that NaN loses. Needs [`BITS`].
+/// Rounding to integers, signs, and minima and maxima that ignore NaN. Needs [`BITS`].
 pub const ROUNDING: &str = include_str!("rounding.wgsl");
 /// Division, powers and shifts of integers.
 pub const INTEGER: &str = include_str!("integer.wgsl");
@@ -20,7 +23,7 @@ pub const TANH: &str = include_str!("tanh.wgsl");
 pub const TRIG: &str = include_str!("trig.wgsl");
 /// Powers of floats. Needs [`EXP`].
 pub const POW: &str = include_str!("pow.wgsl");
-/// Kernel: elementwise.
+/// Kernel: elementwise computations.
 pub const MAP: &str = include_str!("map.wgsl");
 /// Kernel: reductions.
 pub const REDUCE: &str = include_str!("reduce.wgsl");

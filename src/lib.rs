@@ -1,7 +1,10 @@
 #![cfg_attr(all(feature = "simd", feature = "blas", feature = "gpu"), doc = include_str!("../README.md"))]
-#![cfg_attr(not(all(feature = "simd", feature = "blas", feature = "gpu")), doc = "NumPy-shaped arrays that run on whatever the machine has.")]
+#![cfg_attr(
+    not(all(feature = "simd", feature = "blas", feature = "gpu")),
+    doc = "NumPy-shaped arrays that run on whatever the machine has."
+)]
 
-// Linking a backend is what announces it: each crate submits an entry to core's list of devices.
+// Linking a backend crate registers it: each crate submits an entry to core's list of devices.
 extern crate polyarray_cpu as _;
 #[cfg(feature = "gpu")]
 extern crate polyarray_gpu as _;
@@ -10,10 +13,11 @@ extern crate polyarray_simd as _;
 
 pub use polyarray_core::*;
 
-/// What a program that uses arrays wants in scope: `use polyarray::prelude::*;`.
+/// The names that most programs need in scope: `use polyarray::prelude::*;`.
 pub mod prelude {
     pub use polyarray_core::{
-        Array, Complex, DType, Device, Element, Error, Expr, IntoExpr, Matmul, Metric, NewAxis, Precision, Quantile, Result, Side, ViewMut, axis, bf16,
-        distance, einsum, einsum_path, f16, io, register, s, select, trace, with_device,
+        Array, Complex, DType, Device, Element, Error, Expr, IntoExpr, Matmul, Metric, NewAxis, Precision, Quantile,
+        Result, Side, ViewMut, axis, bf16, distance, einsum, einsum_path, f16, io, register, s, select, trace,
+        with_device,
     };
 }

@@ -1,4 +1,5 @@
-//! What an evaluation allocates: its output and strips, whatever the expression. One test only: the counter is the process's.
+//! An evaluation allocates its output and strips, whatever the expression is. The file has only one test, because the
+//! counter covers the whole process.
 #![cfg(feature = "simd")]
 
 use polyarray::prelude::*;
@@ -9,16 +10,16 @@ struct Counting;
 
 static BYTES: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: all that is done is done by the system's allocator.
+// SAFETY: every call is forwarded to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         BYTES.fetch_add(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's.
+        // SAFETY: the size of `layout` is not 0, which the caller guarantees.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: the caller's.
+        // SAFETY: `System` allocated `ptr` with `layout`, which the caller guarantees.
         unsafe { System.dealloc(ptr, layout) }
     }
 }
@@ -26,14 +27,14 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Bytes allocated by `f`, on any thread.
+/// Returns the result of `f` and the number of bytes that any thread allocated meanwhile.
 fn allocated<R>(f: impl FnOnce() -> R) -> (R, usize) {
     let before = BYTES.load(Ordering::Relaxed);
     let result = f();
     (result, BYTES.load(Ordering::Relaxed) - before)
 }
 
-/// Strips of one thread, and what describes an operation.
+/// The bytes of the strips of one thread and of the description of an operation.
 const STRIPS: usize = 48 << 10;
 
 #[test]
@@ -46,9 +47,10 @@ fn an_evaluation_allocates_its_output_and_strips() -> Result<()> {
     let device = Device::simd()?;
     with_device(&device, || -> Result<()> {
         // 59 steps: one program holds 64.
-        let long = |x: &Array<f64>| (1..20).fold(x.into_expr(), |e, i| (e * f64::from(i)).minimum(3.0) + x.square().sqrt());
+        let long =
+            |x: &Array<f64>| (1..20).fold(x.into_expr(), |e, i| (e * f64::from(i)).minimum(3.0) + x.square().sqrt());
         let mixed = |y: &Array<f32>| (y.t().cast::<f64>() * 2.0 + y.cast::<f64>()).greater(1.0);
-        // Once before, so that threads and their scratch are there.
+        // A first run starts the threads and allocates their scratch.
         long(&x).eval()?;
         mixed(&y).eval()?;
         polyarray::trim();

@@ -1,4 +1,5 @@
-//! Backends from outside that lie, panic, call the library again or give nothing: numbers may be wrong, memory never is, and other devices go on.
+//! Third-party backends that write wrong elements or none, panic, fail, or call the library. Results may be wrong, but
+//! memory stays safe and other devices keep working.
 
 mod common;
 
@@ -11,17 +12,17 @@ use std::thread::ThreadId;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Conduct {
-    /// `Ok` without writing anything.
+    /// Returns `Ok` without writing anything.
     Nothing,
-    /// Bytes of 0x42 all over the output, also where it is of bools.
+    /// Fills the output with bytes 0x42, even an output of bools.
     Garbage,
     PanicsInRun,
     PanicsInEstimate,
-    /// Half of the output, then an error.
+    /// Writes half of the output, then returns an error.
     FailsHalfway,
-    /// Evaluates expressions, on other devices and on itself, while it estimates and runs.
+    /// Evaluates expressions in `estimate` (on `scalar`) and in `run` (on itself and under `auto`).
     Reenters,
-    /// Estimates that are not numbers, or not of this world.
+    /// Returns this estimate of seconds and threads, which may be NaN, negative or far too large.
     Estimates(f64, usize),
 }
 
@@ -29,11 +30,12 @@ struct Odd {
     info: DeviceInfo,
     conduct: Conduct,
     depth: AtomicUsize,
-    /// Only for this one: tests that run beside it choose as if the device were not there.
+    /// The only thread on which the device accepts operations, so that it does not affect tests that run in parallel.
     thread: ThreadId,
 }
 
-// SAFETY: the output is filled by core before an operation runs, and bools are checked afterwards, since the backend is registered; all else goes to `scalar`.
+// SAFETY: the backend is registered, so core fills the output before an operation runs and normalises bools afterwards.
+// Otherwise, operations are forwarded to `scalar`.
 unsafe impl Backend for Odd {
     fn info(&self) -> &DeviceInfo {
         &self.info
@@ -62,7 +64,7 @@ unsafe impl Backend for Odd {
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
         let fill = |bytes: usize, with: u8| {
             let start = cx.output.host_ptr().expect("host memory").as_ptr();
-            // SAFETY: a part of the output.
+            // SAFETY: the output is at least `bytes` bytes long, and nothing else accesses it during `run`.
             unsafe { start.write_bytes(with, bytes) };
         };
         match self.conduct {
@@ -77,12 +79,19 @@ unsafe impl Backend for Odd {
                 return Err(Error::Device { device: "odd".into(), why: "it stopped halfway".into() });
             }
             Conduct::Reenters if self.depth.fetch_add(1, Ordering::Relaxed) < 6 => {
-                assert_eq!((count([3]) + 1.0).eval().expect("the device in force works, too").to_vec()?, [1.0, 2.0, 3.0]);
-                assert_eq!(with_device(&Device::auto(), || count([300, 30]).matmul(&count([30, 300])).map(|p| p.len()))?, 90_000);
+                assert_eq!(
+                    (count([3]) + 1.0).eval().expect("the device in force works, too").to_vec()?,
+                    [1.0, 2.0, 3.0]
+                );
+                assert_eq!(
+                    with_device(&Device::auto(), || count([300, 30]).matmul(&count([30, 300])).map(|p| p.len()))?,
+                    90_000
+                );
             }
             _ => {}
         }
-        // SAFETY: the caller's conditions are those of `scalar`.
+        // SAFETY: the caller keeps the contract of `Backend::run`. `scalar` has the same contract, uses the same memory
+        // and supports every operation.
         unsafe { Device::scalar().backend().expect("a backend").run(op, cx) }
     }
 }
@@ -92,7 +101,7 @@ fn odd(name: &str, conduct: Conduct) -> Device {
     register(Odd { info, conduct, depth: AtomicUsize::new(0), thread: std::thread::current().id() })
 }
 
-/// One operation of every kind; the digest shows every element.
+/// Runs one operation of every kind. The text of each result contains every element.
 fn everything() -> Vec<(&'static str, Result<String>)> {
     let (a, b) = (count([6, 5]), count([5, 6]));
     let truth = a.greater(3.0).eval_on(&Device::scalar()).expect("scalar works");
@@ -129,7 +138,7 @@ fn outputs_that_nobody_wrote_are_zeros_and_bools_are_bools() {
     let expected = with_device(&Device::scalar(), everything);
     for conduct in [Conduct::Nothing, Conduct::Garbage] {
         let device = odd(&format!("odd {conduct:?}"), conduct);
-        // Freed blocks full of something else, which must not be seen.
+        // Freed blocks with other contents, which must not become visible.
         drop((0..64).map(|_| Array::full([6, 5], 7.7e7f32).expect("memory")).collect::<Vec<_>>());
         let got = with_device(&device, everything);
         for ((name, got), (_, right)) in got.into_iter().zip(&expected) {
@@ -155,7 +164,8 @@ fn backends_that_panic_or_fail_leave_arrays_and_other_devices_alone() -> Result<
             _ => assert!(attempt.is_err()),
         }
         let donated = count([100]);
-        let attempt = catch_unwind(AssertUnwindSafe(|| with_device(&device, || (donated + 1.0).sqrt().eval().map(drop))));
+        let attempt =
+            catch_unwind(AssertUnwindSafe(|| with_device(&device, || (donated + 1.0).sqrt().eval().map(drop))));
         assert!(!matches!(attempt, Ok(Ok(()))));
         assert_eq!((a.to_vec()?, b.to_vec()?), (count([100]).to_vec()?, count([100]).to_vec()?));
         assert_eq!(Device::current()?, Device::auto(), "with_device ended");
@@ -167,7 +177,8 @@ fn backends_that_panic_or_fail_leave_arrays_and_other_devices_alone() -> Result<
 
 #[test]
 fn backends_may_call_the_library() {
-    let expected: Vec<String> = with_device(&Device::scalar(), everything).into_iter().map(|(_, r)| r.expect("scalar works")).collect();
+    let expected: Vec<String> =
+        with_device(&Device::scalar(), everything).into_iter().map(|(_, r)| r.expect("scalar works")).collect();
     let device = odd("odd reentrant", Conduct::Reenters);
     let got = with_device(&device, everything);
     for ((name, got), expected) in got.into_iter().zip(expected) {
@@ -177,16 +188,28 @@ fn backends_may_call_the_library() {
 
 #[test]
 fn estimates_that_make_no_sense_hurt_nobody() -> Result<()> {
-    let expected: Vec<String> = with_device(&Device::scalar(), everything).into_iter().map(|(_, r)| r.expect("scalar works")).collect();
-    for (seconds, threads) in [(f64::NAN, 1), (-1.0, 1), (f64::INFINITY, 0), (0.0, 0), (f64::NEG_INFINITY, usize::MAX), (f64::MAX, usize::MAX)] {
+    let expected: Vec<String> =
+        with_device(&Device::scalar(), everything).into_iter().map(|(_, r)| r.expect("scalar works")).collect();
+    for (seconds, threads) in [
+        (f64::NAN, 1),
+        (-1.0, 1),
+        (f64::INFINITY, 0),
+        (0.0, 0),
+        (f64::NEG_INFINITY, usize::MAX),
+        (f64::MAX, usize::MAX),
+    ] {
         let device = odd(&format!("odd {seconds} {threads}"), Conduct::Estimates(seconds, threads));
         for by_name in [true, false] {
             let device = if by_name { device.clone() } else { Device::auto() };
             let got = with_device(&device, everything);
             for ((name, got), expected) in got.into_iter().zip(&expected) {
                 let got = got?;
-                // Devices under `auto` may sum in another order; these are whole numbers and short sums.
-                assert!(got == *expected || !by_name && (name == "std" || name == "norm" || name == "cdist"), "{name}: {got} instead of {expected}");
+                // Devices under `auto` may sum in another order. All other results are exact, because they are short
+                // sums of integers.
+                assert!(
+                    got == *expected || !by_name && (name == "std" || name == "norm" || name == "cdist"),
+                    "{name}: {got} instead of {expected}"
+                );
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Bad input of every kind is an error that says what was wrong, with the figures.
+//! Every kind of bad input gives an error that names the problem and the figures.
 
 mod common;
 
@@ -6,10 +6,10 @@ use common::count;
 use polyarray::prelude::*;
 use polyarray::{Backend, Cost, DeviceInfo, Dims, MemoryId, Op, RunContext, Unsupported};
 
-/// More elements than any machine has bytes, in a shape that an address can count.
+/// More elements than any machine has bytes of memory. Their size in bytes still fits into an address.
 const HUGE: usize = 1 << 45;
 
-/// The error that was expected, with all of `figures` in its message.
+/// Asserts that `result` is the expected error, and that its message contains all of `figures`.
 #[track_caller]
 fn refused<T>(result: Result<T>, is: impl Fn(&Error) -> bool, figures: &[&str]) {
     let Err(e) = result else { panic!("an error was expected") };
@@ -49,7 +49,7 @@ fn results_that_do_not_fit_where_they_go() {
     assert!(message.contains("[2, 3]") && message.contains("[3]"), "{message}");
 }
 
-/// The file and line of the panic that `f` ends in, and what it says.
+/// Runs `f`, which must panic. Returns the file and line of the panic, and its message.
 fn panicked(f: impl FnOnce()) -> (String, u32, String) {
     use std::cell::RefCell;
     use std::sync::Once;
@@ -64,7 +64,10 @@ fn panicked(f: impl FnOnce()) -> (String, u32, String) {
             before(info);
         }));
     });
-    let message = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).expect_err("it panics").downcast::<String>().expect("a message");
+    let message = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f))
+        .expect_err("it panics")
+        .downcast::<String>()
+        .expect("a message");
     let (file, line) = PLACE.take().expect("the place of the panic");
     (file, line, *message)
 }
@@ -82,7 +85,10 @@ fn operators_in_place_panic_where_they_are_written() {
     ];
     for (name, written, f) in cases {
         let (file, line, message) = panicked(f);
-        assert!(file.ends_with("bad_input.rs") && line == written, "{name} panicked at {file}:{line}, not at line {written}");
+        assert!(
+            file.ends_with("bad_input.rs") && line == written,
+            "{name} panicked at {file}:{line}, not at line {written}"
+        );
         assert!(message.contains(name) && message.contains("[3]") && message.contains("assign("), "{message}");
     }
     let scalar = polyarray::Scalar::new(1.0f32);
@@ -99,8 +105,16 @@ fn inner_dimensions_that_differ() {
     refused(count([2, 3]).dot(&count([2])), is, &["[2, 3]", "[2]", "3 and 2"]);
     refused(count(()).matmul(&count([2, 2])), is, &["[]", "[2, 2]"]);
     refused(Matmul::new(&count([3]), &count([3])).run(), is, &["at least two axes"]);
-    refused(count([2, 3, 4]).matmul(&count([5, 4, 3])), |e| matches!(e, Error::Broadcast { l: 2, r: 5, .. }), &["[2]", "[5]"]);
-    refused(Matmul::new(&count([2, 2]), &count([2, 2])).bias(&count([3])).run(), |e| matches!(e, Error::Broadcast { .. }), &["2 against 3"]);
+    refused(
+        count([2, 3, 4]).matmul(&count([5, 4, 3])),
+        |e| matches!(e, Error::Broadcast { l: 2, r: 5, .. }),
+        &["[2]", "[5]"],
+    );
+    refused(
+        Matmul::new(&count([2, 2]), &count([2, 2])).bias(&count([3])).run(),
+        |e| matches!(e, Error::Broadcast { .. }),
+        &["2 against 3"],
+    );
     refused(Matmul::new(&count([2, 2]), &count([2, 2])).bias(&count([3, 2, 2])).run(), is, &["[2, 2]", "[3, 2, 2]"]);
     let is = |e: &Error| matches!(e, Error::Shapes { op: "cdist", .. });
     refused(distance::cdist(&count([2, 3]), &count([2, 4]), Metric::Euclidean), is, &["[2, 3]", "[2, 4]", "3 and 4"]);
@@ -114,7 +128,11 @@ fn axes_out_of_range_or_repeated() {
     refused(x.max_axis(-3), |e| matches!(e, Error::Axis { axis: -3, .. }), &["max", "axis -3"]);
     refused(x.mean_axis(axis([0, 1, 2]).keepdims()), |e| matches!(e, Error::Axis { axis: 2, .. }), &["mean"]);
     refused(count(()).sum_axis(0), |e| matches!(e, Error::Axis { axis: 0, ndim: 0, .. }), &["0 axes"]);
-    refused(x.sum_axis([0, 0]), |e| matches!(e, Error::RepeatedAxis { op: "sum", axis: 0 }), &["axis 0", "more than once"]);
+    refused(
+        x.sum_axis([0, 0]),
+        |e| matches!(e, Error::RepeatedAxis { op: "sum", axis: 0 }),
+        &["axis 0", "more than once"],
+    );
     refused((&x + 1.0).prod_axis([1, -1]), |e| matches!(e, Error::RepeatedAxis { axis: 1, .. }), &["prod", "axis 1"]);
     refused(x.permute(&[0, 0]), |e| matches!(e, Error::RepeatedAxis { op: "permute", axis: 0 }), &["axis 0"]);
     refused(x.permute(&[0, 2]), |e| matches!(e, Error::Axis { .. }), &["axis 2"]);
@@ -134,7 +152,11 @@ fn slices_and_indices_out_of_range() {
     refused(x.slice(s![.., 0..9;2]), index, &["range 0..9;2", "axis 1"]);
     refused(x.slice(s![..;0]), index, &[";0"]);
     refused(x.slice(s![NewAxis, 0, 6]), index, &["index 6", "axis 1"]);
-    refused(x.slice(s![0, 0, 0]), |e| matches!(e, Error::IndexCount { given: 3, ndim: 2, .. }), &["3", "2 axes", "[4, 6]"]);
+    refused(
+        x.slice(s![0, 0, 0]),
+        |e| matches!(e, Error::IndexCount { given: 3, ndim: 2, .. }),
+        &["3", "2 axes", "[4, 6]"],
+    );
     refused(x.get([4, 0]), index, &["index 4", "length 4"]);
     refused(x.get([0]), |e| matches!(e, Error::IndexCount { .. }), &["1", "2 axes"]);
     refused(x.set([0, 6], 1.0), index, &["index 6"]);
@@ -171,10 +193,10 @@ fn dtypes_an_operation_is_not_defined_for() {
     refused(distance::cdist(&points, &points, Metric::Cityblock), undefined, &["cdist", "i32"]);
 }
 
-/// A device that takes f32 only.
+/// A device that supports only f32.
 struct Narrow(DeviceInfo);
 
-// SAFETY: every operation goes to `scalar`, which keeps the contract.
+// SAFETY: every operation is forwarded to `scalar`, which keeps the contract of `Backend`.
 unsafe impl Backend for Narrow {
     fn info(&self) -> &DeviceInfo {
         &self.0
@@ -192,7 +214,8 @@ unsafe impl Backend for Narrow {
     }
 
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
-        // SAFETY: the caller's conditions are those of `scalar`.
+        // SAFETY: the caller keeps the contract of `Backend::run`. `scalar` has the same contract, uses the same memory
+        // and supports every operation.
         unsafe { Device::scalar().backend().expect("scalar has a backend").run(op, cx) }
     }
 }
@@ -233,14 +256,16 @@ fn dtypes_that_the_devices_found_cannot_take() {
 fn devices_that_are_absent() {
     let absent = |e: &Error| matches!(e, Error::Absent { .. });
     refused(Device::named("tpu"), absent, &["\"tpu\"", "auto", "scalar"]);
-    for (feature, name) in [(cfg!(feature = "simd"), "simd"), (cfg!(feature = "blas"), "blas"), (cfg!(feature = "gpu"), "gpu")] {
+    for (feature, name) in
+        [(cfg!(feature = "simd"), "simd"), (cfg!(feature = "blas"), "blas"), (cfg!(feature = "gpu"), "gpu")]
+    {
         if !feature {
             refused(Device::named(name), absent, &[name, "feature", "Cargo.toml"]);
             assert!(Device::absent().iter().any(|(n, _)| n == name));
         }
     }
     for (name, why) in Device::absent() {
-        // What emulates hardware that is not there is opened only for those who ask for it.
+        // A device that emulates absent hardware is listed as absent, but opens when it is named.
         match Device::named(&name) {
             Ok(_) => assert!(why.to_string().contains("asked for"), "{why}"),
             Err(e) => assert!(!e.to_string().is_empty() && !why.to_string().is_empty()),
@@ -248,7 +273,8 @@ fn devices_that_are_absent() {
     }
 }
 
-/// What the environment asks for is read once in a process, so this asks in another one: this very test, told what to do by a variable.
+/// The environment is read once per process. Therefore this test runs itself again in a child process, which a variable
+/// marks.
 #[test]
 fn an_absent_device_in_the_environment() {
     const CHILD: &str = "BAD_INPUT_IS_CHILD";
@@ -257,7 +283,12 @@ fn an_absent_device_in_the_environment() {
     }
     let test = std::env::current_exe().expect("a running test");
     let args = ["--exact", "an_absent_device_in_the_environment", "--nocapture"];
-    let child = std::process::Command::new(test).args(args).env(CHILD, "1").env("POLYARRAY_DEVICE", "tpu").output().expect("the test runs again");
+    let child = std::process::Command::new(test)
+        .args(args)
+        .env(CHILD, "1")
+        .env("POLYARRAY_DEVICE", "tpu")
+        .output()
+        .expect("the test runs again");
     let said = String::from_utf8_lossy(&child.stdout).into_owned() + &String::from_utf8_lossy(&child.stderr);
     assert!(child.status.success() && said.contains("1 passed"), "{said}");
 }
@@ -293,7 +324,8 @@ fn shapes_whose_size_overflows() {
     refused(Array::<u8>::zeros([0, usize::MAX, 16]), large, &["[0, "]);
     refused(count([4]).reshape([1 << 33, 1 << 33]), large, &[]);
     refused(count([1]).broadcast_to([1 << 40, 1 << 40]), large, &[]);
-    let (row, column) = (count([1]).broadcast_to([1 << 40]).unwrap(), count([1, 1]).broadcast_to([1 << 40, 1]).unwrap());
+    let (row, column) =
+        (count([1]).broadcast_to([1 << 40]).unwrap(), count([1, 1]).broadcast_to([1 << 40, 1]).unwrap());
     refused((&row + &column).eval(), large, &[]);
     refused(column.matmul(&column.t()), large, &[]);
     assert_eq!(Dims::from([usize::MAX, usize::MAX]).checked_len(), None);

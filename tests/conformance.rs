@@ -1,4 +1,4 @@
-//! The conformance suite on every device found.
+//! Runs the conformance suite on every device found.
 
 mod common;
 

@@ -1,4 +1,5 @@
-//! Einsum against loops over all indices, its relatives, what it copies, and what it says of bad input.
+//! Einsum against loops over all indices, related functions, the copies that einsum makes, and its errors for bad
+//! input.
 
 mod common;
 
@@ -8,7 +9,7 @@ use polyarray::{Dims, SliceItem, trace};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-/// Subscripts, and the shapes of the operands.
+/// The subscripts and the shapes of the operands.
 type Case = (&'static str, &'static [&'static [usize]]);
 
 const CASES: &[Case] = &[
@@ -51,7 +52,7 @@ const CASES: &[Case] = &[
     ("i...j->j...i", &[&[2, 3, 4, 2]]),
     ("...", &[&[2, 3]]),
     ("aB", &[&[2, 3]]),
-    // Products of matrices.
+    // Matrix products.
     ("ij,jk->ik", &[&[2, 3], &[3, 4]]),
     ("ij,jk->ki", &[&[2, 3], &[3, 4]]),
     ("ij,jk", &[&[2, 3], &[3, 4]]),
@@ -73,7 +74,7 @@ const CASES: &[Case] = &[
     ("aib,ajb->abij", &[&[2, 3, 2], &[2, 4, 2]]),
     ("iij,jkk->ik", &[&[2, 2, 3], &[3, 2, 2]]),
     ("iij,jkk", &[&[2, 2, 3], &[3, 2, 2]]),
-    // Elementwise products, and sums before them.
+    // Elementwise products, and products of operands that are summed first.
     ("ij,ij->ij", &[&[2, 3], &[2, 3]]),
     ("ij,ji->ij", &[&[2, 3], &[3, 2]]),
     ("ij,i->ij", &[&[2, 3], &[2]]),
@@ -85,7 +86,7 @@ const CASES: &[Case] = &[
     (",", &[&[], &[]]),
     (",,->", &[&[], &[], &[]]),
     ("i,->i", &[&[3], &[]]),
-    // More operands.
+    // Three or more operands.
     ("i,ij,j", &[&[2], &[2, 3], &[3]]),
     ("ab,bc,cd,de->ae", &[&[2, 3], &[3, 4], &[4, 2], &[2, 3]]),
     ("ab,bc,cd,de->ea", &[&[2, 3], &[3, 4], &[4, 2], &[2, 3]]),
@@ -96,7 +97,7 @@ const CASES: &[Case] = &[
     ("pi,qj,rk,ijk->pqr", &[&[2, 3], &[2, 2], &[3, 2], &[3, 2, 2]]),
     ("ab,bc,cd,de,ef,fg,gh,hi,ij,jk->ak", &[&[2usize, 2] as &[usize]; 10]),
     ("i...,i...,...i->...", &[&[2, 3], &[2, 1], &[4, 3, 2]]),
-    // Axes of one and of none.
+    // Axes of length 1 and of length 0.
     ("ij,jk->ik", &[&[2, 1], &[3, 4]]),
     ("ij,jk->ik", &[&[1, 3], &[3, 1]]),
     ("ij,ij->ij", &[&[2, 1], &[1, 3]]),
@@ -114,7 +115,7 @@ const CASES: &[Case] = &[
     ("...i,i->...", &[&[0, 3], &[3]]),
 ];
 
-/// How an operand lies in memory.
+/// The layout of an operand.
 #[derive(Clone, Copy, Debug)]
 enum Lie {
     Plain,
@@ -126,17 +127,18 @@ enum Lie {
 
 const LIES: [Lie; 5] = [Lie::Plain, Lie::Transposed, Lie::Reversed, Lie::EveryOther, Lie::Repeated];
 
-/// Small numbers without a pattern.
+/// Returns a small integer, without a pattern in `i`.
 fn number(seed: usize, i: usize) -> i64 {
     let mixed = (i as u64 + 1 + 1000 * seed as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed >> 41) as i64 % 5 - 2
 }
 
-/// An array of small whole numbers.
+/// Builds an operand of small integers with the given layout.
 fn operand<T: Element>(seed: usize, shape: &[usize], lie: Lie) -> Result<Array<T>> {
     let plain = |shape: &[usize]| {
         let shape = Dims::from(shape);
-        let numbers = (0..shape.size()).map(|i| T::from_wide(polyarray::Wide::Int(i128::from(number(seed, i))))).collect();
+        let numbers =
+            (0..shape.size()).map(|i| T::from_wide(polyarray::Wide::Int(i128::from(number(seed, i))))).collect();
         Array::from_vec(numbers, shape)
     };
     let stepped = |a: Array<T>, step: isize| a.slice(vec![SliceItem::Range { start: 0, end: None, step }; a.ndim()]);
@@ -146,20 +148,22 @@ fn operand<T: Element>(seed: usize, shape: &[usize], lie: Lie) -> Result<Array<T
         Lie::Reversed => stepped(plain(shape)?, -1),
         Lie::EveryOther => stepped(plain(&shape.iter().map(|n| 2 * n).collect::<Vec<_>>())?, 2),
         Lie::Repeated => {
-            let one: Vec<usize> = shape.iter().enumerate().map(|(i, &n)| if i == seed % shape.len() && n > 0 { 1 } else { n }).collect();
+            let one: Vec<usize> =
+                shape.iter().enumerate().map(|(i, &n)| if i == seed % shape.len() && n > 0 { 1 } else { n }).collect();
             plain(&one)?.broadcast_to(shape)
         }
     }
 }
 
-/// The shape and the elements of an einsum, by a loop over all indices. The axes of ellipses are digits.
+/// Computes the shape and the elements of an einsum by a loop over all indices. Digits denote the axes of ellipses.
 fn naive(subscripts: &str, operands: &[&Array<i64>]) -> (Vec<usize>, Vec<i64>) {
     let subscripts = subscripts.replace(' ', "");
     let (inputs, output) = subscripts.split_once("->").map_or((&subscripts[..], None), |(i, o)| (i, Some(o)));
     let terms: Vec<&str> = inputs.split(',').collect();
     let hidden: Vec<usize> = terms.iter().zip(operands).map(|(t, a)| a.ndim() - t.replace("...", "").len()).collect();
     let digits = |n: usize| "0123456789"[10 - n..].to_string();
-    let terms: Vec<Vec<char>> = terms.iter().zip(&hidden).map(|(t, &n)| t.replace("...", &digits(n)).chars().collect()).collect();
+    let terms: Vec<Vec<char>> =
+        terms.iter().zip(&hidden).map(|(t, &n)| t.replace("...", &digits(n)).chars().collect()).collect();
     let mut sizes = BTreeMap::new();
     for (&c, &n) in terms.iter().zip(operands).flat_map(|(t, a)| t.iter().zip(a.shape())) {
         let size = sizes.entry(c).or_insert(n);
@@ -181,21 +185,29 @@ fn naive(subscripts: &str, operands: &[&Array<i64>]) -> (Vec<usize>, Vec<i64>) {
             at.insert(*c, rest % sizes[c]);
             rest /= sizes[c];
         }
-        let place = |t: &[char], shape: &[usize]| t.iter().zip(shape).fold(0, |i, (c, &n)| i * n + if n == 1 { 0 } else { at[c] });
-        let product = terms.iter().zip(operands).zip(&elements).map(|((t, a), e)| e[place(t, a.shape())]).fold(1, i64::wrapping_mul);
+        let place = |t: &[char], shape: &[usize]| {
+            t.iter().zip(shape).fold(0, |i, (c, &n)| i * n + if n == 1 { 0 } else { at[c] })
+        };
+        let product = terms
+            .iter()
+            .zip(operands)
+            .zip(&elements)
+            .map(|((t, a), e)| e[place(t, a.shape())])
+            .fold(1, i64::wrapping_mul);
         let to = place(&output, &shape);
         result[to] = result[to].wrapping_add(product);
     }
     (shape, result)
 }
 
-/// Holds einsum against the loop, in `T`.
+/// Compares `einsum` in `T` with the loop.
 fn check<T: Element>(subscripts: &str, shapes: &[&[usize]], lies: &[Lie]) -> Result<()> {
     let lie = |i: usize, shape: &[usize]| if shape.is_empty() { Lie::Plain } else { lies[i % lies.len()] };
     let make = |i: usize, shape: &[usize]| operand::<i64>(i + 1, shape, lie(i, shape));
     let exact: Vec<Array<i64>> = shapes.iter().enumerate().map(|(i, s)| make(i, s)).collect::<Result<_>>()?;
     let (shape, expected) = naive(subscripts, &exact.iter().collect::<Vec<_>>());
-    let operands: Vec<Array<T>> = shapes.iter().enumerate().map(|(i, s)| operand(i + 1, s, lie(i, s))).collect::<Result<_>>()?;
+    let operands: Vec<Array<T>> =
+        shapes.iter().enumerate().map(|(i, s)| operand(i + 1, s, lie(i, s))).collect::<Result<_>>()?;
     let result = einsum(subscripts, &operands.iter().collect::<Vec<_>>())?;
     assert_eq!(result.shape(), shape, "{subscripts} {shapes:?} {lies:?}");
     let expected: Vec<T> = expected.iter().map(|&x| T::from_wide(polyarray::Wide::Int(i128::from(x)))).collect();
@@ -229,10 +241,16 @@ fn the_table_in_other_dtypes() -> Result<()> {
 
 #[test]
 fn a_part_of_the_table_on_every_device() {
-    on_every_device(|_| CASES.iter().filter(|(_, shapes)| shapes.len() < 4).step_by(3).try_for_each(|(s, shapes)| check::<f32>(s, shapes, &[Lie::Plain])));
+    on_every_device(|_| {
+        CASES
+            .iter()
+            .filter(|(_, shapes)| shapes.len() < 4)
+            .step_by(3)
+            .try_for_each(|(s, shapes)| check::<f32>(s, shapes, &[Lie::Plain]))
+    });
 }
 
-/// What the documentation of core shows, which has no device to run it on.
+/// The examples of core's documentation. They do not run there, because core alone has no device.
 #[test]
 fn documented_examples() -> Result<()> {
     let a = Array::from_vec(vec![1.0, 2.0, 3.0, 4.0], [2, 2])?;
@@ -299,8 +317,16 @@ fn products_of_matrices_copy_nothing() -> Result<()> {
     for (a, b) in [(&a, &b), (&at, &b), (&a, &bt), (&at, &bt), (&flipped, &b)] {
         for subscripts in ["ij,jk->ik", "ij,jk->ki"] {
             let (result, trace) = trace::record(|| einsum(subscripts, &[a, b]));
-            assert!(result?.is_c_contiguous(), "{subscripts}: the sides are chosen so that the product lies as the result");
-            assert!(trace.copies.is_empty() && trace.events.len() == 1, "{subscripts} {:?} {:?}: {trace}", a.strides(), b.strides());
+            assert!(
+                result?.is_c_contiguous(),
+                "{subscripts}: the sides are chosen so that the product lies as the result"
+            );
+            assert!(
+                trace.copies.is_empty() && trace.events.len() == 1,
+                "{subscripts} {:?} {:?}: {trace}",
+                a.strides(),
+                b.strides()
+            );
             assert!(trace.events[0].op.starts_with("matmul"), "{trace}");
             assert_eq!(trace.allocated, result_bytes(4 * 6), "{subscripts}: {trace}");
         }
@@ -308,7 +334,7 @@ fn products_of_matrices_copy_nothing() -> Result<()> {
     Ok(())
 }
 
-/// Bytes of the host's block for so many f32.
+/// Returns the size in bytes of the block that the host allocates for an f32 result of so many elements.
 fn result_bytes(elements: usize) -> usize {
     let (made, trace) = trace::record(|| (&count(elements) + 1.0).eval());
     made.unwrap();
@@ -320,7 +346,7 @@ fn axes_are_merged_by_views_where_strides_allow() -> Result<()> {
     let no_copy: &[(&str, &[&[usize]])] = &[
         ("abcd,cdef->abef", &[&[2, 3, 4, 5], &[4, 5, 2, 3]]),
         ("abcd,cdef->efab", &[&[2, 3, 4, 5], &[4, 5, 2, 3]]),
-        // The result's order of a and b is not that of the strides: it is the result that is a view.
+        // The result has a and b in another order than the strides of the operand: the result is a transposed view.
         ("abcd,cd->ba", &[&[2, 3, 4, 5], &[4, 5]]),
         ("bij,bjk->bik", &[&[2, 3, 4], &[2, 4, 5]]),
         ("bhqd,bhkd->bhqk", &[&[2, 2, 3, 4], &[2, 2, 5, 4]]),
@@ -332,7 +358,7 @@ fn axes_are_merged_by_views_where_strides_allow() -> Result<()> {
         result?;
         assert!(trace.copies.is_empty() && trace.events.len() == 1, "{subscripts}: {trace}");
     }
-    // The orders of a and b differ: one of the operands is copied, and that the smaller one.
+    // a and b are in another order in the second operand: the smaller operand is copied.
     let (large, small) = (count([3, 4, 10]), count([4, 3, 2]));
     for (subscripts, operands) in [("abk,bal->kl", [&large, &small]), ("bal,abk->kl", [&small, &large])] {
         let (result, trace) = trace::record(|| einsum(subscripts, &operands));
@@ -346,7 +372,11 @@ fn axes_are_merged_by_views_where_strides_allow() -> Result<()> {
 fn as_many_axes_as_an_array_can_have() -> Result<()> {
     let ones = Array::<f64>::ones([1; 16])?;
     let pair = Array::<f64>::full([1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2], 3.0)?;
-    assert_eq!(einsum("abcdefghijklmnop,abcdefghijklmnop->abcdefghijklmno", &[&pair, &pair])?.to_vec()?, [18.0], "no room for the axes of matrices");
+    assert_eq!(
+        einsum("abcdefghijklmnop,abcdefghijklmnop->abcdefghijklmno", &[&pair, &pair])?.to_vec()?,
+        [18.0],
+        "no room for the axes of matrices"
+    );
     assert_eq!(einsum("abcdefghijklmnop,abcdefghijklmnop->abcdefghijklmnop", &[&ones, &pair])?.len(), 2);
     assert_eq!(einsum("...,...", &[&ones, &pair])?.ndim(), 16);
     let (a, b) = (Array::<f64>::ones([2, 2, 2, 2, 2, 2, 2, 2, 3])?, Array::<f64>::ones([3, 2, 2, 2, 2, 2, 2, 2, 2])?);
@@ -363,7 +393,10 @@ fn paths_say_what_is_done() -> Result<()> {
     assert_eq!((path.multiply_adds(), path.largest_intermediate()), (20_000 + 6_000 + 60, 20));
     assert_eq!(path.steps()[2].values, [4, 5]);
     let shown = path.to_string();
-    for part in ["26060 multiply-adds, largest intermediate 20 elements", "ab,bc->ac  of #0, #1: matmul [10, 1000, 2], 20000 multiply-adds, 20 elements"] {
+    for part in [
+        "26060 multiply-adds, largest intermediate 20 elements",
+        "ab,bc->ac  of #0, #1: matmul [10, 1000, 2], 20000 multiply-adds, 20 elements",
+    ] {
         assert!(shown.contains(part), "{shown}");
     }
     let path = einsum_path("...ij,...j,k->...i", &[&[5, 2, 3][..], &[5, 3], &[7]])?;
@@ -375,7 +408,7 @@ fn paths_say_what_is_done() -> Result<()> {
     Ok(())
 }
 
-/// The part of an error's message after the shapes.
+/// Returns the part of the error message after the shapes. Asserts that `einsum` and `einsum_path` give the same error.
 fn why(subscripts: &str, shapes: &[&[usize]]) -> String {
     let operands: Vec<Array<f32>> = shapes.iter().map(|&s| count(s)).collect();
     let error = einsum(subscripts, &operands.iter().collect::<Vec<_>>()).unwrap_err();
@@ -429,7 +462,10 @@ fn results_too_large_to_count_and_dtypes_without_products() -> Result<()> {
     assert_eq!(einsum("i,j->", &[&wide.slice(s![..8])?, &wide.slice(s![..4])?])?.item()?, 32.0);
     let bools = Array::from_vec(vec![true, false], [2])?;
     let e = einsum("i,i->i", &[&bools, &bools]).unwrap_err();
-    assert_eq!(e.to_string(), "einsum is not defined for bool (it is for integers, floats, complex); cast first: x.cast::<..>()");
+    assert_eq!(
+        e.to_string(),
+        "einsum is not defined for bool (it is for integers, floats, complex); cast first: x.cast::<..>()"
+    );
     assert!(matches!(bools.outer(&bools), Err(Error::DTypeUndefined { op: "outer", .. })));
     assert!(matches!(bools.inner(&bools), Err(Error::DTypeUndefined { op: "inner", .. })));
     Ok(())
@@ -452,12 +488,22 @@ fn tensordot_pairs_axes() -> Result<()> {
     let scalar = Array::from_vec(vec![3i64], ())?;
     same(a.tensordot(&scalar, 0)?, "abc,->abc", [&a, &scalar]);
     let e = a.tensordot(&b, 1).unwrap_err();
-    assert_eq!(e.to_string(), "tensordot: shapes [2, 3, 4] and [3, 4, 5] do not fit: axis 2 of the left is 4, axis 0 of the right is 3");
+    assert_eq!(
+        e.to_string(),
+        "tensordot: shapes [2, 3, 4] and [3, 4, 5] do not fit: axis 2 of the left is 4, axis 0 of the right is 3"
+    );
     let e = a.tensordot(&b, 4).unwrap_err();
-    assert_eq!(e.to_string(), "tensordot: shapes [2, 3, 4] and [3, 4, 5] do not fit: 4 axes are to be summed over, there are 3 and 3");
+    assert_eq!(
+        e.to_string(),
+        "tensordot: shapes [2, 3, 4] and [3, 4, 5] do not fit: 4 axes are to be summed over, there are 3 and 3"
+    );
     assert!(a.tensordot(&b, -1).is_err());
     let e = a.tensordot(&b, ([0, 1], [1])).unwrap_err();
-    assert_eq!(e.to_string(), "tensordot: shapes [2, 3, 4] and [3, 4, 5] do not fit: 2 axes of the left are to be summed over with 1 of the right");
+    assert_eq!(
+        e.to_string(),
+        "tensordot: shapes [2, 3, 4] and [3, 4, 5] do not fit: \
+         2 axes of the left are to be summed over with 1 of the right"
+    );
     assert!(matches!(a.tensordot(&b, (3, 0)), Err(Error::Axis { op: "tensordot", axis: 3, ndim: 3 })));
     assert!(matches!(a.tensordot(&b, ([1, 1], [0, 1])), Err(Error::RepeatedAxis { op: "tensordot", axis: 1 })));
     assert!(matches!(a.expand_dims(0)?.tensordot(&b, (0, 1)), Err(Error::Shapes { .. })), "axes of one do not stretch");
@@ -476,7 +522,10 @@ fn inner_and_outer() -> Result<()> {
     let v = a.slice(s![0])?;
     assert_eq!((v.inner(&v)?.shape(), v.inner(&v)?.item()?), (&[][..], naive("i,i", &[&v, &v]).1[0]));
     let e = a.inner(&a.t()).unwrap_err();
-    assert_eq!(e.to_string(), "inner: shapes [2, 3] and [3, 2] do not fit: axis 1 of the left is 3, axis 1 of the right is 2");
+    assert_eq!(
+        e.to_string(),
+        "inner: shapes [2, 3] and [3, 2] do not fit: axis 1 of the left is 3, axis 1 of the right is 2"
+    );
     let outer = a.outer(&b)?;
     assert_eq!(outer.shape(), [6, 24]);
     assert_eq!(outer.to_vec()?, naive("ij,klm->ijklm", &[&a, &b]).1);
@@ -497,15 +546,19 @@ fn traces() -> Result<()> {
     assert_eq!(square.slice(s![.., ..;-1])?.trace()?, 12.0);
     assert_eq!(square.greater(3.0).eval()?.trace()?, 2i64, "truth values are counted");
     assert_eq!(Array::<f32>::ones([0, 3])?.trace()?, 0.0);
-    assert_eq!(a.trace().unwrap_err().to_string(), "trace: axes = 3: it is the trace of a matrix, which has two axes; trace_axes names two of several");
+    assert_eq!(
+        a.trace().unwrap_err().to_string(),
+        "trace: axes = 3: it is the trace of a matrix, which has two axes; trace_axes names two of several"
+    );
     assert!(matches!(a.trace_axes(0, 1, 1), Err(Error::RepeatedAxis { axis: 1, .. })));
     Ok(())
 }
 
-/// Lengths of the indices a to e, and of the two axes of an ellipsis.
+/// The lengths of the indices a to e, and of the two axes of an ellipsis.
 type Lengths = ([usize; 5], [usize; 2]);
 
-/// Letters of a term, the place and the number of axes of its ellipsis, which lengths are 1 instead, how it lies.
+/// The letters of a term; the position and the number of axes of its ellipsis; a bit mask of the axes whose length is 1
+/// instead (ignored if bit 7 is set); the index of its layout.
 type Random = (Vec<usize>, Option<(usize, usize)>, u8, usize);
 
 fn lengths() -> impl Strategy<Value = Lengths> {
@@ -514,10 +567,15 @@ fn lengths() -> impl Strategy<Value = Lengths> {
 }
 
 fn term() -> impl Strategy<Value = Random> {
-    (proptest::collection::vec(0..5usize, 0..4), proptest::option::weighted(0.3, (0..4usize, 0..3usize)), any::<u8>(), 0..LIES.len())
+    (
+        proptest::collection::vec(0..5usize, 0..4),
+        proptest::option::weighted(0.3, (0..4usize, 0..3usize)),
+        any::<u8>(),
+        0..LIES.len(),
+    )
 }
 
-/// A term and the shape of its operand.
+/// Returns the text of a term and the shape of its operand.
 fn written((letters, ellipsis, ones, _): &Random, (of, hidden): &Lengths) -> (String, Vec<usize>) {
     let length = |i: usize, n: usize| if ones >> i & 1 == 1 && ones & 128 == 0 { 1 } else { n };
     let mut term: String = letters.iter().map(|&l| (b'a' + l as u8) as char).collect();
@@ -544,7 +602,11 @@ proptest! {
         let mut subscripts = names.join(",");
         if let Some((mask, ellipsis)) = keep {
             let there = |l: usize| terms.iter().any(|t| t.0.contains(&l));
-            let mut output: String = order.iter().filter(|&&l| mask >> l & 1 == 1 && there(l)).map(|&l| (b'a' + l as u8) as char).collect();
+            let mut output: String = order
+                .iter()
+                .filter(|&&l| mask >> l & 1 == 1 && there(l))
+                .map(|&l| (b'a' + l as u8) as char)
+                .collect();
             if terms.iter().any(|t| t.1.is_some()) {
                 output.insert_str(ellipsis.min(output.len()), "...");
             }

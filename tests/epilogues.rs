@@ -1,4 +1,5 @@
-//! Closures given to the library: they may evaluate, keep, ignore, reorder, panic and call the library again.
+//! Closures that the caller passes to the library: they may evaluate, keep, ignore or reorder expressions, panic, and
+//! call the library.
 
 mod common;
 
@@ -54,7 +55,7 @@ fn an_expression_of_a_product_that_is_kept_stays_without_elements() -> Result<()
     for e in kept.borrow().iter() {
         assert_eq!(e.shape()?[..], [400, 400]);
         not_computed(e.clone().eval());
-        // Nor does the product of one operation stand for that of another.
+        // The product of one operation does not stand for the product of another.
         let e = e.clone();
         not_computed(Matmul::new(&a, &a.t()).map(move |f| f + e).run());
     }
@@ -66,7 +67,7 @@ fn operands_of_an_epilogue_are_themselves_whatever_their_order() {
     on_every_device(|_| {
         let (a, b) = (count([4, 4]), count([4, 4]));
         let product = a.matmul(&b)?;
-        // The first operand of A's own buffer, too: it is not the product.
+        // The operand may also lie in the buffer of A or B: it is still not the product.
         for c in [Array::full([4, 4], 1000.0f32)?, a.clone(), b.t()] {
             let (first, last) = (c.clone(), c.clone());
             let got = Matmul::new(&a, &b).map(move |e| &first - e).run()?;
@@ -74,7 +75,11 @@ fn operands_of_an_epilogue_are_themselves_whatever_their_order() {
             let got = Matmul::new(&a, &b).map(move |e| e - &last).run()?;
             assert_eq!(got.to_vec()?, (&product - &c).eval()?.to_vec()?);
             let only = c.clone();
-            assert_eq!(Matmul::new(&a, &b).map(move |_| &only * 2.0).run()?.to_vec()?, (&c * 2.0).eval()?.to_vec()?, "the product is not used");
+            assert_eq!(
+                Matmul::new(&a, &b).map(move |_| &only * 2.0).run()?.to_vec()?,
+                (&c * 2.0).eval()?.to_vec()?,
+                "the product is not used"
+            );
         }
         let row = count([1, 400]);
         let column = Array::full([400, 1], 7.0f32)?;
@@ -91,13 +96,13 @@ fn operands_of_an_epilogue_are_themselves_whatever_their_order() {
 fn epilogues_of_any_length_and_number() -> Result<()> {
     let (a, b) = (count([3, 2]), count([2, 3]));
     let product = a.matmul(&b)?;
-    // 100,000 closures, one after another.
+    // 100,000 closures in sequence.
     let mut many = Matmul::new(&a, &b);
     for _ in 0..100_000 {
         many = many.map(|e| e + 1.0);
     }
     assert_eq!(many.run()?.to_vec()?, (&product + 100_000.0).eval()?.to_vec()?);
-    // More steps and more arrays than one program holds.
+    // More arrays than one program can hold.
     let arrays: Vec<Array<f32>> = (0..12).map(|i| Array::full([3, 3], i as f32).unwrap()).collect();
     let operands = arrays.clone();
     let got = Matmul::new(&a, &b).map(move |e| operands.iter().fold(e, |e, x| e + x)).run()?;
@@ -106,7 +111,9 @@ fn epilogues_of_any_length_and_number() -> Result<()> {
     let operands = arrays.clone();
     Matmul::new(&a, &b).map(move |e| operands.iter().fold(e, |e, x| e + x)).add_into(&mut out.view_mut()?)?;
     assert_eq!(out.to_vec()?, (&product + 67.0).eval()?.to_vec()?);
-    assert!(Matmul::new(&a, &b).map(move |e| arrays.iter().fold(e, |e, x| e * x)).explain()?.to_string().contains("matmul"));
+    assert!(
+        Matmul::new(&a, &b).map(move |e| arrays.iter().fold(e, |e, x| e * x)).explain()?.to_string().contains("matmul")
+    );
     Ok(())
 }
 
@@ -117,7 +124,9 @@ fn closures_that_panic_leave_everything_as_it_was() -> Result<()> {
     let panicked = catch_unwind(AssertUnwindSafe(|| Matmul::new(&a, &a).map(|_| panic!("in the epilogue")).run()));
     assert!(panicked.is_err());
     let mut out = Array::<f32>::ones([4, 4])?;
-    let panicked = catch_unwind(AssertUnwindSafe(|| Matmul::new(&a, &a).map(|_| panic!("in the epilogue")).run_into(&mut out.view_mut().unwrap())));
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        Matmul::new(&a, &a).map(|_| panic!("in the epilogue")).run_into(&mut out.view_mut().unwrap())
+    }));
     assert!(panicked.is_err());
     assert_eq!((out.to_vec()?, a.to_vec()?), (vec![1.0; 16], before));
     let mut calls = 0;
@@ -140,7 +149,7 @@ fn closures_may_call_the_library() {
         let a = count([3, 3]);
         let inner = a.clone();
         let got = Matmul::new(&a, &a).map(move |e| {
-            // Another product, with an epilogue of its own, evaluated in the middle of this one.
+            // Another product with its own epilogue, evaluated inside this epilogue.
             let other = with_device(&Device::auto(), || Matmul::new(&inner, &inner).map(|f| f * 2.0).run()).unwrap();
             let (sum, _) = trace::record(|| with_device(&Device::scalar(), || inner.sum().unwrap()));
             e + &other + sum

@@ -1,4 +1,4 @@
-//! The examples, on every device that is here.
+//! The examples, on every device found.
 
 use polyarray::prelude::*;
 
@@ -9,7 +9,8 @@ mod digits;
 #[path = "../examples/offload.rs"]
 mod offload;
 
-/// Devices named in `POLYARRAY_REQUIRE` must be here, if this build has them at all: then the tests below cover them.
+/// Every device that `POLYARRAY_REQUIRE` names must be present if this build supports it, so that the tests below cover
+/// it.
 #[test]
 fn required_devices_are_here() {
     let features = [("simd", cfg!(feature = "simd")), ("blas", cfg!(feature = "blas")), ("gpu", cfg!(feature = "gpu"))];
@@ -43,13 +44,13 @@ fn a_product_goes_where_auto_says() {
     assert!(Device::all().iter().any(|d| d.name() == chosen), "auto chose {chosen}");
 }
 
-/// Large enough for the transfers to be worth it on any GPU that is one.
+/// A product so large that the transfers pay on any hardware GPU.
 #[cfg(feature = "gpu")]
 #[test]
 fn a_large_product_goes_to_a_gpu() {
     match Device::gpu() {
         Ok(gpu) if gpu.info().hardware => assert_eq!(offload::run(4096).unwrap(), "gpu"),
-        // Nothing but an emulated one: it must not be taken.
+        // Only an emulated GPU is present, which `auto` must not choose.
         Ok(_) => assert_ne!(offload::run(1024).unwrap(), "gpu"),
         Err(why) => eprintln!("not tested: {why}"),
     }

@@ -1,4 +1,5 @@
-//! The ends of the range of exponents: reductions, scans, ranges and functions where numbers overflow, vanish, or are infinite, on every device.
+//! Reductions and scans at the ends of the range of exponents, where numbers overflow, underflow or are infinite: on
+//! `scalar` and every tier of `simd`, in part on every device.
 #![cfg(feature = "simd")]
 
 mod common;
@@ -11,13 +12,13 @@ use std::sync::{Arc, OnceLock};
 const INF: f64 = f64::INFINITY;
 const NAN: f64 = f64::NAN;
 
-/// A tier of `simd`, with as many threads as are allowed.
+/// A tier of `simd` that runs every operation with as many threads as are allowed.
 struct Tier {
     info: DeviceInfo,
     inner: Arc<dyn Backend>,
 }
 
-// SAFETY: every operation goes to the inner backend, which keeps the contract.
+// SAFETY: every operation is forwarded to the inner backend, which keeps the contract of `Backend`.
 unsafe impl Backend for Tier {
     fn info(&self) -> &DeviceInfo {
         &self.info
@@ -35,7 +36,8 @@ unsafe impl Backend for Tier {
     }
 
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
-        // SAFETY: the caller's conditions are those of the inner backend.
+        // SAFETY: the caller keeps the contract of `Backend::run`. The inner backend has the same contract, uses the
+        // same memory and accepted `op` in `estimate`.
         unsafe { self.inner.run(op, cx) }
     }
 }
@@ -49,13 +51,16 @@ fn tiers() -> &'static [Device] {
     TIERS.get_or_init(|| {
         let tier = |name: &str| {
             let inner = polyarray_simd::backend(Some(name)).expect("a tier's name");
-            register(Tier { info: DeviceInfo { name: format!("exponents-{name}"), description: String::new(), hardware: true }, inner })
+            register(Tier {
+                info: DeviceInfo { name: format!("exponents-{name}"), description: String::new(), hardware: true },
+                inner,
+            })
         };
         ["portable", "avx2", "avx512"].map(tier).to_vec()
     })
 }
 
-/// An element as bits: any NaN is the same.
+/// An element as bits. All NaNs have the same bits.
 trait Bits: Element {
     fn bits(self) -> [u64; 2];
 }
@@ -75,7 +80,7 @@ macro_rules! bits {
 }
 bits! { f32 f64 f16 bf16 Complex<f32> Complex<f64> i64 }
 
-/// The result of `scalar`, which every tier gives with the same bits on 1, 2 and 5 threads.
+/// Returns the result of `scalar`, and asserts that every tier gives the same bits on 1, 2 and 5 threads.
 fn everywhere<T: Bits>(what: &str, run: impl Fn() -> Result<Array<T>>) -> Vec<T> {
     let bits = |a: Array<T>| a.to_vec().expect("a host array").into_iter().map(Bits::bits).collect::<Vec<_>>();
     let oracle = with_device(&Device::scalar(), &run).unwrap_or_else(|e| panic!("{what}: {e}"));
@@ -86,14 +91,20 @@ fn everywhere<T: Bits>(what: &str, run: impl Fn() -> Result<Array<T>>) -> Vec<T>
             IN_USE.set(false);
             let (got, wanted) = (bits(got), bits(oracle.clone()));
             if let Some(i) = (0..wanted.len()).find(|&i| got[i] != wanted[i]) {
-                panic!("{what} on {} with {threads} threads: element {i} is {:x?}, not {:x?}", device.name(), got[i], wanted[i]);
+                panic!(
+                    "{what} on {} with {threads} threads: element {i} is {:x?}, not {:x?}",
+                    device.name(),
+                    got[i],
+                    wanted[i]
+                );
             }
         }
     }
     oracle.to_vec().expect("a host array")
 }
 
-/// A number whose exponent is beyond those of any float: `m * 2^e`, m in [1, 2) or special. What results are held against.
+/// A number `m * 2^e` whose exponent may exceed that of any float: the exact value for comparisons. The absolute value
+/// of m is in [1, 2), or m is 0, infinite or NaN.
 #[derive(Clone, Copy)]
 struct Far(f64, i64);
 
@@ -112,7 +123,8 @@ impl Far {
         Far(m, e + self.1 + o.1)
     }
 
-    /// Whether `got` is this number, but for `eps` of it and one subnormal number of a type, whose largest number and smallest one are given.
+    /// Returns whether `got` equals this number, up to a relative error of `eps` and one subnormal number of the dtype.
+    /// `most` and `least` are the dtype's largest number and smallest positive number.
     fn is(self, got: f64, eps: f64, most: f64, least: f64) -> bool {
         let Far(m, e) = self;
         if m == 0.0 || !m.is_finite() {
@@ -125,24 +137,25 @@ impl Far {
         let half = 2f64.powi((e / 2) as i32);
         let exact = m * half * 2f64.powi((e - e / 2) as i32);
         if exact.abs() > most * (1.0 - eps) {
-            return got.is_sign_negative() == m.is_sign_negative() && (got.is_infinite() || got.abs() >= most * (1.0 - 2.0 * eps));
+            return got.is_sign_negative() == m.is_sign_negative()
+                && (got.is_infinite() || got.abs() >= most * (1.0 - 2.0 * eps));
         }
         (got - exact).abs() <= eps * exact.abs() + least && got.is_sign_negative() == m.is_sign_negative()
     }
 }
 
-/// `2^e`, subnormal too.
+/// Returns `2^e`, even if it is subnormal.
 fn two(e: i32) -> f64 {
     2f64.powi(e / 2) * 2f64.powi(e - e / 2)
 }
 
-/// Numbers all over the range of exponents, by a pattern.
+/// Returns `n` numbers all over the range of exponents, in one of ten patterns.
 fn factors(pattern: usize, n: usize, most: i32, least: i32) -> Vec<f64> {
     let sign = |i: usize| if i % 3 == 1 { -1.0 } else { 1.0 };
     let fraction = |i: usize| 1.0 + (i * 37 % 101) as f64 / 128.0;
     (0..n)
         .map(|i| match pattern {
-            // Products of whose lanes overflow, and vanish.
+            // Products within a lane overflow or vanish.
             0 => {
                 if i % 2 == 0 {
                     2f64.powi(most - 1)
@@ -150,9 +163,9 @@ fn factors(pattern: usize, n: usize, most: i32, least: i32) -> Vec<f64> {
                     2f64.powi(1 - most)
                 }
             }
-            // First too small, then too large.
+            // The first half of the factors is too small, the second half too large.
             1 => fraction(i) * 2f64.powi(if i < n / 2 { -most / 2 } else { most / 2 }),
-            // Subnormal numbers, and large ones.
+            // Subnormal and large numbers alternate.
             2 => sign(i) * if i % 2 == 0 { 3.0 * two(least) } else { fraction(i) * 2f64.powi(most - 1) },
             3 => i as f64,
             4 => {
@@ -180,7 +193,7 @@ fn factors(pattern: usize, n: usize, most: i32, least: i32) -> Vec<f64> {
                 }
             }
             8 => sign(i) * fraction(i),
-            // Exponents at random, of either sign.
+            // Pseudorandom exponents of either sign.
             _ => sign(i) * fraction(i) * 2f64.powi((i * i * 7919 % 199) as i32 - 99),
         })
         .collect()
@@ -195,21 +208,28 @@ fn products<T: Bits>(most: i32, least: i32, eps: f64) {
         for (got, column) in got.iter().zip(columns) {
             let exact = column.iter().map(|x| Far::of(x.to_wide().real())).fold(Far(1.0, 0), Far::times);
             let eps = 2.0 * (column.len() + 1) as f64 * eps;
-            assert!(exact.is(got.to_wide().real(), eps, largest, smallest), "{what}: {got} for {} * 2^{}", exact.0, exact.1);
+            assert!(
+                exact.is(got.to_wide().real(), eps, largest, smallest),
+                "{what}: {got} for {} * 2^{}",
+                exact.0,
+                exact.1
+            );
         }
     };
     for pattern in 0..10 {
         for n in LENGTHS {
-            let data: Vec<T> = factors(pattern, n, most, least).into_iter().map(|x| T::from_wide(Wide::Float(x))).collect();
+            let data: Vec<T> =
+                factors(pattern, n, most, least).into_iter().map(|x| T::from_wide(Wide::Float(x))).collect();
             let what = format!("{} of pattern {pattern}, {n} factors", T::DTYPE);
             let x = Array::from_slice(&data, [n]).unwrap();
             let got = product_everywhere(&what, || Array::from_vec(vec![x.prod()?], [1]));
             check(&what, &got, std::slice::from_ref(&data));
-            // In runs, in narrow rows, in wide ones, and with gaps.
+            // Narrow and wide matrices: down the columns, along contiguous runs, backwards, and with gaps.
             for width in [3, 21] {
                 let rows = n.min(300);
                 let wide: Vec<T> = (0..rows * width).map(|i| data[(i / width + i % width) % n]).collect();
-                let columns: Vec<Vec<T>> = (0..width).map(|j| wide.iter().copied().skip(j).step_by(width).collect()).collect();
+                let columns: Vec<Vec<T>> =
+                    (0..width).map(|j| wide.iter().copied().skip(j).step_by(width).collect()).collect();
                 let x = Array::from_slice(&wide, [rows, width]).unwrap();
                 let got = product_everywhere(&what, || x.prod_axis(0));
                 check(&format!("{what}, down {width} columns"), &got, &columns);
@@ -226,7 +246,7 @@ fn products<T: Bits>(most: i32, least: i32, eps: f64) {
     }
 
     fn product_everywhere<S: Element>(what: &str, run: impl Fn() -> Result<Array<S>>) -> Vec<S> {
-        // As f64, which holds every one of them.
+        // Compared as f64, which represents all numbers of these dtypes exactly.
         everywhere(what, || run()?.cast::<f64>().eval());
         with_device(&Device::scalar(), || run()?.to_vec()).unwrap()
     }
@@ -246,7 +266,7 @@ fn products_of_f32_are_finite_wherever_the_exact_ones_are() {
 fn products_of_few_numbers() {
     on_every_device(|device| {
         if device.memory() != MemoryId::HOST {
-            // A GPU multiplies as it likes; what it must not do is make NaN of this.
+            // A GPU may multiply in any order, but must not give NaN: the product is 1.
             assert_eq!(Array::from_vec(vec![1e30f32, 1e-30, 1e30, 1e-30], [4])?.prod()?, 1.0);
             return Ok(());
         }
@@ -262,7 +282,8 @@ fn products_of_few_numbers() {
         let narrow = [1e30, 1e30, 1e-30, 1e-30].map(bf16::from_f64);
         assert!((Array::from_vec(narrow.to_vec(), [4])?.prod()?.to_f64() - 1.0).abs() < 0.05);
         let spin = |re: f64, im: f64| Complex::new(re, im);
-        let z = Array::from_vec(vec![spin(0.0, 1e200), spin(0.0, 1e200), spin(1e-200, 0.0), spin(-1e-200, 0.0)], [4])?.prod()?;
+        let z = Array::from_vec(vec![spin(0.0, 1e200), spin(0.0, 1e200), spin(1e-200, 0.0), spin(-1e-200, 0.0)], [4])?
+            .prod()?;
         assert!((z.re - 1.0).abs() < 1e-15 && z.im == 0.0, "{z}");
         let z = Array::full([1000], spin(1e100, 1e100))?.prod()?;
         assert!(!z.re.is_finite() || !z.im.is_finite());
@@ -287,7 +308,7 @@ fn complex_products<T: Bits>() {
                 everywhere(&what, || as_double(rows.t().cumprod(0)?));
             }
         }
-        // A spiral: the n-th power of (1 + i) / sqrt 2 * 2^200, then back.
+        // A spiral: the powers of (1 + i) * 2^200 up to the n-th, then back.
         let there = Complex::new(2f64.powi(200), 2f64.powi(200));
         let back = Complex::new(2f64.powi(-201), -(2f64.powi(-201)));
         let data: Vec<Complex<f64>> = (0..2 * n).map(|i| if i < n { there } else { back }).collect();
@@ -321,9 +342,12 @@ fn sums_of_few_numbers_add_one_after_another() {
             assert_eq!(everywhere(&what, || t.slice(s![..;2, ..;-1])?.mean_axis(1)), vec![0.0; width.div_ceil(2)]);
         }
         let z = Array::from_vec(swings(n).into_iter().map(|x| Complex::new(x, -x)).collect(), [n]).unwrap();
-        assert_eq!(everywhere("swings of complex numbers", || Array::from_vec(vec![z.sum()?], [1])), [Complex::new(0.0, 0.0)]);
+        assert_eq!(
+            everywhere("swings of complex numbers", || Array::from_vec(vec![z.sum()?], [1])),
+            [Complex::new(0.0, 0.0)]
+        );
     }
-    // The bits of up to eight numbers are those of NumPy, which adds them in this order.
+    // Sums of up to eight numbers have the same bits as in NumPy, which adds them in this order.
     let data: Vec<f64> = (0..8).map(|i| 0.1 * 3f64.powi(i * 5 - 17)).collect();
     for n in 1..=8 {
         let exact = data[..n].iter().fold(-0.0, |sum, x| sum + x);
@@ -331,7 +355,10 @@ fn sums_of_few_numbers_add_one_after_another() {
         assert_eq!(everywhere("a short sum", || Array::from_vec(vec![x.sum()?], [1])), [exact]);
         let rows = Array::from_fn([50, n], |ix| data[ix[1]]).unwrap();
         assert_eq!(everywhere("short rows", || rows.sum_axis(1)), [exact; 50]);
-        assert_eq!(everywhere("short columns", || rows.t().to_contiguous()?.slice(s![.., ..3])?.sum_axis(0)), [exact; 3]);
+        assert_eq!(
+            everywhere("short columns", || rows.t().to_contiguous()?.slice(s![.., ..3])?.sum_axis(0)),
+            [exact; 3]
+        );
     }
     let infinite = |data: Vec<f64>| {
         let x = Array::from_slice(&data, [data.len()]).unwrap();
@@ -342,7 +369,7 @@ fn sums_of_few_numbers_add_one_after_another() {
     assert_eq!(infinite(vec![-INF; 700].into_iter().chain([5.0]).collect()), -INF);
 }
 
-/// What a loop gives.
+/// Returns the running sums that a loop computes.
 fn sequence(data: &[f64]) -> Vec<f64> {
     data.iter()
         .scan(None, |sum: &mut Option<f64>, &x| {
@@ -365,9 +392,9 @@ fn running_sums_are_infinite_where_a_loop_is() {
         put(&[(0, -INF)], 1.0),
         put(&[(10, INF), (20_000, -INF)], 1.0),
         put(&[(12_000, NAN)], 1.0),
-        // Overflow without an infinity, and large numbers of the other sign in later blocks.
+        // Overflow without an infinite element, and large numbers of the other sign in later blocks.
         put(&[(3, 1.7e308), (1050, 1.7e308), (5000, -1.7e308), (5001, -1.7e308), (9000, -1.7e308)], 1.0),
-        // A block that overflows by itself, but not after what came before it.
+        // A block that overflows on its own, but not after the preceding blocks.
         put(&[(100, 1.5e308), (2000, -1.5e308), (2001, -1.5e308), (2002, 1.5e308)], 1.0),
         put(&[(100, 1.5e308), (2000, -1.0e308), (2001, -1.0e308), (2002, INF)], 1.0),
         put(&[], 1e304),
@@ -376,7 +403,7 @@ fn running_sums_are_infinite_where_a_loop_is() {
     for (i, data) in cases.iter().enumerate() {
         let want = sequence(data);
         let first = want.iter().position(|x| !x.is_finite()).unwrap_or(n);
-        // What is left where large numbers cancel is what they were rounded by.
+        // Where large numbers cancel, their rounding errors remain.
         let size = if data.iter().any(|x| x.is_finite() && x.abs() > 1e300) { 1e304 } else { 1.0 };
         let check = |what: &str, got: &[f64]| {
             for (j, (&g, &w)) in got.iter().zip(&want).enumerate() {
@@ -386,7 +413,10 @@ fn running_sums_are_infinite_where_a_loop_is() {
         };
         let x = Array::from_slice(data, [n]).unwrap();
         check("along", &everywhere("a running sum", || x.cumsum(0)));
-        check("back", &everywhere("a running sum", || x.slice(s![..;-1])?.to_contiguous()?.slice(s![..;-1])?.cumsum(0)));
+        check(
+            "back",
+            &everywhere("a running sum", || x.slice(s![..;-1])?.to_contiguous()?.slice(s![..;-1])?.cumsum(0)),
+        );
         let columns = Array::from_fn([n, 5], |ix| if ix[1] == 2 { data[ix[0]] } else { 1.0 }).unwrap();
         let got = everywhere("running sums of columns", || columns.cumsum(0));
         check("down", &got.iter().copied().skip(2).step_by(5).collect::<Vec<_>>());
@@ -408,7 +438,8 @@ fn running_products_keep_their_exponents() {
         let smallest = two(least);
         for pattern in 0..10 {
             for n in [1, 3, 70, 1040, 1041, 2500, 8320, 8321, 20_000] {
-                let data: Vec<T> = factors(pattern, n, most, least).into_iter().map(|x| T::from_wide(Wide::Float(x))).collect();
+                let data: Vec<T> =
+                    factors(pattern, n, most, least).into_iter().map(|x| T::from_wide(Wide::Float(x))).collect();
                 let what = format!("{} of pattern {pattern}, {n} factors", T::DTYPE);
                 let mut exact = Far(1.0, 0);
                 let far: Vec<Far> = data
@@ -430,7 +461,9 @@ fn running_products_keep_their_exponents() {
                 };
                 let x = Array::from_slice(&data, [n]).unwrap();
                 close(&everywhere(&what, || x.cumprod(0)));
-                let columns = Array::from_fn([n, 3], |ix| if ix[1] == 1 { data[ix[0]] } else { T::from_wide(Wide::Int(1)) }).unwrap();
+                let columns =
+                    Array::from_fn([n, 3], |ix| if ix[1] == 1 { data[ix[0]] } else { T::from_wide(Wide::Int(1)) })
+                        .unwrap();
                 let got = everywhere(&what, || columns.cumprod(0));
                 close(&got.iter().copied().skip(1).step_by(3).collect::<Vec<_>>());
             }

@@ -1,4 +1,5 @@
-//! Random expressions over random views, against loops that know nothing of strides. All numbers are small integers, so every device must be exact.
+//! Random expressions over random views, against loops that do not use strides. All numbers are small integers, so
+//! every device must be exact.
 
 mod common;
 
@@ -7,7 +8,7 @@ use polyarray::{MemoryId, SliceItem};
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// An array as a list: its shape and its elements in C order.
+/// The reference for an array: its shape and its elements in C order.
 #[derive(Clone, Debug, PartialEq)]
 struct Plain {
     shape: Vec<usize>,
@@ -16,7 +17,9 @@ struct Plain {
 
 impl Plain {
     fn indices(shape: &[usize]) -> Vec<Vec<usize>> {
-        shape.iter().fold(vec![vec![]], |all, &n| all.iter().flat_map(|ix| (0..n).map(move |i| [&ix[..], &[i]].concat())).collect())
+        shape.iter().fold(vec![vec![]], |all, &n| {
+            all.iter().flat_map(|ix| (0..n).map(move |i| [&ix[..], &[i]].concat())).collect()
+        })
     }
 
     fn get(&self, index: &[usize]) -> i32 {
@@ -27,9 +30,13 @@ impl Plain {
         Plain { data: Plain::indices(&shape).iter().map(|ix| f(ix)).collect(), shape }
     }
 
-    /// The element at an index of a shape this one broadcasts to.
+    /// Returns the element at an index of a shape that this one broadcasts to.
     fn at(&self, index: &[usize]) -> i32 {
-        let own: Vec<usize> = index[index.len() - self.shape.len()..].iter().zip(&self.shape).map(|(&i, &n)| if n == 1 { 0 } else { i }).collect();
+        let own: Vec<usize> = index[index.len() - self.shape.len()..]
+            .iter()
+            .zip(&self.shape)
+            .map(|(&i, &n)| if n == 1 { 0 } else { i })
+            .collect();
         self.get(&own)
     }
 
@@ -51,23 +58,23 @@ impl Plain {
     }
 }
 
-/// A view of an array of shape `[2, 3, 4]`, twice as large along each axis, that has this shape again (or broadcasts to it).
+/// A view of shape `[2, 3, 4]`, or of one that broadcasts to it. Its base is more than twice as long along each axis.
 #[derive(Clone, Debug)]
 struct View {
-    /// For each axis: where it starts, and its step.
+    /// The start and the step along each axis.
     cuts: [(usize, isize); 3],
-    /// Which axis of the base each axis is.
+    /// The axis of the base for each axis of the view.
     order: [usize; 3],
-    /// Axes cut to one, which then broadcast.
+    /// The axes that are cut to length 1, and therefore broadcast.
     thin: [bool; 3],
-    /// Leading axes dropped, if they are thin.
+    /// Whether the first axis is dropped, if its length is 1.
     drop: bool,
 }
 
 const SHAPE: [usize; 3] = [2, 3, 4];
 
 impl View {
-    /// The array and what it should hold.
+    /// Builds the view and the reference for it.
     fn build(&self, seed: i32) -> Result<(Array<f32>, Plain)> {
         let mut base_shape = [0; 3];
         (0..3).for_each(|a| base_shape[self.order[a]] = 2 * SHAPE[a] + 1);
@@ -78,7 +85,11 @@ impl View {
         let items: Vec<SliceItem> = (0..3)
             .map(|a| {
                 let (start, step) = self.cuts[a];
-                SliceItem::Range { start: start as isize, end: Some((start + (len(a) - 1) * step.unsigned_abs() + 1) as isize), step }
+                SliceItem::Range {
+                    start: start as isize,
+                    end: Some((start + (len(a) - 1) * step.unsigned_abs() + 1) as isize),
+                    step,
+                }
             })
             .collect();
         let position = |ix: &[usize]| {
@@ -107,7 +118,7 @@ fn view() -> impl Strategy<Value = View> {
         .prop_map(|(cuts, order, thin, drop)| View { cuts, order, thin, drop })
 }
 
-/// One step of an expression, on values made before it.
+/// A step of an expression, applied to values of earlier steps.
 #[derive(Clone, Debug)]
 enum Step {
     Add(usize, usize),
@@ -138,7 +149,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Numbers stay within what f32 holds exactly: where a product would not, it is a sum.
+/// The bound below which f32 holds all integers of a test exactly. A product that may exceed it is replaced by a
+/// maximum.
 const LIMIT: i32 = 1 << 20;
 
 fn extend(values: &mut Vec<(Expr<f32>, Plain)>, step: &Step) {
@@ -150,7 +162,11 @@ fn extend(values: &mut Vec<(Expr<f32>, Plain)>, step: &Step) {
             let ((x, p), (y, q)) = both(a, b);
             let product = p.map(|v| v.clamp(-1 << 14, 1 << 14)).with(&q, |a, b| a.saturating_mul(b));
             let exact = p.with(&q, |a, b| a.saturating_mul(b));
-            if exact == product && exact.data.iter().all(|v| v.abs() < LIMIT) { (x * y, exact) } else { (x.maximum(y), p.with(&q, i32::max)) }
+            if exact == product && exact.data.iter().all(|v| v.abs() < LIMIT) {
+                (x * y, exact)
+            } else {
+                (x.maximum(y), p.with(&q, i32::max))
+            }
         }
         Step::Add(a, b) => (pick(a).0 + pick(b).0, pick(a).1.with(&pick(b).1, |a, b| a + b)),
         Step::Sub(a, b) => (pick(a).0 - pick(b).0, pick(a).1.with(&pick(b).1, |a, b| a - b)),
@@ -162,21 +178,23 @@ fn extend(values: &mut Vec<(Expr<f32>, Plain)>, step: &Step) {
         Step::Select(a, b, c) => {
             let ((x, p), (y, q), (z, r)) = (pick(a), pick(b), pick(c));
             let chosen = p.with(&q, |a, b| i32::from(a < b));
-            let either = chosen.with(&q, |c, b| if c == 1 { b } else { i32::MIN }).with(&r, |b, c| if b == i32::MIN { c } else { b });
+            let either = chosen
+                .with(&q, |c, b| if c == 1 { b } else { i32::MIN })
+                .with(&r, |b, c| if b == i32::MIN { c } else { b });
             (select(x.less(y.clone()), y, z), either)
         }
         Step::Cast(a) => (pick(a).0.cast::<i32>().cast::<f32>(), pick(a).1.clone()),
     };
-    // A sum of sums doubles with every step.
+    // Drops values beyond the bound, because sums of sums double with every step.
     if next.1.data.iter().all(|v| v.abs() < LIMIT) {
         values.push(next);
     }
 }
 
-/// A GPU compiles a pipeline for every program it has not met, so it is given one in this many of the random ones.
+/// A GPU compiles a pipeline for every new program, so it runs only one in this many of the random programs.
 const GPU_SHARE: usize = 25;
 
-/// Whether it is the turn of `device`, at the `n`th case.
+/// Returns whether `device` runs the `n`th case.
 fn has_turn(device: &Device, n: usize) -> bool {
     device.memory() == MemoryId::HOST || n.is_multiple_of(GPU_SHARE)
 }
@@ -210,11 +228,15 @@ proptest! {
             steps.iter().for_each(|s| extend(&mut values, s));
             let (expr, plain) = values.pop().expect("at least one operand");
             assert_eq!(expr.shape()?[..], plain.shape[..]);
-            // A refusal of a device that cannot do this leaves the test here.
+            // If the device does not support the expression, its refusal ends the test for this device here.
             let got = expr.clone().eval()?;
             assert_eq!(got.to_vec()?, floats(&plain), "{device}: {steps:?} of {views:?}");
             if target {
-                let place: Vec<SliceItem> = plain.shape.iter().map(|&n| SliceItem::Range { start: 1, end: Some(1 + 2 * n as isize), step: -2 }).collect();
+                let place: Vec<SliceItem> = plain
+                    .shape
+                    .iter()
+                    .map(|&n| SliceItem::Range { start: 1, end: Some(1 + 2 * n as isize), step: -2 })
+                    .collect();
                 let mut out = Array::<f32>::full(plain.shape.iter().map(|&n| 2 * n + 2).collect::<Vec<_>>(), 77.0)?;
                 expr.eval_into(&mut out.slice_mut(&place)?)?;
                 assert_eq!(out.slice(&place)?.to_vec()?, floats(&plain), "{device}: into a view");
@@ -222,7 +244,11 @@ proptest! {
                 assert!(untouched >= out.len() - plain.data.len(), "{device}: gaps were written");
             }
             for axis in 0..plain.shape.len() {
-                assert_eq!(expr.sum_axis(axis)?.to_vec()?, floats(&plain.sum_axis(axis)), "{device}: sum over axis {axis}");
+                assert_eq!(
+                    expr.sum_axis(axis)?.to_vec()?,
+                    floats(&plain.sum_axis(axis)),
+                    "{device}: sum over axis {axis}"
+                );
             }
             assert_eq!(expr.max()?, floats(&plain).into_iter().fold(f32::NEG_INFINITY, f32::max));
             Ok(())
@@ -240,11 +266,17 @@ proptest! {
             let (b, q) = b.build(2)?;
             let (a, b) = (a.broadcast_to(SHAPE)?, b.broadcast_to(SHAPE)?.permute(&[0, 2, 1])?);
             let product = a.matmul(&b)?;
-            let wanted = Plain::of(vec![2, 3, 3], |ix| (0..4).map(|k| p.at(&[ix[0], ix[1], k]) * q.at(&[ix[0], ix[2], k])).sum());
+            let wanted = Plain::of(
+                vec![2, 3, 3],
+                |ix| (0..4).map(|k| p.at(&[ix[0], ix[1], k]) * q.at(&[ix[0], ix[2], k])).sum(),
+            );
             assert_eq!(product.to_vec()?, floats(&wanted), "{device}");
             let (x, y) = (a.slice(s![0])?, b.slice(s![1])?.t());
             let between = distance::cdist(&x, &y, Metric::Cityblock)?;
-            let wanted = Plain::of(vec![3, 3], |ix| (0..4).map(|k| (p.at(&[0, ix[0], k]) - q.at(&[1, ix[1], k])).abs()).sum());
+            let wanted = Plain::of(
+                vec![3, 3],
+                |ix| (0..4).map(|k| (p.at(&[0, ix[0], k]) - q.at(&[1, ix[1], k])).abs()).sum(),
+            );
             assert_eq!(between.to_vec()?, floats(&wanted), "{device}");
             Ok(())
         });

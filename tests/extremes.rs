@@ -1,4 +1,5 @@
-//! Views of up to 2^63 bytes, and indices of up to 2^64: what does not exist is an error, in every build.
+//! Views of up to 2^63 bytes and indices of up to 2^64: what cannot exist is an error, in builds with and without
+//! overflow checks.
 
 mod common;
 
@@ -11,7 +12,7 @@ fn fails<T>(what: &str, result: Result<T>) {
     assert!(says_so || matches!(error, Error::TooLarge { .. } | Error::OutOfMemory { .. }), "{what}: {error}");
 }
 
-/// Everything that would make an array of this view's size.
+/// Asserts that every operation fails that would allocate an array of this view's size.
 fn cannot_be_copied<T: Element>(what: &str, x: &Array<T>) {
     assert_eq!(x.nbytes(), x.len().checked_mul(size_of::<T>()).expect("sizes of arrays do not overflow"), "{what}");
     fails(what, x.flatten());
@@ -52,7 +53,14 @@ fn at_the_ends_of_memory<T: Element>() {
     for shift in 40..64 {
         for less in [0usize, 1] {
             let n = (1usize << shift) + 1 - 2 * less;
-            for shape in [vec![n], vec![n, 1], vec![1, n], vec![n, 2], vec![2, n], vec![1 << (shift / 2), 1 << (shift - shift / 2)]] {
+            for shape in [
+                vec![n],
+                vec![n, 1],
+                vec![1, n],
+                vec![n, 2],
+                vec![2, n],
+                vec![1 << (shift / 2), 1 << (shift - shift / 2)],
+            ] {
                 let what = format!("{} {shape:?}", T::DTYPE);
                 let elements = shape.iter().try_fold(1usize, |all, &n| all.checked_mul(n));
                 let fits = elements.and_then(|n| n.checked_mul(size)).is_some_and(|b| isize::try_from(b).is_ok());
@@ -89,7 +97,7 @@ fn results_whose_size_overflows() {
     fails("means", column.mean_axis(1));
     fails("deviations", column.cast::<f64>().std_axis(1, 0));
     fails("indices", column.cast::<i8>().argmax_axis(1));
-    // The number of bytes of the result overflows, too, not only the memory.
+    // The size of the result in bytes overflows; it does not only exceed the memory.
     let longest = Array::<i8>::ones([1, 1]).unwrap().broadcast_to([1 << 62, 1]).unwrap();
     fails("indices of 2^62 lines", longest.argmax_axis(1));
     fails("ranks of 2^62 lines", longest.argsort(1));
@@ -110,7 +118,7 @@ trait EvalView {
 }
 
 impl EvalView for Expr<u8> {
-    /// An array of the expression's shape: no copy of so many elements could be made.
+    /// Returns a broadcast array of the expression's shape, because a copy of so many elements cannot be allocated.
     fn eval_view(&self) -> Array<u8> {
         Array::<u8>::ones([1]).unwrap().broadcast_to(self.shape().unwrap()).unwrap()
     }
@@ -144,7 +152,13 @@ fn indices_beyond_every_axis() {
         assert_eq!(x.diagonal_at(far, 0, 1).unwrap().len(), 0);
     }
     out(x.slice(s![..=isize::MAX]));
-    for (step, rows) in [(isize::MAX, vec![0.0]), (isize::MIN, vec![9.0]), (isize::MIN + 1, vec![9.0]), (1 << 62, vec![0.0]), (-(1 << 62), vec![9.0])] {
+    for (step, rows) in [
+        (isize::MAX, vec![0.0]),
+        (isize::MIN, vec![9.0]),
+        (isize::MIN + 1, vec![9.0]),
+        (1 << 62, vec![0.0]),
+        (-(1 << 62), vec![9.0]),
+    ] {
         assert_eq!(x.slice(s![..;step, 0]).unwrap().to_vec().unwrap(), rows, "step {step}");
         assert_eq!(x.slice(s![..;step, ..;step]).unwrap().slice(s![..;step, ..;step]).unwrap().len(), 1);
     }

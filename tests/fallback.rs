@@ -1,4 +1,5 @@
-//! Under `auto`, what the device that holds an array cannot do, or has no room for, is done on the host; a device that was named is obeyed or refuses.
+//! Under `auto`, the host runs operations for which the device of an array has no support or no memory, or on which it
+//! fails. A named device runs an operation or refuses it.
 
 #[path = "common/fake.rs"]
 mod fake;
@@ -69,7 +70,10 @@ fn what_has_no_room_on_a_device_is_done_on_the_host() -> Result<()> {
     assert_eq!(y.device(), Device::auto());
     assert_eq!(x.sum()?, 499500.0, "a small result still fits");
     with_device(&device, || {
-        assert!(matches!((&x * 2.0).eval(), Err(Error::OutOfMemory { .. })), "a device that was named does it or fails");
+        assert!(
+            matches!((&x * 2.0).eval(), Err(Error::OutOfMemory { .. })),
+            "a device that was named does it or fails"
+        );
     });
     controls.budget.store(0, Ordering::Relaxed);
     assert_eq!((&x * 2.0).eval()?.device(), device, "it is used again as soon as there is room");
@@ -84,7 +88,13 @@ fn a_device_that_fails_is_replaced_by_the_host() -> Result<()> {
     controls.lost.store(true, Ordering::Relaxed);
     let (y, record) = trace::record(|| (&there + 1.0).eval());
     assert_eq!(y?.to_vec()?[999], 1000.0);
-    assert!(record.fallbacks.iter().any(|(from, to, why)| from == "lost" && to != "lost" && why.contains("the device is lost")), "{record}");
+    assert!(
+        record
+            .fallbacks
+            .iter()
+            .any(|(from, to, why)| from == "lost" && to != "lost" && why.contains("the device is lost")),
+        "{record}"
+    );
     let mut out = Array::<f32>::zeros([1000])?;
     (&there + &x).eval_into(&mut out.view_mut()?)?;
     assert_eq!(out.to_vec()?[999], 1998.0);

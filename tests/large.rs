@@ -1,9 +1,9 @@
-//! Outputs so large that they are written past the caches: the values are those of small ones.
+//! Outputs so large that kernels write them past the caches: the values are the same as those of small outputs.
 #![cfg(feature = "simd")]
 
 use polyarray::prelude::*;
 
-/// Elements of f32 in more than 8 MiB, so many that nothing comes out even.
+/// A number of f32 elements that takes more than 8 MiB and is no multiple of any block length.
 const N: usize = (9 << 18) + 37;
 
 #[test]
@@ -15,7 +15,10 @@ fn streamed_results_are_right_wherever_they_begin_and_end() -> Result<()> {
             let range = offset..N - left_out;
             (x.slice(s![range.clone()])? + 0.5).eval_into(&mut out.slice_mut(s![range])?)?;
             let all = out.to_vec()?;
-            let wrong = all.iter().enumerate().find(|&(i, &v)| v != if i < offset || i >= N - left_out { -1.0 } else { i as f32 + 0.5 });
+            let wrong = all
+                .iter()
+                .enumerate()
+                .find(|&(i, &v)| v != if i < offset || i >= N - left_out { -1.0 } else { i as f32 + 0.5 });
             assert_eq!(wrong, None, "from {offset}, less {left_out}");
         }
         Ok(())

@@ -1,4 +1,5 @@
-//! Expressions of many steps: chained, shared, doubled; they take time and memory in proportion to the number of distinct steps.
+//! Expressions of many steps (chained, shared, doubled) take time and memory in proportion to the number of distinct
+//! steps.
 
 mod common;
 
@@ -8,7 +9,8 @@ use std::time::{Duration, Instant};
 
 const STEPS: usize = 100_000;
 
-/// Ten times what an optimised build takes on one core, so that a loaded machine and a build for tests pass and a quadratic algorithm, which takes minutes, does not.
+/// Ten times the time that an optimised build takes on one core. A loaded machine and an unoptimised build pass; a
+/// quadratic algorithm, which takes minutes, fails.
 const LIMIT: Duration = Duration::from_secs(10);
 
 fn within_limit<R>(what: &str, f: impl FnOnce() -> R) -> R {
@@ -39,7 +41,7 @@ fn an_expression_that_is_reused_is_computed_once() -> Result<()> {
         assert_eq!(x.eval()?.to_vec()?, [1.0, 2.0, 3.0, 4.0]);
         Ok::<_, Error>(())
     })?;
-    // Equal constants and equal steps are one, written twice or not.
+    // Equal constants and equal steps are computed once, even if the expression contains them twice.
     let a = count([4]);
     let plan = ((&a + 1.0) * (&a + 1.0)).explain()?.to_string();
     assert!(plan.contains("add+mul") && !plan.contains("add+add"), "{plan}");
@@ -89,7 +91,7 @@ fn steps_that_are_read_from_far_away() -> Result<()> {
         let mut plain = [(0i64, 1i64), (1, 2), (5, 6)];
         let mut history = vec![y.clone()];
         for i in 0..STEPS / 10 {
-            // Now and then something long gone is read again.
+            // Every 50th step also reads a step from long before.
             let old = &history[i / 7 % history.len()];
             let next = if i % 50 == 49 { (&x ^ &y) + old } else { &x + &y };
             (x, y) = (y, next);
@@ -119,7 +121,7 @@ fn temporaries_of_a_long_expression_do_not_pile_up() -> Result<()> {
     }
     let (result, record) = polyarray::trace::record(|| e.sum());
     result?;
-    // A temporary that only the next part reads is where that part's result goes.
+    // If only the next part reads a temporary, that part writes its result into it.
     assert!((1..=4).contains(&record.allocations), "{} allocations of {} bytes", record.allocations, record.allocated);
     assert_eq!(record.copies_for("a long expression was split"), 2 * 6400 / 64 - 1);
     Ok(())

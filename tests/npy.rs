@@ -1,4 +1,4 @@
-//! `.npy` files: against files that NumPy wrote (tests/data, made by make.py there), round trips, and files made to do harm.
+//! `.npy` files: files that NumPy wrote (`tests/data`, made by `make.py` there), round trips, and malicious files.
 
 use polyarray::prelude::*;
 use proptest::prelude::*;
@@ -9,13 +9,17 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(format!("{name}.npy"))
 }
 
-/// A file name of this process's own, whose file goes when this does.
+/// A file name that is unique to this process and call. The file is removed on drop.
 struct Temporary(PathBuf);
 
 impl Temporary {
     fn new() -> Temporary {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
-        Temporary(std::env::temp_dir().join(format!("polyarray-{}-{}.npy", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))))
+        Temporary(std::env::temp_dir().join(format!(
+            "polyarray-{}-{}.npy",
+            std::process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        )))
     }
 
     fn holding(bytes: &[u8]) -> Temporary {
@@ -31,7 +35,7 @@ impl Drop for Temporary {
     }
 }
 
-/// What reading the file as `T` says; it must be an error about that file.
+/// Returns the reason why the file cannot be read as `T`. Panics unless reading gives an error about that file.
 fn refusal<T: Element>(path: &Path) -> String {
     match io::read_npy::<T>(path) {
         Err(Error::File { path: named, why }) => {
@@ -42,12 +46,12 @@ fn refusal<T: Element>(path: &Path) -> String {
     }
 }
 
-/// What reading these bytes as f32 says.
+/// Returns the reason why these bytes cannot be read as f32.
 fn refusal_of(bytes: &[u8]) -> String {
     refusal::<f32>(&Temporary::holding(bytes).0)
 }
 
-/// A file of version 1.0 with this header, as it is, and these bytes after it.
+/// Returns a file of version 1.0 with this header, without padding, and these bytes after it.
 fn file(header: &str, data: &[u8]) -> Vec<u8> {
     let mut all = b"\x93NUMPY\x01\x00".to_vec();
     all.extend(u16::try_from(header.len()).unwrap().to_le_bytes());
@@ -62,7 +66,7 @@ fn f32_header(shape: &str) -> String {
 
 macro_rules! numpy_wrote {
     ($($test:ident $name:literal $ty:ty: [$($value:expr),*];)*) => { $(
-        /// NumPy's file reads as these numbers, and is written again as the same bytes.
+        /// NumPy's file reads as these numbers. Writing them gives the same header dictionary and elements.
         #[test]
         fn $test() {
             let a = io::read_npy::<$ty>(fixture($name)).unwrap();
@@ -74,12 +78,12 @@ macro_rules! numpy_wrote {
     )* };
 }
 
-/// Writing `a` gives the bytes of the fixture.
+/// Asserts that writing `a` gives the header dictionary and the elements of the fixture.
 fn again<T: Element>(a: &Array<T>, name: &str) {
     let out = Temporary::new();
     io::write_npy(&out.0, a).unwrap();
     let (ours, numpy) = (std::fs::read(&out.0).unwrap(), std::fs::read(fixture(name)).unwrap());
-    // NumPy leaves room in the header for a first axis that grows; the elements are the same.
+    // NumPy leaves room in the header for a first axis that grows, so the lengths of the headers may differ.
     let elements = |bytes: &[u8]| bytes[10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]))..].to_vec();
     assert_eq!(elements(&ours), elements(&numpy));
     let dict = |bytes: &[u8]| String::from_utf8_lossy(&bytes[10..bytes.len()]).split('}').next().map(str::to_string);
@@ -129,7 +133,10 @@ fn big_endian_files_are_turned_round() {
     assert_eq!(io::read_npy::<i16>(fixture("big_endian_i2")).unwrap().to_vec().unwrap(), numbers.map(|x| x as i16));
     assert_eq!(io::read_npy::<f32>(fixture("big_endian_f4")).unwrap().to_vec().unwrap(), numbers);
     assert_eq!(io::read_npy::<f64>(fixture("big_endian_f8")).unwrap().to_vec().unwrap(), numbers.map(f64::from));
-    assert_eq!(io::read_npy::<Complex<f32>>(fixture("big_endian_c8")).unwrap().to_vec().unwrap(), numbers.map(|x| Complex::new(x, 0.5)));
+    assert_eq!(
+        io::read_npy::<Complex<f32>>(fixture("big_endian_c8")).unwrap().to_vec().unwrap(),
+        numbers.map(|x| Complex::new(x, 0.5))
+    );
 }
 
 #[test]
@@ -174,15 +181,25 @@ fn arrays_on_devices_can_be_written() {
         let out = Temporary::new();
         io::write_npy(&out.0, &there).unwrap();
         let back = io::read_npy::<f32>(&out.0).unwrap();
-        assert_eq!((back.shape(), back.to_vec().unwrap()), (&[3, 2][..], vec![1.0, 4.0, 2.0, 5.0, 3.0, 6.0]), "{device}");
+        assert_eq!(
+            (back.shape(), back.to_vec().unwrap()),
+            (&[3, 2][..], vec![1.0, 4.0, 2.0, 5.0, 3.0, 6.0]),
+            "{device}"
+        );
     }
 }
 
 #[test]
 fn another_dtype_is_named_with_the_one_asked_for() {
-    assert_eq!(refusal::<f32>(&fixture("float64")), "holds f64 (descr \"<f8\") and was read as f32; read it as f64 and cast");
+    assert_eq!(
+        refusal::<f32>(&fixture("float64")),
+        "holds f64 (descr \"<f8\") and was read as f32; read it as f64 and cast"
+    );
     assert_eq!(refusal::<i8>(&fixture("uint8")), "holds u8 (descr \"|u1\") and was read as i8; read it as u8 and cast");
-    assert_eq!(refusal::<bool>(&fixture("uint8")), "holds u8 (descr \"|u1\") and was read as bool; read it as u8 and cast");
+    assert_eq!(
+        refusal::<bool>(&fixture("uint8")),
+        "holds u8 (descr \"|u1\") and was read as bool; read it as u8 and cast"
+    );
 }
 
 #[test]
@@ -191,7 +208,11 @@ fn what_is_no_dtype_is_said_to_be_what_it_is() {
         ("objects", "holds Python objects (a pickle), which are not read (descr \"|O\")"),
         ("strings", "holds strings, which are not read (descr \"<U2\")"),
         ("records", "arrays of records are not read; save each field (a['name']) on its own"),
-        ("dates", "holds dates or times, which are not read; in NumPy, a.view(np.int64) makes numbers of them (descr \"<M8[D]\")"),
+        (
+            "dates",
+            "holds dates or times, which are not read; \
+             in NumPy, a.view(np.int64) makes numbers of them (descr \"<M8[D]\")",
+        ),
         ("long_double", "holds elements of a kind that is not known here (descr \"<f16\")"),
     ];
     for (name, why) in cases {
@@ -222,27 +243,50 @@ fn files_that_are_not_there_or_not_files() {
 
 #[test]
 fn files_of_another_kind() {
-    assert_eq!(refusal_of(b""), "is not a .npy file: it has 0 bytes and begins with [], not [93, 4e, 55, 4d, 50, 59] and a version");
+    assert_eq!(
+        refusal_of(b""),
+        "is not a .npy file: it has 0 bytes and begins with [], not [93, 4e, 55, 4d, 50, 59] and a version"
+    );
     assert!(refusal_of(b"\x93NUM").starts_with("is not a .npy file: it has 4 bytes and begins with [93, 4e, 55, 4d]"));
-    assert!(refusal_of(b"PK\x03\x04 a zip file").starts_with("is not a .npy file: it has 15 bytes and begins with [50, 4b, 03, 04, 20, 61]"));
-    assert_eq!(refusal_of(b"\x93NUMPY\x09\x01\x00\x00"), "has version 9.1 of the npy format; 1.0, 2.0 and 3.0 are known");
-    assert_eq!(refusal_of(b"\x93NUMPY\x02\x00\x10\x00"), "is truncated: its 10 bytes end inside the length of the header");
+    assert!(
+        refusal_of(b"PK\x03\x04 a zip file")
+            .starts_with("is not a .npy file: it has 15 bytes and begins with [50, 4b, 03, 04, 20, 61]")
+    );
+    assert_eq!(
+        refusal_of(b"\x93NUMPY\x09\x01\x00\x00"),
+        "has version 9.1 of the npy format; 1.0, 2.0 and 3.0 are known"
+    );
+    assert_eq!(
+        refusal_of(b"\x93NUMPY\x02\x00\x10\x00"),
+        "is truncated: its 10 bytes end inside the length of the header"
+    );
 }
 
 #[test]
 fn headers_longer_than_the_file_or_than_any() {
-    assert_eq!(refusal_of(b"\x93NUMPY\x01\x00\x76\x00{'descr'"), "is truncated: its header should have 118 bytes, the file has 8 after its length");
-    // 4 GiB are asked for: nothing may be allocated.
-    assert_eq!(refusal_of(b"\x93NUMPY\x02\x00\xff\xff\xff\xff{}"), "says that its header has 4294967295 bytes; at most 10000 are read");
-    assert_eq!(refusal_of(&file(&"(".repeat(20_000), b"")), "says that its header has 20000 bytes; at most 10000 are read");
-    // As deep as a header can be: a parser that calls itself would end here.
+    assert_eq!(
+        refusal_of(b"\x93NUMPY\x01\x00\x76\x00{'descr'"),
+        "is truncated: its header should have 118 bytes, the file has 8 after its length"
+    );
+    // The header claims to have 4 GiB: nothing may be allocated.
+    assert_eq!(
+        refusal_of(b"\x93NUMPY\x02\x00\xff\xff\xff\xff{}"),
+        "says that its header has 4294967295 bytes; at most 10000 are read"
+    );
+    assert_eq!(
+        refusal_of(&file(&"(".repeat(20_000), b"")),
+        "says that its header has 20000 bytes; at most 10000 are read"
+    );
+    // The deepest nesting that a header can have: a recursive parser would overflow the stack.
     assert!(refusal_of(&file(&"{".repeat(9_999), b"")).ends_with("at byte 1 there is '{' instead of a string"));
 }
 
 #[test]
 fn headers_that_are_not_understood() {
     let said = |header: &str| refusal_of(&file(header, &[0; 64]));
-    assert!(said("not a dict").starts_with("has a header that cannot be understood: at byte 0 there is 'n' instead of '{'"));
+    assert!(
+        said("not a dict").starts_with("has a header that cannot be understood: at byte 0 there is 'n' instead of '{'")
+    );
     assert!(said("{'descr': '<f4', 'shape': (1,), }").ends_with("the key \"fortran_order\" is missing"));
     assert!(said(&f32_header("(-1,)")).ends_with("there is '-' instead of a length"));
     assert!(said(&f32_header("(1e3,)")).ends_with("there is '1' instead of a length"));
@@ -254,19 +298,35 @@ fn headers_that_are_not_understood() {
 #[test]
 fn shapes_that_are_too_much() {
     let said = |shape: &str| refusal_of(&file(&f32_header(shape), &[0; 64]));
-    assert!(said("(99999999999999999999999,)").ends_with("an axis of 99999999999999999999999 elements is longer than an address can count"));
+    assert!(
+        said("(99999999999999999999999,)")
+            .ends_with("an axis of 99999999999999999999999 elements is longer than an address can count")
+    );
     // 2^32 * 2^32 elements: the product wraps to 0.
-    assert_eq!(said("(4294967296, 4294967296)"), "shape [4294967296, 4294967296] of f32 has more bytes than an address can count");
-    // 2^62 elements of 4 bytes: the bytes wrap to 0.
-    assert_eq!(said("(4611686018427387904,)"), "shape [4611686018427387904] of f32 has more bytes than an address can count");
-    // No elements, but strides that overflow.
-    assert_eq!(said("(0, 4294967296, 4294967296)"), "shape [0, 4294967296, 4294967296] of f32 has more bytes than an address can count");
-    // Possible, but not there: refused before memory is asked for.
-    assert_eq!(said("(1000000, 1000000)"), "is truncated: shape [1000000, 1000000] of f32 takes 4000000000000 bytes, after the header there are 64");
+    assert_eq!(
+        said("(4294967296, 4294967296)"),
+        "shape [4294967296, 4294967296] of f32 has more bytes than an address can count"
+    );
+    // 2^62 elements of 4 bytes: the number of bytes wraps to 0.
+    assert_eq!(
+        said("(4611686018427387904,)"),
+        "shape [4611686018427387904] of f32 has more bytes than an address can count"
+    );
+    // No elements, but the strides overflow.
+    assert_eq!(
+        said("(0, 4294967296, 4294967296)"),
+        "shape [0, 4294967296, 4294967296] of f32 has more bytes than an address can count"
+    );
+    // The size is possible, but the data is missing: the file is refused before memory is allocated.
+    assert_eq!(
+        said("(1000000, 1000000)"),
+        "is truncated: shape [1000000, 1000000] of f32 takes 4000000000000 bytes, after the header there are 64"
+    );
     assert_eq!(said(&format!("({})", "1,".repeat(17))), "has 17 axes, at most 16 are possible");
 }
 
-/// A file that has all the bytes it speaks of (most systems store none for a hole), more than any machine has memory for.
+/// A file that has all the bytes that its header announces, more than any machine has memory for. Most file systems
+/// store nothing for a hole.
 #[cfg(unix)]
 #[test]
 fn more_than_there_is_memory_for() {
@@ -275,7 +335,9 @@ fn more_than_there_is_memory_for() {
     let len = std::fs::metadata(&path.0).unwrap().len() + bytes;
     std::fs::OpenOptions::new().write(true).open(&path.0).unwrap().set_len(len).unwrap();
     match io::read_npy::<f32>(&path.0) {
-        Err(Error::OutOfMemory { bytes: asked, why, .. }) => assert!(asked as u64 >= bytes && why.starts_with("the machine has "), "{asked}: {why}"),
+        Err(Error::OutOfMemory { bytes: asked, why, .. }) => {
+            assert!(asked as u64 >= bytes && why.starts_with("the machine has "), "{asked}: {why}")
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -285,8 +347,9 @@ fn data_that_is_short_or_long() {
     let short = |n: usize| refusal_of(&file(&f32_header("(2, 3)"), &vec![0; n]));
     assert_eq!(short(23), "is truncated: shape [2, 3] of f32 takes 24 bytes, after the header there are 23");
     assert_eq!(short(0), "is truncated: shape [2, 3] of f32 takes 24 bytes, after the header there are 0");
-    // NumPy ignores what follows; so does this.
-    let long = Temporary::holding(&file(&f32_header("(2,)"), &[1.0f32.to_le_bytes(), 2.0f32.to_le_bytes(), [9; 4]].concat()));
+    // NumPy ignores bytes after the data, and so does `read_npy`.
+    let long =
+        Temporary::holding(&file(&f32_header("(2,)"), &[1.0f32.to_le_bytes(), 2.0f32.to_le_bytes(), [9; 4]].concat()));
     assert_eq!(io::read_npy::<f32>(&long.0).unwrap().to_vec().unwrap(), [1.0, 2.0]);
 }
 
@@ -311,16 +374,21 @@ proptest! {
     }
 
     #[test]
-    fn what_is_written_is_read(bits in proptest::collection::vec(any::<u64>(), 0..40), columns in 1usize..5, transposed in any::<bool>()) {
+    fn what_is_written_is_read(
+        bits in proptest::collection::vec(any::<u64>(), 0..40),
+        columns in 1usize..5,
+        transposed in any::<bool>(),
+    ) {
         fn same<T: Element>(bits: &[u64], columns: usize, transposed: bool, make: impl Fn(u64) -> T) {
             let rows = bits.len() / columns;
-            let a = Array::from_vec(bits[..rows * columns].iter().map(|&b| make(b)).collect(), [rows, columns]).unwrap();
+            let a =
+                Array::from_vec(bits[..rows * columns].iter().map(|&b| make(b)).collect(), [rows, columns]).unwrap();
             let a = if transposed { a.t() } else { a };
             let out = Temporary::new();
             io::write_npy(&out.0, &a).unwrap();
             let back = io::read_npy::<T>(&out.0).unwrap();
             assert_eq!(back.shape(), a.shape());
-            // As text, in which a NaN is equal to itself.
+            // Compared as text, in which a NaN equals itself.
             assert_eq!(format!("{:?}", back.to_vec().unwrap()), format!("{:?}", a.to_vec().unwrap()));
         }
         let (b, c, t) = (&bits[..], columns, transposed);

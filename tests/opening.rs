@@ -1,18 +1,19 @@
-//! When `auto` opens a device that is slow to open: where moving the operands there could pay, and not before.
+//! `auto` opens a device that is slow to open only if an operation would gain by moving its operands there.
 
 mod common;
 
 use polyarray::prelude::*;
 use polyarray::{
-    Backend, BackendEntry, Buffer, Cost, DeviceInfo, Memory, MemoryId, MemoryInfo, Op, RunContext, Unsupported, inventory, memory, register_memory,
+    Backend, BackendEntry, Buffer, Cost, DeviceInfo, Memory, MemoryId, MemoryInfo, Op, RunContext, Unsupported,
+    inventory, memory, register_memory,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A memory like the host's, elsewhere.
+/// A memory with the properties of host memory, under its own id.
 struct Elsewhere(MemoryInfo, MemoryId);
 
-// SAFETY: nothing is kept: what is downloaded is zeros, which are elements of every dtype.
+// SAFETY: no bytes are stored. Every download fills `dst` with zeros, which are valid elements of every dtype.
 unsafe impl Memory for Elsewhere {
     fn info(&self) -> &MemoryInfo {
         &self.0
@@ -29,14 +30,16 @@ unsafe impl Memory for Elsewhere {
     }
 }
 
-/// An accelerator, or what there is without one: a device that takes a given time for each operation.
+/// A device that estimates `seconds` for every map and reduction: the accelerator, or a replacement for a device of the
+/// host.
 struct Timed {
     info: DeviceInfo,
     memory: MemoryId,
     seconds: f64,
 }
 
-// SAFETY: it writes nothing: its memory gives zeros, and outputs of registered backends in host memory are filled with zeros before.
+// SAFETY: `run` writes nothing. Downloads from the accelerator's memory give zeros, and core fills the outputs of
+// registered backends in host memory with zeros beforehand.
 unsafe impl Backend for Timed {
     fn info(&self) -> &DeviceInfo {
         &self.info
@@ -70,9 +73,18 @@ fn open() -> Result<Arc<dyn Backend>> {
 }
 
 inventory::submit! { BackendEntry { name: "accelerator", order: 60, slow_to_open: true, present: || true, open } }
-inventory::submit! { BackendEntry { name: "emulated", order: 61, slow_to_open: true, present: || false, open: || unreachable!("nobody asked for it by name") } }
+inventory::submit! {
+    BackendEntry {
+        name: "emulated",
+        order: 61,
+        slow_to_open: true,
+        present: || false,
+        open: || unreachable!("nobody asked for it by name"),
+    }
+}
 
-/// How often the accelerator has been opened after `auto` chose a device for a map of so many elements, where each device of the host takes `seconds`.
+/// Replaces each device of the host by one that estimates `seconds`, and lets `auto` choose a device for a map of
+/// `elements` elements. Returns how often the accelerator has been opened so far.
 fn opened(seconds: f64, elements: usize) -> usize {
     for name in ["scalar", "simd", "blas"] {
         let info = DeviceInfo { name: name.into(), description: "takes as long as it is told".into(), hardware: true };
@@ -89,8 +101,12 @@ fn a_device_is_opened_where_moving_operands_takes_clearly_less_than_the_work_her
     assert_eq!(opened(0.2, 1 << 30), 0, "4 GiB of results take 170 ms to come back from anywhere");
     assert_eq!(opened(0.2, 1 << 18), 1, "a megabyte is moved in no time");
     assert_eq!(opened(0.2, 1 << 18), 1, "once");
-    // Where nobody takes an operation, each device says why, those that are not opened as well.
+    // If every device refuses an operation, the error gives the reason of each device, including devices that are not
+    // open.
     let x = common::count([2, 2]);
     let e = x.matmul(&x).unwrap_err().to_string();
-    assert!(e.contains("accelerator: it maps and reduces") && e.contains("emulated") && e.contains("no hardware"), "{e}");
+    assert!(
+        e.contains("accelerator: it maps and reduces") && e.contains("emulated") && e.contains("no hardware"),
+        "{e}"
+    );
 }

@@ -1,7 +1,9 @@
-//! Every allocation of data fails once: an operation gives its result or an error, ends, and leaves all arrays as they were.
+//! Makes every allocation of data fail in turn: the operation returns its result or an error, ends, and leaves all
+//! arrays unchanged.
 //!
-//! Allocations of data are those that grow with arrays: of 64 KiB or more, or aligned to a cache line, as buffers are. Rust offers no way to survive the failure of others, which hold
-//! bookkeeping (a layout, an error's text, the steps of a program) or are blocks of a fixed size that a kernel works in.
+//! Allocations of data are those that grow with arrays. They have 64 KiB or more, or the alignment of buffers: a cache
+//! line. The other allocations hold bookkeeping (a layout, an error's text, the steps of a program) or blocks of a
+//! fixed size that a kernel works in. Rust offers no way to survive their failure.
 
 use polyarray::prelude::*;
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -10,13 +12,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 struct Failing;
 
-/// Bytes of the smallest allocation of data that is not aligned as buffers are: descriptions of expressions, and what a kernel keeps of a block, take less.
+/// The smallest size in bytes of an allocation of data that does not have the alignment of buffers. Descriptions of
+/// expressions and a kernel's scratch for one block are smaller.
 const SMALLEST: usize = 64 << 10;
 
 static ARMED: AtomicBool = AtomicBool::new(false);
-/// Allocations of data that still succeed.
+/// The number of allocations of data that still succeed before the first failure.
 static LEFT: AtomicUsize = AtomicUsize::new(0);
-/// How many fail after those.
+/// The number of allocations that fail after those.
 static FAILURES: AtomicUsize = AtomicUsize::new(0);
 static FAILED: AtomicUsize = AtomicUsize::new(0);
 static SEEN: AtomicUsize = AtomicUsize::new(0);
@@ -35,29 +38,34 @@ fn refuses(layout: Layout) -> bool {
     fails
 }
 
-// SAFETY: everything is the system's allocator, which may also refuse.
+// SAFETY: every call is forwarded to `System`, or returns null, which an allocator may do at any time.
 unsafe impl GlobalAlloc for Failing {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's conditions.
+        // SAFETY: the size of `layout` is not 0, which the caller guarantees.
         if refuses(layout) { std::ptr::null_mut() } else { unsafe { System.alloc(layout) } }
     }
 
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: the caller's conditions.
+        // SAFETY: `System` allocated `ptr` with `layout`, which the caller guarantees.
         unsafe { System.dealloc(ptr, layout) }
     }
 
     unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         let new = Layout::from_size_align(size, layout.align()).expect("a layout");
-        // SAFETY: the caller's conditions.
-        if size > layout.size() && refuses(new) { std::ptr::null_mut() } else { unsafe { System.realloc(ptr, layout, size) } }
+        // SAFETY: `System` allocated `ptr` with `layout`, and `size` is a valid size for its alignment, both of which
+        // the caller guarantees.
+        if size > layout.size() && refuses(new) {
+            std::ptr::null_mut()
+        } else {
+            unsafe { System.realloc(ptr, layout, size) }
+        }
     }
 }
 
 #[global_allocator]
 static ALLOCATOR: Failing = Failing;
 
-/// The same as text, which is allocated after the allocator has been disarmed.
+/// Shows a result as text. It is called after the allocator has been disarmed, because it allocates.
 trait Digest {
     fn digest(&self) -> String;
 }
@@ -76,7 +84,7 @@ impl<T: Element> Digest for (Array<T>, Array<i64>) {
     }
 }
 
-/// A number.
+/// A result that is a single number.
 struct One<T>(T);
 
 impl<T: Element> Digest for One<T> {
@@ -91,7 +99,7 @@ fn boxed<D: Digest + 'static>(x: D) -> Result<Box<dyn Digest>> {
     Ok(Box::new(x))
 }
 
-/// The arrays that operations read.
+/// The operands of the operations.
 #[derive(Clone)]
 struct Data<T: Element> {
     a: Array<T>,
@@ -101,7 +109,8 @@ struct Data<T: Element> {
 fn ramp<T: Element>(shape: [usize; 2], seed: usize) -> Array<T> {
     let n = shape[0] * shape[1];
     let value = |i: usize| ((i * 7919 + seed * 31) % 1009) as f64 / 64.0 - 5.0;
-    Array::from_vec((0..n).map(|i| T::from_wide(polyarray::Wide::Float(value(i)))).collect(), shape).expect("as many as there are")
+    Array::from_vec((0..n).map(|i| T::from_wide(polyarray::Wide::Float(value(i)))).collect(), shape)
+        .expect("as many as there are")
 }
 
 macro_rules! operations {
@@ -234,7 +243,7 @@ fn every_allocation_of_data_fails_once() -> Result<()> {
         with_device(&device, || {
             for operation in &operations {
                 let name = format!("{} on {device}", operation.0);
-                // Threads and caches are set up by the first run.
+                // The first run starts threads and fills caches.
                 let expected = match operation.1() {
                     Ok(result) => result.digest(),
                     Err(Error::Refused { .. } | Error::DTypeUndefined { .. }) => continue,
@@ -244,13 +253,18 @@ fn every_allocation_of_data_fails_once() -> Result<()> {
                 let (result, allocations, _) = run(operation, usize::MAX, 0);
                 assert_eq!(result.map(|r| r.digest()).map_err(|e| e.to_string()).as_ref(), Ok(&expected), "{name}");
                 for nth in 0..allocations {
-                    // Once, after which the pool is trimmed and the system is asked again; or until the operation ends.
+                    // Either one allocation fails, after which the library trims the pool and retries; or all
+                    // allocations fail until the operation ends.
                     for failures in [1, usize::MAX] {
                         polyarray::trim();
                         let (result, _, failed) = run(operation, nth, failures);
                         match result {
                             Ok(result) => {
-                                assert_eq!(result.digest(), expected, "{name}, allocation {nth} of {allocations} failed");
+                                assert_eq!(
+                                    result.digest(),
+                                    expected,
+                                    "{name}, allocation {nth} of {allocations} failed"
+                                );
                                 results += 1;
                             }
                             Err(Error::OutOfMemory { .. }) if failed > 0 => errors += 1,
@@ -258,8 +272,12 @@ fn every_allocation_of_data_fails_once() -> Result<()> {
                         }
                     }
                 }
-                // The operands are what they were: the operation gives what it gave.
-                assert_eq!(operation.1().map(|r| r.digest()).map_err(|e| e.to_string()), Ok(expected), "{name}, afterwards");
+                // The operands are unchanged: the operation returns the same result as before.
+                assert_eq!(
+                    operation.1().map(|r| r.digest()).map_err(|e| e.to_string()),
+                    Ok(expected),
+                    "{name}, afterwards"
+                );
             }
         });
     }

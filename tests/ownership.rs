@@ -1,4 +1,5 @@
-//! Views, clones, donation and copy on write: whatever is sliced, dropped, given away or moved to a device, every array keeps its own elements.
+//! Views, clones, donation and copy on write: every array keeps its elements while others are sliced, dropped, donated
+//! or moved to a device.
 
 mod common;
 
@@ -6,10 +7,11 @@ use common::{count, required_devices};
 use polyarray::prelude::*;
 use proptest::prelude::*;
 
-/// Blocks large enough that several threads would share the work.
+/// The length of an array large enough for several threads.
 const LARGE: usize = 2_000_000;
 
-/// A slice that outlives its parent is given away: its buffer becomes the result, in which its elements do not lie at the start.
+/// Donates a slice that outlives its parent: the slice's buffer becomes the output, although the slice need not begin
+/// at the start of the buffer.
 #[test]
 fn slices_that_are_given_away() {
     common::on_every_device(|device| {
@@ -23,16 +25,28 @@ fn slices_that_are_given_away() {
                 let y = (make()? * 2.0 + 1.0).eval()?;
                 assert!(y.to_vec()? == expected, "{device}: a program, {n} from {start}");
                 let y = (make()? + 1.0).eval()?;
-                assert!(y.to_vec()? == (start..n).map(|i| i as f32 + 1.0).collect::<Vec<_>>(), "{device}: one ufunc, {n} from {start}");
+                assert!(
+                    y.to_vec()? == (start..n).map(|i| i as f32 + 1.0).collect::<Vec<_>>(),
+                    "{device}: one ufunc, {n} from {start}"
+                );
                 let y = (make()?.into_expr()).eval()?;
-                assert!(y.to_vec()? == (start..n).map(|i| i as f32).collect::<Vec<_>>(), "{device}: no ufunc, {n} from {start}");
+                assert!(
+                    y.to_vec()? == (start..n).map(|i| i as f32).collect::<Vec<_>>(),
+                    "{device}: no ufunc, {n} from {start}"
+                );
                 let (x, other) = (make()?, make()?);
                 let y = (x * other).eval()?;
-                assert!(y.to_vec()? == (start..n).map(|i| i as f32 * i as f32).collect::<Vec<_>>(), "{device}: two of them, {n} from {start}");
+                assert!(
+                    y.to_vec()? == (start..n).map(|i| i as f32 * i as f32).collect::<Vec<_>>(),
+                    "{device}: two of them, {n} from {start}"
+                );
                 let (kept, given) = (make()?, make()?);
                 let y = (&kept - given.abs()).eval()?;
                 assert!(y.to_vec()?.iter().all(|&d| d == 0.0), "{device}");
-                assert!(kept.to_vec()? == (start..n).map(|i| i as f32).collect::<Vec<_>>(), "{device}: what was borrowed is as it was");
+                assert!(
+                    kept.to_vec()? == (start..n).map(|i| i as f32).collect::<Vec<_>>(),
+                    "{device}: what was borrowed is as it was"
+                );
             }
         }
         Ok(())
@@ -48,19 +62,29 @@ fn columns_reversed_and_transposed_views_that_are_given_away() {
         let value = |i: usize, j: usize| (i * n + j) as f32;
         assert!((make()?.t() + 1.0).eval()?.to_vec()? == expected(&|i, j| value(j, i) + 1.0), "{device}: transposed");
         let reversed = make()?.slice(s![..;-1, ..;-1])?;
-        assert!((reversed + 1.0).eval()?.to_vec()? == expected(&|i, j| value(n - 1 - i, n - 1 - j) + 1.0), "{device}: reversed");
+        assert!(
+            (reversed + 1.0).eval()?.to_vec()? == expected(&|i, j| value(n - 1 - i, n - 1 - j) + 1.0),
+            "{device}: reversed"
+        );
         let rows = make()?.slice(s![n / 2..])?;
-        assert!((rows + 1.0).eval()?.to_vec()? == expected(&|i, j| value(i, j) + 1.0)[n * n / 2..], "{device}: the lower half");
+        assert!(
+            (rows + 1.0).eval()?.to_vec()? == expected(&|i, j| value(i, j) + 1.0)[n * n / 2..],
+            "{device}: the lower half"
+        );
         let columns = make()?.slice(s![.., 1..])?;
         let y = (columns + 1.0).eval()?;
-        assert!(y.to_vec()? == expected(&|i, j| value(i, j) + 1.0).chunks(n).flat_map(|row| &row[1..]).copied().collect::<Vec<_>>(), "{device}: columns");
+        assert!(
+            y.to_vec()?
+                == expected(&|i, j| value(i, j) + 1.0).chunks(n).flat_map(|row| &row[1..]).copied().collect::<Vec<_>>(),
+            "{device}: columns"
+        );
         let wide = make()?.slice(s![0..1])?.broadcast_to([n, n])?;
         assert!((wide + 1.0).eval()?.to_vec()? == expected(&|_, j| value(0, j) + 1.0), "{device}: a row, broadcast");
         Ok(())
     });
 }
 
-/// Everything that can be done with the arrays at hand. Numbers choose arrays, axes and bounds, modulo what there is.
+/// An action on the arrays of the pool. The numbers select arrays, axes and bounds, modulo the available count.
 #[derive(Clone, Debug)]
 enum Action {
     New {
@@ -94,14 +118,14 @@ enum Action {
         which: usize,
         times: usize,
     },
-    /// `a * 2 + b`, each operand by value or by reference; by value, it is gone.
+    /// `a * 2 + b`, each operand by value or by reference. An operand that is given by value leaves the pool.
     Combine {
         a: usize,
         b: usize,
         give_a: bool,
         give_b: bool,
     },
-    /// `sqrt(|a|)`-like chains of one operand.
+    /// A chain of additions and negations on one operand.
     Chain {
         which: usize,
         give: bool,
@@ -151,13 +175,8 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
         prop::collection::vec(1usize..5, 0..4).prop_map(|shape| New { shape }),
         n().prop_map(|which| Clone { which }),
         n().prop_map(|which| Drop { which }),
-        (n(), n(), n(), n(), prop_oneof![Just(1isize), Just(-1), Just(2), Just(-3)]).prop_map(|(which, axis, from, to, step)| Slice {
-            which,
-            axis,
-            from,
-            to,
-            step
-        }),
+        (n(), n(), n(), n(), prop_oneof![Just(1isize), Just(-1), Just(2), Just(-3)])
+            .prop_map(|(which, axis, from, to, step)| Slice { which, axis, from, to, step }),
         (n(), n(), n()).prop_map(|(which, axis, at)| Pick { which, axis, at }),
         n().prop_map(|which| Transpose { which }),
         n().prop_map(|which| Reshape { which }),
@@ -177,7 +196,8 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
     prop::collection::vec(one, 1..60)
 }
 
-/// What an array should be: its shape and its elements in C order. Numbers stay small and whole, so that every device gives the same.
+/// The expected state of an array: its shape and its elements in C order. The elements stay small integers, so that
+/// every device gives the same result.
 #[derive(Clone, Debug, PartialEq)]
 struct Model {
     shape: Vec<usize>,
@@ -185,7 +205,8 @@ struct Model {
 }
 
 impl Model {
-    /// The element that each index of `shape` takes from this model.
+    /// Builds a model of this `shape`. Its element at each index is the element of `self` at the index that `from`
+    /// returns.
     fn gather(&self, shape: Vec<usize>, from: impl Fn(&[usize]) -> Vec<usize>) -> Model {
         let at = |n: usize| {
             let (mut index, mut rest) = (vec![0; shape.len()], n);
@@ -207,7 +228,9 @@ impl Model {
     fn broadcast(&self, shape: &[usize]) -> Model {
         let extra = shape.len() - self.shape.len();
         let own = self.shape.clone();
-        self.gather(shape.to_vec(), |ix| own.iter().enumerate().map(|(a, &n)| if n == 1 { 0 } else { ix[a + extra] }).collect())
+        self.gather(shape.to_vec(), |ix| {
+            own.iter().enumerate().map(|(a, &n)| if n == 1 { 0 } else { ix[a + extra] }).collect()
+        })
     }
 }
 
@@ -224,7 +247,7 @@ fn common_shape(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
         .collect()
 }
 
-/// Keeps numbers small.
+/// Keeps absolute values below 1024.
 fn fold(x: f32) -> f32 {
     x % 1024.0
 }
@@ -259,13 +282,16 @@ impl Pool {
                 let axis = axis % m.shape.len();
                 let n = m.shape[axis];
                 let (lo, hi) = ((from % (n + 1)).min(to % (n + 1)), (from % (n + 1)).max(to % (n + 1)));
-                let items: Vec<polyarray::SliceItem> =
-                    (0..m.shape.len()).map(|a| if a == axis { polyarray::SliceItem::from(lo..hi).step(step) } else { (..).into() }).collect();
+                let items: Vec<polyarray::SliceItem> = (0..m.shape.len())
+                    .map(|a| if a == axis { polyarray::SliceItem::from(lo..hi).step(step) } else { (..).into() })
+                    .collect();
                 let len = (hi - lo).div_ceil(step.unsigned_abs());
                 let mut shape = m.shape.clone();
                 shape[axis] = len;
                 let pick = |i: usize| if step > 0 { lo + i * step as usize } else { hi - 1 - i * step.unsigned_abs() };
-                let model = m.gather(shape, |ix| ix.iter().enumerate().map(|(a, &i)| if a == axis { pick(i) } else { i }).collect());
+                let model = m.gather(shape, |ix| {
+                    ix.iter().enumerate().map(|(a, &i)| if a == axis { pick(i) } else { i }).collect()
+                });
                 let view = x.slice(&items)?;
                 all.push((view, model));
             }
@@ -276,9 +302,12 @@ impl Pool {
                 }
                 let axis = axis % m.shape.len();
                 let at = at % m.shape[axis];
-                let items: Vec<polyarray::SliceItem> = (0..m.shape.len()).map(|a| if a == axis { at.into() } else { (..).into() }).collect();
+                let items: Vec<polyarray::SliceItem> =
+                    (0..m.shape.len()).map(|a| if a == axis { at.into() } else { (..).into() }).collect();
                 let shape = m.shape.iter().enumerate().filter(|(a, _)| *a != axis).map(|(_, &n)| n).collect();
-                let model = m.gather(shape, |ix| ix[..axis].iter().copied().chain([at]).chain(ix[axis..].iter().copied()).collect());
+                let model = m.gather(shape, |ix| {
+                    ix[..axis].iter().copied().chain([at]).chain(ix[axis..].iter().copied()).collect()
+                });
                 let view = x.slice(&items)?;
                 all.push((view, model));
             }
@@ -309,9 +338,11 @@ impl Pool {
                 let Some(shape) = common_shape(&all[a].1.shape, &all[b].1.shape) else { return Ok(()) };
                 let (x, y) = (all[a].1.broadcast(&shape), all[b].1.broadcast(&shape));
                 let data = x.data.iter().zip(&y.data).map(|(x, y)| fold(x * 2.0 + y)).collect();
-                // What is given is taken out of the pool first, so that nothing else holds it but other arrays that share its buffer.
+                // Removes donated operands from the pool first, so that nothing in the pool holds their buffers except
+                // other arrays that share them.
                 let (left, right) = (all[a].0.clone(), all[b].0.clone());
-                let mut gone: Vec<usize> = [(a, give_a), (b, give_b)].iter().filter(|(_, give)| *give).map(|(i, _)| *i).collect();
+                let mut gone: Vec<usize> =
+                    [(a, give_a), (b, give_b)].iter().filter(|(_, give)| *give).map(|(i, _)| *i).collect();
                 gone.sort_unstable();
                 gone.dedup();
                 gone.into_iter().rev().for_each(|i| drop(all.swap_remove(i)));
@@ -325,7 +356,8 @@ impl Pool {
             }
             Action::Chain { which, give, steps } => {
                 let which = which % count;
-                let model = (0..steps).fold(all[which].1.clone(), |m, i| m.map(|x| if i % 2 == 0 { x + 1.0 } else { -x }));
+                let model =
+                    (0..steps).fold(all[which].1.clone(), |m, i| m.map(|x| if i % 2 == 0 { x + 1.0 } else { -x }));
                 let x = if give { all.swap_remove(which).0 } else { all[which].0.clone() };
                 let e = (0..steps).fold(x.into_expr(), |e, i| if i % 2 == 0 { e + 1.0 } else { -e });
                 let y = (e % 1024.0).eval()?;
@@ -352,17 +384,22 @@ impl Pool {
                 let axis = axis % m.shape.len();
                 let n = m.shape[axis];
                 let (lo, hi) = ((from % (n + 1)).min(to % (n + 1)), (from % (n + 1)).max(to % (n + 1)));
-                let items: Vec<polyarray::SliceItem> = (0..m.shape.len()).map(|a| if a == axis { (lo..hi).into() } else { (..).into() }).collect();
+                let items: Vec<polyarray::SliceItem> =
+                    (0..m.shape.len()).map(|a| if a == axis { (lo..hi).into() } else { (..).into() }).collect();
                 x.slice_mut(&items)?.fill(serial)?;
                 let inner: usize = m.shape[axis + 1..].iter().product();
-                m.data.iter_mut().enumerate().filter(|(i, _)| (lo..hi).contains(&(i / inner.max(1) % n.max(1)))).for_each(|(_, x)| *x = serial);
+                m.data
+                    .iter_mut()
+                    .enumerate()
+                    .filter(|(i, _)| (lo..hi).contains(&(i / inner.max(1) % n.max(1))))
+                    .for_each(|(_, x)| *x = serial);
             }
             Action::Shift { which } => {
                 let (x, m) = &mut all[which % count];
                 if m.shape.first().is_none_or(|&n| n < 2) || common_is_broadcast(x) {
                     return Ok(());
                 }
-                // An array written from another view of itself.
+                // Writes an array from another view of the same array.
                 let ahead = x.slice(s![1..])?;
                 x.slice_mut(s![..-1])?.assign(&ahead)?;
                 let row = m.data.len() / m.shape[0];
@@ -395,10 +432,14 @@ impl Pool {
                     return Ok(());
                 }
                 let axis = axis % m.shape.len();
-                let shape: Vec<usize> = m.shape.iter().enumerate().filter(|(a, _)| *a != axis).map(|(_, &n)| n).collect();
+                let shape: Vec<usize> =
+                    m.shape.iter().enumerate().filter(|(a, _)| *a != axis).map(|(_, &n)| n).collect();
                 let mut total = vec![0.0; shape.iter().product()];
                 let inner: usize = m.shape[axis + 1..].iter().product();
-                m.data.iter().enumerate().for_each(|(i, x)| total[i / (inner * m.shape[axis]) * inner + i % inner] += x);
+                m.data
+                    .iter()
+                    .enumerate()
+                    .for_each(|(i, x)| total[i / (inner * m.shape[axis]) * inner + i % inner] += x);
                 let sum = x.sum_axis(axis)?;
                 all.push((sum, Model { shape, data: total }));
                 let (x, m) = all.last_mut().expect("it was just pushed");
@@ -451,10 +492,14 @@ proptest! {
 
     #[test]
     fn arrays_are_what_a_plain_model_says(actions in actions(), in_force in 0usize..8) {
-        // `blas` multiplies matrices, and nothing else.
-        let devices: Vec<Device> = std::iter::once(Device::auto()).chain(required_devices()).filter(|d| d.name() != "blas").collect();
-        // Named devices refuse arrays that lie in another memory's dtype; `auto` takes all.
-        let in_turn: Vec<&Device> = devices.iter().filter(|d| **d == Device::auto() || d.memory() == Device::auto().memory()).collect();
+        // `blas` supports only matrix products and distances, which no action computes.
+        let devices: Vec<Device> =
+            std::iter::once(Device::auto()).chain(required_devices()).filter(|d| d.name() != "blas").collect();
+        // Under a named device, all arrays stay in host memory; under `auto`, they may lie on every device.
+        let in_turn: Vec<&Device> = devices
+            .iter()
+            .filter(|d| **d == Device::auto() || d.memory() == Device::auto().memory())
+            .collect();
         let current = in_turn[in_force % in_turn.len()].clone();
         let hosts: Vec<Device> = devices.iter().filter(|d| d.memory() == Device::auto().memory()).cloned().collect();
         let places = if current == Device::auto() { devices } else { hosts };

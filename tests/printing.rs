@@ -1,4 +1,4 @@
-//! How arrays are shown.
+//! The text form of arrays.
 
 use polyarray::prelude::*;
 
@@ -21,21 +21,36 @@ fn arrays_without_elements_are_brief() {
 #[test]
 fn what_is_printed_is_bounded() {
     let one = Array::<f64>::ones([1]).unwrap();
-    for shape in [&[7; 16][..], &[2; 16], &[2, 3, 1_000_000, 1, 1, 1, 1, 1], &[1_000_000], &[1000, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]] {
+    for shape in [
+        &[7; 16][..],
+        &[2; 16],
+        &[2, 3, 1_000_000, 1, 1, 1, 1, 1],
+        &[1_000_000],
+        &[1000, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1],
+    ] {
         let text = one.broadcast_to(shape).unwrap().to_string();
         assert!(text.len() < 1_000_000, "{shape:?}: {}", text.len());
         assert_eq!(text.matches('[').count(), text.matches(']').count());
     }
     let long = Array::<i32>::arange(0, 2000, 1).unwrap();
     assert_eq!(long.to_string(), "[0, 1, 2, ..., 1997, 1998, 1999]");
-    assert_eq!(long.reshape([1000, 2]).unwrap().to_string(), "[[0, 1],\n [2, 3],\n [4, 5],\n ...,\n [1994, 1995],\n [1996, 1997],\n [1998, 1999]]");
-    assert_eq!(Array::<i32>::arange(0, 8, 1).unwrap().reshape([2, 2, 2]).unwrap().to_string(), "[[[0, 1],\n  [2, 3]],\n\n [[4, 5],\n  [6, 7]]]");
+    assert_eq!(
+        long.reshape([1000, 2]).unwrap().to_string(),
+        "[[0, 1],\n [2, 3],\n [4, 5],\n ...,\n [1994, 1995],\n [1996, 1997],\n [1998, 1999]]"
+    );
+    assert_eq!(
+        Array::<i32>::arange(0, 8, 1).unwrap().reshape([2, 2, 2]).unwrap().to_string(),
+        "[[[0, 1],\n  [2, 3]],\n\n [[4, 5],\n  [6, 7]]]"
+    );
 }
 
 #[test]
 fn huge_and_tiny_floats_have_an_exponent() {
     assert_eq!(shown(vec![1e300, -1.5e-300, 0.0, -0.0]), "[1e300, -1.5e-300, 0, -0]");
-    assert_eq!(shown(vec![9_999_999_999_999_998.0, 1e16, 0.0001, 0.000_099]), "[9999999999999998, 1e16, 0.0001, 9.9e-5]");
+    assert_eq!(
+        shown(vec![9_999_999_999_999_998.0, 1e16, 0.0001, 0.000_099]),
+        "[9999999999999998, 1e16, 0.0001, 9.9e-5]"
+    );
     assert_eq!(shown(vec![f64::INFINITY, f64::NEG_INFINITY, f64::NAN]), "[inf, -inf, NaN]");
     assert_eq!(shown(vec![f64::MAX, f64::from_bits(1)]), "[1.7976931348623157e308, 5e-324]");
     let singles = Array::from_vec(vec![1e30f32, 0.1, 1e-30], [3]).unwrap();

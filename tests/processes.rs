@@ -1,4 +1,4 @@
-//! What a process can do to a library: fork, run out of memory, end threads.
+//! Events in a process that affect a library: forks, lack of memory, threads that end.
 #![cfg(target_os = "linux")]
 
 mod common;
@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long anything here may take; it takes seconds, and minutes on a machine that is busy.
+/// The time limit of a child process. It takes seconds, and minutes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// Runs a test of this file that is ignored otherwise, in a process of its own with these variables. It has to pass, in [`PATIENCE`].
+/// Runs an ignored test of this file in its own process, with these environment variables, and returns its output.
+/// Panics unless the test passes within [`PATIENCE`].
 fn child(test: &str, variables: &[(&str, &str)]) -> String {
     let program = std::env::current_exe().unwrap();
     let mut command = Command::new(program);
@@ -23,7 +24,11 @@ fn child(test: &str, variables: &[(&str, &str)]) -> String {
         if since.elapsed() > PATIENCE {
             child.kill().unwrap();
             let out = child.wait_with_output().unwrap();
-            panic!("{test} with {variables:?} does not end: {}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+            panic!(
+                "{test} with {variables:?} does not end: {}{}",
+                String::from_utf8_lossy(&out.stdout),
+                String::from_utf8_lossy(&out.stderr)
+            );
         }
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -33,13 +38,13 @@ fn child(test: &str, variables: &[(&str, &str)]) -> String {
     text
 }
 
-/// Operations of several kinds that are large enough for several threads, on a device.
+/// Runs operations of several kinds on `device`, each large enough for several threads.
 fn large_work(device: &Device) -> Result<()> {
     let x = Array::<f64>::ones([1 << 20])?;
     let down = Array::arange(299_999i32, -1, -1)?;
     let a = Array::<f32>::ones([300, 300])?;
     with_device(device, || {
-        // BLAS multiplies and measures distances.
+        // `blas` supports only matrix products and distances.
         if device.name() != "blas" {
             assert_eq!(x.sum()?, (1 << 20) as f64);
             assert_eq!((&x + &x).eval()?.max()?, 2.0);
@@ -52,33 +57,38 @@ fn large_work(device: &Device) -> Result<()> {
     })
 }
 
-/// The devices of the host, without those that have a driver.
+/// The devices of the host, none of which has a driver, and `auto`.
 fn host_devices() -> Vec<Device> {
     ["scalar", "simd", "blas"].into_iter().filter_map(|name| Device::named(name).ok()).chain([Device::auto()]).collect()
 }
 
-/// Forks; the child does `work` and ends. Fails where that does not end, or not well.
+/// Forks and runs `work` in the child. Panics if the child fails, or does not end within half of [`PATIENCE`].
 fn fork(work: impl Fn() -> Result<()>) {
-    // SAFETY: the child only uses this library and ends; that a library's locks may be held in it is what is tested.
+    // SAFETY: the child only uses this library and then calls `_exit`. Other threads may have held locks of the library
+    // at the fork; this is what the test checks.
     match unsafe { libc::fork() } {
         -1 => panic!("no process could be made"),
         0 => {
             let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work().unwrap())).is_ok();
-            // SAFETY: ends the process, without what the parent registered to be done then.
+            // SAFETY: `_exit` has no preconditions. It ends the child without the exit handlers that the parent
+            // registered.
             unsafe { libc::_exit(if done { 0 } else { 1 }) };
         }
         pid => {
             let (mut status, since) = (0, Instant::now());
-            // SAFETY: waits for the child just made.
+            // SAFETY: `pid` is the child just forked, and `status` is valid for writes during the call.
             while unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) } == 0 {
                 if since.elapsed() > PATIENCE / 2 {
-                    // SAFETY: the child just made.
+                    // SAFETY: `pid` is the child just forked, which has not been reaped.
                     unsafe { libc::kill(pid, libc::SIGKILL) };
                     panic!("the child does not end");
                 }
                 std::thread::sleep(Duration::from_millis(5));
             }
-            assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0, "the child ended with status {status:x}");
+            assert!(
+                libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0,
+                "the child ended with status {status:x}"
+            );
         }
     }
 }
@@ -99,7 +109,7 @@ fn forks() {
         "after_work" => {
             all().unwrap();
             fork(all);
-            // A child's child, and the parent afterwards.
+            // A child of a child, and then the parent again.
             fork(|| {
                 fork(all);
                 all()
@@ -146,12 +156,12 @@ fn children_of_a_process_that_started_a_pool_of_its_own_compute() {
 #[cfg(feature = "simd")]
 #[ignore = "run in a process of its own"]
 fn forks_beside_a_pool() {
-    // The pool is not this library's, and nothing of this library has run before the fork.
+    // The caller owns the pool, and no code of this library has run before the fork.
     rayon::ThreadPoolBuilder::new().num_threads(4).build_global().unwrap();
     let simd = || large_work(&Device::simd()?);
     fork(simd);
     simd().unwrap();
-    // From a thread of a pool, as well.
+    // The same from a thread of a pool.
     let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
     pool.install(|| {
         simd().unwrap();
@@ -159,11 +169,11 @@ fn forks_beside_a_pool() {
     });
 }
 
-/// Bytes of address space that this process has.
+/// The size of the address space of this process, in bytes.
 fn address_space() -> u64 {
     let status = std::fs::read_to_string("/proc/self/statm").unwrap();
     let pages: u64 = status.split(' ').next().unwrap().parse().unwrap();
-    // SAFETY: sysconf takes a number and returns one.
+    // SAFETY: `sysconf` takes an integer and returns an integer.
     pages * unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as u64
 }
 
@@ -182,9 +192,10 @@ fn operations_end_where_memory_does() {
 fn works_in_little_memory() {
     let limit = address_space() + (std::env::var("MEGABYTES").unwrap().parse::<u64>().unwrap() << 20);
     let limits = libc::rlimit { rlim_cur: limit, rlim_max: limit };
-    // SAFETY: the structure lives as long as the call.
+    // SAFETY: `limits` is valid for reads during the call.
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limits) }, 0);
-    // No device has been opened. Each is, or says why not, and each operation gives a result or an error.
+    // No device is open yet. Each device opens or reports why it cannot, and each operation returns a result or an
+    // error.
     for name in ["scalar", "simd", "blas", "auto"] {
         match Device::named(name).and_then(|device| large_work(&device)) {
             Ok(()) => println!("did {name}"),
@@ -204,13 +215,13 @@ fn a_pool_that_cannot_be_started_is_done_without() {
 #[cfg(feature = "simd")]
 #[ignore = "run in a process of its own"]
 fn works_without_a_pool() {
-    // No thread can be started with the stack that the environment asks for.
+    // No thread can start with the stack size that the environment sets.
     assert!(std::thread::Builder::new().spawn(|| ()).is_err());
     large_work(&Device::simd().unwrap()).unwrap();
     large_work(&Device::auto()).unwrap();
 }
 
-/// Computes when its thread ends, after the thread-locals that were made later are gone.
+/// Computes when its thread ends, after the thread-locals that were registered later have been destroyed.
 struct Last(&'static str);
 
 impl Drop for Last {
@@ -259,7 +270,8 @@ fn threads_that_end_compute() {
 fn computes_while_threads_end() {
     for first_of_all in [true, false] {
         let run = move || {
-            // Thread-locals are destroyed in the reverse order of their registration: this library's lie between these two, or before both.
+            // Thread-locals are destroyed in the reverse order of their registration. The library's are registered
+            // between these two, or before both.
             if first_of_all {
                 FIRST_MADE.with(|_| ());
             }
@@ -275,9 +287,14 @@ fn computes_while_threads_end() {
 #[test]
 #[cfg(feature = "gpu")]
 fn no_driver_is_loaded_without_a_gpu() {
-    let files = |folder: &str| std::fs::read_dir(folder).map(|files| files.flatten().map(|f| f.file_name().to_string_lossy().into_owned()).collect::<Vec<_>>());
+    let files = |folder: &str| {
+        std::fs::read_dir(folder)
+            .map(|files| files.flatten().map(|f| f.file_name().to_string_lossy().into_owned()).collect::<Vec<_>>())
+    };
     let found = files("/dev/dri").unwrap_or_default().iter().any(|f| f.starts_with("renderD"))
-        || files("/dev").unwrap_or_default().iter().any(|f| ["nvidia", "dxg", "kgsl", "mali", "nvhost", "nvgpu", "pvr"].iter().any(|name| f.starts_with(name)));
+        || files("/dev").unwrap_or_default().iter().any(|f| {
+            ["nvidia", "dxg", "kgsl", "mali", "nvhost", "nvgpu", "pvr"].iter().any(|name| f.starts_with(name))
+        });
     if found {
         println!("left out: this machine may have a GPU");
         return;
@@ -297,7 +314,7 @@ fn no_driver_is_loaded_without_a_gpu() {
 #[cfg(feature = "gpu")]
 #[ignore = "run in a process of its own"]
 fn asks_for_all_devices() {
-    // Estimated to take seconds on any host.
+    // Operations that are estimated to take seconds on any host.
     let x = common::count([1]).broadcast_to([1 << 34]).unwrap();
     (&x + 1.0).sqrt().explain().unwrap();
     let a = common::count([1, 1]).broadcast_to([20_000, 20_000]).unwrap();

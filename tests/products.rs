@@ -1,4 +1,4 @@
-//! Products of matrices into what is there, on every device.
+//! Matrix products on every device: into new and existing outputs, with epilogues, and with wider results.
 
 mod common;
 
@@ -7,7 +7,8 @@ use polyarray::prelude::*;
 use polyarray::{Complex, bf16, f16};
 
 fn counting<T: Element>(m: usize, n: usize, make: impl Fn(i32) -> T) -> Array<T> {
-    Array::from_vec((0..m * n).map(|i| make((i * 7 % 11) as i32 - 5)).collect(), [m, n]).expect("as many as the shape holds")
+    Array::from_vec((0..m * n).map(|i| make((i * 7 % 11) as i32 - 5)).collect(), [m, n])
+        .expect("as many as the shape holds")
 }
 
 fn all_outputs<T: Element>(make: impl Fn(i32) -> T + Copy) {
@@ -25,14 +26,14 @@ fn all_outputs<T: Element>(make: impl Fn(i32) -> T + Copy) {
             Matmul::new(&a, &b).add_into(&mut out.view_mut()?)?;
             let twice = with_device(&Device::scalar(), || (&product + &product).eval())?;
             assert_eq!(out.to_vec()?, twice.to_vec()?, "added, {m}x{k}x{n} on {}", device.name());
-            // With gaps between rows, and transposed.
+            // Into an output with gaps between its rows.
             let mut wide = Array::full([m + 2, n + 3], make(1))?;
             Matmul::new(&a, &b).run_into(&mut wide.slice_mut(s![1..m + 1, 2..n + 2])?)?;
             assert_eq!(wide.slice(s![1..m + 1, 2..n + 2])?.to_vec()?, product.to_vec()?);
             assert_eq!(wide.get([0, 0])?, make(1));
             Matmul::new(&a, &b).add_into(&mut wide.slice_mut(s![1..m + 1, 2..n + 2])?)?;
             assert_eq!(wide.slice(s![1..m + 1, 2..n + 2])?.to_vec()?, twice.to_vec()?);
-            // With something to do in between.
+            // With an epilogue before the addition.
             Matmul::new(&a, &b).map(|e| e * T::from_wide(polyarray::Wide::Int(2))).add_into(&mut out.view_mut()?)?;
             let four = with_device(&Device::scalar(), || (&twice + &twice).eval())?;
             assert_eq!(out.to_vec()?, four.to_vec()?);
@@ -58,7 +59,9 @@ fn an_output_of_another_shape_is_an_error() {
     on_every_device(|_| {
         let (a, b) = (Array::<f32>::ones([2, 3])?, Array::<f32>::ones([3, 4])?);
         let mut out = Array::<f32>::zeros([4, 2])?;
-        for error in [Matmul::new(&a, &b).run_into(&mut out.view_mut()?), Matmul::new(&a, &b).add_into(&mut out.view_mut()?)] {
+        for error in
+            [Matmul::new(&a, &b).run_into(&mut out.view_mut()?), Matmul::new(&a, &b).add_into(&mut out.view_mut()?)]
+        {
             let message = error.unwrap_err().to_string();
             assert!(message.contains("the product's shape is [2, 4], the output's [4, 2]"), "{message}");
         }
@@ -93,7 +96,7 @@ fn narrow_numbers_are_given_as_what_they_are_added_up_in() {
             };
             let exact = with_device(&Device::scalar(), || wide(&a)?.matmul(&wide(&b)?))?;
             assert_eq!(product.to_vec()?, exact.to_vec()?, "{m}x{k}x{n} on {}", device.name());
-            // Cut to eight bits it is the product that wraps.
+            // The product in i8 is the exact one, wrapped to eight bits.
             assert_eq!(a.matmul(&b)?.to_vec()?, exact.cast::<i8>().eval()?.to_vec()?);
             let mut out = Array::full([m, n], 1000i32)?;
             Matmul::wide(&a, &b).add_into(&mut out.view_mut()?)?;
@@ -103,10 +106,15 @@ fn narrow_numbers_are_given_as_what_they_are_added_up_in() {
         }
         Ok(())
     });
-    // Halves of more than their own precision, and other dtypes as they are.
-    let (a, b) = (Array::full([2, 1000], f16::from_f32(1.0 / 3.0)).unwrap(), Array::full([1000, 2], f16::from_f32(3.0)).unwrap());
+    // Products of f16 give f32 results with the precision of f32; other dtypes give results of their own dtype.
+    let (a, b) = (
+        Array::full([2, 1000], f16::from_f32(1.0 / 3.0)).unwrap(),
+        Array::full([1000, 2], f16::from_f32(3.0)).unwrap(),
+    );
     let third = f16::from_f32(1.0 / 3.0).to_f32();
-    assert!(Matmul::wide(&a, &b).run().unwrap().to_vec().unwrap().iter().all(|x: &f32| (x - 3000.0 * third).abs() < 1e-3));
+    assert!(
+        Matmul::wide(&a, &b).run().unwrap().to_vec().unwrap().iter().all(|x: &f32| (x - 3000.0 * third).abs() < 1e-3)
+    );
     let c: Array<f64> = Matmul::wide(&Array::<f64>::eye(2).unwrap(), &Array::<f64>::eye(2).unwrap()).run().unwrap();
     assert_eq!(c.to_vec().unwrap(), [1.0, 0.0, 0.0, 1.0]);
 }
@@ -116,7 +124,10 @@ fn speed_may_cost_precision_within_the_bound() {
     on_every_device(|device| {
         for (m, k, n) in [(7, 30, 5), (80, 700, 90)] {
             let value = |i: usize| ((i * 7919 + 13) % 10_007) as f64 / 5000.0 - 1.0;
-            let (a, b) = (Array::from_fn([m, k], |ix| value(ix[0] * k + ix[1]) as f32)?, Array::from_fn([k, n], |ix| value(ix[1] * k + ix[0]) as f32)?);
+            let (a, b) = (
+                Array::from_fn([m, k], |ix| value(ix[0] * k + ix[1]) as f32)?,
+                Array::from_fn([k, n], |ix| value(ix[1] * k + ix[0]) as f32)?,
+            );
             let product = match Matmul::new(&a, &b).precision(Precision::Fast).run() {
                 Err(Error::Refused { .. }) => continue,
                 product => product?.cast::<f64>().eval()?,
@@ -134,9 +145,10 @@ fn speed_may_cost_precision_within_the_bound() {
 
 #[test]
 fn large_products_of_integers_are_exact() {
-    // Large enough for every way of multiplying there is; sums stay below 2^24.
+    // Large enough for every product algorithm; all sums stay below 2^24.
     let (m, k, n) = (530, 600, 515);
-    let [a, b] = [(m, k), (k, n)].map(|(r, c)| (0..r * c).map(|i| ((i * 31 + i / 7) % 23) as i64 - 11).collect::<Vec<_>>());
+    let [a, b] =
+        [(m, k), (k, n)].map(|(r, c)| (0..r * c).map(|i| ((i * 31 + i / 7) % 23) as i64 - 11).collect::<Vec<_>>());
     let mut exact = vec![0i64; m * n];
     for i in 0..m {
         for p in 0..k {
@@ -145,11 +157,23 @@ fn large_products_of_integers_are_exact() {
             }
         }
     }
-    fn check<T: Element, U: Element>(product: impl Fn(&Array<T>, &Array<T>) -> Result<Array<U>>, a: &[i64], b: &[i64], [m, n, k]: [usize; 3], exact: &[i64]) {
-        let array = |x: &[i64], shape| Array::from_vec(x.iter().map(|&x| T::from_wide(polyarray::Wide::Int(x.into()))).collect(), shape).unwrap();
+    fn check<T: Element, U: Element>(
+        product: impl Fn(&Array<T>, &Array<T>) -> Result<Array<U>>,
+        a: &[i64],
+        b: &[i64],
+        [m, n, k]: [usize; 3],
+        exact: &[i64],
+    ) {
+        let array = |x: &[i64], shape| {
+            Array::from_vec(x.iter().map(|&x| T::from_wide(polyarray::Wide::Int(x.into()))).collect(), shape).unwrap()
+        };
         let (a, b) = (array(a, [m, k]), array(b, [k, n]));
         let got = product(&a, &b).unwrap().to_vec().unwrap();
-        assert!(got.iter().zip(exact).all(|(x, &y)| *x == U::from_wide(polyarray::Wide::Int(y.into()))), "{}", T::DTYPE);
+        assert!(
+            got.iter().zip(exact).all(|(x, &y)| *x == U::from_wide(polyarray::Wide::Int(y.into()))),
+            "{}",
+            T::DTYPE
+        );
     }
     let shape = [m, n, k];
     check::<f32, f32>(|a, b| a.matmul(b), &a, &b, shape, &exact);
@@ -162,7 +186,8 @@ fn large_products_of_integers_are_exact() {
 
 #[test]
 fn what_follows_a_large_product_finds_its_place() {
-    // More than one block of rows, of columns and of what is kept in a wider type; small integers, so that all is exact.
+    // More than one block of rows, of columns, and of the scratch in a wider dtype. The numbers are small integers, so
+    // that all results are exact.
     fn check<T: Element>([m, k, n]: [usize; 3], make: impl Fn(i32) -> T + Copy) -> Result<()> {
         let (a, b) = (counting(m, k, make), counting(k, n, make));
         let bias = Array::from_vec((0..m * n).map(|i| make((i % 13) as i32)).collect(), [m, n])?;
@@ -177,7 +202,7 @@ fn what_follows_a_large_product_finds_its_place() {
                 Err(Error::Refused { .. }) => return Ok(()),
                 got => assert!(got?.to_vec()? == finished, "{} on {}", T::DTYPE, device.name()),
             }
-            // A bias that lies in columns.
+            // A bias in column-major order.
             let transposed = bias.t().to_contiguous()?;
             assert!(run(&transposed.t())?.to_vec()? == finished, "{} on {}, in columns", T::DTYPE, device.name());
             let mut out = Array::full([m, n], zero)?;
@@ -196,7 +221,7 @@ fn what_follows_a_large_product_finds_its_place() {
     check([1100, 3, 1000], |i| i as i8).unwrap();
     check([70, 5, 5000], |i| i as i8).unwrap();
     check([300, 3, 4100], |i| bf16::from_f32(i as f32)).unwrap();
-    // Vectors on either side.
+    // A vector as either operand.
     check([3000, 40, 1], |i| i as f32).unwrap();
     check([1, 40, 3000], f64::from).unwrap();
 }

@@ -1,4 +1,4 @@
-//! `arange` and `linspace`, up to the ends of their dtypes.
+//! `arange` and `linspace`, up to the limits of their dtypes.
 
 use polyarray::prelude::*;
 
@@ -21,7 +21,10 @@ fn ranges_of_integers_are_exact() -> Result<()> {
         assert!(Array::arange(start, stop, step)?.is_empty());
     }
     assert_eq!(Array::arange(false, true, true)?.to_vec()?, [false]);
-    assert!(matches!(Array::arange(0i32, 5, 0), Err(Error::Setting { .. })) && matches!(Array::arange(0i64, i64::MAX, 1), Err(Error::TooLarge { .. })));
+    assert!(
+        matches!(Array::arange(0i32, 5, 0), Err(Error::Setting { .. }))
+            && matches!(Array::arange(0i64, i64::MAX, 1), Err(Error::TooLarge { .. }))
+    );
     Ok(())
 }
 
@@ -47,13 +50,21 @@ fn evenly_spaced_numbers_are_exact_at_both_ends() -> Result<()> {
     let p = (1i64 << 53) + 1;
     assert_eq!(Array::linspace(p, p + 2, 2)?.to_vec()?, [p, p + 2]);
     assert_eq!(Array::linspace(f64::MIN, f64::MAX, 3)?.to_vec()?, [f64::MIN, 0.0, f64::MAX]);
-    assert!(Array::linspace(f64::MIN, f64::MAX, 1000)?.to_vec()?.windows(2).all(|two| two[0] < two[1] && two[1].is_finite()));
+    assert!(
+        Array::linspace(f64::MIN, f64::MAX, 1000)?
+            .to_vec()?
+            .windows(2)
+            .all(|two| two[0] < two[1] && two[1].is_finite())
+    );
     assert_eq!(Array::linspace(7.5f64, INF, 1)?.to_vec()?, [7.5]);
     assert_eq!(Array::linspace(3i32, 9, 1)?.to_vec()?, [3]);
     assert!(Array::linspace(0.0f32, 1.0, 0)?.is_empty() && Array::linspace(0u8, 1, 0)?.is_empty());
     assert_eq!(Array::linspace(0.0f64, 5e-324, 11)?.get([6])?, 5e-324);
     let little = Array::linspace(0.0f64, 1e-320, 1000)?.to_vec()?;
-    assert!(little.iter().enumerate().all(|(i, x)| (x / 5e-324 - i as f64 * 2024.0 / 999.0).abs() <= 1.0), "half a unit each");
+    assert!(
+        little.iter().enumerate().all(|(i, x)| (x / 5e-324 - i as f64 * 2024.0 / 999.0).abs() <= 1.0),
+        "half a unit each"
+    );
     assert_eq!(Array::linspace(0i32, -5, 3)?.to_vec()?, [0, -3, -5], "floors, as NumPy does");
     assert_eq!(Array::linspace(0u8, 255, 4)?.to_vec()?, [0, 85, 170, 255]);
     assert_eq!(Array::linspace(u64::MAX, 0, 3)?.to_vec()?, [u64::MAX, u64::MAX / 2, 0]);

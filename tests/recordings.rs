@@ -1,4 +1,4 @@
-//! Recordings end with what they record, however it ends.
+//! A recording ends with its closure, whether the closure returns or panics.
 
 mod common;
 
@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 #[test]
 fn recordings_end_with_their_closure_also_by_a_panic() {
     let x = common::count([4]);
-    // On a device that is named, so that no other test's backend adds operations of its own.
+    // On a named device, so that backends of other tests add no operations of their own.
     let (inner, outer) = trace::record(|| {
         with_device(&Device::scalar(), || {
             x.sum().unwrap();
@@ -19,16 +19,16 @@ fn recordings_end_with_their_closure_also_by_a_panic() {
                 })
             }));
             assert!(unwound.is_err());
-            // The outer recording goes on.
+            // The outer recording continues.
             x.max().unwrap();
-            // Those of other threads are not of this one.
+            // Operations of other threads are not part of this recording.
             let y = x.clone();
             std::thread::spawn(move || y.sum().unwrap()).join().unwrap();
             trace::record(|| x.min().unwrap()).1
         })
     });
     assert_eq!((outer.events.len(), inner.events.len()), (2, 1), "{outer}{inner}");
-    // Nothing is recorded any more: strips, which are only taken where nothing is, leave no event, and a new recording begins empty.
+    // The recording has ended with the panic: a new recording starts empty.
     let unwound = catch_unwind(AssertUnwindSafe(|| trace::record(|| panic!("on purpose"))));
     assert!(unwound.is_err());
     let (_, empty) = trace::record(|| ());

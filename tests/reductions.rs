@@ -1,17 +1,18 @@
-//! Reductions and scans through the public names: error bounds, ties, NaN, empty arrays, bad axes; and the same bits on `scalar`, every tier and any number of threads.
+//! Reductions and scans through the public API: error bounds, ties, NaN, empty arrays and invalid axes. The results
+//! have the same bits on `scalar`, on every tier of `simd` and with any number of threads.
 #![cfg(feature = "simd")]
 
 use polyarray::prelude::*;
 use polyarray::{Backend, Cost, DeviceInfo, MemoryId, Op, RunContext, Unsupported, with_threads};
 use std::sync::{Arc, OnceLock};
 
-/// A tier of `simd`, which runs operations with as many threads as are allowed, however small they are.
+/// A tier of `simd` that runs every operation with as many threads as are allowed, however small the operation is.
 struct Tier {
     info: DeviceInfo,
     inner: Arc<dyn Backend>,
 }
 
-// SAFETY: every operation goes to the inner backend, which keeps the contract.
+// SAFETY: every operation is forwarded to the inner backend, which keeps the contract of `Backend`.
 unsafe impl Backend for Tier {
     fn info(&self) -> &DeviceInfo {
         &self.info
@@ -22,7 +23,7 @@ unsafe impl Backend for Tier {
     }
 
     fn estimate(&self, op: &Op, threads: usize) -> std::result::Result<Cost, Unsupported> {
-        // `auto`, which other tests of this file run under, has no use for it.
+        // Other tests of this file run under `auto`, which must not choose this device.
         if !IN_USE.get() {
             return Err(Unsupported::new("it is for these tests only"));
         }
@@ -30,7 +31,8 @@ unsafe impl Backend for Tier {
     }
 
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
-        // SAFETY: the caller's conditions are those of the inner backend.
+        // SAFETY: the caller keeps the contract of `Backend::run`. The inner backend has the same contract, uses the
+        // same memory and accepted `op` in `estimate`.
         unsafe { self.inner.run(op, cx) }
     }
 }
@@ -44,13 +46,17 @@ fn tiers() -> &'static [Device] {
     TIERS.get_or_init(|| {
         let tier = |name: &str| {
             let inner = polyarray_simd::backend(Some(name)).expect("a tier's name");
-            register(Tier { info: DeviceInfo { name: format!("tier-{name}"), description: String::new(), hardware: true }, inner })
+            register(Tier {
+                info: DeviceInfo { name: format!("tier-{name}"), description: String::new(), hardware: true },
+                inner,
+            })
         };
         ["portable", "avx2", "avx512"].map(tier).to_vec()
     })
 }
 
-/// The same result on `scalar` and on every tier with 1 to 8 threads, by what `bits` says of it.
+/// Runs `run` on `scalar` and on every tier with 1 to 8 threads, and asserts that all results are the same by `bits`.
+/// Returns the result of `scalar`.
 fn everywhere<R>(what: &str, bits: impl Fn(&R) -> Vec<u64>, run: impl Fn() -> Result<R>) -> R {
     let oracle = with_device(&Device::scalar(), &run).unwrap_or_else(|e| panic!("{what}: {e}"));
     for device in tiers() {
@@ -65,7 +71,7 @@ fn everywhere<R>(what: &str, bits: impl Fn(&R) -> Vec<u64>, run: impl Fn() -> Re
 }
 
 fn bits_of(a: &Array<f64>) -> Vec<u64> {
-    // The sign of a NaN says nothing.
+    // All NaNs are equal here: the sign of a NaN has no meaning.
     a.to_vec().unwrap().iter().map(|x| if x.is_nan() { u64::MAX } else { x.to_bits() }).collect()
 }
 
@@ -73,7 +79,7 @@ fn indices(a: &Array<i64>) -> Vec<u64> {
     a.to_vec().unwrap().iter().map(|&x| x as u64).collect()
 }
 
-/// Numbers of both signs over many orders of magnitude: sums of them cancel.
+/// Numbers of both signs over many orders of magnitude, so that their sums cancel.
 fn wild(n: usize, seed: u64) -> Vec<f64> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {
@@ -85,7 +91,8 @@ fn wild(n: usize, seed: u64) -> Vec<f64> {
     (0..n).map(|_| (next() as i64 as f64 / i64::MAX as f64) * 10f64.powi((next() % 13) as i32 - 6)).collect()
 }
 
-const SHAPES: [&[usize]; 9] = [&[1], &[3001], &[70_003], &[5, 700], &[700, 5], &[9001, 3], &[3, 9001], &[130, 131], &[7, 66, 40]];
+const SHAPES: [&[usize]; 9] =
+    [&[1], &[3001], &[70_003], &[5, 700], &[700, 5], &[9001, 3], &[3, 9001], &[130, 131], &[7, 66, 40]];
 
 #[test]
 fn every_device_of_the_host_gives_the_same_bits() {
@@ -98,13 +105,19 @@ fn every_device_of_the_host_gives_the_same_bits() {
                 everywhere(&format!("sum of {what}"), bits_of, || view.sum_axis(axis));
                 everywhere(&format!("min of {what}"), bits_of, || view.min_axis(axis));
                 everywhere(&format!("var of {what}"), bits_of, || view.var_axis(axis, 1));
-                everywhere(&format!("norm of an expression of {what}"), bits_of, || (&view * 2.0 + 1.0).norm_axis(axis));
-                everywhere(&format!("var of an expression of {what}"), bits_of, || (&view * 2.0 + 1.0).var_axis(axis, 0));
+                everywhere(&format!("norm of an expression of {what}"), bits_of, || {
+                    (&view * 2.0 + 1.0).norm_axis(axis)
+                });
+                everywhere(&format!("var of an expression of {what}"), bits_of, || {
+                    (&view * 2.0 + 1.0).var_axis(axis, 0)
+                });
                 everywhere(&format!("argmax of {what}"), indices, || view.argmax_axis(axis));
                 everywhere(&format!("argmin of an expression of {what}"), indices, || (&view * -2.0).argmin_axis(axis));
                 everywhere(&format!("count of {what}"), indices, || view.greater(0.0).count_nonzero_axis(axis));
                 everywhere(&format!("cumsum of {what}"), bits_of, || view.cumsum(axis));
-                everywhere(&format!("cumprod of an expression of {what}"), bits_of, || (&view * 1e-7 + 1.0).cumprod(axis));
+                everywhere(&format!("cumprod of an expression of {what}"), bits_of, || {
+                    (&view * 1e-7 + 1.0).cumprod(axis)
+                });
             }
             let what = format!("{:?} (strides {:?})", view.shape(), view.strides());
             everywhere(&what, |x: &f64| vec![x.to_bits()], || view.std(0));
@@ -117,7 +130,7 @@ fn every_device_of_the_host_gives_the_same_bits() {
 
 #[test]
 fn sums_keep_their_error_bound() -> Result<()> {
-    // Integers times a power of two: their sum is exact in i128, and cancels to almost nothing.
+    // Integers: their sum is exact in i128, and they cancel to 1.
     for n in [1usize, 100, 4096, 100_001, 1_000_003] {
         let mut whole: Vec<i64> = wild(n, 5).iter().map(|x| (x * 1e4) as i64).collect();
         let middle = whole.len() / 2;
@@ -129,12 +142,12 @@ fn sums_keep_their_error_bound() -> Result<()> {
         let data: Vec<f64> = whole.iter().map(|&x| x as f64).collect();
         let sum = Array::from_slice(&data, [n])?.sum()?;
         assert!((sum - exact as f64).abs() <= bound(f64::EPSILON), "{n}: {sum} for {exact}");
-        // In f32 elements are rounded first: the exact sum is that of what they became.
+        // In f32, the elements are rounded first: the exact sum is the sum of the rounded elements.
         let single: Vec<f32> = data.iter().map(|&x| x as f32).collect();
         let exact: i128 = single.iter().map(|&x| x as i128).sum();
         let sum = Array::from_slice(&single, [n])?.sum()?;
         assert!((f64::from(sum) - exact as f64).abs() <= bound(f64::from(f32::EPSILON)), "{n}: {sum} for {exact}");
-        // Down columns, narrow and wide.
+        // Sums of columns, in a narrow and in a wide matrix.
         for columns in [3, 40] {
             let rows = n / columns;
             if rows > 0 {
@@ -155,7 +168,10 @@ fn sums_keep_their_error_bound() -> Result<()> {
 fn the_first_of_equals_wins_and_nan_over_all() -> Result<()> {
     let one = |data: &[f64]| {
         let x = Array::from_slice(data, [data.len()]).unwrap();
-        (everywhere("argmin", |i| vec![*i as u64], || x.argmin()), everywhere("argmax", |i| vec![*i as u64], || x.argmax()))
+        (
+            everywhere("argmin", |i| vec![*i as u64], || x.argmin()),
+            everywhere("argmax", |i| vec![*i as u64], || x.argmax()),
+        )
     };
     assert_eq!(one(&[3.0]), (0, 0));
     assert_eq!(one(&[1.0, 3.0, 0.0, 3.0, 0.0]), (2, 1));
@@ -203,14 +219,18 @@ fn truth_and_counts() -> Result<()> {
     assert_eq!((nothing.count_nonzero()?, nothing.norm()?), (0, 0.0));
     assert!(nothing.var(0)?.is_nan() && nothing.std_axis(0, 0)?.to_vec()?.iter().all(|x| x.is_nan()));
     assert_eq!(nothing.argmin_axis(1)?.shape(), [0], "nothing to give");
-    assert!(matches!(nothing.argmin(), Err(Error::Empty { .. })) && matches!(nothing.argmax_axis(0), Err(Error::Empty { .. })));
+    assert!(
+        matches!(nothing.argmin(), Err(Error::Empty { .. }))
+            && matches!(nothing.argmax_axis(0), Err(Error::Empty { .. }))
+    );
     assert_eq!(nothing.cumsum(0)?.shape(), [0, 3]);
     Ok(())
 }
 
 #[test]
 fn variances_are_stable() -> Result<()> {
-    // 1e9 + 0, 1, 2 ..: the variance of whole numbers is (n^2 - 1) / 12, and the mean is a billion times larger than nothing.
+    // 1e9 + 0, 1, 2, ..: the variance of n consecutive integers is (n^2 - 1) / 12, while the mean is far larger: 1e9
+    // and more.
     for n in [2usize, 10, 2048, 2049, 70_001] {
         let x = Array::from_fn([n], |ix| 1e9 + ix[0] as f64)?;
         let exact = ((n * n) as f64 - 1.0) / 12.0;
@@ -219,7 +239,7 @@ fn variances_are_stable() -> Result<()> {
         let sample = x.var(1)?;
         assert!((sample / (exact * n as f64 / (n - 1) as f64) - 1.0).abs() < 300.0 * f64::EPSILON);
         assert!((x.std(0)? - exact.sqrt()).abs() <= 300.0 * f64::EPSILON * exact.sqrt());
-        // The same, down the columns of a matrix.
+        // The same over the columns of a matrix.
         let n = n.min(2049);
         let exact = ((n * n) as f64 - 1.0) / 12.0;
         let wide = Array::from_fn([n, 70], |ix| 1e9 * ix[1] as f64 + ix[0] as f64)?;
@@ -227,15 +247,15 @@ fn variances_are_stable() -> Result<()> {
             assert!((var / exact - 1.0).abs() < 300.0 * f64::EPSILON, "{n}: {var} for {exact}");
         }
     }
-    // f32: the spread is that of numbers which a mean in f32 alone could not tell apart.
+    // f32: the deviations are a few 1e-6 of the mean. A mean accumulated in f32 alone could not separate these numbers.
     let x = Array::from_fn([100_000], |ix| 1e6f32 + (ix[0] % 8) as f32)?;
     assert!((x.var(0)? - 5.25).abs() < 5.25 * 300.0 * f32::EPSILON, "{}", x.var(0)?);
-    // Sorted numbers: blocks have means far apart.
+    // Sorted numbers: the means of the blocks are far apart.
     let x = Array::from_fn([1_000_000], |ix| ix[0] as f32)?;
     let exact = (1e12f64 - 1.0) / 12.0;
     assert!((f64::from(x.var(0)?) / exact - 1.0).abs() < 300.0 * f64::from(f32::EPSILON));
     assert_eq!(Array::full([100_003], 0.1f64)?.var(0)?, 0.0, "equal numbers do not deviate");
-    // One outlier at the start.
+    // A single outlier at the start.
     let x = Array::from_fn([100_000], |ix| if ix[0] == 0 { 1e9 } else { (ix[0] % 2) as f64 })?;
     let n = 1e5;
     let (sum, squares) = (1e9 + 50_000.0, 1e18 + 50_000.0);
@@ -289,7 +309,7 @@ fn norms_neither_overflow_nor_vanish() -> Result<()> {
 
 #[test]
 fn scans_against_one_after_another() -> Result<()> {
-    // Whole numbers are exact in any order.
+    // Sums of integers are exact in any order.
     let x = Array::from_fn([7, 1300, 3], |ix| ((ix[0] * 31 + ix[1] * 17 + ix[2] * 5) % 97) as f64 - 48.0)?;
     for view in [x.clone(), x.t(), x.permute(&[1, 0, 2])?, x.slice(s![.., ..;-1, ..;2])?] {
         for axis in 0..3 {
@@ -314,7 +334,7 @@ fn scans_against_one_after_another() -> Result<()> {
     let got = everywhere("cumsum", bits_of, || x.cumsum(0)).to_vec()?;
     let (mut size, mut exact, mut lost) = (0.0, 0.0f64, 0.0f64);
     for (i, &x) in x.to_vec()?.iter().enumerate() {
-        // Kahan's and Neumaier's sum, for a reference of about twice the precision.
+        // Compensated summation by Kahan and Neumaier: a reference of about twice the precision.
         let sum = exact + x;
         lost += if exact.abs() >= x.abs() { (exact - sum) + x } else { (x - sum) + exact };
         (exact, size) = (sum, size + x.abs());
@@ -339,6 +359,8 @@ fn bad_axes_are_errors() -> Result<()> {
     assert!(matches!(z.argmax(), Err(Error::DTypeUndefined { op: "argmax", .. })));
     assert!(matches!(z.cast::<f32>().argmax(), Ok(0)));
     let wrong = &x + &Array::<f32>::zeros([4])?;
-    assert!(matches!(wrong.std(0), Err(Error::Broadcast { .. })) && matches!(wrong.cumsum(0), Err(Error::Broadcast { .. })));
+    assert!(
+        matches!(wrong.std(0), Err(Error::Broadcast { .. })) && matches!(wrong.cumsum(0), Err(Error::Broadcast { .. }))
+    );
     Ok(())
 }

@@ -1,46 +1,50 @@
-//! User code that is called by the library, or dropped by it, may use the library: nothing is locked or borrowed meanwhile.
+//! User code that the library calls or drops may use the library itself: the library holds no lock and no borrow during
+//! the call.
 
 use polyarray::prelude::*;
 use polyarray::{
-    Backend, BackendEntry, Buffer, Cost, DeviceInfo, Memory, MemoryId, MemoryInfo, Op, RunContext, Strip, Unsupported, inventory, memory, register_memory,
-    trace,
+    Backend, BackendEntry, Buffer, Cost, DeviceInfo, Memory, MemoryId, MemoryInfo, Op, RunContext, Strip, Unsupported,
+    inventory, memory, register_memory, trace,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-/// Runs `f` on a thread of its own, and fails where it does not end.
+/// Runs `f` on its own thread. Panics if `f` panics or does not end within 60 seconds.
 fn ends<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
     let (tell, told) = mpsc::channel();
     std::thread::spawn(move || tell.send(f()));
     told.recv_timeout(Duration::from_secs(60)).expect("it ends, and does not panic")
 }
 
-/// A backend that computes what `scalar` does, and uses the library while it is asked to.
+/// A backend that forwards all work to `scalar` and uses the library in `estimate`, `run` and `run_strip`.
 struct Curious {
     info: DeviceInfo,
-    /// Whether it asks for devices while it is dropped.
+    /// Whether `drop` lists the devices.
     asks_at_the_end: bool,
 }
 
 impl Curious {
     fn new(name: &str) -> Curious {
-        Curious { info: DeviceInfo { name: name.into(), description: "scalar, curious".into(), hardware: true }, asks_at_the_end: false }
+        Curious {
+            info: DeviceInfo { name: name.into(), description: "scalar, curious".into(), hardware: true },
+            asks_at_the_end: false,
+        }
     }
 }
 
-/// Computes on another device, as a backend that is built on others does.
+/// Computes on another device, as a backend does that is built on other backends.
 fn ask() {
     let x = Array::from_vec(vec![1.0f32, 4.0], [2]).unwrap();
     let sum = with_device(&Device::scalar(), || (&x + &x).eval()).unwrap();
     assert_eq!(sum.to_vec().unwrap(), [2.0, 8.0]);
     assert!(!Device::all().is_empty());
-    // The same kind of work, decided by `auto`.
+    // The same kind of work on the current device.
     assert_eq!((&x + 1.0).eval().unwrap().to_vec().unwrap(), [2.0, 5.0]);
 }
 
-// SAFETY: operations and strips go to `scalar`, which keeps the contract.
+// SAFETY: every operation and every strip is forwarded to `scalar`, which keeps the contract of `Backend`.
 unsafe impl Backend for Curious {
     fn info(&self) -> &DeviceInfo {
         &self.info
@@ -52,19 +56,24 @@ unsafe impl Backend for Curious {
 
     fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported> {
         with_device(&Device::scalar(), ask);
-        Device::scalar().backend().expect("scalar is a backend").estimate(op, threads).map(|_| Cost { seconds: 1e3, threads: 1 })
+        Device::scalar()
+            .backend()
+            .expect("scalar is a backend")
+            .estimate(op, threads)
+            .map(|_| Cost { seconds: 1e3, threads: 1 })
     }
 
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
         with_device(&Device::scalar(), ask);
-        // SAFETY: the caller's conditions are those of `scalar`.
+        // SAFETY: the caller keeps the contract of `Backend::run`. `scalar` has the same contract, uses the same memory
+        // and accepted `op` in `estimate`.
         unsafe { Device::scalar().backend().expect("scalar is a backend").run(op, cx) }
     }
 
     unsafe fn run_strip(&self, strip: Strip) -> bool {
         STRIPS.fetch_add(1, Ordering::SeqCst);
         with_device(&Device::scalar(), ask);
-        // SAFETY: the caller's conditions are those of `scalar`.
+        // SAFETY: the caller guarantees the invariants of `Strip`, the only condition of `run_strip`.
         unsafe { Device::scalar().backend().expect("scalar is a backend").run_strip(strip) }
     }
 }
@@ -82,17 +91,23 @@ static ENDED: AtomicUsize = AtomicUsize::new(0);
 static STRIPS: AtomicUsize = AtomicUsize::new(0);
 
 polyarray::inventory::submit! {
-    BackendEntry { name: "curious", order: 90, slow_to_open: true, present: no_hardware, open: || Ok(Arc::new(Curious::new("curious"))) }
+    BackendEntry {
+        name: "curious",
+        order: 90,
+        slow_to_open: true,
+        present: no_hardware,
+        open: || Ok(Arc::new(Curious::new("curious"))),
+    }
 }
 
 #[test]
 fn a_backend_may_compute_while_it_runs() {
     ends(|| {
-        // Linked, not registered: strips are for backends of linked crates.
+        // A linked device, not a registered one: only backends of linked crates run strips.
         let device = Device::named("curious").unwrap();
         let x = Array::from_vec(vec![1.0f32, 2.0], [2]).unwrap();
         for _ in 0..3 {
-            // A strip, an operation, and both under a recording.
+            // A strip, an operation, and an operation while a trace is recorded.
             assert_eq!(with_device(&device, || (&x * 3.0).eval()).unwrap().to_vec().unwrap(), [3.0, 6.0]);
             assert_eq!(with_device(&device, || x.sum()).unwrap(), 3.0);
             let (sum, trace) = trace::record(|| with_device(&device, || x.sum()));
@@ -117,7 +132,8 @@ fn a_backend_that_is_replaced_may_ask_for_devices_while_it_is_dropped() {
 
 static OPENED: AtomicUsize = AtomicUsize::new(0);
 
-/// Opens another device, which opens this one, and asks for itself and for all.
+/// Requests its own device, which fails while that device is being opened. Then opens another device, whose open
+/// function requests this one, and lists all devices.
 fn open_by_asking() -> Result<Arc<dyn Backend>> {
     OPENED.fetch_add(1, Ordering::SeqCst);
     let itself = Device::named("asks when opened").expect_err("it is not open yet").to_string();
@@ -144,14 +160,40 @@ fn open_emulated() -> Result<Arc<dyn Backend>> {
     Ok(Arc::new(Curious::new("emulated")))
 }
 
-inventory::submit! { BackendEntry { name: "asks when opened", order: 50, slow_to_open: true, present: || true, open: open_by_asking } }
-inventory::submit! { BackendEntry { name: "asks back when opened", order: 51, slow_to_open: true, present: || true, open: open_by_asking_back } }
-inventory::submit! { BackendEntry { name: "emulated", order: 53, slow_to_open: true, present: no_hardware, open: open_emulated } }
+inventory::submit! {
+    BackendEntry {
+        name: "asks when opened",
+        order: 50,
+        slow_to_open: true,
+        present: || true,
+        open: open_by_asking,
+    }
+}
+inventory::submit! {
+    BackendEntry {
+        name: "asks back when opened",
+        order: 51,
+        slow_to_open: true,
+        present: || true,
+        open: open_by_asking_back,
+    }
+}
+inventory::submit! {
+    BackendEntry {
+        name: "emulated",
+        order: 53,
+        slow_to_open: true,
+        present: no_hardware,
+        open: open_emulated,
+    }
+}
 
 #[test]
 fn what_opens_a_device_may_ask_for_devices() {
-    // From several threads at once: it is opened once.
-    let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(|| Device::named("asks when opened").map(|d| d.name().to_string()))).collect();
+    // Several threads request the device at once: it is opened only once.
+    let threads: Vec<_> = (0..4)
+        .map(|_| std::thread::spawn(|| Device::named("asks when opened").map(|d| d.name().to_string())))
+        .collect();
     ends(|| threads.into_iter().for_each(|t| assert_eq!(t.join().unwrap().unwrap(), "asks when opened")));
     assert_eq!(OPENED.load(Ordering::SeqCst), 1);
     assert!(Device::all().iter().any(|d| d.name() == "asks back when opened"));
@@ -168,10 +210,10 @@ fn what_no_hardware_is_found_for_is_opened_by_name_alone() {
     assert!(Device::all().iter().any(|d| d.name() == "emulated"), "it has been asked for");
 }
 
-/// A memory that is never used.
+/// A memory that is registered but never used.
 struct Nowhere(MemoryInfo);
 
-// SAFETY: there is never a block of it.
+// SAFETY: `alloc` always fails, so no buffer of this memory exists.
 unsafe impl Memory for Nowhere {
     fn info(&self) -> &MemoryInfo {
         &self.0
@@ -190,7 +232,8 @@ unsafe impl Memory for Nowhere {
 #[test]
 fn what_makes_a_memory_may_ask_for_memories() {
     ends(|| {
-        let make = |name: &str| Arc::new(Nowhere(MemoryInfo { name: name.into(), ..memory(MemoryId::HOST).info().clone() }));
+        let make =
+            |name: &str| Arc::new(Nowhere(MemoryInfo { name: name.into(), ..memory(MemoryId::HOST).info().clone() }));
         let mut ids = Vec::new();
         let outer = register_memory(|id| {
             ids.push(id);
@@ -203,8 +246,10 @@ fn what_makes_a_memory_may_ask_for_memories() {
         });
         assert_eq!(outer.info().name, "outer");
         assert_eq!(ids.iter().map(|&id| memory(id).info().name.clone()).collect::<Vec<_>>(), ["outer", "inner"]);
-        // One that is not made leaves no lock behind.
-        assert!(catch_unwind(AssertUnwindSafe(|| register_memory(|_| -> Arc<Nowhere> { panic!("on purpose") }))).is_err());
+        // A panic of the function that makes a memory leaves no lock held.
+        assert!(
+            catch_unwind(AssertUnwindSafe(|| register_memory(|_| -> Arc<Nowhere> { panic!("on purpose") }))).is_err()
+        );
         assert_eq!(memory(MemoryId::HOST).info().name, "the host");
     });
 }

@@ -1,10 +1,11 @@
-//! `docs/safety.md` lists every `unsafe` contract of the public surface, and every `unsafe fn` states its own: read from the sources.
+//! Reads the sources and checks that `docs/safety.md` lists every `unsafe` contract of the public API, and that every
+//! `unsafe fn` has a section `# Safety`.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The packages whose sources are read, and the names they are imported by.
+/// The packages whose sources are checked, and their names in paths.
 const PACKAGES: [(&str, &str); 6] = [
     (".", "polyarray"),
     ("core", "polyarray_core"),
@@ -14,21 +15,22 @@ const PACKAGES: [(&str, &str); 6] = [
     ("conformance", "polyarray_conformance"),
 ];
 
-/// An `unsafe fn`, or an `unsafe trait`, which whoever implements it owes something for.
+/// An `unsafe fn`, or an `unsafe trait`, whose implementations guarantee something.
 #[derive(Debug, PartialEq)]
 struct Item {
     /// `Type::function`, `Trait::function`, `Trait` or `function`.
     name: String,
     line: usize,
-    /// Whether it is `pub`, or a function of a trait that is.
+    /// Whether it is `pub`, or a function of a public trait.
     public: bool,
     /// Whether its documentation has a section `# Safety`.
     documented: bool,
-    /// Whether it implements a trait's function, whose contract is the trait's.
+    /// Whether it implements a function of a trait, which states the contract.
     implements: bool,
 }
 
-/// Code without what is in strings and comments, line by line, so that braces and words can be counted. Documentation comments are kept.
+/// Returns the code line by line without strings and comments, so that braces and words can be counted. Keeps
+/// documentation comments.
 fn bare(source: &str) -> Vec<String> {
     let mut out = vec![String::new()];
     let mut rest = source.chars().peekable();
@@ -82,7 +84,7 @@ fn bare(source: &str) -> Vec<String> {
                     }
                 }
             }
-            // A character; a lifetime has no second quote.
+            // A character literal. A lifetime has no second quote.
             '\'' => {
                 let ahead: Vec<char> = rest.clone().take(3).collect();
                 match ahead[..] {
@@ -105,28 +107,29 @@ fn bare(source: &str) -> Vec<String> {
     out
 }
 
-/// The identifier that `text` starts with.
+/// Returns the identifier at the start of `text`.
 fn identifier(text: &str) -> &str {
     let text = text.trim_start();
     let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
     &text[..end]
 }
 
-/// What the items inside a pair of braces belong to.
+/// The owner of the items inside a pair of braces.
 #[derive(Clone, Debug)]
 enum Scope {
     /// Methods of this type.
     Type(String),
     /// Functions that implement a trait.
     Implementation,
-    /// Functions of this trait, which is public or not.
+    /// Functions of this trait, and whether the trait is public.
     Trait(String, bool),
-    /// Tests: not looked at.
+    /// Tests, which are skipped.
     Tests,
     Other,
 }
 
-/// The type that an `impl` header is for: the last word before generics, of what follows `for` if there is one.
+/// Returns the scope of an `impl` block from its header: an implementation of a trait, or the type's name without
+/// generics.
 fn implemented(header: &str) -> Scope {
     let words = header.split(" where ").next().unwrap_or(header);
     if words.contains(" for ") {
@@ -144,11 +147,11 @@ fn implemented(header: &str) -> Scope {
     Scope::Type(identifier(rest.trim_start().trim_start_matches('&')).to_string())
 }
 
-/// Every `unsafe fn` and `unsafe trait` of a file, but for those of its tests.
+/// Finds every `unsafe fn` and `unsafe trait` of a file, except those of its tests.
 fn items(source: &str) -> Vec<Item> {
     let mut found = Vec::new();
     let mut scopes: Vec<Scope> = Vec::new();
-    // The text since the last `;`, `{` or `}`: the header of what comes.
+    // The text since the last `;`, `{` or `}`: the header of the next item.
     let (mut header, mut doc, mut test) = (String::new(), String::new(), false);
     for (number, line) in bare(source).iter().enumerate() {
         let (code, comment) = line.split_once("///").map_or((&line[..], None), |(code, comment)| (code, Some(comment)));
@@ -163,8 +166,13 @@ fn items(source: &str) -> Vec<Item> {
                     test |= words.contains("#[cfg(test)]") || words.contains("#[test]");
                     let here = scopes.last().cloned().unwrap_or(Scope::Other);
                     let tests = test || scopes.iter().any(|s| matches!(s, Scope::Tests));
-                    let is = |what: &str| words.find(what).filter(|&at| at == 0 || !words[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'));
-                    let function = is("unsafe fn ").or_else(|| is("unsafe extern \"C\" fn ")).or_else(|| is("unsafe extern fn "));
+                    let is = |what: &str| {
+                        words
+                            .find(what)
+                            .filter(|&at| at == 0 || !words[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'))
+                    };
+                    let function =
+                        is("unsafe fn ").or_else(|| is("unsafe extern \"C\" fn ")).or_else(|| is("unsafe extern fn "));
                     if c != '}' && !tests {
                         let public = words.split("unsafe ").next().unwrap_or("").split_whitespace().any(|w| w == "pub");
                         let documented = doc.contains("# Safety") || words.contains("# Safety");
@@ -190,7 +198,10 @@ fn items(source: &str) -> Vec<Item> {
                             let of_trait = is("trait ").map(|at| identifier(&words[at + "trait ".len()..]).to_string());
                             scopes.push(match of_trait {
                                 _ if tests => Scope::Tests,
-                                Some(name) => Scope::Trait(name, words.split("trait ").next().unwrap_or("").split_whitespace().any(|w| w == "pub")),
+                                Some(name) => Scope::Trait(
+                                    name,
+                                    words.split("trait ").next().unwrap_or("").split_whitespace().any(|w| w == "pub"),
+                                ),
                                 None => match is("impl").filter(|_| function.is_none() && is("fn ").is_none()) {
                                     Some(at) => implemented(&words[at..]),
                                     None => Scope::Other,
@@ -220,7 +231,9 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
         let path = entry.expect("an entry of the folder").path();
         if path.is_dir() {
             out.extend(sources(&path));
-        } else if path.extension().is_some_and(|e| e == "rs") && !path.file_stem().is_some_and(|s| s.to_string_lossy().ends_with("tests")) {
+        } else if path.extension().is_some_and(|e| e == "rs")
+            && !path.file_stem().is_some_and(|s| s.to_string_lossy().ends_with("tests"))
+        {
             out.push(path);
         }
     }
@@ -228,7 +241,8 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     out
 }
 
-/// Names that `pub use` brings to the top of a package, and the names of its public modules: what else can be reached from outside?
+/// Returns the names that `pub use` exports at the top of a package, and the names of its public modules. Apart from
+/// the items of `lib.rs`, nothing else can be reached from outside.
 fn exported(lib: &str) -> (BTreeSet<String>, BTreeSet<String>) {
     let text = bare(lib).iter().map(|l| l.split("///").next().unwrap_or("").to_string()).collect::<Vec<_>>().join(" ");
     let (mut names, mut modules) = (BTreeSet::new(), BTreeSet::new());
@@ -253,7 +267,7 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// Every item of every package: where it is, the name that a user writes if it can be reached, and what it is.
+/// Returns every item of every package: its location, its public path if it can be reached from outside, and the item.
 fn all() -> Vec<(String, Option<String>, Item)> {
     let mut out = Vec::new();
     for (folder, package) in PACKAGES {
@@ -277,7 +291,11 @@ fn all() -> Vec<(String, Option<String>, Item)> {
 fn every_unsafe_function_states_its_contract() {
     let all = all();
     assert!(all.len() > 100, "only {} unsafe items were found: the sources are read wrongly", all.len());
-    let silent: Vec<String> = all.iter().filter(|(_, _, i)| !i.documented && !i.implements).map(|(at, _, i)| format!("{at}: {}", i.name)).collect();
+    let silent: Vec<String> = all
+        .iter()
+        .filter(|(_, _, i)| !i.documented && !i.implements)
+        .map(|(at, _, i)| format!("{at}: {}", i.name))
+        .collect();
     assert!(silent.is_empty(), "{} without a section `# Safety`:\n{}", silent.len(), silent.join("\n"));
 }
 
@@ -289,7 +307,10 @@ fn the_public_contracts_are_all_in_the_documentation() {
     for section in sections.by_ref() {
         let (head, body) = section.split_once('\n').unwrap_or((section, ""));
         let name = head.trim().trim_matches('`').to_string();
-        assert!(body.split("\n## ").next().is_some_and(|b| b.trim().len() > 40), "docs/safety.md says nothing under {name}");
+        assert!(
+            body.split("\n## ").next().is_some_and(|b| b.trim().len() > 40),
+            "docs/safety.md says nothing under {name}"
+        );
         assert!(listed.insert(name.clone()), "docs/safety.md lists {name} twice");
     }
     let public: BTreeSet<String> = all().into_iter().filter_map(|(_, name, _)| name).collect();
@@ -328,7 +349,8 @@ const TEXT: &str = r#"unsafe fn quoted() {}"#;
 mod tests { unsafe fn of_tests() {} }
 pub unsafe fn free(x: impl Fn(u8) -> u8) {}
 "##;
-    let found: Vec<(String, bool, bool, bool)> = items(source).into_iter().map(|i| (i.name, i.public, i.documented, i.implements)).collect();
+    let found: Vec<(String, bool, bool, bool)> =
+        items(source).into_iter().map(|i| (i.name, i.public, i.documented, i.implements)).collect();
     let expected = [
         ("Device", true, true, false),
         ("Device::run", true, true, false),
@@ -341,5 +363,10 @@ pub unsafe fn free(x: impl Fn(u8) -> u8) {}
     ];
     assert_eq!(found, expected.map(|(n, p, d, i)| (n.to_string(), p, d, i)));
     let (names, modules) = exported("mod a; pub mod b; pub use a::{C, d::E as F}; use g::H;");
-    assert!(["C", "E", "F"].iter().all(|n| names.contains(*n)) && !names.contains("H") && modules.contains("b") && !modules.contains("a"));
+    assert!(
+        ["C", "E", "F"].iter().all(|n| names.contains(*n))
+            && !names.contains("H")
+            && modules.contains("b")
+            && !modules.contains("a")
+    );
 }

@@ -1,4 +1,5 @@
-//! What arrays and expressions mean: views, sharing, copy on write, donation, evaluation into a place, and which device does it.
+//! The semantics of arrays and expressions: views, sharing, copy on write, donation, evaluation into a view, and the
+//! choice of the device.
 
 mod common;
 
@@ -37,9 +38,16 @@ fn slices_take_what_they_say() -> Result<()> {
 #[test]
 fn views_share_memory_and_copies_do_not() -> Result<()> {
     let x = count([4, 6]);
-    for view in
-        [x.t(), x.slice(s![1..3, ..;-2])?, x.permute(&[1, 0])?, x.broadcast_to([2, 4, 6])?, x.expand_dims(0)?, x.squeeze()?, x.reshape([3, 8])?, x.ravel()?]
-    {
+    for view in [
+        x.t(),
+        x.slice(s![1..3, ..;-2])?,
+        x.permute(&[1, 0])?,
+        x.broadcast_to([2, 4, 6])?,
+        x.expand_dims(0)?,
+        x.squeeze()?,
+        x.reshape([3, 8])?,
+        x.ravel()?,
+    ] {
         assert!(view.shares_memory(&x), "{:?}", view.shape());
     }
     assert!(x.to_contiguous()?.shares_memory(&x) && x.t().to_f_order()?.shares_memory(&x));
@@ -113,7 +121,11 @@ fn writing_never_shows_through_another_array() -> Result<()> {
     assert_eq!(x.as_slice().map(<[f32]>::as_ptr), pointer, "a buffer of one owner is written where it lies");
     let mut view = x.slice(s![.., 0])?;
     view.view_mut()?.fill(-1.0)?;
-    assert_eq!((view.to_vec()?, x.get([0, 0])?), (vec![-1.0, -1.0], 51.0), "a view that is written becomes an array of its own");
+    assert_eq!(
+        (view.to_vec()?, x.get([0, 0])?),
+        (vec![-1.0, -1.0], 51.0),
+        "a view that is written becomes an array of its own"
+    );
     Ok(())
 }
 
@@ -145,7 +157,11 @@ fn an_operand_given_away_becomes_the_result() -> Result<()> {
     let (_, trace) = trace::record(|| (y.sqrt() + kept).eval());
     assert_eq!(trace.allocations, 0, "{trace}");
     let truth = count([8]).into_expr().less(3.0).eval()?;
-    assert_eq!(truth.to_vec()?, [true, true, true, false, false, false, false, false], "another dtype needs another buffer");
+    assert_eq!(
+        truth.to_vec()?,
+        [true, true, true, false, false, false, false, false],
+        "another dtype needs another buffer"
+    );
     let transposed = count([2, 3]).t();
     assert_eq!((transposed + 1.0).eval()?.to_vec()?, [1., 4., 2., 5., 3., 6.]);
     let part = count([100]).slice(s![..10])?;
@@ -168,7 +184,11 @@ fn evaluation_into_a_place() -> Result<()> {
         -1., -1., -1., -1., -1., -1., -1., -1.,
     ]);
     (&x.slice(s![0])? + 0.5).eval_into(&mut out.slice_mut(s![.., ..3])?)?;
-    assert_eq!(out.slice(s![3])?.to_vec()?, [0.5, 1.5, 2.5, -1., -1., -1., -1., -1.], "a result broadcasts to its place");
+    assert_eq!(
+        out.slice(s![3])?.to_vec()?,
+        [0.5, 1.5, 2.5, -1., -1., -1., -1., -1.],
+        "a result broadcasts to its place"
+    );
     let mut same = count([5]);
     let e = &same * 2.0;
     same.view_mut()?.assign(e)?;
@@ -203,8 +223,20 @@ fn an_expression_is_one_pass() -> Result<()> {
 #[test]
 fn operators_take_every_mix_of_operands() -> Result<()> {
     let x = count([2]);
-    let all = [&x + &x, x.clone() + x.clone(), &x + 1.0, 1.0 + &x, (&x * 1.0) + &x, &x + (&x * 1.0), 2.0 - x.clone(), -&x, &x / 2.0, &(&x * 3.0) - &(&x * 2.0)];
-    let wanted = [[0., 2.], [0., 2.], [1., 2.], [1., 2.], [0., 2.], [0., 2.], [2., 1.], [-0., -1.], [0., 0.5], [0., 1.]];
+    let all = [
+        &x + &x,
+        x.clone() + x.clone(),
+        &x + 1.0,
+        1.0 + &x,
+        (&x * 1.0) + &x,
+        &x + (&x * 1.0),
+        2.0 - x.clone(),
+        -&x,
+        &x / 2.0,
+        &(&x * 3.0) - &(&x * 2.0),
+    ];
+    let wanted =
+        [[0., 2.], [0., 2.], [1., 2.], [1., 2.], [0., 2.], [0., 2.], [2., 1.], [-0., -1.], [0., 0.5], [0., 1.]];
     for (e, wanted) in all.into_iter().zip(wanted) {
         assert_eq!(e.eval()?.to_vec()?, wanted);
     }
@@ -215,7 +247,10 @@ fn operators_take_every_mix_of_operands() -> Result<()> {
     y /= 2.0;
     assert_eq!(y.to_vec()?, [0.0, 1.0, 3.0]);
     assert_eq!(Array::from_vec(vec![7u8, 250], [2])?.cast::<i8>().eval()?.to_vec()?, [7, -6]);
-    assert_eq!((Array::from_vec(vec![7i32, -7, 5], [3])? / &Array::from_vec(vec![2, 2, 0], [3])?).eval()?.to_vec()?, [3, -3, 0]);
+    assert_eq!(
+        (Array::from_vec(vec![7i32, -7, 5], [3])? / &Array::from_vec(vec![2, 2, 0], [3])?).eval()?.to_vec()?,
+        [3, -3, 0]
+    );
     Ok(())
 }
 
@@ -236,14 +271,15 @@ fn reductions_over_axes() -> Result<()> {
     Ok(())
 }
 
-/// A device that counts what it is given and forwards it to `scalar`.
+/// A device that counts its runs, records the number of threads in `estimate`, and forwards every operation to
+/// `scalar`.
 struct Counting {
     info: DeviceInfo,
     runs: Arc<AtomicUsize>,
     threads: Arc<AtomicUsize>,
 }
 
-// SAFETY: every operation goes to `scalar`, which keeps the contract.
+// SAFETY: every operation is forwarded to `scalar`, which keeps the contract of `Backend`.
 unsafe impl Backend for Counting {
     fn info(&self) -> &DeviceInfo {
         &self.info
@@ -255,13 +291,18 @@ unsafe impl Backend for Counting {
 
     fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported> {
         self.threads.store(threads, Ordering::Relaxed);
-        // Never the best: tests that run beside this one choose as if it were not there.
-        Device::scalar().backend().expect("scalar has a backend").estimate(op, threads).map(|c| Cost { seconds: 1e30, ..c })
+        // Never the cheapest device, so that it does not affect the choices in tests that run in parallel.
+        Device::scalar()
+            .backend()
+            .expect("scalar has a backend")
+            .estimate(op, threads)
+            .map(|c| Cost { seconds: 1e30, ..c })
     }
 
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
         self.runs.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's conditions are those of `scalar`.
+        // SAFETY: the caller keeps the contract of `Backend::run`. `scalar` has the same contract, uses the same memory
+        // and accepted `op` in `estimate`.
         unsafe { Device::scalar().backend().expect("scalar has a backend").run(op, cx) }
     }
 }
@@ -307,7 +348,9 @@ fn the_device_in_force_is_the_innermost() -> Result<()> {
         Matmul::new(&count([2, 2]), &count([2, 2])).on(&inner).run().map(|_| ())
     })?;
     assert_eq!((outer_runs.load(Ordering::Relaxed), inner_runs.load(Ordering::Relaxed)), (2, 2));
-    std::thread::spawn(|| assert_eq!(Device::current().unwrap(), Device::auto(), "it is of the thread")).join().expect("the thread's assertion holds");
+    std::thread::spawn(|| assert_eq!(Device::current().unwrap(), Device::auto(), "it is of the thread"))
+        .join()
+        .expect("the thread's assertion holds");
     Ok(())
 }
 

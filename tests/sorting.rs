@@ -1,4 +1,4 @@
-//! Sorting, order statistics and counting, with results known from NumPy 2, on every device.
+//! Sorting, order statistics and counting on every device, with results known from NumPy 2.
 
 mod common;
 
@@ -14,7 +14,7 @@ fn array<T: Element>(data: &[T]) -> Array<T> {
     Array::from_slice(data, [data.len()]).unwrap()
 }
 
-/// Bits, so that NaNs are equal and zeros are not.
+/// The bits of the elements, so that NaNs are equal, and zeros of different signs are not.
 fn bits(x: Array<f64>) -> Vec<u64> {
     x.to_vec().unwrap().iter().map(|x| if x.is_nan() { NAN.to_bits() } else { x.to_bits() }).collect()
 }
@@ -37,7 +37,14 @@ fn every_real_dtype_sorts_and_complex_is_an_error() {
             with_dtype!(dtype, T => {
                 let x = (&count([3, 50]).cast::<f64>().eval()? * 37.0 - 2000.0).cast::<T>().eval()?;
                 if dtype.kind() == Kind::Complex {
-                    for error in [x.sort(0).err(), x.argsort(0).err(), x.topk(1, 0).err(), x.median().err(), x.quantile(0.5).err(), x.unique().err()] {
+                    for error in [
+                        x.sort(0).err(),
+                        x.argsort(0).err(),
+                        x.topk(1, 0).err(),
+                        x.median().err(),
+                        x.quantile(0.5).err(),
+                        x.unique().err(),
+                    ] {
                         assert!(matches!(error, Some(Error::DTypeUndefined { .. })), "{dtype}: {error:?}");
                     }
                     continue;
@@ -66,11 +73,18 @@ fn any_axis_of_any_layout_sorts() {
     on_every_device(|_| {
         let x = (&count([4, 5, 6]) * 7.0).eval()?.cast::<i64>().eval()?.to_vec()?;
         let x = Array::from_vec(x.iter().map(|x| x % 11).collect(), [4, 5, 6])?;
-        for view in [x.clone(), x.t(), x.slice(s![.., 1..;2, ..;-1])?, x.slice(s![..;-1, .., 3])?, x.slice(s![1])?.broadcast_to([2, 5, 6])?] {
+        for view in [
+            x.clone(),
+            x.t(),
+            x.slice(s![.., 1..;2, ..;-1])?,
+            x.slice(s![..;-1, .., 3])?,
+            x.slice(s![1])?.broadcast_to([2, 5, 6])?,
+        ] {
             for axis in 0..view.ndim() {
                 let (sorted, at) = (view.sort(axis as isize)?, view.argsort(axis as isize - view.ndim() as isize)?);
                 assert_eq!((sorted.shape(), at.shape()), (view.shape(), view.shape()));
-                let rest: Vec<usize> = view.shape().iter().enumerate().map(|(a, &n)| if a == axis { 1 } else { n }).collect();
+                let rest: Vec<usize> =
+                    view.shape().iter().enumerate().map(|(a, &n)| if a == axis { 1 } else { n }).collect();
                 for line in 0..rest.iter().product::<usize>() {
                     let (mut index, mut left) = (vec![0; rest.len()], line);
                     for a in (0..rest.len()).rev() {
@@ -150,7 +164,10 @@ fn quantiles_are_those_of_numpy() {
             assert_eq!(x.quantile_with(q, Quantile::Nearest)?, nearest, "{q}");
         }
         let whole = array(&[5, 1, 9, 2, 2, 7]);
-        assert_eq!((whole.quantile(0.2)?, whole.quantile(0.45)?, whole.quantile(0.9)?, whole.median()?), (2.0, 2.75, 8.0, 3.5));
+        assert_eq!(
+            (whole.quantile(0.2)?, whole.quantile(0.45)?, whole.quantile(0.9)?, whole.median()?),
+            (2.0, 2.75, 8.0, 3.5)
+        );
         let a = Array::from_vec(vec![3.0f64, 1., 2., 9., 7., 8., 4., 6., 5.], [3, 3])?;
         assert_eq!(a.median_axis(0)?.to_vec()?, [4.0, 6.0, 5.0]);
         assert_eq!(a.quantile_axis(0.3, 0)?.to_vec()?, [3.6, 4.0, 3.8]);
@@ -197,7 +214,7 @@ fn quantiles_between_infinities() {
             assert!(of(&[-INF, INF], q)?.is_nan(), "infinities of both signs");
         }
         assert!((of(&[f64::MIN, f64::MAX], 0.75)? / f64::MAX - 0.5).abs() < 1e-15);
-        // So small a weight that f32 has no number for it.
+        // A weight so small that f32 cannot represent it.
         assert_eq!(Array::from_vec(vec![1.0f32, f32::INFINITY], [2])?.quantile(1e-300)?, f32::INFINITY);
         assert_eq!(Array::from_vec(vec![f16::INFINITY; 5], [5])?.quantile(0.3)?, f16::INFINITY);
         let rows = Array::from_vec(vec![INF, INF, 1.0, 1.0, -INF, -INF], [3, 2])?;
@@ -262,7 +279,7 @@ fn histograms_are_those_of_numpy() {
     on_every_device(|_| {
         let tenths: Vec<f64> = (1..=10).map(|i| f64::from(i) / 10.0).collect();
         let h = array(&tenths);
-        // 0.3 is less than the edge 0.30000000000000004, and so on.
+        // 0.3 is less than the edge 0.30000000000000004, for example.
         assert_eq!(h.histogram(10, Some((0.0, 1.0)))?.0.to_vec()?, [0, 1, 2, 0, 1, 2, 1, 0, 1, 2]);
         assert_eq!(h.histogram(7, None)?.0.to_vec()?, [2, 1, 1, 2, 1, 1, 2]);
         let narrow = h.cast::<f32>().eval()?;
@@ -289,9 +306,15 @@ fn ranges_may_be_wider_than_the_largest_number() {
         assert!((x.quantile(0.75)? / 0.85e308 - 1.0).abs() < 1e-15);
         let far = 2f64.powi(1023);
         let (counts, edges) = array(&[-0.9 * far, -1.0, 1.0, 0.9 * far]).histogram(4, Some((-far, far)))?;
-        assert_eq!((counts.to_vec()?, edges.to_vec()?), (vec![1, 1, 1, 1], vec![-far, -far / 2.0, 0.0, far / 2.0, far]));
+        assert_eq!(
+            (counts.to_vec()?, edges.to_vec()?),
+            (vec![1, 1, 1, 1], vec![-far, -far / 2.0, 0.0, far / 2.0, far])
+        );
         let (counts, edges) = array(&[-40_000.0f32, 0.0, 40_000.0].map(f16::from_f32)).histogram(2, None)?;
-        assert_eq!((counts.to_vec()?, edges.cast::<f32>().eval()?.to_vec()?), (vec![1, 2], vec![-40_000.0, 0.0, 40_000.0]));
+        assert_eq!(
+            (counts.to_vec()?, edges.cast::<f32>().eval()?.to_vec()?),
+            (vec![1, 2], vec![-40_000.0, 0.0, 40_000.0])
+        );
         Ok(())
     });
 }
@@ -299,7 +322,10 @@ fn ranges_may_be_wider_than_the_largest_number() {
 #[test]
 fn a_histogram_needs_as_many_numbers_as_edges() {
     let alike = Array::full([3], 1e9f32).unwrap();
-    for error in [alike.histogram(2, None), alike.histogram(2, Some((0.0, 1e300))), alike.histogram(2, Some((1e-60, 2e-60)))].map(Result::unwrap_err) {
+    for error in
+        [alike.histogram(2, None), alike.histogram(2, Some((0.0, 1e300))), alike.histogram(2, Some((1e-60, 2e-60)))]
+            .map(Result::unwrap_err)
+    {
         assert!(error.to_string().contains("f32 has not that many different numbers in the range"), "{error}");
     }
 }
@@ -307,7 +333,14 @@ fn a_histogram_needs_as_many_numbers_as_edges() {
 #[test]
 fn a_histogram_needs_a_range_that_ascends() {
     let x = array(&[1.0, NAN]);
-    for (bins, range) in [(0, None), (3, None), (3, Some((1.0, 1.0))), (3, Some((2.0, 1.0))), (3, Some((0.0, INF))), (3, Some((NAN, 1.0)))] {
+    for (bins, range) in [
+        (0, None),
+        (3, None),
+        (3, Some((1.0, 1.0))),
+        (3, Some((2.0, 1.0))),
+        (3, Some((0.0, INF))),
+        (3, Some((NAN, 1.0))),
+    ] {
         let error = x.histogram(bins, range).unwrap_err();
         assert!(matches!(error, Error::Argument { op: "histogram", .. }), "{error}");
     }
@@ -343,11 +376,18 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn sorts_of_anything_agree_with_the_library(data in prop::collection::vec(prop_oneof![any::<f64>(), (-3i32..3).prop_map(f64::from), Just(NAN), Just(-0.0)], 1..700)) {
+    fn sorts_of_anything_agree_with_the_library(
+        data in prop::collection::vec(
+            prop_oneof![any::<f64>(), (-3i32..3).prop_map(f64::from), Just(NAN), Just(-0.0)],
+            1..700,
+        ),
+    ) {
         let x = array(&data);
         let rank = |x: f64| (x.is_nan(), x);
         let mut want: Vec<usize> = (0..data.len()).collect();
-        want.sort_by(|&i, &j| rank(data[i]).partial_cmp(&rank(data[j])).unwrap_or_else(|| data[i].is_nan().cmp(&data[j].is_nan())));
+        want.sort_by(|&i, &j|
+            rank(data[i]).partial_cmp(&rank(data[j])).unwrap_or_else(|| data[i].is_nan().cmp(&data[j].is_nan()))
+        );
         on_every_device(|_| {
             let at = x.argsort(0)?;
             assert_eq!(at.to_vec()?, want.iter().map(|&i| i as i64).collect::<Vec<_>>());
@@ -356,7 +396,9 @@ proptest! {
             let k = data.len().min(5);
             let (top, indices) = x.topk(k, 0)?;
             let mut down: Vec<usize> = (0..data.len()).collect();
-            down.sort_by(|&i, &j| rank(data[j]).partial_cmp(&rank(data[i])).unwrap_or_else(|| data[j].is_nan().cmp(&data[i].is_nan())));
+            down.sort_by(|&i, &j|
+                rank(data[j]).partial_cmp(&rank(data[i])).unwrap_or_else(|| data[j].is_nan().cmp(&data[i].is_nan()))
+            );
             assert_eq!(indices.to_vec()?, down[..k].iter().map(|&i| i as i64).collect::<Vec<_>>());
             assert!(top.to_vec()?.iter().zip(&down).all(|(t, &i)| *t == data[i] || t.is_nan() && data[i].is_nan()));
             Ok(())
@@ -364,7 +406,10 @@ proptest! {
     }
 
     #[test]
-    fn quantiles_and_counts_of_anything_agree_with_sorting(data in prop::collection::vec(-50i32..50, 1..400), q in 0.0..=1.0f64) {
+    fn quantiles_and_counts_of_anything_agree_with_sorting(
+        data in prop::collection::vec(-50i32..50, 1..400),
+        q in 0.0..=1.0f64,
+    ) {
         let x = array(&data);
         let mut sorted = data.clone();
         sorted.sort_unstable();
@@ -380,7 +425,8 @@ proptest! {
             let counts = shifted.bincount(100)?.to_vec()?;
             assert!((0..100).all(|v| counts[v] as usize == data.iter().filter(|&&x| x + 50 == v as i32).count()));
             let sorted = array(&sorted);
-            let (left, right) = (sorted.searchsorted(&x, Side::Left)?.to_vec()?, sorted.searchsorted(&x, Side::Right)?.to_vec()?);
+            let (left, right) =
+                (sorted.searchsorted(&x, Side::Left)?.to_vec()?, sorted.searchsorted(&x, Side::Right)?.to_vec()?);
             assert!((0..data.len()).all(|i| right[i] - left[i] == counts[(data[i] + 50) as usize]));
             Ok(())
         });

@@ -1,10 +1,10 @@
-//! How many threads an operation uses: what the environment says, and what the caller's pool has.
+//! The number of threads of an operation: the environment and the caller's thread pool limit it.
 #![cfg(feature = "simd")]
 
 use polyarray::prelude::*;
 use std::process::Command;
 
-/// Threads that `simd` would use for a large sum.
+/// Returns the number of threads in the plan of `simd` for a large sum.
 fn threads_of_a_large_sum() -> Result<usize> {
     let x = Array::<f64>::ones([1 << 22])?;
     let (_, trace) = polyarray::trace::record(|| with_device(&Device::simd()?, || x.sum()));
@@ -12,12 +12,20 @@ fn threads_of_a_large_sum() -> Result<usize> {
     Ok(plan.candidates[0].estimate.as_ref().expect("simd sums").2)
 }
 
-/// Runs a test of this file, which is ignored otherwise, in a process with this value of `POLYARRAY_THREADS`.
+/// Runs an ignored test of this file in its own process, with this value of `POLYARRAY_THREADS`.
 fn child(test: &str, threads: &str) {
     let program = std::env::current_exe().unwrap();
-    let out = Command::new(program).args(["--exact", test, "--ignored", "--nocapture"]).env("POLYARRAY_THREADS", threads).output().unwrap();
+    let out = Command::new(program)
+        .args(["--exact", test, "--ignored", "--nocapture"])
+        .env("POLYARRAY_THREADS", threads)
+        .output()
+        .unwrap();
     let text = String::from_utf8_lossy(&out.stdout);
-    assert!(out.status.success() && text.contains("1 passed"), "with {threads:?}: {text}\n{}", String::from_utf8_lossy(&out.stderr));
+    assert!(
+        out.status.success() && text.contains("1 passed"),
+        "with {threads:?}: {text}\n{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
 }
 
 #[test]
@@ -30,7 +38,7 @@ fn the_environment_limits_them() {
 #[ignore = "run in a process of its own"]
 fn three_are_used() {
     assert_eq!(polyarray::config().threads, 3);
-    // A pool as large, wherever this runs.
+    // A pool that is large enough, on any machine.
     rayon::ThreadPoolBuilder::new().num_threads(4).build_global().unwrap();
     assert_eq!(threads_of_a_large_sum().unwrap(), 3);
 }
@@ -52,7 +60,9 @@ fn a_number_that_is_none_is_an_error() {
 #[ignore = "run in a process of its own"]
 fn every_operation_fails() {
     let x = Array::from_vec(vec![1.0f32, 2.0, 3.0], [3]).unwrap();
-    for error in [(&x + &x).eval().map(drop), x.sum().map(drop), with_device(&Device::scalar(), || (&x + 1.0).eval().map(drop))] {
+    for error in
+        [(&x + &x).eval().map(drop), x.sum().map(drop), with_device(&Device::scalar(), || (&x + 1.0).eval().map(drop))]
+    {
         let message = error.unwrap_err().to_string();
         assert!(message.contains("POLYARRAY_THREADS") && message.contains("1 or more"), "{message}");
     }

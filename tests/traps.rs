@@ -1,4 +1,4 @@
-//! The traps that array libraries fall into, each a test on every device found.
+//! Known pitfalls of array libraries, each tested on every device found.
 
 mod common;
 
@@ -39,9 +39,16 @@ fn products_and_distances_of_nothing() {
         let (a, b) = (Array::<f32>::ones([2, 0])?, Array::<f32>::ones([0, 3])?);
         assert_eq!(a.matmul(&b)?.to_vec()?, [0.0; 6], "a sum of no products");
         let bias = Array::from_vec(vec![1.0f32, -2.0, 3.0], [3])?;
-        assert_eq!(Matmul::new(&a, &b).bias(&bias).map(|e| e.maximum(0.0)).run()?.to_vec()?, [1.0, 0.0, 3.0, 1.0, 0.0, 3.0], "what follows is still done");
+        assert_eq!(
+            Matmul::new(&a, &b).bias(&bias).map(|e| e.maximum(0.0)).run()?.to_vec()?,
+            [1.0, 0.0, 3.0, 1.0, 0.0, 3.0],
+            "what follows is still done"
+        );
         assert_eq!(b.matmul(&Array::<f32>::ones([3, 4])?)?.shape(), [0, 4]);
-        assert_eq!(distance::cdist(&Array::<f32>::ones([2, 0])?, &Array::<f32>::ones([3, 0])?, Metric::Euclidean)?.to_vec()?, [0.0; 6]);
+        assert_eq!(
+            distance::cdist(&Array::<f32>::ones([2, 0])?, &Array::<f32>::ones([3, 0])?, Metric::Euclidean)?.to_vec()?,
+            [0.0; 6]
+        );
         assert_eq!(distance::cdist(&b, &Array::<f32>::ones([2, 3])?, Metric::Cosine)?.shape(), [0, 2]);
         Ok(())
     });
@@ -99,7 +106,7 @@ fn rank_8_after_broadcasting() {
             let right = b.get([ix[1], 0, ix[3], 0, ix[5], 0, ix[7]])?;
             assert_eq!(sum.get(ix)?, left + right, "{ix:?}");
         }
-        // No two axes of this merge: every other element of each.
+        // Every other element along each axis, so that no two axes merge.
         let wide = count([4, 4, 4, 4, 4, 4]).slice(s![..;2, ..;-2, ..;2, ..;2, ..;-2, ..;2])?;
         assert_eq!((&wide + 0.0).eval()?.to_vec()?, wide.to_vec()?);
         assert_eq!(sum.sum_axis(axis([1, 3, 5, 7]))?.shape(), [2, 3, 2, 2]);
@@ -153,7 +160,7 @@ fn a_donated_operand_is_left_alone_while_a_view_of_it_lives() {
         assert_eq!(view.to_vec()?, (10..20).map(|i| i as f32).collect::<Vec<_>>());
         assert_eq!(y.get([10])?, 11.0);
         assert!(!y.shares_memory(&view));
-        // An expression that is evaluated twice must not lose its operands to the first evaluation.
+        // An expression that is evaluated twice must keep its operands in the first evaluation.
         let e = count([4]) * 2.0;
         assert_eq!(e.clone().eval()?.to_vec()?, e.eval()?.to_vec()?);
         Ok(())
@@ -163,7 +170,7 @@ fn a_donated_operand_is_left_alone_while_a_view_of_it_lives() {
 #[test]
 fn an_output_that_aliases_an_input() {
     on_every_device(|_| {
-        // Shifted by one: a naive loop reads what it wrote.
+        // Shifted by one: a naive loop reads elements that it has already written.
         let mut x = count([10]);
         let source = x.slice(s![..9])?;
         x.slice_mut(s![1..])?.assign(&source + 100.0)?;
@@ -197,7 +204,8 @@ fn seven_and_eight_inputs() {
 
 #[test]
 fn more_workgroups_and_bytes_than_one_launch_or_binding_takes() {
-    // 128 MiB and 4 bytes; over 65,535 workgroups of 256. Devices of host memory have no such limits, one of them stands for all.
+    // 128 MiB and 4 bytes, in more than 65,535 workgroups of 256. Devices of host memory have no such limits, so
+    // `scalar` stands for all of them.
     let n = (128 << 20) / 4 + 1;
     for device in common::required_devices() {
         if device.memory() == MemoryId::HOST && device.name() != "scalar" {
@@ -230,7 +238,8 @@ fn nan_goes_through_minimum_maximum_select_and_comparisons() {
         let nan = f32::from_bits(MARKED_NAN);
         let x = Array::from_vec(vec![nan, 1.0, nan, f32::INFINITY, -0.0], [5])?;
         let y = Array::from_vec(vec![1.0, nan, nan, nan, 0.0], [5])?;
-        let nans = |e: Expr<f32>| -> Result<Vec<bool>> { Ok(e.eval()?.to_vec()?.into_iter().map(f32::is_nan).collect()) };
+        let nans =
+            |e: Expr<f32>| -> Result<Vec<bool>> { Ok(e.eval()?.to_vec()?.into_iter().map(f32::is_nan).collect()) };
         assert_eq!(nans(x.minimum(&y))?, [true, true, true, true, false], "NaN wins on either side");
         assert_eq!(nans(x.maximum(&y))?, [true, true, true, true, false]);
         assert_eq!(x.less(&y).eval()?.to_vec()?, [false; 5]);
@@ -288,7 +297,9 @@ fn subnormals_are_kept_on_cpus_and_at_most_flushed_on_gpus() {
         let tiny: Vec<f32> = [1, 2, 3, 0x7f_ffff, 0x80_0001].map(f32::from_bits).to_vec();
         let x = Array::from_vec(tiny.clone(), [5])?;
         let gpu = device.memory() != MemoryId::HOST;
-        let same = |got: Vec<f32>, wanted: Vec<f32>| got.iter().zip(&wanted).all(|(g, w)| g == w || gpu && *g == 0.0 && !w.is_normal());
+        let same = |got: Vec<f32>, wanted: Vec<f32>| {
+            got.iter().zip(&wanted).all(|(g, w)| g == w || gpu && *g == 0.0 && !w.is_normal())
+        };
         assert!(same((&x * 1.0).eval()?.to_vec()?, tiny.clone()));
         assert!(same((&x + &x).eval()?.to_vec()?, tiny.iter().map(|t| t + t).collect()) || gpu);
         assert_eq!(x.flatten()?.to_vec()?, tiny, "a copy is one of bits, on every device");
@@ -308,7 +319,7 @@ fn subnormals_are_kept_on_cpus_and_at_most_flushed_on_gpus() {
 fn results_do_not_depend_on_offset_or_length() {
     use polyarray_conformance::{Filter, check};
     for device in common::required_devices().iter().filter(|d| d.memory() == MemoryId::HOST && d.name() != "blas") {
-        // In full, this is every offset 0..=64 with every length 1..=130.
+        // The full suite tests every offset 0..=64 with every length 1..=130.
         check(device, &Filter::full().op("tanh").dtype(DType::F32)).assert_ok();
     }
 }
@@ -316,11 +327,11 @@ fn results_do_not_depend_on_offset_or_length() {
 #[test]
 fn near_duplicates_far_from_the_origin() {
     on_every_device(|device| {
-        // Neighbours in f32 at 4096 are 2^-11 apart; the squares are 2^24, where neighbours are 2 apart.
+        // Adjacent f32 numbers at 4096 differ by 2^-11. The squares are near 2^24, where adjacent numbers differ by 2.
         let step = 4096f32 * f32::EPSILON;
         let x = Array::from_fn([40, 8], |ix| 4096.0 + step * (ix[0] % 5) as f32)?;
         let d = distance::cdist(&x, &x, Metric::Euclidean)?;
-        // As documented: (d + 3) eps where computed directly, 1e4 * d * eps where through products.
+        // The documented bounds: (d + 3) eps for direct computation, 1e4 * d * eps through matrix products.
         let within = if matches!(device.name(), "simd" | "blas") { 8e4 * f32::EPSILON } else { 11.0 * f32::EPSILON };
         for (i, j) in [(0, 1), (0, 4), (3, 2), (7, 0), (5, 0), (39, 39)] {
             let wanted = step * (i as f32 % 5.0 - j as f32 % 5.0).abs() * 8f32.sqrt();

@@ -1,4 +1,4 @@
-//! What the ufuncs mean where it is not obvious, on every device: values known from NumPy, C and IEEE 754.
+//! Values of the ufuncs in special cases, on every device. The expected values come from NumPy, C and IEEE 754.
 
 mod common;
 
@@ -10,7 +10,7 @@ fn array<T: Element>(values: &[T]) -> Array<T> {
     Array::from_slice(values, [values.len()]).expect("as many as the shape holds")
 }
 
-/// Bits of floats, with one NaN for all.
+/// The bits of the elements, with the same bits for every NaN.
 fn bits(x: Array<f32>) -> Result<Vec<u32>> {
     Ok(x.to_vec()?.into_iter().map(|x| if x.is_nan() { f32::NAN } else { x }.to_bits()).collect())
 }
@@ -32,7 +32,11 @@ fn rounding_and_signs() {
         same(x.ceil(), &[-2.0, -1.0, -0.0, -0.0, 0.0, 1.0, 2.0, 3.0, 1e30, INF, NAN])?;
         same(x.trunc(), &[-2.0, -1.0, -0.0, -0.0, 0.0, 0.0, 1.0, 2.0, 1e30, INF, NAN])?;
         same(x.sign(), &[-1.0, -1.0, -1.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, NAN])?;
-        same(x.copysign(-1.0), &[-2.5, -1.5, -0.5, -0.0, -0.0, -0.5, -1.5, -2.5, -1e30, -INF, NAN].map(|v: f32| if v.is_nan() { NAN } else { v }))?;
+        same(
+            x.copysign(-1.0),
+            &[-2.5, -1.5, -0.5, -0.0, -0.0, -0.5, -1.5, -2.5, -1e30, -INF, NAN]
+                .map(|v: f32| if v.is_nan() { NAN } else { v }),
+        )?;
         same(array(&[4.0f32, -0.5, 0.0, -0.0, INF]).reciprocal(), &[0.25, -2.0, INF, -INF, 0.0])
     });
     on_every_device(|_| {
@@ -71,10 +75,13 @@ fn quotients_and_remainders() {
         Ok(())
     });
     on_every_device(|_| {
-        let (x, y) = (array(&[7.5f32, -7.5, 7.5, 1.0, 1.0, INF, -1.0, 0.0, 1e30]), array(&[2.0f32, 2.0, -2.0, 0.0, INF, 2.0, INF, -3.0, 7.0]));
+        let (x, y) = (
+            array(&[7.5f32, -7.5, 7.5, 1.0, 1.0, INF, -1.0, 0.0, 1e30]),
+            array(&[2.0f32, 2.0, -2.0, 0.0, INF, 2.0, INF, -3.0, 7.0]),
+        );
         same(&x % &y, &[1.5, -1.5, 1.5, NAN, 1.0, NAN, -1.0, 0.0, (1e30f32) % 7.0])?;
         same(x.floor_div(&y), &[3.0, -4.0, -4.0, INF, 0.0, NAN, -1.0, -0.0, 1.4285715e29])?;
-        // The rounded quotient is 10, the exact one is below.
+        // The rounded quotient is 10, but the exact quotient is below 10.
         assert_eq!(array(&[1.0f64]).floor_div(0.1).eval()?.to_vec()?, [9.0]);
         assert_eq!((array(&[5.5f64, 1e300]) % array(&[2.0, 3e-300])).eval()?.to_vec()?, [1.5, 1e300 % 3e-300]);
         Ok(())
@@ -84,9 +91,11 @@ fn quotients_and_remainders() {
 #[test]
 fn quotients_rounded_down_follow_one_rule() {
     fn check<T: Element>() {
-        let values: Vec<f64> = vec![0.0, 1.0, 2.5, f64::INFINITY].into_iter().flat_map(|x| [x, -x]).chain([f64::NAN]).collect();
+        let values: Vec<f64> =
+            vec![0.0, 1.0, 2.5, f64::INFINITY].into_iter().flat_map(|x| [x, -x]).chain([f64::NAN]).collect();
         let pairs = || values.iter().flat_map(|&x| values.iter().map(move |&y| (x, y)));
-        let column = |part: fn((f64, f64)) -> f64| -> Vec<T> { pairs().map(|p| T::from_wide(Wide::Float(part(p)))).collect() };
+        let column =
+            |part: fn((f64, f64)) -> f64| -> Vec<T> { pairs().map(|p| T::from_wide(Wide::Float(part(p)))).collect() };
         let (x, y) = (column(|p| p.0), column(|p| p.1));
         on_every_device(|device| {
             let (x, y) = (Array::from_slice(&x, [x.len()])?, Array::from_slice(&y, [y.len()])?);
@@ -96,12 +105,21 @@ fn quotients_rounded_down_follow_one_rule() {
                 let want = match x / y {
                     ratio if y == 0.0 => ratio,
                     _ if x.is_infinite() => f64::NAN,
-                    // A negative quotient that is too small to be one.
-                    _ if y.is_infinite() && x != 0.0 && !x.is_nan() && x.is_sign_negative() != y.is_sign_negative() => -1.0,
+                    // A finite number over an infinity of the other sign: the exact quotient is negative, however
+                    // small, so its floor is -1.
+                    _ if y.is_infinite() && x != 0.0 && !x.is_nan() && x.is_sign_negative() != y.is_sign_negative() => {
+                        -1.0
+                    }
                     ratio => ratio.floor(),
                 };
-                let same = |got: T, want: f64| got.to_wide().real().to_bits() == want.to_bits() || got.to_wide().real().is_nan() && want.is_nan();
-                assert!(same(quotient, want), "{x} floor_div {y} of {} is {quotient} on {device}, not {want}", T::DTYPE);
+                let same = |got: T, want: f64| {
+                    got.to_wide().real().to_bits() == want.to_bits() || got.to_wide().real().is_nan() && want.is_nan()
+                };
+                assert!(
+                    same(quotient, want),
+                    "{x} floor_div {y} of {} is {quotient} on {device}, not {want}",
+                    T::DTYPE
+                );
                 assert!(same(rest, x % y), "{x} rem {y} of {} is {rest} on {device}", T::DTYPE);
             }
             Ok(())
@@ -113,8 +131,10 @@ fn quotients_rounded_down_follow_one_rule() {
     check::<bf16>();
     fn integers<T: Element>(min: i128, max: i128) {
         let t = |x: i128| T::from_wide(Wide::Int(x));
-        let least = [(min, -1), (min, 1), (max, min), (min, max), (7, 0), (min, 0), (-7, 2), (7, -2), (-7, -2), (min, min)];
-        let pairs: Vec<(i128, i128)> = least.into_iter().filter(|&(x, y)| (min..=max).contains(&x) && (min..=max).contains(&y)).collect();
+        let least =
+            [(min, -1), (min, 1), (max, min), (min, max), (7, 0), (min, 0), (-7, 2), (7, -2), (-7, -2), (min, min)];
+        let pairs: Vec<(i128, i128)> =
+            least.into_iter().filter(|&(x, y)| (min..=max).contains(&x) && (min..=max).contains(&y)).collect();
         on_every_device(|device| {
             let x = Array::from_vec(pairs.iter().map(|p| t(p.0)).collect(), [pairs.len()])?;
             let y = Array::from_vec(pairs.iter().map(|p| t(p.1)).collect(), [pairs.len()])?;
@@ -122,7 +142,11 @@ fn quotients_rounded_down_follow_one_rule() {
             for (((x, y), quotient), rest) in pairs.iter().zip(quotients).zip(rests) {
                 let floor = if *y == 0 { 0 } else { x.div_euclid(*y) - i128::from(*y < 0 && x.rem_euclid(*y) != 0) };
                 let (floor, left) = (t(floor), t(if *y == 0 { 0 } else { x % y }));
-                assert!(quotient == floor && rest == left, "{x} and {y} of {} on {device}: {quotient} and {rest}, not {floor} and {left}", T::DTYPE);
+                assert!(
+                    quotient == floor && rest == left,
+                    "{x} and {y} of {} on {device}: {quotient} and {rest}, not {floor} and {left}",
+                    T::DTYPE
+                );
             }
             Ok(())
         });
@@ -146,7 +170,11 @@ fn bits_and_shifts() {
         assert_eq!((&x ^ &y).eval()?.to_vec()?, [0b0110, -8, 5]);
         assert_eq!((!&x).eval()?.to_vec()?, [-13, 0, -6]);
         let count = array(&[0i32, 1, 31, 32, 1000, -1]);
-        assert_eq!((1 << &count).eval()?.to_vec()?, [1, 2, i32::MIN, 0, 0, 0], "a count of the width or more, or below 0, leaves nothing");
+        assert_eq!(
+            (1 << &count).eval()?.to_vec()?,
+            [1, 2, i32::MIN, 0, 0, 0],
+            "a count of the width or more, or below 0, leaves nothing"
+        );
         assert_eq!((-8 >> &count).eval()?.to_vec()?, [-8, -4, -1, -1, -1, -1]);
         assert_eq!((8 >> &count).eval()?.to_vec()?, [8, 4, 0, 0, 0, 0]);
         let mut z = array(&[1i32, 2, 4]);
@@ -190,16 +218,25 @@ fn truth() {
 #[test]
 fn casts_saturate_wrap_and_round_once() {
     on_every_device(|_| {
-        assert_eq!(array(&[NAN, 1e20, -1e20, -1.9, 2.9]).cast::<i32>().eval()?.to_vec()?, [0, i32::MAX, i32::MIN, -1, 2]);
+        assert_eq!(
+            array(&[NAN, 1e20, -1e20, -1.9, 2.9]).cast::<i32>().eval()?.to_vec()?,
+            [0, i32::MAX, i32::MIN, -1, 2]
+        );
         Ok(())
     });
     on_every_device(|_| {
         assert_eq!(array(&[f64::NAN, 1e20, -3.0, 255.9, 256.0]).cast::<u8>().eval()?.to_vec()?, [0, 255, 0, 255, 255]);
         let two63 = 9_223_372_036_854_775_808.0;
         let ends = array(&[two63, -two63, 2.0 * two63, -1.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 1e10]);
-        assert_eq!(ends.cast::<i64>().eval()?.to_vec()?, [i64::MAX, i64::MIN, i64::MAX, -1, i64::MAX, i64::MIN, 0, 10_000_000_000]);
+        assert_eq!(
+            ends.cast::<i64>().eval()?.to_vec()?,
+            [i64::MAX, i64::MIN, i64::MAX, -1, i64::MAX, i64::MIN, 0, 10_000_000_000]
+        );
         assert_eq!(ends.cast::<u64>().eval()?.to_vec()?, [1 << 63, 0, u64::MAX, 0, u64::MAX, 0, 0, 10_000_000_000]);
-        assert_eq!(ends.cast::<i16>().eval()?.to_vec()?, [i16::MAX, i16::MIN, i16::MAX, -1, i16::MAX, i16::MIN, 0, i16::MAX]);
+        assert_eq!(
+            ends.cast::<i16>().eval()?.to_vec()?,
+            [i16::MAX, i16::MIN, i16::MAX, -1, i16::MAX, i16::MIN, 0, i16::MAX]
+        );
         assert_eq!(ends.cast::<i8>().eval()?.to_vec()?, [127, -128, 127, -1, 127, -128, 0, 127]);
         let halves = array(&[f16::INFINITY, f16::NEG_INFINITY, f16::NAN, f16::from_f32(-2.75), f16::from_f32(60000.0)]);
         assert_eq!(halves.cast::<i16>().eval()?.to_vec()?, [i16::MAX, i16::MIN, 0, -2, i16::MAX]);
@@ -208,9 +245,13 @@ fn casts_saturate_wrap_and_round_once() {
         assert_eq!(array(&[300i32, -1]).cast::<u8>().eval()?.to_vec()?, [44, 255]);
         assert_eq!(array(&[u64::MAX, 1 << 63]).cast::<f32>().eval()?.to_vec()?, [1.8446744e19, 9.223372e18]);
         assert_eq!(array(&[f64::NAN, -0.0, 0.1]).cast::<bool>().eval()?.to_vec()?, [true, false, true]);
-        // Half way between two half floats, and a little more than an f32 in between would keep.
+        // Numbers half way between two f16 numbers, and numbers so close to half way that rounding to f32 first would
+        // lose the difference.
         let x = array(&[1.0 + 0.5 / 1024.0, 1.0 + 0.5 / 1024.0 + 1e-12, 65519.999, 65520.0]);
-        assert_eq!(x.cast::<f16>().eval()?.to_vec()?, [1.0, 1.0 + 1.0 / 1024.0, 65504.0, f32::INFINITY].map(f16::from_f32));
+        assert_eq!(
+            x.cast::<f16>().eval()?.to_vec()?,
+            [1.0, 1.0 + 1.0 / 1024.0, 65504.0, f32::INFINITY].map(f16::from_f32)
+        );
         assert_eq!(array(&[1.0 + 1.0 / 256.0 + 1e-12]).cast::<bf16>().eval()?.to_vec()?[0].to_bits(), 0x3f81);
         assert_eq!(array(&[Complex::new(2.5f32, 9.0)]).cast::<i16>().eval()?.to_vec()?, [2]);
         assert_eq!(array(&[3u16]).cast::<Complex<f64>>().eval()?.to_vec()?, [Complex::new(3.0, 0.0)]);
@@ -222,7 +263,7 @@ fn casts_saturate_wrap_and_round_once() {
 fn half_floats_round_after_every_step() {
     on_every_device(|_| {
         let x = array(&[f16::from_f32(2048.0)]);
-        // 2049 is no f16: the sum rounds to 2048 before one is taken away, and 2047 is one.
+        // 2049 is not an f16 number, so the sum rounds to 2048 before 1 is subtracted. 2047 is an f16 number.
         assert_eq!((&x + f16::ONE - f16::ONE).eval()?.to_vec()?, [f16::from_f32(2047.0)]);
         assert_eq!((&x - &x).eval()?.dtype(), DType::F16);
         Ok(())
@@ -248,5 +289,7 @@ fn what_a_ufunc_is_not_defined_for_is_an_error() {
     assert!(text(array(&[1i32]).sin().eval().unwrap_err()).contains("floats"));
     assert!(text((!array(&[1.0f64])).eval().unwrap_err()).contains("not"));
     assert!(text(array(&[true]).shl(true).eval().unwrap_err()).contains("shl"));
-    assert!(text(array(&[Complex::new(1.0f32, 0.0)]).less(Complex::new(0.0, 0.0)).eval().unwrap_err()).contains("less"));
+    assert!(
+        text(array(&[Complex::new(1.0f32, 0.0)]).less(Complex::new(0.0, 0.0)).eval().unwrap_err()).contains("less")
+    );
 }

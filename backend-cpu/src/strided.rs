@@ -1,7 +1,7 @@
-//! The one place where this crate reads and writes host buffers: runs of strided elements, copied to and from contiguous scratch.
+//! All reads and writes of host buffers in this crate: runs of strided elements, copied to and from contiguous scratch.
 //!
-//! Elements are moved as bytes of their size, so nothing here depends on dtypes, alignment or what the bits mean. Every run is
-//! checked against its buffer before it is touched.
+//! Elements are copied as bytes of their size, so copies do not depend on the dtype, the alignment or the meaning of
+//! the bits. Every run is checked against its buffer before the access.
 
 #[cfg(feature = "blas")]
 use polyarray_core::Element;
@@ -13,7 +13,8 @@ use std::ptr::NonNull;
 
 /// Elements of one size in a host buffer.
 ///
-/// Invariant: `start` is valid for reads (and, in a [`Target`], writes) of `len * size` bytes as long as `'a` lasts.
+/// Invariant: `start` is valid for reads (and, in a [`Target`], for writes) of `len * size` bytes during the lifetime
+/// `'a`.
 #[derive(Clone, Copy)]
 struct Block<'a> {
     start: NonNull<u8>,
@@ -28,14 +29,18 @@ impl<'a> Block<'a> {
         Block { start, len: buffer.bytes() / dtype.size(), size: dtype.size(), buffer: PhantomData }
     }
 
-    /// Panics unless all of a run lies inside.
+    /// Panics unless the whole run lies inside the block.
     fn check(&self, at: isize, stride: isize, count: usize) {
         let last = at + (count as isize - 1) * stride;
         let inside = |i: isize| usize::try_from(i).is_ok_and(|i| i < self.len);
-        assert!(inside(at) && inside(last), "elements {at} to {last} of a buffer of {}: core gives operands that fit", self.len);
+        assert!(
+            inside(at) && inside(last),
+            "elements {at} to {last} of a buffer of {}: core gives operands that fit",
+            self.len
+        );
     }
 
-    /// Copies `count` elements from `at` on, `stride` apart, to the front of `to`.
+    /// Copies `count` elements to the front of `to`: the first at `at`, each further one `stride` after the previous.
     fn read(&self, at: isize, stride: isize, count: usize, to: &mut [u8]) {
         match self.size {
             1 => self.read_as::<1>(at, stride, count, to),
@@ -55,18 +60,21 @@ impl<'a> Block<'a> {
         let to = &mut to.as_chunks_mut::<N>().0[..count];
         let from = self.start.cast::<[u8; N]>().as_ptr().cast_const();
         if stride == 1 {
-            // SAFETY: `check` put the run inside the block, which is valid for reads (invariant) and initialised where core says an operand lies;
-            // `to` has `count` elements and, being exclusively borrowed scratch, does not overlap it.
+            // SAFETY: `check` verified that the run lies inside the block. The block is valid for reads (invariant),
+            // and core guarantees that an operand's elements are initialised. `to` has `count` elements; it is
+            // exclusively borrowed scratch, so it does not overlap the block.
             unsafe { std::ptr::copy_nonoverlapping(from.offset(at), to.as_mut_ptr(), count) };
             return;
         }
         for (i, to) in to.iter_mut().enumerate() {
-            // SAFETY: between the ends that `check` put inside the block; a byte array needs no alignment.
+            // SAFETY: the element lies between the ends of the run, which `check` verified to be inside the block
+            // (readable and initialised, as above). A byte array needs no alignment.
             *to = unsafe { from.offset(at + i as isize * stride).read() };
         }
     }
 
-    /// Copies the first `count` elements of `from` to `at` and on, `stride` apart.
+    /// Copies the first `count` elements of `from` to the block: the first to `at`, each further one `stride` after the
+    /// previous.
     fn write(&self, at: isize, stride: isize, count: usize, from: &[u8]) {
         match self.size {
             1 => self.write_as::<1>(at, stride, count, from),
@@ -86,13 +94,15 @@ impl<'a> Block<'a> {
         let from = &from.as_chunks::<N>().0[..count];
         let to = self.start.cast::<[u8; N]>().as_ptr();
         if stride == 1 {
-            // SAFETY: `check` put the run inside the block, which is the output of the operation that runs (only `Target` calls this), so nobody
-            // else reads or writes it now; `from` is scratch and does not overlap it.
+            // SAFETY: `check` verified that the run lies inside the block. Only `Target` calls this function, so the
+            // block is the output of the running operation, and nothing else reads or writes it now. `from` has `count`
+            // elements; it is scratch and does not overlap the block.
             unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to.offset(at), count) };
             return;
         }
         for (i, from) in from.iter().enumerate() {
-            // SAFETY: between the ends that `check` put inside the block, which is the output as above; a byte array needs no alignment.
+            // SAFETY: the element lies between the ends of the run, which `check` verified to be inside the block. The
+            // block is the output, as above. A byte array needs no alignment.
             unsafe { to.offset(at + i as isize * stride).write(*from) };
         }
     }
@@ -100,18 +110,19 @@ impl<'a> Block<'a> {
 
 #[cfg(feature = "blas")]
 impl Block<'_> {
-    /// A pointer to element `at`, which `count - 1` more of the block follow; `T` has the elements' size and the pointer is aligned for it.
+    /// Returns a pointer to element `at`, after which the block has at least `count - 1` further elements. Panics if it
+    /// has fewer, if `T` has another size than the elements, or if the pointer is not aligned for `T`.
     fn window<T: Element>(&self, at: isize, count: usize) -> NonNull<T> {
         assert_eq!(size_of::<T>(), self.size, "elements of another dtype were expected");
         self.check(at, 1, count);
-        // SAFETY: `check` put element `at` inside the block, which is one allocation (invariant).
+        // SAFETY: `check` verified that element `at` lies inside the block, which is one allocation (invariant).
         let start = unsafe { self.start.cast::<T>().offset(at) };
         assert!(start.is_aligned(), "buffers are aligned to their elements");
         start
     }
 }
 
-/// An operand to read, over axes of some lengths.
+/// An operand to read: a buffer, the position of the first element and a stride for each axis.
 pub struct Source<'a> {
     block: Block<'a>,
     offset: isize,
@@ -119,27 +130,33 @@ pub struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// The elements of `operand`.
+    /// Returns the elements of `operand`.
     pub fn new(operand: &'a Operand) -> Source<'a> {
-        Source { block: Block::new(&operand.buffer, operand.dtype), offset: operand.offset as isize, strides: &operand.strides }
+        Source {
+            block: Block::new(&operand.buffer, operand.dtype),
+            offset: operand.offset as isize,
+            strides: &operand.strides,
+        }
     }
 
-    /// Copies the elements whose number in C order over axes `lens` lies in `range` to the front of `to`.
+    /// Copies the elements with the indices `range` (in C order over axes of lengths `lens`) to the front of `to`.
     pub fn gather(&self, lens: &[usize], range: Range<usize>, to: &mut [u8]) {
         let (stride, size) = (innermost(self.strides, lens), self.block.size);
-        for_each_run(lens, self.strides, self.offset, range, |done, at, count| self.block.read(at, stride, count, &mut to[done * size..]));
+        for_each_run(lens, self.strides, self.offset, range, |done, at, count| {
+            self.block.read(at, stride, count, &mut to[done * size..])
+        });
     }
 }
 
 #[cfg(feature = "blas")]
 impl Source<'_> {
-    /// A pointer to the element at position `at`, from which `count` elements may be read, for a library to read.
+    /// Returns a pointer to the element at position `at`, from which a library may read `count` elements.
     pub fn window<T: Element>(&self, at: isize, count: usize) -> *const T {
         self.block.window(at, count).as_ptr()
     }
 }
 
-/// The output of the operation that runs, over axes of some lengths.
+/// The output of the running operation: a buffer, the position of the first element and a stride for each axis.
 pub struct Target<'a> {
     block: Block<'a>,
     offset: isize,
@@ -147,55 +164,65 @@ pub struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// The elements of `buffer` that `output` names.
+    /// Returns the elements of `buffer` that `output` describes.
     pub fn new(buffer: &'a Buffer, output: &'a Output) -> Target<'a> {
         Target { block: Block::new(buffer, output.dtype), offset: output.offset as isize, strides: &output.strides }
     }
 
-    /// All of `buffer`, in order, along one axis.
+    /// Returns all elements of `buffer`, contiguous along one axis.
     pub fn whole(buffer: &'a Buffer, dtype: DType) -> Target<'a> {
         Target { block: Block::new(buffer, dtype), offset: 0, strides: &[1] }
     }
 
-    /// Copies the front of `from` to the elements whose number in C order over axes `lens` lies in `range`.
+    /// Copies the front of `from` to the elements with the indices `range` (in C order over axes of lengths `lens`).
     pub fn scatter(&self, lens: &[usize], range: Range<usize>, from: &[u8]) {
         let (stride, size) = (innermost(self.strides, lens), self.block.size);
-        for_each_run(lens, self.strides, self.offset, range, |done, at, count| self.block.write(at, stride, count, &from[done * size..]));
+        for_each_run(lens, self.strides, self.offset, range, |done, at, count| {
+            self.block.write(at, stride, count, &from[done * size..])
+        });
     }
 }
 
 #[cfg(feature = "blas")]
 impl Target<'_> {
-    /// A pointer to element `at`, from which `count` elements may be written, for a library to write.
+    /// Returns a pointer to element `at`, from which a library may write `count` elements.
     pub fn window<T: Element>(&self, at: usize, count: usize) -> *mut T {
         self.block.window(at as isize, count).as_ptr()
     }
 
-    /// `rows` slices of `len` elements, the first from element `at` on, each `stride` elements after the one before.
+    /// Returns `rows` slices of `len` elements. The first slice starts at element `at`, each further one `stride`
+    /// elements after the previous.
     ///
     /// # Safety
-    /// - Those elements have been written, as `T`s;
-    /// - while the slices live, nothing else reads or writes them.
+    /// - All elements of the slices have been written as `T`s;
+    /// - nothing else reads or writes them while the slices live.
     pub unsafe fn rows<T: Element>(&mut self, at: usize, stride: usize, rows: usize, len: usize) -> Vec<&mut [T]> {
         assert!(len <= stride, "rows must not overlap");
         let row = |i: usize| {
             let start = self.block.window::<T>((at + i * stride) as isize, len);
-            // SAFETY: `window` checked that `len` elements from there on lie in the block and are aligned; rows do not overlap, as was asserted;
-            // that they are written and nobody else's is the caller's promise.
+            // SAFETY: `window` verified that `len` elements from `start` on lie in the block and that `start` is
+            // aligned. The slices do not overlap, since `len <= stride` (asserted above). The caller guarantees that
+            // the elements are written and that nothing else accesses them.
             unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), len) }
         };
         (0..rows).map(row).collect()
     }
 }
 
-/// The stride of the last of the axes.
+/// Returns the stride of the last axis, or 1 if there are no axes.
 fn innermost(strides: &[isize], lens: &[usize]) -> isize {
     lens.len().checked_sub(1).map_or(1, |last| strides[last])
 }
 
-/// Cuts `range` of the indices of axes `lens`, in C order, at the ends of the innermost axis. Calls `f` for each piece with
-/// how many elements came before it, the position of its first, and how many it has.
-fn for_each_run(lens: &[usize], strides: &[isize], offset: isize, range: Range<usize>, mut f: impl FnMut(usize, isize, usize)) {
+/// Splits the indices `range` (in C order over axes of lengths `lens`) at the ends of the innermost axis. Calls `f` for
+/// each run with the number of elements before it, the position of its first element, and its length.
+fn for_each_run(
+    lens: &[usize],
+    strides: &[isize],
+    offset: isize,
+    range: Range<usize>,
+    mut f: impl FnMut(usize, isize, usize),
+) {
     let (&inner, outer) = lens.split_last().unwrap_or((&1, &[]));
     let stride = innermost(strides, lens);
     if outer.is_empty() {

@@ -1,14 +1,19 @@
-//! What is said where `POLYARRAY_BLAS` names something that is no CBLAS library. The variable is read once a process, so each case is a process of its own.
+//! The errors of the device `blas` where `POLYARRAY_BLAS` names a file that is not a CBLAS library. A process reads the
+//! variable only once, so each case runs in a process of its own.
 #![cfg(feature = "blas")]
 
 use polyarray_core::{Array, Device};
 use polyarray_cpu as _;
 use std::process::Command;
 
-/// What [`report`] prints where `POLYARRAY_BLAS` is `path`.
+/// Returns the output of [`report`] where `POLYARRAY_BLAS` is `path`.
 fn reported(path: &str) -> String {
     let this = std::env::current_exe().unwrap();
-    let out = Command::new(this).args(["--exact", "report", "--ignored", "--nocapture"]).env("POLYARRAY_BLAS", path).output().unwrap();
+    let out = Command::new(this)
+        .args(["--exact", "report", "--ignored", "--nocapture"])
+        .env("POLYARRAY_BLAS", path)
+        .output()
+        .unwrap();
     let text = String::from_utf8_lossy(&out.stdout).into_owned();
     assert!(out.status.success(), "{text}{}", String::from_utf8_lossy(&out.stderr));
     text
@@ -27,7 +32,10 @@ fn report() {
 #[test]
 fn a_path_without_a_file_is_named() {
     let text = reported("/nonexistent/libblas.so");
-    assert!(text.contains("no device \"blas\"") && text.contains("POLYARRAY_BLAS names /nonexistent/libblas.so"), "{text}");
+    assert!(
+        text.contains("no device \"blas\"") && text.contains("POLYARRAY_BLAS names /nonexistent/libblas.so"),
+        "{text}"
+    );
 }
 
 #[test]

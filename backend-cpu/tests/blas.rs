@@ -1,17 +1,21 @@
-//! The device `blas` against `scalar`. Without a CBLAS library these print a note and pass, unless `POLYARRAY_REQUIRE` asks for one.
+//! The device `blas` compared with `scalar`. Without a CBLAS library these tests print a note and pass, unless
+//! `POLYARRAY_REQUIRE` requires the device.
 #![cfg(feature = "blas")]
 
 mod common;
 
 use common::Random;
 use polyarray_core::distance::cdist;
-use polyarray_core::{Array, Complex, Device, Element, Error, Matmul, Metric, Result, Wide, s, with_device, with_threads};
+use polyarray_core::{
+    Array, Complex, Device, Element, Error, Matmul, Metric, Result, Wide, s, with_device, with_threads,
+};
 use polyarray_cpu as _;
 
-/// The device, or none; a panic where the environment says that there must be one.
+/// Returns the device, if there is one. Panics if there is none and the environment requires it.
 fn blas() -> Option<Device> {
     let device = Device::blas();
-    let required = std::env::var("POLYARRAY_REQUIRE").is_ok_and(|names| names.split(',').any(|name| name.trim() == "blas"));
+    let required =
+        std::env::var("POLYARRAY_REQUIRE").is_ok_and(|names| names.split(',').any(|name| name.trim() == "blas"));
     match device {
         Ok(device) => Some(device),
         Err(why) if required => panic!("POLYARRAY_REQUIRE asks for blas: {why}"),
@@ -22,7 +26,7 @@ fn blas() -> Option<Device> {
     }
 }
 
-/// `f` on `blas` and on `scalar`.
+/// Returns the results of `f` on `blas` and on `scalar`.
 fn both<T: Element>(device: &Device, f: impl Fn() -> Result<Array<T>>) -> (Vec<T>, Vec<T>) {
     let on = |device: &Device| with_device(device, || f()?.to_vec()).unwrap();
     (on(device), on(&Device::scalar()))
@@ -63,7 +67,11 @@ fn products<T: Element>(device: &Device, eps: f64) {
             ("one row for all", row.broadcast_to([m, k]).unwrap(), b.clone()),
         ];
         for (what, a, b) in cases {
-            assert_close(both(device, || a.matmul(&b)), k as f64 * 4.0 * eps, &format!("{} [{m}, {k}, {n}] {what}", T::DTYPE));
+            assert_close(
+                both(device, || a.matmul(&b)),
+                k as f64 * 4.0 * eps,
+                &format!("{} [{m}, {k}, {n}] {what}", T::DTYPE),
+            );
         }
     }
 }
@@ -84,8 +92,16 @@ fn products_of_batches() {
     let b = random::<f64>(&[2, 5, 6], 6);
     assert_close(both(&device, || a.matmul(&b)), 1e-14, "broadcast batches");
     let strided = random::<f64>(&[2, 5, 12], 7);
-    assert_close(both(&device, || a.matmul(&strided.slice(s![.., .., ..;2])?)), 1e-14, "broadcast batches that are copied");
-    assert_close(both(&device, || a.permute(&[1, 0, 3, 2])?.matmul(&random::<f64>(&[3, 4, 2], 8))), 1e-14, "permuted batches");
+    assert_close(
+        both(&device, || a.matmul(&strided.slice(s![.., .., ..;2])?)),
+        1e-14,
+        "broadcast batches that are copied",
+    );
+    assert_close(
+        both(&device, || a.permute(&[1, 0, 3, 2])?.matmul(&random::<f64>(&[3, 4, 2], 8))),
+        1e-14,
+        "permuted batches",
+    );
 }
 
 #[test]
@@ -98,7 +114,9 @@ fn any_number_of_threads_gives_the_product() {
     std::thread::scope(|scope| {
         for threads in 1..5 {
             let (a, b, device) = (&a, &b, &device);
-            scope.spawn(move || with_threads(threads, || assert_close(both(device, || a.matmul(b)), 1e-12, "threads at once")));
+            scope.spawn(move || {
+                with_threads(threads, || assert_close(both(device, || a.matmul(b)), 1e-12, "threads at once"))
+            });
         }
     });
 }
@@ -128,7 +146,11 @@ fn distances<T: Element>(device: &Device, relative: f64) {
             for (x, y) in [(x.clone(), y.clone()), (x.to_f_order().unwrap(), y.slice(s![..;-1, ..;-1]).unwrap())] {
                 let (got, want) = both(device, || cdist(&x, &y, metric));
                 for (g, w) in got.iter().zip(&want).map(|(&g, &w)| (parts(g)[0], parts(w)[0])) {
-                    let tolerance = if metric == Metric::Cosine { (d as f64 + 3.0) * relative } else { 1e4 * d as f64 * relative * w };
+                    let tolerance = if metric == Metric::Cosine {
+                        (d as f64 + 3.0) * relative
+                    } else {
+                        1e4 * d as f64 * relative * w
+                    };
                     assert!((g - w).abs() <= tolerance, "{what}: {g}, not {w}");
                 }
             }
@@ -148,9 +170,12 @@ fn near_duplicates_far_from_the_origin_keep_their_distance() {
     let Some(device) = blas() else { return };
     let mut random = Random::new(14);
     let (n, d) = (200, 3);
-    // Pairs that lie 2^-3 apart, at 2^20 from the origin; and pairs a thousandth of the cloud's size apart.
-    let far: Vec<f32> = (0..n * d).map(|i| 1_048_576.0 + if i / d % 2 == 0 { 0.0 } else { 0.125 } + (i / d / 2) as f32).collect();
-    let cloud: Vec<f32> = (0..n / 2).flat_map(|_| [random.uniform() as f32, random.uniform() as f32, random.uniform() as f32]).collect();
+    // First set: pairs whose coordinates differ by 2^-3, at 2^20 from the origin. Second set: pairs whose coordinates
+    // differ by 1e-4, in a cloud of radius 100.
+    let far: Vec<f32> =
+        (0..n * d).map(|i| 1_048_576.0 + if i / d % 2 == 0 { 0.0 } else { 0.125 } + (i / d / 2) as f32).collect();
+    let cloud: Vec<f32> =
+        (0..n / 2).flat_map(|_| [random.uniform() as f32, random.uniform() as f32, random.uniform() as f32]).collect();
     let twins: Vec<f32> = cloud.iter().map(|x| x * 100.0).chain(cloud.iter().map(|x| x * 100.0 + 1e-4)).collect();
     for data in [far, twins] {
         let x = Array::from_vec(data, [n, d]).unwrap();
@@ -166,7 +191,7 @@ fn near_duplicates_far_from_the_origin_keep_their_distance() {
     }
 }
 
-/// NaN in the same places, all else within 1e-3 of the value.
+/// Asserts that NaN are in the same places, and that all other values agree to within 1e-3 of the value.
 fn assert_alike((got, want): (Vec<f32>, Vec<f32>), what: &str) {
     for (i, (&g, &w)) in got.iter().zip(&want).enumerate() {
         let alike = g == w || g.is_nan() && w.is_nan() || (g - w).abs() <= 1e-3 * w.abs() + 1e-6;
@@ -178,7 +203,10 @@ fn assert_alike((got, want): (Vec<f32>, Vec<f32>), what: &str) {
 fn what_is_not_finite_or_hardly_fits_comes_out_as_by_definition() {
     let Some(device) = blas() else { return };
     let (inf, nan) = (f32::INFINITY, f32::NAN);
-    let odd = vec![0.0, 0.0, 1.0, 2.0, inf, 1.0, -inf, 1.0, inf, inf, nan, 1.0, 3e38, 3e38, -3e38, 1.0, 1e-40, 2e-40, 1e-30, 3e-30, 1e25, 1.0, 1e-20, 1e20];
+    let odd = vec![
+        0.0, 0.0, 1.0, 2.0, inf, 1.0, -inf, 1.0, inf, inf, nan, 1.0, 3e38, 3e38, -3e38, 1.0, 1e-40, 2e-40, 1e-30,
+        3e-30, 1e25, 1.0, 1e-20, 1e20,
+    ];
     let x = Array::from_vec(odd, [12, 2]).unwrap();
     let tiny = Array::from_fn([5, 2], |ix| (ix[0] * 2 + ix[1]) as f32 * 1e-30).unwrap();
     let finite = Array::from_fn([4, 2], |ix| ix[0] as f32 - ix[1] as f32 * 0.5).unwrap();
@@ -194,7 +222,8 @@ fn what_is_not_finite_or_hardly_fits_comes_out_as_by_definition() {
 #[test]
 fn sets_larger_than_a_tile_are_measured_in_parts() {
     let Some(device) = blas() else { return };
-    // A tile holds 4 MiB of rows: of 1.2 MiB rows, three; so both sets take several, and the last ones are not full.
+    // A tile holds 4 MiB of rows, so three rows of 1.2 MiB. Both sets need several tiles, and the last ones are not
+    // full.
     let d = 300_000;
     let (x, y) = (random::<f32>(&[5, d], 15), random::<f32>(&[4, d], 16));
     for metric in [Metric::Euclidean, Metric::Cosine] {

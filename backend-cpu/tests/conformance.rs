@@ -1,4 +1,4 @@
-//! The suite that every device passes.
+//! The conformance suite on the devices of this crate.
 
 use polyarray_conformance::{Filter, check};
 use polyarray_core::Device;
@@ -12,7 +12,8 @@ fn scalar_refuses_nothing_and_agrees_with_itself() {
 #[test]
 #[cfg(feature = "blas")]
 fn blas_agrees_with_scalar() {
-    let required = std::env::var("POLYARRAY_REQUIRE").is_ok_and(|names| names.split(',').any(|name| name.trim() == "blas"));
+    let required =
+        std::env::var("POLYARRAY_REQUIRE").is_ok_and(|names| names.split(',').any(|name| name.trim() == "blas"));
     match Device::blas() {
         Ok(device) => check(&device, &Filter::quick()).assert_ok(),
         Err(why) if required => panic!("POLYARRAY_REQUIRE asks for blas: {why}"),

@@ -1,4 +1,5 @@
-//! Reductions of the device `scalar` against the words of `polyarray_core::order`, taken literally, bit for bit; and against plain sums.
+//! Reductions of the device `scalar`, compared bit for bit with a literal implementation of `polyarray_core::order`,
+//! and with plain sums.
 
 mod common;
 
@@ -11,7 +12,7 @@ fn scalar<R>(f: impl FnOnce() -> Result<R>) -> R {
     with_device(&Device::scalar(), f).unwrap()
 }
 
-/// Split at the largest power of two below the number of leaves.
+/// Combines the leaves as a tree, split at the largest power of two below their number.
 fn tree<T: Copy>(leaves: &[T], op: fn(T, T) -> T) -> T {
     if leaves.len() == 1 {
         return leaves[0];
@@ -23,12 +24,13 @@ fn tree<T: Copy>(leaves: &[T], op: fn(T, T) -> T) -> T {
     op(tree(&leaves[..half], op), tree(&leaves[half..], op))
 }
 
-/// A block over its lanes; of a sum, which starts from zero, a short one without.
+/// Combines a block over its lanes. A short block of a sum, which starts from zero, is combined without lanes.
 fn block<T: Element>(elements: &[T], lanes: usize, identity: T, op: fn(T, T) -> T) -> T {
     if elements.len() <= SHORT && identity == T::default() {
         return elements.iter().fold(identity, |acc, &x| op(acc, x));
     }
-    let mut acc: Vec<T> = (0..lanes).map(|lane| elements.iter().skip(lane).step_by(lanes).fold(identity, |acc, &x| op(acc, x))).collect();
+    let mut acc: Vec<T> =
+        (0..lanes).map(|lane| elements.iter().skip(lane).step_by(lanes).fold(identity, |acc, &x| op(acc, x))).collect();
     while acc.len() > 1 {
         let upper = acc.split_off(acc.len() / 2);
         acc = acc.iter().zip(upper).map(|(&a, b)| op(a, b)).collect();
@@ -36,14 +38,15 @@ fn block<T: Element>(elements: &[T], lanes: usize, identity: T, op: fn(T, T) -> 
     acc[0]
 }
 
-/// `Order::Lanes` over runs of equal length.
+/// Reduces in `Order::Lanes`, over runs of equal length.
 fn along<T: Element>(runs: &[Vec<T>], identity: T, op: fn(T, T) -> T) -> T {
     let lanes = lanes(T::DTYPE);
-    let run = |run: &Vec<T>| tree(&run.chunks(lanes * ROWS).map(|b| block(b, lanes, identity, op)).collect::<Vec<_>>(), op);
+    let run =
+        |run: &Vec<T>| tree(&run.chunks(lanes * ROWS).map(|b| block(b, lanes, identity, op)).collect::<Vec<_>>(), op);
     tree(&runs.iter().map(run).collect::<Vec<_>>(), op)
 }
 
-/// `Order::Rows`.
+/// Reduces in `Order::Rows`.
 fn across<T: Copy>(elements: &[T], identity: T, op: fn(T, T) -> T) -> T {
     tree(&elements.chunks(ROWS).map(|b| b.iter().fold(identity, |acc, &x| op(acc, x))).collect::<Vec<_>>(), op)
 }
@@ -58,7 +61,8 @@ fn sums_along_the_innermost_axis() {
     for n in [1, 2, 31, 32, 33, 63, 64, 65, 255, 256, 257, 2047, 2048, 2049, 4096, 4097, 9000, 20_000] {
         let double = wild(n, n as u64);
         let single: Vec<f32> = double.iter().map(|&x| x as f32).collect();
-        let complex: Vec<Complex<f64>> = double.iter().zip(double.iter().rev()).map(|(&a, &b)| Complex::new(a, b)).collect();
+        let complex: Vec<Complex<f64>> =
+            double.iter().zip(double.iter().rev()).map(|(&a, &b)| Complex::new(a, b)).collect();
         let sum = scalar(|| Array::from_slice(&double, [n])?.sum());
         assert_eq!(sum.to_bits(), along(std::slice::from_ref(&double), -0.0, |a, b| a + b).to_bits(), "f64, {n}");
         let sum = scalar(|| Array::from_slice(&single, [n])?.sum());
@@ -70,7 +74,7 @@ fn sums_along_the_innermost_axis() {
 
 #[test]
 fn sums_of_several_runs() {
-    // Every other column but the last: rows cannot be merged, so each is a run.
+    // Every other column, without the last one: the rows cannot be merged, so each is a run.
     for (rows, columns) in [(1, 9), (2, 300), (5, 70), (7, 5000), (67, 3)] {
         let width = columns * 2 + 1;
         let data = wild(rows * width, 5);
@@ -85,7 +89,7 @@ fn sums_of_several_runs() {
     }
 }
 
-/// Up to so many outputs side by side are reduced in the order of runs.
+/// The largest number of adjacent outputs that are reduced in the order of runs.
 const NARROW: usize = 16;
 
 #[test]
@@ -97,10 +101,16 @@ fn sums_across_rows() {
         let got_of_view = scalar(|| x.slice(s![..;-1, ..;-1])?.sum_axis(0)?.to_vec());
         for j in 0..columns {
             let column: Vec<f64> = (0..rows).map(|i| data[i * columns + j]).collect();
-            // A few columns side by side are walked along, like runs.
-            let expected = if columns <= NARROW { along(std::slice::from_ref(&column), -0.0, |a, b| a + b) } else { across(&column, -0.0, |a, b| a + b) };
+            // A few adjacent columns are reduced in the order of runs.
+            let expected = if columns <= NARROW {
+                along(std::slice::from_ref(&column), -0.0, |a, b| a + b)
+            } else {
+                across(&column, -0.0, |a, b| a + b)
+            };
             assert_eq!(got[j].to_bits(), expected.to_bits(), "{rows}x{columns}, column {j}");
-            assert!((got_of_view[columns - 1 - j] - expected).abs() <= 1e-12 * column.iter().map(|x| x.abs()).sum::<f64>());
+            assert!(
+                (got_of_view[columns - 1 - j] - expected).abs() <= 1e-12 * column.iter().map(|x| x.abs()).sum::<f64>()
+            );
         }
     }
 }
@@ -157,7 +167,11 @@ fn programs_before_and_after_a_reduction() {
 fn products_minima_and_maxima() {
     scalar(|| {
         assert_eq!(Array::arange(1i64, 21, 1)?.prod()?, 2_432_902_008_176_640_000);
-        assert_eq!(Array::from_vec(vec![-0.0f64; 5], [5])?.sum()?.to_bits(), (-0.0f64).to_bits(), "the sum of nothing but -0");
+        assert_eq!(
+            Array::from_vec(vec![-0.0f64; 5], [5])?.sum()?.to_bits(),
+            (-0.0f64).to_bits(),
+            "the sum of nothing but -0"
+        );
         let i = Complex::new(0.0f32, 1.0);
         assert_eq!(Array::full([4], i)?.prod()?, Complex::new(1.0, 0.0));
         let x = Array::from_vec(vec![3u8, 255, 0, 7], [4])?;

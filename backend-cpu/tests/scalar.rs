@@ -1,10 +1,13 @@
-//! The device `scalar`, through the public interface: ufuncs, programs, products and distances. Reductions are in `order.rs`.
+//! The device `scalar` through the public interface: ufuncs, programs, products and distances. `order.rs` tests the
+//! reductions.
 
 mod common;
 
 use common::Random;
 use polyarray_core::distance::cdist;
-use polyarray_core::{Array, Complex, Device, Element, Expr, IntoExpr, Metric, Result, bf16, f16, s, select, with_device};
+use polyarray_core::{
+    Array, Complex, Device, Element, Expr, IntoExpr, Metric, Result, bf16, f16, s, select, with_device,
+};
 use polyarray_cpu as _;
 
 fn scalar<R>(f: impl FnOnce() -> Result<R>) -> R {
@@ -19,7 +22,7 @@ fn values<T: Element>(expr: Expr<T>) -> Vec<T> {
     scalar(|| expr.eval()?.to_vec())
 }
 
-/// `op` on pairs of values.
+/// Returns `op` of pairs of values.
 fn on_pairs<T: Element, U: Element>(pairs: &[(T, T)], op: impl FnOnce(Expr<T>, Expr<T>) -> Expr<U>) -> Vec<U> {
     let (x, y): (Vec<T>, Vec<T>) = pairs.iter().copied().unzip();
     values(op(array(&x).into_expr(), array(&y).into_expr()))
@@ -48,11 +51,15 @@ fn integers_wrap_and_divide_by_zero_to_zero() {
 fn integer_powers_wrap_and_truncate() {
     let pairs = [(2, 10), (3, 40), (-2, 3), (0, 0), (5, -1), (1, -7), (-1, -3), (-1, -4), (0, -2), (i32::MIN, -1)];
     assert_eq!(on_pairs(&pairs, Expr::pow), [1024, 3i32.wrapping_pow(40), -8, 1, 0, 1, -1, 1, 0, 0]);
-    assert_eq!(on_pairs(&[(3u64, 5_000_000_000u64), (2, 63), (2, 64), (0, 0)], Expr::pow), [pow_mod_2_64(3, 5_000_000_000), 1 << 63, 0, 1]);
+    assert_eq!(
+        on_pairs(&[(3u64, 5_000_000_000u64), (2, 63), (2, 64), (0, 0)], Expr::pow),
+        [pow_mod_2_64(3, 5_000_000_000), 1 << 63, 0, 1]
+    );
     assert_eq!(on_pairs(&[(-1i8, i8::MIN), (-1, i8::MAX)], Expr::pow), [1, -1]);
 }
 
-/// By another way than the device's: in 128 bits, from the most significant bit of the exponent down.
+/// Computes the power by another method than the device: in 128 bits, from the most significant bit of the exponent
+/// down.
 fn pow_mod_2_64(base: u64, exponent: u64) -> u64 {
     (0..64).rev().fold(1, |p: u64, bit| {
         let square = (u128::from(p) * u128::from(p)) as u64;
@@ -93,7 +100,10 @@ fn comparisons_follow_ieee() {
 #[test]
 fn functions_of_f32_are_those_of_f64_rounded_once() {
     let mut random = Random::new(1);
-    let x: Vec<f32> = (0..700).map(|_| random.wild() as f32).chain([0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 1e-42, f32::MAX]).collect();
+    let x: Vec<f32> = (0..700)
+        .map(|_| random.wild() as f32)
+        .chain([0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 1e-42, f32::MAX])
+        .collect();
     type Case = (fn(&Array<f32>) -> Expr<f32>, fn(f64) -> f64);
     let cases: [Case; 6] = [
         (Array::exp, f64::exp),
@@ -101,7 +111,7 @@ fn functions_of_f32_are_those_of_f64_rounded_once() {
         (Array::sin, f64::sin),
         (Array::cos, f64::cos),
         (Array::tanh, f64::tanh),
-        // The square root of an f32 is the same bits either way.
+        // The square root of an f32 has the same bits, whether computed in f32 or f64.
         (Array::sqrt, f64::sqrt),
     ];
     for (ours, exact) in cases {
@@ -121,14 +131,14 @@ fn functions_of_f32_are_those_of_f64_rounded_once() {
 fn narrow_floats_are_rounded_after_each_instruction() {
     let h = f16::from_f32;
     let x = array(&[h(2048.0), h(1.0)]);
-    // 2048 + 1 is a tie in f16 and goes to 2048 (even); unrounded, the sum would come out as 2050.
+    // In f16, 2048 + 1 is a tie and rounds to 2048 (even). Without that rounding the sum would be 2050.
     assert_eq!(values(&x + h(1.0) + h(1.0)), [h(2048.0), h(3.0)]);
     assert_eq!(values(x.square()), [f16::INFINITY, h(1.0)]);
     let b = bf16::from_f32;
     let y = array(&[b(256.0), b(-0.0)]);
     assert_eq!(values(&y + b(1.0) + b(1.0)), [b(256.0), b(2.0)]);
     assert_eq!(values(y.neg()).iter().map(|x| x.to_bits()).collect::<Vec<_>>(), [b(-256.0).to_bits(), 0]);
-    // A product that is rounded once where it is added to, twice where it is not: (1 + 2^-10)^2 - 1 - 2^-9 = 2^-20.
+    // `mul_add` rounds once; a product and a sum round twice: (1 + 2^-10)^2 - 1 - 2^-9 = 2^-20.
     let z = h(1.0 + 1.0 / 1024.0);
     let minus = h(-1.0 - 1.0 / 512.0);
     let z_array = array(&[z]);
@@ -157,7 +167,7 @@ fn complex_numbers() {
     assert_eq!(values(&x / c(0.0, 2.0))[0], c(2.0, -1.5));
     assert!((values(x.log())[2] - c(0.0, std::f64::consts::PI)).norm() < 1e-15);
     assert!((values(x.log().exp())[0] - c(3.0, 4.0)).norm() < 1e-14);
-    // Neither the squares of large parts nor of small ones fit.
+    // The squares of the large and of the small parts exceed the range of f32.
     let big = array(&[Complex::<f32>::new(1e30, 1e30), Complex::<f32>::new(1e-30, -1e-30)]);
     assert_eq!(values(&big / &big), [Complex::new(1.0, 0.0); 2]);
     assert_eq!(values(big.abs())[0], 1e30f32.hypot(1e30));
@@ -207,7 +217,7 @@ fn results_go_where_they_are_put_and_nowhere_else() {
             let inside = (1..3).contains(&(at / 600)) && at % 600 % 2 == 1;
             assert_eq!(now, if inside { 30 } else { was }, "element {at}");
         }
-        // An input that is the output, in one strip and in several.
+        // The output is also an input, in one strip and in several.
         let copy = x.to_vec()?;
         x *= &(&x.flatten()?.reshape([4, 600])? + 1);
         assert_eq!(x.to_vec()?, copy.iter().map(|&v| v * (v + 1)).collect::<Vec<_>>());
@@ -231,7 +241,7 @@ fn seven_inputs_and_sixty_four_steps() {
     assert_eq!(values(sum), vec![expected; 300]);
 }
 
-/// `[m, k] @ [k, n]` in C order, by definition.
+/// Computes `[m, k] @ [k, n]` in C order, by definition.
 fn naive(a: &[f64], b: &[f64], [m, k, n]: [usize; 3]) -> Vec<f64> {
     (0..m * n).map(|c| (0..k).map(|p| a[c / n * k + p] * b[p * n + c % n]).sum()).collect()
 }
@@ -249,7 +259,8 @@ fn products_of_matrices() {
         assert!(close(scalar(|| x.t().to_contiguous()?.t().matmul(&y.to_f_order()?)?.to_vec()), f64::EPSILON));
         let backwards = scalar(|| x.slice(s![.., ..;-1])?.matmul(&y.slice(s![..;-1])?)?.to_vec());
         assert!(close(backwards, f64::EPSILON));
-        let single = scalar(|| x.cast::<f32>().eval()?.matmul(&y.cast::<f32>().eval()?)?.cast::<f64>().eval()?.to_vec());
+        let single =
+            scalar(|| x.cast::<f32>().eval()?.matmul(&y.cast::<f32>().eval()?)?.cast::<f64>().eval()?.to_vec());
         assert!(close(single, 4.0 * f64::from(f32::EPSILON)));
         let half = scalar(|| x.cast::<f16>().eval()?.matmul(&y.cast::<f16>().eval()?)?.cast::<f64>().eval()?.to_vec());
         assert!(close(half, 4.0 / 1024.0));
@@ -258,7 +269,7 @@ fn products_of_matrices() {
 
 #[test]
 fn sums_of_products_lose_nothing_that_counts() {
-    // 1e16 + 1 - 1e16: in one f64, the 1 is gone.
+    // In plain f64, 1e16 + 1 - 1e16 loses the 1.
     let a = scalar(|| Array::from_vec(vec![1e16, 1.0, -1e16], [1, 3]));
     let ones = scalar(|| Array::full([3, 1], 1.0));
     assert_eq!(scalar(|| a.matmul(&ones)?.item()), 1.0);
@@ -278,7 +289,8 @@ fn batches_broadcast_and_other_dtypes_multiply() {
         let c = a.matmul(&b)?;
         assert_eq!(c.shape(), [4, 5, 2, 2]);
         for ix in [[0, 0, 0, 0], [3, 4, 1, 1], [2, 1, 0, 1]] {
-            let expected: i64 = (0..3).map(|k| a.get([ix[0], 0, ix[2], k]).unwrap() * b.get([ix[1], k, ix[3]]).unwrap()).sum();
+            let expected: i64 =
+                (0..3).map(|k| a.get([ix[0], 0, ix[2], k]).unwrap() * b.get([ix[1], k, ix[3]]).unwrap()).sum();
             assert_eq!(c.get(ix)?, expected);
         }
         let wraps = Array::from_vec(vec![100u8, 100], [1, 2])?;

@@ -6,25 +6,27 @@ use polyarray_core::{Error, Result};
 use std::time::Duration;
 use wgpu::{Adapter, DeviceType};
 
-/// Bindings beyond this are refused by Vulkan and Direct3D 12 and compute wrong numbers on Metal (gfx-rs/wgpu issues
-/// 8105 and 10305).
+/// The largest binding in bytes. Vulkan and Direct3D 12 refuse larger ones, and Metal computes wrong numbers with them
+/// (gfx-rs/wgpu issues 8105 and 10305).
 const LARGEST_BINDING: u64 = (2 << 30) - 256;
 
-/// What a launch may take: a fraction of what drivers allow before they reset the device (two seconds on Windows), as
-/// estimates may be wrong.
+/// The default time limit of a launch. It is a fraction of what drivers allow before they reset the device (two seconds
+/// on Windows), because estimates may be wrong.
 const LAUNCH: Duration = Duration::from_millis(250);
-/// What a launch that cannot be cut may take, in multiples of that.
+/// The time limit of a launch that cannot be cut, in multiples of the limit of a launch.
 const LONGEST: f64 = 4.0;
-/// Many times what a launch takes: compilers of shaders and other users of the device take their time as well.
+/// The default time limit of a wait. It is many times the limit of a launch, because shader compilers and other users
+/// of the device also need time.
 const WAIT: Duration = Duration::from_secs(60);
 
-const HOW: &str = "install a Vulkan loader and a driver (Debian: libvulkan1 and your card's driver; mesa-vulkan-drivers has a software one)";
+const HOW: &str = "install a Vulkan loader and a driver (Debian: libvulkan1 and your card's driver; \
+                   mesa-vulkan-drivers has a software one)";
 
 fn absent(name: &str, why: String) -> Error {
     Error::Absent { name: name.into(), why }
 }
 
-/// Hardware before software, and a card of its own before one that shares the host's memory.
+/// Ranks hardware before software, and discrete cards before those that share the host's memory.
 fn rank(kind: DeviceType) -> u8 {
     match kind {
         DeviceType::DiscreteGpu => 0,
@@ -35,14 +37,15 @@ fn rank(kind: DeviceType) -> u8 {
     }
 }
 
-/// The adapter that `wanted` names (its number in the list, or part of its name in any case), or the best one.
+/// Returns the adapter that `wanted` names (by its number in the list, or by a part of its name in any case), or the
+/// best one.
 ///
 /// # Errors
-/// [`Error::Absent`], as device `name`: there is none, or none of that name.
+/// [`Error::Absent`] for device `name` if there is no adapter, or none that `wanted` names.
 fn choose(name: &str, wanted: Option<&str>) -> Result<Adapter> {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
-    // Where the driver says how much memory there is, the last of it is left to others: an allocation fails before the
-    // driver has to evict.
+    // Where the driver reports its memory, the last 5 % of it are left to other programs: an allocation fails before
+    // the driver has to evict.
     descriptor.memory_budget_thresholds.for_resource_creation = Some(95);
     let instance = wgpu::Instance::new(descriptor);
     let mut adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::PRIMARY));
@@ -57,10 +60,11 @@ fn choose(name: &str, wanted: Option<&str>) -> Result<Adapter> {
         Ok(number) => Some(number).filter(|&n| n < adapters.len()),
         Err(_) => adapters.iter().position(|a| a.get_info().name.to_lowercase().contains(&wanted.to_lowercase())),
     };
-    at.map(|at| adapters.swap_remove(at)).ok_or_else(|| absent(name, format!("POLYARRAY_GPU={wanted:?} fits no adapter; there are {known}")))
+    at.map(|at| adapters.swap_remove(at))
+        .ok_or_else(|| absent(name, format!("POLYARRAY_GPU={wanted:?} fits no adapter; there are {known}")))
 }
 
-/// A device on `adapter` with every limit that it offers.
+/// Opens a device on `adapter` with all limits that the adapter offers.
 fn open(name: &str, adapter: &Adapter) -> Result<(wgpu::Device, wgpu::Queue)> {
     let descriptor = wgpu::DeviceDescriptor {
         label: Some("polyarray"),
@@ -70,10 +74,11 @@ fn open(name: &str, adapter: &Adapter) -> Result<(wgpu::Device, wgpu::Queue)> {
         memory_hints: wgpu::MemoryHints::Performance,
         trace: wgpu::Trace::Off,
     };
-    pollster::block_on(adapter.request_device(&descriptor)).map_err(|e| absent(name, format!("{} cannot be opened: {e}", adapter.get_info().name)))
+    pollster::block_on(adapter.request_device(&descriptor))
+        .map_err(|e| absent(name, format!("{} cannot be opened: {e}", adapter.get_info().name)))
 }
 
-/// Opens the device that `options` describe.
+/// Opens the device that `options` describes.
 ///
 /// # Errors
 /// [`Error::Absent`], as for [`choose`].
@@ -86,7 +91,7 @@ pub(crate) fn gpu(options: &Options) -> Result<Gpu> {
     let binding = has.max_storage_buffer_binding_size.min(LARGEST_BINDING).min(options.max_binding.unwrap_or(u64::MAX));
     let launch = options.max_launch.unwrap_or(LAUNCH).as_secs_f64();
     let limits = Limits {
-        // Two elements and what alignment can cost: less would leave nothing to bind.
+        // Room for two elements plus the cost of alignment. With less, nothing could be bound.
         binding: binding.max(2 * alignment + 32),
         alignment,
         buffers: has.max_storage_buffers_per_shader_stage as usize,
@@ -94,7 +99,7 @@ pub(crate) fn gpu(options: &Options) -> Result<Gpu> {
         workgroup: has.max_compute_workgroup_storage_size as usize,
         large_tiles_from: options.large_tiles_from.unwrap_or(if hardware { 96 } else { usize::MAX }),
         launch,
-        // Nothing resets a software device.
+        // No driver resets a software device.
         longest: if hardware { LONGEST * launch } else { f64::INFINITY },
         wait: options.max_wait.unwrap_or(WAIT),
         speed: Speed::of(info.device_type),

@@ -1,4 +1,4 @@
-//! The backend: what it takes, what that costs, and running it.
+//! The backend: what it supports, cost estimates, and execution.
 
 use crate::device::Gpu;
 use crate::memory::GpuMemory;
@@ -18,32 +18,49 @@ impl GpuBackend {
     pub(crate) fn new(gpu: Arc<Gpu>) -> GpuBackend {
         let memory = polyarray_core::register_memory(|id| Arc::new(GpuMemory::new(id, gpu.clone())));
         let adapter = &gpu.info;
-        let driver = [adapter.driver.as_str(), adapter.driver_info.as_str()].into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join(" ");
+        let driver = [adapter.driver.as_str(), adapter.driver_info.as_str()]
+            .into_iter()
+            .filter(|s| !s.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ");
         let info = DeviceInfo {
             name: gpu.name.clone(),
-            description: format!("{} ({:?}{}{driver})", adapter.name, adapter.backend, if driver.is_empty() { "" } else { ", " }),
+            description: format!(
+                "{} ({:?}{}{driver})",
+                adapter.name,
+                adapter.backend,
+                if driver.is_empty() { "" } else { ", " }
+            ),
             hardware: adapter.device_type != wgpu::DeviceType::Cpu,
         };
         GpuBackend { gpu, memory, info }
     }
 
-    /// Why `op` cannot be run here, if it cannot.
+    /// Returns the reason why `op` cannot run on this device, if it cannot.
     ///
-    /// Under `auto` every large operation of the host is asked about, so what is usual there (f64, say) is refused
-    /// without allocating anything.
+    /// Under `auto` this is called for every large operation of the host, so refusals of common cases (such as f64)
+    /// allocate nothing.
     fn refuse(&self, op: &Op) -> Result<(), Unsupported> {
         if let Some(why) = self.gpu.faults.lost() {
             return Err(Unsupported::new(why.to_string()));
         }
         match op {
-            Op::Sort(_) | Op::Search(_) | Op::Count(_) => return Err(Unsupported::new("sorting, searching and counting are not done on GPUs yet")),
+            Op::Sort(_) | Op::Search(_) | Op::Count(_) => {
+                return Err(Unsupported::new("sorting, searching and counting are not done on GPUs yet"));
+            }
             Op::Scan(_) => return Err(Unsupported::new("running sums, products and extrema are not done on GPUs yet")),
             Op::Reduce(o) if !reduce::has_kernel(o.kind) => {
-                return Err(Unsupported::new("index-of-extremum reductions and variances in one pass are not done on GPUs yet"));
-            }
-            Op::Reduce(o) if matches!(o.kind, Reduction::Sum | Reduction::Prod) && matches!(o.before.output(), DType::I64 | DType::U64) => {
                 return Err(Unsupported::new(
-                    "sums and products of integers are made in 64-bit integers (i64 or u64), which WGSL does not have; cast to f32 first",
+                    "index-of-extremum reductions and variances in one pass are not done on GPUs yet",
+                ));
+            }
+            Op::Reduce(o)
+                if matches!(o.kind, Reduction::Sum | Reduction::Prod)
+                    && matches!(o.before.output(), DType::I64 | DType::U64) =>
+            {
+                return Err(Unsupported::new(
+                    "sums and products of integers are made in 64-bit integers (i64 or u64), which WGSL does not have; \
+                     cast to f32 first",
                 ));
             }
             _ => {}
@@ -70,20 +87,27 @@ impl GpuBackend {
             operands += 1;
         });
         if largest as u64 > limits.buffer / 4 {
-            return Err(Unsupported::new(format!("an operand spans {largest} elements, one buffer holds {}", limits.buffer / 4)));
+            return Err(Unsupported::new(format!(
+                "an operand spans {largest} elements, one buffer holds {}",
+                limits.buffer / 4
+            )));
         }
         if operands > limits.buffers {
             return Err(Unsupported::new(format!("it has {operands} operands, a kernel can bind {}", limits.buffers)));
         }
         let room = limits.room();
         match op {
-            Op::Matmul(o) if o.add => Err(Unsupported::new("it adds to no numbers that are there; add the product afterwards")),
+            Op::Matmul(o) if o.add => {
+                Err(Unsupported::new("it adds to no numbers that are there; add the product afterwards"))
+            }
             Op::Matmul(o) if !matmul::can_be_cut(o, limits) => Err(Unsupported::new(format!(
-                "[{}, {}, {}] with more to do after it does not fit one launch (bindings of {room} elements, {} s) unless cut along k; do the product first",
+                "[{}, {}, {}] with more to do after it does not fit one launch (bindings of {room} elements, {} s) \
+                 unless cut along k; do the product first",
                 o.m, o.k, o.n, limits.longest
             ))),
             Op::Distance(o) if distance::geometry(o).pieces(limits).is_none() => Err(Unsupported::new(format!(
-                "vectors of {} coordinates (strides {:?} and {:?}) do not fit one launch (a binding of {room} elements, {} s); to_contiguous() may help",
+                "vectors of {} coordinates (strides {:?} and {:?}) do not fit one launch (a binding of {room} \
+                 elements, {} s); to_contiguous() may help",
                 o.d, o.x.strides, o.y.strides, limits.longest
             ))),
             _ => Ok(()),
@@ -91,7 +115,8 @@ impl GpuBackend {
     }
 }
 
-// SAFETY: kernels write every element of the output's view and bind no more than the views' ranges; queued work holds the driver's buffers.
+// SAFETY: kernels write every element of the output's view and bind only the ranges of the views. Queued work keeps the
+// driver's buffers alive.
 unsafe impl Backend for GpuBackend {
     fn info(&self) -> &DeviceInfo {
         &self.info
@@ -107,7 +132,7 @@ unsafe impl Backend for GpuBackend {
         Ok(Cost::model(speed.start_up, op.bytes() / speed.bandwidth, op.work() / speed.rate, 1, 0.0))
     }
 
-    /// A lost device takes for ever: under `auto` it is not even asked.
+    /// Returns infinity for a lost device, so that `auto` does not even request an estimate.
     fn start_up(&self) -> f64 {
         if self.gpu.faults.lost().is_some() { f64::INFINITY } else { self.gpu.limits.speed.start_up }
     }

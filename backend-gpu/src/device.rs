@@ -1,4 +1,4 @@
-//! One GPU: its queue, what it has not been given yet, and the limits that everything on it keeps.
+//! One GPU: its queue, the work that is not submitted yet, and the limits of all work on it.
 
 use crate::faults::{Fate, Faults};
 use crate::ledger::Ledger;
@@ -12,53 +12,53 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-/// Launches that are collected before the queue gets them.
+/// The largest number of launches in one submission.
 const LAUNCHES_PER_SUBMIT: usize = 32;
-/// Bytes of parameters that one submission can have.
+/// The largest number of bytes of parameters in one submission.
 const ARENA: usize = 64 << 10;
-/// WGSL wants at most this many workgroups along one dimension of a grid.
+/// The largest number of workgroups that WGSL allows along one dimension of a grid.
 const GRID: u32 = 65_535;
 
-/// What limits launches; tests make them small.
+/// The limits of launches. Tests make them small.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Bytes that one binding can have.
+    /// Bytes of one binding.
     pub binding: u64,
-    /// What offsets of bindings are multiples of.
+    /// Offsets of bindings are multiples of this.
     pub alignment: u64,
     /// Storage buffers that one kernel can bind.
     pub buffers: usize,
-    /// Bytes that one buffer can have.
+    /// Bytes of one buffer.
     pub buffer: u64,
     /// Bytes of workgroup memory.
     pub workgroup: usize,
-    /// From how many tiles of 128 x 128 on a matrix product uses them.
+    /// The smallest number of tiles of 128 x 128 for which a matrix product uses them.
     pub large_tiles_from: usize,
-    /// Seconds that one launch, and all launches of one submission, are estimated to take at most.
+    /// The largest estimated seconds of one launch, and of all launches of one submission.
     pub launch: f64,
-    /// Seconds that a launch may be estimated to take if it cannot be cut; what would take longer is refused.
+    /// The largest estimated seconds of a launch that cannot be cut. Longer ones are refused.
     pub longest: f64,
-    /// How long a wait goes on while nothing is finished.
+    /// The time after which a wait fails if nothing finishes.
     pub wait: Duration,
-    /// What the device is assumed to do in a second.
+    /// The assumed speed of the device.
     pub speed: Speed,
 }
 
-/// What an adapter is assumed to do where nothing has been measured.
+/// The assumed speed of an adapter; nothing is measured.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Speed {
-    /// Seconds for one launch to come through.
+    /// Seconds until one launch is complete.
     pub start_up: f64,
-    /// Bytes a second.
+    /// Bytes per second.
     pub bandwidth: f64,
-    /// Simple instructions on one element (a multiply-add is one) a second.
+    /// Simple instructions on one element (a multiply-add counts as one) per second.
     pub rate: f64,
-    /// Workgroups that run at a time: fewer leave a part of the device idle.
+    /// The number of workgroups that run at a time. Fewer leave a part of the device idle.
     pub groups: f64,
 }
 
 impl Speed {
-    /// Taken low, from cards some years old; software is what lavapipe does on two cores.
+    /// Returns low estimates, based on cards some years old. The software figures are those of lavapipe on two cores.
     pub fn of(kind: wgpu::DeviceType) -> Speed {
         match kind {
             wgpu::DeviceType::DiscreteGpu => Speed { start_up: 20e-6, bandwidth: 300e9, rate: 2.5e12, groups: 128.0 },
@@ -67,23 +67,23 @@ impl Speed {
         }
     }
 
-    /// Seconds for so many instructions and bytes, if the device is kept busy.
+    /// Returns the seconds for `work` instructions and `bytes` bytes if the device is busy.
     pub fn seconds(&self, work: f64, bytes: f64) -> f64 {
         (work / self.rate).max(bytes / self.bandwidth)
     }
 }
 
 impl Limits {
-    /// Elements of four bytes that surely fit one binding, wherever they start.
+    /// Returns the number of four-byte elements that fit one binding at any start.
     pub fn room(&self) -> usize {
         (self.binding.saturating_sub(self.alignment + 16) / 4) as usize
     }
 }
 
-/// A device, its queue and everything made for it.
+/// A device, its queue and everything created for it.
 ///
-/// Everything that touches a buffer goes through [`Stream`] in the order it was asked for, so a buffer may be reused as soon as its last owner is gone.
-/// Nothing waits while the stream is locked.
+/// All accesses to buffers go through [`Stream`] in the order of the requests, so a buffer may be reused as soon as its
+/// last owner is dropped. Nothing waits while the stream is locked.
 pub(crate) struct Gpu {
     pub name: String,
     pub device: wgpu::Device,
@@ -95,7 +95,7 @@ pub(crate) struct Gpu {
     pub faults: Arc<Faults>,
     pub staging: Staging,
     pub ledger: Arc<Ledger>,
-    /// How one learns what is finished.
+    /// Reports finished work.
     pub driver: Box<dyn Driver>,
     /// The highest number of a finished submission.
     pub done: Arc<AtomicU64>,
@@ -103,7 +103,7 @@ pub(crate) struct Gpu {
     uniform_alignment: usize,
 }
 
-/// Work that has been encoded and not submitted.
+/// Work that is encoded but not submitted.
 pub(crate) struct Stream {
     open: Option<Open>,
     arena: wgpu::Buffer,
@@ -112,32 +112,33 @@ pub(crate) struct Stream {
 
 /// Launches that will be submitted together.
 ///
-/// Invariant: `params` holds the parameters of all launches, each at a multiple of the alignment, at most [`ARENA`]
-/// bytes.
+/// Invariant: `params` holds the parameters of all launches, each at a multiple of the alignment, and has at most
+/// [`ARENA`] bytes.
 struct Open {
-    /// Through which the parameters are sent: had beforehand, so that submitting needs no memory.
+    /// The staging buffer of the parameters. It is allocated in advance, so that submitting needs no memory.
     slot: Slot,
     encoder: wgpu::CommandEncoder,
     pass: wgpu::ComputePass<'static>,
     params: Vec<u8>,
     launches: usize,
-    /// Their estimated time.
+    /// The estimated seconds of all launches.
     seconds: f64,
-    /// The threads whose launches these are.
+    /// The threads that requested the launches.
     owners: Vec<ThreadId>,
-    /// What will be written.
+    /// The fates of the buffers that the launches write.
     fates: Vec<Arc<Fate>>,
 }
 
-/// A submission that failed. Its outputs are marked, and threads other than the calling one whose work it was are owed
-/// the reason.
+/// A submission that failed. Its outputs are marked, and the reason is recorded for the other threads whose work it
+/// contained.
 pub(crate) struct Failed {
     why: String,
     own: bool,
 }
 
 impl Failed {
-    /// The error if some of the work was the calling thread's own; nothing if it was that of others.
+    /// Returns the error if the submission contained work of the calling thread, and `Ok` if all of it was work of
+    /// others.
     pub fn of_others(self, gpu: &Gpu) -> Result<()> {
         if self.own { Err(gpu.error(self.why)) } else { Ok(()) }
     }
@@ -150,16 +151,16 @@ pub(crate) struct Binding<'a> {
     pub size: u64,
 }
 
-/// A launch, as the generators of kernels ask for it.
+/// A launch, as the kernel generators request it.
 pub(crate) struct Launch<'a> {
     pub pipeline: &'a Pipeline,
-    /// Parameters after the zero that comes first.
+    /// The parameters after the leading zero.
     pub words: &'a [u32],
-    /// The first is written, the others are read.
+    /// The first binding is written, the others are read.
     pub bindings: &'a [Binding<'a>],
-    /// Workgroups in x, y and z.
+    /// The number of workgroups in x, y and z.
     pub groups: (u32, u32, u32),
-    /// Its estimated time.
+    /// The estimated seconds.
     pub seconds: f64,
 }
 
@@ -168,15 +169,28 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Gpu {
-    pub fn new(name: &str, (device, queue): (wgpu::Device, wgpu::Queue), info: wgpu::AdapterInfo, limits: Limits, budget: u64) -> Gpu {
+    pub fn new(
+        name: &str,
+        (device, queue): (wgpu::Device, wgpu::Queue),
+        info: wgpu::AdapterInfo,
+        limits: Limits,
+        budget: u64,
+    ) -> Gpu {
         let faults = Arc::new(Faults::default());
         let report = faults.clone();
-        // wgpu calls this on the thread whose call was in error.
+        // wgpu calls this on the thread whose call caused the error.
         device.on_uncaptured_error(Arc::new(move |e: wgpu::Error| report.owe(thread::current().id(), e.to_string())));
         let lost = faults.clone();
-        device.set_device_lost_callback(move |reason, message| lost.lose(format!("the device was lost ({reason:?}) {message}").trim_end().into()));
+        device.set_device_lost_callback(move |reason, message| {
+            lost.lose(format!("the device was lost ({reason:?}) {message}").trim_end().into())
+        });
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-        let arena = device.create_buffer(&wgpu::BufferDescriptor { label: None, size: ARENA as u64, usage, mapped_at_creation: false });
+        let arena = device.create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: ARENA as u64,
+            usage,
+            mapped_at_creation: false,
+        });
         let uniform_alignment = (device.limits().min_uniform_buffer_offset_alignment as usize).max(16);
         let stream = Stream { open: None, arena, under_way: UnderWay::default() };
         Gpu {
@@ -197,32 +211,30 @@ impl Gpu {
         }
     }
 
-    /// An error of this device.
+    /// Returns an error of this device.
     pub fn error(&self, why: impl Into<String>) -> Error {
         Error::Device { device: format!("{} ({})", self.name, self.info.name), why: why.into() }
     }
 
-    /// That the device is not lost.
+    /// Fails if the device is lost.
     pub fn alive(&self) -> Result<()> {
         self.faults.lost().map_or(Ok(()), |why| Err(self.error(why)))
     }
 
-    /// What has gone wrong with work of the calling thread since this was last asked; a lost device stays lost.
+    /// Fails if work of the calling thread has failed since the last call, or if the device is lost.
     pub fn check(&self) -> Result<()> {
         self.alive()?;
         self.faults.take().map_or(Ok(()), |why| Err(self.error(why)))
     }
 
-    /// Runs `f` and gives what it made, or what the driver had against it. Only errors of calls on this thread are
-    /// caught.
+    /// Runs `f` and returns its result or the driver's error. Catches only errors of calls on this thread.
     pub fn caught<T>(&self, f: impl FnOnce() -> T) -> Result<T, String> {
         use wgpu::ErrorFilter::{Internal, OutOfMemory, Validation};
         let scopes = [Validation, OutOfMemory, Internal].map(|filter| self.device.push_error_scope(filter));
         let made = f();
         let mut error = None;
         for scope in scopes.into_iter().rev() {
-            // The futures are ready: popping takes effect at once, and nothing asynchronous is behind it on native
-            // devices.
+            // The futures are ready: on native devices popping a scope takes effect at once, without asynchronous work.
             error = pollster::block_on(scope.pop()).or(error);
         }
         error.map_or(Ok(made), |e| Err(e.to_string()))
@@ -235,7 +247,7 @@ impl Gpu {
     /// Encodes a launch.
     ///
     /// # Errors
-    /// What is wrong with it, with what it reads, or with earlier work of the calling thread.
+    /// The error of the launch, of the buffers that it reads, or of earlier work of the calling thread.
     pub fn launch(&self, launch: &Launch<'_>) -> Result<()> {
         debug_assert_eq!(launch.words.len() + 1, launch.pipeline.words, "as many parameters as the kernel reads");
         self.check()?;
@@ -245,15 +257,27 @@ impl Gpu {
         let bytes = launch.pipeline.words.next_multiple_of(4) * 4;
         let (mut stream, slot) = self.stream_for(bytes, launch.seconds)?;
         let at = stream.open.as_ref().map_or(0, |o| o.params.len());
-        let uniform = wgpu::BufferBinding { buffer: &stream.arena, offset: at as u64, size: std::num::NonZero::new(bytes as u64) };
-        let storage = launch.bindings.iter().map(|b| wgpu::BufferBinding { buffer: b.handle.buffer(), offset: b.offset, size: std::num::NonZero::new(b.size) });
+        let uniform = wgpu::BufferBinding {
+            buffer: &stream.arena,
+            offset: at as u64,
+            size: std::num::NonZero::new(bytes as u64),
+        };
+        let storage = launch.bindings.iter().map(|b| wgpu::BufferBinding {
+            buffer: b.handle.buffer(),
+            offset: b.offset,
+            size: std::num::NonZero::new(b.size),
+        });
         let entries: Vec<_> = std::iter::once(uniform)
             .chain(storage)
             .enumerate()
             .map(|(i, b)| wgpu::BindGroupEntry { binding: i as u32, resource: wgpu::BindingResource::Buffer(b) })
             .collect();
-        let group = self.device.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout: &launch.pipeline.layout, entries: &entries });
-        // A group that was refused would spoil the submission for everybody whose work is in it.
+        let group = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: None,
+            layout: &launch.pipeline.layout,
+            entries: &entries,
+        });
+        // A refused group would make the whole submission fail, with the work of all threads in it.
         if let Err(e) = self.check() {
             slot.into_iter().for_each(|slot| self.put_back(slot));
             return Err(e);
@@ -262,7 +286,16 @@ impl Gpu {
             let slot = slot.expect("had where nothing is open");
             let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
             let pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()).forget_lifetime();
-            Open { slot, encoder, pass, params: Vec::new(), launches: 0, seconds: 0.0, owners: Vec::new(), fates: Vec::new() }
+            Open {
+                slot,
+                encoder,
+                pass,
+                params: Vec::new(),
+                launches: 0,
+                seconds: 0.0,
+                owners: Vec::new(),
+                fates: Vec::new(),
+            }
         });
         open.params.extend_from_slice(&[0; 4]);
         open.params.extend_from_slice(bytemuck::cast_slice(launch.words));
@@ -281,10 +314,14 @@ impl Gpu {
         self.settle()
     }
 
-    /// The stream, with room for a launch with so many bytes of parameters; and, if nothing is open, what is needed to
-    /// open it.
+    /// Returns the stream with room for a launch with `bytes` bytes of parameters. If nothing is open, also returns the
+    /// staging buffer that opening needs.
     fn stream_for(&self, bytes: usize, seconds: f64) -> Result<(MutexGuard<'_, Stream>, Option<Slot>)> {
-        let full = |o: &Open| o.launches == LAUNCHES_PER_SUBMIT || o.params.len() + bytes > ARENA || o.seconds + seconds > self.limits.launch;
+        let full = |o: &Open| {
+            o.launches == LAUNCHES_PER_SUBMIT
+                || o.params.len() + bytes > ARENA
+                || o.seconds + seconds > self.limits.launch
+        };
         let mut slot = None;
         loop {
             let mut stream = self.stream();
@@ -295,7 +332,7 @@ impl Gpu {
                 return Err(e);
             }
             if stream.open.is_some() {
-                // Another thread opened it meanwhile.
+                // Another thread has opened it in the meantime.
                 slot.take().into_iter().for_each(|slot| self.put_back(slot));
                 return Ok((stream, None));
             }
@@ -307,7 +344,7 @@ impl Gpu {
         }
     }
 
-    /// Gives the queue everything encoded so far. Does not wait.
+    /// Submits everything encoded so far to the queue. Does not wait.
     pub fn submit(&self, stream: &mut Stream) -> Result<(), Failed> {
         let Some(Open { slot, encoder, pass, params, owners, fates, .. }) = stream.open.take() else { return Ok(()) };
         drop(pass);
@@ -327,19 +364,19 @@ impl Gpu {
         Err(Failed { own: owners.contains(&me), why })
     }
 
-    /// Makes a thread that submits faster than the device works wait.
+    /// Waits if the calling thread submits faster than the device works.
     pub fn settle(&self) -> Result<()> {
         let excess = self.stream().under_way.excess();
         excess.map_or(Ok(()), |ticket| self.wait_for(ticket, || "the oldest work under way".into()))
     }
 
-    /// Submits, and waits until everything is done. Gives what became of what was submitted now.
+    /// Submits, and waits until everything is done. Returns the result of this submission.
     fn drain(&self) -> Result<Result<(), Failed>> {
         let mut stream = self.stream();
         let submitted = self.submit(&mut stream);
         let last = stream.under_way.last();
         drop(stream);
-        // A device may be gone without having said so: it says so when it is polled.
+        // A device may be lost without having reported it. Polling triggers the report.
         self.poll();
         self.alive()?;
         self.wait_for(last, || "the work that was given to it".into())?;
@@ -349,35 +386,36 @@ impl Gpu {
     /// Submits, and waits until everything is done.
     ///
     /// # Errors
-    /// What went wrong with what was submitted now, whoever asked for it; and with earlier work of the calling thread.
+    /// The error of this submission, whichever thread requested its work, or of earlier work of the calling thread.
     pub fn synchronize(&self) -> Result<()> {
         let submitted = self.drain()?;
         self.check()?;
         submitted.map_err(|failed| self.error(failed.why))
     }
 
-    /// Gives unused buffers back to the driver, and waits until it has them.
+    /// Returns unused buffers to the driver, and waits until they are freed.
     ///
     /// # Errors
-    /// As [`Gpu::synchronize`], but for failures of other threads' work.
+    /// As [`Gpu::synchronize`], except for failures of other threads' work.
     pub fn free_memory(&self) -> Result<()> {
         let unused = lock(&self.pool).trim();
         drop(unused);
         self.staging.trim();
         self.drain()?.or_else(|failed| failed.of_others(self))?;
-        // What is no longer used by anything under way is freed when wgpu is polled.
+        // wgpu frees the buffers that no running work uses when it is polled.
         self.poll();
         Ok(())
     }
 
-    /// A grid of at least `groups` workgroups in two dimensions; kernels number them by rows and ignore the excess.
+    /// Returns a grid of at least `groups` workgroups in two dimensions. Kernels number them by rows and ignore the
+    /// excess.
     pub fn grid(groups: usize) -> (u32, u32, u32) {
         let groups = u32::try_from(groups).expect("one binding holds less than 2^30 elements");
         let rows = groups.div_ceil(GRID);
         (groups.div_ceil(rows), rows, 1)
     }
 
-    /// The most workgroups along one dimension.
+    /// The largest number of workgroups along one dimension.
     pub const GRID: usize = GRID as usize;
 }
 

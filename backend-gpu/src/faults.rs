@@ -1,35 +1,35 @@
-//! What went wrong on a device, and which callers must hear of it.
+//! The errors of a device, and the threads that receive them.
 
 use crate::device::lock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::{self, ThreadId};
 
-/// Reports that are kept for threads that have not asked for them yet. The oldest is dropped first: its thread may have
-/// ended.
+/// The largest number of reports that are kept until their threads request them. The oldest one is dropped first,
+/// because its thread may have ended.
 const KEPT: usize = 256;
 
-/// Why the contents of a buffer are not what they should be, once that is so.
+/// The reason why the contents of a buffer are invalid, once they are.
 ///
-/// Work is submitted in batches, possibly by another thread than the one that asked for it. If a batch fails, every
-/// buffer that it would have written carries the reason, and each later reader gets it, on whichever thread that
-/// happens. Readers of other buffers are not told.
+/// Work is submitted in batches, possibly by another thread than the one that requested it. If a batch fails, every
+/// buffer that it would have written stores the reason. Every later reader of such a buffer receives it, on any thread.
+/// Readers of other buffers do not.
 pub(crate) type Fate = OnceLock<Arc<str>>;
 
 /// The reports of one device.
 #[derive(Default)]
 pub(crate) struct Faults {
-    /// Why the device is gone. Set once; read without a lock by every estimate.
+    /// The reason why the device is lost. It is set once, and every estimate reads it without a lock.
     lost: OnceLock<String>,
     /// Reports, each with the thread whose call or whose work caused it.
     owed: Mutex<Vec<(ThreadId, String)>>,
-    /// Whether `owed` may hold anything, so that launches need not lock it.
+    /// Whether `owed` may contain reports. Launches check this without a lock.
     any: AtomicBool,
 }
 
 impl Faults {
     pub fn lose(&self, why: String) {
-        // The first reason is the cause, later ones are its consequences.
+        // The first reason is the cause; later ones are its consequences.
         let _ = self.lost.set(why);
     }
 
@@ -37,7 +37,8 @@ impl Faults {
         self.lost.get().map(String::as_str)
     }
 
-    /// Records a report for `thread`; the first one of a thread is kept, as those that follow are usually consequences.
+    /// Records a report for `thread`. Keeps only the first report of a thread, because later ones are usually
+    /// consequences.
     pub fn owe(&self, thread: ThreadId, why: String) {
         let mut owed = lock(&self.owed);
         if owed.iter().all(|(t, _)| *t != thread) {
@@ -49,7 +50,7 @@ impl Faults {
         self.any.store(true, Ordering::Release);
     }
 
-    /// The report for the calling thread, which is thereby delivered.
+    /// Removes and returns the report for the calling thread.
     pub fn take(&self) -> Option<String> {
         if !self.any.load(Ordering::Acquire) {
             return None;

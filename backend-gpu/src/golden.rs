@@ -1,5 +1,5 @@
-//! Outputs of the generator, compared with files in `shaders/golden/`. `POLYARRAY_GOLDEN=write cargo test -p polyarray-gpu golden` writes them anew; the diff is
-//! then for a reader to judge.
+//! The output of the generator, compared with the files in `shaders/golden/`.
+//! `POLYARRAY_GOLDEN=write cargo test -p polyarray-gpu golden` rewrites the files; the diff then needs a review.
 
 use crate::kernel::Source;
 use crate::map::Step;
@@ -14,18 +14,27 @@ fn program(inputs: &[DType], params: usize, instrs: &[Instr]) -> Program {
     Program::new(inputs, &vec![DType::F32; params], instrs, Ref::Value(instrs.len() as u32 - 1)).unwrap()
 }
 
-/// `a * x^2 + b * x + c`, every step of which rounds by itself.
+/// Returns `a * x^2 + b * x + c`, with every step rounded separately.
 fn polynomial() -> Program {
     let bin = |op, a, b| Instr::Binary(op, a, b);
     let (p, v) = (Ref::Param, Ref::Value);
-    let steps =
-        [Instr::Unary(Unary::Square, X), bin(Binary::Mul, p(0), v(0)), bin(Binary::Mul, p(1), X), bin(Binary::Add, v(1), v(2)), bin(Binary::Add, v(3), p(2))];
+    let steps = [
+        Instr::Unary(Unary::Square, X),
+        bin(Binary::Mul, p(0), v(0)),
+        bin(Binary::Mul, p(1), X),
+        bin(Binary::Add, v(1), v(2)),
+        bin(Binary::Add, v(3), p(2)),
+    ];
     program(&[DType::F32], 3, &steps)
 }
 
-/// `exp(x)` where `x < y`, else `y`, over two axes; x is the output itself.
+/// Returns `exp(x)` where `x < y`, else `y`, over two axes. The output is also the input x.
 fn select_in_place() -> map::Structure {
-    let steps = [Instr::Binary(Binary::Less, X, Ref::Input(1)), Instr::Unary(Unary::Exp, X), Instr::Select(Ref::Value(0), Ref::Value(1), Ref::Input(1))];
+    let steps = [
+        Instr::Binary(Binary::Less, X, Ref::Input(1)),
+        Instr::Unary(Unary::Exp, X),
+        Instr::Select(Ref::Value(0), Ref::Value(1), Ref::Input(1)),
+    ];
     map::Structure::new(program(&[DType::F32; 2], 0, &steps), 2, Step::Strided, vec![None, Some(Step::Strided)])
 }
 
@@ -35,15 +44,23 @@ fn sum_of_squares() -> reduce::Structure {
     reduce::Structure { kind: Reduction::Sum, before, after, outer_rank: 1, inner_rank: 2, width: 256 }
 }
 
-/// Whether any is true, for each column.
+/// Returns whether any element is true, for each column.
 fn any() -> reduce::Structure {
     let identity = Program::identity(DType::Bool);
-    reduce::Structure { kind: Reduction::Max, before: identity.clone(), after: identity, outer_rank: 1, inner_rank: 1, width: 1 }
+    reduce::Structure {
+        kind: Reduction::Max,
+        before: identity.clone(),
+        after: identity,
+        outer_rank: 1,
+        inner_rank: 1,
+        width: 1,
+    }
 }
 
-/// `max(A @ B + bias, p)`.
+/// Returns `max(A @ B + bias, p)`.
 fn layer(large: bool) -> tile::Structure {
-    let steps = [Instr::Binary(Binary::Add, X, Ref::Input(1)), Instr::Binary(Binary::Maximum, Ref::Value(0), Ref::Param(0))];
+    let steps =
+        [Instr::Binary(Binary::Add, X, Ref::Input(1)), Instr::Binary(Binary::Maximum, Ref::Value(0), Ref::Param(0))];
     tile::Structure {
         inner: Inner::Product,
         dtype: DType::F32,
@@ -73,7 +90,10 @@ fn cosine() -> tile::Structure {
 fn cases() -> Vec<(&'static str, Source)> {
     vec![
         ("map_polynomial", map::Structure::new(polynomial(), 1, Step::One, vec![Some(Step::One)]).source()),
-        ("map_copy_strided", map::Structure::new(Program::identity(DType::U32), 1, Step::One, vec![Some(Step::Strided)]).source()),
+        (
+            "map_copy_strided",
+            map::Structure::new(Program::identity(DType::U32), 1, Step::One, vec![Some(Step::Strided)]).source(),
+        ),
         ("map_select_in_place", select_in_place().source()),
         ("reduce_norm", sum_of_squares().source()),
         ("reduce_any_columns", any().source()),
@@ -96,7 +116,7 @@ fn the_generator_writes_what_the_golden_files_hold() {
     }
 }
 
-/// The kernels of the golden files, and tiles with every way of reading and writing.
+/// Returns the kernels of the golden files, and tiled kernels with every way of reading and writing.
 fn all() -> Vec<(String, Source)> {
     let mut all: Vec<(String, Source)> = cases().into_iter().map(|(name, source)| (name.to_string(), source)).collect();
     for bits in 0..64 {
@@ -105,19 +125,23 @@ fn all() -> Vec<(String, Source)> {
         let (vectors_out, large) = (bit(4), bit(5));
         for base in [layer(large), tile::Structure { large, ..cosine() }] {
             let accumulate = !vectors_out;
-            all.push((format!("tile {bits}"), tile::Structure { left, right, vectors_out, accumulate, ..base }.source()));
+            all.push((
+                format!("tile {bits}"),
+                tile::Structure { left, right, vectors_out, accumulate, ..base }.source(),
+            ));
         }
     }
     all
 }
 
-/// The names of the variables of a kernel whose components are written by an index that is not a constant: FXC, with
-/// which kernels are compiled for Direct3D 12, has been seen to get these wrong.
+/// Returns the assignments of a kernel that write a vector component by a non-constant index. FXC, which compiles
+/// kernels for Direct3D 12, has been seen to compile these wrongly.
 fn indexed_components(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut vectors = Vec::new();
     for statement in text.split([';', '{', '}', '\n']).map(str::trim) {
-        // Of `var v = vec4<f32>()` and `var v: vec4<f32>`; elements of an array are vectors if it is one of vectors.
+        // Matches `var v = vec4<f32>()` and `var v: vec4<f32>`. An index after an element of an array selects a
+        // component, because arrays hold vectors.
         if let Some((_, declared)) = statement.split_once("var ") {
             let name = declared.split([' ', ':', '=']).next().unwrap_or_default();
             let ty = declared[name.len()..].trim_start_matches([' ', ':', '=']);
@@ -140,7 +164,8 @@ fn indexed_components(text: &str) -> Vec<String> {
 
 #[test]
 fn no_kernel_writes_a_component_by_its_index() {
-    let bad = "var v = vec4<f32>(); v[i] = x; strip[at][o & 3u] = v.x; v[2u] = y; v.x = z; strip[at] = v; out[o] = v[i];";
+    let bad =
+        "var v = vec4<f32>(); v[i] = x; strip[at][o & 3u] = v.x; v[2u] = y; v.x = z; strip[at] = v; out[o] = v[i];";
     assert_eq!(indexed_components(bad), ["v[i]", "strip[at][o & 3u]"]);
     for (name, source) in all() {
         assert_eq!(indexed_components(&source.text), Vec::<String>::new(), "{name}");

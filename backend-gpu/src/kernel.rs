@@ -1,24 +1,25 @@
-//! What all kernels share: parameter words, bindings, and the filling of templates.
+//! The shared parts of all kernels: parameter words, bindings, and templates.
 
 use crate::render::{Snippets, from_word};
 use polyarray_core::{DType, Scalar};
 use std::fmt::Write;
 
-/// Invocations of a workgroup: what every implementation offers.
+/// The number of invocations of a workgroup. Every implementation supports it.
 pub(crate) const THREADS: u32 = 256;
 
-/// The WGSL of a kernel and what must be bound to run it.
+/// The WGSL of a kernel and a description of its bindings.
 pub(crate) struct Source {
     pub text: String,
-    /// For each storage buffer, in order from binding 1: whether it is only read.
+    /// Whether each storage buffer is only read, in order from binding 1.
     pub read_only: Vec<bool>,
-    /// Words of parameters, at binding 0.
+    /// The number of parameter words, at binding 0.
     pub words: usize,
 }
 
-/// Hands out the places of parameters in the uniform block: 32-bit words in order. The values are pushed in the same order when the kernel is launched.
+/// Assigns places in the uniform block to parameters: 32-bit words in order. A launch passes the values in the same
+/// order.
 ///
-/// The first word is always zero: it hides values from the optimiser.
+/// The first word is always zero. It hides values from the optimiser.
 pub(crate) struct Words(usize);
 
 impl Words {
@@ -26,7 +27,7 @@ impl Words {
         Words(1)
     }
 
-    /// The next word, as an expression of type u32.
+    /// Returns the next word, as an expression of type u32.
     pub fn next(&mut self) -> String {
         let at = self.0;
         self.0 += 1;
@@ -37,7 +38,7 @@ impl Words {
         (0..n).map(|_| self.next()).collect()
     }
 
-    /// Parameters of a program, as expressions of their dtypes.
+    /// Returns the parameters of a program, as expressions of their dtypes.
     pub fn params(&mut self, dtypes: &[DType]) -> Vec<String> {
         dtypes.iter().map(|&d| from_word(d, &self.next())).collect()
     }
@@ -47,28 +48,33 @@ impl Words {
     }
 }
 
-/// The word that holds the bits of a parameter.
+/// Returns the word that holds the bits of a parameter.
 pub(crate) fn param_word(scalar: &Scalar) -> u32 {
     let mut word = [0; 4];
     word[..scalar.bytes().len()].copy_from_slice(scalar.bytes());
     u32::from_le_bytes(word)
 }
 
-/// Declarations of the uniform block and of storage buffers `(name, element type, read only)`, then the snippets.
+/// Returns the declarations of the uniform block and of the storage buffers `(name, element type, read only)`, then the
+/// snippets.
 pub(crate) fn prelude(words: usize, buffers: &[(String, String, bool)], snippets: Snippets) -> String {
-    let mut out = format!("struct Params {{ v: array<vec4<u32>, {}> }}\n@group(0) @binding(0) var<uniform> p: Params;\n", words.div_ceil(4));
+    let mut out = format!(
+        "struct Params {{ v: array<vec4<u32>, {}> }}\n@group(0) @binding(0) var<uniform> p: Params;\n",
+        words.div_ceil(4)
+    );
     for (i, (name, element, read_only)) in buffers.iter().enumerate() {
         let access = if *read_only { "read" } else { "read_write" };
-        writeln!(out, "@group(0) @binding({}) var<storage, {access}> {name}: array<{element}>;", i + 1).expect("writing to a String");
+        writeln!(out, "@group(0) @binding({}) var<storage, {access}> {name}: array<{element}>;", i + 1)
+            .expect("writing to a String");
     }
     out += "\nfn zero() -> u32 {\n    return p.v[0].x;\n}\n\n";
     out + &snippets.text()
 }
 
-/// `template` with every `{{name}}` replaced.
+/// Returns `template` with every `{{name}}` replaced.
 ///
 /// # Panics
-/// If a place is left unfilled: a bug of the generator.
+/// If a name has no replacement, which is a bug of the generator.
 pub(crate) fn fill(template: &str, places: &[(&str, &str)]) -> String {
     let mut out = String::with_capacity(template.len());
     let mut rest = template;
@@ -82,25 +88,28 @@ pub(crate) fn fill(template: &str, places: &[(&str, &str)]) -> String {
     out + rest
 }
 
-/// Statements that take index number `from` apart into coordinates `{prefix}0 ..` over axes whose lengths but the first are `lens`.
+/// Returns statements that split the index `from` into coordinates `{prefix}0 ..`. `lens` holds the lengths of all axes
+/// but the first.
 pub(crate) fn coordinates(from: &str, prefix: &str, lens: &[String], indent: &str) -> String {
     let mut out = String::new();
     let mut rest = from.to_string();
     for (axis, len) in lens.iter().enumerate().rev() {
         let axis = axis + 1;
-        write!(out, "{indent}let {prefix}{axis} = {rest} % {len};\n{indent}let {prefix}rest{axis} = {rest} / {len};\n").expect("writing to a String");
+        write!(out, "{indent}let {prefix}{axis} = {rest} % {len};\n{indent}let {prefix}rest{axis} = {rest} / {len};\n")
+            .expect("writing to a String");
         rest = format!("{prefix}rest{axis}");
     }
     writeln!(out, "{indent}let {prefix}0 = {rest};").expect("writing to a String");
     out
 }
 
-/// `base + prefix0 * strides[0] + ..`
+/// Returns `base + prefix0 * strides[0] + ..`.
 pub(crate) fn position(base: &str, prefix: &str, strides: &[String]) -> String {
     strides.iter().enumerate().fold(base.to_string(), |sum, (axis, s)| format!("{sum} + {prefix}{axis} * {s}"))
 }
 
-/// A stride as the word that, multiplied and added modulo 2^32, has its effect: positions inside a binding fit 32 bits.
+/// Converts a stride to a word. Multiplication and addition modulo 2^32 give the right position, because positions
+/// inside a binding fit 32 bits.
 pub(crate) fn stride_word(stride: isize) -> u32 {
     stride as u32
 }

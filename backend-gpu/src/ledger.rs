@@ -1,10 +1,10 @@
-//! Counting the bytes of every buffer that exists on a device, and refusing those beyond the budget.
+//! Counting the bytes of all buffers on a device, and refusing buffers beyond the budget.
 
 use crate::device::Gpu;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Bytes of all buffers of a device: those of arrays, those kept for reuse, and those that transfers go through.
+/// The bytes of all buffers of a device: those of arrays, those kept for reuse, and staging buffers.
 pub(crate) struct Ledger {
     budget: u64,
     bytes: AtomicU64,
@@ -30,7 +30,7 @@ impl Ledger {
     }
 }
 
-/// A part of the budget, given back when dropped.
+/// A part of the budget, released when dropped.
 struct Reserved {
     ledger: Arc<Ledger>,
     size: u64,
@@ -42,7 +42,7 @@ impl Drop for Reserved {
     }
 }
 
-/// A buffer of the driver, counted as long as it lives.
+/// A buffer of the driver. Its bytes are counted until it is dropped.
 pub(crate) struct Block {
     buffer: wgpu::Buffer,
     _reserved: Reserved,
@@ -57,14 +57,16 @@ impl std::ops::Deref for Block {
 }
 
 impl Gpu {
-    /// A new buffer, or why there is none. It is the caller who frees memory and tries again.
+    /// Creates a buffer, or returns the reason for the failure. The caller frees memory and tries again.
     pub fn create(&self, size: u64, usage: wgpu::BufferUsages, mapped: bool) -> Result<Block, String> {
         let Some(reserved) = self.ledger.reserve(size) else {
             let (budget, used) = (self.ledger.budget(), self.ledger.bytes());
             return Err(format!("{used} of a budget of {budget} bytes are in use"));
         };
         let descriptor = wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: mapped };
-        let buffer = self.caught(|| self.device.create_buffer(&descriptor)).map_err(|e| format!("{e} ({} bytes are in use)", self.ledger.bytes()))?;
+        let buffer = self
+            .caught(|| self.device.create_buffer(&descriptor))
+            .map_err(|e| format!("{e} ({} bytes are in use)", self.ledger.bytes()))?;
         Ok(Block { buffer, _reserved: reserved })
     }
 }

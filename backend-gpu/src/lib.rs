@@ -1,9 +1,11 @@
 //! The device `gpu` of polyarray: WGSL compute shaders through wgpu, on Vulkan, Metal or Direct3D 12.
 //!
-//! f32, i32, u32 and bool. `+ - *` round as IEEE has it (a GPU may flush subnormal numbers, and nothing else); functions have software of their own, whose error
-//! in ULP stands in the table of ufuncs and in `shaders/`. Linking this crate announces the device; it is opened when first needed.
+//! The device supports f32, i32, u32 and bool. `+ - *` round as IEEE 754 requires, except that a GPU may flush
+//! subnormal numbers. Functions are implemented in software; the table of ufuncs and `shaders/` list their errors in
+//! ULP. Linking this crate registers the device. It is opened when it is first needed.
 //!
-//! `POLYARRAY_GPU` picks an adapter by its number or part of its name. Without it the first is taken, hardware before software.
+//! `POLYARRAY_GPU` selects an adapter by its number or by a part of its name. Without it, the first adapter is used;
+//! hardware comes before software.
 
 #[cfg(not(target_family = "wasm"))]
 mod adapter;
@@ -51,25 +53,26 @@ use polyarray_core::{Backend, BackendEntry, Result};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How to open a device. [`Options::default`] is what `Device::gpu()` does.
+/// The options for opening a device. `Device::gpu()` uses [`Options::default`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
     /// The name of the device.
     pub name: String,
-    /// An adapter, by its number or part of its name.
+    /// The adapter, by its number or by a part of its name.
     pub adapter: Option<String>,
-    /// Bytes that one binding may have, where less than the adapter allows. Larger arrays are worked on in pieces.
+    /// The largest binding in bytes, if the adapter allows more. Larger arrays are processed in pieces.
     pub max_binding: Option<u64>,
-    /// From how many tiles of 128 x 128 results on a matrix product is made of such (else of 64 x 64); without it, from 96 on hardware and never in software.
+    /// The smallest number of tiles of 128 x 128 results for which a matrix product uses such tiles instead of tiles of
+    /// 64 x 64. The default is 96 on hardware; software never uses them by default.
     pub large_tiles_from: Option<usize>,
-    /// Bytes that all buffers on the device may have together: those of arrays, those kept for reuse, and those that
-    /// transfers go through. Without it, what the driver gives.
+    /// The largest number of bytes of all buffers on the device: those of arrays, those kept for reuse, and staging
+    /// buffers. By default only the driver limits it.
     pub max_memory: Option<u64>,
-    /// How long one launch is estimated to take at most, a quarter of a second without it. Work is cut accordingly:
+    /// The largest estimated time of one launch, by default a quarter of a second. Work is cut accordingly, because
     /// drivers reset a device that spends seconds on one launch.
     pub max_launch: Option<Duration>,
-    /// How long a wait goes on while nothing is finished on the device, a minute without it. Then it ends in an error.
+    /// The time after which a wait fails if nothing finishes on the device, by default one minute.
     pub max_wait: Option<Duration>,
 }
 
@@ -90,13 +93,14 @@ impl Default for Options {
 /// Opens a device.
 ///
 /// # Errors
-/// [`Error::Absent`](polyarray_core::Error::Absent) with the reason and what to install, or the adapters there are.
+/// [`Error::Absent`](polyarray_core::Error::Absent) with the reason, and either what to install or the available
+/// adapters.
 #[cfg(not(target_family = "wasm"))]
 pub fn open(options: &Options) -> Result<GpuBackend> {
     Ok(GpuBackend::new(Arc::new(adapter::gpu(options)?)))
 }
 
-/// Opens a device: on WebAssembly there is none.
+/// Opens a device. On WebAssembly there is none.
 ///
 /// # Errors
 /// [`Error::Absent`](polyarray_core::Error::Absent) with the reason.
@@ -106,7 +110,7 @@ pub fn open(options: &Options) -> Result<GpuBackend> {
     Err(polyarray_core::Error::Absent { name: options.name.clone(), why })
 }
 
-/// The device `gpu`. On WebAssembly [`open`] never gives one.
+/// The device `gpu`. On WebAssembly [`open`] never returns one.
 #[cfg(target_family = "wasm")]
 pub enum GpuBackend {}
 
@@ -120,16 +124,22 @@ fn open_default() -> Result<Arc<dyn Backend>> {
     match open(&Options::default())? {}
 }
 
-/// Whether there may be a GPU, found out without loading a driver: on Linux from the files of devices, elsewhere always. A driver or an adapter that the environment
-/// names counts, which may be one in software.
+/// Returns whether there may be a GPU, without loading a driver. On Linux it looks for device files; elsewhere it
+/// always returns true. It also returns true if the environment names a driver or an adapter, which may be a software
+/// one.
 fn present() -> bool {
     const DEVICES: [&str; 7] = ["nvidia", "dxg", "kgsl", "mali", "nvhost", "nvgpu", "pvr"];
     let any = |folder: &str, names: &[&str]| {
         let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
         files.into_iter().any(|f| names.iter().any(|name| f.file_name().to_string_lossy().starts_with(name)))
     };
-    let named = ["POLYARRAY_GPU", "VK_DRIVER_FILES", "VK_ICD_FILENAMES"].iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
+    let named = ["POLYARRAY_GPU", "VK_DRIVER_FILES", "VK_ICD_FILENAMES"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
     named || !cfg!(target_os = "linux") || any("/dev/dri", &["renderD"]) || any("/dev", &DEVICES)
 }
 
-polyarray_core::announce!(polyarray_gpu_is_linked, BackendEntry { name: "gpu", order: 40, slow_to_open: true, present, open: open_default });
+polyarray_core::announce!(
+    polyarray_gpu_is_linked,
+    BackendEntry { name: "gpu", order: 40, slow_to_open: true, present, open: open_default }
+);

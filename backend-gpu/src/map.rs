@@ -10,23 +10,25 @@ use polyarray_core::op::Map;
 use polyarray_core::{Buffer, DType, Program, Result};
 use std::fmt::Write;
 
-/// How an operand steps along the only axis of a map of rank 1; of higher ranks all are [`Step::Strided`].
+/// The step of an operand along the only axis of a map of rank 1. In maps of higher rank all operands are
+/// [`Step::Strided`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Step {
-    /// It stays.
+    /// The operand does not move.
     Zero,
-    /// To its neighbour.
+    /// The operand moves to the neighbouring element.
     One,
-    /// By its stride.
+    /// The operand moves by its stride.
     Strided,
 }
 
-/// What a map's kernel depends on.
+/// The structure of a map: everything that its kernel depends on.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Structure {
     program: Program,
     rank: usize,
-    /// The output's step, then the inputs'; an input without one is the output itself, read before it is written.
+    /// The step of the output, then those of the inputs. An input without a step is the output itself, read before it
+    /// is written.
     output: Step,
     inputs: Vec<Option<Step>>,
 }
@@ -60,11 +62,19 @@ impl Structure {
 
     #[cfg(test)]
     pub fn copy() -> Structure {
-        Structure { program: Program::identity(DType::U32), rank: 1, output: Step::Strided, inputs: vec![Some(Step::Strided)] }
+        Structure {
+            program: Program::identity(DType::U32),
+            rank: 1,
+            output: Step::Strided,
+            inputs: vec![Some(Step::Strided)],
+        }
     }
 
-    /// Words, after the zero: the number of elements; lengths of all axes but the first; of the output and each input with a binding of its own the first
-    /// element and the strides; parameters.
+    /// Generates the kernel. Its words after the leading zero:
+    /// - the number of elements;
+    /// - the lengths of all axes but the first;
+    /// - for the output and each input with a binding of its own: the first element and the strides;
+    /// - the parameters of the program.
     pub fn source(&self) -> Source {
         let mut words = Words::new();
         let count = words.next();
@@ -96,25 +106,32 @@ impl Structure {
         }
         let params = words.params(self.program.params());
         let rendered = render::program(&self.program, &values, &params, "    ", "v");
-        writeln!(body, "{}    out[at] = {};", rendered.text, stored(dtype, &rendered.result)).expect("writing to a String");
+        writeln!(body, "{}    out[at] = {};", rendered.text, stored(dtype, &rendered.result))
+            .expect("writing to a String");
         let prelude = prelude(words.count(), &buffers, rendered.snippets);
-        let text = fill(polyarray_shaders::MAP, &[("prelude", &prelude), ("threads", &THREADS.to_string()), ("count", &count), ("body", &body)]);
+        let text = fill(
+            polyarray_shaders::MAP,
+            &[("prelude", &prelude), ("threads", &THREADS.to_string()), ("count", &count), ("body", &body)],
+        );
         Source { text, read_only: buffers.iter().map(|b| b.2).collect(), words: words.count() }
     }
 }
 
-/// A copy moves bits, whatever they mean: one kernel serves all dtypes, and no driver gets to touch a NaN.
+/// Treats a copy as a copy of u32, since it moves bits: one kernel serves all dtypes, and no driver can change a NaN.
 fn as_bits(program: &Program) -> Program {
     if program.is_identity() { Program::identity(DType::U32) } else { program.clone() }
 }
 
-/// Estimated seconds for `count` elements of a map.
+/// Returns the estimated seconds for `count` elements of a map.
 fn seconds(limits: &Limits, op: &Map, count: usize) -> f64 {
-    let bytes: f64 = std::iter::once(&op.output.strides).chain(op.inputs.iter().map(|i| &i.strides)).map(|s| split::traffic(s)).sum();
+    let bytes: f64 = std::iter::once(&op.output.strides)
+        .chain(op.inputs.iter().map(|i| &i.strides))
+        .map(|s| split::traffic(s))
+        .sum();
     limits.speed.seconds(count as f64 * op.program.weight().max(1.0), count as f64 * bytes)
 }
 
-/// Lengths of the pieces in which a map is launched.
+/// Returns the lengths of the pieces in which a map is launched.
 pub(crate) fn pieces(limits: &Limits, op: &Map) -> Option<Vec<usize>> {
     let room = limits.room();
     split::pieces(&op.shape, |piece| {

@@ -1,4 +1,4 @@
-//! Matrix products: tiles, and for thin ones a reduction.
+//! Matrix products: tiled kernels, and reductions for thin products.
 
 use crate::device::{Gpu, Limits};
 use crate::memory::{View, handle};
@@ -8,10 +8,10 @@ use polyarray_core::op::{Matmul, Operand, Params, Reduction};
 use polyarray_core::{Binary, Buffer, Dims, Instr, Program, Ref, Result};
 use std::sync::Arc;
 
-/// Up to so many rows or columns of the result, its elements are sums that are better spread over lanes than over tiles.
+/// The largest number of rows or columns of a thin result. Its sums are better distributed over lanes than over tiles.
 const THIN: usize = 4;
 
-/// The index space and strides of a product.
+/// Returns the index space and the strides of a product.
 pub(crate) fn geometry(op: &Matmul) -> Geometry {
     let nb = op.batch.len();
     let lens: Vec<usize> = op.batch.iter().copied().chain([op.m, op.n, op.k]).collect();
@@ -27,12 +27,13 @@ pub(crate) fn geometry(op: &Matmul) -> Geometry {
     Geometry { lens, strides, cut_k: op.after.is_identity() }
 }
 
-/// Whether it is done as a reduction: the operations after a reduction read nothing else.
+/// Returns whether the product runs as a reduction. The program after a reduction reads no other operands, so extras
+/// exclude it.
 fn is_thin(op: &Matmul) -> bool {
     op.m.min(op.n) <= THIN && op.extras.is_empty()
 }
 
-/// Whether the pieces of the product can be launched.
+/// Returns whether the product can be launched in pieces.
 pub(crate) fn can_be_cut(op: &Matmul, limits: &Limits) -> bool {
     is_thin(op) || geometry(op).pieces(limits).is_some()
 }
@@ -53,16 +54,26 @@ pub(crate) fn run(gpu: &Arc<Gpu>, op: &Matmul, out: &Buffer) -> Result<()> {
         let (dtype, offset, strides) = view(operand, i + 3);
         views.push(View { handle: handle(&operand.buffer), dtype, offset, strides });
     }
-    tile::run(gpu, &tile::Spec { inner: Inner::Product, geometry, views, after: op.after.clone(), after_params: op.after_params.clone() })
+    tile::run(
+        gpu,
+        &tile::Spec {
+            inner: Inner::Product,
+            geometry,
+            views,
+            after: op.after.clone(),
+            after_params: op.after_params.clone(),
+        },
+    )
 }
 
-/// The sum of products over k for each element of the result.
+/// Computes each element of the result as a sum of products over k.
 fn thin<'a>(gpu: &Arc<Gpu>, op: &Matmul, mut views: Vec<View<'a>>, geometry: Geometry) -> Result<()> {
-    let before = Program::new(&[op.dtype; 2], &[], &[Instr::Binary(Binary::Mul, Ref::Input(0), Ref::Input(1))], Ref::Value(0))?;
+    let before =
+        Program::new(&[op.dtype; 2], &[], &[Instr::Binary(Binary::Mul, Ref::Input(0), Ref::Input(1))], Ref::Value(0))?;
     let nb = op.batch.len();
     let mut output: View<'a> = views.pop().expect("the output is last");
     output.strides.truncate(nb + 2);
-    // The operand that is read most decides which way lanes go.
+    // The larger operand determines the direction of the lanes.
     let (large, outer) = if op.n <= op.m { (&views[0], nb) } else { (&views[1], nb + 1) };
     let across = geometry.lens[outer] > 1 && large.strides[nb + 2].unsigned_abs() > large.strides[outer].unsigned_abs();
     reduce::run_spec(

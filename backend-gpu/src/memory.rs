@@ -1,4 +1,4 @@
-//! The GPU's memory: buffers from a pool of freed ones.
+//! The GPU's memory: buffers, taken from a pool of freed ones where possible.
 
 use crate::device::{Binding, Gpu, lock};
 use crate::faults::Fate;
@@ -8,9 +8,9 @@ use polyarray_core::op::{Operand, Output};
 use polyarray_core::{Buffer, DType, Error, Memory, MemoryId, MemoryInfo, Result};
 use std::sync::Arc;
 
-/// Buffers are multiples of this: room for whole vectors of four, and for any alignment of bindings.
+/// Sizes of buffers are multiples of this: room for whole vectors of four, and for any alignment of bindings.
 const GRAIN: u64 = 256;
-/// Bytes of freed buffers that are kept, at most.
+/// The largest number of bytes of freed buffers that are kept.
 const POOL_LIMIT: u64 = 512 << 20;
 
 /// Freed buffers, the most recent last.
@@ -27,7 +27,7 @@ impl Pool {
         Some(self.buffers.remove(at))
     }
 
-    /// Keeps a buffer, and gives those that have to go for it.
+    /// Adds a buffer. Returns the oldest buffers that exceed the limit.
     fn put(&mut self, buffer: Block, limit: u64) -> Vec<Block> {
         self.bytes += buffer.size();
         self.buffers.push(buffer);
@@ -40,20 +40,20 @@ impl Pool {
         excess
     }
 
-    /// Everything there is, to be given back to the driver.
+    /// Removes and returns all buffers, so that the driver can free them.
     pub fn trim(&mut self) -> Vec<Block> {
         self.bytes = 0;
         std::mem::take(&mut self.buffers)
     }
 }
 
-/// Sizes are rounded up to eighths of a power of two, so that freed buffers fit again.
+/// Rounds a size up to eighths of a power of two, so that freed buffers fit later requests.
 fn size_class(bytes: u64) -> u64 {
     let step = (bytes.next_power_of_two() / 16).max(GRAIN);
     bytes.max(1).next_multiple_of(step)
 }
 
-/// A buffer that goes back to the pool when its last owner lets go.
+/// A buffer that returns to the pool when its last owner is dropped.
 pub(crate) struct Handle {
     gpu: Arc<Gpu>,
     block: Option<Block>,
@@ -65,12 +65,12 @@ impl Handle {
         self.block.as_ref().expect("taken only when dropped")
     }
 
-    /// Why its contents are not what they should be, if they are not.
+    /// The reason why the contents are invalid, if they are.
     pub fn fate(&self) -> &Arc<Fate> {
         &self.fate
     }
 
-    /// Marks its contents as wrong, and gives the reason for which they were first marked so.
+    /// Marks the contents as invalid. Returns the reason of the first mark.
     pub fn spoil(&self, why: &str) -> String {
         self.fate.get_or_init(|| why.into()).to_string()
     }
@@ -86,10 +86,10 @@ impl Drop for Handle {
     }
 }
 
-/// A buffer of at least `bytes` bytes.
+/// Allocates a buffer of at least `bytes` bytes.
 ///
 /// # Errors
-/// [`Error::OutOfMemory`]; before that the pool is given back, the queue drained and one more try made.
+/// [`Error::OutOfMemory`], after freeing the pool, draining the queue and one more attempt.
 pub(crate) fn allocate(gpu: &Arc<Gpu>, bytes: usize) -> Result<Handle> {
     let out_of_memory = |why: String| Error::OutOfMemory { memory: gpu.name.clone(), bytes, why };
     let most = gpu.limits.buffer;
@@ -141,8 +141,8 @@ impl GpuMemory {
     }
 }
 
-// SAFETY: the info is fixed at construction; every block is allocated anew or comes from the pool of freed ones; the driver checks ranges of
-// copies, and `handle` the kind of the buffer.
+// SAFETY: the info does not change after construction. Every block is newly allocated or comes from the pool of freed
+// ones. The driver checks the ranges of copies, and `handle` checks the kind of the buffer.
 unsafe impl Memory for GpuMemory {
     fn info(&self) -> &MemoryInfo {
         &self.info
@@ -161,7 +161,7 @@ unsafe impl Memory for GpuMemory {
     }
 }
 
-/// What a buffer of this memory is to this crate.
+/// Returns this crate's handle of a buffer in this memory.
 pub(crate) fn handle(buffer: &Buffer) -> &Handle {
     match buffer.handle::<Handle>() {
         Some(handle) => handle,
@@ -169,7 +169,7 @@ pub(crate) fn handle(buffer: &Buffer) -> &Handle {
     }
 }
 
-/// Elements of a buffer, by strides over the axes of an operation.
+/// Elements of a buffer, with strides over the axes of an operation.
 #[derive(Clone)]
 pub(crate) struct View<'a> {
     pub handle: &'a Handle,
@@ -180,14 +180,20 @@ pub(crate) struct View<'a> {
 
 impl<'a> View<'a> {
     pub fn of(operand: &'a Operand) -> View<'a> {
-        View { handle: handle(&operand.buffer), dtype: operand.dtype, offset: operand.offset, strides: operand.strides.to_vec() }
+        View {
+            handle: handle(&operand.buffer),
+            dtype: operand.dtype,
+            offset: operand.offset,
+            strides: operand.strides.to_vec(),
+        }
     }
 
     pub fn output(buffer: &'a Buffer, output: &Output) -> View<'a> {
         View { handle: handle(buffer), dtype: output.dtype, offset: output.offset, strides: output.strides.to_vec() }
     }
 
-    /// The part that a piece of the index space touches, to be bound, and the element of it that the piece's first index is.
+    /// Returns the binding of the part that a piece of the index space touches, and the element of it at the piece's
+    /// first index.
     pub fn bind(&self, gpu: &Gpu, start: &[usize], lens: &[usize]) -> (Binding<'a>, u32) {
         let at = start.iter().zip(&self.strides).fold(self.offset as isize, |at, (&i, &s)| at + i as isize * s);
         let below: isize = lens.iter().zip(&self.strides).map(|(&n, &s)| ((n - 1) as isize * s).min(0)).sum();

@@ -1,4 +1,4 @@
-//! Compiled kernels, kept by their structure.
+//! Compiled kernels, cached by their structure.
 
 use crate::device::{Gpu, lock};
 use crate::kernel::Source;
@@ -6,10 +6,10 @@ use polyarray_core::Result;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Kernels kept, at most.
+/// The largest number of cached kernels.
 const LIMIT: usize = 256;
 
-/// What distinguishes one kernel from another. Shapes, strides and parameters do not: they are data.
+/// The key of a kernel. Shapes, strides and parameters are not part of it, because they are data.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Key {
     Map(crate::map::Structure),
@@ -31,11 +31,11 @@ impl Key {
 pub(crate) struct Pipeline {
     pub pipeline: wgpu::ComputePipeline,
     pub layout: wgpu::BindGroupLayout,
-    /// Words of parameters it reads, the zero included.
+    /// The number of parameter words that the kernel reads, with the leading zero.
     pub words: usize,
 }
 
-/// Kernels by structure, and when each was last used.
+/// Kernels by structure, and the time of their last use.
 #[derive(Default)]
 pub(crate) struct Cache {
     kernels: HashMap<Key, (Arc<Pipeline>, u64)>,
@@ -60,10 +60,10 @@ impl Cache {
     }
 }
 
-/// The kernel of this structure; compiles it if there is none.
+/// Returns the kernel of this structure, compiled if it is not cached.
 ///
 /// # Errors
-/// What the driver has against it.
+/// The driver's error.
 pub(crate) fn get(gpu: &Gpu, key: Key) -> Result<Arc<Pipeline>> {
     if let Some(pipeline) = lock(&gpu.pipelines).get(&key) {
         return Ok(pipeline);
@@ -77,10 +77,12 @@ fn compile(gpu: &Gpu, source: &Source) -> Result<Pipeline> {
     gpu.check()?;
     let made = gpu.caught(|| {
         let device = &gpu.device;
-        let descriptor = wgpu::ShaderModuleDescriptor { label: None, source: wgpu::ShaderSource::Wgsl(source.text.as_str().into()) };
-        // SAFETY: without run-time checks a kernel must not leave its bindings and must end. The generator's kernels compare every index number with the
-        // count of elements before they load or store; positions come from offsets and strides whose extremes over those counts `View::bind` put inside the
-        // bound range; loops run to lengths that do not change in them. Integer division by zero is guarded in `integer.wgsl`.
+        let descriptor =
+            wgpu::ShaderModuleDescriptor { label: None, source: wgpu::ShaderSource::Wgsl(source.text.as_str().into()) };
+        // SAFETY: without run-time checks, a kernel must not leave its bindings and must terminate. The generated
+        // kernels compare every index with the number of elements before they load or store. Positions follow from
+        // offsets and strides, and `View::bind` binds the range between their extremes over that number of elements.
+        // Loops run to bounds that do not change inside them. `integer.wgsl` guards integer division by zero.
         let module = unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) };
         let entry = |binding: u32, ty: wgpu::BufferBindingType| wgpu::BindGroupLayoutEntry {
             binding,
@@ -89,16 +91,27 @@ fn compile(gpu: &Gpu, source: &Source) -> Result<Pipeline> {
             count: None,
         };
         let storage = source.read_only.iter().map(|&read_only| wgpu::BufferBindingType::Storage { read_only });
-        let entries: Vec<_> = std::iter::once(wgpu::BufferBindingType::Uniform).chain(storage).zip(0..).map(|(ty, i)| entry(i, ty)).collect();
-        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });
-        let pipeline_layout =
-            device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor { label: None, bind_group_layouts: &[Some(&layout)], immediate_size: 0 });
+        let entries: Vec<_> = std::iter::once(wgpu::BufferBindingType::Uniform)
+            .chain(storage)
+            .zip(0..)
+            .map(|(ty, i)| entry(i, ty))
+            .collect();
+        let layout =
+            device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });
+        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: None,
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: 0,
+        });
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: None,
             layout: Some(&pipeline_layout),
             module: &module,
             entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions { constants: &[], zero_initialize_workgroup_memory: false },
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants: &[],
+                zero_initialize_workgroup_memory: false,
+            },
             cache: None,
         });
         Pipeline { pipeline, layout, words: source.words }

@@ -1,4 +1,4 @@
-//! Reductions: a few lanes for each output, a tree over them, and further passes over partial results.
+//! Reductions: several lanes for each output, a tree over the lanes, and further passes over partial results.
 
 use crate::device::{Gpu, Launch, Limits};
 use crate::kernel::{Source, THREADS, Words, coordinates, fill, param_word, position, prelude, stride_word};
@@ -12,16 +12,17 @@ use polyarray_core::{Binary, Buffer, DType, Program, Result};
 use std::fmt::Write;
 use std::sync::Arc;
 
-/// Elements that one lane combines, at most, before another pass takes over: error grows with it, and with the logarithm of the number of lanes.
+/// The largest number of elements that one lane combines in a pass. The error grows with it, and with the logarithm of
+/// the number of lanes.
 const PER_LANE: usize = 64;
-/// The same where one lane works for each output; they are combined in blocks of 16.
+/// The same with a single lane for each output. It combines the elements in blocks of 16.
 const PER_LONE_LANE: usize = 1024;
-/// Workgroups that keep a GPU busy: fewer outputs than that are cut into segments.
+/// The number of workgroups that keep a GPU busy. If there are fewer outputs, their elements are split into segments.
 const BUSY: usize = 1024;
-/// Elements of one piece, at most: its indices are 32-bit numbers.
+/// The largest number of inner elements of one piece, since indices are 32-bit numbers.
 const COUNT: usize = 1 << 30;
 
-/// What a reduction's kernel depends on.
+/// The structure of a reduction: everything that its kernel depends on.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Structure {
     pub kind: Reduction,
@@ -29,33 +30,33 @@ pub(crate) struct Structure {
     pub after: Program,
     pub outer_rank: usize,
     pub inner_rank: usize,
-    /// Lanes for each output.
+    /// The number of lanes for each output.
     pub width: u32,
 }
 
-/// A reduction of operands of this memory.
+/// A reduction of operands in this memory.
 pub(crate) struct Spec<'a> {
     pub kind: Reduction,
     pub before: Program,
     pub params: Params,
     pub outer: Vec<usize>,
     pub inner: Vec<usize>,
-    /// With strides for `outer`, then `inner`.
+    /// The inputs, with strides for `outer`, then `inner`.
     pub inputs: Vec<View<'a>>,
     /// Whether neighbours in memory belong to different outputs.
     pub across: bool,
     pub after: Program,
     pub after_params: Params,
-    /// With strides for `outer`.
+    /// The output, with strides for `outer`.
     pub output: View<'a>,
 }
 
-/// The dtype that lanes combine: truth values as words.
+/// Returns the dtype that lanes combine: truth values are words.
 fn word_type(acc: DType) -> DType {
     if acc == DType::Bool { DType::U32 } else { acc }
 }
 
-/// Whether there is a kernel for this kind: those that combine values, one dtype throughout.
+/// Returns whether there is a kernel for this kind. The kernels combine values, with one dtype throughout.
 pub(crate) fn has_kernel(kind: Reduction) -> bool {
     matches!(kind, Reduction::Sum | Reduction::Prod | Reduction::Min | Reduction::Max)
 }
@@ -66,11 +67,13 @@ fn combiner(kind: Reduction) -> Binary {
         Reduction::Prod => Binary::Mul,
         Reduction::Min => Binary::Minimum,
         Reduction::Max => Binary::Maximum,
-        Reduction::ArgMin | Reduction::ArgMax | Reduction::Deviations => unreachable!("estimate refuses {}", kind.name()),
+        Reduction::ArgMin | Reduction::ArgMax | Reduction::Deviations => {
+            unreachable!("estimate refuses {}", kind.name())
+        }
     }
 }
 
-/// The bits of what combines with `x` to `x`.
+/// Returns the bits of the identity, which combines with any `x` to `x`.
 fn identity(kind: Reduction, acc: DType) -> u32 {
     match (kind, word_type(acc)) {
         (Reduction::Sum, DType::F32) => (-0.0f32).to_bits(),
@@ -83,14 +86,21 @@ fn identity(kind: Reduction, acc: DType) -> u32 {
         (Reduction::Max, DType::I32) => i32::MIN as u32,
         (Reduction::Min, _) => u32::MAX,
         (Reduction::Max, _) => 0,
-        (Reduction::ArgMin | Reduction::ArgMax | Reduction::Deviations, _) => unreachable!("estimate refuses {}", kind.name()),
+        (Reduction::ArgMin | Reduction::ArgMax | Reduction::Deviations, _) => {
+            unreachable!("estimate refuses {}", kind.name())
+        }
     }
 }
 
 impl Structure {
-    /// Words, after the zero: items, outputs, elements of a segment, elements of the inner space, the identity; the first element of the output, its step
-    /// from segment to segment, lengths of outer axes but the first, the output's strides; lengths of inner axes but the first; for each input the first
-    /// element and the strides; parameters of `before` and of `after`.
+    /// Generates the kernel. Its words after the leading zero:
+    /// - the numbers of items, of outputs, of elements of a segment and of elements of the inner space, and the
+    ///   identity;
+    /// - the first element of the output, its step from segment to segment, the lengths of all outer axes but the
+    ///   first, and the strides of the output;
+    /// - the lengths of all inner axes but the first;
+    /// - for each input the first element and the strides;
+    /// - the parameters of `before` and of `after`.
     pub fn source(&self) -> Source {
         let mut words = Words::new();
         let [items, outputs, segment_len, inner_len] = std::array::from_fn(|_| words.next());
@@ -109,7 +119,8 @@ impl Structure {
         for (i, &dtype) in self.before.inputs().iter().enumerate() {
             buffers.push((format!("in{i}"), types(dtype).1.into(), true));
             let (base, strides) = (words.next(), words.many(self.outer_rank + self.inner_rank));
-            writeln!(outer, "    let base{i} = {};", position(&base, "c", &strides[..self.outer_rank])).expect("writing to a String");
+            writeln!(outer, "    let base{i} = {};", position(&base, "c", &strides[..self.outer_rank]))
+                .expect("writing to a String");
             let load = format!("in{i}[{}]", position(&format!("base{i}"), "k", &strides[self.outer_rank..]));
             writeln!(element, "                let x{i} = {};", loaded(dtype, &load)).expect("writing to a String");
             values.push(format!("x{i}"));
@@ -150,7 +161,7 @@ impl Structure {
         Source { text, read_only: buffers.iter().map(|b| b.2).collect(), words: words.count() }
     }
 
-    /// The memory of the tree over lanes, its steps, and where the total is then.
+    /// Returns the declaration of the tree's memory, the statements of its steps, and the expression of the total.
     fn tree(&self, word: &str) -> (String, String, &'static str) {
         if self.width == 1 {
             return (String::new(), String::new(), "total");
@@ -158,26 +169,30 @@ impl Structure {
         let mut steps = String::from("    tree[t] = total;\n    workgroupBarrier();\n");
         let mut half = self.width / 2;
         while half > 0 {
-            write!(steps, "    if (lane < {half}u) {{ tree[t] = combine(tree[t], tree[t + {half}u]); }}\n    workgroupBarrier();\n")
-                .expect("writing to a String");
+            write!(
+                steps,
+                "    if (lane < {half}u) {{ tree[t] = combine(tree[t], tree[t + {half}u]); }}\n    \
+                 workgroupBarrier();\n"
+            )
+            .expect("writing to a String");
             half /= 2;
         }
         (format!("var<workgroup> tree: array<{word}, {THREADS}>;\n"), steps, "tree[t]")
     }
 }
 
-/// How a reduction is launched.
+/// The launch plan of a reduction.
 struct Plan {
-    /// Lengths of pieces of the outer axes, then the inner.
+    /// The lengths of the pieces along the outer axes, then the inner axes.
     piece: Vec<usize>,
     segment_len: usize,
     width: u32,
-    /// Partial results for each output.
+    /// The number of partial results for each output.
     parts: usize,
 }
 
 impl Spec<'_> {
-    /// Estimated seconds for combining `count` elements.
+    /// Returns the estimated seconds for combining `count` elements.
     fn seconds(&self, limits: &Limits, count: usize) -> f64 {
         let bytes: f64 = self.inputs.iter().map(|i| split::traffic(&i.strides)).sum();
         limits.speed.seconds(count as f64 * (1.0 + self.before.weight()), count as f64 * bytes)
@@ -191,7 +206,8 @@ impl Spec<'_> {
             16..=256 => 16,
             _ => THREADS,
         };
-        let (least, most) = if width == 1 { (32, PER_LONE_LANE) } else { (8 * width as usize, PER_LANE * width as usize) };
+        let (least, most) =
+            if width == 1 { (32, PER_LONE_LANE) } else { (8 * width as usize, PER_LANE * width as usize) };
         let wanted = (BUSY * (THREADS / width) as usize).div_ceil(outputs);
         let segment_len = count.div_ceil(wanted).clamp(least, most);
         let lens: Vec<usize> = self.outer.iter().chain(&self.inner).copied().collect();
@@ -204,7 +220,8 @@ impl Spec<'_> {
             .expect("nothing in it fails");
             parts
         };
-        let piece = split::pieces(&lens, |piece| self.check(piece, parts(piece), limits)).unwrap_or_else(|| unreachable!("one element of each operand fits"));
+        let piece = split::pieces(&lens, |piece| self.check(piece, parts(piece), limits))
+            .unwrap_or_else(|| unreachable!("one element of each operand fits"));
         Plan { parts: parts(&piece), piece, segment_len, width }
     }
 
@@ -216,12 +233,16 @@ impl Spec<'_> {
         }
         let strides = if parts > 1 { partial_strides(&self.outer, parts) } else { self.output.strides.clone() };
         let out = split::check(&piece[..rank], &strides, 1, room.saturating_sub(parts));
-        let time = || split::in_time(piece, 0..piece.len(), self.seconds(limits, piece.iter().product()), limits.launch);
-        std::iter::once(out).chain(self.inputs.iter().map(|i| split::check(piece, &i.strides, 1, room))).find(|c| *c != Cut::Fits).unwrap_or_else(time)
+        let time =
+            || split::in_time(piece, 0..piece.len(), self.seconds(limits, piece.iter().product()), limits.launch);
+        std::iter::once(out)
+            .chain(self.inputs.iter().map(|i| split::check(piece, &i.strides, 1, room)))
+            .find(|c| *c != Cut::Fits)
+            .unwrap_or_else(time)
     }
 }
 
-/// Strides of partial results, which lie beside each other for each output.
+/// Returns the strides of the partial results. Those of one output are adjacent.
 fn partial_strides(outer: &[usize], parts: usize) -> Vec<isize> {
     let mut strides = vec![parts as isize; outer.len()];
     for axis in (1..outer.len()).rev() {
@@ -274,8 +295,16 @@ pub(crate) fn run_spec(gpu: &Arc<Gpu>, spec: Spec<'_>) -> Result<()> {
     run_spec(gpu, rest)
 }
 
-/// Launches one pass; each part of an output is `part_step` elements after the one before.
-fn pass(gpu: &Gpu, spec: &Spec<'_>, plan: &Plan, output: &View<'_>, part_step: usize, after: &Program, after_params: &Params) -> Result<()> {
+/// Launches one pass. Consecutive parts of an output are `part_step` elements apart.
+fn pass(
+    gpu: &Gpu,
+    spec: &Spec<'_>,
+    plan: &Plan,
+    output: &View<'_>,
+    part_step: usize,
+    after: &Program,
+    after_params: &Params,
+) -> Result<()> {
     let rank = spec.outer.len();
     let pipeline = pipeline::get(
         gpu,
@@ -289,7 +318,7 @@ fn pass(gpu: &Gpu, spec: &Spec<'_>, plan: &Plan, output: &View<'_>, part_step: u
         }),
     )?;
     let lens: Vec<usize> = spec.outer.iter().chain(&spec.inner).copied().collect();
-    // Parts of the current outputs that the pieces before this one gave.
+    // The number of parts of the current outputs that the previous pieces have written.
     let mut part = 0;
     split::for_each(&lens, &plan.piece, |start, here| {
         if start[rank..].iter().all(|&s| s == 0) {
@@ -298,8 +327,9 @@ fn pass(gpu: &Gpu, spec: &Spec<'_>, plan: &Plan, output: &View<'_>, part_step: u
         let (outputs, count): (usize, usize) = (here[..rank].iter().product(), here[rank..].iter().product());
         let segments = count.div_ceil(plan.segment_len);
         let items = outputs * segments;
-        // The parts are one more axis of the output, along which this piece writes `segments`.
-        let with_parts = View { strides: output.strides.iter().copied().chain([part_step as isize]).collect(), ..output.clone() };
+        // The parts are one more axis of the output. This piece writes `segments` elements along it.
+        let with_parts =
+            View { strides: output.strides.iter().copied().chain([part_step as isize]).collect(), ..output.clone() };
         let at = |axes: &[usize], last: usize| axes.iter().copied().chain([last]).collect::<Vec<usize>>();
         let (binding, base) = with_parts.bind(gpu, &at(&start[..rank], part), &at(&here[..rank], segments));
         part += segments;

@@ -1,4 +1,4 @@
-//! Programs as WGSL: the one place that knows how each ufunc is spelled.
+//! Programs as WGSL: the only place that defines the WGSL expression of each ufunc.
 
 use polyarray_core::{Binary, DType, Instr, Kind, Program, Ref, Unary};
 use std::fmt::Write;
@@ -8,7 +8,7 @@ use std::fmt::Write;
 pub(crate) struct Snippets(u16);
 
 impl Snippets {
-    /// Every file: its text, and the files it calls besides `bits`. In an order in which none calls a later one.
+    /// Every file: its text, and the files whose functions it calls. No file calls a later one.
     const ALL: [(Snippets, &str, Snippets); 9] = [
         (Self::BITS, polyarray_shaders::BITS, Self::NONE),
         (Self::CAST, polyarray_shaders::CAST, Self::BITS),
@@ -36,16 +36,16 @@ impl Snippets {
         Self::ALL.iter().filter(|(s, ..)| other.0 & s.0 != 0).for_each(|(.., needs)| self.0 |= needs.0);
     }
 
-    /// Their text.
+    /// Returns the text of the files.
     pub fn text(self) -> String {
         Self::ALL.iter().filter(|(s, ..)| self.0 & s.0 != 0).map(|(_, text, _)| *text).collect()
     }
 }
 
-/// The WGSL type of values of `dtype`, and of what a buffer holds of them.
+/// Returns the WGSL type of values of `dtype`, and the type in which buffers store them.
 ///
 /// # Panics
-/// For a dtype that [`is_supported`] does not name.
+/// If [`is_supported`] is false for `dtype`.
 pub(crate) fn types(dtype: DType) -> (&'static str, &'static str) {
     match dtype {
         DType::F32 => ("f32", "f32"),
@@ -56,13 +56,13 @@ pub(crate) fn types(dtype: DType) -> (&'static str, &'static str) {
     }
 }
 
-/// Whether the generator has a type for `dtype`.
+/// Returns whether the generator has a type for `dtype`.
 pub(crate) fn is_supported(dtype: DType) -> bool {
     lacking(dtype).is_none()
 }
 
-/// Why values of `dtype` cannot be computed with, if they cannot. A constant: it is given for every large f64 operation
-/// of the host.
+/// Returns the reason why `dtype` is not supported, if it is not. It is a constant, because every large f64 operation
+/// of the host requests it.
 pub(crate) fn lacking(dtype: DType) -> Option<&'static str> {
     Some(match dtype {
         DType::F32 | DType::I32 | DType::U32 | DType::Bool => return None,
@@ -79,17 +79,17 @@ pub(crate) fn lacking(dtype: DType) -> Option<&'static str> {
     })
 }
 
-/// A value of `dtype` from what a buffer holds.
+/// Returns a value of `dtype` from its stored form.
 pub(crate) fn loaded(dtype: DType, stored: &str) -> String {
     if dtype == DType::Bool { format!("({stored} != 0u)") } else { stored.into() }
 }
 
-/// What a buffer is to hold for a value of `dtype`.
+/// Returns the stored form of a value of `dtype`.
 pub(crate) fn stored(dtype: DType, value: &str) -> String {
     if dtype == DType::Bool { format!("select(0u, 1u, {value})") } else { value.into() }
 }
 
-/// A value of `dtype` from the word that holds its bits (a truth value as 0 or 1).
+/// Returns a value of `dtype` from the word that holds its bits (0 or 1 for a truth value).
 pub(crate) fn from_word(dtype: DType, word: &str) -> String {
     match types(dtype).0 {
         "bool" => format!("({word} != 0u)"),
@@ -104,11 +104,12 @@ pub(crate) struct Rendered {
     pub text: String,
     /// The expression of the result.
     pub result: String,
-    /// The functions called.
+    /// The files of the called functions.
     pub snippets: Snippets,
 }
 
-/// Renders `program`, whose inputs and parameters are these expressions. Statements start with `indent`, and names with `prefix`.
+/// Renders `program` with these expressions for its inputs and parameters. Statements start with `indent`, names with
+/// `prefix`.
 pub(crate) fn program(program: &Program, inputs: &[String], params: &[String], indent: &str, prefix: &str) -> Rendered {
     let mut out = Rendered { text: String::new(), result: String::new(), snippets: Snippets::NONE };
     let hidden = hidden_values(program);
@@ -130,18 +131,20 @@ pub(crate) fn program(program: &Program, inputs: &[String], params: &[String], i
     out
 }
 
-/// Whether an instruction is f32 arithmetic that a driver might merge with its neighbours (`x - (x - y)`, `x * y + z`).
+/// Returns whether an instruction is f32 arithmetic that a driver might merge with its neighbours
+/// (`x - (x - y)`, `x * y + z`).
 fn is_arithmetic(program: &Program, instr: &Instr) -> bool {
     let float = |r: Ref| program.dtype_of(r) == DType::F32;
     match *instr {
-        Instr::Unary(Unary::Square | Unary::Sqrt, a) | Instr::Binary(Binary::Add | Binary::Sub | Binary::Mul | Binary::Div, a, _) | Instr::MulAdd(a, ..) => {
-            float(a)
-        }
+        Instr::Unary(Unary::Square | Unary::Sqrt, a)
+        | Instr::Binary(Binary::Add | Binary::Sub | Binary::Mul | Binary::Div, a, _)
+        | Instr::MulAdd(a, ..) => float(a),
         _ => false,
     }
 }
 
-/// Which results must be hidden from the optimiser: those of arithmetic that more arithmetic reads, as each step is to round by itself.
+/// Returns which results must be hidden from the optimiser: results of arithmetic that other arithmetic reads, because
+/// each step must round separately.
 fn hidden_values(program: &Program) -> Vec<bool> {
     let mut hidden = vec![false; program.instrs().len()];
     for instr in program.instrs().iter().filter(|i| is_arithmetic(program, i)) {
@@ -157,7 +160,9 @@ fn hidden_values(program: &Program) -> Vec<bool> {
 fn instruction(program: &Program, instr: &Instr, name: &impl Fn(Ref) -> String) -> (String, Snippets) {
     match *instr {
         Instr::Unary(op, a) => unary(op, program.dtype_of(a), &name(a)).unwrap_or_else(|| refused(instr)),
-        Instr::Binary(op, a, b) => binary(op, program.dtype_of(a), &name(a), &name(b)).unwrap_or_else(|| refused(instr)),
+        Instr::Binary(op, a, b) => {
+            binary(op, program.dtype_of(a), &name(a), &name(b)).unwrap_or_else(|| refused(instr))
+        }
         Instr::Select(c, a, b) => (format!("select({}, {}, {})", name(b), name(a), name(c)), Snippets::NONE),
         Instr::MulAdd(a, b, c) => (format!("fma({}, {}, {})", name(a), name(b), name(c)), Snippets::NONE),
         Instr::Cast(to, a) => cast(program.dtype_of(a), to, &name(a)),
@@ -168,7 +173,7 @@ fn refused(instr: &Instr) -> ! {
     unreachable!("the estimate refused {}", instr.name())
 }
 
-/// The name of an instruction that is not spelled here, if the program has one.
+/// Returns the name of an instruction that has no WGSL expression here, if the program has one.
 pub(crate) fn missing(program: &Program) -> Option<&'static str> {
     let lacks = |i: &&Instr| match **i {
         Instr::Unary(op, _) => !has_unary(op),
@@ -178,16 +183,32 @@ pub(crate) fn missing(program: &Program) -> Option<&'static str> {
     program.instrs().iter().find(lacks).map(Instr::name)
 }
 
-/// Whether [`unary`] spells `op`, without spelling it: this is asked for every estimate.
+/// Returns whether [`unary`] supports `op`, without building the expression, because every estimate calls this.
 fn has_unary(op: Unary) -> bool {
     use Unary::*;
     !matches!(
         op,
-        Cbrt | Exp2 | Expm1 | Log2 | Log10 | Log1p | Tan | Arcsin | Arccos | Arctan | Sinh | Cosh | Arcsinh | Arccosh | Arctanh | Erf | Sigmoid | Conj
+        Cbrt | Exp2
+            | Expm1
+            | Log2
+            | Log10
+            | Log1p
+            | Tan
+            | Arcsin
+            | Arccos
+            | Arctan
+            | Sinh
+            | Cosh
+            | Arcsinh
+            | Arccosh
+            | Arctanh
+            | Erf
+            | Sigmoid
+            | Conj
     )
 }
 
-/// The same of [`binary`].
+/// Returns whether [`binary`] supports `op`, likewise.
 fn has_binary(op: Binary, dtype: DType) -> bool {
     match op {
         Binary::FloorDiv | Binary::Rem => dtype != DType::F32,
@@ -231,8 +252,23 @@ fn unary(op: Unary, dtype: DType, x: &str) -> Option<(String, Snippets)> {
         Unary::LogicalNot | Unary::Not if bool => plain(format!("!{x}")),
         Unary::LogicalNot => plain(format!("({x} == {zero})")),
         Unary::Not => plain(format!("~{x}")),
-        Unary::Cbrt | Unary::Exp2 | Unary::Expm1 | Unary::Log2 | Unary::Log10 | Unary::Log1p | Unary::Tan | Unary::Arcsin | Unary::Arccos => return None,
-        Unary::Arctan | Unary::Sinh | Unary::Cosh | Unary::Arcsinh | Unary::Arccosh | Unary::Arctanh | Unary::Erf | Unary::Sigmoid => return None,
+        Unary::Cbrt
+        | Unary::Exp2
+        | Unary::Expm1
+        | Unary::Log2
+        | Unary::Log10
+        | Unary::Log1p
+        | Unary::Tan
+        | Unary::Arcsin
+        | Unary::Arccos => return None,
+        Unary::Arctan
+        | Unary::Sinh
+        | Unary::Cosh
+        | Unary::Arcsinh
+        | Unary::Arccosh
+        | Unary::Arctanh
+        | Unary::Erf
+        | Unary::Sigmoid => return None,
         Unary::Conj => return None,
     })
 }
@@ -244,7 +280,7 @@ fn binary(op: Binary, dtype: DType, x: &str, y: &str) -> Option<(String, Snippet
     let call = |function: &str, needs: Snippets| (format!("{function}({x}, {y})"), needs);
     let swapped = |function: &str| (format!("{function}({y}, {x})"), Snippets::BITS);
     let typed = |function: &str| (format!("{}_{function}({x}, {y})", types(dtype).0), Snippets::INTEGER);
-    // Both as truth values, and an operator of these.
+    // Converts both operands to truth values and combines them with an operator.
     let truths = |symbol: &str| {
         let truth = |v: &str| cast(dtype, DType::Bool, v);
         let ((a, needs), (b, _)) = (truth(x), truth(y));
@@ -294,7 +330,7 @@ fn binary(op: Binary, dtype: DType, x: &str, y: &str) -> Option<(String, Snippet
     })
 }
 
-/// The expression of a ufunc of two values, for kernels that combine by one.
+/// Returns the expression of a binary ufunc, for the combination step of a kernel.
 pub(crate) fn combined(op: Binary, dtype: DType, x: &str, y: &str) -> (String, Snippets) {
     binary(op, dtype, x, y).unwrap_or_else(|| unreachable!("reductions combine by what is spelled here"))
 }
@@ -310,7 +346,9 @@ fn cast(from: DType, to: DType, x: &str) -> (String, Snippets) {
         (DType::Bool, DType::F32) => (format!("select(0.0f, 1.0f, {x})"), Snippets::NONE),
         (DType::Bool, DType::I32) => (format!("select(0, 1, {x})"), Snippets::NONE),
         (DType::Bool, DType::U32) => (format!("select(0u, 1u, {x})"), Snippets::NONE),
-        (a, b) if a.kind() != Kind::Float && b.kind() != Kind::Float => (format!("bitcast<{}>({x})", types(b).0), Snippets::NONE),
+        (a, b) if a.kind() != Kind::Float && b.kind() != Kind::Float => {
+            (format!("bitcast<{}>({x})", types(b).0), Snippets::NONE)
+        }
         (a, b) => (format!("{}_to_{}({x})", types(a).0, types(b).0), Snippets::CAST),
     }
 }
@@ -334,7 +372,9 @@ mod tests {
     #[test]
     fn refusals_name_the_dtype() {
         for dtype in DType::ALL {
-            let named = |why: &str| why.contains(&dtype.to_string()) || dtype.kind() == Kind::Complex && why.contains("complex");
+            let named = |why: &str| {
+                why.contains(&dtype.to_string()) || dtype.kind() == Kind::Complex && why.contains("complex")
+            };
             assert!(lacking(dtype).is_none_or(named), "{dtype}");
         }
     }

@@ -1,42 +1,43 @@
-//! Cutting an index space into pieces whose operands fit the largest binding.
+//! Splitting an index space into pieces whose operands fit the largest binding.
 
 use polyarray_core::Result;
 
-/// Bytes that are moved for each element of an operand of these strides, whose last axis neighbouring invocations go
-/// along.
+/// Returns the bytes moved for each element of an operand with these strides. Neighbouring invocations go along the
+/// last axis.
 pub(crate) fn traffic(strides: &[isize]) -> f64 {
     match strides.last().map_or(0, |s| s.unsigned_abs()) {
         0 => 0.0,
         1 => 4.0,
-        // A whole sector of memory for each.
+        // Each element moves a whole sector of memory.
         _ => 32.0,
     }
 }
 
-/// Whether a piece that takes `seconds` keeps to `limit`, and else where to cut it: along the first of `axes` that has
-/// more than one index.
+/// Checks whether a piece that takes `seconds` keeps to `limit`. If not, the piece is halved along the first of `axes`
+/// that has more than one index; without such an axis it counts as fitting.
 pub(crate) fn in_time(piece: &[usize], axes: impl IntoIterator<Item = usize>, seconds: f64, limit: f64) -> Cut {
     let first = || axes.into_iter().find(|&a| piece[a] > 1);
     if seconds <= limit { Cut::Fits } else { first().map_or(Cut::Fits, Cut::Halve) }
 }
 
-/// Whether a piece can be launched.
+/// The result of a check whether a piece can be launched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
-    /// As it is.
+    /// The piece fits as it is.
     Fits,
-    /// After halving it along this axis.
+    /// The piece must be halved along this axis.
     Halve(usize),
-    /// Not at all: one element of it is too much.
+    /// The piece never fits: one element of it is too much.
     Never,
 }
 
-/// Elements from the first to the last that an operand of these strides touches in a piece.
+/// Returns the number of elements from the first to the last one that an operand with these strides touches in a piece.
 pub(crate) fn reach(piece: &[usize], strides: &[isize]) -> usize {
     piece.iter().zip(strides).fold(1usize, |sum, (&n, &s)| sum.saturating_add((n - 1).saturating_mul(s.unsigned_abs())))
 }
 
-/// Whether an operand's part in a piece, `per` elements for each position, fits into `room` elements, and else which axis stretches it most.
+/// Checks whether an operand's part of a piece, with `per` elements for each position, fits into `room` elements. If
+/// not, the piece is halved along the axis that extends the part most.
 pub(crate) fn check(piece: &[usize], strides: &[isize], per: usize, room: usize) -> Cut {
     if reach(piece, strides).saturating_mul(per) <= room {
         return Cut::Fits;
@@ -48,7 +49,8 @@ pub(crate) fn check(piece: &[usize], strides: &[isize], per: usize, room: usize)
     }
 }
 
-/// The lengths of pieces of an index space: halved until `check` is content; `None` if it never is.
+/// Returns the lengths of the pieces of an index space, halved until `check` returns [`Cut::Fits`]. Returns `None` if
+/// it returns [`Cut::Never`].
 pub(crate) fn pieces(lens: &[usize], check: impl Fn(&[usize]) -> Cut) -> Option<Vec<usize>> {
     let mut piece = lens.to_vec();
     loop {
@@ -61,7 +63,11 @@ pub(crate) fn pieces(lens: &[usize], check: impl Fn(&[usize]) -> Cut) -> Option<
 }
 
 /// Calls `f` with the start and the lengths of each piece of the space.
-pub(crate) fn for_each(lens: &[usize], piece: &[usize], mut f: impl FnMut(&[usize], &[usize]) -> Result<()>) -> Result<()> {
+pub(crate) fn for_each(
+    lens: &[usize],
+    piece: &[usize],
+    mut f: impl FnMut(&[usize], &[usize]) -> Result<()>,
+) -> Result<()> {
     let mut start = vec![0; lens.len()];
     loop {
         let here: Vec<usize> = (0..lens.len()).map(|a| piece[a].min(lens[a] - start[a])).collect();

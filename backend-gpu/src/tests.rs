@@ -1,4 +1,4 @@
-//! Tests of what cannot be seen from outside.
+//! Tests of behaviour that the public interface does not show.
 
 use crate::device::{Binding, Gpu, Launch, lock};
 use crate::memory::{Handle, allocate};
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// A device, or a word that there is none; where the environment requires one, a failure.
+/// Returns a device. Without a GPU, prints a note and returns `None`, or panics if the environment requires a GPU.
 pub(crate) fn gpu() -> Option<Arc<Gpu>> {
     opened("gpu").map(|backend| backend.gpu)
 }
@@ -25,14 +25,14 @@ fn missing(e: Error) {
     eprintln!("skipped: {e}");
 }
 
-/// A device of its own with other limits.
+/// Opens a separate device with other options.
 fn with(name: &str, set: impl FnOnce(&mut Options)) -> Option<crate::GpuBackend> {
     let mut options = Options { name: name.into(), ..Options::default() };
     set(&mut options);
     open(&options).map_err(missing).ok()
 }
 
-/// The error of `result`, which must come within ten seconds.
+/// Returns the error of `f`, which must fail within ten seconds.
 fn fails<T: std::fmt::Debug>(what: &str, f: impl FnOnce() -> Result<T>) -> Error {
     let start = Instant::now();
     let error = f().expect_err(what);
@@ -48,11 +48,13 @@ fn a_lost_device_gives_errors_from_then_on_and_is_not_chosen_again() {
     let x = Array::from_vec(vec![1.0f32, 2.0, 3.0], [3]).unwrap().to_device(&device).unwrap();
     let y = (&x + &x).eval().unwrap();
     assert_eq!(y.to_vec().unwrap(), [2.0, 4.0, 6.0]);
-    // Collected, and not submitted when the device goes.
+    // Collected, but not submitted when the device is destroyed.
     let z = (&x * &x).eval().unwrap();
     gpu.device.destroy();
     let lost = |what: &str, error: Error| match error {
-        Error::Device { device, why } => assert!(device.contains("doomed") && why.contains("lost"), "{what}: {device}: {why}"),
+        Error::Device { device, why } => {
+            assert!(device.contains("doomed") && why.contains("lost"), "{what}: {device}: {why}")
+        }
         other => panic!("{what} gave {other}"),
     };
     lost("reading what was under way", fails("reading", || z.to_vec()));
@@ -61,7 +63,9 @@ fn a_lost_device_gives_errors_from_then_on_and_is_not_chosen_again() {
     lost("uploading", fails("uploading", || Array::from_vec(vec![1.0f32], [1])?.to_device(&device).map(|_| ())));
     lost("moving to the host", fails("moving", || y.to_device(&Device::auto()).and_then(|y| y.to_vec())));
     for threads in [1, 4] {
-        std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(|| lost("reading", fails("reading", || x.to_vec()))))));
+        std::thread::scope(|scope| {
+            (0..threads).for_each(|_| drop(scope.spawn(|| lost("reading", fails("reading", || x.to_vec())))))
+        });
     }
     let refused = |what: &str, error: Error| match error {
         Error::Refused { reasons, .. } => {
@@ -78,7 +82,7 @@ fn a_lost_device_gives_errors_from_then_on_and_is_not_chosen_again() {
     gpu.synchronize().expect_err("it stays lost");
 }
 
-/// A driver that says nothing until some time, and then takes a while for each answer.
+/// A driver that reports nothing until a given time. Each poll takes `delay`.
 struct Stuck {
     until: Instant,
     delay: Duration,
@@ -100,7 +104,9 @@ impl Driver for Stuck {
 }
 
 fn stuck(name: &str, driver: Stuck, wait: Duration) -> Option<Arc<Gpu>> {
-    let mut gpu = crate::adapter::gpu(&Options { name: name.into(), max_wait: Some(wait), ..Options::default() }).map_err(missing).ok()?;
+    let mut gpu = crate::adapter::gpu(&Options { name: name.into(), max_wait: Some(wait), ..Options::default() })
+        .map_err(missing)
+        .ok()?;
     gpu.driver = Box::new(driver);
     Some(Arc::new(gpu))
 }
@@ -116,7 +122,7 @@ fn waits_for_a_driver_that_hangs_end_with_an_error_that_says_for_what_and_how_lo
     };
     says("reading 64 bytes", fails("reading", || gpu.read(&x, 0, &mut [0; 64])));
     says("the work that was given to it", fails("waiting", || gpu.synchronize()));
-    // Nobody is held up by somebody else's wait: the stream is free while one thread waits.
+    // A wait of one thread does not block others: the stream is free meanwhile.
     std::thread::scope(|scope| {
         let reader = scope.spawn(|| gpu.read(&x, 0, &mut [0; 64]));
         std::thread::sleep(Duration::from_millis(50));
@@ -127,7 +133,7 @@ fn waits_for_a_driver_that_hangs_end_with_an_error_that_says_for_what_and_how_lo
         assert!(!reader.is_finished());
         reader.join().unwrap().unwrap_err();
     });
-    // What was waited for in vain leaves nothing mapped behind: with a driver that works, the same can be read.
+    // A failed wait leaves no buffer mapped: with a working driver the same buffer can be read.
     let mut gpu = gpu;
     drop(x);
     Arc::get_mut(&mut gpu).expect("its buffers are gone").driver = Box::new(Real);
@@ -140,7 +146,11 @@ fn waits_for_a_driver_that_hangs_end_with_an_error_that_says_for_what_and_how_lo
 
 #[test]
 fn a_driver_that_is_slow_is_waited_for_while_it_makes_progress() {
-    let Some(gpu) = stuck("slow", Stuck { until: Instant::now(), delay: Duration::from_millis(40) }, Duration::from_secs(20)) else { return };
+    let Some(gpu) =
+        stuck("slow", Stuck { until: Instant::now(), delay: Duration::from_millis(40) }, Duration::from_secs(20))
+    else {
+        return;
+    };
     let x = allocate(&gpu, 1 << 20).unwrap();
     let data: Vec<u8> = (0..1 << 20).map(|i| (i % 251) as u8).collect();
     for _ in 0..3 {
@@ -187,12 +197,15 @@ fn a_budget_is_kept_and_what_exceeds_it_is_out_of_memory() {
     };
     assert!(kept.len() >= 8, "only {} of 6 MiB fit 64 MiB", kept.len());
     let Error::OutOfMemory { memory, bytes, why } = &error else { panic!("{error}") };
-    assert!(memory == "frugal" && *bytes == 6 << 20 && why.contains(&BUDGET.to_string()) && why.contains("in use"), "{error}");
-    // What is there is intact, and can be worked with as far as memory goes.
+    assert!(
+        memory == "frugal" && *bytes == 6 << 20 && why.contains(&BUDGET.to_string()) && why.contains("in use"),
+        "{error}"
+    );
+    // The existing arrays are intact, and can be used as far as memory permits.
     assert_eq!(kept[0].sum().unwrap(), 6.0 * mib as f32);
     assert!(matches!((&kept[0] + &kept[1]).eval(), Err(Error::OutOfMemory { .. }) | Ok(_)));
     assert!(kept.iter().all(|x| x.get([mib]).unwrap() == 1.0));
-    // What is freed is kept for reuse, and given back for what does not fit it.
+    // Freed buffers are kept for reuse, and are freed for requests that they do not fit.
     drop(kept);
     for n in [5, 17, 30, 9, 30, 17] {
         let x = make(n).unwrap();
@@ -220,10 +233,17 @@ fn a_budget_is_kept_by_several_threads() {
             scope.spawn(move || {
                 for i in 0..10 {
                     let n = (1 + (t * 7 + i * 3) % 9) << 18;
-                    let made = Array::from_vec(vec![t as f32; n], [n]).unwrap().to_device(device).and_then(|x| (x + 1.0).eval()?.to_vec());
+                    let made = Array::from_vec(vec![t as f32; n], [n])
+                        .unwrap()
+                        .to_device(device)
+                        .and_then(|x| (x + 1.0).eval()?.to_vec());
                     match made {
-                        Ok(y) => assert!(y.iter().all(|&y| y == t as f32 + 1.0) && fine.fetch_add(1, Ordering::Relaxed) < 160),
-                        Err(Error::OutOfMemory { why, .. }) => assert!(why.contains("budget") && refused.fetch_add(1, Ordering::Relaxed) < 160, "{why}"),
+                        Ok(y) => assert!(
+                            y.iter().all(|&y| y == t as f32 + 1.0) && fine.fetch_add(1, Ordering::Relaxed) < 160
+                        ),
+                        Err(Error::OutOfMemory { why, .. }) => {
+                            assert!(why.contains("budget") && refused.fetch_add(1, Ordering::Relaxed) < 160, "{why}")
+                        }
                         Err(other) => panic!("{other}"),
                     }
                     assert!(gpu.ledger.bytes() <= BUDGET);
@@ -235,12 +255,18 @@ fn a_budget_is_kept_by_several_threads() {
     Array::from_vec(vec![1.0f32; 12 << 18], [12 << 18]).unwrap().to_device(&device).unwrap();
 }
 
-/// A launch of a kernel with a binding too few, which the driver refuses.
+/// Launches a kernel with one binding too many, which the driver refuses.
 fn bad_launch(gpu: &Arc<Gpu>) -> Result<()> {
     let pipeline = pipeline::get(gpu, Key::Map(map::Structure::fill_of_rank(1))).unwrap();
     let out = allocate(gpu, 64).unwrap();
     let binding = || Binding { handle: &out, offset: 0, size: 64 };
-    gpu.launch(&Launch { pipeline: &pipeline, words: &[16, 0, 1, 7], bindings: &[binding(), binding()], groups: (1, 1, 1), seconds: 0.0 })
+    gpu.launch(&Launch {
+        pipeline: &pipeline,
+        words: &[16, 0, 1, 7],
+        bindings: &[binding(), binding()],
+        groups: (1, 1, 1),
+        seconds: 0.0,
+    })
 }
 
 #[test]
@@ -258,7 +284,12 @@ fn errors_reach_the_thread_that_made_them_and_no_other() {
                         0 => bad_launch(gpu).expect_err("a bad launch"),
                         _ => {
                             let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::STORAGE;
-                            let _ = gpu.device.create_buffer(&wgpu::BufferDescriptor { label: None, size: 4, usage, mapped_at_creation: false });
+                            let _ = gpu.device.create_buffer(&wgpu::BufferDescriptor {
+                                label: None,
+                                size: 4,
+                                usage,
+                                mapped_at_creation: false,
+                            });
                             gpu.check().expect_err("a bad buffer")
                         }
                     };
@@ -284,12 +315,18 @@ fn errors_reach_the_thread_that_made_them_and_no_other() {
     });
 }
 
-/// Spoils what has been collected: a dispatch of more workgroups than there may be, of which wgpu tells when it is
-/// submitted.
+/// Spoils the open submission: dispatches more workgroups than are allowed, which wgpu reports at the submission.
 fn spoil_the_open_submission(gpu: &Arc<Gpu>, out: &Handle) {
     let pipeline = pipeline::get(gpu, Key::Map(map::Structure::fill_of_rank(1))).unwrap();
     let bindings = [Binding { handle: out, offset: 0, size: 64 }];
-    gpu.launch(&Launch { pipeline: &pipeline, words: &[16, 0, 1, 7], bindings: &bindings, groups: (1 << 20, 1, 1), seconds: 0.0 }).expect("told later");
+    gpu.launch(&Launch {
+        pipeline: &pipeline,
+        words: &[16, 0, 1, 7],
+        bindings: &bindings,
+        groups: (1 << 20, 1, 1),
+        seconds: 0.0,
+    })
+    .expect("told later");
 }
 
 #[test]
@@ -298,7 +335,7 @@ fn a_submission_that_fails_is_told_to_those_whose_work_it_was_and_to_readers_of_
     let [good, bad] = [0, 1].map(|_| allocate(&gpu, 64).unwrap());
     gpu.write(&good, 0, &[5; 64]).unwrap();
     std::thread::scope(|s| s.spawn(|| spoil_the_open_submission(&gpu, &bad)).join().unwrap());
-    // This thread submits it, and is not concerned.
+    // This thread submits the work, but the failure does not concern it.
     let mut read = [0; 64];
     gpu.read(&good, 0, &mut read).unwrap();
     assert_eq!(read, [5; 64]);
@@ -308,9 +345,10 @@ fn a_submission_that_fails_is_told_to_those_whose_work_it_was_and_to_readers_of_
     }
     let pipeline = pipeline::get(&gpu, Key::Map(map::Structure::copy())).unwrap();
     let bindings = [Binding { handle: &good, offset: 0, size: 64 }, Binding { handle: &bad, offset: 0, size: 64 }];
-    let copy = Launch { pipeline: &pipeline, words: &[16, 0, 1, 0, 1], bindings: &bindings, groups: (1, 1, 1), seconds: 0.0 };
+    let copy =
+        Launch { pipeline: &pipeline, words: &[16, 0, 1, 0, 1], bindings: &bindings, groups: (1, 1, 1), seconds: 0.0 };
     assert!(gpu.launch(&copy).is_err(), "nor is it computed with");
-    // The thread whose work it was is told where that is not read.
+    // The thread that requested the failed work receives the error even if it does not read the result.
     spoil_the_open_submission(&gpu, &bad);
     std::thread::scope(|s| s.spawn(|| gpu.read(&good, 0, &mut [0; 64]).expect("it is not its work")).join().unwrap());
     assert!(gpu.synchronize().unwrap_err().to_string().contains("a submission of 1 launches failed"));
@@ -337,7 +375,7 @@ fn work_is_cut_by_estimated_time() {
     let hardware = crate::device::Limits { longest: 1e-3, ..limits };
     assert_eq!(geometry(false).pieces(&hardware), None, "one tile takes too long, and sums may not be made in parts");
     let device = register(backend);
-    // Whole numbers: every order of adding gives the same.
+    // Whole numbers: every order of additions gives the same sum.
     let whole = |n: usize| (0..n).map(|i| (i * 7919 % 7) as f32 - 3.0).collect::<Vec<f32>>();
     let (m, k, n) = (70, 130, 90);
     let (a, b) = (whole(m * k), whole(k * n));
@@ -349,7 +387,10 @@ fn work_is_cut_by_estimated_time() {
     let rows = x.sum_axis(1).unwrap().to_vec().unwrap();
     assert!((0..m).all(|i| rows[i] == a[i * k..(i + 1) * k].iter().sum::<f32>()));
     let big = put(&whole(500_000), [500, 1000]);
-    assert_eq!((&big * 2.0 + 1.0).eval().unwrap().to_vec().unwrap(), whole(500_000).iter().map(|x| x * 2.0 + 1.0).collect::<Vec<_>>());
+    assert_eq!(
+        (&big * 2.0 + 1.0).eval().unwrap().to_vec().unwrap(),
+        whole(500_000).iter().map(|x| x * 2.0 + 1.0).collect::<Vec<_>>()
+    );
     assert_eq!(big.t().sum_axis(0).unwrap().to_vec().unwrap(), big.sum_axis(1).unwrap().to_vec().unwrap());
     assert_eq!(distance::cdist(&x, &x, Metric::Cityblock).unwrap().get([3, 3]).unwrap(), 0.0);
 }
@@ -372,7 +413,9 @@ fn more_than_one_buffer_holds_is_out_of_memory_with_the_figures() {
     let Some(gpu) = gpu() else { return };
     let most = gpu.limits.buffer as usize;
     match allocate(&gpu, most + 1).map(|_| ()) {
-        Err(Error::OutOfMemory { bytes, why, .. }) => assert!(bytes == most + 1 && why.contains(&most.to_string()), "{why}"),
+        Err(Error::OutOfMemory { bytes, why, .. }) => {
+            assert!(bytes == most + 1 && why.contains(&most.to_string()), "{why}")
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -380,7 +423,12 @@ fn more_than_one_buffer_holds_is_out_of_memory_with_the_figures() {
 #[test]
 fn a_validation_error_is_reported_and_not_a_panic() {
     let Some(gpu) = gpu() else { return };
-    let bad = wgpu::BufferDescriptor { label: None, size: 4, usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::STORAGE, mapped_at_creation: false };
+    let bad = wgpu::BufferDescriptor {
+        label: None,
+        size: 4,
+        usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::STORAGE,
+        mapped_at_creation: false,
+    };
     let _ = gpu.device.create_buffer(&bad);
     assert!(matches!(gpu.check(), Err(Error::Device { .. })));
     gpu.check().unwrap();

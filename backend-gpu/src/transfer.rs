@@ -1,7 +1,7 @@
-//! Moving bytes between the host and a device, through buffers of our own.
+//! Transfers between the host and a device, through staging buffers of this crate.
 //!
-//! `Queue::write_buffer` is not used: the staging buffers that it makes lose the device when memory runs out, where
-//! [`Gpu::create`] gives an error.
+//! `Queue::write_buffer` is not used. If memory runs out, its own staging buffers make wgpu lose the device, whereas
+//! [`Gpu::create`] returns an error.
 
 use crate::device::{Gpu, lock};
 use crate::ledger::Block;
@@ -12,22 +12,22 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// Bytes that one step of a transfer moves, at most.
+/// The largest number of bytes that one step of a transfer moves.
 const LARGEST: u64 = 8 << 20;
 /// Bytes of the smallest staging buffer.
 const SMALLEST: u64 = 4096;
-/// Steps of one transfer that are under way at a time.
+/// The largest number of steps of one transfer under way at a time.
 const DEPTH: usize = 3;
-/// Staging buffers of more than [`SMALL`] bytes that are kept for each direction.
+/// The largest number of staging buffers of more than [`SMALL`] bytes that are kept for each direction.
 const KEPT: usize = DEPTH + 1;
-/// Staging buffers up to this size are always kept: they hold parameters, one for each submission under way.
+/// Staging buffers up to this size are always kept. They hold parameters, one buffer for each submission under way.
 const SMALL: u64 = 64 << 10;
 
 const PENDING: u8 = 0;
 const MAPPED: u8 = 1;
 const FAILED: u8 = 2;
 
-/// A buffer that bytes go through.
+/// A staging buffer.
 ///
 /// Invariant: `state` is [`MAPPED`] only while the buffer is mapped. The callback that sets it may run on any thread.
 pub(crate) struct Slot {
@@ -40,7 +40,7 @@ impl Slot {
         self.state.load(Ordering::Acquire)
     }
 
-    /// Asks for the whole buffer to be mapped; `state` tells when it is.
+    /// Requests a mapping of the first `bytes` bytes. `state` changes when the mapping is done.
     fn map(&self, mode: wgpu::MapMode, bytes: u64) {
         self.state.store(PENDING, Ordering::Release);
         let state = self.state.clone();
@@ -50,17 +50,17 @@ impl Slot {
     }
 }
 
-/// Staging buffers of one device.
+/// The staging buffers of one device.
 #[derive(Default)]
 pub(crate) struct Staging {
-    /// To write through: mapped, or about to be.
+    /// Buffers for uploads: mapped, or being mapped.
     uploads: Mutex<Vec<Slot>>,
-    /// To read through: not mapped.
+    /// Buffers for downloads: not mapped.
     downloads: Mutex<Vec<Block>>,
 }
 
 impl Staging {
-    /// Gives all buffers back that are not in use.
+    /// Frees all buffers that are not in use.
     pub fn trim(&self) {
         let uploads = std::mem::take(&mut *lock(&self.uploads));
         let downloads = std::mem::take(&mut *lock(&self.downloads));
@@ -68,14 +68,14 @@ impl Staging {
     }
 }
 
-/// Forgets the smallest of the large buffers beyond what is kept.
+/// Removes and returns the smallest of the large buffers if there are more than [`KEPT`].
 fn limit<T>(all: &mut Vec<T>, size: impl Fn(&T) -> u64) -> Option<T> {
     let large = all.iter().filter(|t| size(t) > SMALL).count();
     let smallest = (0..all.len()).filter(|&i| size(&all[i]) > SMALL).min_by_key(|&i| size(&all[i]))?;
     (large > KEPT).then(|| all.swap_remove(smallest))
 }
 
-/// Maps a buffer for as long as it lives: whatever becomes of a read, the buffer is unmapped.
+/// A mapping of a buffer. Dropping it unmaps the buffer, also after a failed read.
 struct Mapping<'a> {
     gpu: &'a Gpu,
     slot: &'a Slot,
@@ -83,14 +83,14 @@ struct Mapping<'a> {
 
 impl Drop for Mapping<'_> {
     fn drop(&mut self) {
-        // Unmapping what was never mapped is an error, which nobody needs to hear of: the reason why it was not is what
-        // the read returns.
+        // Unmapping a buffer that was never mapped is an error. It is ignored, because the read returns the reason for
+        // the missing mapping.
         let _ = self.gpu.caught(|| self.slot.block.unmap());
     }
 }
 
 impl Gpu {
-    /// Bytes of one step of a transfer, so that transfers never take more than a part of a small budget.
+    /// Returns the bytes of one step of a transfer, so that transfers use only a part of a small budget.
     fn step(&self) -> u64 {
         LARGEST.min((self.ledger.budget() / 32).next_power_of_two()).max(SMALLEST)
     }
@@ -103,8 +103,8 @@ impl Gpu {
         Error::OutOfMemory { memory: self.name.clone(), bytes, why: format!("as a buffer to transfer through; {why}") }
     }
 
-    /// A mapped buffer of at least `bytes` bytes to write through. May free memory, and wait for that: the stream must
-    /// not be locked.
+    /// Returns a mapped buffer of at least `bytes` bytes for an upload. May free memory and wait for that, so the
+    /// stream must not be locked.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
@@ -131,12 +131,12 @@ impl Gpu {
         Ok(Slot { block, state: Arc::new(AtomicU8::new(MAPPED)) })
     }
 
-    /// Puts back a buffer that was not written through after all.
+    /// Puts back a buffer that was not used for an upload.
     pub fn put_back(&self, slot: Slot) {
         lock(&self.staging.uploads).push(slot);
     }
 
-    /// Keeps a staging buffer for later uploads. Called after the copy from it was submitted.
+    /// Keeps a staging buffer for later uploads. Called after the copy from it is submitted.
     fn reuse(&self, slot: Slot) {
         slot.map(wgpu::MapMode::Write, slot.block.size());
         let mut uploads = lock(&self.staging.uploads);
@@ -147,11 +147,18 @@ impl Gpu {
     }
 
     /// Submits a copy of `bytes` through `slot` to `offset` of `to`, then `and`. Nothing waits, so the stream may be
-    /// locked, and must be, for the order of things.
+    /// locked. It must be locked to preserve the order of the work.
     ///
     /// # Errors
-    /// What the driver has against it. The buffer that was to be copied through is then given up.
-    pub fn send(&self, slot: Slot, bytes: &[u8], to: &wgpu::Buffer, offset: u64, and: Option<wgpu::CommandEncoder>) -> Result<(), String> {
+    /// The driver's error. The staging buffer is then dropped.
+    pub fn send(
+        &self,
+        slot: Slot,
+        bytes: &[u8],
+        to: &wgpu::Buffer,
+        offset: u64,
+        and: Option<wgpu::CommandEncoder>,
+    ) -> Result<(), String> {
         let mut view = slot.block.slice(..bytes.len() as u64).get_mapped_range_mut().map_err(|e| e.to_string())?;
         view.copy_from_slice(bytes);
         drop(view);
@@ -165,11 +172,11 @@ impl Gpu {
         Ok(())
     }
 
-    /// Writes `bytes` at `offset` of `buffer`, after everything asked for before.
+    /// Writes `bytes` at `offset` of `buffer`, after all earlier work.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`] where there is none for a buffer to transfer through, and what else goes wrong. The
-    /// contents of `buffer` are then given up.
+    /// [`Error::OutOfMemory`] if there is no memory for a staging buffer, and the errors of the device. A failed
+    /// transfer marks the contents of `buffer` as invalid.
     pub fn write(&self, buffer: &Handle, offset: u64, bytes: &[u8]) -> Result<()> {
         self.check()?;
         let written = self.write_steps(buffer, offset, bytes);
@@ -189,7 +196,7 @@ impl Gpu {
             }
             let slot = self.upload_buffer(chunk.len())?;
             let mut stream = self.stream();
-            // If what was collected before fails, this concerns those whose work it was, this thread perhaps.
+            // A failure of the earlier work concerns only the threads that requested it, possibly this one.
             if let Err(failed) = self.submit(&mut stream).or_else(|failed| failed.of_others(self)) {
                 self.put_back(slot);
                 return Err(failed);
@@ -202,7 +209,7 @@ impl Gpu {
         self.check()
     }
 
-    /// Reads `bytes` from `offset` of `buffer` on, after everything asked for before.
+    /// Reads `bytes` from `offset` of `buffer`, after all earlier work.
     pub fn read(&self, buffer: &Handle, offset: u64, bytes: &mut [u8]) -> Result<()> {
         self.check()?;
         let step = self.step();
@@ -242,7 +249,7 @@ impl Gpu {
         if let Some(why) = buffer.fate().get() {
             return Err(self.alive().err().unwrap_or_else(|| self.error(why.to_string())));
         }
-        // The buffer is as it should be: what failed was other work. If it was this thread's own, it is told of it
+        // The buffer is valid, so the failed work was other work. If it was this thread's own, the error is returned
         // here.
         submitted.or_else(|failed| failed.of_others(self))?;
         let sent = self.caught(|| {
@@ -258,7 +265,9 @@ impl Gpu {
         self.wait_until(ticket, || format!("reading {all} bytes"), || slot.state() != PENDING)?;
         if slot.state() == FAILED {
             self.poll();
-            return Err(self.alive().err().unwrap_or_else(|| self.error(format!("the driver did not map a buffer to read {all} bytes through"))));
+            return Err(self.alive().err().unwrap_or_else(|| {
+                self.error(format!("the driver did not map a buffer to read {all} bytes through"))
+            }));
         }
         let view = slot.block.slice(..len).get_mapped_range().map_err(|e| self.error(e.to_string()))?;
         out.copy_from_slice(&view);

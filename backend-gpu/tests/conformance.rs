@@ -1,4 +1,4 @@
-//! The suite that every backend passes.
+//! The conformance suite on the GPU.
 
 mod common;
 

@@ -1,4 +1,5 @@
-//! The device itself: what it says, what it refuses, and what it does where there is none.
+//! The device itself: its description, what it refuses, missing adapters, placement of arrays, and use by several
+//! threads.
 
 mod common;
 
@@ -13,7 +14,10 @@ fn it_says_what_it_is() {
     assert!(!device.info().description.is_empty());
     let info = memory(device.memory()).info().clone();
     assert_eq!(info.stored_size(DType::Bool), Some(4), "a word");
-    assert_eq!((info.stored_size(DType::F32), info.stored_size(DType::F64), info.stored_size(DType::C32)), (Some(4), None, None));
+    assert_eq!(
+        (info.stored_size(DType::F32), info.stored_size(DType::F64), info.stored_size(DType::C32)),
+        (Some(4), None, None)
+    );
     assert!(info.upload_bandwidth > 0.0 && info.download_bandwidth > 0.0 && info.max_allocation >= 1 << 27);
 }
 

@@ -1,11 +1,11 @@
-//! Elementwise work: every function's accuracy and special values, integers, casts, layouts, updates in place.
+//! Elementwise operations: accuracy and special values of every function, integers, casts, layouts, updates in place.
 
 mod common;
 
 use common::{Random, View, gpu, put, ulps};
 use polyarray_core::*;
 
-/// What two values give.
+/// A function of two values.
 type Of2<T, U> = fn(T, T) -> U;
 
 const SPECIAL: [f32; 22] = [
@@ -36,7 +36,7 @@ const SPECIAL: [f32; 22] = [
 struct Case {
     op: Unary,
     exact: fn(f64) -> f64,
-    /// Ranges to draw from; `None` is every bit pattern.
+    /// The ranges of the arguments. `None` stands for every bit pattern.
     ranges: &'static [Option<(f32, f32)>],
 }
 
@@ -75,16 +75,24 @@ fn functions_keep_to_the_table() {
             let mut worst = (0.0, 0.0f32, 0.0f32);
             for (&x, &y) in x.iter().zip(&got) {
                 let exact = (case.exact)(f64::from(x));
-                // A GPU may take and give zero for what is below the normal range.
+                // A GPU may flush subnormal arguments and results to zero.
                 let flushed = is_subnormal(exact) && (y == 0.0 || ulps(y, exact) <= case.op.info().ulp_gpu)
-                    || is_subnormal(f64::from(x)) && ulps(y, (case.exact)(0.0f64.copysign(f64::from(x)))) <= case.op.info().ulp_gpu;
+                    || is_subnormal(f64::from(x))
+                        && ulps(y, (case.exact)(0.0f64.copysign(f64::from(x)))) <= case.op.info().ulp_gpu;
                 let error = if flushed { 0.0 } else { ulps(y, exact) };
                 if error > worst.0 {
                     worst = (error, x, y);
                 }
             }
             eprintln!("{:6} {range:?}: {:.2} ULP at {:e}", case.op.info().name, worst.0, worst.1);
-            assert!(worst.0 <= case.op.info().ulp_gpu, "{} on {range:?}: {} ULP at {:e}: {:e}", case.op.info().name, worst.0, worst.1, worst.2);
+            assert!(
+                worst.0 <= case.op.info().ulp_gpu,
+                "{} on {range:?}: {} ULP at {:e}: {:e}",
+                case.op.info().name,
+                worst.0,
+                worst.1,
+                worst.2
+            );
         }
     }
 }
@@ -93,14 +101,16 @@ fn functions_keep_to_the_table() {
 fn sine_and_cosine_hold_up_to_the_largest_float() {
     let Some(device) = gpu() else { return };
     let mut random = Random(2);
-    let mut x: Vec<f32> = (0..1 << 16).map(|_| f32::from_bits(random.bits() as u32)).filter(|x| x.is_finite()).collect();
-    // Neighbours of multiples of pi / 2, where the remainder is tiny; and the float closest to one of them (J.-M. Muller, "Elementary Functions").
+    let mut x: Vec<f32> =
+        (0..1 << 16).map(|_| f32::from_bits(random.bits() as u32)).filter(|x| x.is_finite()).collect();
+    // Neighbours of multiples of pi / 2, where the remainder is tiny, and the float closest to such a multiple (J.-M.
+    // Muller, "Elementary Functions").
     x.extend((1..2000).map(|i| (f64::from(i) * std::f64::consts::FRAC_PI_2) as f32));
     x.extend([16_367_173.0 * 2f32.powi(72), f32::MAX, -f32::MAX, 1e10, 1e22]);
     let a = put(&device, &x, x.len());
     let (sin, cos) = (apply(Unary::Sin, &a), apply(Unary::Cos, &a));
     for (i, &x) in x.iter().enumerate() {
-        // In f64 the argument is reduced with all the bits it needs (libm), and every f32 is an f64.
+        // The functions of f64 reduce the argument with all the bits that it needs (libm), and every f32 is an f64.
         let (s, c) = f64::from(x).sin_cos();
         let flushed = is_subnormal(f64::from(x));
         assert!(flushed || ulps(sin[i], s) <= 4.0, "sin({x:e}) = {:e}, not {s:e}", sin[i]);
@@ -115,7 +125,7 @@ fn powers_keep_to_the_table_and_to_the_rules_of_c() {
     let mut pairs: Vec<(f32, f32)> = Vec::new();
     for _ in 0..1 << 15 {
         pairs.push((random.float(1e-3, 30.0), random.float(-20.0, 20.0)));
-        // Close to one, with large powers: the hardest.
+        // Bases close to one with large exponents are the hardest cases.
         let x = random.float(0.999, 1.001);
         pairs.push((x, random.float(-8e4, 8e4)));
         pairs.push((f32::from_bits(random.bits() as u32), f32::from_bits(random.bits() as u32)));
@@ -129,11 +139,20 @@ fn powers_keep_to_the_table_and_to_the_rules_of_c() {
     let mut worst: f64 = 0.0;
     for i in 0..x.len() {
         let exact = f64::from(x[i]).powf(f64::from(y[i]));
-        if is_subnormal(f64::from(x[i])) || is_subnormal(f64::from(y[i])) || is_subnormal(exact) && got[i].abs() <= f32::MIN_POSITIVE {
+        if is_subnormal(f64::from(x[i]))
+            || is_subnormal(f64::from(y[i]))
+            || is_subnormal(exact) && got[i].abs() <= f32::MIN_POSITIVE
+        {
             continue;
         }
         let error = ulps(got[i], exact);
-        assert!(error <= Binary::Pow.info().ulp_gpu, "{:e}^{:e} = {:e}, not {exact:e} ({error} ULP)", x[i], y[i], got[i]);
+        assert!(
+            error <= Binary::Pow.info().ulp_gpu,
+            "{:e}^{:e} = {:e}, not {exact:e} ({error} ULP)",
+            x[i],
+            y[i],
+            got[i]
+        );
         worst = worst.max(error);
     }
     eprintln!("pow: {worst:.2} ULP");
@@ -195,20 +214,31 @@ fn comparisons_minima_and_maxima_know_nan_and_signed_zero() {
         let got = e.eval().unwrap().to_vec().unwrap();
         for i in 0..x.len() {
             let want = expected(smaller, x[i], y[i]);
-            assert!(got[i].to_bits() == want.to_bits() || got[i].is_nan() && want.is_nan(), "{} {} -> {}", x[i], y[i], got[i]);
+            assert!(
+                got[i].to_bits() == want.to_bits() || got[i].is_nan() && want.is_nan(),
+                "{} {} -> {}",
+                x[i],
+                y[i],
+                got[i]
+            );
         }
     }
     let not = a.logical_not().eval().unwrap().to_vec().unwrap();
     assert!(x.iter().zip(&not).all(|(&x, &n)| n == (x == 0.0)), "NaN is true, both zeros are false");
     let chosen = select(a.less(&b), &a, &b).eval().unwrap().to_vec().unwrap();
-    assert!((0..x.len()).all(|i| chosen[i].to_bits() == if x[i] < y[i] { x[i] } else { y[i] }.to_bits()), "select copies bits");
+    assert!(
+        (0..x.len()).all(|i| chosen[i].to_bits() == if x[i] < y[i] { x[i] } else { y[i] }.to_bits()),
+        "select copies bits"
+    );
 }
 
 #[test]
 fn integers_wrap_and_division_by_zero_gives_zero() {
     let Some(device) = gpu() else { return };
     let mut random = Random(5);
-    let mut pairs: Vec<(i32, i32)> = (0..4000).map(|_| (random.bits() as i32 >> (random.bits() % 31), random.bits() as i32 >> (random.bits() % 31))).collect();
+    let mut pairs: Vec<(i32, i32)> = (0..4000)
+        .map(|_| (random.bits() as i32 >> (random.bits() % 31), random.bits() as i32 >> (random.bits() % 31)))
+        .collect();
     let edges = [0, 1, -1, 2, -2, 7, 31, 32, i32::MAX, i32::MIN];
     edges.iter().for_each(|&x| pairs.extend(edges.map(|y| (x, y))));
     let (x, y): (Vec<i32>, Vec<i32>) = pairs.into_iter().unzip();
@@ -260,14 +290,19 @@ fn casts_truncate_saturate_and_round_to_nearest() {
     x.extend(SPECIAL);
     x.extend([2_147_483_520.0, 2_147_483_648.0, -2_147_483_648.0, 4_294_967_040.0, 4_294_967_296.0, -0.9, 0.9]);
     let a = put(&device, &x, x.len());
-    let (i, u, b) = (a.cast::<i32>().eval().unwrap(), a.cast::<u32>().eval().unwrap(), a.cast::<bool>().eval().unwrap());
+    let (i, u, b) =
+        (a.cast::<i32>().eval().unwrap(), a.cast::<u32>().eval().unwrap(), a.cast::<bool>().eval().unwrap());
     let (is, us, bs) = (i.to_vec().unwrap(), u.to_vec().unwrap(), b.to_vec().unwrap());
     for (n, &x) in x.iter().enumerate() {
         assert_eq!((is[n], us[n], bs[n]), (x as i32, x as u32, x != 0.0), "from {x:e}");
     }
-    let ints: Vec<i32> = (0..40_000).map(|_| random.bits() as i32).chain([i32::MIN, i32::MAX, 16_777_217, 16_777_219, -16_777_217]).collect();
+    let ints: Vec<i32> = (0..40_000)
+        .map(|_| random.bits() as i32)
+        .chain([i32::MIN, i32::MAX, 16_777_217, 16_777_219, -16_777_217])
+        .collect();
     let a = put(&device, &ints, ints.len());
-    let (f, u, b) = (a.cast::<f32>().eval().unwrap(), a.cast::<u32>().eval().unwrap(), a.cast::<bool>().eval().unwrap());
+    let (f, u, b) =
+        (a.cast::<f32>().eval().unwrap(), a.cast::<u32>().eval().unwrap(), a.cast::<bool>().eval().unwrap());
     let (fs, us, bs) = (f.to_vec().unwrap(), u.to_vec().unwrap(), b.to_vec().unwrap());
     let back = u.cast::<f32>().eval().unwrap().to_vec().unwrap();
     let truth = b.cast::<f32>().eval().unwrap().to_vec().unwrap();
@@ -302,7 +337,7 @@ fn any_layout_can_be_read_and_written() {
     let row = put(&device, &[10.0f32, 20.0, 30.0, 40.0], [4]);
     let sum = (&there + &row).eval().unwrap().to_vec().unwrap();
     assert!((0..n).all(|i| sum[i] == data[i] + [10.0, 20.0, 30.0, 40.0][i % 4]));
-    // Sixteen axes of two, permuted: the most an array can have.
+    // Sixteen axes of length two, permuted: the largest number of axes.
     let many: Vec<f32> = (0..1 << 16).map(|i| i as f32).collect();
     let order: Vec<isize> = (0..16).map(|a| (a * 7 + 3) % 16).collect();
     let (h, d) = (Array::from_slice(&many, [2; 16]).unwrap(), put(&device, &many, [2; 16]));
@@ -356,7 +391,11 @@ fn seven_inputs_64_steps_and_parameters_of_any_value() {
     assert_eq!(long.eval().unwrap().to_vec().unwrap(), vec![1.0 + 75.0; 300]);
     for value in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN, f32::MAX, -0.0, 1e-40] {
         let chosen = select(put(&device, &[true, false], [2]), value, 2.0f32).eval().unwrap().to_vec().unwrap();
-        assert!(chosen[0].to_bits() == value.to_bits() || chosen[0].is_nan() && value.is_nan(), "{value} came back as {}", chosen[0]);
+        assert!(
+            chosen[0].to_bits() == value.to_bits() || chosen[0].is_nan() && value.is_nan(),
+            "{value} came back as {}",
+            chosen[0]
+        );
         assert_eq!(chosen[1], 2.0);
     }
     let full = with_device(&device, || Array::full([3, 2], i32::MIN)).unwrap();

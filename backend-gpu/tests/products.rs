@@ -5,7 +5,7 @@ mod common;
 use common::{Random, gpu, large_tiles, put};
 use polyarray_core::*;
 
-/// `A @ B` in f64, and the same of magnitudes.
+/// Returns `A @ B` in f64, and the same product of the magnitudes.
 fn product(a: &[f32], b: &[f32], [m, k, n]: [usize; 3]) -> Vec<(f64, f64)> {
     let cell = |i: usize, j: usize| {
         (0..k).fold((0.0, 0.0), |(s, t), l| {
@@ -19,7 +19,10 @@ fn product(a: &[f32], b: &[f32], [m, k, n]: [usize; 3]) -> Vec<(f64, f64)> {
 fn check_product(got: &[f32], want: &[(f64, f64)], k: usize, what: &str) {
     assert_eq!(got.len(), want.len(), "{what}");
     for (i, (&g, &(w, magnitude))) in got.iter().zip(want).enumerate() {
-        assert!((f64::from(g) - w).abs() <= k as f64 * f64::from(f32::EPSILON) * magnitude, "{what}: {g} instead of {w} at {i}");
+        assert!(
+            (f64::from(g) - w).abs() <= k as f64 * f64::from(f32::EPSILON) * magnitude,
+            "{what}: {g} instead of {w} at {i}"
+        );
     }
 }
 
@@ -54,11 +57,18 @@ fn products_of_every_shape_and_layout() {
             // The same matrices with other strides: transposed storage, and every other element of a larger array.
             let x_t = x.t().to_contiguous().unwrap().t();
             let y_t = y.t().to_contiguous().unwrap().t();
-            let mut wide =
-                put(device, &vec![f32::NAN; m * k * 4 + 1], [m * k * 4 + 1]).slice(s![1..]).unwrap().reshape([2 * m, 2 * k]).unwrap().to_contiguous().unwrap();
+            let mut wide = put(device, &vec![f32::NAN; m * k * 4 + 1], [m * k * 4 + 1])
+                .slice(s![1..])
+                .unwrap()
+                .reshape([2 * m, 2 * k])
+                .unwrap()
+                .to_contiguous()
+                .unwrap();
             with_device(device, || wide.slice_mut(s![..;2, ..;2]).unwrap().assign(&x)).unwrap();
             let x_s = wide.slice(s![..;2, ..;2]).unwrap();
-            for (name, x, y) in [("plain", &x, &y), ("A^T", &x_t, &y), ("B^T", &x, &y_t), ("both", &x_t, &y_t), ("strided", &x_s, &y)] {
+            for (name, x, y) in
+                [("plain", &x, &y), ("A^T", &x_t, &y), ("B^T", &x, &y_t), ("both", &x_t, &y_t), ("strided", &x_s, &y)]
+            {
                 let got = with_device(device, || x.matmul(y)).unwrap();
                 assert_eq!(got.shape(), [m, n]);
                 check_product(&got.to_vec().unwrap(), &want, k, &format!("{name} [{m}, {k}, {n}] on {device}"));
@@ -93,7 +103,9 @@ fn batches_broadcast_and_integers_wrap() {
         let words: Vec<u32> = ints.iter().map(|&x| x as u32).collect();
         let (a, b) = words.split_at(m * k);
         let got = put(&device, a, [m, k]).matmul(&put(&device, b, [k, n])).unwrap().to_vec().unwrap();
-        assert!((0..m * n).all(|i| got[i] == (0..k).fold(0u32, |s, l| s.wrapping_add(a[i / n * k + l].wrapping_mul(b[l * n + i % n])))));
+        assert!((0..m * n).all(
+            |i| got[i] == (0..k).fold(0u32, |s, l| s.wrapping_add(a[i / n * k + l].wrapping_mul(b[l * n + i % n])))
+        ));
     }
 }
 
@@ -104,13 +116,18 @@ fn what_follows_a_product_reads_operands_of_its_own() {
     let mut random = Random(11);
     for device in [&device, &large] {
         for (m, k, n) in [(33, 20, 70), (2, 50, 9)] {
-            let (a, b, bias) = (random.floats(m * k, -1.0, 1.0), random.floats(k * n, -1.0, 1.0), random.floats(n, -1.0, 1.0));
+            let (a, b, bias) =
+                (random.floats(m * k, -1.0, 1.0), random.floats(k * n, -1.0, 1.0), random.floats(n, -1.0, 1.0));
             let (x, y, c) = (put(device, &a, [m, k]), put(device, &b, [k, n]), put(device, &bias, [n]));
-            let (got, trace) = trace::record(|| Matmul::new(&x, &y).bias(&c).map(|e| e.maximum(0.0)).on(device).run().unwrap());
+            let (got, trace) =
+                trace::record(|| Matmul::new(&x, &y).bias(&c).map(|e| e.maximum(0.0)).on(device).run().unwrap());
             let want = product(&a, &b, [m, k, n]);
             for (i, &g) in got.to_vec().unwrap().iter().enumerate() {
                 let exact = (want[i].0 + f64::from(bias[i % n])).max(0.0);
-                assert!((f64::from(g) - exact).abs() <= (k + 1) as f64 * f64::from(f32::EPSILON) * (want[i].1 + 1.0), "{g} instead of {exact}");
+                assert!(
+                    (f64::from(g) - exact).abs() <= (k + 1) as f64 * f64::from(f32::EPSILON) * (want[i].1 + 1.0),
+                    "{g} instead of {exact}"
+                );
             }
             assert_eq!(trace.events.len(), 1, "one operation:\n{trace}");
             let scaled = Matmul::new(&x, &y).map(|e| e * 0.5).on(device).run().unwrap();
@@ -142,7 +159,7 @@ fn distances_of_every_metric_and_layout() {
         for offset in [0.0, 1e4] {
             let x: Vec<f32> = random.floats(n * d, -1.0, 1.0).iter().map(|x| x + offset).collect();
             let mut y: Vec<f32> = random.floats(m * d, -1.0, 1.0).iter().map(|x| x + offset).collect();
-            // One pair that is nearly the same, far from the origin.
+            // One pair of nearly equal vectors, far from the origin.
             (0..d).for_each(|i| y[i] = x[i]);
             y[0] = f32::from_bits(y[0].to_bits() + 3);
             let (a, b) = (put(&device, &x, [n, d]), put(&device, &y, [m, d]));
@@ -156,7 +173,10 @@ fn distances_of_every_metric_and_layout() {
                         let want = exact_distance(metric, &x[i / m * d..][..d], &y[i % m * d..][..d]);
                         let scale = if metric == Metric::Cosine { 1.0 } else { want };
                         let bound = (d + 3) as f64 * f64::from(f32::EPSILON) * scale;
-                        assert!((f64::from(g) - want).abs() <= bound, "{metric:?} [{n}, {m}, {d}] at {i}: {g} instead of {want}");
+                        assert!(
+                            (f64::from(g) - want).abs() <= bound,
+                            "{metric:?} [{n}, {m}, {d}] at {i}: {g} instead of {want}"
+                        );
                     }
                 }
             }

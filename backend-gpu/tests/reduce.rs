@@ -1,4 +1,4 @@
-//! Reductions: full, by axes, of views and programs, with NaN and signed zeros.
+//! Reductions: full and by axes, of views and programs, with NaN and signed zeros.
 
 mod common;
 
@@ -18,7 +18,11 @@ fn full_sums_of_any_length() {
         let x = random.floats(n, -1.0, 3.0);
         let a = put(&device, &x, [n]);
         assert!(close(a.sum().unwrap(), x.iter().map(|&x| f64::from(x)), n), "sum of {n}");
-        assert!((f64::from(a.mean().unwrap()) * n as f64 - x.iter().map(|&x| f64::from(x)).sum::<f64>()).abs() < 1e-4 * n as f64, "mean of {n}");
+        assert!(
+            (f64::from(a.mean().unwrap()) * n as f64 - x.iter().map(|&x| f64::from(x)).sum::<f64>()).abs()
+                < 1e-4 * n as f64,
+            "mean of {n}"
+        );
         assert_eq!(a.min().unwrap(), x.iter().copied().fold(f32::INFINITY, f32::min));
         assert_eq!(a.max().unwrap(), x.iter().copied().fold(f32::NEG_INFINITY, f32::max));
         let ints: Vec<i32> = x.iter().map(|x| (x * 1e8) as i32).collect();
@@ -37,7 +41,7 @@ fn full_sums_of_any_length() {
 #[test]
 fn sums_do_not_drift() {
     let Some(device) = gpu() else { return };
-    // Added one after another in f32 this stays at 2^24.
+    // A sequential sum in f32 would stop at 2^24.
     let n = (1 << 24) + (1 << 20);
     let ones = with_device(&device, || Array::full([n], 1.0f32)).unwrap().to_device(&device).unwrap();
     assert_eq!(ones.sum().unwrap(), n as f32);
@@ -52,7 +56,8 @@ fn axes_of_any_view() {
         let data = random.floats(n, -2.0, 2.0);
         let there = put(&device, &data, shape);
         let host = Array::from_slice(&data, shape).unwrap();
-        let views: [View; 4] = [|a| a.clone(), |a| a.t(), |a| a.permute(&[1, 0, 2]).unwrap(), |a| a.slice(s![..;-1, .., ..;-1]).unwrap()];
+        let views: [View; 4] =
+            [|a| a.clone(), |a| a.t(), |a| a.permute(&[1, 0, 2]).unwrap(), |a| a.slice(s![..;-1, .., ..;-1]).unwrap()];
         for (v, view) in views.iter().enumerate() {
             let (h, d) = (view(&host), view(&there));
             for axes in [&[0isize][..], &[1], &[2], &[0, 1], &[1, 2], &[0, 2], &[0, 1, 2]] {
@@ -71,7 +76,11 @@ fn axes_of_any_view() {
                 }
                 for (o, xs) in expected.iter().enumerate() {
                     assert!(close(got[o], xs.iter().copied(), xs.len()), "{what}: {} at {o}", got[o]);
-                    assert_eq!(f64::from(max[o]), xs.iter().copied().fold(f64::NEG_INFINITY, f64::max), "{what} at {o}");
+                    assert_eq!(
+                        f64::from(max[o]),
+                        xs.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+                        "{what} at {o}"
+                    );
                 }
             }
         }
@@ -94,7 +103,10 @@ fn programs_before_and_after_are_part_of_it() {
     }
     let largest = select(a.less(&b), &a, 0.0f32).max_axis(0).unwrap().to_vec().unwrap();
     for (column, &m) in largest.iter().enumerate() {
-        let want = (0..50).map(|r| r * 100 + column).map(|i| if x[i] < y[i] { x[i] } else { 0.0 }).fold(f32::NEG_INFINITY, f32::max);
+        let want = (0..50)
+            .map(|r| r * 100 + column)
+            .map(|i| if x[i] < y[i] { x[i] } else { 0.0 })
+            .fold(f32::NEG_INFINITY, f32::max);
         assert_eq!(m, want);
     }
 }
@@ -109,7 +121,10 @@ fn nan_wins_and_negative_zeros_sum_to_negative_zero() {
             let mut x = vec![1.0f32; n];
             x[at] = f32::NAN;
             let a = put(&device, &x, [n]);
-            assert!(a.min().unwrap().is_nan() && a.max().unwrap().is_nan() && a.sum().unwrap().is_nan(), "NaN at {at} of {n}");
+            assert!(
+                a.min().unwrap().is_nan() && a.max().unwrap().is_nan() && a.sum().unwrap().is_nan(),
+                "NaN at {at} of {n}"
+            );
             x[at] = f32::NEG_INFINITY;
             let a = put(&device, &x, [n]);
             assert_eq!((a.min().unwrap(), a.sum().unwrap()), (f32::NEG_INFINITY, f32::NEG_INFINITY));

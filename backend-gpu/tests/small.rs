@@ -1,4 +1,4 @@
-//! What an open GPU costs those who do not use it: operations of the host, which ask it under `auto`.
+//! The cost of an open GPU for operations of the host, which request its estimates under `auto`.
 
 mod common;
 
@@ -8,30 +8,32 @@ use common::gpu;
 use polyarray_core::op::{Map, Operand, Output, Reduce, Reduction};
 use polyarray_core::order::Order;
 use polyarray_core::{Array, Cost, Result, register};
-use polyarray_core::{Backend, Buffer, DType, DeviceInfo, Dims, Instr, MemoryId, Op, Program, Ref, RunContext, Unary, Unsupported};
+use polyarray_core::{
+    Backend, Buffer, DType, DeviceInfo, Dims, Instr, MemoryId, Op, Program, Ref, RunContext, Unary, Unsupported,
+};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Counts the allocations of each thread.
+/// An allocator that counts the allocations of each thread.
 struct Counting;
 
 thread_local! {
     static COUNT: Cell<usize> = const { Cell::new(0) };
 }
 
-// SAFETY: everything is passed on to the system's allocator as it is; counting does not allocate, as the counter is a
+// SAFETY: all calls go unchanged to the system's allocator. Counting does not allocate, because the counter is a
 // constant-initialised thread-local without a destructor.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.set(COUNT.get() + 1);
-        // SAFETY: the caller keeps to the contract of `GlobalAlloc`, which is also that of the system's allocator.
+        // SAFETY: the caller fulfils the contract of `GlobalAlloc`, which is also that of the system's allocator.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: `ptr` came from `System.alloc` with this layout, as `alloc` above passes everything on.
+        // SAFETY: `ptr` came from `System.alloc` with this layout, because `alloc` above forwards every call.
         unsafe { System.dealloc(ptr, layout) }
     }
 }
@@ -52,7 +54,13 @@ fn operand(dtype: DType, strides: &[isize]) -> Operand {
 fn map(dtype: DType) -> Op {
     let program = Program::new(&[dtype], &[], &[Instr::Unary(Unary::Sqrt, Ref::Input(0))], Ref::Value(0)).unwrap();
     let output = Output { dtype, offset: 0, strides: vec![1].into() };
-    Op::Map(Map { program, params: Default::default(), shape: Dims::from([4]), inputs: [operand(dtype, &[1])].into_iter().collect(), output })
+    Op::Map(Map {
+        program,
+        params: Default::default(),
+        shape: Dims::from([4]),
+        inputs: [operand(dtype, &[1])].into_iter().collect(),
+        output,
+    })
 }
 
 fn sum(dtype: DType) -> Op {
@@ -75,7 +83,13 @@ fn sum(dtype: DType) -> Op {
 fn estimates_of_what_the_host_usually_does_allocate_nothing() {
     let Some(device) = gpu() else { return };
     let backend = device.backend().unwrap();
-    for (op, taken) in [(map(DType::F32), true), (map(DType::F64), false), (sum(DType::F32), true), (sum(DType::I64), false), (sum(DType::F64), false)] {
+    for (op, taken) in [
+        (map(DType::F32), true),
+        (map(DType::F64), false),
+        (sum(DType::F32), true),
+        (sum(DType::I64), false),
+        (sum(DType::F64), false),
+    ] {
         assert_eq!(backend.estimate(&op, 2).is_ok(), taken, "{}", op.describe());
         assert_eq!(allocations(|| backend.estimate(&op, 2)), 0, "{}", op.describe());
     }
@@ -83,14 +97,14 @@ fn estimates_of_what_the_host_usually_does_allocate_nothing() {
     assert_eq!(allocations(|| backend.start_up()), 0);
 }
 
-/// The GPU, under another name, with a count of the questions that it is asked.
+/// The GPU under another name, with a count of the requested estimates.
 struct Asked {
     inner: Arc<dyn Backend>,
     info: DeviceInfo,
     questions: Arc<AtomicUsize>,
 }
 
-// SAFETY: every operation goes to the inner backend, which keeps the contract.
+// SAFETY: every operation goes to the inner backend, which fulfils the contract.
 unsafe impl Backend for Asked {
     fn info(&self) -> &DeviceInfo {
         &self.info
@@ -110,7 +124,7 @@ unsafe impl Backend for Asked {
     }
 
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
-        // SAFETY: the caller's conditions are those of the inner backend.
+        // SAFETY: the caller guarantees the conditions of `run`, which are also those of the inner backend.
         unsafe { self.inner.run(op, cx) }
     }
 

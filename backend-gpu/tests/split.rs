@@ -1,4 +1,4 @@
-//! Arrays larger than one binding: with bindings made small, and one that is really larger than software Vulkan binds.
+//! Arrays larger than one binding: with small bindings, and one that exceeds the largest binding of software Vulkan.
 
 mod common;
 
@@ -15,7 +15,11 @@ fn elementwise_work_in_pieces() {
     let got = (&x * 2.0 + &row).eval().unwrap().to_vec().unwrap();
     assert!((0..n).all(|i| got[i] == data[i] * 2.0 + data[i % 101]));
     let host = Array::from_slice(&data, [3, 70, 101]).unwrap();
-    for view in [|a: &Array<f32>| a.t(), |a: &Array<f32>| a.slice(s![..;-1, ..;-3, 1..]).unwrap(), |a: &Array<f32>| a.permute(&[1, 0, 2]).unwrap()] {
+    for view in [
+        |a: &Array<f32>| a.t(),
+        |a: &Array<f32>| a.slice(s![..;-1, ..;-3, 1..]).unwrap(),
+        |a: &Array<f32>| a.permute(&[1, 0, 2]).unwrap(),
+    ] {
         let got = (-&view(&x)).eval().unwrap().to_contiguous().unwrap().to_vec().unwrap();
         assert_eq!(got, view(&host).to_vec().unwrap().iter().map(|x| -x).collect::<Vec<_>>());
     }
@@ -30,7 +34,7 @@ fn reductions_in_pieces() {
     let (a, b, c) = (5, 90, 130);
     let data: Vec<f32> = (0..a * b * c).map(|i| ((i * 7919) % 1000) as f32 - 500.0).collect();
     let x = put(&device, &data, [a, b, c]);
-    // Whole numbers below 2^24: every order of adding gives the same.
+    // Whole numbers below 2^24: every order of additions gives the same sum.
     assert_eq!(x.sum().unwrap(), data.iter().sum::<f32>());
     assert_eq!(x.max().unwrap(), 499.0);
     let at = |i: usize, j: usize, k: usize| data[(i * b + j) * c + k];
@@ -49,21 +53,26 @@ fn products_and_distances_in_pieces() {
     let Some(device) = small("gpu with bindings of 16 KiB for products", 16 << 10) else { return };
     let mut random = Random(13);
     for (m, k, n) in [(100, 90, 110), (9, 1500, 8), (1500, 8, 5), (2, 20_000, 3)] {
-        let whole = |n: usize, random: &mut Random| random.floats(n, -3.0, 3.0).iter().map(|x| x.round()).collect::<Vec<f32>>();
+        let whole =
+            |n: usize, random: &mut Random| random.floats(n, -3.0, 3.0).iter().map(|x| x.round()).collect::<Vec<f32>>();
         let (a, b) = (whole(m * k, &mut random), whole(k * n, &mut random));
         let (x, y) = (put(&device, &a, [m, k]), put(&device, &b, [k, n]));
-        let expected: Vec<f32> = (0..m * n).map(|i| (0..k).map(|l| a[i / n * k + l] * b[l * n + i % n]).sum()).collect();
+        let expected: Vec<f32> =
+            (0..m * n).map(|i| (0..k).map(|l| a[i / n * k + l] * b[l * n + i % n]).sum()).collect();
         let y_t = y.t().to_contiguous().unwrap().t();
         for y in [&y, &y_t] {
             assert!(x.matmul(y).unwrap().to_vec().unwrap() == expected, "[{m}, {k}, {n}]");
-            // What follows cannot be done in the pieces of a sum: core does it afterwards, in an operation of its own.
+            // The epilogue cannot be applied to partial sums. Core runs it afterwards, as a separate operation.
             let after = Matmul::new(&x, y).map(|e| e * 2.0 + 1.0).on(&device).run().unwrap().to_vec().unwrap();
             assert!(after.iter().zip(&expected).all(|(a, e)| *a == e * 2.0 + 1.0), "[{m}, {k}, {n}] and more");
         }
     }
     let (n, m, d) = (150, 130, 40);
     let (a, b) = (random.floats(n * d, -1.0, 1.0), random.floats(m * d, -1.0, 1.0));
-    let got = distance::cdist(&put(&device, &a, [n, d]), &put(&device, &b, [m, d]), Metric::SqEuclidean).unwrap().to_vec().unwrap();
+    let got = distance::cdist(&put(&device, &a, [n, d]), &put(&device, &b, [m, d]), Metric::SqEuclidean)
+        .unwrap()
+        .to_vec()
+        .unwrap();
     for i in 0..n * m {
         let want: f64 = (0..d).map(|l| f64::from(a[i / m * d + l]) - f64::from(b[i % m * d + l])).map(|x| x * x).sum();
         assert!((f64::from(got[i]) - want).abs() <= 43.0 * f64::from(f32::EPSILON) * want);

@@ -1,4 +1,4 @@
-//! Threads that read, write, compute and wait at the same time, on one device.
+//! Threads that read, write, compute and wait at the same time on one device.
 
 mod common;
 
@@ -7,13 +7,13 @@ use polyarray_core::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long: five seconds, or as many as `POLYARRAY_GPU_THREADS_SECONDS` says.
+/// Returns the duration of the test: five seconds, or `POLYARRAY_GPU_THREADS_SECONDS`.
 fn duration() -> Duration {
     let seconds = std::env::var("POLYARRAY_GPU_THREADS_SECONDS").map_or(5, |s| s.parse().expect("a number of seconds"));
     Duration::from_secs(seconds)
 }
 
-/// What a thread does in a round, on numbers that name the thread and the round.
+/// Runs one round of a thread, on numbers that identify the thread and the round.
 fn round(device: &Device, what: u64, tag: f32, n: usize, random: &mut Random) -> Result<()> {
     let data: Vec<f32> = (0..n).map(|i| tag + (i % 13) as f32).collect();
     let x = Array::from_slice(&data, [n])?.to_device(device)?;
@@ -21,7 +21,7 @@ fn round(device: &Device, what: u64, tag: f32, n: usize, random: &mut Random) ->
         0 => assert!(x.to_vec()? == data, "written and read"),
         1 => {
             let y = (&x * 2.0 + 1.0).eval()?;
-            // Another thread waits, or this one.
+            // Other threads may wait at the same time.
             device.synchronize()?;
             assert!(y.to_vec()?.iter().zip(&data).all(|(y, x)| *y == x * 2.0 + 1.0), "computed");
         }
@@ -39,7 +39,7 @@ fn round(device: &Device, what: u64, tag: f32, n: usize, random: &mut Random) ->
         }
         _ => {
             let y = (&x + 0.5).eval()?;
-            // Read by a thread other than the one that asked for it.
+            // Read by another thread than the one that requested it.
             let back = std::thread::scope(|s| s.spawn(|| y.to_vec()).join().expect("no panic"))?;
             assert!(back.iter().zip(&data).all(|(y, x)| *y == x + 0.5), "handed over");
         }
@@ -59,9 +59,13 @@ fn eight_threads_read_write_and_synchronize() {
                     let (mut random, mut slowest) = (Random(t), Duration::ZERO);
                     while Instant::now() < end {
                         let start = Instant::now();
-                        let (what, n) = (random.bits() % 6, 1 + random.bits() as usize % if random.bits() % 16 == 0 { 3_000_000 } else { 5000 });
+                        let (what, n) = (
+                            random.bits() % 6,
+                            1 + random.bits() as usize % if random.bits() % 16 == 0 { 3_000_000 } else { 5000 },
+                        );
                         let tag = (t * 1000) as f32 + (rounds.fetch_add(1, Ordering::Relaxed) % 1000) as f32;
-                        round(device, what, tag, n, &mut random).unwrap_or_else(|e| panic!("thread {t}, step {what}: {e}"));
+                        round(device, what, tag, n, &mut random)
+                            .unwrap_or_else(|e| panic!("thread {t}, step {what}: {e}"));
                         device.synchronize().unwrap_or_else(|e| panic!("thread {t}: {e}"));
                         slowest = slowest.max(start.elapsed());
                     }

@@ -1,4 +1,5 @@
-//! Counting into bins: each thread has counts of its own, several times over where there are few bins, so that an element does not wait for the count of the one before.
+//! Counts per bin. Each thread has its own counts. With few bins it has several sets of them, so that an element does
+//! not wait for the count of the previous one.
 
 use crate::scratch::Scratch;
 use crate::scratch::room;
@@ -11,12 +12,12 @@ use polyarray_core::{Buffer, DType, Element, Result, bf16, f16};
 use std::ops::Range;
 use std::sync::Mutex;
 
-/// Of more bins there is one set of counts for each thread.
+/// The most bins for which a thread has [`SETS`] sets of counts. With more bins it has one set.
 const FEW_BINS: usize = 1 << 12;
-/// Sets of counts where there are few bins.
+/// The number of sets of counts per thread if there are few bins.
 const SETS: usize = 4;
 
-/// Runs a count whose result goes to `out`.
+/// Runs a count and writes its result to `out`.
 ///
 /// # Errors
 /// Out of memory.
@@ -39,26 +40,31 @@ pub(crate) fn run(op: &Count, threads: usize, out: &Buffer) -> Result<()> {
     }
 }
 
-fn integers_of<T: Element + Copy>(op: &Count, threads: usize, out: &Buffer, value: impl Fn(T) -> usize + Sync) -> Result<()> {
+fn integers_of<T: Element + Copy>(
+    op: &Count,
+    threads: usize,
+    out: &Buffer,
+    value: impl Fn(T) -> usize + Sync,
+) -> Result<()> {
     counted::<T>(op, threads, out, |x| Some(value(x)))
 }
 
 fn between<T: Element + Copy>(op: &Count, threads: usize, out: &Buffer, wide: impl Fn(T) -> f64 + Sync) -> Result<()> {
     let Bins::Edges(operand) = &op.by else { unreachable!("counted by edges") };
     let from = base(&operand.buffer, op.dtype, operand.offset).cast::<T>();
-    // Widening is exact: what compares so in f64 compares so in the dtype.
+    // Widening is exact, so comparisons in f64 give the same result as in the dtype.
     let mut edges = room(op.bins + 1)?;
-    // SAFETY: there is an edge more than there are bins.
+    // SAFETY: `op.by` has `bins + 1` edges, each valid for reads (core's invariants).
     edges.extend((0..=op.bins).map(|i| wide(unsafe { from.add(i).read() })));
     let (low, high, last) = (edges[0], edges[op.bins], op.bins - 1);
-    // Halves, because the range may be twice what the largest number is.
+    // Halves, because the range may be twice the largest finite number.
     let per_half = op.bins as f64 / (high * 0.5 - low * 0.5);
     counted::<T>(op, threads, out, |x| {
         let x = wide(x);
         if !(low <= x && x <= high) {
             return None;
         }
-        // A guess, and the edges decide.
+        // Estimates the bin; the comparisons with the edges correct it.
         let mut bin = (((x * 0.5 - low * 0.5) * per_half) as usize).min(last);
         while x < edges[bin] {
             bin -= 1;
@@ -70,18 +76,25 @@ fn between<T: Element + Copy>(op: &Count, threads: usize, out: &Buffer, wide: im
     })
 }
 
-fn counted<T: Element + Copy>(op: &Count, threads: usize, out: &Buffer, bin: impl Fn(T) -> Option<usize> + Sync) -> Result<()> {
+fn counted<T: Element + Copy>(
+    op: &Count,
+    threads: usize,
+    out: &Buffer,
+    bin: impl Fn(T) -> Option<usize> + Sync,
+) -> Result<()> {
     let (bins, total) = (op.bins, op.shape.size());
     let sets = if bins <= FEW_BINS && total >= SETS * bins { SETS } else { 1 };
     let to = base(out, DType::I64, 0).cast::<i64>();
-    // SAFETY: the output has room for the bins, and nobody else has it; zeros are numbers.
+    // SAFETY: the output has room for `bins` elements of i64, nothing else accesses it during the call, and zero
+    // bytes are valid values.
     let counts = unsafe {
         std::ptr::write_bytes(to, 0, bins);
         std::slice::from_raw_parts_mut(to, bins)
     };
     let counts = Mutex::new(counts);
     let from = Shared(base(&op.input.buffer, op.dtype, op.input.offset).cast::<T>());
-    // No more memory than the elements have, nor more time for adding counts up than for counting.
+    // With more bins than half of the elements, one thread counts: otherwise the counts would take more memory than
+    // the elements, and adding them up more time than counting.
     let threads = if bins <= total / 2 { threads } else { 1 };
     split(threads, total, 1 << 14, |range| {
         let mut scratch = Scratch::new(sets * bins * size_of::<u64>())?;
@@ -90,7 +103,7 @@ fn counted<T: Element + Copy>(op: &Count, threads: usize, out: &Buffer, bin: imp
         let mut set = 0;
         for_each_run(&op.shape, &op.input.strides, range, |at, step, n| {
             for i in 0..n as isize {
-                // SAFETY: an element of the operand.
+                // SAFETY: `at + i * step` is the offset of an element of the operand.
                 if let Some(bin) = bin(unsafe { from.get().wrapping_offset(at + i * step).read() }) {
                     assert!(bin < bins, "core found no larger integer");
                     own[set * bins + bin] += 1;
@@ -106,7 +119,8 @@ fn counted<T: Element + Copy>(op: &Count, threads: usize, out: &Buffer, bin: imp
     })
 }
 
-/// Calls `f` with the position, the step and the length of each run along the last axis that makes up `range` of the indices in C order.
+/// Calls `f` for each run along the last axis that is part of `range`, a range of indices in C order. The arguments
+/// are the run's offset, step and length.
 fn for_each_run(lens: &[usize], strides: &[isize], range: Range<usize>, mut f: impl FnMut(isize, isize, usize)) {
     let last = lens.len() - 1;
     let (inner, step) = (lens[last], strides[last]);

@@ -1,7 +1,8 @@
-//! Distances through the engine of matrix products: X times the transpose of Y, with another inner step.
+//! Distances through the loops of matrix products: X times the transpose of Y, with another inner step.
 //!
-//! Differences are taken before they are squared, so nothing cancels: points that nearly coincide far from the origin come out right. That is twice the arithmetic
-//! of the identity |x|^2 + |y|^2 - 2 x.y and saves its correction.
+//! Coordinates are subtracted before they are squared, so nothing cancels: distances are accurate even for nearly
+//! equal points far from the origin. This takes twice the arithmetic of the identity |x|^2 + |y|^2 - 2 x.y, but that
+//! identity would need a correction for cancellation.
 
 use crate::exec::Access;
 use crate::gemm::{AbsDiff, Direct, Matrix, Product, SquareDiff, Written, product};
@@ -14,21 +15,39 @@ use smallvec::SmallVec;
 
 /// Runs distances that `estimate` accepted.
 pub(crate) fn run<I: Isa, T: Real>(isa: I, op: &Distance, threads: usize, output: &Buffer) -> Result<()> {
-    let start =
-        |o: &Operand| -> *const T { o.buffer.host_ptr().expect("core brings operands to the backend's memory").as_ptr().cast::<T>().wrapping_add(o.offset) };
+    let start = |o: &Operand| -> *const T {
+        o.buffer
+            .host_ptr()
+            .expect("core brings operands to the backend's memory")
+            .as_ptr()
+            .cast::<T>()
+            .wrapping_add(o.offset)
+    };
     let matrix = |o: &Operand| Matrix { at: start(o), row: o.strides[0], column: o.strides[1] };
     let (x, y) = (matrix(&op.x), matrix(&op.y));
     let c = Shared(output.host_ptr().expect("core allocates the output in the backend's memory").as_ptr().cast::<T>());
-    let p = Product { m: op.n, n: op.m, k: op.d, a: x, b: Matrix { row: y.column, column: y.row, ..y }, c, ldc: op.m, add: false, beside: 1 };
+    let p = Product {
+        m: op.n,
+        n: op.m,
+        k: op.d,
+        a: x,
+        b: Matrix { row: y.column, column: y.row, ..y },
+        c,
+        ldc: op.m,
+        add: false,
+        beside: 1,
+    };
     let after = prepare(isa, &op.after, &op.after_params, &[Access::Contiguous]);
     let then = |mut done: Written<T>| {
         let Some(exec) = &after else { return Ok(()) };
         let mut strips = exec.strips()?;
-        done.pieces().for_each(|(_, piece)| in_place(exec, &mut strips, piece, SmallVec::from_slice(&[std::ptr::null()]), &[]));
+        done.pieces()
+            .for_each(|(_, piece)| in_place(exec, &mut strips, piece, SmallVec::from_slice(&[std::ptr::null()]), &[]));
         Ok(())
     };
     let (squares, sums, dots) = (Direct::with::<SquareDiff>(isa), Direct::with::<AbsDiff>(isa), Direct::new(isa));
-    // SAFETY: X is [n, d] and Y [m, d] inside their buffers, the output [n, m] in C order; they do not overlap (invariants of `Distance`).
+    // SAFETY: X is [n, d] and Y [m, d] inside their buffers, the output is [n, m] in C order, and the operands do not
+    // overlap the output (invariants of `Distance`).
     unsafe {
         match op.metric {
             Metric::SqEuclidean => product(&squares, p, threads, after.is_some().then_some(&then)),
@@ -75,13 +94,13 @@ impl<T: Real> crate::lanes::Work for Roots<'_, T> {
     }
 }
 
-/// Lengths of the rows of `[rows, columns]`.
+/// Returns the lengths of the rows of a matrix `[rows, columns]`.
 ///
 /// # Safety
 /// - the matrix is valid for reads of that shape.
 unsafe fn norms<T: Real>(matrix: Matrix<T>, rows: usize, columns: usize) -> Vec<f64> {
     let square = |i: usize, j: usize| {
-        // SAFETY: the caller's.
+        // SAFETY: `i < rows` and `j < columns`, for which the caller guarantees valid reads.
         let x = unsafe { *matrix.from(i, j).at }.to_f64();
         x * x
     };

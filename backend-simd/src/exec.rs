@@ -1,4 +1,5 @@
-//! The strip executor: a program, prepared for operands of known strides, run strip by strip through temporaries that stay in L1.
+//! The strip executor: prepares a program for operands of known strides and runs it strip by strip, through
+//! temporaries that stay in L1.
 
 use crate::kernels::{self, Args, Kernel};
 use crate::lanes::Isa;
@@ -7,32 +8,32 @@ use crate::scratch::Scratch;
 use polyarray_core::{DType, Instr, Program, Ref, Result, Scalar};
 use std::marker::PhantomData;
 
-/// Bytes that the strips of one program may take together: half of a small L1 cache.
+/// The most bytes of all strips of one program together: half of a small L1 cache.
 const STRIPS_BYTES: usize = 16 << 10;
-/// Strips are multiples of this many elements.
+/// The lengths of strips are multiples of this many elements.
 pub(crate) const STRIP_UNIT: usize = 64;
 
-/// Where a value of a program is while a strip is worked on.
+/// The location of a value of a program while a strip is computed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Place {
-    /// In an operand itself: an element for each index, or one for all.
+    /// An operand in place: one element per index, or a single value for all.
     Input(usize),
-    /// In a temporary strip.
+    /// A temporary strip.
     Temp(usize),
     /// A single value.
     Single(usize),
-    /// In the output itself.
+    /// The output in place.
     Output,
 }
 
 /// How an operand is read.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Access {
-    /// Its elements follow each other.
+    /// The elements are contiguous.
     Contiguous,
     /// One element for the whole strip.
     Single,
-    /// Copied into a strip first, by whoever knows where they are.
+    /// The elements are first copied into a strip, by the `gather` passed to [`Exec::run`].
     Gathered,
 }
 
@@ -40,14 +41,16 @@ struct Step<I> {
     kernel: Kernel<I>,
     args: [Place; 3],
     out: Place,
-    /// Computed once for the strip rather than for each element.
+    /// Computed once per strip instead of once per element.
     single: bool,
 }
 
 /// A program ready to run.
 ///
-/// Invariants: 1. a step's places are those that earlier steps, operands or parameters fill, of the dtypes its kernel expects;
-/// 2. temporaries and single values numbered here exist in every [`Strips`] made for it.
+/// Invariants:
+/// 1. each place that a step reads is an operand, a parameter or the output of an earlier step, and has the dtype
+///    that the step's kernel expects;
+/// 2. all numbers of temporaries and single values are valid in every [`Strips`] made for this program.
 pub(crate) struct Exec<I> {
     isa: I,
     steps: Vec<Step<I>>,
@@ -58,7 +61,7 @@ pub(crate) struct Exec<I> {
     temps: usize,
     temp_bytes: usize,
     result: Place,
-    /// Elements of a strip.
+    /// The number of elements of a strip.
     pub(crate) strip: usize,
 }
 
@@ -69,22 +72,34 @@ pub(crate) struct Strips<'a> {
     exec: PhantomData<&'a ()>,
 }
 
-/// Where a strip's result is.
+/// The location of a strip's result.
 pub(crate) enum Produced {
-    /// In the output that was given.
+    /// In the output passed to [`Exec::run`].
     Written,
-    /// There, an element for each index.
+    /// At this address, one element per index.
     Strip(*const u8),
-    /// There, one for all.
+    /// At this address, a single value for all.
     Single(*const u8),
 }
 
 impl<I: Isa> Exec<I> {
-    /// Prepares `program`. `direct`: the last step may write where [`run`](Self::run) is told to, which must not be an operand.
-    /// `None` if it has an instruction without a kernel.
-    pub(crate) fn new(isa: I, program: &Program, params: &[Scalar], access: &[Access], direct: bool) -> Option<Exec<I>> {
+    /// Prepares `program`. With `direct`, the last step may write to the `out` of [`run`](Self::run), which then must
+    /// not overlap an operand. Returns `None` if an instruction has no kernel.
+    pub(crate) fn new(
+        isa: I,
+        program: &Program,
+        params: &[Scalar],
+        access: &[Access],
+        direct: bool,
+    ) -> Option<Exec<I>> {
         let program = Lowered::new(program);
-        let mut b = Builder { places: Vec::new(), last_use: last_uses(&program), free: Vec::new(), temps: 0, spread: Vec::new() };
+        let mut b = Builder {
+            places: Vec::new(),
+            last_use: last_uses(&program),
+            free: Vec::new(),
+            temps: 0,
+            spread: Vec::new(),
+        };
         let mut singles: Vec<[u64; 2]> = params.iter().map(single_bytes).collect();
         let gathered: Vec<Option<usize>> = access.iter().map(|a| (*a == Access::Gathered).then(|| b.temp())).collect();
         let mut steps: Vec<Step<I>> = Vec::with_capacity(program.steps.len());
@@ -129,29 +144,54 @@ impl<I: Isa> Exec<I> {
         let widest = program.all_dtypes().map(DType::size).max().unwrap_or(8);
         let live = b.temps + access.iter().filter(|a| **a == Access::Contiguous).count() + 1;
         let strip = (STRIPS_BYTES / (widest * live)).clamp(2 * STRIP_UNIT, 2048) / STRIP_UNIT * STRIP_UNIT;
-        Some(Exec { isa, steps, access: access.into(), gathered, singles, temps: b.temps, temp_bytes: strip * widest, result, strip })
+        Some(Exec {
+            isa,
+            steps,
+            access: access.into(),
+            gathered,
+            singles,
+            temps: b.temps,
+            temp_bytes: strip * widest,
+            result,
+            strip,
+        })
     }
 
-    /// Whether a run can be of any length: nothing is kept in strips.
+    /// Whether a run can have any length, because the program uses no temporary strips.
     pub(crate) fn is_unbounded(&self) -> bool {
         self.temps == 0
     }
 
-    /// Temporaries for one thread.
+    /// Allocates the temporaries for one thread.
     pub(crate) fn strips(&self) -> Result<Strips<'_>> {
-        Ok(Strips { block: Scratch::new(self.temps * self.temp_bytes)?, singles: self.singles.clone(), exec: PhantomData })
+        Ok(Strips {
+            block: Scratch::new(self.temps * self.temp_bytes)?,
+            singles: self.singles.clone(),
+            exec: PhantomData,
+        })
     }
 
-    /// Computes `n` elements. `at[i]` is operand i's first element (unless it is gathered); `gather(i, to)` copies a gathered one's `n` elements to `to`.
+    /// Computes `n` elements. `at[i]` is the first element of operand i, unless it is gathered; `gather(i, to)`
+    /// copies the `n` elements of gathered operand i to `to`.
     ///
     /// # Safety
     /// - `n` is at least 1 and at most [`strip`](Self::strip), unless [`is_unbounded`](Self::is_unbounded);
-    /// - `at[i]` is valid for reads of `n` elements of its dtype, or of one where its access is single; `gather` writes `n` elements of its dtype;
-    /// - `out` is valid for writes of `n` elements of the result's dtype and overlaps no operand, if the program was made `direct`; else it is not used;
-    /// - `strips` came from this program.
-    pub(crate) unsafe fn run(&self, strips: &mut Strips, at: &[*const u8], n: usize, out: *mut u8, mut gather: impl FnMut(usize, *mut u8)) -> Produced {
+    /// - `at[i]` is valid for reads of `n` elements of its dtype, or of one if its access is single; `gather` writes
+    ///   `n` elements of the operand's dtype;
+    /// - `out` is valid for writes of `n` elements of the result's dtype and overlaps no operand, if the program was
+    ///   prepared with `direct`; otherwise it is not used;
+    /// - `strips` was made by this program's [`strips`](Self::strips).
+    pub(crate) unsafe fn run(
+        &self,
+        strips: &mut Strips,
+        at: &[*const u8],
+        n: usize,
+        out: *mut u8,
+        mut gather: impl FnMut(usize, *mut u8),
+    ) -> Produced {
         let block = strips.block.ptr();
-        // SAFETY: temporaries are numbered below `temps`, each of `temp_bytes` (invariant 2).
+        // SAFETY: the numbers of temporaries are below `temps`, and the block has `temp_bytes` for each (invariant
+        // 2).
         let temp = |t: usize| unsafe { block.add(t * self.temp_bytes) };
         for (i, t) in self.gathered.iter().enumerate() {
             if let Some(t) = t {
@@ -163,7 +203,7 @@ impl<I: Isa> Exec<I> {
             match place {
                 Place::Input(i) => at[i].cast_mut(),
                 Place::Temp(t) => temp(t),
-                // SAFETY: single values are numbered below the length of both vectors (invariant 2).
+                // SAFETY: the numbers of single values are below the length of both vectors (invariant 2).
                 Place::Single(s) => unsafe { singles.add(s).cast() },
                 Place::Output => out,
             }
@@ -171,7 +211,8 @@ impl<I: Isa> Exec<I> {
         for step in &self.steps {
             let [a, b, c] = step.args.map(locate);
             let args = Args { a, b, c, out: locate(step.out), n: if step.single { 1 } else { n } };
-            // SAFETY: invariant 1 and the caller's promises are the kernel's contract; a temporary is never reused while a later step of this strip reads it.
+            // SAFETY: invariant 1 and the caller's guarantees for `at`, `n` and `out` fulfil the kernel's contract. A
+            // temporary is not reused while a later step of this strip reads it.
             unsafe { (step.kernel)(self.isa, &args) };
         }
         match self.result {
@@ -193,17 +234,26 @@ fn is_single(place: Place, access: &[Access]) -> bool {
 fn single_bytes(value: &Scalar) -> [u64; 2] {
     let mut bytes = [0u8; 16];
     bytes[..value.bytes().len()].copy_from_slice(value.bytes());
-    [u64::from_ne_bytes(bytes[..8].try_into().expect("8 bytes")), u64::from_ne_bytes(bytes[8..].try_into().expect("8 bytes"))]
+    [
+        u64::from_ne_bytes(bytes[..8].try_into().expect("8 bytes")),
+        u64::from_ne_bytes(bytes[8..].try_into().expect("8 bytes")),
+    ]
 }
 
-/// The kernel of a step, and which of its single values it wants spread out.
+/// The kernel of a step, and which of its single-value operands must be expanded to strips.
 struct Found<I> {
     kernel: Kernel<I>,
     spread: [bool; 3],
 }
 
-/// The kernel of a step whose operands are single values where `single` says so.
-fn find<I: Isa>(step: &lower::Step, program: &Lowered, operands: &[Ref], single: [bool; 3], all_single: bool) -> Option<Found<I>> {
+/// Finds the kernel of a step; `single` says which operands are single values.
+fn find<I: Isa>(
+    step: &lower::Step,
+    program: &Lowered,
+    operands: &[Ref],
+    single: [bool; 3],
+    all_single: bool,
+) -> Option<Found<I>> {
     let dtype = |i: usize| program.dtype_of(operands[i]);
     let mask = single.iter().enumerate().map(|(i, &s)| usize::from(s) << i).sum();
     let none = [false; 3];
@@ -228,21 +278,27 @@ fn find<I: Isa>(step: &lower::Step, program: &Lowered, operands: &[Ref], single:
     Some(Found { kernel, spread })
 }
 
-/// What this device has no kernel for, if there is such an instruction. Asked for every operation: allocates nothing.
+/// Returns a description of the first instruction that has no kernel on this device, if any. It runs for every
+/// operation, so it allocates only if there is one.
 pub(crate) fn missing<I: Isa>(program: &Program) -> Option<String> {
     let lacks = |instr: &&Instr| {
         let dtype = lower::computed_in(program.dtype_of(instr.operands()[0]));
         match **instr {
             Instr::Unary(op, _) => kernels::unary::<I>(op, dtype).is_none(),
             Instr::Binary(op, ..) => kernels::binary::<I>(op, dtype).is_none(),
-            // These are defined for what they have kernels for.
+            // These instructions are defined only for dtypes that have kernels.
             Instr::Select(..) | Instr::MulAdd(..) | Instr::Cast(..) => false,
         }
     };
-    program.instrs().iter().find(lacks).map(|i| format!("it has no {} for {}", i.name(), program.dtype_of(i.operands()[0])))
+    program
+        .instrs()
+        .iter()
+        .find(lacks)
+        .map(|i| format!("it has no {} for {}", i.name(), program.dtype_of(i.operands()[0])))
 }
 
-/// For each instruction, the last one that reads it (or one past the end for the result).
+/// Returns for each step the last step that reads its value: the step itself if none does, `usize::MAX` for the
+/// program's result.
 fn last_uses(program: &Lowered) -> Vec<usize> {
     let mut last: Vec<usize> = (0..program.steps.len()).collect();
     for (at, step) in program.steps.iter().enumerate() {
@@ -258,13 +314,13 @@ fn last_uses(program: &Lowered) -> Vec<usize> {
     last
 }
 
-/// Which temporary holds what while steps are laid out.
+/// Assigns temporaries to values while the steps are laid out.
 struct Builder {
     places: Vec<Place>,
     last_use: Vec<usize>,
     free: Vec<usize>,
     temps: usize,
-    /// Temporaries that hold spread-out single values, and the step that reads them.
+    /// The temporaries that hold expanded single values, each with the step that reads it.
     spread: Vec<(usize, usize)>,
 }
 
@@ -276,7 +332,7 @@ impl Builder {
         })
     }
 
-    /// Frees the temporaries that are not read after step `at`.
+    /// Frees the temporaries that no step after `at` reads.
     fn release(&mut self, at: usize) {
         for (value, place) in self.places.iter().enumerate() {
             if let Place::Temp(t) = place

@@ -1,7 +1,9 @@
 //! The device `simd` of polyarray: explicit SIMD on all cores.
 //!
-//! The path of an operation: `Simd` (what it costs) -> `map`, `reduce`, `matmul`, `distance`, `sort`, `search`, `count` (how it is cut into strips, blocks and threads) -> `exec` (a program on a
-//! strip) -> `kernels` (one instruction) -> `math` and `lanes` (vectors of the tier that this CPU has).
+//! An operation passes through these modules: `Simd` estimates its cost; `map`, `reduce`, `scan`, `matmul`,
+//! `distance`, `sort`, `search` and `count` split it into strips, blocks and threads; `exec` runs a program on a
+//! strip; `kernels` has one kernel per instruction; `math` and `lanes` have the vectors of the tier that this CPU
+//! supports.
 
 mod count;
 mod distance;
@@ -28,40 +30,50 @@ use gemm::Engines;
 use lanes::portable::Portable;
 use polyarray_core::op::{Give, Sort};
 use polyarray_core::{
-    Backend, BackendEntry, Buffer, Cost, DType, DeviceInfo, Error, Kind, MemoryId, Op, Program, Result, RunContext, SmallProduct, Strip, Unsupported, config,
+    Backend, BackendEntry, Buffer, Cost, DType, DeviceInfo, Error, Kind, MemoryId, Op, Program, Result, RunContext,
+    SmallProduct, Strip, Unsupported, config,
 };
 use std::sync::Arc;
 use tier::Tier;
 
-polyarray_core::announce!(polyarray_simd_is_linked, BackendEntry { name: "simd", order: 20, slow_to_open: false, present: || true, open });
+polyarray_core::announce!(
+    polyarray_simd_is_linked,
+    BackendEntry { name: "simd", order: 20, slow_to_open: false, present: || true, open }
+);
 
 fn open() -> Result<Arc<dyn Backend>> {
     backend(std::env::var("POLYARRAY_SIMD").ok().as_deref())
 }
 
-/// The names of the tiers, from the lowest: what `POLYARRAY_SIMD` may say.
+/// The names of the tiers, from the lowest: the valid values of `POLYARRAY_SIMD`.
 pub const TIERS: [&str; 4] = tier::NAMES;
 
-/// The most bytes that a product of matrices takes besides its operands and its result, on so many threads.
+/// Returns the most bytes that a matrix product allocates besides its operands and its output, on that many threads.
 ///
-/// For each thread that is half of its core's second cache, its share of half of the last, and eight times the first. A vector whose elements do not lie next to each other is copied besides. Two ways of multiplying take more: products of `f16`, `bf16` and `i8` that are
-/// given as these are kept in 32 bits for up to a million elements (4 MiB for each product that is under way), and `f64` and `f32` that AMX multiplies as residues take up to 22 MiB a thread.
+/// Each thread takes half of its core's second-level cache, its share of half of the last-level cache, and eight
+/// times the first-level cache. A vector whose elements are not contiguous is copied in addition. Two methods take
+/// more: products of `f16`, `bf16` and `i8` that give the same dtype keep up to a million elements in 32 bits (4 MiB
+/// for each concurrent product), and products of `f64` and `f32` that AMX multiplies as residues take up to 22 MiB a
+/// thread.
 pub fn packing_bound(threads: usize) -> usize {
     gemm::packing_bound(threads)
 }
 
-/// The backend with the best tier that this CPU has and `cap`, a name of [`TIERS`], allows.
+/// Returns the backend with the best tier that this CPU supports and `cap`, a name of [`TIERS`], allows.
 ///
 /// # Errors
-/// [`Error::Setting`] for a name that is none of them.
+/// [`Error::Setting`] if `cap` is not one of these names.
 pub fn backend(cap: Option<&str>) -> Result<Arc<dyn Backend>> {
-    let tier = Tier::best(cap).map_err(|why| Error::Setting { name: "POLYARRAY_SIMD", value: cap.unwrap_or_default().into(), why })?;
+    let tier = Tier::best(cap).map_err(|why| Error::Setting {
+        name: "POLYARRAY_SIMD",
+        value: cap.unwrap_or_default().into(),
+        why,
+    })?;
     let engines = tier.engines(cap);
     let description = format!("{}{}, {} threads", tier.name(), engines.describe(), config().threads);
     Ok(Arc::new(Simd { tier, engines, info: DeviceInfo { name: "simd".into(), description, hardware: true } }))
 }
 
-/// The backend.
 struct Simd {
     tier: Tier,
     engines: Engines,
@@ -70,25 +82,28 @@ struct Simd {
 
 /// Seconds to prepare an operation.
 const START_UP: f64 = 250e-9;
-/// Seconds to set another thread to work.
+/// Seconds to wake another thread.
 const WAKE: f64 = 8e-6;
-/// Bytes a second of one thread; from cache it is several times that, which the work's rate bounds.
+/// Bytes of memory traffic per second and thread. Caches are several times faster; there the compute rate is the
+/// limit.
 const BANDWIDTH: f64 = 1.2e10;
-/// Bytes of operands from which memory is slower than the caches.
+/// Operands of more bytes than this are limited by memory bandwidth, smaller ones by the caches.
 const CACHE: f64 = (1 << 20) as f64;
-/// Vector instructions a second of one thread.
+/// Vector instructions per second and thread.
 const RATE: f64 = 2.0e9;
 
-/// Steps a second of one thread that no vector takes.
+/// Scalar steps per second and thread.
 const SCALAR_RATE: f64 = 0.5e9;
 
 impl Simd {
-    /// A vector instruction's worth of elements a second.
+    /// Returns the elements that one thread computes per second, at one vector instruction per vector.
     fn rate(&self, dtype: DType) -> f64 {
         RATE * (self.tier.vector_bytes() / dtype.size().max(4)) as f64
     }
 
-    /// Multiply-adds of a product of matrices a second: a complex one is four, of integers a multiplication and an addition (in 64 bits a slow one), but for what engines do.
+    /// Returns the multiply-adds of a matrix product per second. A complex one is four real ones; an integer one is a
+    /// multiplication and an addition, of which the 64-bit multiplication is slow. Engines multiply the rate by their
+    /// gain.
     fn product_rate(&self, dtype: DType) -> f64 {
         let gain = self.engines.gain(dtype);
         gain * match dtype.kind() {
@@ -101,11 +116,12 @@ impl Simd {
 }
 
 fn check(program: &Program) -> Result<(), Unsupported> {
-    // Every tier has the same kernels; the portable one answers for all.
+    // All tiers have the same kernels, so checking the portable one is enough.
     exec::missing::<Portable>(program).map_or(Ok(()), |what| Err(Unsupported::new(what)))
 }
 
-// SAFETY: drivers write every element of the output through strips, rows or tiles that partition it, and read operands by their strides; nothing is queued.
+// SAFETY: the drivers write every element of the output, through strips, rows or tiles that partition it. They read
+// operands only by their strides. No work is queued, so all of it is finished when `run` returns.
 unsafe impl Backend for Simd {
     fn info(&self) -> &DeviceInfo {
         &self.info
@@ -124,7 +140,9 @@ unsafe impl Backend for Simd {
         let bytes = op.bytes();
         let moved = if bytes > CACHE { bytes / BANDWIDTH } else { 0.0 };
         let computed = match op {
-            Op::Map(o) => op.work() / self.rate(o.program.all_dtypes().max_by_key(|d| d.size()).unwrap_or(o.output.dtype)),
+            Op::Map(o) => {
+                op.work() / self.rate(o.program.all_dtypes().max_by_key(|d| d.size()).unwrap_or(o.output.dtype))
+            }
             Op::Reduce(o) => {
                 if !reduce::has_kernel(o.kind, o.before.output()) {
                     return Err(Unsupported::new(format!("it has no {} of {}", o.kind.name(), o.before.output())));
@@ -135,12 +153,16 @@ unsafe impl Backend for Simd {
                 if !scan::has_kernel(o.before.output()) {
                     return Err(Unsupported::new(format!("it has no {} of {}", o.kind.name(), o.before.output())));
                 }
-                // One after another: no vector helps along the axis.
+                // Elements along the axis depend on each other, so that vectors do not help.
                 op.work() / RATE
             }
             Op::Matmul(o) => {
                 if o.after.output() != o.product() {
-                    return Err(Unsupported::new(format!("what follows turns {} into {}", o.product(), o.after.output())));
+                    return Err(Unsupported::new(format!(
+                        "what follows turns {} into {}",
+                        o.product(),
+                        o.after.output()
+                    )));
                 }
                 op.work() / self.product_rate(o.dtype)
             }
@@ -155,7 +177,8 @@ unsafe impl Backend for Simd {
         if cost.threads == 1 {
             return Ok(cost);
         }
-        // There may be fewer. Small work does not start a pool to find out.
+        // Fewer threads may be available. This is checked last, because the check starts the thread pool, which small
+        // work must not do.
         Ok(Cost::model(START_UP, moved, computed, threads.min(threads::available()), WAKE))
     }
 
@@ -190,7 +213,8 @@ unsafe impl Backend for Simd {
     }
 }
 
-/// Comparisons a second of one thread: [`Op::work`] of a sort of a million elements over the seconds it took on Zen 4. Indices are sorted as 64-bit integers.
+/// Returns the comparisons per second and thread: [`Op::work`] of sorting a million elements, divided by the seconds
+/// that it took on Zen 4. Indices are sorted as 64-bit integers.
 fn sort_rate(tier: Tier, op: &Sort) -> f64 {
     let wide = op.give == Give::Indices || op.dtype.size() == 8;
     match tier.vector_bytes() {

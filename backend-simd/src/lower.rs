@@ -1,18 +1,21 @@
-//! Programs as this device runs them: the same steps, but for those that no kernel does in one.
+//! Lowers programs to the steps that this device has kernels for.
 //!
-//! Half floats are stored narrow and computed in f32: a step on them becomes casts of its operands to f32 (made once for all that read them), the step on those, and the
-//! cast of its result back, so that every step rounds to the narrow type. Casts between types far apart go by way of a third
-//! ([`kernels::cast_by_way_of`]). A product that only one sum or difference reads is computed with it, in one pass that rounds twice as the two do.
+//! - Half floats are stored narrow and computed in f32. A step on them becomes casts of its operands to f32 (one cast
+//!   per operand, shared by all steps that read it), the step in f32, and a cast of its result back, so that every
+//!   step rounds to the narrow type.
+//! - Some casts have no kernel and go through a third dtype ([`kernels::cast_by_way_of`]).
+//! - A product that is read only once, by a sum or difference, is computed together with it, in one pass that rounds
+//!   twice, as the two steps do.
 
 use crate::kernels::{self, Tail};
 use polyarray_core::{Binary, DType, Instr, Program, Ref, Unary};
 use smallvec::SmallVec;
 
-/// What one kernel does.
+/// The work of one kernel.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Step {
     Plain(Instr),
-    /// A product of the first two with the third added or subtracted.
+    /// The product of the first two operands, combined with the third by addition or subtraction.
     Product(Tail, [Ref; 3]),
 }
 
@@ -32,14 +35,14 @@ impl Step {
     }
 }
 
-/// A program of any length; as in [`Program`], steps read inputs, parameters and earlier steps.
+/// A lowered program, of any length. As in [`Program`], steps read inputs, parameters and earlier steps.
 pub(crate) struct Lowered<'a> {
     program: &'a Program,
     pub steps: Vec<Step>,
-    /// What each step gives.
+    /// The dtype of each step's result.
     dtypes: Vec<DType>,
     pub result: Ref,
-    /// The f32 of half floats that were widened.
+    /// Half floats that have been widened, each with its value in f32.
     widened: Vec<(Ref, Ref)>,
 }
 
@@ -47,7 +50,7 @@ fn is_half(dtype: DType) -> bool {
     matches!(dtype, DType::F16 | DType::BF16)
 }
 
-/// The dtype that steps on `dtype` are done in.
+/// Returns the dtype in which steps on `dtype` are computed.
 pub(crate) fn computed_in(dtype: DType) -> DType {
     if is_half(dtype) { DType::F32 } else { dtype }
 }
@@ -55,8 +58,13 @@ pub(crate) fn computed_in(dtype: DType) -> DType {
 impl<'a> Lowered<'a> {
     pub(crate) fn new(program: &'a Program) -> Lowered<'a> {
         let count = program.instrs().len();
-        let mut lowered =
-            Lowered { program, steps: Vec::with_capacity(count), dtypes: Vec::with_capacity(count), result: program.result(), widened: Vec::new() };
+        let mut lowered = Lowered {
+            program,
+            steps: Vec::with_capacity(count),
+            dtypes: Vec::with_capacity(count),
+            result: program.result(),
+            widened: Vec::new(),
+        };
         let mut renamed: Vec<Ref> = Vec::with_capacity(count);
         for (at, instr) in program.instrs().iter().enumerate() {
             let gives = program.dtype_of(Ref::Value(at as u32));
@@ -68,7 +76,7 @@ impl<'a> Lowered<'a> {
         lowered
     }
 
-    /// Joins each product with the one sum or difference that reads it.
+    /// Merges each product into the sum or difference that reads it, if nothing else reads it.
     fn fold_products(&mut self) {
         let mut reads = vec![0; self.steps.len()];
         let mut count = |r: Ref| {
@@ -96,7 +104,8 @@ impl<'a> Lowered<'a> {
         self.drop_steps(&folded);
     }
 
-    /// The operands of `r`, if it is a product of floats that is read once and differs from element to element.
+    /// Returns the step number and the operands of `r`, if it is a product of floats that is read once and whose
+    /// operands are not both parameters.
     fn product(&self, r: Ref, reads: &[usize]) -> Option<(usize, [Ref; 2])> {
         let Ref::Value(value) = r else { return None };
         let operands = match self.steps[value as usize] {
@@ -114,7 +123,7 @@ impl<'a> Lowered<'a> {
             return;
         }
         let mut kept = 0;
-        // Nothing reads what is dropped, so its new number does not matter.
+        // No step reads a dropped value, so its new number does not matter.
         let renamed: Vec<Ref> = dropped.iter().map(|&d| (Ref::Value(kept), kept += u32::from(!d)).0).collect();
         let mut at = 0..;
         self.steps.retain(|_| !dropped[at.next().expect("endless")]);
@@ -124,7 +133,7 @@ impl<'a> Lowered<'a> {
         self.result = rename(self.result, &renamed);
     }
 
-    /// The dtype of a value of the lowered program.
+    /// Returns the dtype of a value of the lowered program.
     pub(crate) fn dtype_of(&self, r: Ref) -> DType {
         match r {
             Ref::Value(i) => self.dtypes[i as usize],
@@ -132,7 +141,7 @@ impl<'a> Lowered<'a> {
         }
     }
 
-    /// Every dtype in it, with repetitions.
+    /// Returns every dtype in the program, with repetitions.
     pub(crate) fn all_dtypes(&self) -> impl Iterator<Item = DType> + '_ {
         self.program.inputs().iter().chain(self.program.params()).chain(&self.dtypes).copied()
     }
@@ -147,7 +156,7 @@ impl<'a> Lowered<'a> {
         let halves = instr.operands().iter().any(|&r| is_half(self.dtype_of(r)));
         match instr {
             Instr::Cast(to, a) => self.cast(to, a),
-            // Chooses among bits.
+            // A selection only copies bits.
             Instr::Select(..) => self.push(instr, gives),
             _ if !halves => self.push(instr, gives),
             _ => {

@@ -11,12 +11,14 @@ use polyarray_core::{Buffer, Result};
 use smallvec::SmallVec;
 use std::ops::Range;
 
-/// Results from this size on are written past the caches: they would not be there any more when they are read.
+/// Outputs of at least this many bytes are written past the caches (streamed): they would be evicted before they are
+/// read.
 const STREAM_BYTES: usize = 8 << 20;
-/// Inner axes shorter than this are gathered across the next axis, for their strips would be too short to pay.
+/// If the innermost axis is shorter than this, its strips would be too short to be efficient. Strips then run across
+/// axes, and operands are gathered.
 const SHORT_RUN: usize = 32;
 
-/// Runs a map whose program has kernels for everything.
+/// Runs a map. Its program must have a kernel for every instruction.
 pub(crate) fn run<I: Isa>(isa: I, op: &Map, threads: usize, output: &Buffer) -> Result<()> {
     let mut geometry = Geometry::new(&op.shape, &op.inputs);
     let size = op.output.dtype.size();
@@ -32,11 +34,15 @@ pub(crate) fn run<I: Isa>(isa: I, op: &Map, threads: usize, output: &Buffer) -> 
     let stream = out_step == 1 && !aliased && !short && total * size >= STREAM_BYTES;
     let direct = out_step == 1 && !aliased && !short && !stream;
     let access: SmallVec<[Access; 8]> = if short {
-        op.inputs.iter().map(|i| if i.strides.iter().all(|&s| s == 0) { Access::Single } else { Access::Gathered }).collect()
+        op.inputs
+            .iter()
+            .map(|i| if i.strides.iter().all(|&s| s == 0) { Access::Single } else { Access::Gathered })
+            .collect()
     } else {
         accesses(op.inputs.iter().map(|i| *i.strides.last().expect("at least one axis")))
     };
-    let exec = Exec::new(isa, &op.program, &op.params, &access, direct).unwrap_or_else(|| unreachable!("estimate refused this program"));
+    let exec = Exec::new(isa, &op.program, &op.params, &access, direct)
+        .unwrap_or_else(|| unreachable!("estimate refused this program"));
     let emit = Emit { size, step: out_step, stream, fill: kernels::fill::<I>(op.output.dtype) };
     let geometry = &geometry;
     split(threads, total, STRIP_UNIT * 4, |range| {
@@ -51,7 +57,7 @@ pub(crate) fn run<I: Isa>(isa: I, op: &Map, threads: usize, output: &Buffer) -> 
     })
 }
 
-/// How results reach the output.
+/// How results are written to the output.
 struct Emit<I> {
     size: usize,
     step: isize,
@@ -60,23 +66,29 @@ struct Emit<I> {
 }
 
 impl<I: Isa> Emit<I> {
+    /// Writes `n` results to `to`.
+    ///
     /// # Safety
-    /// - `to` is valid for writes of `n` elements `step` apart, and `produced` holds as many.
+    /// - `to` is valid for writes of `n` elements `step` apart, and `produced` holds as many (or a single value for
+    ///   all).
     unsafe fn write(&self, isa: I, produced: Produced, to: *mut u8, n: usize) {
-        // SAFETY: the caller's; a single value is read again for each element, and is no larger than 16 bytes.
+        // SAFETY: the caller guarantees that `produced` holds `n` elements, or one, and that `to` is valid for `n`. A
+        // single value is read again for each element (step 0), and has at most 16 bytes.
         unsafe {
             match produced {
                 Produced::Written => {}
                 Produced::Strip(from) if self.stream => isa.stream(from, to, n * self.size),
                 Produced::Strip(from) => copy_strided(from, 1, to, self.step, n, self.size),
-                Produced::Single(from) if self.step == 1 => (self.fill)(isa, &Args { a: from, b: from, c: from, out: to, n }),
+                Produced::Single(from) if self.step == 1 => {
+                    (self.fill)(isa, &Args { a: from, b: from, c: from, out: to, n })
+                }
                 Produced::Single(from) => copy_strided(from, 0, to, self.step, n, self.size),
             }
         }
     }
 }
 
-/// The elements numbered `range`, run by run of the innermost axis.
+/// Computes the elements numbered `range`, run by run of the innermost axis.
 fn part<I: Isa>(isa: I, exec: &Exec<I>, strips: &mut Strips, g: &Geometry, range: Range<usize>, emit: &Emit<I>) {
     let inputs = g.bases.len() - 1;
     let (inner, outer) = g.lens.split_last().expect("at least one axis");
@@ -89,7 +101,8 @@ fn part<I: Isa>(isa: I, exec: &Exec<I>, strips: &mut Strips, g: &Geometry, range
         let first = range.start.saturating_sub(number * inner);
         let last = (range.end - number * inner).min(*inner);
         number += 1;
-        let address = |o: usize, i: usize| g.bases[o].wrapping_offset((offsets[o] + i as isize * steps[o]) * g.sizes[o] as isize);
+        let address =
+            |o: usize, i: usize| g.bases[o].wrapping_offset((offsets[o] + i as isize * steps[o]) * g.sizes[o] as isize);
         let mut i = first;
         while i < last {
             let n = strip.min(last - i);
@@ -97,10 +110,11 @@ fn part<I: Isa>(isa: I, exec: &Exec<I>, strips: &mut Strips, g: &Geometry, range
                 *a = address(o, i);
             }
             let out = address(inputs, i);
-            // SAFETY: the addresses are those of indices inside the operands (invariants of `Map`), and threads have disjoint ranges;
-            // `direct` was chosen only where no operand lies in the output.
+            // SAFETY: the addresses are those of indices inside the operands and the output (invariants of `Map`),
+            // and threads have disjoint ranges; `direct` is set only if no operand lies in the output.
             unsafe {
-                let produced = exec.run(strips, &at, n, out, |o, to| copy_strided(address(o, i), steps[o], to, 1, n, g.sizes[o]));
+                let produced =
+                    exec.run(strips, &at, n, out, |o, to| copy_strided(address(o, i), steps[o], to, 1, n, g.sizes[o]));
                 emit.write(isa, produced, out, n);
             }
             i += n;
@@ -108,7 +122,8 @@ fn part<I: Isa>(isa: I, exec: &Exec<I>, strips: &mut Strips, g: &Geometry, range
     });
 }
 
-/// The elements numbered `range` where the innermost axis is short: strips go across axes, every operand is gathered.
+/// Computes the elements numbered `range` if the innermost axis is short: strips run across axes, and operands are
+/// gathered.
 fn flat_part<I: Isa>(exec: &Exec<I>, strips: &mut Strips, g: &Geometry, range: Range<usize>, emit: &Emit<I>) {
     let inputs = g.bases.len() - 1;
     let at: SmallVec<[*const u8; 8]> = g.bases[..inputs].iter().map(|b| b.cast_const()).collect();
@@ -122,7 +137,7 @@ fn flat_part<I: Isa>(exec: &Exec<I>, strips: &mut Strips, g: &Geometry, range: R
                 i += 1;
             });
         };
-        // SAFETY: as in `part`; operands are gathered before the output, which may be one of them, is written.
+        // SAFETY: as in `part`. Operands are gathered before the output, which may be one of them, is written.
         unsafe {
             let produced = exec.run(strips, &at, n, std::ptr::null_mut(), |o, to| {
                 each(o, &mut |i, from| copy_strided(from, 0, to.add(i * g.sizes[o]), 1, 1, g.sizes[o]));

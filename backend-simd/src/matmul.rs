@@ -1,7 +1,10 @@
-//! Matrix products as operations: batches, matrix-vector products, and what follows a product.
+//! Matrix products as operations: batches, matrix-vector products, and the epilogue of a product.
 
 use crate::exec::{Access, Exec, Produced, Strips};
-use crate::gemm::{BARE_DEPTH, Direct, Engines, Finish, Half, Halves, Integer, Integers, Interleaved, Kernel, Matrix, Product, Tiled, Widen, Written, product};
+use crate::gemm::{
+    BARE_DEPTH, Direct, Engines, Finish, Half, Halves, Integer, Integers, Interleaved, Kernel, Matrix, Product, Tiled,
+    Widen, Written, product,
+};
 use crate::lanes::{Isa, Real};
 use crate::matvec;
 use crate::scratch::Scratch;
@@ -12,12 +15,13 @@ use polyarray_core::walk::walk;
 use polyarray_core::{Buffer, DType, Program, Result, SmallProduct, bf16, f16};
 use smallvec::SmallVec;
 
-/// Batches of products smaller than this many multiply-adds, if there is one for each thread, are split between threads by the product, others inside each.
+/// If a batch has at least one product per thread and each has fewer multiply-adds than this, threads share the batch
+/// product by product. Otherwise they share each product.
 const SMALL: usize = 512 * 512 * 512;
-/// Products of up to so many multiply-adds are done without packing and without blocks.
+/// The most multiply-adds of a product that is computed without packing and without blocks.
 const BARE: usize = 96 * 96 * 96;
 
-/// Bytes of B that such products copy at most, where its columns lie next to each other.
+/// The most bytes of B that such a product copies if the rows of B are not contiguous.
 const COPIED: usize = 256 << 10;
 
 /// Runs a product that `estimate` accepted.
@@ -47,16 +51,16 @@ pub(crate) fn run<I: Isa>(isa: I, engines: Engines, op: &Matmul, threads: usize,
     }
 }
 
-/// What computes one product of a batch on a number of threads.
+/// A function that computes one product of a batch on a number of threads.
 trait One<T, C>: Fn(Product<T, C>, usize, Option<Finish<C>>) -> Result<()> + Sync {}
 impl<T, C, F: Fn(Product<T, C>, usize, Option<Finish<C>>) -> Result<()> + Sync> One<T, C> for F {}
 
-/// Elements of C that are kept in a wider type at once.
+/// The most elements of C that are kept in a wider type at once.
 const WIDE: usize = 1 << 20;
-/// Columns of them at most.
+/// The most columns of these elements.
 const WIDE_COLUMNS: usize = 4096;
 
-/// An operation about to be done.
+/// An operation with everything needed to run it.
 struct Batch<'a, I> {
     isa: I,
     engines: Engines,
@@ -66,32 +70,48 @@ struct Batch<'a, I> {
 }
 
 impl<I: Isa> Batch<'_, I> {
-    /// Products of floats as they are.
+    /// Computes products of f32 or f64.
     fn floats<T: Real + Tiled<T>>(&self) -> Result<()> {
         let (isa, engines, precision) = (self.isa, self.engines, self.op.precision);
         self.each(|p, threads, finish| {
-            // SAFETY: `each` gives products whose matrices are inside their buffers and do not overlap.
-            unsafe { T::by_tiles(engines, p, precision, threads, finish).unwrap_or_else(|| one::<I, T>(isa, p, threads, finish)) }
+            // SAFETY: `each` passes products whose matrices are inside their buffers and do not overlap.
+            unsafe {
+                T::by_tiles(engines, p, precision, threads, finish)
+                    .unwrap_or_else(|| one::<I, T>(isa, p, threads, finish))
+            }
         })
     }
 
-    /// Products by the packed way.
+    /// Computes products by the packed loops.
     fn packed<K: Kernel<Element: Send + Sync, Sum: Send + Sync>>(&self, kernel: &K) -> Result<()> {
-        // SAFETY: `each` gives products whose matrices are inside their buffers and do not overlap.
+        // SAFETY: `each` passes products whose matrices are inside their buffers and do not overlap.
         self.each(|p: Product<K::Element, K::Sum>, threads, finish| unsafe { product(kernel, p, threads, finish) })
     }
 
-    /// What computes products by an engine, or else by a kernel.
-    fn tiles_or<T: Tiled<C> + Send + Sync, C: Copy + Send + Sync, K: Kernel<Element = T, Sum = C>>(&self, kernel: &K) -> impl One<T, C> {
+    /// Returns a function that computes products by an engine if one is faster, and otherwise by `kernel`.
+    fn tiles_or<T: Tiled<C> + Send + Sync, C: Copy + Send + Sync, K: Kernel<Element = T, Sum = C>>(
+        &self,
+        kernel: &K,
+    ) -> impl One<T, C> {
         let (engines, precision) = (self.engines, self.op.precision);
         move |p: Product<T, C>, threads: usize, finish: Option<Finish<C>>| {
-            // SAFETY: whoever calls it gives products whose matrices are inside their buffers and do not overlap.
-            unsafe { T::by_tiles(engines, p, precision, threads, finish).unwrap_or_else(|| product(kernel, p, threads, finish)) }
+            // SAFETY: `each`, directly or through `narrowed`, passes products whose matrices are inside their buffers
+            // and do not overlap.
+            unsafe {
+                T::by_tiles(engines, p, precision, threads, finish)
+                    .unwrap_or_else(|| product(kernel, p, threads, finish))
+            }
         }
     }
 
-    /// Products in a wider type than they are given in: some rows of C at a time, narrowed as they are finished.
-    fn narrowed<T, C, K>(&self, kernel: &K, plus: impl Fn(C, C) -> C + Sync, narrow: impl Fn(C) -> T + Sync) -> Result<()>
+    /// Computes products in a wider type than the operands': a block of C at a time, which is narrowed when it is
+    /// finished.
+    fn narrowed<T, C, K>(
+        &self,
+        kernel: &K,
+        plus: impl Fn(C, C) -> C + Sync,
+        narrow: impl Fn(C) -> T + Sync,
+    ) -> Result<()>
     where
         T: Tiled<C> + Widen<Wide = C> + Send + Sync,
         C: Copy + Send + Sync,
@@ -107,41 +127,72 @@ impl<I: Isa> Batch<'_, I> {
                 let narrow = |mut done: Written<C>| {
                     let corner = [i + done.row, j + done.column];
                     let at = p.c.get().wrapping_add(corner[0] * p.ldc + corner[1]);
-                    // SAFETY: the same block of C, which nobody else writes.
+                    // SAFETY: the block of C that corresponds to `done`. No other thread writes it: products of a
+                    // batch are disjoint, and each block of a product is finished once.
                     let mut narrowed = unsafe { Written::new(corner, at, p.ldc, done.shape()) };
                     for ((_, to), (_, piece)) in narrowed.pieces().zip(done.pieces()) {
-                        to.iter_mut().zip(piece).for_each(|(to, x)| *to = narrow(if p.add { plus(to.widen(), *x) } else { *x }));
+                        to.iter_mut()
+                            .zip(piece)
+                            .for_each(|(to, x)| *to = narrow(if p.add { plus(to.widen(), *x) } else { *x }));
                     }
                     finish.map_or(Ok(()), |finish| finish(narrowed))
                 };
-                // A part of the product that `each` gave; there is room for it in the wide type.
+                // A part of the product that `each` passed. `wide` has room for its `m * n` elements.
                 let (m, n) = (rows.min(p.m - i), columns.min(p.n - j));
-                let part = Product { m, n, k: p.k, a: p.a.from(i, 0), b: p.b.from(0, j), c: wide, ldc: n, add: false, beside: p.beside };
+                let part = Product {
+                    m,
+                    n,
+                    k: p.k,
+                    a: p.a.from(i, 0),
+                    b: p.b.from(0, j),
+                    c: wide,
+                    ldc: n,
+                    add: false,
+                    beside: p.beside,
+                };
                 one(part, threads, Some(&narrow))?;
             }
             Ok(())
         })
     }
 
-    /// Every product of the batch.
+    /// Calls `one` for every product of the batch.
     fn each<T: Copy + Send + Sync, C: Copy + Send + Sync>(&self, one: impl One<T, C>) -> Result<()> {
         let Batch { isa, op, threads, output, .. } = *self;
         let (m, n, k, axes) = (op.m, op.n, op.k, op.batch.len());
         let start = |o: &Operand| -> *const T {
-            o.buffer.host_ptr().expect("core brings operands to the backend's memory").as_ptr().cast::<T>().wrapping_add(o.offset)
+            o.buffer
+                .host_ptr()
+                .expect("core brings operands to the backend's memory")
+                .as_ptr()
+                .cast::<T>()
+                .wrapping_add(o.offset)
         };
         let matrix = |o: &Operand, at: *const T| Matrix { at, row: o.strides[axes], column: o.strides[axes + 1] };
         let bases = (Shared(start(&op.a).cast_mut()), Shared(start(&op.b).cast_mut()));
-        let c = Shared(output.host_ptr().expect("core allocates the output in the backend's memory").as_ptr().cast::<C>());
+        let c =
+            Shared(output.host_ptr().expect("core allocates the output in the backend's memory").as_ptr().cast::<C>());
         let tail = Tail::new(isa, op);
         let count = op.batch.size();
-        let (outer, within) = if count >= threads && m.saturating_mul(n).saturating_mul(k) < SMALL { (threads, 1) } else { (1, threads) };
+        let (outer, within) =
+            if count >= threads && m.saturating_mul(n).saturating_mul(k) < SMALL { (threads, 1) } else { (1, threads) };
         split(outer, count, 1, |range| {
             let mut number = range.start;
             let mut done = Ok(());
             walk(&op.batch, [&op.a.strides, &op.b.strides], [0, 0], range, |[a, b]| {
-                let (a, b) = (matrix(&op.a, bases.0.get().wrapping_offset(a)), matrix(&op.b, bases.1.get().wrapping_offset(b)));
-                let p = Product { m, n, k, a, b, c: Shared(c.get().wrapping_add(number * m * n)), ldc: n, add: op.add, beside: outer };
+                let (a, b) =
+                    (matrix(&op.a, bases.0.get().wrapping_offset(a)), matrix(&op.b, bases.1.get().wrapping_offset(b)));
+                let p = Product {
+                    m,
+                    n,
+                    k,
+                    a,
+                    b,
+                    c: Shared(c.get().wrapping_add(number * m * n)),
+                    ldc: n,
+                    add: op.add,
+                    beside: outer,
+                };
                 let finish = |done: Written<C>| tail.apply(number, done);
                 let result = one(p, within, if tail.is_nothing() { None } else { Some(&finish) });
                 number += 1;
@@ -154,7 +205,7 @@ impl<I: Isa> Batch<'_, I> {
     }
 }
 
-/// Does a small product, if it is of a dtype and size for which no packing is needed.
+/// Computes a small product if its dtype and size need no packing. Returns whether it did.
 pub(crate) fn small<I: Isa>(isa: I, product: SmallProduct) -> bool {
     match product.dtype {
         DType::F32 => small_of::<I, f32>(isa, product),
@@ -164,47 +215,66 @@ pub(crate) fn small<I: Isa>(isa: I, product: SmallProduct) -> bool {
 }
 
 fn small_of<I: Isa, T: Real>(isa: I, SmallProduct { lens: [m, n, k], a, b, out, .. }: SmallProduct) -> bool {
-    let matrix = |(bytes, [row, column]): (&[u8], [usize; 2])| Matrix { at: bytes.as_ptr().cast::<T>(), row: row as isize, column: column as isize };
-    let p = Product { m, n, k, a: matrix(a), b: matrix(b), c: Shared(out.as_mut_ptr().cast::<T>()), ldc: n, add: false, beside: 1 };
-    // SAFETY: operands hold their elements, the output m n of them; slices do not overlap one that is written; all are aligned (invariants of `SmallProduct`).
+    let matrix = |(bytes, [row, column]): (&[u8], [usize; 2])| Matrix {
+        at: bytes.as_ptr().cast::<T>(),
+        row: row as isize,
+        column: column as isize,
+    };
+    let p = Product {
+        m,
+        n,
+        k,
+        a: matrix(a),
+        b: matrix(b),
+        c: Shared(out.as_mut_ptr().cast::<T>()),
+        ldc: n,
+        add: false,
+        beside: 1,
+    };
+    // SAFETY: the operands contain all their elements, the output has m n; the operands do not overlap the output,
+    // which is borrowed mutably; all are aligned (invariants of `SmallProduct`).
     is_bare(m, n, k) && unsafe { one(isa, p, 1, None) }.is_ok()
 }
 
-/// Whether a product is done without packing.
+/// Whether a product is computed without packing.
 fn is_bare(m: usize, n: usize, k: usize) -> bool {
     m.saturating_mul(n).saturating_mul(k) <= BARE && k <= BARE_DEPTH
 }
 
-/// One product, as what it is: of a matrix and a vector, small, or packed.
+/// Computes one product: by [`matvec`] if one side is a vector, by the bare kernel if it is small, and otherwise by
+/// the packed loops.
 ///
 /// # Safety
 /// - as [`product`].
 unsafe fn one<I: Isa, T: Real>(isa: I, p: Product<T, T>, threads: usize, finish: Option<Finish<T>>) -> Result<()> {
-    // y^T = x^T B is y = B^T x: both are rows of a matrix times a vector.
+    // `y^T = x^T B` is `y = B^T x`, so that both cases are a matrix times a column vector.
     let (matrix, rows) = if p.n == 1 { (p.a, p.m) } else { (p.b.transposed(), p.n) };
     if p.m.min(p.n) == 1 && !p.add && (matrix.column == 1 || matrix.row == 1) {
         let (at, step) = if p.n == 1 { (p.b.at, p.b.row) } else { (p.a.at, p.a.column) };
-        // SAFETY: the caller's; y is one row or one column of C, contiguous either way (a column of C has `ldc` 1).
-        return unsafe { matvec::run(isa, matrix, (at, step), p.c, [rows, p.k], threads, finish.map(|f| (f, p.n == 1))) };
+        // SAFETY: the caller guarantees that A and B are valid for reads, and C for writes. y is one row or one
+        // column of C, contiguous either way (a column of C has `ldc` 1).
+        return unsafe {
+            matvec::run(isa, matrix, (at, step), p.c, [rows, p.k], threads, finish.map(|f| (f, p.n == 1)))
+        };
     }
     let kernel = Direct::new(isa);
     if !is_bare(p.m, p.n, p.k) || p.b.column != 1 && p.n * p.k * size_of::<T>() > COPIED {
-        // SAFETY: the caller's.
+        // SAFETY: the contract of `product`, which the caller guarantees.
         return unsafe { product(&kernel, p, threads, finish) };
     }
-    // SAFETY: the caller's.
+    // SAFETY: the contract of `product`, which the caller guarantees.
     unsafe { kernel.bare(p)? };
     let Some(finish) = finish else { return Ok(()) };
-    // SAFETY: all of C, which has been written.
+    // SAFETY: all of C, which has just been written and which no other thread accesses.
     finish(unsafe { Written::new([0, 0], p.c.get(), p.ldc, [p.m, p.n]) })
 }
 
-/// What follows a product, applied to pieces of rows.
+/// The epilogue of a product (the program `after`), applied to pieces of rows.
 pub(crate) struct Tail<I> {
     exec: Option<Exec<I>>,
     extras: Geometry,
     batch: SmallVec<[usize; 4]>,
-    /// The axis that strips go along: that of rows if C has one column.
+    /// The axis along which strips run: that of the columns, or that of the rows if C has one column.
     along: usize,
 }
 
@@ -236,12 +306,12 @@ impl<I: Isa> Tail<I> {
         self.exec.is_none()
     }
 
-    /// Does it to a block of a product of the batch.
+    /// Applies the epilogue to a block of product `number` of the batch.
     fn apply<T: Copy>(&self, number: usize, mut done: Written<T>) -> Result<()> {
         let Some(exec) = &self.exec else { return Ok(()) };
         let (g, axes) = (&self.extras, self.batch.len());
         let mut strips = exec.strips()?;
-        // Where the block begins in each of the other operands, after the place of a strip of C.
+        // The first element of the block in each extra operand. Entry 0 is a placeholder for the strip of C.
         let mut corners: SmallVec<[*const u8; 8]> = SmallVec::from_slice(&[std::ptr::null()]);
         for (o, strides) in g.strides.iter().enumerate() {
             walk(&self.batch, [strides], [0], number..number + 1, |[at]| {
@@ -249,12 +319,20 @@ impl<I: Isa> Tail<I> {
                 corners.push(g.bases[o].wrapping_offset(element * g.sizes[o] as isize).cast_const());
             });
         }
-        let steps: SmallVec<[(isize, usize); 8]> = g.strides.iter().zip(&g.sizes).map(|(strides, &size)| (strides[self.along], size)).collect();
+        let steps: SmallVec<[(isize, usize); 8]> =
+            g.strides.iter().zip(&g.sizes).map(|(strides, &size)| (strides[self.along], size)).collect();
         if self.along == axes {
-            in_place(exec, &mut strips, done.one_column().expect("C has one column, whose elements lie next to each other"), corners, &steps);
+            in_place(
+                exec,
+                &mut strips,
+                done.one_column().expect("C has one column, whose elements lie next to each other"),
+                corners,
+                &steps,
+            );
             return Ok(());
         }
-        let rows: SmallVec<[isize; 8]> = g.strides.iter().zip(&g.sizes).map(|(strides, &size)| strides[axes] * size as isize).collect();
+        let rows: SmallVec<[isize; 8]> =
+            g.strides.iter().zip(&g.sizes).map(|(strides, &size)| strides[axes] * size as isize).collect();
         for (_, piece) in done.pieces() {
             in_place(exec, &mut strips, piece, corners.clone(), &steps);
             corners[1..].iter_mut().zip(&rows).for_each(|(at, row)| *at = at.wrapping_offset(*row));
@@ -263,26 +341,47 @@ impl<I: Isa> Tail<I> {
     }
 }
 
-/// A program to be applied to results; `None` if it leaves them as they are.
-pub(crate) fn prepare<I: Isa>(isa: I, program: &Program, params: &[polyarray_core::Scalar], access: &[Access]) -> Option<Exec<I>> {
-    (!program.is_identity()).then(|| Exec::new(isa, program, params, access, false).unwrap_or_else(|| unreachable!("estimate refused this program")))
+/// Prepares a program to be applied to results. Returns `None` if it leaves them unchanged.
+pub(crate) fn prepare<I: Isa>(
+    isa: I,
+    program: &Program,
+    params: &[polyarray_core::Scalar],
+    access: &[Access],
+) -> Option<Exec<I>> {
+    (!program.is_identity()).then(|| {
+        Exec::new(isa, program, params, access, false).unwrap_or_else(|| unreachable!("estimate refused this program"))
+    })
 }
 
-/// Applies a program to `piece`, its first operand. `at` says where the others are, after a place for the piece; `steps` from one element of theirs to the next, and their sizes.
-pub(crate) fn in_place<I: Isa, T: Copy>(exec: &Exec<I>, strips: &mut Strips, piece: &mut [T], mut at: SmallVec<[*const u8; 8]>, steps: &[(isize, usize)]) {
+/// Applies a program to `piece`, its first operand. `at[1..]` are the first elements of the other operands, `at[0]` a
+/// placeholder for the piece; `steps` has the distance of elements of each other operand, and their sizes.
+pub(crate) fn in_place<I: Isa, T: Copy>(
+    exec: &Exec<I>,
+    strips: &mut Strips,
+    piece: &mut [T],
+    mut at: SmallVec<[*const u8; 8]>,
+    steps: &[(isize, usize)],
+) {
     let size = size_of::<T>();
     for strip in piece.chunks_mut(exec.strip) {
         let (here, n) = (strip.as_mut_ptr().cast::<u8>(), strip.len());
         at[0] = here.cast_const();
-        // SAFETY: n elements of the piece, and of each other operand from there on; the result is in a temporary or in the piece itself.
+        // SAFETY: `here` has n elements of the piece, and each other operand has n elements `steps` apart from `at`
+        // on, which the caller guarantees. The program was prepared without `direct`, so its result is never written
+        // to the null `out`.
         unsafe {
-            let produced = exec.run(strips, &at, n, std::ptr::null_mut(), |o, to| copy_strided(at[o], steps[o - 1].0, to, 1, n, steps[o - 1].1));
+            let produced = exec.run(strips, &at, n, std::ptr::null_mut(), |o, to| {
+                copy_strided(at[o], steps[o - 1].0, to, 1, n, steps[o - 1].1)
+            });
             match produced {
                 Produced::Strip(from) => std::ptr::copy(from, here, n * size),
                 Produced::Single(from) => copy_strided(from, 0, here, 1, n, size),
                 Produced::Written => unreachable!("not made to write directly"),
             }
         }
-        at[1..].iter_mut().zip(steps).for_each(|(at, (step, size))| *at = at.wrapping_offset(n as isize * step * *size as isize));
+        at[1..]
+            .iter_mut()
+            .zip(steps)
+            .for_each(|(at, (step, size))| *at = at.wrapping_offset(n as isize * step * *size as isize));
     }
 }

@@ -1,4 +1,4 @@
-//! Products of a matrix and a vector: every element of the matrix is read once, so they are as fast as memory.
+//! Products of a matrix and a vector. They read each element of the matrix once, so they are as fast as memory.
 
 #![allow(clippy::needless_range_loop, reason = "bounds are constants: registers, not slices, are gone through")]
 
@@ -8,16 +8,18 @@ use crate::scratch::Scratch;
 use crate::threads::{Shared, split};
 use polyarray_core::Result;
 
-/// Elements of a matrix from which threads share the work.
+/// The most elements of a matrix that one thread multiplies alone.
 const SHARED: usize = 1 << 16;
-/// Rows that a thread takes at least.
+/// Rows are split among threads in multiples of this number.
 const UNIT: usize = 64;
 
-/// `y = matrix @ x` for a matrix `[rows, k]` whose rows or columns are contiguous, x with a step between its elements, y without gaps.
-/// With `finish` goes whether y is a column of the result.
+/// Computes `y = matrix @ x` for a matrix `[rows, k]` with contiguous rows or columns, a strided `x` (`step` is the
+/// distance of its elements), and a contiguous `y`. The flag beside `finish` says whether y is a column of the result
+/// (otherwise it is a row).
 ///
 /// # Safety
-/// - the matrix and x are valid for reads, y for writes of `rows` elements; y overlaps neither.
+/// - the matrix is valid for reads of `[rows, k]`, `x` for reads of `k` elements `step` apart, and `y` for writes of
+///   `rows` elements; `y` overlaps neither operand.
 pub(crate) unsafe fn run<I: Isa, T: Real>(
     isa: I,
     matrix: Matrix<T>,
@@ -33,7 +35,8 @@ pub(crate) unsafe fn run<I: Isa, T: Real>(
     } else {
         let to = together.ptr().cast::<T>();
         for i in 0..k {
-            // SAFETY: elements of x, and of a block that has room for them.
+            // SAFETY: `i < k`: x has k elements `step` apart (the caller guarantees it), and the scratch block has
+            // room for k elements.
             unsafe { *to.add(i) = *x.offset(i as isize * step) };
         }
         to.cast_const()
@@ -42,32 +45,42 @@ pub(crate) unsafe fn run<I: Isa, T: Real>(
     let threads = if rows * k > SHARED { threads } else { 1 };
     let finished = |first: usize, part: &mut [T]| {
         let Some((finish, column)) = finish else { return Ok(()) };
-        let (corner, ldc, shape) = if column { ([first, 0], 1, [part.len(), 1]) } else { ([0, first], part.len(), [1, part.len()]) };
-        // SAFETY: the part's elements, as a column or a row of C.
+        let (corner, ldc, shape) =
+            if column { ([first, 0], 1, [part.len(), 1]) } else { ([0, first], part.len(), [1, part.len()]) };
+        // SAFETY: the elements of `part`, seen as a column or a row of C; `part` is borrowed exclusively.
         finish(unsafe { Written::new(corner, part.as_mut_ptr(), ldc, shape) })
     };
     if threads == 1 || rows >= UNIT * threads || k < rows {
         return split(threads, rows, UNIT, |range| {
-            // SAFETY: rows of the matrix, all of x, and a part of y that no other thread touches.
+            // SAFETY: `range` is within `0..rows`; threads have disjoint ranges, so that no other thread touches this
+            // part of y.
             let part = unsafe { std::slice::from_raw_parts_mut(y.get().add(range.start), range.len()) };
             isa.enter(MatVec { matrix: matrix.from(range.start, 0), x: x.get(), k, y: part });
             finished(range.start, part)
         });
     }
-    // Few rows, such as the one of a dot product: each thread takes a part of each.
+    // With few rows, as in a dot product, each thread computes a part of every row.
     let mut partial = Scratch::new(threads * rows * size_of::<T>())?;
     let sums = Shared(partial.ptr().cast::<T>());
     let cut = |part: usize| k * part / threads;
     split(threads, threads, 1, |parts| {
         for part in parts {
-            // SAFETY: columns of the matrix, as many elements of x, and room of this part's own.
+            // SAFETY: `part < threads`, so this part has its own `rows` elements of `sums`, which has
+            // `threads * rows`.
             let y = unsafe { std::slice::from_raw_parts_mut(sums.get().add(part * rows), rows) };
-            isa.enter(MatVec { matrix: matrix.from(0, cut(part)), x: x.get().wrapping_add(cut(part)), k: cut(part + 1) - cut(part), y });
+            isa.enter(MatVec {
+                matrix: matrix.from(0, cut(part)),
+                x: x.get().wrapping_add(cut(part)),
+                k: cut(part + 1) - cut(part),
+                y,
+            });
         }
         Ok(())
     })?;
-    // SAFETY: all of y, and all parts, which have been written.
-    let (y, sums) = unsafe { (std::slice::from_raw_parts_mut(y.get(), rows), std::slice::from_raw_parts(sums.get(), threads * rows)) };
+    // SAFETY: y has `rows` elements (the caller guarantees it), and `sums` has `threads * rows`, all written above.
+    let (y, sums) = unsafe {
+        (std::slice::from_raw_parts_mut(y.get(), rows), std::slice::from_raw_parts(sums.get(), threads * rows))
+    };
     for (i, y) in y.iter_mut().enumerate() {
         *y = T::from_f64((0..threads).map(|part| sums[part * rows + i].to_f64()).sum());
     }
@@ -85,13 +98,14 @@ impl<T: Real> Work for MatVec<'_, T> {
     type Out = ();
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
-        // SAFETY: the matrix is [y.len(), k] and x has k elements (see the only caller).
+        // SAFETY: `run`, the only function that builds a `MatVec`, passes a matrix `[y.len(), k]` with contiguous
+        // rows or columns, and k elements of x.
         unsafe { if self.matrix.column == 1 { self.dots(isa) } else { self.columns(isa) } }
     }
 }
 
 impl<T: Real> MatVec<'_, T> {
-    /// Rows are contiguous: four dot products at a time share the loads of x.
+    /// Multiplies a matrix with contiguous rows: four dot products at a time share the loads of x.
     ///
     /// # Safety
     /// - The matrix is `[y.len(), k]`, its rows are contiguous, and `x` has `k` elements.
@@ -105,7 +119,7 @@ impl<T: Real> MatVec<'_, T> {
             let at: [*const T; 4] = std::array::from_fn(|r| self.matrix.from(first + r.min(count - 1), 0).at);
             let mut sums = [[zero; 2]; 4];
             let mut i = 0;
-            // SAFETY: elements below k of rows of the matrix, and of x.
+            // SAFETY: the indices are below k, within rows of the matrix and within x. At most 16 lanes fit `lanes`.
             unsafe {
                 while i + 2 * width <= self.k {
                     for half in 0..2 {
@@ -129,7 +143,9 @@ impl<T: Real> MatVec<'_, T> {
         }
     }
 
-    /// Columns are contiguous: four at a time add their multiples to a strip that stays in the first cache, so that each is read in order; a segment of them after the other is added to y.
+    /// Multiplies a matrix with contiguous columns. Four columns at a time add their multiples to a strip that stays
+    /// in the first-level cache, so that each column is read in order. The sums of each segment of columns are then
+    /// added to y.
     ///
     /// # Safety
     /// - The matrix is `[y.len(), k]`, its columns are contiguous, and `x` has `k` elements.
@@ -146,7 +162,8 @@ impl<T: Real> MatVec<'_, T> {
                 let (mut j, end) = (start, self.k.min(start + SEGMENT));
                 let sums = &mut sums[..n];
                 sums.fill(zero);
-                // SAFETY: columns below k, of which n elements from `first` on are there; elements of x below k.
+                // SAFETY: the columns are below k and have at least n elements from row `first` on; the elements of x
+                // are below k.
                 unsafe {
                     while j + 4 <= end {
                         add_columns::<T, I, 4>(isa, sums, std::array::from_fn(|c| (column(j + c), *self.x.add(j + c))));
@@ -163,20 +180,21 @@ impl<T: Real> MatVec<'_, T> {
     }
 }
 
-/// Elements of y that are worked on at once.
+/// The number of elements of y that are computed at once.
 const STRIP: usize = 2048;
 
 /// Adds multiples of `C` columns to `y`.
 ///
 /// # Safety
-/// - columns are valid for reads of as many elements as `y` has.
+/// - each column is valid for reads of as many elements as `y` has.
 #[inline(always)]
 unsafe fn add_columns<T: Real, I: Isa, const C: usize>(isa: I, y: &mut [T], columns: [(*const T, T); C]) {
     let width = <T::V<I> as Lanes>::N;
     let factors: [T::V<I>; C] = std::array::from_fn(|c| T::V::<I>::splat(isa, columns[c].1));
     let whole = y.len() / width * width;
     for i in (0..y.len()).step_by(width) {
-        // SAFETY: elements below the length of y; the last vector may be a part of one.
+        // SAFETY: the elements are below the length of y. The last vector may be partial, and is loaded and stored as
+        // such.
         unsafe {
             let to = y.as_mut_ptr().add(i);
             if i < whole {
@@ -204,7 +222,7 @@ mod tests {
 
     #[test]
     fn threads_share_rows_or_columns() {
-        // (rows, k): many rows; few, which are cut; one, a dot product.
+        // (rows, k): many rows; few rows, which are split along k; one row, a dot product.
         let shapes = [(300, 301), (70, 5000), (3, 40_000), (1, 100_001), (5000, 31)];
         for (tier, (rows, k)) in NAMES.into_iter().flat_map(|tier| shapes.map(|shape| (tier, shape))) {
             for contiguous_rows in [true, false] {
@@ -225,19 +243,31 @@ mod tests {
                         };
                         let matrix = Matrix { at: a.as_ptr(), row: row as isize, column: column as isize };
                         let (vector, out) = ((x.as_ptr(), step as isize), Shared(y.as_mut_ptr()));
-                        // SAFETY: the matrix has these strides, x 2 k elements, y one for each row.
+                        // SAFETY: the matrix has these strides, x has 2 k elements, and y has one element per row.
                         let done = unsafe {
                             match Tier::best(Some(tier)).unwrap() {
-                                Tier::Portable(isa) => run(isa, matrix, vector, out, [rows, k], threads, Some((&finish, true))),
+                                Tier::Portable(isa) => {
+                                    run(isa, matrix, vector, out, [rows, k], threads, Some((&finish, true)))
+                                }
                                 #[cfg(target_arch = "x86_64")]
-                                Tier::Avx2(isa) => run(isa, matrix, vector, out, [rows, k], threads, Some((&finish, true))),
+                                Tier::Avx2(isa) => {
+                                    run(isa, matrix, vector, out, [rows, k], threads, Some((&finish, true)))
+                                }
                                 #[cfg(target_arch = "x86_64")]
-                                Tier::Avx512(isa) => run(isa, matrix, vector, out, [rows, k], threads, Some((&finish, true))),
+                                Tier::Avx512(isa) => {
+                                    run(isa, matrix, vector, out, [rows, k], threads, Some((&finish, true)))
+                                }
                             }
                         };
                         done.unwrap();
-                        let wanted: Vec<f64> = (0..rows).map(|i| (0..k).map(|j| number(i * 3 + j) * x[j * step]).sum::<f64>() + 0.5).collect();
-                        assert_eq!(y, wanted, "{tier}: {rows} rows, {k}, contiguous rows {contiguous_rows}, {threads} threads, step {step}");
+                        let wanted: Vec<f64> = (0..rows)
+                            .map(|i| (0..k).map(|j| number(i * 3 + j) * x[j * step]).sum::<f64>() + 0.5)
+                            .collect();
+                        assert_eq!(
+                            y, wanted,
+                            "{tier}: {rows} rows, {k}, contiguous rows {contiguous_rows}, {threads} threads, \
+                             step {step}"
+                        );
                         assert_eq!(times.into_inner(), rows);
                     }
                 }

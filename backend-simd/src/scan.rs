@@ -1,7 +1,8 @@
 //! Running sums and products, in the order that [`polyarray_core::order`] fixes.
 //!
-//! Where the scanned axis is the innermost one of the output, several blocks of a line are scanned at once, so that additions need not wait for each other. Where another axis is, lines are side
-//! by side, and vectors hold an element of each.
+//! If the scanned axis is the innermost one of the output, several blocks of a line are scanned at once, so that
+//! additions do not wait for each other. If another axis is innermost, lines are side by side, and a vector holds one
+//! element of each of several lines.
 
 use crate::lanes::{Isa, Work};
 use crate::reduce::emit::Emit;
@@ -17,21 +18,22 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Blocks that are scanned at once.
+/// The number of blocks that are scanned at once.
 const AT_ONCE: usize = 8;
-/// Elements of as many blocks.
+/// The elements of [`AT_ONCE`] blocks.
 const GROUP: usize = AT_ONCE * SCAN_BLOCK;
-/// Lines side by side that are worked on together, in bytes.
+/// The bytes of a row of lines that are side by side and scanned together.
 const ACROSS_BYTES: usize = 4 << 10;
 
-/// What goes on from one block of a line to the next.
+/// The state that is carried from one block of a line to the next.
 #[derive(Clone, Copy)]
 enum Carry<S> {
-    /// There is no block before.
+    /// There is no previous block.
     Nothing,
-    /// What the blocks before come to.
+    /// The combination of all previous blocks.
     Offset(S),
-    /// The last element, after which each is combined with the one before it: one was not finite.
+    /// The previous element. An element was not finite, so from there on each element is combined with the previous
+    /// one, without blocks.
     Last(S),
 }
 
@@ -44,43 +46,44 @@ impl<S> Carry<S> {
     }
 }
 
-/// How elements are combined.
+/// An operation that combines elements.
 trait Join<T: Element>: Send + Sync + 'static {
-    /// What several elements come to.
+    /// The accumulated value of several elements.
     type State: Copy + Send + Sync + 'static;
-    /// What is known of lines side by side.
+    /// The state of lines that are side by side.
     type Lines;
 
     fn join(a: Self::State, b: Self::State) -> Self::State;
 
-    /// Scans blocks that follow each other; gives what goes on to the block after them, if they are whole. Called inside [`Isa::enter`].
+    /// Scans consecutive blocks. Returns the carry for the next block, which is meaningful only if all blocks are
+    /// whole. Called inside [`Isa::enter`].
     ///
     /// # Safety
     /// - `src` is valid for reads and `to` for writes of `n` elements; they do not overlap.
     unsafe fn blocks(src: *const T, to: *mut T, n: usize, carry: Carry<Self::State>) -> Carry<Self::State>;
 
-    /// The results of up to [`AT_ONCE`] whole blocks. Called inside [`Isa::enter`].
+    /// Returns the results of up to [`AT_ONCE`] whole blocks. Called inside [`Isa::enter`].
     ///
     /// # Safety
-    /// - `src` is valid for reads of `count` blocks, at least one.
+    /// - `src` is valid for reads of `count` whole blocks, at least one.
     unsafe fn totals(src: *const T, count: usize) -> [Self::State; AT_ONCE];
 
-    /// For `n` lines.
+    /// Creates the state for `n` lines.
     fn lines(n: usize) -> Result<Self::Lines>;
 
-    /// Element `index` of each of the lines. Called inside [`Isa::enter`].
+    /// Scans element `index` of each line. Called inside [`Isa::enter`].
     ///
     /// # Safety
-    /// - `src` is valid for reads and `to` for writes of an element for each line; they do not overlap.
+    /// - `src` is valid for reads and `to` for writes of one element per line of `lines`; they do not overlap.
     unsafe fn row(lines: &mut Self::Lines, src: *const T, to: *mut T, index: usize);
 }
 
-/// Two elements become one.
+/// An operation that combines two elements into one, without a separate exponent.
 trait Plain<T: Element>: Send + Sync + 'static {
-    /// Whether elements that are not finite end blocks.
+    /// Whether elements that are not finite end the blocks.
     const SEQUENCE: bool;
     fn join(a: T, b: T) -> T;
-    /// Whether an element is finite, where that matters.
+    /// Whether an element is finite. Always true if [`SEQUENCE`](Self::SEQUENCE) is false.
     fn is_finite(x: T) -> bool;
 }
 
@@ -103,12 +106,12 @@ macro_rules! plain {
             fn join(a: $T, b: $T) -> $T { <Self as Plain<$T>>::join(a, b) }
             #[inline(always)]
             unsafe fn blocks(src: *const $T, to: *mut $T, n: usize, carry: Carry<$T>) -> Carry<$T> {
-                // SAFETY: the caller's.
+                // SAFETY: the contract of `Join::blocks`, which the caller guarantees.
                 unsafe { plain_blocks::<$T, $J>(src, to, n, carry) }
             }
             #[inline(always)]
             unsafe fn totals(src: *const $T, count: usize) -> [$T; AT_ONCE] {
-                // SAFETY: the caller's.
+                // SAFETY: the contract of `Join::totals`, which the caller guarantees.
                 unsafe { totals(src, count, |x| x, <Self as Plain<$T>>::join) }
             }
             fn lines(n: usize) -> Result<PlainLines<$T>> {
@@ -116,7 +119,7 @@ macro_rules! plain {
             }
             #[inline(always)]
             unsafe fn row(lines: &mut PlainLines<$T>, src: *const $T, to: *mut $T, index: usize) {
-                // SAFETY: the caller's.
+                // SAFETY: the contract of `Join::row`, which the caller guarantees.
                 unsafe { lines.row::<$J>(src, to, index) }
             }
         }
@@ -126,16 +129,19 @@ plain! {
     Plus i64, sequence false, |a, b| a.wrapping_add(b), |_x| true;
     Plus f32, sequence true, |a, b| a + b, |x| x.is_finite();
     Plus f64, sequence true, |a, b| a + b, |x| x.is_finite();
-    Plus Complex<f32>, sequence true, |a, b| Complex::new(a.re + b.re, a.im + b.im), |x| x.re.is_finite() & x.im.is_finite();
-    Plus Complex<f64>, sequence true, |a, b| Complex::new(a.re + b.re, a.im + b.im), |x| x.re.is_finite() & x.im.is_finite();
+    Plus Complex<f32>, sequence true, |a, b| Complex::new(a.re + b.re, a.im + b.im),
+        |x| x.re.is_finite() & x.im.is_finite();
+    Plus Complex<f64>, sequence true, |a, b| Complex::new(a.re + b.re, a.im + b.im),
+        |x| x.re.is_finite() & x.im.is_finite();
     Times i64, sequence false, |a, b| a.wrapping_mul(b), |_x| true;
 }
 
-/// A number of which [`Times`] makes products with their exponents apart.
+/// A number whose products [`Times`] computes with separate exponents ([`Product`]).
 trait Factor: Multiply + Send + Sync {
-    /// The product of these as they are, and whether it, and both, are what they would be with their exponents apart: finite, and with all their digits.
+    /// Returns `a * b` computed without separate exponents, and whether the result is [plain](Self::is_plain).
     fn plainly(a: Self, b: Self) -> (Self, bool);
-    /// Whether a number is.
+    /// Whether a product with this value has the same bits as one computed with separate exponents: it is finite, and
+    /// it is so large that no digits are lost.
     fn is_plain(x: Self) -> bool;
 }
 
@@ -149,12 +155,12 @@ macro_rules! factors {
             }
             #[inline(always)]
             fn is_plain(x: $T) -> bool {
-                // The smallest normal number itself may be what a smaller one was rounded up to.
+                // The smallest normal number is excluded, because a smaller number may have been rounded up to it.
                 (x.abs() > $T::MIN_POSITIVE) & (x.abs() <= $T::MAX)
             }
         }
         impl Factor for Complex<$T> {
-            // A product that is normal may have come from terms that were not.
+            // Never plain: a normal result may be the sum of terms that were not normal.
             #[inline(always)]
             fn plainly(a: Self, _: Self) -> (Self, bool) {
                 (a, false)
@@ -178,12 +184,12 @@ macro_rules! kept {
             }
             #[inline(always)]
             unsafe fn blocks(src: *const $T, to: *mut $T, n: usize, carry: Carry<Product<$T>>) -> Carry<Product<$T>> {
-                // SAFETY: the caller's.
+                // SAFETY: the contract of `Join::blocks`, which the caller guarantees.
                 unsafe { kept_blocks(src, to, n, carry) }
             }
             #[inline(always)]
             unsafe fn totals(src: *const $T, count: usize) -> [Product<$T>; AT_ONCE] {
-                // SAFETY: the caller's.
+                // SAFETY: the contract of `Join::totals`, which the caller guarantees.
                 unsafe { totals(src, count, Multiply::factor, Multiply::join) }
             }
             fn lines(n: usize) -> Result<KeptLines<$T>> {
@@ -191,7 +197,7 @@ macro_rules! kept {
             }
             #[inline(always)]
             unsafe fn row(lines: &mut KeptLines<$T>, src: *const $T, to: *mut $T, index: usize) {
-                // SAFETY: the caller's.
+                // SAFETY: the contract of `Join::row`, which the caller guarantees.
                 unsafe { lines.row(src, to, index) }
             }
         }
@@ -209,7 +215,7 @@ pub(crate) fn run<I: Isa>(isa: I, op: &Scan, threads: usize, output: &Buffer) ->
     macro_rules! by_type {
         ($J:ident) => {
             match op.before.output() {
-                // The low 64 bits are the same with and without a sign.
+                // The low 64 bits are the same for signed and unsigned integers.
                 DType::I64 | DType::U64 => typed::<I, i64, $J>(isa, op, threads, output),
                 DType::F32 => typed::<I, f32, $J>(isa, op, threads, output),
                 DType::F64 => typed::<I, f64, $J>(isa, op, threads, output),
@@ -244,7 +250,7 @@ struct Scanned<'a, I, T, J> {
     isa: I,
     source: &'a Source<I>,
     emit: &'a Emit<'a, I>,
-    /// The scanned axis: the last.
+    /// The scanned axis: the last one.
     axis: usize,
     join: PhantomData<fn() -> (T, J)>,
 }
@@ -256,7 +262,7 @@ impl<I: Isa, T: Element, J: Join<T>> Scanned<'_, I, T, J> {
         self.source.geometry.lens[self.axis]
     }
 
-    /// Where the operands are at line `line`.
+    /// Returns the offsets of the operands at line `line`.
     fn start_of(&self, line: usize) -> Offsets {
         let g = &self.source.geometry;
         let zeros: Offsets = SmallVec::from_elem(0, g.bases.len());
@@ -265,7 +271,7 @@ impl<I: Isa, T: Element, J: Join<T>> Scanned<'_, I, T, J> {
         start
     }
 
-    /// Every line on one thread.
+    /// Scans the lines, each on one thread.
     fn lines(&self, threads: usize) -> Result<()> {
         let g = &self.source.geometry;
         let lines: usize = g.lens[..self.axis].iter().product();
@@ -279,20 +285,21 @@ impl<I: Isa, T: Element, J: Join<T>> Scanned<'_, I, T, J> {
         })
     }
 
-    /// One line on several threads: the results of blocks first, then their offsets, then every element. Where one is not finite that ends blocks, the line is scanned again.
+    /// Scans one line on several threads: computes the results of all blocks, then their offsets, then all elements.
+    /// If an element that is not finite ends the blocks, scans the line again on one thread.
     fn line_on_threads(&self, line: usize, threads: usize) -> Result<()> {
         let (len, start, at) = (self.len(), self.start_of(line), self.emit.offset_of(self.axis, line));
         let blocks = len.div_ceil(SCAN_BLOCK);
         let mut offsets: Vec<Option<J::State>> = filled(blocks, None)?;
         let out = Shared(offsets.as_mut_ptr());
-        // Nothing follows the last block: its result is not needed.
+        // No block follows the last one, so its result is not needed.
         split(threads, blocks - 1, AT_ONCE, |range| {
             let mut worker = Worker::new(self, GROUP)?;
             for first in range.clone().step_by(AT_ONCE) {
                 let count = AT_ONCE.min(range.end - first);
                 let totals = worker.totals(self, &start, first, count);
                 for (i, total) in totals[..count].iter().enumerate() {
-                    // SAFETY: threads have disjoint ranges of blocks.
+                    // SAFETY: `first + i + 1 < blocks`, and threads have disjoint ranges of blocks.
                     unsafe { *out.get().add(first + i + 1) = Some(*total) };
                 }
             }
@@ -306,7 +313,9 @@ impl<I: Isa, T: Element, J: Join<T>> Scanned<'_, I, T, J> {
             let mut worker = Worker::new(self, GROUP)?;
             for first in range.clone().step_by(AT_ONCE) {
                 let carry = offsets[first].map_or(Carry::Nothing, Carry::Offset);
-                if let Carry::Last(_) = worker.group(self, at, &start, first * SCAN_BLOCK..len.min((first + AT_ONCE) * SCAN_BLOCK), carry) {
+                if let Carry::Last(_) =
+                    worker.group(self, at, &start, first * SCAN_BLOCK..len.min((first + AT_ONCE) * SCAN_BLOCK), carry)
+                {
                     ended.store(true, Ordering::Relaxed);
                 }
             }
@@ -318,14 +327,18 @@ impl<I: Isa, T: Element, J: Join<T>> Scanned<'_, I, T, J> {
         Ok(())
     }
 
-    /// Lines side by side, in parts of the innermost one of the other axes.
+    /// Scans lines that are side by side, split into parts along the innermost of the other axes.
     fn across(&self, threads: usize) -> Result<()> {
         let g = &self.source.geometry;
         let stepped = self.source.stepped;
         let (width, groups) = (g.lens[stepped], g.lens[..stepped].iter().product::<usize>());
         let most = ACROSS_BYTES / size_of::<T>();
-        // Whole cache lines, and as many parts as threads where there is enough for each.
-        let columns = width.div_ceil(width.div_ceil(most).max((threads / groups).min(width / 64)).max(1)).next_multiple_of(16).min(width);
+        // Parts are whole cache lines (multiples of 16 elements) of about `ACROSS_BYTES` at most. They are shorter if
+        // otherwise some threads had none, but not below 64 elements.
+        let columns = width
+            .div_ceil(width.div_ceil(most).max((threads / groups).min(width / 64)).max(1))
+            .next_multiple_of(16)
+            .min(width);
         let parts = width.div_ceil(columns);
         let along: SmallVec<[isize; 8]> = g.strides.iter().map(|s| s[self.axis]).collect();
         split(threads, groups * parts, 1, |range| {
@@ -333,7 +346,8 @@ impl<I: Isa, T: Element, J: Join<T>> Scanned<'_, I, T, J> {
             for part in range {
                 let (group, first) = (part / parts, part % parts * columns);
                 let n = columns.min(width - first);
-                let (mut at, mut to) = (self.start_of(group * width), self.emit.offset_of(self.axis, group * width) + first);
+                let (mut at, mut to) =
+                    (self.start_of(group * width), self.emit.offset_of(self.axis, group * width) + first);
                 let mut lines = J::lines(n)?;
                 for i in 0..self.len() {
                     worker.row(self, &at, first, to, i, n, &mut lines);
@@ -346,24 +360,24 @@ impl<I: Isa, T: Element, J: Join<T>> Scanned<'_, I, T, J> {
     }
 }
 
-/// The working memory of a thread.
+/// The scratch memory of a thread.
 struct Worker<'a, T> {
     room: Room<'a>,
     strips: Option<crate::exec::Strips<'a>>,
-    /// Where results are made that something follows.
+    /// The results before the epilogue. Empty if there is no epilogue.
     results: Scratch,
     element: PhantomData<T>,
 }
 
 impl<'a, T: Element> Worker<'a, T> {
-    /// For at most `most` elements at once.
+    /// Allocates scratch memory for at most `most` elements at once.
     fn new<I: Isa, J: Join<T>>(scan: &'a Scanned<'_, I, T, J>, most: usize) -> Result<Worker<'a, T>> {
         let most = most.min(scan.source.geometry.lens[scan.source.stepped]);
         let results = Scratch::new(if scan.emit.place(0).is_some() { 0 } else { most * size_of::<T>() })?;
         Ok(Worker { room: scan.source.room(most)?, strips: scan.emit.strips()?, results, element: PhantomData })
     }
 
-    /// A whole line that starts at element `at` of the output.
+    /// Scans a whole line that starts at element `at` of the output.
     fn line<I: Isa, J: Join<T>>(&mut self, scan: &Scanned<I, T, J>, at: usize, start: &[isize]) {
         let mut carry = Carry::Nothing;
         for from in (0..scan.len()).step_by(GROUP) {
@@ -371,7 +385,8 @@ impl<'a, T: Element> Worker<'a, T> {
         }
     }
 
-    /// Elements `range` of a line that starts at element `at` of the output; they start a block. Gives what goes on.
+    /// Scans elements `range` of a line that starts at element `at` of the output; `range` starts at a block. Returns
+    /// the carry.
     fn group<I: Isa, J: Join<T>>(
         &mut self,
         scan: &Scanned<I, T, J>,
@@ -382,7 +397,8 @@ impl<'a, T: Element> Worker<'a, T> {
     ) -> Carry<J::State> {
         let (n, at) = (range.len(), at + range.start);
         let place = scan.emit.place(at);
-        // SAFETY: elements of the line, read before the next are asked for; the output, or the room, has a place for each.
+        // SAFETY: `range` is inside the line, and its elements are used before the room is filled again. The output,
+        // or `results`, has a place for each of the n elements.
         unsafe {
             let src = scan.source.values(&mut self.room, start, range.start, n, 0).cast::<T>();
             let to = place.unwrap_or(self.results.ptr());
@@ -394,20 +410,36 @@ impl<'a, T: Element> Worker<'a, T> {
         }
     }
 
-    /// The results of `count` whole blocks from block `first` on.
-    fn totals<I: Isa, J: Join<T>>(&mut self, scan: &Scanned<I, T, J>, start: &[isize], first: usize, count: usize) -> [J::State; AT_ONCE] {
-        // SAFETY: as in `group`; blocks before the last are whole.
+    /// Returns the results of `count` whole blocks, from block `first` on.
+    fn totals<I: Isa, J: Join<T>>(
+        &mut self,
+        scan: &Scanned<I, T, J>,
+        start: &[isize],
+        first: usize,
+        count: usize,
+    ) -> [J::State; AT_ONCE] {
+        // SAFETY: as in `group`; all blocks before the last are whole, and callers leave out the last one.
         unsafe {
             let src = scan.source.values(&mut self.room, start, first * SCAN_BLOCK, count * SCAN_BLOCK, 0).cast::<T>();
             scan.isa.enter(Totals::<T, J>(src, count, PhantomData))
         }
     }
 
-    /// Element `index` of lines side by side from `first` on, whose operands are at `at`; results go to element `to` of the output and on.
+    /// Scans element `index` of `n` lines that are side by side, from line `first` on. `at` has the offsets of the
+    /// operands; results go to the output from element `to` on.
     #[expect(clippy::too_many_arguments, reason = "where it is, and what is carried along")]
-    fn row<I: Isa, J: Join<T>>(&mut self, scan: &Scanned<I, T, J>, at: &[isize], first: usize, to: usize, index: usize, n: usize, lines: &mut J::Lines) {
+    fn row<I: Isa, J: Join<T>>(
+        &mut self,
+        scan: &Scanned<I, T, J>,
+        at: &[isize],
+        first: usize,
+        to: usize,
+        index: usize,
+        n: usize,
+        lines: &mut J::Lines,
+    ) {
         let place = scan.emit.place(to);
-        // SAFETY: as in `group`.
+        // SAFETY: as in `group`; `lines` was made for n lines.
         unsafe {
             let src = scan.source.values(&mut self.room, at, first, n, 0).cast::<T>();
             let out = place.unwrap_or(self.results.ptr());
@@ -419,7 +451,7 @@ impl<'a, T: Element> Worker<'a, T> {
     }
 }
 
-/// [`Join::blocks`].
+/// Runs [`Join::blocks`].
 struct Blocks<T: Element, J: Join<T>> {
     src: *const T,
     to: *mut T,
@@ -431,24 +463,24 @@ impl<T: Element, J: Join<T>> Work for Blocks<T, J> {
     type Out = Carry<J::State>;
     #[inline(always)]
     fn run<I: Isa>(self, _: I) -> Carry<J::State> {
-        // SAFETY: elements of a line and places for them (see the only caller).
+        // SAFETY: `src` has n elements of a line, and `to` a place for each (see `Worker::group`, the only caller).
         unsafe { J::blocks(self.src, self.to, self.n, self.carry) }
     }
 }
 
-/// [`Join::totals`].
+/// Runs [`Join::totals`].
 struct Totals<T, J>(*const T, usize, PhantomData<J>);
 
 impl<T: Element, J: Join<T>> Work for Totals<T, J> {
     type Out = [J::State; AT_ONCE];
     #[inline(always)]
     fn run<I: Isa>(self, _: I) -> [J::State; AT_ONCE] {
-        // SAFETY: `count` whole blocks (see the only caller).
+        // SAFETY: `src` has `count` whole blocks (see `Worker::totals`, the only caller).
         unsafe { J::totals(self.0, self.1) }
     }
 }
 
-/// [`Join::row`].
+/// Runs [`Join::row`].
 struct Row<'a, T: Element, J: Join<T>> {
     src: *const T,
     to: *mut T,
@@ -460,18 +492,24 @@ impl<T: Element, J: Join<T>> Work for Row<'_, T, J> {
     type Out = ();
     #[inline(always)]
     fn run<I: Isa>(self, _: I) {
-        // SAFETY: as many elements and places as there are lines (see the only caller).
+        // SAFETY: `src` has an element for each line, and `to` a place (see `Worker::row`, the only caller).
         unsafe { J::row(self.lines, self.src, self.to, self.index) }
     }
 }
 
-/// [`Join::totals`] of states that begin with an element each.
+/// Implements [`Join::totals`] for states that start from one element.
 ///
 /// # Safety
-/// - As there.
+/// - as [`Join::totals`].
 #[inline(always)]
-unsafe fn totals<T: Copy, S: Copy>(src: *const T, count: usize, first: impl Fn(T) -> S, join: impl Fn(S, S) -> S) -> [S; AT_ONCE] {
-    // SAFETY: `count` whole blocks; where there are fewer than are worked on at once, the first stands in for the others.
+unsafe fn totals<T: Copy, S: Copy>(
+    src: *const T,
+    count: usize,
+    first: impl Fn(T) -> S,
+    join: impl Fn(S, S) -> S,
+) -> [S; AT_ONCE] {
+    // SAFETY: `src` has `count` whole blocks. If that is fewer than `AT_ONCE`, the first block is read in place of
+    // the missing ones.
     unsafe {
         let starts: [*const T; AT_ONCE] = std::array::from_fn(|b| src.add(if b < count { b * SCAN_BLOCK } else { 0 }));
         let mut sums: [S; AT_ONCE] = std::array::from_fn(|b| first(*starts[b]));
@@ -484,13 +522,14 @@ unsafe fn totals<T: Copy, S: Copy>(src: *const T, count: usize, first: impl Fn(T
     }
 }
 
-/// The prefixes of the elements of [`AT_ONCE`] blocks, all blocks at once; gives the last of each.
+/// Computes the prefixes (running results) of [`AT_ONCE`] blocks, all blocks at once. Returns the last prefix of each
+/// block.
 ///
 /// # Safety
-/// - `src` is valid for reads and `to` for writes of so many blocks; they do not overlap.
+/// - `src` is valid for reads and `to` for writes of [`AT_ONCE`] whole blocks; they do not overlap.
 #[inline(always)]
 unsafe fn prefixes<T: Copy>(src: *const T, to: *mut T, join: impl Fn(T, T) -> T) -> [T; AT_ONCE] {
-    // SAFETY: indices in these blocks.
+    // SAFETY: the indices are inside these blocks.
     unsafe {
         let mut sums: [T; AT_ONCE] = std::array::from_fn(|b| *src.add(b * SCAN_BLOCK));
         for (b, sum) in sums.iter().enumerate() {
@@ -506,22 +545,23 @@ unsafe fn prefixes<T: Copy>(src: *const T, to: *mut T, join: impl Fn(T, T) -> T)
     }
 }
 
-/// [`Join::blocks`] of elements that are combined as they are.
+/// Implements [`Join::blocks`] for elements without separate exponents.
 ///
 /// # Safety
-/// - As there.
+/// - as [`Join::blocks`].
 #[inline(always)]
 unsafe fn plain_blocks<T: Element, J: Plain<T>>(src: *const T, to: *mut T, n: usize, carry: Carry<T>) -> Carry<T> {
     if let (true, Carry::Last(last)) = (J::SEQUENCE, carry) {
-        // SAFETY: the caller's.
+        // SAFETY: the contract of `Join::blocks`, which the caller guarantees.
         return Carry::Last(unsafe { one_by_one::<T, J>(src, to, 0..n, Some(last)) });
     }
     let mut offset = carry.value();
     let (mut done, mut finite) = (0, true);
-    // SAFETY: indices below n.
+    // SAFETY: the indices are below n, for which the caller guarantees valid reads and writes.
     unsafe {
         if n == GROUP {
-            // Prefixes first, all blocks at once; offsets when all results are known, while the blocks are in the cache.
+            // First the prefixes of all blocks at once; then, when the results of all blocks are known, the offsets,
+            // while the blocks are in the cache.
             let sums = prefixes(src, to, J::join);
             for (b, sum) in sums.into_iter().enumerate() {
                 if let Some(offset) = offset {
@@ -532,7 +572,8 @@ unsafe fn plain_blocks<T: Element, J: Plain<T>>(src: *const T, to: *mut T, n: us
                         *block.add(i) = y;
                     }
                 }
-                // Without an offset: a sum that is not finite stays so.
+                // Covers a block without an offset: once a prefix is not finite, it stays so, and `sum` is the last
+                // one.
                 finite &= J::is_finite(sum);
                 offset = Some(offset.map_or(sum, |o| J::join(o, sum)));
             }
@@ -561,14 +602,20 @@ unsafe fn plain_blocks<T: Element, J: Plain<T>>(src: *const T, to: *mut T, n: us
     offset.map_or(Carry::Nothing, Carry::Offset)
 }
 
-/// Each element with the one before it, from `last` on; gives the last.
+/// Combines each element with the previous result, starting from `last`. Returns the last result.
 ///
 /// # Safety
-/// - `src` is valid for reads and `to` for writes of the elements in `range`, of which there is one at least.
+/// - `src` is valid for reads and `to` for writes of the elements in `range`; `range` is not empty, or `last` is
+///   given.
 #[inline(always)]
-unsafe fn one_by_one<T: Element, J: Plain<T>>(src: *const T, to: *mut T, range: Range<usize>, mut last: Option<T>) -> T {
+unsafe fn one_by_one<T: Element, J: Plain<T>>(
+    src: *const T,
+    to: *mut T,
+    range: Range<usize>,
+    mut last: Option<T>,
+) -> T {
     for i in range {
-        // SAFETY: the caller's.
+        // SAFETY: `i` is in `range`, for which the caller guarantees valid reads and writes.
         unsafe {
             let x = *src.add(i);
             let y = last.map_or(x, |y| J::join(y, x));
@@ -579,15 +626,16 @@ unsafe fn one_by_one<T: Element, J: Plain<T>>(src: *const T, to: *mut T, range: 
     last.expect("there is an element")
 }
 
-/// [`Join::blocks`] of products with their exponents apart. Where all are finite and have all their digits as they are, they are multiplied as they are: the bits are the same.
+/// Implements [`Join::blocks`] for products with separate exponents. While all products are plain
+/// ([`Factor::is_plain`]), it computes them without separate exponents, with the same bits.
 ///
 /// # Safety
-/// - As there.
+/// - as [`Join::blocks`].
 #[inline(always)]
 unsafe fn kept_blocks<T: Factor>(src: *const T, to: *mut T, n: usize, carry: Carry<Product<T>>) -> Carry<Product<T>> {
     let mut offset = carry.value();
     let mut done = 0;
-    // SAFETY: indices below n.
+    // SAFETY: the indices are below n, for which the caller guarantees valid reads and writes.
     unsafe {
         if n == GROUP
             && let Some(sums) = plain_products(src, to, offset.map(T::value))
@@ -613,21 +661,22 @@ unsafe fn kept_blocks<T: Factor>(src: *const T, to: *mut T, n: usize, carry: Car
     offset.map_or(Carry::Nothing, Carry::Offset)
 }
 
-/// The running products of [`AT_ONCE`] blocks as they are, and the product of each block; `None` where that will not do.
+/// Computes the running products of [`AT_ONCE`] blocks without separate exponents. Returns the product of each block,
+/// or `None` if a product is not plain.
 ///
 /// # Safety
-/// - As [`prefixes`].
+/// - as [`prefixes`].
 #[inline(always)]
 unsafe fn plain_products<T: Factor>(src: *const T, to: *mut T, mut offset: Option<T>) -> Option<[T; AT_ONCE]> {
     if offset.is_some_and(|o| !T::is_plain(o)) || !T::is_plain(T::from_wide(Wide::Int(1))) {
         return None;
     }
-    // SAFETY: the caller's.
+    // SAFETY: the contract of `prefixes`, which the caller guarantees.
     let sums = unsafe { prefixes(src, to, |a, b| T::plainly(a, b).0) };
     for (b, sum) in sums.into_iter().enumerate() {
         let mut good = true;
         for i in 0..SCAN_BLOCK {
-            // SAFETY: an element of these blocks.
+            // SAFETY: an element of these blocks, written by `prefixes`.
             let y = unsafe { &mut *to.add(b * SCAN_BLOCK + i) };
             good &= T::is_plain(*y);
             if let Some(offset) = offset {
@@ -644,13 +693,14 @@ unsafe fn plain_products<T: Factor>(src: *const T, to: *mut T, mut offset: Optio
     Some(sums)
 }
 
-/// Lines side by side whose elements are combined as they are.
+/// The state of lines that are side by side, without separate exponents.
 struct PlainLines<T> {
-    /// What the blocks before come to; what this block comes to, and then with the next element.
+    /// For each line: the combination of the previous blocks (`offsets`), that of the current block up to the
+    /// previous element (`sums`) and up to the current one (`next`).
     offsets: Vec<T>,
     sums: Vec<T>,
     next: Vec<T>,
-    /// The lines whose blocks have ended: their sum is the last element. Empty while there is none.
+    /// Which lines have ended their blocks; their sum is the previous element. Empty while no line has.
     ended: Vec<bool>,
 }
 
@@ -660,8 +710,10 @@ impl<T: Element> PlainLines<T> {
         Ok(PlainLines { offsets: new()?, sums: new()?, next: new()?, ended: room(n)? })
     }
 
+    /// Scans element `index` of each line.
+    ///
     /// # Safety
-    /// - That of [`Join::row`].
+    /// - as [`Join::row`].
     #[inline(always)]
     unsafe fn row<J: Plain<T>>(&mut self, src: *const T, to: *mut T, index: usize) {
         let starts_block = index.is_multiple_of(SCAN_BLOCK);
@@ -673,13 +725,13 @@ impl<T: Element> PlainLines<T> {
         let mut finite = self.ended.is_empty();
         if finite {
             let lines = self.next.iter_mut().zip(&self.sums).zip(&self.offsets).enumerate();
-            // SAFETY: the caller's.
+            // SAFETY: `to` has a place for each line, which the caller guarantees.
             let mut put = |j: usize, next: &mut T, sum: T, y: T| unsafe {
                 finite &= J::is_finite(y);
                 *next = sum;
                 to.add(j).write(y);
             };
-            // SAFETY: the caller's.
+            // SAFETY: `src` has an element for each line, which the caller guarantees.
             let x = |j: usize| unsafe { *src.add(j) };
             match (starts_block, index < SCAN_BLOCK) {
                 (true, true) => lines.for_each(|(j, ((next, _), _))| put(j, next, x(j), x(j))),
@@ -697,20 +749,20 @@ impl<T: Element> PlainLines<T> {
         if !J::SEQUENCE || finite {
             return std::mem::swap(&mut self.sums, &mut self.next);
         }
-        // SAFETY: the caller's.
+        // SAFETY: the contract of this function, which the caller guarantees.
         unsafe { self.ending_row::<J>(src, to, index) }
     }
 
-    /// [`row`](Self::row) where blocks end, or have.
+    /// Does the work of [`row`](Self::row) once blocks end, or have ended, in some lines.
     ///
     /// # Safety
-    /// - As there.
+    /// - as [`row`](Self::row).
     #[inline(never)]
     unsafe fn ending_row<J: Plain<T>>(&mut self, src: *const T, to: *mut T, index: usize) {
         self.ended.resize(self.sums.len(), false);
         let (starts_block, first_block) = (index.is_multiple_of(SCAN_BLOCK), index < SCAN_BLOCK);
         for (j, ((sum, offset), ended)) in self.sums.iter_mut().zip(&self.offsets).zip(&mut self.ended).enumerate() {
-            // SAFETY: the caller's.
+            // SAFETY: `src` has an element for each line, which the caller guarantees.
             let x = unsafe { *src.add(j) };
             let mut y = J::join(*sum, x);
             if !*ended {
@@ -731,19 +783,20 @@ impl<T: Element> PlainLines<T> {
             if *ended {
                 *sum = y;
             }
-            // SAFETY: the caller's.
+            // SAFETY: `to` has a place for each line, which the caller guarantees.
             unsafe { to.add(j).write(y) };
         }
     }
 }
 
-/// Lines side by side whose products have their exponents apart, as soon as one needs it.
+/// The state of products of lines that are side by side. They get separate exponents as soon as one product needs it.
 struct KeptLines<T> {
     /// As in [`PlainLines`].
     offsets: Vec<T>,
     sums: Vec<T>,
     next: Vec<T>,
-    /// The offset and the product of this block of each line; empty while numbers will do as they are.
+    /// The offset and the product of the current block of each line, with separate exponents. Empty while all
+    /// products are plain.
     kept: Vec<[Product<T>; 2]>,
 }
 
@@ -753,22 +806,26 @@ impl<T: Factor> KeptLines<T> {
         Ok(KeptLines { offsets: new()?, sums: new()?, next: new()?, kept: room(n)? })
     }
 
+    /// Scans element `index` of each line.
+    ///
     /// # Safety
-    /// - That of [`Join::row`].
+    /// - as [`Join::row`].
     #[inline(always)]
     unsafe fn row(&mut self, src: *const T, to: *mut T, index: usize) {
         let (starts_block, first_block) = (index.is_multiple_of(SCAN_BLOCK), index < SCAN_BLOCK);
         if self.kept.is_empty() {
-            // SAFETY: the caller's.
+            // SAFETY: the contract of this function, which the caller guarantees.
             if unsafe { self.plain_row(src, to, index) } {
                 return std::mem::swap(&mut self.sums, &mut self.next);
             }
             self.kept.extend(self.offsets.iter().zip(&self.sums).map(|(offset, sum)| [offset.factor(), sum.factor()]));
         } else if starts_block {
-            self.kept.iter_mut().for_each(|[offset, sum]| *offset = if index == SCAN_BLOCK { *sum } else { T::join(*offset, *sum) });
+            self.kept
+                .iter_mut()
+                .for_each(|[offset, sum]| *offset = if index == SCAN_BLOCK { *sum } else { T::join(*offset, *sum) });
         }
         for (j, [offset, sum]) in self.kept.iter_mut().enumerate() {
-            // SAFETY: the caller's.
+            // SAFETY: `src` has an element and `to` a place for each line, which the caller guarantees.
             unsafe {
                 let x = (*src.add(j)).factor();
                 *sum = if starts_block { x } else { T::join(*sum, x) };
@@ -777,22 +834,23 @@ impl<T: Factor> KeptLines<T> {
         }
     }
 
-    /// [`row`](Self::row) of numbers as they are, whose products are left beside those before; whether that will do.
+    /// Does the work of [`row`](Self::row) without separate exponents, and leaves the new products in `next`, the old
+    /// ones in `sums`. Returns whether all products are plain.
     ///
     /// # Safety
-    /// - As there.
+    /// - as [`row`](Self::row).
     #[inline(always)]
     unsafe fn plain_row(&mut self, src: *const T, to: *mut T, index: usize) -> bool {
         let (starts_block, first_block) = (index.is_multiple_of(SCAN_BLOCK), index < SCAN_BLOCK);
         let mut good = true;
         if starts_block && !first_block {
             for (offset, sum) in self.offsets.iter_mut().zip(&self.sums) {
-                // It is the element before this one, which was good.
+                // The new offset is the previous element of the line, which was plain.
                 *offset = if index == SCAN_BLOCK { *sum } else { T::plainly(*offset, *sum).0 };
             }
         }
         for (j, ((next, sum), offset)) in self.next.iter_mut().zip(&self.sums).zip(&self.offsets).enumerate() {
-            // SAFETY: the caller's.
+            // SAFETY: `src` has an element and `to` a place for each line, which the caller guarantees.
             unsafe {
                 let x = *src.add(j);
                 let product = if starts_block { x } else { T::plainly(*sum, x).0 };

@@ -1,4 +1,4 @@
-//! Working memory of a thread, kept from one operation to the next.
+//! Scratch memory of a thread, kept from one operation to the next.
 
 use polyarray_core::{Error, Result};
 use std::cell::RefCell;
@@ -8,10 +8,11 @@ use std::cell::RefCell;
 #[repr(C, align(64))]
 struct Line([u8; 64]);
 
-/// Blocks larger than this are given back after use rather than kept.
+/// The largest block, in bytes, that a thread keeps after use. Larger ones are freed.
 const KEPT: usize = 8 << 20;
 
-/// A zeroed or used block, aligned to 64 bytes, that goes back to its thread when dropped.
+/// A block of initialised bytes (zeros or old data), aligned to 64 bytes. It returns to its thread's free list when
+/// dropped.
 pub(crate) struct Scratch(Vec<Line>);
 
 thread_local! {
@@ -19,23 +20,27 @@ thread_local! {
 }
 
 impl Scratch {
-    /// At least `bytes` bytes, with anything in them.
+    /// Allocates at least `bytes` bytes with unspecified values.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
     pub(crate) fn new(bytes: usize) -> Result<Scratch> {
         let lines = bytes.div_ceil(64).max(1);
-        // A thread that ends keeps nothing.
+        // While a thread ends, its free list no longer exists; then a new block is allocated.
         let mut block = FREE.try_with(|free| free.borrow_mut().pop()).ok().flatten().unwrap_or_default();
         if block.len() < lines {
             let more = lines - block.len();
-            block.try_reserve_exact(more).map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes, why: e.to_string() })?;
+            block.try_reserve_exact(more).map_err(|e| Error::OutOfMemory {
+                memory: "the host".into(),
+                bytes,
+                why: e.to_string(),
+            })?;
             block.resize(lines, Line([0; 64]));
         }
         Ok(Scratch(block))
     }
 
-    /// How many there are.
+    /// Returns the size in bytes.
     pub(crate) fn bytes(&self) -> usize {
         size_of_val(&self.0[..])
     }
@@ -45,18 +50,22 @@ impl Scratch {
     }
 }
 
-/// An empty vector with room for `n` elements.
+/// Returns an empty vector with room for `n` elements.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].
 pub(crate) fn room<T>(n: usize) -> Result<Vec<T>> {
     let mut vec = Vec::new();
     let bytes = n.saturating_mul(size_of::<T>());
-    vec.try_reserve_exact(n).map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes, why: e.to_string() })?;
+    vec.try_reserve_exact(n).map_err(|e| Error::OutOfMemory {
+        memory: "the host".into(),
+        bytes,
+        why: e.to_string(),
+    })?;
     Ok(vec)
 }
 
-/// `n` times `value`.
+/// Returns a vector of `n` copies of `value`.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].

@@ -1,4 +1,4 @@
-//! Searching in what is sorted: binary searches without branches, several at once so that their misses of the cache overlap.
+//! Searches in sorted arrays: binary searches without branches, several at once so that their cache misses overlap.
 
 use crate::lanes::{Isa, Work};
 use crate::sort::{Sortable, rank_of};
@@ -8,13 +8,13 @@ use polyarray_core::op::{Search, Side};
 use polyarray_core::walk::walk;
 use polyarray_core::{Buffer, DType, Result, bf16, f16};
 
-/// Searches at once.
+/// The number of simultaneous searches.
 const TOGETHER: usize = 16;
 
-/// Runs a search whose result goes to `out`.
+/// Runs a search and writes its result to `out`.
 ///
 /// # Errors
-/// None: it takes no memory.
+/// None: it allocates no memory.
 pub(crate) fn run<I: Isa>(isa: I, op: &Search, threads: usize, out: &Buffer) -> Result<()> {
     match op.dtype {
         DType::Bool => typed::<I, bool>(isa, op, threads, out),
@@ -41,15 +41,21 @@ fn typed<I: Isa, T: Sortable>(isa: I, op: &Search, threads: usize, out: &Buffer)
     split(threads, op.shape.size(), 256, |range| {
         let (mut keys, mut count, mut done) = ([0u64; TOGETHER], 0, range.start);
         let mut flush = |keys: &[u64; TOGETHER], count: usize| {
-            let found = isa.enter(Find::<T> { sorted: sorted.get(), step: op.sorted.strides[0], n: op.n, keys, or_equal: op.side == Side::Right });
+            let found = isa.enter(Find::<T> {
+                sorted: sorted.get(),
+                step: op.sorted.strides[0],
+                n: op.n,
+                keys,
+                or_equal: op.side == Side::Right,
+            });
             for found in &found[..count] {
-                // SAFETY: the output has room for one number for each value; parts do not overlap.
+                // SAFETY: the output has room for one number per value, and threads have disjoint ranges.
                 unsafe { to.get().add(done).write(*found as i64) };
                 done += 1;
             }
         };
         walk(&op.shape, [&op.values.strides], [0], range, |[at]| {
-            // SAFETY: an element of the values.
+            // SAFETY: `at` is the offset of an element of the values.
             keys[count] = rank_of::<T>(unsafe { values.get().wrapping_offset(at).read() });
             count += 1;
             if count == TOGETHER {
@@ -62,7 +68,7 @@ fn typed<I: Isa, T: Sortable>(isa: I, op: &Search, threads: usize, out: &Buffer)
     })
 }
 
-/// For each key, how many elements are less, or not greater.
+/// Counts, for each key, the elements that are less (with `or_equal`: not greater).
 struct Find<'a, T: Sortable> {
     sorted: *const T::Word,
     step: isize,
@@ -75,10 +81,10 @@ impl<T: Sortable> Work for Find<'_, T> {
     type Out = [usize; TOGETHER];
     #[inline(always)]
     fn run<I: Isa>(self, _: I) -> [usize; TOGETHER] {
-        // SAFETY: indices below stay under n, for whatever the elements are.
+        // SAFETY: every index passed to `at` is below `n`, even if the elements are not sorted.
         let at = |i: usize| rank_of::<T>(unsafe { self.sorted.wrapping_offset(i as isize * self.step).read() });
         let before = |i: usize, key: u64| if self.or_equal { at(i) <= key } else { at(i) < key };
-        // The answer of each lies from its start to `left` further on.
+        // The result of each search is in `start ..= start + left`.
         let (mut starts, mut left) = ([0; TOGETHER], self.n);
         while left > 1 {
             let half = left / 2;

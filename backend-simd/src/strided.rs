@@ -1,24 +1,25 @@
-//! Strided operands in host memory: where they lie, and copies of their elements.
+//! Strided operands in host memory: their addresses, and copies of their elements.
 
 use crate::exec::Access;
 use polyarray_core::op::Operand;
 use polyarray_core::{Buffer, DType};
 use smallvec::SmallVec;
 
-/// Where operands lie: what a thread needs to find its part.
+/// The addresses and strides of operands, from which a thread computes the addresses of its part.
 pub(crate) struct Geometry {
-    /// Lengths of the axes.
+    /// The lengths of the axes.
     pub lens: SmallVec<[usize; 8]>,
-    /// First element, element size, dtype's strides, of each operand and then of the output.
+    /// The address of the first element of each operand, and then of the output if it was pushed. In the same order,
+    /// `sizes` has the bytes per element and `strides` the strides in elements.
     pub bases: SmallVec<[*mut u8; 8]>,
     pub sizes: SmallVec<[usize; 8]>,
     pub strides: SmallVec<[SmallVec<[isize; 4]>; 8]>,
 }
 
-// SAFETY: the pointers are read by all threads and the output's written by each in its own part.
+// SAFETY: all threads read through the operands' pointers; through the output's each thread writes only its own part.
 unsafe impl Sync for Geometry {}
 
-/// The address of an operand's index zero.
+/// Returns the address of an operand's first element (index zero).
 pub(crate) fn base(buffer: &Buffer, dtype: DType, offset: usize) -> *mut u8 {
     let start = buffer.host_ptr().expect("core brings operands to the backend's memory").as_ptr();
     debug_assert!(offset * dtype.size() <= buffer.bytes());
@@ -42,7 +43,7 @@ impl Geometry {
     }
 }
 
-/// How operands with these inner strides are read.
+/// Returns how operands with these innermost strides are read.
 pub(crate) fn accesses(inner_strides: impl Iterator<Item = isize>) -> SmallVec<[Access; 8]> {
     let access = |s: isize| match s {
         1 => Access::Contiguous,
@@ -52,20 +53,28 @@ pub(crate) fn accesses(inner_strides: impl Iterator<Item = isize>) -> SmallVec<[
     inner_strides.map(access).collect()
 }
 
-/// Copies `n` elements of `size` bytes, `from_step` and `to_step` elements apart.
+/// Copies `n` elements of `size` bytes from elements `from_step` apart to elements `to_step` apart.
 ///
 /// # Safety
 /// - `from` is valid for reads and `to` for writes of those elements; they do not overlap, or are the same.
-pub(crate) unsafe fn copy_strided(from: *const u8, from_step: isize, to: *mut u8, to_step: isize, n: usize, size: usize) {
+pub(crate) unsafe fn copy_strided(
+    from: *const u8,
+    from_step: isize,
+    to: *mut u8,
+    to_step: isize,
+    n: usize,
+    size: usize,
+) {
     /// # Safety
-    /// - As for `copy_strided`, with elements of the size of `T`.
+    /// - as for `copy_strided`, with elements of the size of `T`.
     unsafe fn copy<T: Copy>(from: *const T, from_step: isize, to: *mut T, to_step: isize, n: usize) {
         for i in 0..n as isize {
-            // SAFETY: the caller's. Unaligned, because complex numbers are aligned to their parts only.
+            // SAFETY: the caller guarantees that `n` elements at these steps are valid. Unaligned, because complex
+            // numbers are aligned to their parts only.
             unsafe { to.offset(i * to_step).write_unaligned(from.offset(i * from_step).read_unaligned()) };
         }
     }
-    // SAFETY: the caller's, for the type of that size.
+    // SAFETY: the caller guarantees valid elements of `size` bytes; `T` has that size.
     unsafe {
         match size {
             _ if from_step == 1 && to_step == 1 => std::ptr::copy(from, to, n * size),

@@ -1,15 +1,17 @@
-//! Work on several threads: those of the rayon pool that the caller runs in, else of rayon's global pool.
+//! Work on several threads: those of the caller's rayon pool, or else of rayon's global pool.
 
 use polyarray_core::{Result, forks};
 use std::ops::Range;
 use std::sync::{Mutex, OnceLock, mpsc};
 use std::time::Duration;
 
-/// How many threads work can be cut among now. It is 1 where the system refused to start the global pool, and in a child process of the one whose pool it is: a
-/// fork copies a pool without its threads, and what it is given would be waited for for ever.
+/// Returns the number of threads that work can currently be split among. It is 1 if the system refused to start the
+/// global pool, and in a forked child process: a fork copies a pool without its threads, so that work given to it
+/// would never finish.
 pub(crate) fn available() -> usize {
     if rayon::current_thread_index().is_some() {
-        // A pool of the caller's, or the global one; either may have been made before a fork.
+        // The current thread belongs to the caller's pool or to the global one. Either may have been started before a
+        // fork.
         return if forks() == 0 { rayon::current_num_threads() } else { 1 };
     }
     match global() {
@@ -18,22 +20,23 @@ pub(crate) fn available() -> usize {
     }
 }
 
-/// The global pool.
 struct Pool {
     threads: usize,
-    /// The number of [`forks`] of its process.
+    /// The number of [`forks`] when the pool was started.
     forks: u32,
 }
 
-/// The global pool, started if nobody has; `None` as long as one that somebody else started has not been seen to work.
+/// Returns the global pool, and starts it if necessary. Returns `None` while a pool that other code started has not
+/// yet answered.
 fn global() -> Option<&'static Pool> {
     static POOL: OnceLock<Pool> = OnceLock::new();
-    /// Receives a word from a pool that was started before; and the number of forks when it was asked for.
+    /// The receiver of the message that was requested from a pool started by other code, and the number of forks at
+    /// the request.
     static ASKED: Mutex<Option<(mpsc::Receiver<()>, u32)>> = Mutex::new(None);
     if let Some(pool) = POOL.get() {
         return Some(pool);
     }
-    // Another thread is starting it, or was when this process was forked: this operation does without.
+    // Another thread is starting the pool, or was when this process was forked. This operation runs without it.
     let Ok(mut asked) = ASKED.try_lock() else { return None };
     let mut forks = forks();
     let threads = match &*asked {
@@ -43,7 +46,7 @@ fn global() -> Option<&'static Pool> {
         }
         None => match rayon::ThreadPoolBuilder::new().build_global() {
             Ok(()) => Some(rayon::current_num_threads()),
-            // The system's reason is the source of the error, where it refused.
+            // If the system refused to start the threads, the error has the system's reason as its source.
             Err(e) if std::error::Error::source(&e).is_some() => Some(1),
             Err(_) => {
                 let told = ask();
@@ -56,18 +59,19 @@ fn global() -> Option<&'static Pool> {
     threads.map(|threads| POOL.get_or_init(|| Pool { threads, forks }))
 }
 
-/// How long a pool that somebody else started is waited for. Its threads may be busy, or have stayed in the process that this one was forked from.
+/// The time to wait for the first message of a pool that other code started. Its threads may be busy, or may exist
+/// only in the process that this one was forked from.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// Has a thread of the global pool, which somebody else started, say a word.
+/// Requests a message from a thread of the global pool, which other code started. Returns the receiver.
 fn ask() -> mpsc::Receiver<()> {
     let (tell, told) = mpsc::channel();
-    // A pool that could not be started panics; the word is then lost.
+    // `rayon::spawn` panics if the pool could not be started. Then no message arrives.
     let _ = std::panic::catch_unwind(|| rayon::spawn(move || tell.send(()).unwrap_or_default()));
     told
 }
 
-/// Runs both, perhaps at the same time. The threads are those that [`available`] counts.
+/// Runs both functions, possibly at the same time, on the threads that [`available`] counts.
 pub(crate) fn join(a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
     if available() > 1 {
         rayon::join(a, b);
@@ -77,17 +81,27 @@ pub(crate) fn join(a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
     }
 }
 
-/// Calls `work` for each part of `0..total`, cut into at most `threads` parts of about equal size whose bounds are multiples of `unit`; for all of it, if no other
-/// thread is [`available`].
+/// Splits `0..total` into at most `threads` parts of about equal size, whose bounds are multiples of `unit`, and
+/// calls `work` for each. Calls it once for the whole range if no other thread is [`available`].
 ///
 /// # Errors
-/// The first error of any part.
-pub(crate) fn split(threads: usize, total: usize, unit: usize, work: impl Fn(Range<usize>) -> Result<()> + Sync) -> Result<()> {
+/// One of the errors, if parts fail.
+pub(crate) fn split(
+    threads: usize,
+    total: usize,
+    unit: usize,
+    work: impl Fn(Range<usize>) -> Result<()> + Sync,
+) -> Result<()> {
     split_among(threads, total, unit, &work)
 }
 
-/// [`split`], compiled once: there are hundreds of kinds of work.
-fn split_among(threads: usize, total: usize, unit: usize, work: &(dyn Fn(Range<usize>) -> Result<()> + Sync)) -> Result<()> {
+/// The body of [`split`], compiled only once: `split` is called with hundreds of types of closures.
+fn split_among(
+    threads: usize,
+    total: usize,
+    unit: usize,
+    work: &(dyn Fn(Range<usize>) -> Result<()> + Sync),
+) -> Result<()> {
     let units = total.div_ceil(unit);
     let parts = threads.min(units).max(1);
     let bounds = |i: usize| (units * i / parts * unit).min(total);
@@ -111,17 +125,16 @@ fn split_among(threads: usize, total: usize, unit: usize, work: &(dyn Fn(Range<u
     failed.into_inner().unwrap_or_else(|p| p.into_inner())
 }
 
-/// A pointer that threads may share because each writes a part of its own.
+/// A pointer that threads share, each of which writes its own part.
 #[derive(Clone, Copy)]
 pub(crate) struct Shared<T>(pub *mut T);
 
-// SAFETY: a pointer is a number; whoever writes through it states why the parts are disjoint.
+// SAFETY: sending a pointer accesses nothing; every block that writes through it states why the parts are disjoint.
 unsafe impl<T> Send for Shared<T> {}
 // SAFETY: as above.
 unsafe impl<T> Sync for Shared<T> {}
 
 impl<T> Shared<T> {
-    /// The pointer.
     pub(crate) fn get(&self) -> *mut T {
         self.0
     }

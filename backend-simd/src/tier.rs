@@ -1,11 +1,11 @@
-//! Which instructions this CPU has, and which of them may be used.
+//! The instruction sets that this CPU supports, and the choice among them.
 
 use crate::gemm::Engines;
 use crate::lanes::portable::Portable;
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::{avx2::Avx2, avx512::Avx512};
 
-/// The tier in use, holding its token.
+/// The tier in use, with its token.
 #[derive(Clone, Copy)]
 pub(crate) enum Tier {
     Portable(Portable),
@@ -15,20 +15,22 @@ pub(crate) enum Tier {
     Avx512(Avx512),
 }
 
-/// What `POLYARRAY_SIMD` may say, from the lowest. `amx` allows all that there is.
+/// The valid values of `POLYARRAY_SIMD`, from the lowest. `amx` allows everything.
 pub(crate) const NAMES: [&str; 4] = ["portable", "avx2", "avx512", AMX];
 
 const AMX: &str = "amx";
 
 impl Tier {
-    /// The best tier that this CPU has and `cap` (the value of `POLYARRAY_SIMD`) allows.
+    /// Returns the best tier that this CPU supports and `cap` (the value of `POLYARRAY_SIMD`) allows.
     ///
     /// # Errors
-    /// The reason, for a cap that is no tier's name.
+    /// The reason, if `cap` is not the name of a tier.
     pub(crate) fn best(cap: Option<&str>) -> Result<Tier, String> {
         let cap = match cap {
             None => NAMES.len(),
-            Some(name) => NAMES.iter().position(|n| *n == name).ok_or_else(|| format!("the tiers are {}", NAMES.join(", ")))?,
+            Some(name) => {
+                NAMES.iter().position(|n| *n == name).ok_or_else(|| format!("the tiers are {}", NAMES.join(", ")))?
+            }
         };
         #[cfg(target_arch = "x86_64")]
         {
@@ -43,7 +45,7 @@ impl Tier {
         Ok(Tier::Portable(Portable))
     }
 
-    /// The engines that multiply tiles of matrices, of which `cap` allows AMX or not.
+    /// Returns the engines for products of tiles. AMX is among them only if `cap` allows it.
     pub(crate) fn engines(self, cap: Option<&str>) -> Engines {
         let _ = cap;
         match self {
@@ -63,7 +65,7 @@ impl Tier {
         }
     }
 
-    /// Bytes of a vector: what speed is in proportion to.
+    /// Returns the bytes of a vector. Speed is proportional to it.
     pub(crate) fn vector_bytes(self) -> usize {
         match self {
             Tier::Portable(_) => 16,

@@ -1,4 +1,4 @@
-//! Every tier that this CPU has, forced in turn, against the suite.
+//! Runs the conformance suite on every tier that this CPU has.
 
 extern crate polyarray_cpu as _;
 

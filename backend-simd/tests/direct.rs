@@ -1,11 +1,15 @@
-//! Small arrays take a way of their own (`Backend::run_strip`): it gives the bits of the long one, which a recording forces.
+//! Small arrays take the fast path (`Backend::run_strip`). It must give the same bits as the general path, which
+//! recording a trace forces.
 
 extern crate polyarray_cpu as _;
 extern crate polyarray_simd as _;
 
-use polyarray_core::{Array, Binary, DType, Device, Element, Expr, Gives, IntoExpr, Kind, Unary, Wide, trace, with_device, with_dtype};
+use polyarray_core::{
+    Array, Binary, DType, Device, Element, Expr, Gives, IntoExpr, Kind, Unary, Wide, trace, with_device, with_dtype,
+};
 
-/// Both ways, on `simd` and (where all devices agree to the bit, for it may choose another one for the long way) under `auto`, into a new array and into one that is there.
+/// Evaluates an expression on both paths, into a new and into an existing array, and compares the bits. It uses
+/// `simd` and, if all devices agree to the bit, also `auto`, which may choose another device for the general path.
 fn both_ways<U: Element>(what: &str, exact: bool, expr: impl Fn() -> Expr<U>) {
     let devices = [Device::simd().expect("linked"), Device::auto()];
     for device in devices.into_iter().take(if exact { 2 } else { 1 }) {
@@ -25,7 +29,7 @@ fn both_ways<U: Element>(what: &str, exact: bool, expr: impl Fn() -> Expr<U>) {
     }
 }
 
-/// Bits, with one NaN for all.
+/// Returns the elements as text, with one form for all NaNs.
 fn bytes<U: Element>(x: &Array<U>) -> Vec<String> {
     x.to_vec().expect("host").iter().map(|x| format!("{x:?}")).collect()
 }
@@ -86,7 +90,7 @@ fn what_is_no_strip_still_works() {
         assert_eq!((&row + 1.0).eval().unwrap().to_vec().unwrap(), [5.0, 6.0, 7.0, 8.0]);
         assert!((&x + &values::<f64>(5, 1)).eval().is_err());
         assert_eq!((&Array::<f64>::zeros([0]).unwrap() + 1.0).eval().unwrap().len(), 0);
-        // Donated: the result takes the place of an operand that nobody else has.
+        // Donation: the result reuses the memory of an operand that nothing else refers to.
         let own = Array::from_vec(vec![1.0f64; 40], [40]).unwrap();
         let place = own.as_slice().unwrap().as_ptr();
         let sum = (own + 1.0).eval().unwrap();

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""NumPy and its like on the cases of polyarray-bench, as the same JSON lines.
+"""Measures NumPy and related libraries on the cases of polyarray-bench, and writes the same JSON lines.
 
     python benches/peers/numpy_peers.py --quick --json peers.json
     cargo run --release -p polyarray-bench -- compare --quick --with peers.json
 
-Needs NumPy; numexpr, SciPy, scikit-learn and faiss are measured where they can be imported. Every result is compared with the same computation in
-float64 (long double for sums) before its time is written. Elementwise cases and products of matrices write into an output given (`out=`).
+Requires NumPy. numexpr, SciPy, scikit-learn and faiss are measured if they can be imported. Every result is compared
+with the same computation in float64 (long double for sums) before its time is written. Elementwise cases and matrix
+products write into an existing output (`out=`).
 
-Run it with nothing else running, right before or after what it is compared with: the thread pools of BLAS and OpenMP wait for each other, and a busy core makes
-them not a little slower but a hundred times.
+Run it on an otherwise idle machine, immediately before or after the comparison. The thread pools of BLAS and OpenMP
+wait for each other: a single busy core can slow them down a hundredfold.
 """
 
 import argparse
@@ -20,7 +21,7 @@ import platform
 import sys
 import time
 
-# What the libraries read their number of threads from; they do so once, when they are imported.
+# The libraries read their number of threads from these variables, once, when they are imported.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMEXPR_MAX_THREADS")
 
 WHOLE, SIGNED, SPREAD = (-100.0, 100.0), (-1.0, 1.0), (-1e6, 1e6)
@@ -30,8 +31,9 @@ PRODUCT = ([[64] * 3, [256] * 3, [512] * 3], [[16] * 3, [64] * 3, [256] * 3, [10
 PRODUCTS = ([[16, 64, 64, 64]], [[64, 32, 32, 32], [16, 64, 64, 64], [16, 256, 256, 256]], lambda n: [16, n, n, n])
 POINTS = ([[100, 100, 50], [400, 400, 50]], [[100, 100, 50], [500, 500, 50], [2000, 2000, 50], [5000, 5000, 50]], lambda n: [n, n, 50])
 
-# name: (sizes under --quick, otherwise, of one number), where inputs are drawn from, operations an element or product, ULPs allowed,
-# what errors are relative to at least, and for elementwise cases the formula. As in the registry, src/cases.rs.
+# name: ((sizes under --quick, other sizes, shape of one number), domains of the inputs, operations for each element or
+# product, allowed ULPs, least value that errors are relative to, and the formula of elementwise cases).
+# As in the registry, src/cases.rs.
 MAPS = {
     "add": (ELEMENTS, [WHOLE, WHOLE], 1, 0, 0.0, "x + y"),
     "mul": (ELEMENTS, [WHOLE, WHOLE], 1, 0, 0.0, "x * y"),
@@ -50,12 +52,12 @@ MAPS = {
 }
 OTHERS = {
     "sum": (ELEMENTS, [WHOLE], 1, 96, 0.0),
-    "sum_axis0": (MATRIX, [WHOLE], 1, 4096, 0.0),  # NumPy adds row after row
+    "sum_axis0": (MATRIX, [WHOLE], 1, 4096, 0.0),  # NumPy adds row by row
     "sum_axis1": (MATRIX, [WHOLE], 1, 96, 0.0),
     "min": (ELEMENTS, [WHOLE], 1, 0, 0.0),
     "argmax": (ELEMENTS, [WHOLE], 1, 0, 0.0),
     "std": (MATRIX, [WHOLE], 4, 384, 0.0),
-    "cumsum": (ELEMENTS, [WHOLE], 1, 4096, 0.0),  # NumPy adds one after another
+    "cumsum": (ELEMENTS, [WHOLE], 1, 4096, 0.0),  # NumPy adds sequentially
     "transpose_copy": (MATRIX, [WHOLE], 0, 0, 0.0),
     "sort": (ELEMENTS, [SPREAD], 0, 0, 0.0),
     "argsort": (ELEMENTS, [SPREAD], 0, 0, 0.0),
@@ -148,7 +150,7 @@ def input_shapes(op, shape):
 
 
 def numpy_map(op, x, y, out):
-    """What one writes with NumPy; `out` holds the result and the intermediate that can share it."""
+    """Computes the case as NumPy users write it. `out` holds the result, and one intermediate result where possible."""
     if op == "where":
         np.copyto(out, y)
         np.copyto(out, x, where=x > 2)
@@ -170,7 +172,7 @@ def numpy_map(op, x, y, out):
 
 
 def trick(x, y):
-    """Euclidean distances by NumPy: |x|^2 + |y|^2 - 2 x.y."""
+    """Returns Euclidean distances, computed by NumPy as the root of |x|^2 + |y|^2 - 2 x.y."""
     squares = x @ y.T
     squares *= -2
     squares += np.einsum("ij,ij->i", x, x)[:, None]
@@ -186,7 +188,7 @@ def cosine(x, y):
 
 
 def cityblock(x, y):
-    """Row by row, so that the differences stay in cache."""
+    """Returns Manhattan distances, computed row by row so that the differences stay in the cache."""
     out = np.empty((len(x), len(y)), x.dtype)
     for row, point in zip(out, x):
         np.abs(y - point).sum(axis=1, out=row)
@@ -210,7 +212,7 @@ def faiss_distances(metric):
 
 
 def contenders(op, dtype, inputs):
-    """(library, threads it may use, function that gives the result) for each library that has the case."""
+    """Yields (library, number of threads, function that returns the result) for each library that supports the case."""
     x, y = inputs[0], inputs[-1]
     every = ARGS.threads
     if op == "add_fresh":
@@ -256,7 +258,7 @@ def contenders(op, dtype, inputs):
         metric = op.removeprefix("cdist_")
         by_numpy = {"euclidean": trick, "cityblock": cityblock, "cosine": cosine}[metric]
         yield "numpy", 1 if metric == "cityblock" else every, lambda: by_numpy(x, y)
-        if cdist and dtype == "f64":  # it computes in float64 whatever it is given
+        if cdist and dtype == "f64":  # SciPy computes in float64 for every dtype
             yield "scipy", 1, lambda: cdist(x, y, metric)
         if pairwise:
             function = {"euclidean": "euclidean_distances", "cityblock": "manhattan_distances", "cosine": "cosine_distances"}[metric]
@@ -267,7 +269,7 @@ def contenders(op, dtype, inputs):
 
 
 def expected(op, inputs, floor):
-    """The result in float64, and what errors are relative to (as in src/verify.rs)."""
+    """Returns the result in float64, and the values that errors are relative to (as in src/verify.rs)."""
     x, y = (a.astype(np.float64) for a in (inputs[0], inputs[-1]))
     if op in MAPS:
         functions = {name: getattr(np, name) for name in ("sqrt", "exp", "log", "sin", "cos", "tanh", "where")}
@@ -311,7 +313,7 @@ def expected(op, inputs, floor):
 
 
 def tolerance(op, dtype, shape):
-    """As in the registry; a float64 product is itself what is compared, so both sides' errors count."""
+    """Returns twice the tolerance of the registry, because a float64 reference product has errors of its own."""
     terms = shape[-2] if op.startswith("matmul") else shape[-1] if op == "matvec" or op.startswith("cdist") else 0
     return 2 * (CASES[op][3] + 2 * math.sqrt(terms)) * np.finfo(DTYPES[dtype]).eps
 
@@ -328,7 +330,7 @@ def error(got, want, scale):
 
 
 def fastest(run, budget):
-    """The least seconds of as many runs as fit into the budget, after one that does not count."""
+    """Returns the least seconds of as many runs as fit into the budget, after a warm-up run, and the last result."""
     run()
     best, batch, start = math.inf, 1, time.perf_counter()
     while True:
@@ -362,7 +364,7 @@ def rows(op, dtype, shape, failures):
     inputs = [random.uniform(lo, hi, s).astype(DTYPES[dtype]) for s, (lo, hi) in zip(input_shapes(op, shape), domains)]
     want, scale = expected(op, inputs, floor)
     if op in MAPS or op == "transpose_copy":
-        # What an exact function gives in this dtype: rounded once.
+        # An exact function rounds its result once, to this dtype.
         want = want.astype(DTYPES[dtype]).astype(np.float64)
     for library, threads, run in contenders(op, dtype, inputs):
         what = f"{op} {dtype} {'x'.join(map(str, shape))} by {library}"
@@ -371,7 +373,7 @@ def rows(op, dtype, shape, failures):
         except Exception as e:
             failures.append(f"{what} failed: {e!r}")
             continue
-        # NumPy leaves the order of equal elements open, so indices are judged by what they point at.
+        # NumPy does not specify the order of equal elements, so compare the elements that the indices select.
         judged = inputs[0][result] if op == "argsort" else result
         worst, allowed = error(judged, want, scale), tolerance(op, dtype, shape)
         if worst > allowed:

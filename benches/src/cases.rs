@@ -1,20 +1,21 @@
-//! The registry: every case that is measured, as data.
+//! The registry: a table of every case that is measured.
 //!
-//! The comparing program, the criterion benches and the tests read this table. To add a case, add a row; what a kernel does on arrays is in [`crate::problem`].
+//! The program, the criterion benches and the tests read this table. To add a case, add a row. [`crate::problem`]
+//! executes the kernels.
 
 use polyarray::{Array, Binary, DType, Element, Expr, Metric, Unary, Wide, select};
 
-/// A dtype that cases can be run with.
+/// An element type of cases.
 pub trait Number: Element {
-    /// Distance from 1 to the next float; integers are exact, so 1 for them: any difference shows as an error of at least one.
+    /// The distance from 1 to the next float. 1 for integers; unused there, because their tolerance is 0.
     const EPS: f64;
-    /// The formula for this type.
+    /// Returns the function of `formula` for this type.
     fn pick(formula: &Formula) -> fn(&[Array<Self>]) -> Expr<Self>;
-    /// The same slice, if this type is `f32`.
+    /// Returns the slice itself if this type is `f32`.
     fn as_f32(_: &[Self]) -> Option<&[f32]> {
         None
     }
-    /// The same slice, if this type is `f64`.
+    /// Returns the slice itself if this type is `f64`.
     fn as_f64(_: &[Self]) -> Option<&[f64]> {
         None
     }
@@ -54,7 +55,7 @@ impl Number for i64 {
     }
 }
 
-/// Runs `$body` with `$T` naming the Rust type of a dtype that cases have.
+/// Runs `$body` with the type alias `$T` for the Rust type of `$dtype`, which must be a dtype of some case.
 #[macro_export]
 macro_rules! with_number {
     ($dtype:expr, $T:ident => $body:expr) => {
@@ -88,7 +89,7 @@ pub struct Formula {
     i64: fn(&[Array<i64>]) -> Expr<i64>,
 }
 
-/// A [`Formula`] from an expression over the inputs `$x` of type `$T`.
+/// Makes a [`Formula`] from an expression over the inputs `$x` of type `$T`.
 macro_rules! formula {
     ($T:ident, $x:ident => $body:expr) => {{
         fn build<$T: Number>($x: &[Array<$T>]) -> Expr<$T> {
@@ -98,20 +99,20 @@ macro_rules! formula {
     }};
 }
 
-/// A constant of any type.
+/// Returns the constant `x` as a value of type `T`.
 fn number<T: Number>(x: i128) -> T {
     T::from_wide(Wide::Int(x))
 }
 
-/// What a case does. Shapes are those of [`Sizes`].
+/// The operation of a case. Its shapes are described by [`Sizes`].
 pub enum Kernel {
-    /// Elementwise, written into an output that is there.
+    /// An elementwise operation, written into an existing output.
     Map(Formula),
-    /// Elementwise, into a new array.
+    /// An elementwise operation, written into a new array.
     Fresh(Formula),
     /// The sum of all elements.
     Sum,
-    /// Sums along one axis of a matrix.
+    /// The sums along one axis of a matrix.
     SumAxis(usize),
     /// The minimum of all elements.
     Min,
@@ -121,73 +122,87 @@ pub enum Kernel {
     ArgMax,
     /// The running sum.
     CumSum,
-    /// A transposed matrix, copied into C order.
+    /// The transpose of a matrix, copied into C order.
     Transpose,
-    /// All elements in order.
+    /// All elements in ascending order.
     Sort,
-    /// Where the sorted elements lie.
+    /// The indices that sort the elements.
     Argsort,
     /// The median of all elements.
     Median,
-    /// `[m, k] @ [k, n]`, with any number of batch axes in front of the three lengths, written into an output that is there.
+    /// `[m, k] @ [k, n]`, with any number of leading batch axes, written into an existing output.
     Matmul(Form),
     /// `[m, k] @ [k]`.
     Matvec,
-    /// Between all pairs of rows.
+    /// The distances between all pairs of rows of two matrices.
     Distance(Metric),
 }
 
-/// What a product of matrices is, and what follows it.
+/// The layout of a matrix product's operands, and its epilogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// Of matrices in C order.
+    /// Operands in C order, no epilogue.
     Plain,
-    /// Of transposed views: the inputs are `[k, m]` and `[n, k]`.
+    /// Transposed views as operands: the inputs are `[k, m]` and `[n, k]`.
     Transposed,
-    /// A third input, of n elements, is added to each row, and nothing stays below 0.
+    /// Operands in C order. The epilogue adds a third input of n elements to each row, and replaces negative results by
+    /// 0.
     BiasRelu,
 }
 
-/// Where the results of a device may differ from those of `scalar`, and by how much: [`Case::tolerance`] in units of the dtype's epsilon.
+/// The allowed difference from the results of `scalar`: the part of [`Case::tolerance`] that does not depend on the
+/// shape, in units of the dtype's epsilon.
 #[derive(Clone, Copy, Debug)]
 pub struct Ulps {
-    /// On devices of host memory. 0: the same bits.
+    /// On devices of host memory. 0 means bit-identical results.
     pub host: f64,
-    /// Elsewhere (GPUs, which may contract a multiplication and an addition), and for other libraries.
+    /// On other devices (GPUs may contract a multiplication and an addition) and in other libraries.
     pub other: f64,
 }
 
-/// The sizes a case is measured at.
+/// The sizes at which a case is measured.
 pub struct Sizes {
-    /// Under `--quick`, which has to verify everything on two cores and a software GPU in a minute.
+    /// Shapes under `--quick`: few enough to verify everything on two cores and a software GPU within a minute.
     pub quick: &'static [&'static [usize]],
-    /// Otherwise.
+    /// Shapes without `--quick`.
     pub full: &'static [&'static [usize]],
-    /// The shape that one number N means.
+    /// Returns the shape that stands for one number N.
     pub of: fn(usize) -> Vec<usize>,
-    /// What the numbers of a shape are, for messages.
+    /// The names of a shape's lengths, for messages.
     pub axes: &'static str,
 }
 
 impl Sizes {
-    /// The number of numbers in a shape.
+    /// The number of lengths in a shape.
     pub fn ndim(&self) -> usize {
         self.full[0].len()
     }
 }
 
-static ELEMENTS: Sizes =
-    Sizes { quick: &[&[1000], &[100_000], &[1_000_000]], full: &[&[1], &[1000], &[100_000], &[1_000_000], &[10_000_000]], of: |n| vec![n], axes: "N" };
-static MATRIX: Sizes =
-    Sizes { quick: &[&[100, 100], &[1000, 1000]], full: &[&[100, 100], &[1000, 1000], &[5000, 5000]], of: |n| vec![n, n], axes: "ROWSxCOLUMNS" };
+static ELEMENTS: Sizes = Sizes {
+    quick: &[&[1000], &[100_000], &[1_000_000]],
+    full: &[&[1], &[1000], &[100_000], &[1_000_000], &[10_000_000]],
+    of: |n| vec![n],
+    axes: "N",
+};
+static MATRIX: Sizes = Sizes {
+    quick: &[&[100, 100], &[1000, 1000]],
+    full: &[&[100, 100], &[1000, 1000], &[5000, 5000]],
+    of: |n| vec![n, n],
+    axes: "ROWSxCOLUMNS",
+};
 static PRODUCT: Sizes = Sizes {
     quick: &[&[64, 64, 64], &[256, 256, 256], &[512, 512, 512]],
     full: &[&[16, 16, 16], &[64, 64, 64], &[256, 256, 256], &[1024, 1024, 1024], &[2048, 2048, 2048]],
     of: |n| vec![n, n, n],
     axes: "MxKxN",
 };
-static PRODUCTS: Sizes =
-    Sizes { quick: &[&[16, 64, 64, 64]], full: &[&[64, 32, 32, 32], &[16, 64, 64, 64], &[16, 256, 256, 256]], of: |n| vec![16, n, n, n], axes: "BATCHxMxKxN" };
+static PRODUCTS: Sizes = Sizes {
+    quick: &[&[16, 64, 64, 64]],
+    full: &[&[64, 32, 32, 32], &[16, 64, 64, 64], &[16, 256, 256, 256]],
+    of: |n| vec![16, n, n, n],
+    axes: "BATCHxMxKxN",
+};
 static POINTS: Sizes = Sizes {
     quick: &[&[100, 100, 50], &[400, 400, 50]],
     full: &[&[100, 100, 50], &[500, 500, 50], &[2000, 2000, 50], &[5000, 5000, 50]],
@@ -195,39 +210,41 @@ static POINTS: Sizes = Sizes {
     axes: "NxMxD",
 };
 
-/// Cases that floats have.
+/// The dtypes of cases that only floats support.
 pub const FLOATS: &[DType] = &[DType::F32, DType::F64];
-/// Cases that integers have too.
+/// The dtypes of cases that integers support, too.
 pub const NUMBERS: &[DType] = &[DType::F32, DType::F64, DType::I32, DType::I64];
 
 /// One row of the registry.
 pub struct Case {
-    /// The name users give.
+    /// The name of the case, as users give it.
     pub name: &'static str,
-    /// One line of meaning.
+    /// A one-line description.
     pub doc: &'static str,
-    /// The dtypes it has.
+    /// The supported dtypes.
     pub dtypes: &'static [DType],
-    /// Where the elements of each input are drawn from, uniformly.
+    /// For each input, the interval from which its elements are drawn uniformly.
     pub domains: &'static [(f64, f64)],
-    /// What it does.
+    /// The operation.
     pub kernel: Kernel,
-    /// Operations on one element (an elementwise case), or on one product or difference (the others).
+    /// The number of operations for each element (elementwise cases), or for each product or difference (the others).
     pub flops: f64,
-    /// How far results may be from those of `scalar`.
+    /// The allowed difference from the results of `scalar`.
     pub ulps: Ulps,
-    /// Elementwise errors are relative to the result, or to this where the result is smaller: about the size of the terms that may cancel.
+    /// The least value that elementwise errors are relative to: about the size of the terms that may cancel. Errors of
+    /// larger results are relative to the result.
     pub floor: f64,
-    /// The sizes it is measured at.
+    /// The sizes at which the case is measured.
     pub sizes: &'static Sizes,
 }
 
-/// The same bits on every CPU device; where only rounding once instead of twice can differ, on none by more than this.
+/// The tolerance of a case whose results are bit-identical on every CPU device. Elsewhere results differ by at most
+/// `other`, for example because a fused multiply-add rounds once instead of twice.
 const fn exact(other: f64) -> Ulps {
     Ulps { host: 0.0, other }
 }
 
-/// Two devices each within the table's bound of the exact value.
+/// The tolerance between two devices, each of which is within the ULP bound that the table of ufuncs gives for `op`.
 const fn unary(op: Unary) -> Ulps {
     Ulps { host: 2.0 * op.info().ulp_cpu, other: op.info().ulp_cpu + op.info().ulp_gpu }
 }
@@ -237,7 +254,7 @@ const fn binary(op: Binary) -> Ulps {
     Ulps { host: 2.0 * op.info().ulp_cpu, other: op.info().ulp_cpu + op.info().ulp_gpu }
 }
 
-/// A row that is elementwise.
+/// Returns a row for an elementwise case.
 #[allow(clippy::too_many_arguments, reason = "the columns of the table")]
 const fn map(
     name: &'static str,
@@ -252,15 +269,16 @@ const fn map(
     Case { name, doc, dtypes, domains, kernel: Kernel::Map(formula), flops, ulps, floor, sizes: &ELEMENTS }
 }
 
-/// Elements of matrices and vectors: of both signs, so that a product is no sum of positive terms.
+/// The domain of matrix and vector elements: both signs, so that the terms of a product partly cancel.
 const SIGNED: (f64, f64) = (-1.0, 1.0);
-/// For cases that integers have: these round to different integers.
+/// A domain for cases that integers support: its elements round to many different integers.
 const WHOLE: (f64, f64) = (-100.0, 100.0);
-/// For cases that order elements: few of a million are equal, whatever the dtype.
+/// The domain of cases that order elements: few of a million elements are equal, in any dtype.
 const SPREAD: (f64, f64) = (-1e6, 1e6);
-/// Blocks of 64 in sequence, then a tree: see `polyarray::order`. 2^32 elements have 32 levels.
+/// The error bound of a sum: blocks of 64 elements one after another, then a tree, which has 32 levels for 2^32
+/// elements. See `polyarray::order`.
 const SUMMED: Ulps = exact(64.0 + 32.0);
-/// Besides what [`Case::tolerance`] adds for the length of a sum of products.
+/// The constant part of the tolerance of sums of products. [`Case::tolerance`] adds a part for the length of the sum.
 const PRODUCTS_SUMMED: Ulps = Ulps { host: 16.0, other: 16.0 };
 
 /// Every case.
@@ -273,8 +291,26 @@ pub static CASES: &[Case] = &[
     map("sin", "sin(x)", FLOATS, &[(-10.0, 10.0)], 1.0, unary(Unary::Sin), 1.0, formula!(T, x => x[0].sin())),
     map("cos", "cos(x)", FLOATS, &[(-10.0, 10.0)], 1.0, unary(Unary::Cos), 1.0, formula!(T, x => x[0].cos())),
     map("tanh", "tanh(x)", FLOATS, &[(-4.0, 4.0)], 1.0, unary(Unary::Tanh), 0.0, formula!(T, x => x[0].tanh())),
-    map("pow", "x ** y", FLOATS, &[(0.1, 10.0), (-3.0, 3.0)], 1.0, binary(Binary::Pow), 0.0, formula!(T, x => x[0].pow(&x[1]))),
-    map("where", "x where x > 2, else y", NUMBERS, &[WHOLE, WHOLE], 1.0, exact(0.0), 0.0, formula!(T, x => select(x[0].greater(number::<T>(2)), &x[0], &x[1]))),
+    map(
+        "pow",
+        "x ** y",
+        FLOATS,
+        &[(0.1, 10.0), (-3.0, 3.0)],
+        1.0,
+        binary(Binary::Pow),
+        0.0,
+        formula!(T, x => x[0].pow(&x[1])),
+    ),
+    map(
+        "where",
+        "x where x > 2, else y",
+        NUMBERS,
+        &[WHOLE, WHOLE],
+        1.0,
+        exact(0.0),
+        0.0,
+        formula!(T, x => select(x[0].greater(number::<T>(2)), &x[0], &x[1])),
+    ),
     map(
         "poly",
         "2 x^2 - 3 x + 1, fused",
@@ -378,7 +414,7 @@ pub static CASES: &[Case] = &[
         domains: &[WHOLE],
         kernel: Kernel::Std,
         flops: 4.0,
-        // Twice a sum's, and as much of a mean.
+        // Twice the bound of a sum, and the same again for the mean.
         ulps: exact(4.0 * (64.0 + 32.0)),
         floor: 0.0,
         sizes: &MATRIX,
@@ -390,7 +426,7 @@ pub static CASES: &[Case] = &[
         domains: &[WHOLE],
         kernel: Kernel::CumSum,
         flops: 1.0,
-        // Of blocks and of their results: see `polyarray::order`.
+        // 1040 elements in a block, and as many results of blocks: see `polyarray::order`.
         ulps: exact(2.0 * 1040.0),
         floor: 0.0,
         sizes: &ELEMENTS,
@@ -464,46 +500,80 @@ pub static CASES: &[Case] = &[
         floor: 0.0,
         sizes: &MATRIX,
     },
-    distances("cdist_euclidean", "Euclidean distances between two sets of points, [n, d] and [m, d]", Metric::Euclidean, 3.0),
-    distances("cdist_cityblock", "Manhattan distances between two sets of points, [n, d] and [m, d]", Metric::Cityblock, 3.0),
+    distances(
+        "cdist_euclidean",
+        "Euclidean distances between two sets of points, [n, d] and [m, d]",
+        Metric::Euclidean,
+        3.0,
+    ),
+    distances(
+        "cdist_cityblock",
+        "Manhattan distances between two sets of points, [n, d] and [m, d]",
+        Metric::Cityblock,
+        3.0,
+    ),
     distances("cdist_cosine", "cosine distances between two sets of points, [n, d] and [m, d]", Metric::Cosine, 2.0),
 ];
 
-/// A row that orders elements: no arithmetic to count, and the same bits everywhere.
+/// Returns a row for a case that orders elements. It counts no arithmetic, and its results are bit-identical
+/// everywhere.
 const fn ordering(name: &'static str, doc: &'static str, dtypes: &'static [DType], kernel: Kernel) -> Case {
     Case { name, doc, dtypes, domains: &[SPREAD], kernel, flops: 0.0, ulps: exact(0.0), floor: 0.0, sizes: &ELEMENTS }
 }
 
 const fn distances(name: &'static str, doc: &'static str, metric: Metric, flops: f64) -> Case {
-    Case { name, doc, dtypes: FLOATS, domains: &[SIGNED, SIGNED], kernel: Kernel::Distance(metric), flops, ulps: PRODUCTS_SUMMED, floor: 0.0, sizes: &POINTS }
+    Case {
+        name,
+        doc,
+        dtypes: FLOATS,
+        domains: &[SIGNED, SIGNED],
+        kernel: Kernel::Distance(metric),
+        flops,
+        ulps: PRODUCTS_SUMMED,
+        floor: 0.0,
+        sizes: &POINTS,
+    }
 }
 
 impl Case {
-    /// The case of this name.
+    /// Returns the case called `name`.
     ///
     /// # Errors
-    /// The names there are.
+    /// If there is none; the message lists the names.
     pub fn named(name: &str) -> Result<&'static Case, String> {
         let known = || CASES.iter().map(|c| c.name).collect::<Vec<_>>().join(" ");
-        CASES.iter().find(|c| c.name == name).ok_or_else(|| format!("no case is called {name:?}; there are {}", known()))
+        CASES
+            .iter()
+            .find(|c| c.name == name)
+            .ok_or_else(|| format!("no case is called {name:?}; there are {}", known()))
     }
 
-    /// Shapes of the inputs.
+    /// Returns the shapes of the inputs.
     pub fn input_shapes(&self, shape: &[usize]) -> Vec<Vec<usize>> {
         match (&self.kernel, shape) {
-            (Kernel::Matmul(Form::Transposed), [batch @ .., m, k, n]) => vec![[batch, &[*k, *m]].concat(), [batch, &[*n, *k]].concat()],
-            (Kernel::Matmul(Form::Plain), [batch @ .., m, k, n]) => vec![[batch, &[*m, *k]].concat(), [batch, &[*k, *n]].concat()],
-            (Kernel::Matmul(Form::BiasRelu), [batch @ .., m, k, n]) => vec![[batch, &[*m, *k]].concat(), [batch, &[*k, *n]].concat(), vec![*n]],
+            (Kernel::Matmul(Form::Transposed), [batch @ .., m, k, n]) => {
+                vec![[batch, &[*k, *m]].concat(), [batch, &[*n, *k]].concat()]
+            }
+            (Kernel::Matmul(Form::Plain), [batch @ .., m, k, n]) => {
+                vec![[batch, &[*m, *k]].concat(), [batch, &[*k, *n]].concat()]
+            }
+            (Kernel::Matmul(Form::BiasRelu), [batch @ .., m, k, n]) => {
+                vec![[batch, &[*m, *k]].concat(), [batch, &[*k, *n]].concat(), vec![*n]]
+            }
             (Kernel::Matvec, [m, k]) => vec![vec![*m, *k], vec![*k]],
             (Kernel::Distance(_), [n, m, d]) => vec![vec![*n, *d], vec![*m, *d]],
             (Kernel::Map(_) | Kernel::Fresh(_) | Kernel::Sum | Kernel::SumAxis(_) | Kernel::Transpose, _)
             | (Kernel::Min | Kernel::Std | Kernel::ArgMax | Kernel::CumSum, _)
             | (Kernel::Sort | Kernel::Argsort | Kernel::Median, _) => vec![shape.to_vec(); self.domains.len()],
-            _ => unreachable!("a shape of {} numbers for {}: sizes are checked when they are read", shape.len(), self.name),
+            _ => unreachable!(
+                "a shape of {} numbers for {}: sizes are checked when they are read",
+                shape.len(),
+                self.name
+            ),
         }
     }
 
-    /// Shape of the result.
+    /// Returns the shape of the result.
     pub fn output_shape(&self, shape: &[usize]) -> Vec<usize> {
         match (&self.kernel, shape) {
             (Kernel::Sum | Kernel::Median | Kernel::Min | Kernel::Std | Kernel::ArgMax, _) => Vec::new(),
@@ -516,7 +586,7 @@ impl Case {
         }
     }
 
-    /// Bytes moved if each input is read once and the output written once.
+    /// Returns the number of bytes moved if each input is read once and the output is written once.
     pub fn bytes(&self, dtype: DType, shape: &[usize]) -> f64 {
         let elements = |shape: &[usize]| shape.iter().map(|&n| n as f64).product::<f64>();
         let out = match self.kernel {
@@ -529,20 +599,22 @@ impl Case {
         read * dtype.size() as f64 + elements(&self.output_shape(shape)) * out.size() as f64
     }
 
-    /// Arithmetic operations, as they are counted for GFLOP/s: a function of one element is one.
+    /// Returns the number of arithmetic operations that GFLOP/s are computed from. A function of one element counts as
+    /// one.
     pub fn flops(&self, shape: &[usize]) -> f64 {
         self.flops * shape.iter().map(|&n| n as f64).product::<f64>()
     }
 
-    /// Whether arithmetic rather than memory limits it, so that its rate is shown in GFLOP/s.
+    /// Whether arithmetic rather than memory limits the case. Its rate is then shown in GFLOP/s.
     pub fn is_compute(&self) -> bool {
         matches!(self.kernel, Kernel::Matmul(_) | Kernel::Distance(_))
     }
 
-    /// The greatest error allowed against `scalar` (see [`crate::verify`] for what it is relative to), on a device of host memory or another one.
+    /// Returns the largest allowed error relative to `scalar` ([`crate::verify`] defines what errors are relative to),
+    /// on a device of host memory or elsewhere.
     ///
-    /// A sum of k products is allowed `2 sqrt(k)` epsilon more: several times what rounding does to terms of either sign, a fraction of what
-    /// products in a narrower type would.
+    /// A sum of k products is allowed `2 sqrt(k)` epsilon more. This is several times the rounding error of terms of
+    /// either sign, but a fraction of the error that products in a narrower type would cause.
     pub fn tolerance<T: Number>(&self, shape: &[usize], on_host: bool) -> f64 {
         if T::DTYPE.kind() == polyarray::Kind::Int {
             return 0.0;
@@ -555,17 +627,22 @@ impl Case {
         (ulps + 2.0 * terms.sqrt()) * T::EPS
     }
 
-    /// The shapes that `--sizes` means for this case: one number as [`Sizes::of`] says, a shape as it is if it has the right number of axes.
+    /// Returns the shapes that `--sizes` stands for in this case. A single number is expanded by [`Sizes::of`]; a shape
+    /// is used if it has the right number of lengths.
     ///
     /// # Errors
-    /// Where none fits.
+    /// If none fits.
     pub fn shapes(&self, sizes: &[Vec<usize>]) -> Result<Vec<Vec<usize>>, String> {
         let fit = |s: &Vec<usize>| match s[..] {
             [n] => Some((self.sizes.of)(n)),
             _ => (s.len() == self.sizes.ndim()).then(|| s.clone()),
         };
         let shapes: Vec<_> = sizes.iter().filter_map(fit).collect();
-        if shapes.is_empty() { Err(format!("none of the sizes given is one of {}, which is N or {}", self.name, self.sizes.axes)) } else { Ok(shapes) }
+        if shapes.is_empty() {
+            Err(format!("none of the sizes given is one of {}, which is N or {}", self.name, self.sizes.axes))
+        } else {
+            Ok(shapes)
+        }
     }
 }
 
@@ -574,7 +651,7 @@ mod tests {
     use super::*;
     use std::collections::HashSet;
 
-    /// The names that are fixed, without those whose operations the library does not have yet.
+    /// The names that are part of the interface, except those whose operations the library lacks so far.
     const FIXED: [&str; 33] = [
         "add",
         "mul",
@@ -626,7 +703,12 @@ mod tests {
             for shape in case.sizes.quick.iter().chain(case.sizes.full) {
                 assert_eq!(shape.len(), case.sizes.ndim(), "{}", case.name);
                 assert!(case.bytes(DType::F32, shape) > 0.0);
-                assert_eq!(case.flops(shape) > 0.0, !["transpose_copy", "sort", "argsort", "median"].contains(&case.name), "{}", case.name);
+                assert_eq!(
+                    case.flops(shape) > 0.0,
+                    !["transpose_copy", "sort", "argsort", "median"].contains(&case.name),
+                    "{}",
+                    case.name
+                );
                 assert_eq!(case.input_shapes(shape).len(), case.domains.len());
             }
         }

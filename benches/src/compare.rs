@@ -1,4 +1,4 @@
-//! The command `compare`: each case at each size on each device, verified, as tables.
+//! The command `compare`: runs each case at each size on each device, verifies the results, and prints tables.
 
 use crate::cases::{CASES, Case, Number};
 use crate::json::Row;
@@ -16,57 +16,57 @@ use std::io::{self, IsTerminal, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-/// Inputs are drawn from this seed, whatever is compared.
+/// The seed of all inputs.
 const SEED: u64 = 20_240_229;
 
-/// What to compare. Empty lists mean everything there is.
+/// The selection of measurements. An empty list selects everything.
 #[derive(Default)]
 pub struct Options {
     /// Small sizes and short measurements.
     pub quick: bool,
-    /// Names of cases.
+    /// The names of cases.
     pub ops: Vec<String>,
-    /// Dtypes; f32 and f64 if empty.
+    /// The dtypes; f32 and f64 if empty.
     pub dtypes: Vec<DType>,
-    /// Sizes, as [`Case::shapes`] reads them; each case's own if empty.
+    /// The sizes, as [`Case::shapes`] reads them; the sizes of each case's row if empty.
     pub sizes: Vec<Vec<usize>>,
-    /// Names of devices, and of Rust libraries that this build measures.
+    /// The names of devices, and of Rust libraries that this build measures.
     pub devices: Vec<String>,
-    /// The most threads.
+    /// The largest number of threads.
     pub threads: Option<usize>,
-    /// Rows of other programs, or of another comparison, to show beside these.
+    /// The rows of other programs or of another comparison, to be shown as further columns.
     pub with: Vec<Row>,
     /// A BLAS library to measure.
     pub blas: Option<Blas>,
 }
 
-/// What came out.
+/// The results of a comparison.
 pub struct Outcome {
     /// The machine.
     pub machine: Machine,
-    /// What was measured here, right results only.
+    /// The measurements of this run whose results are right.
     pub rows: Vec<Row>,
-    /// The tables, with the rows of others.
+    /// The tables, including rows given by [`Options::with`].
     pub sections: Vec<crate::table::Section>,
-    /// Results that disagree with `scalar`, and errors nobody expected. A comparison with any has failed.
+    /// Results that disagree with `scalar`, and unexpected errors. A comparison with any of them has failed.
     pub failures: Vec<String>,
-    /// What is missing from the tables, and why.
+    /// The measurements that are missing from the tables, and the reasons.
     pub notes: Vec<String>,
 }
 
 impl Outcome {
-    /// What the program ends with: 1 where anything failed.
+    /// Returns the exit code of the program: 1 if anything failed, else 0.
     pub fn exit_code(&self) -> u8 {
         u8::from(!self.failures.is_empty())
     }
 }
 
-/// Why there is no comparison.
+/// The reason why there is no result.
 #[derive(Debug)]
 pub enum Stop {
-    /// What was asked for makes no sense here.
+    /// The arguments are invalid or cannot be satisfied on this machine.
     Asked(String),
-    /// The tables could not be written.
+    /// The output could not be written.
     Output(io::Error),
 }
 
@@ -82,25 +82,28 @@ impl From<io::Error> for Stop {
     }
 }
 
-/// How much time there is.
+/// The time limits of a comparison.
 struct Pace {
-    /// For all measurements together; afterwards each repeats once.
+    /// The limit for all measurements of devices together. Once it is reached, each measurement times a single run.
     total: Duration,
-    /// For one measurement.
+    /// The limit for one measurement.
     most: Duration,
-    /// A device that would take longer than this for one run is not asked; the table says so.
+    /// The limit in seconds for one run. If the estimate exceeds it, the device is not measured, and the table shows
+    /// `slow`.
     patience: f64,
-    /// Multiply-adds that `scalar` does to verify one result.
+    /// The number of multiply-adds that `scalar` does to verify one result.
     verify: f64,
 }
 
-const QUICK: Pace = Pace { total: Duration::from_secs(30), most: Duration::from_millis(40), patience: 0.6, verify: 2e7 };
-const FULL: Pace = Pace { total: Duration::from_secs(240), most: Duration::from_millis(250), patience: 15.0, verify: 5e8 };
+const QUICK: Pace =
+    Pace { total: Duration::from_secs(30), most: Duration::from_millis(40), patience: 0.6, verify: 2e7 };
+const FULL: Pace =
+    Pace { total: Duration::from_secs(240), most: Duration::from_millis(250), patience: 15.0, verify: 5e8 };
 
-/// Compares, writing the header at once and each table when it is complete.
+/// Runs the comparison. Writes the header at once, and each table when it is complete.
 ///
 /// # Errors
-/// [`Stop`]. Wrong results are no error here: they are in [`Outcome::failures`].
+/// [`Stop`]. Wrong results are not errors here; [`Outcome::failures`] lists them.
 pub fn compare(options: &Options, out: &mut dyn Write) -> Result<Outcome, Stop> {
     let threads = options.threads.unwrap_or_else(|| config().threads);
     let jobs = jobs(options)?;
@@ -135,7 +138,12 @@ pub fn compare(options: &Options, out: &mut dyn Write) -> Result<Outcome, Stop> 
         }
         let of_job = |r: &&Row| (&r.op[..], &r.dtype[..]) == (job.case.name, job.dtype.name());
         let rows: Vec<Row> = session.rows.iter().filter(of_job).chain(others.iter().filter(of_job)).cloned().collect();
-        let marks: Vec<Mark> = session.marks.iter().filter(|m| (&m.op[..], &m.dtype[..]) == (job.case.name, job.dtype.name())).cloned().collect();
+        let marks: Vec<Mark> = session
+            .marks
+            .iter()
+            .filter(|m| (&m.op[..], &m.dtype[..]) == (job.case.name, job.dtype.name()))
+            .cloned()
+            .collect();
         for section in sections(&rows, &marks, &session.columns) {
             session.bar.suspend(|| writeln!(out, "{}", render(&section)))?;
             tables.push(section);
@@ -156,39 +164,58 @@ struct Job {
 }
 
 fn jobs(options: &Options) -> Result<Vec<Job>, String> {
-    let cases: Vec<&Case> =
-        if options.ops.is_empty() { CASES.iter().collect() } else { options.ops.iter().map(|o| Case::named(o)).collect::<Result<_, _>>()? };
+    let cases: Vec<&Case> = if options.ops.is_empty() {
+        CASES.iter().collect()
+    } else {
+        options.ops.iter().map(|o| Case::named(o)).collect::<Result<_, _>>()?
+    };
     let dtypes = if options.dtypes.is_empty() { vec![DType::F32, DType::F64] } else { options.dtypes.clone() };
     let available = machine::memory();
     let mut jobs = Vec::new();
     for case in cases {
         let own = if options.quick { case.sizes.quick } else { case.sizes.full };
-        let shapes = if options.sizes.is_empty() { own.iter().map(|s| s.to_vec()).collect() } else { case.shapes(&options.sizes)? };
+        let shapes = if options.sizes.is_empty() {
+            own.iter().map(|s| s.to_vec()).collect()
+        } else {
+            case.shapes(&options.sizes)?
+        };
         for &dtype in dtypes.iter().filter(|d| case.dtypes.contains(d)) {
-            // Inputs and output, what they are compared with, and a device's copies.
+            // The factor 6 covers inputs and output, the reference result, and the device's copies.
             let fits = |shape: &Vec<usize>| available == 0 || case.bytes(dtype, shape) * 6.0 < available as f64;
             let (shapes, too_large): (Vec<_>, Vec<_>) = shapes.iter().cloned().partition(fits);
             if let (Some(shape), false) = (too_large.first(), options.sizes.is_empty()) {
                 let (bytes, shape) = (case.bytes(dtype, shape) / 1e9, show_shape(shape));
-                return Err(format!("{} {dtype} {shape} moves {bytes:.1} GB, too much to verify on this machine; choose other --sizes, or --ops", case.name));
+                return Err(format!(
+                    "{} {dtype} {shape} moves {bytes:.1} GB, too much to verify on this machine; \
+                     choose other --sizes, or --ops",
+                    case.name
+                ));
             }
             jobs.push(Job { case, dtype, shapes });
         }
     }
     if jobs.is_empty() {
-        return Err(format!("none of these cases is defined for {}", dtypes.iter().map(|d| d.name()).collect::<Vec<_>>().join(" ")));
+        return Err(format!(
+            "none of these cases is defined for {}",
+            dtypes.iter().map(|d| d.name()).collect::<Vec<_>>().join(" ")
+        ));
     }
     Ok(jobs)
 }
 
-/// The devices and Rust libraries of these names; all of both if there are none.
+/// Returns the devices and Rust libraries of these names; all of both if `names` is empty.
 fn columns(names: &[String]) -> Result<(Vec<Device>, Vec<String>), String> {
     let known = peers::names();
     if names.is_empty() {
-        return Ok((Device::all().into_iter().chain([Device::auto()]).collect(), known.iter().map(|n| n.to_string()).collect()));
+        return Ok((
+            Device::all().into_iter().chain([Device::auto()]).collect(),
+            known.iter().map(|n| n.to_string()).collect(),
+        ));
     }
-    let (peers, devices): (Vec<String>, Vec<String>) = names.iter().cloned().partition(|name| known.contains(&&name[..]));
-    let devices: Result<_, String> = devices.iter().map(|name| Device::named(name).map_err(|e| e.to_string())).collect();
+    let (peers, devices): (Vec<String>, Vec<String>) =
+        names.iter().cloned().partition(|name| known.contains(&&name[..]));
+    let devices: Result<_, String> =
+        devices.iter().map(|name| Device::named(name).map_err(|e| e.to_string())).collect();
     Ok((devices?, peers))
 }
 
@@ -214,11 +241,11 @@ struct Session<'a> {
     marks: Vec<Mark>,
     failures: Vec<String>,
     notes: Vec<String>,
-    /// Of the last size of this case and dtype: work and seconds, by column.
+    /// The work and the seconds of each column at the last size of this case and dtype.
     last: HashMap<String, (f64, f64)>,
 }
 
-/// What was found out about one column at one size.
+/// The measurement of one column at one size.
 struct Measured {
     seconds: f64,
     threads: usize,
@@ -227,11 +254,17 @@ struct Measured {
 }
 
 impl Session<'_> {
-    /// Those rows of others that are of sizes measured here; columns of a name that is taken are called `with:NAME`.
+    /// Returns the rows of `with` whose case, dtype and size this run measures. A column whose name is already in use
+    /// is renamed to `with:NAME`.
     fn merge(&mut self, with: &[Row], jobs: &[Job]) -> Vec<Row> {
-        let measured = |r: &&Row| jobs.iter().any(|j| j.case.name == r.op && j.dtype.name() == r.dtype && j.shapes.contains(&r.shape));
+        let measured = |r: &&Row| {
+            jobs.iter().any(|j| j.case.name == r.op && j.dtype.name() == r.dtype && j.shapes.contains(&r.shape))
+        };
         let own = self.columns.clone();
-        let named = |r: &Row| Row { device: if own.contains(&r.device) { format!("with:{}", r.device) } else { r.device.clone() }, ..r.clone() };
+        let named = |r: &Row| Row {
+            device: if own.contains(&r.device) { format!("with:{}", r.device) } else { r.device.clone() },
+            ..r.clone()
+        };
         let rows: Vec<Row> = with.iter().filter(measured).map(named).collect();
         for row in &rows {
             if !self.columns.contains(&row.device) {
@@ -239,7 +272,10 @@ impl Session<'_> {
             }
         }
         if rows.len() < with.len() {
-            self.notes.push(format!("{} rows given by --with are of cases or sizes not measured here", with.len() - rows.len()));
+            self.notes.push(format!(
+                "{} rows given by --with are of cases or sizes not measured here",
+                with.len() - rows.len()
+            ));
         }
         rows
     }
@@ -262,7 +298,12 @@ impl Session<'_> {
             self.column(&problem, device.name(), device.memory() == MemoryId::HOST, guess, || {
                 let measured = catch_unwind(AssertUnwindSafe(|| on_device(&problem, &expected, &device, budget)));
                 measured
-                    .unwrap_or_else(|panic| Err(Error::Device { device: device.name().into(), why: format!("panicked: {}", panic_text(&*panic)) }))
+                    .unwrap_or_else(|panic| {
+                        Err(Error::Device {
+                            device: device.name().into(),
+                            why: format!("panicked: {}", panic_text(&*panic)),
+                        })
+                    })
                     .map(Some)
             });
             self.bar.inc(1);
@@ -273,7 +314,7 @@ impl Session<'_> {
         }
     }
 
-    /// Measures one column, unless it would take too long, and keeps what comes out.
+    /// Measures one column unless the estimate is too slow, and stores the result.
     fn column<T: Number>(
         &mut self,
         problem: &Problem<T>,
@@ -284,12 +325,20 @@ impl Session<'_> {
     ) {
         let (case, shape) = (problem.case, &problem.shape[..]);
         let what = format!("{} {} {} on {name}", case.name, T::DTYPE, show_shape(shape));
-        let mark = |word| Mark { op: case.name.into(), dtype: T::DTYPE.name().into(), shape: shape.into(), device: name.into(), word };
+        let mark = |word| Mark {
+            op: case.name.into(),
+            dtype: T::DTYPE.name().into(),
+            shape: shape.into(),
+            device: name.into(),
+            word,
+        };
         let work = case.flops(shape).max(case.bytes(T::DTYPE, shape));
         let guess = guess.or_else(|| self.last.get(name).map(|&(before, seconds)| seconds * work / before));
         if let Some(seconds) = guess.filter(|&s| s > self.pace.patience) {
             self.marks.push(mark("slow"));
-            return self.notes.push(format!("slow: {what} would take about {}, so it was not run", show_seconds(seconds)));
+            return self
+                .notes
+                .push(format!("slow: {what} would take about {}, so it was not run", show_seconds(seconds)));
         }
         match measure() {
             Ok(Some(m)) => {
@@ -297,7 +346,9 @@ impl Session<'_> {
                 let tolerance = case.tolerance::<T>(shape, on_host);
                 if m.error > tolerance {
                     self.marks.push(mark("WRONG"));
-                    return self.failures.push(format!("{what} disagrees with scalar: error {:.3e}, allowed {tolerance:.3e}", m.error));
+                    return self
+                        .failures
+                        .push(format!("{what} disagrees with scalar: error {:.3e}, allowed {tolerance:.3e}", m.error));
                 }
                 self.rows.push(row::<T>(case, shape, name, m));
             }
@@ -329,11 +380,21 @@ fn row<T: Number>(case: &Case, shape: &[usize], device: &str, m: Measured) -> Ro
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a message")
+    panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("without a message")
 }
 
-/// Warms a device up (which tells what it does), times it, and compares the last result timed.
-fn on_device<T: Number>(problem: &Problem<T>, expected: &Expected, device: &Device, budget: Duration) -> polyarray::Result<Measured> {
+/// Runs a device once to warm it up, with a trace that shows devices and threads. Then times it, and compares the last
+/// timed result.
+fn on_device<T: Number>(
+    problem: &Problem<T>,
+    expected: &Expected,
+    device: &Device,
+    budget: Duration,
+) -> polyarray::Result<Measured> {
     let mut runner = problem.on(device)?;
     let (ran, trace) = with_device(device, || trace::record(|| runner.run()));
     ran?;
@@ -355,8 +416,15 @@ fn on_device<T: Number>(problem: &Problem<T>, expected: &Expected, device: &Devi
     Ok(Measured { seconds, threads, error, chose })
 }
 
-/// The same for another library; `None` if it has nothing of the kind.
-fn by_peer<T: Number>(problem: &Problem<T>, expected: &Expected, name: &str, blas: Option<&Blas>, threads: usize, budget: Duration) -> Option<Measured> {
+/// Measures another library in the same way; `None` if it does not support the problem.
+fn by_peer<T: Number>(
+    problem: &Problem<T>,
+    expected: &Expected,
+    name: &str,
+    blas: Option<&Blas>,
+    threads: usize,
+    budget: Duration,
+) -> Option<Measured> {
     let mut work = peers::work(name, blas, problem, threads)?;
     work.run();
     let seconds = fastest(budget, || {
@@ -364,19 +432,20 @@ fn by_peer<T: Number>(problem: &Problem<T>, expected: &Expected, name: &str, bla
         Ok::<(), std::convert::Infallible>(())
     });
     let seconds = seconds.unwrap_or_else(|never| match never {});
-    // ndarray adds and sums on one thread; for products all are given the same number.
+    // ndarray runs `add`, `mul` and `sum` on one thread. For products, every library gets the same number of threads.
     let threads = if problem.case.is_compute() { threads } else { 1 };
     Some(Measured { seconds, threads, error: expected.error(&work.values()), chose: None })
 }
 
-/// Reads `--sizes`: `1000` or `512x256x128`.
+/// Parses a value of `--sizes`: `1000` or `512x256x128`.
 ///
 /// # Errors
-/// For what is neither, and for zero.
+/// If `text` is neither, or a size without elements, or too large.
 pub fn parse_size(text: &str) -> Result<Vec<usize>, String> {
     let lens: Result<Vec<usize>, _> = text.split('x').map(|n| n.trim().replace('_', "").parse::<usize>()).collect();
     let lens = lens.map_err(|_| format!("{text:?} is no size: 1000, or 512x256x128"))?;
-    let total = lens.iter().try_fold(1usize, |all, &n| all.checked_mul(n)).filter(|&n| n > 0 && n <= isize::MAX as usize / 64);
+    let total =
+        lens.iter().try_fold(1usize, |all, &n| all.checked_mul(n)).filter(|&n| n > 0 && n <= isize::MAX as usize / 64);
     total.map(|_| lens).ok_or_else(|| format!("{text:?} has no elements, or more than an address can count"))
 }
 
@@ -420,8 +489,12 @@ mod tests {
 
     #[test]
     fn rows_of_others_are_merged_by_case_dtype_and_size() {
-        let with =
-            vec![row("add", &[100], "numpy", 1e-3), row("add", &[100], "scalar", 1e-9), row("add", &[77], "numpy", 1e-3), row("sin", &[100], "numpy", 1e-3)];
+        let with = vec![
+            row("add", &[100], "numpy", 1e-3),
+            row("add", &[100], "scalar", 1e-9),
+            row("add", &[77], "numpy", 1e-3),
+            row("sin", &[100], "numpy", 1e-3),
+        ];
         let options = Options { devices: vec!["scalar".into()], with, ..options(&["add"], &[100]) };
         let mut text = Vec::new();
         let outcome = compare(&options, &mut text).unwrap();
@@ -441,7 +514,10 @@ mod tests {
             assert_eq!(outcome.failures, [""; 0]);
             for case in all {
                 for device in ["scalar", "auto"] {
-                    assert!(outcome.rows.iter().any(|r| r.op == case && r.device == device && r.checked), "{case} {dtype} on {device}");
+                    assert!(
+                        outcome.rows.iter().any(|r| r.op == case && r.device == device && r.checked),
+                        "{case} {dtype} on {device}"
+                    );
                 }
                 assert!(outcome.rows.iter().all(|r| (r.device == "auto") == r.chose.is_some()));
             }

@@ -1,4 +1,4 @@
-//! The command `devices`: what is here, what is not, and how to get it.
+//! The command `devices`: lists available devices, absent devices, and how to get the absent ones.
 
 use polyarray::{Device, memory};
 use std::io::{self, Write};
@@ -11,8 +11,17 @@ pub fn devices(out: &mut dyn Write) -> io::Result<()> {
     for device in Device::all() {
         let (info, memory) = (device.info(), memory(device.memory()));
         writeln!(out, "{:8} {}", info.name, info.description)?;
-        writeln!(out, "         memory: {}, arrays of up to {}", memory.info().name, bytes(memory.info().max_allocation))?;
-        writeln!(out, "         {}", if info.hardware { "hardware" } else { "emulated in software: used only when asked for by name" })?;
+        writeln!(
+            out,
+            "         memory: {}, arrays of up to {}",
+            memory.info().name,
+            bytes(memory.info().max_allocation)
+        )?;
+        writeln!(
+            out,
+            "         {}",
+            if info.hardware { "hardware" } else { "emulated in software: used only when asked for by name" }
+        )?;
     }
     for (name, why) in Device::absent() {
         writeln!(out, "{name:8} not here: {why}")?;
@@ -20,11 +29,15 @@ pub fn devices(out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// `2.0 GiB`.
+/// Formats a number of bytes, for example `2.0 GiB`.
 fn bytes(n: usize) -> String {
     let units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     let step = (n.max(1).ilog2() / 10) as usize;
-    if step == 0 { format!("{n} bytes") } else { format!("{:.1} {}", n as f64 / (1u64 << (10 * step)) as f64, units[step]) }
+    if step == 0 {
+        format!("{n} bytes")
+    } else {
+        format!("{:.1} {}", n as f64 / (1u64 << (10 * step)) as f64, units[step])
+    }
 }
 
 #[cfg(test)]

@@ -1,31 +1,37 @@
-//! A comparison as one HTML page that needs nothing else: a chart and a table for each case and dtype.
+//! A comparison as one self-contained HTML page, with a chart and a table for each case and dtype.
 
 use crate::cases::Case;
 use crate::machine::Machine;
 use crate::table::{Cell, Section, show_seconds, show_shape};
 use std::fmt::Write;
 
-/// Distinct on white and told apart by those who do not see all colours alike (M. Okabe and K. Ito's set, without yellow).
+/// Colours that are distinct on white, also for colour-blind readers (the set of M. Okabe and K. Ito, without yellow).
 const COLOURS: [&str; 7] = ["#000000", "#0072b2", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#e69f00"];
-/// Lines after the first seven are dashed.
+/// The dashes of lines: solid for the first seven, dashed from then on.
 const DASHES: [&str; 3] = ["", "6 3", "2 2"];
 
 const STYLE: &str = "body{font:15px/1.4 system-ui,sans-serif;margin:2em auto;max-width:75em;padding:0 1em;color:#222}\
 pre{background:#f5f5f5;padding:1em;overflow-x:auto}section{margin:2.5em 0}h2{margin-bottom:.2em}p{margin:.3em 0}\
-table{border-collapse:collapse;font-variant-numeric:tabular-nums;margin-top:.6em}th,td{padding:.2em .8em;text-align:right;border-bottom:1px solid #ddd}\
-th:first-child,td:first-child{text-align:left}.best{font-weight:bold;background:#e8f3e8}svg text{font:12px system-ui,sans-serif;fill:#222}";
+table{border-collapse:collapse;font-variant-numeric:tabular-nums;margin-top:.6em}\
+th,td{padding:.2em .8em;text-align:right;border-bottom:1px solid #ddd}\
+th:first-child,td:first-child{text-align:left}.best{font-weight:bold;background:#e8f3e8}\
+svg text{font:12px system-ui,sans-serif;fill:#222}";
 
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// The page.
+/// Returns the page.
 pub fn page(machine: &Machine, sections: &[Section]) -> String {
     let mut out = format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>polyarray: devices compared</title><style>{STYLE}</style></head><body>\n"
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <title>polyarray: devices compared</title><style>{STYLE}</style></head><body>\n"
     );
     let _ = writeln!(out, "<h1>polyarray: devices compared</h1>\n<pre>{}</pre>", escape(&machine.to_string()));
-    out.push_str("<p>The least time of repeated runs after a warm-up; every result was compared with <code>scalar</code>. The fastest is marked; <code>auto</code> is one of the others.</p>\n");
+    out.push_str(
+        "<p>The least time of repeated runs after a warm-up; every result was compared with <code>scalar</code>. \
+         The fastest is marked; <code>auto</code> is one of the others.</p>\n",
+    );
     for s in sections {
         let doc = Case::named(&s.op).map_or("", |c| c.doc);
         let _ = writeln!(out, "<section><h2>{} {}</h2><p>{}</p>", escape(&s.op), escape(&s.dtype), escape(doc));
@@ -41,7 +47,9 @@ fn table(section: &Section) -> String {
     let heads: String = section.heads().iter().map(|h| format!("<th>{}</th>", escape(h))).collect();
     let mut out = format!("<table><tr><th>size</th>{heads}</tr>\n");
     for line in &section.lines {
-        let cell = |(i, text): (usize, &String)| format!("<td{}>{}</td>", if line.winner == Some(i) { " class=\"best\"" } else { "" }, escape(text));
+        let cell = |(i, text): (usize, &String)| {
+            format!("<td{}>{}</td>", if line.winner == Some(i) { " class=\"best\"" } else { "" }, escape(text))
+        };
         let cells: String = section.texts(line).iter().enumerate().map(cell).collect();
         let _ = writeln!(out, "<tr><td>{}</td>{cells}</tr>", show_shape(&line.shape));
     }
@@ -49,7 +57,7 @@ fn table(section: &Section) -> String {
     out
 }
 
-/// A scale of whole decades: where a value lies between the ends, from 0 to 1.
+/// A logarithmic scale that spans whole decades. `at` maps values to 0..=1.
 struct Decades {
     lo: i32,
     hi: i32,
@@ -74,11 +82,16 @@ const BOTTOM: f64 = 40.0;
 const TOP: f64 = 12.0;
 const LEGEND: f64 = 150.0;
 
-/// Seconds against size, both logarithmic, a line for each column. Nothing where there is no time at all.
+/// Draws seconds against size, both logarithmic, with a line for each column. Returns an empty string if there are no
+/// times.
 fn chart(section: &Section) -> String {
     let size = |shape: &[usize]| shape.iter().map(|&n| n as f64).product::<f64>();
-    let points =
-        |column: usize| section.lines.iter().filter_map(move |l| if let Cell::Seconds(s) = l.cells[column] { Some((size(&l.shape), s)) } else { None });
+    let points = |column: usize| {
+        section
+            .lines
+            .iter()
+            .filter_map(move |l| if let Cell::Seconds(s) = l.cells[column] { Some((size(&l.shape), s)) } else { None })
+    };
     let all: Vec<(f64, f64)> = (0..section.columns.len()).flat_map(points).collect();
     if all.is_empty() {
         return String::new();
@@ -86,7 +99,10 @@ fn chart(section: &Section) -> String {
     let (across, up) = (Decades::around(all.iter().map(|p| p.0)), Decades::around(all.iter().map(|p| p.1)));
     let x = |size: f64| LEFT + across.at(size) * (WIDTH - LEFT - LEGEND);
     let y = |seconds: f64| HEIGHT - BOTTOM - up.at(seconds) * (HEIGHT - BOTTOM - TOP);
-    let mut out = format!("<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" role=\"img\" aria-label=\"seconds by size\">\n");
+    let mut out = format!(
+        "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" \
+         role=\"img\" aria-label=\"seconds by size\">\n"
+    );
     let (x0, x1, y0, y1) = (LEFT, WIDTH - LEGEND, HEIGHT - BOTTOM, TOP);
     for decade in across.lo..=across.hi {
         let at = x(10f64.powi(decade));
@@ -96,9 +112,20 @@ fn chart(section: &Section) -> String {
     for decade in up.lo..=up.hi {
         let at = y(10f64.powi(decade));
         let _ = writeln!(out, "<line x1=\"{x0:.1}\" x2=\"{x1:.1}\" y1=\"{at:.1}\" y2=\"{at:.1}\" stroke=\"#ddd\"/>");
-        let _ = writeln!(out, "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>", x0 - 6.0, at + 4.0, decade_seconds(decade));
+        let _ = writeln!(
+            out,
+            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
+            x0 - 6.0,
+            at + 4.0,
+            decade_seconds(decade)
+        );
     }
-    let _ = writeln!(out, "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">size (product of the lengths)</text>", (x0 + x1) / 2.0, HEIGHT - 6.0);
+    let _ = writeln!(
+        out,
+        "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">size (product of the lengths)</text>",
+        (x0 + x1) / 2.0,
+        HEIGHT - 6.0
+    );
     for (column, name) in section.columns.iter().enumerate() {
         let colour = COLOURS[column % COLOURS.len()];
         let dash = DASHES[(column / COLOURS.len()).min(DASHES.len() - 1)];
@@ -116,16 +143,24 @@ fn chart(section: &Section) -> String {
             );
         }
         let row = TOP + 10.0 + 17.0 * column as f64;
-        let _ = writeln!(out, "<line x1=\"{:.1}\" x2=\"{:.1}\" y1=\"{row:.1}\" y2=\"{row:.1}\" {stroke}/>", x1 + 12.0, x1 + 36.0);
+        let _ = writeln!(
+            out,
+            "<line x1=\"{:.1}\" x2=\"{:.1}\" y1=\"{row:.1}\" y2=\"{row:.1}\" {stroke}/>",
+            x1 + 12.0,
+            x1 + 36.0
+        );
         let _ = writeln!(out, "<text x=\"{:.1}\" y=\"{:.1}\">{}</text>", x1 + 42.0, row + 4.0, escape(name));
     }
     out.push_str("</svg>\n");
     out
 }
 
-/// `100 us` for -4.
+/// Formats `10^decade` seconds, for example `100 us` for -4.
 fn decade_seconds(decade: i32) -> String {
-    let (unit, base) = [("s", 0), ("ms", -3), ("us", -6), ("ns", -9)].into_iter().find(|&(_, base)| decade >= base).unwrap_or(("ns", -9));
+    let (unit, base) = [("s", 0), ("ms", -3), ("us", -6), ("ns", -9)]
+        .into_iter()
+        .find(|&(_, base)| decade >= base)
+        .unwrap_or(("ns", -9));
     format!("{} {unit}", 10f64.powi(decade - base))
 }
 
@@ -137,7 +172,11 @@ mod tests {
 
     #[test]
     fn a_page_stands_alone_and_draws_every_column() {
-        let mut rows = vec![row("add", &[1000], "simd", 1e-7), row("add", &[100_000], "simd", 1e-5), row("add", &[1000], "<i>", 3e-6)];
+        let mut rows = vec![
+            row("add", &[1000], "simd", 1e-7),
+            row("add", &[100_000], "simd", 1e-5),
+            row("add", &[1000], "<i>", 3e-6),
+        ];
         rows[0].op = "add".into();
         let names: Vec<String> = columns().into_iter().chain(["<i>".to_string()]).collect();
         let page = page(&crate::machine::tests::sample(), &sections(&rows, &[], &names));

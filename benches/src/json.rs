@@ -1,42 +1,42 @@
-//! The JSON form of a comparison: one object a line, the machine first.
+//! The JSON form of a comparison: one object per line, the machine first.
 
 use crate::machine::Machine;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Write};
 
-/// One measurement. The names of the fields are fixed: other programs read and write them.
+/// One measurement. The field names are part of the interface, because other programs read and write them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
-    /// Name of the case.
+    /// The name of the case.
     pub op: String,
-    /// Name of the dtype.
+    /// The name of the dtype.
     pub dtype: String,
-    /// Size: elements; `[m, k, n]` of a product; `[n, m, d]` of distances.
+    /// The size: the number of elements; `[m, k, n]` of a product; `[n, m, d]` of distances.
     pub shape: Vec<usize>,
-    /// The device, or the other library.
+    /// The name of the device or of the other library.
     pub device: String,
-    /// Threads it used.
+    /// The number of threads used.
     pub threads: usize,
     /// The least seconds of repeated runs after a warm-up.
     pub seconds: f64,
-    /// 10^9 bytes a second, each input read once and the output written once.
+    /// 10^9 bytes per second, if each input is read once and the output written once.
     pub gbps: f64,
-    /// 10^9 arithmetic operations a second.
+    /// 10^9 arithmetic operations per second.
     pub gflops: f64,
-    /// The greatest difference from `scalar`'s result, relative as [`crate::verify`] says.
+    /// The largest error against the result of `scalar`, relative as [`crate::verify`] defines.
     pub max_error: f64,
     /// Whether the result was compared. Rows with a wrong result are not written.
     pub checked: bool,
-    /// What `auto` chose.
+    /// The device that `auto` chose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chose: Option<String>,
 }
 
-/// What is measured, whoever measures it.
+/// The case, dtype and size of a measurement, without the device.
 pub type Key<'a> = (&'a str, &'a str, &'a [usize]);
 
 impl Row {
-    /// What was measured.
+    /// Returns the case, dtype and size.
     pub fn key(&self) -> Key<'_> {
         (&self.op, &self.dtype, &self.shape)
     }
@@ -51,10 +51,11 @@ pub fn write(out: &mut dyn Write, machine: &Machine, rows: &[Row]) -> io::Result
     rows.iter().try_for_each(|row| writeln!(out, "{}", serde_json::to_string(row)?))
 }
 
-/// Reads the rows of a comparison, ours or another program's; lines that hold a machine are passed over.
+/// Reads the rows of a comparison that this or another program wrote. Skips lines that describe a machine.
 ///
 /// # Errors
-/// The line that is not a row, and why; a row whose result was not checked, since its time means nothing.
+/// The number of the first line that is not a row, with the reason. Rows whose result was not checked are rejected too,
+/// because their time is meaningless.
 pub fn read(text: &str) -> Result<Vec<Row>, String> {
     let mut rows = Vec::new();
     for (number, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
@@ -66,7 +67,10 @@ pub fn read(text: &str) -> Result<Vec<Row>, String> {
         let row: Row = serde_json::from_value(value).map_err(|e| at(e.to_string()))?;
         let sound = row.seconds.is_finite() && row.seconds > 0.0;
         if !row.checked || !sound {
-            return Err(at(format!("{} {} {:?} on {} was not checked, or has no time", row.op, row.dtype, row.shape, row.device)));
+            return Err(at(format!(
+                "{} {} {:?} on {} was not checked, or has no time",
+                row.op, row.dtype, row.shape, row.device
+            )));
         }
         rows.push(row);
     }
@@ -77,9 +81,8 @@ pub fn read(text: &str) -> Result<Vec<Row>, String> {
 mod tests {
     use super::*;
 
-    /// As the design writes it.
-    const LINE: &str =
-        r#"{"op":"add","dtype":"f32","shape":[100000],"device":"simd","threads":2,"seconds":1e-5,"gbps":120.0,"gflops":10.0,"max_error":0.0,"checked":true}"#;
+    /// A row with every mandatory field.
+    const LINE: &str = r#"{"op":"add","dtype":"f32","shape":[100000],"device":"simd","threads":2,"seconds":1e-5,"gbps":120.0,"gflops":10.0,"max_error":0.0,"checked":true}"#;
 
     #[test]
     fn rows_round_trip_with_exactly_these_fields() {

@@ -1,4 +1,4 @@
-//! The ruler: one registry of cases, run on every device and on other libraries, verified and timed.
+//! Benchmarks: one registry of cases, run on every device and on other libraries, verified and timed.
 //!
 //! ```text
 //! cases      what is measured: a table                    problem    a row of it with inputs, bound to a device
@@ -9,7 +9,8 @@
 //! table, json, html    three ways to write a comparison
 //! ```
 //!
-//! `criterion.rs` beside this folder runs the same registry under criterion, `peers/numpy_peers.py` under NumPy and its like.
+//! `criterion.rs` runs the same registry under criterion. `peers/numpy_peers.py` runs the same cases under NumPy and
+//! related libraries.
 
 pub mod accuracy;
 pub mod cases;

@@ -1,6 +1,6 @@
-//! The machine: what it is, and what it can do at best in this very run.
+//! The machine: its description, and its performance ceilings, measured in the same run.
 //!
-//! Timings move between machines and between days; ratios to the ceilings measured in the same run move less.
+//! Timings vary between machines and between days. Ratios to ceilings that the same run measures vary less.
 
 use polyarray::Device;
 use serde::{Deserialize, Serialize};
@@ -10,17 +10,17 @@ use std::hint::black_box;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// The share of a core that each thread must have got for the machine to pass as idle.
+/// The least speedup per thread, on multiply-adds in registers, at which the machine counts as idle.
 const SCALES: f64 = 0.75;
 
-/// A device and what it is made of.
+/// The description of a device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DeviceLine {
-    /// The name users give.
+    /// The name of the device, as users give it.
     pub name: String,
-    /// What it is made of.
+    /// The hardware or software that the device consists of.
     pub description: String,
-    /// False for a device emulated by the CPU.
+    /// False for a device that the CPU emulates.
     pub hardware: bool,
 }
 
@@ -29,22 +29,22 @@ pub struct DeviceLine {
 pub struct Ceiling {
     /// On one thread.
     pub one: f64,
-    /// On as many as the comparison uses.
+    /// On as many threads as the comparison uses.
     pub all: f64,
 }
 
-/// The machine a comparison ran on.
+/// The machine on which a comparison ran.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Machine {
-    /// Model of the CPU.
+    /// The model of the CPU.
     pub cpu: String,
-    /// Cores this process may use.
+    /// The number of cores that this process may use.
     pub cores: usize,
-    /// Threads that the comparison uses at most.
+    /// The largest number of threads that the comparison uses.
     pub threads: usize,
-    /// Caches of the first core: `L1 Data 32K`, .. ; empty where the system does not tell.
+    /// The caches of the first core, such as `L1 data 32K`; empty where the system does not report them.
     pub caches: Vec<String>,
-    /// Bytes of memory; 0 where the system does not tell.
+    /// The bytes of memory; 0 where the system does not report them.
     pub memory: u64,
     /// The operating system.
     pub os: String,
@@ -59,7 +59,8 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Describes the machine and measures its ceilings, which takes a second or two; once in a process for each number of threads.
+    /// Describes the machine and measures its ceilings. A measurement takes a second or two and is done once per
+    /// process for each number of threads.
     pub fn measure(threads: usize, devices: &[Device]) -> Machine {
         static MEASURED: Mutex<BTreeMap<usize, [Ceiling; 3]>> = Mutex::new(BTreeMap::new());
         let memory = memory();
@@ -67,7 +68,11 @@ impl Machine {
             let mut measured = MEASURED.lock().unwrap_or_else(|e| e.into_inner());
             *measured.entry(threads).or_insert_with(|| ceilings(threads, stream_elements(memory)))
         };
-        let line = |d: &Device| DeviceLine { name: d.name().into(), description: d.info().description.clone(), hardware: d.info().hardware };
+        let line = |d: &Device| DeviceLine {
+            name: d.name().into(),
+            description: d.info().description.clone(),
+            hardware: d.info().hardware,
+        };
         Machine {
             cpu: cpu(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
@@ -86,35 +91,51 @@ impl Machine {
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let caches = if self.caches.is_empty() { String::new() } else { format!("; {}", self.caches.join(", ")) };
-        let memory = if self.memory == 0 { String::new() } else { format!("; {:.1} GiB", self.memory as f64 / (1u64 << 30) as f64) };
+        let memory = if self.memory == 0 {
+            String::new()
+        } else {
+            format!("; {:.1} GiB", self.memory as f64 / (1u64 << 30) as f64)
+        };
         writeln!(f, "{}; {} cores, {} threads used{caches}{memory}", self.cpu, self.cores, self.threads)?;
         writeln!(f, "{}", self.os)?;
         for d in &self.devices {
             writeln!(f, "  {:8} {}{}", d.name, d.description, if d.hardware { "" } else { " (emulated in software)" })?;
         }
         let pair = |c: &Ceiling, unit: &str| format!("{:.1} / {:.1} {unit}", c.one, c.all);
-        let (triad, read, fma) = (pair(&self.triad_gbps, "GB/s"), pair(&self.read_gbps, "GB/s"), pair(&self.fma_gflops, "GFLOP/s"));
-        writeln!(f, "ceilings on 1 / {} threads: triad {triad}, reading {read}, f32 multiply-adds {fma}", self.threads)?;
+        let (triad, read, fma) =
+            (pair(&self.triad_gbps, "GB/s"), pair(&self.read_gbps, "GB/s"), pair(&self.fma_gflops, "GFLOP/s"));
+        writeln!(
+            f,
+            "ceilings on 1 / {} threads: triad {triad}, reading {read}, f32 multiply-adds {fma}",
+            self.threads
+        )?;
         let gain = self.fma_gflops.all / self.fma_gflops.one;
         if gain < SCALES * self.threads as f64 {
             let n = self.threads;
             writeln!(
                 f,
-                "note: {n} threads did {gain:.1} times the work of one in registers, where nothing but cores counts: they share cores, with other work"
+                "note: {n} threads did {gain:.1} times the work of one in registers, where nothing but cores counts: \
+                 they share cores, with other work"
             )?;
-            writeln!(f, "      or as hyperthreads. Other work makes timings of this run, and these ceilings, vary; close columns are then not told apart")?;
+            writeln!(
+                f,
+                "      or as hyperthreads. Other work makes timings of this run, and these ceilings, vary; \
+                 close columns are then not told apart"
+            )?;
         }
         Ok(())
     }
 }
 
-/// Bytes of memory the machine has, or 0.
+/// Returns the bytes of memory of the machine, or 0 if unknown.
 pub fn memory() -> u64 {
-    let kib = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| text.lines().next()?.split_whitespace().nth(1)?.parse::<u64>().ok());
+    let kib = std::fs::read_to_string("/proc/meminfo")
+        .ok()
+        .and_then(|text| text.lines().next()?.split_whitespace().nth(1)?.parse::<u64>().ok());
     kib.map(|k| k * 1024).or_else(|| command("sysctl", &["-n", "hw.memsize"])?.parse().ok()).unwrap_or(0)
 }
 
-/// Model of the CPU.
+/// Returns the model of the CPU.
 pub(crate) fn cpu() -> String {
     let from_proc = || {
         let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
@@ -122,23 +143,30 @@ pub(crate) fn cpu() -> String {
         Some(model.split_once(':')?.1.trim().to_string())
     };
     let from_windows = || std::env::var("PROCESSOR_IDENTIFIER").ok();
-    from_proc().or_else(|| command("sysctl", &["-n", "machdep.cpu.brand_string"])).or_else(from_windows).unwrap_or_else(|| std::env::consts::ARCH.into())
+    from_proc()
+        .or_else(|| command("sysctl", &["-n", "machdep.cpu.brand_string"]))
+        .or_else(from_windows)
+        .unwrap_or_else(|| std::env::consts::ARCH.into())
 }
 
-/// The operating system.
+/// Returns the name of the operating system.
 pub(crate) fn os() -> String {
     let name = std::fs::read_to_string("/etc/os-release").ok().and_then(|text| {
         let line = text.lines().find_map(|l| l.strip_prefix("PRETTY_NAME="))?;
         Some(line.trim_matches('"').to_string())
     });
-    // Its release, not who built it.
+    // Keeps the first two numbers of the kernel's version, without build information.
     let release = |k: String| k.split('.').take(2).collect::<Vec<_>>().join(".");
-    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").map(|k| format!(", kernel {}", release(k))).unwrap_or_default();
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")
+        .map(|k| format!(", kernel {}", release(k)))
+        .unwrap_or_default();
     format!("{}{kernel}, {}", name.unwrap_or_else(|| std::env::consts::OS.into()), std::env::consts::ARCH)
 }
 
 fn caches() -> Vec<String> {
-    let read = |index: usize, what: &str| std::fs::read_to_string(format!("/sys/devices/system/cpu/cpu0/cache/index{index}/{what}")).ok();
+    let read = |index: usize, what: &str| {
+        std::fs::read_to_string(format!("/sys/devices/system/cpu/cpu0/cache/index{index}/{what}")).ok()
+    };
     let one = |index| {
         let kind = read(index, "type")?.trim().replace("Unified", "").to_lowercase();
         Some(format!("L{} {kind} {}", read(index, "level")?.trim(), read(index, "size")?.trim()).replace("  ", " "))
@@ -146,25 +174,26 @@ fn caches() -> Vec<String> {
     (0..8).map_while(one).collect()
 }
 
-/// What a system command prints; `None` where there is no such command.
+/// Returns the output of a system command; `None` if it is missing, fails, or prints nothing.
 fn command(program: &str, arguments: &[&str]) -> Option<String> {
     let output = std::process::Command::new(program).args(arguments).output().ok().filter(|o| o.status.success())?;
     Some(String::from_utf8_lossy(&output.stdout).trim().to_string()).filter(|s| !s.is_empty())
 }
 
-/// Elements of each stream: 128 MB, or a thirtieth of the memory.
+/// Returns the number of elements of each stream: 128 MiB or a thirtieth of the memory, whichever is less; 64 MiB if
+/// the memory is unknown.
 fn stream_elements(memory: u64) -> usize {
     let bytes = if memory == 0 { 64 << 20 } else { (memory / 30).min(128 << 20) };
     bytes as usize / size_of::<f32>()
 }
 
-/// Triad, reading, multiply-adds.
+/// Measures triad, reading and multiply-adds.
 fn ceilings(threads: usize, elements: usize) -> [Ceiling; 3] {
     let both = |f: &dyn Fn(usize) -> f64| Ceiling { one: f(1), all: f(threads) };
     [both(&|threads| triad(elements, threads)), both(&|threads| read(elements, threads)), both(&fma)]
 }
 
-/// The least seconds of a few runs of `work`.
+/// Returns the least seconds of several runs of `work`.
 fn best_of(mut work: impl FnMut()) -> f64 {
     let start = Instant::now();
     let mut best = f64::INFINITY;
@@ -179,25 +208,26 @@ fn best_of(mut work: impl FnMut()) -> f64 {
     best
 }
 
-/// GB/s of `a = b + s * c`, three streams.
+/// Measures GB/s of `a = b + s * c`, which moves three streams.
 fn triad(elements: usize, threads: usize) -> f64 {
     let (mut a, b, c) = (vec![0.0f32; elements], vec![1.0f32; elements], vec![2.0f32; elements]);
     let chunk = elements.div_ceil(threads);
     let s = black_box(3.0f32);
-    let kernel = |a: &mut [f32], b: &[f32], c: &[f32]| a.iter_mut().zip(b).zip(c).for_each(|((a, b), c)| *a = b + s * c);
+    let kernel =
+        |a: &mut [f32], b: &[f32], c: &[f32]| a.iter_mut().zip(b).zip(c).for_each(|((a, b), c)| *a = b + s * c);
     let seconds = best_of(|| {
         std::thread::scope(|scope| {
             for ((a, b), c) in a.chunks_mut(chunk).zip(b.chunks(chunk)).zip(c.chunks(chunk)) {
                 scope.spawn(move || kernel(a, b, c));
             }
         });
-        // The compiler must believe that the result is looked at.
+        // Keeps the compiler from removing the computation of `a`.
         black_box(&mut a);
     });
     (3 * elements * size_of::<f32>()) as f64 / seconds / 1e9
 }
 
-/// GB/s of a sum.
+/// Measures GB/s of a sum.
 fn read(elements: usize, threads: usize) -> f64 {
     let data = vec![1.0f32; elements];
     let chunk = elements.div_ceil(threads);
@@ -213,33 +243,38 @@ fn read(elements: usize, threads: usize) -> f64 {
     (elements * size_of::<f32>()) as f64 / seconds / 1e9
 }
 
-/// GFLOP/s of independent chains of multiply-adds that stay in registers.
+/// Measures GFLOP/s of independent chains of multiply-adds that stay in registers.
 fn fma(threads: usize) -> f64 {
     const ROUNDS: usize = 1 << 21;
     let flops = std::sync::atomic::AtomicUsize::new(0);
     let seconds = best_of(|| {
-        std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(|| flops.store(chains(ROUNDS), std::sync::atomic::Ordering::Relaxed)))));
+        std::thread::scope(|scope| {
+            (0..threads)
+                .for_each(|_| drop(scope.spawn(|| flops.store(chains(ROUNDS), std::sync::atomic::Ordering::Relaxed))))
+        });
     });
     (flops.into_inner() * threads) as f64 / seconds / 1e9
 }
 
-/// Runs `rounds` rounds of multiply-adds with the widest instructions there are; returns how many operations that was.
+/// Runs `rounds` rounds of multiply-adds with the widest vector instructions of the CPU. Returns the number of
+/// operations.
 fn chains(rounds: usize) -> usize {
     #[cfg(target_arch = "x86_64")]
     {
         if std::arch::is_x86_feature_detected!("avx512f") {
-            // SAFETY: the feature was detected just now.
+            // SAFETY: the CPU has `avx512f`, as the condition above checked.
             return unsafe { x86::chains_avx512(rounds) };
         }
         if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
-            // SAFETY: both features were detected just now.
+            // SAFETY: the CPU has `avx2` and `fma`, as the condition above checked.
             return unsafe { x86::chains_avx2(rounds) };
         }
     }
     chains_portable(rounds)
 }
 
-/// For the vectors of the target's baseline; where that has no fused multiply-add, a multiplication and an addition.
+/// Uses the vectors of the target's baseline; on targets other than AArch64, a multiplication and an addition instead
+/// of a fused multiply-add.
 fn chains_portable(rounds: usize) -> usize {
     const LANES: usize = 48;
     let (by, plus) = (black_box(0.999f32), black_box(0.001f32));
@@ -260,7 +295,8 @@ mod x86 {
 
     macro_rules! chains {
         ($name:ident, $feature:literal, $set:ident, $fmadd:ident, $lanes:literal) => {
-            /// Ten chains: more than latency times the number of units on any CPU so far, fewer than there are registers.
+            /// Runs ten chains: more than latency times number of units on any CPU so far, and fewer than the vector
+            /// registers.
             #[target_feature(enable = $feature)]
             pub(super) fn $name(rounds: usize) -> usize {
                 let (by, plus) = ($set(black_box(0.999)), $set(black_box(0.001)));
@@ -283,7 +319,7 @@ mod x86 {
 pub(crate) mod tests {
     use super::*;
 
-    /// A machine of fixed figures.
+    /// Returns a machine with fixed figures.
     pub(crate) fn sample() -> Machine {
         let c = Ceiling { one: 1.0, all: 2.5 };
         Machine {
@@ -302,7 +338,7 @@ pub(crate) mod tests {
 
     #[test]
     fn ceilings_are_of_this_world() {
-        // Small streams, so in cache: what counts is that nothing was optimised away (more than 100 TB/s) or forgotten.
+        // Small streams that stay in the cache. The test fails if the compiler removed the work (more than 100 TB/s).
         for rate in [triad(1 << 16, 2), read(1 << 16, 1), fma(1)] {
             assert!(rate > 0.01 && rate < 1e5, "{rate}");
         }
@@ -312,7 +348,12 @@ pub(crate) mod tests {
     #[test]
     fn the_header_names_the_figures() {
         let shown = sample().to_string();
-        for part in ["A CPU; 2 cores, 2 threads used; L2 2048K; 8.0 GiB", "gpu      x (emulated in software)", "triad 1.0 / 2.5 GB/s", "1.0 / 2.5 GFLOP/s"] {
+        for part in [
+            "A CPU; 2 cores, 2 threads used; L2 2048K; 8.0 GiB",
+            "gpu      x (emulated in software)",
+            "triad 1.0 / 2.5 GB/s",
+            "1.0 / 2.5 GFLOP/s",
+        ] {
             assert!(shown.contains(part), "{shown}");
         }
         assert!(!shown.contains("note:"), "2.5 times on two threads is no machine that is shared");

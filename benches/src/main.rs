@@ -25,7 +25,8 @@ struct Cli {
 enum Command {
     /// Run every case at every size on every device, verify the results, and show who is fastest (the default)
     Compare(Box<Compare>),
-    /// Measure the largest error of every ufunc of floats, in ULP, on every tier of simd, against the bounds that it is held to
+    /// Measure the largest error of every ufunc of floats, in ULP, on every tier of simd, against the bounds that it is
+    /// held to
     Accuracy(Accuracy),
     /// List the devices that are here, and those that are not with how to get them
     Devices,
@@ -95,7 +96,12 @@ struct Accuracy {
     #[arg(long)]
     require_all: bool,
     /// Take the rows of these files (of --json) instead of measuring any: for tables of what was measured in parts
-    #[arg(long, value_delimiter = ',', value_name = "FILE,..", conflicts_with_all = ["quick", "full", "exhaustive", "ops", "dtypes", "devices", "points", "threads"])]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "FILE,..",
+        conflicts_with_all = ["quick", "full", "exhaustive", "ops", "dtypes", "devices", "points", "threads"]
+    )]
     read: Vec<PathBuf>,
     /// Write the rows here, one JSON object a line
     #[arg(long, value_name = "FILE")]
@@ -105,21 +111,29 @@ struct Accuracy {
     markdown: Option<PathBuf>,
 }
 
-/// What other libraries read their number of threads from.
-const THREAD_VARIABLES: [&str; 6] =
-    ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "RAYON_NUM_THREADS", "MATMUL_NUM_THREADS"];
+/// The environment variables that other libraries read their number of threads from.
+const THREAD_VARIABLES: [&str; 6] = [
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "RAYON_NUM_THREADS",
+    "MATMUL_NUM_THREADS",
+];
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
-        Some(Command::Devices) => devices::devices(&mut io::stdout().lock()).map(|()| ExitCode::SUCCESS).map_err(Stop::Output),
+        Some(Command::Devices) => {
+            devices::devices(&mut io::stdout().lock()).map(|()| ExitCode::SUCCESS).map_err(Stop::Output)
+        }
         Some(Command::Compare(args)) => run(&args),
         Some(Command::Accuracy(args)) => measure_accuracy(&args),
         None => run(&cli.compare),
     };
     match done {
         Ok(code) => code,
-        // Whoever read the output has seen enough.
+        // The reader of the output closed the pipe: not an error.
         Err(Stop::Output(e)) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(Stop::Output(e)) => fail(&format!("writing: {e}")),
         Err(Stop::Asked(why)) => fail(&why),
@@ -135,13 +149,14 @@ fn unusable(path: &Path, e: io::Error) -> Stop {
     Stop::Asked(format!("{}: {e}", path.display()))
 }
 
-/// Files are made before anything is measured: a path that cannot be written is better known now.
+/// Creates the file at `path`, if one is given. Called before the measurement, so that an unwritable path fails at
+/// once.
 fn create(path: &Option<PathBuf>) -> Result<Option<BufWriter<File>>, Stop> {
     path.as_ref().map(|p| File::create(p).map(BufWriter::new).map_err(|e| unusable(p, e))).transpose()
 }
 
 fn measure_accuracy(args: &Accuracy) -> Result<ExitCode, Stop> {
-    // Before files are made: one of them may be written again.
+    // Reads the input before the output files are created, because an output file may be one of the inputs.
     let read = if args.read.is_empty() { None } else { Some(read_accuracy(&args.read)?) };
     let (json_file, page) = (create(&args.json)?, create(&args.markdown)?);
     let options = accuracy::Options {
@@ -171,20 +186,32 @@ fn measure_accuracy(args: &Accuracy) -> Result<ExitCode, Stop> {
         file.flush()?;
     }
     for row in outcome.failures() {
-        eprintln!("FAILED: {} {} on {}: {}, where the bound is {} ULP", row.op, row.dtype, row.device, row.error(), row.bound);
+        eprintln!(
+            "FAILED: {} {} on {}: {}, where the bound is {} ULP",
+            row.op,
+            row.dtype,
+            row.device,
+            row.error(),
+            row.bound
+        );
     }
     Ok(ExitCode::from(outcome.exit_code()))
 }
 
-/// The rows of several files, printed, and where all of them were measured.
+/// Reads and prints the rows of several files. Returns them together with the machine that all of them were measured
+/// on.
 fn read_accuracy(files: &[PathBuf]) -> Result<(Place, Outcome), Stop> {
     let (mut place, mut rows) = (None, Vec::new());
     for path in files {
         let text = fs::read_to_string(path).map_err(|e| unusable(path, e))?;
-        let (measured_on, more) = accuracy::report::read(&text).map_err(|e| Stop::Asked(format!("{}: {e}", path.display())))?;
+        let (measured_on, more) =
+            accuracy::report::read(&text).map_err(|e| Stop::Asked(format!("{}: {e}", path.display())))?;
         let first = place.get_or_insert_with(|| measured_on.clone());
         if *first != measured_on {
-            return Err(Stop::Asked(format!("{}: its rows were measured on {measured_on:?}, those before on {first:?}", path.display())));
+            return Err(Stop::Asked(format!(
+                "{}: its rows were measured on {measured_on:?}, those before on {first:?}",
+                path.display()
+            )));
         }
         rows.extend(more);
     }
@@ -197,12 +224,14 @@ fn read_accuracy(files: &[PathBuf]) -> Result<(Place, Outcome), Stop> {
 fn run(args: &Compare) -> Result<ExitCode, Stop> {
     if let Some(threads) = args.threads {
         for name in THREAD_VARIABLES {
-            // SAFETY: nothing else runs yet: threads are started, and libraries loaded, only below.
+            // SAFETY: no other thread accesses the environment: threads are started and libraries loaded only further
+            // below.
             unsafe { std::env::set_var(name, threads.to_string()) };
         }
     }
     let with = match &args.with {
-        Some(path) => json::read(&fs::read_to_string(path).map_err(|e| unusable(path, e))?).map_err(|e| format!("{}: {e}", path.display()))?,
+        Some(path) => json::read(&fs::read_to_string(path).map_err(|e| unusable(path, e))?)
+            .map_err(|e| format!("{}: {e}", path.display()))?,
         None => Vec::new(),
     };
     let (json_file, html_file) = (create(&args.json)?, create(&args.html)?);
@@ -239,13 +268,27 @@ mod tests {
     #[test]
     fn the_command_line_is_as_documented() {
         Cli::command().debug_assert();
-        let cli = Cli::try_parse_from("polyarray-bench --quick --ops add,exp --dtypes f32 --sizes 10,2x3x4 --threads 1".split(' ')).unwrap();
+        let cli = Cli::try_parse_from(
+            "polyarray-bench --quick --ops add,exp --dtypes f32 --sizes 10,2x3x4 --threads 1".split(' '),
+        )
+        .unwrap();
         assert!(cli.command.is_none() && cli.compare.quick);
-        assert_eq!((cli.compare.ops, cli.compare.sizes), (vec!["add".to_string(), "exp".to_string()], vec![vec![10], vec![2, 3, 4]]));
+        assert_eq!(
+            (cli.compare.ops, cli.compare.sizes),
+            (vec!["add".to_string(), "exp".to_string()], vec![vec![10], vec![2, 3, 4]])
+        );
         assert!(matches!(Cli::try_parse_from(["polyarray-bench", "devices"]).unwrap().command, Some(Command::Devices)));
-        assert!(matches!(Cli::try_parse_from(["polyarray-bench", "compare", "--blas-peer", "x"]).unwrap().command, Some(Command::Compare(_))));
-        let accuracy = Cli::try_parse_from(["polyarray-bench", "accuracy", "--exhaustive", "--ops", "exp,log", "--require-all"]).unwrap().command;
-        assert!(matches!(accuracy, Some(Command::Accuracy(a)) if a.exhaustive && a.require_all && a.ops == ["exp", "log"]));
+        assert!(matches!(
+            Cli::try_parse_from(["polyarray-bench", "compare", "--blas-peer", "x"]).unwrap().command,
+            Some(Command::Compare(_))
+        ));
+        let accuracy =
+            Cli::try_parse_from(["polyarray-bench", "accuracy", "--exhaustive", "--ops", "exp,log", "--require-all"])
+                .unwrap()
+                .command;
+        assert!(
+            matches!(accuracy, Some(Command::Accuracy(a)) if a.exhaustive && a.require_all && a.ops == ["exp", "log"])
+        );
         for bad in ["accuracy --quick --full", "--threads 0", "--sizes 0", "--dtypes float", "--nothing"] {
             assert!(Cli::try_parse_from(format!("polyarray-bench {bad}").split(' ')).is_err(), "{bad}");
         }

@@ -1,14 +1,15 @@
-//! Timing: how long one measurement may take, and taking it.
+//! Timing: distributes the available time over measurements, and takes measurements.
 
 use std::time::{Duration, Instant};
 
-/// Runs that are shorter than this are timed several at a time, so that reading the clock does not count.
+/// Shorter runs are timed in batches of about this length, so that reading the clock does not distort them.
 const BATCH: Duration = Duration::from_micros(20);
 
-/// The time for a whole comparison, handed out to its measurements.
+/// The time for a whole comparison, distributed over its measurements.
 ///
-/// The share of a measurement is what is left, divided among those that are left; what faster ones save, slower ones get. A comparison that is late
-/// repeats less: once after the warm-up, and never without verification.
+/// Each measurement gets an equal share of the time that is left. The time that fast measurements save goes to the
+/// later ones. When the time is used up, a measurement times a single run after the warm-up; results are still
+/// verified.
 pub struct Clock {
     deadline: Instant,
     most: Duration,
@@ -16,12 +17,12 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// For `measurements` measurements, `total` for all of them and `most` for each.
+    /// Starts the clock for `measurements` measurements: `total` for all of them, at most `most` for each.
     pub fn new(total: Duration, most: Duration, measurements: usize) -> Clock {
         Clock { deadline: Instant::now() + total, most, left: measurements }
     }
 
-    /// What the next measurement may spend on repeating.
+    /// Returns the time that the next measurement may spend on repeated runs.
     pub fn budget(&mut self) -> Duration {
         let share = share(self.deadline.saturating_duration_since(Instant::now()), self.left, self.most);
         self.left = self.left.saturating_sub(1);
@@ -29,12 +30,13 @@ impl Clock {
     }
 }
 
-/// Half of an equal share (the other half is for inputs, warm-up and verification), `most` at most.
+/// Returns half of an equal share, at most `most`. The other half is for inputs, warm-up and verification.
 fn share(left: Duration, measurements: usize, most: Duration) -> Duration {
     (left / (2 * measurements.max(1)) as u32).min(most)
 }
 
-/// The least seconds that `run` takes, over as many runs as fit into `budget`, at least one. The caller has warmed it up.
+/// Returns the least seconds of `run`, over as many runs as fit into `budget` and at least one. The caller has warmed
+/// it up.
 ///
 /// # Errors
 /// Those of `run`.
@@ -51,13 +53,14 @@ pub fn fastest<E>(budget: Duration, mut run: impl FnMut() -> Result<(), E>) -> R
         if batch == 1 && took < BATCH {
             batch = (BATCH.as_nanos() / took.as_nanos().max(20)).clamp(1, 1000) as u32;
             if batch > 1 && start.elapsed() < budget {
-                // A single run of this length says more about the clock; unless time is up, it does not count.
+                // A single run of this length mostly measures the clock. It does not count unless the budget is used
+                // up.
                 continue;
             }
         }
         best = best.min(took.as_secs_f64() / f64::from(batch));
         if start.elapsed() >= budget {
-            // The clock may be too coarse to see one short run at all.
+            // A coarse clock may report 0 for a short run.
             return Ok(best.max(1e-10));
         }
     }

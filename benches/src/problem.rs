@@ -1,18 +1,19 @@
-//! One case at one dtype and size: its inputs, and running it on a device.
+//! One case at one dtype and size: its inputs, and its execution on a device.
 
 use crate::cases::{Case, Form, Kernel, Number};
 use polyarray::{Array, Device, Dims, Element, Kind, Matmul, MemoryId, Result, Wide, distance};
 
-/// Random numbers that are the same everywhere: SplitMix64 (G. Steele, D. Lea, C. Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014).
+/// Reproducible random numbers: SplitMix64 (G. Steele, D. Lea, C. Flood, "Fast splittable pseudorandom number
+/// generators", OOPSLA 2014).
 pub struct Random(u64);
 
 impl Random {
-    /// The sequence of this seed.
+    /// Starts the sequence of this seed.
     pub fn new(seed: u64) -> Random {
         Random(seed)
     }
 
-    /// The next 64 bits.
+    /// Returns the next 64 bits.
     pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -20,7 +21,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// The next number from `lo` to `hi`, without `hi`.
+    /// Returns the next number, at least `lo` and less than `hi`.
     pub fn uniform(&mut self, (lo, hi): (f64, f64)) -> f64 {
         lo + (hi - lo) * (self.bits() >> 11) as f64 / (1u64 << 53) as f64
     }
@@ -30,32 +31,38 @@ impl Random {
 pub struct Problem<T: Number> {
     /// The row of the registry.
     pub case: &'static Case,
-    /// Its size.
+    /// The size.
     pub shape: Vec<usize>,
-    /// Its inputs, in C order.
+    /// The inputs, in C order.
     pub inputs: Vec<Array<T>>,
 }
 
 impl<T: Number> Problem<T> {
-    /// With inputs drawn from the case's domains; integers are drawn from a hundred times those of matrices, and rounded.
+    /// Draws the inputs from the case's domains. Integers are rounded; they are drawn from a domain 100 times as wide
+    /// if its upper end is at most 2.
     ///
     /// # Errors
     /// Out of memory.
     pub fn new(case: &'static Case, shape: &[usize], seed: u64) -> Result<Problem<T>> {
         let mut random = Random::new(seed);
-        let inputs = case.input_shapes(shape).into_iter().zip(case.domains).map(|(shape, &domain)| drawn(&mut random, &shape, domain));
+        let inputs = case
+            .input_shapes(shape)
+            .into_iter()
+            .zip(case.domains)
+            .map(|(shape, &domain)| drawn(&mut random, &shape, domain));
         Ok(Problem { case, shape: shape.to_vec(), inputs: inputs.collect::<Result<_>>()? })
     }
 
-    /// The same case on other inputs, of which the shape follows from `shape`.
+    /// Returns the same case on other inputs, whose shapes follow from `shape`.
     pub(crate) fn with_inputs(&self, shape: Vec<usize>, inputs: Vec<Array<T>>) -> Problem<T> {
         Problem { case: self.case, shape, inputs }
     }
 
-    /// Ready to run on `device`: inputs and output lie in its memory. Devices of host memory share these inputs.
+    /// Returns the problem bound to `device`, with inputs and output in its memory. Devices of host memory share these
+    /// inputs.
     ///
     /// # Errors
-    /// Where the device's memory cannot hold them.
+    /// If the device's memory cannot hold them.
     pub fn on(&self, device: &Device) -> Result<Runner<T>> {
         let inputs = self.inputs.iter().map(|x| x.to_device(device)).collect::<Result<_>>()?;
         let mut runner = Runner {
@@ -70,7 +77,7 @@ impl<T: Number> Problem<T> {
         Ok(runner)
     }
 
-    /// The elements of an input.
+    /// Returns the elements of an input.
     pub fn slice(&self, input: usize) -> &[T] {
         self.inputs[input].as_slice().expect("inputs lie in host memory in C order")
     }
@@ -85,19 +92,20 @@ fn drawn<T: Number>(random: &mut Random, shape: &[usize], (lo, hi): (f64, f64)) 
     };
     let len: usize = shape.iter().product();
     let data: Vec<T> = (0..len).map(|_| one()).collect();
-    // Copied, not adopted, into a block of the library's own: aligned, and on huge pages where there are.
+    // Copies instead of adopting the vector, so that the elements lie in a block of the library: aligned, and on huge
+    // pages where available.
     Array::from_slice(&data, Dims::from(shape))
 }
 
 enum Output<T: Number> {
     None,
-    /// An array that is there before, and written.
+    /// An output that exists before a run and is written into.
     Given(Array<T>),
     Array(Array<T>),
     Totals(Array<T::Sum>),
     Total(T::Sum),
     Indices(Array<i64>),
-    /// One value of another type: an index, a deviation, a median.
+    /// A single value, converted to f64: an index, a minimum, a deviation or a median.
     One(f64),
 }
 
@@ -108,28 +116,34 @@ pub struct Runner<T: Number> {
     inputs: Vec<Array<T>>,
     output: Output<T>,
     device: Device,
-    /// Whether the device lives apart from the host, and may still be at it when an operation returns.
+    /// Whether the device has its own memory, and may still be working when an operation returns.
     queued: bool,
 }
 
 impl<T: Number> Runner<T> {
-    /// Forgets the last result: an output that is written into is replaced by one that no result looks like, so that a
-    /// device which writes nothing is found out.
+    /// Discards the last result. An output that is written into is filled with values that no result has, so that
+    /// verification detects a device that writes nothing.
     ///
     /// # Errors
     /// Out of memory.
     pub fn forget(&mut self) -> Result<()> {
         self.output = Output::None;
         if matches!(self.case.kernel, Kernel::Map(_) | Kernel::Matmul(_)) {
-            let poison = T::from_wide(if T::DTYPE.kind() == Kind::Int { Wide::Int(-0x5a5a_5a5a) } else { Wide::Float(f64::NAN) });
+            let poison = T::from_wide(if T::DTYPE.kind() == Kind::Int {
+                Wide::Int(-0x5a5a_5a5a)
+            } else {
+                Wide::Float(f64::NAN)
+            });
             let shape = self.case.output_shape(&self.shape);
             let len: usize = shape.iter().product();
-            self.output = Output::Given(Array::from_slice(&vec![poison; len], Dims::from(&shape[..]))?.to_device(&self.device)?);
+            self.output =
+                Output::Given(Array::from_slice(&vec![poison; len], Dims::from(&shape[..]))?.to_device(&self.device)?);
         }
         Ok(())
     }
 
-    /// Does the work once, and waits for it where the device has a queue. The device must be in force ([`polyarray::with_device`]): it is set outside what is timed.
+    /// Computes the result once, and waits for it if the device has a queue. The caller puts the device in force
+    /// ([`polyarray::with_device`]), outside the timed part.
     ///
     /// # Errors
     /// Those of the operation.
@@ -146,7 +160,7 @@ impl<T: Number> Runner<T> {
             };
             product.run_into(&mut out.view_mut()?)?;
         } else {
-            // The last result goes before the next is made, so that its block can be used again.
+            // Frees the last result before the next one is made, so that its block is reused.
             self.output = Output::None;
             self.output = match &self.case.kernel {
                 Kernel::Map(_) | Kernel::Matmul(_) => unreachable!("`forget` gave it an output"),
@@ -171,10 +185,10 @@ impl<T: Number> Runner<T> {
         Ok(())
     }
 
-    /// The last result in C order. (Integers are small enough to be exact in f64.)
+    /// Returns the last result in C order. (Integers are small enough to be exact in f64.)
     ///
     /// # Errors
-    /// What the device reports.
+    /// Those of the device.
     pub fn values(&self) -> Result<Vec<f64>> {
         match &self.output {
             Output::None => Ok(Vec::new()),

@@ -1,62 +1,62 @@
-//! Tables of a comparison, for a terminal and as the model of the page.
+//! The tables of a comparison, as text for a terminal and as input of the HTML page.
 
 use crate::cases::Case;
 use crate::json::Row;
 use std::collections::HashMap;
 
-/// What a table shows where there is no time: a device that refuses shows `-` without being told.
+/// The word that a table shows instead of a time. A cell without time and mark shows `-`: the device refuses the case.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mark {
-    /// Name of the case.
+    /// The name of the case.
     pub op: String,
-    /// Name of the dtype.
+    /// The name of the dtype.
     pub dtype: String,
-    /// Size.
+    /// The size.
     pub shape: Vec<usize>,
     /// The column.
     pub device: String,
-    /// A word for the cell.
+    /// The word in the cell.
     pub word: &'static str,
 }
 
 /// The table of one case and dtype.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Section {
-    /// Name of the case.
+    /// The name of the case.
     pub op: String,
-    /// Name of the dtype.
+    /// The name of the dtype.
     pub dtype: String,
-    /// Devices and other libraries, in order; those without a single row or mark are left out.
+    /// The devices and other libraries, in order. Those without any row or mark are left out.
     pub columns: Vec<String>,
-    /// A line for each size, in order of appearance.
+    /// One line for each size, in ascending order of the number of elements.
     pub lines: Vec<Line>,
 }
 
-/// One size.
+/// The line of one size.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line {
     /// The size.
     pub shape: Vec<usize>,
-    /// Seconds, or a word, for each column.
+    /// Seconds or a word, for each column.
     pub cells: Vec<Cell>,
-    /// The column of the least time; `auto`, which is one of the others, does not compete.
+    /// The column with the least time. `auto` is excluded, because it runs one of the other devices.
     pub winner: Option<usize>,
-    /// The winner's rate: `12.3 GB/s`.
+    /// The winner's rate, such as `12.3 GB/s`.
     pub rate: String,
-    /// What `auto` chose.
+    /// The device that `auto` chose.
     pub chose: Option<String>,
 }
 
-/// What a cell holds.
+/// The content of a cell.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Cell {
-    /// Seconds.
+    /// A time in seconds.
     Seconds(f64),
-    /// Something else.
+    /// A word instead of a time.
     Word(&'static str),
 }
 
-/// `1.20 us` and the like: three figures.
+/// Formats seconds with three significant figures, such as `1.20 us`.
 pub fn show_seconds(s: f64) -> String {
     let (value, unit) = match s {
         s if s < 0.9995e-6 => (s * 1e9, "ns"),
@@ -72,7 +72,7 @@ fn three_figures(x: f64) -> String {
     format!("{x:.decimals$}")
 }
 
-/// A size as `--sizes` takes it: `100x100x50`.
+/// Formats a size as `--sizes` accepts it: `100x100x50`.
 pub fn show_shape(shape: &[usize]) -> String {
     shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x")
 }
@@ -82,7 +82,7 @@ fn show_rate(row: &Row) -> String {
     if compute { format!("{} GFLOP/s", three_figures(row.gflops)) } else { format!("{} GB/s", three_figures(row.gbps)) }
 }
 
-/// Tables from rows and marks, in order of appearance; `columns` is the order of columns.
+/// Makes tables from rows and marks, in order of appearance. `columns` gives the order of columns.
 pub fn sections(rows: &[Row], marks: &[Mark], columns: &[String]) -> Vec<Section> {
     let mut keys: Vec<(&str, &str)> = Vec::new();
     for key in rows.iter().map(|r| (&r.op[..], &r.dtype[..])).chain(marks.iter().map(|m| (&m.op[..], &m.dtype[..]))) {
@@ -108,11 +108,15 @@ fn section((op, dtype): (&str, &str), rows: &[Row], marks: &[Mark], columns: &[S
     let line = |shape: &[usize]| {
         let row = |c: &String| by_cell.get(&(shape, &c[..])).copied();
         let word = |c: &String| marks.iter().find(|m| m.shape == shape && m.device == *c).map_or("-", |m| m.word);
-        let competing = columns.iter().enumerate().filter(|(_, c)| *c != "auto").filter_map(|(i, c)| Some((i, row(c)?)));
+        let competing =
+            columns.iter().enumerate().filter(|(_, c)| *c != "auto").filter_map(|(i, c)| Some((i, row(c)?)));
         let winner = competing.min_by(|a, b| a.1.seconds.total_cmp(&b.1.seconds));
         Line {
             shape: shape.to_vec(),
-            cells: columns.iter().map(|c| row(c).map_or_else(|| Cell::Word(word(c)), |r| Cell::Seconds(r.seconds))).collect(),
+            cells: columns
+                .iter()
+                .map(|c| row(c).map_or_else(|| Cell::Word(word(c)), |r| Cell::Seconds(r.seconds)))
+                .collect(),
             winner: winner.map(|(i, _)| i),
             rate: winner.map(|(_, r)| show_rate(r)).unwrap_or_default(),
             chose: row(&"auto".to_string()).and_then(|r| r.chose.clone()),
@@ -124,13 +128,13 @@ fn section((op, dtype): (&str, &str), rows: &[Row], marks: &[Mark], columns: &[S
 }
 
 impl Section {
-    /// The heads of the columns: the devices, and what goes with the winner and `auto`.
+    /// Returns the heads of the columns: the devices, the choice of `auto`, and the winner's rate.
     pub fn heads(&self) -> Vec<String> {
         let chose = self.columns.iter().any(|c| c == "auto").then(|| "auto chose".to_string());
         self.columns.iter().cloned().chain(chose).chain(["best rate".to_string()]).collect()
     }
 
-    /// The texts of a line, under [`heads`](Self::heads).
+    /// Returns the texts of a line, in the order of [`heads`](Self::heads).
     pub fn texts(&self, line: &Line) -> Vec<String> {
         let cell = |(i, c): (usize, &Cell)| match c {
             Cell::Seconds(s) => format!("{}{}", if line.winner == Some(i) { "*" } else { "" }, show_seconds(*s)),
@@ -141,14 +145,20 @@ impl Section {
     }
 }
 
-/// A section as text, each line ended.
+/// Formats a section as text. Each line ends with a newline.
 pub fn render(section: &Section) -> String {
     let mut table = vec![[vec![format!("{} {}", section.op, section.dtype)], section.heads()].concat()];
-    table.extend(section.lines.iter().map(|l| [vec![format!("  {}", show_shape(&l.shape))], section.texts(l)].concat()));
-    let widths: Vec<usize> = (0..table[0].len()).map(|c| table.iter().map(|row| row[c].chars().count()).max().unwrap_or(0)).collect();
+    table
+        .extend(section.lines.iter().map(|l| [vec![format!("  {}", show_shape(&l.shape))], section.texts(l)].concat()));
+    let widths: Vec<usize> =
+        (0..table[0].len()).map(|c| table.iter().map(|row| row[c].chars().count()).max().unwrap_or(0)).collect();
     let mut out = String::new();
     for row in &table {
-        let cells = row.iter().zip(&widths).enumerate().map(|(c, (text, &w))| if c == 0 { format!("{text:<w$}") } else { format!("{text:>w$}") });
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .enumerate()
+            .map(|(c, (text, &w))| if c == 0 { format!("{text:<w$}") } else { format!("{text:>w$}") });
         out.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
         out.push('\n');
     }
@@ -190,7 +200,13 @@ pub(crate) mod tests {
             row("add", &[1000], "simd", 99.96e-9),
             row("add", &[1000], "auto", 0.2e-6),
         ];
-        let marks = vec![Mark { op: "add".into(), dtype: "f32".into(), shape: vec![1000], device: "gpu".into(), word: "WRONG" }];
+        let marks = vec![Mark {
+            op: "add".into(),
+            dtype: "f32".into(),
+            shape: vec![1000],
+            device: "gpu".into(),
+            word: "WRONG",
+        }];
         let tables = sections(&rows, &marks, &columns());
         assert_eq!(tables.len(), 1);
         let text = "\
@@ -209,7 +225,15 @@ matmul f32     simd     numpy    best rate
 
     #[test]
     fn seconds_have_three_figures_and_a_unit() {
-        let shown = [1.5e-9, 12.34e-9, 999.4e-9, 999.6e-9, 1e-6, 12.3e-6, 0.9994e-3, 0.9996e-3, 0.25, 0.9999, 61.0, 1234.0].map(show_seconds);
-        assert_eq!(shown, ["1.50 ns", "12.3 ns", "999 ns", "1.00 us", "1.00 us", "12.3 us", "999 us", "1.00 ms", "250 ms", "1.00 s", "61.0 s", "1234 s"]);
+        let shown =
+            [1.5e-9, 12.34e-9, 999.4e-9, 999.6e-9, 1e-6, 12.3e-6, 0.9994e-3, 0.9996e-3, 0.25, 0.9999, 61.0, 1234.0]
+                .map(show_seconds);
+        assert_eq!(
+            shown,
+            [
+                "1.50 ns", "12.3 ns", "999 ns", "1.00 us", "1.00 us", "12.3 us", "999 us", "1.00 ms", "250 ms",
+                "1.00 s", "61.0 s", "1234 s"
+            ]
+        );
     }
 }

@@ -1,50 +1,54 @@
-//! What results are compared with: the same case on `scalar`.
+//! Verification: compares results with those of the same case on `scalar`.
 //!
-//! Small cases are computed on `scalar` as a whole. Where that would take too long (products and distances of large matrices), `scalar` computes some whole rows
-//! and some whole columns of the result, so that every block of a device's loops is met in both directions; and for products that
-//! nothing follows, every row of the result is checked besides, by R. Freivalds' method ("Probabilistic machines can use less running time", IFIP 1977): `C v = A (B v)` for a
-//! vector v of random signs, in f64. So no element of any result goes unchecked but for some of very large distance matrices and of large products with something after them.
+//! `scalar` computes all of a small case. For products and distances of large matrices, where that would take too long,
+//! it computes some whole rows and some whole columns of the result, so that the check meets every block of a device's
+//! loops in both directions. For products without epilogue, R. Freivalds' method ("Probabilistic machines can use less
+//! running time", IFIP 1977) additionally checks every row of the result: `C v = A (B v)` for a vector v of random
+//! signs, in f64. Unchecked elements therefore remain only in very large distance matrices and in large products with
+//! an epilogue.
 //!
-//! Errors are relative to the size of what was summed, because that is what rounding is relative to:
+//! Errors are relative to the size of what was summed, because rounding errors are:
 //!
 //! | case | relative to |
 //! |---|---|
 //! | elementwise | the result, or the case's floor where the result is smaller |
-//! | sorts, indices, medians, minima, deviations | the result |
-//! | sums, running ones too | the sum of magnitudes |
+//! | sorts, indices, medians, minima, deviations | the result (`argmax`: at least 1) |
+//! | sums, running sums | the sum of magnitudes |
 //! | products | the sum of the terms' magnitudes |
-//! | matrix-vector products | the norms of the row and the vector, at least the sum of the terms' magnitudes |
-//! | Euclidean distances | `(x.x + y.y) / distance`, at least the distance: what the expansion of the square, which some devices use, is good to |
+//! | matrix-vector products | the row's norm times the vector's (at least the sum of the terms' magnitudes) |
+//! | Euclidean distances | `(x.x + y.y) / distance`, at most the sum of the norms, at least the distance |
 //! | Manhattan distances | the distance |
 //! | cosine distances | 1 |
+//!
+//! The value for Euclidean distances is the accuracy of the expanded square, which some devices compute.
 
 use crate::cases::{Case, Form, Kernel, Number};
 use crate::problem::{Problem, Random};
 use polyarray::{Array, Device, Dims, Metric, Result, Wide, with_device};
 use std::time::Instant;
 
-/// What `scalar` says a result is.
+/// The result according to `scalar`.
 pub struct Expected {
-    /// Where in the result `values` lie; `None` if they are all of it.
+    /// The indices of `values` in the result; `None` if `values` are the whole result.
     at: Option<Vec<usize>>,
     values: Vec<f64>,
     scale: Scale,
     rows: Option<Rows>,
-    /// Elements of the whole result.
+    /// The number of elements of the whole result.
     len: usize,
-    /// Seconds that `scalar` would take for all of it, estimated from this computation.
+    /// The seconds that `scalar` would take for the whole result, estimated from this computation.
     pub scalar_seconds: f64,
 }
 
-/// What errors are relative to.
+/// The values that errors are relative to.
 enum Scale {
-    /// The magnitude of the value, or this where the value is smaller.
+    /// The magnitude of the value, but at least this number.
     AtLeast(f64),
-    /// Given for each value.
+    /// One number for each value.
     Each(Vec<f64>),
 }
 
-/// Signed sums of the rows of a product.
+/// The sums of the rows of a product, with random signs (Freivalds' method).
 struct Rows {
     signs: Vec<f64>,
     sums: Vec<f64>,
@@ -52,7 +56,8 @@ struct Rows {
 }
 
 impl Expected {
-    /// Computes it on `scalar`, in about `limit` multiply-adds: as a whole if it takes no more, else in parts.
+    /// Computes the result on `scalar` in about `limit` multiply-adds: all of it if that suffices, else some rows and
+    /// columns.
     ///
     /// # Errors
     /// Those of the operation.
@@ -78,7 +83,7 @@ impl Expected {
         Ok(expected)
     }
 
-    /// The greatest error of a result: 0 if it is the same, infinite if it has other NaNs or another number of elements.
+    /// Returns the largest error of a result: 0 if it is equal, infinite if NaNs differ or the number of elements does.
     pub fn error(&self, got: &[f64]) -> f64 {
         if got.len() != self.len {
             return f64::INFINITY;
@@ -101,12 +106,16 @@ impl Expected {
         worst
     }
 
-    /// Scales that follow from the inputs, for each value.
+    /// Returns the scale of each value, for cases whose scale follows from the inputs.
     fn scale_of<T: Number>(&self, problem: &Problem<T>) -> Option<Vec<f64>> {
         let magnitudes = |axis: usize| {
             let (rows, columns) = (problem.shape[0], problem.shape[1]);
             let mut sums = vec![0.0; [columns, rows][axis]];
-            problem.slice(0).iter().enumerate().for_each(|(i, x)| sums[[i % columns, i / columns][axis]] += real(*x).abs());
+            problem
+                .slice(0)
+                .iter()
+                .enumerate()
+                .for_each(|(i, x)| sums[[i % columns, i / columns][axis]] += real(*x).abs());
             sums
         };
         match problem.case.kernel {
@@ -133,13 +142,15 @@ impl Expected {
                     _ => self.values.clone(),
                 })
             }
-            Kernel::Map(_) | Kernel::Fresh(_) | Kernel::Transpose | Kernel::Sort | Kernel::Argsort | Kernel::Median => None,
-            // The scale of products was found with their values.
+            Kernel::Map(_) | Kernel::Fresh(_) | Kernel::Transpose | Kernel::Sort | Kernel::Argsort | Kernel::Median => {
+                None
+            }
+            // `new` and `parts` compute the scale of products together with their values.
             Kernel::Matmul(_) | Kernel::Min | Kernel::Std | Kernel::ArgMax => None,
         }
     }
 
-    /// `f(value, norm of its row, norm of its column)` for each value.
+    /// Returns `f(value, norm of its row, norm of its column)` for each value.
     fn each(&self, grid: &Grid, x: &[f64], y: &[f64], f: impl Fn(f64, f64, f64) -> f64) -> Vec<f64> {
         let one = |(i, &want): (usize, &f64)| {
             let at = self.at.as_ref().map_or(i, |at| at[i]);
@@ -162,19 +173,22 @@ fn real<T: Number>(x: T) -> f64 {
     x.to_wide().real()
 }
 
-/// A product of transposed views as one of matrices in C order.
+/// Converts a product of transposed views to a product of matrices in C order. Returns `None` for other cases.
 fn untransposed<T: Number>(problem: &Problem<T>) -> Result<Option<Problem<T>>> {
     if !matches!(problem.case.kernel, Kernel::Matmul(Form::Transposed)) {
         return Ok(None);
     }
-    let inputs = with_device(&Device::scalar(), || problem.inputs.iter().map(|x| x.t().to_contiguous()).collect::<Result<_>>())?;
+    let inputs =
+        with_device(&Device::scalar(), || problem.inputs.iter().map(|x| x.t().to_contiguous()).collect::<Result<_>>())?;
     Ok(Some(Problem { case: Case::named("matmul").expect("it is in the table"), shape: problem.shape.clone(), inputs }))
 }
 
-/// The same problem with all signs taken away.
+/// Returns the same problem with the magnitudes of all inputs.
 fn of_magnitudes<T: Number>(problem: &Problem<T>) -> Result<Problem<T>> {
     let magnitude = |x: &T| if real(*x) < 0.0 { T::from_wide(Wide::Float(-real(*x))) } else { *x };
-    let one = |(i, x): (usize, &Array<T>)| Array::from_vec(problem.slice(i).iter().map(magnitude).collect(), Dims::from(x.shape()));
+    let one = |(i, x): (usize, &Array<T>)| {
+        Array::from_vec(problem.slice(i).iter().map(magnitude).collect(), Dims::from(x.shape()))
+    };
     Ok(problem.with_inputs(problem.shape.clone(), problem.inputs.iter().enumerate().map(one).collect::<Result<_>>()?))
 }
 
@@ -187,7 +201,8 @@ fn on_scalar<T: Number>(problem: &Problem<T>) -> Result<(Vec<f64>, f64)> {
     Ok((runner.values()?, seconds))
 }
 
-/// The shape `[batch, m, n]` of a result each element of which is made from a row of one input and a row or column of the other.
+/// The shape `[batch, m, n]` of a result whose elements each depend on one row of one input and one row or column of
+/// the other.
 struct Grid {
     batch: usize,
     m: usize,
@@ -204,7 +219,7 @@ impl Grid {
     }
 }
 
-/// The axis of an input that an axis of the result comes from, and the axis that is summed over.
+/// Returns the axis of an input that becomes an axis of the result, and the axis that is summed over.
 fn axes<T: Number>(problem: &Problem<T>, input: usize) -> (usize, usize) {
     let last = problem.inputs[input].ndim() - 1;
     match (&problem.case.kernel, input) {
@@ -214,7 +229,8 @@ fn axes<T: Number>(problem: &Problem<T>, input: usize) -> (usize, usize) {
     }
 }
 
-/// Euclidean norms of the rows (of the columns, for the right side of a product) of an input, those of each batch after one another.
+/// Returns the Euclidean norms of an input's rows (of its columns for the right operand of a product), batch after
+/// batch.
 fn norms<T: Number>(problem: &Problem<T>, input: usize, grid: &Grid) -> Vec<f64> {
     let shape = problem.inputs[input].shape();
     let (_, summed) = axes(problem, input);
@@ -227,13 +243,14 @@ fn norms<T: Number>(problem: &Problem<T>, input: usize, grid: &Grid) -> Vec<f64>
     squares.iter().map(|s| s.sqrt()).collect()
 }
 
-/// `count` of `0..n`, spread evenly with the ends included; all if there are no more.
+/// Returns `count` (at least 2) numbers of `0..n`, spread evenly and including both ends; all of them if `n` is not
+/// larger.
 fn spread(n: usize, count: usize) -> Vec<usize> {
     let count = count.clamp(2, n.max(2)).min(n);
     (0..count).map(|i| if count == 1 { 0 } else { i * (n - 1) / (count - 1) }).collect()
 }
 
-/// Some indices of one axis of an array in C order.
+/// Copies the entries at `indices` along one axis of an array in C order.
 fn gather<T: Number>(array: &Array<T>, axis: usize, indices: &[usize]) -> Result<Array<T>> {
     let (data, shape) = (array.as_slice().expect("inputs lie in host memory in C order"), array.shape());
     let (inner, len): (usize, usize) = (shape[axis + 1..].iter().product(), shape[axis]);
@@ -246,7 +263,7 @@ fn gather<T: Number>(array: &Array<T>, axis: usize, indices: &[usize]) -> Result
     Array::from_slice(&out, Dims::from(shape))
 }
 
-/// Some rows and some columns of the result, each for half of the limit.
+/// Computes some rows and some columns of the result. Each part takes half of `limit`.
 fn parts<T: Number>(problem: &Problem<T>, grid: &Grid, limit: f64, work: f64) -> Result<Expected> {
     let (mut at, mut values, mut scale, mut seconds, mut done) = (Vec::new(), Vec::new(), Vec::new(), 0.0, 0.0);
     for (input, len) in [(0, grid.m), (1, grid.n)] {
@@ -285,7 +302,7 @@ fn parts<T: Number>(problem: &Problem<T>, grid: &Grid, limit: f64, work: f64) ->
     Ok(Expected { at: Some(at), values, scale, rows, len: grid.batch * grid.m * grid.n, scalar_seconds })
 }
 
-/// `A (B v)` for a vector v of random signs, in f64.
+/// Computes `A (B v)` for a vector v of random signs, in f64.
 fn row_sums<T: Number>(problem: &Problem<T>, grid: &Grid) -> Rows {
     let k = problem.shape[problem.shape.len() - 2];
     let mut random = Random::new(0x0dd_516);
@@ -294,10 +311,13 @@ fn row_sums<T: Number>(problem: &Problem<T>, grid: &Grid) -> Rows {
     let (left, right) = (norms(problem, 0, grid), norms(problem, 1, grid));
     let (mut sums, mut scale) = (Vec::new(), Vec::new());
     for batch in 0..grid.batch {
-        let (a, b) = (&problem.slice(0)[batch * grid.m * k..][..grid.m * k], &problem.slice(1)[batch * k * grid.n..][..k * grid.n]);
+        let (a, b) = (
+            &problem.slice(0)[batch * grid.m * k..][..grid.m * k],
+            &problem.slice(1)[batch * k * grid.n..][..k * grid.n],
+        );
         let v: Vec<f64> = b.chunks_exact(grid.n).map(|row| dot(row, &signs)).collect();
         sums.extend(a.chunks_exact(k).map(|row| dot(row, &v)));
-        // The signs let errors cancel as rounding errors do: they grow like the root of the number of columns.
+        // With random signs, errors partly cancel: they grow as the square root of the number of columns.
         let columns = right[batch * grid.n..][..grid.n].iter().map(|n| n * n).sum::<f64>().sqrt();
         scale.extend(left[batch * grid.m..][..grid.m].iter().map(|n| n * columns));
     }
@@ -328,7 +348,12 @@ mod tests {
 
     #[test]
     fn one_wrong_element_is_found_wherever_it_is() {
-        for (name, shape, limit) in [("exp", &[50][..], 1e9), ("sum_axis1", &[5, 7], 1e9), ("matmul_batched", &[3, 9, 5, 11], 30.0), ("matvec", &[9, 5], 1e9)] {
+        for (name, shape, limit) in [
+            ("exp", &[50][..], 1e9),
+            ("sum_axis1", &[5, 7], 1e9),
+            ("matmul_batched", &[3, 9, 5, 11], 30.0),
+            ("matvec", &[9, 5], 1e9),
+        ] {
             let (expected, result) = expected(name, shape, limit);
             let tolerance = Case::named(name).unwrap().tolerance::<f32>(shape, false);
             for i in 0..result.len() {

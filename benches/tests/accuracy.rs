@@ -1,6 +1,8 @@
-//! The errors of ufuncs: within their bounds on every tier of `simd`, and found out where they are not.
+//! The errors of ufuncs are within their bounds on every tier of `simd`, and larger errors are detected.
 
-use polyarray::{Backend, Cost, DType, Device, DeviceInfo, MemoryId, Op, Result, RunContext, Unsupported, memory, register};
+use polyarray::{
+    Backend, Cost, DType, Device, DeviceInfo, MemoryId, Op, Result, RunContext, Unsupported, memory, register,
+};
 use polyarray_bench::accuracy::{Effort, Options, Outcome, Row, accuracy};
 use std::io;
 use std::process::{Command, Output};
@@ -21,15 +23,30 @@ fn every_ufunc_keeps_its_bound_on_every_tier() {
     let failures: Vec<String> = outcome.failures().map(Row::to_string).collect();
     assert_eq!(failures, [""; 0]);
     for (op, dtype) in [("exp", "f32"), ("sqrt", "f64"), ("add", "bf16"), ("floor", "f16")] {
-        let row = outcome.rows.iter().find(|r| (&*r.op, &*r.dtype, &*r.device) == (op, dtype, "portable")).expect("a row");
+        let row =
+            outcome.rows.iter().find(|r| (&*r.op, &*r.dtype, &*r.device) == (op, dtype, "portable")).expect("a row");
         assert!(row.refused.is_none() && row.points >= 50_000, "{row}");
     }
 }
 
-/// Exact ufuncs of `scalar` are IEEE's. (Its other functions of f64 are the system's, which need not be within the bounds that `simd` is held to.)
+/// Exact ufuncs of `scalar` match IEEE arithmetic. (Its other f64 functions are the system's, which may exceed the
+/// bounds that `simd` must keep.)
 #[test]
 fn exact_ufuncs_of_scalar_are_exact() {
-    let ops = strings(&["neg", "sign", "sqrt", "reciprocal", "round", "add", "div", "floor_div", "rem", "minimum", "fmax", "copysign"]);
+    let ops = strings(&[
+        "neg",
+        "sign",
+        "sqrt",
+        "reciprocal",
+        "round",
+        "add",
+        "div",
+        "floor_div",
+        "rem",
+        "minimum",
+        "fmax",
+        "copysign",
+    ]);
     let outcome = measure(&Options { ops, devices: strings(&["scalar"]), points: Some(3000), ..Options::default() });
     let failures: Vec<String> = outcome.failures().map(Row::to_string).collect();
     assert_eq!(failures, [""; 0]);
@@ -37,29 +54,30 @@ fn exact_ufuncs_of_scalar_are_exact() {
     assert!(outcome.rows.iter().all(|r| r.max_ulp == Some(0.0)));
 }
 
-/// What is wrong with a device.
+/// The fault of a device.
 #[derive(Clone, Copy)]
 enum Fault {
-    /// One element in the middle is so many bit patterns further from zero.
+    /// One element in the middle is this many bit patterns further from zero.
     Steps(u64),
-    /// What overflows is the largest number.
+    /// Results that overflow are the largest number instead.
     Saturates,
-    /// Zeros have no sign.
+    /// Zeros are always positive.
     Unsigned,
-    /// It takes nothing.
+    /// The device refuses every operation.
     Refuses,
-    /// It reports a failure that it did not announce.
+    /// `run` returns an error although `estimate` accepted the operation.
     Fails,
 }
 
-/// Forwards to `scalar`, with a fault. For f32.
+/// A backend for f32 that forwards to `scalar` and adds a fault.
 struct Liar {
     info: DeviceInfo,
     fault: Fault,
     scalar: Arc<dyn Backend>,
 }
 
-// SAFETY: it writes what `scalar` writes, and valid elements over some of it.
+// SAFETY: `run` writes what `scalar` writes, and then replaces it by valid f32 elements. `scalar` keeps the rest of the
+// contract.
 unsafe impl Backend for Liar {
     fn info(&self) -> &DeviceInfo {
         &self.info
@@ -70,21 +88,27 @@ unsafe impl Backend for Liar {
     }
 
     fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported> {
-        if matches!(self.fault, Fault::Refuses) { Err(Unsupported::new("it refuses everything")) } else { self.scalar.estimate(op, threads) }
+        if matches!(self.fault, Fault::Refuses) {
+            Err(Unsupported::new("it refuses everything"))
+        } else {
+            self.scalar.estimate(op, threads)
+        }
     }
 
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
         if matches!(self.fault, Fault::Fails) {
             return Err(polyarray::Error::Device { device: "fails".into(), why: "it was unplugged".into() });
         }
-        // SAFETY: the caller's conditions are those of `scalar`.
+        // SAFETY: the caller guarantees the conditions of `Backend::run`, and the same call is forwarded.
         unsafe { self.scalar.run(op, cx) }?;
         let host = memory(MemoryId::HOST);
         let mut bytes = vec![0u8; op.output_len() * size_of::<f32>()];
-        // SAFETY: `scalar` has written the output.
+        // SAFETY: `scalar` returned `Ok`, so it has written the output. No other thread writes it during this call
+        // (condition 3 of `run`).
         unsafe { host.download(cx.output, 0, &mut bytes) }?;
-        let mut values: Vec<f32> = bytes.chunks_exact(4).map(|b| f32::from_ne_bytes(b.try_into().expect("four bytes"))).collect();
-        // Between the ends of the range: a step there leads to the next number.
+        let mut values: Vec<f32> =
+            bytes.chunks_exact(4).map(|b| f32::from_ne_bytes(b.try_into().expect("four bytes"))).collect();
+        // In the middle of the range, where the next bit pattern is an adjacent finite number.
         let middle = (values.len() / 2..values.len()).find(|&i| (1e-30..1e30).contains(&values[i].abs()));
         for (i, x) in values.iter_mut().enumerate() {
             *x = match self.fault {
@@ -95,16 +119,24 @@ unsafe impl Backend for Liar {
             };
         }
         let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_ne_bytes()).collect();
-        // SAFETY: the output belongs to this call, and any bits are an f32.
+        // SAFETY: nothing else accesses the output during this call (condition 3 of `run`), and any bits are a valid
+        // f32.
         unsafe { host.upload(&bytes, cx.output, 0) }
     }
 }
 
-/// The row of a ufunc of f32 on a device with a fault.
+/// Measures a ufunc of f32 on a device with a fault.
 fn row(name: &str, fault: Fault, op: &str, require_all: bool) -> Row {
     let info = DeviceInfo { name: name.into(), description: "wrong".into(), hardware: true };
     register(Liar { info, fault, scalar: Device::scalar().backend().expect("scalar has a backend").clone() });
-    let options = Options { ops: strings(&[op]), dtypes: vec![DType::F32], devices: strings(&[name]), points: Some(3000), require_all, ..Options::default() };
+    let options = Options {
+        ops: strings(&[op]),
+        dtypes: vec![DType::F32],
+        devices: strings(&[name]),
+        points: Some(3000),
+        require_all,
+        ..Options::default()
+    };
     let outcome = measure(&options);
     assert_eq!(outcome.exit_code(), u8::from(!outcome.rows[0].ok));
     assert_eq!(outcome.rows.len(), 1);
@@ -130,7 +162,12 @@ fn two_ulp_too_much_are_found() {
 fn ends_of_the_range_and_signs_of_zeros_are_found() {
     for op in ["exp", "reciprocal", "pow"] {
         let saturated = row("saturates", Fault::Saturates, op, false);
-        assert!(!saturated.ok && saturated.max_ulp.is_none() && saturated.expected.as_deref().is_some_and(|e| e.ends_with("inf")), "{saturated}");
+        assert!(
+            !saturated.ok
+                && saturated.max_ulp.is_none()
+                && saturated.expected.as_deref().is_some_and(|e| e.ends_with("inf")),
+            "{saturated}"
+        );
     }
     for op in ["sin", "trunc", "cbrt", "expm1"] {
         let unsigned = row("unsigned", Fault::Unsigned, op, false);
@@ -141,21 +178,34 @@ fn ends_of_the_range_and_signs_of_zeros_are_found() {
 #[test]
 fn a_refusal_is_seen_and_fails_only_where_that_is_asked_for() {
     let refused = row("refuses", Fault::Refuses, "exp", false);
-    assert!(refused.ok && refused.refused.as_deref().is_some_and(|why| why.contains("it refuses everything")), "{refused}");
+    assert!(
+        refused.ok && refused.refused.as_deref().is_some_and(|why| why.contains("it refuses everything")),
+        "{refused}"
+    );
     assert!(!row("refuses", Fault::Refuses, "exp", true).ok);
 }
 
 #[test]
 fn a_failure_is_no_measurement() {
     let info = DeviceInfo { name: "fails".into(), description: "wrong".into(), hardware: true };
-    register(Liar { info, fault: Fault::Fails, scalar: Device::scalar().backend().expect("scalar has a backend").clone() });
+    register(Liar {
+        info,
+        fault: Fault::Fails,
+        scalar: Device::scalar().backend().expect("scalar has a backend").clone(),
+    });
     let options = Options { ops: strings(&["exp"]), devices: strings(&["fails"]), ..Options::default() };
-    let polyarray_bench::compare::Stop::Asked(why) = accuracy(&options, &mut io::sink()).expect_err("a failure") else { panic!("not the output's") };
+    let polyarray_bench::compare::Stop::Asked(why) = accuracy(&options, &mut io::sink()).expect_err("a failure") else {
+        panic!("not the output's")
+    };
     assert!(why.contains("exp f32") && why.contains("it was unplugged"), "{why}");
 }
 
 fn run(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_polyarray-bench")).arg("accuracy").args(arguments).output().expect("the program starts")
+    Command::new(env!("CARGO_BIN_EXE_polyarray-bench"))
+        .arg("accuracy")
+        .args(arguments)
+        .output()
+        .expect("the program starts")
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -186,24 +236,47 @@ fn the_program_writes_its_tables() {
     let (out, err) = (text(&ran.stdout), text(&ran.stderr));
     assert_eq!(ran.status.code(), Some(0), "{out}{err}");
     assert_eq!(out.lines().count(), 1 + 6, "{out}");
-    let rows: Vec<Row> = std::fs::read_to_string(json).expect("--json was written").lines().skip(1).map(|l| serde_json::from_str(l).expect("a row")).collect();
+    let rows: Vec<Row> = std::fs::read_to_string(json)
+        .expect("--json was written")
+        .lines()
+        .skip(1)
+        .map(|l| serde_json::from_str(l).expect("a row"))
+        .collect();
     assert_eq!(
         rows.iter().map(|r| (&*r.op, &*r.dtype)).collect::<Vec<_>>(),
         [("sqrt", "f32"), ("sqrt", "f16"), ("exp", "f32"), ("exp", "f16"), ("hypot", "f32"), ("hypot", "f16")]
     );
     let page = std::fs::read_to_string(page).expect("--markdown was written");
     assert!(page.contains("| exp | f32 | 1 | 0.") && page.contains("| sqrt | 0 in "), "{page}");
-    // Tables of rows that were measured in parts.
+    // Tables of rows that were measured in several runs.
     let (first, joined) = (folder.join("first.json"), folder.join("joined.md"));
     let (first, joined) = (first.to_str().expect("UTF-8"), joined.to_str().expect("UTF-8"));
-    assert_eq!(run(&["--ops", "floor", "--dtypes", "f16", "--devices", "scalar", "--json", first]).status.code(), Some(0));
+    assert_eq!(
+        run(&["--ops", "floor", "--dtypes", "f16", "--devices", "scalar", "--json", first]).status.code(),
+        Some(0)
+    );
     let ran = run(&["--read", &format!("{first},{json}"), "--markdown", joined, "--json", first]);
     assert_eq!((ran.status.code(), text(&ran.stdout).lines().count()), (Some(0), 1 + 1 + 6), "{}", text(&ran.stderr));
     let both = std::fs::read_to_string(joined).expect("--markdown was written");
-    assert!(both.contains("| floor | ") && page.lines().filter(|l| l.contains("| f32 | ") && !l.starts_with("| exact")).all(|l| both.contains(l)), "{both}");
+    assert!(
+        both.contains("| floor | ")
+            && page.lines().filter(|l| l.contains("| f32 | ") && !l.starts_with("| exact")).all(|l| both.contains(l)),
+        "{both}"
+    );
     assert_eq!(std::fs::read_to_string(first).expect("--json was written").lines().count(), 1 + 7);
-    // The same points and the same results, however many threads looked.
-    let again = run(&["--ops", "sqrt,hypot,exp", "--dtypes", "f32,f16", "--devices", "scalar", "--points", "500", "--threads", "1"]);
+    // Points and results do not depend on the number of threads.
+    let again = run(&[
+        "--ops",
+        "sqrt,hypot,exp",
+        "--dtypes",
+        "f32,f16",
+        "--devices",
+        "scalar",
+        "--points",
+        "500",
+        "--threads",
+        "1",
+    ]);
     assert_eq!(text(&again.stdout), out);
 }
 

@@ -15,8 +15,22 @@ fn compare_writes_tables_and_files_that_read_back() {
     let folder = std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     let (json, html) = (folder.join("rows.json"), folder.join("page.html"));
     let (json, html) = (json.to_str().expect("UTF-8"), html.to_str().expect("UTF-8"));
-    let ran =
-        run(&["compare", "--quick", "--ops", "add,matmul", "--sizes", "64", "--devices", "scalar,auto", "--threads", "1", "--json", json, "--html", html]);
+    let ran = run(&[
+        "compare",
+        "--quick",
+        "--ops",
+        "add,matmul",
+        "--sizes",
+        "64",
+        "--devices",
+        "scalar,auto",
+        "--threads",
+        "1",
+        "--json",
+        json,
+        "--html",
+        html,
+    ]);
     let (out, err) = (text(&ran.stdout), text(&ran.stderr));
     assert_eq!(ran.status.code(), Some(0), "{out}{err}");
     assert!(out.contains("add f32") && out.contains("matmul f64") && out.contains("auto chose"), "{out}");
@@ -25,7 +39,8 @@ fn compare_writes_tables_and_files_that_read_back() {
     assert_eq!(rows.len(), 8, "two cases, two dtypes, two devices");
     assert!(rows.iter().all(|r| r.threads == 1 && r.checked));
     assert!(std::fs::read_to_string(html).expect("--html was written").ends_with("</html>\n"));
-    let again = run(&["--quick", "--ops", "add", "--sizes", "64", "--dtypes", "f32", "--devices", "scalar", "--with", json]);
+    let again =
+        run(&["--quick", "--ops", "add", "--sizes", "64", "--dtypes", "f32", "--devices", "scalar", "--with", json]);
     assert!(text(&again.stdout).contains("with:scalar"), "{}", text(&again.stdout));
 }
 

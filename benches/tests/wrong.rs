@@ -1,33 +1,37 @@
-//! A device that computes wrongly is found out. In a process of its own, since a registered device stays.
+//! A device with wrong results is detected. These tests have their own process, because a registered device is never
+//! removed.
 
-use polyarray::{Backend, Cost, DType, Device, DeviceInfo, MemoryId, Op, Result, RunContext, Unsupported, memory, register};
+use polyarray::{
+    Backend, Cost, DType, Device, DeviceInfo, MemoryId, Op, Result, RunContext, Unsupported, memory, register,
+};
 use polyarray_bench::compare::{Options, compare};
 use std::io;
 use std::sync::Arc;
 
-/// What is wrong with it.
+/// The fault of a device.
 #[derive(Clone, Copy)]
 enum Fault {
     /// One element of the result is off by a thousandth.
     Element,
-    /// Nothing is written.
+    /// `run` writes nothing.
     Nothing,
-    /// It panics.
+    /// `run` panics.
     Panic,
-    /// It reports a failure that it did not announce.
+    /// `run` returns an error although `estimate` accepted the operation.
     Fails,
-    /// It takes nothing.
+    /// The device refuses every operation.
     Refuses,
 }
 
-/// Forwards to `scalar`, with a fault.
+/// A backend that forwards to `scalar` and adds a fault.
 struct Liar {
     info: DeviceInfo,
     fault: Fault,
     scalar: Arc<dyn Backend>,
 }
 
-// SAFETY: it writes what `scalar` writes, and one valid element over it; or it leaves the output as it is, which core has filled with zeros.
+// SAFETY: `run` writes what `scalar` writes, and replaces one element by a valid one. Or it leaves the output
+// unchanged, which is initialised: core fills new outputs of registered backends with zeros.
 unsafe impl Backend for Liar {
     fn info(&self) -> &DeviceInfo {
         &self.info
@@ -38,30 +42,39 @@ unsafe impl Backend for Liar {
     }
 
     fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported> {
-        if matches!(self.fault, Fault::Refuses) { Err(Unsupported::new("it refuses everything")) } else { self.scalar.estimate(op, threads) }
+        if matches!(self.fault, Fault::Refuses) {
+            Err(Unsupported::new("it refuses everything"))
+        } else {
+            self.scalar.estimate(op, threads)
+        }
     }
 
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
         match self.fault {
             Fault::Nothing => return Ok(()),
             Fault::Panic => panic!("it panics"),
-            Fault::Fails => return Err(polyarray::Error::Device { device: "fails".into(), why: "it was unplugged".into() }),
-            // SAFETY: the caller's conditions are those of `scalar`.
+            Fault::Fails => {
+                return Err(polyarray::Error::Device { device: "fails".into(), why: "it was unplugged".into() });
+            }
+            // SAFETY: the caller guarantees the conditions of `Backend::run`, and the same call is forwarded.
             Fault::Element | Fault::Refuses => unsafe { self.scalar.run(op, cx) }?,
         }
         let at = op.output_len() / 2 * size_of::<f32>();
         let mut element = [0u8; 4];
-        // SAFETY: `scalar` has written the output.
+        // SAFETY: `scalar` returned `Ok`, so it has written the output. No other thread writes it during this call
+        // (condition 3 of `run`).
         unsafe { memory(MemoryId::HOST).download(cx.output, at, &mut element) }?;
         let wrong = f32::from_ne_bytes(element) * 1.001 + 0.001;
-        // SAFETY: the output belongs to this call, and any bits are an f32.
+        // SAFETY: nothing else accesses the output during this call (condition 3 of `run`), and any bits are a valid
+        // f32.
         unsafe { memory(MemoryId::HOST).upload(&wrong.to_ne_bytes(), cx.output, at) }
     }
 }
 
 fn failures(name: &str, fault: Fault, op: &str) -> (Vec<String>, String) {
     let info = DeviceInfo { name: name.into(), description: "wrong".into(), hardware: true };
-    let device = register(Liar { info, fault, scalar: Device::scalar().backend().expect("scalar has a backend").clone() });
+    let device =
+        register(Liar { info, fault, scalar: Device::scalar().backend().expect("scalar has a backend").clone() });
     let options = Options {
         quick: true,
         ops: vec![op.into()],
@@ -79,7 +92,9 @@ fn failures(name: &str, fault: Fault, op: &str) -> (Vec<String>, String) {
 
 #[test]
 fn wrong_results_and_errors_fail_the_comparison() {
-    for op in ["add", "exp", "sum", "sum_axis0", "transpose_copy", "matmul", "matvec", "cdist_euclidean", "cdist_cosine"] {
+    for op in
+        ["add", "exp", "sum", "sum_axis0", "transpose_copy", "matmul", "matvec", "cdist_euclidean", "cdist_cosine"]
+    {
         let (failed, text) = failures("off", Fault::Element, op);
         assert!(failed.len() == 1 && failed[0].contains("on off disagrees with scalar"), "{op}: {failed:?}");
         assert!(text.contains("WRONG"), "{text}");
@@ -111,6 +126,12 @@ fn output_that_nobody_takes_stops_it() {
             Ok(())
         }
     }
-    let options = Options { quick: true, ops: vec!["add".into()], sizes: vec![vec![4]], devices: vec!["scalar".into()], ..Options::default() };
+    let options = Options {
+        quick: true,
+        ops: vec!["add".into()],
+        sizes: vec![vec![4]],
+        devices: vec!["scalar".into()],
+        ..Options::default()
+    };
     assert!(matches!(compare(&options, &mut Closed), Err(polyarray_bench::compare::Stop::Output(_))));
 }

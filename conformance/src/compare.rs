@@ -1,4 +1,4 @@
-//! Results without their type, and when two of them agree.
+//! Results without their element type, and their comparison.
 
 use crate::values::FloatSpec;
 use polyarray_core::{Array, DType, Element, Kind, Result, Scalar, Wide, with_dtype};
@@ -31,42 +31,43 @@ impl Values {
         with_dtype!(self.dtype, T => Scalar::new(bytemuck::checked::pod_read_unaligned::<T>(bytes)))
     }
 
-    /// Elements `at .. at + n` of one axis.
+    /// Returns the elements `at..at + n` as an array of one axis.
     pub fn part(&self, at: usize, n: usize) -> Values {
         let size = self.dtype.size();
         Values { dtype: self.dtype, shape: vec![n], bytes: self.bytes[at * size..(at + n) * size].to_vec() }
     }
 
-    /// The same with zeros at the positions that `which` names.
+    /// Returns the values with zeros at the positions for which `which` is true.
     pub fn with_zeros(mut self, which: impl Fn(usize) -> bool) -> Values {
         let size = self.dtype.size();
         (0..self.len()).filter(|&i| which(i)).for_each(|i| self.bytes[i * size..(i + 1) * size].fill(0));
         self
     }
 
-    /// Every element as f64 (magnitudes of complex ones).
+    /// Returns the magnitude of every element (the modulus of a complex one).
     pub fn magnitudes(&self) -> Vec<f64> {
         (0..self.len()).map(|i| modulus(self.at(i))).collect()
     }
 }
 
-/// How far a result may be from what is expected.
+/// The accepted deviation of a result from the expected one.
 #[derive(Clone, Debug)]
 pub(crate) enum Tolerance {
-    /// The same bits; any NaN for any NaN.
+    /// The same bits; any NaN is accepted for a NaN.
     Bits,
-    /// This many ULP of the result's dtype. Expected values of a wider dtype are taken as exact; of f64 itself, the oracle is granted 1 ULP of its own.
+    /// This many ULP of the result's dtype. Expected values of a wider dtype count as exact; for f64 the oracle is
+    /// allowed 1 ULP.
     Ulp(f64),
-    /// `|z - w| <= this * |w|`, for complex numbers.
+    /// `|z - w| <= r * |w|`, for complex numbers and for casts to f16 on a GPU.
     Relative(f64),
-    /// `|z - w| <=` the figure of each element.
+    /// `|z - w| <=` the given number for each element.
     Absolute(Vec<f64>),
-    /// Finite, and at most this in magnitude: where a device states no more.
+    /// At most this in magnitude, for arguments where a device promises no more.
     Bounded(f64),
 }
 
 impl Tolerance {
-    /// For element `i`, as a report shows it.
+    /// Formats the tolerance of element `i` for a report.
     pub fn show(&self, i: usize) -> String {
         match self {
             Tolerance::Bits => "the same bits".into(),
@@ -78,14 +79,14 @@ impl Tolerance {
     }
 }
 
-/// What is expected of a case.
+/// The expectation of a case.
 pub(crate) struct Expected {
-    /// The oracle's results: one, or what it gives with subnormal operands and with those flushed. Each element must agree with one of them.
+    /// The oracle's results: one, or those for subnormal operands and for flushed ones. Each element must agree with
+    /// one of them.
     pub alternatives: Vec<Values>,
-    /// How closely.
     pub tolerance: Tolerance,
-    /// What the oracle gives in a wider dtype, if whether a result may be flushed to zero depends on it: a result whose
-    /// exact value is subnormal may be, although it rounds to the smallest normal number.
+    /// The oracle's results in a wider dtype, if they decide whether a result may be flushed to zero. A result whose
+    /// exact value is subnormal may be flushed even if it rounds to the smallest normal number.
     pub unrounded: Option<Values>,
 }
 
@@ -95,7 +96,8 @@ impl Expected {
     }
 }
 
-/// The first element of `got` that agrees with no alternative; shapes must be equal. `flush`: subnormal results may be zeros.
+/// Returns the first element of `got` that agrees with no alternative. The shapes must be equal. If `flush` is true,
+/// subnormal results may be zeros.
 pub(crate) fn first_difference(got: &Values, expected: &Expected, flush: bool) -> Option<Difference> {
     let first = &expected.alternatives[0];
     if got.shape != first.shape {
@@ -110,7 +112,9 @@ pub(crate) fn first_difference(got: &Values, expected: &Expected, flush: bool) -
         let subnormal = |exact: f64| exact != 0.0 && exact < FloatSpec::of(got.dtype).min_normal();
         flush && modulus(got.at(i)) == 0.0 && expected.unrounded.as_ref().is_some_and(|u| subnormal(modulus(u.at(i))))
     };
-    let agrees = |i: usize, tolerance: &Tolerance| rounds_up(i) || expected.alternatives.iter().any(|e| agree(got.at(i), e.at(i), tolerance, i, flush));
+    let agrees = |i: usize, tolerance: &Tolerance| {
+        rounds_up(i) || expected.alternatives.iter().any(|e| agree(got.at(i), e.at(i), tolerance, i, flush))
+    };
     let index = (0..got.len()).find(|&i| !agrees(i, &expected.tolerance))?;
     Some(Difference {
         index,
@@ -120,7 +124,7 @@ pub(crate) fn first_difference(got: &Values, expected: &Expected, flush: bool) -
     })
 }
 
-/// Where and how two results differ.
+/// The position and the values of a difference between two results.
 pub(crate) struct Difference {
     pub index: usize,
     pub got: String,
@@ -136,7 +140,7 @@ fn show(x: Scalar) -> String {
     }
 }
 
-/// Whether `got` is what `expected` allows.
+/// Returns whether `tolerance` accepts `got` for `expected`.
 pub(crate) fn agree(got: Scalar, expected: Scalar, tolerance: &Tolerance, i: usize, flush: bool) -> bool {
     match (got.to_wide(), expected.to_wide()) {
         (Wide::Int(g), Wide::Int(e)) => g == e && got.dtype() == expected.dtype(),
@@ -146,12 +150,12 @@ pub(crate) fn agree(got: Scalar, expected: Scalar, tolerance: &Tolerance, i: usi
                 let bits = |g, e| reals_agree(got.dtype().real(), g, expected.dtype().real(), e, tolerance, i, flush);
                 bits(a, c) && bits(b, d)
             }
-            // A NaN in either part makes the number undefined; C and Rust differ in which part shows it.
+            // A NaN in either part makes the number undefined. C and Rust differ in the part that becomes NaN.
             _ if c.is_nan() || d.is_nan() => a.is_nan() || b.is_nan(),
             _ if !(c.is_finite() && d.is_finite()) => !(a.is_finite() && b.is_finite()),
             _ => {
                 let apart = (a - c).hypot(b - d);
-                // Below the normal numbers there is no relative error: a rounding or two of each part.
+                // Subnormals have no relative error bound. One or two roundings of each part are accepted.
                 let little = 4.0 * FloatSpec::of(got.dtype()).min_subnormal();
                 apart <= bound(tolerance, c.hypot(d), i).max(little)
             }
@@ -160,7 +164,7 @@ pub(crate) fn agree(got: Scalar, expected: Scalar, tolerance: &Tolerance, i: usi
     }
 }
 
-/// The error a tolerance allows at a value of this magnitude, where it is one that does not depend on the dtype.
+/// Returns the accepted error at a value of this magnitude. It is 0 for tolerances that depend on the dtype.
 fn bound(tolerance: &Tolerance, magnitude: f64, i: usize) -> f64 {
     match tolerance {
         Tolerance::Relative(r) => r * magnitude,
@@ -189,19 +193,19 @@ fn reals_agree(got: DType, g: f64, wanted: DType, e: f64, tolerance: &Tolerance,
         Tolerance::Ulp(n) if got == DType::F64 => ordinal(g).abs_diff(ordinal(e)) <= (n + 1.0) as u64,
         Tolerance::Ulp(n) => {
             debug_assert!(wanted == DType::F64, "ULP of narrow floats are counted from f64");
-            // Infinity counts as the number after the largest.
+            // Infinity counts as the next number after the largest one.
             let limit = 2f64.powi(spec.max_exp + 1);
             let (g, e) = (g.clamp(-limit, limit), e.clamp(-limit, limit));
             (g - e).abs() <= n * spec.ulp(e) * (1.0 + 1e-6)
         }
         _ if !(g.is_finite() && e.is_finite()) => false,
-        // As for complex numbers: below the normal ones there is no relative error.
+        // As for complex numbers, subnormals have no relative error bound.
         Tolerance::Relative(_) => (g - e).abs() <= bound(tolerance, e.abs(), i).max(spec.min_subnormal()),
         _ => (g - e).abs() <= bound(tolerance, e.abs(), i),
     }
 }
 
-/// The number of a f64 in their order; both zeros are 0.
+/// Returns the position of an f64 in the order of all f64; both zeros are 0.
 fn ordinal(x: f64) -> i64 {
     let bits = x.to_bits() as i64;
     if bits < 0 { i64::MIN.wrapping_sub(bits) } else { bits }
@@ -237,7 +241,10 @@ mod tests {
         assert!(!close(up(1.0, 2), 1.0, Tolerance::Ulp(1.0), false));
         assert!(!close(up(1.0, 1), 1.0 - 1e-8, Tolerance::Ulp(1.0), false), "fractions of an ULP count");
         assert!(close(f32::INFINITY, 1e300, Tolerance::Ulp(0.0), false));
-        assert!(close(f32::MAX, 1e300, Tolerance::Ulp(1.0), false) && !close(f32::MAX.next_down(), 1e300, Tolerance::Ulp(1.0), false));
+        assert!(
+            close(f32::MAX, 1e300, Tolerance::Ulp(1.0), false)
+                && !close(f32::MAX.next_down(), 1e300, Tolerance::Ulp(1.0), false)
+        );
         assert!(!close(-0.0, 0.0, Tolerance::Ulp(4.0), false), "the sign of an exact zero");
         assert!(!close(-0.0, 0.0, Tolerance::Bits, false) && close(f32::NAN, f64::NAN, Tolerance::Bits, false));
         assert!(!close(f32::NAN, 1.0, Tolerance::Absolute(vec![f64::INFINITY]), false));
@@ -252,13 +259,19 @@ mod tests {
     #[test]
     fn what_rounds_up_to_the_smallest_normal_number_may_be_flushed() {
         let one = |x: f32| Values::one(x);
-        let expected =
-            |unrounded: f64| Expected { alternatives: vec![one(f32::MIN_POSITIVE)], tolerance: Tolerance::Bits, unrounded: Some(Values::one(unrounded)) };
+        let expected = |unrounded: f64| Expected {
+            alternatives: vec![one(f32::MIN_POSITIVE)],
+            tolerance: Tolerance::Bits,
+            unrounded: Some(Values::one(unrounded)),
+        };
         let (normal, below) = (f64::from(f32::MIN_POSITIVE), f64::from(f32::MIN_POSITIVE).next_down());
         assert!(first_difference(&one(0.0), &expected(below), true).is_none());
         assert!(first_difference(&one(0.0), &expected(below), false).is_some(), "not by a CPU");
         assert!(first_difference(&one(0.0), &expected(normal), true).is_some(), "it is not subnormal");
-        assert!(first_difference(&one(f32::MIN_POSITIVE.next_up()), &expected(below), true).is_some(), "that is no zero");
+        assert!(
+            first_difference(&one(f32::MIN_POSITIVE.next_up()), &expected(below), true).is_some(),
+            "that is no zero"
+        );
     }
 
     #[test]

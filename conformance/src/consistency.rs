@@ -1,6 +1,7 @@
-//! What must not matter: where in a buffer an element lies, how many come with it, and how many threads work on it.
+//! Conditions that must not change a result: the position of an element in its buffer, the number of elements, and the
+//! number of threads.
 //!
-//! These run without sentinels, so only what passed with them is tried.
+//! These cases run without sentinels. Therefore only operations that passed the guarded cases are tested.
 
 use crate::compare::{Expected, Tolerance, Values, first_difference};
 use crate::elementwise::{How, Kernel, Work};
@@ -31,18 +32,19 @@ pub(crate) fn run(suite: &mut Suite) {
     }
 }
 
-/// `f(x)[i]` for slices of `x` that start and end everywhere, against `f` of the whole.
+/// Compares `f(x)[i]` for slices of `x` at many offsets and lengths with `f` of the whole array.
 fn offsets_and_lengths<T: Element>(suite: &mut Suite, kernel: Kernel) {
     const ALL: usize = 64 + 130;
     let whole = whole_of::<T>(suite, kernel, &[ALL]);
     let exhaustive = suite.full() && matches!(T::DTYPE, DType::F32 | DType::F64 | DType::I32);
     let offsets: Vec<usize> = if exhaustive { (0..=64).collect() } else { vec![0, 1, 3, 31, 64] };
     let lengths: Vec<usize> = if exhaustive { (1..=130).collect() } else { vec![1, 2, 5, 8, 15, 17, 33, 63, 64, 130] };
-    // The device itself, not the guard, which moves outputs about.
+    // Without the guard, which moves outputs.
     suite.guard.set_guarding(false);
     let device = suite.device.clone();
     let name = |detail: String| Case { op: kernel.name(), dtype: T::DTYPE, detail };
-    if let Some(all) = suite.attempt(&name("consistency".into()), || with_device(&device, || whole.apply(&Place::Host))) {
+    if let Some(all) = suite.attempt(&name("consistency".into()), || with_device(&device, || whole.apply(&Place::Host)))
+    {
         for &offset in &offsets {
             for &n in &lengths {
                 let part = Work {
@@ -53,7 +55,9 @@ fn offsets_and_lengths<T: Element>(suite: &mut Suite, kernel: Kernel) {
                 };
                 let case = name(format!("offset {offset}, length {n}"));
                 let wanted = all.part(offset, n);
-                compare(suite, case, Some(Expected::new(wanted, Tolerance::Bits)), || with_device(&device, || part.apply(&Place::Host)));
+                compare(suite, case, Some(Expected::new(wanted, Tolerance::Bits)), || {
+                    with_device(&device, || part.apply(&Place::Host))
+                });
             }
         }
     }
@@ -68,7 +72,14 @@ fn whole_of<T: Element>(suite: &mut Suite, kernel: Kernel, shape: &[usize]) -> W
         _ => (-1e3, 1e3),
     };
     let data = (0..kernel.arity()).map(|_| random::<T>(&mut suite.rng, domain, n)).collect();
-    Work { kernel, shape: shape.to_vec(), lays: vec![Lay::Contiguous; kernel.arity()], data, condition: Vec::new(), how: How::Eval }
+    Work {
+        kernel,
+        shape: shape.to_vec(),
+        lays: vec![Lay::Contiguous; kernel.arity()],
+        data,
+        condition: Vec::new(),
+        how: How::Eval,
+    }
 }
 
 fn compare(suite: &mut Suite, case: Case, wanted: Option<Expected>, run: impl FnOnce() -> Result<Values>) {
@@ -83,28 +94,38 @@ fn compare(suite: &mut Suite, case: Case, wanted: Option<Expected>, run: impl Fn
     }
 }
 
-/// The same work with one thread, and with two and three: the same bits.
+/// Compares the results for two and three threads with that for one thread; the bits must be the same.
 fn threads_case(suite: &mut Suite, op: &str, dtype: DType, detail: &str, run: impl Fn() -> Result<Values>) {
     threads_within(suite, op, dtype, detail, |_| Tolerance::Bits, run);
 }
 
-/// What products, and distances by way of them, may differ by from one number of threads to another: the order in which they are added up is fixed for maps and
-/// reductions only, and a BLAS has another for each number of threads. `apart` is in units of the eps computed with (f32's for narrower floats, and what rounding to those
-/// adds) and of the result, at least 1.
+/// Returns the tolerance between results for different numbers of threads, for products and for distances computed
+/// through products. The order of additions is fixed for maps and reductions only, and a BLAS may use another one for
+/// each number of threads. `apart` is in units of the eps of the computation and of the result (at least 1). Floats
+/// narrower than f32 are computed in f32; the error of rounding to them is added.
 fn rounding(dtype: DType, apart: f64) -> impl Fn(&Values) -> Tolerance {
     let eps = move |dtype| FloatSpec::of(dtype).eps();
     move |values| match dtype.kind() {
         Kind::Float | Kind::Complex => {
             let narrow = matches!(dtype, DType::F16 | DType::BF16);
             let (computed, stored) = if narrow { (eps(DType::F32), 2.0 * eps(dtype)) } else { (eps(dtype), 0.0) };
-            Tolerance::Absolute(values.magnitudes().into_iter().map(|m| (apart * computed + stored) * m.max(1.0)).collect())
+            Tolerance::Absolute(
+                values.magnitudes().into_iter().map(|m| (apart * computed + stored) * m.max(1.0)).collect(),
+            )
         }
         Kind::Bool | Kind::Int | Kind::Uint => Tolerance::Bits,
     }
 }
 
-/// The same work with one thread, and with two and three, whose results may be as far from that of one as `tolerance` says.
-fn threads_within(suite: &mut Suite, op: &str, dtype: DType, detail: &str, tolerance: impl Fn(&Values) -> Tolerance, run: impl Fn() -> Result<Values>) {
+/// Compares the results for two and three threads with that for one thread, within `tolerance`.
+fn threads_within(
+    suite: &mut Suite,
+    op: &str,
+    dtype: DType,
+    detail: &str,
+    tolerance: impl Fn(&Values) -> Tolerance,
+    run: impl Fn() -> Result<Values>,
+) {
     if !suite.wants(op, dtype) || suite.troubled(op, dtype) {
         return;
     }
@@ -130,7 +151,7 @@ fn threads_elementwise<T: Element>(suite: &mut Suite, kernel: Kernel) {
     let long = if suite.full() { 300_001 } else { 20_011 };
     let work = whole_of::<T>(suite, kernel, &[long]);
     threads_case(suite, &kernel.name(), T::DTYPE, &format!("[{long}]"), || work.apply(&Place::Host));
-    // More rows than columns and strides that do not merge: the other way to share out work.
+    // More rows than columns and strides that do not merge: the work is split in the other way.
     let rows = Work { lays: vec![Lay::Step(2); kernel.arity()], ..whole_of::<T>(suite, kernel, &[61, 129]) };
     threads_case(suite, &kernel.name(), T::DTYPE, "[61, 129], every other column", || rows.apply(&Place::Host));
 }
@@ -143,10 +164,14 @@ fn threads_of_the_rest<T: Element>(suite: &mut Suite) {
     let x: Vec<T> = moderate(&mut suite.rng, (-1.0, 1.0), long);
     let array = |shape: &[usize]| Array::from_slice(&x[..shape.iter().product()], shape);
     for fold in Fold::ALL.into_iter().filter(|f| f.accepts(T::DTYPE)) {
-        threads_case(suite, fold.name(), T::DTYPE, &format!("[{long}]"), || fold.apply(&array(&[long])?.into_expr(), None));
+        threads_case(suite, fold.name(), T::DTYPE, &format!("[{long}]"), || {
+            fold.apply(&array(&[long])?.into_expr(), None)
+        });
         for over in [Over(vec![0], false), Over(vec![1], false)] {
             for shape in [[2001, 33], [33, 2001], [20_001, 3], [3, 20_001]] {
-                threads_case(suite, fold.name(), T::DTYPE, &format!("{shape:?} over {over:?}"), || fold.apply(&array(&shape)?.into_expr(), Some(&over)));
+                threads_case(suite, fold.name(), T::DTYPE, &format!("{shape:?} over {over:?}"), || {
+                    fold.apply(&array(&shape)?.into_expr(), Some(&over))
+                });
             }
         }
     }
@@ -156,22 +181,46 @@ fn threads_of_the_rest<T: Element>(suite: &mut Suite) {
             threads_case(suite, running.name(), T::DTYPE, &format!("{shape:?} along {axis}"), run);
         }
     }
-    // One dtype of each width of integer that elements are sorted as, and lines long enough to be shared out.
+    // One dtype for each width of integer that the sorts use as keys, and lines long enough to be split among threads.
     if matches!(T::DTYPE, DType::F64 | DType::F32 | DType::I64 | DType::U8) {
-        for sorting in [Sorting::Sort, Sorting::Argsort, Sorting::TopIndices, Sorting::Median, Sorting::SearchLeft, Sorting::Histogram] {
-            threads_case(suite, sorting.name(), T::DTYPE, &format!("{sorting:?} [40001]"), || sorting.apply(&array(&[40_001])?, 0));
-            threads_case(suite, sorting.name(), T::DTYPE, &format!("{sorting:?} [301, 33]"), || sorting.apply(&array(&[301, 33])?, 0));
+        for sorting in [
+            Sorting::Sort,
+            Sorting::Argsort,
+            Sorting::TopIndices,
+            Sorting::Median,
+            Sorting::SearchLeft,
+            Sorting::Histogram,
+        ] {
+            threads_case(suite, sorting.name(), T::DTYPE, &format!("{sorting:?} [40001]"), || {
+                sorting.apply(&array(&[40_001])?, 0)
+            });
+            threads_case(suite, sorting.name(), T::DTYPE, &format!("{sorting:?} [301, 33]"), || {
+                sorting.apply(&array(&[301, 33])?, 0)
+            });
         }
     }
-    // Two products of k terms, each off by k eps of at most k (twice that where terms are complex).
+    // Two products of k terms, each with an error of k eps times at most k (twice that for complex terms).
     let of_terms = |k: f64| rounding(T::DTYPE, 4.0 * k * k);
-    threads_within(suite, "matmul", T::DTYPE, "[70, 90] @ [90, 80]", of_terms(90.0), || Values::of(&array(&[70, 90])?.matmul(&array(&[90, 80])?)?));
+    threads_within(suite, "matmul", T::DTYPE, "[70, 90] @ [90, 80]", of_terms(90.0), || {
+        Values::of(&array(&[70, 90])?.matmul(&array(&[90, 80])?)?)
+    });
     let batches = "[5, 20, 30] @ [5, 30, 10]";
-    threads_within(suite, "matmul", T::DTYPE, batches, of_terms(30.0), || Values::of(&array(&[5, 20, 30])?.matmul(&array(&[5, 30, 10])?)?));
+    threads_within(suite, "matmul", T::DTYPE, batches, of_terms(30.0), || {
+        Values::of(&array(&[5, 20, 30])?.matmul(&array(&[5, 30, 10])?)?)
+    });
     for metric in Metric::ALL.into_iter().filter(|_| T::DTYPE.kind() == Kind::Float) {
         let run = || Values::of(&distance::cdist(&array(&[120, 16])?, &array(&[90, 16])?, metric)?);
-        // Twice what `cdist` grants through products; cosines and sums of magnitudes are granted less.
-        let apart = if matches!(metric, Metric::Euclidean | Metric::SqEuclidean) { 2e4 * 16.0 } else { 2.0 * 16.0 * 19.0 };
-        threads_within(suite, &distance_name(metric), T::DTYPE, "[120, 16] to [90, 16]", rounding(T::DTYPE, apart), run);
+        // Twice the bound that `cdist` documents for distances through products. Cosine and city-block distances have a
+        // smaller bound.
+        let apart =
+            if matches!(metric, Metric::Euclidean | Metric::SqEuclidean) { 2e4 * 16.0 } else { 2.0 * 16.0 * 19.0 };
+        threads_within(
+            suite,
+            &distance_name(metric),
+            T::DTYPE,
+            "[120, 16] to [90, 16]",
+            rounding(T::DTYPE, apart),
+            run,
+        );
     }
 }

@@ -4,9 +4,11 @@ use crate::compare::{Expected, Tolerance, Values};
 use crate::layouts::{Lay, Place, Target};
 use crate::suite::{Case, Suite, on_scalar};
 use crate::values::{FloatSpec, flushed, random, specials, widened};
-use polyarray_core::{Array, Binary, DType, Element, Expr, Gives, IntoExpr, Kind, Result, Unary, Wide, select, with_dtype};
+use polyarray_core::{
+    Array, Binary, DType, Element, Expr, Gives, IntoExpr, Kind, Result, Unary, Wide, select, with_dtype,
+};
 
-/// One step of a program: what is tried with every layout and every value.
+/// One step of a program. It is tested with every layout and every special value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Kernel {
     Unary(Unary),
@@ -18,11 +20,14 @@ pub(crate) enum Kernel {
 }
 
 impl Kernel {
-    /// All of them.
     pub fn all() -> Vec<Kernel> {
         let unary = Unary::ALL.iter().map(|&u| Kernel::Unary(u));
         let binary = Binary::ALL.iter().map(|&b| Kernel::Binary(b));
-        unary.chain(binary).chain([Kernel::Select, Kernel::MulAdd, Kernel::Copy]).chain(DType::ALL.map(Kernel::Cast)).collect()
+        unary
+            .chain(binary)
+            .chain([Kernel::Select, Kernel::MulAdd, Kernel::Copy])
+            .chain(DType::ALL.map(Kernel::Cast))
+            .collect()
     }
 
     pub fn name(self) -> String {
@@ -46,7 +51,7 @@ impl Kernel {
         }
     }
 
-    /// Operands of the dtype (a condition is not one of them).
+    /// Returns the number of operands of the dtype. The condition of a select does not count.
     pub fn arity(self) -> usize {
         match self {
             Kernel::Unary(_) | Kernel::Cast(_) | Kernel::Copy => 1,
@@ -71,7 +76,7 @@ impl Kernel {
         }
     }
 
-    /// Whether it is defined by IEEE arithmetic (and so the same bits on every CPU device) for complex numbers.
+    /// Returns whether IEEE arithmetic defines the complex kernel (the same bits on every CPU device).
     fn exact_for_complex(self) -> bool {
         match self {
             Kernel::Unary(u) => u.info().ulp_cpu == 0.0 && !matches!(u, Unary::Abs | Unary::Sqrt),
@@ -80,18 +85,20 @@ impl Kernel {
         }
     }
 
-    /// Whether the same case in f64 is what results are held against, and how closely.
+    /// Returns whether results are compared with those of the same case in f64, and the tolerance.
     fn tolerance(self, dtype: DType, gpu: bool) -> (bool, Tolerance) {
         let ulp = |cpu: f64, on_gpu: f64| if gpu { on_gpu } else { cpu };
         let ulp = match self {
             Kernel::Unary(u) => ulp(u.info().ulp_cpu, u.info().ulp_gpu),
             Kernel::Binary(b) => ulp(b.info().ulp_cpu, b.info().ulp_gpu),
-            // WGSL leaves the rounding to f16 open.
+            // WGSL does not specify the rounding to f16.
             Kernel::Cast(DType::F16) if gpu => return (false, Tolerance::Relative(FloatSpec::of(DType::F16).eps())),
             _ => 0.0,
         };
         match dtype.kind() {
-            Kind::Complex if !self.exact_for_complex() => (false, Tolerance::Relative((8.0 + 2.0 * ulp) * FloatSpec::of(dtype).eps())),
+            Kind::Complex if !self.exact_for_complex() => {
+                (false, Tolerance::Relative((8.0 + 2.0 * ulp) * FloatSpec::of(dtype).eps()))
+            }
             Kind::Float if ulp > 0.0 && self.gives() != Gives::Truth => match dtype {
                 DType::F64 => (false, Tolerance::Ulp(ulp)),
                 DType::F32 => (true, Tolerance::Ulp(ulp)),
@@ -102,28 +109,29 @@ impl Kernel {
         }
     }
 
-    /// Largest magnitude of an operand for which a GPU promises more than a bounded result: reduction of larger angles takes more bits of pi than it has.
+    /// Returns the largest operand for which a GPU promises more than a bounded result, if there is a limit. The range
+    /// reduction of larger angles takes more bits of pi than it has.
     fn gpu_range(self) -> Option<f64> {
         matches!(self, Kernel::Unary(Unary::Sin | Unary::Cos)).then_some(1e4)
     }
 }
 
-/// Where a result goes.
+/// The destination of a result.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum How {
-    /// Into a new array.
+    /// A new array.
     Eval,
-    /// Operands are given away: one of them may become the result.
+    /// A new array, which may reuse the buffer of an operand passed by value.
     Donate,
-    /// Into part of an array that is there.
+    /// A slice of an existing array.
     Into(Target),
-    /// `a += b` and the like.
+    /// The left operand: `a += b`, or another operator.
     InPlace,
-    /// `a += a`.
+    /// The left operand, which is also the right one: `a += a`.
     InPlaceSelf,
 }
 
-/// A kernel with its operands.
+/// A kernel with its operands and destination.
 #[derive(Clone)]
 pub(crate) struct Work<T> {
     pub kernel: Kernel,
@@ -135,15 +143,27 @@ pub(crate) struct Work<T> {
 }
 
 impl<T: Element> Work<T> {
-    /// The same work on other numbers.
+    /// Returns the same work on data converted by `f`.
     fn on<U>(&self, f: impl Fn(&[T]) -> Vec<U>) -> Work<U> {
         let data = self.data.iter().map(|d| f(d)).collect();
-        Work { kernel: self.kernel, shape: self.shape.clone(), lays: self.lays.clone(), data, condition: self.condition.clone(), how: self.how }
+        Work {
+            kernel: self.kernel,
+            shape: self.shape.clone(),
+            lays: self.lays.clone(),
+            data,
+            condition: self.condition.clone(),
+            how: self.how,
+        }
     }
 
-    /// Does it on the device in force.
+    /// Runs the work on the current device.
     pub fn apply(&self, place: &Place) -> Result<Values> {
-        let mut xs: Vec<Array<T>> = self.lays.iter().zip(&self.data).map(|(lay, data)| lay.build(data, &self.shape, place)).collect::<Result<_>>()?;
+        let mut xs: Vec<Array<T>> = self
+            .lays
+            .iter()
+            .zip(&self.data)
+            .map(|(lay, data)| lay.build(data, &self.shape, place))
+            .collect::<Result<_>>()?;
         if matches!(self.how, How::InPlace | How::InPlaceSelf) {
             return in_place(self.kernel, xs, self.how);
         }
@@ -168,7 +188,7 @@ impl<T: Element> Work<T> {
             }
             Kernel::MulAdd => finish(x.mul_add(next(), next()), self.how, &self.shape, place),
             Kernel::Cast(to) => with_dtype!(to, U => finish(x.cast::<U>(), self.how, &self.shape, place)),
-            // Adding nothing would be an instruction; an expression of one array is the copy.
+            // An expression that consists of one array is a copy. An addition of zero would be an instruction.
             Kernel::Copy => finish(x, self.how, &self.shape, place),
         };
         drop(keep);
@@ -180,7 +200,8 @@ impl<T: Element> Work<T> {
     }
 }
 
-/// Evaluates into wherever the result goes. A function of the result's type alone: 15 of them, not one for each pair of a cast.
+/// Evaluates `expr` into the destination `how`. Generic over the result's dtype only: compiled 15 times, not once for
+/// each pair of a cast.
 pub(crate) fn finish<U: Element>(expr: Expr<U>, how: How, shape: &[usize], place: &Place) -> Result<Values> {
     let How::Into(target) = how else { return Values::of(&expr.eval()?) };
     let mut base = target.base::<U>(shape)?;
@@ -188,7 +209,7 @@ pub(crate) fn finish<U: Element>(expr: Expr<U>, how: How, shape: &[usize], place
         base = base.to_device(device)?;
     }
     expr.eval_into(&mut base.slice_mut(target.items(shape))?)?;
-    // All of it: what lies between the elements written must be as it was.
+    // The whole array: the elements between those written must be unchanged.
     Values::of(&base)
 }
 
@@ -206,12 +227,19 @@ fn in_place<T: Element>(kernel: Kernel, mut xs: Vec<Array<T>>, how: How) -> Resu
     Values::of(&a)
 }
 
-/// Lengths around the widths of vectors, strips and blocks.
+/// Returns lengths around the widths of vectors, strips and blocks.
 pub(crate) fn sizes(dtype: DType, full: bool) -> Vec<usize> {
     let common = matches!(dtype, DType::F32 | DType::F64 | DType::I32);
     let small = 1..=17;
     match (full, common) {
-        (true, _) => small.chain([31, 32, 33]).chain(63..=65).chain(127..=130).chain(255..=257).chain(511..=513).chain(1023..=1025).collect(),
+        (true, _) => small
+            .chain([31, 32, 33])
+            .chain(63..=65)
+            .chain(127..=130)
+            .chain(255..=257)
+            .chain(511..=513)
+            .chain(1023..=1025)
+            .collect(),
         (false, true) => small.chain([31, 33, 64, 65, 127, 130, 257, 513, 1025]).collect(),
         (false, false) => vec![1, 2, 3, 7, 9, 16, 17, 33, 65, 130, 257],
     }
@@ -235,7 +263,11 @@ pub(crate) fn run(suite: &mut Suite) {
 fn kernel_cases<T: Element>(suite: &mut Suite, kernel: Kernel) {
     special_cases::<T>(suite, kernel);
     let arity = kernel.arity();
-    let lengths = if matches!(kernel, Kernel::Cast(_)) && !suite.full() { vec![1, 7, 33, 130] } else { sizes(T::DTYPE, suite.full()) };
+    let lengths = if matches!(kernel, Kernel::Cast(_)) && !suite.full() {
+        vec![1, 7, 33, 130]
+    } else {
+        sizes(T::DTYPE, suite.full())
+    };
     for n in lengths {
         work::<T>(suite, kernel, &[n], vec![Lay::Contiguous; arity], How::Eval);
     }
@@ -253,7 +285,8 @@ fn kernel_cases<T: Element>(suite: &mut Suite, kernel: Kernel) {
             }
         }
     }
-    for lay in [Lay::Contiguous, Lay::Rotated, Lay::Transposed, Lay::Window, Lay::Step(-1), Lay::StepFirst(2), Lay::Row] {
+    for lay in [Lay::Contiguous, Lay::Rotated, Lay::Transposed, Lay::Window, Lay::Step(-1), Lay::StepFirst(2), Lay::Row]
+    {
         work::<T>(suite, kernel, &[3, 4, 9], vec![lay; arity], How::Eval);
     }
     for shape in [&[1][..], &[1, 1, 1], &[1, 40], &[40, 1]] {
@@ -270,7 +303,7 @@ fn kernel_cases<T: Element>(suite: &mut Suite, kernel: Kernel) {
 
 fn in_place_cases<T: Element>(suite: &mut Suite, kernel: Kernel) {
     let operator = matches!(kernel, Kernel::Binary(Binary::Add | Binary::Sub | Binary::Mul | Binary::Div));
-    // The operators panic where a device refuses, so they are not tried on one that does.
+    // The operators panic if the device refuses, so they are not tested then.
     if !operator || suite.refused(&kernel.name(), T::DTYPE) {
         return;
     }
@@ -282,7 +315,7 @@ fn in_place_cases<T: Element>(suite: &mut Suite, kernel: Kernel) {
     }
 }
 
-/// One case with random operands.
+/// Tests one case with random operands.
 fn work<T: Element>(suite: &mut Suite, kernel: Kernel, shape: &[usize], lays: Vec<Lay>, how: How) {
     let domain = kernel.domain();
     let data: Vec<Vec<T>> = lays.iter().map(|l| random(&mut suite.rng, domain, l.len(shape))).collect();
@@ -290,12 +323,12 @@ fn work<T: Element>(suite: &mut Suite, kernel: Kernel, shape: &[usize], lays: Ve
     check(suite, Work { kernel, shape: shape.to_vec(), lays, data, condition, how });
 }
 
-/// The special values, and for several operands every pair of them.
+/// Tests the special values; for several operands, every pair of them.
 fn special_cases<T: Element>(suite: &mut Suite, kernel: Kernel) {
     let exact = T::DTYPE.kind() != Kind::Complex || kernel.exact_for_complex();
     let mut all = specials::<T>(exact);
     if kernel == Kernel::MulAdd && suite.gpu {
-        // Rounding twice overflows, and makes NaN of what overflowed, where rounding once does not.
+        // Two roundings may overflow where one does not, and then give NaN.
         let limit = FloatSpec::of(T::DTYPE).max().sqrt() / 2.0;
         all.retain(|x| !matches!(x.to_wide(), Wide::Float(x) if x.abs() > limit));
     }
@@ -308,7 +341,8 @@ fn special_cases<T: Element>(suite: &mut Suite, kernel: Kernel) {
     };
     let len = data[0].len();
     let condition = (0..len).map(|i| i % 3 == 0).collect();
-    let whole = Work { kernel, shape: vec![len], lays: vec![Lay::Contiguous; data.len()], data, condition, how: How::Eval };
+    let whole =
+        Work { kernel, shape: vec![len], lays: vec![Lay::Contiguous; data.len()], data, condition, how: How::Eval };
     let Some(range) = kernel.gpu_range().filter(|_| suite.gpu) else {
         let backwards = Work { lays: vec![Lay::Step(-2); kernel.arity()], ..whole.clone() };
         check(suite, whole);
@@ -342,8 +376,9 @@ fn check_within<T: Element>(suite: &mut Suite, work: Work<T>, other: Option<Tole
             if gpu && work.data.iter().any(|d| flushed(d).is_some()) {
                 alternatives.push(oracle(&work.on(|d| flushed(d).unwrap_or_else(|| d.to_vec())))?);
             }
-            // Of f32 and narrower dtypes, single steps are as good as exact in f64.
-            let steps = matches!(work.kernel, Kernel::Unary(_) | Kernel::Binary(_)) && work.kernel.gives() == Gives::Same;
+            // Single steps of f32 and narrower dtypes are practically exact in f64.
+            let steps =
+                matches!(work.kernel, Kernel::Unary(_) | Kernel::Binary(_)) && work.kernel.gives() == Gives::Same;
             let rounds = gpu && steps && T::DTYPE.kind() == Kind::Float && matches!(tolerance, Tolerance::Bits);
             let unrounded = if rounds { Some(work.on(widened).apply(&Place::Host)?) } else { None };
             Ok(Expected { alternatives, tolerance, unrounded })
@@ -352,7 +387,8 @@ fn check_within<T: Element>(suite: &mut Suite, work: Work<T>, other: Option<Tole
     suite.case(case, |place| work.apply(place), expected);
 }
 
-/// Two roundings of `a * b + c`, which a GPU may make: `eps * (|a b| + |c|)`, for every element of the array that is compared.
+/// Returns the error of two roundings of `a * b + c`, which a GPU may make: `eps * (|a b| + |c|)` for each element of
+/// the compared array.
 fn mul_add_bounds<T: Element>(work: &Work<T>) -> Vec<f64> {
     let spec = FloatSpec::of(T::DTYPE);
     let magnitudes = work.on(|d| widened(d).into_iter().map(f64::abs).collect());
@@ -360,17 +396,19 @@ fn mul_add_bounds<T: Element>(work: &Work<T>) -> Vec<f64> {
     sizes.magnitudes().into_iter().map(|m| (spec.eps() * m).max(spec.min_normal())).collect()
 }
 
-/// Programs without inputs, over layouts of the output.
+/// Tests programs without inputs, over layouts of the output.
 fn fill_cases<T: Element>(suite: &mut Suite) {
     for value in specials::<T>(true) {
         for n in [1, 7, 16, 33, 130, 1025] {
             let case = Case { op: "fill".into(), dtype: T::DTYPE, detail: format!("{n} of {value}") };
-            let wanted = Values::of(&Array::from_vec(vec![value; n], [n]).expect("as many as the shape holds")).expect("a host array");
+            let wanted = Values::of(&Array::from_vec(vec![value; n], [n]).expect("as many as the shape holds"))
+                .expect("a host array");
             suite.case(case, |_| Values::of(&Array::full([n], value)?), || Ok(Expected::new(wanted, Tolerance::Bits)));
         }
         for target in Target::VIEWS {
             let shape = [3, 21];
-            let case = Case { op: "fill".into(), dtype: T::DTYPE, detail: format!("{target:?} {shape:?} with {value}") };
+            let case =
+                Case { op: "fill".into(), dtype: T::DTYPE, detail: format!("{target:?} {shape:?} with {value}") };
             let fill = |place: &Place| -> Result<Values> {
                 let mut base = target.base::<T>(&shape)?;
                 if let Place::On(device) = place {

@@ -1,22 +1,25 @@
-//! A backend around the backend under test: it gives it outputs with sentinels around them, and looks at what was written.
+//! A backend around the backend under test: provides outputs with sentinels around the elements and inspects what was
+//! written.
 
 use crate::report::FailureKind;
 use polyarray_core::op::{Op, Operand, Output};
-use polyarray_core::{Backend, Buffer, Cost, DType, DeviceInfo, Layout, MemoryId, Result, RunContext, Unsupported, memory, walk};
+use polyarray_core::{
+    Backend, Buffer, Cost, DType, DeviceInfo, Layout, MemoryId, Result, RunContext, Unsupported, memory, walk,
+};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::ThreadId;
 
-/// The name that the backend under test is registered by.
+/// The name under which the guarded backend is registered.
 pub(crate) const NAME: &str = "under-test";
-/// Elements of sentinel after the output.
+/// The number of sentinel elements after the output.
 const GUARD: usize = 80;
-/// What an output is filled with before the first run and before the second.
+/// The bytes that fill an output before the first run and before the second.
 const FILLS: [u8; 2] = [0xa5, 0x5a];
-/// Elements that the second run's output is moved by, where the operation says where its output starts.
+/// The shift of the output in the second run, in elements, if the operation has an output offset.
 const SHIFT: usize = 3;
 
-/// Something wrong that no result shows.
+/// A defect that does not show in a result.
 #[derive(Clone, Debug)]
 pub(crate) struct Finding {
     pub kind: FailureKind,
@@ -31,16 +34,16 @@ impl Finding {
     }
 }
 
-/// What the suite and the guarding backend share.
+/// The state shared by the suite and the guarded backend.
 pub(crate) struct Guard {
     inner: Arc<dyn Backend>,
     info: DeviceInfo,
-    /// The only thread whose operations it takes: others, under `auto`, are none of its business.
+    /// The only thread whose operations are accepted. Operations of other threads, under `auto`, are refused.
     thread: ThreadId,
     open: AtomicBool,
-    /// Off: operations go straight to the backend.
+    /// Whether runs are guarded. If not, operations go directly to the backend.
     guarding: AtomicBool,
-    /// Threads that runs are given; 0: as estimated.
+    /// The number of threads of each run; 0 keeps the estimated number.
     threads: AtomicUsize,
     findings: Mutex<Vec<Finding>>,
 }
@@ -52,7 +55,7 @@ impl Guard {
         Arc::new(Guard { inner, info, thread, open: true.into(), guarding: true.into(), threads: 0.into(), findings })
     }
 
-    /// Takes no more operations.
+    /// Refuses all further operations.
     pub fn close(&self) {
         self.open.store(false, Ordering::Relaxed);
     }
@@ -65,7 +68,7 @@ impl Guard {
         self.threads.store(threads, Ordering::Relaxed);
     }
 
-    /// What was found since the last call.
+    /// Returns the findings since the last call.
     pub fn take_findings(&self) -> Vec<Finding> {
         std::mem::take(&mut *self.findings.lock().unwrap_or_else(|e| e.into_inner()))
     }
@@ -88,7 +91,8 @@ impl Guard {
         self.deliver(&first, cx.output)
     }
 
-    /// One run into an output of our own, filled with `fill`; where the operation allows, `shift` elements further on.
+    /// Runs the operation into a new buffer filled with `fill` (and with the operands in `cx.output` if `in_place`),
+    /// `shift` elements further on if the operation has an output offset.
     fn attempt(&self, op: &Op, cx: &RunContext, shift: usize, fill: u8, in_place: bool) -> Result<Written> {
         let memory = memory(self.inner.memory());
         let mut op = op.clone();
@@ -112,28 +116,34 @@ impl Guard {
         let size = memory.info().stored_size(dtype).unwrap_or(dtype.size());
         let mut bytes = vec![fill; (layout.span().1 + GUARD) * size];
         if in_place {
-            // SAFETY: an operand lies in the output, so all of that has been written.
-            for_each_run(&layout, |at, n| unsafe { memory.download(cx.output, at * size, &mut bytes[at * size..(at + n) * size]) })?;
+            // SAFETY: an operand lies in the output with the same layout (invariant 4 of `Map`; the shift is 0), so its
+            // elements are written and nothing else writes them (conditions 2 and 3 of `Backend::run`, guaranteed by
+            // the caller).
+            for_each_run(&layout, |at, n| unsafe {
+                memory.download(cx.output, at * size, &mut bytes[at * size..(at + n) * size])
+            })?;
         }
         let ours = memory.alloc(bytes.len())?;
-        // SAFETY: the buffer was just allocated; no array ever shows it.
+        // SAFETY: the buffer was just allocated, so nothing else accesses it; no array is ever made of it.
         unsafe { memory.upload(&bytes, &ours, 0) }?;
         op.for_each_input_mut(|operand| {
             if operand.buffer.same(cx.output) {
                 operand.buffer = ours.clone();
             }
         });
-        // SAFETY: the operation is the caller's, but for its output: our own buffer, with room for the shifted layout, which also holds the operands that lay in the caller's.
+        // SAFETY: the caller guarantees the conditions of `Backend::run` for `op`, except for its output. `ours` lies
+        // in the same memory, is used by nothing else, has room for the shifted layout, and holds the operands that lay
+        // in `cx.output`.
         unsafe { self.inner.run(&op, &RunContext { threads: cx.threads, output: &ours }) }?;
         self.inner.synchronize()?;
-        // SAFETY: all of the buffer was written by the upload above.
+        // SAFETY: the upload above has written the whole buffer, and nothing else accesses it.
         unsafe { memory.download(&ours, 0, &mut bytes) }?;
         let written = Written { layout, dtype, size, shifted, bytes };
         self.inspect(&written, fill)?;
         Ok(written)
     }
 
-    /// Looks for sentinels that were overwritten and for bytes that are no value.
+    /// Reports overwritten sentinels, and bools that are neither 0 nor 1.
     fn inspect(&self, written: &Written, fill: u8) -> Result<()> {
         let (size, bytes) = (written.size, &written.bytes);
         let mut is_output = vec![false; bytes.len() / size];
@@ -142,22 +152,36 @@ impl Guard {
             Ok(())
         })?;
         let end = written.layout.span().1;
-        let overrun = (0..is_output.len()).filter(|&i| !is_output[i]).find(|&i| bytes[i * size..(i + 1) * size].iter().any(|&b| b != fill));
+        let overrun = (0..is_output.len())
+            .filter(|&i| !is_output[i])
+            .find(|&i| bytes[i * size..(i + 1) * size].iter().any(|&b| b != fill));
         if let Some(i) = overrun {
-            let place = if i >= end { format!("element {} after the end", i - end) } else { format!("element {i}, which is not the output's") };
+            let place = if i >= end {
+                format!("element {} after the end", i - end)
+            } else {
+                format!("element {i}, which is not the output's")
+            };
             self.found(Finding::new(FailureKind::Overrun, i, format!("{place} was written"), "untouched sentinels"));
         }
         if written.dtype == DType::Bool {
-            let invalid = |i: &usize| is_output[*i] && (bytes[i * size] > 1 || bytes[i * size + 1..(i + 1) * size].iter().any(|&b| b != 0));
+            let invalid = |i: &usize| {
+                is_output[*i] && (bytes[i * size] > 1 || bytes[i * size + 1..(i + 1) * size].iter().any(|&b| b != 0))
+            };
             let element = |i: usize| bytes[i * size] != fill;
             if let Some(i) = (0..is_output.len()).find(|i| invalid(i) && element(*i)) {
-                self.found(Finding::new(FailureKind::Invalid, i, format!("{:?}", &bytes[i * size..(i + 1) * size]), "0 or 1"));
+                self.found(Finding::new(
+                    FailureKind::Invalid,
+                    i,
+                    format!("{:?}", &bytes[i * size..(i + 1) * size]),
+                    "0 or 1",
+                ));
             }
         }
         Ok(())
     }
 
-    /// Two runs with different fills: what kept both fills was not written; what differs otherwise depends on where the output lies.
+    /// Compares two runs with different fills. An element that kept both fills was not written. Any other difference
+    /// depends on the position or the previous contents of the output.
     fn compare(&self, first: &Written, second: &Written) {
         let pairs = first.elements().into_iter().zip(second.elements()).enumerate();
         let (mut unwritten, mut unstable) = (None, None);
@@ -177,32 +201,32 @@ impl Guard {
         }
     }
 
-    /// Puts the elements, and nothing between them, where they were wanted.
+    /// Copies the elements, and nothing between them, to `output`.
     fn deliver(&self, written: &Written, output: &Buffer) -> Result<()> {
         let memory = memory(self.inner.memory());
         let size = written.size;
         for_each_run(&written.layout, |at, n| {
             let mut part = written.bytes[at * size..(at + n) * size].to_vec();
             if written.dtype == DType::Bool {
-                // What is neither has been reported; an array may not hold it.
+                // A bool that is neither 0 nor 1 has been reported. An array must not hold it.
                 part.chunks_exact_mut(size).for_each(|b| {
                     b[0] = u8::from(b[0] != 0);
                     b[1..].fill(0);
                 });
             }
-            // SAFETY: the output belongs to the call; bools were made valid above, and any bits are an element of another dtype.
+            // SAFETY: nothing else accesses the output (condition 3 of `Backend::run`, guaranteed by the caller). Bools
+            // were made valid above, and any bits are an element of another dtype.
             unsafe { memory.upload(&part, output, at * size) }
         })
     }
 }
 
-/// What a run left in the output it was given.
 struct Written {
     layout: Layout,
     dtype: DType,
-    /// Bytes an element is stored in.
+    /// The number of bytes in which an element is stored.
     size: usize,
-    /// Elements that the output was moved by.
+    /// The number of elements by which the output was moved.
     shifted: usize,
     bytes: Vec<u8>,
 }
@@ -218,7 +242,7 @@ impl Written {
     }
 }
 
-/// Calls `f` with each stretch of elements that lie side by side: its first element and how many.
+/// Calls `f` with the start and the length of each run of adjacent elements.
 fn for_each_run(layout: &Layout, mut f: impl FnMut(usize, usize) -> Result<()>) -> Result<()> {
     let mut run: Option<(usize, usize)> = None;
     let mut done = Ok(());
@@ -251,18 +275,22 @@ fn is_nan(dtype: DType, bytes: &[u8]) -> bool {
     }
 }
 
-/// Where an operation's results lie in its output.
+/// Returns the layout of the operation's results in its output.
 fn output_layout(op: &Op) -> Layout {
-    let of = |shape: &polyarray_core::Dims, output: &Output| Layout::from_parts(shape.clone(), output.strides.clone(), output.offset);
+    let of = |shape: &polyarray_core::Dims, output: &Output| {
+        Layout::from_parts(shape.clone(), output.strides.clone(), output.offset)
+    };
     match op {
         Op::Map(o) => of(&o.shape, &o.output),
         Op::Reduce(o) => of(&o.outer, &o.output),
         Op::Scan(o) => of(&o.shape(), &o.output),
-        Op::Matmul(_) | Op::Distance(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) => Layout::contiguous(polyarray_core::Dims::from(op.output_len())),
+        Op::Matmul(_) | Op::Distance(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) => {
+            Layout::contiguous(polyarray_core::Dims::from(op.output_len()))
+        }
     }
 }
 
-/// The first invariant of [`polyarray_core::op`] that an operation breaks, in words.
+/// Describes an invariant of [`polyarray_core::op`] that the operation breaks, if there is one.
 fn broken_invariant(op: &Op, output: &Buffer) -> Option<String> {
     let memory = memory(output.memory());
     let stored = |dtype: DType| memory.info().stored_size(dtype).unwrap_or(dtype.size());
@@ -271,7 +299,10 @@ fn broken_invariant(op: &Op, output: &Buffer) -> Option<String> {
         let (_, hi) = operand.span(lens);
         let starts_before = lowest(operand, lens) < 0;
         if starts_before || hi * stored(operand.dtype) > operand.buffer.bytes() {
-            broken = Some(format!("an operand that reaches to element {hi} of a buffer of {} bytes", operand.buffer.bytes()));
+            broken = Some(format!(
+                "an operand that reaches to element {hi} of a buffer of {} bytes",
+                operand.buffer.bytes()
+            ));
         }
         if operand.strides.len() != lens.len() {
             broken = Some(format!("{} strides for {} axes", operand.strides.len(), lens.len()));
@@ -290,11 +321,13 @@ fn broken_invariant(op: &Op, output: &Buffer) -> Option<String> {
         Op::Reduce(o) => space("outer", &o.outer, &o.output.strides),
         Op::Scan(o) => space("outer", &o.outer, &o.output.strides[..o.outer.len()]).or_else(|| {
             let side_by_side = o.output.strides.iter().rev().take(2).any(|&s| s == 1);
-            (o.len == 0 || !side_by_side).then(|| format!("{} along {} with output strides {:?}", o.kind.name(), o.len, o.output.strides))
+            (o.len == 0 || !side_by_side)
+                .then(|| format!("{} along {} with output strides {:?}", o.kind.name(), o.len, o.output.strides))
         }),
         Op::Matmul(o) => (o.m * o.n * o.k * o.batch.size() == 0).then(|| "a matmul of nothing".into()),
         Op::Distance(o) => (o.n * o.m * o.d == 0).then(|| "distances of nothing".into()),
-        Op::Sort(o) => (o.lines.contains(&0) || o.take.is_empty() || o.take.end > o.n).then(|| format!("ranks {:?} of lines of {}", o.take, o.n)),
+        Op::Sort(o) => (o.lines.contains(&0) || o.take.is_empty() || o.take.end > o.n)
+            .then(|| format!("ranks {:?} of lines of {}", o.take, o.n)),
         Op::Search(o) => (o.n * o.shape.size() == 0).then(|| "a search of nothing".into()),
         Op::Count(o) => (o.bins * o.shape.size() == 0).then(|| "a count of nothing".into()),
     };
@@ -304,13 +337,14 @@ fn broken_invariant(op: &Op, output: &Buffer) -> Option<String> {
 }
 
 fn lowest(operand: &Operand, lens: &[usize]) -> isize {
-    operand.offset as isize + lens.iter().zip(&operand.strides).map(|(&n, &s)| (n as isize - 1) * s.min(0)).sum::<isize>()
+    operand.offset as isize
+        + lens.iter().zip(&operand.strides).map(|(&n, &s)| (n as isize - 1) * s.min(0)).sum::<isize>()
 }
 
-/// The guard as a backend.
 pub(crate) struct Guarded(pub Arc<Guard>);
 
-// SAFETY: every operation goes to the inner backend; what that leaves unwritten or makes invalid is found and replaced by valid elements before it is delivered.
+// SAFETY: every operation runs on the inner backend, in its memory. Elements that it leaves unwritten or makes invalid
+// are replaced by valid ones before delivery; without guarding, its own guarantees hold.
 unsafe impl Backend for Guarded {
     fn info(&self) -> &DeviceInfo {
         &self.0.info
@@ -333,7 +367,8 @@ unsafe impl Backend for Guarded {
         if self.0.guarding.load(Ordering::Relaxed) {
             return self.0.run_guarded(op, cx);
         }
-        // SAFETY: the caller's conditions are those of the inner backend.
+        // SAFETY: the caller guarantees the conditions of `Backend::run`; the inner backend has accepted `op` and has
+        // the same memory.
         unsafe { self.0.inner.run(op, cx) }
     }
 

@@ -1,47 +1,47 @@
-//! Ways for an operand to lie in memory.
+//! Memory layouts of operands and outputs.
 
 use crate::values::poison;
 use polyarray_core::{Array, Device, Element, Result, SliceItem, s};
 
-/// Where operands are put before they are used.
+/// The memory in which operands are placed before the operation.
 #[derive(Clone)]
 pub(crate) enum Place {
-    /// In host memory.
+    /// Host memory.
     Host,
-    /// In a device's own memory.
+    /// The device's own memory.
     On(Device),
 }
 
-/// All but the first and the last.
+/// All elements of an axis but the first and the last.
 const INNER: SliceItem = SliceItem::Range { start: 1, end: Some(-1), step: 1 };
 
-/// How the elements of an operand lie.
+/// The layout of the elements of an operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lay {
-    /// C order, nothing around.
+    /// C order in a buffer of exactly this size.
     Contiguous,
-    /// C order, from this element of a longer buffer on.
+    /// C order in a longer buffer, starting at this element.
     Offset(usize),
-    /// Every so many elements along the last axis; negative: backwards.
+    /// Every n-th element along the last axis; in reverse if n is negative.
     Step(isize),
-    /// Every so many rows along the first axis; negative: backwards.
+    /// Every n-th row along the first axis; in reverse if n is negative.
     StepFirst(isize),
     /// The middle of a larger array.
     Window,
     /// Fortran order.
     Transposed,
-    /// The first axis innermost.
+    /// The first axis is the innermost.
     Rotated,
-    /// One element for all.
+    /// One element, broadcast to the whole shape.
     Scalar,
-    /// One row for all.
+    /// One row, broadcast along all other axes.
     Row,
-    /// One column for all.
+    /// One column, broadcast along all other axes.
     Column,
 }
 
 impl Lay {
-    /// Layouts every kernel is tried with.
+    /// The layouts that every kernel is tested with.
     pub const ALL: [Lay; 15] = [
         Lay::Contiguous,
         Lay::Offset(1),
@@ -60,7 +60,7 @@ impl Lay {
         Lay::Column,
     ];
 
-    /// The shape of the elements themselves, before they are broadcast to `shape`.
+    /// Returns the shape of the stored elements, before they are broadcast to `shape`.
     pub fn core_shape(self, shape: &[usize]) -> Vec<usize> {
         let mut core = shape.to_vec();
         match self {
@@ -72,12 +72,12 @@ impl Lay {
         core
     }
 
-    /// How many elements an operand of `shape` has that lies like this.
+    /// Returns the number of stored elements of an operand of `shape`.
     pub fn len(self, shape: &[usize]) -> usize {
         self.core_shape(shape).iter().product()
     }
 
-    /// The shape of the buffer behind it.
+    /// Returns the shape of the buffer that holds the operand.
     fn base_shape(self, core: &[usize]) -> Vec<usize> {
         let n: usize = core.iter().product();
         let mut base = core.to_vec();
@@ -103,7 +103,7 @@ impl Lay {
         base
     }
 
-    /// The part of a buffer of [`base_shape`](Self::base_shape) that is the operand, before broadcasting.
+    /// Returns the operand as a view of a buffer of [`base_shape`](Self::base_shape), before broadcasting.
     fn view<T: Element>(self, base: &Array<T>, core: &[usize]) -> Result<Array<T>> {
         let n: usize = core.iter().product();
         let along = |axis: usize, step: isize| -> Vec<SliceItem> {
@@ -130,7 +130,7 @@ impl Lay {
         }
     }
 
-    /// The positions of the elements in the buffer, in C order, and the buffer's shape.
+    /// Returns the positions of the elements in the buffer, in C order, and the shape of the buffer.
     fn positions(self, shape: &[usize]) -> Result<(Vec<i64>, Vec<usize>)> {
         let core = self.core_shape(shape);
         let base = self.base_shape(&core);
@@ -139,7 +139,7 @@ impl Lay {
         Ok((self.view(&numbers, &core)?.to_vec()?, base))
     }
 
-    /// An operand of `shape` with these elements ([`len`](Self::len) of them), poison around them.
+    /// Builds an operand of `shape` from its elements ([`len`](Self::len) of them), surrounded by poison.
     pub fn build<T: Element>(self, data: &[T], shape: &[usize], place: &Place) -> Result<Array<T>> {
         let base = self.base_of(data, shape, poison())?;
         let base = match place {
@@ -149,7 +149,7 @@ impl Lay {
         self.of_base(&base, shape)
     }
 
-    /// The buffer behind such an operand, `around` where no element lies.
+    /// Returns the buffer of such an operand, with `around` in all other positions.
     pub fn base_of<T: Element>(self, data: &[T], shape: &[usize], around: T) -> Result<Array<T>> {
         let (positions, base_shape) = self.positions(shape)?;
         assert_eq!(positions.len(), data.len(), "elements for {self:?} of {shape:?}");
@@ -158,27 +158,26 @@ impl Lay {
         Array::from_vec(base, &base_shape[..])
     }
 
-    /// The operand in its buffer.
     pub fn of_base<T: Element>(self, base: &Array<T>, shape: &[usize]) -> Result<Array<T>> {
         self.view(base, &self.core_shape(shape))?.broadcast_to(shape)
     }
 }
 
-/// The slice by which an array is written in part, for evaluation into it.
+/// The slice of an array that an expression is evaluated into.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Target {
-    /// Every other element of the last axis, from the second on.
+    /// Every other element of the last axis, starting at index 1.
     Strided,
-    /// The last axis backwards, with a margin.
+    /// The last axis in reverse, with a margin.
     Reversed,
-    /// Rows backwards, in the middle of wider ones.
+    /// All axes in reverse, with a margin of one element at each end.
     Rows,
 }
 
 impl Target {
     pub const VIEWS: [Target; 3] = [Target::Strided, Target::Reversed, Target::Rows];
 
-    /// The array to write a part of; all of it holds 7, and what is not written must go on holding it.
+    /// Returns the array that contains the slice. All its elements are 7, and elements outside the slice must stay 7.
     pub fn base<T: Element>(self, shape: &[usize]) -> Result<Array<T>> {
         let mut base = shape.to_vec();
         let last = base.len() - 1;
@@ -191,7 +190,6 @@ impl Target {
         Array::from_vec(vec![seven; base.iter().product()], &base[..])
     }
 
-    /// The part that is written.
     pub fn items(self, shape: &[usize]) -> Vec<SliceItem> {
         let n = shape[shape.len() - 1];
         let rows = |_: &usize| INNER.step(-1);
@@ -216,7 +214,11 @@ mod tests {
                 let a = lay.build(&data, shape, &Place::Host).unwrap();
                 assert_eq!(a.shape(), shape, "{lay:?}");
                 let core = Array::from_vec(data, &lay.core_shape(shape)[..]).unwrap();
-                assert_eq!(a.to_vec().unwrap(), core.broadcast_to(shape).unwrap().to_vec().unwrap(), "{lay:?} of {shape:?}");
+                assert_eq!(
+                    a.to_vec().unwrap(),
+                    core.broadcast_to(shape).unwrap().to_vec().unwrap(),
+                    "{lay:?} of {shape:?}"
+                );
             }
         }
         let strided = |lay: Lay| lay.build(&[0f32; 15], &[3, 5], &Place::Host).unwrap().strides().to_vec();

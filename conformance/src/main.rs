@@ -1,6 +1,6 @@
-//! Who supports what, and whether it does it right.
+//! Prints which device supports which operation and dtype, or runs the conformance suite.
 
-// Linking is what brings the devices.
+// Linking the crate registers the devices.
 extern crate polyarray as _;
 
 use clap::Parser;
@@ -44,7 +44,11 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<bool> {
-    let devices = if args.device.is_empty() { Device::all() } else { args.device.iter().map(|name| Device::named(name)).collect::<Result<_>>()? };
+    let devices = if args.device.is_empty() {
+        Device::all()
+    } else {
+        args.device.iter().map(|name| Device::named(name)).collect::<Result<_>>()?
+    };
     for device in &devices {
         println!("{device:8} {}", device.info().description);
     }
@@ -67,7 +71,9 @@ fn check_all(args: &Args, devices: &[Device]) -> bool {
 }
 
 fn print_table(args: &Args, devices: &[Device]) -> Result<()> {
-    let wanted = |row: &Support| args.op.as_ref().is_none_or(|part| row.op.contains(part.as_str())) && args.dtype.is_none_or(|d| d == row.dtype);
+    let wanted = |row: &Support| {
+        args.op.as_ref().is_none_or(|part| row.op.contains(part.as_str())) && args.dtype.is_none_or(|d| d == row.dtype)
+    };
     print!("{:18} {:5}", "operation", "dtype");
     devices.iter().for_each(|d| print!(" {:>width$}", d.name(), width = d.name().len().max(6)));
     println!();

@@ -17,7 +17,7 @@ pub(crate) fn run(suite: &mut Suite) {
                 DType::U8 => wide_cases::<u8>(suite),
                 DType::F16 => wide_cases::<f16>(suite),
                 DType::BF16 => wide_cases::<bf16>(suite),
-                // The others are added up in what they are.
+                // The other dtypes accumulate in their own dtype.
                 _ => {}
             }
         }
@@ -35,18 +35,30 @@ pub(crate) fn distance_name(metric: Metric) -> String {
     format!("cdist {}", metric.name())
 }
 
-/// One product: shapes with batch axes, layouts, and what follows.
+/// A matrix product: shapes with batch axes, layouts, and an optional epilogue.
 struct Product {
     a: Vec<usize>,
     b: Vec<usize>,
     lays: [Lay; 2],
-    /// Layout of a bias, and then a ReLU.
+    /// The layout of a bias that is added, followed by a ReLU.
     epilogue: Option<Lay>,
 }
 
 fn matmul_cases<T: Element>(suite: &mut Suite) {
     let common = matches!(T::DTYPE, DType::F32 | DType::F64);
-    let mut sizes = vec![(1, 1, 1), (1, 7, 1), (3, 2, 5), (7, 8, 9), (8, 8, 8), (16, 17, 3), (17, 33, 31), (33, 16, 17), (1, 33, 20), (20, 33, 1), (4, 1, 6)];
+    let mut sizes = vec![
+        (1, 1, 1),
+        (1, 7, 1),
+        (3, 2, 5),
+        (7, 8, 9),
+        (8, 8, 8),
+        (16, 17, 3),
+        (17, 33, 31),
+        (33, 16, 17),
+        (1, 33, 20),
+        (20, 33, 1),
+        (4, 1, 6),
+    ];
     if common || suite.full() {
         sizes.extend([(64, 64, 64), (65, 31, 66), (2, 100, 129)]);
     }
@@ -57,47 +69,103 @@ fn matmul_cases<T: Element>(suite: &mut Suite) {
         sizes.extend([(257, 256, 255), (130, 513, 70), (1, 1000, 300), (300, 1000, 1)]);
     }
     for (m, k, n) in sizes {
-        product(suite, "matmul", Matmul::<T>::new, &Product { a: vec![m, k], b: vec![k, n], lays: [Lay::Contiguous; 2], epilogue: None });
+        product(
+            suite,
+            "matmul",
+            Matmul::<T>::new,
+            &Product { a: vec![m, k], b: vec![k, n], lays: [Lay::Contiguous; 2], epilogue: None },
+        );
     }
-    let lays =
-        [Lay::Contiguous, Lay::Transposed, Lay::Step(2), Lay::Step(-1), Lay::StepFirst(-1), Lay::Window, Lay::Offset(1), Lay::Row, Lay::Column, Lay::Scalar];
+    let lays = [
+        Lay::Contiguous,
+        Lay::Transposed,
+        Lay::Step(2),
+        Lay::Step(-1),
+        Lay::StepFirst(-1),
+        Lay::Window,
+        Lay::Offset(1),
+        Lay::Row,
+        Lay::Column,
+        Lay::Scalar,
+    ];
     for a in lays {
         for b in lays {
-            product(suite, "matmul", Matmul::<T>::new, &Product { a: vec![6, 19], b: vec![19, 11], lays: [a, b], epilogue: None });
+            product(
+                suite,
+                "matmul",
+                Matmul::<T>::new,
+                &Product { a: vec![6, 19], b: vec![19, 11], lays: [a, b], epilogue: None },
+            );
         }
-        product(suite, "matmul", Matmul::<T>::new, &Product { a: vec![34, 18], b: vec![18, 35], lays: [a, Lay::Transposed], epilogue: None });
+        product(
+            suite,
+            "matmul",
+            Matmul::<T>::new,
+            &Product { a: vec![34, 18], b: vec![18, 35], lays: [a, Lay::Transposed], epilogue: None },
+        );
     }
-    let batches: [(&[usize], &[usize]); 6] = [(&[3], &[3]), (&[3], &[1]), (&[], &[4]), (&[2, 1], &[3]), (&[2, 3], &[2, 3]), (&[1], &[1])];
+    let batches: [(&[usize], &[usize]); 6] =
+        [(&[3], &[3]), (&[3], &[1]), (&[], &[4]), (&[2, 1], &[3]), (&[2, 3], &[2, 3]), (&[1], &[1])];
     for (batch_a, batch_b) in batches {
         for lay in [Lay::Contiguous, Lay::Rotated, Lay::Transposed, Lay::Step(-1), Lay::Row] {
             let with = |batch: &[usize], r, c| batch.iter().copied().chain([r, c]).collect();
-            product(suite, "matmul", Matmul::<T>::new, &Product { a: with(batch_a, 5, 9), b: with(batch_b, 9, 7), lays: [lay, lay], epilogue: None });
+            product(
+                suite,
+                "matmul",
+                Matmul::<T>::new,
+                &Product { a: with(batch_a, 5, 9), b: with(batch_b, 9, 7), lays: [lay, lay], epilogue: None },
+            );
         }
     }
     if T::DTYPE.kind() != Kind::Complex {
         for bias in [Lay::Contiguous, Lay::Row, Lay::Column, Lay::Scalar, Lay::Transposed] {
-            product(suite, "matmul", Matmul::<T>::new, &Product { a: vec![9, 33], b: vec![33, 18], lays: [Lay::Contiguous; 2], epilogue: Some(bias) });
-            product(suite, "matmul", Matmul::<T>::new, &Product { a: vec![2, 5, 6], b: vec![6, 4], lays: [Lay::Contiguous; 2], epilogue: Some(bias) });
+            product(
+                suite,
+                "matmul",
+                Matmul::<T>::new,
+                &Product { a: vec![9, 33], b: vec![33, 18], lays: [Lay::Contiguous; 2], epilogue: Some(bias) },
+            );
+            product(
+                suite,
+                "matmul",
+                Matmul::<T>::new,
+                &Product { a: vec![2, 5, 6], b: vec![6, 4], lays: [Lay::Contiguous; 2], epilogue: Some(bias) },
+            );
         }
     }
 }
 
-/// Products given as what they are added up in.
+/// Tests products whose results have the dtype of the accumulator.
 fn wide_cases<T: Element>(suite: &mut Suite) {
-    // Small ones, and such as engines take that multiply whole tiles.
+    // Small products, and products large enough for matrix engines, which multiply whole tiles.
     for (m, k, n) in [(1, 1, 1), (3, 2, 5), (7, 33, 9), (33, 16, 17), (64, 64, 64), (70, 131, 65), (96, 300, 100)] {
         for lays in [[Lay::Contiguous; 2], [Lay::Transposed; 2], [Lay::Step(2), Lay::Step(-1)]] {
-            product(suite, "matmul_wide", Matmul::<T>::wide, &Product { a: vec![m, k], b: vec![k, n], lays, epilogue: None });
+            product(
+                suite,
+                "matmul_wide",
+                Matmul::<T>::wide,
+                &Product { a: vec![m, k], b: vec![k, n], lays, epilogue: None },
+            );
         }
     }
     for bias in [Lay::Contiguous, Lay::Row] {
-        product(suite, "matmul_wide", Matmul::<T>::wide, &Product { a: vec![66, 70], b: vec![70, 80], lays: [Lay::Contiguous; 2], epilogue: Some(bias) });
-        product(suite, "matmul_wide", Matmul::<T>::wide, &Product { a: vec![2, 5, 6], b: vec![6, 4], lays: [Lay::Contiguous; 2], epilogue: Some(bias) });
+        product(
+            suite,
+            "matmul_wide",
+            Matmul::<T>::wide,
+            &Product { a: vec![66, 70], b: vec![70, 80], lays: [Lay::Contiguous; 2], epilogue: Some(bias) },
+        );
+        product(
+            suite,
+            "matmul_wide",
+            Matmul::<T>::wide,
+            &Product { a: vec![2, 5, 6], b: vec![6, 4], lays: [Lay::Contiguous; 2], epilogue: Some(bias) },
+        );
     }
 }
 
 impl Product {
-    /// The shape of the result.
+    /// Returns the shape of the result.
     fn shape(&self) -> Vec<usize> {
         let (batch_a, batch_b) = (&self.a[..self.a.len() - 2], &self.b[..self.b.len() - 2]);
         let ndim = batch_a.len().max(batch_b.len());
@@ -106,7 +174,14 @@ impl Product {
         batch.chain([self.a[self.a.len() - 2], self.b[self.b.len() - 1]]).collect()
     }
 
-    fn apply<T: Element, U: Element>(&self, a: &[T], b: &[T], bias: &[U], multiply: Multiply<T, U>, place: &Place) -> Result<Values> {
+    fn apply<T: Element, U: Element>(
+        &self,
+        a: &[T],
+        b: &[T],
+        bias: &[U],
+        multiply: Multiply<T, U>,
+        place: &Place,
+    ) -> Result<Values> {
         let product = multiply(&self.lays[0].build(a, &self.a, place)?, &self.lays[1].build(b, &self.b, place)?);
         let Some(lay) = self.epilogue else { return Values::of(&product.run()?) };
         let bias = lay.build(bias, &self.shape(), place)?;
@@ -114,7 +189,7 @@ impl Product {
         Values::of(&product.bias(&bias).map(move |e| e.maximum(zero)).run()?)
     }
 
-    /// `|A| |B| + |bias|`, without the ReLU, which changes no error for the worse.
+    /// Computes `|A| |B| + |bias|`. A ReLU changes neither these numbers nor an error for the worse.
     fn magnitudes<T: Element, U: Element>(&self, a: &[T], b: &[T], bias: &[U]) -> Result<Vec<f64>> {
         fn moduli<T: Element>(data: &[T]) -> Vec<f64> {
             let modulus = |x: &T| match x.to_wide() {
@@ -127,7 +202,7 @@ impl Product {
     }
 }
 
-/// A product of elements of one type, given as another.
+/// A function that multiplies matrices of `T`, with a result of `U`.
 type Multiply<T, U> = fn(&Array<T>, &Array<T>) -> Matmul<T, U>;
 
 fn product<T: Element, U: Element>(suite: &mut Suite, op: &str, multiply: Multiply<T, U>, product: &Product) {
@@ -137,16 +212,19 @@ fn product<T: Element, U: Element>(suite: &mut Suite, op: &str, multiply: Multip
     let k = product.a[product.a.len() - 1] as f64;
     let expected = || {
         on_scalar(|| {
-            // The oracle one size up, where there is one: its own error is then nothing beside the bound.
+            // For floats narrower than f64, the oracle computes in f64, so that its own error is negligible.
             let values = match T::DTYPE {
-                DType::F32 | DType::F16 | DType::BF16 => product.apply(&widened(&a), &widened(&b), &widened(&bias), Matmul::new, &Place::Host)?,
+                DType::F32 | DType::F16 | DType::BF16 => {
+                    product.apply(&widened(&a), &widened(&b), &widened(&bias), Matmul::new, &Place::Host)?
+                }
                 _ => product.apply(&a, &b, &bias, multiply, &Place::Host)?,
             };
             if !matches!(T::DTYPE.kind(), Kind::Float | Kind::Complex) {
                 return Ok(Expected::new(values, Tolerance::Bits));
             }
-            // A complex product is four real ones: twice the steps, each relative to the moduli.
-            let steps = if T::DTYPE.kind() == Kind::Complex { 2.0 * k + 2.0 } else { k } + if product.epilogue.is_some() { 1.0 } else { 0.0 };
+            // A complex product consists of four real ones: twice the steps, each relative to the moduli.
+            let steps = if T::DTYPE.kind() == Kind::Complex { 2.0 * k + 2.0 } else { k }
+                + if product.epilogue.is_some() { 1.0 } else { 0.0 };
             let spec = FloatSpec::of(U::DTYPE);
             let of = |m: f64| (steps * spec.eps() * m).max(spec.min_normal());
             let tolerance = Tolerance::Absolute(product.magnitudes(&a, &b, &bias)?.into_iter().map(of).collect());
@@ -154,23 +232,29 @@ fn product<T: Element, U: Element>(suite: &mut Suite, op: &str, multiply: Multip
         })
     };
     let Product { a: of_a, b: of_b, lays, epilogue } = product;
-    let detail = format!("{of_a:?} @ {of_b:?} {lays:?}{}", epilogue.map_or(String::new(), |lay| format!(" + {lay:?}, relu")));
-    suite.case(Case { op: op.into(), dtype: T::DTYPE, detail }, |place| product.apply(&a, &b, &bias, multiply, place), expected);
+    let detail =
+        format!("{of_a:?} @ {of_b:?} {lays:?}{}", epilogue.map_or(String::new(), |lay| format!(" + {lay:?}, relu")));
+    suite.case(
+        Case { op: op.into(), dtype: T::DTYPE, detail },
+        |place| product.apply(&a, &b, &bias, multiply, place),
+        expected,
+    );
 }
 
-/// Where the points of a distance case lie.
+/// The distribution of the points of a distance case.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Cloud {
     /// Around the origin.
     Even,
-    /// Far from the origin and all nearly the same point.
+    /// Far from the origin and all close together.
     FarAndNear,
-    /// Every other point of Y is one of X.
+    /// Every other point of Y is a point of X.
     Duplicates,
 }
 
 fn distance_cases<T: Element>(suite: &mut Suite, metric: Metric) {
-    let mut sizes = vec![(1, 1, 1), (2, 3, 1), (7, 5, 3), (16, 17, 8), (33, 31, 16), (5, 65, 33), (40, 9, 64), (3, 4, 130)];
+    let mut sizes =
+        vec![(1, 1, 1), (2, 3, 1), (7, 5, 3), (16, 17, 8), (33, 31, 16), (5, 65, 33), (40, 9, 64), (3, 4, 130)];
     if suite.full() {
         sizes.extend([(64, 64, 64), (65, 66, 31), (100, 129, 17), (130, 70, 257), (1, 500, 10), (257, 1, 2)]);
     }
@@ -179,7 +263,16 @@ fn distance_cases<T: Element>(suite: &mut Suite, metric: Metric) {
             distances::<T>(suite, metric, (n, m, d), [Lay::Contiguous; 2], cloud);
         }
     }
-    for lay in [Lay::Transposed, Lay::Step(2), Lay::Step(-1), Lay::StepFirst(-1), Lay::Window, Lay::Offset(3), Lay::Row, Lay::Column] {
+    for lay in [
+        Lay::Transposed,
+        Lay::Step(2),
+        Lay::Step(-1),
+        Lay::StepFirst(-1),
+        Lay::Window,
+        Lay::Offset(3),
+        Lay::Row,
+        Lay::Column,
+    ] {
         for cloud in [Cloud::Even, Cloud::FarAndNear] {
             distances::<T>(suite, metric, (19, 21, 11), [lay, Lay::Contiguous], cloud);
             distances::<T>(suite, metric, (19, 21, 11), [Lay::Contiguous, lay], cloud);
@@ -188,31 +281,46 @@ fn distance_cases<T: Element>(suite: &mut Suite, metric: Metric) {
     }
 }
 
-/// `n` points of `d` coordinates.
+/// Returns `n` coordinates of points.
 fn points<T: Element>(rng: &mut Rng, n: usize, cloud: Cloud) -> Vec<T> {
     let spec = FloatSpec::of(T::DTYPE);
     match cloud {
         Cloud::Even | Cloud::Duplicates => moderate(rng, (-2.0, 2.0), n),
-        // A few ULP apart, all of them: |x - y|^2 is lost in |x|^2 - 2 x.y + |y|^2.
-        Cloud::FarAndNear => (0..n).map(|_| T::from_wide(Wide::Float(8.0 * (1.0 + (rng.next() % 9) as f64 * spec.eps())))).collect(),
+        // All coordinates are a few ULP apart: `|x - y|^2` is lost in `|x|^2 - 2 x.y + |y|^2`.
+        Cloud::FarAndNear => {
+            (0..n).map(|_| T::from_wide(Wide::Float(8.0 * (1.0 + (rng.next() % 9) as f64 * spec.eps())))).collect()
+        }
     }
 }
 
-fn distances<T: Element>(suite: &mut Suite, metric: Metric, (n, m, d): (usize, usize, usize), lays: [Lay; 2], cloud: Cloud) {
+fn distances<T: Element>(
+    suite: &mut Suite,
+    metric: Metric,
+    (n, m, d): (usize, usize, usize),
+    lays: [Lay; 2],
+    cloud: Cloud,
+) {
     let x: Vec<T> = points(&mut suite.rng, lays[0].len(&[n, d]), cloud);
     let mut y: Vec<T> = points(&mut suite.rng, lays[1].len(&[m, d]), cloud);
     if cloud == Cloud::Duplicates {
         let rows = y.chunks_exact_mut(d).zip(x.chunks_exact(d)).step_by(2);
         rows.for_each(|(y, x)| y.copy_from_slice(x));
     }
-    fn apply<T: Element>(metric: Metric, data: [&[T]; 2], shapes: [[usize; 2]; 2], lays: [Lay; 2], place: &Place) -> Result<Values> {
+    fn apply<T: Element>(
+        metric: Metric,
+        data: [&[T]; 2],
+        shapes: [[usize; 2]; 2],
+        lays: [Lay; 2],
+        place: &Place,
+    ) -> Result<Values> {
         let x: Array<T> = lays[0].build(data[0], &shapes[0], place)?;
         let y: Array<T> = lays[1].build(data[1], &shapes[1], place)?;
         Values::of(&distance::cdist(&x, &y, metric)?)
     }
     let shapes = [[n, d], [m, d]];
-    // As `cdist` documents: devices that compute through products are granted more, where that is how it is done.
-    let through_products = !suite.gpu && suite.name != "scalar" && matches!(metric, Metric::Euclidean | Metric::SqEuclidean);
+    // `cdist` documents a larger bound for Euclidean distances through products. Every CPU device but `scalar` gets it.
+    let through_products =
+        !suite.gpu && suite.name != "scalar" && matches!(metric, Metric::Euclidean | Metric::SqEuclidean);
     let expected = || {
         on_scalar(|| {
             let values = match T::DTYPE {
@@ -221,7 +329,7 @@ fn distances<T: Element>(suite: &mut Suite, metric: Metric, (n, m, d): (usize, u
             };
             let spec = FloatSpec::of(T::DTYPE);
             let direct = (d as f64 + 3.0) * spec.eps();
-            // The oracle in f64 is as far off as anyone in f64.
+            // In f64, the oracle's own error is as large as the device's.
             let oracle = if T::DTYPE == DType::F64 { 2.0 } else { 1.0 };
             let of = |distance: f64| match metric {
                 Metric::Cosine => oracle * direct,
@@ -232,6 +340,10 @@ fn distances<T: Element>(suite: &mut Suite, metric: Metric, (n, m, d): (usize, u
             Ok(Expected::new(values, tolerance))
         })
     };
-    let case = Case { op: distance_name(metric), dtype: T::DTYPE, detail: format!("[{n}, {d}] to [{m}, {d}] {lays:?} {cloud:?}") };
+    let case = Case {
+        op: distance_name(metric),
+        dtype: T::DTYPE,
+        detail: format!("[{n}, {d}] to [{m}, {d}] {lays:?} {cloud:?}"),
+    };
     suite.case(case, |place| apply(metric, [&x, &y], shapes, lays, place), expected);
 }

@@ -1,4 +1,4 @@
-//! Programs of several instructions: what people write, and what meets the limits.
+//! Programs of several instructions: typical user expressions, and programs at the limits of inputs and steps.
 
 use crate::compare::{Expected, Tolerance, Values};
 use crate::elementwise::{How, finish, sizes};
@@ -7,14 +7,16 @@ use crate::suite::{Case, Suite, on_scalar};
 use crate::values::{FloatSpec, moderate};
 use polyarray_core::{Array, DType, Element, Expr, IntoExpr, Kind, Result, Unary, Wide, select, with_dtype};
 
-/// A program over some arrays. Operands are positive and of size about 1, so that no result is much smaller than what it was computed from.
+/// A program over some arrays. Float operands are positive and of size about 1, so that no result is much smaller than
+/// the operands of its steps.
 struct Row {
     name: &'static str,
-    /// How many arrays it reads.
+    /// The number of input arrays.
     arity: usize,
-    /// About how many roundings there are in it.
+    /// The approximate number of roundings in it.
     steps: f64,
-    /// Error of its inexact functions together, in ULP on CPU devices: with 0 the bits are fixed.
+    /// The total error of its inexact functions, in ULP on CPU devices. If it is 0, CPU devices must give the same
+    /// bits.
     ulp: f64,
     defined: fn(DType) -> bool,
 }
@@ -56,7 +58,6 @@ fn constant<T: Element>(x: f64) -> T {
     T::from_wide(if T::DTYPE.kind() == Kind::Float { Wide::Float(x) } else { Wide::Int(x.ceil() as i128) })
 }
 
-/// The program of that name over `xs`.
 fn program<T: Element>(name: &str, xs: &[Array<T>]) -> Expr<T> {
     let x = &xs[0];
     let y = xs.get(1).unwrap_or(x);
@@ -70,9 +71,11 @@ fn program<T: Element>(name: &str, xs: &[Array<T>]) -> Expr<T> {
         "exp_plus_sin" => x.unary_of(Unary::Exp) + x.unary_of(Unary::Sin),
         "sigmoid" => c(1.0).into_expr() / ((-x).unary::<T>(Unary::Exp) + c(1.0)),
         "clip_and_mask" => select(x.less(y), x.maximum(c(0.8)).minimum(c(1.5)), c(0.0)),
-        "mixed_dtypes" => {
-            select((x.cast::<i32>() * 3).greater_equal(y.cast::<i32>() * 2), (x.cast::<f32>() * 2.0).cast::<T>(), y.cast::<bool>().cast::<T>() + x)
-        }
+        "mixed_dtypes" => select(
+            (x.cast::<i32>() * 3).greater_equal(y.cast::<i32>() * 2),
+            (x.cast::<f32>() * 2.0).cast::<T>(),
+            y.cast::<bool>().cast::<T>() + x,
+        ),
         "common_part" => (x + y) * (x + y) + (x + y),
         "seven_inputs" | "eight_inputs" => sum(),
         "steps_64" => chain(x.into_expr(), &[], 64),
@@ -82,7 +85,8 @@ fn program<T: Element>(name: &str, xs: &[Array<T>]) -> Expr<T> {
     }
 }
 
-/// `steps` additions and multiplications, of constants and by turns of arrays, that keep the value about the size it is.
+/// Appends `steps` additions and multiplications to `e`. Their operands are constants and, for some additions,
+/// `arrays`. The value keeps about the same size.
 fn chain<T: Element>(mut e: Expr<T>, arrays: &[Array<T>], steps: usize) -> Expr<T> {
     for i in 0..steps {
         e = match (i % 4, arrays.get(i / 4 % 5)) {
@@ -95,7 +99,7 @@ fn chain<T: Element>(mut e: Expr<T>, arrays: &[Array<T>], steps: usize) -> Expr<
     e
 }
 
-/// `unary` by row on an array.
+/// Applies a unary ufunc to an array, with a result of the array's dtype.
 trait UnaryOf<T: Element> {
     fn unary_of(&self, op: Unary) -> Expr<T>;
 }
@@ -141,7 +145,8 @@ fn row_cases<T: Element>(suite: &mut Suite, row: &Row) {
 fn case<T: Element>(suite: &mut Suite, row: &Row, shape: &[usize], lays: Vec<Lay>, target: Option<Target>) {
     let data: Vec<Vec<T>> = lays.iter().map(|l| moderate(&mut suite.rng, (0.5, 2.0), l.len(shape))).collect();
     let apply = |place: &Place| -> Result<Values> {
-        let xs: Vec<Array<T>> = lays.iter().zip(&data).map(|(lay, d)| lay.build(d, shape, place)).collect::<Result<_>>()?;
+        let xs: Vec<Array<T>> =
+            lays.iter().zip(&data).map(|(lay, d)| lay.build(d, shape, place)).collect::<Result<_>>()?;
         finish(program(row.name, &xs), target.map_or(How::Eval, How::Into), shape, place)
     };
     let gpu = suite.gpu;
@@ -154,13 +159,15 @@ fn case<T: Element>(suite: &mut Suite, row: &Row, shape: &[usize], lays: Vec<Lay
     suite.case(case, apply, expected);
 }
 
-/// The same bits where every step is exact and the device is a CPU; else the roundings and errors of all steps, relative to the largest value there is.
+/// Returns the tolerance of a program: the same bits if every step is exact and the device is a CPU, otherwise the
+/// roundings and errors of all steps relative to the largest value.
 fn tolerance(row: &Row, expected: &Values, gpu: bool) -> Tolerance {
     let floating = matches!(expected.dtype.kind(), Kind::Float | Kind::Complex);
     if !floating || row.ulp == 0.0 && !gpu {
         return Tolerance::Bits;
     }
-    // Functions are off by up to 4 times as much on a GPU, and every step may be contracted or rounded otherwise.
+    // On a GPU the error of a function is up to 4 times as large, and every step may be contracted or rounded
+    // differently.
     let errors = row.steps + row.ulp * if gpu { 4.0 } else { 1.0 } + 2.0;
     let largest = expected.magnitudes().into_iter().fold(4.0, f64::max);
     let each = errors * FloatSpec::of(expected.dtype).eps() * largest;

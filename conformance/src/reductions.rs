@@ -1,4 +1,5 @@
-//! Reductions, over everything and over axes: sums, products, extrema and their indices, means, variances, norms, truth.
+//! Reductions of all elements and over axes: sums, products, extrema and their indices, means, variances, norms, truth
+//! values.
 
 use crate::compare::{Expected, Tolerance, Values};
 use crate::layouts::{Lay, Place};
@@ -6,7 +7,7 @@ use crate::suite::{Case, Suite, on_scalar};
 use crate::values::{FloatSpec, moderate, specials};
 use polyarray_core::{Array, Axes, DType, Element, Expr, IntoExpr, Kind, Result, Wide, axis, with_dtype};
 
-/// A reduction, by the name of its method.
+/// A reduction, named after its method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fold {
     Sum,
@@ -63,12 +64,12 @@ impl Fold {
         dtype.kind() != Kind::Complex || !matches!(self, Fold::Min | Fold::Max | Fold::ArgMin | Fold::ArgMax)
     }
 
-    /// Whether it goes along one axis, or over everything.
+    /// Returns whether the reduction supports one axis or all elements only.
     fn takes_one_axis(self) -> bool {
         matches!(self, Fold::ArgMin | Fold::ArgMax)
     }
 
-    /// Over these axes, or everything.
+    /// Evaluates the reduction of `e` over the given axes, or of all elements.
     pub fn apply<T: Element>(self, e: &Expr<T>, over: Option<&Over>) -> Result<Values> {
         let Some(over) = over else {
             return match self {
@@ -105,7 +106,7 @@ impl Fold {
     }
 }
 
-/// Axes to reduce.
+/// The axes to reduce, and whether the result keeps them.
 #[derive(Clone, Debug)]
 pub(crate) struct Over(pub Vec<isize>, pub bool);
 
@@ -114,7 +115,7 @@ impl Over {
         if self.1 { axis(&self.0[..]).keepdims() } else { axis(&self.0[..]) }
     }
 
-    /// All of an array of `ndim` axes, each axis, some of them, and with axes kept.
+    /// Returns the cases for `ndim` axes: all elements, each axis, some sets of axes, and axes that are kept.
     fn all(ndim: usize, fold: Fold) -> Vec<Option<Over>> {
         let mut out = vec![None];
         out.extend((0..ndim as isize).map(|a| Some(Over(vec![a], false))));
@@ -132,13 +133,13 @@ impl Over {
     }
 }
 
-/// What is reduced.
+/// The expression that is reduced.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Source {
     Array,
     /// `x * x`.
     Square,
-    /// `x + y * y`, y of the same layout.
+    /// `x + y * y`, where y has the same layout.
     Two,
     /// `x` as f64.
     Cast,
@@ -157,14 +158,17 @@ pub(crate) fn run(suite: &mut Suite) {
 fn fold_cases<T: Element>(suite: &mut Suite, fold: Fold) {
     special_cases::<T>(suite, fold);
     let lengths: &[usize] = if suite.full() {
-        &[1, 2, 3, 7, 8, 15, 16, 17, 31, 63, 64, 65, 127, 128, 129, 255, 257, 1023, 1024, 1025, 2047, 2049, 4095, 4096, 4097, 10007, 40000]
+        &[
+            1, 2, 3, 7, 8, 15, 16, 17, 31, 63, 64, 65, 127, 128, 129, 255, 257, 1023, 1024, 1025, 2047, 2049, 4095,
+            4096, 4097, 10007, 40000,
+        ]
     } else {
         &[1, 2, 7, 16, 33, 64, 65, 128, 257, 1025, 4097, 10007]
     };
     for &n in lengths {
         case::<T>(suite, fold, Source::Array, &[n], Lay::Contiguous, None);
     }
-    // Axes as long as a block and a little more, for either order of walking.
+    // Some axes are slightly longer than a block, for both orders of traversal.
     let mut shapes = vec![vec![3, 5], vec![70, 9], vec![9, 70], vec![2, 3, 4], vec![1, 6], vec![6, 1], vec![5, 2, 130]];
     if suite.full() {
         shapes.extend([vec![4, 1025], vec![1025, 4], vec![130, 131], vec![7, 66, 5], vec![2, 2, 2, 70], vec![1, 1, 1]]);
@@ -198,11 +202,12 @@ fn fold_cases<T: Element>(suite: &mut Suite, fold: Fold) {
     }
 }
 
-/// One special value among ordinary ones, at the start, in the middle, at the end; and nothing but it.
+/// Tests a special value among ordinary ones, at the start, in the middle and at the end, and alone.
 fn special_cases<T: Element>(suite: &mut Suite, fold: Fold) {
     let mut values = specials::<T>(true);
     if suite.gpu && matches!(fold, Fold::Prod | Fold::Var | Fold::Std) && T::DTYPE.kind() == Kind::Float {
-        // Whether a product comes back from beyond the largest number depends on the order, which a GPU chooses, and what is left of squares that overflow on how means are removed.
+        // Whether a partial product overflows depends on the order, which a GPU chooses. The result of squares that
+        // overflow depends on how the mean is subtracted.
         let limit = FloatSpec::of(T::DTYPE).max().sqrt();
         values.retain(|x| !matches!(x.to_wide(), Wide::Float(x) if x.is_finite() && x.abs() > limit));
     }
@@ -215,26 +220,46 @@ fn special_cases<T: Element>(suite: &mut Suite, fold: Fold) {
             }
             run_case(suite, fold, Source::Array, &[n], Lay::Step(2), None, vec![vec![value; n]]);
         }
-        run_case(suite, fold, Source::Array, &[3, 70], Lay::Contiguous, Some(Over(vec![0], false)), vec![vec![value; 210]]);
+        run_case(
+            suite,
+            fold,
+            Source::Array,
+            &[3, 70],
+            Lay::Contiguous,
+            Some(Over(vec![0], false)),
+            vec![vec![value; 210]],
+        );
     }
 }
 
 fn case<T: Element>(suite: &mut Suite, fold: Fold, source: Source, shape: &[usize], lay: Lay, over: Option<Over>) {
-    // Factors near 1, so that products neither overflow nor vanish.
+    // Float factors are close to 1, so that products neither overflow nor underflow.
     let domain = if fold == Fold::Prod { (0.97, 1.03) } else { (-1.0, 1.0) };
     let mut data: Vec<Vec<T>> = (0..2).map(|_| moderate(&mut suite.rng, domain, lay.len(shape))).collect();
-    // For truth: mostly what it does not look for.
+    // For `any`, all elements but one are zero; for `all`, none is; for `count_nonzero`, every third one is.
     let rare = lay.len(shape) / 3;
     match fold {
-        Fold::Any => data.iter_mut().for_each(|d| d.iter_mut().enumerate().filter(|(i, _)| *i != rare).for_each(|(_, x)| *x = T::default())),
-        Fold::All => data.iter_mut().for_each(|d| d.iter_mut().filter(|x| **x == T::default()).for_each(|x| *x = T::from_wide(Wide::Int(1)))),
+        Fold::Any => data
+            .iter_mut()
+            .for_each(|d| d.iter_mut().enumerate().filter(|(i, _)| *i != rare).for_each(|(_, x)| *x = T::default())),
+        Fold::All => data
+            .iter_mut()
+            .for_each(|d| d.iter_mut().filter(|x| **x == T::default()).for_each(|x| *x = T::from_wide(Wide::Int(1)))),
         Fold::CountNonzero => data.iter_mut().for_each(|d| d.iter_mut().step_by(3).for_each(|x| *x = T::default())),
         _ => {}
     }
     run_case::<T>(suite, fold, source, shape, lay, over, data);
 }
 
-fn run_case<T: Element>(suite: &mut Suite, fold: Fold, source: Source, shape: &[usize], lay: Lay, over: Option<Over>, data: Vec<Vec<T>>) {
+fn run_case<T: Element>(
+    suite: &mut Suite,
+    fold: Fold,
+    source: Source,
+    shape: &[usize],
+    lay: Lay,
+    over: Option<Over>,
+    data: Vec<Vec<T>>,
+) {
     let apply = |place: &Place| -> Result<Values> {
         let xs: Vec<Array<T>> = data.iter().map(|d| lay.build(d, shape, place)).collect::<Result<_>>()?;
         match source {
@@ -256,11 +281,12 @@ fn run_case<T: Element>(suite: &mut Suite, fold: Fold, source: Source, shape: &[
             Reduced { fold, source, data: &data, shape, lay, over: over.as_ref(), count }.on_gpu(values)
         })
     };
-    let case = Case { op: fold.name().into(), dtype: T::DTYPE, detail: format!("{source:?} {shape:?} {lay:?} over {over:?}") };
+    let case =
+        Case { op: fold.name().into(), dtype: T::DTYPE, detail: format!("{source:?} {shape:?} {lay:?} over {over:?}") };
     suite.case(case, apply, expected);
 }
 
-/// A reduction whose result a GPU is held to.
+/// A reduction case whose tolerance on a GPU is computed.
 struct Reduced<'a, T> {
     fold: Fold,
     source: Source,
@@ -271,21 +297,22 @@ struct Reduced<'a, T> {
     count: usize,
 }
 
-/// A number that is reduced.
+/// A term of a reduction.
 #[derive(Clone, Copy)]
 struct Term {
-    /// Its magnitude or, of real numbers, its value.
+    /// The value of a real number, the sum of the magnitudes of the parts of a complex one.
     value: f64,
-    /// How many subnormal numbers there are among the operands and steps that give it. Each may be flushed to zero.
+    /// The number of subnormals among the operands and steps that produce the term. Each may be flushed to zero.
     flushes: f64,
 }
 
-/// What flushing subnormal numbers to zero can take from a sum of `n` terms, in smallest normal numbers, of which each
-/// flush takes less than one.
+/// The error that flushing subnormals to zero can cause in a sum of `n` terms, in units of the smallest normal number.
+/// Each flush changes the sum by less than one unit.
 ///
-/// Additions give subnormal results in two cases. If all terms have one sign, both operands are subnormal, so there are
-/// fewer such additions than subnormal terms. If not, terms may cancel. But terms of at least `normal / eps` are
-/// multiples of `normal`, as are their sums, rounded or not: without a smaller term there is no subnormal result.
+/// Additions give subnormal results in two cases. If all terms have the same sign, both operands of such an addition
+/// are subnormal, so there are fewer such additions than subnormal terms. If the signs differ, terms may cancel. Terms
+/// of at least `normal / eps`, however, are multiples of `normal`, as are their sums, rounded or not: without a smaller
+/// term there is no subnormal result.
 #[derive(Clone, Copy, Debug, Default)]
 struct Flushes {
     n: f64,
@@ -307,7 +334,8 @@ impl Flushes {
     }
 
     fn one(term: Term, spec: FloatSpec) -> Flushes {
-        let (normal, below) = (spec.min_normal(), |limit: f64| f64::from(term.value != 0.0 && term.value.abs() < limit));
+        let (normal, below) =
+            (spec.min_normal(), |limit: f64| f64::from(term.value != 0.0 && term.value.abs() < limit));
         Flushes {
             n: 1.0,
             of_terms: term.flushes,
@@ -338,33 +366,33 @@ impl<T: Element> Reduced<'_, T> {
             .collect()
     }
 
-    /// `fold` of what `of` says of each term, for each result.
+    /// Reduces `of(term)` of all terms by `fold` over the axes of the case, to one number for each result.
     fn each(&self, fold: Fold, terms: &[Term], of: impl Fn(Term) -> f64) -> Result<Vec<f64>> {
         let values: Vec<f64> = terms.iter().map(|&t| of(t)).collect();
         let values = self.lay.build(&values, self.shape, &Place::Host)?;
         Ok(fold.apply(&values.into_expr(), self.over)?.magnitudes())
     }
 
-    /// What is expected of a GPU where `values` are the oracle's results: of sums `(64 + log2 n) * eps * sum |x|`, of
-    /// products `n * eps` of the value, of norms and spreads twice the relative bound of a sum; and what flushing
-    /// subnormal numbers, where there are any, can take.
+    /// Returns the expectation for a GPU, where `values` are the oracle's results. The tolerance is
+    /// `(64 + log2 n) * eps * sum |x|` for sums, `n * eps` of the value for products, and twice the relative bound of a
+    /// sum for norms, variances and deviations. The error of flushing subnormals, if there are any, is added.
     fn on_gpu(&self, values: Values) -> Result<Expected> {
         let spec = FloatSpec::of(values.dtype);
         let (eps, normal, subnormal) = (spec.eps(), spec.min_normal(), spec.min_subnormal());
         let terms = self.terms(spec);
         let bound = (64.0 + (self.count as f64).log2()) * eps;
         let results = values.magnitudes();
-        // The last step may be flushed, where its result is subnormal.
+        // The last step may be flushed if its result is subnormal.
         let last = |m: f64| if m < normal { normal } else { 0.0 };
         let absolute = match self.fold {
             Fold::Prod => return self.product(values, &terms),
             Fold::Norm => {
-                // As a vector: the norm of what is flushed.
+                // The flushed parts form a vector, whose norm bounds the error.
                 let flushed = self.each(Fold::Sum, &terms, |t| t.flushes * t.flushes)?;
                 results.iter().zip(&flushed).map(|(m, f)| 2.0 * bound * m + f.sqrt() * normal + last(*m)).collect()
             }
             Fold::Var | Fold::Std => {
-                // The error of a mean of numbers of this magnitude, squared in a variance.
+                // The error of a mean of numbers of this magnitude; squared in a variance.
                 let largest = terms.iter().map(|t| t.value.abs()).filter(|m| m.is_finite()).fold(1.0, f64::max);
                 let mean = if self.fold == Fold::Var { (largest * bound).powi(2) } else { largest * bound };
                 results.iter().map(|m| (2.0 * bound * m + mean).max(normal)).collect()
@@ -382,10 +410,18 @@ impl<T: Element> Reduced<'_, T> {
                 ];
                 (0..results.len())
                     .map(|i| {
-                        let [n, of_terms, subnormal_terms, below_normal_over_eps, positive, negative] = counts.each_ref().map(|c| c[i]);
-                        let flushes = Flushes { n, of_terms, subnormal: subnormal_terms, below_normal_over_eps, positive, negative };
+                        let [n, of_terms, subnormal_terms, below_normal_over_eps, positive, negative] =
+                            counts.each_ref().map(|c| c[i]);
+                        let flushes = Flushes {
+                            n,
+                            of_terms,
+                            subnormal: subnormal_terms,
+                            below_normal_over_eps,
+                            positive,
+                            negative,
+                        };
                         let sum = bound * sums[i] + flushes.bound() * normal;
-                        // The quotient is rounded once more, perhaps to a subnormal number.
+                        // The quotient is rounded once more, possibly to a subnormal.
                         if self.fold == Fold::Mean { sum / n + subnormal + last(results[i]) } else { sum }
                     })
                     .collect()
@@ -394,15 +430,18 @@ impl<T: Element> Reduced<'_, T> {
         Ok(Expected::new(values, Tolerance::Absolute(absolute)))
     }
 
-    /// A product is zero as soon as a part of it is flushed. A part is subnormal only if the factors below 1 together
-    /// make one; before it is flushed it may be rounded n times to a subnormal number, which the factors above 1 magnify.
+    /// Returns the expectation for a product. A product is zero if a partial product is flushed. A partial product is
+    /// subnormal only if the product of all factors below 1 is. It may be rounded n times to a subnormal before it is
+    /// flushed, and factors above 1 magnify the error.
     fn product(&self, values: Values, terms: &[Term]) -> Result<Expected> {
         let spec = FloatSpec::of(values.dtype);
         let least = self.each(Fold::Prod, terms, |t| t.value.abs().min(1.0))?;
         let most = self.each(Fold::Prod, terms, |t| t.value.abs().max(1.0))?;
         let flushed = |i: usize| least[i] < spec.min_normal();
         let n = self.count as f64;
-        let error = |(i, m): (usize, f64)| n * spec.eps() * m + if flushed(i) { n * spec.min_subnormal() * most[i] } else { 0.0 };
+        let error = |(i, m): (usize, f64)| {
+            n * spec.eps() * m + if flushed(i) { n * spec.min_subnormal() * most[i] } else { 0.0 }
+        };
         let tolerance = Tolerance::Absolute(values.magnitudes().into_iter().enumerate().map(error).collect());
         let alternatives = vec![values.clone(), values.with_zeros(flushed)];
         Ok(Expected { alternatives, tolerance, unrounded: None })
@@ -418,7 +457,8 @@ mod tests {
         if x.abs() < f32::MIN_POSITIVE { 0.0 } else { x }
     }
 
-    /// Sums in random order and grouping, each step flushed, against exact ones: the bound holds, and it is not idle.
+    /// Compares sums in random order and grouping, each step flushed, with exact sums. The bound must hold and be
+    /// tight.
     #[test]
     fn the_bound_of_flushes_holds_for_any_order() {
         let mut rng = Rng::new(5);
@@ -426,7 +466,7 @@ mod tests {
         let (mut largest, mut flushed) = (0.0f64, 0);
         for round in 0..20_000 {
             let n = 1 + rng.next() as usize % 12;
-            // Integers times the smallest subnormal number: sums that stay below 2^24 of these are exact.
+            // The terms are integers times the smallest subnormal. Sums below 2^24 of these units are exact.
             let range = [1 << 23, 1 << 24, 1 << 20, 1 << 26][round % 4];
             let signed = round % 3 == 0;
             let term = |rng: &mut Rng| {

@@ -1,75 +1,79 @@
-//! What the suite found.
+//! The results of the suite.
 
 use polyarray_core::DType;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What went wrong in a case.
+/// The kind of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FailureKind {
-    /// A result that differs from the oracle's by more than the tolerance.
+    /// A result differs from the oracle's by more than the tolerance.
     Value,
-    /// A byte outside the output's elements that was written.
+    /// A byte outside the output's elements was written.
     Overrun,
-    /// An element of the output that was not written.
+    /// An element of the output was not written.
     Unwritten,
-    /// The same operation gave different results for outputs that lie differently.
+    /// The same operation gave different results for different positions of the output.
     Unstable,
     /// The bits of an element depend on its offset, on the length or on the number of threads.
     Inconsistent,
-    /// Bytes that are no value of the dtype (a bool that is neither 0 nor 1).
+    /// Bytes are no value of the dtype (a bool that is neither 0 nor 1).
     Invalid,
-    /// An error from a run of what the estimate accepted.
+    /// An operation that the estimate accepted returned an error.
     Error,
     /// A panic.
     Panic,
-    /// An operation that breaks an invariant of [`op`](polyarray_core::op): a bug of core, not of the backend.
+    /// An operation breaks an invariant of [`op`](polyarray_core::op): a bug of core, not of the backend.
     Operation,
 }
 
-/// One case that failed.
+/// A case that failed.
 #[derive(Clone, Debug)]
 pub struct Failure {
-    /// What went wrong.
+    /// The kind of the failure.
     pub kind: FailureKind,
     /// The ufunc or operation.
     pub op: String,
-    /// The dtype of its operands.
+    /// The dtype of the operands.
     pub dtype: DType,
-    /// Shapes and layouts, in words.
+    /// The shapes and layouts as text.
     pub case: String,
-    /// Which element (in C order of the result), or which byte.
+    /// The index of the element (in C order of the result) or of the position in the guarded output, in elements.
     pub index: usize,
-    /// What was found.
+    /// The actual result.
     pub got: String,
-    /// What should have been.
+    /// The expected result.
     pub expected: String,
-    /// How far it could have been off.
+    /// The accepted deviation; empty if there is none.
     pub tolerance: String,
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {} {} {}: at {}: got {}, expected {}", self.kind, self.op, self.dtype, self.case, self.index, self.got, self.expected)?;
+        write!(
+            f,
+            "{:?}: {} {} {}: at {}: got {}, expected {}",
+            self.kind, self.op, self.dtype, self.case, self.index, self.got, self.expected
+        )?;
         if self.tolerance.is_empty() { Ok(()) } else { write!(f, " (tolerance: {})", self.tolerance) }
     }
 }
 
-/// Failures of one op and dtype that are kept; the rest is counted.
+/// The number of failures kept for each operation and dtype; further ones are only counted.
 const KEPT: usize = 4;
 
-/// What a run of the suite found about one device.
+/// The results of the suite for one device.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// The device.
+    /// The name of the device.
     pub device: String,
-    /// Cases that passed.
+    /// The number of cases that passed.
     pub passed: usize,
-    /// Cases that the device refused, with the first reason of each op and dtype.
+    /// The number of cases that the device refused, with the first reason, for each operation and dtype.
     pub refused: BTreeMap<(String, DType), (usize, String)>,
-    /// Cases that failed: the first few of each op and dtype.
+    /// The first failures of each operation and dtype.
     pub failures: Vec<Failure>,
-    /// How many failed in all, for each op and dtype.
+    /// The number of all failures, for each operation and dtype.
     pub failed: BTreeMap<(String, DType), usize>,
 }
 
@@ -86,23 +90,25 @@ impl Report {
         }
     }
 
-    /// Cases that failed.
+    /// Returns the number of failures.
     pub fn failed_cases(&self) -> usize {
         self.failed.values().sum()
     }
 
-    /// Cases that the device refused.
+    /// Returns the number of cases that the device refused.
     pub fn refused_cases(&self) -> usize {
         self.refused.values().map(|(n, _)| n).sum()
     }
 
-    /// Whether something ran and nothing failed.
+    /// Returns whether a case passed and none failed.
     pub fn is_ok(&self) -> bool {
         self.failures.is_empty() && self.passed > 0
     }
 
+    /// Asserts that no case failed and that at least one passed.
+    ///
     /// # Panics
-    /// With the failures, if there are any; also if no case passed, for then nothing was checked.
+    /// If a case failed, with all failures as the message. Also if no case passed, since nothing was checked then.
     pub fn assert_ok(&self) {
         assert!(self.failures.is_empty(), "{self}");
         assert!(self.passed > 0, "no case ran: {self}");
@@ -111,7 +117,14 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}: {} cases passed, {} refused, {} failed", self.device, self.passed, self.refused_cases(), self.failed_cases())?;
+        writeln!(
+            f,
+            "{}: {} cases passed, {} refused, {} failed",
+            self.device,
+            self.passed,
+            self.refused_cases(),
+            self.failed_cases()
+        )?;
         let mut reasons: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for ((op, dtype), (_, why)) in &self.refused {
             reasons.entry(why).or_default().push(format!("{op} {dtype}"));

@@ -1,4 +1,4 @@
-//! Running sums and products, along every axis.
+//! Running sums and products along every axis.
 
 use crate::compare::{Expected, Tolerance, Values};
 use crate::layouts::{Lay, Place};
@@ -7,7 +7,7 @@ use crate::values::{FloatSpec, moderate, specials};
 use polyarray_core::op::Running;
 use polyarray_core::{Array, DType, Element, Expr, IntoExpr, Kind, Result, with_dtype};
 
-/// The scan by the name of its method.
+/// Evaluates the scan of `e` along `axis`.
 pub(crate) fn apply<T: Element>(running: Running, e: &Expr<T>, axis: isize) -> Result<Values> {
     match running {
         Running::Sum => Values::of(&e.cumsum(axis)?),
@@ -26,8 +26,12 @@ pub(crate) fn run(suite: &mut Suite) {
 }
 
 fn cases<T: Element>(suite: &mut Suite, running: Running) {
-    // Around a block, and around eight of them.
-    let lengths: &[usize] = if suite.full() { &[1, 2, 7, 64, 257, 1039, 1040, 1041, 2080, 2081, 8320, 8321, 30_011] } else { &[1, 2, 65, 1040, 1041, 9000] };
+    // Lengths around one block and around eight blocks of a scan.
+    let lengths: &[usize] = if suite.full() {
+        &[1, 2, 7, 64, 257, 1039, 1040, 1041, 2080, 2081, 8320, 8321, 30_011]
+    } else {
+        &[1, 2, 65, 1040, 1041, 9000]
+    };
     for &n in lengths {
         for lay in [Lay::Contiguous, Lay::Offset(3), Lay::Step(-1)] {
             case::<T>(suite, running, &[n], lay, 0, None);
@@ -39,7 +43,17 @@ fn cases<T: Element>(suite: &mut Suite, running: Running) {
     }
     for shape in &shapes {
         for axis in 0..shape.len() as isize {
-            for lay in [Lay::Contiguous, Lay::Transposed, Lay::Step(2), Lay::StepFirst(-1), Lay::Window, Lay::Rotated, Lay::Row, Lay::Column, Lay::Scalar] {
+            for lay in [
+                Lay::Contiguous,
+                Lay::Transposed,
+                Lay::Step(2),
+                Lay::StepFirst(-1),
+                Lay::Window,
+                Lay::Rotated,
+                Lay::Row,
+                Lay::Column,
+                Lay::Scalar,
+            ] {
                 case::<T>(suite, running, shape, lay, axis - shape.len() as isize * (axis & 1), None);
             }
         }
@@ -51,8 +65,15 @@ fn cases<T: Element>(suite: &mut Suite, running: Running) {
     }
 }
 
-fn case<T: Element>(suite: &mut Suite, running: Running, shape: &[usize], lay: Lay, axis: isize, special: Option<(usize, T)>) {
-    // Factors near 1, so that products neither overflow nor vanish.
+fn case<T: Element>(
+    suite: &mut Suite,
+    running: Running,
+    shape: &[usize],
+    lay: Lay,
+    axis: isize,
+    special: Option<(usize, T)>,
+) {
+    // Float factors are close to 1, so that products neither overflow nor underflow.
     let domain = if running == Running::Prod { (0.97, 1.03) } else { (-1.0, 1.0) };
     let mut data: Vec<T> = moderate(&mut suite.rng, domain, lay.len(shape));
     if let Some((at, value)) = special {
@@ -71,7 +92,7 @@ fn case<T: Element>(suite: &mut Suite, running: Running, shape: &[usize], lay: L
             let tolerance = if gpu && floating {
                 let n = shape.iter().product::<usize>() as f64;
                 let eps = n * FloatSpec::of(values.dtype).eps();
-                // Terms are at most 1 in magnitude.
+                // Random terms are at most 1 in magnitude, so that `n` bounds the sum of their magnitudes.
                 Tolerance::Absolute(values.magnitudes().into_iter().map(|m| eps * m.max(n)).collect())
             } else {
                 Tolerance::Bits

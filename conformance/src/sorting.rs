@@ -1,6 +1,6 @@
-//! Sorts, order statistics, searches and counts: how elements are spread, how long lines are, and along which axis of what layout.
+//! Sorts, order statistics, searches and counts, over distributions of elements, lengths of lines, axes and layouts.
 //!
-//! Core fixes every bit of these results, whatever the method, so all are compared as they are.
+//! Core fixes every bit of these results for all methods, so that all results must have the same bits.
 
 use crate::compare::{Expected, Tolerance, Values};
 use crate::layouts::{Lay, Place};
@@ -13,19 +13,19 @@ use polyarray_core::{Array, DType, Element, Kind, Quantile, Result, Side, Wide, 
 pub(crate) enum Sorting {
     Sort,
     Argsort,
-    /// Values of the largest few.
+    /// The values of the largest few elements.
     Top,
-    /// Indices of about half of all.
+    /// The indices of the largest elements, a ninth of all.
     TopIndices,
     Median,
     Quantile,
     Nearest,
     Unique,
-    /// Of the elements among themselves, sorted.
+    /// A search of the elements among every other one of them, sorted.
     SearchLeft,
     SearchRight,
     Histogram,
-    /// Of elements that are not negative, nor large.
+    /// A count of elements that are neither negative nor large.
     Bincount,
 }
 
@@ -66,9 +66,12 @@ impl Sorting {
         }
     }
 
-    /// Whether it is along an axis rather than of everything.
+    /// Returns whether the operation runs along an axis, rather than on all elements.
     fn has_axis(self) -> bool {
-        !matches!(self, Sorting::Unique | Sorting::SearchLeft | Sorting::SearchRight | Sorting::Histogram | Sorting::Bincount)
+        !matches!(
+            self,
+            Sorting::Unique | Sorting::SearchLeft | Sorting::SearchRight | Sorting::Histogram | Sorting::Bincount
+        )
     }
 
     pub fn apply<T: Element>(self, x: &Array<T>, axis: isize) -> Result<Values> {
@@ -84,7 +87,7 @@ impl Sorting {
             Sorting::Unique => Values::of(&x.unique()?),
             Sorting::SearchLeft | Sorting::SearchRight => {
                 let side = if self == Sorting::SearchLeft { Side::Left } else { Side::Right };
-                // Every other element is searched: a step of two, and values that are not there.
+                // The searched array has every other element, so that some values are absent, and a step of -2.
                 let data = x.to_vec()?;
                 let mut sorted: Vec<T> = data.iter().copied().step_by(2).collect();
                 sorted.sort_by(|a, b| order(*a, *b));
@@ -96,7 +99,7 @@ impl Sorting {
     }
 }
 
-/// The order of elements: NaN is the largest.
+/// Compares two elements; NaN is the largest.
 fn order<T: Element>(a: T, b: T) -> std::cmp::Ordering {
     let key = |x: T| match x.to_wide() {
         Wide::Int(i) => (false, i, 0.0),
@@ -105,24 +108,33 @@ fn order<T: Element>(a: T, b: T) -> std::cmp::Ordering {
     key(a).partial_cmp(&key(b)).expect("no NaN is compared")
 }
 
-/// How elements are spread.
+/// The distribution of the elements.
 #[derive(Clone, Copy, Debug)]
 enum Spread {
     Random,
     Ascending,
     Descending,
     Equal,
-    /// Three of them.
+    /// Three elements, repeated.
     Few,
-    /// NaNs, infinities, zeros of both signs, the least and the largest.
+    /// NaNs, infinities, zeros of both signs, the smallest and the largest numbers.
     Special,
     /// Ascending, then descending.
     Pipe,
-    /// Random in their lowest bits alone: what is packed with an index does not tell them apart.
+    /// Random in the lowest bits only, which keys that are packed with an index may lack.
     Close,
 }
 
-const SPREADS: [Spread; 8] = [Spread::Random, Spread::Ascending, Spread::Descending, Spread::Equal, Spread::Few, Spread::Special, Spread::Pipe, Spread::Close];
+const SPREADS: [Spread; 8] = [
+    Spread::Random,
+    Spread::Ascending,
+    Spread::Descending,
+    Spread::Equal,
+    Spread::Few,
+    Spread::Special,
+    Spread::Pipe,
+    Spread::Close,
+];
 
 impl Spread {
     fn data<T: Element>(self, rng: &mut Rng, n: usize) -> Vec<T> {
@@ -150,7 +162,7 @@ impl Spread {
                     _ => Wide::Int(i128::from(i64::MAX >> 1) + i128::from(low)),
                 };
                 x.iter_mut().for_each(|x| *x = T::from_wide(near(rng.next() % 64)));
-                // One far away, without which the others would be packed from the least on.
+                // One distant element: relative to the smallest of the others, all bits of the keys would fit.
                 x[n / 2] = T::from_wide(if T::DTYPE.kind() == Kind::Float { Wide::Float(-1.0) } else { Wide::Int(0) });
             }
         }
@@ -170,22 +182,26 @@ pub(crate) fn run(suite: &mut Suite) {
 
 fn cases<T: Element>(suite: &mut Suite, sorting: Sorting) {
     let full = suite.full();
-    let short: Vec<usize> = if full { (1..=130).collect() } else { vec![1, 2, 7, 8, 9, 16, 17, 33, 64, 65, 127, 128, 129] };
+    let short: Vec<usize> =
+        if full { (1..=130).collect() } else { vec![1, 2, 7, 8, 9, 16, 17, 33, 64, 65, 127, 128, 129] };
     for n in short {
-        // Every spread of every length would take long where each says little.
+        // All distributions of every length would take long and reveal little.
         for i in 0..if full || n == 65 { 8 } else { 1 } {
             case::<T>(suite, sorting, &[n], Lay::Contiguous, 0, SPREADS[(n + i) % 8]);
         }
     }
-    // Lengths at which lines are parted, sampled, counted and shared out.
+    // Lengths at which the sorts partition, sample, count, and split the work among threads.
     let long: &[usize] = if full { &[255, 257, 300, 1000, 2049, 5000, 20_011, 70_001] } else { &[300, 2500] };
     for &n in long {
         SPREADS.into_iter().for_each(|spread| case::<T>(suite, sorting, &[n], Lay::Contiguous, 0, spread));
     }
     if matches!(T::DTYPE, DType::F32 | DType::F64 | DType::I64 | DType::U16) && !full {
-        [Spread::Random, Spread::Few, Spread::Close].into_iter().for_each(|spread| case::<T>(suite, sorting, &[20_011], Lay::Contiguous, 0, spread));
+        [Spread::Random, Spread::Few, Spread::Close]
+            .into_iter()
+            .for_each(|spread| case::<T>(suite, sorting, &[20_011], Lay::Contiguous, 0, spread));
     }
-    let shapes: &[&[usize]] = if full { &[&[5, 37], &[37, 5], &[2, 3, 70], &[1, 6], &[6, 1]] } else { &[&[5, 37], &[2, 3, 20], &[6, 1]] };
+    let shapes: &[&[usize]] =
+        if full { &[&[5, 37], &[37, 5], &[2, 3, 70], &[1, 6], &[6, 1]] } else { &[&[5, 37], &[2, 3, 20], &[6, 1]] };
     for shape in shapes {
         let axes = if sorting.has_axis() { shape.len() } else { 1 };
         for axis in 0..axes as isize {
@@ -214,7 +230,11 @@ fn case<T: Element>(suite: &mut Suite, sorting: Sorting, shape: &[usize], lay: L
         let low = |x: &T| if let Wide::Int(i) = x.to_wide() { T::from_wide(Wide::Int(i & 0x7f)) } else { *x };
         data = data.iter().map(low).collect();
     }
-    let case = Case { op: sorting.name().into(), dtype: T::DTYPE, detail: format!("{sorting:?} {shape:?} {lay:?} axis {axis} {spread:?}") };
+    let case = Case {
+        op: sorting.name().into(),
+        dtype: T::DTYPE,
+        detail: format!("{sorting:?} {shape:?} {lay:?} axis {axis} {spread:?}"),
+    };
     let apply = |place: &Place| sorting.apply(&lay.build(&data, shape, place)?, axis);
     suite.case(case, apply, || on_scalar(|| Ok(Expected::new(apply(&Place::Host)?, Tolerance::Bits))));
 }

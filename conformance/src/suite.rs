@@ -1,4 +1,4 @@
-//! What all cases share: the device under test, the filter, and the way a case is run and judged.
+//! The state of a run (device under test, filter, report), and the code that runs and judges a case.
 
 use crate::compare::{Expected, Values, first_difference};
 use crate::guard::{Guard, Guarded};
@@ -10,14 +10,14 @@ use polyarray_core::{Backend, DType, Device, Error, MemoryId, Result, register, 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-/// A run of the suite over one backend.
+/// A run of the suite on one backend.
 pub(crate) struct Suite {
     pub filter: Filter,
-    /// Whether the device has a memory of its own: then it is held to the tolerances of GPUs, and may flush subnormals.
+    /// Whether the device has a memory of its own. If so, GPU tolerances hold, and it may flush subnormals.
     pub gpu: bool,
-    /// The backend's own name.
+    /// The name of the backend under test.
     pub name: String,
-    /// The guarded backend, as the device that cases run on.
+    /// The guarded backend, registered as the device that the cases run on.
     pub device: Device,
     pub guard: Arc<Guard>,
     pub report: Report,
@@ -25,7 +25,6 @@ pub(crate) struct Suite {
     cases: usize,
 }
 
-/// Which case it is.
 pub(crate) struct Case {
     pub op: String,
     pub dtype: DType,
@@ -36,7 +35,8 @@ impl Suite {
     pub fn new(backend: Arc<dyn Backend>, filter: &Filter) -> Suite {
         let (name, gpu) = (backend.info().name.clone(), backend.memory() != MemoryId::HOST);
         let guard = Guard::new(backend);
-        // Registering takes the name over from the suite that ran before; devices in hand stay what they are.
+        // Registration replaces the guard of an earlier suite, which has the same name. Existing `Device` values keep
+        // their backend.
         let device = register(Guarded(guard.clone()));
         let report = Report { device: name.clone(), ..Report::default() };
         Suite { filter: filter.clone(), gpu, name, device, guard, report, rng: Rng::new(filter.seed), cases: 0 }
@@ -66,19 +66,24 @@ impl Suite {
         self.report.refused.contains_key(&(op.to_string(), dtype))
     }
 
-    /// Whether it was refused, or a case of it failed.
+    /// Returns whether the device refused `op` for `dtype`, or a case of it failed.
     pub fn troubled(&self, op: &str, dtype: DType) -> bool {
         self.refused(op, dtype) || self.report.failed.contains_key(&(op.to_string(), dtype))
     }
 
-    /// Every other case of a GPU has its operands there already: views of arrays in its memory, poison and all.
+    /// Chooses the memory of the operands. On a GPU, every second case uses views of arrays in its memory, with poison.
     fn place(&mut self) -> Place {
         self.cases += 1;
         if self.gpu && self.cases.is_multiple_of(2) { Place::On(self.device.clone()) } else { Place::Host }
     }
 
-    /// Runs a case on the device and holds it against what is expected.
-    pub fn case(&mut self, case: Case, run: impl Fn(&Place) -> Result<Values>, expected: impl FnOnce() -> Result<Expected>) {
+    /// Runs a case on the device and compares the result with the expected one.
+    pub fn case(
+        &mut self,
+        case: Case,
+        run: impl Fn(&Place) -> Result<Values>,
+        expected: impl FnOnce() -> Result<Expected>,
+    ) {
         let place = self.place();
         let device = self.device.clone();
         let Some(got) = self.attempt(&case, || with_device(&device, || run(&place))) else { return };
@@ -92,7 +97,7 @@ impl Suite {
         }
     }
 
-    /// Runs `f`, which may fail, panic, be refused or leave findings; `None` if it did any of these, which is then in the report.
+    /// Returns the result of `f`. If `f` fails, panics, is refused or leaves findings, reports this and returns `None`.
     pub fn attempt<R>(&mut self, case: &Case, f: impl FnOnce() -> Result<R>) -> Option<R> {
         let outcome = catch_unwind(AssertUnwindSafe(f));
         let findings = self.guard.take_findings();
@@ -109,7 +114,8 @@ impl Suite {
                 self.report.fail(failure);
             }
             Err(panic) => {
-                let message = panic.downcast_ref::<String>().cloned().or(panic.downcast_ref::<&str>().map(|s| (*s).to_string()));
+                let message =
+                    panic.downcast_ref::<String>().cloned().or(panic.downcast_ref::<&str>().map(|s| (*s).to_string()));
                 let failure = self.failure(case, FailureKind::Panic, 0, message.unwrap_or_default(), "a result".into());
                 self.report.fail(failure);
             }
@@ -117,17 +123,25 @@ impl Suite {
         None
     }
 
-    /// A backend may refuse; `scalar`, the last resort, may not.
+    /// Returns whether `e` is a refusal, which is no failure. `scalar`, the last fallback, must not refuse.
     fn is_refusal(&self, e: &Error) -> bool {
         matches!(e, Error::Refused { .. } | Error::Storage { .. }) && self.name != "scalar"
     }
 
     pub fn failure(&self, case: &Case, kind: FailureKind, index: usize, got: String, expected: String) -> Failure {
-        Failure { kind, op: case.op.clone(), dtype: case.dtype, case: case.detail.clone(), index, got, expected, tolerance: String::new() }
+        Failure {
+            kind,
+            op: case.op.clone(),
+            dtype: case.dtype,
+            case: case.detail.clone(),
+            index,
+            got,
+            expected,
+            tolerance: String::new(),
+        }
     }
 }
 
-/// The oracle's answer.
 pub(crate) fn on_scalar<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
     with_device(&Device::scalar(), f)
 }

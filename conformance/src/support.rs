@@ -1,4 +1,4 @@
-//! Who takes what: every operation and dtype asked of every device, without running anything.
+//! Support of every operation and dtype by every device, determined without running an operation.
 
 use crate::elementwise::{How, Kernel, Work};
 use crate::layouts::{Lay, Place};
@@ -7,31 +7,33 @@ use crate::reductions::Fold;
 use crate::sorting::Sorting;
 use polyarray_core::op::Running;
 use polyarray_core::{
-    Array, Backend, Cost, DType, Device, DeviceInfo, Element, Error, IntoExpr, Kind, MemoryId, Metric, Op, Result, RunContext, Unsupported, distance, memory,
-    register, with_device, with_dtype,
+    Array, Backend, Cost, DType, Device, DeviceInfo, Element, Error, IntoExpr, Kind, MemoryId, Metric, Op, Result,
+    RunContext, Unsupported, distance, memory, register, with_device, with_dtype,
 };
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-/// What each device answers for one operation and dtype.
+/// The answers of the devices for one operation and dtype.
 #[derive(Clone, Debug)]
 pub struct Support {
     /// The ufunc or operation.
     pub op: String,
     /// The dtype of its operands.
     pub dtype: DType,
-    /// By device: that it takes it, or why not.
+    /// For each device, whether it supports the operation, or the reason why not.
     pub answers: Vec<(String, Result<(), Unsupported>)>,
 }
 
 impl fmt::Display for Support {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:18} {:5}", self.op, self.dtype)?;
-        self.answers.iter().try_for_each(|(device, answer)| write!(f, " {:>width$}", if answer.is_ok() { "yes" } else { "-" }, width = device.len().max(6)))
+        self.answers.iter().try_for_each(|(device, answer)| {
+            write!(f, " {:>width$}", if answer.is_ok() { "yes" } else { "-" }, width = device.len().max(6))
+        })
     }
 }
 
-/// A backend that passes the question on to all devices, notes the answers, and refuses.
+/// A backend that forwards an estimate to all devices, records their answers, and refuses the operation.
 struct Probe {
     info: DeviceInfo,
     devices: Vec<Device>,
@@ -40,7 +42,7 @@ struct Probe {
 
 type Answers = Vec<(String, Result<(), Unsupported>)>;
 
-// SAFETY: it accepts nothing, so it runs nothing.
+// SAFETY: `memory` always returns the host, and `estimate` refuses every operation, so `run` is never called.
 unsafe impl Backend for Probe {
     fn info(&self) -> &DeviceInfo {
         &self.info
@@ -63,7 +65,7 @@ unsafe impl Backend for Probe {
             stored.and_then(|()| backend.estimate(op, threads).map(|_| ()))
         };
         let mut answers = self.answers.lock().unwrap_or_else(|e| e.into_inner());
-        // The first question is the whole operation; those after it are about its parts.
+        // Only the first estimate is recorded: it is for the whole operation. Later ones are for its parts.
         answers.get_or_insert_with(|| self.devices.iter().map(|d| (d.name().to_string(), ask(d))).collect());
         Err(Unsupported::new("a probe runs nothing"))
     }
@@ -73,10 +75,10 @@ unsafe impl Backend for Probe {
     }
 }
 
-/// Asks `devices` about every operation and dtype there is.
+/// Queries `devices` for their support of every operation and dtype.
 ///
 /// # Errors
-/// Where an operation could not even be asked for: a bug of this suite.
+/// If an operation fails before the probe refuses it, which is a bug of this suite.
 pub fn support(devices: &[Device]) -> Result<Vec<Support>> {
     let answers = Arc::new(Mutex::new(None));
     let info = DeviceInfo { name: "probe".into(), description: "asks the others".into(), hardware: false };
@@ -84,22 +86,44 @@ pub fn support(devices: &[Device]) -> Result<Vec<Support>> {
     let mut table = Vec::new();
     for kernel in Kernel::all() {
         for dtype in DType::ALL.into_iter().filter(|&d| kernel.accepts(d)) {
-            ask(&mut table, &probe, &answers, &kernel.name(), dtype, || with_dtype!(dtype, T => one_kernel::<T>(kernel)))?;
+            ask(
+                &mut table,
+                &probe,
+                &answers,
+                &kernel.name(),
+                dtype,
+                || with_dtype!(dtype, T => one_kernel::<T>(kernel)),
+            )?;
         }
     }
     for fold in Fold::ALL {
         for dtype in DType::ALL.into_iter().filter(|&d| fold.accepts(d)) {
-            ask(&mut table, &probe, &answers, fold.name(), dtype, || with_dtype!(dtype, T => fold.apply(&matrix::<T>()?.into_expr(), None).map(|_| ())))?;
+            ask(
+                &mut table,
+                &probe,
+                &answers,
+                fold.name(),
+                dtype,
+                || with_dtype!(dtype, T => fold.apply(&matrix::<T>()?.into_expr(), None).map(|_| ())),
+            )?;
         }
     }
     for running in Running::ALL {
         for dtype in DType::ALL {
-            let run = || with_dtype!(dtype, T => crate::scans::apply(running, &matrix::<T>()?.into_expr(), 0).map(|_| ()));
+            let run =
+                || with_dtype!(dtype, T => crate::scans::apply(running, &matrix::<T>()?.into_expr(), 0).map(|_| ()));
             ask(&mut table, &probe, &answers, running.name(), dtype, run)?;
         }
     }
     for dtype in DType::ALL.into_iter().filter(|d| d.kind() != Kind::Bool) {
-        ask(&mut table, &probe, &answers, "matmul", dtype, || with_dtype!(dtype, T => matrix::<T>()?.matmul(&matrix::<T>()?).map(|_| ())))?;
+        ask(
+            &mut table,
+            &probe,
+            &answers,
+            "matmul",
+            dtype,
+            || with_dtype!(dtype, T => matrix::<T>()?.matmul(&matrix::<T>()?).map(|_| ())),
+        )?;
     }
     for metric in Metric::ALL {
         for dtype in DType::ALL.into_iter().filter(|d| d.kind() == Kind::Float) {
@@ -107,17 +131,31 @@ pub fn support(devices: &[Device]) -> Result<Vec<Support>> {
             ask(&mut table, &probe, &answers, &distance_name(metric), dtype, run)?;
         }
     }
-    // Of the others, the first question is not about what orders or counts, but about a minimum or a cast.
+    // The first estimate of the other sorting operations is for a minimum or a cast, not for a sort or a count.
     for sorting in [Sorting::Sort, Sorting::Argsort, Sorting::SearchLeft, Sorting::Histogram] {
         let first = |d: &DType| sorting.accepts(*d) && (sorting != Sorting::Histogram || d.kind() == Kind::Float);
         for dtype in DType::ALL.into_iter().filter(first) {
-            ask(&mut table, &probe, &answers, sorting.name(), dtype, || with_dtype!(dtype, T => sorting.apply(&matrix::<T>()?.ravel()?, 0).map(|_| ())))?;
+            ask(
+                &mut table,
+                &probe,
+                &answers,
+                sorting.name(),
+                dtype,
+                || with_dtype!(dtype, T => sorting.apply(&matrix::<T>()?.ravel()?, 0).map(|_| ())),
+            )?;
         }
     }
     Ok(table)
 }
 
-fn ask(table: &mut Vec<Support>, probe: &Device, answers: &Mutex<Option<Answers>>, op: &str, dtype: DType, run: impl FnOnce() -> Result<()>) -> Result<()> {
+fn ask(
+    table: &mut Vec<Support>,
+    probe: &Device,
+    answers: &Mutex<Option<Answers>>,
+    op: &str,
+    dtype: DType,
+    run: impl FnOnce() -> Result<()>,
+) -> Result<()> {
     match with_device(probe, run) {
         Err(Error::Refused { .. }) => {}
         Err(e) => return Err(e),
@@ -134,7 +172,16 @@ fn matrix<T: Element>() -> Result<Array<T>> {
 
 fn one_kernel<T: Element>(kernel: Kernel) -> Result<()> {
     let arity = kernel.arity();
-    // Different values, so that no operand is taken for another one.
+    // The operands are separate arrays, so that none is merged with another.
     let data = vec![vec![T::default(); 9]; arity];
-    Work { kernel, shape: vec![3, 3], lays: vec![Lay::Contiguous; arity], data, condition: vec![true; 9], how: How::Eval }.apply(&Place::Host).map(|_| ())
+    Work {
+        kernel,
+        shape: vec![3, 3],
+        lays: vec![Lay::Contiguous; arity],
+        data,
+        condition: vec![true; 9],
+        how: How::Eval,
+    }
+    .apply(&Place::Host)
+    .map(|_| ())
 }

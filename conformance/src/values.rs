@@ -1,8 +1,9 @@
-//! Numbers to test with: random ones, special ones, and poison for the elements that nothing may read.
+//! Test data: random numbers, special values, and poison for memory that no operation may read.
 
 use polyarray_core::{DType, Element, Kind, Wide};
 
-/// SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014): small, seedable, good enough for tests.
+/// The random number generator SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators",
+/// OOPSLA 2014). It is small, seedable and good enough for tests.
 pub(crate) struct Rng(u64);
 
 impl Rng {
@@ -17,22 +18,21 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// In `0 .. n`, which must not be empty.
+    /// Returns a number in `0..n`; `n` must not be 0.
     pub fn below(&mut self, n: usize) -> usize {
         (self.next() % n as u64) as usize
     }
 
-    /// True in `part` of `of` cases.
+    /// Returns true with probability `part / of`.
     pub fn chance(&mut self, part: usize, of: usize) -> bool {
         self.below(of) < part
     }
 
-    /// One of these.
     pub fn pick<'a, T>(&mut self, among: &'a [T]) -> &'a T {
         &among[self.below(among.len())]
     }
 
-    /// In `[0, 1)`.
+    /// Returns a number in `[0, 1)`.
     pub fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
@@ -41,26 +41,26 @@ impl Rng {
         lo + (hi - lo) * self.unit()
     }
 
-    /// Half of them evenly over the domain, half evenly over its orders of magnitude.
+    /// Returns a number in `domain`: uniform, and half of the time scaled by a random factor from 1e-6 to 1.
     fn spread(&mut self, domain: (f64, f64)) -> f64 {
         let x = self.within(domain);
         if self.next() & 1 == 0 { x } else { x * 10f64.powf(self.within((-6.0, 0.0))) }.clamp(domain.0, domain.1)
     }
 }
 
-/// The shape of a binary float.
+/// The parameters of a binary floating-point format.
 #[derive(Clone, Copy)]
 pub(crate) struct FloatSpec {
-    /// Bits of the significand, the hidden one included.
+    /// The bits of the significand, including the hidden bit.
     pub precision: i32,
-    /// Exponent of the smallest normal number.
+    /// The exponent of the smallest normal number.
     pub min_exp: i32,
-    /// Exponent of the largest number.
+    /// The exponent of the largest number.
     pub max_exp: i32,
 }
 
 impl FloatSpec {
-    /// That of a real float, or of the parts of a complex number.
+    /// Returns the format of a real float, or of the parts of a complex number.
     pub fn of(dtype: DType) -> FloatSpec {
         match dtype.real() {
             DType::F16 => FloatSpec { precision: 11, min_exp: -14, max_exp: 15 },
@@ -71,7 +71,7 @@ impl FloatSpec {
         }
     }
 
-    /// The distance from 1 to the next number.
+    /// Returns the distance from 1 to the next number.
     pub fn eps(self) -> f64 {
         2f64.powi(1 - self.precision)
     }
@@ -81,7 +81,7 @@ impl FloatSpec {
     }
 
     pub fn min_subnormal(self) -> f64 {
-        // In two steps: 2^-1074 is not reached by powi alone on every platform.
+        // In two steps: on some platforms `powi` alone does not reach 2^-1074.
         self.min_normal() * 2f64.powi(1 - self.precision)
     }
 
@@ -89,16 +89,16 @@ impl FloatSpec {
         (2.0 - self.eps()) * 2f64.powi(self.max_exp)
     }
 
-    /// One unit in the last place at `x`; infinities count as the next number after the largest.
+    /// Returns one unit in the last place at `x`. For an infinity, returns that of the largest finite number.
     pub fn ulp(self, x: f64) -> f64 {
         let x = x.abs().clamp(self.min_normal(), self.max());
         let exponent = ((x.to_bits() >> 52) as i32 - 1023).max(self.min_exp);
-        // Again in two steps, for the subnormals of f64.
+        // In two steps as well, for the subnormals of f64.
         2f64.powi(exponent) * 2f64.powi(1 - self.precision)
     }
 }
 
-/// `n` random elements; floats from `domain`, integers small ones and all bit patterns by turns.
+/// Returns `n` random elements: floats in `domain`, integers from -10 to 10 or (half of them) of any bit pattern.
 pub(crate) fn random<T: Element>(rng: &mut Rng, domain: (f64, f64), n: usize) -> Vec<T> {
     let one = |rng: &mut Rng| match T::DTYPE.kind() {
         Kind::Bool => Wide::Int(i128::from(rng.next() & 1)),
@@ -110,7 +110,7 @@ pub(crate) fn random<T: Element>(rng: &mut Rng, domain: (f64, f64), n: usize) ->
     (0..n).map(|_| T::from_wide(one(rng))).collect()
 }
 
-/// `n` random elements of moderate size: floats within `domain`, integers up to 9 in magnitude.
+/// Returns `n` random elements of moderate size: floats within `domain`, integers of magnitude at most 9.
 pub(crate) fn moderate<T: Element>(rng: &mut Rng, domain: (f64, f64), n: usize) -> Vec<T> {
     let one = |rng: &mut Rng| match T::DTYPE.kind() {
         Kind::Bool => Wide::Int(i128::from(rng.next() & 1)),
@@ -122,22 +122,38 @@ pub(crate) fn moderate<T: Element>(rng: &mut Rng, domain: (f64, f64), n: usize) 
     (0..n).map(|_| T::from_wide(one(rng))).collect()
 }
 
-/// The values that go wrong first.
+/// Returns special values. For complex numbers, `exact` selects a shorter list, for operations that must give the same
+/// bits.
 pub(crate) fn specials<T: Element>(exact: bool) -> Vec<T> {
     let wides: Vec<Wide> = match T::DTYPE.kind() {
         Kind::Bool => vec![Wide::Int(0), Wide::Int(1)],
         Kind::Int | Kind::Uint => {
             let bits = 8 * T::DTYPE.size() as u32;
             let signed = T::DTYPE.kind() == Kind::Int;
-            let (min, max) = if signed { (-(1i128 << (bits - 1)), (1i128 << (bits - 1)) - 1) } else { (0, (1i128 << bits) - 1) };
-            [0, 1, 2, 3, 7, 63, 64, -1, -2, -3, min, min + 1, max - 1, max, max / 2 + 1].into_iter().map(Wide::Int).collect()
+            let (min, max) =
+                if signed { (-(1i128 << (bits - 1)), (1i128 << (bits - 1)) - 1) } else { (0, (1i128 << bits) - 1) };
+            [0, 1, 2, 3, 7, 63, 64, -1, -2, -3, min, min + 1, max - 1, max, max / 2 + 1]
+                .into_iter()
+                .map(Wide::Int)
+                .collect()
         }
         Kind::Float => special_floats(T::DTYPE).into_iter().map(Wide::Float).collect(),
         Kind::Complex => {
             let f = FloatSpec::of(T::DTYPE);
             let common = [0.0, -0.0, 1.0, -0.5, f64::INFINITY, f64::NAN];
-            // Functions are asked about both ends of the range as well; products of such parts overflow on the way, and are only the formula's.
-            let ends = [-f64::INFINITY, 2.0, f.max(), -f.max() / 2.0, f.max().sqrt(), f.min_normal(), -f.min_normal().sqrt(), 3.0 * f.min_subnormal(), 1e-10];
+            // Inexact functions only: products of parts at the ends of the range overflow in intermediate steps, so
+            // that their result depends on the formula.
+            let ends = [
+                -f64::INFINITY,
+                2.0,
+                f.max(),
+                -f.max() / 2.0,
+                f.max().sqrt(),
+                f.min_normal(),
+                -f.min_normal().sqrt(),
+                3.0 * f.min_subnormal(),
+                1e-10,
+            ];
             let parts: Vec<f64> = if exact { common.to_vec() } else { common.into_iter().chain(ends).collect() };
             parts.iter().flat_map(|&re| parts.iter().map(move |&im| Wide::Complex(re, im))).collect()
         }
@@ -166,7 +182,7 @@ fn special_floats(dtype: DType) -> Vec<f64> {
         0.1,
         std::f64::consts::FRAC_PI_2,
         std::f64::consts::PI,
-        // Where exp overflows and underflows in f16, f32, f64, and where it leaves the normal numbers.
+        // Arguments where exp overflows and underflows in f16, f32 and f64, and where its results become subnormal.
         11.09,
         88.722_84,
         87.336_55,
@@ -174,7 +190,7 @@ fn special_floats(dtype: DType) -> Vec<f64> {
         709.782_712_893_384,
         708.396_418_532_264,
         745.14,
-        // Arguments that sin and cos must reduce with more than the bits of pi that a float has.
+        // Arguments whose range reduction in sin and cos needs more bits of pi than a float holds.
         1e4,
         1e6,
         1e22,
@@ -184,7 +200,7 @@ fn special_floats(dtype: DType) -> Vec<f64> {
     magnitudes.into_iter().filter(|m| !(m.is_finite() && *m > max)).flat_map(|m| [m, -m]).chain([f64::NAN]).collect()
 }
 
-/// What lies around the elements of an operand: a read out of range turns a result into this.
+/// Returns the value around the elements of an operand. An out-of-range read makes it visible in the result.
 pub(crate) fn poison<T: Element>() -> T {
     T::from_wide(match T::DTYPE.kind() {
         Kind::Bool => Wide::Int(1),
@@ -194,7 +210,7 @@ pub(crate) fn poison<T: Element>() -> T {
     })
 }
 
-/// The same values with the subnormals among them flushed to zeros, as a GPU may read them; `None` if there are none.
+/// Returns the values with subnormals flushed to zero, as a GPU may read them; `None` if the dtype has no subnormals.
 pub(crate) fn flushed<T: Element>(values: &[T]) -> Option<Vec<T>> {
     if !matches!(T::DTYPE.kind(), Kind::Float | Kind::Complex) {
         return None;
@@ -212,7 +228,7 @@ pub(crate) fn flushed<T: Element>(values: &[T]) -> Option<Vec<T>> {
     Some(out)
 }
 
-/// The same values as f64, exactly; integers beyond 2^53 and imaginary parts are not for this.
+/// Returns the real parts of the values as f64. This is exact, except for integers beyond 2^53.
 pub(crate) fn widened<T: Element>(values: &[T]) -> Vec<f64> {
     values.iter().map(|v| v.to_wide().real()).collect()
 }
@@ -224,13 +240,19 @@ mod tests {
     #[test]
     fn the_shape_of_a_float_is_that_of_the_type() {
         let f = FloatSpec::of(DType::F32);
-        assert_eq!((f.eps(), f.min_normal(), f.max()), (f64::from(f32::EPSILON), f64::from(f32::MIN_POSITIVE), f64::from(f32::MAX)));
+        assert_eq!(
+            (f.eps(), f.min_normal(), f.max()),
+            (f64::from(f32::EPSILON), f64::from(f32::MIN_POSITIVE), f64::from(f32::MAX))
+        );
         assert_eq!(f.min_subnormal(), f64::from(f32::from_bits(1)));
         assert_eq!(f.ulp(1.5), f64::from(f32::EPSILON));
         assert_eq!(f.ulp(1e-45), f64::from(f32::from_bits(1)));
         assert_eq!(f.ulp(f64::INFINITY), f64::from(f32::MAX) - f64::from(f32::MAX.next_down()));
         let d = FloatSpec::of(DType::F64);
-        assert_eq!((d.eps(), d.min_normal(), d.max(), d.min_subnormal()), (f64::EPSILON, f64::MIN_POSITIVE, f64::MAX, f64::from_bits(1)));
+        assert_eq!(
+            (d.eps(), d.min_normal(), d.max(), d.min_subnormal()),
+            (f64::EPSILON, f64::MIN_POSITIVE, f64::MAX, f64::from_bits(1))
+        );
         assert_eq!(FloatSpec::of(DType::F16).max(), 65504.0);
     }
 

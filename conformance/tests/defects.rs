@@ -1,13 +1,16 @@
-//! Backends broken on purpose: the suite must find each defect, by the failure that names it.
+//! Tests with broken backends: the suite must find each defect, with the matching kind of failure.
 
 extern crate polyarray_cpu as _;
 
 use polyarray_conformance::{FailureKind, Filter, Report, check, check_backend, support};
 use polyarray_core::op::{Give, Op, Reduction};
-use polyarray_core::{Backend, Binary, Buffer, Cost, DType, Device, DeviceInfo, Instr, Memory, MemoryId, Result, RunContext, Unary, Unsupported, memory};
+use polyarray_core::{
+    Backend, Binary, Buffer, Cost, DType, Device, DeviceInfo, Instr, Memory, MemoryId, Result, RunContext, Unary,
+    Unsupported, memory,
+};
 use std::sync::Arc;
 
-/// What a broken backend does wrong.
+/// The defect of a backend.
 #[derive(Clone, Copy, Debug)]
 enum Defect {
     /// One element after the end of the output is written.
@@ -16,37 +19,37 @@ enum Defect {
     Gaps,
     /// The last element of maps longer than 16 is not written.
     LastUnwritten,
-    /// exp is 3 ULP off for numbers above 1.
+    /// exp is 3 ULP off for results above 3.
     ExpOff,
-    /// minimum loses NaN.
+    /// minimum gives 1 in place of NaN.
     MinimumLosesNan,
-    /// A true that is 2.
+    /// A true bool is stored as 2.
     BoolOfTwo,
-    /// Sums of f32 are one ULP from those in the fixed order.
+    /// Sums of f32 differ by one ULP from those in the fixed order.
     SumReordered,
-    /// Operands are read one element too far, where there are more than 8.
+    /// An operand of more than 8 elements is read one element too far.
     ReadsTooFar,
-    /// Results of odd lengths have another rounding.
+    /// Results of odd lengths are rounded differently.
     DependsOnLength,
-    /// With more than one thread, the second half is computed otherwise.
+    /// Results of more than one thread are rounded differently.
     DependsOnThreads,
-    /// What the output held is added to it.
+    /// The previous contents of the output are added to the result.
     ReadsOutput,
-    /// Matrix products lose their last term.
+    /// Matrix products omit their last term.
     MatmulLosesTerm,
-    /// Distances come from the expansion of the square.
+    /// Distances have the error of the expanded square.
     DistanceCancels,
-    /// Of equal elements, the last comes first.
+    /// Equal elements are in reverse order.
     SortUnstable,
-    /// The largest element of a sort is another one.
+    /// The largest element of a sort is changed.
     SortLosesLast,
-    /// What lies on the last edge is not counted.
+    /// A histogram lacks an element on the last edge.
     CountsHalfOpen,
-    /// It accepts what it then cannot do.
+    /// Accepted operations return an error.
     Fails,
-    /// It panics.
+    /// Accepted operations panic.
     Panics,
-    /// It takes nothing.
+    /// Every operation is refused.
     RefusesAll,
 }
 
@@ -61,7 +64,8 @@ fn scalar() -> Arc<dyn Backend> {
 
 fn read(buffer: &Buffer, at: usize, bytes: usize) -> Vec<u8> {
     let mut out = vec![0; bytes];
-    // SAFETY: the suite fills outputs before it hands them out, and `scalar` has written this one.
+    // SAFETY: the suite or core has filled the output before the run, and nothing else writes it during the run
+    // (condition 3 of `Backend::run`).
     unsafe { host().download(buffer, at, &mut out) }.expect("host memory");
     out
 }
@@ -70,30 +74,36 @@ fn host() -> Arc<dyn Memory> {
     memory(MemoryId::HOST)
 }
 
-/// Writes over a part of the output, as a defective backend does.
+/// Overwrites a part of the output, as a defective backend does.
 fn write(bytes: &[u8], output: &Buffer, at: usize) {
-    // SAFETY: the output belongs to the call that writes it; the suite checks what is in it before any array shows it.
+    // SAFETY: the output belongs to the call that writes it (condition 3 of `Backend::run`). The suite checks its
+    // contents before an array shows them.
     unsafe { host().upload(bytes, output, at) }.expect("host memory");
 }
 
-/// What `scalar` does with an operation, or one that was made from it.
+/// Runs an operation of the suite, or one derived from it, on `scalar`.
 fn run_scalar(op: &Op, cx: &RunContext) -> Result<()> {
-    // SAFETY: the operation is one that the suite gave, or reads and writes some of the elements that it reads and writes.
+    // SAFETY: `op` is an operation of the suite, which satisfies the conditions of `Backend::run`, or accesses some of
+    // its elements, or reads one element further inside an operand's buffer.
     unsafe { scalar().run(op, cx) }
 }
 
-/// Element `i` of an output that starts at `offset`, changed by `f`.
+/// Replaces element `i` of an f32 output that starts at `offset` by `f` of it.
 fn alter_f32(output: &Buffer, offset: usize, i: usize, f: impl Fn(f32) -> f32) {
     let at = 4 * (offset + i);
     let old = f32::from_ne_bytes(read(output, at, 4).try_into().expect("4 bytes"));
     write(&f(old).to_ne_bytes(), output, at);
 }
 
-/// Elements of a contiguous f32 map of this one instruction: its length, and where its output starts.
+/// Returns the length and the output offset of a contiguous f32 map of one instruction for which `is` returns true.
 fn contiguous_map(op: &Op, is: impl Fn(Instr) -> bool) -> Option<(usize, usize)> {
     match op {
         Op::Map(o)
-            if o.output.dtype == DType::F32 && o.shape.len() == 1 && o.output.strides[0] == 1 && o.program.instrs().len() == 1 && is(o.program.instrs()[0]) =>
+            if o.output.dtype == DType::F32
+                && o.shape.len() == 1
+                && o.output.strides[0] == 1
+                && o.program.instrs().len() == 1
+                && is(o.program.instrs()[0]) =>
         {
             Some((o.shape[0], o.output.offset))
         }
@@ -123,8 +133,12 @@ impl Broken {
                     write(&vec![0; size], cx.output, (o.output.offset + 1) * size);
                 }
             }
-            Defect::ExpOff => every(|i| matches!(i, Instr::Unary(Unary::Exp, _)), &|x| if x > 3.0 { ulps(x, 3) } else { x }),
-            Defect::MinimumLosesNan => every(|i| matches!(i, Instr::Binary(Binary::Minimum, ..)), &|x| if x.is_nan() { 1.0 } else { x }),
+            Defect::ExpOff => {
+                every(|i| matches!(i, Instr::Unary(Unary::Exp, _)), &|x| if x > 3.0 { ulps(x, 3) } else { x })
+            }
+            Defect::MinimumLosesNan => {
+                every(|i| matches!(i, Instr::Binary(Binary::Minimum, ..)), &|x| if x.is_nan() { 1.0 } else { x })
+            }
             Defect::BoolOfTwo => {
                 if let Op::Map(o) = op
                     && o.output.dtype == DType::Bool
@@ -147,7 +161,9 @@ impl Broken {
                     alter_f32(cx.output, offset, n - 1, |x| if x > 1.0 { ulps(x, 1) } else { x });
                 }
             }
-            Defect::DependsOnThreads if cx.threads > 1 => every(|i| matches!(i, Instr::Binary(Binary::Mul, ..)), &|x| ulps(x, 1)),
+            Defect::DependsOnThreads if cx.threads > 1 => {
+                every(|i| matches!(i, Instr::Binary(Binary::Mul, ..)), &|x| ulps(x, 1))
+            }
             Defect::MatmulLosesTerm => {
                 if let Op::Matmul(o) = op
                     && (o.dtype, o.k > 4) == (DType::F32, true)
@@ -162,7 +178,8 @@ impl Broken {
                     && (o.give, o.n > 4, o.take.len() == o.n) == (Give::Indices, true, true)
                 {
                     let mut reversed = o.clone();
-                    reversed.input.offset = (o.input.offset as isize + (o.n as isize - 1) * o.input.strides[o.lines.len()]) as usize;
+                    reversed.input.offset =
+                        (o.input.offset as isize + (o.n as isize - 1) * o.input.strides[o.lines.len()]) as usize;
                     reversed.input.strides[o.lines.len()] *= -1;
                     run_scalar(&Op::Sort(reversed), cx).expect("scalar runs everything");
                     for i in 0..o.n * o.lines.size() {
@@ -191,7 +208,7 @@ impl Broken {
                 if let Op::Distance(o) = op
                     && o.dtype == DType::F32
                 {
-                    // As if |x|^2 - 2 x.y + |y|^2 had left the rounding of |x|^2.
+                    // The error that the rounding of |x|^2 would leave in |x|^2 - 2 x.y + |y|^2.
                     (0..o.n * o.m).for_each(|i| alter_f32(cx.output, 0, i, |x| (x * x + 1e-4).sqrt()));
                 }
             }
@@ -207,7 +224,9 @@ impl Broken {
                 shorter.shape = (o.shape[0] - 1).into();
                 Some(run_scalar(&Op::Map(shorter), cx))
             }
-            Defect::ReadsTooFar if o.shape.len() == 1 && o.shape[0] > 8 && o.inputs.len() == 2 && o.inputs[0].strides[0] == 1 => {
+            Defect::ReadsTooFar
+                if o.shape.len() == 1 && o.shape[0] > 8 && o.inputs.len() == 2 && o.inputs[0].strides[0] == 1 =>
+            {
                 let mut further = o.clone();
                 let end = (o.inputs[0].offset + o.shape[0] + 1) * o.inputs[0].dtype.size();
                 if end <= o.inputs[0].buffer.bytes() {
@@ -220,7 +239,8 @@ impl Broken {
     }
 }
 
-// SAFETY: what it leaves unwritten or makes invalid is inside the buffers that the suite guards, and is replaced before an array shows it.
+// SAFETY: `memory` always returns the host. Elements that a defect leaves unwritten or makes invalid lie in buffers
+// that the suite guards, and are replaced before an array shows them.
 unsafe impl Backend for Broken {
     fn info(&self) -> &DeviceInfo {
         &self.info
@@ -231,12 +251,18 @@ unsafe impl Backend for Broken {
     }
 
     fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported> {
-        if matches!(self.defect, Defect::RefusesAll) { Err(Unsupported::new("it takes nothing")) } else { scalar().estimate(op, threads) }
+        if matches!(self.defect, Defect::RefusesAll) {
+            Err(Unsupported::new("it takes nothing"))
+        } else {
+            scalar().estimate(op, threads)
+        }
     }
 
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
         match self.defect {
-            Defect::Fails => return Err(polyarray_core::Error::Device { device: "broken".into(), why: "it cannot".into() }),
+            Defect::Fails => {
+                return Err(polyarray_core::Error::Device { device: "broken".into(), why: "it cannot".into() });
+            }
             Defect::Panics => panic!("this backend panics"),
             _ => {}
         }
@@ -261,10 +287,13 @@ fn report(defect: Defect, filter: Filter) -> Report {
     check_backend(Arc::new(Broken { info, defect }), &filter)
 }
 
-/// The defect is found, by a failure of this kind of this operation.
+/// Asserts that the suite reports the defect as a failure of this kind and operation.
 fn found(defect: Defect, filter: Filter, kind: FailureKind, op: &str) {
     let report = report(defect, filter);
-    assert!(report.failures.iter().any(|f| f.kind == kind && f.op == op), "{defect:?} was not found as {kind:?} of {op}: {report}");
+    assert!(
+        report.failures.iter().any(|f| f.kind == kind && f.op == op),
+        "{defect:?} was not found as {kind:?} of {op}: {report}"
+    );
 }
 
 fn f32s(op: &str) -> Filter {
@@ -303,7 +332,7 @@ fn wrong_values_are_found() {
 
 #[test]
 fn results_that_depend_on_what_must_not_matter_are_found() {
-    // One ULP more is within the tolerance of pow: only the comparison of lengths sees it.
+    // One more ULP is within the tolerance of pow: only the comparison of different lengths reveals it.
     found(Defect::DependsOnLength, f32s("pow"), FailureKind::Inconsistent, "pow");
     found(Defect::DependsOnThreads, f32s("mul"), FailureKind::Inconsistent, "mul");
 }

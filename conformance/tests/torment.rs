@@ -1,10 +1,12 @@
-//! The random workload on `scalar`, and on backends that are wrong: it must pass the one and find the others.
+//! The random workload on `scalar`, where it must pass, and on defective backends, where it must find the defect.
 
 extern crate polyarray_cpu as _;
 
 use polyarray_conformance::torment::{Fault, Game, Played};
 use polyarray_core::op::{Map, Op, Reduction};
-use polyarray_core::{Backend, Cost, Device, DeviceInfo, MemoryId, Result, RunContext, Unsupported, memory, register, with_device};
+use polyarray_core::{
+    Backend, Cost, Device, DeviceInfo, MemoryId, Result, RunContext, Unsupported, memory, register, with_device,
+};
 use std::sync::Arc;
 
 fn play(device: &Device, number: u64, steps: usize) -> Result<Played, Box<Fault>> {
@@ -28,15 +30,15 @@ fn a_game_is_the_same_each_time_it_is_played() {
     assert_ne!(first, other);
 }
 
-/// What a backend does wrong.
+/// The defect of a backend.
 #[derive(Clone, Copy, Debug)]
 enum Defect {
-    /// None: elements of maps are computed one after another from the last to the first, as they may be. What is written where
-    /// another element is yet to be read is found by this, and by several threads only now and then.
+    /// No defect: maps are computed from the last element to the first, which is allowed. This reveals writes to
+    /// elements that are still to be read; several threads reveal them only occasionally.
     Backwards,
-    /// The first byte of what an operation writes is changed where this holds.
+    /// The first byte of the output is changed, for operations for which the function returns true.
     Flips(fn(&Op) -> bool),
-    /// A panic in the first scan.
+    /// The first scan panics.
     Panics,
 }
 
@@ -49,7 +51,8 @@ fn scalar() -> Arc<dyn Backend> {
     Device::scalar().backend().expect("scalar has a backend").clone()
 }
 
-// SAFETY: `scalar` writes all of the output, by parts or whole; a bit of a byte that is flipped there leaves an element of the dtypes that the tests choose.
+// SAFETY: `scalar` writes the whole output, at once or in parts. A flip of the lowest bit leaves a valid element (a
+// bool stays 0 or 1).
 unsafe impl Backend for Wrong {
     fn info(&self) -> &DeviceInfo {
         &self.info
@@ -65,10 +68,11 @@ unsafe impl Backend for Wrong {
 
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
         if let (Defect::Backwards, Op::Map(map)) = (self.defect, op) {
-            // SAFETY: the caller's conditions.
+            // SAFETY: the caller guarantees the conditions of `Backend::run` for the whole map.
             return unsafe { backwards(map, cx) };
         }
-        // SAFETY: the caller's conditions are those of `scalar`.
+        // SAFETY: the caller guarantees the conditions of `Backend::run`; `scalar` has the same memory and accepted
+        // `op`.
         unsafe { scalar().run(op, cx) }?;
         match self.defect {
             Defect::Backwards => {}
@@ -76,7 +80,8 @@ unsafe impl Backend for Wrong {
             Defect::Flips(hits) if hits(op) && cx.output.bytes() > 0 => {
                 let (host, mut byte) = (memory(MemoryId::HOST), [0]);
                 let at = first_byte(op);
-                // SAFETY: the output belongs to this call, and `scalar` has written it.
+                // SAFETY: nothing else accesses the output (condition 3 of `Backend::run`), and `scalar` has written
+                // it.
                 unsafe {
                     host.download(cx.output, at, &mut byte)?;
                     host.upload(&[byte[0] ^ 1], cx.output, at)?;
@@ -92,10 +97,10 @@ unsafe impl Backend for Wrong {
     }
 }
 
-/// A map along its longest axis in pieces (of one element, if there are few), from the last to the first.
+/// Runs a map in pieces along its longest axis (of one element below 512), from the last piece to the first.
 ///
 /// # Safety
-/// As [`Backend::run`] of the whole map.
+/// The conditions of [`Backend::run`] hold for the whole map.
 unsafe fn backwards(map: &Map, cx: &RunContext) -> Result<()> {
     let axis = (0..map.shape.len()).max_by_key(|&a| map.shape[a]).expect("a map has an axis");
     let n = map.shape[axis];
@@ -103,18 +108,20 @@ unsafe fn backwards(map: &Map, cx: &RunContext) -> Result<()> {
     for start in (0..n).step_by(piece).collect::<Vec<_>>().into_iter().rev() {
         let from = |offset: usize, stride: isize| (offset as isize + stride * start as isize) as usize;
         let mut part = map.clone();
-        part.shape = map.shape.iter().enumerate().map(|(a, &n)| if a == axis { piece.min(n - start) } else { n }).collect();
+        part.shape =
+            map.shape.iter().enumerate().map(|(a, &n)| if a == axis { piece.min(n - start) } else { n }).collect();
         for input in &mut part.inputs {
             input.offset = from(input.offset, input.strides[axis]);
         }
         part.output.offset = from(map.output.offset, map.output.strides[axis]);
-        // SAFETY: a part of the map that the caller answers for.
+        // SAFETY: the part accesses a subset of the map's elements; the caller guarantees the conditions of
+        // `Backend::run` for the map.
         unsafe { scalar().run(&Op::Map(part), cx) }?;
     }
     Ok(())
 }
 
-/// Where the first element of the output lies.
+/// Returns the byte position of the first element of the output.
 fn first_byte(op: &Op) -> usize {
     match op {
         Op::Map(o) => o.output.offset * o.output.dtype.size(),
@@ -128,7 +135,7 @@ fn wrong(name: &str, defect: Defect) -> Device {
     register(Wrong { info: DeviceInfo { name: name.into(), description: "for tests".into(), hardware: true }, defect })
 }
 
-/// The fault that games on a backend with this defect end with.
+/// Returns the fault of the first game that fails on a backend with this defect.
 fn found(name: &str, defect: Defect) -> Box<Fault> {
     let wrong = wrong(name, defect);
     (0..20).find_map(|number| play(&wrong, number, 400).err()).unwrap_or_else(|| panic!("{defect:?} was not found"))
@@ -147,7 +154,8 @@ fn wrong_results_are_found_and_named() {
         assert!(!fault.steps.is_empty() && fault.what.contains("not "), "{fault}");
         let text = fault.to_string();
         assert!(text.contains("--seed 7 --game") && text.contains(&fault.what), "{text}");
-        let again = with_device(&Device::named(name).expect("it is registered"), || fault.game.play()).expect_err("the same game has the same fault");
+        let again = with_device(&Device::named(name).expect("it is registered"), || fault.game.play())
+            .expect_err("the same game has the same fault");
         assert_eq!((again.what, again.steps), (fault.what, fault.steps));
     }
 }
@@ -163,5 +171,8 @@ fn games_pass_on_a_backend_that_works_from_the_end() {
 #[test]
 fn a_panic_is_a_fault() {
     let fault = found("panics", Defect::Panics);
-    assert!(fault.what.contains("a panic: a defect of this test") && fault.steps.iter().any(|s| s.contains("scan ")), "{fault}");
+    assert!(
+        fault.what.contains("a panic: a defect of this test") && fault.steps.iter().any(|s| s.contains("scan ")),
+        "{fault}"
+    );
 }

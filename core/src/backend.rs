@@ -1,32 +1,33 @@
-//! The contract with a device.
+//! The interface that a device backend implements.
 
 use crate::ufunc::{Binary, Unary};
 use crate::{Buffer, DType, MemoryId, Op, Result, Unsupported};
 use std::mem::MaybeUninit;
 
-/// What a device is.
+/// The description of a device.
 #[derive(Clone, Debug)]
 pub struct DeviceInfo {
-    /// The name users give: `scalar`, `simd`, `blas`, `gpu`, or a backend's own.
+    /// The name that users give: `scalar`, `simd`, `blas`, `gpu`, or a registered backend's own.
     pub name: String,
-    /// What it is made of: `AVX-512, 2 threads`, `OpenBLAS 0.3.21`, an adapter's name.
+    /// The hardware or library behind it: `AVX-512, 2 threads`, `OpenBLAS 0.3.21`, an adapter's name.
     pub description: String,
-    /// Whether it is real hardware of its kind: false for a GPU emulated by the CPU, which `auto` never prefers to a CPU device.
+    /// Whether the device is real hardware of its kind. False for a GPU emulated by the CPU, which `auto` never prefers
+    /// to a CPU device.
     pub hardware: bool,
 }
 
-/// What an operation is estimated to cost on a device.
+/// The estimated cost of an operation on a device.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cost {
-    /// Seconds, without transfers between memories.
+    /// The time in seconds, without transfers between memories.
     pub seconds: f64,
-    /// The number of threads that gives it.
+    /// The number of threads for which the estimate holds.
     pub threads: usize,
 }
 
 impl Cost {
-    /// The model all estimates share: `start-up + max(bytes / bandwidth, work / rate)`, of one thread or of `threads` that
-    /// cost `wake` seconds to set to work, whichever is less. `speedup` is what the extra threads give to bandwidth and rate.
+    /// Computes the cost by the common model `start_up + max(bytes / bandwidth, work / rate)`: the cheaper of one
+    /// thread, and of `threads` threads, which divide the maximum and need `wake` seconds to wake.
     pub fn model(start_up: f64, bytes_over_bandwidth: f64, work_over_rate: f64, threads: usize, wake: f64) -> Cost {
         let once = bytes_over_bandwidth.max(work_over_rate);
         let alone = Cost { seconds: start_up + once, threads: 1 };
@@ -35,111 +36,126 @@ impl Cost {
     }
 }
 
-/// What a backend is given to run an operation with.
+/// The arguments of a [`Backend::run`] besides the operation.
 pub struct RunContext<'a> {
-    /// How many threads it may keep busy: under core what its estimate asked for, but any number must do.
+    /// The number of threads to use. Core passes the number of the estimate; a backend must accept any.
     pub threads: usize,
-    /// Where results go; of the backend's memory, long enough for the operation's output, all of which `run` writes.
+    /// The output buffer, in the backend's memory and large enough for the operation's output, all of which `run`
+    /// writes.
     pub output: &'a Buffer,
 }
 
-/// A ufunc, whatever its operands.
+/// A ufunc, independent of its operands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Of one operand.
+    /// A ufunc of one operand.
     Unary(Unary),
-    /// Of two.
+    /// A ufunc of two operands.
     Binary(Binary),
 }
 
-/// One ufunc on elements that lie in host memory without gaps: a map that needs no preparation, for which small arrays have no time.
+/// A single ufunc on contiguous elements in host memory: a map for small arrays that needs no plan.
 ///
-/// Invariants: 1. operands hold as many elements of `dtype` as there are results, or one that stands for all; `y` is empty for a ufunc of one operand;
-/// 2. everything is aligned for its dtype; 3. the ufunc is defined for `dtype`.
+/// Invariants:
+/// 1. each operand holds as many elements of `dtype` as there are results, or a single one that is broadcast; `y` is
+///    empty for a ufunc of one operand;
+/// 2. all slices are aligned for their dtypes;
+/// 3. the ufunc is defined for `dtype`.
 pub struct Strip<'a> {
-    /// What is done.
+    /// The ufunc.
     pub step: Step,
     /// The operands' dtype.
     pub dtype: DType,
-    /// The first operand's elements.
+    /// The elements of the first operand.
     pub x: &'a [u8],
-    /// The second's.
+    /// The elements of the second operand.
     pub y: &'a [u8],
-    /// Where results go; all of it is written by whoever takes it.
+    /// The output, all of which a backend that returns `true` has written.
     pub out: &'a mut [MaybeUninit<u8>],
 }
 
-/// A product of two matrices in host memory that are so small that preparations would be felt: `out[m, n] = a[m, k] @ b[k, n]`.
+/// A product of two small matrices in host memory, without a plan: `out[m, n] = a[m, k] @ b[k, n]`.
 ///
-/// Invariants: 1. m, n and k are at least 1; 2. operands begin with their first element and hold all others, which lie `strides` (of rows and columns) elements
-/// apart; 3. everything is aligned for its dtype; 4. `out` has m n elements, in C order.
+/// Invariants:
+/// 1. m, n and k are at least 1;
+/// 2. operands begin with their first element and hold all others, which lie `strides` (of rows and columns) elements
+///    apart;
+/// 3. all slices are aligned for `dtype`;
+/// 4. `out` has m n elements, in C order.
 pub struct SmallProduct<'a> {
-    /// Dtype of operands and result.
+    /// The dtype of the operands and the result.
     pub dtype: DType,
-    /// m, n and k.
+    /// The lengths m, n and k.
     pub lens: [usize; 3],
-    /// The left matrix, and its strides.
+    /// The left matrix and its strides.
     pub a: (&'a [u8], [usize; 2]),
-    /// The right matrix, and its strides.
+    /// The right matrix and its strides.
     pub b: (&'a [u8], [usize; 2]),
-    /// Where results go; all of it is written by whoever takes it.
+    /// The output, all of which a backend that returns `true` has written.
     pub out: &'a mut [MaybeUninit<u8>],
 }
 
-/// A device: scalar, simd, blas, gpu, and yours.
+/// A device: scalar, simd, blas, gpu, or one that a program registers.
 ///
 /// # Safety
-/// Core hands out what a backend wrote as initialised elements. An implementation guarantees that:
+/// Core exposes what a backend wrote as initialised elements. An implementation guarantees that:
 /// 1. [`memory`](Backend::memory) always returns the same memory;
-/// 2. [`run`](Backend::run), where it returns `Ok`, has written every element of the operation's output with a valid element of its dtype
-///    (a bool is 0 or 1 in host memory), for every operation that [`estimate`](Backend::estimate) accepted;
-/// 3. `run` reads nothing but the elements that the operands' offsets and strides reach, and writes nothing but the output;
-/// 4. [`run_strip`](Backend::run_strip) and [`run_product`](Backend::run_product), where they return `true`, have written all of `out` likewise;
-/// 5. work that is still under way when a call returns (a queue) does not access a buffer after the last clone of it is dropped.
+/// 2. [`run`](Backend::run), if it returns `Ok`, has written every element of the operation's output with a valid
+///    element of its dtype (a bool is 0 or 1 in host memory), for every operation that [`estimate`](Backend::estimate)
+///    accepted;
+/// 3. `run` reads only the elements that the operands' offsets and strides reach, and writes only the output;
+/// 4. [`run_strip`](Backend::run_strip) and [`run_product`](Backend::run_product), if they return `true`, have written
+///    all of `out` with valid elements;
+/// 5. asynchronous work (a queue) does not access a buffer after its last clone is dropped.
 ///
-/// Returning an error, refusing and panicking are always allowed, whatever has been written by then.
+/// Returning an error, refusing and panicking are always allowed, even after a part of the output has been written.
 pub unsafe trait Backend: Send + Sync {
-    /// What it is.
+    /// Returns the description of the device.
     fn info(&self) -> &DeviceInfo;
-    /// The memory that its operands and results lie in.
+    /// Returns the memory in which its operands and results lie.
     fn memory(&self) -> MemoryId;
-    /// Whether it can run `op`, and how long that takes on `threads` threads at most. Buffers of `op` may lie in another memory: only shapes, dtypes and programs count.
+    /// Estimates the cost of `op` on at most `threads` threads. The buffers of `op` may lie in another memory, so only
+    /// shapes, dtypes and programs matter.
     ///
     /// # Errors
-    /// The reason, as users will read it, if it cannot.
+    /// The reason, as shown to users, if the device cannot run `op`.
     fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported>;
-    /// Seconds that every operation takes at least: a device that is already slower than another need not be asked for its estimate.
+    /// Returns a lower bound in seconds for every operation. Core skips the estimate of a device whose bound reaches
+    /// the best estimate so far.
     fn start_up(&self) -> f64 {
         0.0
     }
-    /// Runs `op`, whose buffers lie in its memory. What `estimate` accepted, this does.
+    /// Runs `op`, whose buffers lie in the backend's memory. It must support every operation that `estimate` accepts.
     ///
     /// # Errors
-    /// Only for what cannot be known before: memory, a lost device.
+    /// Only errors that cannot be known in advance, such as out of memory or a lost device.
     ///
     /// # Safety
     /// 1. `op` keeps every invariant that [`op`](crate::op) states, and `estimate` accepted it.
-    /// 2. All buffers lie in this backend's memory; every element that an operand's offset and strides reach lies inside its buffer and has been
-    ///    written with a valid element of its dtype; every element of the output lies inside `cx.output`.
-    /// 3. Nothing else reads or writes the output during the call, but for operands that `op`'s invariants allow to lie in it; nothing writes operands.
+    /// 2. All buffers lie in this backend's memory. Every element that an operand's offset and strides reach lies
+    ///    inside its buffer and has been written with a valid element of its dtype. Every element of the output lies
+    ///    inside `cx.output`.
+    /// 3. During the call, nothing else reads or writes the output, except for operands that `op`'s invariants allow to
+    ///    lie in it, and nothing writes operands.
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()>;
-    /// Fast path: runs a strip at once, on this thread. Returns `false`, with nothing written, to have it come as an [`Op::Map`] instead.
-    /// Only called for backends of linked crates ([`BackendEntry`](crate::BackendEntry)); work for one that a program registered always comes as an operation.
+    /// Fast path: runs a strip immediately, on this thread. Returns `false`, with nothing written, to receive it as an
+    /// [`Op::Map`] instead. Only called for backends of linked crates ([`BackendEntry`](crate::BackendEntry));
+    /// registered ones always receive operations.
     ///
     /// # Safety
     /// `strip` keeps the invariants that [`Strip`] states.
     unsafe fn run_strip(&self, _strip: Strip) -> bool {
         false
     }
-    /// Fast path: runs a small product at once, on this thread. Returns `false`, with nothing written, to have it come as an [`Op::Matmul`] instead.
-    /// Called as [`run_strip`](Backend::run_strip) is.
+    /// Fast path: runs a small product immediately, on this thread. Returns `false`, with nothing written, to receive
+    /// it as an [`Op::Matmul`] instead. Called for the same backends as [`run_strip`](Backend::run_strip).
     ///
     /// # Safety
     /// `product` keeps the invariants that [`SmallProduct`] states.
     unsafe fn run_product(&self, _product: SmallProduct) -> bool {
         false
     }
-    /// Waits for everything given to it; what a queue still owes surfaces here.
+    /// Waits until all submitted work is complete. Returns errors of queued work.
     fn synchronize(&self) -> Result<()> {
         Ok(())
     }

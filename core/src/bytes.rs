@@ -1,78 +1,81 @@
-//! The one place where host buffers are seen as slices.
+//! Conversion of host buffers to slices, in this module only.
 
 use crate::{Buffer, Element, MemoryId};
 use std::mem::MaybeUninit;
 
-/// The bytes of a host buffer.
-///
-/// Only whole buffers that have been written may be seen so: those of arrays.
+/// Returns the bytes of a host buffer. All of it must have been written, as in buffers of arrays.
 pub(crate) fn host_bytes(buffer: &Buffer) -> &[u8] {
     let ptr = buffer.host_ptr().expect("a host buffer");
-    // SAFETY: invariant 1 of `Buffer` (valid for its length); an array's elements have been written, and nobody writes
-    // while a shared reference to the array lives (invariant 2).
+    // SAFETY: the pointer is valid for the length (invariant 1 of `Buffer`). An array's buffer has been written, and
+    // nothing writes it while a shared reference to the array lives (invariant 2).
     unsafe { std::slice::from_raw_parts(ptr.as_ptr(), buffer.bytes()) }
 }
 
-/// The first `len` bytes of a host buffer that nobody else holds, zeroed so that they may be seen.
+/// Zeroes the first `len` bytes of a host buffer and returns them. The caller must be the buffer's only owner.
 pub(crate) fn fresh_bytes(buffer: &mut Buffer, len: usize) -> &mut [u8] {
     assert!(len <= buffer.bytes() && buffer.is_exclusive());
     let ptr = buffer.host_ptr().expect("a host buffer");
-    // SAFETY: length and exclusive ownership were checked, and the mutable borrow keeps it exclusive; zeroing makes it initialised.
+    // SAFETY: length and exclusive ownership were checked; the mutable borrow keeps it exclusive. Zeroing initialises
+    // the bytes.
     unsafe {
         std::ptr::write_bytes(ptr.as_ptr(), 0, len);
         std::slice::from_raw_parts_mut(ptr.as_ptr(), len)
     }
 }
 
-/// Fills a host buffer with zeros, which are valid elements of every dtype; leaves another memory's as it is.
+/// Fills a host buffer with zeros, which are valid elements of every dtype. Ignores buffers of other memories.
 ///
 /// # Safety
 /// No array shows the buffer, and nothing else accesses it during the call.
 pub(crate) unsafe fn zero(buffer: &Buffer) {
     if let Some(ptr) = buffer.host_ptr() {
-        // SAFETY: invariant 1 of `Buffer`, and the caller's condition.
+        // SAFETY: the pointer is valid for the length (invariant 1 of `Buffer`); nothing else accesses the buffer,
+        // which the caller guarantees.
         unsafe { std::ptr::write_bytes(ptr.as_ptr(), 0, buffer.bytes()) };
     }
 }
 
-/// Makes every byte of a host buffer of bools 0 or 1; leaves another memory's as it is.
+/// Sets every nonzero byte of a host buffer of bools to 1. Ignores buffers of other memories.
 ///
 /// # Safety
 /// The buffer has been written, and nothing else accesses it during the call.
 pub(crate) unsafe fn normalise_bools(buffer: &Buffer) {
     if let Some(ptr) = buffer.host_ptr() {
-        // SAFETY: invariant 1 of `Buffer`, and the caller's conditions.
+        // SAFETY: the pointer is valid for the length (invariant 1 of `Buffer`); the buffer has been written and
+        // nothing else accesses it, which the caller guarantees.
         let bytes = unsafe { std::slice::from_raw_parts_mut(ptr.as_ptr(), buffer.bytes()) };
         bytes.iter_mut().for_each(|b| *b = u8::from(*b != 0));
     }
 }
 
-/// Elements `lo..hi` of a host buffer of written `T`s.
+/// Returns elements `lo..hi` of a host buffer of initialised `T`s.
 pub(crate) fn elements<T: Element>(buffer: &Buffer, lo: usize, hi: usize) -> &[T] {
     let ptr = buffer.host_ptr().expect("a host buffer").cast::<T>();
     assert!(lo <= hi && hi * size_of::<T>() <= buffer.bytes());
     assert!(ptr.is_aligned());
-    // SAFETY: range and alignment were checked; `Array<T>`'s elements are valid `T`s, and nobody writes while this borrow lives.
+    // SAFETY: range and alignment were checked; an array's elements are valid `T`s, and nothing writes them while this
+    // borrow lives.
     unsafe { std::slice::from_raw_parts(ptr.as_ptr().add(lo), hi - lo) }
 }
 
-/// Elements `lo..hi` of a host buffer of written `T`s, of which the caller is the only owner.
+/// Returns elements `lo..hi` of a host buffer of initialised `T`s, for writing. The caller must be its only owner.
 pub(crate) fn elements_mut<T: Element>(buffer: &mut Buffer, lo: usize, hi: usize) -> &mut [T] {
     assert!(buffer.is_exclusive());
     let ptr = buffer.host_ptr().expect("a host buffer").cast::<T>();
     assert!(lo <= hi && hi * size_of::<T>() <= buffer.bytes());
     assert!(ptr.is_aligned());
-    // SAFETY: range, alignment and exclusive ownership were checked, and the mutable borrow keeps it exclusive.
+    // SAFETY: range, alignment and exclusive ownership were checked; the mutable borrow keeps it exclusive.
     unsafe { std::slice::from_raw_parts_mut(ptr.as_ptr().add(lo), hi - lo) }
 }
 
-/// Bytes `at .. at + len` of a host buffer that nobody else holds, to be written; `None` if somebody does.
+/// Returns bytes `at .. at + len` of a host buffer for writing; `None` if the buffer lies in another memory or has
+/// another owner.
 pub(crate) fn room(buffer: &mut Buffer, at: usize, len: usize) -> Option<&mut [MaybeUninit<u8>]> {
     if buffer.memory() != MemoryId::HOST || !buffer.is_exclusive() {
         return None;
     }
     assert!(at + len <= buffer.bytes());
     let ptr = buffer.host_ptr()?;
-    // SAFETY: the range was checked, exclusive ownership too, and the mutable borrow keeps it exclusive.
+    // SAFETY: range and exclusive ownership were checked; the mutable borrow keeps it exclusive.
     Some(unsafe { std::slice::from_raw_parts_mut(ptr.as_ptr().add(at).cast(), len) })
 }

@@ -1,4 +1,4 @@
-//! Canonicalisation: the simplest index space and strides that mean the same.
+//! Canonicalisation: finds the simplest equivalent index space and strides.
 
 use crate::layout::{Layout, Strides};
 use crate::order::Order;
@@ -6,32 +6,38 @@ use crate::{Dims, op};
 use smallvec::SmallVec;
 use std::borrow::Borrow;
 
-/// One axis of an index space: its length, and the stride of every operand along it (the output's first, if there is one).
+/// One axis of an index space: its length, and its stride in every operand (the output first, if any).
 #[derive(Clone)]
 struct Axis {
     len: usize,
     strides: SmallVec<[isize; 8]>,
 }
 
-/// The canonical space of some axes: what [`op::Map`] and [`op::Reduce`] demand of theirs.
+/// A canonical index space, as [`op::Map`] and [`op::Reduce`] require it.
 struct Space {
     lens: Dims,
     strides: SmallVec<[Strides; 8]>,
 }
 
-/// Axes of `shape` without those of 1, as they come.
+/// Returns the axes of `shape` except those of length 1, in order.
 fn axes_in_order(shape: &[usize], operands: &[&[isize]]) -> SmallVec<[Axis; 4]> {
-    (0..shape.len()).filter(|&i| shape[i] != 1).map(|i| Axis { len: shape[i], strides: operands.iter().map(|s| s[i]).collect() }).collect()
+    (0..shape.len())
+        .filter(|&i| shape[i] != 1)
+        .map(|i| Axis { len: shape[i], strides: operands.iter().map(|s| s[i]).collect() })
+        .collect()
 }
 
-/// Axes of `shape` without those of 1, from the largest stride of the leading operand to the smallest.
+/// Returns the axes of `shape` except those of length 1, by descending stride of the first operand, then of the next
+/// ones.
 fn sorted_axes(shape: &[usize], operands: &[&[isize]]) -> SmallVec<[Axis; 4]> {
     let mut axes = axes_in_order(shape, operands);
-    axes.sort_by_key(|a| std::cmp::Reverse(a.strides.iter().map(|s| s.unsigned_abs()).collect::<SmallVec<[usize; 8]>>()));
+    axes.sort_by_key(|a| {
+        std::cmp::Reverse(a.strides.iter().map(|s| s.unsigned_abs()).collect::<SmallVec<[usize; 8]>>())
+    });
     axes
 }
 
-/// Merges neighbours that every operand steps through as one.
+/// Merges neighbouring axes that every operand can traverse as one axis.
 fn merge(axes: SmallVec<[Axis; 4]>, operands: usize) -> Space {
     let mut merged: SmallVec<[Axis; 4]> = SmallVec::new();
     for axis in axes {
@@ -46,21 +52,28 @@ fn merge(axes: SmallVec<[Axis; 4]>, operands: usize) -> Space {
     if merged.is_empty() {
         merged.push(Axis { len: 1, strides: SmallVec::from_elem(1, operands) });
     }
-    Space { lens: merged.iter().map(|a| a.len).collect(), strides: (0..operands).map(|o| merged.iter().map(|a| a.strides[o]).collect()).collect() }
+    Space {
+        lens: merged.iter().map(|a| a.len).collect(),
+        strides: (0..operands).map(|o| merged.iter().map(|a| a.strides[o]).collect()).collect(),
+    }
 }
 
-/// Where an operand lies in a canonical space: its offset and strides.
+/// The offset and the strides of an operand in a canonical space.
 pub(crate) type Place = (usize, Strides);
 
-/// The canonical index space of a map over `shape`, and offsets and strides for the output and the inputs in it.
+/// Returns the canonical index space of a map, and the offsets and strides of the output and the inputs in it.
 pub(crate) fn map<L: Borrow<Layout>>(output: &Layout, inputs: &[L]) -> (Dims, Place, SmallVec<[Place; 2]>) {
     let shape = output.shape();
-    if output.is_c_contiguous() && inputs.iter().map(L::borrow).all(|l| l.is_c_contiguous() || l.strides().iter().all(|&s| s == 0)) {
+    if output.is_c_contiguous()
+        && inputs.iter().map(L::borrow).all(|l| l.is_c_contiguous() || l.strides().iter().all(|&s| s == 0))
+    {
         let flat = |l: &Layout| (l.offset(), Strides::from_slice(&[if l.is_c_contiguous() { 1 } else { 0 }]));
         return (Dims::from(shape.size()), flat(output), inputs.iter().map(|l| flat(l.borrow())).collect());
     }
-    let mut offsets: SmallVec<[isize; 8]> = std::iter::once(output).chain(inputs.iter().map(L::borrow)).map(|l| l.offset() as isize).collect();
-    let strides: SmallVec<[&[isize]; 8]> = std::iter::once(output).chain(inputs.iter().map(L::borrow)).map(Layout::strides).collect();
+    let mut offsets: SmallVec<[isize; 8]> =
+        std::iter::once(output).chain(inputs.iter().map(L::borrow)).map(|l| l.offset() as isize).collect();
+    let strides: SmallVec<[&[isize]; 8]> =
+        std::iter::once(output).chain(inputs.iter().map(L::borrow)).map(Layout::strides).collect();
     let mut axes = sorted_axes(shape, &strides);
     for axis in axes.iter_mut().filter(|a| a.strides[0] < 0) {
         flip(axis, &mut offsets);
@@ -71,7 +84,7 @@ pub(crate) fn map<L: Borrow<Layout>>(output: &Layout, inputs: &[L]) -> (Dims, Pl
     (space.lens, first, operands.collect())
 }
 
-/// Walks an axis the other way.
+/// Reverses the direction of an axis.
 fn flip(axis: &mut Axis, offsets: &mut [isize]) {
     for (stride, offset) in axis.strides.iter_mut().zip(offsets) {
         *offset += (axis.len as isize - 1) * *stride;
@@ -79,7 +92,6 @@ fn flip(axis: &mut Axis, offsets: &mut [isize]) {
     }
 }
 
-/// A reduction's canonical spaces.
 pub(crate) struct ReduceSpace {
     pub outer: Dims,
     pub inner: Dims,
@@ -88,10 +100,12 @@ pub(crate) struct ReduceSpace {
     pub order: Order,
 }
 
-/// Outputs side by side, each with its elements that far apart, of which [`Order::Lanes`] makes vectors: up to so many.
+/// The most outputs for which a reduction over the rows of a gapless `[rows, outputs]` matrix uses [`Order::Lanes`].
+/// Its vectors then hold elements of several outputs.
 const NARROW: usize = 16;
 
-/// The canonical spaces of a reduction of `inputs` (all of one shape) over `reduced` axes into a C-contiguous output of the others.
+/// Returns the canonical spaces of a reduction of `inputs` (all of one shape) over the axes `reduced` into a
+/// C-contiguous output of the other axes.
 pub(crate) fn reduce<L: Borrow<Layout>>(inputs: &[L], reduced: &[usize], kind: op::Reduction) -> ReduceSpace {
     let inputs: SmallVec<[&Layout; 8]> = inputs.iter().map(L::borrow).collect();
     let shape = inputs[0].shape();
@@ -102,7 +116,8 @@ pub(crate) fn reduce<L: Borrow<Layout>>(inputs: &[L], reduced: &[usize], kind: o
     let lens = |axes: &[usize]| -> SmallVec<[usize; 4]> { axes.iter().map(|&a| shape[a]).collect() };
 
     let outer_in: SmallVec<[Strides; 4]> = inputs.iter().map(|l| pick(&kept, l)).collect();
-    let outer_all: SmallVec<[&[isize]; 8]> = std::iter::once(&out_strides[..]).chain(outer_in.iter().map(|s| &s[..])).collect();
+    let outer_all: SmallVec<[&[isize]; 8]> =
+        std::iter::once(&out_strides[..]).chain(outer_in.iter().map(|s| &s[..])).collect();
     let outer = merge(sorted_axes(&lens(&kept), &outer_all), outer_all.len());
 
     let inner_in: SmallVec<[Strides; 4]> = inputs.iter().map(|l| pick(reduced, l)).collect();
@@ -121,10 +136,15 @@ pub(crate) fn reduce<L: Borrow<Layout>>(inputs: &[L], reduced: &[usize], kind: o
 
     let last = |s: &Strides| s.last().copied().unwrap_or(0).unsigned_abs();
     let width = outer.lens.last().copied().unwrap_or(1);
-    let rows_without_gaps = |i: usize| last(&outer.strides[i + 1]) == 1 && inner.strides[i].last() == Some(&(width as isize));
+    let rows_without_gaps =
+        |i: usize| last(&outer.strides[i + 1]) == 1 && inner.strides[i].last() == Some(&(width as isize));
     let narrow = !kind.gives_index() && width <= NARROW && (0..inputs.len()).all(rows_without_gaps);
-    let along = outer.lens.size() == 1 || narrow || inner.lens.size() > 1 && last(&inner.strides[0]) <= last(&outer.strides[1]).max(1);
-    let joined = (0..inputs.len()).map(|i| (offsets[i] as usize, outer.strides[i + 1].iter().chain(&inner.strides[i]).copied().collect())).collect();
+    let along = outer.lens.size() == 1
+        || narrow
+        || inner.lens.size() > 1 && last(&inner.strides[0]) <= last(&outer.strides[1]).max(1);
+    let joined = (0..inputs.len())
+        .map(|i| (offsets[i] as usize, outer.strides[i + 1].iter().chain(&inner.strides[i]).copied().collect()))
+        .collect();
     ReduceSpace {
         outer: outer.lens,
         inner: inner.lens,
@@ -134,27 +154,33 @@ pub(crate) fn reduce<L: Borrow<Layout>>(inputs: &[L], reduced: &[usize], kind: o
     }
 }
 
-/// A scan's canonical space: the other axes, and where operands lie over them followed by the scanned axis.
+/// The canonical space of a scan: the other axes, and the operands' places over these followed by the scanned axis.
 pub(crate) struct ScanSpace {
     pub outer: Dims,
     pub output: Place,
     pub inputs: SmallVec<[Place; 2]>,
 }
 
-/// The canonical space of a scan of `inputs` along `axis` into `output`, all of one shape; the output's strides are positive.
+/// Returns the canonical space of a scan of `inputs` along `axis` into `output`, all of one shape. The output's strides
+/// are positive.
 pub(crate) fn scan<L: Borrow<Layout>>(output: &Layout, inputs: &[L], axis: usize) -> ScanSpace {
     let operands: SmallVec<[&Layout; 8]> = std::iter::once(output).chain(inputs.iter().map(L::borrow)).collect();
     let others: SmallVec<[usize; 4]> = (0..output.shape().len()).filter(|&a| a != axis).collect();
     let lens: SmallVec<[usize; 4]> = others.iter().map(|&a| output.shape()[a]).collect();
-    let strides: SmallVec<[Strides; 8]> = operands.iter().map(|l| others.iter().map(|&a| l.strides()[a]).collect()).collect();
+    let strides: SmallVec<[Strides; 8]> =
+        operands.iter().map(|l| others.iter().map(|&a| l.strides()[a]).collect()).collect();
     let strides: SmallVec<[&[isize]; 8]> = strides.iter().map(|s| &s[..]).collect();
     let outer = merge(sorted_axes(&lens, &strides), operands.len());
-    let places = operands.iter().zip(&outer.strides).map(|(l, s)| (l.offset(), s.iter().copied().chain([l.strides()[axis]]).collect()));
+    let places = operands
+        .iter()
+        .zip(&outer.strides)
+        .map(|(l, s)| (l.offset(), s.iter().copied().chain([l.strides()[axis]]).collect()));
     let mut places: SmallVec<[Place; 2]> = places.collect();
     ScanSpace { outer: outer.lens, output: places.remove(0), inputs: places }
 }
 
-/// The layout of a new result of `shape`: that of the operands where they agree on an order of axes other than C, so that a walk is contiguous; else C order.
+/// Returns the layout for a new result of `shape`: if the operands that are not broadcast agree on an axis order, that
+/// order, so that they are walked contiguously, else C order.
 pub(crate) fn fresh_layout<L: Borrow<Layout>>(shape: &Dims, inputs: &[L]) -> Layout {
     let full = || inputs.iter().map(L::borrow).filter(|l| !l.is_broadcast());
     let contiguous = Layout::contiguous(shape.clone());
@@ -178,7 +204,7 @@ pub(crate) fn fresh_layout<L: Borrow<Layout>>(shape: &Dims, inputs: &[L]) -> Lay
     Layout::from_parts(shape.clone(), strides, 0)
 }
 
-/// Strides of `layout`, which broadcasts over all of `batch` and then a matrix, as a matmul wants them.
+/// Makes an operand of `buffer` and `layout`. For a matmul, `layout` has all batch axes and then the two matrix axes.
 pub(crate) fn operand(buffer: &crate::Buffer, dtype: crate::DType, layout: &Layout) -> op::Operand {
     op::Operand { buffer: buffer.clone(), dtype, offset: layout.offset(), strides: layout.strides().into() }
 }

@@ -1,4 +1,4 @@
-//! Choosing a device for an operation, and running it there.
+//! Chooses a device for an operation and runs the operation there.
 
 use crate::backend::{Cost, RunContext};
 use crate::device::{Device, Slot, slots};
@@ -11,20 +11,21 @@ use smallvec::SmallVec;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// A backend of another memory is opened for the first time, if that is slow, only for operations that would take this long here.
+/// A backend that is slow to open is opened only for operations that would take more than this many seconds on open
+/// devices.
 const WORTH_OPENING: f64 = 0.05;
-/// Bytes a second that no transfer to or from such a backend is taken to exceed before it is opened: what 16 lanes of PCIe 4.0 move.
+/// The assumed maximum bandwidth, in bytes per second, to or from a backend that is not open yet: 16 lanes of PCIe 4.0.
 const FASTEST_TRANSFER: f64 = 25e9;
-/// Seconds that a transfer is taken to need at least, likewise.
+/// The assumed minimum duration of such a transfer, in seconds.
 const SHORTEST_TRANSFER: f64 = 10e-6;
-/// Work leaves the memory of its operands only if it is then done in less than this share of the time.
+/// Work leaves the memory of its operands only if its total time drops below this fraction.
 const CLEARLY_BETTER: f64 = 0.6;
 
-/// What a device would take for an operation.
+/// The estimated cost of an operation on a device, with transfers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Estimate {
     pub cost: Cost,
-    /// Seconds for moving operands there and the result back.
+    /// The seconds for moving operands there and the result back.
     pub transfers: f64,
 }
 
@@ -39,19 +40,21 @@ struct Pick {
     estimate: Estimate,
 }
 
-/// The memory an operation's result belongs in: that of its operands; where only some are on a device, the device's. A result that this memory
-/// cannot store belongs in the host's.
+/// Returns the memory for the result of `op`: that of the operands (see [`operands_home`]), or the host's if that
+/// cannot store the result.
 fn home(op: &Op) -> Result<MemoryId> {
     let home = operands_home(op)?;
     Ok(if can_store(home, op.output_dtype()) { home } else { MemoryId::HOST })
 }
 
-/// Whether elements of `dtype` can be stored in `memory`.
 pub(crate) fn can_store(there: MemoryId, dtype: DType) -> bool {
     there == MemoryId::HOST || memory(there).info().stored_size(dtype).is_some()
 }
 
-/// The memory that operands lie in; where only some are on a device, the device's.
+/// Returns the memory of the operands, or the device's memory if only some operands are on a device.
+///
+/// # Errors
+/// [`Error::Memories`] if operands lie on different devices.
 fn operands_home(op: &Op) -> Result<MemoryId> {
     let mut home = MemoryId::HOST;
     let mut clash = None;
@@ -68,14 +71,15 @@ fn operands_home(op: &Op) -> Result<MemoryId> {
     clash.map_or(Ok(home), |other| Err(Error::Memories { op: "an operation", left: name(home), right: name(other) }))
 }
 
-/// Seconds to bring the operands of `op` that lie elsewhere into `there`, and its result into `home`.
+/// Estimates the seconds for moving the operands of `op` into memory `there` and its result into memory `home`.
 fn transfers(op: &Op, there: MemoryId, home: MemoryId) -> f64 {
     let mut seconds = 0.0;
     let mut one = |from: MemoryId, to: MemoryId, bytes: usize| {
         if from != to {
             let (down, up) = (memory(from), memory(to));
             seconds += down.info().transfer_latency + up.info().transfer_latency;
-            seconds += bytes as f64 / if from == MemoryId::HOST { up.info().upload_bandwidth } else { down.info().download_bandwidth };
+            seconds += bytes as f64
+                / if from == MemoryId::HOST { up.info().upload_bandwidth } else { down.info().download_bandwidth };
         }
     };
     op.for_each_input(|operand, lens| {
@@ -86,7 +90,7 @@ fn transfers(op: &Op, there: MemoryId, home: MemoryId) -> f64 {
     seconds
 }
 
-/// Seconds that moving all operands of `op` to any other memory, and its result back, takes at least.
+/// Returns a lower bound on the seconds for moving all operands of `op` to another memory and its result back.
 fn least_transfers(op: &Op) -> f64 {
     let (mut count, mut bytes) = (1, op.output_len() as f64 * op.output_dtype().size() as f64);
     op.for_each_input(|operand, lens| {
@@ -97,9 +101,11 @@ fn least_transfers(op: &Op) -> f64 {
     f64::from(count) * SHORTEST_TRANSFER + bytes / FASTEST_TRANSFER
 }
 
-/// Whether a device that is slow to open may be faster than `best`, the best of those that are open: even if it computed in no time, operands would have to be moved.
+/// Returns whether a device that is slow to open may be faster than `best`, the best open device, given the least time
+/// for transfers.
 fn worth_opening(op: &Op, best: Option<&Pick>) -> bool {
-    best.map(|b| b.estimate.total()).is_none_or(|here| here > WORTH_OPENING && least_transfers(op) < CLEARLY_BETTER * here)
+    best.map(|b| b.estimate.total())
+        .is_none_or(|here| here > WORTH_OPENING && least_transfers(op) < CLEARLY_BETTER * here)
 }
 
 fn estimate_on(slot: &Slot, op: &Op, home: MemoryId, threads: usize) -> Result<Estimate, Unsupported> {
@@ -110,7 +116,9 @@ fn estimate_on(slot: &Slot, op: &Op, home: MemoryId, threads: usize) -> Result<E
     let cost = backend.estimate(op, threads)?;
     let there = backend.memory();
     if there != MemoryId::HOST && slot.is_inherited() {
-        return Err(Unsupported::new("it was opened before this process was forked from another; its driver works only there"));
+        return Err(Unsupported::new(
+            "it was opened before this process was forked from another; its driver works only there",
+        ));
     }
     if there != home && matches!(op, Op::Matmul(o) if o.add) {
         return Err(Unsupported::new("the numbers to add to lie elsewhere"));
@@ -119,23 +127,28 @@ fn estimate_on(slot: &Slot, op: &Op, home: MemoryId, threads: usize) -> Result<E
     Ok(Estimate { cost, transfers })
 }
 
-/// The cheapest candidate for `op`, if any takes it.
+/// Returns the cheapest candidate for `op`, if any device supports it.
 fn best(op: &Op, device: &Device) -> Result<Option<Pick>> {
     survey(op, device, Among::Every, false, |_, _| ())
 }
 
-/// Which devices `auto` chooses among.
+/// The candidate devices of `auto`.
 #[derive(Clone, Copy, PartialEq)]
 enum Among {
-    /// All of them.
     Every,
-    /// Those of the host's memory.
     Host,
 }
 
-/// Estimates `op` on every candidate device and returns the cheapest. Calls `on_estimate` for each. Unless `every` one is to be estimated, those whose start-up alone is longer than the best
-/// estimate so far are skipped.
-fn survey(op: &Op, device: &Device, among: Among, every: bool, mut on_estimate: impl FnMut(&Slot, &Result<Estimate, Unsupported>)) -> Result<Option<Pick>> {
+/// Estimates `op` on every candidate device and returns the cheapest. Calls `on_estimate` for each. If `device` is not
+/// `auto`, it is the only candidate. Unless `every` is set, skips devices whose start-up alone takes at least as long
+/// as the best estimate so far.
+fn survey(
+    op: &Op,
+    device: &Device,
+    among: Among,
+    every: bool,
+    mut on_estimate: impl FnMut(&Slot, &Result<Estimate, Unsupported>),
+) -> Result<Option<Pick>> {
     config::config().check()?;
     let home = home(op)?;
     let threads = config::threads();
@@ -148,7 +161,9 @@ fn survey(op: &Op, device: &Device, among: Among, every: bool, mut on_estimate: 
     let all = slots();
     let all = || all.iter().filter(|s| among == Among::Every || on_host(s));
     let mut best: Option<Pick> = None;
-    let score = |p: &Pick| p.estimate.total() * if p.slot.opened().is_some_and(|b| b.memory() == home) { CLEARLY_BETTER } else { 1.0 };
+    let score = |p: &Pick| {
+        p.estimate.total() * if p.slot.opened().is_some_and(|b| b.memory() == home) { CLEARLY_BETTER } else { 1.0 }
+    };
     let mut ask = |slot: &Arc<Slot>, best: &mut Option<Pick>| {
         let hopeless = |b: &Pick| slot.opened().is_some_and(|s| s.start_up() >= b.estimate.total());
         if !every && best.as_ref().is_some_and(hopeless) {
@@ -156,7 +171,11 @@ fn survey(op: &Op, device: &Device, among: Among, every: bool, mut on_estimate: 
         }
         let answer = estimate_on(slot, op, home, threads);
         let emulated = slot.opened().is_some_and(|b| !b.info().hardware && b.memory() != home);
-        let answer = if emulated && answer.is_ok() { Err(Unsupported::new("emulated in software: used only when asked for by name")) } else { answer };
+        let answer = if emulated && answer.is_ok() {
+            Err(Unsupported::new("emulated in software: used only when asked for by name"))
+        } else {
+            answer
+        };
         on_estimate(slot, &answer);
         if let Ok(estimate) = answer {
             let pick = Pick { slot: slot.clone(), estimate };
@@ -173,18 +192,19 @@ fn survey(op: &Op, device: &Device, among: Among, every: bool, mut on_estimate: 
     Ok(best)
 }
 
-/// The device of the operands' memory that would run `op` on one thread, if it is so.
+/// Estimates `op` on every candidate device. Returns the cheapest if it is a host device that would run `op`
+/// single-threaded.
 pub(crate) fn who(op: &Op, device: &Device) -> Result<Option<Arc<Slot>>> {
-    let at_home = |p: &Pick| p.slot.opened().is_some_and(|b| b.memory() == MemoryId::HOST) && p.estimate.cost.threads == 1;
+    let at_home =
+        |p: &Pick| p.slot.opened().is_some_and(|b| b.memory() == MemoryId::HOST) && p.estimate.cost.threads == 1;
     Ok(best(op, device)?.filter(at_home).map(|p| p.slot))
 }
 
-/// Whether somebody takes `op`.
 pub(crate) fn is_possible(op: &Op, device: &Device) -> Result<bool> {
     Ok(best(op, device)?.is_some())
 }
 
-/// The error that lists why nobody takes `op`.
+/// Returns the error that lists why each device refuses `op`.
 fn refusal(op: &Op, device: &Device) -> Error {
     let mut reasons = Vec::new();
     let surveyed = survey(op, device, Among::Every, true, |slot, answer| {
@@ -195,10 +215,11 @@ fn refusal(op: &Op, device: &Device) -> Error {
     surveyed.err().unwrap_or(Error::Refused { op: op.describe(), reasons })
 }
 
-/// What would happen to `op`, without doing it.
+/// Returns the plan for `op` without running it.
 pub(crate) fn plan(op: &Op, device: &Device) -> Result<Plan> {
     let mut candidates = Vec::new();
-    let pick = survey(op, device, Among::Every, true, |slot, answer| candidates.push(Candidate::new(slot.name(), answer)))?;
+    let pick =
+        survey(op, device, Among::Every, true, |slot, answer| candidates.push(Candidate::new(slot.name(), answer)))?;
     let split = split_after(op);
     let lowered = match &split {
         Some((plain, map)) => lowered_cost(plain, map, device)?,
@@ -214,20 +235,22 @@ pub(crate) fn plan(op: &Op, device: &Device) -> Result<Plan> {
     Ok(Plan { op: op.describe(), chosen, candidates })
 }
 
-/// Seconds for an operation and a map after it, and who would run them.
+/// Estimates the total seconds of `plain` followed by `map`. Returns them with the names of the two devices; `None` if
+/// a step has no device.
 fn lowered_cost(plain: &Op, map: &Op, device: &Device) -> Result<Option<(f64, String, String)>> {
     let (Some(first), Some(second)) = (best(plain, device)?, best(map, device)?) else { return Ok(None) };
     Ok(Some((first.estimate.total() + second.estimate.total(), first.slot.name().into(), second.slot.name().into())))
 }
 
-/// An operation without what it does afterwards, and that as a map whose first input stands for its result.
+/// Splits `op` into the operation without its epilogue and a map that computes the epilogue. The map's first input is a
+/// placeholder for the operation's result. Returns `None` if there is nothing to split.
 fn split_after(op: &Op) -> Option<(Op, Op)> {
     if op.after().is_none_or(Program::is_identity) {
         return None;
     }
     let mut plain = op.clone();
     let (after, params, extras, shape) = match &mut plain {
-        // Every backend that scans runs what follows; what orders or counts has nothing after it.
+        // Every backend with scans runs their epilogues. Maps, sorting, searching and counting have none.
         Op::Map(_) | Op::Scan(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) => return None,
         Op::Reduce(o) => {
             let shape: Dims = o.outer.clone();
@@ -243,27 +266,32 @@ fn split_after(op: &Op) -> Option<(Op, Op)> {
     let dtype = after.inputs()[0];
     let program = std::mem::replace(after, Program::identity(dtype));
     let params = std::mem::take(params);
-    // Where the whole operation would have put its results; only reductions say.
+    // The map has the output layout of the whole operation: that of a reduction, else C order.
     let output = match op {
         Op::Reduce(o) => Layout::from_parts(shape.clone(), o.output.strides.clone(), o.output.offset),
         _ => Layout::contiguous(shape.clone()),
     };
     let result = Layout::contiguous(shape.clone());
-    let layouts: SmallVec<[Layout; 2]> =
-        std::iter::once(result).chain(extras.iter().map(|e: &Operand| Layout::from_parts(shape.clone(), e.strides.clone(), e.offset))).collect();
+    let layouts: SmallVec<[Layout; 2]> = std::iter::once(result)
+        .chain(extras.iter().map(|e: &Operand| Layout::from_parts(shape.clone(), e.strides.clone(), e.offset)))
+        .collect();
     let (shape, (offset, strides), spaces) = canon::map(&output, &layouts);
     let mut stand_in = None;
     op.for_each_input(|operand, _| stand_in = Some(operand.buffer.clone()));
     let buffers = std::iter::once((stand_in?, dtype)).chain(extras.iter().map(|e| (e.buffer.clone(), e.dtype)));
-    let inputs = buffers.zip(spaces).map(|((buffer, dtype), (offset, strides))| Operand { buffer, dtype, offset, strides }).collect();
+    let inputs = buffers
+        .zip(spaces)
+        .map(|((buffer, dtype), (offset, strides))| Operand { buffer, dtype, offset, strides })
+        .collect();
     let output = Output { dtype: program.output(), offset, strides };
     Some((plain, Op::Map(Map { program, params, shape, inputs, output })))
 }
 
-/// Runs `op` on `device`. The result goes into `into`, which lies in the home memory, or into a new buffer there.
+/// Runs `op` on `device`, with its epilogue as a separate map if that is cheaper. Writes the result into `into`, which
+/// lies in the home memory, or into a new buffer there (elsewhere if the home memory is full).
 pub(crate) fn execute(op: &mut Op, device: &Device, into: Option<Buffer>) -> Result<Buffer> {
     let pick = best(op, device)?;
-    // Every backend here runs what follows a reduction; splitting it is for those that do not.
+    // All backends of this library run epilogues of reductions: split one only if no device accepts it whole.
     let worth_splitting = pick.is_none() || !matches!(op, Op::Reduce(_));
     if let Some((mut plain, mut map)) = worth_splitting.then(|| split_after(op)).flatten() {
         let cheaper = |l: &(f64, String, String)| pick.as_ref().is_none_or(|p| l.0 < p.estimate.total());
@@ -281,21 +309,22 @@ pub(crate) fn execute(op: &mut Op, device: &Device, into: Option<Buffer>) -> Res
     if there == MemoryId::HOST || device.0.is_some() || in_place {
         return run_on(op, pick, device, into);
     }
-    // Under `auto`, work for which another memory turns out to have no room, or whose device is lost, is done on the host.
+    // Fallback of `auto`: if the other memory is full or its device is lost, the host does the work.
     let (mut again, slot) = (op.clone(), pick.slot.clone());
     match run_on(op, pick, device, into.clone()) {
-        Err(why @ (Error::OutOfMemory { .. } | Error::Device { .. })) => match survey(&again, device, Among::Host, false, |_, _| ())? {
-            Some(pick) => {
-                trace::fell_back(slot.name(), pick.slot.name(), &why);
-                run_on(&mut again, pick, device, into)
+        Err(why @ (Error::OutOfMemory { .. } | Error::Device { .. })) => {
+            match survey(&again, device, Among::Host, false, |_, _| ())? {
+                Some(pick) => {
+                    trace::fell_back(slot.name(), pick.slot.name(), &why);
+                    run_on(&mut again, pick, device, into)
+                }
+                None => Err(why),
             }
-            None => Err(why),
-        },
+        }
         done => done,
     }
 }
 
-/// Whether an operand of `op` lies in `buffer`.
 fn reads(op: &Op, buffer: &Buffer) -> bool {
     let mut found = false;
     op.for_each_input(|operand, _| found |= operand.buffer.same(buffer));
@@ -318,8 +347,9 @@ fn run_on(op: &mut Op, pick: Pick, device: &Device, into: Option<Buffer>) -> Res
             Some(out) => (out, false),
             None => (allocate(op, there)?, true),
         };
-        // SAFETY: `op` was canonicalised by core and accepted by this backend's estimate; its operands, those of arrays, were brought to the backend's
-        // memory; `out` is a new buffer long enough for the output, or one that the caller owns exclusively but for operands in place.
+        // SAFETY: core canonicalised `op`, and this backend's estimate accepted it. Its operands belong to arrays and
+        // were moved to the backend's memory. `out` is a new buffer for the whole output (fresh), or a written one that
+        // the caller owns exclusively, except for operands in place.
         unsafe { run_in(&pick, op, &out, fresh) }?;
         out
     } else {
@@ -332,27 +362,35 @@ fn run_on(op: &mut Op, pick: Pick, device: &Device, into: Option<Buffer>) -> Res
     Ok(output)
 }
 
-/// Runs `op` on the chosen backend into `output`, which is `fresh` if nothing has been written there yet.
+/// Runs `op` on the chosen backend into `output`.
 ///
 /// # Safety
-/// As [`Backend::run`](crate::Backend::run).
+/// - The conditions of [`Backend::run`](crate::Backend::run) hold.
+/// - If `fresh`, no array shows `output`; otherwise all of it has been written.
 unsafe fn run_in(pick: &Pick, op: &Op, output: &Buffer, fresh: bool) -> Result<()> {
     let registered = pick.slot.registered;
     if registered && fresh {
-        // SAFETY: no array shows a fresh output.
+        // SAFETY: no array shows the fresh output, and nothing else accesses it, which the caller guarantees.
         unsafe { crate::bytes::zero(output) };
     }
-    // SAFETY: the caller's conditions.
+    // SAFETY: the caller guarantees the conditions of `Backend::run`.
     unsafe { pick.slot.backend()?.run(op, &RunContext { threads: pick.estimate.cost.threads, output }) }?;
     if registered && op.output_dtype() == DType::Bool {
-        // SAFETY: the output was filled above or held an array's elements before; it belongs to this call.
+        // SAFETY: `output` was zeroed above or written before; the caller guarantees that nothing else accesses it.
         unsafe { crate::bytes::normalise_bools(output) };
     }
     Ok(())
 }
 
-/// Runs `op`, whose operands have been brought to `there`, and takes its result home.
-fn run_away(op: &mut Op, pick: &Pick, there: MemoryId, home: MemoryId, into: Option<Buffer>, device: &Device) -> Result<Buffer> {
+/// Runs `op`, whose operands have been moved to memory `there`, and moves its result to memory `home`.
+fn run_away(
+    op: &mut Op,
+    pick: &Pick,
+    there: MemoryId,
+    home: MemoryId,
+    into: Option<Buffer>,
+    device: &Device,
+) -> Result<Buffer> {
     let wanted = match (&mut *op, &into) {
         (Op::Map(map), Some(_)) => {
             let contiguous = Output { dtype: map.output.dtype, offset: 0, strides: map.shape.c_strides() };
@@ -362,12 +400,12 @@ fn run_away(op: &mut Op, pick: &Pick, there: MemoryId, home: MemoryId, into: Opt
     };
     let shape = if let Op::Map(map) = &*op { map.shape.clone() } else { Dims::from(op.output_len()) };
     let result = allocate(op, there)?;
-    // SAFETY: as in `run_on`; `result` is a new buffer for all of the output.
+    // SAFETY: as in `run_on`; `result` is a new buffer that is large enough for the output.
     unsafe { run_in(pick, op, &result, true) }?;
     let dtype = op.output_dtype();
     let len = result.bytes() / storable(&*memory(there), dtype)?;
     let back = match move_elements(&result, dtype, 0, len, home) {
-        // A result that its home has no room for stays where it is.
+        // If the home memory is full, a result in host memory stays there.
         Err(why @ Error::OutOfMemory { .. }) if there == MemoryId::HOST && into.is_none() => {
             trace::fell_back(&memory(home).info().name, &memory(there).info().name, &why);
             return Ok(result);
@@ -375,20 +413,28 @@ fn run_away(op: &mut Op, pick: &Pick, there: MemoryId, home: MemoryId, into: Opt
         moved => moved?,
     };
     let (Some(into), Some(wanted)) = (into, wanted) else { return Ok(back) };
-    // The caller's output has strides of its own: a copy at home puts the elements where they belong.
+    // The caller's output has its own strides: a copy in the home memory applies them.
     let output = Layout::from_parts(shape.clone(), wanted.strides, wanted.offset);
     let (shape, (offset, strides), spaces) = canon::map(&output, &[Layout::contiguous(shape)]);
-    let inputs = spaces.into_iter().map(|(offset, strides)| Operand { buffer: back.clone(), dtype, offset, strides }).collect();
-    let mut copy = Op::Map(Map { program: Program::identity(dtype), params: SmallVec::new(), shape, inputs, output: Output { dtype, offset, strides } });
+    let inputs =
+        spaces.into_iter().map(|(offset, strides)| Operand { buffer: back.clone(), dtype, offset, strides }).collect();
+    let mut copy = Op::Map(Map {
+        program: Program::identity(dtype),
+        params: SmallVec::new(),
+        shape,
+        inputs,
+        output: Output { dtype, offset, strides },
+    });
     let at_home = if device.memory() == home { device.clone() } else { Device::auto() };
     execute(&mut copy, &at_home, Some(into))
 }
 
-/// A new buffer in `there` for all that `op` writes.
 fn allocate(op: &Op, there: MemoryId) -> Result<Buffer> {
     // Output strides are positive.
     let view = |shape: &Dims, output: &Output| {
-        shape.iter().zip(&output.strides).fold(output.offset.saturating_add(1), |end, (&n, &s)| end.saturating_add((n - 1).saturating_mul(s as usize)))
+        shape.iter().zip(&output.strides).fold(output.offset.saturating_add(1), |end, (&n, &s)| {
+            end.saturating_add((n - 1).saturating_mul(s as usize))
+        })
     };
     let elements = match op {
         Op::Map(o) => view(&o.shape, &o.output),
@@ -399,7 +445,6 @@ fn allocate(op: &Op, there: MemoryId) -> Result<Buffer> {
     alloc_elements(op.output_dtype(), elements, there)
 }
 
-/// A new buffer in memory `there` for `elements` elements of `dtype`.
 pub(crate) fn alloc_elements(dtype: DType, elements: usize, there: MemoryId) -> Result<Buffer> {
     if there == MemoryId::HOST {
         return Buffer::elements(dtype, elements);
@@ -417,7 +462,8 @@ pub(crate) fn alloc_elements(dtype: DType, elements: usize, there: MemoryId) -> 
     there.alloc(bytes.max(1))
 }
 
-/// Moves every operand of `op` that is not in `there` to it. An operand named twice is moved once.
+/// Moves every operand of `op` that lies in another memory to memory `there`. An operand that occurs twice is moved
+/// once.
 fn bring(op: &mut Op, there: MemoryId) -> Result<()> {
     let mut all_there = true;
     op.for_each_input(|operand, _| all_there &= operand.buffer.memory() == there);
@@ -434,7 +480,10 @@ fn bring(op: &mut Op, there: MemoryId) -> Result<()> {
         if operand.buffer.memory() == there || failed.is_some() {
             return;
         }
-        let known = moved.iter().find(|(from, l, h, _)| from.same(&operand.buffer) && (*l, *h) == (lo, hi)).map(|(.., to)| to.clone());
+        let known = moved
+            .iter()
+            .find(|(from, l, h, _)| from.same(&operand.buffer) && (*l, *h) == (lo, hi))
+            .map(|(.., to)| to.clone());
         match known.map_or_else(|| move_elements(&operand.buffer, operand.dtype, lo, hi, there), Ok) {
             Ok(to) => {
                 moved.push((std::mem::replace(&mut operand.buffer, to.clone()), lo, hi, to));
@@ -446,14 +495,15 @@ fn bring(op: &mut Op, there: MemoryId) -> Result<()> {
     failed.map_or(Ok(()), Err)
 }
 
-/// A copy of elements `lo..hi` of `from` in memory `to`.
+/// Copies elements `lo..hi` of `from` to a new buffer in memory `to`.
 pub(crate) fn move_elements(from: &Buffer, dtype: DType, lo: usize, hi: usize, to: MemoryId) -> Result<Buffer> {
     let host = if from.memory() == MemoryId::HOST && to != MemoryId::HOST {
         None
     } else {
         let mut host = Buffer::elements(dtype, hi - lo)?;
         let room = crate::bytes::fresh_bytes(&mut host, (hi - lo) * dtype.size());
-        // SAFETY: `from` is the buffer of an array or an operation's result, whose elements `lo..hi` have been written and which nobody writes while it is shared.
+        // SAFETY: `from` belongs to an array or an operation's result. Its elements `lo..hi` have been written, and
+        // nothing writes them while it is shared.
         unsafe { download_elements(dtype, from, lo, room) }?;
         Some(host)
     };
@@ -466,7 +516,7 @@ pub(crate) fn move_elements(from: &Buffer, dtype: DType, lo: usize, hi: usize, t
     let out = alloc_elements(dtype, hi - lo, to)?;
     let (source, lo, hi) = host.as_ref().map_or((from, lo, hi), |h| (h, 0, hi - lo));
     let elements = &crate::bytes::host_bytes(source)[lo * dtype.size()..hi * dtype.size()];
-    // SAFETY: `out` was just allocated, so no array shows it; `elements` are those of an array of `dtype`.
+    // SAFETY: `out` was just allocated, so no array shows it; `elements` are valid elements of `dtype` from an array.
     unsafe { upload_elements(dtype, elements, &out, 0) }?;
     Ok(out)
 }

@@ -3,30 +3,34 @@
 use crate::{Error, Result};
 use std::sync::OnceLock;
 
-/// What the environment asked for.
+/// The settings from the environment.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
-    /// The most threads an operation may use: `POLYARRAY_THREADS`, else the number of cores.
+    /// The maximum number of threads for an operation: `POLYARRAY_THREADS`, or the number of cores.
     pub threads: usize,
-    /// The device in force where the program names none: `POLYARRAY_DEVICE`; `None` is `auto`.
+    /// The device that is used if the program names none: `POLYARRAY_DEVICE`, or `None` for `auto`.
     pub device: Option<String>,
-    /// A number of threads that is none.
+    /// The raw value of `POLYARRAY_THREADS`, if it is not a valid thread count.
     wrong_threads: Option<String>,
 }
 
 impl Config {
-    /// Fails where a setting makes no sense.
+    /// Fails if a setting is invalid.
     ///
     /// # Errors
     /// [`Error::Setting`].
     pub(crate) fn check(&self) -> Result<()> {
-        let wrong = |value: &String| Error::Setting { name: "POLYARRAY_THREADS", value: value.clone(), why: "a number of threads is 1 or more".into() };
+        let wrong = |value: &String| Error::Setting {
+            name: "POLYARRAY_THREADS",
+            value: value.clone(),
+            why: "a number of threads is 1 or more".into(),
+        };
         self.wrong_threads.as_ref().map_or(Ok(()), |value| Err(wrong(value)))
     }
 }
 
-/// The settings in force. One that makes no sense is an [`Error::Setting`] of the first operation.
+/// Returns the settings. If one is invalid, operations fail with [`Error::Setting`].
 pub fn config() -> &'static Config {
     static CONFIG: OnceLock<Config> = OnceLock::new();
     CONFIG.get_or_init(|| {
@@ -34,7 +38,10 @@ pub fn config() -> &'static Config {
         let asked = std::env::var("POLYARRAY_THREADS").ok().filter(|v| !v.trim().is_empty());
         let threads = asked.as_ref().and_then(|v| v.trim().parse().ok()).filter(|&n| n > 0);
         let wrong_threads = asked.filter(|_| threads.is_none());
-        let device = std::env::var("POLYARRAY_DEVICE").ok().map(|v| v.trim().to_string()).filter(|v| !v.is_empty() && v != "auto");
+        let device = std::env::var("POLYARRAY_DEVICE")
+            .ok()
+            .map(|v| v.trim().to_string())
+            .filter(|v| !v.is_empty() && v != "auto");
         Config { threads: threads.unwrap_or(cores), device, wrong_threads }
     })
 }
@@ -43,7 +50,7 @@ thread_local! {
     static THREADS: std::cell::Cell<Option<usize>> = const { std::cell::Cell::new(None) };
 }
 
-/// Runs `f` with at most `threads` threads for each operation it starts on this thread.
+/// Runs `f` with at most `threads` threads for each operation that it starts on this thread.
 pub fn with_threads<R>(threads: usize, f: impl FnOnce() -> R) -> R {
     struct Restore(Option<usize>);
     impl Drop for Restore {
@@ -55,7 +62,6 @@ pub fn with_threads<R>(threads: usize, f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// The most threads an operation started on this thread may use.
 pub(crate) fn threads() -> usize {
     THREADS.get().unwrap_or_else(|| config().threads)
 }

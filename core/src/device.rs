@@ -1,4 +1,4 @@
-//! Devices: the backends this process has, by name, and which one is in force.
+//! Devices: the backends of this process, by name, and the selection of the current one.
 
 use crate::backend::{Backend, DeviceInfo};
 use crate::config::config;
@@ -10,20 +10,21 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, RwLock};
 use std::thread::{self, ThreadId};
 
-/// Finds a device.
+/// A function that opens a device.
 pub type Open = fn() -> Result<Arc<dyn Backend>>;
 
-/// How a backend crate announces itself: [`announce!`](crate::announce). Linking the crate is enough.
+/// The registration of a backend by its crate, made by [`announce!`](crate::announce). Linking the crate is enough.
 pub struct BackendEntry {
-    /// The name users give.
+    /// The name that users give.
     pub name: &'static str,
-    /// Where it stands among [`Device::all`].
+    /// The position among [`Device::all`].
     pub order: u8,
-    /// Whether opening it takes so long (a driver to load) that `auto` waits until an operation is large enough to be worth it.
+    /// Whether opening takes so long (a driver to load) that `auto` defers it until an operation is large enough.
     pub slow_to_open: bool,
-    /// Whether there may be hardware for it, found out without loading anything. Without, it is opened only where it is asked for by name.
+    /// Returns whether hardware may be present, without loading anything. If not, the device is opened only if it is
+    /// requested by name.
     pub present: fn() -> bool,
-    /// Finds the device. It may ask for other devices; its own name is an `Err` until it has returned.
+    /// Opens the device. It may use other devices; a use of its own name fails until it has returned.
     pub open: Open,
 }
 
@@ -32,9 +33,9 @@ inventory::collect!(BackendEntry);
 /// Announces a backend: `announce!(my_backend_is_linked, BackendEntry { .. });` at the top of a module makes it one of
 /// [`Device::all`](crate::Device::all) in every program that links the crate (`extern crate my_backend as _;`).
 ///
-/// The entry is submitted by a constructor, which runs before `main`. On WebAssembly the linker takes a part of a library
-/// only if something refers to it, and nothing refers to a constructor: there `name` becomes an exported function, whose
-/// part of the library, and with it the constructor, is always linked. It must be unique in a program.
+/// A constructor, which runs before `main`, submits the entry. On WebAssembly the linker includes an object of a
+/// library only if something refers to it, and nothing refers to a constructor. There `name` becomes an exported
+/// function, so that its object, with the constructor, is always linked. It must be unique in a program.
 #[macro_export]
 macro_rules! announce {
     ($name:ident, $entry:expr) => {
@@ -46,41 +47,58 @@ macro_rules! announce {
     };
 }
 
-/// Devices that a build may lack, and how to get them.
+/// Devices that a build may lack, and how to enable them.
 const OPTIONAL: [(&str, &str); 3] = [
     ("simd", "this build of polyarray has the feature `simd` off; turn it on in Cargo.toml"),
     ("blas", "this build of polyarray has the feature `blas` off; turn it on in Cargo.toml"),
     ("gpu", "this build of polyarray has the feature `gpu` off; turn it on in Cargo.toml"),
 ];
 
-/// A backend that is known, opened when first needed.
+/// A known backend, opened on first use.
 pub(crate) struct Slot {
     name: String,
     pub(crate) slow_to_open: bool,
     present: fn() -> bool,
     open: Option<Open>,
-    /// Whether a program registered it, rather than a linked crate: core then fills its outputs beforehand and checks bools afterwards, so that a
-    /// backend which breaks its contract by leaving elements unwritten gives wrong numbers and not uninitialised memory.
+    /// Whether a program registered it, instead of a linked crate. Core then zeroes its outputs before a run and
+    /// normalises bools afterwards, so that a backend that leaves elements unwritten gives wrong numbers instead of
+    /// uninitialised memory.
     pub(crate) registered: bool,
     backend: OnceLock<Result<Arc<dyn Backend>>>,
-    /// Whether `open` is running; changed only by the thread that opens backends.
+    /// Whether `open` is running. Only the thread that currently opens backends changes it.
     opening: AtomicBool,
-    /// The number of [`forks`] when it was opened.
+    /// The value of [`forks`] when the backend was opened.
     forks: AtomicU32,
 }
 
 impl Slot {
-    fn new(name: String, slow_to_open: bool, present: fn() -> bool, open: Option<Open>, backend: OnceLock<Result<Arc<dyn Backend>>>) -> Slot {
-        Slot { name, slow_to_open, present, open, registered: false, backend, opening: AtomicBool::new(false), forks: AtomicU32::new(forks()) }
+    fn new(
+        name: String,
+        slow_to_open: bool,
+        present: fn() -> bool,
+        open: Option<Open>,
+        backend: OnceLock<Result<Arc<dyn Backend>>>,
+    ) -> Slot {
+        Slot {
+            name,
+            slow_to_open,
+            present,
+            open,
+            registered: false,
+            backend,
+            opening: AtomicBool::new(false),
+            forks: AtomicU32::new(forks()),
+        }
     }
 
-    /// The backend, if it has been opened and is there.
+    /// Returns the backend if it has been opened successfully.
     #[inline]
     pub(crate) fn opened(&self) -> Option<&Arc<dyn Backend>> {
         self.backend.get().and_then(|b| b.as_ref().ok())
     }
 
-    /// The backend; opens it. No lock is held while `open` runs, so that it may ask for other devices.
+    /// Opens the backend if necessary and returns it. No lock is held while `open` runs, so `open` may use other
+    /// devices.
     pub(crate) fn backend(&self) -> Result<&Arc<dyn Backend>> {
         if self.backend.get().is_none() {
             in_turn(|| self.open())?;
@@ -89,10 +107,10 @@ impl Slot {
         self.backend.get().map_or_else(absent, |b| b.as_ref().map_err(Clone::clone))
     }
 
-    /// Opens the backend, unless that has been done meanwhile.
+    /// Opens the backend unless that has been done meanwhile.
     ///
     /// # Errors
-    /// If this is called by what opens it.
+    /// [`Error::Absent`] if `open` calls this recursively.
     fn open(&self) -> Result<()> {
         struct Done<'a>(&'a AtomicBool);
         impl Drop for Done<'_> {
@@ -102,17 +120,21 @@ impl Slot {
         }
         let Some(open) = self.open.filter(|_| self.backend.get().is_none()) else { return Ok(()) };
         if self.opening.swap(true, Ordering::Relaxed) {
-            return Err(Error::Absent { name: self.name.clone(), why: "it is being opened, and what opens it asked for it".into() });
+            return Err(Error::Absent {
+                name: self.name.clone(),
+                why: "it is being opened, and what opens it asked for it".into(),
+            });
         }
         let _done = Done(&self.opening);
         let opened = open();
         self.forks.store(forks(), Ordering::Relaxed);
-        // Only the thread whose turn it is sets it, and it was not set before.
+        // Cannot fail: only the thread whose turn it is sets the cell, and it was empty.
         let _ = self.backend.set(opened);
         Ok(())
     }
 
-    /// The backend, unless there is no hardware for it and nobody asked for it by name; opens it.
+    /// Opens the backend if necessary and returns it. Fails if no hardware is present and `POLYARRAY_DEVICE` does not
+    /// name it.
     pub(crate) fn backend_if_present(&self) -> Result<&Arc<dyn Backend>> {
         if self.backend.get().is_some() || (self.present)() || config().device.as_ref() == Some(&self.name) {
             return self.backend();
@@ -120,11 +142,13 @@ impl Slot {
         let name = &self.name;
         Err(Error::Absent {
             name: name.clone(),
-            why: format!("no hardware for it was found; what emulates it is opened only where the name {name:?} is asked for"),
+            why: format!(
+                "no hardware for it was found; what emulates it is opened only where the name {name:?} is asked for"
+            ),
         })
     }
 
-    /// Whether it was opened by an ancestor of this process: its driver's threads are missing here.
+    /// Returns whether an ancestor of this process opened it. The threads of its driver are missing here.
     pub(crate) fn is_inherited(&self) -> bool {
         self.forks.load(Ordering::Relaxed) != forks()
     }
@@ -134,9 +158,9 @@ impl Slot {
     }
 }
 
-/// Runs `f`, which opens a backend, when no other thread opens one. What opens a backend may open another.
+/// Runs `f`, which opens a backend, while no other thread opens one. `f` may open further backends.
 fn in_turn<R>(f: impl FnOnce() -> R) -> R {
-    /// The thread whose turn it is, and the number of forks of its process.
+    /// The thread whose turn it is, and the fork count of its process.
     static TURN: Mutex<Option<(ThreadId, u32)>> = Mutex::new(None);
     static ENDED: Condvar = Condvar::new();
     struct End;
@@ -148,18 +172,18 @@ fn in_turn<R>(f: impl FnOnce() -> R) -> R {
     }
     let me = (thread::current().id(), forks());
     let mut turn = TURN.lock().unwrap_or_else(|e| e.into_inner());
-    // A thread that stayed behind in the parent of this process is not waited for.
+    // Do not wait for a thread that exists only in the parent of this process.
     while turn.is_some_and(|(thread, forks)| thread != me.0 && forks == me.1) {
         turn = ENDED.wait(turn).unwrap_or_else(|e| e.into_inner());
     }
     let outermost = turn.replace(me) != Some(me);
     drop(turn);
-    // Made only where the turn ends with this call: `then_some` would make, and drop, one for an inner call, too.
+    // Made only if the turn ends with this call. `then_some` would also make, and drop, an `End` for a nested call.
     let _end = outermost.then(|| End);
     f()
 }
 
-/// Every backend known, in order. Taken by value so that nothing is locked while one of them works.
+/// Returns all known backends, in order. They are returned by value so that no lock is held while a backend runs.
 pub(crate) fn slots() -> Arc<[Arc<Slot>]> {
     registry().read().unwrap_or_else(|e| e.into_inner()).clone()
 }
@@ -169,21 +193,23 @@ fn registry() -> &'static RwLock<Arc<[Arc<Slot>]>> {
     REGISTRY.get_or_init(|| {
         let mut entries: Vec<&BackendEntry> = inventory::iter::<BackendEntry>.into_iter().collect();
         entries.sort_by_key(|e| e.order);
-        let slot = |e: &&BackendEntry| Arc::new(Slot::new(e.name.into(), e.slow_to_open, e.present, Some(e.open), OnceLock::new()));
+        let slot = |e: &&BackendEntry| {
+            Arc::new(Slot::new(e.name.into(), e.slow_to_open, e.present, Some(e.open), OnceLock::new()))
+        };
         RwLock::new(entries.iter().map(slot).collect())
     })
 }
 
 static GENERATION: AtomicUsize = AtomicUsize::new(0);
 
-/// Changes whenever a backend is added.
+/// Returns a number that changes whenever a backend is added.
 pub(crate) fn generation() -> usize {
     GENERATION.load(Ordering::Acquire)
 }
 
-/// Adds a backend under its own name, and gives the device that it is. A name that is taken is taken over.
+/// Registers a backend under its own name and returns its device. Replaces a backend of the same name.
 ///
-/// Outputs in host memory are filled with zeros before the backend runs an operation, which costs one more pass over them.
+/// Outputs in host memory are zeroed before the backend runs an operation, which costs one more pass over them.
 pub fn register(backend: impl Backend + 'static) -> Device {
     let backend: Arc<dyn Backend> = Arc::new(backend);
     let slot = Slot::new(backend.info().name.clone(), false, || true, None, OnceLock::from(Ok(backend)));
@@ -194,25 +220,26 @@ pub fn register(backend: impl Backend + 'static) -> Device {
         std::mem::replace(&mut *all, with_it)
     };
     GENERATION.fetch_add(1, Ordering::Release);
-    // A backend whose name was taken over may end here, and ask for devices while it does: nothing is locked.
+    // This may drop the replaced backend, whose destructor may use devices, so no lock may be held here.
     drop(replaced);
     Device(Some(slot))
 }
 
-/// Where work is done: one backend, or `auto`, which chooses one for each operation by estimated cost.
+/// A place where operations run: one backend, or `auto`, which chooses the backend with the least estimated cost for
+/// each operation.
 #[derive(Clone)]
 pub struct Device(pub(crate) Option<Arc<Slot>>);
 
 impl Device {
-    /// The device that chooses.
+    /// Returns the `auto` device.
     pub fn auto() -> Device {
         Device(None)
     }
 
-    /// The device of this name: `auto`, `scalar`, `simd`, `blas`, `gpu`, or a registered backend's.
+    /// Returns the device of this name: `auto`, `scalar`, `simd`, `blas`, `gpu`, or a registered backend's.
     ///
     /// # Errors
-    /// [`Error::Absent`] with the reason, and how to get it.
+    /// [`Error::Absent`] with the reason and how to enable the device.
     pub fn named(name: &str) -> Result<Device> {
         if name == "auto" {
             return Ok(Device::auto());
@@ -222,11 +249,16 @@ impl Device {
             return Ok(Device(Some(slot.clone())));
         }
         let why = OPTIONAL.iter().find(|(n, _)| *n == name).map(|(_, why)| (*why).to_string());
-        let known = || format!("the devices here are auto, {}", slots().iter().map(|s| s.name.clone()).collect::<Vec<_>>().join(", "));
+        let known = || {
+            format!(
+                "the devices here are auto, {}",
+                slots().iter().map(|s| s.name.clone()).collect::<Vec<_>>().join(", ")
+            )
+        };
         Err(Error::Absent { name: name.into(), why: why.unwrap_or_else(known) })
     }
 
-    /// Plain scalar code: every operation, every dtype; what the others are checked against.
+    /// Returns the scalar device: plain code for every operation and dtype, the reference for the other devices.
     ///
     /// # Panics
     /// If no backend crate is linked (`polyarray` always links it).
@@ -235,7 +267,7 @@ impl Device {
         Device::named("scalar").expect("the scalar backend is always linked")
     }
 
-    /// Explicit SIMD on all cores.
+    /// Returns the SIMD device, which uses explicit SIMD on all cores.
     ///
     /// # Errors
     /// [`Error::Absent`] if the feature `simd` is off.
@@ -243,7 +275,7 @@ impl Device {
         Device::named("simd")
     }
 
-    /// A CBLAS library.
+    /// Returns the BLAS device, which calls a CBLAS library.
     ///
     /// # Errors
     /// [`Error::Absent`] if the feature `blas` is off or no library is found.
@@ -251,11 +283,12 @@ impl Device {
         Device::named("blas")
     }
 
-    /// A GPU, or a software implementation of one: this opens the driver of either.
+    /// Returns the GPU device: a GPU or a software implementation of one. Opens the driver.
     ///
-    /// Some drivers write to the standard error stream while they are opened: Mesa's says `error: XDG_RUNTIME_DIR is invalid or not set in the environment` where that
-    /// variable is missing. It does no harm; setting the variable before the program starts avoids it. (A library cannot set it: other threads may be reading the
-    /// environment.)
+    /// Some drivers write to the standard error stream while they are opened: Mesa's writes
+    /// `error: XDG_RUNTIME_DIR is invalid or not set in the environment` if that variable is missing. The message is
+    /// harmless; setting the variable before the program starts avoids it. (A library cannot set it, because other
+    /// threads may be reading the environment.)
     ///
     /// # Errors
     /// [`Error::Absent`] if the feature `gpu` is off or no adapter is found.
@@ -263,28 +296,30 @@ impl Device {
         Device::named("gpu")
     }
 
-    /// Every device that is here (`auto` is not one of them). Opens them, but for a GPU of which no hardware is found: a GPU emulated by the CPU is among them once
-    /// it was asked for, by [`named`](Self::named) or by `POLYARRAY_DEVICE`, `POLYARRAY_GPU` or a variable that names a Vulkan driver (`VK_DRIVER_FILES`).
+    /// Returns every available device, without `auto`. Opens them, except for a GPU without hardware: a GPU emulated by
+    /// the CPU is included only after it was requested by [`named`](Self::named), `POLYARRAY_DEVICE`, `POLYARRAY_GPU`
+    /// or a variable that names a Vulkan driver (`VK_DRIVER_FILES`).
     pub fn all() -> Vec<Device> {
         slots().iter().filter(|s| s.backend_if_present().is_ok()).map(|s| Device(Some(s.clone()))).collect()
     }
 
-    /// Every device that could be here and is not, with the reason. Opens them, as [`all`](Self::all) does.
+    /// Returns every device that is not available, with the reason. Opens devices as [`all`](Self::all) does.
     pub fn absent() -> Vec<(String, Error)> {
         let known = slots();
-        let mut out: Vec<(String, Error)> = known.iter().filter_map(|s| s.backend_if_present().err().map(|e| (s.name.clone(), e))).collect();
+        let mut out: Vec<(String, Error)> =
+            known.iter().filter_map(|s| s.backend_if_present().err().map(|e| (s.name.clone(), e))).collect();
         for (name, _) in OPTIONAL.iter().filter(|(n, _)| !known.iter().any(|s| s.name == *n)) {
             out.extend(Device::named(name).err().map(|e| ((*name).to_string(), e)));
         }
         out
     }
 
-    /// Its name.
+    /// Returns its name.
     pub fn name(&self) -> &str {
         self.0.as_ref().map_or("auto", |s| &s.name)
     }
 
-    /// What it is.
+    /// Returns its description.
     pub fn info(&self) -> &DeviceInfo {
         static AUTO: OnceLock<DeviceInfo> = OnceLock::new();
         match &self.0 {
@@ -297,31 +332,36 @@ impl Device {
         }
     }
 
-    /// Its backend; `None` for `auto`.
+    /// Returns its backend; `None` for `auto`.
     pub fn backend(&self) -> Option<&Arc<dyn Backend>> {
         self.0.as_ref().and_then(|s| s.opened())
     }
 
-    /// The memory that arrays put on it live in.
+    /// Returns the memory of arrays on this device.
     pub fn memory(&self) -> MemoryId {
         self.backend().map_or(MemoryId::HOST, |b| b.memory())
     }
 
-    /// Waits for everything that was given to it.
+    /// Waits until all work submitted to the device is complete. For `auto`: to every open device.
     ///
     /// # Errors
-    /// What its queue still owed.
+    /// Errors of queued work.
     pub fn synchronize(&self) -> Result<()> {
         match &self.0 {
             Some(_) => self.backend().map_or(Ok(()), |b| b.synchronize()),
-            None => slots().iter().filter(|s| !s.is_inherited()).filter_map(|s| s.opened()).try_for_each(|b| b.synchronize()),
+            None => slots()
+                .iter()
+                .filter(|s| !s.is_inherited())
+                .filter_map(|s| s.opened())
+                .try_for_each(|b| b.synchronize()),
         }
     }
 
-    /// The device in force on this thread: of the innermost [`with_device`], else of `POLYARRAY_DEVICE`, else `auto`.
+    /// Returns the current device of this thread: that of the innermost [`with_device`], else of `POLYARRAY_DEVICE`,
+    /// else `auto`.
     ///
     /// # Errors
-    /// [`Error::Absent`] if `POLYARRAY_DEVICE` names one that is not here.
+    /// [`Error::Absent`] if `POLYARRAY_DEVICE` names a device that is not available.
     pub fn current() -> Result<Device> {
         if let Some(device) = with_innermost(|device| device.cloned()) {
             return Ok(device);
@@ -357,25 +397,28 @@ impl fmt::Display for Device {
 }
 
 thread_local! {
-    /// What the innermost [`with_device`] on this thread was given, or null. A plain pointer has no destructor, so that other thread-locals' destructors can still
-    /// do array work.
+    /// The argument of the innermost [`with_device`] on this thread, or null. A raw pointer has no destructor, so
+    /// destructors of other thread-locals can still run array operations.
     static CURRENT: Cell<*const Device> = const { Cell::new(std::ptr::null()) };
 }
 
-/// Calls `f` with the device that [`with_device`] put in force on this thread, if it did.
+/// Calls `f` with the argument of the innermost [`with_device`] on this thread, if any.
 #[inline]
 fn with_innermost<R>(f: impl FnOnce(Option<&Device>) -> R) -> R {
-    // SAFETY: the pointer is null, or the reference given to the innermost `with_device` on this thread. That has not returned: before it does, also by a panic,
-    // its guard puts the outer pointer back. The reference outlives the call that was given it, and `f` returns before that call does.
+    // SAFETY: the pointer is null or the reference passed to the innermost `with_device` on this thread. That call has
+    // not returned: its guard restores the outer pointer before it returns or unwinds. The reference outlives that
+    // call, and `f` returns before that call does.
     f(unsafe { CURRENT.get().as_ref() })
 }
 
-/// Calls `f` with the backend that [`with_device`] put in force on this thread; with none where that is `auto`, or nothing was.
+/// Calls `f` with the backend of the innermost [`with_device`] on this thread; with `None` if that is `auto` or there
+/// is none.
 pub(crate) fn with_current<R>(f: impl FnOnce(Option<&Arc<Slot>>) -> R) -> R {
     with_innermost(|device| f(device.and_then(|d| d.0.as_ref())))
 }
 
-/// Runs `f` with `device` in force on this thread: every operation in it goes there, or is refused with the reason.
+/// Runs `f` with `device` as the current device of this thread. Every operation in `f` runs on it or fails with the
+/// reason.
 pub fn with_device<R>(device: &Device, f: impl FnOnce() -> R) -> R {
     struct Restore(*const Device);
     impl Drop for Restore {

@@ -10,14 +10,16 @@ use crate::layout::Layout;
 use crate::op::{Distance, Op, Params};
 use crate::{Dims, Element, Error, Kind, Program, Result, Wide, canon};
 
-/// Distances between all rows of X `[n, d]` and all rows of Y `[m, d]`, as `[n, m]`. Floats only.
+/// Computes the distances between all rows of X `[n, d]` and all rows of Y `[m, d]`, as `[n, m]`. Floats only.
 ///
-/// Accuracy: for every metric but cosine, relative to the distance itself, `(d + 3) * eps` on `scalar`, `simd` and `gpu`, which take differences first; `blas`
-/// computes Euclidean distances from products of centred vectors and again, directly, where that would cancel, and is good to `1e4 * d * eps`.
-/// Cosine distances are good to `(d + 3) * eps`, absolute.
+/// Accuracy: for every metric except cosine, the error relative to the distance is at most `(d + 3) * eps` on `scalar`,
+/// `simd` and `gpu`, which subtract first. `blas` computes Euclidean distances from products of centred vectors, and
+/// computes them again from differences if that would cancel; its relative error is at most `1e4 * d * eps`. The
+/// absolute error of cosine distances is at most `(d + 3) * eps`.
 ///
 /// # Errors
-/// [`Error::Shapes`] unless both have two axes and the same number of columns; [`Error::DTypeUndefined`] for other dtypes.
+/// [`Error::Shapes`] unless both have two axes and the same number of columns; [`Error::DTypeUndefined`] for other
+/// dtypes.
 ///
 /// ```no_run
 /// # use polyarray_core::*;
@@ -26,11 +28,14 @@ use crate::{Dims, Element, Error, Kind, Program, Result, Wide, canon};
 /// # Ok::<(), Error>(())
 /// ```
 pub fn cdist<T: Element>(x: &Array<T>, y: &Array<T>, metric: Metric) -> Result<Array<T>> {
-    let shapes = |why: &str| Error::Shapes { op: "cdist", left: x.shape().into(), right: y.shape().into(), why: why.into() };
+    let shapes =
+        |why: &str| Error::Shapes { op: "cdist", left: x.shape().into(), right: y.shape().into(), why: why.into() };
     if T::DTYPE.kind() != Kind::Float {
         return Err(Error::DTypeUndefined { op: "cdist", dtype: T::DTYPE, defined: "floats".into() });
     }
-    let (&[n, d], &[m, e]) = (x.shape(), y.shape()) else { return Err(shapes("both need two axes, [points, coordinates]")) };
+    let (&[n, d], &[m, e]) = (x.shape(), y.shape()) else {
+        return Err(shapes("both need two axes, [points, coordinates]"));
+    };
     if d != e {
         return Err(shapes(&format!("the vectors have {d} and {e} coordinates")));
     }
@@ -52,5 +57,9 @@ pub fn cdist<T: Element>(x: &Array<T>, y: &Array<T>, metric: Metric) -> Result<A
         after_params: Params::new(),
     });
     let device = Device::current()?;
-    Array::from_raw(RawArray { buffer: execute(&mut op, &device, None)?, dtype: T::DTYPE, layout: Layout::contiguous(shape) })
+    Array::from_raw(RawArray {
+        buffer: execute(&mut op, &device, None)?,
+        dtype: T::DTYPE,
+        layout: Layout::contiguous(shape),
+    })
 }

@@ -1,11 +1,12 @@
-//! Element types: the closed list of dtypes, the trait that ties each to a Rust type, and [`Scalar`], one value of any of them.
+//! Element types: the closed list of dtypes, the trait that maps each to a Rust type, and [`Scalar`], a single value of
+//! any dtype.
 
 use bytemuck::{CheckedBitPattern, NoUninit};
 use half::{bf16, f16};
 use num_complex::Complex;
 use std::fmt;
 
-/// What sort of number a dtype is.
+/// The kind of number of a dtype.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Truth values.
@@ -20,10 +21,10 @@ pub enum Kind {
     Complex,
 }
 
-/// A value of any dtype, widened: what casts go through.
+/// A value of any dtype in a wide representation, used by casts.
 ///
-/// Every integer and float dtype is held exactly, so a cast through `Wide` rounds once
-/// (but for 64-bit integers to `bf16`, which pass through `f64`).
+/// It holds every integer and float dtype exactly, so a cast through `Wide` rounds once (except from 64-bit integers to
+/// `bf16`, which go through `f64`).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Wide {
     /// An integer or a truth value.
@@ -35,7 +36,7 @@ pub enum Wide {
 }
 
 impl Wide {
-    /// As a real float; the imaginary part is dropped.
+    /// Converts to a real float. Drops the imaginary part.
     pub fn real(self) -> f64 {
         match self {
             Wide::Int(i) => i as f64,
@@ -43,7 +44,7 @@ impl Wide {
         }
     }
 
-    /// True unless zero (NaN is true, as in NumPy).
+    /// Returns whether the value is nonzero (NaN is true, as in NumPy).
     pub fn truth(self) -> bool {
         match self {
             Wide::Int(i) => i != 0,
@@ -60,56 +61,63 @@ mod sealed {
 /// A Rust type that can be the element of an array.
 ///
 /// The list is closed: see [`DType`].
-pub trait Element: sealed::Sealed + NoUninit + CheckedBitPattern + Default + PartialEq + fmt::Debug + fmt::Display + Send + Sync + 'static {
+pub trait Element:
+    sealed::Sealed + NoUninit + CheckedBitPattern + Default + PartialEq + fmt::Debug + fmt::Display + Send + Sync + 'static
+{
     /// The dtype of this type.
     const DTYPE: DType;
-    /// What sums and products of this type have: 64 bits for integers and bool, the type itself for floats and complex.
+    /// The type of sums and products: 64-bit for integers and bool, the type itself for floats and complex.
     type Sum: Element;
-    /// What means of this type have: `f64` for integers and bool, else the type itself.
+    /// The type of means: `f64` for integers and bool, else the type itself.
     type Mean: Element;
-    /// What the magnitude of this type has: the float of a complex number, else the type itself.
+    /// The type of magnitudes: the float type of a complex type, else the type itself.
     type Real: Element;
-    /// What a matrix product of this type may be added up in: `i32` and `u32` for 8-bit integers, `f32` for half floats, else the type itself.
+    /// The type in which a matrix product may be accumulated: `i32` and `u32` for 8-bit integers, `f32` for half
+    /// floats, else the type itself.
     type Product: Element;
-    /// The value, widened.
+    /// Converts to the wide representation.
     fn to_wide(self) -> Wide;
-    /// The value, cast with this library's rules: integers wrap, floats become integers by truncation that
-    /// saturates (NaN gives 0), everything but zero is `true`, imaginary parts are dropped.
+    /// Casts from the wide representation: integers wrap, floats become integers by saturating truncation (NaN gives
+    /// 0), every nonzero value is `true`, imaginary parts are dropped.
     fn from_wide(wide: Wide) -> Self;
 }
 
-/// Runs `$body` with `$T` naming the Rust type of dtype `$dtype`.
+/// Evaluates `$body` with `$T` as the Rust type of `$dtype`.
 #[macro_export]
 macro_rules! with_dtype {
     (@arms $dtype:expr, $T:ident, $body:expr, $($variant:ident $ty:ty),*) => {
         match $dtype { $( $crate::DType::$variant => { #[allow(dead_code)] type $T = $ty; $body } )* }
     };
     ($dtype:expr, $T:ident => $body:expr) => {
-        $crate::with_dtype!(@arms $dtype, $T, $body, Bool bool, I8 i8, I16 i16, I32 i32, I64 i64, U8 u8, U16 u16, U32 u32, U64 u64,
-            F16 $crate::f16, BF16 $crate::bf16, F32 f32, F64 f64, C32 $crate::Complex<f32>, C64 $crate::Complex<f64>)
+        $crate::with_dtype!(@arms $dtype, $T, $body, Bool bool, I8 i8, I16 i16, I32 i32, I64 i64,
+            U8 u8, U16 u16, U32 u32, U64 u64, F16 $crate::f16, BF16 $crate::bf16, F32 f32, F64 f64,
+            C32 $crate::Complex<f32>, C64 $crate::Complex<f64>)
     };
 }
 
 macro_rules! dtypes {
-    ($( $variant:ident $ty:ty, $name:literal, $kind:ident, $doc:literal, sum $sum:ty, mean $mean:ty, real $real:ty, product $product:ty, $to:expr, $from:expr; )*) => {
-        /// The type of an array's elements, known at run time.
+    ($(
+        $variant:ident $ty:ty, $name:literal, $kind:ident, $doc:literal,
+        sum $sum:ty, mean $mean:ty, real $real:ty, product $product:ty, $to:expr, $from:expr;
+    )*) => {
+        /// The dtype of an array's elements, as a run-time value.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum DType { $( #[doc = $doc] $variant, )* }
 
         impl DType {
-            /// Every dtype, in the order of declaration.
+            /// All dtypes, in the order of declaration.
             pub const ALL: [DType; 15] = [ $( DType::$variant ),* ];
-            /// The name, as in `--dtypes`: `f32`, `i64`, `bool`, `c64` ..
+            /// Returns the name, as in `--dtypes`: `f32`, `i64`, `bool`, `c64` ..
             pub fn name(self) -> &'static str { match self { $( DType::$variant => $name, )* } }
-            /// What sort of number this is.
+            /// Returns the kind of number.
             pub fn kind(self) -> Kind { match self { $( DType::$variant => Kind::$kind, )* } }
-            /// Bytes of one element in host memory.
+            /// Returns the size in bytes of one element in host memory.
             pub const fn size(self) -> usize { match self { $( DType::$variant => size_of::<$ty>(), )* } }
-            /// What sums and products of this dtype have ([`Element::Sum`]).
+            /// Returns the dtype of sums and products ([`Element::Sum`]).
             pub fn sum(self) -> DType { match self { $( DType::$variant => <$sum as Element>::DTYPE, )* } }
-            /// What means of this dtype have ([`Element::Mean`]).
+            /// Returns the dtype of means ([`Element::Mean`]).
             pub fn mean(self) -> DType { match self { $( DType::$variant => <$mean as Element>::DTYPE, )* } }
-            /// What magnitudes of this dtype have ([`Element::Real`]).
+            /// Returns the dtype of magnitudes ([`Element::Real`]).
             pub fn real(self) -> DType { match self { $( DType::$variant => <$real as Element>::DTYPE, )* } }
         }
 
@@ -146,9 +154,10 @@ macro_rules! float_from {
     };
 }
 
-/// The f32 on the way from f64 to a half float: the exact one, or of the two neighbours that whose last bit is odd. Rounding that to nearest gives what rounding `x` itself
-/// would (S. Boldo and G. Melquiond, "Emulation of a FMA and correctly rounded sums: proved algorithms using rounding to odd", IEEE Trans. Comput. 57, 2008). The conversions from f64 of the crate
-/// `half` drop bits that decide ties.
+/// Rounds `x` to f32 by rounding to odd: returns `x` if it is exact, else that one of its two neighbours whose last bit
+/// is odd. Rounding the result to the nearest half float gives the same value as rounding `x` directly (S. Boldo and G.
+/// Melquiond, "Emulation of a FMA and correctly rounded sums: proved algorithms using rounding to odd", IEEE Trans.
+/// Comput. 57, 2008). The crate `half`'s own conversions from f64 drop bits that decide ties.
 #[inline]
 pub fn f32_rounded_to_odd(x: f64) -> f32 {
     let nearest = x as f32;
@@ -160,23 +169,48 @@ pub fn f32_rounded_to_odd(x: f64) -> f32 {
 }
 
 dtypes! {
-    Bool bool, "bool", Bool, "Truth values, one byte in host memory.", sum i64, mean f64, real bool, product bool, |x| Wide::Int(i128::from(x)), Wide::truth;
-    I8 i8, "i8", Int, "8-bit signed integers.", sum i64, mean f64, real i8, product i32, |x| Wide::Int(i128::from(x)), int_from!(i8);
-    I16 i16, "i16", Int, "16-bit signed integers.", sum i64, mean f64, real i16, product i16, |x| Wide::Int(i128::from(x)), int_from!(i16);
-    I32 i32, "i32", Int, "32-bit signed integers.", sum i64, mean f64, real i32, product i32, |x| Wide::Int(i128::from(x)), int_from!(i32);
-    I64 i64, "i64", Int, "64-bit signed integers.", sum i64, mean f64, real i64, product i64, |x| Wide::Int(i128::from(x)), int_from!(i64);
-    U8 u8, "u8", Uint, "8-bit unsigned integers.", sum u64, mean f64, real u8, product u32, |x| Wide::Int(i128::from(x)), int_from!(u8);
-    U16 u16, "u16", Uint, "16-bit unsigned integers.", sum u64, mean f64, real u16, product u16, |x| Wide::Int(i128::from(x)), int_from!(u16);
-    U32 u32, "u32", Uint, "32-bit unsigned integers.", sum u64, mean f64, real u32, product u32, |x| Wide::Int(i128::from(x)), int_from!(u32);
-    U64 u64, "u64", Uint, "64-bit unsigned integers.", sum u64, mean f64, real u64, product u64, |x| Wide::Int(i128::from(x)), int_from!(u64);
-    F16 f16, "f16", Float, "IEEE half precision, computed in f32.", sum f16, mean f16, real f16, product f32, |x| Wide::Float(f64::from(x)), |w| f16::from_f32(f32_rounded_to_odd(w.real()));
-    BF16 bf16, "bf16", Float, "bfloat16, computed in f32.", sum bf16, mean bf16, real bf16, product f32, |x| Wide::Float(f64::from(x)), |w| bf16::from_f32(f32_rounded_to_odd(w.real()));
-    F32 f32, "f32", Float, "IEEE single precision.", sum f32, mean f32, real f32, product f32, |x| Wide::Float(f64::from(x)), float_from!(f32);
-    F64 f64, "f64", Float, "IEEE double precision.", sum f64, mean f64, real f64, product f64, Wide::Float, float_from!(f64);
-    C32 Complex<f32>, "c32", Complex, "Complex numbers of two f32.", sum Complex<f32>, mean Complex<f32>, real f32, product Complex<f32>,
-        |x| Wide::Complex(f64::from(x.re), f64::from(x.im)), |w| match w { Wide::Complex(re, im) => Complex::new(re as f32, im as f32), w => Complex::new(f32::from_wide(w), 0.0) };
-    C64 Complex<f64>, "c64", Complex, "Complex numbers of two f64.", sum Complex<f64>, mean Complex<f64>, real f64, product Complex<f64>,
-        |x| Wide::Complex(x.re, x.im), |w| match w { Wide::Complex(re, im) => Complex::new(re, im), w => Complex::new(w.real(), 0.0) };
+    Bool bool, "bool", Bool, "Truth values, one byte in host memory.",
+        sum i64, mean f64, real bool, product bool, |x| Wide::Int(i128::from(x)), Wide::truth;
+    I8 i8, "i8", Int, "8-bit signed integers.",
+        sum i64, mean f64, real i8, product i32, |x| Wide::Int(i128::from(x)), int_from!(i8);
+    I16 i16, "i16", Int, "16-bit signed integers.",
+        sum i64, mean f64, real i16, product i16, |x| Wide::Int(i128::from(x)), int_from!(i16);
+    I32 i32, "i32", Int, "32-bit signed integers.",
+        sum i64, mean f64, real i32, product i32, |x| Wide::Int(i128::from(x)), int_from!(i32);
+    I64 i64, "i64", Int, "64-bit signed integers.",
+        sum i64, mean f64, real i64, product i64, |x| Wide::Int(i128::from(x)), int_from!(i64);
+    U8 u8, "u8", Uint, "8-bit unsigned integers.",
+        sum u64, mean f64, real u8, product u32, |x| Wide::Int(i128::from(x)), int_from!(u8);
+    U16 u16, "u16", Uint, "16-bit unsigned integers.",
+        sum u64, mean f64, real u16, product u16, |x| Wide::Int(i128::from(x)), int_from!(u16);
+    U32 u32, "u32", Uint, "32-bit unsigned integers.",
+        sum u64, mean f64, real u32, product u32, |x| Wide::Int(i128::from(x)), int_from!(u32);
+    U64 u64, "u64", Uint, "64-bit unsigned integers.",
+        sum u64, mean f64, real u64, product u64, |x| Wide::Int(i128::from(x)), int_from!(u64);
+    F16 f16, "f16", Float, "IEEE half precision, computed in f32.",
+        sum f16, mean f16, real f16, product f32,
+        |x| Wide::Float(f64::from(x)), |w| f16::from_f32(f32_rounded_to_odd(w.real()));
+    BF16 bf16, "bf16", Float, "bfloat16, computed in f32.",
+        sum bf16, mean bf16, real bf16, product f32,
+        |x| Wide::Float(f64::from(x)), |w| bf16::from_f32(f32_rounded_to_odd(w.real()));
+    F32 f32, "f32", Float, "IEEE single precision.",
+        sum f32, mean f32, real f32, product f32, |x| Wide::Float(f64::from(x)), float_from!(f32);
+    F64 f64, "f64", Float, "IEEE double precision.",
+        sum f64, mean f64, real f64, product f64, Wide::Float, float_from!(f64);
+    C32 Complex<f32>, "c32", Complex, "Complex numbers of two f32.",
+        sum Complex<f32>, mean Complex<f32>, real f32, product Complex<f32>,
+        |x| Wide::Complex(f64::from(x.re), f64::from(x.im)),
+        |w| match w {
+            Wide::Complex(re, im) => Complex::new(re as f32, im as f32),
+            w => Complex::new(f32::from_wide(w), 0.0),
+        };
+    C64 Complex<f64>, "c64", Complex, "Complex numbers of two f64.",
+        sum Complex<f64>, mean Complex<f64>, real f64, product Complex<f64>,
+        |x| Wide::Complex(x.re, x.im),
+        |w| match w {
+            Wide::Complex(re, im) => Complex::new(re, im),
+            w => Complex::new(w.real(), 0.0),
+        };
 }
 
 impl fmt::Display for DType {
@@ -195,10 +229,12 @@ impl std::str::FromStr for DType {
     }
 }
 
-/// One value of any dtype: a parameter of a program.
+/// A single value of any dtype: a parameter of a program.
 ///
-/// Invariants: 1. the first `dtype.size()` bytes are a valid element of `dtype`; 2. the rest are zero, so equal values have equal bytes;
-/// 3. the bytes are aligned for every dtype (by the order and alignment given here).
+/// Invariants:
+/// 1. the first `dtype.size()` bytes are a valid element of `dtype`;
+/// 2. the other bytes are zero, so equal values have equal bytes;
+/// 3. the bytes are aligned for every dtype (by the field order and the alignment given here).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(C, align(16))]
 pub struct Scalar {
@@ -207,7 +243,7 @@ pub struct Scalar {
 }
 
 impl Scalar {
-    /// The value `x`.
+    /// Makes a scalar of the value `x`.
     #[inline]
     pub fn new<T: Element>(x: T) -> Scalar {
         let mut bytes = [0; 16];
@@ -215,27 +251,27 @@ impl Scalar {
         Scalar { dtype: T::DTYPE, bytes }
     }
 
-    /// The value of dtype `dtype` that `wide` casts to.
+    /// Casts `wide` to a scalar of dtype `dtype`.
     pub fn from_wide(dtype: DType, wide: Wide) -> Scalar {
         with_dtype!(dtype, T => Scalar::new(T::from_wide(wide)))
     }
 
-    /// Its dtype.
+    /// Returns the dtype.
     #[inline]
     pub fn dtype(&self) -> DType {
         self.dtype
     }
 
-    /// Its bytes, as an element lies in host memory.
+    /// Returns the bytes, in the form of an element in host memory.
     #[inline]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes[..self.dtype.size()]
     }
 
-    /// The value as a `T`, which must be its type.
+    /// Returns the value as a `T`.
     ///
     /// # Panics
-    /// If `T` is another dtype.
+    /// If `T` is not the type of the scalar's dtype.
     #[inline]
     #[track_caller]
     pub fn get<T: Element>(&self) -> T {
@@ -243,7 +279,7 @@ impl Scalar {
         bytemuck::checked::pod_read_unaligned(self.bytes())
     }
 
-    /// The value, widened.
+    /// Converts to the wide representation.
     pub fn to_wide(&self) -> Wide {
         with_dtype!(self.dtype, T => self.get::<T>().to_wide())
     }
@@ -273,10 +309,13 @@ mod tests {
 
     #[test]
     fn half_floats_are_rounded_once() {
-        // One and a half units of the last place, and a little more or less.
-        for (x, bits) in
-            [(1.0 + 1.5 / 1024.0, 0x3c02u16), (1.0 + 1.5 / 1024.0 + 1e-12, 0x3c02), (1.0 + 1.5 / 1024.0 - 1e-12, 0x3c01), (1.0 + 0.5 / 1024.0 + 1e-12, 0x3c01)]
-        {
+        // 1.5 units in the last place, and slightly more and less.
+        for (x, bits) in [
+            (1.0 + 1.5 / 1024.0, 0x3c02u16),
+            (1.0 + 1.5 / 1024.0 + 1e-12, 0x3c02),
+            (1.0 + 1.5 / 1024.0 - 1e-12, 0x3c01),
+            (1.0 + 0.5 / 1024.0 + 1e-12, 0x3c01),
+        ] {
             assert_eq!(f16::from_wide(Wide::Float(x)).to_bits(), bits, "{x:e}");
         }
         assert_eq!(bf16::from_wide(Wide::Float(1.0 + 1.0 / 256.0 + 1e-12)).to_bits(), 0x3f81);

@@ -6,8 +6,8 @@
 //! header: {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }
 //! ```
 //!
-//! Nothing in a file is believed before it is checked: lengths are held against the file's own before anything is allocated, and
-//! the header is read by a parser that knows this one dict and nothing else of Python.
+//! The reader validates every field of a file before it uses it. It compares lengths with the length of the file before
+//! it allocates memory. It parses the header with a parser that accepts only this one dict and no other Python syntax.
 
 use crate::array::Array;
 use crate::bytes::fresh_bytes;
@@ -22,18 +22,19 @@ mod header;
 use header::{Header, Order};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
-/// The longest header that is read: NumPy's own limit. An array's is about 100 bytes.
+/// The longest header in bytes that the reader accepts: NumPy's own limit. The header of an array has about 100 bytes.
 const MAX_HEADER: usize = 10_000;
 
 /// Reads an array from a `.npy` file.
 ///
-/// The elements are read in one piece. A file in Fortran order gives an array in Fortran order; big-endian elements are turned round.
-/// As with NumPy, bytes after the last element are ignored.
+/// Reads all elements with one call. A file in Fortran order gives an array in Fortran order. Big-endian elements are
+/// byte-swapped. As in NumPy, bytes after the last element are ignored.
 ///
 /// # Errors
-/// [`Error::File`], with the figures, for a file that is missing, is not a `.npy` file, is shorter than it says, holds another dtype than `T`
-/// or something that is no dtype here (Python objects, strings, records, dates), or has bytes in it that are no bool;
-/// [`Error::OutOfMemory`] for more elements than the machine has memory for.
+/// [`Error::File`], with the figures, if the file is missing, is not a `.npy` file, is shorter than its header
+/// declares, holds another dtype than `T`, holds elements that have no dtype in this library (Python objects, strings,
+/// records, dates), or holds bool bytes other than 0 and 1; [`Error::OutOfMemory`] if the elements need more memory
+/// than the machine has.
 ///
 /// ```
 /// # use polyarray_core::*;
@@ -50,12 +51,13 @@ pub fn read_npy<T: Element>(path: impl AsRef<Path>) -> Result<Array<T>> {
     read(path, T::DTYPE).and_then(Array::from_raw)
 }
 
-/// Writes an array to a `.npy` file (format 1.0), replacing what was there. Arrays on a device are brought to the host.
+/// Writes an array to a `.npy` file (format 1.0) and replaces an existing file. Arrays on a device are copied to the
+/// host first.
 ///
-/// An array in Fortran order is written so; any other in C order.
+/// An array in Fortran order is written in Fortran order, any other array in C order.
 ///
 /// # Errors
-/// [`Error::File`] if the file cannot be written, or for bf16, which the format has no name for.
+/// [`Error::File`] if the file cannot be written, or for bf16, for which the format has no name.
 ///
 /// ```no_run
 /// # use polyarray_core::*;
@@ -66,7 +68,11 @@ pub fn write_npy<T: Element>(path: impl AsRef<Path>, array: &Array<T>) -> Result
     let path = path.as_ref();
     let descr = descr(T::DTYPE).ok_or_else(|| bad(path, NO_BF16))?;
     let host = array.on_host()?;
-    let (order, stored) = if host.is_f_contiguous() && !host.is_c_contiguous() { (Order::Fortran, host.t()) } else { (Order::C, host.clone()) };
+    let (order, stored) = if host.is_f_contiguous() && !host.is_c_contiguous() {
+        (Order::Fortran, host.t())
+    } else {
+        (Order::C, host.clone())
+    };
     let copied;
     let elements = match stored.as_slice() {
         Some(elements) => elements,
@@ -91,7 +97,7 @@ fn bad(path: &Path, why: impl Into<String>) -> Error {
     Error::File { path: path.into(), why: why.into() }
 }
 
-/// What `descr` says of a dtype, as the machine's bytes are; `None` if the format has no name for it.
+/// The `descr` of a dtype in the machine's byte order; `None` if the format has no name for the dtype.
 fn descr(dtype: DType) -> Option<String> {
     let letter = match dtype.kind() {
         Kind::Bool => 'b',
@@ -108,7 +114,7 @@ fn descr(dtype: DType) -> Option<String> {
     (dtype != DType::BF16).then(|| format!("{order}{letter}{}", dtype.size()))
 }
 
-/// The dtype that a `descr` names, and whether its bytes lie the other way round from the machine's.
+/// The dtype that a `descr` names, and whether its byte order is the opposite of the machine's.
 fn dtype_of(descr: &str) -> Result<(DType, bool), String> {
     let (order, name) = match descr.as_bytes() {
         [b'<' | b'>' | b'|' | b'=', ..] => descr.split_at(1),
@@ -135,7 +141,7 @@ fn read(path: &Path, want: DType) -> Result<RawArray> {
     if want == DType::BF16 {
         return Err(fail(NO_BF16.into()));
     }
-    // Asked before it is opened: opening a pipe would wait for a writer.
+    // Checks the file type before opening the file: opening a pipe would block until a writer opens it.
     if !fs::metadata(path).map_err(cannot)?.is_file() {
         return Err(fail("is not a regular file".into()));
     }
@@ -144,13 +150,18 @@ fn read(path: &Path, want: DType) -> Result<RawArray> {
     let (header, start) = read_header(&mut file, len).map_err(fail)?;
     let (dtype, foreign) = dtype_of(&header.descr).map_err(fail)?;
     if dtype != want {
-        return Err(fail(format!("holds {dtype} (descr {:?}) and was read as {want}; read it as {dtype} and cast", header.descr)));
+        return Err(fail(format!(
+            "holds {dtype} (descr {:?}) and was read as {want}; read it as {dtype} and cast",
+            header.descr
+        )));
     }
     let shape = Dims::from(&header.shape);
     let bytes = shape.check(dtype).map_err(|e| fail(e.to_string()))?;
     let there = len - start;
     if there < bytes as u64 {
-        return Err(fail(format!("is truncated: shape {shape:?} of {dtype} takes {bytes} bytes, after the header there are {there}")));
+        return Err(fail(format!(
+            "is truncated: shape {shape:?} of {dtype} takes {bytes} bytes, after the header there are {there}"
+        )));
     }
     let mut buffer = Buffer::host(bytes)?;
     let data = fresh_bytes(&mut buffer, bytes);
@@ -168,19 +179,25 @@ fn read(path: &Path, want: DType) -> Result<RawArray> {
     Ok(RawArray { buffer, dtype, layout })
 }
 
-/// Reads up to the first element; returns the header and where that is. `len` is the length of the file.
+/// Reads the file up to the first element. Returns the header and the offset of the first element. `len` is the length
+/// of the file.
 fn read_header(file: &mut File, len: u64) -> Result<(Header, u64), String> {
     let cannot = |e: std::io::Error| format!("cannot be read: {e}");
     let mut fixed = [0u8; 8];
     let have = fixed.len().min(usize::try_from(len).unwrap_or(usize::MAX));
     file.read_exact(&mut fixed[..have]).map_err(cannot)?;
     if have < fixed.len() || &fixed[..6] != MAGIC {
-        return Err(format!("is not a .npy file: it has {len} bytes and begins with {:02x?}, not {MAGIC:02x?} and a version", &fixed[..have.min(6)]));
+        return Err(format!(
+            "is not a .npy file: it has {len} bytes and begins with {:02x?}, not {MAGIC:02x?} and a version",
+            &fixed[..have.min(6)]
+        ));
     }
     let width: u64 = match (fixed[6], fixed[7]) {
         (1, 0) => 2,
         (2 | 3, 0) => 4,
-        (major, minor) => return Err(format!("has version {major}.{minor} of the npy format; 1.0, 2.0 and 3.0 are known")),
+        (major, minor) => {
+            return Err(format!("has version {major}.{minor} of the npy format; 1.0, 2.0 and 3.0 are known"));
+        }
     };
     if len < 8 + width {
         return Err(format!("is truncated: its {len} bytes end inside the length of the header"));
@@ -193,7 +210,10 @@ fn read_header(file: &mut File, len: u64) -> Result<(Header, u64), String> {
         return Err(format!("says that its header has {size} bytes; at most {MAX_HEADER} are read"));
     }
     if len < start {
-        return Err(format!("is truncated: its header should have {size} bytes, the file has {} after its length", len - 8 - width));
+        return Err(format!(
+            "is truncated: its header should have {size} bytes, the file has {} after its length",
+            len - 8 - width
+        ));
     }
     let mut text = vec![0u8; size];
     file.read_exact(&mut text).map_err(cannot)?;
@@ -204,7 +224,7 @@ fn read_header(file: &mut File, len: u64) -> Result<(Header, u64), String> {
     Ok((header, start))
 }
 
-/// Reverses the bytes of each group of `width`.
+/// Reverses the bytes of each group of `width` bytes.
 fn turn_round(data: &mut [u8], width: usize) {
     fn each<const N: usize>(data: &mut [u8]) {
         data.as_chunks_mut::<N>().0.iter_mut().for_each(|group| group.reverse());
@@ -218,10 +238,13 @@ fn turn_round(data: &mut [u8], width: usize) {
     }
 }
 
-/// Any byte but 0 and 1 is no `bool`, and must never become one.
+/// Returns an error if a byte is neither 0 nor 1. Such a byte is not a valid `bool`.
 fn check_bools(data: &[u8]) -> Result<(), String> {
     match data.iter().position(|&b| b > 1) {
         None => Ok(()),
-        Some(at) => Err(format!("holds bool, but element {at} is the byte {}, neither 0 nor 1; read it in NumPy as uint8", data[at])),
+        Some(at) => Err(format!(
+            "holds bool, but element {at} is the byte {}, neither 0 nor 1; read it in NumPy as uint8",
+            data[at]
+        )),
     }
 }

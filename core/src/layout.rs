@@ -1,15 +1,16 @@
-//! Shapes and layouts: how the elements of an array lie in a buffer.
+//! Shapes and layouts: the positions of an array's elements in a buffer.
 
 use crate::{DType, Error, Result};
 use smallvec::SmallVec;
 use std::fmt;
 use std::ops::Deref;
 
-/// Lengths of axes, outermost first; up to four are held without an allocation.
+/// The lengths of the axes, outermost first. Up to four are stored without a heap allocation.
 #[derive(Default, PartialEq, Eq, Hash)]
 pub struct Dims(SmallVec<[usize; 4]>);
 
-// By hand, because a copy of the slice is several times faster than what SmallVec's `clone` does: element by element.
+// Implemented by hand: copying the slice is several times faster than SmallVec's `clone`, which copies element by
+// element.
 impl Clone for Dims {
     #[inline]
     fn clone(&self) -> Dims {
@@ -17,22 +18,22 @@ impl Clone for Dims {
     }
 }
 
-/// Distances between neighbours along each axis, in elements.
+/// The distance between neighbouring elements along each axis, in elements.
 pub type Strides = SmallVec<[isize; 4]>;
 
-/// Axes that are stepped along at once; at least one.
+/// Axes that one axis of a view steps along together; at least one.
 pub(crate) type AxisGroup = SmallVec<[usize; 2]>;
 
-/// The most axes an array can have.
+/// The largest number of axes of an array.
 pub const MAX_NDIM: usize = 16;
 
 impl Dims {
-    /// No axes: the shape of one element.
+    /// Returns a shape without axes: the shape of a single element.
     pub fn new() -> Dims {
         Dims::default()
     }
 
-    /// The number of elements; `None` if it overflows.
+    /// Returns the number of elements, or `None` on overflow.
     pub fn checked_len(&self) -> Option<usize> {
         if self.contains(&0) {
             return Some(0);
@@ -40,13 +41,14 @@ impl Dims {
         self.iter().try_fold(1usize, |n, &d| n.checked_mul(d))
     }
 
-    /// The number of elements. Shapes of arrays are checked when they are made, so this does not overflow for them.
+    /// Returns the number of elements. Cannot overflow for the shape of an array, because [`check`](Self::check)
+    /// accepted it.
     #[inline]
     pub fn size(&self) -> usize {
         self.iter().product()
     }
 
-    /// Strides of C order (the last axis is contiguous).
+    /// Returns the strides of C order (the last axis is contiguous).
     #[inline]
     pub fn c_strides(&self) -> Strides {
         let mut strides: Strides = SmallVec::from_elem(1, self.len());
@@ -56,20 +58,21 @@ impl Dims {
         strides
     }
 
-    /// Adds an axis after the last.
+    /// Appends an axis of length `n`.
     pub fn push(&mut self, n: usize) {
         self.0.push(n);
     }
 
-    /// The axes, to change.
+    /// Mutable access to the lengths of the axes.
     pub(crate) fn axes_mut(&mut self) -> &mut SmallVec<[usize; 4]> {
         &mut self.0
     }
 
-    /// The shape that `self` and `other` broadcast to: axes are aligned at the end, an axis of 1 stretches.
+    /// Returns the shape that `self` and `other` broadcast to. Axes are aligned at the end, and axes of length 1 are
+    /// stretched.
     ///
     /// # Errors
-    /// [`Error::Broadcast`] where lengths differ and neither is 1.
+    /// [`Error::Broadcast`] where two lengths differ and neither is 1.
     pub fn broadcast(&self, other: &Dims) -> Result<Dims> {
         if self == other {
             return Ok(self.clone());
@@ -89,10 +92,11 @@ impl Dims {
         Ok(out)
     }
 
-    /// The number of bytes an array of this shape has.
+    /// Returns the number of bytes of an array of this shape.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] where that is more than `isize::MAX`; [`Error::Shapes`] for more than [`MAX_NDIM`] axes.
+    /// [`Error::TooLarge`] if the product of `dtype`'s size and all lengths, with zeros counted as ones, exceeds
+    /// `isize::MAX`; [`Error::Shapes`] for more than [`MAX_NDIM`] axes.
     pub fn check(&self, dtype: DType) -> Result<usize> {
         if self.len() > MAX_NDIM {
             return Err(Error::Shapes {
@@ -102,8 +106,9 @@ impl Dims {
                 why: format!("{} axes, at most {MAX_NDIM} are possible", self.len()),
             });
         }
-        // Strides are products over axes that may hold no zero: they must not overflow either.
-        let bound = self.iter().try_fold(dtype.size(), |n, &d| n.checked_mul(d.max(1))).filter(|&b| isize::try_from(b).is_ok());
+        // Counts zero lengths as ones: strides are products over axes without zeros, and they must not overflow either.
+        let bound =
+            self.iter().try_fold(dtype.size(), |n, &d| n.checked_mul(d.max(1))).filter(|&b| isize::try_from(b).is_ok());
         bound.ok_or_else(|| Error::TooLarge { shape: self.clone(), dtype })?;
         Ok(self.size() * dtype.size())
     }
@@ -148,18 +153,23 @@ impl From<()> for Dims {
 }
 
 macro_rules! dims_from {
-    ($($ty:ty),*) => { $( impl From<$ty> for Dims { fn from(dims: $ty) -> Dims { Dims(SmallVec::from_slice(&dims[..])) } } )* };
+    ($($ty:ty),*) => { $(
+        impl From<$ty> for Dims { fn from(dims: $ty) -> Dims { Dims(SmallVec::from_slice(&dims[..])) } }
+    )* };
 }
 dims_from!(&[usize], Vec<usize>, &Vec<usize>, &Dims);
 
-/// How the elements of an array lie in its buffer.
+/// The positions of an array's elements in its buffer.
 ///
 /// Invariants:
 /// 1. `shape` and `strides` have the same length, at most [`MAX_NDIM`];
-/// 2. the product of the lengths, zeros counted as ones, times 16 bytes does not overflow `isize` where memory is behind it;
-/// 3. for every index inside `shape`, `offset + sum(index * stride)` is a valid element of the buffer (if there are any elements).
+/// 2. if a buffer backs the layout, the product of the lengths, with zeros counted as ones, times 16 bytes does not
+///    overflow `isize`;
+/// 3. for every index inside `shape`, `offset + sum(index * stride)` is a valid element of the buffer (if there are any
+///    elements).
 ///
-/// Slicing, permuting, broadcasting, reshaping, squeezing and taking diagonals keep them; they are the only ways to make one layout from another.
+/// Slicing, permuting, broadcasting, reshaping, squeezing and taking diagonals preserve these invariants. They are the
+/// only operations that derive one layout from another.
 #[derive(PartialEq, Eq, Debug)]
 pub struct Layout {
     shape: Dims,
@@ -175,30 +185,30 @@ impl Clone for Layout {
 }
 
 impl Layout {
-    /// C order from the start of a buffer.
+    /// Returns the layout in C order from the start of a buffer.
     pub fn contiguous(shape: Dims) -> Layout {
         Layout { strides: shape.c_strides(), shape, offset: 0 }
     }
 
-    /// From parts. The caller upholds the invariants.
+    /// Creates a layout from its parts. The caller upholds the invariants.
     pub fn from_parts(shape: Dims, strides: Strides, offset: usize) -> Layout {
         debug_assert_eq!(shape.len(), strides.len());
         Layout { shape, strides, offset }
     }
 
-    /// Lengths of the axes.
+    /// The lengths of the axes.
     #[inline]
     pub fn shape(&self) -> &Dims {
         &self.shape
     }
 
-    /// Strides in elements.
+    /// The strides in elements.
     #[inline]
     pub fn strides(&self) -> &[isize] {
         &self.strides
     }
 
-    /// The element of the buffer that index zero is.
+    /// The position in the buffer of the element at index zero.
     #[inline]
     pub fn offset(&self) -> usize {
         self.offset
@@ -215,7 +225,7 @@ impl Layout {
         self.shape.contains(&0)
     }
 
-    /// Whether the elements lie in C order without gaps. Strides of axes of one do not matter.
+    /// Whether the elements lie in C order without gaps. Strides of axes of length 1 are ignored.
     pub fn is_c_contiguous(&self) -> bool {
         if self.is_empty() {
             return true;
@@ -237,12 +247,13 @@ impl Layout {
         self.permute_unchecked(&(0..self.shape.len()).rev().collect::<SmallVec<[usize; 4]>>()).is_c_contiguous()
     }
 
-    /// Whether two indices can mean the same element, seen from strides alone (a stride of 0 along more than one element).
+    /// Whether, judging by strides alone, two indices can denote the same element: an axis of more than one element has
+    /// stride 0.
     pub fn is_broadcast(&self) -> bool {
         self.shape.iter().zip(&self.strides).any(|(&n, &s)| n > 1 && s == 0)
     }
 
-    /// The first and one past the last element of the buffer that is touched.
+    /// Returns the first and one past the last position in the buffer that the layout covers.
     pub fn span(&self) -> (usize, usize) {
         if self.is_empty() {
             return (self.offset, self.offset);
@@ -256,7 +267,7 @@ impl Layout {
         (lo as usize, hi as usize + 1)
     }
 
-    /// The element of the buffer at `index`, whose length and range are checked.
+    /// Returns the position in the buffer of the element at `index`. Checks the length and the range of `index`.
     pub fn locate(&self, index: &[usize]) -> Result<usize> {
         if index.len() != self.shape.len() {
             return Err(Error::IndexCount { given: index.len(), ndim: self.shape.len(), shape: self.shape.clone() });
@@ -271,13 +282,16 @@ impl Layout {
         Ok(at as usize)
     }
 
-    /// The same elements seen as `to`: axes of one, and missing ones in front, are stretched with stride 0.
+    /// Returns a view of shape `to`: axes of length 1 and missing leading axes are stretched with stride 0.
     pub fn broadcast_to(&self, to: &Dims) -> Result<Layout> {
         if &self.shape == to {
             return Ok(self.clone());
         }
         let fail = |why: String| Error::BroadcastTo { from: self.shape.clone(), to: to.clone(), why };
-        let extra = to.len().checked_sub(self.shape.len()).ok_or_else(|| fail(format!("{} axes do not fit into {}", self.shape.len(), to.len())))?;
+        let extra = to
+            .len()
+            .checked_sub(self.shape.len())
+            .ok_or_else(|| fail(format!("{} axes do not fit into {}", self.shape.len(), to.len())))?;
         to.check(DType::Bool)?;
         let mut strides: Strides = SmallVec::from_elem(0, to.len());
         for (i, (&n, &s)) in self.shape.iter().zip(&self.strides).enumerate() {
@@ -291,10 +305,10 @@ impl Layout {
         Ok(Layout { shape: to.clone(), strides, offset: self.offset })
     }
 
-    /// Axes in another order.
+    /// Reorders the axes.
     ///
     /// # Errors
-    /// Where `axes` is not a permutation of all axes; negative ones count from the end.
+    /// If `axes` is not a permutation of all axes. Negative axes count from the end.
     pub fn permute(&self, axes: &[isize]) -> Result<Layout> {
         let ndim = self.shape.len();
         if axes.len() != ndim {
@@ -304,15 +318,19 @@ impl Layout {
     }
 
     fn permute_unchecked(&self, axes: &[usize]) -> Layout {
-        Layout { shape: axes.iter().map(|&a| self.shape[a]).collect(), strides: axes.iter().map(|&a| self.strides[a]).collect(), offset: self.offset }
+        Layout {
+            shape: axes.iter().map(|&a| self.shape[a]).collect(),
+            strides: axes.iter().map(|&a| self.strides[a]).collect(),
+            offset: self.offset,
+        }
     }
 
-    /// Axes reversed.
+    /// Reverses the axes.
     pub fn t(&self) -> Layout {
         self.permute_unchecked(&(0..self.shape.len()).rev().collect::<SmallVec<[usize; 4]>>())
     }
 
-    /// A new axis of one before `axis` (`-1`: after the last).
+    /// Inserts an axis of length 1 before `axis` (`-1`: after the last).
     pub fn expand_dims(&self, axis: isize) -> Result<Layout> {
         let at = resolve_axis("expand_dims", axis, self.shape.len() + 1)?;
         let mut out = self.clone();
@@ -322,16 +340,17 @@ impl Layout {
         Ok(out)
     }
 
-    /// Without the axes of one.
+    /// Removes the axes of length 1.
     pub fn squeeze(&self) -> Layout {
         let keep: SmallVec<[usize; 4]> = (0..self.shape.len()).filter(|&i| self.shape[i] != 1).collect();
         self.permute_unchecked(&keep)
     }
 
-    /// Elements whose indices along two axes differ by `offset` (that of `axis2` is the larger one): both axes go, their diagonal comes last.
+    /// Returns the elements whose index along `axis2` minus their index along `axis1` is `offset`. Removes both axes
+    /// and appends the diagonal as the last axis.
     ///
     /// # Errors
-    /// [`Error::Axis`] for an axis out of range, [`Error::RepeatedAxis`] where both are the same.
+    /// [`Error::Axis`] for an axis out of range, [`Error::RepeatedAxis`] if both axes are the same.
     pub fn diagonal(&self, offset: isize, axis1: isize, axis2: isize) -> Result<Layout> {
         let axes = resolve_axes("diagonal", &[axis1, axis2], self.shape.len())?;
         let (mut cut, skipped) = (self.clone(), offset.unsigned_abs());
@@ -344,10 +363,17 @@ impl Layout {
         Ok(cut.step_together(&groups))
     }
 
-    /// A view whose axis `i` steps along all axes of `groups[i]`, which are of one length, at once. Axes in no group are of length one.
+    /// Returns a view whose axis `i` steps along all axes of `groups[i]` together. The axes of a group have the same
+    /// length. Axes in no group have length 1.
     pub(crate) fn step_together(&self, groups: &[AxisGroup]) -> Layout {
-        debug_assert!(groups.iter().all(|g| g.iter().all(|&a| self.shape[a] == self.shape[g[0]])), "axes that step together have one length");
-        debug_assert!((0..self.shape.len()).all(|a| self.shape[a] == 1 || groups.iter().flatten().filter(|&&b| b == a).count() == 1));
+        debug_assert!(
+            groups.iter().all(|g| g.iter().all(|&a| self.shape[a] == self.shape[g[0]])),
+            "axes that step together have one length"
+        );
+        debug_assert!(
+            (0..self.shape.len())
+                .all(|a| self.shape[a] == 1 || groups.iter().flatten().filter(|&&b| b == a).count() == 1)
+        );
         Layout {
             shape: groups.iter().map(|g| self.shape[g[0]]).collect(),
             strides: groups.iter().map(|g| g.iter().map(|&a| self.strides[a]).sum()).collect(),
@@ -355,13 +381,15 @@ impl Layout {
         }
     }
 
-    /// The same elements in C order with another shape, if strides can say it without a copy.
+    /// Returns a view of the same elements in C order with another shape, or `None` if no strides can express it
+    /// without a copy.
     pub fn reshape(&self, to: &Dims) -> Option<Layout> {
         debug_assert_eq!(self.len(), to.size());
         if self.is_empty() || self.is_c_contiguous() {
             return Some(Layout { shape: to.clone(), strides: to.c_strides(), offset: self.offset });
         }
-        // Runs of axes that behave as one are matched with groups of new axes of the same size.
+        // Merges neighbouring axes that act as one axis, then matches each merged run with new axes of the same total
+        // size.
         let mut old: Vec<(usize, isize)> = Vec::new();
         for (&n, &s) in self.shape.iter().zip(&self.strides).filter(|(n, _)| **n != 1) {
             match old.last_mut() {
@@ -389,32 +417,34 @@ impl Layout {
         Some(Layout { shape: to.clone(), strides, offset: self.offset })
     }
 
-    /// One axis cut to `len` elements from `start` with `step` (in elements of this view, may be negative). The caller checked the range.
+    /// Restricts an axis to `len` elements from `start` with `step` (in elements of this view, may be negative). The
+    /// caller has checked the range.
     pub(crate) fn cut(&mut self, axis: usize, start: usize, step: isize, len: usize) {
         if len > 0 {
             self.offset = (self.offset as isize + start as isize * self.strides[axis]) as usize;
         }
-        // A step is only taken where there are two elements; then it is shorter than the axis was, and the product cannot overflow.
+        // Multiplies by `step` only if there are at least two elements. Then |step| is less than the old length of the
+        // axis, and the product cannot overflow.
         if len > 1 {
             self.strides[axis] *= step;
         }
         self.shape.axes_mut()[axis] = len;
     }
 
-    /// Removes an axis that [`cut`](Self::cut) made one long.
+    /// Removes an axis that [`cut`](Self::cut) reduced to length 1.
     pub(crate) fn remove_axis(&mut self, axis: usize) {
         self.shape.axes_mut().remove(axis);
         self.strides.remove(axis);
     }
 }
 
-/// `axis` as an index from the front.
+/// Returns `axis` as an index from the front.
 pub fn resolve_axis(op: &'static str, axis: isize, ndim: usize) -> Result<usize> {
     let from_front = if axis < 0 { axis + ndim as isize } else { axis };
     usize::try_from(from_front).ok().filter(|&a| a < ndim).ok_or(Error::Axis { op, axis, ndim })
 }
 
-/// Each of `axes` as an index from the front; none may repeat.
+/// Returns each of `axes` as an index from the front. Repeated axes are an error.
 pub fn resolve_axes(op: &'static str, axes: &[isize], ndim: usize) -> Result<SmallVec<[usize; 4]>> {
     let mut out: SmallVec<[usize; 4]> = SmallVec::new();
     for &axis in axes {

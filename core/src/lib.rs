@@ -1,12 +1,12 @@
-//! The core of polyarray: arrays and what is asked of devices.
+//! The core of polyarray: arrays, and the operations that devices run.
 //!
 //! ```text
 //! Array, Expr  -->  Op (Map | Reduce | Scan | Matmul | Distance | Sort | Search | Count)  -->  Backend, on a Memory
 //! what you write    what is to be done, with its operands' layouts                                 who does it, where
 //! ```
 //!
-//! Users link `polyarray`, which brings the devices. Those who write a backend link this crate: the contract is [`Backend`] and [`Memory`],
-//! and [`op`] says what an operation promises.
+//! Users link `polyarray`, which includes the devices. Authors of a backend link this crate and implement [`Backend`]
+//! and [`Memory`]; [`op`] documents the invariants of operations.
 
 mod array;
 mod backend;

@@ -1,4 +1,4 @@
-//! Products of matrices.
+//! Matrix products.
 
 use crate::array::{Array, ViewMut};
 use crate::choose::{self, execute, plan};
@@ -12,10 +12,11 @@ use crate::{Buffer, DType, Dims, Element, Error, Kind, MemoryId, Program, Result
 use smallvec::SmallVec;
 use std::sync::Arc;
 
-/// A closure that is applied to a product.
+/// A closure that transforms a product.
 type Epilogue<T> = Box<dyn FnOnce(Expr<T>) -> Expr<T>>;
 
-/// A product of matrices about to be computed: `after(A @ B)`, with A `[.., m, k]`, B `[.., k, n]`, the result `[.., m, n]`; batch axes broadcast.
+/// A matrix product that has not been computed yet: `after(A @ B)`, where A is `[.., m, k]`, B is `[.., k, n]` and the
+/// result is `[.., m, n]`. Batch axes broadcast.
 ///
 /// ```no_run
 /// # use polyarray_core::*;
@@ -33,13 +34,14 @@ pub struct Matmul<T: Element, U: Element = T> {
 }
 
 impl<T: Element> Matmul<T> {
-    /// `a @ b`. Vectors are not promoted here; see [`Array::matmul`].
+    /// Describes `a @ b`. Does not promote vectors to matrices; [`Array::matmul`] does.
     pub fn new(a: &Array<T>, b: &Array<T>) -> Matmul<T> {
         Matmul::of(a, b)
     }
 
-    /// `a @ b`, given as what it is added up in: i8 as i32, u8 as u32 (exact for fewer than 2^17 columns of `a`, and for up to 2^16; wrapping beyond), f16 and bf16 as f32. Other dtypes
-    /// stay what they are.
+    /// Describes `a @ b` with the result in the dtype of accumulation: i8 accumulates in i32 (exact for fewer than 2^17
+    /// columns of `a`, wrapping beyond), u8 in u32 (exact for up to 2^16 columns, wrapping beyond), f16 and bf16 in
+    /// f32. For other dtypes the result has the dtype of the operands.
     ///
     /// ```no_run
     /// # use polyarray_core::*;
@@ -57,39 +59,42 @@ impl<T: Element, U: Element> Matmul<T, U> {
         Matmul { a: a.clone(), b: b.clone(), epilogue: Vec::new(), device: None, precision: Precision::Full }
     }
 
-    /// Gives up some precision for speed, or not: see [`Precision`] for the bounds.
+    /// Sets the precision. [`Precision`] states the error bounds.
     pub fn precision(mut self, precision: Precision) -> Matmul<T, U> {
         self.precision = precision;
         self
     }
 
-    /// Adds `c`, which broadcasts over the product.
+    /// Adds `c`, which broadcasts to the shape of the product.
     pub fn bias(self, c: &Array<U>) -> Matmul<T, U> {
         let c = c.clone();
         self.map(move |e| e + c)
     }
 
-    /// Applies an elementwise computation to the product before it is written. Several are applied in turn.
+    /// Applies an elementwise computation to the product before it is written. Several calls apply their closures in
+    /// order.
     ///
-    /// The closure is called once, when the product is about to be computed. Its argument stands for the product, which has no elements yet: evaluating or
-    /// reducing it, in the closure or later, gives [`Error::NotComputed`]. The expression that the closure returns has the product's shape; it may read other arrays,
-    /// which broadcast to it, and need not read the product.
+    /// The closure is called once, when the product is about to be computed. Its argument is a placeholder for the
+    /// product, which has no elements yet. Evaluating or reducing the placeholder, inside the closure or later, returns
+    /// [`Error::NotComputed`]. The expression that the closure returns must have the shape of the product. It may read
+    /// other arrays, which broadcast to that shape, and need not read the product.
     pub fn map(mut self, f: impl FnOnce(Expr<U>) -> Expr<U> + 'static) -> Matmul<T, U> {
         self.epilogue.push(Box::new(f));
         self
     }
 
-    /// On this device rather than the one in force.
+    /// Selects the device, instead of the device in force.
     pub fn on(mut self, device: &Device) -> Matmul<T, U> {
         self.device = Some(device.clone());
         self
     }
 
-    /// Does the work. The result is in C order.
+    /// Computes the product. The result is in C order.
     ///
     /// # Errors
-    /// [`Error::Shapes`] where inner dimensions differ or there are fewer than two axes, [`Error::Broadcast`] where batch axes do not fit,
-    /// [`Error::DTypeUndefined`] for bool, [`Error::Refused`] where the device cannot.
+    /// [`Error::Shapes`] if the inner dimensions differ or an operand has fewer than two axes, [`Error::Broadcast`] if
+    /// the batch axes do not broadcast, [`Error::DTypeUndefined`] for bool, [`Error::Refused`] if the device does not
+    /// support the operation.
     pub fn run(self) -> Result<Array<U>> {
         if self.is_plain()
             && let Some(done) = small(self.a.raw(), self.b.raw(), T::DTYPE)?
@@ -100,15 +105,16 @@ impl<T: Element, U: Element> Matmul<T, U> {
         self.lower()?.run(&device)
     }
 
-    /// Whether nothing was asked for but the product.
+    /// Whether the product has no epilogue, no device of its own and the dtype of its operands, so that the fast path
+    /// can compute it.
     fn is_plain(&self) -> bool {
         self.epilogue.is_empty() && self.device.is_none() && T::DTYPE == U::DTYPE
     }
 
-    /// Does the work and writes the result into a view of its shape.
+    /// Computes the product and writes it into a view of its shape.
     ///
     /// # Errors
-    /// As [`run`](Self::run), and [`Error::Shapes`] where the view's shape is another.
+    /// As [`run`](Self::run), and [`Error::Shapes`] if the view has another shape.
     ///
     /// ```no_run
     /// # use polyarray_core::*;
@@ -121,7 +127,7 @@ impl<T: Element, U: Element> Matmul<T, U> {
         self.write(out, false)
     }
 
-    /// Does the work and adds the result to a view of its shape: `C += after(A @ B)`.
+    /// Computes the product and adds it to a view of its shape: `C += after(A @ B)`.
     ///
     /// # Errors
     /// As [`run_into`](Self::run_into).
@@ -153,7 +159,11 @@ impl<T: Element, U: Element> Matmul<T, U> {
         let (a, b) = (Dims::from(self.a.shape()), Dims::from(self.b.shape()));
         let fits = |shape: &Dims, out: &ViewMut<'_, U>| {
             let why = || format!("the product's shape is {shape:?}, the output's {:?}", out.shape());
-            if shape[..] == *out.shape() { Ok(()) } else { Err(Error::Shapes { op: "matmul", left: a.clone(), right: b.clone(), why: why() }) }
+            if shape[..] == *out.shape() {
+                Ok(())
+            } else {
+                Err(Error::Shapes { op: "matmul", left: a.clone(), right: b.clone(), why: why() })
+            }
         };
         let lowered = self.lower()?;
         fits(&lowered.shape, out)?;
@@ -166,7 +176,8 @@ impl<T: Element, U: Element> Matmul<T, U> {
                         o.add = add;
                     }
                 };
-                // Where no device accumulates into the output, the product is added afterwards.
+                // If no device can accumulate into the output, the product is computed into a buffer of its own and
+                // added afterwards.
                 adds(&mut op, add && direct);
                 let into = (direct && (!add || choose::is_possible(&op, &device)?)).then(|| buffer.clone());
                 adds(&mut op, add && into.is_some());
@@ -182,11 +193,12 @@ impl<T: Element, U: Element> Matmul<T, U> {
             return out.assign(&result);
         }
         let (buffer, layout) = out.parts_mut();
-        let before = Array::<U>::from_raw(RawArray { buffer: buffer.clone(), dtype: U::DTYPE, layout: layout.clone() })?;
+        let before =
+            Array::<U>::from_raw(RawArray { buffer: buffer.clone(), dtype: U::DTYPE, layout: layout.clone() })?;
         (before + result).write(buffer, &layout.clone())
     }
 
-    /// What [`run`](Self::run) would do, and what each device answered.
+    /// Returns the plan of [`run`](Self::run) with the estimate or refusal of each device. Computes nothing.
     ///
     /// # Errors
     /// As [`run`](Self::run).
@@ -202,7 +214,11 @@ impl<T: Element, U: Element> Matmul<T, U> {
         let (a, b) = (Dims::from(self.a.shape()), Dims::from(self.b.shape()));
         let shapes = |why: String| Error::Shapes { op: "matmul", left: a.clone(), right: b.clone(), why };
         if T::DTYPE.kind() == Kind::Bool {
-            return Err(Error::DTypeUndefined { op: "matmul", dtype: T::DTYPE, defined: "integers, floats, complex".into() });
+            return Err(Error::DTypeUndefined {
+                op: "matmul",
+                dtype: T::DTYPE,
+                defined: "integers, floats, complex".into(),
+            });
         }
         if a.len() < 2 || b.len() < 2 {
             return Err(shapes("both need at least two axes".into()));
@@ -246,7 +262,8 @@ impl<T: Element, U: Element> Matmul<T, U> {
             })))
         };
         if tape.is_too_long() {
-            // More than one program can hold: the product is computed first, and the expression evaluated on it.
+            // The epilogue is too long for one program. The product is computed first, then the expression is evaluated
+            // on it.
             let op = op(Program::identity(U::DTYPE), Params::new(), SmallVec::new())?;
             return Ok(Lowered { what: What::Then { op, product, result: Box::new(result) }, shape });
         }
@@ -256,7 +273,7 @@ impl<T: Element, U: Element> Matmul<T, U> {
     }
 }
 
-/// A product that has been checked.
+/// A matrix product after validation.
 struct Lowered<T: Element> {
     what: What<T>,
     /// The shape of the result.
@@ -264,11 +281,11 @@ struct Lowered<T: Element> {
 }
 
 enum What<T: Element> {
-    /// One operation.
+    /// One operation, epilogue included.
     Product(Box<Op>),
-    /// A product without epilogue, and an expression on it.
+    /// A product without epilogue, and an expression to evaluate on it.
     Then { op: Box<Op>, product: Arc<Product>, result: Box<Expr<T>> },
-    /// Nothing is multiplied: zeros, and the epilogue on them.
+    /// The result is empty or `k` is 0, so nothing is multiplied: the epilogue applied to zeros.
     Zeros(Box<Expr<T>>),
 }
 
@@ -291,10 +308,11 @@ impl<T: Element> Lowered<T> {
     }
 }
 
-/// Multiply-adds of a product up to which one thread is right, and preparations would be felt.
+/// The largest number of multiply-adds of a product on the fast path. Up to this size one thread is the best choice,
+/// and preparing an [`Op`] would cost a noticeable share of the time.
 const SMALL: usize = 96 * 96 * 96;
 
-/// The product by the short way, if it is for that.
+/// Computes the product on the fast path. Returns `None` if the product is not eligible or no backend ran it.
 fn small(a: &RawArray, b: &RawArray, dtype: DType) -> Result<Option<RawArray>> {
     let Some(small) = Small::of(a, b, dtype) else { return Ok(None) };
     let [m, n, _] = small.lens;
@@ -303,18 +321,21 @@ fn small(a: &RawArray, b: &RawArray, dtype: DType) -> Result<Option<RawArray>> {
     Ok(done.then(|| RawArray { buffer, dtype, layout: Layout::contiguous([m, n].into()) }))
 }
 
-/// A product that may go the short way.
+/// The operands of a product that is eligible for the fast path.
 struct Small<'a> {
-    /// m, n, k.
+    /// m, n and k.
     lens: [usize; 3],
     dtype: DType,
-    /// Each with the bytes from the first element to the last, and strides.
+    /// The left matrix: its array, its bytes from the first to the last element, and the strides of its rows and
+    /// columns.
     a: (&'a RawArray, &'a [u8], [usize; 2]),
+    /// The right matrix, with the same three parts.
     b: (&'a RawArray, &'a [u8], [usize; 2]),
 }
 
 impl<'a> Small<'a> {
-    /// For two matrices on the host whose shapes fit, with strides that are not negative.
+    /// Returns the operands if they are two matrices in host memory with matching shapes and non-negative strides, the
+    /// product has between 1 and [`SMALL`] multiply-adds, and the fast path is on.
     fn of(a: &'a RawArray, b: &'a RawArray, dtype: DType) -> Option<Small<'a>> {
         let ([m, k], [kb, n]) = (a.layout.shape()[..].try_into().ok()?, b.layout.shape()[..].try_into().ok()?);
         let steps = [m, n, k].into_iter().try_fold(1, usize::checked_mul)?;
@@ -325,12 +346,18 @@ impl<'a> Small<'a> {
             let strides = [usize::try_from(x.layout.strides()[0]).ok()?, usize::try_from(x.layout.strides()[1]).ok()?];
             let elements = (rows - 1) * strides[0] + (columns - 1) * strides[1] + 1;
             let here = x.buffer.memory() == MemoryId::HOST && x.dtype == dtype;
-            here.then(|| (x, &bytes::host_bytes(&x.buffer)[x.layout.offset() * dtype.size()..][..elements * dtype.size()], strides))
+            here.then(|| {
+                (
+                    x,
+                    &bytes::host_bytes(&x.buffer)[x.layout.offset() * dtype.size()..][..elements * dtype.size()],
+                    strides,
+                )
+            })
         };
         Some(Small { lens: [m, n, k], dtype, a: operand(a, m, k)?, b: operand(b, k, n)? })
     }
 
-    /// Whether a backend did it, into the elements of `out` from `offset` on.
+    /// Computes the product into the elements of `out` from `offset` on. Returns whether a backend ran it.
     fn run(&self, out: &mut Buffer, offset: usize) -> Result<bool> {
         let (lens, dtype, size) = (self.lens, self.dtype, self.dtype.size());
         let (a, b) = ((self.a.1, self.a.2), (self.b.1, self.b.2));
@@ -338,7 +365,9 @@ impl<'a> Small<'a> {
             || Key::new(Work::Product, dtype, lens),
             |backend| {
                 let room = bytes::room(out, offset * size, lens[0] * lens[1] * size);
-                // SAFETY: `Small::of` found lengths of at least 1 and both matrices inside their buffers, aligned as arrays' elements are; `out` has m n elements.
+                // SAFETY: `Small::of` checked that all lengths are at least 1 and that both matrices lie inside their
+                // buffers and have this dtype. Buffers are aligned for the dtype of their array. `out` has m n
+                // elements.
                 room.is_some_and(|out| unsafe { backend.run_product(SmallProduct { dtype, lens, a, b, out }) })
             },
             || {
@@ -346,17 +375,30 @@ impl<'a> Small<'a> {
                 let operand = |x: &RawArray| canon::operand(&x.buffer, dtype, &x.layout);
                 let (a, b) = (operand(self.a.0), operand(self.b.0));
                 let (after, after_params, extras) = (Program::identity(dtype), Params::new(), SmallVec::new());
-                Ok(Op::Matmul(op::Matmul { dtype, precision: Precision::Full, m, n, k, a, b, batch: Dims::new(), after, after_params, extras, add: false }))
+                Ok(Op::Matmul(op::Matmul {
+                    dtype,
+                    precision: Precision::Full,
+                    m,
+                    n,
+                    k,
+                    a,
+                    b,
+                    batch: Dims::new(),
+                    after,
+                    after_params,
+                    extras,
+                    add: false,
+                }))
             },
         )
     }
 }
 
 impl<T: Element> Array<T> {
-    /// The product of matrices `[.., m, k] @ [.., k, n] -> [.., m, n]`, batch axes broadcast. A vector on the left is a row, on the right a column, and that axis
-    /// is gone from the result.
+    /// The matrix product `[.., m, k] @ [.., k, n] -> [.., m, n]`. Batch axes broadcast. A vector is a row on the left
+    /// and a column on the right; the result does not have that axis.
     ///
-    /// Floats are accurate to `k * eps * |A||B|` or better on every device; integers wrap.
+    /// Floats are accurate to `k * eps * |A||B|` or better on every device. Integers wrap.
     ///
     /// # Errors
     /// As [`Matmul::run`].
@@ -388,7 +430,7 @@ impl<T: Element> Array<T> {
         product.reshape(&shape[..])
     }
 
-    /// The dot product of two vectors, or [`matmul`](Self::matmul) of matrices.
+    /// The dot product of two vectors, or the [`matmul`](Self::matmul) of matrices.
     ///
     /// # Errors
     /// As [`matmul`](Self::matmul).
@@ -397,7 +439,7 @@ impl<T: Element> Array<T> {
     }
 }
 
-/// An error about shapes with the shapes that the caller knows.
+/// Replaces the shapes in a shape error by those of the original operands.
 fn with_shapes<T: Element>(e: Error, a: &Array<T>, b: &Array<T>) -> Error {
     match e {
         Error::Shapes { op, why, .. } => Error::Shapes { op, left: a.shape().into(), right: b.shape().into(), why },

@@ -1,4 +1,4 @@
-//! Memories and buffers: the host's, and each device's own.
+//! Memories and buffers: host memory, and the memory of each device.
 
 use crate::{DType, Error, Result};
 use std::any::Any;
@@ -9,88 +9,93 @@ use std::sync::{Arc, OnceLock, RwLock};
 mod host;
 pub use host::{HostMemory, trim};
 
-/// Names a memory within this process. [`MemoryId::HOST`] is the host's; others come from [`register_memory`].
+/// The number of a memory within this process. [`MemoryId::HOST`] is host memory; [`register_memory`] assigns the
+/// others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MemoryId(u32);
 
 impl MemoryId {
-    /// The host's memory, which scalar code, SIMD and BLAS share.
+    /// Host memory, which scalar code, SIMD and BLAS share.
     pub const HOST: MemoryId = MemoryId(0);
 }
 
-/// What a memory can hold.
+/// The limits and the estimated speed of a memory.
 #[derive(Clone, Debug)]
 pub struct MemoryInfo {
-    /// A name for messages.
+    /// The name in messages.
     pub name: String,
-    /// The largest block that one allocation can have, in bytes.
+    /// The largest size of one allocation, in bytes.
     pub max_allocation: usize,
-    /// The largest number of elements an index can address (`u32::MAX` on most GPUs).
+    /// The largest number of elements that an index can address (`u32::MAX` on most GPUs).
     pub max_elements: usize,
-    /// Bytes that one element of each dtype takes, in the order of [`DType::ALL`]; 0 where it cannot be stored.
-    /// Where it differs from [`DType::size`], the element is an unsigned integer of that width (a bool in a `u32` word).
+    /// The size in bytes of one stored element of each dtype, in the order of [`DType::ALL`]; 0 if the dtype cannot be
+    /// stored. If it differs from [`DType::size`], the stored element is an unsigned integer of that width (for example
+    /// a bool in a `u32` word).
     pub stored_sizes: [u8; DType::ALL.len()],
-    /// Bytes a second that an upload moves, estimated.
+    /// The estimated upload bandwidth in bytes per second.
     pub upload_bandwidth: f64,
-    /// Bytes a second that a download moves, estimated.
+    /// The estimated download bandwidth in bytes per second.
     pub download_bandwidth: f64,
-    /// Seconds that any transfer takes at least, estimated.
+    /// The estimated minimum duration of a transfer in seconds.
     pub transfer_latency: f64,
 }
 
 impl MemoryInfo {
-    /// Bytes that an element of `dtype` takes there; `None` if it cannot be stored.
+    /// Returns the size in bytes of a stored element of `dtype`; `None` if the dtype cannot be stored.
     #[inline]
     pub fn stored_size(&self, dtype: DType) -> Option<usize> {
         Some(usize::from(self.stored_sizes[dtype as usize])).filter(|&s| s > 0)
     }
 }
 
-/// Where arrays can live: the host; each GPU.
+/// A memory that arrays can reside in: the host, each GPU.
 ///
 /// # Safety
-/// Arrays hand out what a memory holds as initialised elements. An implementation guarantees that:
+/// Arrays expose the contents of a memory as initialised elements. An implementation guarantees that:
 /// 1. [`info`](Memory::info) always returns the same values;
-/// 2. [`alloc`](Memory::alloc) returns a buffer of this memory (made by [`Buffer::foreign`] with the [`MemoryId`] that
-///    [`register_memory`] gave it) of at least `bytes` bytes that no other buffer shares;
-/// 3. [`upload`](Memory::upload) and [`download`](Memory::download) return an error, or panic, where the range does not lie inside the
-///    buffer or the buffer is not of this memory, and never access anything outside of it;
-/// 4. a download that returns `Ok` has written all of `dst` with the bytes that were uploaded, or written by a backend, last.
+/// 2. [`alloc`](Memory::alloc) returns a buffer of this memory (created by [`Buffer::foreign`] with the [`MemoryId`]
+///    from [`register_memory`]) of at least `bytes` bytes that no other buffer shares;
+/// 3. [`upload`](Memory::upload) and [`download`](Memory::download) return an error or panic if the range does not lie
+///    inside the buffer or the buffer is not of this memory, and never access anything outside the buffer;
+/// 4. a download that returns `Ok` has filled all of `dst` with the bytes that were last uploaded, or last written by a
+///    backend.
 pub unsafe trait Memory: Send + Sync {
-    /// What it can hold.
+    /// Returns the limits of this memory.
     fn info(&self) -> &MemoryInfo;
-    /// A block of `bytes` bytes (at least 1), uninitialised: the caller writes every element before it is read.
+    /// Allocates an uninitialised block of `bytes` bytes (at least 1). The caller writes every element before it is
+    /// read.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`]; never an abort.
+    /// [`Error::OutOfMemory`]; an implementation never aborts.
     fn alloc(&self, bytes: usize) -> Result<Buffer>;
     /// Copies `src` into `dst` from byte `at` on. Both lengths and `at` are multiples of the stored element size.
     ///
     /// # Errors
-    /// What the device reports.
+    /// The errors that the device reports.
     ///
     /// # Safety
     /// 1. No array shows the bytes of `dst` that are written, and no other thread accesses them during the call.
     /// 2. The bytes are valid elements of the dtype that an array over `dst` will have.
     unsafe fn upload(&self, src: &[u8], dst: &Buffer, at: usize) -> Result<()>;
-    /// Copies from byte `at` of `src` on into `dst`. Ordered after all work given to the memory's devices before.
+    /// Copies from byte `at` of `src` on into `dst`, after all work that was submitted to the memory's devices before.
     ///
     /// # Errors
-    /// What the device reports.
+    /// The errors that the device reports.
     ///
     /// # Safety
-    /// 1. The bytes of `src` that are read have been written: by an upload, or by an operation that returned `Ok`.
+    /// 1. The bytes of `src` that are read have been written by an upload, or by an operation that returned `Ok`.
     /// 2. No other thread writes them during the call.
     unsafe fn download(&self, src: &Buffer, at: usize, dst: &mut [u8]) -> Result<()>;
 }
 
-/// A reference-counted block of some memory. Cloning shares it.
+/// A reference-counted block of a memory. Clones share the block.
 ///
 /// Invariants:
 /// 1. a host block is valid for reads and writes of `bytes` bytes as long as any clone lives;
-/// 2. its bytes are written only through an [`Array`](crate::Array) that is its only owner, or by the backend that an operation
-///    named it as output for, before any array shows it;
-/// 3. blocks that this library allocates are aligned to 64 bytes, adopted ones to their element.
+/// 2. its bytes are written only through an [`Array`](crate::Array) that is the only owner of the block, or by the
+///    backend of an operation that has the block as its output, before any array shows it;
+/// 3. blocks that this library allocates are aligned to 64 bytes, adopted blocks to the alignment of their element
+///    type.
 #[derive(Clone)]
 pub struct Buffer(Arc<Block>);
 
@@ -107,10 +112,10 @@ enum Data {
 }
 
 impl Buffer {
-    /// A block of a device's memory; `handle` is whatever the device's backends need to find it.
+    /// Creates a block of a device's memory. Through `handle`, the device's backends find the block.
     ///
     /// # Errors
-    /// [`Error::Argument`] for [`MemoryId::HOST`], whose blocks are allocated by [`Buffer::host`].
+    /// [`Error::Argument`] for [`MemoryId::HOST`], whose blocks [`Buffer::host`] allocates.
     pub fn foreign(memory: MemoryId, bytes: usize, handle: impl Any + Send + Sync) -> Result<Buffer> {
         if memory == MemoryId::HOST {
             let why = "a block of host memory comes from Buffer::host, Buffer::adopt or Buffer::read_only".into();
@@ -119,52 +124,59 @@ impl Buffer {
         Ok(Buffer(Arc::new(Block { memory, bytes, writable: true, data: Data::Foreign(Box::new(handle)) })))
     }
 
-    /// A block of host memory of at least one byte, uninitialised.
+    /// Allocates an uninitialised block of host memory of `bytes` bytes, at least one.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`] where the machine does not have that much.
+    /// [`Error::OutOfMemory`] if the machine does not have that much memory.
     pub fn host(bytes: usize) -> Result<Buffer> {
         let block = host::HostBlock::alloc(bytes.max(1))?;
         Ok(Buffer(Arc::new(Block { memory: MemoryId::HOST, bytes, writable: true, data: Data::Host(block) })))
     }
 
-    /// A block of host memory for `count` elements of `dtype`, uninitialised.
+    /// Allocates an uninitialised block of host memory for `count` elements of `dtype`.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`], also where the number of bytes overflows.
+    /// [`Error::OutOfMemory`], also if the number of bytes overflows.
     pub(crate) fn elements(dtype: DType, count: usize) -> Result<Buffer> {
         Buffer::host(count.saturating_mul(dtype.size()))
     }
 
-    /// The elements of `vec`, without copying them.
+    /// Creates a block from the elements of `vec` without copying them.
     pub fn adopt<T: crate::Element>(vec: Vec<T>) -> Buffer {
         let bytes = size_of_val(&vec[..]);
-        Buffer(Arc::new(Block { memory: MemoryId::HOST, bytes, writable: true, data: Data::Host(host::HostBlock::adopt(vec)) }))
+        Buffer(Arc::new(Block {
+            memory: MemoryId::HOST,
+            bytes,
+            writable: true,
+            data: Data::Host(host::HostBlock::adopt(vec)),
+        }))
     }
 
-    /// Read-only bytes that somebody else keeps, such as a memory map. Writing to an array of them copies them first.
+    /// Creates a block of read-only bytes that `keep` owns, such as a memory map. Writing to an array over this block
+    /// copies the elements first (copy on write).
     ///
     /// # Safety
     /// - `ptr` is valid for reads of `bytes` bytes, and nothing changes them, as long as `keep` lives;
-    /// - `ptr` is aligned for, and the bytes are valid elements of, every dtype that arrays over this buffer are given.
+    /// - for every dtype that arrays over this buffer are given, `ptr` is aligned and the bytes are valid elements.
     pub unsafe fn read_only(ptr: NonNull<u8>, bytes: usize, keep: impl Any + Send + Sync) -> Buffer {
         let block = host::HostBlock::kept(ptr, Box::new(keep));
         Buffer(Arc::new(Block { memory: MemoryId::HOST, bytes, writable: false, data: Data::Host(block) }))
     }
 
-    /// The memory it is a block of.
+    /// The memory of this block.
     #[inline]
     pub fn memory(&self) -> MemoryId {
         self.0.memory
     }
 
-    /// Its length in bytes.
+    /// The length in bytes.
     #[inline]
     pub fn bytes(&self) -> usize {
         self.0.bytes
     }
 
-    /// Where a host block lies; `None` for a device's. Reading and writing through it is bound by the invariants above.
+    /// The address of a host block; `None` for a block of a device. Reads and writes through the pointer must uphold
+    /// the invariants above.
     #[inline]
     pub fn host_ptr(&self) -> Option<NonNull<u8>> {
         match &self.0.data {
@@ -173,7 +185,7 @@ impl Buffer {
         }
     }
 
-    /// The device's handle, if it is an `H`.
+    /// The device's handle, if its type is `H`.
     #[inline]
     pub fn handle<H: Any>(&self) -> Option<&H> {
         match &self.0.data {
@@ -182,19 +194,20 @@ impl Buffer {
         }
     }
 
-    /// Whether nobody else holds this block and it may be written.
+    /// Whether this is the only reference to the block and the block may be written.
     #[inline]
     pub fn is_exclusive(&mut self) -> bool {
-        // `get_mut` rather than the count: it synchronises with the drop of the last other clone.
+        // Uses `get_mut` instead of the reference count, because `get_mut` synchronises with the drop of the last other
+        // clone.
         Arc::get_mut(&mut self.0).is_some_and(|b| b.writable)
     }
 
-    /// A number that only clones of this buffer have, as long as one of them lives.
+    /// A number that identifies the block: equal for clones of this buffer, unique as long as one of them lives.
     pub(crate) fn id(&self) -> usize {
         Arc::as_ptr(&self.0) as usize
     }
 
-    /// Whether both are the same block.
+    /// Whether both buffers are the same block.
     #[inline]
     pub fn same(&self, other: &Buffer) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -207,16 +220,17 @@ impl fmt::Debug for Buffer {
     }
 }
 
-/// Memories by their numbers; `None` while one is being made.
+/// The memories, indexed by their numbers. An entry is `None` while its memory is being created.
 type Memories = RwLock<Vec<Option<Arc<dyn Memory>>>>;
 
-/// Every memory.
+/// All registered memories.
 fn memories() -> &'static Memories {
     static MEMORIES: OnceLock<Memories> = OnceLock::new();
     MEMORIES.get_or_init(|| RwLock::new(vec![Some(Arc::new(HostMemory::new()))]))
 }
 
-/// Adds a memory; `make` is told the name it will have, so that the buffers it hands out can bear it. Nothing is locked while `make` runs.
+/// Registers a memory. `make` receives the id of the new memory, which the memory's buffers must carry. No lock is held
+/// while `make` runs.
 pub fn register_memory<M: Memory + 'static>(make: impl FnOnce(MemoryId) -> Arc<M>) -> Arc<M> {
     let all = || memories().write().unwrap_or_else(|e| e.into_inner());
     let at = {
@@ -229,37 +243,43 @@ pub fn register_memory<M: Memory + 'static>(make: impl FnOnce(MemoryId) -> Arc<M
     memory
 }
 
-/// The memory of that name.
+/// Returns the memory with this id.
 ///
 /// # Panics
-/// Before the [`register_memory`] that made the name has returned.
+/// If the [`register_memory`] call that assigned the id has not returned yet.
 #[track_caller]
 pub fn memory(id: MemoryId) -> Arc<dyn Memory> {
     let known = memories().read().unwrap_or_else(|e| e.into_inner())[id.0 as usize].clone();
     known.expect("register_memory has not returned yet: there is no memory of this name")
 }
 
-/// Elements that are widened, or narrowed, at a time.
+/// The number of elements that are widened or narrowed at a time.
 const BLOCK: usize = 1 << 20;
 
-/// Room for a block of `count` elements, or fewer, of `stored` bytes.
+/// Allocates scratch for at most [`BLOCK`] of `count` elements of `stored` bytes each.
 fn block(count: usize, stored: usize) -> Result<Vec<u8>> {
     let bytes = count.min(BLOCK) * stored;
     let mut wide = Vec::new();
-    wide.try_reserve_exact(bytes).map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes, why: e.to_string() })?;
+    wide.try_reserve_exact(bytes).map_err(|e| Error::OutOfMemory {
+        memory: "the host".into(),
+        bytes,
+        why: e.to_string(),
+    })?;
     wide.resize(bytes, 0);
     Ok(wide)
 }
 
-/// Copies elements of `dtype` from host bytes into `dst`, an element's stored form being what that memory says.
+/// Copies elements of `dtype` from host bytes into `dst`, in the stored form that the memory of `dst` specifies.
 ///
 /// # Safety
-/// As [`Memory::upload`]; `src` holds valid elements of `dtype`.
+/// - The conditions of [`Memory::upload`] hold.
+/// - `src` holds valid elements of `dtype`.
 pub(crate) unsafe fn upload_elements(dtype: DType, src: &[u8], dst: &Buffer, at_element: usize) -> Result<()> {
     let to = memory(dst.memory());
     let stored = storable(&*to, dtype)?;
     if stored == dtype.size() {
-        // SAFETY: the caller's conditions are those of `upload`.
+        // SAFETY: the caller guarantees that no array shows the written bytes, that no other thread accesses them, and
+        // that `src` holds valid elements of `dtype`, whose stored form is the same.
         return unsafe { to.upload(src, dst, at_element * stored) };
     }
     let mut wide = block(src.len() / dtype.size(), stored)?;
@@ -268,22 +288,25 @@ pub(crate) unsafe fn upload_elements(dtype: DType, src: &[u8], dst: &Buffer, at_
         for (w, n) in wide.chunks_exact_mut(stored).zip(narrow.chunks_exact(dtype.size())) {
             w[..n.len()].copy_from_slice(n);
         }
-        // SAFETY: as above; an element widened with zeros is the stored form of its value.
+        // SAFETY: the caller guarantees that no array shows the written bytes and that no other thread accesses them.
+        // `wide` holds valid elements, because an element widened with zeros is the stored form of its value.
         unsafe { to.upload(wide, dst, (at_element + i * BLOCK) * stored) }?;
     }
     Ok(())
 }
 
-/// The reverse of [`upload_elements`]. A bool comes as `true` whatever it is stored as, unless that is 0, so that a device that writes
-/// another number than 1 gives no invalid `bool`.
+/// Copies elements of `dtype` from `src` into host bytes: the reverse of [`upload_elements`]. Any nonzero stored bool
+/// becomes `true`, so that a device which stores another number than 1 does not produce an invalid `bool`.
 ///
 /// # Safety
-/// As [`Memory::download`]; elements of other dtypes than bool are valid in any bits.
+/// The conditions of [`Memory::download`] hold. (Dtypes other than bool need no validation, because every bit pattern
+/// is a valid element.)
 pub(crate) unsafe fn download_elements(dtype: DType, src: &Buffer, at_element: usize, dst: &mut [u8]) -> Result<()> {
     let from = memory(src.memory());
     let stored = storable(&*from, dtype)?;
     if stored == dtype.size() {
-        // SAFETY: the caller's conditions are those of `download`.
+        // SAFETY: the caller guarantees that the elements of `src` have been written and that no other thread writes
+        // them.
         unsafe { from.download(src, at_element * stored, dst) }?;
         if dtype == DType::Bool {
             dst.iter_mut().for_each(|b| *b = u8::from(*b != 0));
@@ -293,7 +316,8 @@ pub(crate) unsafe fn download_elements(dtype: DType, src: &Buffer, at_element: u
     let mut wide = block(dst.len() / dtype.size(), stored)?;
     for (i, narrow) in dst.chunks_mut(BLOCK * dtype.size()).enumerate() {
         let wide = &mut wide[..narrow.len() / dtype.size() * stored];
-        // SAFETY: as above.
+        // SAFETY: the caller guarantees that the elements of `src` have been written and that no other thread writes
+        // them.
         unsafe { from.download(src, (at_element + i * BLOCK) * stored, wide) }?;
         for (w, n) in wide.chunks_exact(stored).zip(narrow.chunks_exact_mut(dtype.size())) {
             if dtype == DType::Bool {
@@ -306,10 +330,14 @@ pub(crate) unsafe fn download_elements(dtype: DType, src: &Buffer, at_element: u
     Ok(())
 }
 
-/// The stored size of `dtype`, or the error that says it has none.
+/// Returns the stored size of `dtype`, or [`Error::Storage`] if the memory cannot store it.
 pub(crate) fn storable(memory: &dyn Memory, dtype: DType) -> Result<usize> {
     let info = memory.info();
-    info.stored_size(dtype).ok_or_else(|| Error::Storage { dtype, memory: info.name.clone(), why: "the device has no such type".into() })
+    info.stored_size(dtype).ok_or_else(|| Error::Storage {
+        dtype,
+        memory: info.name.clone(),
+        why: "the device has no such type".into(),
+    })
 }
 
 #[cfg(test)]
@@ -317,14 +345,14 @@ mod tests {
     use super::*;
     use std::sync::Mutex;
 
-    /// A memory that keeps bools in words, and the sizes of what is moved.
+    /// A memory that stores bools in words and records the size of each transfer.
     struct Words {
         info: MemoryInfo,
         id: MemoryId,
         moved: Mutex<Vec<usize>>,
     }
 
-    // SAFETY: blocks are vectors of their own, and both copies index them.
+    // SAFETY: each block is a vector of its own, and both copies check their ranges by slice indexing.
     unsafe impl Memory for Words {
         fn info(&self) -> &MemoryInfo {
             &self.info
@@ -354,19 +382,19 @@ mod tests {
         let count = 2 * BLOCK + 5;
         let bools: Vec<u8> = (0..count).map(|i| u8::from(i % 3 == 0)).collect();
         let buffer = memory.alloc((count + 2) * 4).unwrap();
-        // SAFETY: no array shows the buffer, which its memory filled.
+        // SAFETY: no array or other thread accesses the buffer, and the bytes are valid bools.
         unsafe { upload_elements(DType::Bool, &bools, &buffer, 2) }.unwrap();
         let mut back = vec![7; count];
-        // SAFETY: no array shows the buffer, which its memory filled.
+        // SAFETY: no other thread accesses the buffer, and `vec!` and the upload have written all of it.
         unsafe { download_elements(DType::Bool, &buffer, 2, &mut back) }.unwrap();
         assert!(back == bools);
         let mut part = [7; 4];
-        // SAFETY: no array shows the buffer, which its memory filled.
+        // SAFETY: no other thread accesses the buffer, and `vec!` and the upload have written all of it.
         unsafe { download_elements(DType::Bool, &buffer, 1, &mut part) }.unwrap();
         assert_eq!(part, [0, 1, 0, 0]);
-        // SAFETY: no array shows the buffer, which its memory filled.
+        // SAFETY: no other thread accesses the buffer, and no byte of it is read.
         unsafe { download_elements(DType::Bool, &buffer, 0, &mut []) }.unwrap();
-        // SAFETY: no array shows the buffer, which its memory filled.
+        // SAFETY: no array or other thread accesses the buffer, and no byte of it is written.
         unsafe { upload_elements(DType::Bool, &[], &buffer, 0) }.unwrap();
         let moved = memory.moved.lock().unwrap();
         assert_eq!(moved[..6], [4 * BLOCK, 4 * BLOCK, 20, 4 * BLOCK, 4 * BLOCK, 20]);

@@ -1,6 +1,7 @@
-//! Operations: what a backend is asked to do, with its operands, canonicalised.
+//! Operations: the canonicalised work items of backends, together with their operands.
 //!
-//! Core validates and canonicalises once; a backend may rely on every invariant stated here and meets a violation with `unreachable!`.
+//! Core validates and canonicalises an operation once. A backend may rely on every invariant stated here and treats a
+//! violation as `unreachable!`.
 
 mod sorting;
 
@@ -10,77 +11,84 @@ use crate::layout::Strides;
 use crate::{Buffer, DType, Dims, Program, Scalar};
 use smallvec::SmallVec;
 
-/// Parameters of a program, in its order.
+/// The parameters of a program, in the program's order.
 pub type Params = SmallVec<[Scalar; 4]>;
 
-/// An array to read: elements of `buffer` from `offset` on. The operation says which axes the strides are for.
+/// An array to read: elements of `buffer` from `offset` on. Each operation defines the axes that the strides belong to.
 #[derive(Clone, Debug)]
 pub struct Operand {
-    /// Where the elements lie.
+    /// The buffer that holds the elements.
     pub buffer: Buffer,
-    /// Their dtype.
+    /// The dtype of the elements.
     pub dtype: DType,
-    /// The element that index zero is.
+    /// The position in the buffer of the element at index zero.
     pub offset: usize,
-    /// Elements from one index to the next, per axis; may be 0 or negative.
+    /// The distance in elements between neighbouring indices of each axis; may be 0 or negative.
     pub strides: Strides,
 }
 
 impl Operand {
-    /// The first and one past the last element touched over axes of these (nonzero) lengths.
+    /// Returns the first and one past the last position of the elements at all indices of axes of these (nonzero)
+    /// lengths.
     pub fn span(&self, lens: &[usize]) -> (usize, usize) {
         crate::Layout::from_parts(lens.into(), self.strides.clone(), self.offset).span()
     }
 }
 
-/// Where results go, inside the buffer that [`RunContext`](crate::RunContext) holds. Strides are never 0 along an axis of more than one.
+/// The position of the results in the output buffer of the [`RunContext`](crate::RunContext). Strides are never 0 along
+/// an axis of more than one element.
 #[derive(Clone, Debug)]
 pub struct Output {
-    /// Their dtype.
+    /// The dtype of the results.
     pub dtype: DType,
-    /// The element that index zero is.
+    /// The position in the buffer of the element at index zero.
     pub offset: usize,
-    /// Elements from one index to the next, per axis.
+    /// The distance in elements between neighbouring indices of each axis.
     pub strides: Strides,
 }
 
-/// One element of output for each index, from the inputs' elements at the same index.
+/// An elementwise computation: one output element for each index, computed from the inputs' elements at the same index.
 ///
 /// Invariants:
-/// 1. `shape` has at least one axis, no axis of 0, no axis of 1 (but for the shape `[1]`), and no two neighbours that all operands could merge;
-/// 2. axes go from the largest output stride to the smallest, and output strides are positive;
-/// 3. inputs are in the program's order, with strides per axis of `shape`; likewise `params`;
-/// 4. an input that lies in the output's buffer has its dtype, offset and strides: each element is read before it is overwritten.
+/// 1. `shape` has at least one axis, no axis of 0, no axis of 1 (except for the shape `[1]`), and no two neighbouring
+///    axes that could be merged for all operands;
+/// 2. axes are sorted from the largest output stride to the smallest, and output strides are positive;
+/// 3. inputs are in the program's order, and their strides are per axis of `shape`; `params` are in the program's
+///    order, too;
+/// 4. an input in the output's buffer has the dtype, the offset and the strides of the output, so that each element is
+///    read before it is overwritten.
 ///
 /// A program without inputs fills the output.
 #[derive(Clone, Debug)]
 pub struct Map {
-    /// What is computed.
+    /// The program to apply.
     pub program: Program,
-    /// Its parameters.
+    /// The parameters of the program.
     pub params: Params,
     /// The index space.
     pub shape: Dims,
-    /// Its operands.
+    /// The operands of the program.
     pub inputs: SmallVec<[Operand; 2]>,
-    /// Where it goes.
+    /// The position of the results.
     pub output: Output,
 }
 
-/// How a reduction combines two partial results. Each is associative and commutative but for rounding.
+/// The function by which a reduction combines two partial results. Each is associative and commutative except for
+/// rounding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reduction {
-    /// `a + b`, from -0 (in floats; the sum of nothing but -0 is -0).
+    /// `a + b`, starting in floats from -0, so that the sum of elements that are all -0 is -0.
     Sum,
-    /// `a * b`, from 1.
+    /// `a * b`, starting from 1.
     Prod,
-    /// [`Binary::Minimum`](crate::Binary::Minimum): NaN wins.
+    /// [`Binary::Minimum`](crate::Binary::Minimum): propagates NaN.
     Min,
-    /// [`Binary::Maximum`](crate::Binary::Maximum): NaN wins.
+    /// [`Binary::Maximum`](crate::Binary::Maximum): propagates NaN.
     Max,
-    /// The index of the minimum: the first of equals (zeros of both signs are equal); NaN wins, the first of them.
+    /// The index of the first NaN, or without NaN of the first of the smallest elements (zeros of both signs are
+    /// equal).
     ArgMin,
-    /// The index of the maximum, likewise.
+    /// The index of the first NaN, or without NaN of the first of the largest elements (zeros of both signs are equal).
     ArgMax,
     /// The sum of the squared deviations from the mean: see [`order`](crate::order#deviations).
     Deviations,
@@ -88,10 +96,17 @@ pub enum Reduction {
 
 impl Reduction {
     /// Every reduction.
-    pub const ALL: [Reduction; 7] =
-        [Reduction::Sum, Reduction::Prod, Reduction::Min, Reduction::Max, Reduction::ArgMin, Reduction::ArgMax, Reduction::Deviations];
+    pub const ALL: [Reduction; 7] = [
+        Reduction::Sum,
+        Reduction::Prod,
+        Reduction::Min,
+        Reduction::Max,
+        Reduction::ArgMin,
+        Reduction::ArgMax,
+        Reduction::Deviations,
+    ];
 
-    /// NumPy's name.
+    /// NumPy's name of the reduction.
     pub fn name(self) -> &'static str {
         match self {
             Reduction::Sum => "sum",
@@ -104,50 +119,55 @@ impl Reduction {
         }
     }
 
-    /// Whether its result is an index rather than a value.
+    /// Whether the result is an index instead of a value.
     pub fn gives_index(self) -> bool {
         matches!(self, Reduction::ArgMin | Reduction::ArgMax)
     }
 }
 
-/// For each index of `outer`, all elements of `inner` that `before` gives, combined by `kind`, then `after`.
+/// A reduction: for each index of `outer`, `kind` combines all elements that `before` computes over `inner`, then
+/// `after` is applied.
 ///
 /// Invariants:
-/// 1. `outer` and `inner` have at least one axis each, no axis of 0, axes of 1 only as `[1]`, and no mergeable neighbours;
-///    both go from the largest stride to the smallest (of the output, and of the first input);
-///    for an index, `inner` is in the user's order of axes and not turned round: the number of an element in C order over it is the index that the user means;
-/// 2. strides of inputs are for the axes of `outer` followed by those of `inner`; the output's are for `outer`, and positive;
-/// 3. `before.output()` is the dtype of accumulation: i64, u64, f32, f64, c32, c64 (deviations: f32 or f64), or for minima, maxima and their indices that of the
-///    elements (f16 and bf16 as f32; not complex);
-/// 4. `after` has one input, i64 for an index and else of that dtype, and gives the output's dtype;
+/// 1. `outer` and `inner` have at least one axis each, no axis of 0, axes of 1 only as `[1]`, and no mergeable
+///    neighbours; `outer` is sorted from the largest output stride to the smallest, `inner` from the largest stride of
+///    the first input to the smallest; for reductions that give an index, `inner` instead keeps the user's order and
+///    direction of axes, so that the number of an element in C order over `inner` is the index to return;
+/// 2. strides of inputs are for the axes of `outer` followed by those of `inner`; strides of the output are for
+///    `outer`, and positive;
+/// 3. `before.output()` is the dtype of accumulation: i64, u64, f32, f64, c32, c64 (deviations: f32 or f64); for
+///    minima, maxima and their indices it is the dtype of the elements (f32 for f16 and bf16; not complex);
+/// 4. `after` has one input, of dtype i64 for reductions that give an index, else of the dtype of accumulation; its
+///    result has the output's dtype;
 /// 5. no input lies in the output's buffer.
 ///
-/// The order in which elements are combined is fixed by [`order`](crate::order), so that the bits of a sum do not depend on the device (of the CPU) or its threads.
+/// [`order`](crate::order) fixes the order in which elements are combined, so that the bits of a sum depend neither on
+/// the CPU device nor on its number of threads.
 #[derive(Clone, Debug)]
 pub struct Reduce {
-    /// How two are combined.
+    /// The function that combines two partial results.
     pub kind: Reduction,
-    /// What is read: a program over the inputs.
+    /// The program that computes the elements from the inputs.
     pub before: Program,
     /// Parameters of `before`.
     pub params: Params,
-    /// Axes that stay.
+    /// The axes that remain.
     pub outer: Dims,
-    /// Axes that go.
+    /// The axes that are reduced.
     pub inner: Dims,
     /// Operands of `before`.
     pub inputs: SmallVec<[Operand; 2]>,
-    /// In which order.
+    /// The order in which elements are combined.
     pub order: crate::order::Order,
-    /// What is done with each result.
+    /// The program that is applied to each result.
     pub after: Program,
     /// Parameters of `after`.
     pub after_params: Params,
-    /// Where results go.
+    /// The position of the results.
     pub output: Output,
 }
 
-/// How a scan combines: the reductions whose partial results are of use one by one.
+/// The function by which a scan combines elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Running {
     /// `a + b`.
@@ -160,7 +180,7 @@ impl Running {
     /// Every scan.
     pub const ALL: [Running; 2] = [Running::Sum, Running::Prod];
 
-    /// NumPy's name.
+    /// NumPy's name of the scan.
     pub fn name(self) -> &'static str {
         match self {
             Running::Sum => "cumsum",
@@ -169,22 +189,24 @@ impl Running {
     }
 }
 
-/// For each index of `outer` and each `i` below `len`: elements 0 to i (inclusive) of the scanned axis that `before` gives, combined by `kind`, then `after`.
+/// A scan: for each index of `outer` and each `i` below `len`, `kind` combines the elements 0 to i (inclusive) that
+/// `before` computes along the scanned axis, then `after` is applied.
 ///
 /// Invariants:
-/// 1. `outer` has at least one axis, no axis of 0, axes of 1 only as `[1]`, no mergeable neighbours, and goes from the largest output stride to the smallest; `len` is at least 1;
-/// 2. strides of inputs and of the output are for the axes of `outer` followed by the scanned axis; the output's are positive, and 1 along the scanned axis or the last of `outer`
-///    (but where that is `[1]`);
+/// 1. `outer` has at least one axis, no axis of 0, axes of 1 only as `[1]`, no mergeable neighbours, and is sorted from
+///    the largest output stride to the smallest; `len` is at least 1;
+/// 2. strides of inputs and of the output are for the axes of `outer` followed by the scanned axis; the output's
+///    strides are positive, and 1 along the scanned axis or along the last axis of `outer` (unless `outer` is `[1]`);
 /// 3. `before.output()` is the dtype of accumulation: i64, u64, f32, f64, c32, c64;
-/// 4. `after` has one input of that dtype, and gives the output's dtype;
+/// 4. `after` has one input of that dtype, and its result has the output's dtype;
 /// 5. no input lies in the output's buffer.
 ///
-/// The order in which elements are combined is fixed by [`order`](crate::order#scans).
+/// [`order`](crate::order#scans) fixes the order in which elements are combined.
 #[derive(Clone, Debug)]
 pub struct Scan {
-    /// How two are combined.
+    /// The function that combines two elements.
     pub kind: Running,
-    /// What is read: a program over the inputs.
+    /// The program that computes the elements from the inputs.
     pub before: Program,
     /// Parameters of `before`.
     pub params: Params,
@@ -194,76 +216,81 @@ pub struct Scan {
     pub len: usize,
     /// Operands of `before`.
     pub inputs: SmallVec<[Operand; 2]>,
-    /// What is done with each result.
+    /// The program that is applied to each result.
     pub after: Program,
     /// Parameters of `after`.
     pub after_params: Params,
-    /// Where results go.
+    /// The position of the results.
     pub output: Output,
 }
 
 impl Scan {
-    /// Lengths of all axes, the scanned one last.
+    /// Returns the lengths of all axes, the scanned axis last.
     pub fn shape(&self) -> Dims {
         self.outer.iter().copied().chain([self.len]).collect()
     }
 }
 
-/// `after(A @ B, extras..)` for each index of `batch`: A is `[.., m, k]`, B `[.., k, n]`, the result `[.., m, n]` in C order from the start of its buffer.
+/// A batch of matrix products: `after(A @ B, extras..)` for each index of `batch`. A is `[.., m, k]`, B is
+/// `[.., k, n]`, and the result is `[.., m, n]` in C order from the start of its buffer.
 ///
 /// Invariants:
-/// 1. m, n, k and all of `batch` are at least 1;
-/// 2. strides of `a` are for `batch`, m, k; of `b` for `batch`, k, n; of `extras` for `batch`, m, n;
-/// 3. `after` reads the product as its first input and `extras` as the others; the product's dtype is `dtype`, or what that is added up in ([`Element::Product`](crate::Element::Product));
+/// 1. m, n, k and all lengths of `batch` are at least 1;
+/// 2. strides of `a` are for `batch`, m, k; those of `b` for `batch`, k, n; those of `extras` for `batch`, m, n;
+/// 3. `after` reads the product as its first input and `extras` as the others; the product's dtype is `dtype`, or the
+///    dtype of accumulation of `dtype` ([`Element::Product`](crate::Element::Product));
 /// 4. no operand lies in the output's buffer;
-/// 5. if `add`, the output's buffer holds numbers, and `after` leaves the product as it is.
+/// 5. if `add` is set, the output's buffer holds initialised elements, and `after` is the identity.
 #[derive(Clone, Debug)]
 pub struct Matmul {
-    /// Dtype of A and B.
+    /// The dtype of A and B.
     pub dtype: DType,
-    /// What may be given up for speed.
+    /// The precision that may be traded for speed.
     pub precision: Precision,
-    /// Batch axes, after broadcasting; may be none.
+    /// The batch axes after broadcasting; may be empty.
     pub batch: Dims,
-    /// Rows of A.
+    /// The number of rows of A.
     pub m: usize,
-    /// Columns of B.
+    /// The number of columns of B.
     pub n: usize,
-    /// Columns of A, rows of B.
+    /// The number of columns of A and of rows of B.
     pub k: usize,
     /// The left matrix.
     pub a: Operand,
     /// The right matrix.
     pub b: Operand,
-    /// What is done with each element of the product.
+    /// The program that is applied to each element of the product.
     pub after: Program,
     /// Parameters of `after`.
     pub after_params: Params,
     /// Operands of `after` besides the product.
     pub extras: SmallVec<[Operand; 2]>,
-    /// Whether the product is added to what the output's buffer holds.
+    /// Whether the product is added to the contents of the output's buffer.
     pub add: bool,
 }
 
 impl Matmul {
-    /// Dtype of the product, before what follows it.
+    /// Returns the dtype of the product before `after` is applied.
     pub fn product(&self) -> DType {
         self.after.inputs()[0]
     }
 }
 
-/// How exact a product of matrices is to be.
+/// The required precision of a matrix product.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
-    /// As exact as adding up in the dtype itself: every element of an f32 or f64 product `[m, k] @ [k, n]` is within `k * eps * |A||B|` (of whole matrices, element by element), and
-    /// mostly within `sqrt(k) * eps * |A||B|`, `eps` being the dtype's 2^-24 or 2^-53. What over- or underflows is off by that besides.
+    /// As exact as accumulation in the dtype itself: the error of every element of an f32 or f64 product
+    /// `[m, k] @ [k, n]` is at most the same element of `k * eps * |A||B|`, and mostly at most that of
+    /// `sqrt(k) * eps * |A||B|`. `|A||B|` is the product of the matrices of absolute values; `eps` is 2^-24 for f32 and
+    /// 2^-53 for f64. Overflow and underflow add their own errors.
     #[default]
     Full,
-    /// f32 within `(2^-15 + k * 2^-24) |A||B|`, where that is faster (half the tile products on CPUs with matrix engines). Other dtypes and devices: as `Full`.
+    /// For f32 an error of at most `(2^-15 + k * 2^-24) |A||B|` where this is faster: on CPUs with matrix engines it
+    /// needs half the tile products. Other dtypes and devices behave as `Full`.
     Fast,
 }
 
-/// A way to measure how far two vectors are apart.
+/// A measure of the distance between two vectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Metric {
     /// `sqrt(sum((x - y)^2))`
@@ -272,7 +299,7 @@ pub enum Metric {
     SqEuclidean,
     /// `sum(|x - y|)`
     Cityblock,
-    /// `1 - x.y / (|x| |y|)`; NaN where a vector is zero.
+    /// `1 - x.y / (|x| |y|)`; NaN if a vector is zero.
     Cosine,
 }
 
@@ -280,7 +307,7 @@ impl Metric {
     /// Every metric.
     pub const ALL: [Metric; 4] = [Metric::Euclidean, Metric::SqEuclidean, Metric::Cityblock, Metric::Cosine];
 
-    /// SciPy's name.
+    /// SciPy's name of the metric.
     pub fn name(self) -> &'static str {
         match self {
             Metric::Euclidean => "euclidean",
@@ -291,76 +318,97 @@ impl Metric {
     }
 }
 
-/// `after(distance(x[i], y[j]))` as `[n, m]` in C order from the start of its buffer; X is `[n, d]`, Y `[m, d]`.
+/// All pairwise distances: `after(distance(x[i], y[j]))` as `[n, m]` in C order from the start of its buffer. X is
+/// `[n, d]`, Y is `[m, d]`.
 ///
-/// Invariants: 1. n, m and d are at least 1; 2. `dtype` is a real float; 3. `after` has one input, of `dtype`; 4. no operand lies in the output's buffer.
+/// Invariants: 1. n, m and d are at least 1; 2. `dtype` is a real float; 3. `after` has one input, of dtype `dtype`; 4.
+/// no operand lies in the output's buffer.
 #[derive(Clone, Debug)]
 pub struct Distance {
-    /// How distance is measured.
+    /// The metric.
     pub metric: Metric,
-    /// Dtype of X, Y and the distances.
+    /// The dtype of X, Y and the distances.
     pub dtype: DType,
-    /// Rows of X.
+    /// The number of rows of X.
     pub n: usize,
-    /// Rows of Y.
+    /// The number of rows of Y.
     pub m: usize,
-    /// Columns of both.
+    /// The number of columns of X and Y.
     pub d: usize,
-    /// The first set of vectors; strides are for n, d.
+    /// The operand X; its strides are for n, d.
     pub x: Operand,
-    /// The second; strides are for m, d.
+    /// The operand Y; its strides are for m, d.
     pub y: Operand,
-    /// What is done with each distance.
+    /// The program that is applied to each distance.
     pub after: Program,
     /// Parameters of `after`.
     pub after_params: Params,
 }
 
-/// A piece of work for a backend.
+/// An operation that a backend executes.
 #[derive(Clone, Debug)]
 pub enum Op {
-    /// Elementwise.
+    /// An elementwise computation.
     Map(Map),
-    /// Over some axes.
+    /// A reduction over some axes.
     Reduce(Reduce),
-    /// Along an axis.
+    /// A scan along an axis.
     Scan(Scan),
-    /// Products of matrices.
+    /// Matrix products.
     Matmul(Matmul),
-    /// Between all pairs of two sets of vectors.
+    /// Distances between all pairs of two sets of vectors.
     Distance(Distance),
-    /// Of lines.
+    /// A sort of lines.
     Sort(Sort),
-    /// In what is sorted.
+    /// A search for values in a sorted line.
     Search(Search),
-    /// Into bins.
+    /// Counts of elements in bins.
     Count(Count),
 }
 
 impl Op {
-    /// For messages and traces: `map add f32 [1000, 1000]`.
+    /// Describes the operation for messages and traces: `map add f32 [1000, 1000]`.
     pub fn describe(&self) -> String {
         match self {
             Op::Map(o) => format!("map {} {} {:?}", o.program.describe(), o.output.dtype, o.shape),
-            Op::Reduce(o) => format!("{} {} over {:?} for each of {:?}", o.kind.name(), o.before.output(), o.inner, o.outer),
+            Op::Reduce(o) => {
+                format!("{} {} over {:?} for each of {:?}", o.kind.name(), o.before.output(), o.inner, o.outer)
+            }
             Op::Scan(o) => format!("{} {} along {} for each of {:?}", o.kind.name(), o.before.output(), o.len, o.outer),
             Op::Matmul(o) => {
                 let into = if o.product() == o.dtype { String::new() } else { format!(" into {}", o.product()) };
                 let fast = if o.precision == Precision::Fast { ", fast" } else { "" };
-                format!("matmul {}{into} {:?}x[{}, {}, {}]{}{}{fast}", o.dtype, o.batch, o.m, o.k, o.n, tail(&o.after), if o.add { ", added" } else { "" })
+                format!(
+                    "matmul {}{into} {:?}x[{}, {}, {}]{}{}{fast}",
+                    o.dtype,
+                    o.batch,
+                    o.m,
+                    o.k,
+                    o.n,
+                    tail(&o.after),
+                    if o.add { ", added" } else { "" }
+                )
             }
-            Op::Distance(o) => format!("{} distances {} [{}, {}, {}]{}", o.metric.name(), o.dtype, o.n, o.m, o.d, tail(&o.after)),
+            Op::Distance(o) => {
+                format!("{} distances {} [{}, {}, {}]{}", o.metric.name(), o.dtype, o.n, o.m, o.d, tail(&o.after))
+            }
             Op::Sort(o) => {
                 let what = if o.give == Give::Values { "sort" } else { "argsort" };
                 let part = if o.take.len() == o.n { String::new() } else { format!(" ranks {:?}", o.take) };
-                format!("{what} {} {:?}x[{}]{part}{}", o.dtype, o.lines, o.n, if o.descending { " descending" } else { "" })
+                format!(
+                    "{what} {} {:?}x[{}]{part}{}",
+                    o.dtype,
+                    o.lines,
+                    o.n,
+                    if o.descending { " descending" } else { "" }
+                )
             }
             Op::Search(o) => format!("search {} {:?} in [{}]", o.dtype, o.shape, o.n),
             Op::Count(o) => format!("count {} {:?} into {} bins", o.dtype, o.shape, o.bins),
         }
     }
 
-    /// Dtype of the result.
+    /// Returns the dtype of the result.
     pub fn output_dtype(&self) -> DType {
         match self {
             Op::Map(o) => o.output.dtype,
@@ -373,7 +421,7 @@ impl Op {
         }
     }
 
-    /// The number of elements of the result.
+    /// Returns the number of elements of the result.
     pub fn output_len(&self) -> usize {
         match self {
             Op::Map(o) => o.shape.size(),
@@ -387,9 +435,10 @@ impl Op {
         }
     }
 
-    /// Calls `f` with each operand read and the lengths of the axes its strides are for.
+    /// Calls `f` with each operand that is read and the lengths of the axes of its strides.
     pub fn for_each_input(&self, mut f: impl FnMut(&Operand, &[usize])) {
-        let matrix = |batch: &Dims, r: usize, c: usize| batch.iter().copied().chain([r, c]).collect::<SmallVec<[usize; 8]>>();
+        let matrix =
+            |batch: &Dims, r: usize, c: usize| batch.iter().copied().chain([r, c]).collect::<SmallVec<[usize; 8]>>();
         match self {
             Op::Map(o) => o.inputs.iter().for_each(|i| f(i, &o.shape)),
             Op::Reduce(o) => {
@@ -423,7 +472,7 @@ impl Op {
         }
     }
 
-    /// Calls `f` with each operand read, to be replaced.
+    /// Calls `f` with mutable access to each operand that is read, so that `f` can replace it.
     pub fn for_each_input_mut(&mut self, mut f: impl FnMut(&mut Operand)) {
         match self {
             Op::Map(o) => o.inputs.iter_mut().for_each(f),
@@ -442,7 +491,8 @@ impl Op {
         }
     }
 
-    /// What is done with each element of the result; a map has nothing apart from its program, and what orders or counts has none.
+    /// Returns the program that is applied to each element of the result. A map has only its main program; sorts,
+    /// searches and counts have none.
     pub fn after(&self) -> Option<&Program> {
         match self {
             Op::Map(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) => None,
@@ -453,7 +503,7 @@ impl Op {
         }
     }
 
-    /// Every program that is part of it.
+    /// Returns all programs of the operation.
     pub fn programs(&self) -> SmallVec<[&Program; 2]> {
         match self {
             Op::Map(o) => SmallVec::from_slice(&[&o.program]),
@@ -465,17 +515,19 @@ impl Op {
         }
     }
 
-    /// Bytes read and written if every element of an operand is read once from memory and the result written once.
+    /// Returns the number of bytes read and written if each operand element is read once from memory and each result is
+    /// written once.
     pub fn bytes(&self) -> f64 {
         let mut bytes = self.output_len() as f64 * self.output_dtype().size() as f64;
         self.for_each_input(|operand, lens| {
-            let touched: f64 = lens.iter().zip(&operand.strides).map(|(&n, &s)| if s == 0 { 1.0 } else { n as f64 }).product();
+            let touched: f64 =
+                lens.iter().zip(&operand.strides).map(|(&n, &s)| if s == 0 { 1.0 } else { n as f64 }).product();
             bytes += touched * operand.dtype.size() as f64;
         });
         bytes
     }
 
-    /// About how many simple instructions on one element it takes (a multiply-add is one).
+    /// Estimates the number of simple instructions on single elements (a multiply-add counts as one).
     pub fn work(&self) -> f64 {
         match self {
             Op::Map(o) => o.shape.size() as f64 * o.program.weight().max(1.0),

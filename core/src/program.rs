@@ -4,9 +4,10 @@ use crate::ufunc::{Binary, Unary};
 use crate::{DType, Error, Result};
 use smallvec::SmallVec;
 
-/// The most instructions a program can have.
+/// The largest number of instructions of a program.
 pub const MAX_INSTRS: usize = 64;
-/// The most inputs a program can have: with the output, as many buffers as every GPU binds.
+/// The largest number of inputs of a program. Together with the output, this is the number of buffers that every GPU
+/// can bind.
 pub const MAX_INPUTS: usize = 7;
 
 /// A value inside a program.
@@ -20,23 +21,23 @@ pub enum Ref {
     Value(u32),
 }
 
-/// One step of a program.
+/// An instruction of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Instr {
     /// A ufunc of one operand.
     Unary(Unary, Ref),
     /// A ufunc of two operands of one dtype.
     Binary(Binary, Ref, Ref),
-    /// The second where the first (bool) is true, else the third; those two have one dtype.
+    /// The second operand where the first (bool) is true, else the third. The second and the third have the same dtype.
     Select(Ref, Ref, Ref),
-    /// `x * y + z` in floats, rounded once where the device can (all CPU devices do).
+    /// `x * y + z` in floats, rounded once if the device supports it (all CPU devices do).
     MulAdd(Ref, Ref, Ref),
-    /// The value in another dtype, by the rules of [`Element::from_wide`](crate::Element::from_wide).
+    /// A conversion to another dtype, by the rules of [`Element::from_wide`](crate::Element::from_wide).
     Cast(DType, Ref),
 }
 
 impl Instr {
-    /// The values it reads.
+    /// Returns the values that the instruction reads.
     pub fn operands(&self) -> SmallVec<[Ref; 3]> {
         match *self {
             Instr::Unary(_, a) | Instr::Cast(_, a) => SmallVec::from_slice(&[a]),
@@ -45,7 +46,7 @@ impl Instr {
         }
     }
 
-    /// The same step on other values.
+    /// Returns the same instruction with each operand `r` replaced by `f(r)`.
     pub fn map_refs(&self, mut f: impl FnMut(Ref) -> Ref) -> Instr {
         match *self {
             Instr::Unary(op, a) => Instr::Unary(op, f(a)),
@@ -56,7 +57,7 @@ impl Instr {
         }
     }
 
-    /// The name, for messages.
+    /// The name of the instruction in messages.
     pub fn name(&self) -> &'static str {
         match self {
             Instr::Unary(op, _) => op.info().name,
@@ -67,7 +68,7 @@ impl Instr {
         }
     }
 
-    /// About how many simple instructions it takes.
+    /// Estimates the number of simple instructions that the instruction needs.
     pub fn weight(&self) -> f64 {
         match self {
             Instr::Unary(op, _) => op.info().weight,
@@ -76,10 +77,10 @@ impl Instr {
         }
     }
 
-    /// The dtype of the result, given a way to look up those of operands.
+    /// Returns the dtype of the result. `dtype_of` returns the dtypes of operands.
     ///
     /// # Errors
-    /// Where the step is not defined for them.
+    /// [`Error::DTypeUndefined`] and [`Error::DTypeMismatch`] if the instruction is not defined for these dtypes.
     pub fn typed(&self, dtype_of: impl Fn(Ref) -> DType) -> Result<DType> {
         let defined = |info: &'static crate::ufunc::UfuncInfo, dtype: DType| {
             if info.kinds.contains(dtype) {
@@ -88,7 +89,9 @@ impl Instr {
                 Err(Error::DTypeUndefined { op: info.name, dtype, defined: info.kinds.describe() })
             }
         };
-        let same = |op: &'static str, a: DType, b: DType| if a == b { Ok(()) } else { Err(Error::DTypeMismatch { op, left: a, right: b }) };
+        let same = |op: &'static str, a: DType, b: DType| {
+            if a == b { Ok(()) } else { Err(Error::DTypeMismatch { op, left: a, right: b }) }
+        };
         match *self {
             Instr::Unary(op, a) => defined(op.info(), dtype_of(a)),
             Instr::Binary(op, a, b) => {
@@ -114,14 +117,14 @@ impl Instr {
     }
 }
 
-/// An elementwise computation: a pure function of some inputs and parameters, applied to every element alike.
+/// An elementwise computation: a pure function of some inputs and parameters, applied to every element.
 ///
-/// Parameters are arguments, not part of it: two programs are equal if they compute the same thing from other numbers.
+/// The values of parameters are not part of a program. Two programs that differ only in these values are equal.
 ///
 /// Invariants, checked by [`Program::new`] (expressions check each step as it is added):
 /// 1. at most [`MAX_INPUTS`] inputs and [`MAX_INSTRS`] instructions;
-/// 2. instructions read inputs and parameters that exist, and results of earlier instructions only;
-/// 3. every instruction is defined for the dtypes it reads, and `dtypes` says what it gives.
+/// 2. instructions read only existing inputs and parameters, and results of earlier instructions;
+/// 3. every instruction is defined for the dtypes that it reads, and `dtypes` holds the dtype of each result.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Program {
     inputs: SmallVec<[DType; 4]>,
@@ -132,10 +135,10 @@ pub struct Program {
 }
 
 impl Program {
-    /// Verifies and makes a program.
+    /// Creates a program and verifies its invariants.
     ///
     /// # Errors
-    /// [`Error::Program`] and the dtype errors, for a violation of the invariants.
+    /// [`Error::Program`] and the dtype errors, for a violation of an invariant.
     pub fn new(inputs: &[DType], params: &[DType], instrs: &[Instr], result: Ref) -> Result<Program> {
         if inputs.len() > MAX_INPUTS || instrs.len() > MAX_INSTRS {
             return Err(Error::Program(format!(
@@ -144,8 +147,13 @@ impl Program {
                 instrs.len()
             )));
         }
-        let mut program =
-            Program { inputs: SmallVec::from_slice(inputs), params: SmallVec::from_slice(params), instrs: SmallVec::new(), dtypes: SmallVec::new(), result };
+        let mut program = Program {
+            inputs: SmallVec::from_slice(inputs),
+            params: SmallVec::from_slice(params),
+            instrs: SmallVec::new(),
+            dtypes: SmallVec::new(),
+            result,
+        };
         for instr in instrs {
             for r in instr.operands() {
                 program.lookup(r)?;
@@ -158,11 +166,18 @@ impl Program {
         Ok(program)
     }
 
-    /// A program whose steps were checked as they were added: `dtypes` says what each gives. Only its size is checked again.
+    /// Creates a program whose instructions were already verified when they were added. `dtypes` are the dtypes of
+    /// their results. Verifies only the number of inputs and of instructions.
     ///
     /// # Errors
-    /// [`Error::Program`] for more inputs or instructions than there may be.
-    pub(crate) fn from_checked(inputs: &[DType], params: &[DType], instrs: &[Instr], dtypes: &[DType], result: Ref) -> Result<Program> {
+    /// [`Error::Program`] for too many inputs or instructions.
+    pub(crate) fn from_checked(
+        inputs: &[DType],
+        params: &[DType],
+        instrs: &[Instr],
+        dtypes: &[DType],
+        result: Ref,
+    ) -> Result<Program> {
         if inputs.len() > MAX_INPUTS || instrs.len() > MAX_INSTRS {
             return Program::new(inputs, params, instrs, result);
         }
@@ -177,9 +192,15 @@ impl Program {
         Ok(checked)
     }
 
-    /// The program that returns its only input, of `dtype`.
+    /// Returns the program that returns its only input, of dtype `dtype`.
     pub fn identity(dtype: DType) -> Program {
-        Program { inputs: SmallVec::from_slice(&[dtype]), params: SmallVec::new(), instrs: SmallVec::new(), dtypes: SmallVec::new(), result: Ref::Input(0) }
+        Program {
+            inputs: SmallVec::from_slice(&[dtype]),
+            params: SmallVec::new(),
+            instrs: SmallVec::new(),
+            dtypes: SmallVec::new(),
+            result: Ref::Input(0),
+        }
     }
 
     fn lookup(&self, r: Ref) -> Result<DType> {
@@ -191,27 +212,27 @@ impl Program {
         found.copied().ok_or_else(|| Error::Program(format!("{r:?} is read and is not there")))
     }
 
-    /// Dtypes of the inputs.
+    /// The dtypes of the inputs.
     pub fn inputs(&self) -> &[DType] {
         &self.inputs
     }
 
-    /// Dtypes of the parameters.
+    /// The dtypes of the parameters.
     pub fn params(&self) -> &[DType] {
         &self.params
     }
 
-    /// The steps, in order.
+    /// The instructions, in order.
     pub fn instrs(&self) -> &[Instr] {
         &self.instrs
     }
 
-    /// What is returned.
+    /// The value that the program returns.
     pub fn result(&self) -> Ref {
         self.result
     }
 
-    /// The dtype of a value of this program.
+    /// Returns the dtype of a value of this program.
     #[inline]
     pub fn dtype_of(&self, r: Ref) -> DType {
         match r {
@@ -221,28 +242,28 @@ impl Program {
         }
     }
 
-    /// The dtype of what is returned.
+    /// Returns the dtype of the result.
     #[inline]
     pub fn output(&self) -> DType {
         self.dtype_of(self.result)
     }
 
-    /// Whether it returns its first input unchanged.
+    /// Whether the program returns its first input unchanged.
     pub fn is_identity(&self) -> bool {
         self.instrs.is_empty() && self.result == Ref::Input(0)
     }
 
-    /// Every dtype that occurs in it.
+    /// Returns the dtypes of all values of the program.
     pub fn all_dtypes(&self) -> impl Iterator<Item = DType> + '_ {
         self.inputs.iter().chain(&self.params).chain(&self.dtypes).copied()
     }
 
-    /// About how many simple instructions one element takes.
+    /// Estimates the number of simple instructions per element.
     pub fn weight(&self) -> f64 {
         self.instrs.iter().map(Instr::weight).sum()
     }
 
-    /// For messages: `mul, add, sqrt`, or `copy`.
+    /// Describes the program for messages: `mul+add+sqrt`, or `copy`.
     pub fn describe(&self) -> String {
         match self.instrs.len() {
             0 => "copy".into(),
@@ -262,12 +283,30 @@ mod tests {
         let add = |a, b| Instr::Binary(Binary::Add, a, b);
         let (x, y) = (Ref::Input(0), Ref::Input(1));
         assert_eq!(Program::new(&[F32, F32], &[], &[add(x, y)], Ref::Value(0)).unwrap().output(), F32);
-        assert!(matches!(Program::new(&[F32], &[], &[add(x, y)], Ref::Value(0)), Err(Error::Program(_))), "an input that is not there");
-        assert!(matches!(Program::new(&[F32], &[], &[add(x, Ref::Value(0))], Ref::Value(0)), Err(Error::Program(_))), "its own result");
-        assert!(matches!(Program::new(&[F32, F64], &[], &[add(x, y)], Ref::Value(0)), Err(Error::DTypeMismatch { .. })));
-        assert!(matches!(Program::new(&[Bool, Bool], &[], &[add(x, y)], Ref::Value(0)), Err(Error::DTypeUndefined { .. })));
-        assert!(matches!(Program::new(&[F32], &[], &[Instr::Select(x, x, x)], Ref::Value(0)), Err(Error::DTypeMismatch { .. })));
-        assert!(matches!(Program::new(&[I32], &[], &[Instr::MulAdd(x, x, x)], Ref::Value(0)), Err(Error::DTypeUndefined { .. })));
+        assert!(
+            matches!(Program::new(&[F32], &[], &[add(x, y)], Ref::Value(0)), Err(Error::Program(_))),
+            "an input that is not there"
+        );
+        assert!(
+            matches!(Program::new(&[F32], &[], &[add(x, Ref::Value(0))], Ref::Value(0)), Err(Error::Program(_))),
+            "its own result"
+        );
+        assert!(matches!(
+            Program::new(&[F32, F64], &[], &[add(x, y)], Ref::Value(0)),
+            Err(Error::DTypeMismatch { .. })
+        ));
+        assert!(matches!(
+            Program::new(&[Bool, Bool], &[], &[add(x, y)], Ref::Value(0)),
+            Err(Error::DTypeUndefined { .. })
+        ));
+        assert!(matches!(
+            Program::new(&[F32], &[], &[Instr::Select(x, x, x)], Ref::Value(0)),
+            Err(Error::DTypeMismatch { .. })
+        ));
+        assert!(matches!(
+            Program::new(&[I32], &[], &[Instr::MulAdd(x, x, x)], Ref::Value(0)),
+            Err(Error::DTypeUndefined { .. })
+        ));
         assert!(matches!(Program::new(&[F32; 8], &[], &[], x), Err(Error::Program(_))), "8 inputs");
         assert!(Program::new(&[F32; 7], &[], &[], Ref::Input(6)).is_ok(), "7 inputs");
         let many = vec![add(x, x); 65];

@@ -1,4 +1,5 @@
-//! Reductions of arrays and expressions, over everything or over axes: sums, products, extrema and their indices, means, variances, norms, truth.
+//! Reductions of arrays and expressions over all elements or over some axes: sums, products, extrema and their indices,
+//! means, variances, norms, `any` and `all`.
 
 use crate::array::{Array, Axes};
 use crate::canon;
@@ -12,7 +13,7 @@ use crate::ufunc::{Binary, Unary};
 use crate::{DType, Dims, Element, Error, Kind, MemoryId, Program, Result, Scalar, Wide};
 use smallvec::SmallVec;
 
-/// What is reduced and how.
+/// The kind and the result of a reduction.
 #[derive(Clone, Copy)]
 struct Request {
     name: &'static str,
@@ -22,12 +23,12 @@ struct Request {
     to: DType,
 }
 
-/// What becomes of each total.
+/// The step that converts a total to the result.
 #[derive(Clone, Copy, PartialEq)]
 enum Finish {
-    /// It is the result.
+    /// The total is the result.
     Total,
-    /// Divided by the number of elements, less this many, and NaN where that leaves none.
+    /// The total divided by the number of elements minus this value; NaN if that difference is not positive.
     Mean(usize),
     /// The square root of [`Finish::Mean`].
     RootMean(usize),
@@ -35,7 +36,7 @@ enum Finish {
     Root,
 }
 
-/// The dtype that elements are combined in.
+/// Returns the dtype in which elements are combined.
 fn accumulator(kind: Reduction, source: DType, to: DType) -> DType {
     match if kind.gives_index() { source } else { to } {
         DType::F16 | DType::BF16 => DType::F32,
@@ -43,7 +44,7 @@ fn accumulator(kind: Reduction, source: DType, to: DType) -> DType {
     }
 }
 
-/// Runs a reduction of `tape` over `axes` (`None`: all of them).
+/// Runs a reduction of `tape` over `axes` (`None`: all axes).
 fn reduce(mut tape: Box<Tape>, request: &Request, axes: Option<&Axes>) -> Result<RawArray> {
     let device = Device::current()?;
     let shape = tape.shape().clone();
@@ -59,7 +60,11 @@ fn reduce(mut tape: Box<Tape>, request: &Request, axes: Option<&Axes>) -> Result
     let source = tape.dtype();
     let compares = matches!(request.kind, Reduction::Min | Reduction::Max | Reduction::ArgMin | Reduction::ArgMax);
     if compares && source.kind() == Kind::Complex {
-        return Err(Error::DTypeUndefined { op: request.name, dtype: source, defined: "bool, integers, floats".into() });
+        return Err(Error::DTypeUndefined {
+            op: request.name,
+            dtype: source,
+            defined: "bool, integers, floats".into(),
+        });
     }
     let count: usize = reduced.iter().map(|&a| shape[a]).product();
     if shape.contains(&0) {
@@ -69,7 +74,7 @@ fn reduce(mut tape: Box<Tape>, request: &Request, axes: Option<&Axes>) -> Result
     cast(&mut tape, acc)?;
     tape.fit(&device)?;
     if tape.operands().is_empty() {
-        // Nothing but a constant: it is made an array first.
+        // A constant expression has no operands. Evaluates it into an array first.
         let whole = tape.eval(&device)?;
         return reduce(Box::new(Tape::array(whole)), request, axes);
     }
@@ -77,8 +82,12 @@ fn reduce(mut tape: Box<Tape>, request: &Request, axes: Option<&Axes>) -> Result
     let space = canon::reduce(&inputs, &reduced, request.kind);
     let total = if request.kind.gives_index() { DType::I64 } else { acc };
     let (after, after_params) = after(request, total, count)?;
-    let inputs =
-        tape.operands().iter().zip(space.inputs).map(|(o, (offset, strides))| Operand { buffer: o.buffer.clone(), dtype: o.dtype, offset, strides }).collect();
+    let inputs = tape
+        .operands()
+        .iter()
+        .zip(space.inputs)
+        .map(|(o, (offset, strides))| Operand { buffer: o.buffer.clone(), dtype: o.dtype, offset, strides })
+        .collect();
     let mut op = Op::Reduce(Reduce {
         kind: request.kind,
         before: tape.program()?,
@@ -94,19 +103,20 @@ fn reduce(mut tape: Box<Tape>, request: &Request, axes: Option<&Axes>) -> Result
     Ok(RawArray { buffer: execute(&mut op, &device, None)?, dtype: request.to, layout: Layout::contiguous(shown) })
 }
 
-/// The value of `tape` in another dtype.
+/// Casts the result of `tape` to another dtype.
 fn cast(tape: &mut Tape, to: DType) -> Result<()> {
     let on = tape.result();
     if tape.dtype() == to { Ok(()) } else { tape.push(Instr::Cast(to, on)) }
 }
 
-/// One more step of one operand.
+/// Appends a unary step to `tape`.
 fn then(tape: &mut Tape, op: Unary) -> Result<()> {
     let on = tape.result();
     tape.push(Instr::Unary(op, on))
 }
 
-/// What is done with each total, of dtype `total`: division by the count for a mean, a root, and the cast to the result's dtype.
+/// Returns the program that is applied to each total, of dtype `total`, and its parameters: the division by the count
+/// for a mean, the square root, and the cast to the dtype of the result.
 fn after(request: &Request, total: DType, count: usize) -> Result<(Program, Params)> {
     let (mut instrs, mut params, mut result) = (SmallVec::<[Instr; 3]>::new(), Params::new(), Ref::Input(0));
     let mut push = |instr: fn(Ref) -> Instr, result: &mut Ref| {
@@ -129,8 +139,9 @@ fn after(request: &Request, total: DType, count: usize) -> Result<(Program, Para
     Ok((Program::new(&[total], &dtypes, &instrs, result)?, params))
 }
 
-/// The reduction of an array without elements: sums (and norms) are 0, products 1, means and variances NaN, nothing is true of any and everything of all; other extrema
-/// and indices are an error (unless there is nothing to give).
+/// Returns the reduction of an array without elements: 0 for sums and norms, 1 for products, NaN for means and
+/// variances, false for `any` and true for `all`. Other extrema and their indices are an error, unless the result has
+/// no elements.
 fn empty(request: &Request, count: usize, shape: &Dims, kept: &Dims, shown: Dims, device: &Device) -> Result<RawArray> {
     let nothing_to_give = kept.contains(&0);
     let value = match request.kind {
@@ -142,7 +153,9 @@ fn empty(request: &Request, count: usize, shape: &Dims, kept: &Dims, shown: Dims
         Reduction::Prod => Scalar::from_wide(request.to, Wide::Int(1)),
         Reduction::Max if request.name == ANY => Scalar::new(false),
         Reduction::Min if request.name == ALL => Scalar::new(true),
-        Reduction::Min | Reduction::Max | Reduction::ArgMin | Reduction::ArgMax => return Err(Error::Empty { op: request.name, shape: shape.clone() }),
+        Reduction::Min | Reduction::Max | Reduction::ArgMin | Reduction::ArgMax => {
+            return Err(Error::Empty { op: request.name, shape: shape.clone() });
+        }
     };
     debug_assert!(count == 0 || nothing_to_give);
     Tape::filled(value, shown)?.eval(device)
@@ -151,20 +164,20 @@ fn empty(request: &Request, count: usize, shape: &Dims, kept: &Dims, shown: Dims
 const ANY: &str = "any";
 const ALL: &str = "all";
 
-/// Whether any element, or every one, is other than zero: an extremum of truth values.
+/// Tests whether any element, or every element, is nonzero: an extremum of bools.
 fn truth(mut tape: Box<Tape>, name: &'static str, axes: Option<&Axes>) -> Result<RawArray> {
     cast(&mut tape, DType::Bool)?;
     let kind = if name == ANY { Reduction::Max } else { Reduction::Min };
     reduce(tape, &Request { name, kind, finish: Finish::Total, to: DType::Bool }, axes)
 }
 
-/// How many elements are other than zero, in i64.
+/// Counts the nonzero elements, in i64.
 fn count_nonzero(mut tape: Box<Tape>, axes: Option<&Axes>) -> Result<RawArray> {
     cast(&mut tape, DType::Bool)?;
     reduce(tape, &Request { name: "count_nonzero", kind: Reduction::Sum, finish: Finish::Total, to: DType::I64 }, axes)
 }
 
-/// The index of an extremum, over everything (in C order) or along one axis.
+/// Returns the index of an extremum, over all elements (in C order) or along one axis.
 fn index(tape: Box<Tape>, name: &'static str, kind: Reduction, axes: Option<&Axes>) -> Result<RawArray> {
     match axes {
         Some(a) if a.axes.len() != 1 => Err(Error::OneAxis { op: name, given: a.axes.len() }),
@@ -172,18 +185,19 @@ fn index(tape: Box<Tape>, name: &'static str, kind: Reduction, axes: Option<&Axe
     }
 }
 
-/// The float that variances and norms of `dtype` are computed in; complex stays complex.
+/// Returns the float dtype in which variances and norms of `dtype` are computed; complex for complex dtypes.
 fn floating(dtype: DType) -> DType {
     accumulator(Reduction::Sum, dtype, dtype.mean())
 }
 
-/// The same axes, or all of `ndim`, kept.
+/// Returns the same axes with `keep` set; for `None` all axes of an array with `ndim` axes.
 fn kept(axes: Option<&Axes>, ndim: usize) -> Axes {
     let all = || (0..ndim as isize).collect();
     Axes { axes: axes.map_or_else(all, |a| a.axes.clone()), keep: true }
 }
 
-/// A mean of squared deviations, or its root; where it over- or underflows on the way, of elements that are divided by a power of two first.
+/// Computes a mean of squared deviations or its root. If the computation over- or underflows, repeats it with elements
+/// divided by a power of two.
 fn spread(mut tape: Box<Tape>, name: &'static str, finish: Finish, axes: Option<&Axes>) -> Result<RawArray> {
     let float = floating(tape.dtype());
     let to = tape.dtype().mean().real();
@@ -191,7 +205,7 @@ fn spread(mut tape: Box<Tape>, name: &'static str, finish: Finish, axes: Option<
     let request = Request { name, kind: Reduction::Deviations, finish, to: float.real() };
     let root = matches!(finish, Finish::RootMean(_));
     let plain = plain_spread(tape.clone(), &request, axes)?;
-    // To look at results that are elsewhere, one would have to wait for them.
+    // Results in another memory are not inspected, because that would require waiting for them.
     let mut result = Tape::array(match float.real() {
         _ if plain.buffer.memory() != MemoryId::HOST => plain,
         DType::F32 => rescaled::<f32>(tape, &request, root, axes, plain, plain_spread)?,
@@ -201,7 +215,8 @@ fn spread(mut tape: Box<Tape>, name: &'static str, finish: Finish, axes: Option<
     result.eval(&Device::current()?)
 }
 
-/// [`spread`], as it comes. In one pass over real numbers where a device has that; else in two: means, then the squares of what differs from them.
+/// Computes [`spread`] without rescaling. For real numbers on devices that support [`Reduction::Deviations`] one pass
+/// suffices. Otherwise two passes compute the means, then the squares of the deviations from them.
 fn plain_spread(mut tape: Box<Tape>, request: &Request, axes: Option<&Axes>) -> Result<RawArray> {
     let float = tape.dtype();
     if float.kind() == Kind::Float {
@@ -224,7 +239,8 @@ fn plain_spread(mut tape: Box<Tape>, request: &Request, axes: Option<&Axes>) -> 
     reduce(tape, &Request { kind: Reduction::Sum, ..*request }, axes)
 }
 
-/// `|x|^2`: of complex numbers by exact steps, `x * conj(x)`, so that every device has the same bits.
+/// Appends `|x|^2`. For complex numbers it is `x * conj(x)`, which consists of correctly rounded steps, so that every
+/// device returns the same bits.
 fn square_of_magnitude(tape: &mut Tape) -> Result<()> {
     let on = tape.result();
     if tape.dtype().kind() != Kind::Complex {
@@ -236,7 +252,7 @@ fn square_of_magnitude(tape: &mut Tape) -> Result<()> {
     cast(tape, tape.dtype().real())
 }
 
-/// The 2-norm.
+/// Computes the 2-norm.
 fn norm(mut tape: Box<Tape>, axes: Option<&Axes>) -> Result<RawArray> {
     let (float, to) = (floating(tape.dtype()), tape.dtype().mean().real());
     cast(&mut tape, float)?;
@@ -250,14 +266,16 @@ fn norm(mut tape: Box<Tape>, axes: Option<&Axes>) -> Result<RawArray> {
     result.eval(&Device::current()?)
 }
 
-/// [`norm`], as it comes.
+/// Computes [`norm`] without rescaling.
 fn plain_norm(mut tape: Box<Tape>, request: &Request, axes: Option<&Axes>) -> Result<RawArray> {
     square_of_magnitude(&mut tape)?;
     reduce(tape, request, axes)
 }
 
-/// `plain`, norms or spreads of `tape`; or, where one of them is not finite or so small that squares may have over- or underflowed, those of `tape` divided by a power of two near its
-/// largest magnitudes, times that (twice, if it is no `root` of squares: then it may be small).
+/// Returns `plain`, the norms or spreads of `tape`, if all values are finite and large enough. Otherwise some squares
+/// may have over- or underflowed. For these values divides the elements of `tape` by a power of two near the largest
+/// magnitude, runs `again`, and multiplies the result by that power: once if the result is a `root` of squares, else
+/// twice. Small values are only suspect for a `root`; a mean of squares may be small.
 fn rescaled<A: Element>(
     mut tape: Box<Tape>,
     request: &Request,
@@ -267,9 +285,13 @@ fn rescaled<A: Element>(
     again: fn(Box<Tape>, &Request, Option<&Axes>) -> Result<RawArray>,
 ) -> Result<RawArray> {
     let plain = Array::<A>::from_raw(plain)?;
-    let (normal, eps) = if A::DTYPE == DType::F32 { (f64::from(f32::MIN_POSITIVE), f64::from(f32::EPSILON)) } else { (f64::MIN_POSITIVE, f64::EPSILON) };
-    // Norms below this may have lost digits: a device that flushes subnormal squares to zero loses up to the smallest normal number for each element, which has to be
-    // less than eps of the sum.
+    let (normal, eps) = if A::DTYPE == DType::F32 {
+        (f64::from(f32::MIN_POSITIVE), f64::from(f32::EPSILON))
+    } else {
+        (f64::MIN_POSITIVE, f64::EPSILON)
+    };
+    // Norms below this bound may have lost digits. A device that flushes subnormal squares to zero loses up to the
+    // smallest normal number per element; the total loss must be less than eps of the sum.
     let tiny = if root { (tape.shape().size() as f64 * normal / eps).sqrt() } else { 0.0 };
     let good = |x: &A| (tiny..f64::INFINITY).contains(&x.to_wide().real());
     if tape.shape().contains(&0) || plain.on_host()?.as_slice().is_none_or(|all| all.iter().all(good)) {
@@ -278,13 +300,18 @@ fn rescaled<A: Element>(
     let axes = kept(axes, tape.shape().len());
     let mut magnitude = tape.clone();
     then(&mut magnitude, Unary::Abs)?;
-    let largest = Array::<A>::from_raw(reduce(magnitude, &Request { kind: Reduction::Max, finish: Finish::Total, ..*request }, Some(&axes))?)?;
+    let largest = Array::<A>::from_raw(reduce(
+        magnitude,
+        &Request { kind: Reduction::Max, finish: Finish::Total, ..*request },
+        Some(&axes),
+    )?)?;
     let scale = |plain: A, largest: A| {
         let (x, most) = (plain.to_wide().real(), largest.to_wide().real());
         let overflows = !x.is_finite() && most.is_finite();
-        // Deviations of larger numbers are larger, or none.
+        // If the largest magnitude is at least `tiny / eps`, deviations are zero or at least about `tiny`: no square
+        // has underflowed.
         let underflows = x < tiny && most > 0.0 && most < tiny / eps;
-        // Inside the range of normal numbers, with their reciprocals.
+        // Keeps the power, and its reciprocal, in the range of normal numbers.
         let power = f64::from_bits(most.to_bits() & f64::INFINITY.to_bits()).clamp(normal, 0.25 / normal);
         A::from_wide(Wide::Float(if overflows || underflows { power } else { 1.0 }))
     };
@@ -304,32 +331,51 @@ fn rescaled<A: Element>(
 }
 
 macro_rules! reductions {
-    ($( $name:ident $name_axis:ident $kind:ident $finish:expr => $to:ident, errors $errors:literal, $doc:literal; )*) => {
+    ($(
+        $name:ident $name_axis:ident $kind:ident $finish:expr => $to:ident, errors $errors:literal, $doc:literal;
+    )*) => {
         impl<T: Element> Expr<T> { $(
             #[doc = $doc]
-            #[doc = concat!("\n\nOver all elements, to one value; nothing is materialised. See [`crate::order`] for the order.\n\n# Errors\n", $errors, "; what was wrong with the expression.")]
+            #[doc = concat!(
+                "\n\nOver all elements, to one value; nothing is materialised. See [`crate::order`] for the order.\
+                \n\n# Errors\n", $errors, "; what was wrong with the expression."
+            )]
             pub fn $name(&self) -> Result<reductions!(@to $to T)> {
-                let request = Request { name: stringify!($name), kind: Reduction::$kind, finish: $finish, to: <reductions!(@to $to T) as Element>::DTYPE };
+                let request = Request {
+                    name: stringify!($name),
+                    kind: Reduction::$kind,
+                    finish: $finish,
+                    to: <reductions!(@to $to T) as Element>::DTYPE,
+                };
                 Array::from_raw(reduce(self.tape()?, &request, None)?)?.item()
             }
 
             #[doc = $doc]
-            #[doc = "\n\nOver some axes; nothing is materialised. See [`crate::order`] for the order.\n\n# Errors\n[`Error::Axis`] and [`Error::RepeatedAxis`], and as without axes."]
+            #[doc = "\n\nOver some axes; nothing is materialised. See [`crate::order`] for the order.\n\n\
+                # Errors\n[`Error::Axis`] and [`Error::RepeatedAxis`], and as without axes."]
             pub fn $name_axis(&self, axes: impl Into<Axes>) -> Result<Array<reductions!(@to $to T)>> {
-                let request = Request { name: stringify!($name), kind: Reduction::$kind, finish: $finish, to: <reductions!(@to $to T) as Element>::DTYPE };
+                let request = Request {
+                    name: stringify!($name),
+                    kind: Reduction::$kind,
+                    finish: $finish,
+                    to: <reductions!(@to $to T) as Element>::DTYPE,
+                };
                 Array::from_raw(reduce(self.tape()?, &request, Some(&axes.into()))?)
             }
         )* }
 
         impl<T: Element> Array<T> { $(
             #[doc = $doc]
-            #[doc = concat!("\n\nOver all elements, to one value. See [`crate::order`] for the order.\n\n# Errors\n", $errors, ".")]
+            #[doc = concat!(
+                "\n\nOver all elements, to one value. See [`crate::order`] for the order.\n\n# Errors\n", $errors, "."
+            )]
             pub fn $name(&self) -> Result<reductions!(@to $to T)> {
                 self.into_expr().$name()
             }
 
             #[doc = $doc]
-            #[doc = "\n\nOver some axes. See [`crate::order`] for the order.\n\n# Errors\n[`Error::Axis`] and [`Error::RepeatedAxis`], and as without axes."]
+            #[doc = "\n\nOver some axes. See [`crate::order`] for the order.\n\n# Errors\n[`Error::Axis`] and \
+                [`Error::RepeatedAxis`], and as without axes."]
             pub fn $name_axis(&self, axes: impl Into<Axes>) -> Result<Array<reductions!(@to $to T)>> {
                 self.into_expr().$name_axis(axes)
             }
@@ -344,21 +390,30 @@ reductions! {
     sum sum_axis Sum Finish::Total => Sum, errors "[`Error::Refused`] by a named device; out of memory",
         "The sum. Integers and bool are summed in 64 bits and wrap there; the sum of nothing is 0.";
     prod prod_axis Prod Finish::Total => Sum, errors "[`Error::Refused`] by a named device; out of memory",
-        "The product. Integers and bool are multiplied in 64 bits and wrap there; the product of nothing is 1. On devices of the host it is infinite or zero only where the exact product is out of range (or a factor is): exponents are added apart.";
-    min min_axis Min Finish::Total => Same, errors "[`Error::Empty`] of nothing; [`Error::DTypeUndefined`] for complex numbers; [`Error::Refused`] by a named device; out of memory",
+        "The product. Integers and bool are multiplied in 64 bits and wrap there; the product of nothing is 1. On \
+            devices of the host it is infinite or zero only where the exact product is out of range (or a factor is): \
+            exponents are added apart.";
+    min min_axis Min Finish::Total => Same,
+        errors "[`Error::Empty`] of nothing; [`Error::DTypeUndefined`] for complex numbers; [`Error::Refused`] by a \
+            named device; out of memory",
         "The minimum; NaN if there is one.";
-    max max_axis Max Finish::Total => Same, errors "[`Error::Empty`] of nothing; [`Error::DTypeUndefined`] for complex numbers; [`Error::Refused`] by a named device; out of memory",
+    max max_axis Max Finish::Total => Same,
+        errors "[`Error::Empty`] of nothing; [`Error::DTypeUndefined`] for complex numbers; [`Error::Refused`] by a \
+            named device; out of memory",
         "The maximum; NaN if there is one.";
     mean mean_axis Sum Finish::Mean(0) => Mean, errors "[`Error::Refused`] by a named device; out of memory",
         "The arithmetic mean, in f64 for integers and bool; NaN of nothing.";
 }
 
-/// The type of variances and norms: real, and of floats.
+/// The type of variances and norms: a real float.
 type Spread<T> = <<T as Element>::Mean as Element>::Real;
 
-/// Methods of expressions, and the same ones of arrays.
+/// Defines methods of expressions and the same methods of arrays.
 macro_rules! methods {
-    ($( $(#[doc = $doc:literal])* fn $name:ident($($arg:ident: $ty:ty),*) -> $out:ty = |$tape:ident| $body:expr; )*) => {
+    ($(
+        $(#[doc = $doc:literal])*
+        fn $name:ident($($arg:ident: $ty:ty),*) -> $out:ty = |$tape:ident| $body:expr;
+    )*) => {
         impl<T: Element> Expr<T> { $(
             $(#[doc = $doc])*
             pub fn $name(&self, $($arg: $ty),*) -> Result<$out> {
@@ -375,111 +430,126 @@ macro_rules! methods {
     };
 }
 
-/// The one element of a result over everything.
+/// Extracts the only element of a reduction over all elements.
 fn item<U: Element>(raw: Result<RawArray>) -> Result<U> {
     Array::from_raw(raw?)?.item()
 }
 
 methods! {
-    /// The index (of the elements in C order) of the minimum. The first of equals wins, zeros of both signs are equal; NaN wins over everything, the first of them.
+    /// The index (of the elements in C order) of the minimum. NaN precedes every number. Of equal elements, the first
+    /// is selected; zeros of both signs are equal, and so are all NaNs.
     ///
     /// # Errors
-    /// [`Error::Empty`] of nothing; [`Error::DTypeUndefined`] for complex numbers; what was wrong with the expression.
+    /// [`Error::Empty`] for no elements; [`Error::DTypeUndefined`] for complex numbers; the errors of the expression.
     fn argmin() -> usize = |tape| item::<i64>(index(tape, "argmin", Reduction::ArgMin, None)).map(|i| i as usize);
 
-    /// The index of the minimum along one axis: `argmin_axis(0)`, `argmin_axis(axis(-1).keepdims())`. Ties and NaN as in [`argmin`](Self::argmin).
+    /// The index of the minimum along one axis: `argmin_axis(0)`, `argmin_axis(axis(-1).keepdims())`. Ties and NaN as
+    /// in [`argmin`](Self::argmin).
     ///
     /// # Errors
     /// [`Error::OneAxis`] for several axes or none; [`Error::Axis`]; and as [`argmin`](Self::argmin).
-    fn argmin_axis(axes: impl Into<Axes>) -> Array<i64> = |tape| Array::from_raw(index(tape, "argmin", Reduction::ArgMin, Some(&axes.into()))?);
+    fn argmin_axis(axes: impl Into<Axes>) -> Array<i64> =
+        |tape| Array::from_raw(index(tape, "argmin", Reduction::ArgMin, Some(&axes.into()))?);
 
-    /// The index (of the elements in C order) of the maximum. The first of equals wins, zeros of both signs are equal; NaN wins over everything, the first of them.
+    /// The index (of the elements in C order) of the maximum. NaN precedes every number. Of equal elements, the first
+    /// is selected; zeros of both signs are equal, and so are all NaNs.
     ///
     /// # Errors
-    /// [`Error::Empty`] of nothing; [`Error::DTypeUndefined`] for complex numbers; what was wrong with the expression.
+    /// [`Error::Empty`] for no elements; [`Error::DTypeUndefined`] for complex numbers; the errors of the expression.
     fn argmax() -> usize = |tape| item::<i64>(index(tape, "argmax", Reduction::ArgMax, None)).map(|i| i as usize);
 
-    /// The index of the maximum along one axis: `argmax_axis(0)`, `argmax_axis(axis(-1).keepdims())`. Ties and NaN as in [`argmax`](Self::argmax).
+    /// The index of the maximum along one axis: `argmax_axis(0)`, `argmax_axis(axis(-1).keepdims())`. Ties and NaN as
+    /// in [`argmax`](Self::argmax).
     ///
     /// # Errors
     /// [`Error::OneAxis`] for several axes or none; [`Error::Axis`]; and as [`argmax`](Self::argmax).
-    fn argmax_axis(axes: impl Into<Axes>) -> Array<i64> = |tape| Array::from_raw(index(tape, "argmax", Reduction::ArgMax, Some(&axes.into()))?);
+    fn argmax_axis(axes: impl Into<Axes>) -> Array<i64> =
+        |tape| Array::from_raw(index(tape, "argmax", Reduction::ArgMax, Some(&axes.into()))?);
 
-    /// Whether any element is other than zero (NaN is); false of nothing.
+    /// Whether any element is nonzero (NaN is nonzero); false for no elements.
     ///
     /// # Errors
-    /// What was wrong with the expression.
+    /// The errors of the expression.
     fn any() -> bool = |tape| item(truth(tape, ANY, None));
 
-    /// Whether any element is other than zero (NaN is), over some axes; false of nothing.
+    /// Whether any element is nonzero (NaN is nonzero), over some axes; false for no elements.
     ///
     /// # Errors
-    /// [`Error::Axis`] and [`Error::RepeatedAxis`], and what was wrong with the expression.
+    /// [`Error::Axis`] and [`Error::RepeatedAxis`], and the errors of the expression.
     fn any_axis(axes: impl Into<Axes>) -> Array<bool> = |tape| Array::from_raw(truth(tape, ANY, Some(&axes.into()))?);
 
-    /// Whether every element is other than zero (NaN is); true of nothing.
+    /// Whether every element is nonzero (NaN is nonzero); true for no elements.
     ///
     /// # Errors
-    /// What was wrong with the expression.
+    /// The errors of the expression.
     fn all() -> bool = |tape| item(truth(tape, ALL, None));
 
-    /// Whether every element is other than zero (NaN is), over some axes; true of nothing.
+    /// Whether every element is nonzero (NaN is nonzero), over some axes; true for no elements.
     ///
     /// # Errors
-    /// [`Error::Axis`] and [`Error::RepeatedAxis`], and what was wrong with the expression.
+    /// [`Error::Axis`] and [`Error::RepeatedAxis`], and the errors of the expression.
     fn all_axis(axes: impl Into<Axes>) -> Array<bool> = |tape| Array::from_raw(truth(tape, ALL, Some(&axes.into()))?);
 
-    /// How many elements are other than zero (NaN is).
+    /// The number of nonzero elements (NaN is nonzero).
     ///
     /// # Errors
-    /// What was wrong with the expression.
+    /// The errors of the expression.
     fn count_nonzero() -> usize = |tape| item::<i64>(count_nonzero(tape, None)).map(|n| n as usize);
 
-    /// How many elements are other than zero (NaN is), over some axes.
+    /// The number of nonzero elements (NaN is nonzero), over some axes.
     ///
     /// # Errors
-    /// [`Error::Axis`] and [`Error::RepeatedAxis`], and what was wrong with the expression.
-    fn count_nonzero_axis(axes: impl Into<Axes>) -> Array<i64> = |tape| Array::from_raw(count_nonzero(tape, Some(&axes.into()))?);
+    /// [`Error::Axis`] and [`Error::RepeatedAxis`], and the errors of the expression.
+    fn count_nonzero_axis(axes: impl Into<Axes>) -> Array<i64> =
+        |tape| Array::from_raw(count_nonzero(tape, Some(&axes.into()))?);
 
-    /// The variance, `sum(|x - mean|^2) / (n - ddof)`: of a population with `ddof` 0, an unbiased estimate from a sample with 1. In f64 for integers and bool, in f32
-    /// for f16 and bf16 (rounded at the end), real for complex numbers. NaN of nothing, where `ddof` is n or more, and with a NaN or an infinity among the elements.
-    /// Squares and sums that overflow do no harm (nor for a deviation those that underflow), but for results in a GPU's memory: elements are divided by a power of two and read again.
+    /// The variance, `sum(|x - mean|^2) / (n - ddof)`: of a population with `ddof` 0, an unbiased estimate from a
+    /// sample with `ddof` 1. Integers and bool are computed in f64, f16 and bf16 in f32 (rounded at the end); the
+    /// variance of complex numbers is real. The result is NaN for no elements, if `ddof` is n or more, and if an
+    /// element is NaN or infinite. Overflow in squares or sums does not affect the result, because then elements are
+    /// divided by a power of two and read again. For a standard deviation the same holds for underflow. The exception
+    /// are results in the memory of a GPU, which are not recomputed.
     ///
-    /// Stable: the error is some hundred eps of the result however large the mean is beside the spread, see [`crate::order`](crate::order#deviations); on a device that
-    /// reads twice (a GPU; and complex numbers anywhere) it is the error of a mean, squared, more.
+    /// The algorithm is stable: on devices that read the data once, the error is a few hundred eps of the result,
+    /// however large the mean is compared with the spread, see [`crate::order`](crate::order#deviations). Devices that
+    /// read the data twice (GPUs; all devices for complex numbers) add the square of the error of a mean.
     ///
     /// # Errors
-    /// What was wrong with the expression.
+    /// The errors of the expression.
     fn var(ddof: usize) -> Spread<T> = |tape| item(spread(tape, "var", Finish::Mean(ddof), None));
 
     /// The variance over some axes. See [`var`](Self::var).
     ///
     /// # Errors
-    /// [`Error::Axis`] and [`Error::RepeatedAxis`], and what was wrong with the expression.
-    fn var_axis(axes: impl Into<Axes>, ddof: usize) -> Array<Spread<T>> = |tape| Array::from_raw(spread(tape, "var", Finish::Mean(ddof), Some(&axes.into()))?);
+    /// [`Error::Axis`] and [`Error::RepeatedAxis`], and the errors of the expression.
+    fn var_axis(axes: impl Into<Axes>, ddof: usize) -> Array<Spread<T>> =
+        |tape| Array::from_raw(spread(tape, "var", Finish::Mean(ddof), Some(&axes.into()))?);
 
     /// The standard deviation: the square root of the variance. See [`var`](Self::var).
     ///
     /// # Errors
-    /// What was wrong with the expression.
+    /// The errors of the expression.
     fn std(ddof: usize) -> Spread<T> = |tape| item(spread(tape, "std", Finish::RootMean(ddof), None));
 
     /// The standard deviation over some axes. See [`var`](Self::var).
     ///
     /// # Errors
-    /// [`Error::Axis`] and [`Error::RepeatedAxis`], and what was wrong with the expression.
-    fn std_axis(axes: impl Into<Axes>, ddof: usize) -> Array<Spread<T>> = |tape| Array::from_raw(spread(tape, "std", Finish::RootMean(ddof), Some(&axes.into()))?);
+    /// [`Error::Axis`] and [`Error::RepeatedAxis`], and the errors of the expression.
+    fn std_axis(axes: impl Into<Axes>, ddof: usize) -> Array<Spread<T>> =
+        |tape| Array::from_raw(spread(tape, "std", Finish::RootMean(ddof), Some(&axes.into()))?);
 
-    /// The 2-norm, `sqrt(sum(|x|^2))`, of all elements as one vector; 0 of nothing. In f64 for integers and bool, in f32 for f16 and bf16 (rounded at the end), real for complex numbers.
-    /// Squares that overflow or underflow do no harm: where they may have, elements are divided by a power of two near the largest magnitude and read again.
+    /// The 2-norm, `sqrt(sum(|x|^2))`, of all elements as one vector; 0 for no elements. Integers and bool are computed
+    /// in f64, f16 and bf16 in f32 (rounded at the end); the norm of complex numbers is real. Overflow and underflow in
+    /// squares do not affect the result: if they are possible, elements are divided by a power of two near the largest
+    /// magnitude and read again.
     ///
     /// # Errors
-    /// What was wrong with the expression.
+    /// The errors of the expression.
     fn norm() -> Spread<T> = |tape| item(norm(tape, None));
 
     /// The 2-norm over some axes. See [`norm`](Self::norm).
     ///
     /// # Errors
-    /// [`Error::Axis`] and [`Error::RepeatedAxis`], and what was wrong with the expression.
+    /// [`Error::Axis`] and [`Error::RepeatedAxis`], and the errors of the expression.
     fn norm_axis(axes: impl Into<Axes>) -> Array<Spread<T>> = |tape| Array::from_raw(norm(tape, Some(&axes.into()))?);
 }

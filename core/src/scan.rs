@@ -27,16 +27,24 @@ fn scan(mut tape: Box<Tape>, kind: Running, axis: isize, to: DType) -> Result<Ra
     }
     tape.fit(&device)?;
     if tape.operands().is_empty() {
-        // Nothing but a constant: it is made an array first.
+        // A constant expression has no operands. Evaluates it into an array first.
         let whole = tape.eval(&device)?;
         return scan(Box::new(Tape::array(whole)), kind, axis as isize, to);
     }
     let layouts = tape.input_layouts()?;
     let layout = canon::fresh_layout(tape.shape(), &layouts);
     let space = canon::scan(&layout, &layouts, axis);
-    let inputs =
-        tape.operands().iter().zip(space.inputs).map(|(o, (offset, strides))| Operand { buffer: o.buffer.clone(), dtype: o.dtype, offset, strides }).collect();
-    let after = if acc == to { Program::identity(acc) } else { Program::new(&[acc], &[], &[Instr::Cast(to, Ref::Input(0))], Ref::Value(0))? };
+    let inputs = tape
+        .operands()
+        .iter()
+        .zip(space.inputs)
+        .map(|(o, (offset, strides))| Operand { buffer: o.buffer.clone(), dtype: o.dtype, offset, strides })
+        .collect();
+    let after = if acc == to {
+        Program::identity(acc)
+    } else {
+        Program::new(&[acc], &[], &[Instr::Cast(to, Ref::Input(0))], Ref::Value(0))?
+    };
     let mut op = Op::Scan(Scan {
         kind,
         before: tape.program()?,
@@ -48,14 +56,20 @@ fn scan(mut tape: Box<Tape>, kind: Running, axis: isize, to: DType) -> Result<Ra
         after_params: Params::new(),
         output: Output { dtype: to, offset: space.output.0, strides: space.output.1 },
     });
-    Ok(RawArray { buffer: execute(&mut op, &device, None)?, dtype: to, layout: Layout::from_parts(tape.shape().clone(), layout.strides().into(), 0) })
+    Ok(RawArray {
+        buffer: execute(&mut op, &device, None)?,
+        dtype: to,
+        layout: Layout::from_parts(tape.shape().clone(), layout.strides().into(), 0),
+    })
 }
 
 macro_rules! scans {
     ($( $name:ident $kind:ident, $doc:literal; )*) => {
         impl<T: Element> Expr<T> { $(
             #[doc = $doc]
-            #[doc = "\n\nThe result has the shape of the expression, which is not materialised. See [`crate::order`] for the order and the error.\n\n# Errors\n[`Error::Axis`](crate::Error::Axis) for an axis out of range (so for any axis of an array without axes), and what was wrong with the expression."]
+            #[doc = "\n\nThe result has the shape of the expression, which is not materialised. See [`crate::order`] \
+                for the order and the error.\n\n# Errors\n[`Error::Axis`](crate::Error::Axis) for an axis out of range \
+                (so for any axis of an array without axes), and what was wrong with the expression."]
             pub fn $name(&self, axis: isize) -> Result<Array<T::Sum>> {
                 Array::from_raw(scan(self.tape()?, Running::$kind, axis, <T::Sum as Element>::DTYPE)?)
             }
@@ -63,7 +77,9 @@ macro_rules! scans {
 
         impl<T: Element> Array<T> { $(
             #[doc = $doc]
-            #[doc = "\n\nThe result has the shape of the array. See [`crate::order`] for the order and the error.\n\n# Errors\n[`Error::Axis`](crate::Error::Axis) for an axis out of range (so for any axis of an array without axes)."]
+            #[doc = "\n\nThe result has the shape of the array. See [`crate::order`] for the order and the error.\n\n\
+                # Errors\n[`Error::Axis`](crate::Error::Axis) for an axis out of range (so for any axis of an array \
+                without axes)."]
             pub fn $name(&self, axis: isize) -> Result<Array<T::Sum>> {
                 self.into_expr().$name(axis)
             }
@@ -72,6 +88,10 @@ macro_rules! scans {
 }
 
 scans! {
-    cumsum Sum, "The running sum along `axis` (negative: from the end): element i is the sum of elements 0 to i. Integers and bool are summed in 64 bits and wrap there; f16 and bf16 are summed in f32 and rounded at each element.";
-    cumprod Prod, "The running product along `axis` (negative: from the end): element i is the product of elements 0 to i. Integers and bool are multiplied in 64 bits and wrap there; f16 and bf16 are multiplied in f32 and rounded at each element.";
+    cumsum Sum, "The running sum along `axis` (negative: from the end): element i is the sum of elements 0 to i. \
+        Integers and bool are summed in 64 bits and wrap there; f16 and bf16 are summed in f32 and rounded at each \
+        element.";
+    cumprod Prod, "The running product along `axis` (negative: from the end): element i is the product of elements 0 \
+        to i. Integers and bool are multiplied in 64 bits and wrap there; f16 and bf16 are multiplied in f32 and \
+        rounded at each element.";
 }

@@ -1,6 +1,8 @@
-//! Who does small things on the host: work for which an operation's preparations would be felt goes straight to a backend.
+//! Fast path for small operations on the host: passes their operands straight to a backend, because preparing an [`Op`]
+//! would take a noticeable share of the time.
 //!
-//! Under `auto` that is decided the long way once and remembered for each kind of work, dtype, size and limit of threads.
+//! Under `auto`, the regular cost estimates choose the backend once for each kind of work, dtype, size and limit of
+//! threads. Each thread caches these choices.
 
 use crate::backend::{Backend, Step};
 use crate::device::{self, Device, Slot};
@@ -9,10 +11,10 @@ use crate::{DType, MemoryId, Result, choose, config, trace};
 use std::cell::Cell;
 use std::sync::Arc;
 
-/// Decisions remembered on each thread.
+/// The number of choices that each thread caches.
 const CHOICES: usize = 64;
 
-/// A kind of small work.
+/// A kind of work that the fast path can run.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Work {
     /// A ufunc.
@@ -21,14 +23,14 @@ pub(crate) enum Work {
     Product,
 }
 
-/// What a decision depends on.
+/// All inputs of a cached choice.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) struct Key {
     work: Work,
     dtype: DType,
     lens: [usize; 3],
     threads: usize,
-    /// Devices may have been added since.
+    /// Changes when a backend is registered, which invalidates earlier choices.
     generation: usize,
 }
 
@@ -48,7 +50,7 @@ impl Key {
     }
 }
 
-/// A decision: who does this, if anybody does it this way.
+/// A cached choice: the device that runs the work of `key` on the fast path, or `None` if no device does.
 struct Choice {
     key: Key,
     slot: Option<Arc<Slot>>,
@@ -58,15 +60,24 @@ thread_local! {
     static MEMORY: [Cell<Option<Choice>>; CHOICES] = const { [const { Cell::new(None) }; CHOICES] };
 }
 
-/// Whether the short way is open: somebody who records, or an error to be told, wants the long one.
+/// The fast path is off while a trace is recorded or the configuration is invalid: only the regular path records
+/// operations and reports the error.
 pub(crate) fn is_open() -> bool {
     !trace::is_recording() && config::config().check().is_ok()
 }
 
-/// Whether a backend did the work, which `give` asks of one; `op` is what it is the long way.
-pub(crate) fn run(key: impl FnOnce() -> Key, mut give: impl FnMut(&dyn Backend) -> bool, op: impl FnOnce() -> Result<Op>) -> Result<bool> {
-    // A registered backend's output has to be filled and checked: its work comes as an operation.
-    let mut give = |slot: &Arc<Slot>| !slot.registered && slot.opened().filter(|b| b.memory() == MemoryId::HOST).is_some_and(|b| give(&**b));
+/// Runs work on the fast path and returns whether a backend did it. `give` passes the work to one backend. `op` builds
+/// the equivalent [`Op`], with which a backend is chosen if no choice is cached.
+pub(crate) fn run(
+    key: impl FnOnce() -> Key,
+    mut give: impl FnMut(&dyn Backend) -> bool,
+    op: impl FnOnce() -> Result<Op>,
+) -> Result<bool> {
+    // The output of a registered backend must be filled with zeros and validated. Its work therefore takes the regular
+    // path.
+    let mut give = |slot: &Arc<Slot>| {
+        !slot.registered && slot.opened().filter(|b| b.memory() == MemoryId::HOST).is_some_and(|b| give(&**b))
+    };
     if let Some(done) = device::with_current(|slot| slot.map(&mut give)) {
         return Ok(done);
     }
@@ -75,7 +86,8 @@ pub(crate) fn run(key: impl FnOnce() -> Key, mut give: impl FnMut(&dyn Backend) 
     }
     let key = key();
     let place = key.place();
-    // The decision is taken out while a backend works, which may come here again. While the thread ends, nothing is remembered.
+    // The choice is taken out of its cell during the call, because the backend may reenter this function. `try_with`
+    // fails while the thread ends; then nothing is cached.
     if let Some(choice) = MEMORY.try_with(|all| all[place].take()).ok().flatten() {
         let done = (choice.key == key).then(|| choice.slot.as_ref().is_some_and(&mut give));
         remember(place, choice);
@@ -83,17 +95,22 @@ pub(crate) fn run(key: impl FnOnce() -> Key, mut give: impl FnMut(&dyn Backend) 
             return Ok(done);
         }
     }
-    // Who would do it as an operation comes first; others that may take it at all, and take it this way, are faster than that would be.
+    // The first candidate is the device that would run the operation on the regular path. The others are hardware
+    // devices of the host that accept the operation: their fast path is faster than that device's regular path.
     let op = op()?;
     let Some(first) = choose::who(&op, &Device::auto())? else { return Ok(false) };
-    let able = |slot: &Arc<Slot>| slot.opened().is_some_and(|b| b.info().hardware && b.memory() == MemoryId::HOST && b.estimate(&op, 1).is_ok());
-    let slot = std::iter::once(first).chain(device::slots().iter().filter(|s| able(s)).cloned()).find(|slot| give(slot));
+    let able = |slot: &Arc<Slot>| {
+        slot.opened().is_some_and(|b| b.info().hardware && b.memory() == MemoryId::HOST && b.estimate(&op, 1).is_ok())
+    };
+    let slot =
+        std::iter::once(first).chain(device::slots().iter().filter(|s| able(s)).cloned()).find(|slot| give(slot));
     let done = slot.is_some();
     remember(place, Choice { key, slot });
     Ok(done)
 }
 
 fn remember(place: usize, choice: Choice) {
-    // The one that was there is dropped, and perhaps a backend with it, when nothing is borrowed. `Err` is a thread that ends.
+    // `replace` returns the previous choice, so it is dropped, possibly together with a backend, while nothing is
+    // borrowed. `try_with` fails while the thread ends.
     let _ = MEMORY.try_with(|all| all[place].replace(Some(choice)));
 }

@@ -3,31 +3,31 @@
 use crate::layout::Layout;
 use crate::{Error, Result};
 
-/// An axis of one is put here.
+/// A slice item that inserts an axis of length 1.
 #[derive(Clone, Copy, Debug)]
 pub struct NewAxis;
 
-/// What a slice does with one axis. Made by [`s!`](crate::s).
+/// The effect of a slice on one axis. Created by [`s!`](crate::s).
 #[derive(Clone, Copy, Debug)]
 pub enum SliceItem {
-    /// One index; the axis disappears. Negative ones count from the end.
+    /// A single index. The axis is removed. Negative indices count from the end.
     Index(isize),
-    /// From `start` to before `end`, each counted from the end if negative, then every `step`-th of that range;
-    /// a negative step walks it backwards.
+    /// The elements from `start` to before `end`, each counted from the end if negative, and of these every `step`-th.
+    /// A negative step walks the range backwards.
     Range {
-        /// First element of the range.
+        /// The first element of the range.
         start: isize,
         /// One past the last element; `None` is the end of the axis.
         end: Option<isize>,
-        /// Distance between elements taken; not zero.
+        /// The distance between selected elements; not zero.
         step: isize,
     },
-    /// A new axis of one.
+    /// A new axis of length 1.
     NewAxis,
 }
 
 impl SliceItem {
-    /// The same range with another step. An index has none and stays.
+    /// Returns the same range with another step. An index or a new axis has no step and is returned unchanged.
     pub fn step(self, by: isize) -> SliceItem {
         match self {
             SliceItem::Range { start, end, .. } => SliceItem::Range { start, end, step: by },
@@ -48,7 +48,8 @@ impl From<std::ops::RangeFull> for SliceItem {
     }
 }
 
-/// An index as `isize`. One that is larger lies outside of every axis, as `isize::MAX` does.
+/// Converts an index to `isize`. An index that does not fit becomes `isize::MAX`, which is out of range for every axis,
+/// too.
 fn index<I: TryInto<isize>>(i: I) -> isize {
     i.try_into().unwrap_or(isize::MAX)
 }
@@ -57,11 +58,13 @@ macro_rules! slice_from {
     ($($int:ty),*) => { $(
         impl From<$int> for SliceItem { fn from(i: $int) -> SliceItem { SliceItem::Index(index(i)) } }
         impl From<std::ops::Range<$int>> for SliceItem {
-            fn from(r: std::ops::Range<$int>) -> SliceItem { SliceItem::Range { start: index(r.start), end: Some(index(r.end)), step: 1 } }
+            fn from(r: std::ops::Range<$int>) -> SliceItem {
+                SliceItem::Range { start: index(r.start), end: Some(index(r.end)), step: 1 }
+            }
         }
         impl From<std::ops::RangeInclusive<$int>> for SliceItem {
             fn from(r: std::ops::RangeInclusive<$int>) -> SliceItem {
-                // `..=-1` is up to the last element: one past it is the end, not index 0.
+                // `..=-1` includes the last element: its end is the end of the axis (`None`), not index 0.
                 let end = Some(index(*r.end()).saturating_add(1)).filter(|&e| e != 0);
                 SliceItem::Range { start: index(*r.start()), end, step: 1 }
             }
@@ -70,10 +73,14 @@ macro_rules! slice_from {
             fn from(r: std::ops::RangeToInclusive<$int>) -> SliceItem { SliceItem::from(0..=r.end) }
         }
         impl From<std::ops::RangeFrom<$int>> for SliceItem {
-            fn from(r: std::ops::RangeFrom<$int>) -> SliceItem { SliceItem::Range { start: index(r.start), end: None, step: 1 } }
+            fn from(r: std::ops::RangeFrom<$int>) -> SliceItem {
+                SliceItem::Range { start: index(r.start), end: None, step: 1 }
+            }
         }
         impl From<std::ops::RangeTo<$int>> for SliceItem {
-            fn from(r: std::ops::RangeTo<$int>) -> SliceItem { SliceItem::Range { start: 0, end: Some(index(r.end)), step: 1 } }
+            fn from(r: std::ops::RangeTo<$int>) -> SliceItem {
+                SliceItem::Range { start: 0, end: Some(index(r.end)), step: 1 }
+            }
         }
     )* };
 }
@@ -81,11 +88,12 @@ slice_from!(isize, i32, usize);
 
 /// Describes a slice: `s![1..3, .., NewAxis, ..;-1, -1]`.
 ///
-/// Each item is a range (`a..b`, `a..`, `..b`, `..`, with `;step` after it), one index, or [`NewAxis`](crate::NewAxis). Negative numbers count from
-/// the end. The range is taken first and the step walks it, so `..;-1` reverses an axis. Axes that are not named are taken whole.
+/// Each item is a range (`a..b`, `a..`, `..b`, `..`, optionally followed by `;step`), one index, or
+/// [`NewAxis`](crate::NewAxis). Negative numbers count from the end. The range is selected first, then the step walks
+/// it, so `..;-1` reverses an axis. Axes without an item are kept whole.
 #[macro_export]
 macro_rules! s {
-    // Clippy takes `1..-1` for an empty loop; here it is all but the first and the last.
+    // Clippy reports `1..-1` as an empty loop. Here it means all but the first and the last element.
     (@one $e:expr) => {{
         #[allow(clippy::reversed_empty_ranges)]
         let item = $crate::SliceItem::from($e);
@@ -94,13 +102,15 @@ macro_rules! s {
     (@item [$($done:tt)*]) => { [$($done)*] };
     (@item [$($done:tt)*] $e:expr ; $step:expr) => { [$($done)* $crate::s!(@one $e).step($step)] };
     (@item [$($done:tt)*] $e:expr) => { [$($done)* $crate::s!(@one $e)] };
-    (@item [$($done:tt)*] $e:expr ; $step:expr, $($rest:tt)*) => { $crate::s!(@item [$($done)* $crate::s!(@one $e).step($step),] $($rest)*) };
+    (@item [$($done:tt)*] $e:expr ; $step:expr, $($rest:tt)*) => {
+        $crate::s!(@item [$($done)* $crate::s!(@one $e).step($step),] $($rest)*)
+    };
     (@item [$($done:tt)*] $e:expr, $($rest:tt)*) => { $crate::s!(@item [$($done)* $crate::s!(@one $e),] $($rest)*) };
     ($($items:tt)*) => { $crate::s!(@item [] $($items)*) };
 }
 
 impl Layout {
-    /// The view that `items` describe.
+    /// Returns the view that `items` describe.
     ///
     /// # Errors
     /// [`Error::Index`] for an index or a bound outside its axis, a start after its end, or a step of zero;
@@ -145,7 +155,7 @@ impl Layout {
     }
 }
 
-/// `i` counted from the front; `None` if it lies outside `0..=len`.
+/// Returns `i` counted from the front, or `None` if it lies outside `0..=len`.
 fn from_end(i: isize, len: usize) -> Option<usize> {
     let at = if i < 0 { i + len as isize } else { i };
     usize::try_from(at).ok().filter(|&at| at <= len)

@@ -1,4 +1,4 @@
-//! Sorting along an axis: from arrays to [`op::Sort`].
+//! Sorting along an axis: converts array calls to [`op::Sort`](crate::op::Sort).
 
 use crate::array::Array;
 use crate::bytes;
@@ -12,15 +12,15 @@ use crate::{DType, Dims, Element, Error, Kind, Result, Scalar, Wide, walk};
 use smallvec::SmallVec;
 use std::ops::Range;
 
-/// What is asked of the elements along an axis.
+/// A sort along an axis.
 pub(crate) struct Request {
     pub give: Give,
     pub descending: bool,
-    /// The ranks; they exist.
+    /// The ranks to return. The caller has checked that they exist.
     pub take: Range<usize>,
 }
 
-/// That elements of `dtype` have an order.
+/// Checks that elements of `dtype` have an order.
 ///
 /// # Errors
 /// [`Error::DTypeUndefined`] for complex numbers.
@@ -31,17 +31,21 @@ pub(crate) fn ordered(op: &'static str, dtype: DType) -> Result<()> {
     }
 }
 
-/// An empty vector with room for `n` elements.
+/// Returns an empty vector with capacity for `n` elements.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].
 pub(crate) fn reserve<T>(n: usize) -> Result<Vec<T>> {
     let (bytes, mut out) = (n.saturating_mul(size_of::<T>()), Vec::new());
-    out.try_reserve_exact(n).map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes, why: e.to_string() })?;
+    out.try_reserve_exact(n).map_err(|e| Error::OutOfMemory {
+        memory: "the host".into(),
+        bytes,
+        why: e.to_string(),
+    })?;
     Ok(out)
 }
 
-/// The elements (or their indices) of the requested ranks along `axis`, which they replace.
+/// Sorts along `axis`. In the result, the elements (or indices) of the requested ranks replace the elements of `axis`.
 pub(crate) fn along(array: &RawArray, axis: usize, request: Request) -> Result<RawArray> {
     let device = Device::current()?;
     let shape = array.layout.shape();
@@ -66,20 +70,21 @@ pub(crate) fn along(array: &RawArray, axis: usize, request: Request) -> Result<R
     } else {
         RawArray { buffer: execute(&mut Op::Sort(op), &device, None)?, dtype, layout: Layout::contiguous(result) }
     };
-    // Back to where the axis was: the axes before it, the last, those after it.
+    // Moves the last axis of the result back to the position `axis`.
     let end = shape.len() - 1;
     let back: SmallVec<[isize; 4]> = (0..axis).chain([end]).chain(axis..end).map(|a| a as isize).collect();
     Ok(RawArray { layout: out.layout.permute(&back)?, ..out })
 }
 
 impl<T: Element> Array<T> {
-    /// The elements in ascending order along `axis`, which keeps its length. NaNs come last, -0 before +0: the result depends on the values alone, so there is no
-    /// stable form. All real dtypes; false is less than true. A negative axis counts from the end.
+    /// The elements in ascending order along `axis`, which keeps its length. NaNs are last, and -0 precedes +0. The
+    /// result depends only on the values, so there is no stable variant. All real dtypes are supported; false is less
+    /// than true. A negative axis counts from the end.
     ///
-    /// Where `axis` is not the last, the result's strides are those of an array whose sorted axis is innermost.
+    /// If `axis` is not the last axis, the strides of the result are those of an array whose sorted axis is innermost.
     ///
     /// # Errors
-    /// [`Error::Axis`] for an axis that is not there, [`Error::DTypeUndefined`] for complex numbers; out of memory.
+    /// [`Error::Axis`] for an axis out of range, [`Error::DTypeUndefined`] for complex numbers, [`Error::OutOfMemory`].
     ///
     /// ```no_run
     /// # use polyarray_core::*;
@@ -91,10 +96,11 @@ impl<T: Element> Array<T> {
         self.sort_whole("sort", axis, Give::Values)
     }
 
-    /// Where the elements of the sorted array lie: `x` at `argsort` along `axis` ascends, NaNs last. Of the shape of the array, dtype i64, for all real dtypes.
+    /// The indices that sort the array: the elements of `x` at `argsort` along `axis` ascend, with NaNs last. The
+    /// result has the shape of the array and dtype i64. All real dtypes are supported.
     ///
-    /// The order is stable: equal elements (both zeros are equal, and so are all NaNs) keep their order, so that every device gives the same indices.
-    /// See [`argsort_stable`](Self::argsort_stable), which is the same.
+    /// The order is stable: equal elements (both zeros are equal, and all NaNs are equal) keep their order, so that
+    /// every device returns the same indices. [`argsort_stable`](Self::argsort_stable) is identical.
     ///
     /// # Errors
     /// As [`sort`](Self::sort).
@@ -109,7 +115,8 @@ impl<T: Element> Array<T> {
         self.sort_whole("argsort", axis, Give::Indices)
     }
 
-    /// [`argsort`](Self::argsort) under the name that says what is relied on. Breaking ties by index costs less than a scan, so there is no form without.
+    /// The same as [`argsort`](Self::argsort), under a name that states the guarantee. Breaking ties by index costs
+    /// less than a scan, so there is no unstable variant.
     ///
     /// # Errors
     /// As [`sort`](Self::sort).
@@ -130,12 +137,14 @@ impl<T: Element> Array<T> {
         Array::from_raw(along(self.raw(), axis, Request { give, descending: false, take: 0..self.shape()[axis] })?)
     }
 
-    /// The `k` largest elements along `axis`, and where they were. Both results have the array's shape but for `axis`, which has `k`.
+    /// The `k` largest elements along `axis` and their indices. Both results have the shape of the array, except that
+    /// `axis` has length `k`.
     ///
-    /// Largest first. NaN counts as the largest; of equal elements, those of lower indices come first. All real dtypes.
+    /// The largest element is first. NaN counts as the largest value. Equal elements are in the order of their indices.
+    /// All real dtypes are supported.
     ///
     /// # Errors
-    /// [`Error::Argument`] for more than there are, and as [`sort`](Self::sort).
+    /// [`Error::Argument`] if `k` exceeds the length of `axis`, and as [`sort`](Self::sort).
     ///
     /// ```no_run
     /// # use polyarray_core::*;
@@ -153,11 +162,12 @@ impl<T: Element> Array<T> {
             let why = format!("axis {axis} of shape {:?} has {n} elements", self.shape());
             return Err(Error::Argument { op: "topk", name: "k", value: k.to_string(), why });
         }
-        let indices = Array::from_raw(along(self.raw(), axis, Request { give: Give::Indices, descending: true, take: 0..k })?)?;
+        let indices =
+            Array::from_raw(along(self.raw(), axis, Request { give: Give::Indices, descending: true, take: 0..k })?)?;
         Ok((self.pick(&indices, axis)?, indices))
     }
 
-    /// The elements at `indices` along `axis`; they have as many lines as this array.
+    /// Returns the elements at `indices` along `axis`. Except along `axis`, `indices` has the shape of this array.
     fn pick(&self, indices: &Array<i64>, axis: usize) -> Result<Array<T>> {
         if indices.is_empty() {
             return Array::from_vec(Vec::new(), indices.shape())?.beside(self);
@@ -186,7 +196,7 @@ impl<T: Element> Expr<T> {
         self.eval()?.sort(axis)
     }
 
-    /// Evaluates the expression and sorts indices of the result: [`Array::argsort`].
+    /// Evaluates the expression and returns the indices that sort the result: [`Array::argsort`].
     ///
     /// # Errors
     /// As [`eval`](Self::eval) and [`Array::argsort`].
@@ -194,7 +204,7 @@ impl<T: Element> Expr<T> {
         self.eval()?.argsort(axis)
     }
 
-    /// Evaluates the expression and finds the `k` largest elements of the result: [`Array::topk`].
+    /// Evaluates the expression and returns the `k` largest elements of the result: [`Array::topk`].
     ///
     /// # Errors
     /// As [`eval`](Self::eval) and [`Array::topk`].

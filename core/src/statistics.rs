@@ -1,4 +1,4 @@
-//! Order statistics and counting: medians, quantiles, distinct elements, places in what is sorted, histograms.
+//! Order statistics and counting: medians, quantiles, distinct elements, binary search, histograms.
 
 use crate::array::{Array, Axes};
 use crate::bytes;
@@ -12,22 +12,22 @@ use crate::sort::{Request, along, ordered, reserve};
 use crate::{DType, Dims, Element, Error, Kind, Result, Wide};
 use smallvec::SmallVec;
 
-/// What a quantile is where it falls between two elements; NumPy's methods of the same names.
+/// The value of a quantile that falls between two elements; NumPy's methods of the same names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Quantile {
-    /// On the line between them.
+    /// Linear interpolation between the two elements.
     #[default]
     Linear,
-    /// The nearer one; of two as near, the one of even rank.
+    /// The nearer element; in a tie, the element of even rank.
     Nearest,
 }
 
-/// An array whose reduced axes have become one, the last.
+/// An array whose reduced axes have been merged into one axis, the last.
 struct Lines<T: Element> {
     array: Array<T>,
-    /// Elements of a line.
+    /// The number of elements of a line.
     n: usize,
-    /// The shape of the result as the caller wants it, with or without axes of one.
+    /// The shape of the result, with or without axes of length 1 for the reduced axes.
     shown: Dims,
     reduced: Axes,
 }
@@ -42,14 +42,22 @@ impl<T: Element> Lines<T> {
         };
         let keep = axes.is_some_and(|a| a.keep);
         let kept: SmallVec<[usize; 4]> = (0..shape.len()).filter(|a| !reduced.contains(a)).collect();
-        let shown =
-            if keep { (0..shape.len()).map(|a| if reduced.contains(&a) { 1 } else { shape[a] }).collect() } else { kept.iter().map(|&a| shape[a]).collect() };
+        let shown = if keep {
+            (0..shape.len()).map(|a| if reduced.contains(&a) { 1 } else { shape[a] }).collect()
+        } else {
+            kept.iter().map(|&a| shape[a]).collect()
+        };
         let lines: Dims = kept.iter().map(|&a| shape[a]).collect();
         let n = reduced.iter().map(|&a| shape[a]).product();
         let whole: Dims = lines.iter().copied().chain([n]).collect();
         let reduced_axes = Axes { axes: reduced.iter().map(|&a| a as isize).collect(), keep: false };
-        // In which order the reduced axes are walked matters to no order statistic: where they merge in any, nothing is copied.
-        let inner = Layout::from_parts(reduced.iter().map(|&a| shape[a]).collect(), reduced.iter().map(|&a| strides[a]).collect(), array.layout().offset());
+        // The order in which reduced axes are traversed does not affect order statistics. If the axes can be merged in
+        // any order, nothing is copied.
+        let inner = Layout::from_parts(
+            reduced.iter().map(|&a| shape[a]).collect(),
+            reduced.iter().map(|&a| strides[a]).collect(),
+            array.layout().offset(),
+        );
         let merged = (n > 0).then(|| canon::map::<Layout>(&inner, &[])).filter(|(lens, ..)| lens.len() == 1);
         let array = match merged {
             Some((_, (offset, step), _)) => {
@@ -64,7 +72,7 @@ impl<T: Element> Lines<T> {
         Ok(Lines { array, n, shown, reduced: reduced_axes })
     }
 
-    /// The quantile of each line; `rank` is where it falls, from 0 to n - 1.
+    /// Returns the quantile of each line. `rank` is the position of the quantile, from 0 to n - 1.
     fn quantile(&self, of: &Array<T>, rank: f64, method: Quantile) -> Result<Array<T::Mean>> {
         if self.n == 0 || self.shown.contains(&0) {
             return Array::full(self.shown.clone(), T::Mean::from_wide(Wide::Float(f64::NAN)));
@@ -79,7 +87,11 @@ impl<T: Element> Lines<T> {
             Quantile::Linear => low..low + if between > 0.0 { 2 } else { 1 },
         };
         let (last, two) = (self.array.ndim() - 1, take.len() == 2);
-        let ranked = Array::<T>::from_raw(along(self.array.raw(), last, Request { give: Give::Values, descending: false, take })?)?;
+        let ranked = Array::<T>::from_raw(along(
+            self.array.raw(),
+            last,
+            Request { give: Give::Values, descending: false, take },
+        )?)?;
         let at = |i: usize| -> Result<Expr<T::Mean>> {
             let mut layout = ranked.layout().clone();
             layout.cut(last, i, 1, 1);
@@ -87,7 +99,7 @@ impl<T: Element> Lines<T> {
             Ok(Array::<T>::from_raw(RawArray { layout, ..ranked.raw().clone() })?.cast())
         };
         let value = if two { interpolated(at(0)?, at(1)?, between) } else { at(0)? };
-        // A NaN anywhere in a line is its quantile: the maximum knows.
+        // The quantile of a line with a NaN is NaN. The maximum of the line is NaN exactly in this case.
         let value = match T::DTYPE.kind() {
             Kind::Float => {
                 let largest: Expr<T::Mean> = of.max_axis(self.reduced.clone())?.cast();
@@ -99,8 +111,9 @@ impl<T: Element> Lines<T> {
     }
 }
 
-/// `low + (high - low) * t` for t in (0, 1), from whichever end is nearer, as NumPy has it; the middle is `(low + high) / 2`, without overflow. Where an end is infinite,
-/// it is the sum of both: the infinite one, and NaN where infinities of both signs meet. Narrow floats are computed in f32.
+/// Returns `low + (high - low) * t` for t in (0, 1), computed from the nearer end, as in NumPy. For t = 0.5 the result
+/// is `(low + high) / 2` without overflow. If an end is infinite, the result is the sum of both ends: the infinite end,
+/// or NaN for infinities of opposite sign. Narrow floats are computed in f32.
 fn interpolated<F: Element>(low: Expr<F>, high: Expr<F>, t: f64) -> Expr<F> {
     if matches!(F::DTYPE, DType::F16 | DType::BF16) {
         return interpolated::<f32>(low.cast(), high.cast(), t).cast();
@@ -108,17 +121,18 @@ fn interpolated<F: Element>(low: Expr<F>, high: Expr<F>, t: f64) -> Expr<F> {
     let value = |x: f64| F::from_wide(Wide::Float(x)).into_expr();
     let (half, sum) = (value(0.5), low.clone() + &high);
     if t == 0.5 {
-        // An infinite sum, of finite terms or not, times zero is not zero.
+        // If the sum is not finite, whether or not the terms are, the sum times zero is NaN, which is not equal to
+        // zero.
         return select((&sum * value(0.0)).not_equal(value(0.0)), &low * &half + &high * &half, sum * half);
     }
     let apart = &high - &low;
     let near = if t < 0.5 { &low + &apart * value(t) } else { &high - &apart * value(1.0 - t) };
-    // Finite numbers may be infinitely far apart.
+    // The difference of two finite numbers may be infinite.
     let between = select(apart.is_inf(), &low * value(1.0 - t) + &high * value(t), near);
     select(low.is_finite().logical_and(high.is_finite()), between, sum)
 }
 
-/// Where quantile `q` of `n` elements falls.
+/// Returns the position of quantile `q` among `n` sorted elements.
 fn rank_of(op: &'static str, q: f64, n: usize) -> Result<f64> {
     if (0.0..=1.0).contains(&q) {
         Ok(q * n.saturating_sub(1) as f64)
@@ -128,12 +142,13 @@ fn rank_of(op: &'static str, q: f64, n: usize) -> Result<f64> {
 }
 
 impl<T: Element> Array<T> {
-    /// The median of all elements: the middle one, or the mean of the two in the middle; NaN if there is a NaN, or no element. In f64 for integers and bool.
+    /// The median of all elements: the middle element, or the mean of the two middle elements; NaN if an element is NaN
+    /// or if there are no elements. Integers and bool give f64.
     ///
-    /// Found by selection, not by sorting: see [`op::Sort`](crate::op::Sort).
+    /// The elements are not fully sorted; the median is found by selection: see [`op::Sort`](crate::op::Sort).
     ///
     /// # Errors
-    /// [`Error::DTypeUndefined`] for complex numbers; out of memory.
+    /// [`Error::DTypeUndefined`] for complex numbers, [`Error::OutOfMemory`].
     ///
     /// ```no_run
     /// # use polyarray_core::*;
@@ -161,12 +176,15 @@ impl<T: Element> Array<T> {
         self.quantile_of("median", 0.5, Quantile::Linear, Some(&axes.into()))
     }
 
-    /// The quantile `q` of all n elements, `q` from 0 (the minimum) to 1 (the maximum): what stands at rank `q (n - 1)` of the sorted elements, between two
-    /// ranks on the line between them (definition 7 of Hyndman and Fan, "Sample quantiles in statistical packages", 1996; NumPy's default).
-    /// NaN if there is a NaN, or no element, or where infinities of both signs meet. In f64 for integers and bool. Ranks are computed in f64 for every dtype.
+    /// The quantile `q` of all n elements, with `q` from 0 (the minimum) to 1 (the maximum): the value at rank
+    /// `q (n - 1)` of the sorted elements, by linear interpolation between two ranks (definition 7 of Hyndman and Fan,
+    /// "Sample quantiles in statistical packages", 1996; NumPy's default). NaN if an element is NaN, if there are no
+    /// elements, or if the interpolation is between infinities of opposite sign. Integers and bool give f64. Ranks are
+    /// computed in f64 for every dtype.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a `q` that is NaN or not from 0 to 1, [`Error::DTypeUndefined`] for complex numbers; out of memory.
+    /// [`Error::Argument`] for a `q` that is NaN or outside 0 to 1, [`Error::DTypeUndefined`] for complex numbers,
+    /// [`Error::OutOfMemory`].
     ///
     /// ```no_run
     /// # use polyarray_core::*;
@@ -228,10 +246,11 @@ impl<T: Element> Array<T> {
         lines.quantile(self, rank_of(op, q, lines.n)?, method)
     }
 
-    /// The distinct elements, in ascending order. Both zeros are one element (-0 if it is there), all NaNs one, which is the last.
+    /// The distinct elements in ascending order. Both zeros count as one element (-0 if there is one). All NaNs count
+    /// as one element, which is the last.
     ///
     /// # Errors
-    /// [`Error::DTypeUndefined`] for complex numbers; out of memory.
+    /// [`Error::DTypeUndefined`] for complex numbers, [`Error::OutOfMemory`].
     ///
     /// ```no_run
     /// # use polyarray_core::*;
@@ -243,7 +262,7 @@ impl<T: Element> Array<T> {
         Ok(self.runs("unique")?.0)
     }
 
-    /// The [`unique`](Self::unique) elements, and how often each is there.
+    /// The [`unique`](Self::unique) elements and the number of occurrences of each.
     ///
     /// # Errors
     /// As [`unique`](Self::unique).
@@ -264,18 +283,23 @@ impl<T: Element> Array<T> {
         Ok((values, Array::from_vec(counts, shape)?.beside(self)?))
     }
 
-    /// The first of each run of equal elements of the sorted array, and where the runs start.
+    /// Returns the first element of each run of equal elements of the sorted array, and the start of each run.
     fn runs(&self, op: &'static str) -> Result<(Array<T>, Vec<usize>)> {
         let lines = Lines::new(op, self, None)?;
         if lines.n == 0 {
             return Ok((Array::from_vec(Vec::new(), 0)?.beside(self)?, Vec::new()));
         }
-        let sorted = Array::<T>::from_raw(along(lines.array.raw(), 0, Request { give: Give::Values, descending: false, take: 0..lines.n })?)?.on_host()?;
+        let sorted = Array::<T>::from_raw(along(
+            lines.array.raw(),
+            0,
+            Request { give: Give::Values, descending: false, take: 0..lines.n },
+        )?)?
+        .on_host()?;
         let sorted = bytes::elements::<T>(&sorted.raw().buffer, 0, lines.n);
         #[expect(clippy::eq_op, reason = "what is not equal to itself is NaN")]
         let nan = |x: &T| x != x;
         let starts_run = |&i: &usize| i == 0 || sorted[i] != sorted[i - 1] && !(nan(&sorted[i]) && nan(&sorted[i - 1]));
-        // Counted first: there may be few.
+        // Counts the runs first, because there may be few: this avoids reserving space for all elements.
         let mut starts = reserve((0..lines.n).filter(starts_run).count())?;
         starts.extend((0..lines.n).filter(starts_run));
         let mut values = reserve(starts.len())?;
@@ -283,12 +307,14 @@ impl<T: Element> Array<T> {
         Ok((Array::from_vec(values, starts.len())?.beside(self)?, starts))
     }
 
-    /// Where each value would be inserted into this array, which has one axis and ascends, so that it stays sorted: the number of elements less than the value
-    /// ([`Side::Left`]), or less or equal ([`Side::Right`]). Of the shape of `values`, dtype i64. NaN is larger than every number. Where this array does not
-    /// ascend, the results mean nothing.
+    /// The positions at which the values would be inserted into this array so that it stays sorted. This array has one
+    /// axis and ascends. The result is the number of elements less than the value ([`Side::Left`]), or less than or
+    /// equal to it ([`Side::Right`]), in the shape of `values` and with dtype i64. NaN is larger than every number. If
+    /// this array does not ascend, the results are arbitrary.
     ///
     /// # Errors
-    /// [`Error::Shapes`] for more or fewer axes than one, [`Error::DTypeUndefined`] for complex numbers; out of memory.
+    /// [`Error::Shapes`] if this array does not have exactly one axis, [`Error::DTypeUndefined`] for complex numbers,
+    /// [`Error::OutOfMemory`].
     ///
     /// ```no_run
     /// # use polyarray_core::*;
@@ -302,29 +328,46 @@ impl<T: Element> Array<T> {
         ordered("searchsorted", T::DTYPE)?;
         if self.ndim() != 1 {
             let why = "what is searched has one axis".into();
-            return Err(Error::Shapes { op: "searchsorted", left: self.shape().into(), right: values.shape().into(), why });
+            return Err(Error::Shapes {
+                op: "searchsorted",
+                left: self.shape().into(),
+                right: values.shape().into(),
+                why,
+            });
         }
         if self.is_empty() || values.is_empty() {
             return Array::zeros(values.shape());
         }
         let shape = Dims::from(values.shape());
         shape.check(DType::I64)?;
-        let mut op =
-            Op::Search(Search { dtype: T::DTYPE, n: self.len(), sorted: operand(self.raw()), shape: shape.clone(), values: operand(values.raw()), side });
-        Array::from_raw(RawArray { buffer: execute(&mut op, &Device::current()?, None)?, dtype: DType::I64, layout: Layout::contiguous(shape) })
+        let mut op = Op::Search(Search {
+            dtype: T::DTYPE,
+            n: self.len(),
+            sorted: operand(self.raw()),
+            shape: shape.clone(),
+            values: operand(values.raw()),
+            side,
+        });
+        Array::from_raw(RawArray {
+            buffer: execute(&mut op, &Device::current()?, None)?,
+            dtype: DType::I64,
+            layout: Layout::contiguous(shape),
+        })
     }
 
-    /// How many elements lie in each of `bins` bins of equal width, and the `bins + 1` edges between which they lie: bin i holds the elements from edge i to
-    /// less than edge i + 1, the last bin its upper edge too. NumPy's `histogram`.
+    /// The number of elements in each of `bins` bins of equal width, and the `bins + 1` edges of the bins. Bin i holds
+    /// the elements from edge i to less than edge i + 1; the last bin includes its upper edge. This is NumPy's
+    /// `histogram`.
     ///
-    /// The edges are evenly spaced over `range`, or over the elements from the least to the greatest (0 to 1 if there are none; half more on both sides if all are equal).
-    /// With a range, what lies outside, and NaN, is not counted. Edges are in f64 for integers and bool, else in the array's dtype; elements are compared
-    /// with them in that.
+    /// The edges are evenly spaced over `range`, or from the smallest to the largest element. Without a range and
+    /// without elements, they are spaced from 0 to 1. If all elements are equal, the interval is extended by 0.5 on
+    /// both sides. With a range, elements outside and NaN are not counted. Edges are f64 for integers and bool, else
+    /// they have the array's dtype; elements are compared with the edges in that dtype.
     ///
     /// # Errors
-    /// [`Error::Argument`] for no bins; for a range that is not finite (as is that of elements among which is a NaN or an infinity) or does not ascend; for more bins
-    /// than there are numbers of the dtype in it;
-    /// [`Error::DTypeUndefined`] for complex numbers; out of memory.
+    /// [`Error::Argument`] for 0 bins, for a range that does not ascend or is not finite (the range of the elements is
+    /// not finite if an element is NaN or infinite), and for more bins than there are numbers of the dtype in the
+    /// range; [`Error::DTypeUndefined`] for complex numbers; [`Error::OutOfMemory`].
     ///
     /// ```no_run
     /// # use polyarray_core::*;
@@ -336,17 +379,22 @@ impl<T: Element> Array<T> {
     /// ```
     pub fn histogram(&self, bins: usize, range: Option<(f64, f64)>) -> Result<(Array<i64>, Array<T::Mean>)> {
         ordered("histogram", T::DTYPE)?;
-        let argument = |name, value: String, why: &str| Err(Error::Argument { op: "histogram", name, value, why: why.into() });
+        let argument =
+            |name, value: String, why: &str| Err(Error::Argument { op: "histogram", name, value, why: why.into() });
         if bins == 0 {
             return argument("bins", bins.to_string(), "there must be one at least");
         }
         if let Some((lo, hi)) = range
             && !(lo.is_finite() && hi.is_finite() && lo < hi)
         {
-            return argument("range", format!("({lo}, {hi})"), "both ends must be finite, and the first less than the second");
+            return argument(
+                "range",
+                format!("({lo}, {hi})"),
+                "both ends must be finite, and the first less than the second",
+            );
         }
         let edges = match range {
-            // Computed in f64 as the range is, then rounded.
+            // Computes the edges in f64, the type of the range, then rounds them.
             Some((lo, hi)) => edges::<T::Mean, f64>(lo, hi, bins)?,
             None if self.is_empty() => edges::<T::Mean, f64>(0.0, 1.0, bins)?,
             None => {
@@ -363,17 +411,19 @@ impl<T: Element> Array<T> {
         if self.is_empty() {
             return Ok((Array::zeros(bins)?, edges));
         }
-        // Floats are counted where they lie.
-        let values: Array<T::Mean> = if T::DTYPE == T::Mean::DTYPE { Array::from_raw(self.raw().clone())? } else { self.cast().eval()? };
+        // Floats are counted in place, without a copy.
+        let values: Array<T::Mean> =
+            if T::DTYPE == T::Mean::DTYPE { Array::from_raw(self.raw().clone())? } else { self.cast().eval()? };
         Ok((counted(values.raw(), bins, Bins::Edges(operand(edges.raw())))?, edges))
     }
 
-    /// How often each number from 0 to the largest element is there: `counts[v]` is the number of elements equal to v. At least `min_len` counts. NumPy's `bincount`.
-    /// Integers and bool, of any shape; counts are i64.
+    /// The number of occurrences of each number from 0 to the largest element: `counts[v]` is the number of elements
+    /// equal to v. There are at least `min_len` counts. This is NumPy's `bincount`. Supports integers and bool, and
+    /// arrays of any shape; counts are i64.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a negative element, [`Error::DTypeUndefined`] for other dtypes, [`Error::TooLarge`] and [`Error::OutOfMemory`] for a largest element
-    /// that asks for more counts than there is memory.
+    /// [`Error::Argument`] for a negative element, [`Error::DTypeUndefined`] for other dtypes, [`Error::TooLarge`] and
+    /// [`Error::OutOfMemory`] if the largest element requires more counts than fit into memory.
     ///
     /// ```no_run
     /// # use polyarray_core::*;
@@ -395,14 +445,19 @@ impl<T: Element> Array<T> {
         let least = if T::DTYPE.kind() == Kind::Int { whole(self.min()?) } else { 0 };
         let largest = whole(self.max()?);
         if least < 0 {
-            return Err(Error::Argument { op: "bincount", name: "an element", value: least.to_string(), why: "elements must not be negative".into() });
+            return Err(Error::Argument {
+                op: "bincount",
+                name: "an element",
+                value: least.to_string(),
+                why: "elements must not be negative".into(),
+            });
         }
         let bins = usize::try_from(largest).ok().and_then(|n| n.checked_add(1)).unwrap_or(usize::MAX).max(min_len);
         counted(self.raw(), bins, Bins::Integers)
     }
 }
 
-/// Counts of elements; there are some.
+/// Runs a count. The array has at least one element.
 fn counted(array: &RawArray, bins: usize, by: Bins) -> Result<Array<i64>> {
     Dims::from(bins).check(DType::I64)?;
     let (shape, (offset, strides), _) = canon::map::<Layout>(&array.layout, &[]);
@@ -416,8 +471,9 @@ fn operand(array: &RawArray) -> Operand {
     canon::operand(&array.buffer, array.dtype, &array.layout)
 }
 
-/// `bins + 1` numbers from `lo` to `hi`, each step of the computation rounded to `C`: what NumPy's `linspace` gives, to the bit. (A sum, product or quotient
-/// of two narrow floats that is rounded to f64 and then to their type is what would have been rounded once.)
+/// Returns `bins + 1` numbers from `lo` to `hi`, with each step of the computation rounded to `C`: the same bits as
+/// NumPy's `linspace`. (A sum, product or quotient of two narrow floats that is rounded to f64 and then to the narrow
+/// type equals the result of a single rounding.)
 fn edges<F: Element, C: Element>(lo: f64, hi: f64, bins: usize) -> Result<Vec<F>> {
     let rounded = |x: f64| C::from_wide(Wide::Float(x)).to_wide().real();
     let count = Dims::from(bins.saturating_add(1));
@@ -425,20 +481,23 @@ fn edges<F: Element, C: Element>(lo: f64, hi: f64, bins: usize) -> Result<Vec<F>
     let mut out = reserve(count.size())?;
     let (apart, parts) = (rounded(hi - lo), rounded(bins as f64));
     let step = rounded(apart / parts);
-    // Ends of opposite signs may be further apart than any number is large.
+    // If the ends have opposite signs, their distance may exceed the largest number.
     let wide = apart.is_infinite();
     let at = |i: usize| {
         let i = rounded(i as f64);
         if wide {
             return rounded(lo * (1.0 - i / parts) + hi * (i / parts));
         }
-        // So small a step that it vanishes is taken in two.
+        // If the step underflows to 0, computes the product in two steps that do not.
         let along = if step == 0.0 { rounded(rounded(i / parts) * apart) } else { rounded(i * step) };
         rounded(along + lo)
     };
     out.extend((0..bins).chain([bins]).map(|i| F::from_wide(Wide::Float(if i == bins { hi } else { at(i) }))));
     let real = |x: &F| x.to_wide().real();
-    if real(&out[0]).is_finite() && real(&out[bins]).is_finite() && out.windows(2).all(|two| real(&two[0]) < real(&two[1])) {
+    if real(&out[0]).is_finite()
+        && real(&out[bins]).is_finite()
+        && out.windows(2).all(|two| real(&two[0]) < real(&two[1]))
+    {
         return Ok(out);
     }
     let why = format!("{} has not that many different numbers in the range ({lo}, {hi})", F::DTYPE);
@@ -446,7 +505,7 @@ fn edges<F: Element, C: Element>(lo: f64, hi: f64, bins: usize) -> Result<Vec<F>
 }
 
 impl<T: Element> Expr<T> {
-    /// Evaluates the expression and gives the median of the result: [`Array::median`].
+    /// Evaluates the expression and returns the median of the result: [`Array::median`].
     ///
     /// # Errors
     /// As [`eval`](Self::eval) and [`Array::median`].
@@ -454,7 +513,7 @@ impl<T: Element> Expr<T> {
         self.eval()?.median()
     }
 
-    /// Evaluates the expression and gives medians of the result: [`Array::median_axis`].
+    /// Evaluates the expression and returns the medians of the result: [`Array::median_axis`].
     ///
     /// # Errors
     /// As [`eval`](Self::eval) and [`Array::median_axis`].
@@ -462,7 +521,7 @@ impl<T: Element> Expr<T> {
         self.eval()?.median_axis(axes)
     }
 
-    /// Evaluates the expression and gives a quantile of the result: [`Array::quantile`].
+    /// Evaluates the expression and returns a quantile of the result: [`Array::quantile`].
     ///
     /// # Errors
     /// As [`eval`](Self::eval) and [`Array::quantile`].
@@ -470,7 +529,7 @@ impl<T: Element> Expr<T> {
         self.eval()?.quantile(q)
     }
 
-    /// Evaluates the expression and gives quantiles of the result: [`Array::quantile_axis`].
+    /// Evaluates the expression and returns the quantiles of the result: [`Array::quantile_axis`].
     ///
     /// # Errors
     /// As [`eval`](Self::eval) and [`Array::quantile_axis`].

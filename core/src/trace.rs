@@ -1,4 +1,4 @@
-//! What happened and why: plans, and records of what ran.
+//! Traces: plans of operations, and records of the operations that ran.
 
 use crate::Unsupported;
 use crate::choose::Estimate;
@@ -6,12 +6,13 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::time::Instant;
 
-/// What a device answered when it was asked for an estimate.
+/// A device's estimate for an operation, or its refusal.
 #[derive(Clone, Debug)]
 pub struct Candidate {
-    /// Its name.
+    /// The name of the device.
     pub device: String,
-    /// Estimated seconds on it and for transfers, and the number of threads; or why it cannot.
+    /// The estimated seconds for the operation and for transfers, and the number of threads; or the reason for the
+    /// refusal.
     pub estimate: Result<(f64, f64, usize), Unsupported>,
 }
 
@@ -22,14 +23,14 @@ impl Candidate {
     }
 }
 
-/// Where an operation would run, and what every device that was asked answered.
+/// The device on which an operation would run, and the estimates of all devices that were surveyed.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The operation.
     pub op: String,
-    /// The device that takes it (two, if it is done in two steps).
+    /// The chosen device (two devices, if the operation is split into two).
     pub chosen: String,
-    /// Every answer.
+    /// The estimates and refusals of all devices.
     pub candidates: Vec<Candidate>,
 }
 
@@ -38,9 +39,13 @@ impl fmt::Display for Plan {
         writeln!(f, "{} -> {}", self.op, self.chosen)?;
         for c in &self.candidates {
             match &c.estimate {
-                Ok((run, transfers, threads)) if *transfers > 0.0 => {
-                    writeln!(f, "  {:8} {} + {} of transfers ({threads} threads)", c.device, show_seconds(*run), show_seconds(*transfers))?
-                }
+                Ok((run, transfers, threads)) if *transfers > 0.0 => writeln!(
+                    f,
+                    "  {:8} {} + {} of transfers ({threads} threads)",
+                    c.device,
+                    show_seconds(*run),
+                    show_seconds(*transfers)
+                )?,
                 Ok((run, _, threads)) => writeln!(f, "  {:8} {} ({threads} threads)", c.device, show_seconds(*run))?,
                 Err(why) => writeln!(f, "  {:8} no: {why}", c.device)?,
             }
@@ -49,7 +54,7 @@ impl fmt::Display for Plan {
     }
 }
 
-/// `1.2 ms` and the like.
+/// Formats a duration, for example `1.2 ms`.
 pub(crate) fn show_seconds(s: f64) -> String {
     match s {
         s if s < 1e-6 => format!("{:.0} ns", s * 1e9),
@@ -59,53 +64,54 @@ pub(crate) fn show_seconds(s: f64) -> String {
     }
 }
 
-/// One operation that ran.
+/// A record of one operation that ran.
 #[derive(Clone, Debug)]
 pub struct Event {
     /// The operation.
     pub op: String,
-    /// The device it ran on.
+    /// The device that ran it.
     pub device: String,
-    /// Why there.
+    /// The plan that led to this device.
     pub plan: Option<Plan>,
-    /// Seconds it was estimated to take, transfers included.
+    /// The estimated duration in seconds, transfers included.
     pub predicted: f64,
-    /// Seconds it took, transfers included.
+    /// The measured duration in seconds, transfers included.
     pub seconds: f64,
-    /// Seconds from the start of the recording to its start.
+    /// The start of the operation, in seconds after the start of the recording.
     pub start: f64,
-    /// Bytes read and written.
+    /// The number of bytes read and written.
     pub bytes: f64,
 }
 
-/// What happened on this thread during [`record`].
+/// The record of all operations that ran on this thread during [`record`].
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
-    /// Operations, in order.
+    /// The operations, in order.
     pub events: Vec<Event>,
-    /// Copies made behind the scenes: how many bytes, and why (`copy on write`, `transfer`, `reshape`).
+    /// Implicit copies: the number of bytes and the reason (`copy on write`, `transfer`, `reshape`).
     pub copies: Vec<(usize, &'static str)>,
-    /// Work that could not be done, or kept, where it was planned, and went elsewhere: from where, to where, and why.
+    /// Fallbacks of operations, or of the storage of results: the planned place, the actual place and the error.
     pub fallbacks: Vec<(String, String, String)>,
-    /// Host blocks asked for.
+    /// The number of host blocks that were requested.
     pub allocations: usize,
-    /// Bytes of them.
+    /// The total size of these blocks in bytes.
     pub allocated: usize,
-    /// How many of them came from the pool of freed blocks.
+    /// The number of these blocks that came from the pool of freed blocks.
     pub reused: usize,
 }
 
 impl Trace {
-    /// The number of copies made for `reason`.
+    /// Returns the number of copies that were made for `reason`.
     pub fn copies_for(&self, reason: &str) -> usize {
         self.copies.iter().filter(|(_, r)| *r == reason).count()
     }
 
-    /// The events in Chrome's trace format (chrome://tracing, Perfetto).
+    /// Returns the events in Chrome's trace format (chrome://tracing, Perfetto).
     pub fn to_chrome_json(&self) -> String {
         let event = |e: &Event| {
             format!(
-                "{{\"name\":{:?},\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":{:.3},\"dur\":{:.3},\"args\":{{\"device\":{:?},\"predicted_us\":{:.3},\"bytes\":{}}}}}",
+                "{{\"name\":{:?},\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":{:.3},\"dur\":{:.3},\
+                 \"args\":{{\"device\":{:?},\"predicted_us\":{:.3},\"bytes\":{}}}}}",
                 e.op,
                 e.start * 1e6,
                 e.seconds * 1e6,
@@ -121,7 +127,14 @@ impl Trace {
 impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for e in &self.events {
-            writeln!(f, "{:>10} {:8} {} (predicted {})", show_seconds(e.seconds), e.device, e.op, show_seconds(e.predicted))?;
+            writeln!(
+                f,
+                "{:>10} {:8} {} (predicted {})",
+                show_seconds(e.seconds),
+                e.device,
+                e.op,
+                show_seconds(e.predicted)
+            )?;
         }
         for (bytes, why) in &self.copies {
             writeln!(f, "copied {bytes} bytes: {why}")?;
@@ -129,23 +142,29 @@ impl fmt::Display for Trace {
         for (from, to, why) in &self.fallbacks {
             writeln!(f, "went from {from} to {to}: {why}")?;
         }
-        writeln!(f, "{} allocations of {} bytes in all, {} from the pool", self.allocations, self.allocated, self.reused)
+        writeln!(
+            f,
+            "{} allocations of {} bytes in all, {} from the pool",
+            self.allocations, self.allocated, self.reused
+        )
     }
 }
 
-/// A recording, on the stack of [`record`].
+/// A recording. It lies on the stack of [`record`].
 struct Recorder {
     since: Instant,
     trace: RefCell<Trace>,
 }
 
 thread_local! {
-    /// The innermost recording on this thread, or null. A plain pointer has no destructor, so that other thread-locals' destructors can still do array work.
+    /// The innermost recording on this thread, or null. A raw pointer has no destructor, so destructors of other
+    /// thread-locals can still run array operations.
     static RECORDER: Cell<*const Recorder> = const { Cell::new(std::ptr::null()) };
 }
 
-/// Runs `f` and tells what its operations did on this thread; other threads' operations are not recorded. A recording inside another one takes over until it ends.
-/// Where `f` panics, the recording ends, and the one around it goes on.
+/// Runs `f` and returns a record of all operations that `f` runs on this thread. Operations of other threads are not
+/// recorded. A nested recording replaces the outer recording until it ends. If `f` panics, the recording ends and the
+/// outer recording continues.
 pub fn record<R>(f: impl FnOnce() -> R) -> (R, Trace) {
     struct Restore(*const Recorder);
     impl Drop for Restore {
@@ -162,8 +181,8 @@ pub fn record<R>(f: impl FnOnce() -> R) -> (R, Trace) {
 
 #[inline]
 fn with(f: impl FnOnce(Instant, &mut Trace)) {
-    // SAFETY: the pointer is null, or that of the innermost `record` on this thread, which has not returned: before it does, also by a panic, its guard puts the
-    // outer pointer back.
+    // SAFETY: the pointer is null or points to the recorder of the innermost `record` call on this thread. That call
+    // has not returned: before it returns or unwinds, its guard restores the outer pointer.
     if let Some(recorder) = unsafe { RECORDER.get().as_ref() } {
         f(recorder.since, &mut recorder.trace.borrow_mut());
     }
@@ -177,7 +196,15 @@ pub(crate) fn ran(op: String, plan: Option<Plan>, device: &str, estimate: Estima
     let seconds = started.elapsed().as_secs_f64();
     with(|since, trace| {
         let start = started.duration_since(since).as_secs_f64();
-        trace.events.push(Event { op, device: device.into(), plan, predicted: estimate.cost.seconds + estimate.transfers, seconds, start, bytes });
+        trace.events.push(Event {
+            op,
+            device: device.into(),
+            plan,
+            predicted: estimate.cost.seconds + estimate.transfers,
+            seconds,
+            start,
+            bytes,
+        });
     });
 }
 

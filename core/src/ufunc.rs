@@ -1,37 +1,38 @@
-//! The table of universal functions: the one place that lists them.
+//! The table of universal functions (ufuncs). No other place lists them.
 //!
-//! The enums, the methods on `Array` and `Expr`, the conformance cases and the benches come from these rows.
-//! To add a ufunc, add a row and follow the compiler through the backends.
+//! The enums, the methods on `Array` and `Expr`, the conformance cases and the benches are generated from these rows.
+//! To add a ufunc, add a row; the compiler then reports every `match` in the backends that lacks it.
 
 use crate::{DType, Kind};
 
-/// A set of kinds of dtypes.
+/// A set of dtype kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kinds(u8);
 
 impl Kinds {
-    /// Truth values.
+    /// Bools.
     pub const BOOL: Kinds = Kinds(1);
-    /// Integers of either sign.
+    /// Signed and unsigned integers.
     pub const INT: Kinds = Kinds(2 | 4);
     /// Real floats.
     pub const FLOAT: Kinds = Kinds(8);
     /// Complex numbers.
     pub const COMPLEX: Kinds = Kinds(16);
 
-    /// Both.
+    /// Returns the union of both sets.
     pub const fn or(self, other: Kinds) -> Kinds {
         Kinds(self.0 | other.0)
     }
 
-    /// Whether a dtype is among them.
+    /// Whether the set contains the kind of `dtype`.
     pub fn contains(self, dtype: DType) -> bool {
         self.0 & (1 << dtype.kind() as u8) != 0
     }
 
-    /// For messages: `integers, floats`.
+    /// Describes the set for messages: `integers, floats`.
     pub fn describe(self) -> String {
-        let names = [(Kind::Bool, "bool"), (Kind::Int, "integers"), (Kind::Float, "floats"), (Kind::Complex, "complex")];
+        let names =
+            [(Kind::Bool, "bool"), (Kind::Int, "integers"), (Kind::Float, "floats"), (Kind::Complex, "complex")];
         names.iter().filter(|(k, _)| self.0 & (1 << *k as u8) != 0).map(|(_, n)| *n).collect::<Vec<_>>().join(", ")
     }
 }
@@ -46,19 +47,19 @@ const ANY: Kinds = BOOL.or(NUMBER);
 const FLOATING: Kinds = FLOAT.or(COMPLEX);
 const BITS: Kinds = BOOL.or(INT);
 
-/// What a ufunc gives for operands of some dtype.
+/// The relation between the dtype of the operands and the dtype of the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gives {
     /// The operands' dtype.
     Same,
-    /// Truth values.
+    /// Bool.
     Truth,
-    /// The float of a complex operand, else the operand's dtype.
+    /// The dtype of the parts of a complex operand, else the operand's dtype.
     Magnitude,
 }
 
 impl Gives {
-    /// The dtype of the result.
+    /// Returns the dtype of the result.
     pub fn dtype(self, operand: DType) -> DType {
         match self {
             Gives::Same => operand,
@@ -68,31 +69,38 @@ impl Gives {
     }
 }
 
-/// A row of the table: what is known of a ufunc besides how to compute it.
+/// A row of the table: all properties of a ufunc except its implementation.
 #[derive(Clone, Copy, Debug)]
 pub struct UfuncInfo {
-    /// NumPy's name (Rust's where `std::ops` has the same thing).
+    /// NumPy's name (Rust's name if `std::ops` has the operation).
     pub name: &'static str,
-    /// One line of meaning.
+    /// A one-line description.
     pub doc: &'static str,
-    /// The dtypes it is defined for.
+    /// The dtypes that the ufunc is defined for.
     pub kinds: Kinds,
     /// The dtype of the result.
     pub gives: Gives,
-    /// Greatest error in ULP against the exact value, for real floats, on CPU devices: 0 is the bits of IEEE.
+    /// The largest error on CPU devices in ULP of the exact value, for real floats; 0 means the bits that IEEE 754
+    /// specifies.
     pub ulp_cpu: f64,
-    /// The same on GPUs, for f32.
+    /// The largest error on GPUs in ULP, for f32.
     pub ulp_gpu: f64,
-    /// Where random test operands of floats are taken from (special values are tested beside it).
+    /// The interval of the random float operands in tests (special values are tested in addition).
     pub domain: (f64, f64),
-    /// About how many simple instructions a vector of it takes: a first guess for the cost model.
+    /// The approximate number of simple instructions per vector: an initial value for the cost model.
     pub weight: f64,
 }
 
 macro_rules! ufuncs {
     (
-        unary { $( $U:ident $u:ident($uk:expr) -> $ug:ident, ulp $uc:literal / $ugpu:literal, on ($ulo:expr, $uhi:expr), weight $uw:literal, $udoc:literal; )* }
-        binary { $( $B:ident $b:ident($bk:expr) -> $bg:ident, ulp $bc:literal / $bgpu:literal, on ($blo:expr, $bhi:expr), weight $bw:literal, $bdoc:literal; )* }
+        unary { $(
+            $U:ident $u:ident($uk:expr) -> $ug:ident, ulp $uc:literal / $ugpu:literal, on ($ulo:expr, $uhi:expr),
+            weight $uw:literal, $udoc:literal;
+        )* }
+        binary { $(
+            $B:ident $b:ident($bk:expr) -> $bg:ident, ulp $bc:literal / $bgpu:literal, on ($blo:expr, $bhi:expr),
+            weight $bw:literal, $bdoc:literal;
+        )* }
     ) => {
         /// Ufuncs of one operand.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -103,22 +111,26 @@ macro_rules! ufuncs {
         pub enum Binary { $( #[doc = $bdoc] $B, )* }
 
         impl Unary {
-            /// Every row.
+            /// All rows.
             pub const ALL: &[Unary] = &[ $( Unary::$U ),* ];
-            /// The row of this ufunc.
+            /// Returns the row of this ufunc.
             pub const fn info(self) -> &'static UfuncInfo {
-                match self { $( Unary::$U => &UfuncInfo { name: stringify!($u), doc: $udoc, kinds: $uk, gives: Gives::$ug,
-                    ulp_cpu: $uc, ulp_gpu: $ugpu, domain: ($ulo, $uhi), weight: $uw }, )* }
+                match self { $( Unary::$U => &UfuncInfo {
+                    name: stringify!($u), doc: $udoc, kinds: $uk, gives: Gives::$ug,
+                    ulp_cpu: $uc, ulp_gpu: $ugpu, domain: ($ulo, $uhi), weight: $uw,
+                }, )* }
             }
         }
 
         impl Binary {
-            /// Every row.
+            /// All rows.
             pub const ALL: &[Binary] = &[ $( Binary::$B ),* ];
-            /// The row of this ufunc.
+            /// Returns the row of this ufunc.
             pub const fn info(self) -> &'static UfuncInfo {
-                match self { $( Binary::$B => &UfuncInfo { name: stringify!($b), doc: $bdoc, kinds: $bk, gives: Gives::$bg,
-                    ulp_cpu: $bc, ulp_gpu: $bgpu, domain: ($blo, $bhi), weight: $bw }, )* }
+                match self { $( Binary::$B => &UfuncInfo {
+                    name: stringify!($b), doc: $bdoc, kinds: $bk, gives: Gives::$bg,
+                    ulp_cpu: $bc, ulp_gpu: $bgpu, domain: ($blo, $bhi), weight: $bw,
+                }, )* }
             }
         }
 
@@ -126,76 +138,129 @@ macro_rules! ufuncs {
     };
 }
 
-// name(dtypes) -> dtype of the result, ulp on CPU devices / on GPUs, on (domain), weight, meaning;
+// name(dtypes) -> dtype of the result, ulp on CPU devices / on GPUs, on (domain), weight, description;
 ufuncs! {
     unary {
         Neg neg(NUMBER) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The negative, `-x`; integers wrap.";
-        Abs abs(NUMBER) -> Magnitude, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The magnitude `|x|`, real for complex operands; integers wrap.";
-        Sign sign(REAL) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 2.0, "1 where x is positive, -1 where it is negative, 0 where it is zero of either sign; NaN for NaN.";
+        Abs abs(NUMBER) -> Magnitude, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0,
+            "The magnitude `|x|`, real for complex operands; integers wrap.";
+        Sign sign(REAL) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 2.0,
+            "1 where x is positive, -1 where it is negative, 0 where it is zero of either sign; NaN for NaN.";
         Conj conj(COMPLEX) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The complex conjugate.";
         Square square(NUMBER) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "`x * x`; integers wrap.";
         Sqrt sqrt(FLOATING) -> Same, ulp 0.0 / 2.0, on (0.0, 1e6), weight 6.0, "The square root; NaN below zero.";
         Cbrt cbrt(FLOAT) -> Same, ulp 1.0 / 4.0, on (-1e6, 1e6), weight 24.0, "The cube root.";
-        Reciprocal reciprocal(FLOAT) -> Same, ulp 0.0 / 2.5, on (-1e6, 1e6), weight 5.0, "`1 / x`; infinite at zero, with its sign.";
+        Reciprocal reciprocal(FLOAT) -> Same, ulp 0.0 / 2.5, on (-1e6, 1e6), weight 5.0,
+            "`1 / x`; infinite at zero, with its sign.";
         Exp exp(FLOATING) -> Same, ulp 1.0 / 4.0, on (-80.0, 80.0), weight 16.0, "e to the power of x.";
         Exp2 exp2(FLOAT) -> Same, ulp 1.0 / 4.0, on (-120.0, 120.0), weight 16.0, "2 to the power of x.";
-        Expm1 expm1(FLOAT) -> Same, ulp 1.0 / 4.0, on (-40.0, 80.0), weight 24.0, "`exp(x) - 1`, accurate where x is small.";
-        Log log(FLOATING) -> Same, ulp 1.0 / 4.0, on (1e-6, 1e6), weight 20.0, "The natural logarithm; -infinity at zero, NaN below.";
-        Log2 log2(FLOAT) -> Same, ulp 1.0 / 4.0, on (1e-6, 1e6), weight 20.0, "The logarithm to base 2; -infinity at zero, NaN below.";
-        Log10 log10(FLOAT) -> Same, ulp 1.0 / 4.0, on (1e-6, 1e6), weight 20.0, "The logarithm to base 10; -infinity at zero, NaN below.";
-        Log1p log1p(FLOAT) -> Same, ulp 1.0 / 4.0, on (-0.999, 1e6), weight 24.0, "`log(1 + x)`, accurate where x is small; -infinity at -1, NaN below.";
-        Sin sin(FLOAT) -> Same, ulp 1.0 / 4.0, on (-100.0, 100.0), weight 20.0, "The sine of x in radians; NaN at infinity.";
-        Cos cos(FLOAT) -> Same, ulp 1.0 / 4.0, on (-100.0, 100.0), weight 20.0, "The cosine of x in radians; NaN at infinity.";
-        Tan tan(FLOAT) -> Same, ulp 1.0 / 4.0, on (-100.0, 100.0), weight 32.0, "The tangent of x in radians; NaN at infinity.";
-        Arcsin arcsin(FLOAT) -> Same, ulp 1.0 / 4.0, on (-1.0, 1.0), weight 24.0, "The angle in -pi/2 .. pi/2 whose sine is x; NaN outside -1 .. 1.";
-        Arccos arccos(FLOAT) -> Same, ulp 1.0 / 4.0, on (-1.0, 1.0), weight 24.0, "The angle in 0 .. pi whose cosine is x; NaN outside -1 .. 1.";
-        Arctan arctan(FLOAT) -> Same, ulp 1.0 / 4.0, on (-1e3, 1e3), weight 24.0, "The angle in -pi/2 .. pi/2 whose tangent is x.";
+        Expm1 expm1(FLOAT) -> Same, ulp 1.0 / 4.0, on (-40.0, 80.0), weight 24.0,
+            "`exp(x) - 1`, accurate where x is small.";
+        Log log(FLOATING) -> Same, ulp 1.0 / 4.0, on (1e-6, 1e6), weight 20.0,
+            "The natural logarithm; -infinity at zero, NaN below.";
+        Log2 log2(FLOAT) -> Same, ulp 1.0 / 4.0, on (1e-6, 1e6), weight 20.0,
+            "The logarithm to base 2; -infinity at zero, NaN below.";
+        Log10 log10(FLOAT) -> Same, ulp 1.0 / 4.0, on (1e-6, 1e6), weight 20.0,
+            "The logarithm to base 10; -infinity at zero, NaN below.";
+        Log1p log1p(FLOAT) -> Same, ulp 1.0 / 4.0, on (-0.999, 1e6), weight 24.0,
+            "`log(1 + x)`, accurate where x is small; -infinity at -1, NaN below.";
+        Sin sin(FLOAT) -> Same, ulp 1.0 / 4.0, on (-100.0, 100.0), weight 20.0,
+            "The sine of x in radians; NaN at infinity.";
+        Cos cos(FLOAT) -> Same, ulp 1.0 / 4.0, on (-100.0, 100.0), weight 20.0,
+            "The cosine of x in radians; NaN at infinity.";
+        Tan tan(FLOAT) -> Same, ulp 1.0 / 4.0, on (-100.0, 100.0), weight 32.0,
+            "The tangent of x in radians; NaN at infinity.";
+        Arcsin arcsin(FLOAT) -> Same, ulp 1.0 / 4.0, on (-1.0, 1.0), weight 24.0,
+            "The angle in -pi/2 .. pi/2 whose sine is x; NaN outside -1 .. 1.";
+        Arccos arccos(FLOAT) -> Same, ulp 1.0 / 4.0, on (-1.0, 1.0), weight 24.0,
+            "The angle in 0 .. pi whose cosine is x; NaN outside -1 .. 1.";
+        Arctan arctan(FLOAT) -> Same, ulp 1.0 / 4.0, on (-1e3, 1e3), weight 24.0,
+            "The angle in -pi/2 .. pi/2 whose tangent is x.";
         Sinh sinh(FLOAT) -> Same, ulp 1.0 / 4.0, on (-80.0, 80.0), weight 28.0, "The hyperbolic sine.";
         Cosh cosh(FLOAT) -> Same, ulp 1.0 / 4.0, on (-80.0, 80.0), weight 24.0, "The hyperbolic cosine.";
         Tanh tanh(FLOAT) -> Same, ulp 1.0 / 4.0, on (-10.0, 10.0), weight 24.0, "The hyperbolic tangent.";
         Arcsinh arcsinh(FLOAT) -> Same, ulp 1.0 / 4.0, on (-1e6, 1e6), weight 40.0, "The inverse hyperbolic sine.";
-        Arccosh arccosh(FLOAT) -> Same, ulp 1.0 / 4.0, on (1.0, 1e6), weight 40.0, "The inverse hyperbolic cosine; NaN below 1.";
-        Arctanh arctanh(FLOAT) -> Same, ulp 1.0 / 4.0, on (-1.0, 1.0), weight 40.0, "The inverse hyperbolic tangent; infinite at -1 and 1, NaN beyond.";
-        Erf erf(FLOAT) -> Same, ulp 2.0 / 4.0, on (-6.0, 6.0), weight 32.0, "The error function, `2 / sqrt(pi)` times the integral of `exp(-t^2)` from 0 to x.";
-        Sigmoid sigmoid(FLOAT) -> Same, ulp 1.0 / 4.0, on (-80.0, 80.0), weight 24.0, "The logistic function, `1 / (1 + exp(-x))`.";
-        Floor floor(FLOAT) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The largest integer that is not above x.";
-        Ceil ceil(FLOAT) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The smallest integer that is not below x.";
-        Trunc trunc(FLOAT) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The integer next to x in the direction of zero.";
-        Round round(FLOAT) -> Same, ulp 0.0 / 0.0, on (-1e3, 1e3), weight 1.0, "The integer nearest to x; halves go to the even one.";
-        IsNan is_nan(FLOATING) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0, "Whether x is NaN (for complex operands: whether a part is).";
-        IsInf is_inf(FLOATING) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0, "Whether x is infinite (for complex operands: whether a part is).";
-        IsFinite is_finite(FLOATING) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0, "Whether x is neither infinite nor NaN (for complex operands: whether both parts are).";
+        Arccosh arccosh(FLOAT) -> Same, ulp 1.0 / 4.0, on (1.0, 1e6), weight 40.0,
+            "The inverse hyperbolic cosine; NaN below 1.";
+        Arctanh arctanh(FLOAT) -> Same, ulp 1.0 / 4.0, on (-1.0, 1.0), weight 40.0,
+            "The inverse hyperbolic tangent; infinite at -1 and 1, NaN beyond.";
+        Erf erf(FLOAT) -> Same, ulp 2.0 / 4.0, on (-6.0, 6.0), weight 32.0,
+            "The error function, `2 / sqrt(pi)` times the integral of `exp(-t^2)` from 0 to x.";
+        Sigmoid sigmoid(FLOAT) -> Same, ulp 1.0 / 4.0, on (-80.0, 80.0), weight 24.0,
+            "The logistic function, `1 / (1 + exp(-x))`.";
+        Floor floor(FLOAT) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0,
+            "The largest integer that is not above x.";
+        Ceil ceil(FLOAT) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0,
+            "The smallest integer that is not below x.";
+        Trunc trunc(FLOAT) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0,
+            "The integer next to x in the direction of zero.";
+        Round round(FLOAT) -> Same, ulp 0.0 / 0.0, on (-1e3, 1e3), weight 1.0,
+            "The integer nearest to x; halves go to the even one.";
+        IsNan is_nan(FLOATING) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
+            "Whether x is NaN (for complex operands: whether a part is).";
+        IsInf is_inf(FLOATING) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
+            "Whether x is infinite (for complex operands: whether a part is).";
+        IsFinite is_finite(FLOATING) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
+            "Whether x is neither infinite nor NaN (for complex operands: whether both parts are).";
         LogicalNot logical_not(ANY) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0, "Whether x is zero (false).";
-        Not not(BITS) -> Same, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0, "Every bit flipped, `!x`; of truth values, the other one.";
+        Not not(BITS) -> Same, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
+            "Every bit flipped, `!x`; of truth values, the other one.";
     }
     binary {
         Add add(NUMBER) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The sum `x + y`; integers wrap.";
         Sub sub(NUMBER) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The difference `x - y`; integers wrap.";
         Mul mul(NUMBER) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The product `x * y`; integers wrap.";
-        Div div(NUMBER) -> Same, ulp 0.0 / 2.5, on (-1e6, 1e6), weight 5.0, "The quotient `x / y`; integers truncate, wrap, and give 0 where y is 0.";
-        FloorDiv floor_div(REAL) -> Same, ulp 0.0 / 0.0, on (-1e3, 1e3), weight 8.0, "The largest integer that is not above `x / y`. Floats: `x / y` where y is 0 (infinite for x infinite, too), else NaN where x is infinite; integers wrap, and give 0 where y is 0.";
-        Rem rem(REAL) -> Same, ulp 0.0 / 0.0, on (-1e3, 1e3), weight 10.0, "The remainder `x - y * trunc(x / y)`, exact and with x's sign, `x % y`. Floats: NaN where x is infinite or y is 0; integers give 0 where y is 0.";
-        Pow pow(REAL) -> Same, ulp 2.0 / 4.0, on (1e-3, 30.0), weight 60.0, "x to the power of y; integers wrap, and truncate where y is negative (0 to a negative power is 0).";
-        Arctan2 arctan2(FLOAT) -> Same, ulp 2.0 / 4.0, on (-1e3, 1e3), weight 40.0, "The angle in -pi .. pi of the point with ordinate x (this operand) and abscissa y (the other); signs of zeros count.";
-        Hypot hypot(FLOAT) -> Same, ulp 2.0 / 4.0, on (-1e6, 1e6), weight 16.0, "`sqrt(x^2 + y^2)` without overflow in between; infinite if either is, even beside NaN.";
-        Minimum minimum(REAL) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The smaller of x and y; NaN if either is, y if they are equal.";
-        Maximum maximum(REAL) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The larger of x and y; NaN if either is, y if they are equal.";
-        Fmin fmin(REAL) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 2.0, "The smaller of x and y; the other where one is NaN, y if they are equal.";
-        Fmax fmax(REAL) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 2.0, "The larger of x and y; the other where one is NaN, y if they are equal.";
-        Copysign copysign(FLOAT) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The magnitude of x with the sign of y, zeros and NaN included.";
+        Div div(NUMBER) -> Same, ulp 0.0 / 2.5, on (-1e6, 1e6), weight 5.0,
+            "The quotient `x / y`; integers truncate, wrap, and give 0 where y is 0.";
+        FloorDiv floor_div(REAL) -> Same, ulp 0.0 / 0.0, on (-1e3, 1e3), weight 8.0,
+            "The largest integer that is not above `x / y`. Floats: `x / y` where y is 0 (infinite for x infinite, \
+                too), else NaN where x is infinite; integers wrap, and give 0 where y is 0.";
+        Rem rem(REAL) -> Same, ulp 0.0 / 0.0, on (-1e3, 1e3), weight 10.0,
+            "The remainder `x - y * trunc(x / y)`, exact and with x's sign, `x % y`. Floats: NaN where x is infinite \
+                or y is 0; integers give 0 where y is 0.";
+        Pow pow(REAL) -> Same, ulp 2.0 / 4.0, on (1e-3, 30.0), weight 60.0,
+            "x to the power of y; integers wrap, and truncate where y is negative (0 to a negative power is 0).";
+        Arctan2 arctan2(FLOAT) -> Same, ulp 2.0 / 4.0, on (-1e3, 1e3), weight 40.0,
+            "The angle in -pi .. pi of the point with ordinate x (this operand) and abscissa y (the other); signs of \
+                zeros count.";
+        Hypot hypot(FLOAT) -> Same, ulp 2.0 / 4.0, on (-1e6, 1e6), weight 16.0,
+            "`sqrt(x^2 + y^2)` without overflow in between; infinite if either is, even beside NaN.";
+        Minimum minimum(REAL) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0,
+            "The smaller of x and y; NaN if either is, y if they are equal.";
+        Maximum maximum(REAL) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0,
+            "The larger of x and y; NaN if either is, y if they are equal.";
+        Fmin fmin(REAL) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 2.0,
+            "The smaller of x and y; the other where one is NaN, y if they are equal.";
+        Fmax fmax(REAL) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 2.0,
+            "The larger of x and y; the other where one is NaN, y if they are equal.";
+        Copysign copysign(FLOAT) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0,
+            "The magnitude of x with the sign of y, zeros and NaN included.";
         Equal equal(ANY) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0, "Whether x equals y; false for NaN.";
-        NotEqual not_equal(ANY) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0, "Whether x differs from y; true for NaN.";
+        NotEqual not_equal(ANY) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0,
+            "Whether x differs from y; true for NaN.";
         Less less(REAL) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0, "Whether x is below y; false for NaN.";
-        LessEqual less_equal(REAL) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0, "Whether x is at most y; false for NaN.";
-        Greater greater(REAL) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0, "Whether x is above y; false for NaN.";
-        GreaterEqual greater_equal(REAL) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0, "Whether x is at least y; false for NaN.";
-        LogicalAnd logical_and(ANY) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0, "Whether both are other than zero (true); NaN is.";
-        LogicalOr logical_or(ANY) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0, "Whether either is other than zero (true); NaN is.";
-        LogicalXor logical_xor(ANY) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0, "Whether just one of them is other than zero (true); NaN is.";
-        BitAnd bitand(BITS) -> Same, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0, "The bits that are set in both, `x & y`.";
-        BitOr bitor(BITS) -> Same, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0, "The bits that are set in either, `x | y`.";
-        BitXor bitxor(BITS) -> Same, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0, "The bits that are set in just one, `x ^ y`.";
-        Shl shl(INT) -> Same, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0, "x with its bits moved up by y, `x << y`; 0 where y is negative or the width of x or more.";
-        Shr shr(INT) -> Same, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0, "x with its bits moved down by y, `x >> y`, copies of the sign following; 0 (-1 for negative x) where y is negative or the width of x or more.";
+        LessEqual less_equal(REAL) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0,
+            "Whether x is at most y; false for NaN.";
+        Greater greater(REAL) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0,
+            "Whether x is above y; false for NaN.";
+        GreaterEqual greater_equal(REAL) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0,
+            "Whether x is at least y; false for NaN.";
+        LogicalAnd logical_and(ANY) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
+            "Whether both are other than zero (true); NaN is.";
+        LogicalOr logical_or(ANY) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
+            "Whether either is other than zero (true); NaN is.";
+        LogicalXor logical_xor(ANY) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
+            "Whether just one of them is other than zero (true); NaN is.";
+        BitAnd bitand(BITS) -> Same, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
+            "The bits that are set in both, `x & y`.";
+        BitOr bitor(BITS) -> Same, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
+            "The bits that are set in either, `x | y`.";
+        BitXor bitxor(BITS) -> Same, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
+            "The bits that are set in just one, `x ^ y`.";
+        Shl shl(INT) -> Same, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
+            "x with its bits moved up by y, `x << y`; 0 where y is negative or the width of x or more.";
+        Shr shr(INT) -> Same, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
+            "x with its bits moved down by y, `x >> y`, copies of the sign following; 0 (-1 for negative x) where y is \
+                negative or the width of x or more.";
     }
 }

@@ -1,20 +1,33 @@
-//! Walking the indices of strided operands.
+//! Iteration over the indices of strided operands.
 
 use smallvec::SmallVec;
 use std::ops::Range;
 
-/// Calls `f` with the position of every operand (in elements, `starts` for index zero) at each index of axes of length `lens` whose
-/// number in C order lies in `range`. `strides[o]` are operand `o`'s, for those axes (more may follow and are not looked at).
-pub fn walk<const N: usize>(lens: &[usize], strides: [&[isize]; N], starts: [isize; N], range: Range<usize>, mut f: impl FnMut([isize; N])) {
+/// Calls `f` once for each index of axes of lengths `lens` whose number in C order lies in `range`. `f` receives the
+/// position of every operand in elements. `starts` are the positions at index zero. `strides[o]` are the strides of
+/// operand `o` for these axes; further strides are ignored.
+pub fn walk<const N: usize>(
+    lens: &[usize],
+    strides: [&[isize]; N],
+    starts: [isize; N],
+    range: Range<usize>,
+    mut f: impl FnMut([isize; N]),
+) {
     walk_many(lens, &strides, &starts, range, |at| f(std::array::from_fn(|i| at[i])));
 }
 
-/// [`walk`] for a number of operands known at run time.
-pub fn walk_many(lens: &[usize], strides: &[&[isize]], starts: &[isize], range: Range<usize>, mut f: impl FnMut(&[isize])) {
+/// [`walk`] for a number of operands that is only known at run time.
+pub fn walk_many(
+    lens: &[usize],
+    strides: &[&[isize]],
+    starts: &[isize],
+    range: Range<usize>,
+    mut f: impl FnMut(&[isize]),
+) {
     walk_each(lens, strides, starts, range, &mut f);
 }
 
-/// [`walk_many`], compiled once.
+/// The implementation of [`walk_many`]. `f` is a trait object, so it is compiled only once.
 fn walk_each(lens: &[usize], strides: &[&[isize]], starts: &[isize], range: Range<usize>, f: &mut dyn FnMut(&[isize])) {
     if range.is_empty() {
         return;

@@ -1,17 +1,17 @@
-//! Layouts against a naive model: the list of the positions that the indices mean, in C order.
+//! Tests layouts against a naive model: the list of the buffer positions of all indices, in C order.
 
 use polyarray_core::{Dims, Error, Layout, SliceItem};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 
-/// A shape, and for each index in C order the element of the buffer it means.
+/// A shape, and the buffer position of each index in C order.
 #[derive(Clone, Debug, PartialEq)]
 struct Model {
     shape: Vec<usize>,
     at: Vec<usize>,
 }
 
-/// A way to make one layout from another, with arguments that may be wrong.
+/// An operation that derives a layout from another. Its arguments may be invalid.
 #[derive(Clone, Debug)]
 enum Step {
     Slice(Vec<Item>),
@@ -23,7 +23,7 @@ enum Step {
     T,
 }
 
-/// What a slice does with one axis.
+/// The effect of a slice on one axis.
 #[derive(Clone, Debug)]
 enum Item {
     Index(isize),
@@ -37,24 +37,27 @@ impl Model {
         Model { shape, at: (0..n).collect() }
     }
 
-    /// All indices of a shape, in C order.
+    /// Returns all indices of a shape, in C order.
     fn indices(shape: &[usize]) -> Vec<Vec<usize>> {
-        shape.iter().fold(vec![vec![]], |all, &n| all.iter().flat_map(|ix| (0..n).map(move |i| [&ix[..], &[i]].concat())).collect())
+        shape.iter().fold(vec![vec![]], |all, &n| {
+            all.iter().flat_map(|ix| (0..n).map(move |i| [&ix[..], &[i]].concat())).collect()
+        })
     }
 
     fn get(&self, index: &[usize]) -> usize {
         self.at[index.iter().zip(&self.shape).fold(0, |n, (&i, &len)| n * len + i)]
     }
 
-    /// The model of another shape whose index `ix` is this one's index `f(ix)`.
+    /// Returns the model of another shape whose index `ix` is the index `f(ix)` of this model.
     fn of(&self, shape: Vec<usize>, f: impl Fn(&[usize]) -> Vec<usize>) -> Model {
         let at = Model::indices(&shape).iter().map(|ix| self.get(&f(ix))).collect();
         Model { shape, at }
     }
 
-    /// `None`: it must be an error.
+    /// Returns `None` if the slice must be an error.
     fn slice(&self, items: &[Item]) -> Option<Model> {
-        // For each axis of the result, the indices of the source's axis that it takes; a new axis has none.
+        // Collects for each axis of the source the axis of the result (none for a single index) and the selected
+        // indices.
         let (mut shape, mut picks, mut axis) = (Vec::new(), Vec::new(), 0);
         for item in items {
             match *item {
@@ -95,7 +98,11 @@ impl Model {
 
     fn permute(&self, axes: &[isize]) -> Option<Model> {
         let n = self.shape.len() as isize;
-        let axes: Vec<usize> = axes.iter().map(|&a| if a < 0 { a + n } else { a }).map(|a| usize::try_from(a).ok()).collect::<Option<_>>()?;
+        let axes: Vec<usize> = axes
+            .iter()
+            .map(|&a| if a < 0 { a + n } else { a })
+            .map(|a| usize::try_from(a).ok())
+            .collect::<Option<_>>()?;
         let mut sorted = axes.clone();
         sorted.sort_unstable();
         if sorted != (0..n as usize).collect::<Vec<_>>() {
@@ -110,7 +117,9 @@ impl Model {
         if self.shape.iter().zip(&to[extra..]).any(|(&n, &want)| n != want && n != 1) {
             return None;
         }
-        Some(self.of(to.to_vec(), |ix| self.shape.iter().zip(&ix[extra..]).map(|(&n, &i)| if n == 1 { 0 } else { i }).collect()))
+        Some(self.of(to.to_vec(), |ix| {
+            self.shape.iter().zip(&ix[extra..]).map(|(&n, &i)| if n == 1 { 0 } else { i }).collect()
+        }))
     }
 
     fn expand_dims(&self, axis: isize) -> Option<Model> {
@@ -129,13 +138,14 @@ impl Model {
         self.of(self.shape.iter().rev().copied().collect(), |ix| ix.iter().rev().copied().collect())
     }
 
-    /// Whether strides can say these positions in this shape.
+    /// Whether strides can express these positions in this shape.
     fn is_strided(&self) -> bool {
         let Some(&first) = self.at.first() else { return true };
         let unit = |a: usize| (0..self.shape.len()).map(|i| usize::from(i == a)).collect::<Vec<_>>();
         let stride = |a: usize| if self.shape[a] > 1 { self.get(&unit(a)) as isize - first as isize } else { 0 };
         let strides: Vec<isize> = (0..self.shape.len()).map(stride).collect();
-        let place = |ix: &Vec<usize>| first as isize + ix.iter().zip(&strides).map(|(&i, &s)| i as isize * s).sum::<isize>();
+        let place =
+            |ix: &Vec<usize>| first as isize + ix.iter().zip(&strides).map(|(&i, &s)| i as isize * s).sum::<isize>();
         Model::indices(&self.shape).iter().zip(&self.at).all(|(ix, &at)| place(ix) == at as isize)
     }
 
@@ -153,7 +163,7 @@ fn items(list: &[Item]) -> Vec<SliceItem> {
     list.iter().map(item).collect()
 }
 
-/// The layout means what the model says, and knows what it is.
+/// Asserts that the layout has the positions of the model, and that its queries agree with the model.
 fn assert_same(layout: &Layout, model: &Model) {
     assert_eq!(layout.shape()[..], model.shape[..]);
     assert_eq!(layout.len(), model.at.len());
@@ -164,7 +174,15 @@ fn assert_same(layout: &Layout, model: &Model) {
     assert_eq!(layout.is_c_contiguous(), model.is_run(), "C order: {layout:?}");
     assert_eq!(layout.is_f_contiguous(), model.t().is_run(), "Fortran order: {layout:?}");
     let (lo, hi) = layout.span();
-    assert_eq!((lo, hi), model.at.iter().min().zip(model.at.iter().max()).map_or((layout.offset(), layout.offset()), |(&lo, &hi)| (lo, hi + 1)));
+    assert_eq!(
+        (lo, hi),
+        model
+            .at
+            .iter()
+            .min()
+            .zip(model.at.iter().max())
+            .map_or((layout.offset(), layout.offset()), |(&lo, &hi)| (lo, hi + 1))
+    );
     if !model.at.is_empty() {
         let mut sorted = model.at.clone();
         sorted.sort_unstable();
@@ -178,7 +196,7 @@ fn assert_same(layout: &Layout, model: &Model) {
     assert!(matches!(layout.locate(&[&beyond[..], &[0]].concat()), Err(Error::IndexCount { .. })));
 }
 
-/// One step on both; `None` if both refuse it.
+/// Applies one step to both. Returns `None` if both reject it.
 fn apply(layout: &Layout, model: &Model, step: &Step) -> Option<(Layout, Model)> {
     let (made, wanted) = match step {
         Step::Slice(list) => (layout.slice(&items(list)).ok(), model.slice(list)),
@@ -203,14 +221,18 @@ fn apply(layout: &Layout, model: &Model, step: &Step) -> Option<(Layout, Model)>
 fn item() -> impl Strategy<Value = Item> {
     prop_oneof![
         1 => (-4isize..4).prop_map(Item::Index),
-        5 => (-2isize..3, proptest::option::weighted(0.4, -1isize..5), prop_oneof![Just(1isize), Just(-1), Just(2), Just(-2), Just(3), Just(0)])
+        5 => (
+            -2isize..3,
+            proptest::option::weighted(0.4, -1isize..5),
+            prop_oneof![Just(1isize), Just(-1), Just(2), Just(-2), Just(3), Just(0)],
+        )
             .prop_map(|(start, end, step)| Item::Range(start, end, step)),
         1 => Just(Item::NewAxis),
         4 => Just(Item::Range(0, None, 1)),
     ]
 }
 
-/// A step whose arguments have a fair chance to fit `shape`.
+/// A step whose arguments have a fair chance to be valid for `shape`.
 fn step(shape: Vec<usize>) -> impl Strategy<Value = Step> {
     let (ndim, n) = (shape.len(), shape.iter().product::<usize>());
     let axes: Vec<isize> = (0..ndim as isize).collect();
@@ -219,10 +241,12 @@ fn step(shape: Vec<usize>) -> impl Strategy<Value = Step> {
             .prop_map(move |back| axes.iter().zip(back).map(|(&a, b)| if b { a - ndim as isize } else { a }).collect())
     });
     let stretched = shape.clone();
-    let broadcast = (proptest::collection::vec(0usize..4, ndim), proptest::collection::vec(1usize..3, 0..3)).prop_map(move |(to, front)| {
-        let fitted = stretched.iter().zip(to).map(|(&n, want)| if n == 1 { want } else { n });
-        front.into_iter().chain(fitted).collect()
-    });
+    let broadcast = (proptest::collection::vec(0usize..4, ndim), proptest::collection::vec(1usize..3, 0..3)).prop_map(
+        move |(to, front)| {
+            let fitted = stretched.iter().zip(to).map(|(&n, want)| if n == 1 { want } else { n });
+            front.into_iter().chain(fitted).collect()
+        },
+    );
     let factors: Vec<Vec<usize>> = (1..=n.max(1))
         .filter(|a| n.is_multiple_of(*a))
         .flat_map(|a| {
@@ -247,7 +271,7 @@ fn step(shape: Vec<usize>) -> impl Strategy<Value = Step> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
-    /// Up to six steps in a row, each drawn to fit the layout that those before it left.
+    /// Applies up to six steps in sequence. Each step is drawn to fit the layout that the previous steps left.
     #[test]
     fn every_way_to_make_a_layout_means_what_the_model_says(
         shape in proptest::collection::vec(0usize..5, 0..4),
@@ -256,7 +280,10 @@ proptest! {
         let (mut layout, mut model) = (Layout::contiguous(Dims::from(&shape[..])), Model::new(shape));
         assert_same(&layout, &model);
         for seed in seeds {
-            let rng = proptest::test_runner::TestRng::from_seed(proptest::test_runner::RngAlgorithm::ChaCha, &seed_bytes(seed));
+            let rng = proptest::test_runner::TestRng::from_seed(
+                proptest::test_runner::RngAlgorithm::ChaCha,
+                &seed_bytes(seed),
+            );
             let mut runner = proptest::test_runner::TestRunner::new_with_rng(ProptestConfig::default(), rng);
             let drawn = step(model.shape.clone()).new_tree(&mut runner).unwrap().current();
             if let Some(next) = apply(&layout, &model, &drawn) {
@@ -269,18 +296,31 @@ proptest! {
         }
     }
 
-    /// What two shapes broadcast to, against the rule written out, and the same in either order.
+    /// Compares the broadcast of two shapes with the rule written out, in both orders.
     #[test]
-    fn shapes_broadcast_by_the_rule(a in proptest::collection::vec(0usize..4, 0..4), b in proptest::collection::vec(0usize..4, 0..4)) {
+    fn shapes_broadcast_by_the_rule(
+        a in proptest::collection::vec(0usize..4, 0..4),
+        b in proptest::collection::vec(0usize..4, 0..4),
+    ) {
         let ndim = a.len().max(b.len());
         let padded = |s: &[usize]| [vec![1; ndim - s.len()], s.to_vec()].concat();
         let pairs: Vec<(usize, usize)> = padded(&a).into_iter().zip(padded(&b)).collect();
-        let wanted: Option<Vec<usize>> = pairs.iter().map(|&(l, r)| match (l, r) { (l, r) if l == r => Some(l), (1, r) => Some(r), (l, 1) => Some(l), _ => None }).collect();
+        let wanted: Option<Vec<usize>> = pairs
+            .iter()
+            .map(|&(l, r)| match (l, r) {
+                (l, r) if l == r => Some(l),
+                (1, r) => Some(r),
+                (l, 1) => Some(l),
+                _ => None,
+            })
+            .collect();
         let (left, right) = (Dims::from(&a[..]), Dims::from(&b[..]));
         prop_assert_eq!(left.broadcast(&right).ok().map(|d| d.to_vec()), wanted.clone());
         prop_assert_eq!(right.broadcast(&left).ok().map(|d| d.to_vec()), wanted.clone());
         if wanted.is_none() {
-            let Err(Error::Broadcast { axis, l, r, .. }) = left.broadcast(&right) else { panic!("an error that names the axis") };
+            let Err(Error::Broadcast { axis, l, r, .. }) = left.broadcast(&right) else {
+                panic!("an error that names the axis")
+            };
             prop_assert_eq!(pairs[axis], (l, r));
         }
     }

@@ -1,20 +1,24 @@
-//! A device with a memory of its own, made of host memory: what it cannot store, how much it holds and when it fails is up to the test.
+//! A device with its own memory, simulated in host memory. The test controls which dtypes it stores, how much it holds
+//! and when it fails.
 #![allow(dead_code, reason = "every suite uses a part of it")]
 
 use polyarray::prelude::*;
-use polyarray::{Backend, Buffer, Cost, DeviceInfo, Memory, MemoryId, MemoryInfo, Op, RunContext, Unsupported, memory, register, register_memory};
+use polyarray::{
+    Backend, Buffer, Cost, DeviceInfo, Memory, MemoryId, MemoryInfo, Op, RunContext, Unsupported, memory, register,
+    register_memory,
+};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// What the test sets and reads.
+/// The settings that a test changes and the counters that it reads.
 #[derive(Default)]
 pub struct Controls {
-    /// Bytes that fit; 0 for as many as asked for.
+    /// The capacity in bytes; 0 for no limit.
     pub budget: AtomicUsize,
     pub used: AtomicUsize,
-    /// Whether every run fails, as if the device were lost.
+    /// Whether every run fails, as on a lost device.
     pub lost: AtomicBool,
-    /// Operations that ran.
+    /// The number of calls of `run`.
     pub runs: AtomicUsize,
 }
 
@@ -24,7 +28,7 @@ struct FakeMemory {
     controls: Arc<Controls>,
 }
 
-/// A block of the fake memory: a buffer of the host's.
+/// A block of the fake memory: a vector in host memory.
 struct Block {
     bytes: Mutex<Vec<u8>>,
     controls: Arc<Controls>,
@@ -37,17 +41,23 @@ impl Drop for Block {
     }
 }
 
-// SAFETY: blocks are vectors of their own; both copies index them, which checks the range, and panic for a foreign buffer.
+// SAFETY: each block is its own vector. `upload` and `download` index the vectors with bounds checks, and panic for a
+// buffer of another memory.
 unsafe impl Memory for FakeMemory {
     fn info(&self) -> &MemoryInfo {
         &self.info
     }
 
     fn alloc(&self, bytes: usize) -> Result<Buffer> {
-        let (used, budget) = (self.controls.used.fetch_add(bytes, Ordering::Relaxed), self.controls.budget.load(Ordering::Relaxed));
+        let (used, budget) =
+            (self.controls.used.fetch_add(bytes, Ordering::Relaxed), self.controls.budget.load(Ordering::Relaxed));
         let block = Block { bytes: Mutex::new(vec![0; bytes]), controls: self.controls.clone(), len: bytes };
         if budget > 0 && used + bytes > budget {
-            return Err(Error::OutOfMemory { memory: self.info.name.clone(), bytes, why: format!("its budget is {budget}") });
+            return Err(Error::OutOfMemory {
+                memory: self.info.name.clone(),
+                bytes,
+                why: format!("its budget is {budget}"),
+            });
         }
         Buffer::foreign(self.id, bytes, block)
     }
@@ -71,11 +81,11 @@ struct FakeBackend {
     info: DeviceInfo,
     memory: MemoryId,
     controls: Arc<Controls>,
-    /// Only on this thread: tests that run beside it choose as if it were not there.
+    /// The only thread on which the device accepts operations, so that it does not affect tests that run in parallel.
     thread: std::thread::ThreadId,
 }
 
-// SAFETY: operations run on `scalar`, on copies of the blocks in host memory, and the output is copied back whole.
+// SAFETY: `scalar` runs each operation on copies of the blocks in host memory, and the whole output is copied back.
 unsafe impl Backend for FakeBackend {
     fn info(&self) -> &DeviceInfo {
         &self.info
@@ -93,7 +103,11 @@ unsafe impl Backend for FakeBackend {
         if stored.stored_size(op.output_dtype()).is_none() {
             return Err(Unsupported::new(format!("{} cannot be stored there", op.output_dtype())));
         }
-        Device::scalar().backend().expect("a backend").estimate(op, threads).map(|c| Cost { seconds: c.seconds * 1e-3, threads: 1 })
+        Device::scalar()
+            .backend()
+            .expect("a backend")
+            .estimate(op, threads)
+            .map(|c| Cost { seconds: c.seconds * 1e-3, threads: 1 })
     }
 
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
@@ -107,17 +121,22 @@ unsafe impl Backend for FakeBackend {
         op.for_each_input_mut(|operand| {
             operand.buffer = if operand.buffer.same(cx.output) { output.clone() } else { host(&operand.buffer) };
         });
-        // SAFETY: the caller's conditions hold for the copies; bytes that were never written are zeros.
-        unsafe { Device::scalar().backend().expect("a backend").run(&op, &RunContext { threads: 1, output: &output }) }?;
+        // SAFETY: the caller keeps the contract of `Backend::run`, which holds for the copies too: their layouts and
+        // elements are the same, and no other thread accesses them. Bytes that no operation has written are zeros.
+        unsafe {
+            Device::scalar().backend().expect("a backend").run(&op, &RunContext { threads: 1, output: &output })
+        }?;
         let mut bytes = vec![0; cx.output.bytes()];
-        // SAFETY: the copy's bytes are all written.
+        // SAFETY: every byte of `output` is initialised, since it was made from a vector, and no other thread accesses
+        // it.
         unsafe { memory(MemoryId::HOST).download(&output, 0, &mut bytes) }?;
         *block(cx.output).bytes.lock().unwrap() = bytes;
         Ok(())
     }
 }
 
-/// A device of this name whose memory stores `dtypes` as the host does, and nothing else; for the calling thread only.
+/// Registers a device of this name whose memory stores only `dtypes`, with the element sizes of the host. It accepts
+/// operations only on the calling thread.
 pub fn fake(name: &str, dtypes: &[DType]) -> (Device, Arc<Controls>) {
     let controls = Arc::new(Controls::default());
     let stored_sizes = DType::ALL.map(|d| if dtypes.contains(&d) { d.size() as u8 } else { 0 });

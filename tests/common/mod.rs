@@ -1,29 +1,33 @@
-//! What the suites that cross devices share.
+//! Helpers for the suites that run on several devices.
 #![allow(dead_code, reason = "every suite uses a part of it")]
 
 use polyarray::prelude::*;
 
-/// Runs `f` with each device in force. One that refuses what `f` asks for is left out; `scalar` may not refuse, nor may a device
-/// that is listed in `POLYARRAY_REQUIRE` be absent.
+/// Runs `f` with each device as the current one. Skips a device that refuses an operation of `f`.
+///
+/// Panics if `scalar` refuses, or if a device is absent that `POLYARRAY_REQUIRE` lists and this build supports.
 pub fn on_every_device(f: impl Fn(&Device) -> Result<()>) {
     let mut ran = Vec::new();
     for device in required_devices() {
         match with_device(&device, || f(&device)) {
             Ok(()) => ran.push(device.name().to_string()),
-            Err(e @ (Error::Refused { .. } | Error::Storage { .. })) if device.name() != "scalar" => println!("left out: {device}: {e}"),
+            Err(e @ (Error::Refused { .. } | Error::Storage { .. })) if device.name() != "scalar" => {
+                println!("left out: {device}: {e}")
+            }
             Err(e) => panic!("{device}: {e}"),
         }
     }
     assert!(ran.iter().any(|name| name == "scalar"), "ran on {ran:?}");
 }
 
-/// Every device found.
+/// Returns every device found.
 ///
-/// Panics if one that `POLYARRAY_REQUIRE` lists is not among them.
+/// Panics if a device is absent that `POLYARRAY_REQUIRE` lists and this build supports.
 pub fn required_devices() -> Vec<Device> {
     let required = std::env::var("POLYARRAY_REQUIRE").unwrap_or_default();
     for name in required.split(',').map(str::trim).filter(|n| !n.is_empty()) {
-        let features = [("blas", cfg!(feature = "blas")), ("gpu", cfg!(feature = "gpu")), ("simd", cfg!(feature = "simd"))];
+        let features =
+            [("blas", cfg!(feature = "blas")), ("gpu", cfg!(feature = "gpu")), ("simd", cfg!(feature = "simd"))];
         let compiled = features.iter().all(|(feature, on)| *feature != name || *on);
         if compiled {
             Device::named(name).unwrap_or_else(|e| panic!("POLYARRAY_REQUIRE lists {name}: {e}"));
@@ -32,7 +36,7 @@ pub fn required_devices() -> Vec<Device> {
     Device::all()
 }
 
-/// The numbers 0, 1, 2 .. in C order.
+/// Returns an array of the numbers 0, 1, 2, .. in C order.
 pub fn count(shape: impl Into<polyarray::Dims>) -> Array<f32> {
     let shape = shape.into();
     Array::from_vec((0..shape.size()).map(|i| i as f32).collect(), shape).expect("as many as the shape holds")

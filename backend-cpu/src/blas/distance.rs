@@ -1,7 +1,8 @@
-//! Distances by way of products of matrices: `|x - y|^2 = |x|^2 + |y|^2 - 2 x.y`, where that does not cancel.
+//! Distances from products of matrices: `|x - y|^2 = |x|^2 + |y|^2 - 2 x.y`, where this does not cancel.
 //!
-//! Both sets are moved by the mean of Y first, so that a cloud far from the origin loses nothing. What the sum leaves is wrong by about
-//! `d * eps * (|x|^2 + |y|^2)`; pairs whose distance is not clear of that are computed again from differences, as are those with anything that is not finite.
+//! Both sets are first translated by the mean of Y, so that a cloud far from the origin loses no accuracy. The
+//! remaining error of the sum is about `d * eps * (|x|^2 + |y|^2)`. Pairs whose distance is not well above this error
+//! are recomputed from differences, as are pairs with anything that is not finite.
 
 use super::library::{Factor, Library, Multiply};
 use super::scratch;
@@ -12,15 +13,18 @@ use polyarray_core::{DType, Result, RunContext, Wide};
 use std::ops::Range;
 use std::sync::Mutex;
 
-/// Bytes of the four tiles (of X and Y, as they are and prepared) together.
+/// Bytes of all four tiles together (those of X and Y, each plain and prepared).
 const SCRATCH: usize = 16 << 20;
-/// A squared distance below this share of `|x|^2 + |y|^2`, or a cosine distance below it, is computed again.
+/// Pairs with a squared distance below this share of `|x|^2 + |y|^2`, or with a cosine distance below it, are
+/// recomputed.
 const CANCELS: f64 = 1e-3;
-/// Pairs for which another thread is set to work on what follows the product.
+/// The smallest number of pairs per thread in the step after the product.
 const PAIRS_PER_THREAD: usize = 1 << 16;
 
-/// The floats that distances are measured in.
-trait Real: Multiply + PartialOrd + std::ops::Add<Output = Self> + std::ops::Sub<Output = Self> + std::ops::Mul<Output = Self> {
+/// A float type of distances.
+trait Real:
+    Multiply + PartialOrd + std::ops::Add<Output = Self> + std::ops::Sub<Output = Self> + std::ops::Mul<Output = Self>
+{
     const EPSILON: f64;
     const SMALLEST_NORMAL: f64;
     const INFINITY: Self;
@@ -49,10 +53,10 @@ macro_rules! real {
 }
 real!(f32, f64);
 
-/// Runs distances.
+/// Runs a distance operation.
 ///
 /// # Errors
-/// Where there is no memory for the tiles.
+/// Fails if there is no memory for the tiles.
 pub fn run(library: &Library, op: &Distance, cx: &RunContext) -> Result<()> {
     match op.dtype {
         DType::F32 => typed::<f32>(library, op, cx),
@@ -73,10 +77,13 @@ fn typed<T: Real>(library: &Library, op: &Distance, cx: &RunContext) -> Result<(
             x.load(first_x..op.n.min(first_x + x.rows), op.metric, &origin);
             let at = first_x * op.m + first_y;
             let c = target.window::<T>(at, (x.count() - 1) * op.m + y.count());
-            // SAFETY: the tiles hold `count` prepared rows of d elements; C was checked and lies in the output of this operation;
-            // `estimate` refuses dimensions that do not fit.
-            library.with_threads(cx.threads, || unsafe { T::gemm(library, [x.count(), y.count(), op.d], &x.factor(false), &y.factor(true), c, op.m, false) });
-            // SAFETY: the product has just been written there, and nothing else uses the output of this operation.
+            // SAFETY: the tiles hold `count` prepared rows of d elements. `window` verified that C lies in the output
+            // of this operation, so nothing else accesses it. `estimate` refuses dimensions that do not fit the
+            // library's integers.
+            library.with_threads(cx.threads, || unsafe {
+                T::gemm(library, [x.count(), y.count(), op.d], &x.factor(false), &y.factor(true), c, op.m, false)
+            });
+            // SAFETY: `gemm` has just written these elements, and nothing else uses the output of this operation.
             let rows = unsafe { target.rows::<T>(at, op.m, x.count(), y.count()) };
             finish(op.metric, rows, x.rows(), y.rows(), cx.threads);
         }
@@ -84,20 +91,20 @@ fn typed<T: Real>(library: &Library, op: &Distance, cx: &RunContext) -> Result<(
     Ok(())
 }
 
-/// Some rows of a set of vectors.
+/// A tile: some rows of a set of vectors.
 struct Tile<'a, T> {
     source: Source<'a>,
-    /// Rows and columns of the whole set.
+    /// The rows and columns of the whole set.
     lens: [usize; 2],
-    /// Rows there is room for.
+    /// The number of rows that the tile has room for.
     rows: usize,
-    /// The rows it holds now.
+    /// The rows that the tile holds now.
     held: Range<usize>,
-    /// As they are.
+    /// The unchanged rows.
     plain: Vec<T>,
-    /// Moved by the origin; for cosine, divided by their length.
+    /// The rows translated by the origin; for cosine, divided by their length.
     prepared: Vec<T>,
-    /// Squared lengths of what is prepared.
+    /// The squared lengths of the prepared rows (0 for cosine).
     squares: Vec<T>,
 }
 
@@ -134,7 +141,7 @@ impl<'a, T: Real> Tile<'a, T> {
         self.held = held;
     }
 
-    /// The mean of all vectors; 0 for coordinates of which one is not finite.
+    /// Returns the mean of all vectors. Coordinates whose sum is not finite get 0.
     fn mean(&mut self) -> Result<Vec<f64>> {
         let [n, d] = self.lens;
         let mut mean: Vec<f64> = scratch(d)?;
@@ -151,11 +158,18 @@ impl<'a, T: Real> Tile<'a, T> {
     fn load(&mut self, held: Range<usize>, metric: Metric, origin: &[f64]) {
         self.read(held);
         let d = self.lens[1];
-        for ((plain, prepared), square) in self.plain.chunks_exact(d).zip(self.prepared.chunks_exact_mut(d)).zip(&mut self.squares).take(self.held.len()) {
+        for ((plain, prepared), square) in self
+            .plain
+            .chunks_exact(d)
+            .zip(self.prepared.chunks_exact_mut(d))
+            .zip(&mut self.squares)
+            .take(self.held.len())
+        {
             let mut sum = 0.0;
             if metric == Metric::Cosine {
                 let length = plain.iter().map(|x| x.to_f64() * x.to_f64()).sum::<f64>().sqrt();
-                // A length that is not finite makes NaN of every product, which has it computed again; so does a length of 0.
+                // An infinite or NaN length makes every product NaN, so that the pairs are recomputed; so does a length
+                // of 0.
                 let scale = if length.is_finite() { 1.0 / length } else { f64::NAN };
                 plain.iter().zip(prepared).for_each(|(x, p)| *p = T::of(x.to_f64() * scale));
             } else {
@@ -173,9 +187,9 @@ impl<'a, T: Real> Tile<'a, T> {
 #[derive(Clone, Copy)]
 struct Rows<'a, T> {
     d: usize,
-    /// As they are.
+    /// The unchanged rows.
     plain: &'a [T],
-    /// Squared lengths of what is prepared.
+    /// The squared lengths of the prepared rows.
     squares: &'a [T],
 }
 
@@ -185,31 +199,35 @@ impl<'a, T> Rows<'a, T> {
     }
 }
 
-/// Makes distances of the products in `rows`: those of the rows of `x` with those of `y`. On several threads, if there is enough to do.
+/// Converts the products in `rows` (of the rows of `x` with those of `y`) to distances. Uses several threads if there
+/// are enough pairs.
 fn finish<T: Real>(metric: Metric, mut rows: Vec<&mut [T]>, x: Rows<T>, y: Rows<T>, threads: usize) {
     let threads = threads.min(x.squares.len() * y.squares.len() / PAIRS_PER_THREAD).max(1);
     let share = rows.len().div_ceil(threads);
-    let work = |first: usize, rows: &mut [&mut [T]]| rows.iter_mut().enumerate().for_each(|(i, row)| finish_row(metric, row, x, first + i, y));
+    let work = |first: usize, rows: &mut [&mut [T]]| {
+        rows.iter_mut().enumerate().for_each(|(i, row)| finish_row(metric, row, x, first + i, y))
+    };
     let shares = Mutex::new(rows.chunks_mut(share).enumerate());
     let next = || shares.lock().unwrap_or_else(|e| e.into_inner()).next();
     let take = || std::iter::from_fn(next).for_each(|(i, rows)| work(i * share, rows));
     std::thread::scope(|scope| {
         for _ in 1..threads {
-            // Where the system refuses a thread, the others do its share.
+            // If the system refuses to start a thread, the others do its share.
             let _ = std::thread::Builder::new().spawn_scoped(scope, take);
         }
         take();
     });
 }
 
-/// Pairs that are looked at together: whether any cancels is asked once.
+/// The number of pairs in a group, which is checked for cancellation as a whole.
 const GROUP: usize = 64;
 
 fn finish_row<T: Real>(metric: Metric, row: &mut [T], x: Rows<T>, i: usize, y: Rows<T>) {
     let (xx, floor) = (x.squares[i], T::of(y.d as f64 * T::SMALLEST_NORMAL / T::EPSILON));
     let (cancels, one, two) = (T::of(CANCELS), T::of(1.0), T::of(2.0));
     for (group, (row, squares)) in row.chunks_mut(GROUP).zip(y.squares.chunks(GROUP)).enumerate() {
-        // What a value has to reach to be good: the share that cancels, and what products that underflow can be wrong by.
+        // The smallest value that is accurate enough: the share below which values are recomputed, plus the possible
+        // error of products that underflow.
         let mut needed = [T::of(0.0); GROUP];
         let mut all_good = true;
         for ((value, &yy), needed) in row.iter_mut().zip(squares).zip(&mut needed) {
@@ -232,7 +250,7 @@ fn finish_row<T: Real>(metric: Metric, row: &mut [T], x: Rows<T>, i: usize, y: R
     }
 }
 
-/// False for NaN as well.
+/// Returns whether `value` is at least `needed` and finite. Returns false for NaN.
 fn is_good<T: Real>(value: T, needed: T) -> bool {
     value >= needed && value < T::INFINITY
 }

@@ -1,4 +1,4 @@
-//! A CBLAS library: finding it, binding the few functions that are used, and calling them.
+//! A CBLAS library: finding it, binding the functions in use, and calling them.
 
 use num_complex::Complex;
 use polyarray_core::{Element, Error, Result, forks};
@@ -10,29 +10,43 @@ use std::time::Duration;
 /// The environment variable that names the library.
 const SETTING: &str = "POLYARRAY_BLAS";
 
-/// Names by which the libraries are known to the system's loader, the ones preferred first.
+/// The names under which the system's loader knows the libraries, in order of preference.
 #[cfg(not(feature = "blas-static"))]
 const USUAL: &[&str] = if cfg!(target_os = "macos") {
-    &["libopenblas.0.dylib", "libopenblas.dylib", "libmkl_rt.2.dylib", "libblis.4.dylib", "/System/Library/Frameworks/Accelerate.framework/Accelerate"]
+    &[
+        "libopenblas.0.dylib",
+        "libopenblas.dylib",
+        "libmkl_rt.2.dylib",
+        "libblis.4.dylib",
+        "/System/Library/Frameworks/Accelerate.framework/Accelerate",
+    ]
 } else if cfg!(windows) {
     &["openblas.dll", "libopenblas.dll", "mkl_rt.2.dll", "libblis.4.dll"]
 } else {
-    &["libopenblas.so.0", "libopenblas.so", "libmkl_rt.so.2", "libmkl_rt.so", "libblis.so.4", "libblis.so", "libcblas.so.3"]
+    &[
+        "libopenblas.so.0",
+        "libopenblas.so",
+        "libmkl_rt.so.2",
+        "libmkl_rt.so",
+        "libblis.so.4",
+        "libblis.so",
+        "libcblas.so.3",
+    ]
 };
 
-/// How to get one, for messages.
+/// How to install a library, for error messages.
 #[cfg(not(feature = "blas-static"))]
-const REMEDY: &str = "install one (Debian, Ubuntu: apt-get install libopenblas0-pthread; Fedora: dnf install openblas; macOS: brew install openblas) or name \
-                      its file in POLYARRAY_BLAS";
+const REMEDY: &str = "install one (Debian, Ubuntu: apt-get install libopenblas0-pthread; Fedora: dnf install openblas; \
+                      macOS: brew install openblas) or name its file in POLYARRAY_BLAS";
 
-/// `cblas_?gemm`, with integers `I`, factors passed as `S`, and elements `T`.
+/// The type of `cblas_?gemm` with integers `I`, factors of type `S`, and elements `T`.
 type Gemm<I, S, T> = unsafe extern "C" fn(c_int, c_int, c_int, I, I, I, S, *const T, I, *const T, I, S, *mut T, I);
 
 const ROW_MAJOR: c_int = 101;
 const NO_TRANS: c_int = 111;
 const TRANS: c_int = 112;
 
-/// The functions of a library whose integers are `I`.
+/// The functions of a library with integers `I`.
 struct Functions<I> {
     s: Gemm<I, f32, f32>,
     d: Gemm<I, f64, f64>,
@@ -40,63 +54,66 @@ struct Functions<I> {
     z: Gemm<I, *const Complex<f64>, Complex<f64>>,
 }
 
-/// What integers the library was built with.
+/// The integer type that the library was built with.
 enum Interface {
     Lp64(Functions<i32>),
     Ilp64(Functions<i64>),
 }
 
-/// A function that sets how many threads the library uses.
+/// A function that sets the number of threads that the library uses.
 enum SetThreads {
     Int(unsafe extern "C" fn(c_int)),
     Wide(unsafe extern "C" fn(i64)),
 }
 
-/// A CBLAS library, loaded for good: some run threads of their own, which must not outlive it.
+/// A CBLAS library. It is never unloaded: some libraries run threads of their own, which must not outlive it.
 pub struct Library {
-    /// What it says it is.
+    /// The library's description of itself.
     pub description: String,
     interface: Interface,
     set_threads: Option<SetThreads>,
-    /// Held for reading by every call, so that none runs while it changes.
+    /// Held for reading by every call, so that no call runs while the number of threads changes.
     threads: RwLock<Threads>,
     callers: Mutex<Callers>,
-    /// Told when a call ends.
+    /// Notified when a call ends.
     ended: Condvar,
-    /// The number of [`forks`] when it was opened.
+    /// The number of [`forks`] when the library was opened.
     forks: u32,
 }
 
-/// How many threads the library uses.
+/// The number of threads that the library uses.
 struct Threads {
-    /// The number last asked for.
+    /// The number that was set last.
     now: usize,
     /// The largest number for which there was memory.
     most: usize,
 }
 
-/// Who calls the library: each call uses a buffer, which the library keeps for later ones.
+/// The running calls of the library. Each call uses a buffer, which the library keeps for later calls.
 struct Callers {
     running: usize,
-    /// How many buffers there are.
+    /// The number of buffers.
     buffers: usize,
 }
 
 impl Library {
-    /// The library that `POLYARRAY_BLAS` names, else the one linked, else the first found. It is refused if it does not multiply two matrices in [`PATIENCE`].
+    /// Opens the library that `POLYARRAY_BLAS` names, else the linked one, else the first one found. Refuses a library
+    /// that does not multiply two matrices within [`PATIENCE`].
     ///
     /// # Errors
-    /// [`Error::Absent`] with what was tried and how to get one.
+    /// [`Error::Absent`] with what was tried and how to install a library.
     pub fn open() -> Result<Arc<Library>> {
         let buffers = threads_started() + 1;
         if !has_room(buffers) {
             let bytes = buffers * BUFFER;
             return Err(absent(format!(
-                "the system refuses the {bytes} bytes of address space that OpenBLAS takes for {buffers} threads (OPENBLAS_NUM_THREADS makes that fewer)"
+                "the system refuses the {bytes} bytes of address space that OpenBLAS takes for {buffers} threads \
+                 (OPENBLAS_NUM_THREADS makes that fewer)"
             )));
         }
         let library = match std::env::var_os(SETTING).filter(|path| !path.is_empty()) {
-            Some(path) => Library::load(Path::new(&path)).map_err(|why| absent(format!("{SETTING} names {}: {why}", Path::new(&path).display()))),
+            Some(path) => Library::load(Path::new(&path))
+                .map_err(|why| absent(format!("{SETTING} names {}: {why}", Path::new(&path).display()))),
             None => Library::usual(),
         };
         let library = Arc::new(library?);
@@ -104,8 +121,8 @@ impl Library {
         Ok(library)
     }
 
-    /// Multiplies two matrices, on a thread that is not waited for longer than `patience`: a library that cannot get its buffers may try for ever, and its thread
-    /// cannot be ended.
+    /// Multiplies two matrices on a thread of its own, and waits for it no longer than `patience`: a library that
+    /// cannot get its buffers may retry forever, and its thread cannot be ended.
     fn try_out(self: Arc<Library>, patience: Duration) -> Result<(), String> {
         const N: usize = 128;
         let (tell, told) = mpsc::channel();
@@ -115,14 +132,19 @@ impl Library {
             let factor = || Factor { start: ones.as_ptr(), transposed: false, leading: N };
             // SAFETY: the matrices are N by N, and nothing else uses the product.
             unsafe { f32::gemm(&self, [N; 3], &factor(), &factor(), product.as_mut_ptr(), N, false) };
-            // Nobody waits for a late answer.
+            // The receiver is gone if the answer is late.
             let _ = tell.send(product.iter().all(|&x| x == N as f32));
         };
-        std::thread::Builder::new().spawn(multiply).map_err(|e| format!("no thread could be started to try it out: {e}"))?;
+        std::thread::Builder::new()
+            .spawn(multiply)
+            .map_err(|e| format!("no thread could be started to try it out: {e}"))?;
         match told.recv_timeout(patience) {
             Ok(true) => Ok(()),
             Ok(false) => Err("it multiplies two matrices wrongly".into()),
-            Err(_) => Err(format!("it did not multiply two matrices of {N} x {N} in {} seconds: perhaps it cannot get its memory", patience.as_secs())),
+            Err(_) => Err(format!(
+                "it did not multiply two matrices of {N} x {N} in {} seconds: perhaps it cannot get its memory",
+                patience.as_secs()
+            )),
         }
     }
 
@@ -145,9 +167,10 @@ impl Library {
         Err(absent(format!("no CBLAS library was found by the names {}{found}; {REMEDY}", USUAL.join(", "))))
     }
 
-    /// Loads the library at `path`, or of that name where the loader looks.
+    /// Loads the library at `path`, or of that name from the loader's directories.
     fn load(path: &Path) -> Result<Library, LoadError> {
-        // SAFETY: loading runs the library's initialisers; that a file which the user or the system calls a BLAS may be loaded is what this device is for.
+        // SAFETY: loading runs the library's initialisers. The user or the system names this file as a BLAS library,
+        // and loading such a file is the purpose of this device.
         let loaded = unsafe { libloading::Library::new(path) }.map_err(|e| LoadError::NotLoaded(with_source(&e)))?;
         let library = Library::bind(&loaded, path)?;
         std::mem::forget(loaded);
@@ -168,11 +191,13 @@ impl Library {
         } else {
             Interface::Lp64(symbols.functions(convention)?)
         };
-        let description = symbols.version(convention).map_or_else(|| path.display().to_string(), |version| format!("{version}, {}", path.display()));
+        let description = symbols
+            .version(convention)
+            .map_or_else(|| path.display().to_string(), |version| format!("{version}, {}", path.display()));
         Ok(Library::new(description, interface, symbols.set_threads(convention)))
     }
 
-    /// The functions that were linked at build time, and how many threads they are told to use.
+    /// Returns the library whose functions were linked at build time; `set_threads` sets its number of threads.
     #[cfg(feature = "blas-static")]
     pub(super) fn linked(
         description: String,
@@ -186,7 +211,7 @@ impl Library {
         Library::new(description, interface, Some(SetThreads::Int(set_threads)))
     }
 
-    /// The largest dimension that can be passed.
+    /// Returns the largest dimension that can be passed.
     pub fn max_dimension(&self) -> usize {
         match self.interface {
             Interface::Lp64(_) => i32::MAX as usize,
@@ -194,10 +219,11 @@ impl Library {
         }
     }
 
-    /// Runs `f`, in which the library uses `threads` threads (or, if another thread asks for another number at the same time, that; or
-    /// fewer, where there is no memory for their buffers). `f` makes one call at a time.
+    /// Runs `f` while the library uses `threads` threads. If another thread requests another number at the same time,
+    /// the library uses that one; if there is no memory for their buffers, it uses fewer. `f` makes one call at a time.
     ///
-    /// In a child process of the one that opened it, the library keeps the number it has there: locks may be held by threads that the child does not have.
+    /// In a child process of the process that opened the library, the number of threads does not change: locks may be
+    /// held by threads that the child does not have.
     pub fn with_threads<R>(&self, threads: usize, f: impl FnOnce() -> R) -> R {
         if self.forks != forks() {
             return f();
@@ -206,12 +232,13 @@ impl Library {
         let read = || self.threads.read().unwrap_or_else(|e| e.into_inner());
         if let Some(set) = self.set_threads.as_ref().filter(|_| read().now != threads) {
             let mut known = self.threads.write().unwrap_or_else(|e| e.into_inner());
-            // More threads than ever before want more buffers.
+            // More threads than ever before need more buffers.
             if threads <= known.most || has_room(threads - known.most) {
                 known.most = known.most.max(threads);
             }
             let threads = threads.min(known.most);
-            // SAFETY: a function of that signature, by its name; no call runs meanwhile, since each holds the lock.
+            // SAFETY: `set` has this signature, since it was linked or found by its name. No call runs meanwhile: every
+            // call holds the lock `threads` for reading, and this thread holds it for writing.
             unsafe {
                 match set {
                     SetThreads::Int(set) => set(c_int::try_from(threads).unwrap_or(c_int::MAX)),
@@ -224,7 +251,7 @@ impl Library {
         f()
     }
 
-    /// Waits until the library has a buffer for one more call, or there is memory for one.
+    /// Waits until the library has a buffer for one more call, or until there is memory for one.
     fn enter(&self) -> Call<'_> {
         let mut callers = self.callers.lock().unwrap_or_else(|e| e.into_inner());
         while callers.running >= callers.buffers {
@@ -239,7 +266,7 @@ impl Library {
     }
 }
 
-/// A call of the library that runs.
+/// A running call of the library.
 struct Call<'a>(&'a Library);
 
 impl Drop for Call<'_> {
@@ -249,14 +276,16 @@ impl Drop for Call<'_> {
     }
 }
 
-/// How long a library that is opened may take to multiply two small matrices.
+/// The longest time that a newly opened library may take to multiply two small matrices.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Bytes of address space that OpenBLAS maps for each thread, and for each call that runs at the same time as others (`BUFFER_SIZE` of its `common_x86_64.h`, the
-/// largest there is), and those of a thread's stack. Where the system refuses, OpenBLAS tries again for ever.
+/// Bytes of address space per thread and per concurrent call: those that OpenBLAS maps (`BUFFER_SIZE` of its
+/// `common_x86_64.h`, the largest one), and those of a thread's stack. If the system refuses them, OpenBLAS retries
+/// forever.
 const BUFFER: usize = (128 << 20) + (8 << 20);
 
-/// Whether the system gives address space for so many buffers. That somebody else takes it before the library does cannot be excluded.
+/// Returns whether the system grants address space for `buffers` buffers. Another allocation may still take it before
+/// the library does.
 fn has_room(buffers: usize) -> bool {
     let mut trial: Vec<Vec<u8>> = Vec::new();
     (0..buffers).all(|_| {
@@ -267,23 +296,26 @@ fn has_room(buffers: usize) -> bool {
     })
 }
 
-/// How many threads OpenBLAS starts when it is loaded, at most.
+/// Returns the largest number of threads that OpenBLAS starts when it is loaded.
 fn threads_started() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let setting = |name| std::env::var(name).ok()?.trim().parse::<usize>().ok().filter(|&n| n > 0);
-    ["OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS"].into_iter().find_map(setting).map_or(cores, |n| n.min(cores))
+    ["OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS"]
+        .into_iter()
+        .find_map(setting)
+        .map_or(cores, |n| n.min(cores))
 }
 
 fn absent(why: String) -> Error {
     Error::Absent { name: "blas".into(), why }
 }
 
-/// What the system said, which is the source of what `libloading` says.
+/// Returns the system's message, which is the source of the `libloading` error.
 fn with_source(error: &dyn std::error::Error) -> String {
     error.source().map_or_else(|| error.to_string(), |source| source.to_string())
 }
 
-/// Why a file is not a library to use.
+/// The reason why a file cannot be used as a library.
 #[derive(Debug, thiserror::Error)]
 enum LoadError {
     #[error("it cannot be loaded: {0}")]
@@ -292,11 +324,11 @@ enum LoadError {
     NoSymbol(String),
 }
 
-/// How the names of a library's functions are decorated.
+/// The decoration of a library's function names.
 struct Convention {
     prefix: &'static str,
     suffix: &'static str,
-    /// Whether that decoration says that integers have 64 bits.
+    /// Whether the decoration implies 64-bit integers.
     wide: bool,
 }
 
@@ -319,26 +351,28 @@ struct Symbols<'a> {
 }
 
 impl Symbols<'_> {
-    /// The function of that name.
+    /// Returns the function `name`, if the library has it.
     ///
     /// # Safety
-    /// `F` is the type of a pointer to a function of the signature which the function of that name has.
+    /// `F` is a function pointer type with the signature of the function `name`.
     unsafe fn get<F: Copy>(&self, name: &str) -> Option<F> {
-        // SAFETY: the caller's promise.
+        // SAFETY: `F` has the signature of the function `name`, which the caller guarantees.
         unsafe { self.loaded.get::<F>(name) }.ok().map(|symbol| *symbol)
     }
 
     fn has(&self, name: &str) -> bool {
-        // SAFETY: the pointer is not called.
+        // SAFETY: the pointer is not called, so its signature does not matter.
         unsafe { self.get::<unsafe extern "C" fn()>(name) }.is_some()
     }
 
+    /// Returns the functions of the library. `I` must be the library's integer type.
+    ///
     /// # Errors
-    /// For the first that is missing. `I` must be the integer of the library.
+    /// [`LoadError::NoSymbol`] for the first missing function.
     fn functions<I>(&self, convention: &Convention) -> Result<Functions<I>, LoadError> {
         let name = |letter: char| convention.name(&format!("cblas_{letter}gemm"));
         let missing = |letter: char| LoadError::NoSymbol(name(letter));
-        // SAFETY: CBLAS fixes these signatures, but for the integer, which `bind` has found out.
+        // SAFETY: CBLAS defines these signatures, except for the integer type, which `bind` has determined.
         unsafe {
             Ok(Functions {
                 s: self.get(&name('s')).ok_or_else(|| missing('s'))?,
@@ -349,25 +383,30 @@ impl Symbols<'_> {
         }
     }
 
-    /// Whether the library says that its integers have 64 bits although its names do not.
+    /// Returns whether the library reports 64-bit integers although its function names do not.
     fn says_wide(&self) -> bool {
-        // SAFETY: BLIS declares `gint_t bli_info_get_blas_int_type_size(void)`, `gint_t` having the width of a pointer in its 64-bit builds and their high bits clear in others.
-        let blis = unsafe { self.get::<unsafe extern "C" fn() -> isize>("bli_info_get_blas_int_type_size") }.is_some_and(|bits| unsafe { bits() } == 64);
+        // SAFETY: BLIS declares `gint_t bli_info_get_blas_int_type_size(void)`. In its 64-bit builds `gint_t` has the
+        // width of a pointer; in others the high bits are clear.
+        let blis = unsafe { self.get::<unsafe extern "C" fn() -> isize>("bli_info_get_blas_int_type_size") }
+            .is_some_and(|bits| unsafe { bits() } == 64);
         let openblas = self.openblas_config("openblas_get_config").is_some_and(|config| config.contains("USE64BITINT"));
-        let mkl = self.has("MKL_Set_Num_Threads") && std::env::var("MKL_INTERFACE_LAYER").is_ok_and(|layer| layer.contains("ILP64"));
+        let mkl = self.has("MKL_Set_Num_Threads")
+            && std::env::var("MKL_INTERFACE_LAYER").is_ok_and(|layer| layer.contains("ILP64"));
         blis || openblas || mkl
     }
 
-    /// What a function without arguments that returns a string says.
+    /// Returns the result of `name`, a function without arguments that returns a string.
     fn openblas_config(&self, name: &str) -> Option<String> {
-        // SAFETY: the names this is called with are those of functions that take nothing and return a string of static life (or null).
+        // SAFETY: all callers pass names of functions that have no arguments and return a string with static lifetime
+        // (or null).
         unsafe {
             let say = self.get::<unsafe extern "C" fn() -> *const c_char>(name)?;
             text(say())
         }
     }
 
-    /// `OpenBLAS 0.3.21 (SkylakeX)`, `BLIS 0.9.0`, `MKL`; `None` if it does not say.
+    /// Returns the library's version, such as `OpenBLAS 0.3.21 (SkylakeX)`, `BLIS 0.9.0` or `MKL`. Returns `None` if
+    /// the library does not report it.
     fn version(&self, convention: &Convention) -> Option<String> {
         if let Some(config) = self.openblas_config(&convention.name("openblas_get_config")) {
             let core = self.openblas_config(&convention.name("openblas_get_corename"));
@@ -378,55 +417,73 @@ impl Symbols<'_> {
     }
 
     fn set_threads(&self, convention: &Convention) -> Option<SetThreads> {
-        // SAFETY: as OpenBLAS and MKL declare them (`int`), and BLIS (`dim_t`).
+        // SAFETY: these are the declarations of OpenBLAS and MKL (argument `int`), and of BLIS (argument `dim_t`).
         unsafe {
-            let by_int = self.get(&convention.name("openblas_set_num_threads")).or_else(|| self.get("MKL_Set_Num_Threads"));
+            let by_int =
+                self.get(&convention.name("openblas_set_num_threads")).or_else(|| self.get("MKL_Set_Num_Threads"));
             by_int.map(SetThreads::Int).or_else(|| self.get("bli_thread_set_num_threads").map(SetThreads::Wide))
         }
     }
 }
 
-/// The first words of OpenBLAS's description of itself, and the kind of core it found.
+/// Returns the first words of OpenBLAS's description of itself, and the kind of core that it detected.
 pub(super) fn openblas_version(config: &str, core: Option<&str>) -> String {
     let version = config.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
     core.map_or_else(|| version.clone(), |core| format!("{version} ({core})"))
 }
 
-/// A C string, copied.
+/// Copies a C string. Returns `None` for null.
 ///
 /// # Safety
 /// `text` is null or points to a string that ends with a zero byte.
 pub(super) unsafe fn text(text: *const c_char) -> Option<String> {
-    // SAFETY: the caller's promise, and null was excluded.
+    // SAFETY: `text` is not null (checked here), so it points to a string that ends with a zero byte, which the caller
+    // guarantees.
     (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned())
 }
 
-/// One of the two factors: where it starts, whether it lies transposed, and the distance between its rows (its columns, if transposed).
+/// A factor of a product: its start, whether it is transposed, and the distance between its rows (its columns, if
+/// transposed).
 pub struct Factor<T> {
     /// The first element.
     pub start: *const T,
     /// Whether columns are contiguous instead of rows.
     pub transposed: bool,
-    /// Elements from one row (column) to the next.
+    /// The number of elements from one row (column) to the next.
     pub leading: usize,
 }
 
 /// A dtype that BLAS multiplies.
 pub trait Multiply: Element + bytemuck::Pod {
-    /// `C = A B`: A is `[m, k]`, B `[k, n]`, C `[m, n]` with `ldc` elements from one row to the next. C need not be initialised.
+    /// Computes `C = A B`, or `C += A B` if `add`. A is `[m, k]`, B is `[k, n]`, and C is `[m, n]` with `ldc` elements
+    /// from one row to the next. C need not be initialised unless `add`.
     ///
     /// # Safety
-    /// - the factors' elements may be read, those of C written (and read, if `add`), and nothing else reads or writes C meanwhile;
-    /// - dimensions and leading dimensions are at most [`Library::max_dimension`], and leading ones no less than the rows they lead.
-    unsafe fn gemm(library: &Library, shape: [usize; 3], a: &Factor<Self>, b: &Factor<Self>, c: *mut Self, ldc: usize, add: bool);
+    /// - The elements of the factors are readable, those of C are writable (and initialised, if `add`), and nothing
+    ///   else reads or writes C during the call;
+    /// - dimensions and leading dimensions are at most [`Library::max_dimension`], and each leading dimension is at
+    ///   least the length of the rows (columns) it separates.
+    unsafe fn gemm(
+        library: &Library,
+        shape: [usize; 3],
+        a: &Factor<Self>,
+        b: &Factor<Self>,
+        c: *mut Self,
+        ldc: usize,
+        add: bool,
+    );
 }
 
 macro_rules! multiply {
     ($($T:ty, $field:ident, $one:expr, $zero:expr;)*) => { $(
         impl Multiply for $T {
-            unsafe fn gemm(library: &Library, shape: [usize; 3], a: &Factor<Self>, b: &Factor<Self>, c: *mut Self, ldc: usize, add: bool) {
+            unsafe fn gemm(
+                library: &Library, shape: [usize; 3], a: &Factor<Self>, b: &Factor<Self>, c: *mut Self, ldc: usize,
+                add: bool
+            ) {
                 let beta = if add { $one } else { $zero };
-                // SAFETY: passed on.
+                // SAFETY: the caller guarantees the conditions of `gemm`, and `f.$field` is the library's function for
+                // these elements and integers.
                 unsafe {
                     match &library.interface {
                         Interface::Lp64(f) => call(f.$field, shape, [$one, beta], a, b, c, ldc),
@@ -445,8 +502,10 @@ multiply! {
     Complex<f64>, z, &Complex::new(1.0, 0.0), &Complex::new(0.0, 0.0);
 }
 
+/// Calls `gemm` in row-major order.
+///
 /// # Safety
-/// As [`Multiply::gemm`]; `gemm` is a function of CBLAS with integers `I`.
+/// The conditions of [`Multiply::gemm`] hold, and `gemm` is a function of CBLAS with integers `I`.
 unsafe fn call<I: TryFrom<usize>, S, T>(
     gemm: Gemm<I, S, T>,
     [m, n, k]: [usize; 3],
@@ -456,11 +515,27 @@ unsafe fn call<I: TryFrom<usize>, S, T>(
     c: *mut T,
     ldc: usize,
 ) {
-    let int = |n: usize| I::try_from(n).unwrap_or_else(|_| unreachable!("estimate refuses dimensions that do not fit: {n}"));
+    let int =
+        |n: usize| I::try_from(n).unwrap_or_else(|_| unreachable!("estimate refuses dimensions that do not fit: {n}"));
     let trans = |f: &Factor<T>| if f.transposed { TRANS } else { NO_TRANS };
-    // SAFETY: the caller's promises are what CBLAS asks.
+    // SAFETY: the conditions of CBLAS are those of this function, which the caller guarantees.
     unsafe {
-        gemm(ROW_MAJOR, trans(a), trans(b), int(m), int(n), int(k), alpha, a.start, int(a.leading), b.start, int(b.leading), beta, c, int(ldc));
+        gemm(
+            ROW_MAJOR,
+            trans(a),
+            trans(b),
+            int(m),
+            int(n),
+            int(k),
+            alpha,
+            a.start,
+            int(a.leading),
+            b.start,
+            int(b.leading),
+            beta,
+            c,
+            int(ldc),
+        );
     }
 }
 
@@ -482,27 +557,48 @@ mod tests {
         }
     }
 
-    /// A product that is not made.
+    /// A `gemm` that computes nothing.
+    ///
+    /// # Safety
+    /// There are no conditions: it accesses no memory.
     #[rustfmt::skip]
-    unsafe extern "C" fn none<S, T>(_: c_int, _: c_int, _: c_int, _: i32, _: i32, _: i32, _: S, _: *const T, _: i32, _: *const T, _: i32, _: S, _: *mut T, _: i32) {}
+    unsafe extern "C" fn none<S, T>(
+        _: c_int, _: c_int, _: c_int, _: i32, _: i32, _: i32, _: S, _: *const T, _: i32, _: *const T, _: i32, _: S,
+        _: *mut T, _: i32
+    ) {}
 
-    /// A library whose product of f32 is `s`, and which makes no others.
+    /// Returns a library whose product of f32 is `s`, and whose other products compute nothing.
     fn with_product(s: Gemm<i32, f32, f32>) -> Arc<Library> {
-        let functions = Functions { s, d: none::<f64, f64>, c: none::<*const Complex<f32>, Complex<f32>>, z: none::<*const Complex<f64>, Complex<f64>> };
+        let functions = Functions {
+            s,
+            d: none::<f64, f64>,
+            c: none::<*const Complex<f32>, Complex<f32>>,
+            z: none::<*const Complex<f64>, Complex<f64>>,
+        };
         Arc::new(Library::new("a library".into(), Interface::Lp64(functions), None))
     }
 
     #[test]
     fn a_library_that_does_not_multiply_is_refused() {
+        /// A `gemm` that never returns.
+        ///
+        /// # Safety
+        /// There are no conditions: it accesses no memory.
         #[rustfmt::skip]
-        unsafe extern "C" fn spin(_: c_int, _: c_int, _: c_int, _: i32, _: i32, _: i32, _: f32, _: *const f32, _: i32, _: *const f32, _: i32, _: f32, _: *mut f32, _: i32) {
+        unsafe extern "C" fn spin(
+            _: c_int, _: c_int, _: c_int, _: i32, _: i32, _: i32, _: f32, _: *const f32, _: i32, _: *const f32, _: i32,
+            _: f32, _: *mut f32, _: i32
+        ) {
             loop {
                 std::thread::park();
             }
         }
         let why = |s, patience| with_product(s).try_out(patience).expect_err("it does not multiply");
         assert!(why(none, PATIENCE).contains("wrongly"), "{}", why(none, PATIENCE));
-        assert!(why(spin, Duration::from_millis(50)).contains("did not multiply"), "the thread that spins is not waited for");
+        assert!(
+            why(spin, Duration::from_millis(50)).contains("did not multiply"),
+            "the thread that spins is not waited for"
+        );
     }
 
     #[test]
@@ -513,9 +609,14 @@ mod tests {
             (callers.running, callers.buffers)
         };
         assert_eq!(library.with_threads(1, known), (1, 1));
-        assert_eq!(library.with_threads(1, || library.with_threads(1, known)), (2, 2), "a second call at the same time has a buffer of its own");
+        assert_eq!(
+            library.with_threads(1, || library.with_threads(1, known)),
+            (2, 2),
+            "a second call at the same time has a buffer of its own"
+        );
         assert_eq!(known(), (0, 2), "which is kept");
-        let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| library.with_threads(1, || panic!("on purpose"))));
+        let unwound =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| library.with_threads(1, || panic!("on purpose"))));
         assert!(unwound.is_err() && known() == (0, 2));
     }
 

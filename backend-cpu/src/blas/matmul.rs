@@ -1,4 +1,4 @@
-//! Products of matrices: one `gemm` for each of the batch.
+//! Products of matrices: one `gemm` for each matrix of the batch.
 
 use super::library::{Factor, Library, Multiply};
 use super::scratch;
@@ -8,10 +8,10 @@ use polyarray_core::op::{Matmul, Operand};
 use polyarray_core::{DType, Dims, Result, RunContext, walk};
 use smallvec::SmallVec;
 
-/// Runs a product.
+/// Runs a matrix product.
 ///
 /// # Errors
-/// Where there is no memory for a copy of a matrix that lies as BLAS does not take it.
+/// Fails if there is no memory to copy a matrix whose layout BLAS does not support.
 pub fn run(library: &Library, op: &Matmul, cx: &RunContext) -> Result<()> {
     match op.dtype {
         DType::F32 => typed::<f32>(library, op, cx),
@@ -36,8 +36,10 @@ fn typed<T: Multiply>(library: &Library, op: &Matmul, cx: &RunContext) -> Result
             }
             result = a.factor(number, a_at).and_then(|a| Ok((a, b.factor(number, b_at)?))).map(|(a, b)| {
                 let c = target.window::<T>(number * op.m * op.n, op.m * op.n);
-                // SAFETY: the factors were checked against their buffers (or are copies of the right size), and so was C, which lies in the output
-                // of this operation; `estimate` refuses dimensions that do not fit, `place` leading ones.
+                // SAFETY: `window` verified that the factors lie in their buffers (or they are copies of the right
+                // size) and that C lies in the output of this operation, so nothing else accesses it. `estimate`
+                // refuses dimensions that do not fit the library's integers, and `place` refuses such leading
+                // dimensions.
                 unsafe { T::gemm(library, [op.m, op.n, op.k], &a, &b, c, op.n, op.add) };
             });
             number += 1;
@@ -46,15 +48,16 @@ fn typed<T: Multiply>(library: &Library, op: &Matmul, cx: &RunContext) -> Result
     result
 }
 
-/// The matrices of a batch.
+/// The matrices of a batch, for one operand.
 struct Matrices<'a, T> {
     source: Source<'a>,
-    /// Batch axes, rows, columns.
+    /// The lengths of the batch axes, then the rows and columns.
     lens: SmallVec<[usize; 4]>,
-    /// How BLAS can take a matrix as it lies; `None` where it has to be copied.
+    /// How BLAS reads a matrix in place: whether transposed, and the leading dimension. `None` if matrices must be
+    /// copied.
     place: Option<(bool, usize)>,
     copy: Vec<T>,
-    /// Where the matrix lies that `copy` is of.
+    /// The position of the matrix that `copy` holds.
     copied: Option<isize>,
 }
 
@@ -65,7 +68,7 @@ impl<'a, T: Multiply> Matrices<'a, T> {
         Matrices { source: Source::new(operand), lens, place, copy: Vec::new(), copied: None }
     }
 
-    /// Matrix `number`, which starts at position `at`.
+    /// Returns matrix `number`, which starts at position `at`.
     fn factor(&mut self, number: usize, at: isize) -> Result<Factor<T>> {
         let (rows, columns) = (self.lens[self.lens.len() - 2], self.lens[self.lens.len() - 1]);
         if let Some((transposed, leading)) = self.place {
@@ -84,13 +87,16 @@ impl<'a, T: Multiply> Matrices<'a, T> {
     }
 }
 
-/// Whether a matrix lies transposed, and its leading dimension, if its rows or its columns are contiguous and do not overlap.
+/// Returns whether a matrix is stored transposed, and its leading dimension. Returns `None` unless its rows or its
+/// columns are contiguous, do not overlap, and are at most `max` elements apart.
 fn place([rows, columns]: [usize; 2], [down, right]: [isize; 2], max: usize) -> Option<(bool, usize)> {
     let led = |runs: usize, run: usize, between: isize, within: isize| {
         let leading = if runs == 1 { run } else { usize::try_from(between).ok()? };
         (leading >= run && leading <= max && (within == 1 || run == 1)).then_some(leading)
     };
-    led(rows, columns, down, right).map(|leading| (false, leading)).or_else(|| led(columns, rows, right, down).map(|leading| (true, leading)))
+    led(rows, columns, down, right)
+        .map(|leading| (false, leading))
+        .or_else(|| led(columns, rows, right, down).map(|leading| (true, leading)))
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! The device `blas`: a CBLAS library, found at run time or linked. It multiplies matrices, and measures distances by that; everything else is others' work.
+//! The device `blas`: a CBLAS library, loaded at run time or linked. It multiplies matrices and computes distances from
+//! products. It refuses all other operations.
 
 mod distance;
 mod library;
@@ -8,12 +9,21 @@ mod matmul;
 
 use library::Library;
 use polyarray_core::op::{Distance, Matmul, Metric};
-use polyarray_core::{Backend, BackendEntry, Buffer, Cost, DType, DeviceInfo, Element, Error, MemoryId, Op, Result, RunContext, Unsupported};
+use polyarray_core::{
+    Backend, BackendEntry, Buffer, Cost, DType, DeviceInfo, Element, Error, MemoryId, Op, Result, RunContext,
+    Unsupported,
+};
 use std::sync::Arc;
 
 polyarray_core::announce!(
     polyarray_blas_is_linked,
-    BackendEntry { name: "blas", order: 30, slow_to_open: false, present: || true, open: || Ok(Arc::new(Blas::open()?)) }
+    BackendEntry {
+        name: "blas",
+        order: 30,
+        slow_to_open: false,
+        present: || true,
+        open: || Ok(Arc::new(Blas::open()?))
+    }
 );
 
 struct Blas {
@@ -24,28 +34,39 @@ struct Blas {
 impl Blas {
     fn open() -> Result<Blas> {
         let library = Library::open()?;
-        Ok(Blas { info: DeviceInfo { name: "blas".into(), description: library.description.clone(), hardware: true }, library })
+        Ok(Blas {
+            info: DeviceInfo { name: "blas".into(), description: library.description.clone(), hardware: true },
+            library,
+        })
     }
 
+    /// Checks that the library's integers can count all dimensions.
+    ///
     /// # Errors
-    /// For a dimension that the library's integers cannot count.
+    /// Names the first dimension that does not fit.
     fn fits(&self, dimensions: [usize; 3]) -> Result<(), Unsupported> {
         let max = self.library.max_dimension();
         match dimensions.into_iter().find(|&n| n > max) {
-            Some(n) => Err(Unsupported::new(format!("this BLAS counts with 32 bits: a dimension of {n} is more than {max}"))),
+            Some(n) => {
+                Err(Unsupported::new(format!("this BLAS counts with 32 bits: a dimension of {n} is more than {max}")))
+            }
             None => Ok(()),
         }
     }
 
     fn matmul(&self, op: &Matmul, threads: usize) -> Result<Cost, Unsupported> {
-        let rate = rate(op.dtype).ok_or_else(|| Unsupported::new(format!("BLAS multiplies f32, f64, c32 and c64, not {}", op.dtype)))?;
+        let rate = rate(op.dtype)
+            .ok_or_else(|| Unsupported::new(format!("BLAS multiplies f32, f64, c32 and c64, not {}", op.dtype)))?;
         if !op.after.is_identity() || !op.extras.is_empty() {
-            return Err(Unsupported::new("BLAS applies nothing to a product; that is done by another device afterwards"));
+            return Err(Unsupported::new(
+                "BLAS applies nothing to a product; that is done by another device afterwards",
+            ));
         }
         self.fits([op.m, op.n, op.k])?;
         let (m, n, k) = (op.m as f64, op.n as f64, op.k as f64);
         let bytes = (m * k + k * n + m * n) * op.dtype.size() as f64;
-        let one = Cost::model(CALL, bytes / BANDWIDTH, m * n * k / (rate * efficiency(op.m, op.n, op.k)), threads, WAKE);
+        let one =
+            Cost::model(CALL, bytes / BANDWIDTH, m * n * k / (rate * efficiency(op.m, op.n, op.k)), threads, WAKE);
         Ok(Cost { seconds: START_UP + one.seconds * op.batch.size() as f64, threads: one.threads })
     }
 
@@ -53,9 +74,12 @@ impl Blas {
         if op.metric == Metric::Cityblock {
             return Err(Unsupported::new("cityblock distances are no products of matrices"));
         }
-        let rate = rate(op.dtype).ok_or_else(|| Unsupported::new(format!("BLAS measures distances in f32 and f64, not in {}", op.dtype)))?;
+        let rate = rate(op.dtype)
+            .ok_or_else(|| Unsupported::new(format!("BLAS measures distances in f32 and f64, not in {}", op.dtype)))?;
         if !op.after.is_identity() {
-            return Err(Unsupported::new("BLAS applies nothing to distances; that is done by another device afterwards"));
+            return Err(Unsupported::new(
+                "BLAS applies nothing to distances; that is done by another device afterwards",
+            ));
         }
         self.fits([op.n, op.m, op.d])?;
         let (n, m, d) = (op.n as f64, op.m as f64, op.d as f64);
@@ -66,22 +90,23 @@ impl Blas {
     }
 }
 
-// First guesses of what the library does, until they are measured.
+// The following figures are first guesses, not measurements.
 
-/// Seconds that any operation takes.
+/// Seconds of overhead per operation.
 const START_UP: f64 = 0.7e-6;
-/// Seconds that any call of the library takes.
+/// Seconds of overhead per call of the library.
 const CALL: f64 = 0.3e-6;
-/// Seconds to set other threads to work.
+/// Seconds to wake other threads.
 const WAKE: f64 = 5e-6;
-/// Bytes a second that one thread moves.
+/// Bytes per second that one thread moves.
 const BANDWIDTH: f64 = 1e10;
-/// Seconds that one thread takes to make a distance of a product.
+/// Seconds that one thread takes to convert a product to a distance.
 const SECONDS_PER_PAIR: f64 = 1e-9;
 /// Seconds that one thread takes to centre a coordinate.
 const SECONDS_PER_COORDINATE: f64 = 2e-9;
 
-/// Multiply-adds a second of one thread on large matrices; `None` for dtypes that BLAS does not have.
+/// Returns the multiply-adds per second of one thread on large matrices, or `None` for dtypes that BLAS does not
+/// support.
 fn rate(dtype: DType) -> Option<f64> {
     match dtype {
         DType::F32 => Some(8e10),
@@ -92,13 +117,13 @@ fn rate(dtype: DType) -> Option<f64> {
     }
 }
 
-/// The share of that rate which matrices reach whose smallest dimension is small: half of it at 16.
+/// Returns the share of that rate that a product reaches. It is low if the smallest dimension is small: one half at 16.
 fn efficiency(m: usize, n: usize, k: usize) -> f64 {
     let smallest = m.min(n).min(k) as f64;
     smallest / (smallest + 16.0)
 }
 
-// SAFETY: products and distances write all of their output, in C order from the start of its buffer; nothing is queued.
+// SAFETY: products and distances write their whole output, in C order from the start of its buffer. No work is queued.
 unsafe impl Backend for Blas {
     fn info(&self) -> &DeviceInfo {
         &self.info
@@ -119,7 +144,9 @@ unsafe impl Backend for Blas {
             Op::Scan(_) => Err(Unsupported::new("BLAS multiplies matrices; it has no scans")),
             Op::Matmul(o) => self.matmul(o, threads),
             Op::Distance(o) => self.distance(o, threads),
-            Op::Sort(_) | Op::Search(_) | Op::Count(_) => Err(Unsupported::new("BLAS multiplies matrices; it neither sorts nor searches nor counts")),
+            Op::Sort(_) | Op::Search(_) | Op::Count(_) => {
+                Err(Unsupported::new("BLAS multiplies matrices; it neither sorts nor searches nor counts"))
+            }
         }
     }
 
@@ -127,15 +154,18 @@ unsafe impl Backend for Blas {
         match op {
             Op::Matmul(o) => matmul::run(&self.library, o, cx),
             Op::Distance(o) => distance::run(&self.library, o, cx),
-            Op::Map(_) | Op::Reduce(_) | Op::Scan(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) => unreachable!("estimate refuses them"),
+            Op::Map(_) | Op::Reduce(_) | Op::Scan(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) => {
+                unreachable!("estimate refuses them")
+            }
         }
     }
 }
 
-/// From this size on, the machine's memory is asked before the system, which would promise more than there is.
+/// Scratch of at least this many bytes is first requested from `Buffer::host`, which checks it against the machine's
+/// memory; the system would promise more than there is.
 const LARGE: usize = 64 << 20;
 
-/// Zeros to work in.
+/// Allocates scratch filled with zeros.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].
@@ -145,7 +175,11 @@ fn scratch<T: Element>(len: usize) -> Result<Vec<T>> {
         drop(Buffer::host(bytes)?);
     }
     let mut vec = Vec::new();
-    vec.try_reserve_exact(len).map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes, why: e.to_string() })?;
+    vec.try_reserve_exact(len).map_err(|e| Error::OutOfMemory {
+        memory: "the host".into(),
+        bytes,
+        why: e.to_string(),
+    })?;
     vec.resize(len, T::default());
     Ok(vec)
 }

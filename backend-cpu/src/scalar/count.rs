@@ -1,4 +1,4 @@
-//! Counting into bins.
+//! Counting elements into bins.
 
 use super::sort::Line;
 use super::strips::STRIP;
@@ -6,10 +6,10 @@ use crate::strided::{Source, Target};
 use polyarray_core::op::{Bins, Count};
 use polyarray_core::{Buffer, DType, Element, Result, Wide, with_dtype};
 
-/// Runs a count whose result goes to `out`.
+/// Runs a count and writes the result to `out`.
 ///
 /// # Errors
-/// Where there is no memory for the counts and the edges.
+/// Fails if there is no memory for the counts and the edges.
 pub fn run(op: &Count, out: &Buffer) -> Result<()> {
     with_dtype!(op.dtype, T => typed::<T>(op, out))
 }
@@ -39,7 +39,7 @@ fn typed<T: Element>(op: &Count, out: &Buffer) -> Result<()> {
     Ok(())
 }
 
-/// The bin that an element counts for.
+/// Returns the bin of element `x`, or `None` if `x` lies outside the edges.
 fn bin(op: &Count, edges: &[f64], x: Wide) -> Option<usize> {
     match (&op.by, x) {
         (Bins::Integers, Wide::Int(i)) => Some(usize::try_from(i).expect("core found no negative integer")),

@@ -1,4 +1,4 @@
-//! Distances by definition: differences of coordinates, added up in f64.
+//! Distances by definition: sums over differences of coordinates (over products for cosine), accumulated in f64.
 
 use super::matmul::Scratch;
 use super::strips::{STRIP, Strips};
@@ -6,10 +6,10 @@ use crate::strided::{Source, Target};
 use polyarray_core::op::{Distance, Metric};
 use polyarray_core::{Buffer, DType, Element, Error, Result, Wide, bf16, f16};
 
-/// Runs distances whose result goes to `out`.
+/// Runs a distance operation and writes the result to `out`.
 ///
 /// # Errors
-/// Where there is no memory for one vector.
+/// Fails if there is no memory for one vector.
 pub fn run(op: &Distance, out: &Buffer) -> Result<()> {
     match op.dtype {
         DType::F16 => typed::<f16>(op, out),
@@ -26,7 +26,11 @@ fn typed<T: Element>(op: &Distance, out: &Buffer) -> Result<()> {
     let mut after = Strips::new(&op.after, &op.after_params, op.m)?;
     let mut strip = Scratch::new(op.d)?;
     let mut row = Vec::new();
-    row.try_reserve_exact(op.d).map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes: op.d * 8, why: e.to_string() })?;
+    row.try_reserve_exact(op.d).map_err(|e| Error::OutOfMemory {
+        memory: "the host".into(),
+        bytes: op.d * 8,
+        why: e.to_string(),
+    })?;
     for i in 0..op.n {
         row.clear();
         for_each_strip::<T>(&x, i, [op.n, op.d], &mut strip, |_, values| row.extend(values));
@@ -34,7 +38,9 @@ fn typed<T: Element>(op: &Distance, out: &Buffer) -> Result<()> {
             let count = after.len().min(op.m - start);
             for j in 0..count {
                 let mut sums = Sums::default();
-                for_each_strip::<T>(&y, start + j, [op.m, op.d], &mut strip, |at, values| values.zip(&row[at..]).for_each(|(y, &x)| sums.add(op.metric, x, y)));
+                for_each_strip::<T>(&y, start + j, [op.m, op.d], &mut strip, |at, values| {
+                    values.zip(&row[at..]).for_each(|(y, &x)| sums.add(op.metric, x, y))
+                });
                 after.input::<T>(0)[j] = T::from_wide(Wide::Float(sums.distance(op.metric)));
             }
             after.run(count);
@@ -44,7 +50,7 @@ fn typed<T: Element>(op: &Distance, out: &Buffer) -> Result<()> {
     Ok(())
 }
 
-/// Calls `f` with each strip of row `i` of a matrix, and the column where it starts.
+/// Calls `f` with the start column and the elements of each strip of row `i` of a matrix.
 fn for_each_strip<T: Element>(
     source: &Source,
     i: usize,
@@ -59,7 +65,7 @@ fn for_each_strip<T: Element>(
     }
 }
 
-/// The distance between two vectors, as `scalar` defines it.
+/// Returns the distance between two vectors as `scalar` defines it.
 #[cfg(feature = "blas")]
 pub fn direct<T: Element>(metric: Metric, x: &[T], y: &[T]) -> f64 {
     let mut sums = Sums::default();
@@ -67,12 +73,12 @@ pub fn direct<T: Element>(metric: Metric, x: &[T], y: &[T]) -> f64 {
     sums.distance(metric)
 }
 
-/// What a metric adds up over the coordinates of two vectors.
+/// The sums of a metric over the coordinates of two vectors.
 #[derive(Default)]
 struct Sums {
     xx: f64,
     yy: f64,
-    /// Of what the metric is made of: products for cosine, else differences.
+    /// The main sum of the metric: products for cosine, squared or absolute differences for the others.
     main: f64,
 }
 

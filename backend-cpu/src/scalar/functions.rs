@@ -1,22 +1,24 @@
-//! Functions that neither the standard library nor libm has as exactly as the table of ufuncs demands, of f64: plain formulas with their rounding errors put back.
+//! Functions of f64 and of complex numbers that neither the standard library nor libm computes as accurately as the
+//! table of ufuncs requires: plain formulas that compensate their rounding errors.
 
 use polyarray_core::Complex;
 
 type Z = Complex<f64>;
 
-/// A sum of two numbers that do not overlap: about 106 bits (T. Dekker, "A floating-point technique for extending the available precision", Numer. Math. 18, 1971).
+/// An unevaluated sum of two numbers that do not overlap: about 106 bits (T. Dekker, "A floating-point technique for
+/// extending the available precision", Numer. Math. 18, 1971).
 #[derive(Clone, Copy)]
 struct Double(f64, f64);
 
 impl Double {
-    /// `a + b`, exactly.
+    /// Returns `a + b` exactly.
     fn sum(a: f64, b: f64) -> Double {
         let s = a + b;
         let from_b = s - a;
         Double(s, (a - (s - from_b)) + (b - from_b))
     }
 
-    /// `a * b`, exactly.
+    /// Returns `a * b` exactly.
     fn product(a: f64, b: f64) -> Double {
         let p = a * b;
         Double(p, a.mul_add(b, -p))
@@ -38,7 +40,8 @@ impl Double {
         Double::sum(q, rest.0 / o.0)
     }
 
-    /// `exp(x) - 1` for `|x| <= 0.35`: the series, of which the terms from the fourth on need no rounding errors put back.
+    /// Returns `exp(x) - 1` for `|x| <= 0.35`. The terms of the series from the fourth on are so small that f64
+    /// suffices for their sum.
     fn expm1(x: Double) -> Double {
         // Coefficients 1 / n! of n = 14 down to 4; the term of n = 15 is below 2^-62 of the sum.
         const INVERSE: [f64; 11] = {
@@ -60,12 +63,13 @@ impl Double {
     }
 }
 
-/// The hyperbolic tangent: `-e / (2 + e)` with `e = exp(-2 |x|) - 1`, and `exp(-2 |x|) = 2^k exp(r)` with `|r| <= ln(2) / 2`.
+/// Returns the hyperbolic tangent: `-e / (2 + e)` with `e = exp(-2 |x|) - 1`, and `exp(-2 |x|) = 2^k exp(r)` with
+/// `|r| <= ln(2) / 2`.
 pub fn tanh(x: f64) -> f64 {
     let size = x.abs();
-    // Smaller ones have no other term within the last digit; NaN goes through.
+    // The terms of the series after `x - x^3 / 3` are below the last digit. NaN propagates.
     if size.is_nan() || size < 1e-5 {
-        // The sum of zeros of different signs would be +0.
+        // `mul_add` would return +0 for -0.
         return if x == 0.0 { x } else { (x * x / -3.0).mul_add(x, x) };
     }
     if size > 22.0 {
@@ -73,7 +77,8 @@ pub fn tanh(x: f64) -> f64 {
     }
     const LN_2_REST: f64 = 2.319_046_813_846_299_6e-17;
     let k = (-2.0 * size / std::f64::consts::LN_2).round_ties_even();
-    let r = Double(-2.0 * size, 0.0).plus(Double::product(-k, std::f64::consts::LN_2)).plus(Double(-k * LN_2_REST, 0.0));
+    let r =
+        Double(-2.0 * size, 0.0).plus(Double::product(-k, std::f64::consts::LN_2)).plus(Double(-k * LN_2_REST, 0.0));
     let (reduced, power) = (Double::expm1(r), 2f64.powi(k as i32));
     // e = 2^k exp(r) - 1 = 2^k (exp(r) - 1) + (2^k - 1)
     let e = Double(reduced.0 * power, reduced.1 * power).plus(Double::sum(-1.0, power));
@@ -81,7 +86,7 @@ pub fn tanh(x: f64) -> f64 {
     (quotient.0 + quotient.1).copysign(x)
 }
 
-/// `1 / (1 + exp(-x))` to about an ULP: the rounding errors of the sum and of the quotient are put back.
+/// Returns `1 / (1 + exp(-x))` to about one ULP: corrects the rounding errors of the sum and of the quotient.
 pub fn sigmoid(x: f64) -> f64 {
     let e = (-x.abs()).exp();
     let (numerator, sum) = (if x < 0.0 { e } else { 1.0 }, 1.0 + e);
@@ -90,8 +95,8 @@ pub fn sigmoid(x: f64) -> f64 {
     quotient + ((-quotient).mul_add(sum, numerator) - quotient * lost) / sum
 }
 
-/// The square root with a real part that is not negative, at infinities, NaN and signed zeros as C99 (annex G) has it: with `t = sqrt((|re| + |z|) / 2)` it is `t + i im / (2t)`,
-/// or `|im| / (2t) ± i t` where re is negative.
+/// Returns the square root with a non-negative real part. With `t = sqrt((|re| + |z|) / 2)` it is `t + i im / (2t)`, or
+/// `|im| / (2t) ± i t` where re is negative. Infinities, NaN and signed zeros follow C99 (annex G).
 pub fn complex_sqrt(z: Z) -> Z {
     let (a, b) = (z.re.abs(), z.im.abs());
     if b.is_infinite() {
@@ -100,7 +105,7 @@ pub fn complex_sqrt(z: Z) -> Z {
     if a == 0.0 && b == 0.0 {
         return Z::new(0.0, z.im);
     }
-    // Neither sums nor halves may leave the range of normal numbers.
+    // Scales the operand so that no sum or half leaves the range of normal numbers.
     let most = a.max(b);
     let (by, back) = if most > 2f64.powi(1000) {
         (2f64.powi(-4), 4.0)
@@ -115,7 +120,8 @@ pub fn complex_sqrt(z: Z) -> Z {
     if z.re.is_sign_negative() && t != 0.0 { Z::new(other, t.copysign(z.im)) } else { Z::new(t, other.copysign(z.im)) }
 }
 
-/// `exp(re) (cos im + i sin im)`, in range where that is though `exp(re)` is not; at infinities, NaN and signed zeros as C99 (annex G) has it.
+/// Returns `exp(re) (cos im + i sin im)`, also where it is in range although `exp(re)` is not. Infinities, NaN and
+/// signed zeros follow C99 (annex G).
 pub fn complex_exp(z: Z) -> Z {
     if z.im == 0.0 {
         return Z::new(z.re.exp(), z.im);
@@ -123,14 +129,15 @@ pub fn complex_exp(z: Z) -> Z {
     if z.re.is_infinite() && !z.im.is_finite() {
         return if z.re > 0.0 { Z::new(z.re, f64::NAN) } else { Z::new(0.0, 0.0) };
     }
-    // In as many factors as are in range. The least sine makes up for an exponential of 10^632.
+    // Multiplies by several factors, each of which is in range. Four are enough: the smallest sine brings an
+    // exponential of up to 10^632 back into range.
     let factors = if z.re.abs() < 700.0 || z.re.is_infinite() { 1 } else { 4 };
     let e = (z.re / f64::from(factors)).exp();
     let (cos, sin) = (z.im.cos(), z.im.sin());
     (0..factors).fold(Z::new(cos, sin), |y, _| Z::new(y.re * e, y.im * e))
 }
 
-/// `log |z| + i arg z`, at infinities, NaN and signed zeros as C99 (annex G) has it.
+/// Returns `log |z| + i arg z`. Infinities, NaN and signed zeros follow C99 (annex G).
 pub fn complex_log(z: Z) -> Z {
     let angle = z.im.atan2(z.re);
     if z.re.is_infinite() || z.im.is_infinite() {
@@ -142,7 +149,7 @@ pub fn complex_log(z: Z) -> Z {
     } else if more == 0.0 {
         f64::NEG_INFINITY
     } else if (0.5..2.0).contains(&more) {
-        // The square of |z| less one, with all its digits.
+        // `|z|^2 - 1` with all its digits.
         let square = Double::product(more, more).plus(Double(-1.0, 0.0)).plus(Double::product(less, less));
         if square.0 > 1.0 { 0.5 * (square.0 + 1.0).ln() } else { 0.5 * (square.0 + square.1).ln_1p() }
     } else {
@@ -162,17 +169,20 @@ mod tests {
         Z::new(re, im)
     }
 
-    /// Each part, to three ULP; zeros with their signs, any NaN for any NaN.
+    /// Asserts that each part is within three ULP. Zeros must have the same sign; any NaN equals any NaN.
     #[track_caller]
     fn close(got: Z, want: Z) {
-        let part =
-            |g: f64, w: f64| g.to_bits() == w.to_bits() || g.is_nan() && w.is_nan() || g != 0.0 && w.is_finite() && (g - w).abs() <= 6.7e-16 * w.abs() + 5e-324;
+        let part = |g: f64, w: f64| {
+            g.to_bits() == w.to_bits()
+                || g.is_nan() && w.is_nan()
+                || g != 0.0 && w.is_finite() && (g - w).abs() <= 6.7e-16 * w.abs() + 5e-324
+        };
         assert!(part(got.re, want.re) && part(got.im, want.im), "{got:?} for {want:?}");
     }
 
     #[test]
     fn tanh_is_rounded_almost_correctly() {
-        // From exponentials of 60 digits.
+        // The expected values come from exponentials with 60 digits.
         for (x, y) in [
             (0.531_181_663_056_454_4, 0.486_283_841_787_338_7),
             (-0.239_736_679_588_390_65, -0.235_247_016_997_228_05),
@@ -221,11 +231,14 @@ mod tests {
         close(exp(NAN, 0.0), z(NAN, 0.0));
         close(exp(NAN, 1.0), z(NAN, NAN));
         close(exp(1.0, INF), z(NAN, NAN));
-        // exp(710) is 2.2e308 * 0.999..: cos(1.57) brings it back.
+        // exp(710) = 2.2e308 exceeds the range, but its product with cos(1.57) does not.
         let e = 355f64.exp();
         close(exp(710.0, 1.57), z(1.57f64.cos() * e * e, INF));
         close(exp(1400.0, 5e-324), z(INF, 5e-324 * 350f64.exp() * 350f64.exp() * 350f64.exp() * 350f64.exp()));
-        close(exp(-740.0, 1.0), z(1f64.cos() * (-370f64).exp() * (-370f64).exp(), 1f64.sin() * (-370f64).exp() * (-370f64).exp()));
+        close(
+            exp(-740.0, 1.0),
+            z(1f64.cos() * (-370f64).exp() * (-370f64).exp(), 1f64.sin() * (-370f64).exp() * (-370f64).exp()),
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Products of matrices, accumulated more precisely than their dtype wherever there is something more precise.
+//! Products of matrices. Sums of floats and complex numbers are accumulated with more precision than the dtype has.
 
 use super::strips::{STRIP, Strips, Words, words};
 use crate::strided::{Source, Target};
@@ -7,15 +7,15 @@ use polyarray_core::op::{Matmul, Operand};
 use polyarray_core::{Buffer, Complex, DType, Element, Result, bf16, f16};
 use smallvec::SmallVec;
 
-/// A dtype whose products can be added up and given as `U`.
+/// A dtype whose products can be accumulated and returned as `U`.
 trait Dot<U: Element>: Element {
     /// A running sum of products.
     type Total: Copy + Default;
-    /// A sum of one number.
+    /// Returns a sum that starts from `before`.
     fn start(before: U) -> Self::Total;
     /// Adds `a * b`.
     fn add(sum: &mut Self::Total, a: Self, b: Self);
-    /// The sum, rounded.
+    /// Returns the sum rounded to `U`.
     fn total(sum: Self::Total) -> U;
 }
 
@@ -40,10 +40,14 @@ macro_rules! dot {
 }
 
 macro_rules! dot_integers {
-    ($($T:ty => $U:ty),*) => { dot! { $( $T => $U, $U, |x| x, |s, a, b| *s = s.wrapping_add(<$U>::from(a).wrapping_mul(<$U>::from(b))), |s| s; )* } };
+    ($($T:ty => $U:ty),*) => { dot! { $(
+        $T => $U, $U, |x| x, |s, a, b| *s = s.wrapping_add(<$U>::from(a).wrapping_mul(<$U>::from(b))), |s| s;
+    )* } };
 }
 
-dot_integers!(i8 => i8, i16 => i16, i32 => i32, i64 => i64, u8 => u8, u16 => u16, u32 => u32, u64 => u64, i8 => i32, u8 => u32);
+dot_integers!(
+    i8 => i8, i16 => i16, i32 => i32, i64 => i64, u8 => u8, u16 => u16, u32 => u32, u64 => u64, i8 => i32, u8 => u32
+);
 dot! {
     f16 => f16, f64, f64::from, |s, a, b| *s += f64::from(a) * f64::from(b), f16::from_f64;
     bf16 => bf16, f64, f64::from, |s, a, b| *s += f64::from(a) * f64::from(b), bf16::from_f64;
@@ -51,8 +55,10 @@ dot! {
     bf16 => f32, f64, f64::from, |s, a, b| *s += f64::from(a) * f64::from(b), |s| s as f32;
     f32 => f32, f64, f64::from, |s, a, b| *s += f64::from(a) * f64::from(b), |s| s as f32;
     f64 => f64, Compensated, Compensated::of, Compensated::add, Compensated::total;
-    Complex<f32> => Complex<f32>, Complex<f64>, wide, |s, a, b| *s += wide(a) * wide(b), |s| Complex::new(s.re as f32, s.im as f32);
-    Complex<f64> => Complex<f64>, [Compensated; 2], |x| [Compensated::of(x.re), Compensated::of(x.im)], add_complex, |[re, im]| Complex::new(re.total(), im.total());
+    Complex<f32> => Complex<f32>, Complex<f64>, wide, |s, a, b| *s += wide(a) * wide(b),
+        |s| Complex::new(s.re as f32, s.im as f32);
+    Complex<f64> => Complex<f64>, [Compensated; 2], |x| [Compensated::of(x.re), Compensated::of(x.im)], add_complex,
+        |[re, im]| Complex::new(re.total(), im.total());
 }
 
 fn wide(x: Complex<f32>) -> Complex<f64> {
@@ -66,13 +72,13 @@ fn add_complex([re, im]: &mut [Compensated; 2], a: Complex<f64>, b: Complex<f64>
     im.add(a.im, b.re);
 }
 
-/// A dot product as if in twice the precision.
+/// A dot product accumulated as if in twice the precision.
 ///
 /// T. Ogita, S. Rump, S. Oishi, "Accurate sum and dot product", SIAM J. Sci. Comput. 26, 2005: algorithm Dot2.
 #[derive(Clone, Copy, Default)]
 struct Compensated {
     sum: f64,
-    /// What roundings have taken from `sum`.
+    /// The sum of the rounding errors of the products and of `sum`.
     lost: f64,
 }
 
@@ -91,13 +97,13 @@ impl Compensated {
         self.lost += product_lost + sum_lost;
     }
 
-    /// Infinities and NaN have no rounding error to add: their `lost` is NaN.
+    /// Returns the corrected sum. Infinities and NaN are not corrected, because their `lost` is NaN.
     fn total(self) -> f64 {
         if self.sum.is_finite() { self.sum + self.lost } else { self.sum }
     }
 }
 
-/// Runs a product whose result goes to `out`.
+/// Runs a matrix product and writes the result to `out`.
 pub fn run(op: &Matmul, out: &Buffer) -> Result<()> {
     match (op.dtype, op.product()) {
         (DType::I8, DType::I8) => typed::<i8, i8>(op, out),
@@ -122,7 +128,8 @@ pub fn run(op: &Matmul, out: &Buffer) -> Result<()> {
     }
 }
 
-/// A strip of a row of the result at a time: an element of A times a strip of a row of B, for every row of B.
+/// Computes one strip of a row of the result at a time. For every row of B, adds the product of an element of A and a
+/// strip of that row.
 fn typed<T: Dot<U>, U: Element>(op: &Matmul, out: &Buffer) -> Result<()> {
     let axes = |r: usize, c: usize| op.batch.iter().copied().chain([r, c]).collect::<SmallVec<[usize; 4]>>();
     let (a_lens, b_lens, c_lens) = (axes(op.m, op.k), axes(op.k, op.n), axes(op.m, op.n));
@@ -163,11 +170,11 @@ fn typed<T: Dot<U>, U: Element>(op: &Matmul, out: &Buffer) -> Result<()> {
     Ok(())
 }
 
-/// Room for a strip of elements of any dtype.
+/// Scratch for a strip of elements of any dtype.
 pub struct Scratch(Words);
 
 impl Scratch {
-    /// For at most `total` elements, and at most [`STRIP`].
+    /// Allocates scratch for `total` elements, but at most [`STRIP`].
     ///
     /// # Errors
     /// [`Error::OutOfMemory`](polyarray_core::Error::OutOfMemory).
@@ -175,12 +182,12 @@ impl Scratch {
         words(total.min(STRIP)).map(Scratch)
     }
 
-    /// To be filled from the front.
+    /// Returns the bytes, to be filled from the front.
     pub fn bytes(&mut self) -> &mut [u8] {
         bytemuck::cast_slice_mut(&mut self.0)
     }
 
-    /// As elements, from the front.
+    /// Returns the contents as elements, from the front.
     pub fn elements<T: Element>(&self) -> &[T] {
         &checked::cast_slice(&self.0)[..self.0.len()]
     }

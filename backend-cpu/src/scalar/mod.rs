@@ -1,4 +1,5 @@
-//! The device `scalar`: every operation and every dtype, in the most readable way. It is what the others are checked against.
+//! The device `scalar`: every operation and every dtype, in the most readable way. It is the reference for the other
+//! devices.
 
 mod count;
 pub(crate) mod distance;
@@ -12,14 +13,22 @@ mod ufuncs;
 
 use crate::strided::{Source, Target};
 use polyarray_core::op::Map;
-use polyarray_core::{Backend, BackendEntry, Buffer, Cost, DType, DeviceInfo, MemoryId, Op, Result, RunContext, Unsupported};
+use polyarray_core::{
+    Backend, BackendEntry, Buffer, Cost, DType, DeviceInfo, MemoryId, Op, Result, RunContext, Unsupported,
+};
 use smallvec::SmallVec;
 use std::sync::Arc;
 use strips::Strips;
 
 polyarray_core::announce!(
     polyarray_scalar_is_linked,
-    BackendEntry { name: "scalar", order: 10, slow_to_open: false, present: || true, open: || Ok(Arc::new(Scalar::new())) }
+    BackendEntry {
+        name: "scalar",
+        order: 10,
+        slow_to_open: false,
+        present: || true,
+        open: || Ok(Arc::new(Scalar::new()))
+    }
 );
 
 struct Scalar {
@@ -28,21 +37,23 @@ struct Scalar {
 
 impl Scalar {
     fn new() -> Scalar {
-        Scalar { info: DeviceInfo { name: "scalar".into(), description: "plain code, 1 thread".into(), hardware: true } }
+        Scalar {
+            info: DeviceInfo { name: "scalar".into(), description: "plain code, 1 thread".into(), hardware: true },
+        }
     }
 }
 
-/// Seconds that any operation takes.
+/// Seconds of overhead per operation.
 const START_UP: f64 = 20e-9;
-/// Bytes a second that one thread moves.
+/// Bytes per second that one thread moves.
 const BANDWIDTH: f64 = 8e9;
 
-/// Units of [`Op::work`] a second: guesses until they are measured.
+/// Returns the units of [`Op::work`] per second. The figures are guesses, not measurements.
 fn rate(op: &Op) -> f64 {
     match op {
         Op::Map(_) => 1e9,
         Op::Reduce(_) | Op::Scan(_) => 0.7e9,
-        // Twice the precision takes ten times the steps.
+        // Accumulation in twice the precision needs ten times the steps.
         Op::Matmul(o) if matches!(o.dtype, DType::F64 | DType::C64) => 0.2e9,
         Op::Matmul(_) => 0.6e9,
         Op::Distance(_) => 1e9,
@@ -51,7 +62,8 @@ fn rate(op: &Op) -> f64 {
     }
 }
 
-// SAFETY: each kind of operation writes its whole output, through `Target`, which checks every position against the buffer; nothing is queued.
+// SAFETY: every kind of operation writes its whole output through `Target`, which checks every position against the
+// buffer. No work is queued.
 unsafe impl Backend for Scalar {
     fn info(&self) -> &DeviceInfo {
         &self.info
@@ -79,7 +91,7 @@ unsafe impl Backend for Scalar {
     }
 }
 
-/// Strip by strip: an input that lies where the output goes is read before it is overwritten.
+/// Runs a map strip by strip. Each strip reads its inputs before it writes, so an input may lie where the output goes.
 fn map(op: &Map, out: &Buffer) -> Result<()> {
     let total = op.shape.size();
     let sources: SmallVec<[Source; 4]> = op.inputs.iter().map(Source::new).collect();

@@ -1,4 +1,4 @@
-//! Reductions, in the order that `polyarray_core::order` fixes.
+//! Reductions in the order that `polyarray_core::order` defines.
 
 use super::strips::{Strips, with_room};
 use super::ufuncs::Ufuncs;
@@ -9,7 +9,7 @@ use polyarray_core::{Buffer, Complex, DType, Element, Kind, Result, Wide, with_d
 use smallvec::SmallVec;
 use std::ops::Range;
 
-/// Runs a reduction whose results go to `out`.
+/// Runs a reduction and writes the results to `out`.
 pub fn run(op: &Reduce, out: &Buffer) -> Result<()> {
     match (op.kind, op.before.output()) {
         (Reduction::Prod, DType::F32) => return typed(op, out, Products::<f32>::new(op)),
@@ -19,20 +19,24 @@ pub fn run(op: &Reduce, out: &Buffer) -> Result<()> {
         _ => {}
     }
     match op.kind {
-        Reduction::Sum | Reduction::Prod | Reduction::Min | Reduction::Max => with_dtype!(op.before.output(), T => typed(op, out, Fold::<T>::new(op)?)),
-        Reduction::ArgMin | Reduction::ArgMax => with_dtype!(op.before.output(), T => typed(op, out, Best::<T>::new(op))),
+        Reduction::Sum | Reduction::Prod | Reduction::Min | Reduction::Max => {
+            with_dtype!(op.before.output(), T => typed(op, out, Fold::<T>::new(op)?))
+        }
+        Reduction::ArgMin | Reduction::ArgMax => {
+            with_dtype!(op.before.output(), T => typed(op, out, Best::<T>::new(op)))
+        }
         Reduction::Deviations if op.before.output() == DType::F32 => typed(op, out, Spread::<f32>::new(op)?),
         Reduction::Deviations => typed(op, out, Spread::<f64>::new(op)?),
     }
 }
 
-/// What takes the elements of one output, in C order, and gives a result.
+/// An accumulator: receives the elements of one output in C order and returns the result.
 trait Take {
     type Of: Ufuncs;
     type Gives: Element;
-    /// Takes the elements of inner indices `range`, which follow those before.
+    /// Adds the elements with the inner indices `range`, which follow the previous ones.
     fn add(&mut self, range: Range<usize>, values: &[Self::Of]);
-    /// The result; the next output may follow.
+    /// Returns the result and resets the accumulator for the next output.
     fn finish(&mut self) -> Self::Gives;
 }
 
@@ -62,7 +66,8 @@ fn typed<A: Take>(op: &Reduce, out: &Buffer, mut take: A) -> Result<()> {
     Ok(())
 }
 
-/// Elements of a run, and lanes of a block. Both orders are the same thing with other figures: across rows there is one lane, and one run.
+/// Returns the number of elements of a run and the number of lanes of a block. Both orders share one algorithm: across
+/// rows there is one lane and one run.
 fn figures(op: &Reduce) -> (usize, usize) {
     match op.order {
         Order::Lanes => (*op.inner.last().expect("a reduction has an inner axis"), lanes(op.before.output())),
@@ -70,7 +75,7 @@ fn figures(op: &Reduce) -> (usize, usize) {
     }
 }
 
-/// The index of the best element so far.
+/// The best element so far and its index.
 struct Best<T> {
     largest: bool,
     best: Option<(T, usize)>,
@@ -81,7 +86,7 @@ impl<T: Ufuncs> Best<T> {
         Best { largest: op.kind == Reduction::ArgMax, best: None }
     }
 
-    /// Whether `x`, which comes later, wins over `best`.
+    /// Returns whether `x`, the later element, replaces `best`.
     fn wins(&self, x: T, best: T) -> bool {
         match (x.to_wide(), best.to_wide()) {
             (Wide::Int(x), Wide::Int(best)) => {
@@ -115,7 +120,8 @@ impl<T: Ufuncs> Take for Best<T> {
     }
 }
 
-/// The deviations of one output: blocks are kept until they are whole, and then read twice.
+/// The squared deviations of one output. A block is buffered until it is complete, because its elements are read
+/// several times.
 struct Spread<T> {
     run: usize,
     lanes: usize,
@@ -131,7 +137,7 @@ impl<T: Ufuncs + Deviate> Spread<T> {
         Ok(Spread { run, lanes, block, blocks: Tree::new(), runs: Tree::new() })
     }
 
-    /// The sum of what `f` makes of each element of the block.
+    /// Sums `f` of each element of the block.
     fn sum(&self, f: impl Fn(T) -> T) -> T {
         let add = T::combine(Reduction::Sum);
         let mut acc: SmallVec<[T; 64]> = SmallVec::from_elem(T::identity(Reduction::Sum), self.lanes);
@@ -163,7 +169,8 @@ impl<T: Ufuncs + Deviate> Take for Spread<T> {
                 self.end_block();
             }
             if run_ends {
-                let run = std::mem::take(&mut self.blocks).finish(|a, b| Moments::combine(a, b)).expect("a run has a block");
+                let run =
+                    std::mem::take(&mut self.blocks).finish(|a, b| Moments::combine(a, b)).expect("a run has a block");
                 self.runs.push(run, |a, b| Moments::combine(a, b));
             }
         }
@@ -174,7 +181,7 @@ impl<T: Ufuncs + Deviate> Take for Spread<T> {
     }
 }
 
-/// The results of lanes, combined by halves.
+/// Combines the results of the lanes by halves.
 fn halve<T: Copy>(lanes: &mut [T], combine: impl Fn(T, T) -> T) -> T {
     let mut half = lanes.len() / 2;
     while half > 0 {
@@ -186,15 +193,15 @@ fn halve<T: Copy>(lanes: &mut [T], combine: impl Fn(T, T) -> T) -> T {
     lanes[0]
 }
 
-/// Runs and blocks of one output, and the trees of their results.
+/// The runs and blocks of one output, and the trees of their results.
 struct Blocks<S> {
-    /// Elements of a run.
+    /// The number of elements of a run.
     run: usize,
-    /// Elements of a block.
+    /// The number of elements of a block.
     block: usize,
-    /// Of the blocks of this run.
+    /// The tree of the blocks of the current run.
     blocks: Tree<S>,
-    /// Of the runs of this output.
+    /// The tree of the runs of the current output.
     runs: Tree<S>,
 }
 
@@ -203,8 +210,15 @@ impl<S: Copy> Blocks<S> {
         Blocks { run, block: lanes * ROWS, blocks: Tree::new(), runs: Tree::new() }
     }
 
-    /// Takes the elements of inner indices `range`: `part` is given what lies in one block, and whether the block ends there, when it gives the result.
-    fn add(&mut self, range: Range<usize>, mut part: impl FnMut(Range<usize>, usize, bool) -> Option<S>, combine: impl Fn(S, S) -> S) {
+    /// Adds the elements with the inner indices `range`, split at the ends of blocks. Calls `part` for each piece with
+    /// its range, its offset in the block, and whether it ends the block. A piece that ends the block returns the
+    /// block's result.
+    fn add(
+        &mut self,
+        range: Range<usize>,
+        mut part: impl FnMut(Range<usize>, usize, bool) -> Option<S>,
+        combine: impl Fn(S, S) -> S,
+    ) {
         let mut at = range.start;
         while at < range.end {
             let in_run = at % self.run;
@@ -218,7 +232,8 @@ impl<S: Copy> Blocks<S> {
                 self.blocks.push(result.expect("a block that ends has a result"), |a, b| *a = combine(*a, b));
             }
             if run_ends {
-                let total = std::mem::take(&mut self.blocks).finish(|a, b| *a = combine(*a, b)).expect("a run has a block");
+                let total =
+                    std::mem::take(&mut self.blocks).finish(|a, b| *a = combine(*a, b)).expect("a run has a block");
                 self.runs.push(total, |a, b| *a = combine(*a, b));
             }
         }
@@ -229,23 +244,24 @@ impl<S: Copy> Blocks<S> {
     }
 }
 
-/// Combines each of `values`, which begin at element `first` of a block, with the lane that it belongs to.
+/// Combines each of `values` with its lane. The first of them is element `first` of a block.
 fn combine_lanes<S: Copy, T>(lanes: &mut [S], first: usize, values: &[T], combine: impl Fn(S, &T) -> S) {
     let start = first % lanes.len();
     let (head, rest) = values.split_at(values.len().min(lanes.len() - start));
-    let each = |lanes: &mut [S], values: &[T]| lanes.iter_mut().zip(values).for_each(|(lane, x)| *lane = combine(*lane, x));
+    let each =
+        |lanes: &mut [S], values: &[T]| lanes.iter_mut().zip(values).for_each(|(lane, x)| *lane = combine(*lane, x));
     each(&mut lanes[start..], head);
     rest.chunks(lanes.len()).for_each(|values| each(lanes, values));
 }
 
-/// The elements of one output, combined as they come.
+/// The elements of one output, combined as they arrive.
 struct Fold<T> {
     combine: fn(T, T) -> T,
     identity: T,
     lanes: SmallVec<[T; 64]>,
-    /// Whether blocks that are short, or whose result is not finite, are combined without lanes.
+    /// Whether short blocks, and blocks whose result is not finite, are combined again without lanes.
     floating_sum: bool,
-    /// The elements of this block, where they may be read again.
+    /// The elements of the current block, kept to be read again. Empty unless `floating_sum`.
     block: Vec<T>,
     blocks: Blocks<T>,
 }
@@ -255,15 +271,23 @@ impl<T: Ufuncs> Fold<T> {
         let kind: Reduction = op.kind;
         let (run, lanes) = figures(op);
         let identity = T::identity(kind);
-        // Across rows there are no lanes.
-        let floating_sum = kind == Reduction::Sum && matches!(T::DTYPE.kind(), Kind::Float | Kind::Complex) && lanes > 1;
+        // Across rows there is one lane, so blocks are already combined sequentially.
+        let floating_sum =
+            kind == Reduction::Sum && matches!(T::DTYPE.kind(), Kind::Float | Kind::Complex) && lanes > 1;
         let start = SmallVec::from_elem(identity, lanes);
         let block = if floating_sum { with_room(lanes * ROWS)? } else { Vec::new() };
-        Ok(Fold { combine: T::combine(kind), identity, lanes: start, floating_sum, block, blocks: Blocks::new(run, lanes) })
+        Ok(Fold {
+            combine: T::combine(kind),
+            identity,
+            lanes: start,
+            floating_sum,
+            block,
+            blocks: Blocks::new(run, lanes),
+        })
     }
 }
 
-/// Whether a number, or each part of it, is neither infinite nor NaN.
+/// Returns whether a number, or each part of a complex number, is neither infinite nor NaN.
 pub fn is_finite<T: Element>(x: T) -> bool {
     match x.to_wide() {
         Wide::Int(_) => true,
@@ -301,10 +325,10 @@ impl<T: Ufuncs> Take for Fold<T> {
     }
 }
 
-/// The elements of one output, multiplied as they come.
+/// The elements of one output, multiplied as they arrive.
 struct Products<T> {
     lanes: SmallVec<[Product<T>; 64]>,
-    /// The first elements of this block.
+    /// The first elements of the current block, at most [`SHORT`].
     first: SmallVec<[Product<T>; SHORT]>,
     blocks: Blocks<Product<T>>,
 }
@@ -312,7 +336,11 @@ struct Products<T> {
 impl<T: Ufuncs + Multiply> Products<T> {
     fn new(op: &Reduce) -> Products<T> {
         let (run, lanes) = figures(op);
-        Products { lanes: SmallVec::from_elem(T::identity(Reduction::Prod).factor(), lanes), first: SmallVec::new(), blocks: Blocks::new(run, lanes) }
+        Products {
+            lanes: SmallVec::from_elem(T::identity(Reduction::Prod).factor(), lanes),
+            first: SmallVec::new(),
+            blocks: Blocks::new(run, lanes),
+        }
     }
 }
 
@@ -330,9 +358,10 @@ impl<T: Ufuncs + Multiply> Take for Products<T> {
             first.extend(values[part.clone()].iter().take(SHORT - first.len()).map(|x| x.factor()));
             combine_lanes(lanes, in_block, &values[part], |lane, x| T::join(lane, x.factor()));
             ends.then(|| {
-                // Short blocks are multiplied one element after another.
+                // Short blocks are multiplied sequentially, without lanes.
                 let one = T::identity(Reduction::Prod).factor();
-                let total = if length <= SHORT { first.iter().fold(one, |a, b| T::join(a, *b)) } else { halve(lanes, T::join) };
+                let total =
+                    if length <= SHORT { first.iter().fold(one, |a, b| T::join(a, *b)) } else { halve(lanes, T::join) };
                 lanes.fill(T::identity(Reduction::Prod).factor());
                 total
             })

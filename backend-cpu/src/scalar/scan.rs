@@ -1,4 +1,4 @@
-//! Scans, in the order that `polyarray_core::order` fixes.
+//! Scans in the order that `polyarray_core::order` defines.
 
 use super::reduce::is_finite;
 use super::strips::Strips;
@@ -9,7 +9,7 @@ use polyarray_core::order::{Multiply, Product, SCAN_BLOCK};
 use polyarray_core::{Buffer, Complex, DType, Result, with_dtype};
 use smallvec::SmallVec;
 
-/// Runs a scan whose results go to `out`.
+/// Runs a scan and writes the results to `out`.
 pub fn run(op: &Scan, out: &Buffer) -> Result<()> {
     match (op.kind, op.before.output()) {
         (Running::Prod, DType::F32) => typed(op, out, Products::<f32>::default()),
@@ -20,12 +20,13 @@ pub fn run(op: &Scan, out: &Buffer) -> Result<()> {
     }
 }
 
-/// Combines the elements of a line, with a result for each.
+/// An accumulator: receives the elements of a line and computes a result for each.
 trait Take {
     type Of: Ufuncs;
-    /// Starts a line.
+    /// Resets the accumulator for a new line.
     fn start(&mut self);
-    /// Computes `out` from as many `values`, the next of the line. They lie in one block, which begins with them if `starts_block`.
+    /// Computes `out` from the next `values` of the line. Both have one length, and the elements lie in one block.
+    /// `starts_block` is true if the block begins with them.
     fn run(&mut self, values: &[Self::Of], starts_block: bool, out: &mut [Self::Of]);
 }
 
@@ -59,7 +60,7 @@ fn typed<A: Take>(op: &Scan, out: &Buffer, mut take: A) -> Result<()> {
     Ok(())
 }
 
-/// What whole blocks and this block come to.
+/// The running results: `offset` combines all previous blocks, `prefix` the elements of the current block.
 struct Prefix<S> {
     offset: Option<S>,
     prefix: Option<S>,
@@ -71,7 +72,14 @@ impl<S: Copy> Prefix<S> {
     }
 
     /// Computes `out`, the running combination of `values` as `to` gives it.
-    fn run<T>(&mut self, values: impl Iterator<Item = S>, starts_block: bool, out: &mut [T], combine: impl Fn(S, S) -> S, to: impl Fn(S) -> T) {
+    fn run<T>(
+        &mut self,
+        values: impl Iterator<Item = S>,
+        starts_block: bool,
+        out: &mut [T],
+        combine: impl Fn(S, S) -> S,
+        to: impl Fn(S) -> T,
+    ) {
         if starts_block {
             self.offset = self.prefix.take().map(|whole| self.offset.map_or(whole, |o| combine(o, whole)));
         }
@@ -85,13 +93,14 @@ impl<S: Copy> Prefix<S> {
     }
 }
 
-/// Sums, and products of integers.
+/// Running sums, and running products of integers.
 struct Fold<T> {
     combine: fn(T, T) -> T,
     blocks: Prefix<T>,
-    /// The element before this one.
+    /// The previous result of the line.
     last: Option<T>,
-    /// Whether blocks have ended, because an element was not finite.
+    /// Whether blocks no longer apply, because a result was not finite. From then on each result combines the previous
+    /// result and the element.
     one_by_one: bool,
 }
 
@@ -127,7 +136,7 @@ impl<T: Ufuncs> Take for Fold<T> {
     }
 }
 
-/// Products of floats.
+/// Running products of floats and complex numbers.
 struct Products<T>(Prefix<Product<T>>);
 
 impl<T: Multiply> Default for Products<T> {

@@ -1,14 +1,15 @@
-//! Sorting, and searching in what is sorted, by the library's stable sort and its binary search.
+//! Sorting by the standard library's unstable sort in a total order, and searching in sorted elements by its binary
+//! search.
 
 use crate::strided::{Source, Target};
 use polyarray_core::op::{Give, Search, Side, Sort};
 use polyarray_core::{Buffer, DType, Element, Error, Kind, Result, Wide, with_dtype};
 use std::cmp::Ordering;
 
-/// Runs a sort whose result goes to `out`.
+/// Runs a sort and writes the result to `out`.
 ///
 /// # Errors
-/// Where there is no memory for one line.
+/// Fails if there is no memory for one line.
 pub fn run(op: &Sort, out: &Buffer) -> Result<()> {
     with_dtype!(op.dtype, T => typed::<T>(op, out))
 }
@@ -31,7 +32,7 @@ fn typed<T: Element>(op: &Sort, out: &Buffer) -> Result<()> {
             Give::Indices => {
                 let indices = indices.elements::<i64>();
                 indices.iter_mut().enumerate().for_each(|(i, at)| *at = i as i64);
-                // Ties by index, rather than a stable sort, which takes memory that cannot be asked for.
+                // Orders ties by index. A stable sort would allocate memory without a way to report a failure.
                 indices.sort_unstable_by(|&i, &j| run(order(line[i as usize], line[j as usize])).then(i.cmp(&j)));
                 bytemuck::cast_slice(&indices[op.take.clone()])
             }
@@ -41,10 +42,10 @@ fn typed<T: Element>(op: &Sort, out: &Buffer) -> Result<()> {
     Ok(())
 }
 
-/// Runs a search whose result goes to `out`.
+/// Runs a search and writes the result to `out`.
 ///
 /// # Errors
-/// Where there is no memory for what is searched.
+/// Fails if there is no memory for the sorted elements.
 pub fn search(op: &Search, out: &Buffer) -> Result<()> {
     with_dtype!(op.dtype, T => typed_search::<T>(op, out))
 }
@@ -67,7 +68,7 @@ fn typed_search<T: Element>(op: &Search, out: &Buffer) -> Result<()> {
     Ok(())
 }
 
-/// How two elements compare where NaN is larger than every number and equal to NaN.
+/// Compares two elements. NaN is larger than every number and equal to NaN.
 pub fn order<T: Element>(x: T, y: T) -> Ordering {
     match (x.to_wide(), y.to_wide()) {
         (Wide::Int(x), Wide::Int(y)) => x.cmp(&y),
@@ -79,7 +80,7 @@ pub fn order<T: Element>(x: T, y: T) -> Ordering {
     }
 }
 
-/// -0 before +0, for what [`order`] finds equal.
+/// Orders -0 before +0 among elements that [`order`] considers equal.
 fn zeros<T: Element>(x: T, y: T) -> Ordering {
     match (x.to_wide(), y.to_wide()) {
         (Wide::Float(x), Wide::Float(y)) if x == 0.0 && y == 0.0 => y.is_sign_negative().cmp(&x.is_sign_negative()),
@@ -87,22 +88,29 @@ fn zeros<T: Element>(x: T, y: T) -> Ordering {
     }
 }
 
-/// Memory for `n` elements of one dtype, aligned for any.
+/// Memory for `n` elements of one dtype, aligned for every dtype.
 ///
-/// Invariant: there are `n * size` bytes, which are elements of the dtype that was last gathered, or zeros, which are elements of every dtype.
+/// Invariant: there are at least `n * size` bytes. They hold elements of the dtype that was gathered last, or zeros,
+/// which are valid elements of every dtype.
 pub struct Line {
     words: Vec<u128>,
     n: usize,
 }
 
 impl Line {
+    /// Allocates zeros for `n` elements of `dtype`.
+    ///
     /// # Errors
     /// [`Error::OutOfMemory`].
     pub fn new(dtype: DType, n: usize) -> Result<Line> {
         let count = n.saturating_mul(dtype.size()).div_ceil(size_of::<u128>());
         let bytes = count.saturating_mul(size_of::<u128>());
         let mut words = Vec::new();
-        words.try_reserve_exact(count).map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes, why: e.to_string() })?;
+        words.try_reserve_exact(count).map_err(|e| Error::OutOfMemory {
+            memory: "the host".into(),
+            bytes,
+            why: e.to_string(),
+        })?;
         words.resize(count, 0);
         Ok(Line { words, n })
     }

@@ -1,4 +1,5 @@
-//! Programs run strip by strip: every input, parameter and instruction has a strip of its own, and each instruction fills one from earlier ones.
+//! Execution of programs strip by strip: every input, parameter and instruction has its own strip, and each instruction
+//! fills its strip from earlier ones.
 
 use super::ufuncs::{Ufuncs, each, filled, select};
 use bytemuck::checked;
@@ -6,13 +7,14 @@ use polyarray_core::op::Params;
 use polyarray_core::{Element, Error, Instr, Program, Ref, Result, with_dtype};
 use smallvec::SmallVec;
 
-/// Elements of a strip. The widest of them make 4 KiB, so those of short programs stay in the first-level cache.
+/// The number of elements of a strip. A strip has at most 4 KiB, so the strips of short programs stay in the
+/// first-level cache.
 pub const STRIP: usize = 256;
 
-/// Words of a strip or several, each with room for one element of any dtype.
+/// The words of one or more strips. Each word has room for one element of any dtype.
 pub type Words = SmallVec<[u128; 16]>;
 
-/// Returns `count` zeros.
+/// Allocates `count` zeros.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].
@@ -31,17 +33,22 @@ pub fn words(count: usize) -> Result<Words> {
 /// [`Error::OutOfMemory`].
 pub fn with_room<T>(n: usize) -> Result<Vec<T>> {
     let mut vec = Vec::new();
-    let out_of_memory = |e: std::collections::TryReserveError| Error::OutOfMemory { memory: "the host".into(), bytes: n * size_of::<T>(), why: e.to_string() };
+    let out_of_memory = |e: std::collections::TryReserveError| Error::OutOfMemory {
+        memory: "the host".into(),
+        bytes: n * size_of::<T>(),
+        why: e.to_string(),
+    };
     vec.try_reserve_exact(n).map_err(out_of_memory)?;
     Ok(vec)
 }
 
-/// A program with room to run it on `len` elements at a time.
+/// A program and the strips to run it on `len` elements at a time.
 ///
 /// Invariants:
-/// 1. strip `i` is `words[i * len..][..len]`, with one word for each element whatever its dtype (the widest is 16 bytes);
-/// 2. strips are those of the inputs, then of the parameters, then of the instructions, so that an instruction reads only strips before its own;
-/// 3. a strip only ever holds elements of one dtype, or zeros, which are elements of every dtype.
+/// 1. Strip `i` is `words[i * len..][..len]`. It has one word per element for every dtype (the widest has 16 bytes).
+/// 2. The strips of the inputs come first, then those of the parameters, then those of the instructions. So an
+///    instruction reads only strips before its own.
+/// 3. A strip holds elements of only one dtype, or zeros, which are valid elements of every dtype.
 pub struct Strips<'a> {
     program: &'a Program,
     len: usize,
@@ -49,7 +56,7 @@ pub struct Strips<'a> {
 }
 
 impl<'a> Strips<'a> {
-    /// For at most `total` elements at once, and at most [`STRIP`].
+    /// Allocates strips for `total` elements at a time, but at most [`STRIP`], and fills the strips of the parameters.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
@@ -64,7 +71,7 @@ impl<'a> Strips<'a> {
         Ok(strips)
     }
 
-    /// How many elements there is room for.
+    /// Returns the number of elements that a strip has room for.
     pub fn len(&self) -> usize {
         self.len
     }
@@ -77,29 +84,29 @@ impl<'a> Strips<'a> {
         }
     }
 
-    /// The strip of input `i`, to be filled from its front.
+    /// Returns the strip of input `i`, to be filled from the front.
     pub fn input_bytes(&mut self, i: usize) -> &mut [u8] {
         bytemuck::cast_slice_mut(&mut self.words[i * self.len..][..self.len])
     }
 
-    /// The strip of input `i`, whose dtype is `T`'s.
+    /// Returns the strip of input `i`, whose dtype is that of `T`.
     pub fn input<T: Element>(&mut self, i: usize) -> &mut [T] {
         debug_assert_eq!(self.program.inputs()[i], T::DTYPE);
         &mut checked::cast_slice_mut(&mut self.words[i * self.len..][..self.len])[..self.len]
     }
 
-    /// The result, from its front.
+    /// Returns the result, from the front.
     pub fn result_bytes(&self) -> &[u8] {
         bytemuck::cast_slice(&self.words[self.index(self.program.result()) * self.len..][..self.len])
     }
 
-    /// The result, whose dtype is `T`'s.
+    /// Returns the result, whose dtype is that of `T`.
     pub fn result<T: Element>(&self) -> &[T] {
         debug_assert_eq!(self.program.output(), T::DTYPE);
         &checked::cast_slice(&self.words[self.index(self.program.result()) * self.len..][..self.len])[..self.len]
     }
 
-    /// Computes the first `count` elements of every strip after the inputs'.
+    /// Computes the first `count` elements of the strip of every instruction.
     pub fn run(&mut self, count: usize) {
         let first = self.program.inputs().len() + self.program.params().len();
         for (i, instr) in self.program.instrs().iter().enumerate() {
@@ -111,12 +118,14 @@ impl<'a> Strips<'a> {
     }
 }
 
-/// Runs one instruction on `count` elements of the strips that `operand` gives.
+/// Runs one instruction on `count` elements of the strips that `operand` returns.
 fn apply<'s>(program: &Program, instr: &Instr, operand: impl Fn(usize) -> &'s [u128], count: usize, out: &mut [u128]) {
     let dtype = |r: Ref| program.dtype_of(r);
     match *instr {
         Instr::Unary(op, a) => with_dtype!(dtype(a), T => T::unary(op, elements(operand(0), count), out)),
-        Instr::Binary(op, a, _) => with_dtype!(dtype(a), T => T::binary(op, elements(operand(0), count), elements(operand(1), count), out)),
+        Instr::Binary(op, a, _) => {
+            with_dtype!(dtype(a), T => T::binary(op, elements(operand(0), count), elements(operand(1), count), out))
+        }
         Instr::Select(_, a, _) => with_dtype!(dtype(a), T => {
             select::<T>(elements(operand(0), count), elements(operand(1), count), elements(operand(2), count), out);
         }),
@@ -124,12 +133,13 @@ fn apply<'s>(program: &Program, instr: &Instr, operand: impl Fn(usize) -> &'s [u
             T::fused(elements(operand(0), count), elements(operand(1), count), elements(operand(2), count), out);
         }),
         Instr::Cast(to, a) => {
-            with_dtype!(dtype(a), From => with_dtype!(to, To => each(elements(operand(0), count), out, |x: From| To::from_wide(x.to_wide()))));
+            with_dtype!(dtype(a), From => with_dtype!(to, To =>
+                each(elements(operand(0), count), out, |x: From| To::from_wide(x.to_wide()))));
         }
     }
 }
 
-/// The first `count` elements of a strip.
+/// Returns the first `count` elements of a strip.
 fn elements<T: Element>(strip: &[u128], count: usize) -> &[T] {
     &checked::cast_slice(strip)[..count]
 }

@@ -1,33 +1,35 @@
-//! What every ufunc means for every dtype: one match for each family of dtypes. That of the floats, which have nearly all of them, is exhaustive,
-//! so that the compiler leads whoever adds a row to the table; the others end in [`undefined`], which the conformance suite would meet.
+//! The meaning of every ufunc for every dtype: one match per family of dtypes. The match of the floats, which have
+//! nearly all ufuncs, is exhaustive, so that the compiler reports every new row of the table that is missing here. Most
+//! of the others end in [`undefined`]; the conformance suite would reach it if a ufunc were missing.
 
 use super::functions;
 use bytemuck::checked;
 use polyarray_core::op::Reduction;
 use polyarray_core::{Binary, Complex, DType, Element, Unary, bf16, f16};
 
-/// Ufuncs over strips. `out` has room for a result for each element of `x`; a ufunc that is not defined for the dtype never gets here.
+/// Ufuncs over strips. `out` has room for one result per element of `x`. Programs are verified, so no ufunc is called
+/// that the dtype does not define.
 pub trait Ufuncs: Element {
-    /// `op(x)`.
+    /// Computes `op(x)`.
     fn unary(op: Unary, x: &[Self], out: &mut [u128]);
-    /// `op(x, y)`.
+    /// Computes `op(x, y)`.
     fn binary(op: Binary, x: &[Self], y: &[Self], out: &mut [u128]);
-    /// `x * y + z`, rounded once.
+    /// Computes `x * y + z`, rounded once.
     fn fused(_x: &[Self], _y: &[Self], _z: &[Self], _out: &mut [u128]) {
         undefined("mul_add", Self::DTYPE)
     }
-    /// Where a reduction starts.
+    /// Returns the initial value of a reduction.
     fn identity(kind: Reduction) -> Self;
-    /// How a reduction combines two.
+    /// Returns the function that combines two values in a reduction.
     fn combine(kind: Reduction) -> fn(Self, Self) -> Self;
 }
 
-/// A verified program has no such instruction.
+/// Panics: a verified program has no such instruction.
 fn undefined(op: &str, dtype: DType) -> ! {
     unreachable!("{op} is not defined for {dtype}: the verifier lets no such program pass")
 }
 
-/// `f` of each element, to the front of `out`.
+/// Writes `f` of each element to the front of `out`.
 pub fn each<T: Element, U: Element>(x: &[T], out: &mut [u128], f: impl Fn(T) -> U) {
     for (out, &x) in checked::cast_slice_mut(out).iter_mut().zip(x) {
         *out = f(x);
@@ -40,30 +42,30 @@ fn each2<T: Element, U: Element>(x: &[T], y: &[T], out: &mut [u128], f: impl Fn(
     }
 }
 
-/// `x` where `condition`, else `y`.
+/// Writes `x` where `condition` is true, else `y`.
 pub fn select<T: Element>(condition: &[bool], x: &[T], y: &[T], out: &mut [u128]) {
     for (((out, &c), &x), &y) in checked::cast_slice_mut(out).iter_mut().zip(condition).zip(x).zip(y) {
         *out = if c { x } else { y };
     }
 }
 
-/// `value` in every element of a strip.
+/// Fills a strip with `value`.
 pub fn filled<T: Element>(strip: &mut [u128], value: T) {
     let len = strip.len();
     checked::cast_slice_mut::<u128, T>(strip)[..len].fill(value);
 }
 
-/// Only NaN cannot be compared with itself.
+/// Returns whether `x` is NaN: only NaN cannot be compared with itself.
 fn is_nan<T: PartialOrd>(x: T) -> bool {
     x.partial_cmp(&x).is_none()
 }
 
-/// The smaller; NaN if either is; `b` if they are equal (so of zeros of both signs, too).
+/// Returns the smaller value: NaN if either is NaN, and `b` if they are equal (also for zeros of different signs).
 fn minimum<T: Element + PartialOrd>(a: T, b: T) -> T {
     if a < b || is_nan(a) { a } else { b }
 }
 
-/// The larger; NaN if either is; `b` if they are equal.
+/// Returns the larger value: NaN if either is NaN, and `b` if they are equal.
 fn maximum<T: Element + PartialOrd>(a: T, b: T) -> T {
     if a > b || is_nan(a) { a } else { b }
 }
@@ -103,7 +105,8 @@ impl Ufuncs for bool {
     }
 }
 
-/// Integers: `$abs`, `$negative` and `$sign_bits` (what is left when all bits are shifted out downwards) are what differs between signed and unsigned ones.
+/// Implements [`Ufuncs`] for integers. Signed and unsigned ones differ in `$abs`, `$negative` (whether a value is
+/// negative) and `$sign_bits` (what remains after all bits are shifted out to the right).
 macro_rules! integers {
     ($($T:ty, $abs:expr, $negative:expr, $sign_bits:expr;)*) => { $(
         impl Ufuncs for $T {
@@ -111,7 +114,11 @@ macro_rules! integers {
                 match op {
                     Unary::Neg => each(x, out, |x| x.wrapping_neg()),
                     Unary::Abs => each(x, out, $abs),
-                    Unary::Sign => each(x, out, |x: $T| if ($negative)(x) { (0 as $T).wrapping_sub(1) } else { <$T>::from(x != 0) }),
+                    Unary::Sign => each(x, out, |x: $T| if ($negative)(x) {
+                        (0 as $T).wrapping_sub(1)
+                    } else {
+                        <$T>::from(x != 0)
+                    }),
                     Unary::Square => each(x, out, |x| x.wrapping_mul(x)),
                     Unary::LogicalNot => each(x, out, |x| x == 0),
                     Unary::Not => each(x, out, |x: $T| !x),
@@ -120,7 +127,8 @@ macro_rules! integers {
             }
 
             fn binary(op: Binary, x: &[$T], y: &[$T], out: &mut [u128]) {
-                /// By squaring. A negative exponent gives the fraction truncated: nothing, but for bases of one and minus one.
+                /// Computes the power by squaring. A negative exponent gives the truncated fraction: 0, except for the
+                /// bases 1 and -1.
                 fn pow(x: $T, y: $T) -> $T {
                     if ($negative)(y) {
                         return match ($abs)(x) {
@@ -139,7 +147,8 @@ macro_rules! integers {
                     }
                     power
                 }
-                /// What `shl` and `shr` of the standard library take, out of range where `y` is.
+                /// Converts a shift count to the type that `checked_shl` and `checked_shr` take. A count that does not
+                /// fit becomes `u32::MAX`, which is out of range.
                 fn count(y: $T) -> u32 {
                     u32::try_from(y).unwrap_or(u32::MAX)
                 }
@@ -173,7 +182,8 @@ macro_rules! integers {
                     Binary::BitOr => each2(x, y, out, |x, y| x | y),
                     Binary::BitXor => each2(x, y, out, |x, y| x ^ y),
                     Binary::Shl => each2(x, y, out, |x: $T, y| x.checked_shl(count(y)).unwrap_or(0)),
-                    Binary::Shr => each2(x, y, out, |x: $T, y| x.checked_shr(count(y)).unwrap_or_else(|| ($sign_bits)(x))),
+                    Binary::Shr =>
+                        each2(x, y, out, |x: $T, y| x.checked_shr(count(y)).unwrap_or_else(|| ($sign_bits)(x))),
                     Binary::Arctan2 | Binary::Hypot | Binary::Copysign => undefined(op.info().name, Self::DTYPE),
                 }
             }
@@ -212,14 +222,16 @@ integers! {
     u64, |x: u64| x, |_: u64| false, |_: u64| 0;
 }
 
-/// `x / y` rounded down, for type `$A`: exact below `2 / EPSILON`, from where on quotients have no fraction and are rounded. Only a quotient that was rounded up to a whole number can be
-/// too large, which the sign of the exact remainder tells. Zero has the quotient's sign; `x / y` where y is zero, else NaN where x is infinite.
+/// Returns `x / y` rounded down, for type `$A`. The result is exact below `2 / EPSILON`; from there on quotients have
+/// no fraction and are rounded. The floor is too large only if the quotient was rounded up to a whole number; the sign
+/// of the exact remainder shows this. A zero has the quotient's sign. Where y is zero the result is `x / y`; elsewhere
+/// it is NaN if x is infinite.
 macro_rules! floor_div {
     ($x:expr, $y:expr, $A:ty) => {{
         let (x, y): ($A, $A) = ($x, $y);
         let quotient = x / y;
         let floor = quotient.floor();
-        // x itself is what remains where the quotient was rounded to zero, or y is infinite.
+        // The remainder is x itself if the quotient was rounded to zero or y is infinite.
         let left = if quotient == 0.0 { x } else { (-floor).mul_add(y, x) };
         let below = if y.is_sign_negative() { left > 0.0 } else { left < 0.0 };
         let whole = quotient == floor && quotient.abs() < 2.0 / <$A>::EPSILON;
@@ -233,8 +245,9 @@ macro_rules! floor_div {
     }};
 }
 
-/// Floats of type `$T`, computed in `$A`, to which `$up` and from which `$down` leads. Functions without an IEEE definition are computed
-/// in f64 and rounded to `$A`, so that in narrower types they are exact but for that rounding.
+/// Implements [`Ufuncs`] for floats of type `$T`, computed in `$A`. `$up` converts to `$A` and `$down` converts back.
+/// Functions without an IEEE definition are computed in f64 and rounded to `$A`, so in narrower types that rounding is
+/// their only error.
 macro_rules! floats {
     ($($T:ty, $A:ty, $up:expr, $down:expr;)*) => { $(
         impl Ufuncs for $T {
@@ -243,8 +256,9 @@ macro_rules! floats {
                 match op {
                     Unary::Neg => each(x, out, |x| $down(-$up(x))),
                     Unary::Abs => each(x, out, |x| $down($up(x).abs())),
-                    // NaN is neither, and zeros lose their sign.
-                    Unary::Sign => each(x, out, |x| $down(if $up(x).is_nan() { $up(x) } else if $up(x) == 0.0 { 0.0 } else { $up(x).signum() })),
+                    // NaN remains NaN, and zeros lose their sign.
+                    Unary::Sign => each(x, out, |x|
+                        $down(if $up(x).is_nan() { $up(x) } else if $up(x) == 0.0 { 0.0 } else { $up(x).signum() })),
                     Unary::Square => each(x, out, |x| $down($up(x) * $up(x))),
                     Unary::Sqrt => each(x, out, |x| $down($up(x).sqrt())),
                     Unary::Cbrt => each(x, out, wide(f64::cbrt)),
@@ -264,12 +278,13 @@ macro_rules! floats {
                     Unary::Arctan => each(x, out, wide(f64::atan)),
                     Unary::Sinh => each(x, out, wide(f64::sinh)),
                     Unary::Cosh => each(x, out, wide(f64::cosh)),
-                    // The standard library's is off by more than an ULP of f64 in places.
+                    // The standard library's `tanh` of f64 has an error of more than one ULP in places.
                     Unary::Tanh if Self::DTYPE == DType::F64 => each(x, out, wide(functions::tanh)),
                     Unary::Tanh => each(x, out, wide(f64::tanh)),
-                    // The standard library's formulas for these lose digits where the argument is small.
+                    // The standard library's formulas for the inverse hyperbolic functions lose digits where the
+                    // argument is small.
                     Unary::Arcsinh => each(x, out, wide(libm::asinh)),
-                    // libm's gives numbers for large negative ones.
+                    // `libm::acosh` returns numbers for large negative arguments.
                     Unary::Arccosh => each(x, out, wide(|x| if x < 1.0 { f64::NAN } else { libm::acosh(x) })),
                     Unary::Arctanh => each(x, out, wide(libm::atanh)),
                     Unary::Erf => each(x, out, wide(libm::erf)),
@@ -311,7 +326,8 @@ macro_rules! floats {
                     Binary::LogicalAnd => each2(x, y, out, |x, y| $up(x) != 0.0 && $up(y) != 0.0),
                     Binary::LogicalOr => each2(x, y, out, |x, y| $up(x) != 0.0 || $up(y) != 0.0),
                     Binary::LogicalXor => each2(x, y, out, |x, y| ($up(x) != 0.0) != ($up(y) != 0.0)),
-                    Binary::BitAnd | Binary::BitOr | Binary::BitXor | Binary::Shl | Binary::Shr => undefined(op.info().name, Self::DTYPE),
+                    Binary::BitAnd | Binary::BitOr | Binary::BitXor | Binary::Shl | Binary::Shr =>
+                        undefined(op.info().name, Self::DTYPE),
                 }
             }
 
@@ -355,12 +371,12 @@ floats! {
     f64, f64, same, same;
 }
 
-/// Whether a complex number is other than zero.
+/// Returns whether a complex number is not zero.
 fn truth<F: PartialEq + Default>(x: Complex<F>) -> bool {
     x.re != F::default() || x.im != F::default()
 }
 
-/// Complex numbers with parts of type `$F`; functions are computed in f64 and rounded.
+/// Implements [`Ufuncs`] for complex numbers with parts of type `$F`. Functions are computed in f64 and rounded.
 macro_rules! complex {
     ($($F:ty, large $large:expr, little $little:expr, by $up:expr;)*) => { $(
         impl Ufuncs for Complex<$F> {
@@ -388,8 +404,10 @@ macro_rules! complex {
             }
 
             fn binary(op: Binary, x: &[Self], y: &[Self], out: &mut [u128]) {
-                /// R. Smith, "Algorithm 116: Complex division", CACM 5, 1962: the squares of the parts need not fit the type. Numbers whose sums would not, or which have
-                /// lost digits, are multiplied by a power of two first, the quotient at the end.
+                /// Divides as in R. Smith, "Algorithm 116: Complex division", CACM 5, 1962: the squares of the parts
+                /// may exceed the range of the type. Operands whose sums would exceed it, and operands so small that
+                /// digits would be lost, are multiplied by a power of two first; the quotient is scaled back at the
+                /// end.
                 fn div(x: Complex<$F>, y: Complex<$F>) -> Complex<$F> {
                     if y.re == 0.0 && y.im == 0.0 {
                         return Complex::new(x.re / y.re.abs(), x.im / y.re.abs());
@@ -399,7 +417,8 @@ macro_rules! complex {
                         if most > $large { 0.0625 } else if most < $little { $up } else { 1.0 }
                     };
                     let (by_x, by_y) = (scale(x), scale(y));
-                    let quotient = quotient(Complex::new(x.re * by_x, x.im * by_x), Complex::new(y.re * by_y, y.im * by_y));
+                    let quotient =
+                        quotient(Complex::new(x.re * by_x, x.im * by_x), Complex::new(y.re * by_y, y.im * by_y));
                     let back = by_y / by_x;
                     Complex::new(quotient.re * back, quotient.im * back)
                 }

@@ -1,6 +1,7 @@
-//! What the tests share: reproducible numbers.
+//! Helpers of the tests: reproducible numbers.
 
-/// Numbers from a fixed sequence (xorshift64*, S. Vigna, "An experimental exploration of Marsaglia's xorshift generators", 2016).
+/// Numbers from a fixed sequence (xorshift64*, S. Vigna, "An experimental exploration of Marsaglia's xorshift
+/// generators", 2016).
 pub struct Random(u64);
 
 impl Random {
@@ -15,12 +16,13 @@ impl Random {
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
-    /// Between -1 and 1.
+    /// Returns a number between -1 and 1.
     pub fn uniform(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1u64 << 52) as f64 - 1.0
     }
 
-    /// Of either sign and of magnitudes from 2^-10 to 2^10, so that the order in which they are added up shows.
+    /// Returns a number of either sign and of a magnitude of about 2^-10 to 2^10, so that the order of a summation
+    /// affects its result.
     #[allow(dead_code, reason = "not every test needs it")]
     pub fn wild(&mut self) -> f64 {
         self.uniform() * ((self.bits() % 21) as f64 - 10.0).exp2()

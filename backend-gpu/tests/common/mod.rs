@@ -1,4 +1,4 @@
-//! Devices to test on, and numbers to test with.
+//! Devices and numbers for the tests.
 
 #![allow(dead_code, reason = "each suite uses what it needs")]
 
@@ -6,12 +6,12 @@ use polyarray_core::{Array, Device, register};
 use polyarray_gpu::{Options, open};
 use std::sync::OnceLock;
 
-/// The GPU, or a word that there is none; where the environment requires one, a failure.
+/// Returns the GPU. Without one, prints a note and returns `None`, or panics if the environment requires it.
 pub fn gpu() -> Option<Device> {
     Device::gpu().map_err(missing).ok()
 }
 
-/// The same with bindings of at most so many bytes, under a name of its own.
+/// Returns the GPU as the device `name`, with bindings of at most `max_binding` bytes.
 pub fn small(name: &'static str, max_binding: u64) -> Option<Device> {
     let mut options = Options::default();
     options.name = name.into();
@@ -19,7 +19,7 @@ pub fn small(name: &'static str, max_binding: u64) -> Option<Device> {
     open(&options).map_err(missing).ok().map(register)
 }
 
-/// The same with tiles of 128 x 128 wherever a tile is used.
+/// Returns the GPU as a device that uses tiles of 128 x 128 in all tiled kernels.
 pub fn large_tiles() -> Option<Device> {
     static DEVICE: OnceLock<Option<Device>> = OnceLock::new();
     let make = || {
@@ -37,7 +37,7 @@ fn missing(e: polyarray_core::Error) {
     eprintln!("skipped: {e}");
 }
 
-/// Numbers that look random, the same every time (splitmix64).
+/// Pseudo-random numbers from a fixed sequence (splitmix64).
 pub struct Random(pub u64);
 
 impl Random {
@@ -48,7 +48,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// In `lo .. hi`.
+    /// Returns a number in `lo .. hi`.
     pub fn float(&mut self, lo: f32, hi: f32) -> f32 {
         lo + (hi - lo) * ((self.bits() >> 40) as f32 / (1u32 << 24) as f32)
     }
@@ -58,15 +58,19 @@ impl Random {
     }
 }
 
-/// A way to look at an array.
+/// A function that returns a view of an array.
 pub type View = fn(&Array<f32>) -> Array<f32>;
 
-/// An array on `device`.
-pub fn put<T: polyarray_core::Element>(device: &Device, data: &[T], shape: impl Into<polyarray_core::Dims>) -> Array<T> {
+/// Returns an array on `device`.
+pub fn put<T: polyarray_core::Element>(
+    device: &Device,
+    data: &[T],
+    shape: impl Into<polyarray_core::Dims>,
+) -> Array<T> {
     Array::from_slice(data, shape).unwrap().to_device(device).unwrap()
 }
 
-/// How many ULP of f32 `got` is from the exact `want`.
+/// Returns the distance of `got` from the exact `want`, in ULP of f32.
 pub fn ulps(got: f32, want: f64) -> f64 {
     let near = want as f32;
     if near.is_nan() || near.is_infinite() || near == 0.0 {
@@ -77,5 +81,5 @@ pub fn ulps(got: f32, want: f64) -> f64 {
     (f64::from(got) - want).abs() / (exponent - 23.0).exp2()
 }
 
-// Linking the crate announces the device.
+// Linking the crate registers the device.
 use polyarray_gpu as _;

@@ -1,8 +1,8 @@
-//! How large the blocks are that a product is cut into, from the sizes of this machine's caches.
+//! The block sizes of a product, from the cache sizes of this machine.
 
 use std::sync::OnceLock;
 
-/// Bytes of a core's data cache, of its second cache, and of the last cache.
+/// The bytes of a core's first-level data cache, of its second-level cache, and of the last-level cache.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Caches {
     pub first: usize,
@@ -10,10 +10,10 @@ pub(crate) struct Caches {
     pub last: usize,
 }
 
-/// What nearly every machine has, where the CPU does not say.
+/// The sizes assumed if the CPU does not report its own. Nearly every machine has these.
 const USUAL: Caches = Caches { first: 32 << 10, second: 512 << 10, last: 8 << 20 };
 
-/// This machine's.
+/// Returns the cache sizes of this machine.
 pub(crate) fn caches() -> Caches {
     static FOUND: OnceLock<Caches> = OnceLock::new();
     *FOUND.get_or_init(|| found().unwrap_or(USUAL))
@@ -31,7 +31,11 @@ fn found() -> Option<Caches> {
     };
     let amd = || {
         let (first, second) = (cpu.get_l1_cache_and_tlb_info()?, cpu.get_l2_l3_cache_and_tlb_info()?);
-        Some([usize::from(first.dcache_size()) << 10, usize::from(second.l2cache_size()) << 10, usize::from(second.l3cache_size()) << 19])
+        Some([
+            usize::from(first.dcache_size()) << 10,
+            usize::from(second.l2cache_size()) << 10,
+            usize::from(second.l3cache_size()) << 19,
+        ])
     };
     let [first, second, last] = match (of(1), of(2)) {
         (Some(first), Some(second)) => [first, second, of(3).unwrap_or(second)],
@@ -46,7 +50,7 @@ fn found() -> Option<Caches> {
     None
 }
 
-/// Steps of depth, rows and columns of the blocks of one thread.
+/// The depth, rows and columns of the blocks of one thread.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Blocks {
     pub kc: usize,
@@ -58,16 +62,23 @@ pub(crate) struct Blocks {
 const NC: usize = 4096;
 
 impl Blocks {
-    /// For panels of `rows` and `columns` with so many `bytes` an element of A and of B, of a product `[m, k] @ [k, n]` on one of `threads` threads.
+    /// Returns the blocks of a product `[m, k] @ [k, n]` on one of `threads` threads, for panels of `rows` and
+    /// `columns` whose elements of A and of B have so many `bytes`.
     ///
-    /// A panel of B is read again for all panels of a block of A, which takes up to half of the second cache; the block of B takes
-    /// up to a half of this thread's share of the last: see [`packing_bound`].
-    pub(crate) fn new(caches: Caches, [rows, columns]: [usize; 2], bytes: [usize; 2], [m, n, k]: [usize; 3], threads: usize) -> Blocks {
+    /// A panel of B is read again for all panels of a block of A, which takes up to half of the second-level cache. A
+    /// block of B takes up to half of this thread's share of the last-level cache: see [`packing_bound`].
+    pub(crate) fn new(
+        caches: Caches,
+        [rows, columns]: [usize; 2],
+        bytes: [usize; 2],
+        [m, n, k]: [usize; 3],
+        threads: usize,
+    ) -> Blocks {
         let longest = (caches.first * KC_SHARE / 4 / (columns * bytes[1])).clamp(64, 1024);
         Blocks::of_depth(caches, [rows, columns], bytes, [m, n, k], threads, (longest, 8))
     }
 
-    /// The same, of panels that are at most `longest` steps long, in multiples of `unit`.
+    /// Returns the same for panels of at most `longest` steps, in multiples of `unit`.
     pub(crate) fn of_depth(
         caches: Caches,
         [rows, columns]: [usize; 2],
@@ -83,7 +94,7 @@ impl Blocks {
     }
 }
 
-/// What [`packing_bound`](crate::packing_bound) says.
+/// Implements [`packing_bound`](crate::packing_bound) for the caches of this machine.
 pub(crate) fn packing_bound(threads: usize) -> usize {
     bound(caches(), threads)
 }
@@ -92,13 +103,15 @@ fn bound(Caches { first, second, last }: Caches, threads: usize) -> usize {
     threads * (second / 2 + 8 * first) + last / 2
 }
 
-/// The length of blocks of at most `most` (in multiples of `unit`) that `total` is cut into: of about the same size, rather than a small one at the end.
+/// Returns the length of the blocks of at most `most` that `total` is split into, a multiple of `unit`. The blocks
+/// have about the same length, so that the last one is not much smaller.
 pub(crate) fn even(total: usize, most: usize, unit: usize) -> usize {
     let most = (most / unit).max(1) * unit;
     total.div_ceil(total.div_ceil(most).max(1)).div_ceil(unit).max(1) * unit
 }
 
-/// Quarters of the first cache that a panel of B takes. More than all of it: panels are read in order, which is fetched ahead, and fewer, longer steps meet C less often. Measured on Zen 4.
+/// The quarters of the first-level cache that a panel of B may take. This is more than the whole cache: panels are
+/// read in order and prefetched, and with fewer, longer steps C is accessed less often. Measured on Zen 4.
 const KC_SHARE: usize = 8;
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
-//! Products of complex matrices as products of real ones: `[m, k] @ [k, n]` is `[m, 2k] @ [2k, 2n]` with the parts of A side by side, and each row of B followed by
-//! itself times i. That takes the four multiplications of the definition and no other, and what it gives lies as complex numbers do.
+//! Products of complex matrices as products of real ones: `[m, k] @ [k, n]` becomes `[m, 2k] @ [2k, 2n]`, with the
+//! real and imaginary parts of A side by side, and each row of B followed by the same row times i. This takes only
+//! the four multiplications of the definition, and the result has the layout of complex numbers.
 
 use super::{Direct, Kernel, Matrix, Tile, pack};
 use crate::lanes::{Isa, Real, Work};
 use polyarray_core::{Complex, Result};
 
-/// The kernel of complex numbers of `T`.
+/// The kernel of complex numbers with parts of type `T`.
 pub(crate) struct Interleaved<I: Isa, T: Real> {
     isa: I,
     parts: Direct<I, T>,
@@ -35,9 +36,15 @@ impl<I: Isa, T: Real> Kernel for Interleaved<I, T> {
 
     unsafe fn pack_a(&self, from: Matrix<Complex<T>>, rows: usize, depth: usize, to: *mut u8) {
         if from.column == 1 {
-            // Rows of complex numbers are rows of twice as many parts.
+            // A row of complex numbers is a row of twice as many parts.
             let parts = Matrix { at: from.at.cast::<T>(), row: 2 * from.row, column: 1 };
-            return self.isa.enter(pack::Panels { from: parts.transposed(), depth: 2 * depth, columns: rows, width: self.rows(), to: to.cast() });
+            return self.isa.enter(pack::Panels {
+                from: parts.transposed(),
+                depth: 2 * depth,
+                columns: rows,
+                width: self.rows(),
+                to: to.cast(),
+            });
         }
         self.isa.enter(Rows { from, rows, depth, width: self.rows(), to: to.cast() });
     }
@@ -59,12 +66,12 @@ impl<I: Isa, T: Real> Kernel for Interleaved<I, T> {
             plane: 0,
             room: t.room,
         };
-        // SAFETY: the caller's: a complex number is two parts, next to each other.
+        // SAFETY: the caller guarantees the contract of `Kernel::tile`; a complex number is two adjacent parts.
         unsafe { self.parts.tile(parts) }
     }
 }
 
-/// Panels of A: for each step the real parts of the rows, then the imaginary ones.
+/// Panels of A: for each step the real parts of the rows, then the imaginary parts.
 struct Rows<T> {
     from: Matrix<Complex<T>>,
     rows: usize,
@@ -83,7 +90,8 @@ impl<T: Real> Work for Rows<T> {
             for p in 0..depth {
                 let to = to.wrapping_add((first * depth + p * width) * 2);
                 for r in 0..width {
-                    // SAFETY: rows and steps that are there, and places in the panel (the contract of `pack_a`). Complex numbers are aligned as their parts are.
+                    // SAFETY: the rows and steps exist, and the places are in the panel (the contract of `pack_a`).
+                    // Complex numbers have the alignment of their parts.
                     unsafe {
                         let z = if first + r < rows { *from.from(first + r, p).at } else { zero };
                         *to.add(r) = z.re;
@@ -95,7 +103,7 @@ impl<T: Real> Work for Rows<T> {
     }
 }
 
-/// Panels of B: each row, and itself times i.
+/// Panels of B: each row, then the row times i.
 struct Columns<T> {
     from: Matrix<Complex<T>>,
     columns: usize,
@@ -115,7 +123,8 @@ impl<T: Real> Work for Columns<T> {
             for p in 0..depth {
                 let row = to.wrapping_add((first * depth + p * width) * 4).cast::<Complex<T>>();
                 for j in 0..width {
-                    // SAFETY: as above.
+                    // SAFETY: the columns and steps exist, and the places are in the panel (the contract of
+                    // `pack_b`).
                     unsafe {
                         let z = if first + j < columns { *from.from(p, first + j).at } else { zero };
                         *row.add(j) = z;

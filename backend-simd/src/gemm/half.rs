@@ -1,4 +1,4 @@
-//! Products of half floats, which are widened as they are packed and added up in f32.
+//! Products of half floats, which are widened while they are packed, and added up in f32.
 
 use super::pack::{Widen, Widened};
 use super::{Direct, Kernel, Matrix, Tile};
@@ -31,7 +31,7 @@ macro_rules! halves {
 }
 halves!(f16 bf16);
 
-/// The kernel of half floats, whose C is of f32.
+/// The kernel of half floats. Its C has elements of f32.
 pub(crate) struct Halves<I: Isa, T> {
     isa: I,
     wide: Direct<I, f32>,
@@ -70,7 +70,7 @@ impl<I: Isa, T: Half> Kernel for Halves<I, T> {
 
     unsafe fn tile(&self, t: Tile<T, f32>) -> Result<()> {
         let Tile { depth, a, b, c, ldc, add, rows, columns, plane, room } = t;
-        // SAFETY: the caller's.
+        // SAFETY: the caller guarantees the contract of `Kernel::tile`; the panels contain f32.
         unsafe { self.wide.tile(Tile { depth, a: a.cast(), b: b.cast(), c, ldc, add, rows, columns, plane, room }) }
     }
 }

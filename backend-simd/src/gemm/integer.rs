@@ -1,5 +1,5 @@
-//! Products of integers, which wrap: in 32 bits for all that are no wider, in 64 for the others. What is lost above an integer's width never comes back down,
-//! so sums may be cut to it at any time.
+//! Products of integers, which wrap: computed in 32 bits for types of at most 32 bits, in 64 bits for the others.
+//! Bits above an integer's width never affect the bits below, so sums may be truncated to that width at any time.
 
 use super::pack::{Widen, Widened};
 use super::{Kernel, Matrix, Tile};
@@ -7,14 +7,14 @@ use crate::lanes::{Isa, Work};
 use polyarray_core::Result;
 use std::marker::PhantomData;
 
-/// An integer whose products are added up in a wide one.
+/// An integer whose products are added up in a wide type.
 pub(crate) trait Integer: Widen<Wide: Wide> {
     fn narrow(wide: Self::Wide) -> Self;
 }
 
-/// What vectors multiply.
+/// The type that vectors multiply.
 pub(crate) trait Wide: Copy {
-    /// `self + a * b`, wrapping.
+    /// Returns `self + a * b`, wrapping.
     fn plus_product(self, a: Self, b: Self) -> Self;
     fn plus(self, o: Self) -> Self;
 }
@@ -52,12 +52,12 @@ integers! {
     i64: i64 u64;
 }
 
-/// Rows of a tile.
+/// The rows of a tile.
 const ROWS: usize = 6;
-/// Columns of a tile: of 32 bits two AVX-512 vectors, of 64 four.
+/// The columns of a tile: two AVX-512 vectors of 32-bit elements, or four of 64-bit ones.
 const COLUMNS: usize = 32;
 
-/// The kernel of integers whose products are given as `S`.
+/// The kernel of integers whose products have type `S`.
 pub(crate) struct Integers<I, T, S = T> {
     isa: I,
     types: PhantomData<(T, S)>,
@@ -109,7 +109,8 @@ impl<T: Integer, S: Integer<Wide = T::Wide>> Work for Run<T, S> {
         let (a, b) = (t.a.panel().cast::<[T::Wide; ROWS]>(), t.b.panel().cast::<[T::Wide; COLUMNS]>());
         let mut sums = [[T::ZERO; COLUMNS]; ROWS];
         for p in 0..t.depth {
-            // SAFETY: the contract of `Kernel::tile`.
+            // SAFETY: `p < depth`, and the panels have rows of `ROWS` and `COLUMNS` elements for each step (the
+            // contract of `Kernel::tile`).
             let (x, y) = unsafe { (&*a.add(p), &*b.add(p)) };
             for r in 0..ROWS {
                 for j in 0..COLUMNS {
@@ -119,7 +120,7 @@ impl<T: Integer, S: Integer<Wide = T::Wide>> Work for Run<T, S> {
         }
         for (r, row) in sums.iter().enumerate().take(t.rows) {
             for (j, sum) in row.iter().enumerate().take(t.columns) {
-                // SAFETY: the contract of `Kernel::tile`.
+                // SAFETY: `r < rows` and `j < columns`, so this is an element of C (the contract of `Kernel::tile`).
                 unsafe {
                     let to = t.c.add(r * t.ldc + j);
                     *to = S::narrow(if t.add { (*to).widen().plus(*sum) } else { *sum });

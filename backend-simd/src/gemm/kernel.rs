@@ -1,4 +1,4 @@
-//! The micro-kernel: a small tile of C held in registers, of floats in vectors.
+//! The micro-kernel for floats: a small tile of C in vector registers.
 
 #![expect(clippy::needless_range_loop, reason = "bounds are constants: registers, not slices, are gone through")]
 
@@ -9,13 +9,13 @@ use crate::scratch::Scratch;
 use polyarray_core::Result;
 use std::marker::PhantomData;
 
-/// What is added to an accumulator for an element of A and one of B.
+/// The operation that adds the term of an element of A and one of B to an accumulator.
 pub(crate) trait Step: Send + Sync + 'static {
-    /// `sum` with the term of a and b.
+    /// Returns `sum` plus the term of a and b.
     fn step<V: Float>(sum: V, a: V, b: V, minus_zero: V) -> V;
 }
 
-/// `a * b`: products of matrices.
+/// `a * b`: matrix products.
 pub(crate) struct Dot;
 /// `(a - b)^2`: squared Euclidean distances.
 pub(crate) struct SquareDiff;
@@ -44,7 +44,8 @@ impl Step for AbsDiff {
     }
 }
 
-/// A tile with where to read: element (r, p) of A lies at `a + r * a_row + p * a_step`, row p of B at `b + p * b_step`.
+/// A tile and the addresses of its operands: element (r, p) of A is at `a + r * a_row + p * a_step`, row p of B at
+/// `b + p * b_step`.
 #[derive(Clone, Copy)]
 struct Run<T> {
     depth: usize,
@@ -55,18 +56,21 @@ struct Run<T> {
     b_step: isize,
     c: *mut T,
     ldc: usize,
-    /// Whether C holds numbers to add to.
+    /// Whether to add to the values in C.
     add: bool,
-    /// Whether C may be far away: to be asked for before it is needed.
+    /// Whether to prefetch C, which may be outside the caches.
     fetch: bool,
-    /// Columns that are there of the last vector.
+    /// The valid columns of the last vector.
     last: usize,
 }
 
-/// A tile of exactly `ROWS` rows and `VECTORS` vectors. Of panels, `PANEL` rows wide, the distances are known; bare matrices (`PANEL` 0) must not be read beyond their columns.
+/// A tile of exactly `ROWS` rows and `VECTORS` vectors. For packed panels, `PANEL` is the width of A's panels, which
+/// makes its strides constant. `PANEL` 0 stands for matrices in place, which must not be read beyond their columns.
 struct Fixed<T, S, const ROWS: usize, const VECTORS: usize, const PANEL: usize>(Run<T>, PhantomData<S>);
 
-impl<T: Real, S: Step, const ROWS: usize, const VECTORS: usize, const PANEL: usize> Work for Fixed<T, S, ROWS, VECTORS, PANEL> {
+impl<T: Real, S: Step, const ROWS: usize, const VECTORS: usize, const PANEL: usize> Work
+    for Fixed<T, S, ROWS, VECTORS, PANEL>
+{
     type Out = ();
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
@@ -76,7 +80,7 @@ impl<T: Real, S: Step, const ROWS: usize, const VECTORS: usize, const PANEL: usi
         let zero = T::V::<I>::splat(isa, T::from_f64(0.0));
         let minus_zero = T::V::<I>::splat(isa, T::NEG_ZERO);
         let mut sums = [[zero; VECTORS]; ROWS];
-        // Sums of the segments before: in memory, as registers are full.
+        // The sums of the previous segments. They are in memory, because the registers are full.
         let mut held = std::mem::MaybeUninit::<[[T::V<I>; VECTORS]; ROWS]>::uninit();
         macro_rules! steps {
             ($count:expr) => {
@@ -84,7 +88,11 @@ impl<T: Real, S: Step, const ROWS: usize, const VECTORS: usize, const PANEL: usi
                     let mut y = [zero; VECTORS];
                     for v in 0..VECTORS {
                         let from = b.add(v * width);
-                        y[v] = if PANEL > 0 || v + 1 < VECTORS { T::V::<I>::load(isa, from) } else { T::V::<I>::load_first(isa, from, last) };
+                        y[v] = if PANEL > 0 || v + 1 < VECTORS {
+                            T::V::<I>::load(isa, from)
+                        } else {
+                            T::V::<I>::load_first(isa, from, last)
+                        };
                     }
                     for r in 0..ROWS {
                         let x = T::V::<I>::splat(isa, *a.offset(r as isize * a_row));
@@ -97,7 +105,8 @@ impl<T: Real, S: Step, const ROWS: usize, const VECTORS: usize, const PANEL: usi
                 }
             };
         }
-        // SAFETY: the contract of `Direct`'s tiles: elements of A and B below `depth`, C's `ROWS` rows of all vectors but the last, of which `last` elements.
+        // SAFETY: as `enter` requires, A and B are valid below `depth`, and C for `ROWS` rows of all vectors but the
+        // last, of which `last` elements are valid.
         unsafe {
             let mut left = depth;
             let held = held.as_mut_ptr().cast::<T::V<I>>();
@@ -146,60 +155,84 @@ impl<T: Real, S: Step, const ROWS: usize, const VECTORS: usize, const PANEL: usi
     }
 }
 
-/// Terms that are added up one after the other, before what they make is added to the sums of those before: errors grow with this, not with the depth. C is fetched when the last segment
-/// begins.
+/// The terms that are added up one after another before their sum is added to those of earlier terms: rounding errors
+/// grow with this number, not with the depth. C is prefetched when the last segment begins.
 pub(crate) const SEGMENT: usize = 128;
 
-/// Rows of B that may be read where they lie, if there are more than a few rows of A: more are cut into blocks, which are copied.
+/// The most rows of B that are read in place if A has more than a few rows. Larger depths are split into blocks,
+/// which are copied.
 pub(crate) const BARE_DEPTH: usize = 512;
 
 type Enter<I, T> = unsafe fn(I, Run<T>);
 
+/// Runs [`Fixed`] on the tier.
+///
 /// # Safety
-/// - A and B are valid for reads, C for writes (if `add`, for reads too), as [`Run`] says where they lie.
-unsafe fn enter<I: Isa, T: Real, S: Step, const ROWS: usize, const VECTORS: usize, const PANEL: usize>(isa: I, run: Run<T>) {
+/// - the elements of A and B whose addresses [`Run`] defines are valid for reads, those of C for writes (and for
+///   reads if `add`); packed panels of A have the width `PANEL`.
+unsafe fn enter<I: Isa, T: Real, S: Step, const ROWS: usize, const VECTORS: usize, const PANEL: usize>(
+    isa: I,
+    run: Run<T>,
+) {
     isa.enter(Fixed::<T, S, ROWS, VECTORS, PANEL>(run, PhantomData));
 }
 
-/// Kernels for a number of rows: of one vector of columns, and of two (which may be the same as for one, where a tile has one).
+/// The kernels for a number of rows: for one vector of columns, and for two (which is the same kernel if a tile has
+/// one vector).
 type Kernels<I, T> = (usize, [Enter<I, T>; 2]);
 
 struct Table<I, T, S, const PANEL: usize>(PhantomData<(I, T, S)>);
 
 macro_rules! kernels {
-    ($vectors:literal: $($rows:literal)*) => { &[$(($rows, [enter::<I, T, S, $rows, 1, PANEL>, enter::<I, T, S, $rows, $vectors, PANEL>])),*] };
+    ($vectors:literal: $($rows:literal)*) => {
+        &[$((
+            $rows,
+            [enter::<I, T, S, $rows, 1, PANEL>, enter::<I, T, S, $rows, $vectors, PANEL>],
+        )),*]
+    };
 }
 
 impl<I: Isa, T: Real, S: Step, const PANEL: usize> Table<I, T, S, PANEL> {
-    // The tiles that registers hold, with room for a row of B and an element of A; and smaller ones, from the largest.
+    // The largest tile that the registers hold, with room for a row of B and an element of A; then smaller ones, in
+    // descending order.
     const OF_32: &'static [Kernels<I, T>] = kernels!(2: 14 12 10 8 6 4 3 2 1);
     const OF_16: &'static [Kernels<I, T>] = kernels!(2: 6 4 3 2 1);
     const OF_8: &'static [Kernels<I, T>] = kernels!(1: 4 3 2 1);
 }
 
-/// Products (or the like) of floats as they are.
+/// The kernel of products (or distances) of f32 or f64.
 pub(crate) struct Direct<I: Isa, T: Real> {
     isa: I,
-    /// From panels.
+    /// The kernels for packed panels.
     packed: &'static [Kernels<I, T>],
-    /// From matrices.
+    /// The kernels for matrices in place.
     bare: &'static [Kernels<I, T>],
-    /// Columns of a tile.
+    /// The columns of a tile.
     columns: usize,
 }
 
 impl<I: Isa, T: Real> Direct<I, T> {
-    /// Products of matrices.
+    /// Creates the kernel of matrix products.
     pub(crate) fn new(isa: I) -> Direct<I, T> {
         let width = <T::V<I> as Lanes>::N;
         match I::REGISTERS {
-            32 => Direct { isa, packed: Table::<I, T, Dot, 14>::OF_32, bare: Table::<I, T, Dot, 0>::OF_32, columns: 2 * width },
-            16 => Direct { isa, packed: Table::<I, T, Dot, 6>::OF_16, bare: Table::<I, T, Dot, 0>::OF_16, columns: 2 * width },
+            32 => Direct {
+                isa,
+                packed: Table::<I, T, Dot, 14>::OF_32,
+                bare: Table::<I, T, Dot, 0>::OF_32,
+                columns: 2 * width,
+            },
+            16 => Direct {
+                isa,
+                packed: Table::<I, T, Dot, 6>::OF_16,
+                bare: Table::<I, T, Dot, 0>::OF_16,
+                columns: 2 * width,
+            },
             _ => Direct { isa, packed: Table::<I, T, Dot, 4>::OF_8, bare: Table::<I, T, Dot, 0>::OF_8, columns: width },
         }
     }
 
-    /// Another inner step, from panels only.
+    /// Creates a kernel with another inner step, for packed panels only.
     pub(crate) fn with<S: Step>(isa: I) -> Direct<I, T> {
         let width = <T::V<I> as Lanes>::N;
         match I::REGISTERS {
@@ -209,7 +242,7 @@ impl<I: Isa, T: Real> Direct<I, T> {
         }
     }
 
-    /// All rows of a tile, by kernels of the sizes there are.
+    /// Computes all rows of a tile, with the kernels of `table`.
     ///
     /// # Safety
     /// - as [`enter`], for `rows` rows and `columns` columns.
@@ -220,7 +253,7 @@ impl<I: Isa, T: Real> Direct<I, T> {
         run.last = if two { columns - width } else { columns };
         for &(size, kernels) in table {
             while rows >= size {
-                // SAFETY: the caller's, for the next rows.
+                // SAFETY: the next `size` rows of the tile, whose elements the caller guarantees to be valid.
                 unsafe { kernels[usize::from(two)](self.isa, run) };
                 run.a = run.a.wrapping_offset(size as isize * run.a_row);
                 run.c = run.c.wrapping_add(size * run.ldc);
@@ -232,7 +265,8 @@ impl<I: Isa, T: Real> Direct<I, T> {
         }
     }
 
-    /// A small product, of which all matrices stay in the first cache: A is read as it lies, and so is B where its rows have no gaps.
+    /// Computes a small product whose matrices stay in the first-level cache. It reads A in place, and B too if its
+    /// rows are contiguous.
     ///
     /// # Safety
     /// - as [`super::product`].
@@ -240,8 +274,21 @@ impl<I: Isa, T: Real> Direct<I, T> {
         let tiles = |b: *const T, b_step: isize, b_panel: usize| {
             for (panel, j) in (0..p.n).step_by(self.columns).enumerate() {
                 let (b, c) = (b.wrapping_add(panel * b_panel), p.c.get().wrapping_add(j));
-                let run = Run { depth: p.k, a: p.a.at, a_row: p.a.row, a_step: p.a.column, b, b_step, c, ldc: p.ldc, add: p.add, fetch: false, last: 0 };
-                // SAFETY: the caller's, for these columns.
+                let run = Run {
+                    depth: p.k,
+                    a: p.a.at,
+                    a_row: p.a.row,
+                    a_step: p.a.column,
+                    b,
+                    b_step,
+                    c,
+                    ldc: p.ldc,
+                    add: p.add,
+                    fetch: false,
+                    last: 0,
+                };
+                // SAFETY: columns `j` and following of B and C, which the caller guarantees to be valid. A packed
+                // copy of B has whole panels.
                 unsafe { self.rows_of(self.bare, run, p.m, self.columns.min(p.n - j)) };
             }
         };
@@ -250,7 +297,7 @@ impl<I: Isa, T: Real> Direct<I, T> {
             return Ok(());
         }
         let mut packed = Scratch::new(p.n.next_multiple_of(self.columns) * p.k * size_of::<T>() + pack::SLACK)?;
-        // SAFETY: the caller's; there is room for all panels.
+        // SAFETY: the caller guarantees that B is valid for reads of `[k, n]`; there is room for all panels.
         unsafe { self.pack_b(p.b, p.k, p.n, packed.ptr()) };
         tiles(packed.ptr().cast(), self.columns as isize, self.columns * p.k);
         Ok(())
@@ -274,8 +321,15 @@ impl<I: Isa, T: Real> Kernel for Direct<I, T> {
     }
 
     unsafe fn pack_a(&self, from: Matrix<T>, rows: usize, depth: usize, to: *mut u8) {
-        // SAFETY: the caller's; seen as its transpose, A has rows to make panels of.
-        self.isa.enter(pack::Panels { from: from.transposed(), depth, columns: rows, width: self.rows(), to: to.cast() });
+        // SAFETY: the caller guarantees the contract of `pack_a`, which is that of `Panels`. The rows of A are the
+        // columns of its transpose, and are packed as such.
+        self.isa.enter(pack::Panels {
+            from: from.transposed(),
+            depth,
+            columns: rows,
+            width: self.rows(),
+            to: to.cast(),
+        });
     }
 
     unsafe fn pack_b(&self, from: Matrix<T>, depth: usize, columns: usize, to: *mut u8) {
@@ -286,7 +340,8 @@ impl<I: Isa, T: Real> Kernel for Direct<I, T> {
         if self.bare.is_empty() {
             return [false, false];
         }
-        // Lines at a distance that is a multiple of a large power of two compete for a few places of a cache: so many find room.
+        // Returns how many lines at this distance a cache holds. If the distance is a multiple of a large power of
+        // two, the lines compete for few sets.
         let room = |bytes: usize, stride: isize| {
             let apart = stride.unsigned_abs() * size_of::<T>();
             bytes / (1 << apart.trailing_zeros().min(30)).max(64)
@@ -294,9 +349,11 @@ impl<I: Isa, T: Real> Kernel for Direct<I, T> {
         let caches = caches();
         // Rows of A are read side by side, in step with those of B.
         let a_bare = a.column == 1 && room(caches.first, a.row) >= self.rows();
-        // Few rows of A never repay a copy of B. More find the rows of B again in the caches, if vectors of them are no more lines than they need be.
+        // With few rows of A, a copy of B never pays off. With more, the rows of B are found in the caches again, if
+        // their vectors are aligned and so do not straddle cache lines.
         let aligned = (b.at.addr() | (b.row.unsigned_abs() * size_of::<T>())).is_multiple_of(64);
-        let b_bare = b.column == 1 && (m <= 4 * self.rows() || aligned && k <= BARE_DEPTH && room(caches.second / 2, b.row) >= k);
+        let b_bare = b.column == 1
+            && (m <= 4 * self.rows() || aligned && k <= BARE_DEPTH && room(caches.second / 2, b.row) >= k);
         [a_bare, b_bare]
     }
 
@@ -310,8 +367,10 @@ impl<I: Isa, T: Real> Kernel for Direct<I, T> {
             None => (t.b.matrix.at, t.b.matrix.row),
         };
         let table = if t.a.packed.is_some() && t.b.packed.is_some() { self.packed } else { self.bare };
-        let run = Run { depth: t.depth, a, a_row, a_step, b, b_step, c: t.c, ldc: t.ldc, add: t.add, fetch: true, last: 0 };
-        // SAFETY: the caller's: panels are as wide as this kernel's tile.
+        let run =
+            Run { depth: t.depth, a, a_row, a_step, b, b_step, c: t.c, ldc: t.ldc, add: t.add, fetch: true, last: 0 };
+        // SAFETY: the caller guarantees the contract of `Kernel::tile`; packed panels have the width of this kernel's
+        // tile.
         unsafe { self.rows_of(table, run, t.rows, t.columns) };
         Ok(())
     }

@@ -7,22 +7,26 @@ use crate::lanes::{Isa, Lanes, Real, Work, transpose};
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-/// Bytes behind packed panels that may be written: rows are stored as whole vectors, of which what is too much is overwritten by the next.
+/// Bytes behind packed panels that may be written: rows are stored as whole vectors, whose excess the next row
+/// overwrites.
 pub(crate) const SLACK: usize = 64;
 
-/// Rows of a matrix that are packed at once: read side by side, written to one place.
+/// The rows of a matrix that are packed at once: they are read together and written to nearby places.
 const ROWS: usize = 8;
 
-/// Bytes after which addresses have the same place in the first cache.
+/// Addresses that differ by a multiple of this many bytes map to the same set of the first-level cache.
 const PAGE: usize = 4096;
-/// Vectors of a column that are copied before they are transposed: a stretch of lines which is fetched ahead.
+/// The vectors of a column that are copied at once before they are transposed: a run of lines that the CPU
+/// prefetches.
 const STRETCH: usize = 8;
-/// The most columns of a panel that are.
+/// The widest panel whose columns are copied in this way.
 const WIDEST: usize = 32;
 
-/// Packs `[depth, columns]` into panels of `width` columns: panel p holds, for each row, columns `p * width ..`, those that are not there as zeros.
+/// Packs `[depth, columns]` into panels of `width` columns: each row of panel p has the columns from `p * width` on,
+/// with zeros for missing ones.
 ///
-/// Whoever makes one has made sure that `from` is valid for reads of `[depth, columns]`, `to` for writes of `depth` times `columns` rounded up to `width`, and [`SLACK`].
+/// Code that creates one guarantees that `from` is valid for reads of `[depth, columns]`, and `to` for writes of
+/// `depth` times `columns` rounded up to `width` elements, plus [`SLACK`] bytes.
 pub(crate) struct Panels<T> {
     pub from: Matrix<T>,
     pub depth: usize,
@@ -38,13 +42,22 @@ impl<T: Real> Work for Panels<T> {
         let Panels { from, depth, columns, width, to } = self;
         let panel = |number: usize| {
             let first = number * width;
-            Panel { from: from.from(0, first), depth, valid: width.min(columns - first), width, to: to.wrapping_add(first * depth) }
+            Panel {
+                from: from.from(0, first),
+                depth,
+                valid: width.min(columns - first),
+                width,
+                to: to.wrapping_add(first * depth),
+            }
         };
         let panels = columns.div_ceil(width);
-        // SAFETY: panels of those above, in order.
+        // SAFETY: each panel is a part of the matrix and of the output that `Panels` describes; the panels are packed
+        // in order.
         unsafe {
             match (from.column, <T::V<I> as Lanes>::N) {
-                (1, _) => (0..depth).step_by(ROWS).for_each(|r| (0..panels).for_each(|p| panel(p).in_order(isa, r..depth.min(r + ROWS)))),
+                (1, _) => (0..depth)
+                    .step_by(ROWS)
+                    .for_each(|r| (0..panels).for_each(|p| panel(p).in_order(isa, r..depth.min(r + ROWS)))),
                 (_, 16) if from.row == 1 => (0..panels).for_each(|p| panel(p).transposed::<I, 16>(isa)),
                 (_, 8) if from.row == 1 => (0..panels).for_each(|p| panel(p).transposed::<I, 8>(isa)),
                 (_, 4) if from.row == 1 => (0..panels).for_each(|p| panel(p).transposed::<I, 4>(isa)),
@@ -57,25 +70,28 @@ impl<T: Real> Work for Panels<T> {
 struct Panel<T> {
     from: Matrix<T>,
     depth: usize,
-    /// Columns that are there.
+    /// The columns that exist in the matrix.
     valid: usize,
     width: usize,
     to: *mut T,
 }
 
 impl<T: Real> Panel<T> {
-    /// Some rows, whose elements lie next to each other.
+    /// Packs rows whose elements are contiguous.
     ///
     /// # Safety
-    /// - as [`Panels`].
+    /// - `from` is valid for reads of `[depth, valid]` and `to` for writes of `[depth, width]`; `rows` is within
+    ///   `0..depth`.
     #[inline(always)]
     unsafe fn in_order<I: Isa>(&self, isa: I, rows: Range<usize>) {
         let n = <T::V<I> as Lanes>::N;
         for r in rows {
-            let (from, to) = (self.from.at.wrapping_offset(r as isize * self.from.row), self.to.wrapping_add(r * self.width));
+            let (from, to) =
+                (self.from.at.wrapping_offset(r as isize * self.from.row), self.to.wrapping_add(r * self.width));
             for c in (0..self.width).step_by(n) {
-                // SAFETY: columns that are there; the panel has room for all of its width. A vector that is too wide (the last of a row) is followed by nothing of
-                // this group's: it would spoil the next row's, which is written later, but also the next panel's first row, which may be done.
+                // SAFETY: reads are limited to valid columns, and writes to the panel's width. A whole last vector
+                // would spill into the next row; that of the panel's last row would spill into the first row of the
+                // next panel, which may already be packed.
                 unsafe {
                     let x = if c + n <= self.valid {
                         T::V::<I>::load(isa, from.add(c))
@@ -92,16 +108,19 @@ impl<T: Real> Panel<T> {
         }
     }
 
-    /// Columns' elements lie next to each other. Where columns are apart by whole pages, reading them side by side takes three times as long, as their lines drive each other out
-    /// of the first cache: a stretch of each is copied first, one after the other.
+    /// Packs columns whose elements are contiguous. If columns are whole pages apart, reading them side by side takes
+    /// three times as long, because their lines evict each other from the first-level cache. Therefore a stretch of
+    /// each column is copied first, one column after another.
     ///
     /// # Safety
-    /// - as [`Panels`]; `N` is the number of lanes; panels are packed in order.
+    /// - `from` is valid for reads of `[depth, valid]`, and `to` for writes of `[depth, width]` and [`SLACK`] bytes;
+    /// - `N` is the number of lanes;
+    /// - what follows the panel within [`SLACK`] is packed later or unused.
     #[inline(always)]
     unsafe fn transposed<I: Isa, const N: usize>(&self, isa: I) {
         let apart = self.from.column.unsigned_abs() * size_of::<T>();
         if !apart.is_multiple_of(PAGE) || self.width > WIDEST {
-            // SAFETY: the caller's.
+            // SAFETY: the contract of this function, which the caller guarantees.
             return unsafe { self.squares::<I, N>(isa) };
         }
         let mut near = MaybeUninit::<[[[u8; 64]; STRETCH + 1]; WIDEST]>::uninit();
@@ -110,7 +129,8 @@ impl<T: Real> Panel<T> {
             let depth = stretch.min(self.depth - start);
             for c in 0..self.valid {
                 let (from, to) = (self.from.from(start, c).at, at.wrapping_add(c * column));
-                // SAFETY: elements that are there; each column's place in the copy holds a stretch.
+                // SAFETY: the elements are below `depth` in columns below `valid`, which the caller guarantees to be
+                // valid; each column's place in the copy has room for a stretch.
                 unsafe {
                     for i in (0..depth).step_by(N) {
                         if i + N <= depth {
@@ -122,12 +142,15 @@ impl<T: Real> Panel<T> {
                 }
             }
             let near = Matrix { at: at.cast_const(), row: 1, column: column as isize };
-            // SAFETY: the columns that were copied; the panel's rows from `start`, of which the next stretch is packed later.
-            unsafe { Panel { from: near, depth, to: self.to.wrapping_add(start * self.width), ..*self }.squares::<I, N>(isa) };
+            // SAFETY: the copied columns, and the panel's rows from `start` on. The next stretch, packed later,
+            // overwrites the excess.
+            unsafe {
+                Panel { from: near, depth, to: self.to.wrapping_add(start * self.width), ..*self }.squares::<I, N>(isa)
+            };
         }
     }
 
-    /// Squares of `N` by `N` are transposed in registers.
+    /// Packs squares of `N` by `N` elements, transposed in registers.
     ///
     /// # Safety
     /// - as [`Panel::transposed`].
@@ -136,12 +159,14 @@ impl<T: Real> Panel<T> {
         let zero = T::V::<I>::splat(isa, T::from_f64(0.0));
         for row in (0..self.depth).step_by(N) {
             let rows = N.min(self.depth - row);
-            // The last columns first: what their vectors have too much of goes to the first columns of the next row.
+            // The last columns come first: the excess of their vectors falls on the first columns of the next row,
+            // which are written later.
             for first in (0..self.width).step_by(N).rev() {
                 let there = N.min(self.valid.saturating_sub(first));
                 let from = self.from.at.wrapping_offset(first as isize * self.from.column + row as isize);
                 let mut square = [zero; N];
-                // SAFETY: rows below `depth`, of columns that are there; places inside the panel, or what follows it, which is written later, or the slack.
+                // SAFETY: the reads are below `depth` in columns below `valid`. The writes are inside the panel, or
+                // in the memory after it that is packed later, or in the slack.
                 unsafe {
                     if there == N && rows == N {
                         for c in 0..N {
@@ -150,7 +175,8 @@ impl<T: Real> Panel<T> {
                     } else {
                         for c in 0..N {
                             let count = if c < there { rows } else { 0 };
-                            square[c] = T::V::<I>::load_first(isa, from.wrapping_offset(c as isize * self.from.column), count);
+                            square[c] =
+                                T::V::<I>::load_first(isa, from.wrapping_offset(c as isize * self.from.column), count);
                         }
                     }
                     transpose(&mut square);
@@ -165,15 +191,16 @@ impl<T: Real> Panel<T> {
         }
     }
 
-    /// Element by element.
+    /// Packs element by element.
     ///
     /// # Safety
-    /// - as [`Panels`].
+    /// - `from` is valid for reads of `[depth, valid]` and `to` for writes of `[depth, width]`.
     #[inline(always)]
     unsafe fn scattered(&self) {
         for c in 0..self.width {
             for r in 0..self.depth {
-                // SAFETY: the caller's.
+                // SAFETY: `c < valid` for the reads, and all writes are inside `[depth, width]`, which the caller
+                // guarantees to be valid.
                 unsafe {
                     let x = if c < self.valid { *self.from.from(r, c).at } else { T::from_f64(0.0) };
                     *self.to.add(r * self.width + c) = x;
@@ -183,14 +210,14 @@ impl<T: Real> Panel<T> {
     }
 }
 
-/// An element that is packed as a wider one.
+/// An element that is packed as a wider type.
 pub(crate) trait Widen: Copy + Send + Sync + 'static {
     type Wide: Copy + Send + Sync;
     const ZERO: Self::Wide;
     fn widen(self) -> Self::Wide;
 }
 
-/// As [`Panels`], of elements that are widened.
+/// As [`Panels`], for elements that are widened.
 pub(crate) struct Widened<T: Widen> {
     pub from: Matrix<T>,
     pub depth: usize,
@@ -208,8 +235,11 @@ impl<T: Widen> Work for Widened<T> {
             for p in 0..depth {
                 let to = to.wrapping_add(first * depth + p * width);
                 for j in 0..width {
-                    // SAFETY: what is there of the matrix, and places in the panel, as whoever made this has made sure.
-                    unsafe { *to.add(j) = if first + j < columns { (*from.from(p, first + j).at).widen() } else { T::ZERO } };
+                    // SAFETY: the element exists in the matrix, and its place is in the panel, as the code that
+                    // created this guarantees.
+                    unsafe {
+                        *to.add(j) = if first + j < columns { (*from.from(p, first + j).at).widen() } else { T::ZERO }
+                    };
                 }
             }
         }

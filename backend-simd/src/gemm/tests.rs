@@ -1,16 +1,16 @@
-//! Products on every tier, of integers that floats hold exactly, against plain loops.
+//! Compares products on every tier with plain loops, for integers that floats represent exactly.
 
 use super::*;
 use crate::lanes::{Isa, Real};
 use crate::tier::{NAMES, Tier};
 use std::sync::Mutex;
 
-/// Small integers, different everywhere.
+/// Returns small integers that vary with the indices.
 fn value(i: usize, j: usize, seed: usize) -> f64 {
     ((i * 31 + j * 17 + seed * 7) % 13) as f64 - 6.0
 }
 
-/// How the elements of a matrix lie in a buffer.
+/// The layout of a matrix in a buffer.
 #[derive(Clone, Copy, Debug)]
 enum Lie {
     Rows,
@@ -21,11 +21,11 @@ enum Lie {
     Backwards,
     /// Rows that begin on pages.
     Pages,
-    /// Columns that do.
+    /// Columns that begin on pages.
     PagesOfColumns,
 }
 
-/// A matrix that lies so, and the buffer it is in: NaN where no element is.
+/// Returns a matrix of this layout and its buffer, with NaN where there is no element.
 fn matrix<T: Real>(rows: usize, columns: usize, lie: Lie, seed: usize) -> (Vec<T>, Matrix<T>) {
     let (start, row, column) = match lie {
         Lie::Rows => (0, columns as isize, 1),
@@ -59,7 +59,8 @@ fn exact(m: usize, n: usize, k: usize) -> Vec<f64> {
     c
 }
 
-/// A product by the packed loops, or without them: every element once finished, nothing beside C touched.
+/// Computes a product by the packed loops or by the bare kernel. Checks every element, that the packed loops finish
+/// each exactly once, and that nothing beside C changes.
 fn check<I: Isa, T: Real>(isa: I, [m, n, k]: [usize; 3], lies: [Lie; 2], threads: usize, add: bool, packed: bool) {
     let kernel = Direct::<I, T>::new(isa);
     let ((_a, a), (_b, b)) = (matrix::<T>(m, k, lies[0], 1), matrix::<T>(k, n, lies[1], 2));
@@ -78,9 +79,13 @@ fn check<I: Isa, T: Real>(isa: I, [m, n, k]: [usize; 3], lies: [Lie; 2], threads
         }
         Ok(())
     };
-    // SAFETY: the matrices have these shapes and strides, C has m rows of `ldc` elements.
+    // SAFETY: the matrices have these shapes and strides, and C has m rows of `ldc` elements.
     unsafe { if packed { product(&kernel, p, threads, Some(&finish)).unwrap() } else { kernel.bare(p).unwrap() } };
-    let what = format!("{m}x{n}x{k} {lies:?} of {} bytes, {threads} threads, add {add}, packed {packed}, {} registers", size_of::<T>(), I::REGISTERS);
+    let what = format!(
+        "{m}x{n}x{k} {lies:?} of {} bytes, {threads} threads, add {add}, packed {packed}, {} registers",
+        size_of::<T>(),
+        I::REGISTERS
+    );
     let before = if add { start } else { 0.0 } + f64::from(u8::from(packed));
     for (i, row) in c.chunks(ldc).enumerate() {
         for (j, x) in row.iter().enumerate() {
@@ -91,7 +96,7 @@ fn check<I: Isa, T: Real>(isa: I, [m, n, k]: [usize; 3], lies: [Lie; 2], threads
     assert!(!packed || finished.into_inner().unwrap().iter().all(|&times| times == 1), "{what}");
 }
 
-/// [`exact`], computed once for a shape.
+/// Returns [`exact`], computed once per shape.
 fn exact_cache(m: usize, n: usize, k: usize) -> std::sync::Arc<Vec<f64>> {
     type Known = Vec<([usize; 3], std::sync::Arc<Vec<f64>>)>;
     thread_local! {
@@ -108,11 +113,20 @@ fn exact_cache(m: usize, n: usize, k: usize) -> std::sync::Arc<Vec<f64>> {
 fn on_every_tier(shape: [usize; 3], lies: [Lie; 2], threads: usize, add: bool, packed: bool) {
     for name in NAMES {
         match Tier::best(Some(name)).unwrap() {
-            Tier::Portable(isa) => (check::<_, f32>(isa, shape, lies, threads, add, packed), check::<_, f64>(isa, shape, lies, threads, add, packed)),
+            Tier::Portable(isa) => (
+                check::<_, f32>(isa, shape, lies, threads, add, packed),
+                check::<_, f64>(isa, shape, lies, threads, add, packed),
+            ),
             #[cfg(target_arch = "x86_64")]
-            Tier::Avx2(isa) => (check::<_, f32>(isa, shape, lies, threads, add, packed), check::<_, f64>(isa, shape, lies, threads, add, packed)),
+            Tier::Avx2(isa) => (
+                check::<_, f32>(isa, shape, lies, threads, add, packed),
+                check::<_, f64>(isa, shape, lies, threads, add, packed),
+            ),
             #[cfg(target_arch = "x86_64")]
-            Tier::Avx512(isa) => (check::<_, f32>(isa, shape, lies, threads, add, packed), check::<_, f64>(isa, shape, lies, threads, add, packed)),
+            Tier::Avx512(isa) => (
+                check::<_, f32>(isa, shape, lies, threads, add, packed),
+                check::<_, f64>(isa, shape, lies, threads, add, packed),
+            ),
         };
     }
 }
@@ -121,7 +135,8 @@ const LIES: [Lie; 6] = [Lie::Rows, Lie::Columns, Lie::Apart, Lie::Backwards, Lie
 
 #[test]
 fn ragged_shapes_in_every_layout() {
-    for shape in [[1, 1, 1], [2, 3, 5], [7, 33, 9], [14, 32, 17], [15, 31, 16], [13, 65, 40], [57, 19, 33], [100, 7, 3]] {
+    for shape in [[1, 1, 1], [2, 3, 5], [7, 33, 9], [14, 32, 17], [15, 31, 16], [13, 65, 40], [57, 19, 33], [100, 7, 3]]
+    {
         for a in LIES {
             for b in LIES {
                 on_every_tier(shape, [a, b], 1, false, true);
@@ -133,7 +148,7 @@ fn ragged_shapes_in_every_layout() {
 
 #[test]
 fn blocks_follow_each_other() {
-    // More than a block along each axis, on any machine: kc is at most 1024, mc and nc follow from it.
+    // More than one block along each axis on any machine: kc is at most 1024, and mc and nc follow from it.
     for (shape, lies) in [
         ([150, 70, 2100], [Lie::Columns, Lie::Columns]),
         ([70, 600, 1100], [Lie::Rows, Lie::Rows]),
@@ -162,7 +177,8 @@ fn cuts_balance_what_the_largest_part_takes() {
     assert_eq!(grid([14, 32], [10, 10], 1), [1, 1]);
 }
 
-/// A packed product of another kernel: `make` makes an element of two small integers, `exact` computes a product of elements and adds it.
+/// Checks packed products of another kernel: `make` makes an element of two small integers, `exact` multiplies two
+/// elements and adds the product to a sum.
 pub(super) fn check_kernel<K: Kernel<Sum: PartialEq + std::fmt::Debug + Send + Sync>>(
     kernel: &K,
     [m, n, k]: [usize; 3],
@@ -210,9 +226,24 @@ fn other_kernels_multiply_every_block() {
             check_kernel(&Interleaved::<I, f64>::new(isa), shape, |re, im| Complex::new(re as f64, im as f64), complex);
             let complex = |sum: Option<Complex<f32>>, a, b| sum.unwrap_or_default() + a * b;
             check_kernel(&Interleaved::<I, f32>::new(isa), shape, |re, im| Complex::new(re as f32, im as f32), complex);
-            check_kernel(&Integers::<I, i8>::new(isa), shape, |x, y| (x * 37 + y) as i8, |s, a, b| s.unwrap_or(0).wrapping_add(a.wrapping_mul(b)));
-            check_kernel(&Integers::<I, u16>::new(isa), shape, |x, y| (x * 9999 + y) as u16, |s, a, b| s.unwrap_or(0).wrapping_add(a.wrapping_mul(b)));
-            check_kernel(&Integers::<I, u64>::new(isa), shape, |x, y| (x << 60 | y) as u64, |s, a, b| s.unwrap_or(0).wrapping_add(a.wrapping_mul(b)));
+            check_kernel(
+                &Integers::<I, i8>::new(isa),
+                shape,
+                |x, y| (x * 37 + y) as i8,
+                |s, a, b| s.unwrap_or(0).wrapping_add(a.wrapping_mul(b)),
+            );
+            check_kernel(
+                &Integers::<I, u16>::new(isa),
+                shape,
+                |x, y| (x * 9999 + y) as u16,
+                |s, a, b| s.unwrap_or(0).wrapping_add(a.wrapping_mul(b)),
+            );
+            check_kernel(
+                &Integers::<I, u64>::new(isa),
+                shape,
+                |x, y| (x << 60 | y) as u64,
+                |s, a, b| s.unwrap_or(0).wrapping_add(a.wrapping_mul(b)),
+            );
             let wide = |s: Option<f32>, a: f16, b: f16| s.unwrap_or(0.0) + a.to_f32() * b.to_f32();
             check_kernel(&Halves::<I, f16>::new(isa), shape, |x, _| f16::from_f32(x as f32), wide);
             let wide = |s: Option<f32>, a: bf16, b: bf16| s.unwrap_or(0.0) + a.to_f32() * b.to_f32();

@@ -1,4 +1,4 @@
-//! What each exactly defined instruction does to one element. A bool is a byte of 0 or 1.
+//! The exactly defined instructions, on one element. A bool is a byte of 0 or 1.
 
 use polyarray_core::{Complex, bf16, f16, f32_rounded_to_odd};
 use std::marker::PhantomData;
@@ -20,7 +20,8 @@ macro_rules! names {
 }
 names! {
     Neg Abs Sign Square Sqrt Reciprocal IsNan IsInf IsFinite LogicalNot Not Conj Flip Truth
-    Add Sub Mul Div IntFloorDiv IntRem IntPow Minimum Maximum Fmin Fmax Copysign Equal NotEqual Less LessEqual Greater GreaterEqual
+    Add Sub Mul Div IntFloorDiv IntRem IntPow Minimum Maximum Fmin Fmax Copysign
+    Equal NotEqual Less LessEqual Greater GreaterEqual
     LogicalAnd LogicalOr LogicalXor BitAnd BitOr BitXor Shl Shr
 }
 
@@ -44,7 +45,7 @@ macro_rules! exact2 {
     )* };
 }
 
-/// What every type with an order and a zero has.
+/// Functions of every type that has an order and a zero.
 macro_rules! comparable {
     ($($T:ty, $zero:expr;)*) => { $(
         exact1! { $T:
@@ -66,7 +67,8 @@ macro_rules! comparable {
 }
 comparable! { i8, 0; i16, 0; i32, 0; i64, 0; u8, 0; u16, 0; u32, 0; u64, 0; f32, 0.0; f64, 0.0; }
 
-/// Integers of either sign. What wraps gives the same bits for both, and is used for both through the signed type.
+/// Integers, signed and unsigned. Wrapping operations give the same bits for both, and are used for both through the
+/// signed type.
 macro_rules! integers {
     ($($T:ty, negative $negative:expr, abs $abs:expr, shifted out $gone:expr;)*) => { $(
         exact1! { $T:
@@ -91,7 +93,7 @@ macro_rules! integers {
             IntRem |x, y| -> $T { if y == 0 { 0 } else { x.wrapping_rem(y) } }
             IntPow |x, y| -> $T {
                 if ($negative)(y) {
-                    // The fraction truncated: nothing, but for bases of one and minus one.
+                    // The truncated fraction: 0, except for the bases 1 and -1.
                     let odd = if y & 1 == 0 { 1 } else { x };
                     return if ($abs)(x) == 1 { odd } else { 0 };
                 }
@@ -124,13 +126,13 @@ integers! {
     u64, negative |_: u64| false, abs |x: u64| x, shifted out |_: u64| 0;
 }
 
-/// Whether a count (of which a negative one is large) shifts by less than the width.
+/// Whether a shift count is below the width. A negative count has been converted to a large one.
 #[inline(always)]
 fn within(count: u64, bits: u32) -> bool {
     count < u64::from(bits)
 }
 
-// A truth value, in its byte.
+// Negates a truth value in a byte.
 exact1! { u8: Flip |x| -> u8 { x ^ 1 } }
 
 macro_rules! floats {
@@ -161,7 +163,7 @@ macro_rules! floats {
 }
 floats!(f32, f64);
 
-/// Complex numbers: sums and differences are those of the parts, and done on these.
+/// Complex numbers. Sums and differences are computed on the parts, so they are not here.
 macro_rules! complex {
     ($($F:ty),*) => { $(
         exact1! { Complex<$F>:
@@ -200,7 +202,7 @@ macro_rules! to {
 }
 to!(i8, i16, i32, i64, u8, u16, u32, u64, f32, f64 => [i8, i16, i32, i64, u8, u16, u32, u64, f32, f64]);
 
-/// Into half floats, from everything but f32 by way of f64.
+/// Casts into half floats from all types but f32: through f64, and an f32 rounded to odd.
 macro_rules! to_half {
     ($($From:ty),*) => { $(
         impl Exact1<$From> for To<f16> {
@@ -235,7 +237,8 @@ impl Exact1<bf16> for To<f32> {
 
 impl Exact1<f32> for To<bf16> {
     type Out = bf16;
-    /// Half an ULP of what stays is added to the bits (less one, where that keeps an even number: halves go to even); NaNs stay quiet NaNs.
+    /// Adds half an ULP of bf16 to the bits, less 1 if the kept part is even, so that ties go to even. NaNs stay
+    /// quiet NaNs.
     #[inline(always)]
     fn f(x: f32) -> bf16 {
         let bits = x.to_bits();
@@ -244,7 +247,7 @@ impl Exact1<f32> for To<bf16> {
     }
 }
 
-/// Real parts, and complex numbers from them.
+/// Casts between complex numbers and their real parts, and between complex dtypes.
 macro_rules! to_complex {
     ($F:ty, $Other:ty) => {
         impl Exact1<Complex<$F>> for To<$F> {

@@ -1,22 +1,24 @@
 //! Kernels: one instruction of a program on contiguous strips.
 //!
-//! What IEEE or wrapping arithmetic defines exactly is a plain loop, which the compiler turns into the tier's vectors; the elementary functions
-//! are written over vectors in [`math`](crate::math). To add a ufunc, follow the compiler through [`unary`] and [`binary`].
+//! Operations that IEEE or wrapping arithmetic defines exactly are plain loops, which the compiler vectorises for the
+//! tier. The elementary functions are written with vectors in [`math`](crate::math). To add a ufunc, add it to
+//! [`unary`] or [`binary`]: the compiler reports the matches that lack it.
 
 mod exact;
 
 use crate::lanes::{Isa, Real, Work};
 use crate::math::{
-    self, Arccos, Arccosh, Arcsin, Arcsinh, Arctan, Arctan2, Arctanh, Cbrt, Ceil, ComplexDiv, ComplexExp, ComplexFunction, ComplexFunction2, ComplexLog,
-    ComplexSqrt, Cos, Cosh, Erf, Exp, Exp2, Expm1, Floor, FloorDiv, Function, Function2, Hypot, Log, Log1p, Log2, Log10, Pow, Rem, Round, Sigmoid, Sin, Sinh,
-    Tan, Tanh, Trunc,
+    self, Arccos, Arccosh, Arcsin, Arcsinh, Arctan, Arctan2, Arctanh, Cbrt, Ceil, ComplexDiv, ComplexExp,
+    ComplexFunction, ComplexFunction2, ComplexLog, ComplexSqrt, Cos, Cosh, Erf, Exp, Exp2, Expm1, Floor, FloorDiv,
+    Function, Function2, Hypot, Log, Log1p, Log2, Log10, Pow, Rem, Round, Sigmoid, Sin, Sinh, Tan, Tanh, Trunc,
 };
 use exact::*;
 use half::slice::HalfFloatSliceExt;
 use polyarray_core::{Binary, Complex, DType, Kind, Step, Strip, Unary, bf16, f16};
 use std::marker::PhantomData;
 
-/// What a kernel works on: up to three strips (or single values, where its form says so) and where the result goes.
+/// The arguments of a kernel: up to three operands, which are strips or single values (as the form of the kernel
+/// defines), and the output.
 #[derive(Clone, Copy)]
 pub(crate) struct Args {
     pub a: *const u8,
@@ -26,15 +28,17 @@ pub(crate) struct Args {
     pub n: usize,
 }
 
-/// One instruction on strips.
+/// A kernel: computes one instruction on strips.
 ///
 /// # Safety
-/// - each operand is aligned and valid for reads of `n` elements of its dtype (of one, where the form says it is a single value), `out` for writes of `n`;
+/// - `n` is at least 1;
+/// - each operand is aligned and valid for reads of `n` elements of its dtype (of one, if the form says it is a
+///   single value), `out` is aligned and valid for writes of `n`;
 /// - `out` is an operand or does not overlap any.
 pub(crate) type Kernel<I> = unsafe fn(I, &Args);
 
-/// Kernels of a binary instruction: of two strips; where the second is a single value; where the first is one. Those of single values
-/// exist for the dtypes that are used most, elsewhere single values are spread out.
+/// The kernels of a binary instruction: for two strips; for a strip and a single value; for a single value and a
+/// strip. The last two exist only for the most common dtypes. For others, single values are expanded to strips.
 pub(crate) type Forms<I> = [Option<Kernel<I>>; 3];
 
 struct Each<'a, T, F>(&'a Args, PhantomData<(T, F)>);
@@ -45,14 +49,16 @@ impl<T: Copy, F: Exact1<T>> Work for Each<'_, T, F> {
     fn run<I: Isa>(self, _: I) {
         let (src, dst) = (self.0.a.cast::<T>(), self.0.out.cast::<F::Out>());
         for i in 0..self.0.n {
-            // SAFETY: the contract of `Kernel`, kept by whoever called it.
+            // SAFETY: `i < n`: the caller of the kernel guarantees n elements and places (the contract of `Kernel`).
             unsafe { *dst.add(i) = F::f(*src.add(i)) };
         }
     }
 }
 
+/// The kernel of `F` on a strip.
+///
 /// # Safety
-/// - The contract of [`Kernel`], for elements of `T` and results of `F`.
+/// - the contract of [`Kernel`], for elements of `T` and results of `F`.
 unsafe fn each<I: Isa, T: Copy, F: Exact1<T>>(isa: I, args: &Args) {
     isa.enter(Each::<T, F>(args, PhantomData));
 }
@@ -64,7 +70,8 @@ impl<T: Copy, F: Exact2<T>, const FORM: usize> Work for Zip<'_, T, F, FORM> {
     #[inline(always)]
     fn run<I: Isa>(self, _: I) {
         let (a, b, dst) = (self.0.a.cast::<T>(), self.0.b.cast::<T>(), self.0.out.cast::<F::Out>());
-        // SAFETY: the contract of `Kernel`, kept by whoever called it; n is at least 1.
+        // SAFETY: `i < n`, and n is at least 1: the caller of the kernel guarantees n elements or, by form, one (the
+        // contract of `Kernel`).
         unsafe {
             let (x, y) = (*a, *b);
             for i in 0..self.0.n {
@@ -74,8 +81,10 @@ impl<T: Copy, F: Exact2<T>, const FORM: usize> Work for Zip<'_, T, F, FORM> {
     }
 }
 
+/// The kernel of `F` on two operands: strips (`FORM` 0), or the second (1) or the first (2) a single value.
+///
 /// # Safety
-/// - The contract of [`Kernel`], for elements of `T` and results of `F`.
+/// - the contract of [`Kernel`], for elements of `T` and results of `F`.
 unsafe fn zip<I: Isa, T: Copy, F: Exact2<T>, const FORM: usize>(isa: I, args: &Args) {
     isa.enter(Zip::<T, F, FORM>(args, PhantomData));
 }
@@ -84,46 +93,56 @@ fn forms<I: Isa, T: Copy, F: Exact2<T>>() -> Forms<I> {
     [Some(zip::<I, T, F, 0>), Some(zip::<I, T, F, 1>), Some(zip::<I, T, F, 2>)]
 }
 
-/// Without kernels for single values.
+/// Returns the forms without kernels for single values.
 fn strips<I: Isa, T: Copy, F: Exact2<T>>() -> Forms<I> {
     [Some(zip::<I, T, F, 0>), None, None]
 }
 
-/// A kernel over the parts of complex numbers.
+/// A kernel that works on the parts of complex numbers.
 ///
 /// # Safety
-/// - The contract of [`Kernel`], for complex numbers with parts of `T`.
+/// - the contract of [`Kernel`], for complex numbers with parts of `T`.
 unsafe fn parts<I: Isa, T: Copy, F: Exact2<T>>(isa: I, args: &Args) {
-    // SAFETY: n complex numbers are 2n parts.
+    // SAFETY: the contract of `Kernel`, which the caller guarantees; n complex numbers are 2n parts.
     unsafe { zip::<I, T, F, 0>(isa, &Args { n: 2 * args.n, ..*args }) };
 }
 
-/// As [`parts`], of one operand.
+/// As [`parts`], with one operand.
 ///
 /// # Safety
-/// - The contract of [`Kernel`], for complex numbers with parts of `T`.
+/// - the contract of [`Kernel`], for complex numbers with parts of `T`.
 unsafe fn parts_of_one<I: Isa, T: Copy, F: Exact1<T>>(isa: I, args: &Args) {
-    // SAFETY: n complex numbers are 2n parts.
+    // SAFETY: the contract of `Kernel`, which the caller guarantees; n complex numbers are 2n parts.
     unsafe { each::<I, T, F>(isa, &Args { n: 2 * args.n, ..*args }) };
 }
 
-/// Half precision to single and back, by the conversions of the crate `half`, which use the CPU's.
+/// Converts f16 to f32 with the crate `half`, which uses the CPU's conversions.
 ///
 /// # Safety
-/// - The contract of [`Kernel`], for operands of f16 and results of f32.
+/// - the contract of [`Kernel`], for operands of f16 and results of f32; `out` is not the operand.
 unsafe fn widen_f16<I: Isa>(_: I, args: &Args) {
-    // SAFETY: the contract of `Kernel`.
-    let (from, to) = unsafe { (std::slice::from_raw_parts(args.a.cast::<f16>(), args.n), std::slice::from_raw_parts_mut(args.out.cast::<f32>(), args.n)) };
+    // SAFETY: the caller guarantees n elements of each, which do not overlap.
+    let (from, to) = unsafe {
+        (
+            std::slice::from_raw_parts(args.a.cast::<f16>(), args.n),
+            std::slice::from_raw_parts_mut(args.out.cast::<f32>(), args.n),
+        )
+    };
     from.convert_to_f32_slice(to);
 }
 
-/// As [`widen_f16`].
+/// Converts f32 to f16, as [`widen_f16`].
 ///
 /// # Safety
-/// - The contract of [`Kernel`], for operands of f32 and results of f16.
+/// - the contract of [`Kernel`], for operands of f32 and results of f16; `out` is not the operand.
 unsafe fn narrow_f16<I: Isa>(_: I, args: &Args) {
-    // SAFETY: the contract of `Kernel`.
-    let (from, to) = unsafe { (std::slice::from_raw_parts(args.a.cast::<f32>(), args.n), std::slice::from_raw_parts_mut(args.out.cast::<f16>(), args.n)) };
+    // SAFETY: the caller guarantees n elements of each, which do not overlap.
+    let (from, to) = unsafe {
+        (
+            std::slice::from_raw_parts(args.a.cast::<f32>(), args.n),
+            std::slice::from_raw_parts_mut(args.out.cast::<f16>(), args.n),
+        )
+    };
     to.convert_from_f32_slice(from);
 }
 
@@ -133,13 +152,16 @@ impl<T: Real, F: ComplexFunction<T>> Work for Complex1<'_, T, F> {
     type Out = ();
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
-        // SAFETY: the contract of `Kernel`, kept by whoever called it: n complex numbers are 2n parts.
+        // SAFETY: the caller of the kernel guarantees n complex numbers, which are 2n parts (the contract of
+        // `Kernel`).
         unsafe { math::apply_complex::<T, F, I>(isa, self.0.a.cast(), self.0.out.cast(), self.0.n) };
     }
 }
 
+/// The kernel of a complex function of one operand.
+///
 /// # Safety
-/// - The contract of [`Kernel`], for complex numbers with parts of `T`.
+/// - the contract of [`Kernel`], for complex numbers with parts of `T`.
 unsafe fn complex1<I: Isa, T: Real, F: ComplexFunction<T>>(isa: I, args: &Args) {
     isa.enter(Complex1::<T, F>(args, PhantomData));
 }
@@ -150,13 +172,16 @@ impl<T: Real> Work for Magnitudes<'_, T> {
     type Out = ();
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
-        // SAFETY: as above. Magnitudes are of another dtype than what they are of, so they lie elsewhere.
+        // SAFETY: the caller of the kernel guarantees n complex numbers and n places for results (the contract of
+        // `Kernel`). These have another dtype, so they do not overlap.
         unsafe { math::apply_complex_abs::<T, I>(isa, self.0.a.cast(), self.0.out.cast(), self.0.n) };
     }
 }
 
+/// The kernel of the magnitude of complex numbers.
+///
 /// # Safety
-/// - The contract of [`Kernel`], for complex numbers with parts of `T` and results of `T`.
+/// - the contract of [`Kernel`], for complex numbers with parts of `T` and results of `T`.
 unsafe fn magnitudes<I: Isa, T: Real>(isa: I, args: &Args) {
     isa.enter(Magnitudes::<T>(args, PhantomData));
 }
@@ -167,13 +192,18 @@ impl<T: Real, F: ComplexFunction2<T>, const FORM: usize> Work for Complex2<'_, T
     type Out = ();
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
-        // SAFETY: as above; n is at least 1.
-        unsafe { math::apply_complex2::<T, F, I, FORM>(isa, self.0.a.cast(), self.0.b.cast(), self.0.out.cast(), self.0.n) };
+        // SAFETY: the caller of the kernel guarantees n complex numbers or, by form, one, which are 2n or two parts;
+        // n is at least 1 (the contract of `Kernel`).
+        unsafe {
+            math::apply_complex2::<T, F, I, FORM>(isa, self.0.a.cast(), self.0.b.cast(), self.0.out.cast(), self.0.n)
+        };
     }
 }
 
+/// The kernel of a complex function of two operands.
+///
 /// # Safety
-/// - The contract of [`Kernel`], for complex numbers with parts of `T`.
+/// - the contract of [`Kernel`], for complex numbers with parts of `T`.
 unsafe fn complex2<I: Isa, T: Real, F: ComplexFunction2<T>, const FORM: usize>(isa: I, args: &Args) {
     isa.enter(Complex2::<T, F, FORM>(args, PhantomData));
 }
@@ -188,7 +218,7 @@ impl<T: Real, F: Function<T>> Work for Smooth<'_, T, F> {
     type Out = ();
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
-        // SAFETY: the contract of `Kernel`, kept by whoever called it.
+        // SAFETY: the caller of the kernel guarantees n elements and places (the contract of `Kernel`).
         unsafe { math::apply::<T, F, I>(isa, self.0.a.cast(), self.0.out.cast(), self.0.n) };
     }
 }
@@ -199,31 +229,37 @@ impl<T: Real, F: Function2<T>, const FORM: usize> Work for Smooth2<'_, T, F, FOR
     type Out = ();
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
-        // SAFETY: the contract of `Kernel`, kept by whoever called it; n is at least 1.
+        // SAFETY: the caller of the kernel guarantees n elements or, by form, one; n is at least 1 (the contract of
+        // `Kernel`).
         unsafe { math::apply2::<T, F, I, FORM>(isa, self.0.a.cast(), self.0.b.cast(), self.0.out.cast(), self.0.n) };
     }
 }
 
+/// The kernel of an elementary function of two operands.
+///
 /// # Safety
-/// - The contract of [`Kernel`], for elements of `T`.
+/// - the contract of [`Kernel`], for elements of `T`.
 unsafe fn smooth2<I: Isa, T: Real, F: Function2<T>, const FORM: usize>(isa: I, args: &Args) {
     isa.enter(Smooth2::<T, F, FORM>(args, PhantomData));
 }
 
-/// Of two strips only.
+/// Returns the forms of an elementary function without kernels for single values.
 fn smooth_strips<I: Isa, T: Real, F: Function2<T>>() -> Forms<I> {
     [Some(smooth2::<I, T, F, 0>), None, None]
 }
 
+/// The kernel of an elementary function of one operand.
+///
 /// # Safety
-/// - The contract of [`Kernel`], for elements of `T`.
+/// - the contract of [`Kernel`], for elements of `T`.
 unsafe fn smooth<I: Isa, T: Real, F: Function<T>>(isa: I, args: &Args) {
     isa.enter(Smooth::<T, F>(args, PhantomData));
 }
 
-/// The bits of an element.
+/// An unsigned integer with the bits of an element.
 trait Bits: Copy {
-    /// `yes` where the truth value is 1, `no` where it is 0: of bits, because a choice between values in memory becomes a choice of addresses, which are gathered.
+    /// Returns `yes` if `truth` is 1, `no` if it is 0. It selects bits, because the compiler turns a choice between
+    /// values in memory into a choice of addresses, and then gathers.
     fn choose(truth: u8, yes: Self, no: Self) -> Self;
 }
 
@@ -247,10 +283,12 @@ impl Bits for [u64; 2] {
     }
 }
 
-/// `out = if a { b } else { c }`, all strips.
+/// Returns the kernel of `out = if a { b } else { c }`, with strips for all operands.
 pub(crate) fn select<I: Isa>(dtype: DType) -> Kernel<I> {
+    /// The kernel for elements of the size of `T`.
+    ///
     /// # Safety
-    /// - The contract of [`Kernel`], for truth values in `a` and elements of the size of `T` in `b` and `c`.
+    /// - the contract of [`Kernel`], for truth values in `a` and elements of the size of `T` in `b` and `c`.
     unsafe fn run<I: Isa, T: Bits>(isa: I, args: &Args) {
         struct Select<'a, T>(&'a Args, PhantomData<T>);
         impl<T: Bits> Work for Select<'_, T> {
@@ -259,7 +297,8 @@ pub(crate) fn select<I: Isa>(dtype: DType) -> Kernel<I> {
             fn run<I: Isa>(self, _: I) {
                 let (c, x, y, dst) = (self.0.a, self.0.b.cast::<T>(), self.0.c.cast::<T>(), self.0.out.cast::<T>());
                 for i in 0..self.0.n {
-                    // SAFETY: the contract of `Kernel`, kept by whoever called it.
+                    // SAFETY: `i < n`: the caller of the kernel guarantees n elements and places (the contract of
+                    // `Kernel`).
                     unsafe { *dst.add(i) = T::choose(*c.add(i), *x.add(i), *y.add(i)) };
                 }
             }
@@ -275,13 +314,13 @@ pub(crate) fn select<I: Isa>(dtype: DType) -> Kernel<I> {
     }
 }
 
-/// Does a strip, if there is a kernel for it as it is.
+/// Computes a strip, if there is a kernel for its ufunc, dtype and form. Returns whether it did.
 pub(crate) fn strip<I: Isa>(isa: I, strip: Strip) -> bool {
     let Strip { step, dtype, x, y, out } = strip;
     let kernel = match step {
         Step::Unary(op) => unary::<I>(op, dtype),
         Step::Binary(op) => binary::<I>(op, dtype).and_then(|forms| {
-            // A single element is a strip of one.
+            // If both operands have a single element, they are strips of length 1.
             let single = |operand: &[u8], other: &[u8]| operand.len() < other.len();
             forms[if single(y, x) { 1 } else { usize::from(single(x, y)) * 2 }]
         }),
@@ -289,25 +328,26 @@ pub(crate) fn strip<I: Isa>(isa: I, strip: Strip) -> bool {
     let Some(kernel) = kernel else { return false };
     let n = x.len().max(y.len()) / dtype.size();
     let args = Args { a: x.as_ptr(), b: y.as_ptr(), c: x.as_ptr(), out: out.as_mut_ptr().cast(), n };
-    // SAFETY: operands have n elements or, where the form says so, one; slices do not overlap one that is written; all are aligned (invariants of `Strip`).
+    // SAFETY: the operands have n elements or, by form, one; they do not overlap `out`, which is borrowed mutably;
+    // all are aligned (invariants of `Strip`). Core passes no empty strips.
     unsafe { kernel(isa, &args) };
     true
 }
 
-/// What becomes of a product and a third operand.
+/// How a product is combined with a third operand.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Tail {
-    /// `a * b + c`
+    /// `a * b + c`, rounded twice.
     Plus,
-    /// `a * b - c`
+    /// `a * b - c`, rounded twice.
     Minus,
-    /// `c - a * b`
+    /// `c - a * b`, rounded twice.
     From,
     /// `a * b + c`, rounded once.
     Fused,
 }
 
-/// Products with a [`Tail`], by its number. The bits of `MASK` say which operands are single values.
+/// Products with the [`Tail`] of number `TAIL`. The bits of `MASK` say which operands are single values.
 struct Products<'a, T, const TAIL: usize, const MASK: usize>(&'a Args, PhantomData<T>);
 
 impl<T: Real, const TAIL: usize, const MASK: usize> Work for Products<'_, T, TAIL, MASK> {
@@ -316,7 +356,8 @@ impl<T: Real, const TAIL: usize, const MASK: usize> Work for Products<'_, T, TAI
     fn run<I: Isa>(self, _: I) {
         let [a, b, c] = [self.0.a, self.0.b, self.0.c].map(|p| p.cast::<T>());
         let dst = self.0.out.cast::<T>();
-        // SAFETY: the contract of `Kernel`, kept by whoever called it; n is at least 1.
+        // SAFETY: `i < n`, and n is at least 1: the caller of the kernel guarantees n elements or, by mask, one (the
+        // contract of `Kernel`).
         unsafe {
             let (x, y, z) = (*a, *b, *c);
             for i in 0..self.0.n {
@@ -334,13 +375,15 @@ impl<T: Real, const TAIL: usize, const MASK: usize> Work for Products<'_, T, TAI
     }
 }
 
+/// The kernel of a product with a tail.
+///
 /// # Safety
-/// - The contract of [`Kernel`], for elements of `T`.
+/// - the contract of [`Kernel`], for elements of `T`; operands in `MASK` are single values.
 unsafe fn products<I: Isa, T: Real, const TAIL: usize, const MASK: usize>(isa: I, args: &Args) {
     isa.enter(Products::<T, TAIL, MASK>(args, PhantomData));
 }
 
-/// The kernel of a product with a tail, where `mask` has a bit for each operand that is a single value.
+/// Returns the kernel of a product with a tail. `mask` has a bit for each operand that is a single value.
 pub(crate) fn product<I: Isa>(tail: Tail, mask: usize, dtype: DType) -> Option<Kernel<I>> {
     macro_rules! masks {
         ($T:ty, $TAIL:literal) => {
@@ -373,7 +416,7 @@ pub(crate) fn product<I: Isa>(tail: Tail, mask: usize, dtype: DType) -> Option<K
     }
 }
 
-/// `n` copies of one value.
+/// Returns the kernel that writes `n` copies of a single value.
 pub(crate) fn fill<I: Isa>(dtype: DType) -> Kernel<I> {
     match dtype.size() {
         1 => each_fill::<I, u8>,
@@ -384,10 +427,13 @@ pub(crate) fn fill<I: Isa>(dtype: DType) -> Kernel<I> {
     }
 }
 
+/// The kernel for values of the size of `T`.
+///
 /// # Safety
-/// - The contract of [`Kernel`], for a single value of the size of `T` in `a`; alignment of `T` is not required.
+/// - the contract of [`Kernel`], for a single value of the size of `T` in `a`; alignment of `T` is not required.
 unsafe fn each_fill<I: Isa, T: Copy>(_: I, args: &Args) {
-    // SAFETY: the contract of `Kernel`: `a` is a single value, `out` a strip. Alignment of 16-byte elements is 8: the copies are unaligned ones.
+    // SAFETY: `a` is a single value and `out` a strip of n elements (the contract of `Kernel`). The copies are
+    // unaligned, because 16-byte elements have alignment 8.
     unsafe {
         let x = args.a.cast::<T>().read_unaligned();
         for i in 0..args.n {
@@ -396,7 +442,8 @@ unsafe fn each_fill<I: Isa, T: Copy>(_: I, args: &Args) {
     }
 }
 
-/// The kernel of a unary ufunc for operands of `dtype`, if there is one. Half floats have none: programs are rewritten to compute with f32.
+/// Returns the kernel of a unary ufunc for operands of `dtype`, if there is one. Half floats have none: programs are
+/// lowered to compute in f32.
 pub(crate) fn unary<I: Isa>(op: Unary, dtype: DType) -> Option<Kernel<I>> {
     // `$S` is the signed type of the same width.
     macro_rules! int {
@@ -412,7 +459,7 @@ pub(crate) fn unary<I: Isa>(op: Unary, dtype: DType) -> Option<Kernel<I>> {
             }
         };
     }
-    // Every row, so that the compiler leads here whoever adds one.
+    // All ufuncs are listed, so that the compiler reports a new one here.
     macro_rules! float {
         ($T:ty) => {
             match op {
@@ -493,9 +540,9 @@ pub(crate) fn unary<I: Isa>(op: Unary, dtype: DType) -> Option<Kernel<I>> {
     }
 }
 
-/// The kernels of a binary ufunc for operands of `dtype`, if there are any.
+/// Returns the kernels of a binary ufunc for operands of `dtype`, if there are any.
 pub(crate) fn binary<I: Isa>(op: Binary, dtype: DType) -> Option<Forms<I>> {
-    // `$often` makes the kernels of what is used most, `$S` is the signed type of the same width.
+    // `$often` returns the forms of the most common ufuncs; `$S` is the signed type of the same width.
     macro_rules! int {
         ($T:ty, $S:ty, $often:ident) => {
             match op {
@@ -533,7 +580,9 @@ pub(crate) fn binary<I: Isa>(op: Binary, dtype: DType) -> Option<Forms<I>> {
                 Binary::Sub => forms::<I, $T, Sub>(),
                 Binary::Mul => forms::<I, $T, Mul>(),
                 Binary::Div => forms::<I, $T, Div>(),
-                Binary::Pow => [Some(smooth2::<I, $T, Pow, 0>), Some(smooth2::<I, $T, Pow, 1>), Some(smooth2::<I, $T, Pow, 2>)],
+                Binary::Pow => {
+                    [Some(smooth2::<I, $T, Pow, 0>), Some(smooth2::<I, $T, Pow, 1>), Some(smooth2::<I, $T, Pow, 2>)]
+                }
                 Binary::Minimum => forms::<I, $T, Minimum>(),
                 Binary::Maximum => forms::<I, $T, Maximum>(),
                 Binary::Fmin => strips::<I, $T, Fmin>(),
@@ -596,7 +645,7 @@ pub(crate) fn binary<I: Isa>(op: Binary, dtype: DType) -> Option<Forms<I>> {
     })
 }
 
-/// The kernel of a cast, if there is one; [`cast_by_way_of`] says how the others are done.
+/// Returns the kernel of a cast, if there is one. Other casts go through a third dtype ([`cast_by_way_of`]).
 pub(crate) fn cast<I: Isa>(from: DType, to: DType) -> Option<Kernel<I>> {
     macro_rules! real {
         ($From:ty) => {
@@ -644,14 +693,20 @@ pub(crate) fn cast<I: Isa>(from: DType, to: DType) -> Option<Kernel<I>> {
     }
 }
 
-/// The dtype between two that a cast without a kernel goes through: half floats are read as f32, which holds them exactly; real numbers become complex, and complex
-/// numbers real, in the precision of their parts.
+/// Returns the dtype that a cast without a kernel goes through. Half floats go through f32, which represents them
+/// exactly. Casts between real and complex numbers go through the dtype of the complex number's parts.
 pub(crate) fn cast_by_way_of(from: DType, to: DType) -> Option<DType> {
     let half = |d| matches!(d, DType::F16 | DType::BF16);
     match (from, to) {
         (from, _) if half(from) && to != DType::F32 => Some(DType::F32),
-        (from, to) if from.kind() == Kind::Complex && to.kind() != Kind::Complex && to != DType::Bool && to != from.real() => Some(from.real()),
-        (from, to) if to.kind() == Kind::Complex && from.kind() != Kind::Complex && from != to.real() => Some(to.real()),
+        (from, to)
+            if from.kind() == Kind::Complex && to.kind() != Kind::Complex && to != DType::Bool && to != from.real() =>
+        {
+            Some(from.real())
+        }
+        (from, to) if to.kind() == Kind::Complex && from.kind() != Kind::Complex && from != to.real() => {
+            Some(to.real())
+        }
         _ => None,
     }
 }

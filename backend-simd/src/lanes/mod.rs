@@ -1,7 +1,8 @@
-//! Vectors of floats, one type per tier: what kernels are written over.
+//! Float vectors, one type per tier. The kernels are generic over these types.
 //!
-//! A tier is a token ([`Isa`]) that exists only where the CPU has its features. Vectors are made from a token, so a vector, too, proves them:
-//! that is why their arithmetic is safe to call. To become the tier's instructions, code must be inlined into [`Isa::enter`].
+//! A tier is a token ([`Isa`]) that exists only on a CPU with the tier's features. A vector can only be made with a
+//! token, so a vector proves the features too. Its arithmetic is therefore safe to call. Code compiles to the tier's
+//! instructions only where it is inlined into [`Isa::enter`].
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
@@ -12,7 +13,7 @@ pub(crate) mod portable;
 mod tests;
 pub(crate) mod twice;
 
-/// One truth value per lane.
+/// One boolean per lane.
 pub(crate) trait Mask: Copy {
     fn and(self, other: Self) -> Self;
     fn or(self, other: Self) -> Self;
@@ -21,7 +22,7 @@ pub(crate) trait Mask: Copy {
     fn all(self) -> bool;
 }
 
-/// A vector of `N` elements. Unaligned loads and stores.
+/// A vector of `N` elements. Loads and stores are unaligned.
 pub(crate) trait Lanes: Copy {
     type Isa: Isa;
     type Elem: Copy;
@@ -30,28 +31,31 @@ pub(crate) trait Lanes: Copy {
     fn splat(isa: Self::Isa, x: Self::Elem) -> Self;
 
     /// # Safety
-    /// `from` is valid for reads of `N` elements.
+    /// - `from` is valid for reads of `N` elements.
     unsafe fn load(isa: Self::Isa, from: *const Self::Elem) -> Self;
 
     /// # Safety
-    /// `to` is valid for writes of `N` elements.
+    /// - `to` is valid for writes of `N` elements.
     unsafe fn store(self, to: *mut Self::Elem);
 
-    /// The first `count` (at most `N`) elements from there, and zeros.
+    /// Loads the first `count` elements at `from` and fills the other lanes with zeros.
     ///
     /// # Safety
-    /// `from` is valid for reads of `count` elements.
+    /// - `count` is at most `N`, and `from` is valid for reads of `count` elements.
     unsafe fn load_first(isa: Self::Isa, from: *const Self::Elem, count: usize) -> Self;
 
+    /// Stores the first `count` lanes.
+    ///
     /// # Safety
-    /// `to` is valid for writes of `count` elements, at most `N`.
+    /// - `count` is at most `N`, and `to` is valid for writes of `count` elements.
     unsafe fn store_first(self, to: *mut Self::Elem, count: usize);
 
-    /// Elements of both in turn: those of the first halves, and those of the second halves.
+    /// Interleaves two vectors. Returns the interleaved first halves and the interleaved second halves.
     fn zip(self, o: Self) -> (Self, Self);
 }
 
-/// Transposes a square of `N` vectors of `N` elements: each round deals rows i and i + N/2 out in turn, as a perfect shuffle of the indices.
+/// Transposes a square of `N` vectors of `N` elements. Each round interleaves the rows i and i + N/2, which is a
+/// perfect shuffle of the indices.
 #[inline(always)]
 pub(crate) fn transpose<V: Lanes, const N: usize>(rows: &mut [V; N]) {
     const { assert!(N.is_power_of_two()) }
@@ -64,7 +68,8 @@ pub(crate) fn transpose<V: Lanes, const N: usize>(rows: &mut [V; N]) {
     }
 }
 
-/// A vector of floats. `+ - * / mul_add` round as IEEE says; the portable tier's `mul_add` may round twice.
+/// A vector of floats. `+ - * / mul_add` round according to IEEE 754, except that the portable tier's `mul_add` may
+/// round twice.
 pub(crate) trait Float: Lanes {
     type Mask: Mask;
 
@@ -72,74 +77,78 @@ pub(crate) trait Float: Lanes {
     fn sub(self, o: Self) -> Self;
     fn mul(self, o: Self) -> Self;
     fn div(self, o: Self) -> Self;
-    /// `self * b + c`
+    /// Computes `self * b + c`.
     fn mul_add(self, b: Self, c: Self) -> Self;
-    /// `c - self * b`
+    /// Computes `c - self * b`.
     fn neg_mul_add(self, b: Self, c: Self) -> Self;
-    /// The rounding error of `product`, which is `self * b` rounded: exact.
+    /// Returns the exact rounding error of `product`, which is `self * b` rounded.
     #[inline(always)]
     fn product_error(self, b: Self, product: Self) -> Self {
         self.neg_mul_add(b, product).neg()
     }
-    /// Sign flipped.
+    /// Flips the sign.
     fn neg(self) -> Self;
-    /// Sign cleared.
+    /// Clears the sign.
     fn abs(self) -> Self;
-    /// The magnitude of self with the sign of `sign`.
+    /// Returns the magnitude of `self` with the sign of `sign`.
     fn copysign(self, sign: Self) -> Self;
     fn sqrt(self) -> Self;
-    /// To the nearest integer, ties to even; a result of zero keeps the sign.
+    /// Rounds to the nearest integer, ties to even. A result of zero keeps the sign.
     fn round(self) -> Self;
     fn floor(self) -> Self;
     fn trunc(self) -> Self;
-    /// `if self < o { self } else { o }`
+    /// Returns `if self < o { self } else { o }`.
     fn min(self, o: Self) -> Self;
-    /// `if self > o { self } else { o }`
+    /// Returns `if self > o { self } else { o }`.
     fn max(self, o: Self) -> Self;
     fn lt(self, o: Self) -> Self::Mask;
     fn eq(self, o: Self) -> Self::Mask;
-    /// Where either is NaN.
+    /// The mask of the lanes where either operand is NaN.
     fn unordered(self, o: Self) -> Self::Mask;
-    /// Where the sign bit is set.
+    /// The mask of the lanes whose sign bit is set.
     fn sign_mask(self) -> Self::Mask;
-    /// Whether it is set anywhere.
+    /// Returns whether the sign bit of any lane is set.
     #[inline(always)]
     fn any_sign(self) -> bool {
         self.sign_mask().any()
     }
-    /// `yes` where the mask is set, else `no`.
+    /// Returns `yes` where the mask is set and `no` elsewhere.
     fn select(mask: Self::Mask, yes: Self, no: Self) -> Self;
     fn bit_and(self, o: Self) -> Self;
     fn bit_or(self, o: Self) -> Self;
     fn bit_xor(self, o: Self) -> Self;
-    /// The sum of the bits as integers, wrapping.
+    /// Adds the bits as integers, with wraparound.
     fn int_add(self, o: Self) -> Self;
-    /// The difference of the bits as integers, wrapping.
+    /// Subtracts the bits as integers, with wraparound.
     fn int_sub(self, o: Self) -> Self;
-    /// Bits shifted left; `k` is below their number, as in [`Float::shr`] and [`Float::sar`].
+    /// Shifts the bits left. `k` is less than the number of bits, also for [`Float::shr`] and [`Float::sar`].
     fn shl(self, k: u32) -> Self;
-    /// Bits shifted right, zeros coming in.
+    /// Shifts the bits right and fills with zeros.
     fn shr(self, k: u32) -> Self;
-    /// Bits shifted right, copies of the sign coming in.
+    /// Shifts the bits right and fills with the sign bit.
     fn sar(self, k: u32) -> Self;
-    /// The bits as a signed integer below 2^22 (f64: 2^51) in magnitude, as a float.
+    /// Converts the bits, a signed integer below 2^22 (f64: 2^51) in magnitude, to a float.
     fn int_to_float(self) -> Self;
-    /// `table[bits mod N]` for N a power of two. Tables of 8 to 64 (f64: 8 to 32) are held in registers where the tier can.
+    /// Returns `table[bits mod N]`; N is a power of two. Tables of 8 to 64 entries (f64: 8 to 32) stay in registers
+    /// where the tier supports it.
     fn lookup<const N: usize>(self, table: &[Self::Elem; N]) -> Self;
-    /// `table[bits]`, the last entry where that is beyond the end. The table is not empty and has less than 2^31 entries.
+    /// Returns `table[bits]`, or the last entry where the index is out of bounds; AVX2 ignores the highest bit of a
+    /// 64-bit index. The table is not empty and has less than 2^31 entries.
     fn gather(self, table: &[Self::Elem]) -> Self;
-    /// m and e with `self = m * 2^e`, m in [3/4, 3/2), for positive normal numbers, and for subnormal ones where [`Isa::SPLITS_SUBNORMALS`].
+    /// Returns m in [3/4, 3/2) and e with `self = m * 2^e`. Valid for positive normal numbers, and for subnormal ones
+    /// if [`Isa::SPLITS_SUBNORMALS`].
     #[inline(always)]
     fn split(self, isa: Self::Isa) -> (Self, Self)
     where
         Self::Elem: Real,
     {
         let from_start = self.int_sub(Self::splat(isa, Self::Elem::from_f64(0.75)));
-        // The bits of minus infinity are those above the mantissa.
+        // In minus infinity exactly the bits above the mantissa are set.
         let m = self.int_sub(from_start.bit_and(Self::splat(isa, Self::Elem::from_f64(f64::NEG_INFINITY))));
         (m, from_start.sar(if size_of::<Self::Elem>() == 4 { 23 } else { 52 }).int_to_float())
     }
-    /// What a logarithm is: `y` where self is positive and finite, minus infinity for zeros, NaN below, and self where it is infinite or NaN.
+    /// Applies the special cases of a logarithm. Returns `y` where `self` is positive and finite, minus infinity where
+    /// it is zero, NaN where it is negative, and `self` where it is positive infinity or NaN.
     #[inline(always)]
     fn log_or_special(self, isa: Self::Isa, y: Self) -> Self
     where
@@ -150,56 +159,59 @@ pub(crate) trait Float: Lanes {
         let y = Self::select(self.lt(c(0.0)), c(f64::NAN), y);
         Self::select(self.lt(c(f64::INFINITY)), y, self)
     }
-    /// Bits shifted left by the width of the mantissa.
+    /// Shifts the bits left by the width of the mantissa.
     fn shl_mantissa(self) -> Self;
-    /// `self * 2^floor(n)` with at most one rounding, from normal to subnormal; self in [1/4, 4], NaN where it is.
+    /// Computes `self * 2^floor(n)` with at most one rounding, which occurs where the result is subnormal. `self` is in
+    /// [1/4, 4] or NaN; NaN stays NaN.
     #[inline(always)]
     fn scale(self, isa: Self::Isa, n: Self) -> Self
     where
         Self::Elem: Real,
     {
         let c = |x: f64| Self::splat(isa, Self::Elem::from_f64(x));
-        // The low bits of k + magic hold k + bias; shifted, they are the exponent of 2^k.
-        let magic = c(if size_of::<Self::Elem>() == 4 { 12_582_912.0 + 127.0 } else { 6_755_399_441_055_744.0 + 1023.0 });
-        // In two steps, because 2^n may be out of range where the result is not.
+        // The low bits of k + magic hold k + bias. Shifted left by the width of the mantissa, they are 2^k.
+        let magic =
+            c(if size_of::<Self::Elem>() == 4 { 12_582_912.0 + 127.0 } else { 6_755_399_441_055_744.0 + 1023.0 });
+        // Scales in two steps, because 2^n may be out of range where the result is not.
         let limit = if size_of::<Self::Elem>() == 4 { 252.0 } else { 2044.0 };
         let n = n.floor().min(c(limit)).max(c(-limit));
         let half = n.mul(c(0.5)).floor();
         self.mul(half.add(magic).shl_mantissa()).mul(n.sub(half).add(magic).shl_mantissa())
     }
-    /// Bits shifted right, logically, by the width of the mantissa.
+    /// Shifts the bits right by the width of the mantissa and fills with zeros.
     fn shr_mantissa(self) -> Self;
 }
 
-/// A tier: a set of CPU features that this CPU has.
+/// A tier: a set of features of the CPU at hand.
 pub(crate) trait Isa: Copy + Send + Sync + 'static {
     type F32: Float<Isa = Self, Elem = f32>;
     type F64: Float<Isa = Self, Elem = f64>;
-    /// Whether [`Float::split`] takes subnormal numbers.
+    /// Whether [`Float::split`] accepts subnormal numbers.
     const SPLITS_SUBNORMALS: bool;
-    /// Vectors that kernels can hold in registers.
+    /// The number of vectors that a kernel can hold in registers.
     const REGISTERS: usize;
     /// Whether `mul_add` and `neg_mul_add` round once.
     const FUSED: bool;
 
-    /// The first and the second half of the lanes: exact.
+    /// Converts the first and the second half of the lanes to f64, exactly.
     fn widen(self, x: Self::F32) -> (Self::F64, Self::F64);
-    /// The reverse of [`Isa::widen`], rounded to nearest.
+    /// The inverse of [`Isa::widen`]. Rounds to nearest.
     fn narrow(self, low: Self::F64, high: Self::F64) -> Self::F32;
 
-    /// Runs `work` compiled for the tier.
+    /// Runs `work`, compiled for the tier.
     fn enter<W: Work>(self, work: W) -> W::Out;
 
-    /// Copies past the caches where the tier can: for results too large to be read again soon. [`Isa::fence`] ends a series of such copies.
+    /// Copies with nontemporal stores, which bypass the caches, if the tier has them. For results too large to be
+    /// cached until they are read. Call [`Isa::fence`] after a series of such copies.
     ///
     /// # Safety
     /// - `src` is valid for reads and `dst` for writes of `bytes` bytes, and they do not overlap.
     unsafe fn stream(self, src: *const u8, dst: *mut u8, bytes: usize) {
-        // SAFETY: the caller's.
+        // SAFETY: `src` and `dst` are valid for `bytes` bytes and do not overlap, which the caller guarantees.
         unsafe { std::ptr::copy_nonoverlapping(src, dst, bytes) };
     }
 
-    /// Asks for the cache line at `at`, which may be anywhere.
+    /// Prefetches the cache line at `at`. Any address is allowed.
     #[inline(always)]
     fn prefetch(self, at: *const u8) {
         // SAFETY: every x86-64 CPU has SSE, and a prefetch never faults.
@@ -211,11 +223,12 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
         let _ = at;
     }
 
-    /// Makes streamed copies visible to other threads before anything that follows.
+    /// Orders earlier streamed copies before all later stores, so that other threads see them.
     fn fence(self) {}
 }
 
-/// Something to do on any tier. Implementations are `#[inline(always)]`, and so is everything they call that handles vectors.
+/// Work that runs on any tier. Implementations are `#[inline(always)]`, and so is every function with vectors that they
+/// call.
 pub(crate) trait Work {
     type Out;
     fn run<I: Isa>(self, isa: I) -> Self::Out;
@@ -226,16 +239,16 @@ pub(crate) trait Real: Copy + polyarray_core::Element + PartialOrd {
     type V<I: Isa>: Float<Isa = I, Elem = Self>;
     const NEG_ZERO: Self;
     const ONE: Self;
-    /// Bits of a number without sign and exponent.
+    /// The number of significant bits, which includes the implicit one.
     const DIGITS: i32;
     fn from_f64(x: f64) -> Self;
     fn to_f64(self) -> f64;
-    /// The square root.
+    /// Returns the square root.
     fn root(self) -> Self;
     fn times(self, o: Self) -> Self;
     fn plus(self, o: Self) -> Self;
     fn minus(self, o: Self) -> Self;
-    /// `self * b + c`, rounded once.
+    /// Computes `self * b + c`, rounded once.
     fn fused(self, b: Self, c: Self) -> Self;
 }
 

@@ -1,4 +1,5 @@
-//! The tier that every CPU has: `wide`'s vectors, which use what the build was told to use (SSE2, NEON, WASM SIMD).
+//! The tier that every CPU has. It uses the vectors of the crate `wide`, which compile to the instruction set that the
+//! build enables (SSE2, NEON, WASM SIMD).
 
 use super::{Float, Isa, Lanes, Mask, Work};
 use polyarray_core::Element;
@@ -13,7 +14,7 @@ impl Isa for Portable {
     type F64 = F64;
     const FUSED: bool = false;
     const SPLITS_SUBNORMALS: bool = false;
-    // Sixteen of half the width.
+    // The CPU has 16 registers of half the width.
     const REGISTERS: usize = 8;
 
     #[inline(always)]
@@ -49,23 +50,23 @@ macro_rules! portable {
             }
             #[inline(always)]
             unsafe fn load(_: Portable, from: *const $elem) -> Self {
-                // SAFETY: the caller's.
+                // SAFETY: `from` is valid for reads of N elements, which the caller guarantees.
                 $V($wide::new(unsafe { from.cast::<[$elem; $n]>().read_unaligned() }))
             }
             #[inline(always)]
             unsafe fn store(self, to: *mut $elem) {
-                // SAFETY: the caller's.
+                // SAFETY: `to` is valid for writes of N elements, which the caller guarantees.
                 unsafe { to.cast::<[$elem; $n]>().write_unaligned(self.0.to_array()) }
             }
             #[inline(always)]
             unsafe fn load_first(_: Portable, from: *const $elem, count: usize) -> Self {
-                // SAFETY: the caller's, for elements below `count`.
+                // SAFETY: i < count, and `from` is valid for reads of `count` elements, which the caller guarantees.
                 $V($wide::new(std::array::from_fn(|i| if i < count { unsafe { *from.add(i) } } else { 0.0 })))
             }
             #[inline(always)]
             unsafe fn store_first(self, to: *mut $elem, count: usize) {
                 for (i, x) in self.0.to_array().into_iter().enumerate().take(count) {
-                    // SAFETY: the caller's.
+                    // SAFETY: i < count, and `to` is valid for writes of `count` elements, which the caller guarantees.
                     unsafe { *to.add(i) = x };
                 }
             }
@@ -78,12 +79,12 @@ macro_rules! portable {
         }
 
         impl $V {
-            /// `f` of each lane's bits.
+            /// Applies `f` to the bits of each lane.
             #[inline(always)]
             fn map_bits(self, f: impl Fn($uint) -> $uint) -> Self {
                 $V($wide::new(self.0.to_array().map(|x| $elem::from_bits(f(x.to_bits())))))
             }
-            /// `f` of each pair of lanes' bits.
+            /// Applies `f` to the bits of each pair of lanes.
             #[inline(always)]
             fn zip_bits(self, o: Self, f: impl Fn($uint, $uint) -> $uint) -> Self {
                 let (a, b) = (self.0.to_array(), o.0.to_array());
@@ -146,7 +147,8 @@ macro_rules! portable {
             }
             #[inline(always)]
             fn product_error(self, b: Self, product: Self) -> Self {
-                // Without a fused instruction: Dekker's product of Veltkamp's halves (T. Dekker, Numer. Math. 18, 1971).
+                // Without a fused instruction: Dekker's product, with Veltkamp's split of the operands (T. Dekker,
+                // Numer. Math. 18, 1971).
                 let split = |x: $wide| {
                     let c = x * $wide::splat((1u64 << (($mantissa + 2) / 2)) as $elem + 1.0);
                     let high = c - (c - x);
@@ -169,7 +171,8 @@ macro_rules! portable {
             }
             #[inline(always)]
             fn round(self) -> Self {
-                // Adding and taking away 2^mantissa rounds a magnitude to an integer; larger ones are integers already.
+                // Adding and subtracting 2^mantissa rounds a magnitude to an integer. Magnitudes of 2^mantissa or more
+                // are integers already.
                 let (magic, magnitude) = ($wide::splat((1u64 << $mantissa) as $elem), self.0.abs());
                 let rounded = ((magnitude + magic) - magic) | (self.0 & $wide::splat(-0.0));
                 $V(magnitude.simd_lt(magic).bitselect(rounded, self.0))
@@ -177,7 +180,7 @@ macro_rules! portable {
             #[inline(always)]
             fn floor(self) -> Self {
                 let near = self.round();
-                // Where nothing is taken away, the sign of zero stays.
+                // Lanes without subtraction keep the sign of zero.
                 $V(self.0.simd_lt(near.0).bitselect(near.0 - $wide::splat(1.0), near.0))
             }
             #[inline(always)]
@@ -246,7 +249,8 @@ macro_rules! portable {
             }
             #[inline(always)]
             fn int_to_float(self) -> Self {
-                // The integer added to the bits of 1.5 * 2^mantissa counts its units.
+                // Adding an integer to the bits of 1.5 * 2^mantissa adds it to the value, because the last bit has the
+                // weight 1.
                 let magic = $V($wide::splat((1u64 << $mantissa) as $elem * 1.5));
                 self.int_add(magic).sub(magic)
             }
@@ -270,7 +274,9 @@ macro_rules! portable {
             }
         }
 
-        const _: () = assert!(size_of::<$V>() == $n * size_of::<$elem>() && <$elem as Element>::DTYPE.size() == size_of::<$elem>());
+        const _: () = assert!(
+            size_of::<$V>() == $n * size_of::<$elem>() && <$elem as Element>::DTYPE.size() == size_of::<$elem>()
+        );
     };
 }
 portable!(F32, f32x8, f32, u32, i32, 8, 23);

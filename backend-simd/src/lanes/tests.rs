@@ -1,9 +1,9 @@
-//! Every tier's lanes against scalar arithmetic.
+//! Compares the lanes of every tier with scalar arithmetic.
 
 use super::{Float, Isa, Lanes, Mask, Real, Work};
 use crate::tier::{NAMES, Tier};
 
-/// Runs what `make` makes on every tier that this CPU has.
+/// Runs the result of `make` on every tier that this CPU has.
 fn on_every_tier<W: Work<Out = ()>>(make: impl Fn() -> W) {
     for name in NAMES {
         match Tier::best(Some(name)).unwrap() {
@@ -53,7 +53,7 @@ macro_rules! check {
             fn run<I: Isa>(self, isa: I) {
                 type V<I> = <$elem as Real>::V<I>;
                 let n = V::<I>::N;
-                // SAFETY: callers give slices of at least n elements.
+                // SAFETY: all slices have at least n elements.
                 let load = |x: &[$elem]| unsafe { V::<I>::load(isa, x.as_ptr()) };
                 let get = |v: V<I>| {
                     let mut lanes = [0.0; 16];
@@ -61,31 +61,79 @@ macro_rules! check {
                     unsafe { v.store(lanes.as_mut_ptr()) };
                     lanes
                 };
-                let truth = |m: <V<I> as Float>::Mask| get(Float::select(m, V::<I>::splat(isa, 1.0), V::<I>::splat(isa, 0.0)));
+                let truth =
+                    |m: <V<I> as Float>::Mask| get(Float::select(m, V::<I>::splat(isa, 1.0), V::<I>::splat(isa, 0.0)));
                 let same = |name: &str, x: $elem, got: $elem, want: $elem| {
-                    assert!(got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan(), "{name}({x:e}): {got:e}, not {want:e}");
+                    assert!(
+                        got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan(),
+                        "{name}({x:e}): {got:e}, not {want:e}"
+                    );
                 };
                 let int = |i: $uint| $elem::from_bits(i);
                 let flag = |b: bool| <$elem>::from(b as u8);
                 let table: [$elem; 64] = std::array::from_fn(|i| i as $elem * 0.25);
-                let (t8, t16, t32) = (table[..8].try_into().unwrap(), table[..16].try_into().unwrap(), table[..32].try_into().unwrap());
+                let (t8, t16, t32) =
+                    (table[..8].try_into().unwrap(), table[..16].try_into().unwrap(), table[..32].try_into().unwrap());
                 let x: Vec<$elem> = values().into_iter().map(|x| x as $elem).collect();
                 for at in 0..=x.len() - n {
                     let (xs, ys) = (&x[at..at + n], &x[x.len() - n - at..x.len() - at]);
                     let (a, b) = (load(xs), load(ys));
-                    let results = [get(a.abs()), get(a.sqrt()), get(a.round()), get(a.floor()), get(a.trunc()), get(a.copysign(b))];
-                    let bits = [get(a.int_add(b)), get(a.int_sub(b)), get(a.shl(5)), get(a.shr(5)), get(a.sar(5)), get(a.shr_mantissa())];
-                    let masks = [truth(a.sign_mask()), truth(a.lt(b).not()), truth(a.lt(b).and(a.sign_mask())), truth(a.lt(b).or(a.unordered(b)))];
+                    let results = [
+                        get(a.abs()),
+                        get(a.sqrt()),
+                        get(a.round()),
+                        get(a.floor()),
+                        get(a.trunc()),
+                        get(a.copysign(b)),
+                    ];
+                    let bits = [
+                        get(a.int_add(b)),
+                        get(a.int_sub(b)),
+                        get(a.shl(5)),
+                        get(a.shr(5)),
+                        get(a.sar(5)),
+                        get(a.shr_mantissa()),
+                    ];
+                    let masks = [
+                        truth(a.sign_mask()),
+                        truth(a.lt(b).not()),
+                        truth(a.lt(b).and(a.sign_mask())),
+                        truth(a.lt(b).or(a.unordered(b))),
+                    ];
                     let index = a.shr(<$uint>::BITS - 9);
-                    let tables = [get(a.lookup::<8>(t8)), get(a.lookup::<16>(t16)), get(a.lookup::<32>(t32)), get(a.lookup(&table)), get(index.gather(&table))];
+                    let tables = [
+                        get(a.lookup::<8>(t8)),
+                        get(a.lookup::<16>(t16)),
+                        get(a.lookup::<32>(t32)),
+                        get(a.lookup(&table)),
+                        get(index.gather(&table)),
+                    ];
                     for (l, (&x, &y)) in xs.iter().zip(ys).enumerate() {
                         let (p, q) = (x.to_bits(), y.to_bits());
                         let want = [x.abs(), x.sqrt(), x.round_ties_even(), x.floor(), x.trunc(), x.copysign(y)];
-                        let want_bits = [p.wrapping_add(q), p.wrapping_sub(q), p << 5, p >> 5, (p as $int >> 5) as $uint, p >> (<$elem>::MANTISSA_DIGITS - 1)];
+                        let want_bits = [
+                            p.wrapping_add(q),
+                            p.wrapping_sub(q),
+                            p << 5,
+                            p >> 5,
+                            (p as $int >> 5) as $uint,
+                            p >> (<$elem>::MANTISSA_DIGITS - 1),
+                        ];
                         let negative = x.is_sign_negative();
-                        let want_masks = [negative, x.partial_cmp(&y).is_none_or(|o| o.is_ge()), x < y && negative, x < y || x.is_nan() || y.is_nan()];
+                        let want_masks = [
+                            negative,
+                            x.partial_cmp(&y).is_none_or(|o| o.is_ge()),
+                            x < y && negative,
+                            x < y || x.is_nan() || y.is_nan(),
+                        ];
                         let entry = |i: $uint| table[i as usize];
-                        let want_tables = [entry(p % 8), entry(p % 16), entry(p % 32), entry(p % 64), entry((p >> (<$uint>::BITS - 9)).min(63))];
+                        let want_tables = [
+                            entry(p % 8),
+                            entry(p % 16),
+                            entry(p % 32),
+                            entry(p % 64),
+                            entry((p >> (<$uint>::BITS - 9)).min(63)),
+                        ];
                         for (i, want) in want.into_iter().enumerate() {
                             same(&format!("result {i}"), x, results[i][l], want);
                         }
@@ -123,10 +171,12 @@ struct Widths;
 impl Work for Widths {
     type Out = ();
     fn run<I: Isa>(self, isa: I) {
-        let x: [f32; 16] = std::array::from_fn(|i| [1.1, -0.0, f32::MIN_POSITIVE / 3.0, f32::MAX, f32::INFINITY, 3.0e-20][i % 6] * (i + 1) as f32);
+        let x: [f32; 16] = std::array::from_fn(|i| {
+            [1.1, -0.0, f32::MIN_POSITIVE / 3.0, f32::MAX, f32::INFINITY, 3.0e-20][i % 6] * (i + 1) as f32
+        });
         let mut wide = [0.0f64; 16];
         let mut back = [0.0f32; 16];
-        // SAFETY: no vector has more than 16 lanes, none of f64 more than 8.
+        // SAFETY: no vector of f32 has more than 16 lanes, and none of f64 more than 8.
         unsafe {
             let (low, high) = isa.widen(I::F32::load(isa, x.as_ptr()));
             low.store(wide.as_mut_ptr());

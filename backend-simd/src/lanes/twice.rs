@@ -1,8 +1,9 @@
-//! Two vectors as one: the body of a loop over long arrays, where two independent chains of instructions hide each other's latency.
+//! Pairs of vectors as one vector. Loops over long arrays use them: two independent chains of instructions hide each
+//! other's latency.
 
 use super::{Float, Isa, Lanes, Mask, Real, Work};
 
-/// A tier whose vectors are pairs of another's.
+/// A tier whose vectors are pairs of the vectors of `I`.
 #[derive(Clone, Copy)]
 pub(crate) struct Twice<I>(pub I);
 
@@ -53,12 +54,12 @@ impl<V: Lanes> Lanes for Pair<V> {
     }
     #[inline(always)]
     unsafe fn load(isa: Self::Isa, from: *const V::Elem) -> Self {
-        // SAFETY: the caller's: there are 2 N elements.
+        // SAFETY: `from` is valid for reads of 2 `V::N` elements, which the caller guarantees.
         unsafe { Pair(V::load(isa.0, from), V::load(isa.0, from.add(V::N))) }
     }
     #[inline(always)]
     unsafe fn store(self, to: *mut V::Elem) {
-        // SAFETY: the caller's: there is room for 2 N elements.
+        // SAFETY: `to` is valid for writes of 2 `V::N` elements, which the caller guarantees.
         unsafe {
             self.0.store(to);
             self.1.store(to.add(V::N));
@@ -66,12 +67,19 @@ impl<V: Lanes> Lanes for Pair<V> {
     }
     #[inline(always)]
     unsafe fn load_first(isa: Self::Isa, from: *const V::Elem, count: usize) -> Self {
-        // SAFETY: the caller's; nothing is read of the second vector where the first has room for all.
-        unsafe { Pair(V::load_first(isa.0, from, count.min(V::N)), V::load_first(isa.0, from.wrapping_add(V::N), count.saturating_sub(V::N))) }
+        // SAFETY: `from` is valid for reads of `count` elements, which the caller guarantees. The first vector reads
+        // the first `V::N` of them, and the second reads the rest, if any.
+        unsafe {
+            Pair(
+                V::load_first(isa.0, from, count.min(V::N)),
+                V::load_first(isa.0, from.wrapping_add(V::N), count.saturating_sub(V::N)),
+            )
+        }
     }
     #[inline(always)]
     unsafe fn store_first(self, to: *mut V::Elem, count: usize) {
-        // SAFETY: as above.
+        // SAFETY: `to` is valid for writes of `count` elements, which the caller guarantees. The first vector writes
+        // the first `V::N` of them, and the second writes the rest, if any.
         unsafe {
             self.0.store_first(to, count.min(V::N));
             self.1.store_first(to.wrapping_add(V::N), count.saturating_sub(V::N));
@@ -120,9 +128,12 @@ macro_rules! both {
 impl<V: Float> Float for Pair<V> {
     type Mask = Pair<V::Mask>;
     both! {
-        add(o) -> Self; sub(o) -> Self; mul(o) -> Self; div(o) -> Self; mul_add(b, c) -> Self; neg_mul_add(b, c) -> Self; product_error(b, product) -> Self;
-        neg() -> Self; abs() -> Self; copysign(sign) -> Self; sqrt() -> Self; round() -> Self; floor() -> Self; trunc() -> Self;
-        min(o) -> Self; max(o) -> Self; bit_and(o) -> Self; bit_or(o) -> Self; bit_xor(o) -> Self; int_add(o) -> Self; int_sub(o) -> Self;
+        add(o) -> Self; sub(o) -> Self; mul(o) -> Self; div(o) -> Self; mul_add(b, c) -> Self; neg_mul_add(b, c) ->
+        Self; product_error(b, product) -> Self;
+        neg() -> Self; abs() -> Self; copysign(sign) -> Self; sqrt() -> Self; round() -> Self; floor() -> Self; trunc()
+        -> Self;
+        min(o) -> Self; max(o) -> Self; bit_and(o) -> Self; bit_or(o) -> Self; bit_xor(o) -> Self; int_add(o) -> Self;
+        int_sub(o) -> Self;
         int_to_float() -> Self; shl_mantissa() -> Self; shr_mantissa() -> Self;
         lt(o) -> Self::Mask; eq(o) -> Self::Mask; unordered(o) -> Self::Mask; sign_mask() -> Self::Mask;
     }

@@ -1,30 +1,32 @@
-//! The inverse hyperbolic functions: logarithms of sums of two.
+//! The inverse hyperbolic functions, as logarithms of sums of two.
 
 use super::{Function, all, aside, fast_two_sum, poly, residual};
 use crate::lanes::{Float, Isa, Mask, Real};
 
-/// What the logarithm of a float type is made of. Found with mpmath.
+/// The constants of the logarithm for a float type. Computed with mpmath.
 pub(crate) trait Logs: Real {
-    /// `-1/c` for c near 1, 17/16, .. 31/16, in 64ths: its product with a number near c is 1 but for what a float holds exactly.
+    /// `-1/c` in 64ths, for c near 1, 17/16, .. 31/16. Its product with a number near c differs from -1 by a value that
+    /// a float holds exactly.
     const RECIPROCALS: &'static [Self; 16];
-    /// `log(c) - b log 2` as sums of two, with b the exponent of 1 as it is stored; the first so short that its sums with multiples of `LN2.0` are exact.
+    /// `log(c) - b log 2` as sums of two, where b is the exponent bias. The first part is so short that its sums with
+    /// multiples of `LN2.0` are exact.
     const LOGS: [&'static [Self; 16]; 2];
-    /// log 2 likewise; both so short that products with stored exponents are exact.
+    /// log 2 in two parts, so short that products with biased exponents are exact.
     const LN2: (f64, f64);
     const MANTISSA: u32;
-    /// From here on x^2 + 1 and x^2 - 1 are x^2 for the purpose of logarithms.
+    /// From here on the logarithms treat x^2 + 1 and x^2 - 1 as x^2.
     const LARGE: f64;
-    /// Below this the functions that are x near 0 are x.
+    /// Below this magnitude the functions that approximate x near 0 return x.
     const LITTLE: f64;
 
-    /// `(log(1 + f) - f) / f^2` for |f| <= 1/30, by weighted least squares on Chebyshev's nodes, coefficients rounded one after the other and the rest fitted again: the
-    /// logarithm is then good to 2^-61 (f32: 2^-31).
+    /// Computes `(log(1 + f) - f) / f^2` for |f| <= 1/30. Fitted by weighted least squares at Chebyshev nodes: the
+    /// coefficients were rounded and refitted one by one. The error of the logarithm is 2^-61 (f32: 2^-31).
     fn series<I: Isa>(isa: I, f: Self::V<I>) -> Self::V<I>;
 }
 
 static RECIPROCALS_F64: [f64; 16] = [
-    -1.0, -0.937_5, -0.890_625, -0.843_75, -0.796_875, -0.765_625, -0.734_375, -0.703_125, -0.671_875, -0.640_625, -0.609_375, -0.593_75, -0.578_125,
-    -0.546_875, -0.531_25, -0.515_625,
+    -1.0, -0.937_5, -0.890_625, -0.843_75, -0.796_875, -0.765_625, -0.734_375, -0.703_125, -0.671_875, -0.640_625,
+    -0.609_375, -0.593_75, -0.578_125, -0.546_875, -0.531_25, -0.515_625,
 ];
 static LOGS_F64: [[f64; 16]; 2] = [
     [
@@ -65,8 +67,8 @@ static LOGS_F64: [[f64; 16]; 2] = [
     ],
 ];
 static RECIPROCALS_F32: [f32; 16] = [
-    -1.0, -0.937_5, -0.890_625, -0.843_75, -0.796_875, -0.765_625, -0.734_375, -0.703_125, -0.671_875, -0.640_625, -0.609_375, -0.593_75, -0.578_125,
-    -0.546_875, -0.531_25, -0.515_625,
+    -1.0, -0.937_5, -0.890_625, -0.843_75, -0.796_875, -0.765_625, -0.734_375, -0.703_125, -0.671_875, -0.640_625,
+    -0.609_375, -0.593_75, -0.578_125, -0.546_875, -0.531_25, -0.515_625,
 ];
 static LOGS_F32: [[f32; 16]; 2] = [
     [
@@ -149,40 +151,44 @@ impl Logs for f32 {
     }
 }
 
-/// `log((high + low) 2^more)` for high positive and normal, above 2^-1000 (f32: 2^-100), and |low| within some units of high's last place, relatively good even near 1, where `high - 1 + low` is what counts.
+/// Computes `log((high + low) 2^more)` for positive normal `high` above 2^-1000 (f32: 2^-100) and |low| within some
+/// units in the last place of `high`. The relative error is small even near 1, where `high - 1 + low` determines the
+/// result.
 ///
-/// With high = m 2^e and c from the table, the nearest to m, f = m / c - 1 is exact, and the logarithm e log 2 + log c + log(1 + f). Near 1 c is 1 and e is 0.
+/// high = m 2^e, and c is the table entry nearest to m. Then f = m / c - 1 is exact, and the logarithm is e log 2 + log
+/// c + log(1 + f). Near 1, c is 1 and e is 0.
 #[inline(always)]
 pub(super) fn log_of_sum<T: Logs, I: Isa>(isa: I, high: T::V<I>, low: T::V<I>, more: Option<T::V<I>>) -> T::V<I> {
     let c = |v: f64| all::<T, I>(isa, v);
-    // Half a sixteenth, as a step of the bits: the fields of the sum are those of the nearest c.
+    // Half a sixteenth, as a difference of bits. It rounds: the bit fields of the sum select the nearest c.
     let half = c(1.0 + 1.0 / 32.0).int_sub(c(1.0));
     let near = high.int_add(half);
     let sixteenth = near.shr(T::MANTISSA - 4);
-    // Larger than the exponent by as much as the table allows for.
+    // The biased exponent. `LOGS` compensates for the bias.
     let e = near.shr_mantissa().int_to_float();
     let e = more.map_or(e, |more| e.add(more));
-    // The difference of the exponent to that of 1, in place.
+    // The unbiased exponent, in the bit position of the exponent.
     let down = near.bit_and(c(f64::INFINITY)).int_sub(c(1.0));
     let minus_reciprocal = sixteenth.lookup(T::RECIPROCALS);
     let f = residual(isa, c(-1.0), high.int_sub(down), minus_reciprocal);
     let base = e.mul_add(c(T::LN2.0), sixteenth.lookup(T::LOGS[0]));
     let rest = e.mul_add(c(T::LN2.1), sixteenth.lookup(T::LOGS[1]));
-    // Less low / high: the reciprocal of c less f of it.
+    // Adds low / high. 1 / m is approximately (1 - f) / c.
     let low = low.mul(minus_reciprocal.int_sub(down));
     let rest = low.mul_add(f.sub(c(1.0)), rest);
     let (sum, error) = fast_two_sum(base, f);
     sum.add(f.mul(f).mul_add(T::series(isa, f), rest.add(error)))
 }
 
-/// `log(2 x)` for x beyond `Logs::LARGE`.
+/// Computes `log(2 x)` for x beyond `Logs::LARGE`.
 #[inline(always)]
 fn log_of_double<T: Logs, I: Isa>(isa: I, x: T::V<I>) -> T::V<I> {
-    // A quarter of the largest number still has a reciprocal that is normal.
+    // The reciprocal of a quarter of the largest number is still normal.
     log_of_sum::<T, I>(isa, x.mul(all::<T, I>(isa, 0.25)), all::<T, I>(isa, 0.0), Some(all::<T, I>(isa, 3.0)))
 }
 
-/// The inverse hyperbolic sine, log(a + sqrt(a^2 + 1)) with the sign of x, where a is |x|: the sum as a sum of two. 0.6 ULP (f32: 0.65).
+/// The inverse hyperbolic sine: log(a + sqrt(a^2 + 1)) with the sign of x, where a is |x|. The argument of the
+/// logarithm is a sum of two. 0.6 ULP (f32: 0.65).
 pub(crate) struct Arcsinh;
 
 impl<T: Logs> Function<T> for Arcsinh {
@@ -194,19 +200,19 @@ impl<T: Logs> Function<T> for Arcsinh {
     }
 }
 
-/// The function between `Logs::LITTLE` and `Logs::LARGE`.
+/// Computes the function between `Logs::LITTLE` and `Logs::LARGE`.
 #[inline(always)]
 fn arcsinh<T: Logs, I: Isa>(isa: I, a: T::V<I>) -> T::V<I> {
     let one = all::<T, I>(isa, 1.0);
     let s = a.mul_add(a, one);
     let root = s.sqrt();
-    // a^2 + 1 - s, of which 1 - s is exact, and s - root^2.
+    // The sum of a^2 + 1 - s, where 1 - s is exact, and s - root^2.
     let left = residual(isa, one.sub(s), a.neg(), a).add(residual(isa, s, root, root));
     let (high, error) = fast_two_sum(root, a);
     log_of_sum::<T, I>(isa, high, error.add(left.div(root.add(root))), None)
 }
 
-/// The same for all arguments.
+/// [`Arcsinh`] for all arguments.
 struct AnyArcsinh;
 
 impl<T: Logs> Function<T> for AnyArcsinh {
@@ -215,12 +221,13 @@ impl<T: Logs> Function<T> for AnyArcsinh {
         let c = |v: f64| all::<T, I>(isa, v);
         let a = x.abs();
         let y = Float::select(a.lt(c(T::LARGE)), arcsinh::<T, I>(isa, a), log_of_double::<T, I>(isa, a)).copysign(x);
-        // Of tiny numbers the sum of two has two roundings' worth less.
+        // For tiny x the sum of two is less precise by two roundings. The result is x.
         Float::select(c(T::LITTLE).lt(a).and(a.lt(c(f64::INFINITY))), y, x)
     }
 }
 
-/// The inverse hyperbolic cosine, log(x + sqrt(x^2 - 1)); NaN below 1. The sum as a sum of two. 0.55 ULP.
+/// The inverse hyperbolic cosine: log(x + sqrt(x^2 - 1)), NaN below 1. The argument of the logarithm is a sum of two.
+/// 0.55 ULP.
 pub(crate) struct Arccosh;
 
 impl<T: Logs> Function<T> for Arccosh {
@@ -231,7 +238,7 @@ impl<T: Logs> Function<T> for Arccosh {
     }
 }
 
-/// The function between 1 and `Logs::LARGE`.
+/// Computes the function between 1 and `Logs::LARGE`.
 #[inline(always)]
 fn arccosh<T: Logs, I: Isa>(isa: I, x: T::V<I>) -> T::V<I> {
     let square = x.mul(x);
@@ -240,12 +247,12 @@ fn arccosh<T: Logs, I: Isa>(isa: I, x: T::V<I>) -> T::V<I> {
     let root = s.sqrt();
     let left = residual(isa, s, root, root).add(s_low);
     let (high, error) = fast_two_sum(x, root);
-    // The bound keeps 0 / 0 away.
+    // The lower bound avoids 0 / 0.
     let double = root.add(root).max(all::<T, I>(isa, f64::from(f32::MIN_POSITIVE)));
     log_of_sum::<T, I>(isa, high, error.add(left.div(double)), None)
 }
 
-/// The same for all arguments.
+/// [`Arccosh`] for all arguments.
 struct AnyArccosh;
 
 impl<T: Logs> Function<T> for AnyArccosh {
@@ -258,7 +265,8 @@ impl<T: Logs> Function<T> for AnyArccosh {
     }
 }
 
-/// The inverse hyperbolic tangent, log((1 + a) / (1 - a)) / 2 with the sign of x, where a is |x|: infinite at 1, NaN beyond. The quotient as a sum of two. 0.6 ULP.
+/// The inverse hyperbolic tangent: log((1 + a) / (1 - a)) / 2 with the sign of x, where a is |x|. Infinite at 1, NaN
+/// beyond. The quotient is a sum of two. 0.6 ULP.
 pub(crate) struct Arctanh;
 
 impl<T: Logs> Function<T> for Arctanh {
@@ -270,7 +278,7 @@ impl<T: Logs> Function<T> for Arctanh {
     }
 }
 
-/// The function between `Logs::LITTLE` and 1.
+/// Computes the function between `Logs::LITTLE` and 1.
 #[inline(always)]
 fn arctanh<T: Logs, I: Isa>(isa: I, a: T::V<I>) -> T::V<I> {
     let (one, half) = (all::<T, I>(isa, 1.0), all::<T, I>(isa, 0.5));
@@ -283,7 +291,7 @@ fn arctanh<T: Logs, I: Isa>(isa: I, a: T::V<I>) -> T::V<I> {
     log_of_sum::<T, I>(isa, high, low, None).mul(half)
 }
 
-/// The same for all arguments.
+/// [`Arctanh`] for all arguments.
 struct AnyArctanh;
 
 impl<T: Logs> Function<T> for AnyArctanh {

@@ -1,7 +1,9 @@
 //! Tests of the trigonometric functions and their inverses.
 //!
-//! `circular_values.txt` holds what mpmath gives for f64 with 1500 bits, a line a value: the function, the bits of its arguments and of the rounded value, and the
-//! thousandths of an ULP by which that was rounded down. Among the arguments are the neighbours of multiples of pi/2, and those that come closest to one.
+//! `circular_values.txt` holds results of mpmath for f64, computed with 1500 bits. Each line has one value: the
+//! function, the bits of its arguments and of the rounded value, and the rounding error (exact minus rounded value) in
+//! thousandths of an ULP. The arguments include the neighbours of multiples of pi/2, and the arguments that come
+//! closest to one.
 
 use super::*;
 use crate::lanes::portable::Portable;
@@ -16,7 +18,7 @@ impl<T: Real, F: Function<T>> Work for Unary<'_, T, F> {
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         assert_eq!(self.0.len(), self.1.len());
-        // SAFETY: both are as long as that.
+        // SAFETY: both slices have this length.
         unsafe { apply::<T, F, I>(isa, self.0.as_ptr(), self.1.as_mut_ptr(), self.0.len()) };
     }
 }
@@ -31,12 +33,12 @@ where
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         assert!(self.0.len() == self.2.len() && self.1.len() == self.2.len());
-        // SAFETY: all are as long as that.
+        // SAFETY: all slices have this length.
         unsafe { apply2::<T, Arctan2, I, 0>(isa, self.0.as_ptr(), self.1.as_ptr(), self.2.as_mut_ptr(), self.0.len()) };
     }
 }
 
-/// The values on each tier that this machine has.
+/// Computes the values on each tier that this machine has.
 fn on_tiers<T: Real, F: Function<T>>(x: &[T]) -> Vec<(&'static str, Vec<T>)> {
     let mut all = vec![("portable", vec![T::ONE; x.len()])];
     Portable.enter(Unary::<T, F>(x, &mut all[0].1, PhantomData));
@@ -78,7 +80,7 @@ where
     all
 }
 
-/// Runs `check` with each unary function's type, name and the standard library's function.
+/// Runs `check` with the type and the name of each unary function and the standard library's function.
 macro_rules! each_function {
     ($check:ident) => {
         $check!(Sin, "sin", f64::sin);
@@ -90,13 +92,14 @@ macro_rules! each_function {
     };
 }
 
-/// Lines of the file for `name`, as numbers: arguments, value, thousandths.
+/// Returns the lines of the file for `name` as numbers: arguments, value, thousandths.
 fn lines(name: &str) -> Vec<(Vec<f64>, f64, f64)> {
     let mut all = vec![];
     for line in include_str!("circular_values.txt").lines() {
         let words: Vec<&str> = line.split(' ').collect();
         if words[0] == name {
-            let numbers: Vec<f64> = words[1..words.len() - 1].iter().map(|w| f64::from_bits(u64::from_str_radix(w, 16).unwrap())).collect();
+            let numbers: Vec<f64> =
+                words[1..words.len() - 1].iter().map(|w| f64::from_bits(u64::from_str_radix(w, 16).unwrap())).collect();
             let (value, arguments) = numbers.split_last().unwrap();
             all.push((arguments.to_vec(), *value, words[words.len() - 1].parse().unwrap()));
         }
@@ -105,7 +108,7 @@ fn lines(name: &str) -> Vec<(Vec<f64>, f64, f64)> {
     all
 }
 
-/// The error of `got` in ULP of `want`, both f64; `rounded` thousandths of an ULP are added to `want`.
+/// Returns the error of `got` in ULP of `want`, both f64. `rounded` thousandths of an ULP are added to `want`.
 fn ulps(got: f64, want: f64, rounded: f64) -> f64 {
     if got.is_infinite() || got.is_nan() || (got != 0.0 && got.is_sign_negative() != want.is_sign_negative()) {
         return f64::INFINITY;
@@ -115,7 +118,7 @@ fn ulps(got: f64, want: f64, rounded: f64) -> f64 {
     (difference as f64 - rounded / 1000.0).abs()
 }
 
-/// The error of an f32 in its ULP.
+/// Returns the error of an f32 in ULP of f32.
 fn ulps_f32(got: f32, want: f64) -> f64 {
     if got.is_nan() || want.is_nan() {
         return if got.is_nan() && want.is_nan() { 0.0 } else { f64::INFINITY };
@@ -154,7 +157,7 @@ fn f64_values() {
 
 #[test]
 fn f32_values() {
-    // Every exponent, both signs.
+    // Every exponent and both signs.
     let x: Vec<f32> = (0..1 << 16).map(|i: u32| f32::from_bits(i.wrapping_mul(65_539))).collect();
     macro_rules! check {
         ($F:ty, $name:literal, $std:expr) => {
@@ -167,11 +170,18 @@ fn f32_values() {
         };
     }
     each_function!(check);
-    let other: Vec<f32> = x.iter().enumerate().map(|(i, x)| if i % 2 == 0 { x * (i % 1000) as f32 * 0.01 } else { x.sin() }).collect();
+    let other: Vec<f32> =
+        x.iter().enumerate().map(|(i, x)| if i % 2 == 0 { x * (i % 1000) as f32 * 0.01 } else { x.sin() }).collect();
     for (tier, angle) in angles_on_tiers::<f32>(&x, &other) {
         for i in 0..x.len() {
             let error = ulps_f32(angle[i], f64::from(x[i]).atan2(f64::from(other[i])));
-            assert!(error <= 1.001, "arctan2 of {:e}, {:e} on {tier}: {:e} is {error} ULP off", x[i], other[i], angle[i]);
+            assert!(
+                error <= 1.001,
+                "arctan2 of {:e}, {:e} on {tier}: {:e} is {error} ULP off",
+                x[i],
+                other[i],
+                angle[i]
+            );
         }
     }
 }
@@ -183,24 +193,35 @@ fn special_values() {
         ($T:ident, $F:ty, $($x:expr => $want:expr),*) => { $(
             for (tier, y) in on_tiers::<$T, $F>(&[$x as $T]) {
                 let want: $T = $want as $T;
-                assert!(y[0].to_bits() == want.to_bits() || y[0].is_nan() && want.is_nan(), "{} of {} on {tier}: {}", stringify!($F), $x, y[0]);
+                assert!(
+                    y[0].to_bits() == want.to_bits() || y[0].is_nan() && want.is_nan(),
+                    "{} of {} on {tier}: {}",
+                    stringify!($F),
+                    $x,
+                    y[0]
+                );
             }
         )* };
     }
     macro_rules! both {
         ($T:ident) => {
             let tiny = f64::from($T::MIN_POSITIVE) / 64.0;
-            check!($T, Sin, 0.0 => 0.0, -0.0 => -0.0, inf => nan, -inf => nan, nan => nan, tiny => tiny, -tiny => -tiny);
+            check!($T, Sin, 0.0 => 0.0, -0.0 => -0.0, inf => nan, -inf => nan, nan => nan, tiny => tiny,
+                -tiny => -tiny);
             check!($T, Cos, 0.0 => 1.0, -0.0 => 1.0, inf => nan, -inf => nan, nan => nan, tiny => 1.0);
-            check!($T, Tan, 0.0 => 0.0, -0.0 => -0.0, inf => nan, -inf => nan, nan => nan, tiny => tiny, -tiny => -tiny);
-            check!($T, Arcsin, 0.0 => 0.0, -0.0 => -0.0, 1.0 => FRAC_PI_2, -1.0 => -FRAC_PI_2, 1.001 => nan, -2.0 => nan, inf => nan, nan => nan, -tiny => -tiny);
-            check!($T, Arccos, 0.0 => FRAC_PI_2, -0.0 => FRAC_PI_2, 1.0 => 0.0, -1.0 => PI, 1.001 => nan, -2.0 => nan, -inf => nan, nan => nan);
-            check!($T, Arctan, 0.0 => 0.0, -0.0 => -0.0, inf => FRAC_PI_2, -inf => -FRAC_PI_2, nan => nan, 1.0 => FRAC_PI_4, tiny => tiny, -tiny => -tiny);
+            check!($T, Tan, 0.0 => 0.0, -0.0 => -0.0, inf => nan, -inf => nan, nan => nan, tiny => tiny,
+                -tiny => -tiny);
+            check!($T, Arcsin, 0.0 => 0.0, -0.0 => -0.0, 1.0 => FRAC_PI_2, -1.0 => -FRAC_PI_2, 1.001 => nan,
+                -2.0 => nan, inf => nan, nan => nan, -tiny => -tiny);
+            check!($T, Arccos, 0.0 => FRAC_PI_2, -0.0 => FRAC_PI_2, 1.0 => 0.0, -1.0 => PI, 1.001 => nan,
+                -2.0 => nan, -inf => nan, nan => nan);
+            check!($T, Arctan, 0.0 => 0.0, -0.0 => -0.0, inf => FRAC_PI_2, -inf => -FRAC_PI_2, nan => nan,
+                1.0 => FRAC_PI_4, tiny => tiny, -tiny => -tiny);
         };
     }
     both!(f32);
     both!(f64);
-    // What follows the largest argument in the domain is outside.
+    // The neighbours of the largest arguments in the domain are outside.
     check!(f64, Arcsin, 1.0 + f64::EPSILON => nan);
     check!(f32, Arccos, -1.0 - f32::EPSILON => nan);
 }
@@ -208,7 +229,7 @@ fn special_values() {
 #[test]
 fn special_angles() {
     let (inf, nan) = (f64::INFINITY, f64::NAN);
-    // C99, F.9.1.4, for y and x not negative; the others follow by symmetry.
+    // C99, F.9.1.4, for nonnegative y and x. The other cases follow by symmetry.
     let cases = [
         (0.0, 0.0, 0.0, PI),
         (0.0, 2.0, 0.0, PI),
@@ -243,7 +264,8 @@ fn special_angles() {
 
 #[test]
 fn neighbours_do_not_count() {
-    // Ordinary and huge arguments, subnormals and NaN side by side: each gives what it gives alone, at any offset, for any length.
+    // Ordinary and huge arguments, subnormal numbers and NaN side by side. Each result equals the result of the element
+    // alone, at any offset and for any length.
     let x: Vec<f64> = (0..160)
         .map(|i| match i % 11 {
             3 => 1e30 * f64::from(i),
@@ -264,7 +286,12 @@ fn neighbours_do_not_count() {
                         for (t, (tier, y)) in on_tiers::<$T, $F>(&x[offset..offset + length]).iter().enumerate() {
                             for (i, y) in y.iter().enumerate() {
                                 let want = alone[offset + i][t].1[0];
-                                assert!(y.to_bits() == want.to_bits() || y.is_nan() && want.is_nan(), "{} of {} on {tier}", $name, x[offset + i]);
+                                assert!(
+                                    y.to_bits() == want.to_bits() || y.is_nan() && want.is_nan(),
+                                    "{} of {} on {tier}",
+                                    $name,
+                                    x[offset + i]
+                                );
                             }
                         }
                     }
@@ -273,10 +300,16 @@ fn neighbours_do_not_count() {
             each_function!(one);
             let alone: Vec<_> = x.iter().zip(&other).map(|(y, x)| angles_on_tiers::<$T>(&[*y], &[*x])).collect();
             for length in 0..=130 {
-                for (t, (tier, got)) in angles_on_tiers::<$T>(&x[3..3 + length], &other[3..3 + length]).iter().enumerate() {
+                for (t, (tier, got)) in
+                    angles_on_tiers::<$T>(&x[3..3 + length], &other[3..3 + length]).iter().enumerate()
+                {
                     for (i, got) in got.iter().enumerate() {
                         let want = alone[3 + i][t].1[0];
-                        assert!(got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan(), "arctan2 of {} on {tier}", x[3 + i]);
+                        assert!(
+                            got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan(),
+                            "arctan2 of {} on {tier}",
+                            x[3 + i]
+                        );
                     }
                 }
             }
@@ -295,7 +328,14 @@ fn tiers_with_fma_agree() {
             for two in tiers[1..].windows(2) {
                 for i in 0..x.len() {
                     let (a, b) = (two[0].1[i], two[1].1[i]);
-                    assert!(a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan(), "{} of {}: {} gives {a}, {} {b}", $name, x[i], two[0].0, two[1].0);
+                    assert!(
+                        a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan(),
+                        "{} of {}: {} gives {a}, {} {b}",
+                        $name,
+                        x[i],
+                        two[0].0,
+                        two[1].0
+                    );
                 }
             }
         };

@@ -1,12 +1,13 @@
-//! Functions of complex numbers, their real and imaginary parts in a vector each, and how elements that lie as pairs get there.
+//! Functions of complex numbers, with the real and the imaginary parts in one vector each, and conversion from and to
+//! interleaved pairs in memory.
 //!
-//! At infinities, NaN and signed zeros they are what C99 (annex G) says, as in NumPy.
+//! The results for infinities, NaN and signed zeros follow C99 (annex G), as in NumPy.
 
 use super::area::{Logs, log_of_sum};
 use super::{Arctan2, Cos, Exp, Function, Function2, Hypot, Sin, all, fast_two_sum};
 use crate::lanes::{Float, Isa, Lanes, Mask, Real};
 
-/// The parts of as many complex numbers as a vector has lanes.
+/// The real and imaginary parts of as many complex numbers as a vector has lanes.
 pub(crate) type Parts<T, I> = (<T as Real>::V<I>, <T as Real>::V<I>);
 
 /// A function of one complex number.
@@ -19,7 +20,7 @@ pub(crate) trait ComplexFunction2<T: Real> {
     fn vector<I: Isa>(isa: I, x: Parts<T, I>, y: Parts<T, I>) -> Parts<T, I>;
 }
 
-/// The magnitude, as [`Hypot`]; with an imaginary part of zero.
+/// The magnitude as in [`Hypot`], with an imaginary part of zero.
 pub(crate) struct ComplexAbs;
 
 impl<T: Real> ComplexFunction<T> for ComplexAbs {
@@ -29,12 +30,12 @@ impl<T: Real> ComplexFunction<T> for ComplexAbs {
     }
 }
 
-/// By what numbers are multiplied whose squares would overflow or lose bits.
+/// The scaling of numbers whose squares would overflow or lose bits.
 struct Scales {
-    /// From here down, and from here up.
+    /// Magnitudes below `low` are scaled up, and magnitudes above `high` are scaled down.
     low: f64,
     high: f64,
-    /// The exponent of the power of two, up for the first and down for the second: an even number.
+    /// The exponent of the scale factor: 2^by to scale up and 2^-by to scale down. An even number.
     by: i32,
 }
 
@@ -44,7 +45,8 @@ fn scales<T: Real>() -> Scales {
     Scales { low: 2.0f64.powi(low), high: 2.0f64.powi(high), by }
 }
 
-/// z, scaled as `scales` says where `most`, the larger of its parts' magnitudes, wants it, and the exponent that it was scaled by.
+/// Scales z by [`scales`] where `most`, the larger magnitude of its parts, is out of range. Returns z and the exponent
+/// of the scale factor.
 #[inline(always)]
 fn scaled<T: Real, I: Isa>(isa: I, z: Parts<T, I>, most: T::V<I>) -> (Parts<T, I>, T::V<I>) {
     let c = |v: f64| all::<T, I>(isa, v);
@@ -58,8 +60,8 @@ fn scaled<T: Real, I: Isa>(isa: I, z: Parts<T, I>, most: T::V<I>) -> (Parts<T, I
     ((z.0.mul(factor), z.1.mul(factor)), pick(f64::from(by), f64::from(-by), 0.0))
 }
 
-/// The square root, of which the real part is not negative: with t = sqrt((|re| + |z|) / 2) it is t + i im / (2t), or |im| / (2t) ± i t where re is negative.
-/// 3 eps of the magnitude.
+/// The square root with a nonnegative real part. With t = sqrt((|re| + |z|) / 2) it is t + i im / (2t), or |im| / (2t)
+/// ± i t where re is negative. The error is 3 eps of the magnitude.
 pub(crate) struct ComplexSqrt;
 
 impl<T: Real> ComplexFunction<T> for ComplexSqrt {
@@ -70,7 +72,7 @@ impl<T: Real> ComplexFunction<T> for ComplexSqrt {
         let ((a, b), by) = scaled::<T, I>(isa, (a, b), a.max(b));
         let t = a.add(<Hypot as Function2<T>>::vector(isa, a, b)).mul(c(0.5)).sqrt();
         let other = b.div(t.add(t));
-        // Scaled numbers have roots that are normal, so that this rounds nothing.
+        // The roots are normal before and after, so this multiplication is exact.
         let by = by.mul(c(-0.5));
         let unscaled = |v: T::V<I>| if by.eq(c(0.0)).all() { v } else { v.mul(c(1.0).scale(isa, by)) };
         let (t, other) = (unscaled(t), unscaled(other));
@@ -78,13 +80,14 @@ impl<T: Real> ComplexFunction<T> for ComplexSqrt {
         let other = Float::select(zero, b, other);
         let negative = z.0.sign_mask().and(zero.not());
         let (re, im) = (Float::select(negative, other, t), Float::select(negative, t, other));
-        // An infinite imaginary part wins over everything.
+        // An infinite imaginary part gives an infinite result, even if the real part is NaN.
         let infinite = b.eq(c(f64::INFINITY));
         (Float::select(infinite, b, re), Float::select(infinite, b, im).copysign(z.1))
     }
 }
 
-/// e to the power of z: exp(re) (cos im + i sin im), where it is in range even if exp(re) is not. 3 eps of the magnitude.
+/// e to the power of z: exp(re) (cos im + i sin im), also where the result is in range but exp(re) is not. The error is
+/// 3 eps of the magnitude.
 pub(crate) struct ComplexExp;
 
 impl<T: Real> ComplexFunction<T> for ComplexExp
@@ -97,7 +100,7 @@ where
     fn vector<I: Isa>(isa: I, (re, im): Parts<T, I>) -> Parts<T, I> {
         let c = |v: f64| all::<T, I>(isa, v);
         let (cos, sin) = (<Cos as Function<T>>::vector(isa, im), <Sin as Function<T>>::vector(isa, im));
-        // In two factors where one could overflow or underflow.
+        // Multiplies by exp(re / 2) twice where exp(re) could overflow or underflow.
         let far = c(if size_of::<T>() == 4 { 80.0 } else { 700.0 }).lt(re.abs());
         let e = <Exp as Function<T>>::vector(isa, Float::select(far, re.mul(c(0.5)), re));
         let (mut x, mut y) = (e.mul(cos), e.mul(sin));
@@ -106,7 +109,7 @@ where
             (x, y) = (x.mul(again), y.mul(again));
             let infinity = c(f64::INFINITY);
             let directed = im.abs().lt(infinity);
-            // Of infinite magnitude without a direction, or of none.
+            // For re = ±inf and im infinite or NaN, the result has infinite magnitude and no direction, or it is zero.
             let (plus, minus) = (re.eq(infinity).and(directed.not()), re.eq(c(f64::NEG_INFINITY)).and(directed.not()));
             x = Float::select(plus, infinity, Float::select(minus, c(0.0), x));
             y = Float::select(plus, c(f64::NAN), Float::select(minus, c(0.0), y));
@@ -115,7 +118,8 @@ where
     }
 }
 
-/// The natural logarithm: log|z| + i arg z. The square of |z| is a sum of two, so that its logarithm is good relatively, near |z| = 1 too. Each part: 1 eps of it.
+/// The natural logarithm: log|z| + i arg z. The square of |z| is a sum of two, so that the relative error of its
+/// logarithm is small even near |z| = 1. The error of each part is 1 eps of that part.
 pub(crate) struct ComplexLog;
 
 impl<T: Logs> ComplexFunction<T> for ComplexLog
@@ -139,17 +143,19 @@ where
     }
 }
 
-/// The quotient (R. Smith, "Algorithm 116: Complex division", CACM 5, 1962), with the same operations as the scalar backend's.
+/// The quotient (R. Smith, "Algorithm 116: Complex division", CACM 5, 1962), with the same operations as in the scalar
+/// backend.
 pub(crate) struct ComplexDiv;
 
-/// The larger magnitude of the two parts; NaN only where the real part is.
+/// Returns the larger magnitude of the two parts. It is NaN only where the real part is NaN.
 #[inline(always)]
 fn larger<T: Real, I: Isa>(z: Parts<T, I>) -> T::V<I> {
     let (re, im) = (z.0.abs(), z.1.abs());
     Float::select(re.lt(im), im, re)
 }
 
-/// By what a number is multiplied so that neither sums nor products of its parts and a ratio leave the range of the type, or are of few digits.
+/// Returns the scale factor for a number with the larger magnitude `most`. With it, neither sums nor products of its
+/// parts and a ratio leave the range of the type or lose digits.
 #[inline(always)]
 fn quotient_scale<T: Real, I: Isa>(isa: I, most: T::V<I>) -> T::V<I> {
     let c = |v: f64| all::<T, I>(isa, v);
@@ -162,7 +168,8 @@ impl<T: Real> ComplexFunction2<T> for ComplexDiv {
     #[inline(always)]
     fn vector<I: Isa>(isa: I, x: Parts<T, I>, y: Parts<T, I>) -> Parts<T, I> {
         let c = |v: f64| all::<T, I>(isa, v);
-        let (by_x, by_y) = (quotient_scale::<T, I>(isa, larger::<T, I>(x)), quotient_scale::<T, I>(isa, larger::<T, I>(y)));
+        let (by_x, by_y) =
+            (quotient_scale::<T, I>(isa, larger::<T, I>(x)), quotient_scale::<T, I>(isa, larger::<T, I>(y)));
         let z = if by_x.eq(c(1.0)).and(by_y.eq(c(1.0))).all() {
             quotient::<T, I>(x, y)
         } else {
@@ -178,7 +185,7 @@ impl<T: Real> ComplexFunction2<T> for ComplexDiv {
 
 #[inline(always)]
 fn quotient<T: Real, I: Isa>(x: Parts<T, I>, y: Parts<T, I>) -> Parts<T, I> {
-    // Not the same as re >= im where one is NaN, but then so is the quotient.
+    // This differs from !(re >= im) where a part is NaN, but then the quotient is NaN as well.
     let steep = y.0.abs().lt(y.1.abs());
     let swap = |(a, b): Parts<T, I>| (Float::select(steep, b, a), Float::select(steep, a, b));
     let ((p, q), (u, v)) = (swap(y), swap(x));
@@ -189,17 +196,18 @@ fn quotient<T: Real, I: Isa>(x: Parts<T, I>, y: Parts<T, I>) -> Parts<T, I> {
     (v.mul(ratio).add(u).div(scale), im_part.div(scale))
 }
 
-/// The parts of the first `n` numbers that lie as pairs at `from`; those of 1 beyond them.
+/// Loads the parts of the first `n` complex numbers, which are interleaved pairs at `from`. The parts of the other
+/// lanes are 1.
 ///
 /// # Safety
-/// - `from` is valid for reads of `2 n` elements, and n is at most a vector's lanes.
+/// - `from` is valid for reads of `2 n` elements, and n is at most the number of lanes.
 #[inline(always)]
 unsafe fn load_pairs<T: Real, I: Isa>(isa: I, from: *const T, n: usize) -> Parts<T, I> {
     let (mut re, mut im) = ([T::ONE; 16], [T::ONE; 16]);
     let width = <T::V<I> as Lanes>::N;
-    // Two loops, so that the one over whole vectors has a constant length.
+    // Two calls, so that the loop over a full vector has a constant length.
     let mut put = |i: usize| {
-        // SAFETY: i < n, and the pointer is the caller's.
+        // SAFETY: i < n, and `from` is valid for reads of `2 n` elements, which the caller guarantees.
         (re[i], im[i]) = unsafe { (*from.add(2 * i), *from.add(2 * i + 1)) };
     };
     if n == width {
@@ -211,67 +219,86 @@ unsafe fn load_pairs<T: Real, I: Isa>(isa: I, from: *const T, n: usize) -> Parts
     unsafe { (T::V::<I>::load(isa, re.as_ptr()), T::V::<I>::load(isa, im.as_ptr())) }
 }
 
-/// The reverse of [`load_pairs`].
+/// The inverse of [`load_pairs`].
 ///
 /// # Safety
-/// - `to` is valid for writes of `2 n` elements, and n is at most a vector's lanes.
+/// - `to` is valid for writes of `2 n` elements, and n is at most the number of lanes.
 #[inline(always)]
 unsafe fn store_pairs<T: Real, I: Isa>(z: Parts<T, I>, to: *mut T, n: usize) {
     let (mut re, mut im) = ([T::ONE; 16], [T::ONE; 16]);
     // SAFETY: a vector has at most 16 lanes.
     unsafe { (z.0.store(re.as_mut_ptr()), z.1.store(im.as_mut_ptr())) };
     let width = <T::V<I> as Lanes>::N;
-    // SAFETY: i < n, and the pointer is the caller's.
+    // SAFETY: i < n, and `to` is valid for writes of `2 n` elements, which the caller guarantees.
     let get = |i: usize| unsafe { (*to.add(2 * i), *to.add(2 * i + 1)) = (re[i], im[i]) };
     if n == width { (0..width).for_each(get) } else { (0..n).for_each(get) }
 }
 
-/// `f` of `n` complex numbers that lie as pairs.
+/// Applies `F` to `n` complex numbers, stored as interleaved pairs.
 ///
 /// # Safety
-/// - `src` is valid for reads and `dst` for writes of `2 n` elements; they may be the same.
+/// - `src` is valid for reads and `dst` for writes of `2 n` elements. They may be the same.
 #[inline(always)]
-pub(crate) unsafe fn apply_complex<T: Real, F: ComplexFunction<T>, I: Isa>(isa: I, src: *const T, dst: *mut T, n: usize) {
+pub(crate) unsafe fn apply_complex<T: Real, F: ComplexFunction<T>, I: Isa>(
+    isa: I,
+    src: *const T,
+    dst: *mut T,
+    n: usize,
+) {
     let width = <T::V<I> as Lanes>::N;
     for i in (0..n).step_by(width) {
         let now = width.min(n - i);
-        // SAFETY: numbers i .. i + now are below n, and the pointers are the caller's.
-        unsafe { store_pairs::<T, I>(F::vector(isa, load_pairs::<T, I>(isa, src.add(2 * i), now)), dst.add(2 * i), now) };
+        // SAFETY: the numbers i .. i + now are below n, and the caller guarantees `src` and `dst` for n numbers.
+        unsafe {
+            store_pairs::<T, I>(F::vector(isa, load_pairs::<T, I>(isa, src.add(2 * i), now)), dst.add(2 * i), now)
+        };
     }
 }
 
-/// The magnitudes of `n` complex numbers that lie as pairs.
+/// Computes the magnitudes of `n` complex numbers, stored as interleaved pairs.
 ///
 /// # Safety
-/// - `src` is valid for reads of `2 n` and `dst` for writes of `n` elements; they do not overlap.
+/// - `src` is valid for reads of `2 n` and `dst` for writes of `n` elements. They do not overlap.
 #[inline(always)]
 pub(crate) unsafe fn apply_complex_abs<T: Real, I: Isa>(isa: I, src: *const T, dst: *mut T, n: usize) {
     let width = <T::V<I> as Lanes>::N;
     for i in (0..n).step_by(width) {
         let now = width.min(n - i);
         let mut magnitudes = [T::ONE; 16];
-        // SAFETY: numbers i .. i + now are below n, the pointers are the caller's, and a vector has at most 16 lanes.
+        // SAFETY: the numbers i .. i + now are below n, and the caller guarantees `src` and `dst` for n numbers. A
+        // vector has at most 16 lanes.
         unsafe {
-            <ComplexAbs as ComplexFunction<T>>::vector(isa, load_pairs::<T, I>(isa, src.add(2 * i), now)).0.store(magnitudes.as_mut_ptr());
+            <ComplexAbs as ComplexFunction<T>>::vector(isa, load_pairs::<T, I>(isa, src.add(2 * i), now))
+                .0
+                .store(magnitudes.as_mut_ptr());
             std::ptr::copy_nonoverlapping(magnitudes.as_ptr(), dst.add(i), now);
         }
     }
 }
 
-/// `f` of `n` pairs of complex numbers. With `FORM` 1 y, with 2 x is a single number.
+/// Applies `F` to `n` pairs of complex numbers. With `FORM` 1, y is a single number. With `FORM` 2, x is a single
+/// number.
 ///
 /// # Safety
-/// - `x` and `y` are valid for reads of `2 n` elements (of two, where it is a single number), `out` for writes of `2 n`; `out` may be one of them;
+/// - `x` and `y` are valid for reads of `2 n` elements (of two elements where the operand is a single number), and
+///   `out` for writes of `2 n`. `out` may be equal to one of them.
 /// - n is at least 1.
 #[inline(always)]
-pub(crate) unsafe fn apply_complex2<T: Real, F: ComplexFunction2<T>, I: Isa, const FORM: usize>(isa: I, x: *const T, y: *const T, out: *mut T, n: usize) {
+pub(crate) unsafe fn apply_complex2<T: Real, F: ComplexFunction2<T>, I: Isa, const FORM: usize>(
+    isa: I,
+    x: *const T,
+    y: *const T,
+    out: *mut T,
+    n: usize,
+) {
     let width = <T::V<I> as Lanes>::N;
-    // SAFETY: the caller's.
+    // SAFETY: each operand holds at least one number, because n is at least 1, which the caller guarantees.
     let single = |at: *const T| unsafe { (T::V::<I>::splat(isa, *at), T::V::<I>::splat(isa, *at.add(1))) };
     let (x1, y1) = (single(x), single(y));
     for i in (0..n).step_by(width) {
         let now = width.min(n - i);
-        // SAFETY: numbers i .. i + now are below n, and the pointers are the caller's.
+        // SAFETY: the numbers i .. i + now are below n. The caller guarantees `x`, `y` and `out` for n numbers, or one
+        // number of a single operand.
         unsafe {
             let a = if FORM == 2 { x1 } else { load_pairs::<T, I>(isa, x.add(2 * i), now) };
             let b = if FORM == 1 { y1 } else { load_pairs::<T, I>(isa, y.add(2 * i), now) };

@@ -1,10 +1,11 @@
-//! erf.
+//! The error function.
 
 use super::{Exp, Function, all, poly};
 use crate::lanes::{Float, Isa, Mask, Real};
 
-/// (erf(x) / x - 1) in powers of x^2 for |x| <= 1. Found with mpmath: weighted least squares on Chebyshev's nodes, coefficients rounded one after the other and the rest
-/// fitted again. Good to 2^-56 (f32: 2^-29) of erf(x) / x.
+/// The coefficients of (erf(x) / x - 1) in powers of x^2 for |x| <= 1. Computed with mpmath by weighted least squares
+/// at Chebyshev nodes: the coefficients were rounded and refitted one by one. The error is 2^-56 (f32: 2^-29) of
+/// erf(x) / x.
 const SMALL_F64: [f64; 13] = [
     0.128_379_167_095_512_6,
     -0.376_126_389_031_838_76,
@@ -20,9 +21,12 @@ const SMALL_F64: [f64; 13] = [
     -1.187_655_559_183_910_5e-9,
     6.762_801_638_832_501e-11,
 ];
-const SMALL_F32: [f64; 7] = [0.128_379_17, -0.376_126_3, 0.112_836_18, -0.026_855_124, 0.005_190_726, -0.000_803_065_4, 7.919_902e-5];
+const SMALL_F32: [f64; 7] =
+    [0.128_379_17, -0.376_126_3, 0.112_836_18, -0.026_855_124, 0.005_190_726, -0.000_803_065_4, 7.919_902e-5];
 
-/// -log(1 - erf(x)), of its constant c here `1 - exp(-c)`, for x in [1, 6] (f32: [1, 4]), found likewise, with weights of 1 - erf(x): that is then good to 2^-59 (f32: 2^-35) absolutely.
+/// The coefficients of -log(1 - erf(x)) for x in [1, 6] (f32: [1, 4]). The first field stands for the constant term c
+/// and holds `1 - exp(-c)`. Computed in the same way, with weights of 1 - erf(x). The absolute error of 1 - erf(x) is
+/// 2^-59 (f32: 2^-35).
 const LARGE_F64: (f64, [f64; 18]) = (
     1.879_843_594_280_938_4e-7,
     [
@@ -46,10 +50,22 @@ const LARGE_F64: (f64, [f64; 18]) = (
         -1.030_526_776_222_482_9e-12,
     ],
 );
-const LARGE_F32: (f64, [f64; 8]) =
-    (-0.000_211_187_847_014, [1.129_696_8, 0.632_959_1, 0.108_740_87, -0.025_452_66, 0.004_320_94, -0.000_475_301_58, 2.723_941e-5, -3.891_430_5e-7]);
+const LARGE_F32: (f64, [f64; 8]) = (
+    -0.000_211_187_847_014,
+    [
+        1.129_696_8,
+        0.632_959_1,
+        0.108_740_87,
+        -0.025_452_66,
+        0.004_320_94,
+        -0.000_475_301_58,
+        2.723_941e-5,
+        -3.891_430_5e-7,
+    ],
+);
 
-/// The error function: below 1 a polynomial, above it 1 - exp(-p(x)) with a polynomial p (after N. Juffa's erff). 1.0 ULP; without fused instructions 1.3.
+/// The error function: a polynomial for |x| < 1, and 1 - exp(-p(x)) with a polynomial p from 1 on (after N. Juffa's
+/// erff). 1.0 ULP; without fused instructions 1.3.
 pub(crate) struct Erf;
 
 impl<T: Real> Function<T> for Erf
@@ -69,11 +85,14 @@ where
             y = x.mul_add(u, x);
         }
         if !small.all() {
-            // From 6 (f32: 4) on the result is 1. In this order a NaN comes through.
+            // From 6 (f32: 4) on the result is 1. This order of operands keeps NaN.
             let a = c(if single { 4.0 } else { 6.0 }).min(a);
-            let (constant, rest) =
-                if single { (LARGE_F32.0, poly::<T, I, 8>(isa, a, LARGE_F32.1)) } else { (LARGE_F64.0, poly::<T, I, 18>(isa, a, LARGE_F64.1)) };
-            // p as a sum of two: its rounding would be the largest error.
+            let (constant, rest) = if single {
+                (LARGE_F32.0, poly::<T, I, 8>(isa, a, LARGE_F32.1))
+            } else {
+                (LARGE_F64.0, poly::<T, I, 18>(isa, a, LARGE_F64.1))
+            };
+            // p is a sum of two floats, because its rounding would be the largest error.
             let p = a.mul(rest);
             let low = a.product_error(rest, p).add(c(constant));
             let e = <Exp as Function<T>>::vector(isa, p.neg());

@@ -1,39 +1,42 @@
-//! exp, exp2, expm1 and what the hyperbolic functions, the sigmoid and pow need of them.
+//! exp, exp2, expm1, and their parts that the hyperbolic functions, the sigmoid and pow use.
 //!
-//! x = n ln 2 + r with n a multiple of 1/N, so that e^x = 2^floor(n) * T * e^r with T = 2^(n mod 1) from a table of N in registers
-//! (P. Tang, ACM Trans. Math. Softw. 15, 1989). The table's rounding errors stand in a second one, so that they do not add to the result's.
+//! x = n ln 2 + r, where n is a multiple of 1/N. Then e^x = 2^floor(n) * T * e^r with T = 2^(n mod 1) from a table of N
+//! entries in registers (P. Tang, ACM Trans. Math. Softw. 15, 1989). A second table holds the rounding errors of the
+//! first, so that they do not add to the error of the result.
 
 use super::{Function, all, fast_two_sum, large_product_error, poly, two_sum};
 use crate::lanes::{Float, Isa, Real};
 
-/// What differs between the two types: N is 16 for f32, 8 for f64.
+/// The constants and polynomials of each float type. N is 16 for f32 and 8 for f64.
 pub(super) trait Exponential: Real {
-    /// 1.5 * 2^mantissa / N: added to a number, it leaves that rounded to a multiple of 1/N, whose N-fold is in the low bits.
+    /// 1.5 * 2^mantissa / N. Adding it to a number rounds the number to a multiple of 1/N; the low bits of the sum hold
+    /// N times that multiple.
     const MAGIC: f64;
-    /// ln 2 in two parts, the first short enough that its products with n are exact.
+    /// ln 2 in two parts. The first is so short that its products with n are exact.
     const LN2: [f64; 2];
-    /// Where e^x overflows and where it vanishes, rounded away from zero.
+    /// The arguments at which e^x overflows and underflows to zero, rounded away from zero.
     const RANGE: [f64; 2];
-    /// The same of 2^x.
+    /// The same for 2^x.
     const RANGE2: [f64; 2];
-    /// Where x itself is nearest to expm1(x) and sinh(x).
+    /// Below this magnitude expm1(x) and sinh(x) round to x.
     const TINY: f64;
-    /// T, and by which part of it T is too small: the low bits of `t` are the index.
+    /// Returns T and its relative error: T times (1 + the second value) is exact. The low bits of `t` are the index.
     fn power<I: Isa>(t: Self::V<I>) -> (Self::V<I>, Self::V<I>);
-    /// (e^r - 1 - r) / r^2 for |r| <= ln(2) / 2N; u is r^2.
+    /// Computes (e^r - 1 - r) / r^2 for |r| <= ln(2) / 2N; u is r^2.
     fn exp_rest<I: Isa>(isa: I, r: Self::V<I>, u: Self::V<I>) -> Self::V<I>;
-    /// The same with its error relative to r.
+    /// Computes the same as `exp_rest`, with the error relative to r.
     fn expm1_rest<I: Isa>(isa: I, r: Self::V<I>, u: Self::V<I>) -> Self::V<I>;
-    /// (2^r - 1) / r for |r| <= 1 / 2N.
+    /// Computes (2^r - 1) / r for |r| <= 1 / 2N.
     fn exp2_rest<I: Isa>(isa: I, r: Self::V<I>) -> Self::V<I>;
-    /// (cosh r - 1) / r^2 and (sinh r - r) / r^3 from u = r^2, for |r| <= ln(2) / 2N.
+    /// Computes (cosh r - 1) / r^2 and (sinh r - r) / r^3 from u = r^2, for |r| <= ln(2) / 2N.
     fn hyperbolic_rest<I: Isa>(isa: I, u: Self::V<I>) -> (Self::V<I>, Self::V<I>);
 }
 
-// The tables are rounded from 50 digits. The coefficients are minimax ones (Remez's exchange, in 50 digits, the errors relative to e^r), rounded.
+// The tables are rounded from 50 digits. The coefficients are rounded minimax coefficients (Remez exchange, in 50
+// digits, with errors relative to e^r).
 const POWERS_F32: [f32; 16] = [
-    1.0, 1.0442737, 1.0905077, 1.1387886, 1.1892071, 1.2418578, 1.2968396, 1.3542556, 1.4142135, 1.4768262, 1.5422108, 1.6104903, 1.6817929, 1.7562522,
-    1.8340081, 1.9152066,
+    1.0, 1.0442737, 1.0905077, 1.1387886, 1.1892071, 1.2418578, 1.2968396, 1.3542556, 1.4142135, 1.4768262, 1.5422108,
+    1.6104903, 1.6817929, 1.7562522, 1.8340081, 1.9152066,
 ];
 const LOW_F32: [f32; 16] = [
     0.0,
@@ -55,8 +58,16 @@ const LOW_F32: [f32; 16] = [
 ];
 /// Error 2^-29.2.
 const EXP_F32: [f64; 2] = [0.5000162, 0.16667058];
-const POWERS_F64: [f64; 8] =
-    [1.0, 1.0905077326652577, 1.189207115002721, 1.2968395546510096, 1.4142135623730951, 1.5422108254079407, 1.681792830507429, 1.8340080864093424];
+const POWERS_F64: [f64; 8] = [
+    1.0,
+    1.0905077326652577,
+    1.189207115002721,
+    1.2968395546510096,
+    1.4142135623730951,
+    1.5422108254079407,
+    1.681792830507429,
+    1.8340080864093424,
+];
 const LOW_F64: [f64; 8] = [
     0.0,
     -2.7939114859515733e-17,
@@ -68,14 +79,35 @@ const LOW_F64: [f64; 8] = [
     1.790126907604513e-17,
 ];
 /// Error 2^-58.3.
-const EXP_F64: [f64; 6] = [0.5000000000000301, 0.16666666666667404, 0.04166666656944535, 0.008333333316549014, 0.001388978287005599, 0.00019842472267438382];
-/// The same for 2^r: the k-th times ln(2)^(k + 2), preceded by ln 2.
-const EXP2_F64: [f64; 7] =
-    [0.6931471805599453, 0.24022650695911515, 0.055504108664824206, 0.00961812908518817, 0.0013333558118485828, 0.00015404521846709265, 1.5253675109295808e-05];
+const EXP_F64: [f64; 6] = [
+    0.5000000000000301,
+    0.16666666666667404,
+    0.04166666656944535,
+    0.008333333316549014,
+    0.001388978287005599,
+    0.00019842472267438382,
+];
+/// The coefficients for 2^r: ln 2, then the k-th coefficient of `EXP_F64` times ln(2)^(k + 2).
+const EXP2_F64: [f64; 7] = [
+    0.6931471805599453,
+    0.24022650695911515,
+    0.055504108664824206,
+    0.00961812908518817,
+    0.0013333558118485828,
+    0.00015404521846709265,
+    1.5253675109295808e-05,
+];
 
 /// Error 2^-61.4 relative to r.
-const EXPM1_F64: [f64; 7] =
-    [0.5, 0.16666666666667002, 0.041666666666668226, 0.008333333322526367, 0.001388888886413596, 0.00019842263323418326, 2.4803016842915622e-05];
+const EXPM1_F64: [f64; 7] = [
+    0.5,
+    0.16666666666667002,
+    0.041666666666668226,
+    0.008333333322526367,
+    0.001388888886413596,
+    0.00019842263323418326,
+    2.4803016842915622e-05,
+];
 
 impl Exponential for f32 {
     const MAGIC: f64 = 786_432.0;
@@ -141,7 +173,7 @@ impl Exponential for f64 {
     }
 }
 
-/// A polynomial of seven coefficients; u is r^2.
+/// Evaluates a polynomial of seven coefficients; u is r^2.
 #[inline(always)]
 fn seven<I: Isa>(isa: I, r: I::F64, u: I::F64, [c0, c1, c2, c3, c4, c5, c6]: [f64; 7]) -> I::F64 {
     let c = |v: f64| all::<f64, I>(isa, v);
@@ -150,7 +182,8 @@ fn seven<I: Isa>(isa: I, r: I::F64, u: I::F64, [c0, c1, c2, c3, c4, c5, c6]: [f6
     u.mul(r).mul(c(c6)).mul_add(high, low)
 }
 
-/// `(c0 + c1 r + c2 r^2 + c3 r^3) / c3` with one multiplication: (r + a)(u + b) + d, u being r^2. Additions have units of their own, which are idle otherwise.
+/// Computes `(c0 + c1 r + c2 r^2 + c3 r^3) / c3` with one multiplication, as (r + a)(u + b) + d with u = r^2. The
+/// additions run on execution units that are idle otherwise.
 #[inline(always)]
 pub(super) fn cubic<T: Real, I: Isa>(isa: I, r: T::V<I>, u: T::V<I>, [c0, c1, c2, c3]: [f64; 4]) -> T::V<I> {
     let c = |v: f64| all::<T, I>(isa, v);
@@ -158,16 +191,16 @@ pub(super) fn cubic<T: Real, I: Isa>(isa: I, r: T::V<I>, u: T::V<I>, [c0, c1, c2
     r.add(c(a)).mul_add(u.add(c(b)), c(c0 / c3 - a * b))
 }
 
-/// An argument reduced: x = n ln 2 + high + low, `high` exact.
+/// A reduced argument: x = n ln 2 + high + low, where `high` is exact.
 pub(super) struct Reduced<V> {
     pub n: V,
-    /// N n in the low bits.
+    /// Its low bits hold N n.
     pub t: V,
     pub high: V,
     pub low: V,
 }
 
-/// x must be within a few times the exponents' range, or NaN.
+/// Reduces x, which must be NaN or within a small multiple of the exponent range.
 #[inline(always)]
 pub(super) fn reduce<T: Exponential, I: Isa>(isa: I, x: T::V<I>) -> Reduced<T::V<I>> {
     let c = |v: f64| all::<T, I>(isa, v);
@@ -176,14 +209,14 @@ pub(super) fn reduce<T: Exponential, I: Isa>(isa: I, x: T::V<I>) -> Reduced<T::V
     Reduced { n, t, high: n.neg_mul_add(c(T::LN2[0]), x), low: n.mul(c(-T::LN2[1])) }
 }
 
-/// x within [low, high], NaN kept.
+/// Clamps x to [low, high] and keeps NaN.
 #[inline(always)]
 pub(super) fn clamp<T: Real, I: Isa>(isa: I, x: T::V<I>, [high, low]: [f64; 2]) -> T::V<I> {
-    // In this order: where x is NaN, `min` and `max` give it, their second operand.
+    // The order matters: `min` and `max` return their second operand where x is NaN.
     all::<T, I>(isa, high).min(all::<T, I>(isa, low).max(x))
 }
 
-/// 2^floor(n) T (1 + q) with q = e^r - 1.
+/// Computes 2^floor(n) T (1 + q) with q = e^r - 1.
 #[inline(always)]
 fn compose<T: Exponential, I: Isa>(isa: I, t: T::V<I>, n: T::V<I>, r: T::V<I>) -> T::V<I> {
     let u = r.mul(r);
@@ -192,14 +225,14 @@ fn compose<T: Exponential, I: Isa>(isa: I, t: T::V<I>, n: T::V<I>, r: T::V<I>) -
     power.mul_add(q, power).scale(isa, n)
 }
 
-/// `exp(x)`, x within the range or NaN. Results that are subnormal are rounded once more.
+/// Computes `exp(x)` for x within the range or NaN. Subnormal results are rounded a second time.
 #[inline(always)]
 fn exp_of<T: Exponential, I: Isa>(isa: I, x: T::V<I>) -> T::V<I> {
     let reduced = reduce::<T, I>(isa, x);
     compose::<T, I>(isa, reduced.t, reduced.n, reduced.n.neg_mul_add(all::<T, I>(isa, T::LN2[1]), reduced.high))
 }
 
-/// `exp(x + low)` for `low` up to 1/2 in magnitude.
+/// Computes `exp(x + low)` for `low` up to 1/2 in magnitude.
 #[inline(always)]
 pub(super) fn exp_of_sum<T: Exponential, I: Isa>(isa: I, x: T::V<I>, low: T::V<I>) -> T::V<I> {
     let c = |v: f64| all::<T, I>(isa, v);
@@ -218,7 +251,7 @@ pub(crate) struct Exp2;
 /// e^x - 1, precise near 0. At most 0.6 ULP.
 pub(crate) struct Expm1;
 
-/// (e^x - 1) / 2 as a sum of two, x within the range of exp.
+/// Computes (e^x - 1) / 2 as a sum of two, for x within the range of exp.
 #[inline(always)]
 pub(super) fn expm1_half<T: Exponential, I: Isa>(isa: I, x: T::V<I>) -> (T::V<I>, T::V<I>) {
     let half = all::<T, I>(isa, 0.5);
@@ -263,7 +296,7 @@ macro_rules! function {
             fn vector<I: Isa>(isa: I, x: <$T as Real>::V<I>) -> <$T as Real>::V<I> {
                 let (high, low) = expm1_half::<$T, I>(isa, clamp::<$T, I>(isa, x, $T::RANGE));
                 let y = high.add(low);
-                // Halves of the smallest are inexact, and zero keeps its sign.
+                // Half of the smallest numbers is inexact, and zero keeps its sign.
                 Float::select(x.abs().lt(all::<$T, I>(isa, $T::TINY)), x, y.add(y))
             }
         }

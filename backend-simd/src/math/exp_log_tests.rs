@@ -1,12 +1,13 @@
-//! exp, log, their relatives and pow on every tier: against values computed with 1300 bits, against the standard library's f64 functions for f32, at special values, and
-//! wherever an element lies.
+//! Tests of exp, log, related functions and pow on every tier: against values computed with 1300 bits, for f32 against
+//! the standard library's f64 functions, at special values, and at every position of an element.
 
 use super::*;
 use crate::lanes::Work;
 use crate::tier::{NAMES, Tier};
 use std::marker::PhantomData;
 
-/// Lines of a function, the bits of its arguments, those of the nearest f64, and what the exact value is beyond it in ULP (mpmath, 1300 bits).
+/// Each line has a function, the bits of its arguments, the bits of the nearest f64, and the difference of the exact
+/// value to it in ULP (mpmath, 1300 bits).
 const REFERENCE: &str = include_str!("exp_log_reference.txt");
 
 const UNARY: [&str; 11] = ["exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sinh", "cosh", "tanh", "sigmoid"];
@@ -18,7 +19,7 @@ impl<T: Real, F: Function<T>> Work for Map<'_, T, F> {
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         assert_eq!(self.0.len(), self.1.len());
-        // SAFETY: both slices have that many elements.
+        // SAFETY: both slices have this length.
         unsafe { apply::<T, F, I>(isa, self.0.as_ptr(), self.1.as_mut_ptr(), self.0.len()) };
     }
 }
@@ -33,8 +34,10 @@ where
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         let n = self.2.len();
-        assert!(n > 0 && self.0.len() == if FORM == 2 { 1 } else { n } && self.1.len() == if FORM == 1 { 1 } else { n });
-        // SAFETY: the slices have that many elements, or the one that the form wants.
+        assert!(
+            n > 0 && self.0.len() == if FORM == 2 { 1 } else { n } && self.1.len() == if FORM == 1 { 1 } else { n }
+        );
+        // SAFETY: the slices have n elements, or one element for the single operand of the form.
         unsafe { apply2::<T, Pow, I, FORM>(isa, self.0.as_ptr(), self.1.as_ptr(), self.2.as_mut_ptr(), n) };
     }
 }
@@ -104,7 +107,7 @@ fn std64(function: &str, x: f64) -> f64 {
     }
 }
 
-/// The distance of `got` from `want`, which is precise, in ULP of f32.
+/// Returns the difference of `got` to the precise `want` in ULP of f32.
 fn error32(got: f32, want: f64) -> f64 {
     let rounded = want as f32;
     if got.to_bits() == rounded.to_bits() && !rounded.is_finite() || got.is_nan() && want.is_nan() {
@@ -118,7 +121,7 @@ fn error32(got: f32, want: f64) -> f64 {
     (bound(f64::from(got)) - bound(want)).abs() / 2f64.powi(exponent - 23)
 }
 
-/// The points of a function: arguments, the nearest f64, the rest in ULP.
+/// Returns the points of a function: arguments, the nearest f64, and the rest in ULP.
 fn reference(function: &str) -> Vec<(Vec<f64>, f64, f64)> {
     let number = |word: &str| f64::from_bits(u64::from_str_radix(word, 16).unwrap());
     let points: Vec<_> = REFERENCE
@@ -134,10 +137,10 @@ fn reference(function: &str) -> Vec<(Vec<f64>, f64, f64)> {
     points
 }
 
-/// The largest error of `got` in ULP.
+/// Returns the largest error of `got` in ULP, and its arguments.
 fn worst(points: &[(Vec<f64>, f64, f64)], got: &[f64]) -> (f64, Vec<f64>) {
     let errors = points.iter().zip(got).map(|((x, near, rest), got)| {
-        // Bits count magnitudes.
+        // The order of the bits is that of the magnitudes.
         let steps = (got.to_bits() as i64).wrapping_sub(near.to_bits() as i64) as f64 * near.signum();
         let comparable = !got.is_nan() && got.signum() == near.signum();
         (if comparable { (steps - rest).abs() } else { f64::INFINITY }, x.clone())
@@ -173,8 +176,16 @@ fn f32_is_within_one_ulp() {
                 assert!(error <= 1.0, "{function}({x:e}) = {got:e} on {tier}: {error} ULP");
             }
         }
-        let y: Vec<f32> =
-            x.iter().map(|x| if x.is_normal() && *x > 0.0 { (x.to_bits() % 2011) as f32 / 11.0 / x.ln() - 90.0 / x.ln() } else { x.abs() }).collect();
+        let y: Vec<f32> = x
+            .iter()
+            .map(|x| {
+                if x.is_normal() && *x > 0.0 {
+                    (x.to_bits() % 2011) as f32 / 11.0 / x.ln() - 90.0 / x.ln()
+                } else {
+                    x.abs()
+                }
+            })
+            .collect();
         for ((x, y), got) in x.iter().zip(&y).zip(pow::<f32, 0>(tier, &x, &y)) {
             let error = error32(got, f64::from(*x).powf(f64::from(*y)));
             assert!(error <= 2.0, "pow({x:e}, {y:e}) = {got:e} on {tier}: {error} ULP");
@@ -189,7 +200,18 @@ fn special_values() {
     let table: [(&str, &[(f64, f64)]); 11] = [
         (
             "exp",
-            &[(0.0, 1.0), (-0.0, 1.0), (INF, INF), (-INF, 0.0), (709.79, INF), (1e300, INF), (-745.14, 0.0), (-745.13, TINY), (TINY, 1.0), (-f64::MAX, 0.0)],
+            &[
+                (0.0, 1.0),
+                (-0.0, 1.0),
+                (INF, INF),
+                (-INF, 0.0),
+                (709.79, INF),
+                (1e300, INF),
+                (-745.14, 0.0),
+                (-745.13, TINY),
+                (TINY, 1.0),
+                (-f64::MAX, 0.0),
+            ],
         ),
         (
             "exp2",
@@ -205,18 +227,101 @@ fn special_values() {
                 (-f64::MAX, 0.0),
             ],
         ),
-        ("expm1", &[(0.0, 0.0), (-0.0, -0.0), (TINY, TINY), (-TINY, -TINY), (-50.0, -1.0), (-INF, -1.0), (INF, INF), (710.0, INF), (3e-308, 3e-308)]),
-        ("log", &[(1.0, 0.0), (0.0, -INF), (-0.0, -INF), (INF, INF), (-1.0, f64::NAN), (-TINY, f64::NAN), (-INF, f64::NAN), (TINY, -744.4400719213812)]),
+        (
+            "expm1",
+            &[
+                (0.0, 0.0),
+                (-0.0, -0.0),
+                (TINY, TINY),
+                (-TINY, -TINY),
+                (-50.0, -1.0),
+                (-INF, -1.0),
+                (INF, INF),
+                (710.0, INF),
+                (3e-308, 3e-308),
+            ],
+        ),
+        (
+            "log",
+            &[
+                (1.0, 0.0),
+                (0.0, -INF),
+                (-0.0, -INF),
+                (INF, INF),
+                (-1.0, f64::NAN),
+                (-TINY, f64::NAN),
+                (-INF, f64::NAN),
+                (TINY, -744.4400719213812),
+            ],
+        ),
         (
             "log2",
-            &[(1.0, 0.0), (8.0, 3.0), (0.125, -3.0), (TINY, -1074.0), (f64::MIN_POSITIVE, -1022.0), (0.0, -INF), (-0.0, -INF), (INF, INF), (-2.0, f64::NAN)],
+            &[
+                (1.0, 0.0),
+                (8.0, 3.0),
+                (0.125, -3.0),
+                (TINY, -1074.0),
+                (f64::MIN_POSITIVE, -1022.0),
+                (0.0, -INF),
+                (-0.0, -INF),
+                (INF, INF),
+                (-2.0, f64::NAN),
+            ],
         ),
         ("log10", &[(1.0, 0.0), (1000.0, 3.0), (1e22, 22.0), (0.0, -INF), (-0.0, -INF), (INF, INF), (-10.0, f64::NAN)]),
-        ("log1p", &[(0.0, 0.0), (-0.0, -0.0), (TINY, TINY), (-TINY, -TINY), (-1.0, -INF), (-1.5, f64::NAN), (-INF, f64::NAN), (INF, INF)]),
-        ("sinh", &[(0.0, 0.0), (-0.0, -0.0), (TINY, TINY), (-TINY, -TINY), (INF, INF), (-INF, -INF), (711.0, INF), (-711.0, -INF)]),
+        (
+            "log1p",
+            &[
+                (0.0, 0.0),
+                (-0.0, -0.0),
+                (TINY, TINY),
+                (-TINY, -TINY),
+                (-1.0, -INF),
+                (-1.5, f64::NAN),
+                (-INF, f64::NAN),
+                (INF, INF),
+            ],
+        ),
+        (
+            "sinh",
+            &[
+                (0.0, 0.0),
+                (-0.0, -0.0),
+                (TINY, TINY),
+                (-TINY, -TINY),
+                (INF, INF),
+                (-INF, -INF),
+                (711.0, INF),
+                (-711.0, -INF),
+            ],
+        ),
         ("cosh", &[(0.0, 1.0), (-0.0, 1.0), (TINY, 1.0), (INF, INF), (-INF, INF), (711.0, INF), (-711.0, INF)]),
-        ("tanh", &[(0.0, 0.0), (-0.0, -0.0), (TINY, TINY), (-TINY, -TINY), (INF, 1.0), (-INF, -1.0), (30.0, 1.0), (-f64::MAX, -1.0)]),
-        ("sigmoid", &[(0.0, 0.5), (-0.0, 0.5), (INF, 1.0), (-INF, 0.0), (40.0, 1.0), (-746.0, 0.0), (-f64::MAX, 0.0), (TINY, 0.5)]),
+        (
+            "tanh",
+            &[
+                (0.0, 0.0),
+                (-0.0, -0.0),
+                (TINY, TINY),
+                (-TINY, -TINY),
+                (INF, 1.0),
+                (-INF, -1.0),
+                (30.0, 1.0),
+                (-f64::MAX, -1.0),
+            ],
+        ),
+        (
+            "sigmoid",
+            &[
+                (0.0, 0.5),
+                (-0.0, 0.5),
+                (INF, 1.0),
+                (-INF, 0.0),
+                (40.0, 1.0),
+                (-746.0, 0.0),
+                (-f64::MAX, 0.0),
+                (TINY, 0.5),
+            ],
+        ),
     ];
     let same = |got: f64, want: f64| got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan();
     for tier in NAMES {
@@ -224,7 +329,7 @@ fn special_values() {
             for (x, want) in cases.iter().copied().chain([(f64::NAN, f64::NAN), (-f64::NAN, f64::NAN)]) {
                 let got = unary64(function, tier, &[x])[0];
                 assert!(same(got, want), "{function}({x:e}) = {got:e}, not {want:e}, on {tier}");
-                // Where f32 can say the same.
+                // Only for values that are exact in f32.
                 if f64::from(x as f32).to_bits() == x.to_bits() && !x.is_nan() {
                     let (got, want) = (unary32(function, tier, &[x as f32])[0], std64(function, x));
                     assert!(error32(got, want) <= 1.0, "{function}({x:e}) = {got:e}, not {want:e}, on {tier} for f32");
@@ -259,9 +364,13 @@ fn powers_of_and_with_special_values() {
             let all = pow::<f64, 0>(tier, &column, &special);
             for (&y, got) in special.iter().zip(&all) {
                 let want = x.powf(y);
-                // The standard library is within an ULP.
-                let near = got.is_finite() && want.is_finite() && (got.to_bits() as i64 - want.to_bits() as i64).abs() <= 2;
-                assert!(near || got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan(), "pow({x:e}, {y:e}) = {got:e}, not {want:e}, on {tier}");
+                // The error of the standard library is at most one ULP.
+                let near =
+                    got.is_finite() && want.is_finite() && (got.to_bits() as i64 - want.to_bits() as i64).abs() <= 2;
+                assert!(
+                    near || got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan(),
+                    "pow({x:e}, {y:e}) = {got:e}, not {want:e}, on {tier}"
+                );
                 let (x, y) = (x as f32, y as f32);
                 let (got, want) = (pow::<f32, 0>(tier, &[x], &[y])[0], f64::from(x).powf(f64::from(y)));
                 assert!(error32(got, want) <= 2.0, "pow({x:e}, {y:e}) = {got:e}, not {want:e}, on {tier} for f32");
@@ -276,8 +385,13 @@ fn powers_of_and_with_special_values() {
 
 #[test]
 fn results_do_not_depend_on_position() {
-    let x: Vec<f64> = (0..130).map(|i| if i % 17 == 3 { [-1.0, 0.0, f64::NAN, 1e-310][i / 17 % 4] } else { f64::from(i as u32) * 0.37 + 0.001 }).collect();
-    // A NaN is a NaN: which one, IEEE leaves open.
+    let x: Vec<f64> =
+        (0..130)
+            .map(|i| {
+                if i % 17 == 3 { [-1.0, 0.0, f64::NAN, 1e-310][i / 17 % 4] } else { f64::from(i as u32) * 0.37 + 0.001 }
+            })
+            .collect();
+    // All NaNs count as equal, because IEEE 754 does not define which one results.
     let bits = |x: f64| if x.is_nan() { u64::MAX } else { x.to_bits() };
     let bits32 = |x: f32| if x.is_nan() { u32::MAX } else { x.to_bits() };
     let x32: Vec<f32> = x.iter().map(|x| *x as f32).collect();

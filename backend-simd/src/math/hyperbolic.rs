@@ -16,8 +16,9 @@ pub(crate) struct Tanh;
 /// 1 / (1 + exp(-x)). At most 0.7 ULP; subnormal results 1.0.
 pub(crate) struct Sigmoid;
 
-/// sinh(a) / 2 if `SINH`, or cosh(a) / 2, a at least 0: by the addition theorems from sinh and cosh of n ln 2, in two parts, and of r.
-/// Halves, because those of n ln 2 may overflow where the result does not.
+/// Computes sinh(a) / 2 if `SINH`, otherwise cosh(a) / 2, for a >= 0. Applies the addition theorems to sinh and cosh of
+/// n ln 2, in two parts, and of r. The halves avoid overflow of the functions of n ln 2 where the result does not
+/// overflow.
 #[inline(always)]
 fn half<T: Exponential, I: Isa, const SINH: bool>(isa: I, a: T::V<I>) -> T::V<I> {
     let c = |v: f64| all::<T, I>(isa, v);
@@ -46,10 +47,19 @@ fn half<T: Exponential, I: Isa, const SINH: bool>(isa: I, a: T::V<I>) -> T::V<I>
     }
 }
 
-/// 2^(i/8), rounded to 50 bits so that adding and taking away 1 is exact for their products with powers of 2 up to 2^49.
-const SHORT_POWERS: [f64; 8] =
-    [1.0, 1.090507732665257, 1.1892071150027217, 1.2968395546510099, 1.4142135623730958, 1.54221082540794, 1.6817928305074297, 1.8340080864093427];
-/// Halves of the logarithms of what they lack.
+/// 2^(i/8), rounded to 50 bits, so that adding or subtracting 1 is exact for their products with powers of 2 up to
+/// 2^49.
+const SHORT_POWERS: [f64; 8] = [
+    1.0,
+    1.090507732665257,
+    1.1892071150027217,
+    1.2968395546510099,
+    1.4142135623730958,
+    1.54221082540794,
+    1.6817928305074297,
+    1.8340080864093427,
+];
+/// Half the logarithms of the exact powers divided by `SHORT_POWERS`.
 const SHORT_LOW: [f64; 8] = [
     0.0,
     2.914541433022986e-16,
@@ -60,12 +70,13 @@ const SHORT_LOW: [f64; 8] = [
     -1.7366696538747627e-16,
     -5.158470512881463e-17,
 ];
-/// ln(2) / 2 in two parts, the first short enough that its products with n below 2^6 are exact.
+/// ln(2) / 2 in two parts. The first is so short that its products with n below 2^6 are exact.
 const HALF_LN2: [f64; 2] = [0.34657359027994517, 2.7489615093541856e-14];
 
 impl Function<f64> for Tanh {
-    /// 2 |x| = n ln 2 + 2 d with n a multiple of 1/8. With S = 2^n, D = S - 1 and M = S + 1, by the addition theorem tanh |x| = (D + M t) / (M + D t), t = tanh d:
-    /// numerator and denominator in two parts, the quotient corrected by what it leaves.
+    /// 2 |x| = n ln 2 + 2 d, where n is a multiple of 1/8. With S = 2^n, D = S - 1, M = S + 1 and t = tanh d, the
+    /// addition theorem gives tanh |x| = (D + M t) / (M + D t). Numerator and denominator are in two parts, and the
+    /// quotient is corrected by its remainder.
     #[inline(always)]
     fn vector<I: Isa>(isa: I, x: I::F64) -> I::F64 {
         let c = |v: f64| all::<f64, I>(isa, v);
@@ -75,12 +86,12 @@ impl Function<f64> for Tanh {
         let n = t.sub(c(f64::MAGIC));
         let d = n.neg_mul_add(c(HALF_LN2[0]), a);
         let d_low = n.neg_mul_add(c(HALF_LN2[1]), t.lookup(&SHORT_LOW));
-        // The whole part of n goes to the exponent; the bits of minus infinity are those above the mantissa.
+        // Adds the integer part of n to the exponent. In minus infinity exactly the bits above the mantissa are set.
         let s = t.lookup(&SHORT_POWERS).int_add(t.shl(49).bit_and(c(f64::NEG_INFINITY)));
-        // Where S is so large that M is rounded, (M - 2) / M is still near enough.
+        // Where S is so large that M is rounded, (M - 2) / M is still precise enough.
         let sum = s.add(c(1.0));
         let difference = sum.sub(c(2.0));
-        // tanh d = d + low; error 2^-56.5 of it.
+        // tanh d = d + low; its relative error is 2^-56.5.
         let u = d.mul(d);
         let rest = poly::<f64, I, 3>(isa, u, [-0.3333333333329189, 0.13333332797267064, -0.05394854527218948]);
         let low = u.mul(d).mul_add(rest, d_low);
@@ -99,7 +110,7 @@ impl Function<f64> for Tanh {
     }
 }
 
-/// a - q b, exact where q is nearly a / b.
+/// Computes a - q b, which is exact where q is nearly a / b.
 #[inline(always)]
 fn remainder<T: Real, I: Isa>(q: T::V<I>, b: T::V<I>, a: T::V<I>) -> T::V<I> {
     if I::FUSED {
@@ -109,15 +120,19 @@ fn remainder<T: Real, I: Isa>(q: T::V<I>, b: T::V<I>, a: T::V<I>) -> T::V<I> {
     a.sub(product).sub(q.product_error(b, product))
 }
 
-/// Where the cells of tanh for f32 are centred: [0, 1/4) at 0, then four cells of each octave of |x| + 1 up to 9, each at a point near its middle whose tanh is within
-/// 0.002 ULP of a float. From 9 on the result is 1. The order is that of the exponent's and the mantissa's bits of |x| + 1, mod 16.
-const CENTRE: [f32; 16] =
-    [1.2496904, 1.7496619, 2.2493403, 2.7495046, 3.499375, 4.4986053, 5.498579, 6.498959, 7.997139, 9.0, 9.0, 9.0, 0.0, 0.3749162, 0.62483376, 0.8748261];
-/// Minimax polynomials of tanh around the centres, relative to it, in 50 digits; their constants are the table's floats. Error at most 2^-26.3.
+/// The centres of the cells of tanh for f32. The first cell, [0, 1/4), has centre 0. Then each octave of |x| + 1 up to
+/// 9 has four cells. Each centre is a point near the middle of its cell whose tanh is within 0.002 ULP of a float. From
+/// 9 on the result is 1. The index is made of the exponent and mantissa bits of |x| + 1, mod 16.
+const CENTRE: [f32; 16] = [
+    1.2496904, 1.7496619, 2.2493403, 2.7495046, 3.499375, 4.4986053, 5.498579, 6.498959, 7.997139, 9.0, 9.0, 9.0, 0.0,
+    0.3749162, 0.62483376, 0.8748261,
+];
+/// Minimax polynomials of tanh around the centres, with errors relative to tanh, computed in 50 digits. Their constant
+/// terms are exactly the floats of the table. The error is at most 2^-26.3.
 const CELLS: [[f32; 16]; 7] = [
     [
-        0.8481968, 0.94133705, 0.9779974, 0.9918517, 0.9981756, 0.9997525, 0.9999665, 0.99999547, 0.99999976, 1.0, 1.0, 1.0, 0.0, 0.35828435, 0.5544846,
-        0.70381784,
+        0.8481968, 0.94133705, 0.9779974, 0.9918517, 0.9981756, 0.9997525, 0.9999665, 0.99999547, 0.99999976, 1.0, 1.0,
+        1.0, 0.0, 0.35828435, 0.5544846, 0.70381784,
     ],
     [
         0.28056204,
@@ -240,7 +255,8 @@ impl Function<f32> for Tanh {
         for coefficients in CELLS[2..6].iter().rev() {
             rest = rest.mul_add(d, cell.lookup(coefficients));
         }
-        // The terms from the square on first, so that what is rounded next to last is small, or, around 0, the result.
+        // The terms from the square on are summed first, so that the operand rounded in the last but one operation is
+        // small or, around 0, the result.
         let (first, rest) = (cell.lookup(&CELLS[1]), d.mul(d).mul(rest));
         let rest = if I::FUSED {
             d.mul_add(first, rest)
@@ -258,7 +274,7 @@ macro_rules! function {
             #[inline(always)]
             fn vector<I: Isa>(isa: I, x: <$T as Real>::V<I>) -> <$T as Real>::V<I> {
                 let c = |v: f64| all::<$T, I>(isa, v);
-                // An infinite argument becomes one that overflows; NaN stays.
+                // An infinite argument is replaced by one that overflows. NaN is kept.
                 let a = c($T::RANGE[0] + 1.0).min(x.abs());
                 let y = half::<$T, I, true>(isa, a);
                 Float::select(x.abs().lt(c($T::TINY)), x, y.add(y).copysign(x))
@@ -274,7 +290,8 @@ macro_rules! function {
         }
 
         impl Function<$T> for Sigmoid {
-            /// With e = exp(-|x|): 1 / (1 + e), or e / (1 + e) for negative x; the quotient corrected by what it leaves.
+            /// With e = exp(-|x|), computes 1 / (1 + e), or e / (1 + e) for negative x. The quotient is corrected by
+            /// its remainder.
             #[inline(always)]
             fn vector<I: Isa>(isa: I, x: <$T as Real>::V<I>) -> <$T as Real>::V<I> {
                 let c = |v: f64| all::<$T, I>(isa, v);

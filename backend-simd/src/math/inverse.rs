@@ -4,26 +4,30 @@ use super::{Function, Function2, all, fast_two_sum, poly};
 use crate::lanes::{Float, Isa, Lanes, Mask, Real};
 use std::f64::consts::{FRAC_PI_2, PI};
 
-/// What the functions need to know of a float type. Coefficients are Remez's for the relative error of the whole function, in extended precision, the leading
-/// ones rounded one by one with the others fitted again.
+/// The constants and polynomials of each float type. The coefficients are Remez coefficients for the relative error of
+/// the whole function, computed in extended precision. The leading ones were rounded one by one, with the others
+/// refitted.
 trait Inverse: Real {
-    /// Centres of sixteen half octaves from 1/8 on, eight bits long. Their number is the low four bits of a float in them that is shifted right by `INDEX`.
-    /// Number 7 is for what lies below, with centre 0; number 6 for what lies above, with no centre.
+    /// The centres of the 14 half octaves from 1/8 to 16, eight bits long. The index of a float is its bits shifted
+    /// right by `INDEX`, modulo 16. Index 7 is for floats below 1/8, with centre 0. Index 6 is for floats from 16 on,
+    /// which have no centre.
     const CENTRES: [Self; 16];
     /// The arctangents of the centres, in two parts.
     const ANGLES: [[Self; 16]; 2];
     const INDEX: u32;
-    /// pi less the float nearest to it.
+    /// pi minus the float nearest to it.
     const PI_LOW: f64;
-    /// The bits of x taken from these are 1 / x to 12 %, and 1 / (2 x).
+    /// Subtracting the bits of x from the bits of `INVERSE` gives 1 / x to 12 %; from `HALF_INVERSE` it gives 1 / (2
+    /// x).
     const INVERSE: Self;
     const HALF_INVERSE: Self;
-    /// Above the first and below the second, pairs are multiplied by the third and the fourth before they are combined.
+    /// Pairs above the first value are multiplied by the third before they are combined. Pairs below the second value
+    /// are multiplied by the fourth.
     const SCALES: [f64; 4];
 
-    /// (arctan(t) - t) / t^3 as a function of z = t^2 <= 0.0225.
+    /// Computes (arctan(t) - t) / t^3 as a function of z = t^2 <= 0.0225.
     fn arctan<I: Isa>(isa: I, z: Self::V<I>) -> Self::V<I>;
-    /// (arcsin(s) - s) / s^3 as a function of z = s^2 <= 1/4.
+    /// Computes (arcsin(s) - s) / s^3 as a function of z = s^2 <= 1/4.
     fn arcsin<I: Isa>(isa: I, z: Self::V<I>) -> Self::V<I>;
 }
 
@@ -51,22 +55,24 @@ impl Inverse for f32 {
     const INVERSE: f32 = f32::from_bits(0x7EF3_11C3);
     const HALF_INVERSE: f32 = f32::from_bits(0x7E73_11C3);
     // 2^100, 2^-100, 2^-40, 2^40
-    const SCALES: [f64; 4] = [1.267_650_600_228_229_4e30, 7.888_609_052_210_118e-31, 9.094_947_017_729_282e-13, 1_099_511_627_776.0];
+    const SCALES: [f64; 4] =
+        [1.267_650_600_228_229_4e30, 7.888_609_052_210_118e-31, 9.094_947_017_729_282e-13, 1_099_511_627_776.0];
 
-    /// To 2^-32.
+    /// Error 2^-32.
     #[inline(always)]
     fn arctan<I: Isa>(isa: I, z: I::F32) -> I::F32 {
         poly::<f32, I, 3>(isa, z, [-0.333_333_104_848_861_7, 0.199_938_550_591_468_8, -0.138_140_261_173_248_3])
     }
 
-    /// To 2^-31.
+    /// Error 2^-31.
     #[inline(always)]
     fn arcsin<I: Isa>(isa: I, z: I::F32) -> I::F32 {
         poly::<f32, I, 6>(
             isa,
             z,
             [
-                0.166_666_597_127_914_43, 0.075_005_218_386_650_09, 0.044_513_382_017_612_46, 0.031_838_800_758_123_4, 0.014_317_426_830_530_167,
+                0.166_666_597_127_914_43, 0.075_005_218_386_650_09, 0.044_513_382_017_612_46, 0.031_838_800_758_123_4,
+                0.014_317_426_830_530_167,
                 0.037_690_125_405_788_42,
             ],
         )
@@ -97,44 +103,49 @@ impl Inverse for f64 {
     const INVERSE: f64 = f64::from_bits(0x7FDE_6238_5024_84BA);
     const HALF_INVERSE: f64 = f64::from_bits(0x7FCE_6238_5024_84BA);
     // 2^900, 2^-900, 2^-200, 2^200
-    const SCALES: [f64; 4] = [8.452_712_498_170_644e270, 1.183_052_186_166_774_7e-271, 6.223_015_277_861_142e-61, 1.606_938_044_258_990_3e60];
+    const SCALES: [f64; 4] = [
+        8.452_712_498_170_644e270, 1.183_052_186_166_774_7e-271, 6.223_015_277_861_142e-61, 1.606_938_044_258_990_3e60,
+    ];
 
-    /// To 2^-62.
+    /// Error 2^-62.
     #[inline(always)]
     fn arctan<I: Isa>(isa: I, z: I::F64) -> I::F64 {
         poly::<f64, I, 7>(
             isa,
             z,
             [
-                -0.333_333_333_333_332_9, 0.199_999_999_999_529_8, -0.142_857_142_674_815_2, 0.111_111_077_673_035_84, -0.090_905_811_617_982_21,
+                -0.333_333_333_333_332_9, 0.199_999_999_999_529_8, -0.142_857_142_674_815_2, 0.111_111_077_673_035_84,
+                -0.090_905_811_617_982_21,
                 0.076_745_950_256_768_28, -0.061_672_040_372_578_084,
             ],
         )
     }
 
-    /// To 2^-59.
+    /// Error 2^-59.
     #[inline(always)]
     fn arcsin<I: Isa>(isa: I, z: I::F64) -> I::F64 {
         poly::<f64, I, 13>(
             isa,
             z,
             [
-                0.166_666_666_666_667_6, 0.074_999_999_999_708_65, 0.044_642_857_174_562_95, 0.030_381_942_709_750_573, 0.022_372_214_939_458_093,
-                0.017_351_612_785_430_636, 0.013_980_812_150_752_95, 0.011_398_975_378_510_987, 0.010_779_924_260_816_781, 0.003_707_569_339_962_640_5,
+                0.166_666_666_666_667_6, 0.074_999_999_999_708_65, 0.044_642_857_174_562_95, 0.030_381_942_709_750_573,
+                0.022_372_214_939_458_093, 0.017_351_612_785_430_636, 0.013_980_812_150_752_95,
+                0.011_398_975_378_510_987, 0.010_779_924_260_816_781, 0.003_707_569_339_962_640_5,
                 0.021_704_788_957_360_607, -0.020_995_502_132_054_956, 0.032_626_506_431_628_04,
             ],
         )
     }
 }
 
-/// The arctangent: arctan(x) = arctan(c) + arctan(t) with t = (x - c) / (1 + c x) below 0.13, c from a table, then a short odd polynomial. 0.9 ULP (f32: 1.0).
+/// The arctangent: arctan(x) = arctan(c) + arctan(t) with t = (x - c) / (1 + c x) below 0.13 and c from a table, then a
+/// short odd polynomial. 0.9 ULP (f32: 1.0).
 pub(crate) struct Arctan;
 
 impl<T: Inverse> Function<T> for Arctan {
     #[inline(always)]
     fn vector<I: Isa>(isa: I, x: T::V<I>) -> T::V<I> {
         let c = |v: f64| all::<T, I>(isa, v);
-        // Beyond the limit the angle is pi/2. The order of operands keeps NaN.
+        // Beyond the limit the angle is pi/2. This order of operands keeps NaN.
         let a = c(1.152_921_504_606_847e18).min(x.abs());
         let near = c(0.1).max(c(20.0).min(a)).shr(T::INDEX);
         let centre = near.lookup(&T::CENTRES);
@@ -148,7 +159,7 @@ impl<T: Inverse> Function<T> for Arctan {
     }
 }
 
-/// `c - a b`, rounded once where the two nearly cancel.
+/// Computes `c - a b`, rounded once where the two nearly cancel.
 #[inline(always)]
 fn less_product<T: Real, I: Isa>(c: T::V<I>, a: T::V<I>, b: T::V<I>) -> T::V<I> {
     if I::FUSED {
@@ -158,7 +169,8 @@ fn less_product<T: Real, I: Isa>(c: T::V<I>, a: T::V<I>, b: T::V<I>) -> T::V<I> 
     c.sub(product).sub(a.product_error(b, product))
 }
 
-/// The angle of the point (x, y), as the arctangent of y / x but with one division only, and with C99's special values. 1.0 ULP.
+/// The angle of the point (x, y): the arctangent of y / x with only one division, and with C99's special values. 1.0
+/// ULP.
 pub(crate) struct Arctan2;
 
 impl<T: Inverse> Function2<T> for Arctan2 {
@@ -169,15 +181,18 @@ impl<T: Inverse> Function2<T> for Arctan2 {
         let most = a.max(b);
         let (large, little) = (c(T::SCALES[0]).lt(most), most.lt(c(T::SCALES[1])));
         if large.or(little).any() {
-            // Scaled so that nothing overflows and products of subnormals have all their bits. What a small one loses by it is far below the angle's last bit.
+            // Scaling prevents overflow and gives products of subnormal operands all their bits. The bits that a small
+            // operand loses are far below the last bit of the angle.
             let scale = Float::select(large, c(T::SCALES[2]), Float::select(little, c(T::SCALES[3]), c(1.0)));
-            // Where there is an infinity, the angle is that of a point with 1 in its place and 0 in that of what is finite.
+            // If an operand is infinite, infinite operands become 1 and finite ones become 0.
             let infinity = c(f64::INFINITY);
-            let limit = |v: T::V<I>| Float::select(most.eq(infinity), Float::select(v.eq(infinity), c(1.0), c(0.0)), v.mul(scale));
+            let limit = |v: T::V<I>| {
+                Float::select(most.eq(infinity), Float::select(v.eq(infinity), c(1.0), c(0.0)), v.mul(scale))
+            };
             (a, b) = (limit(a), limit(b));
             b = Float::select(most.eq(c(0.0)), c(1.0), b);
         }
-        // The quotient to 12 % decides on the centre.
+        // An estimate of the quotient, to 12 %, selects the centre.
         let q = a.mul(T::V::<I>::splat(isa, T::INVERSE).int_sub(b));
         let near = c(0.1).max(c(20.0).min(q)).shr(T::INDEX);
         let centre = near.lookup(&T::CENTRES);
@@ -185,26 +200,27 @@ impl<T: Inverse> Function2<T> for Arctan2 {
         let num = Float::select(inside, less_product::<T, I>(a, centre, b), b.neg());
         let den = Float::select(inside, centre.mul_add(a, b), a);
         let t = num.div(den);
-        // What the division left, again with a rough inverse.
+        // The remainder of the division, multiplied by an estimate of the reciprocal.
         let left = less_product::<T, I>(num, t, den);
-        // Of numbers as small as that, products without FMA have no exact errors.
+        // Products of such small numbers have no exact rounding errors without FMA.
         let left = if I::FUSED { left } else { Float::select(num.abs().lt(c(T::SCALES[1])), c(0.0), left) };
         let left = left.mul(T::V::<I>::splat(isa, T::INVERSE).int_sub(den));
         let z = t.mul(t);
         let low = t.mul(z).mul_add(T::arctan(isa, z), near.lookup(&T::ANGLES[1]).add(left));
-        // With x negative the angle is pi less what it would be.
+        // For negative x the angle is pi minus the angle of |x|.
         let negative = x.sign_mask();
         let flip = Float::select(negative, c(-0.0), c(0.0));
         let base = Float::select(negative, c(PI), c(0.0));
         let base_low = Float::select(negative, c(T::PI_LOW), c(0.0));
         let (high, rest) = fast_two_sum(base, near.lookup(&T::ANGLES[0]).bit_xor(flip));
         let angle = high.add(t.add(low).bit_xor(flip).add(rest.add(base_low)));
-        // A NaN may have been lost in a comparison.
+        // The comparisons above may have lost a NaN.
         Float::select(x.unordered(y), x.add(y), angle.copysign(y))
     }
 }
 
-/// arcsin and arccos: an odd polynomial up to 1/2; beyond it arcsin(a) = pi/2 - 2 arcsin(s) with s the root of (1 - a) / 2, its rounding error made good. 0.7 ULP.
+/// arcsin and arccos: an odd polynomial up to 1/2. Beyond it, arcsin(a) = pi/2 - 2 arcsin(s), where s is the square
+/// root of (1 - a) / 2, corrected by its rounding error. 0.7 ULP.
 pub(crate) struct Arc<const COS: bool>;
 
 pub(crate) type Arcsin = Arc<false>;
@@ -216,11 +232,11 @@ impl<T: Inverse, const COS: bool> Function<T> for Arc<COS> {
         let c = |v: f64| all::<T, I>(isa, v);
         let a = x.abs();
         let small = a.lt(c(0.5));
-        // Exact from 1/2 on. Beyond 1 the root is NaN.
+        // Exact for a >= 1/2. Beyond 1 the root is NaN.
         let w = a.mul(c(-0.5)).add(c(0.5));
         let root = w.sqrt();
         let missing = less_product::<T, I>(w, root, root);
-        // What the root lacks is small: a rough inverse will do.
+        // The rounding error of the root is small, so an estimate of the reciprocal suffices.
         let missing = missing.mul(T::V::<I>::splat(isa, T::HALF_INVERSE).int_sub(root));
         let missing = Float::select(small, c(0.0), missing.add(missing));
         let z = Float::select(small, x.mul(x), w);

@@ -1,30 +1,33 @@
-//! log, log2, log10, log1p and what pow needs of them.
+//! log, log2, log10, log1p, and their parts that pow uses.
 //!
-//! x = m 2^e with m in [0.703, 1.406), and m lies in one of 16 cells of equal width in its bits. A table in registers gives the cell's c, near 1/m, and -log(c), so that
-//! log(x) = e log(2) - log(c) + log(1 + r) with r = m c - 1, |r| < 1/32, and a polynomial. In the cell around 1, c is 1 and r exact, so that the relative error stays small.
-//! Beside it c is 33/32 or 15/16, short enough that r is exact where it is half of the result. The others are chosen such that -log(c) is nearly a multiple of 2^-42
-//! (f32: 2^-16), as the first part of log(2) is: e log(2) - log(c) is then exact (S. Gal and B. Bachelis, ACM Trans. Math. Softw. 17, 1991).
-//! Tables and minimax coefficients (Remez's exchange, the errors relative to r) were computed in 50 digits.
+//! x = m 2^e with m in [0.703, 1.406). m lies in one of 16 cells of equal width in its bits. Tables in registers give
+//! c, near 1/m, and -log(c) for each cell. Then log(x) = e log(2) - log(c) + log(1 + r) with r = m c - 1, |r| < 1/32,
+//! and log(1 + r) is a polynomial. In the cell around 1, c is 1 and r is exact, so that the relative error stays small.
+//! In the adjacent cells c is 33/32 or 15/16, so short that r is exact where it makes up half of the result. In the
+//! other cells c is chosen such that -log(c) is nearly a multiple of 2^-42 (f32: 2^-16), as is the first part of
+//! log(2). Then e log(2) - log(c) is exact (S. Gal and B. Bachelis, ACM Trans. Math. Softw. 17, 1991). Tables and
+//! minimax coefficients (Remez exchange, with errors relative to r) were computed in 50 digits.
 
 use super::exp::cubic;
 use super::{Function, all, fast_two_sum, poly, two_sum};
 use crate::lanes::{Float, Isa, Lanes, Mask, Real};
 
-/// The logarithms of one base: of 2 and of 1/c in two parts, the first a multiple of 2^-42 (f32: 2^-16).
+/// The logarithms to one base: of 2 and of 1/c, in two parts. The first part is a multiple of 2^-42 (f32: 2^-16).
 pub(super) struct Base<T: 'static> {
     pub two: [f64; 2],
     pub log: &'static [T; 16],
     pub low: &'static [T; 16],
 }
 
-/// What differs between the two types.
+/// The constants and polynomials of each float type.
 pub(super) trait Logarithm: Real {
     /// The lower end of the cells.
     const START: f64;
-    /// Bits below a cell's number, and below the exponent.
+    /// The number of bits below the cell number, and below the exponent.
     const SHIFT: [u32; 2];
-    /// The smallest normal number, the largest, 2^k that makes subnormal ones normal, k, a power for which every number but 1 overflows or vanishes, and
-    /// one up to which its product with every logarithm can still be reduced by multiples of ln(2).
+    /// The smallest normal number; the largest number; 2^k that makes subnormal numbers normal; k; a power with which
+    /// every number except 1 overflows or underflows; a power up to which its product with every logarithm can still be
+    /// reduced by multiples of ln(2).
     const LIMITS: [f64; 6];
     /// 1 / ln(2) and 1 / ln(10), in two parts.
     const FACTORS: [[f64; 2]; 2];
@@ -33,18 +36,18 @@ pub(super) trait Logarithm: Real {
     const TWO: Base<Self>;
     const TEN: Base<Self>;
     fn find<I: Isa>(cell: Self::V<I>, table: &'static [Self; 16]) -> Self::V<I>;
-    /// The second part of -log(c), E's `low` to the precision that a result needs.
+    /// Returns the second part of -log(c): `low` of `E`, to the precision that a result needs.
     fn find_low<I: Isa>(cell: Self::V<I>) -> Self::V<I>;
-    /// (log(1 + r) - r) / r^2; u is r^2.
+    /// Computes (log(1 + r) - r) / r^2; u is r^2.
     fn log_rest<I: Isa>(isa: I, r: Self::V<I>, u: Self::V<I>) -> Self::V<I>;
-    /// log((1 + s) / (1 - s)) / s - 2 from z = s^2 up to 1/25.
+    /// Computes log((1 + s) / (1 - s)) / s - 2 from z = s^2 up to 1/25.
     fn quotient_rest<I: Isa>(isa: I, z: Self::V<I>) -> Self::V<I>;
-    /// (log(1 + r) - r + r^2 / 2) / r^3.
+    /// Computes (log(1 + r) - r + r^2 / 2) / r^3.
     fn pow_rest<I: Isa>(isa: I, r: Self::V<I>, u: Self::V<I>) -> Self::V<I>;
 }
 const INVERSE_F32: [f32; 16] = [
-    1.3889346, 1.33066, 1.2806208, 1.2352309, 1.1883451, 1.1475033, 1.1025164, 1.0640885, 1.03125, 1.0, 0.9375, 0.8867353, 0.84178895, 0.8002678, 0.7610966,
-    0.7265316,
+    1.3889346, 1.33066, 1.2806208, 1.2352309, 1.1883451, 1.1475033, 1.1025164, 1.0640885, 1.03125, 1.0, 0.9375,
+    0.8867353, 0.84178895, 0.8002678, 0.7610966, 0.7265316,
 ];
 const LOG_F32: [f32; 16] = [
     -0.328537,
@@ -281,13 +284,15 @@ const LOG10_LOW_F64: [f64; 16] = [
     -3.087720532469215e-14,
 ];
 
-/// What 8 cells' logarithms lack, and the other 8 too: the two were chosen so that they share it.
+/// The second parts of the logarithms of the first 8 cells, and of the other 8. The values c of cells i and i + 8 were
+/// chosen such that both share one entry.
 const SHARED_LOW_F64: [f64; 8] = [-4.529814257790929e-14, 0.0, -2.1225608044809997e-14, 0.0, 0.0, 0.0, 0.0, 0.0];
 
 impl Logarithm for f32 {
     const START: f64 = 0.703_125;
     const SHIFT: [u32; 2] = [19, 23];
-    const LIMITS: [f64; 6] = [1.1754943508222875e-38, 3.4028234663852886e38, 33_554_432.0, 25.0, 17_179_869_184.0, 1024.0];
+    const LIMITS: [f64; 6] =
+        [1.1754943508222875e-38, 3.4028234663852886e38, 33_554_432.0, 25.0, 17_179_869_184.0, 1024.0];
     const FACTORS: [[f64; 2]; 2] = [[1.442695, 1.925963e-08], [0.4342945, -1.010305e-08]];
     const INVERSE: &'static [f32; 16] = &INVERSE_F32;
     const E: Base<f32> = Base { two: [0.69314575, 1.4286068e-06], log: &LOG_F32, low: &LOG_LOW_F32 };
@@ -322,12 +327,15 @@ impl Logarithm for f32 {
 impl Logarithm for f64 {
     const START: f64 = 0.703_125;
     const SHIFT: [u32; 2] = [48, 52];
-    const LIMITS: [f64; 6] = [f64::MIN_POSITIVE, f64::MAX, 18_014_398_509_481_984.0, 54.0, 36_893_488_147_419_103_232.0, 1_073_741_824.0];
-    const FACTORS: [[f64; 2]; 2] = [[1.4426950408889634, 2.0355273740931033e-17], [0.4342944819032518, 1.098319650216765e-17]];
+    const LIMITS: [f64; 6] =
+        [f64::MIN_POSITIVE, f64::MAX, 18_014_398_509_481_984.0, 54.0, 36_893_488_147_419_103_232.0, 1_073_741_824.0];
+    const FACTORS: [[f64; 2]; 2] =
+        [[1.4426950408889634, 2.0355273740931033e-17], [0.4342944819032518, 1.098319650216765e-17]];
     const INVERSE: &'static [f64; 16] = &INVERSE_F64;
     const E: Base<f64> = Base { two: [0.6931471805598903, 5.497923018708371e-14], log: &LOG_F64, low: &LOG_LOW_F64 };
     const TWO: Base<f64> = Base { two: [1.0, 0.0], log: &LOG2_F64, low: &LOG2_LOW_F64 };
-    const TEN: Base<f64> = Base { two: [0.3010299956640665, -8.532344317057107e-14], log: &LOG10_F64, low: &LOG10_LOW_F64 };
+    const TEN: Base<f64> =
+        Base { two: [0.3010299956640665, -8.532344317057107e-14], log: &LOG10_F64, low: &LOG10_LOW_F64 };
     #[inline(always)]
     fn find<I: Isa>(cell: I::F64, table: &'static [f64; 16]) -> I::F64 {
         cell.lookup(table)
@@ -338,7 +346,7 @@ impl Logarithm for f64 {
     }
     #[inline(always)]
     fn log_rest<I: Isa>(isa: I, r: I::F64, u: I::F64) -> I::F64 {
-        // Error 2^-55.8 of log(1 + r). Two cubics, c7 u^2 / c3 times the second added to the first.
+        // Error 2^-55.8 of log(1 + r). Two cubics: c7 u^2 / c3 times the second is added to the first.
         let [c0, c1, c2, c3, c4, c5, c6, c7] = [
             -0.4999999999999965,
             0.3333333333332025,
@@ -356,9 +364,10 @@ impl Logarithm for f64 {
     }
     #[inline(always)]
     fn quotient_rest<I: Isa>(isa: I, z: I::F64) -> I::F64 {
-        // Error 2^-55.8 of the logarithm. c6 times the polynomial with these lower coefficients, 0.666666666666727, 0.3999999999616453, 0.2857142939482244,
-        // 0.22222138535731348, 0.181863548249083 and 0.15250210727003016, in the form that takes three multiplications (D. Knuth, TAOCP 2, 4.6.4);
-        // additions have units of their own, which are idle otherwise.
+        // Error 2^-55.8 of the logarithm. This is c6 times the polynomial with the lower coefficients
+        // 0.666666666666727, 0.3999999999616453, 0.2857142939482244, 0.22222138535731348, 0.181863548249083 and
+        // 0.15250210727003016, in the form with three multiplications (D. Knuth, TAOCP 2, 4.6.4). The additions run on
+        // execution units that are idle otherwise.
         let c6 = 0.15368037225874684;
         let c = |v: f64| all::<f64, I>(isa, v);
         let a = z.add(c(1.383466391697658)).mul_add(z, c(1.8211530965854368));
@@ -388,7 +397,7 @@ impl Logarithm for f64 {
     }
 }
 
-/// x = m 2^e taken apart: r + r_low = m c - 1 (`r_low` only where it was asked for).
+/// The parts of x = m 2^e, with its cell and the cell's c.
 pub(super) struct Split<V> {
     pub cell: V,
     pub e: V,
@@ -396,18 +405,18 @@ pub(super) struct Split<V> {
     pub inverse: V,
 }
 
-/// x positive and normal.
+/// Splits positive normal x.
 #[inline(always)]
 pub(super) fn split<T: Logarithm, I: Isa>(isa: I, x: T::V<I>) -> Split<T::V<I>> {
     let from_start = x.int_sub(all::<T, I>(isa, T::START));
     let cell = from_start.shr(T::SHIFT[0]);
-    // The bits of minus infinity are those above the mantissa.
+    // In minus infinity exactly the bits above the mantissa are set.
     let m = x.int_sub(from_start.bit_and(all::<T, I>(isa, f64::NEG_INFINITY)));
     Split { cell, e: from_start.sar(T::SHIFT[1]).int_to_float(), m, inverse: T::find::<I>(cell, T::INVERSE) }
 }
 
 impl<V: Float> Split<V> {
-    /// m c - 1 and its rounding error.
+    /// Returns m c - 1, with the product rounded, and the rounding error of the product.
     #[inline(always)]
     pub(super) fn r<T: Real, I: Isa>(&self, isa: I) -> (V, V)
     where
@@ -418,14 +427,16 @@ impl<V: Float> Split<V> {
     }
 }
 
-/// Where x is not positive and normal: the sign bit tells.
+/// Returns a vector whose sign bit is set where x is not positive and normal.
 #[inline(always)]
 pub(super) fn unusual<T: Logarithm, I: Isa>(isa: I, x: T::V<I>) -> T::V<I> {
-    // As signed integers: x - min or max - x is negative for subnormals, infinity, NaN and all that has a sign.
+    // As signed integers, x - min or max - x is negative for zero, subnormal numbers, infinity, NaN and all numbers
+    // with a sign.
     x.int_sub(all::<T, I>(isa, T::LIMITS[0])).bit_or(all::<T, I>(isa, T::LIMITS[1]).int_sub(x))
 }
 
-/// x if it is normal, else x times a power of two, and that power's exponent to take away.
+/// Returns x if it is normal, otherwise x times a power of two, and the exponent of that power, which the caller
+/// subtracts.
 #[inline(always)]
 pub(super) fn normalise<T: Logarithm, I: Isa>(isa: I, x: T::V<I>) -> (T::V<I>, T::V<I>) {
     let c = |v: f64| all::<T, I>(isa, v);
@@ -433,18 +444,18 @@ pub(super) fn normalise<T: Logarithm, I: Isa>(isa: I, x: T::V<I>) -> (T::V<I>, T
     (Float::select(subnormal, x.mul(c(T::LIMITS[2])), x), Float::select(subnormal, c(T::LIMITS[3]), c(0.0)))
 }
 
-/// A logarithm of positive x and of what else there is.
+/// A logarithm, for positive and for all other arguments.
 trait Kind<T: Logarithm> {
-    /// x positive and normal; `scaled` is to be taken from its exponent.
+    /// Computes the logarithm of positive normal x. `scaled` is subtracted from the exponent of x.
     fn log<I: Isa>(isa: I, x: T::V<I>, scaled: Option<T::V<I>>) -> T::V<I>;
 
-    /// One vector, whatever it holds.
+    /// Computes one vector of any arguments, on the fast path if possible.
     #[inline(always)]
     fn one<I: Isa>(isa: I, x: T::V<I>) -> T::V<I> {
         if unusual::<T, I>(isa, x).any_sign() { Self::special::<I>(isa, x) } else { Self::log::<I>(isa, x, None) }
     }
 
-    /// One vector, for all arguments.
+    /// Computes one vector, valid for all arguments.
     #[inline(always)]
     fn special<I: Isa>(isa: I, x: T::V<I>) -> T::V<I> {
         let (normal, scaled) = normalise::<T, I>(isa, x);
@@ -452,11 +463,12 @@ trait Kind<T: Logarithm> {
     }
 }
 
-/// The natural logarithm, without a table: with f = m - 1 and s = f / (2 + f), m in [3/4, 3/2), log(1 + f) = f - s (f - R(s^2)) (fdlibm's e_log.c).
-/// A division costs no more than the tables and two-part sums that it saves. At most 0.9 ULP.
+/// The natural logarithm, without a table: with f = m - 1 and s = f / (2 + f), m in [3/4, 3/2), log(1 + f) = f - s (f -
+/// R(s^2)) (fdlibm's e_log.c). The division costs no more than the tables and two-part sums that it replaces. At most
+/// 0.9 ULP.
 pub(crate) struct Log;
 
-/// log(m 2^e).
+/// Computes log(m 2^e).
 #[inline(always)]
 fn natural<T: Logarithm, I: Isa>(isa: I, m: T::V<I>, e: T::V<I>) -> T::V<I> {
     let c = |v: f64| all::<T, I>(isa, v);
@@ -469,7 +481,7 @@ fn natural<T: Logarithm, I: Isa>(isa: I, m: T::V<I>, e: T::V<I>) -> T::V<I> {
     let low = if I::FUSED {
         f.sub(s.mul_add(rest, e_low))
     } else {
-        // Where the product is rounded, too, what d lost is made good: 1 / d is about 1/2.
+        // The product is rounded as well here. The rounding error of d is corrected with 1 / d approximated by 1/2.
         let lost = m.sub(d.sub(c(1.0))).mul(c(0.5));
         let product = s.mul(rest);
         f.sub(product.add(e_low.add(s.product_error(rest, product)).sub(product.mul(lost))))
@@ -494,7 +506,8 @@ impl<T: Logarithm> Function<T> for Log {
     }
 }
 
-/// The logarithm to another base, `TEN` or 2, whose products with r are taken in two parts. `tail` is to be added to m c - 1.
+/// Computes the logarithm to base 10 if `TEN`, otherwise to base 2. Products of the base's factor with r are in two
+/// parts. `scaled` is subtracted from the exponent of x.
 #[inline(always)]
 fn other<T: Logarithm, I: Isa, const TEN: bool>(isa: I, x: T::V<I>, scaled: Option<T::V<I>>) -> T::V<I> {
     let c = |v: f64| all::<T, I>(isa, v);
@@ -536,14 +549,14 @@ impl<T: Logarithm> Kind<T> for Log10 {
 /// log(1 + x), precise near 0. At most 0.6 ULP.
 pub(crate) struct Log1p;
 
-/// log(x + 1), the sum in two parts, for x > -1.
+/// Computes log(x + 1) for x > -1, with the sum in two parts.
 #[inline(always)]
 fn log1p<T: Logarithm, I: Isa>(isa: I, x: T::V<I>) -> T::V<I> {
     let c = |v: f64| all::<T, I>(isa, v);
     let (sum, sum_low) = two_sum(x, c(1.0));
     let s = split::<T, I>(isa, sum);
     let (r, r_low) = s.r::<T, I>(isa);
-    // What the sum lost, in proportion.
+    // The rounding error of the sum, scaled in the same way as m.
     let lost = s.inverse.mul(sum_low.scale(isa, s.e.neg())).add(r_low);
     let (r, r_low) = fast_two_sum(r, lost);
     let u = r.mul(r);
@@ -569,8 +582,10 @@ macro_rules! function {
                 let y = log1p::<$T, I>(isa, x);
                 let y = Float::select(x.eq(c(-1.0)), c(f64::NEG_INFINITY), y);
                 let y = Float::select(x.lt(c(-1.0)), c(f64::NAN), y);
-                // Zero keeps its sign, what is tiny is its own result.
-                let same = x.unordered(x).or(x.eq(c(f64::INFINITY))).or(x.abs().lt(c(if size_of::<$T>() == 4 { 2.98e-8 } else { 5.5e-17 })));
+                // Zero keeps its sign, and the result of tiny numbers is x.
+                let same = x.unordered(x)
+                    .or(x.eq(c(f64::INFINITY)))
+                    .or(x.abs().lt(c(if size_of::<$T>() == 4 { 2.98e-8 } else { 5.5e-17 })));
                 Float::select(same, x, y)
             }
         }

@@ -1,6 +1,7 @@
-//! Elementary functions over vectors of floats, one file a family.
+//! Elementary functions over vectors of floats, one file per family.
 //!
-//! Each gives the largest error in ULP. A path taken for the sake of some lanes alone leaves the others their bits, so that a result never depends on its neighbours.
+//! The doc comment of each function states its largest error in ULP. A path that only some lanes need does not change
+//! the bits of the other lanes. A result therefore never depends on its neighbours.
 
 #![allow(
     clippy::excessive_precision,
@@ -31,7 +32,8 @@ mod trig;
 
 pub(crate) use area::{Arccosh, Arcsinh, Arctanh};
 pub(crate) use complex::{
-    ComplexDiv, ComplexExp, ComplexFunction, ComplexFunction2, ComplexLog, ComplexSqrt, apply_complex, apply_complex_abs, apply_complex2,
+    ComplexDiv, ComplexExp, ComplexFunction, ComplexFunction2, ComplexLog, ComplexSqrt, apply_complex,
+    apply_complex_abs, apply_complex2,
 };
 pub(crate) use division::{FloorDiv, Rem};
 pub(crate) use erf::Erf;
@@ -49,17 +51,17 @@ use std::marker::PhantomData;
 
 /// A function of one float.
 pub(crate) trait Function<T: Real> {
-    /// Its values.
+    /// Computes the function in every lane.
     fn vector<I: Isa>(isa: I, x: T::V<I>) -> T::V<I>;
 }
 
 /// A function of two floats.
 pub(crate) trait Function2<T: Real> {
-    /// Its values.
+    /// Computes the function in every lane.
     fn vector<I: Isa>(isa: I, x: T::V<I>, y: T::V<I>) -> T::V<I>;
 }
 
-/// `c[0] + c[1] x + c[2] x^2 ..`, by Horner's rule.
+/// Evaluates `c[0] + c[1] x + c[2] x^2 ..` by Horner's rule.
 #[inline(always)]
 pub(crate) fn poly<T: Real, I: Isa, const N: usize>(isa: I, x: T::V<I>, c: [f64; N]) -> T::V<I> {
     let mut sum = T::V::<I>::splat(isa, T::from_f64(c[N - 1]));
@@ -69,7 +71,7 @@ pub(crate) fn poly<T: Real, I: Isa, const N: usize>(isa: I, x: T::V<I>, c: [f64;
     sum
 }
 
-/// A constant in every lane.
+/// Returns a vector with the constant `x` in every lane.
 #[inline(always)]
 pub(crate) fn all<T: Real, I: Isa>(isa: I, x: f64) -> T::V<I> {
     T::V::<I>::splat(isa, T::from_f64(x))
@@ -77,11 +79,12 @@ pub(crate) fn all<T: Real, I: Isa>(isa: I, x: f64) -> T::V<I> {
 
 #[inline(always)]
 pub(crate) fn abs<V: Float>(x: V, minus_zero: V) -> V {
-    // x & ~sign, without a complement: x ^ (x & sign)
+    // x & ~sign without a complement: x ^ (x & sign).
     x.bit_xor(x.bit_and(minus_zero))
 }
 
-/// `F` of one vector, out of line and through memory: for paths that are rarely taken, so that the loop around the usual one stays short.
+/// Applies `F` to one vector out of line and through memory. For rarely taken paths, so that the loop around the common
+/// path stays short.
 #[inline(always)]
 pub(crate) fn aside<T: Real, F: Function<T>, I: Isa>(isa: I, x: T::V<I>) -> T::V<I> {
     struct OneVector<'a, T, F>(&'a mut [T; MOST_LANES], PhantomData<F>);
@@ -89,7 +92,7 @@ pub(crate) fn aside<T: Real, F: Function<T>, I: Isa>(isa: I, x: T::V<I>) -> T::V
         type Out = ();
         #[inline(always)]
         fn run<I: Isa>(self, isa: I) {
-            // SAFETY: there is room for all lanes.
+            // SAFETY: the array has `MOST_LANES` elements, and no vector has more lanes.
             unsafe { F::vector(isa, T::V::<I>::load(isa, self.0.as_ptr())).store(self.0.as_mut_ptr()) };
         }
     }
@@ -99,14 +102,14 @@ pub(crate) fn aside<T: Real, F: Function<T>, I: Isa>(isa: I, x: T::V<I>) -> T::V
         isa.enter(OneVector::<T, F>(lanes, PhantomData));
     }
     let mut lanes = [T::ONE; MOST_LANES];
-    // SAFETY: there is room for all lanes.
+    // SAFETY: the array has `MOST_LANES` elements, and no vector has more lanes.
     unsafe { x.store(lanes.as_mut_ptr()) };
     enter::<T, F, I>(isa, &mut lanes);
-    // SAFETY: as above.
+    // SAFETY: the array has `MOST_LANES` elements, and no vector has more lanes.
     unsafe { T::V::<I>::load(isa, lanes.as_ptr()) }
 }
 
-/// `a + b` and its rounding error (D. Knuth, TAOCP 2, 4.2.2).
+/// Returns `a + b` and its rounding error (D. Knuth, TAOCP 2, 4.2.2).
 #[inline(always)]
 pub(crate) fn two_sum<V: Float>(a: V, b: V) -> (V, V) {
     let sum = a.add(b);
@@ -114,14 +117,15 @@ pub(crate) fn two_sum<V: Float>(a: V, b: V) -> (V, V) {
     (sum, a.sub(sum.sub(part)).add(b.sub(part)))
 }
 
-/// `a + b` and its rounding error, where `|a| >= |b|` or a is 0.
+/// Returns `a + b` and its rounding error, for `|a| >= |b|` or a = 0.
 #[inline(always)]
 pub(crate) fn fast_two_sum<V: Float>(a: V, b: V) -> (V, V) {
     let sum = a.add(b);
     (sum, b.sub(sum.sub(a)))
 }
 
-/// `c - a * b` rounded once, where `c - (a * b rounded)` is exact: because the two are close, or because both are multiples of the units of a short number.
+/// Computes `c - a * b`, rounded once. `c - (a * b rounded)` must be exact, either because the two values are close or
+/// because both are multiples of the unit in the last place of a short number.
 #[inline(always)]
 pub(crate) fn residual<I: Isa, V: Float<Isa = I>>(_: I, c: V, a: V, b: V) -> V {
     if I::FUSED {
@@ -132,33 +136,38 @@ pub(crate) fn residual<I: Isa, V: Float<Isa = I>>(_: I, c: V, a: V, b: V) -> V {
     }
 }
 
-/// The rounding error of `product` = a b, also where [`Float::product_error`] without a fused instruction would overflow. |a| is at least 2^-3 or the error not needed.
+/// Returns the rounding error of `product` = a b, also where [`Float::product_error`] would overflow without a fused
+/// instruction. |a| is at least 2^-3, or the error is not used.
 #[inline(always)]
 pub(crate) fn large_product_error<T: Real, I: Isa>(isa: I, a: T::V<I>, b: T::V<I>, product: T::V<I>) -> T::V<I> {
     if I::FUSED {
         return a.product_error(b, product);
     }
-    let [down, up] = if size_of::<T>() == 4 { [2f64.powi(-30), 2f64.powi(30)] } else { [2f64.powi(-100), 2f64.powi(100)] };
+    let [down, up] =
+        if size_of::<T>() == 4 { [2f64.powi(-30), 2f64.powi(30)] } else { [2f64.powi(-100), 2f64.powi(100)] };
     a.mul(all::<T, I>(isa, down)).product_error(b, product.mul(all::<T, I>(isa, down))).mul(all::<T, I>(isa, up))
 }
 
-/// The most lanes that a body has: of four of the widest vectors.
+/// The largest number of lanes of a vector in these functions: four of the widest hardware vectors.
 const MOST_LANES: usize = 64;
 
-/// `f` of `n` elements, four vectors at a time: independent chains of instructions, which hide each other's latency (measured on Zen 4: a fifth faster than two).
+/// Applies `F` to `n` elements, four vectors at a time. The independent chains of instructions hide each other's
+/// latency (measured on Zen 4: a fifth faster than two vectors).
 ///
 /// # Safety
-/// - `src` is valid for reads and `dst` for writes of `n` elements; they may be the same.
+/// - `src` is valid for reads and `dst` for writes of `n` elements. They may be the same.
 #[inline(always)]
 pub(crate) unsafe fn apply<T: Real, F: Function<T>, I: Isa>(isa: I, src: *const T, dst: *mut T, n: usize) {
     let isa = Twice(Twice(isa));
     let width = <T::V<Twice<Twice<I>>> as Lanes>::N;
-    // What is left goes through the same arithmetic, in a buffer; and through the same instructions, since these bodies are long.
+    // The elements after the last full vector go through the same code in a buffer. This gives the same arithmetic and
+    // only one copy of the long function body.
     let mut tail = [T::ONE; MOST_LANES];
     let mut i = 0;
     while i < n {
         let left = n - i;
-        // SAFETY: the pointers are the caller's, read and written below n, or those of the buffer, which has room for a vector.
+        // SAFETY: the caller guarantees `src` and `dst` for `n` elements, and accesses stay below n. The buffer has
+        // room for a vector.
         unsafe {
             let (mut from, mut to) = (src.add(i), dst.add(i));
             if left < width {
@@ -174,22 +183,31 @@ pub(crate) unsafe fn apply<T: Real, F: Function<T>, I: Isa>(isa: I, src: *const 
     }
 }
 
-/// `f` of `n` pairs, four vectors at a time, since such functions are long chains. With `FORM` 1 y, with 2 x is a single value.
+/// Applies `F` to `n` pairs, four vectors at a time, since such functions are long dependency chains. With `FORM` 1, y
+/// is a single value. With `FORM` 2, x is a single value.
 ///
 /// # Safety
-/// - `x` and `y` are valid for reads of `n` elements (of one, where it is a single value), `out` for writes of `n`; `out` may be one of them;
+/// - `x` and `y` are valid for reads of `n` elements (of one element where the operand is a single value), and `out`
+///   for writes of `n`. `out` may be equal to one of them.
 /// - n is at least 1.
 #[inline(always)]
-pub(crate) unsafe fn apply2<T: Real, F: Function2<T>, I: Isa, const FORM: usize>(isa: I, x: *const T, y: *const T, out: *mut T, n: usize) {
+pub(crate) unsafe fn apply2<T: Real, F: Function2<T>, I: Isa, const FORM: usize>(
+    isa: I,
+    x: *const T,
+    y: *const T,
+    out: *mut T,
+    n: usize,
+) {
     let isa = Twice(Twice(isa));
     let width = <T::V<Twice<Twice<I>>> as Lanes>::N;
-    // SAFETY: the caller's.
+    // SAFETY: each operand has at least one readable element, because n is at least 1, which the caller guarantees.
     let (x1, y1) = unsafe { (T::V::splat(isa, *x), T::V::splat(isa, *y)) };
     let mut tail = ([T::ONE; MOST_LANES], [T::ONE; MOST_LANES]);
     let mut i = 0;
     while i < n {
         let left = n - i;
-        // SAFETY: as in `apply`.
+        // SAFETY: the caller guarantees `x`, `y` and `out` for `n` elements, or one element of a single value. Accesses
+        // stay below n, and the buffers have room for a vector.
         unsafe {
             let (mut a, mut b, mut to) = (x, y, out.add(i));
             if FORM != 2 {

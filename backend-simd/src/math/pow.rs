@@ -1,15 +1,17 @@
-//! pow.
+//! The power function.
 
 use super::exp::{Exponential, clamp, exp_of_sum};
 use super::log::{Logarithm, normalise, split, unusual};
 use super::{Function2, all, fast_two_sum};
 use crate::lanes::{Float, Isa, Mask, Real};
 
-/// x to the power of y: exp(y log x) with the logarithm in two parts. At most 1.3 ULP; subnormal results 1.5. Special values as IEEE 754 and C99 say:
-/// 1 for y = 0 and for x = 1 whatever the other is, a negative x with y not an integer gives NaN, zeros and infinities keep x's sign for odd y.
+/// x to the power of y: exp(y log x) with the logarithm in two parts. At most 1.3 ULP; subnormal results 1.5. Special
+/// values follow IEEE 754 and C99. The result is 1 for y = 0 and for x = 1, whatever the other operand is. A negative x
+/// with a y that is not an integer gives NaN. Zeros and infinities keep the sign of x for odd y.
 pub(crate) struct Pow;
 
-/// log(x) as a sum of two, x positive and normal; `scaled` is to be taken from its exponent. The error is about 2^-64 (f32: 2^-35) of it.
+/// Returns log(x) as a sum of two, for positive normal x. `scaled` is subtracted from the exponent of x. The relative
+/// error is about 2^-64 (f32: 2^-35).
 #[inline(always)]
 fn log_parts<T: Logarithm, I: Isa>(isa: I, x: T::V<I>, scaled: Option<T::V<I>>) -> (T::V<I>, T::V<I>) {
     let c = |v: f64| all::<T, I>(isa, v);
@@ -26,12 +28,18 @@ fn log_parts<T: Logarithm, I: Isa>(isa: I, x: T::V<I>, scaled: Option<T::V<I>>) 
     (high, low.add(left.add(left_2)))
 }
 
-/// x^y for x positive and normal, y finite, and below the limit in magnitude if not `WIDE`.
+/// Computes x^y for positive normal x and finite y. If not `WIDE`, the magnitude of y is at most `LIMITS[5]`.
 #[inline(always)]
-fn usual<T: Logarithm + Exponential, I: Isa, const WIDE: bool>(isa: I, x: T::V<I>, y: T::V<I>, scaled: Option<T::V<I>>) -> T::V<I> {
+fn usual<T: Logarithm + Exponential, I: Isa, const WIDE: bool>(
+    isa: I,
+    x: T::V<I>,
+    y: T::V<I>,
+    scaled: Option<T::V<I>>,
+) -> T::V<I> {
     let c = |v: f64| all::<T, I>(isa, v);
     let (log, log_low) = log_parts::<T, I>(isa, x, scaled);
-    // Where the magnitude is large, products must not overflow. Beyond 2^65 (f32: 2^34) the result is zero or infinite or 1 anyway.
+    // The products must not overflow for a large magnitude of y. Beyond 2^65 (f32: 2^34) the result is zero, infinity
+    // or 1 in any case, so y is clamped.
     let y = if WIDE { c(T::LIMITS[4]).min(c(-T::LIMITS[4]).max(y)) } else { y };
     let p = y.mul(log);
     let low = y.mul_add(log_low, y.product_error(log, p));
@@ -42,7 +50,7 @@ fn usual<T: Logarithm + Exponential, I: Isa, const WIDE: bool>(isa: I, x: T::V<I
     exp_of_sum::<T, I>(isa, p, low)
 }
 
-/// x^y for all arguments.
+/// Computes x^y for all arguments.
 #[inline(always)]
 fn special<T: Logarithm + Exponential, I: Isa>(isa: I, x: T::V<I>, y: T::V<I>) -> T::V<I> {
     let c = |v: f64| all::<T, I>(isa, v);
@@ -52,11 +60,13 @@ fn special<T: Logarithm + Exponential, I: Isa>(isa: I, x: T::V<I>, y: T::V<I>) -
     let z = usual::<T, I, true>(isa, normal, y, Some(scaled));
     let (up, down) = (zero.lt(y), y.lt(zero));
     let endless = b.eq(infinity);
-    // The magnitude where x is zero or infinite or y is infinite.
-    let small = a.eq(zero).and(up).or(a.eq(infinity).and(down)).or(endless.and(a.lt(one).and(up).or(one.lt(a).and(down))));
-    let large = a.eq(zero).and(down).or(a.eq(infinity).and(up)).or(endless.and(a.lt(one).and(down).or(one.lt(a).and(up))));
+    // The magnitude where x is zero or infinite, or y is infinite.
+    let small =
+        a.eq(zero).and(up).or(a.eq(infinity).and(down)).or(endless.and(a.lt(one).and(up).or(one.lt(a).and(down))));
+    let large =
+        a.eq(zero).and(down).or(a.eq(infinity).and(up)).or(endless.and(a.lt(one).and(down).or(one.lt(a).and(up))));
     let z = Float::select(small, zero, Float::select(large, infinity, z));
-    // The sign: even integers have integers as halves, and so have all numbers too large for a fraction.
+    // The sign. An integer y is odd if y / 2 is not an integer. Numbers too large for a fraction are even.
     let integer = y.trunc().eq(y);
     let half = y.mul(c(0.5));
     let odd = integer.and(half.trunc().eq(half).not());
@@ -67,7 +77,8 @@ fn special<T: Logarithm + Exponential, I: Isa>(isa: I, x: T::V<I>, y: T::V<I>) -
     Float::select(x.eq(one).or(y.eq(zero)).or(a.eq(one).and(endless)), one, z)
 }
 
-/// Where the sign bit is set, `usual` does not hold: x is not positive and normal, or y is beyond the limit or NaN.
+/// Returns a vector whose sign bit is set where `usual` does not apply: x is not positive and normal, or y is beyond
+/// the limit or NaN.
 #[inline(always)]
 fn odd<T: Logarithm, I: Isa>(isa: I, x: T::V<I>, y: T::V<I>) -> T::V<I> {
     unusual::<T, I>(isa, x).bit_or(all::<T, I>(isa, T::LIMITS[5]).int_sub(y.abs()))
@@ -78,7 +89,11 @@ macro_rules! function {
         impl Function2<$T> for Pow {
             #[inline(always)]
             fn vector<I: Isa>(isa: I, x: <$T as Real>::V<I>, y: <$T as Real>::V<I>) -> <$T as Real>::V<I> {
-                if odd::<$T, I>(isa, x, y).any_sign() { special::<$T, I>(isa, x, y) } else { usual::<$T, I, false>(isa, x, y, None) }
+                if odd::<$T, I>(isa, x, y).any_sign() {
+                    special::<$T, I>(isa, x, y)
+                } else {
+                    usual::<$T, I, false>(isa, x, y, None)
+                }
             }
         }
     };

@@ -1,31 +1,34 @@
-//! cbrt and hypot.
+//! The cube root and the hypotenuse.
 
 use super::{Function, Function2, all, aside, fast_two_sum, poly, residual};
 use crate::lanes::{Float, Isa, Lanes, Mask, Real};
 
-/// What the cube root of a float type is made of. Found with mpmath.
+/// The constants of the cube root for a float type. Computed with mpmath.
 pub(crate) trait CubeRoots: Real {
-    /// Cube roots of about the middles of the sixteenths of [1, 2), so short that they and their products with `THIRDS[0]` are exact.
+    /// Cube roots of approximately the midpoints of the sixteenths of [1, 2). They are so short that they and their
+    /// products with `THIRDS[0]` are exact.
     const ROOTS: &'static [Self; 16];
-    /// Their cubes, exact.
+    /// The exact cubes of `ROOTS`.
     const CUBES: &'static [Self; 16];
     /// `1 / CUBES`, rounded.
     const INVERSES: &'static [Self; 16];
-    /// The cube roots of 2^(j - r) as sums of two, r what is left of the exponent of 1 as it is stored when it is divided by three, at j mod 8 for j from -1 to 1.
+    /// The cube roots of 2^(j - r) as sums of two, for j from -1 to 1, at index j mod 8. r is the exponent bias
+    /// modulo 3.
     const THIRDS: [&'static [Self; 8]; 2];
-    /// Bits of the mantissa.
+    /// The number of bits of the mantissa.
     const MANTISSA: u32;
-    /// 1.5 * 2^MANTISSA: a whole number added to it stands in the low bits of the sum.
+    /// 1.5 * 2^MANTISSA. An integer that is added to it appears in the low bits of the sum.
     const MAGIC: f64;
-    /// A third of the exponent of 1 as it is stored, cut to a whole number.
+    /// A third of the exponent bias, rounded down.
     const BIAS: f64;
     /// The largest subnormal number.
     const BELOW_NORMAL: Self;
-    /// By 2^what subnormal numbers are multiplied, a multiple of three.
+    /// The factor for subnormal numbers, and its exponent, a multiple of three.
     const RAISE: (f64, f64);
 
-    /// `(cbrt(1 + u) - 1) / u` for |u| <= 0.0305 (f32: 0.038): the best polynomial in weighted least squares, coefficients rounded one after the other and
-    /// the rest fitted again. It is u times that which is added to 1: good to 2^-59 (f32: 2^-32).
+    /// Computes `(cbrt(1 + u) - 1) / u` for |u| <= 0.0305 (f32: 0.038) with the best polynomial in weighted least
+    /// squares. The coefficients were rounded and refitted one by one. 1 plus u times this result has an error of 2^-59
+    /// (f32: 2^-32).
     fn series<I: Isa>(isa: I, u: Self::V<I>) -> Self::V<I>;
 }
 
@@ -142,7 +145,10 @@ static INVERSES_F32: [f32; 16] = [
     0.521_721_24,
     0.512,
 ];
-static THIRDS_F32: [[f32; 8]; 2] = [[0.793_701_2, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.629_959_1], [-6.458_909e-7, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.418_502_2e-6]];
+static THIRDS_F32: [[f32; 8]; 2] = [
+    [0.793_701_2, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.629_959_1],
+    [-6.458_909e-7, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.418_502_2e-6],
+];
 
 impl CubeRoots for f64 {
     const ROOTS: &'static [f64; 16] = &ROOTS_F64;
@@ -191,19 +197,24 @@ impl CubeRoots for f32 {
     }
 }
 
-/// The cube root. With x = m 2^(3k + j), m in [1, 2): the table's t near cbrt(m) whose cube is exact gives u = m / t^3 - 1, a polynomial cbrt(1 + u), and cbrt(x) is
-/// t cbrt(1 + u) cbrt(2^j) 2^k, of which the product of the first and the third is exact. 0.52 ULP (f32: 0.55).
+/// The cube root. x = m 2^(3k + j) with m in [1, 2). The table gives t near cbrt(m) with an exact cube. With u = m /
+/// t^3 - 1 and a polynomial for cbrt(1 + u), cbrt(x) is t cbrt(1 + u) cbrt(2^j) 2^k. The product of the first and the
+/// third factor is exact. 0.52 ULP (f32: 0.55).
 pub(crate) struct Cbrt;
 
 impl<T: CubeRoots> Function<T> for Cbrt {
     #[inline(always)]
     fn vector<I: Isa>(isa: I, x: T::V<I>) -> T::V<I> {
         let a = x.abs();
-        if ordinary::<T, I>(isa, a).all() { root::<T, I>(isa, a, 0.0).copysign(x) } else { aside::<T, AnyCbrt, I>(isa, x) }
+        if ordinary::<T, I>(isa, a).all() {
+            root::<T, I>(isa, a, 0.0).copysign(x)
+        } else {
+            aside::<T, AnyCbrt, I>(isa, x)
+        }
     }
 }
 
-/// Where a is positive, normal and finite.
+/// Returns the mask of positive, normal and finite lanes.
 #[inline(always)]
 fn ordinary<T: CubeRoots, I: Isa>(isa: I, a: T::V<I>) -> <T::V<I> as Float>::Mask {
     let c = |v: f64| all::<T, I>(isa, v);
@@ -211,7 +222,7 @@ fn ordinary<T: CubeRoots, I: Isa>(isa: I, a: T::V<I>) -> <T::V<I> as Float>::Mas
     below_normal.lt(a).and(a.lt(c(f64::INFINITY)))
 }
 
-/// The same for all arguments.
+/// [`Cbrt`] for all arguments.
 struct AnyCbrt;
 
 impl<T: CubeRoots> Function<T> for AnyCbrt {
@@ -225,12 +236,13 @@ impl<T: CubeRoots> Function<T> for AnyCbrt {
     }
 }
 
-/// The cube root of `a / 2^down` for a positive and normal.
+/// Computes the cube root of `a / 2^down` for positive normal a.
 #[inline(always)]
 fn root<T: CubeRoots, I: Isa>(isa: I, a: T::V<I>, down: f64) -> T::V<I> {
     let c = |v: f64| all::<T, I>(isa, v);
     let e = a.shr_mantissa().int_to_float();
-    // e is 3k + j, with j from -1 to 1. Numbers of the size of MAGIC are rounded to whole ones, which stand in their low bits.
+    // The biased exponent e is 3k + j with j from -1 to 1. Sums of the size of MAGIC round to integers, which appear in
+    // their low bits.
     let k = e.mul_add(c(1.0 / 3.0), c(T::MAGIC));
     let j = k.sub(c(T::MAGIC)).neg_mul_add(c(3.0), e).add(c(T::MAGIC));
     let (third, third_low) = (j.lookup(T::THIRDS[0]), j.lookup(T::THIRDS[1]));
@@ -240,20 +252,23 @@ fn root<T: CubeRoots, I: Isa>(isa: I, a: T::V<I>, down: f64) -> T::V<I> {
     let root = sixteenth.lookup(T::ROOTS);
     let (high, low) = (third.mul(root), third_low.mul(root));
     let y = high.add(high.add(low).mul_add(u.mul(T::series(isa, u)), low));
-    // k, less what it is too large by, is added to the exponent.
+    // Adds k, without a third of the bias and of `down`, to the exponent.
     y.int_add(k.sub(c(T::BIAS + down / 3.0)).shl_mantissa())
 }
 
-/// The square root of x^2 + y^2: the sum of the squares as a sum of two, its root corrected by what is left (as C. Borges, ACM TOMS 47, 2021). Operands are scaled where
-/// squares would overflow or lose bits. Infinite where either is, even if the other is NaN. 0.51 ULP; subnormal results 1.0.
+/// The square root of x^2 + y^2: the sum of the squares is a sum of two, and its root is corrected by the remainder (as
+/// C. Borges, ACM TOMS 47, 2021). Operands are scaled where squares would overflow or lose bits. The result is infinite
+/// where either operand is, even if the other is NaN. 0.51 ULP; subnormal results 1.0.
 pub(crate) struct Hypot;
 
 impl<T: Real> Function2<T> for Hypot {
     #[inline(always)]
     fn vector<I: Isa>(isa: I, x: T::V<I>, y: T::V<I>) -> T::V<I> {
         let c = |v: f64| all::<T, I>(isa, v);
-        // From and up to where no bit of a square is lost, by what the others are multiplied, and what is far below any result.
-        let (low, high, scale, least) = if size_of::<T>() == 4 { (-48, 62, 100, -120) } else { (-480, 510, 600, -1000) };
+        // Exponents of two. Squares of operands between `low` and `high` lose no bits. Other operands are scaled by
+        // `scale`. `least` is far below any result.
+        let (low, high, scale, least) =
+            if size_of::<T>() == 4 { (-48, 62, 100, -120) } else { (-480, 510, 600, -1000) };
         let power = |n: i32| c(2.0f64.powi(n));
         let (x, y) = (x.abs(), y.abs());
         let (a, b) = (x.max(y), x.min(y));
@@ -267,7 +282,7 @@ impl<T: Real> Function2<T> for Hypot {
         let rest = rest.add(a.product_error(a, aa).add(b.product_error(b, bb)));
         let h = s.sqrt();
         let left = residual(isa, s, h, h).add(rest);
-        // The bound keeps 0 / 0 away.
+        // The lower bound avoids 0 / 0.
         let h = h.add(left.div(h.add(h).max(power(least)))).mul(up);
         let h = Float::select(x.unordered(y), c(f64::NAN), h);
         let infinity = c(f64::INFINITY);

@@ -1,11 +1,13 @@
-//! Roots, erf, area functions and divisions on every tier: values found with MPFR in 120 bits, special values, and that no result depends on its place.
+//! Tests of roots, erf, inverse hyperbolic functions and divisions on every tier: values computed by MPFR with 120
+//! bits, special values, and independence of the results from the position of an element.
 
 use super::{Arccosh, Arcsinh, Arctanh, Cbrt, Erf, FloorDiv, Function, Function2, Hypot, Rem, apply, apply2};
 use crate::lanes::{Isa, Real, Work};
 use crate::tier::Tier;
 use std::marker::PhantomData;
 
-/// `name dtype x y value rest`, as bits: values are f64, for functions of f64 the sum of two. Points where errors were found to be largest among thousands, and random ones.
+/// `name dtype x y value rest`, as bits. Values are f64; for functions of f64 the exact value is the sum
+/// `value + rest`. The points are those with the largest errors among thousands, and random ones.
 const VALUES: &str = include_str!("roots_values.txt");
 
 const TIERS: [&str; 3] = ["portable", "avx2", "avx512"];
@@ -17,7 +19,7 @@ impl<T: Real, F: Function<T>> Work for Unary<'_, T, F> {
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         assert_eq!(self.0.len(), self.1.len());
-        // SAFETY: two slices of one length.
+        // SAFETY: both slices have this length.
         unsafe { apply::<T, F, I>(isa, self.0.as_ptr(), self.1.as_mut_ptr(), self.1.len()) }
     }
 }
@@ -30,7 +32,7 @@ impl<T: Real, F: Function2<T>> Work for Binary<'_, T, F> {
     fn run<I: Isa>(self, isa: I) {
         assert!(self.0.len() == self.1.len() && self.0.len() == self.2.len());
         if !self.0.is_empty() {
-            // SAFETY: three slices of one length, which is not zero.
+            // SAFETY: the three slices have this length, which is not zero.
             unsafe { apply2::<T, F, I, 0>(isa, self.0.as_ptr(), self.1.as_ptr(), self.2.as_mut_ptr(), self.2.len()) }
         }
     }
@@ -46,7 +48,7 @@ fn on_tier<W: Work<Out = ()>>(name: &str, work: W) {
     }
 }
 
-/// A float type, for tests.
+/// A float type in the tests.
 trait Float: Real {
     const BITS: u32;
     const MANTISSA: i32;
@@ -74,7 +76,8 @@ macro_rules! float {
 float!(f32, 32, 23);
 float!(f64, 64, 52);
 
-/// The name of a function in the table, how to call it on a tier, and the most ULP it may be off: with fused instructions and without.
+/// The name of a function in the table, the function that runs it on a tier, and the largest allowed error in ULP: with
+/// fused instructions and without.
 type Row<T> = (&'static str, fn(&str, &[T], &[T], &mut [T]), [f64; 2]);
 
 fn unary<T: Float, F: Function<T>>(tier: &str, x: &[T], _: &[T], out: &mut [T]) {
@@ -105,7 +108,7 @@ where
     ]
 }
 
-/// A number of a sequence that looks random (an LCG's high bits).
+/// Returns the next number of a pseudorandom sequence (an LCG whose high bits are mixed into the low ones).
 fn random(state: &mut u64) -> u64 {
     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     *state ^ (*state >> 29)
@@ -121,7 +124,11 @@ where
 {
     let mut checked = 0;
     for (name, call, bounds) in rows::<T>() {
-        let lines: Vec<Vec<&str>> = VALUES.lines().map(|l| l.split(' ').collect()).filter(|l: &Vec<&str>| l[0] == name && l[1] == dtype).collect();
+        let lines: Vec<Vec<&str>> = VALUES
+            .lines()
+            .map(|l| l.split(' ').collect())
+            .filter(|l: &Vec<&str>| l[0] == name && l[1] == dtype)
+            .collect();
         let bits = |text: &str| u64::from_str_radix(text, 16).unwrap();
         let x: Vec<T> = lines.iter().map(|l| T::of_bits(bits(l[2]))).collect();
         let y: Vec<T> = lines.iter().map(|l| if l[3] == "-" { T::ONE } else { T::of_bits(bits(l[3])) }).collect();
@@ -131,13 +138,19 @@ where
             for ((l, x), got) in lines.iter().zip(&x).zip(&out) {
                 let value = f64::from_bits(bits(l[4]));
                 let rest = l.get(5).map_or(0.0, |rest| f64::from_bits(bits(rest)));
-                let exponent = ((value.abs().to_bits() >> 52) as i32 - 1023).max(2 - (1 << (T::BITS as i32 - T::MANTISSA - 2)));
+                let exponent =
+                    ((value.abs().to_bits() >> 52) as i32 - 1023).max(2 - (1 << (T::BITS as i32 - T::MANTISSA - 2)));
                 // In two steps, because an ULP may be subnormal.
                 let ulps = (got.to_f64() - value - rest) * 2.0f64.powi(-exponent) * 2.0f64.powi(T::MANTISSA);
-                // The results of hypot that are subnormal are rounded a second time, and what was left of the value was rounded, too.
+                // Subnormal results of hypot are rounded a second time, and the rest of the value was rounded as well.
                 let subnormal = value.abs() < 2.0f64.powi(2 - (1 << (T::BITS as i32 - T::MANTISSA - 2)));
                 let bound = if name == "hypot" && subnormal { 1.0 } else { bounds[usize::from(tier == "portable")] };
-                assert!(ulps.abs() <= bound, "{tier} {name}({:e}) of {dtype}: {:e} is off by {ulps} ULP", x.to_f64(), got.to_f64());
+                assert!(
+                    ulps.abs() <= bound,
+                    "{tier} {name}({:e}) of {dtype}: {:e} is off by {ulps} ULP",
+                    x.to_f64(),
+                    got.to_f64()
+                );
                 checked += 1;
             }
         }
@@ -169,33 +182,52 @@ where
     let one_down = T::of_bits(T::ONE.bits() - 1).to_f64();
     #[rustfmt::skip]
     let unary: [Cases<(f64, f64)>; 5] = [
-        ("cbrt", &[(0.0, 0.0), (-0.0, -0.0), (inf, inf), (-inf, -inf), (nan, nan), (8.0, 2.0), (-27.0, -3.0), (1.0, 1.0), (0.125, 0.5), (-1e-30 / 1e-30, -1.0)]),
-        ("erf", &[(0.0, 0.0), (-0.0, -0.0), (inf, 1.0), (-inf, -1.0), (nan, nan), (7.0, 1.0), (-max, -1.0), (least, least)]),
+        ("cbrt", &[(0.0, 0.0), (-0.0, -0.0), (inf, inf), (-inf, -inf), (nan, nan), (8.0, 2.0), (-27.0, -3.0),
+            (1.0, 1.0), (0.125, 0.5), (-1e-30 / 1e-30, -1.0)]),
+        ("erf", &[(0.0, 0.0), (-0.0, -0.0), (inf, 1.0), (-inf, -1.0), (nan, nan), (7.0, 1.0), (-max, -1.0),
+            (least, least)]),
         ("asinh", &[(0.0, 0.0), (-0.0, -0.0), (inf, inf), (-inf, -inf), (nan, nan), (least, least), (-least, -least)]),
         ("acosh", &[(1.0, 0.0), (0.0, nan), (one_down, nan), (-1.0, nan), (-inf, nan), (inf, inf), (nan, nan)]),
-        ("atanh", &[(0.0, 0.0), (-0.0, -0.0), (1.0, inf), (-1.0, -inf), (one_up, nan), (-one_up, nan), (inf, nan), (-inf, nan), (nan, nan), (least, least), (-least, -least)]),
+        ("atanh", &[(0.0, 0.0), (-0.0, -0.0), (1.0, inf), (-1.0, -inf), (one_up, nan), (-one_up, nan), (inf, nan),
+            (-inf, nan), (nan, nan), (least, least), (-least, -least)]),
     ];
     #[rustfmt::skip]
     let binary: [Cases<(f64, f64, f64)>; 3] = [
-        ("hypot", &[(inf, nan, inf), (nan, -inf, inf), (-inf, 1.0, inf), (nan, 1.0, nan), (0.0, nan, nan), (0.0, -0.0, 0.0), (-0.0, -0.0, 0.0), (-3.0, 4.0, 5.0), (max, max, inf),
+        ("hypot", &[(inf, nan, inf), (nan, -inf, inf), (-inf, 1.0, inf), (nan, 1.0, nan), (0.0, nan, nan),
+            (0.0, -0.0, 0.0), (-0.0, -0.0, 0.0), (-3.0, 4.0, 5.0), (max, max, inf),
             (max, 1.0, max), (least, 0.0, least), (3.0 * least, -4.0 * least, 5.0 * least), (max, least, max)]),
-        ("rem", &[(inf, 1.0, nan), (-inf, inf, nan), (1.0, 0.0, nan), (0.0, 0.0, nan), (nan, 1.0, nan), (1.0, nan, nan), (5.0, inf, 5.0), (-5.0, -inf, -5.0), (-0.0, 3.0, -0.0), (0.0, -3.0, 0.0),
-            (-6.0, 3.0, -0.0), (6.0, -3.0, 0.0), (-7.0, 3.0, -1.0), (7.0, -3.0, 1.0), (max, least, 0.0), (least, max, least)]),
-        ("floor_div", &[(inf, 1.0, nan), (-inf, -inf, nan), (inf, 0.0, inf), (inf, -0.0, -inf), (-inf, 0.0, -inf), (-inf, -0.0, inf), (1.0, nan, nan), (nan, 0.0, nan), (1.0, 0.0, inf), (1.0, -0.0, -inf), (-1.0, 0.0, -inf), (0.0, 0.0, nan), (0.0, 5.0, 0.0),
-            (-0.0, 5.0, -0.0), (0.0, -5.0, -0.0), (1.0, inf, 0.0), (-1.0, inf, -1.0), (1.0, -inf, -1.0), (-1.0, -inf, 0.0), (0.0, -inf, -0.0), (-least, max, -1.0), (least, -max, -1.0), (least, max, 0.0),
-            (7.0, 2.0, 3.0), (-7.0, 2.0, -4.0), (7.0, -2.0, -4.0), (-7.0, -2.0, 3.0), (-6.0, 2.0, -3.0), (max, max, 1.0), (-max, max, -1.0)]),
+        ("rem", &[(inf, 1.0, nan), (-inf, inf, nan), (1.0, 0.0, nan), (0.0, 0.0, nan), (nan, 1.0, nan), (1.0, nan, nan),
+            (5.0, inf, 5.0), (-5.0, -inf, -5.0), (-0.0, 3.0, -0.0), (0.0, -3.0, 0.0),
+            (-6.0, 3.0, -0.0), (6.0, -3.0, 0.0), (-7.0, 3.0, -1.0), (7.0, -3.0, 1.0), (max, least, 0.0),
+            (least, max, least)]),
+        ("floor_div", &[(inf, 1.0, nan), (-inf, -inf, nan), (inf, 0.0, inf), (inf, -0.0, -inf), (-inf, 0.0, -inf),
+            (-inf, -0.0, inf), (1.0, nan, nan), (nan, 0.0, nan), (1.0, 0.0, inf), (1.0, -0.0, -inf), (-1.0, 0.0, -inf),
+            (0.0, 0.0, nan), (0.0, 5.0, 0.0),
+            (-0.0, 5.0, -0.0), (0.0, -5.0, -0.0), (1.0, inf, 0.0), (-1.0, inf, -1.0), (1.0, -inf, -1.0),
+            (-1.0, -inf, 0.0), (0.0, -inf, -0.0), (-least, max, -1.0), (least, -max, -1.0), (least, max, 0.0),
+            (7.0, 2.0, 3.0), (-7.0, 2.0, -4.0), (7.0, -2.0, -4.0), (-7.0, -2.0, 3.0), (-6.0, 2.0, -3.0),
+            (max, max, 1.0), (-max, max, -1.0)]),
     ];
     for tier in TIERS {
         for (name, call, _) in rows::<T>() {
-            let one_operand = unary.iter().filter(|u| u.0 == name).flat_map(|u| u.1.iter().map(|&(x, want)| (x, 1.0, want)));
-            let cases: Vec<_> = one_operand.chain(binary.iter().filter(|b| b.0 == name).flat_map(|b| b.1.iter().copied())).collect();
+            let one_operand =
+                unary.iter().filter(|u| u.0 == name).flat_map(|u| u.1.iter().map(|&(x, want)| (x, 1.0, want)));
+            let cases: Vec<_> =
+                one_operand.chain(binary.iter().filter(|b| b.0 == name).flat_map(|b| b.1.iter().copied())).collect();
             assert!(cases.len() > 5);
             let x: Vec<T> = cases.iter().map(|c| T::from_f64(c.0)).collect();
             let y: Vec<T> = cases.iter().map(|c| T::from_f64(c.1)).collect();
             let mut out = vec![T::ONE; x.len()];
             call(tier, &x, &y, &mut out);
             for (case, got) in cases.iter().zip(out) {
-                assert!(got.same(T::from_f64(case.2)), "{tier} {name}({:e}, {:e}) is {:e}, not {:e}", case.0, case.1, got.to_f64(), case.2);
+                assert!(
+                    got.same(T::from_f64(case.2)),
+                    "{tier} {name}({:e}, {:e}) is {:e}, not {:e}",
+                    case.0,
+                    case.1,
+                    got.to_f64(),
+                    case.2
+                );
             }
         }
     }
@@ -207,7 +239,7 @@ fn special_values() {
     specials::<f64>();
 }
 
-/// Finite and other operands of all magnitudes, many of them near each other.
+/// Returns finite and other operands of all magnitudes, many of them close to each other.
 fn operands<T: Float>(n: usize) -> (Vec<T>, Vec<T>) {
     let mut state = 9;
     let mut x = Vec::new();
@@ -216,7 +248,10 @@ fn operands<T: Float>(n: usize) -> (Vec<T>, Vec<T>) {
         let (a, b) = (random(&mut state), random(&mut state));
         let near = |bits: u64, spread: i32| {
             let unit = (bits >> 11) as f64 / (1u64 << 53) as f64 + 0.5;
-            T::from_f64(unit * 2.0f64.powi((bits % (2 * spread as u64 + 1)) as i32 - spread) * if bits & 1024 == 0 { 1.0 } else { -1.0 })
+            T::from_f64(
+                unit * 2.0f64.powi((bits % (2 * spread as u64 + 1)) as i32 - spread)
+                    * if bits & 1024 == 0 { 1.0 } else { -1.0 },
+            )
         };
         let p = match i % 4 {
             0 => T::of_bits(a),
@@ -227,7 +262,7 @@ fn operands<T: Float>(n: usize) -> (Vec<T>, Vec<T>) {
             0 => T::of_bits(b),
             1..4 => near(b, 30),
             4 => near(b, 3),
-            // Quotients near whole numbers.
+            // Quotients near integers.
             5 => T::from_f64(p.to_f64() / (b % 1000 + 1) as f64),
             6 => T::from_f64(p.to_f64() / (b % (1 << 30) + 1) as f64),
             _ => T::of_bits(b % 64),
@@ -277,7 +312,7 @@ fn results_do_not_depend_on_their_place() {
     places::<f64>();
 }
 
-/// The definition of `floor_div`, with one rounding where a fused product finds out whether the quotient was rounded up to a whole number.
+/// The definition of `floor_div`: a product with one rounding tells whether the quotient was rounded up to an integer.
 macro_rules! floor_div {
     ($name:ident, $ty:ident, $limit:literal) => {
         fn $name(x: $ty, y: $ty) -> $ty {
@@ -297,8 +332,12 @@ floor_div!(floor_div_f64, f64, 9_007_199_254_740_992.0);
 
 fn divisions<T: Float>(rem: fn(T, T) -> T, floor_div: fn(T, T) -> T) {
     let (mut x, mut y) = operands::<T>(20_000);
-    // All pairs of numbers at the ends of their range.
-    let ends: Vec<T> = [0.0, 1.0, 3.0, 0.1].map(T::from_f64).into_iter().chain((0..T::BITS).map(|bit| T::of_bits((1 << bit) - 1))).collect();
+    // All pairs of numbers at the ends of the range.
+    let ends: Vec<T> = [0.0, 1.0, 3.0, 0.1]
+        .map(T::from_f64)
+        .into_iter()
+        .chain((0..T::BITS).map(|bit| T::of_bits((1 << bit) - 1)))
+        .collect();
     for &a in &ends {
         for &b in &ends {
             x.push(a);
@@ -307,11 +346,21 @@ fn divisions<T: Float>(rem: fn(T, T) -> T, floor_div: fn(T, T) -> T) {
     }
     let mut out = vec![T::ONE; x.len()];
     for tier in TIERS {
-        for (name, call, want) in [("rem", binary::<T, Rem> as fn(&str, &[T], &[T], &mut [T]), rem), ("floor_div", binary::<T, FloorDiv>, floor_div)] {
+        for (name, call, want) in [
+            ("rem", binary::<T, Rem> as fn(&str, &[T], &[T], &mut [T]), rem),
+            ("floor_div", binary::<T, FloorDiv>, floor_div),
+        ] {
             call(tier, &x, &y, &mut out);
             for ((&x, &y), &got) in x.iter().zip(&y).zip(&out) {
                 let want = want(x, y);
-                assert!(got.same(want), "{tier} {name}({:e}, {:e}) is {:e}, not {:e}", x.to_f64(), y.to_f64(), got.to_f64(), want.to_f64());
+                assert!(
+                    got.same(want),
+                    "{tier} {name}({:e}, {:e}) is {:e}, not {:e}",
+                    x.to_f64(),
+                    y.to_f64(),
+                    got.to_f64(),
+                    want.to_f64()
+                );
             }
         }
     }
@@ -325,13 +374,14 @@ fn divisions_have_the_bits_of_their_definitions() {
 
 #[test]
 fn floor_div_is_the_floor_of_the_exact_quotient() {
-    // Whole numbers, so that integers say what is right; f32's products of two are exact in i64.
+    // The operands are integers, so that integer division gives the expected result. Products of two such f32 are exact
+    // in i64.
     let mut state = 4;
     let (mut x, mut y) = (Vec::new(), Vec::new());
     for _ in 0..20_000 {
         let b = (random(&mut state) >> 40) as i64 % 16_000_000 + 1;
         let a = (random(&mut state) >> 40) as i64 % 16_000_000 - 8_000_000;
-        // Exact multiples and their neighbours, too.
+        // Also exact multiples.
         let a = if random(&mut state) & 4096 == 0 { a } else { a / b * b };
         x.push(a as f32);
         y.push(b as f32);

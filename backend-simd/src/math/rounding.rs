@@ -1,4 +1,4 @@
-//! Rounding to integers: exact.
+//! Rounding to integers. All results are exact.
 
 use super::Function;
 use crate::lanes::{Float, Isa, Real};

@@ -1,13 +1,14 @@
-//! sin, cos, tan and the reduction of their arguments.
+//! sin, cos, tan, and the reduction of their arguments.
 
 use super::{Function, all, aside, fast_two_sum, poly, two_sum};
 use crate::lanes::{Float, Isa, Mask, Real};
 use std::f64::consts::{FRAC_1_PI, PI};
 
-/// Arguments in f64 beyond this go through [`turns`].
+/// f64 arguments beyond this are reduced by [`turns`].
 const LARGE: f64 = 1_048_576.0;
 
-/// The bits of 1/pi from weight 2^52 down, after multiplication by 2^(20 + 32 i): four pieces of 53 bits each, cut off. From 1400 bits of 1/pi.
+/// The bits of 1/pi from weight 2^52 down, after multiplication by 2^(20 + 32 i), truncated to four pieces of 53 bits
+/// each. Computed from 1400 bits of 1/pi.
 #[rustfmt::skip]
 const INV_PI_PARTS: [[f64; 32]; 4] = [
     [
@@ -52,13 +53,14 @@ const INV_PI_PARTS: [[f64; 32]; 4] = [
     ],
 ];
 
-/// pi less the float nearest to it.
+/// pi minus the float nearest to it.
 const PI_LOW: f64 = 1.224_646_799_147_353_2e-16;
 
-/// pi in four parts: three of 33 bits, whose products with integers below 2^20 are exact, and a rest.
-const PI_33: [f64; 4] = [3.141_592_653_468_251_2, 1.215_420_101_260_793_2e-10, 4.044_532_497_422_333e-21, 1.695_685_532_073_78e-31];
+/// pi in four parts: three of 33 bits, whose products with integers below 2^20 are exact, and the rest.
+const PI_33: [f64; 4] =
+    [3.141_592_653_468_251_2, 1.215_420_101_260_793_2e-10, 4.044_532_497_422_333e-21, 1.695_685_532_073_78e-31];
 
-/// An argument less a multiple of pi: `high - minus_low`, and bits whose lowest says whether the multiple was odd.
+/// An argument minus a multiple of pi: `high - minus_low`. The lowest bit of `multiple` is set if the multiple is odd.
 #[derive(Clone, Copy)]
 struct Reduced<V> {
     high: V,
@@ -66,22 +68,25 @@ struct Reduced<V> {
     multiple: V,
 }
 
-/// What sin and cos need to know of a float type.
+/// The constants of sin and cos for a float type.
 ///
-/// sin(r) = r g(r^2), and g(z) = g(c) + (z - c) s(z) on |r| <= pi/2. The centre c was sought so that g(c) and s(c) are floats nearly exactly: a rounding
-/// of theirs would add to the error. The coefficients of s, in z - c, are Remez's for the relative error of the sine, rounded and fitted again one by one.
+/// sin(r) = r g(r^2), and g(z) = g(c) + (z - c) s(z) on |r| <= pi/2. The centre c was searched such that g(c) and s(c)
+/// are almost exactly floats, because their rounding errors would add to the result's. The coefficients of s, in z - c,
+/// are Remez coefficients for the relative error of the sine. They were rounded and refitted one by one.
 trait Circle: Real {
-    /// 1.5 times the power of two at which floats are the integers.
+    /// 1.5 times the power of two from which on all floats are integers.
     const MAGIC: f64;
-    /// Arguments beyond this are reduced otherwise: from them on, roundings in what is to be taken off leave more than half a turn.
+    /// Larger arguments need another reduction. Beyond this, rounding errors of the multiple can leave more than half a
+    /// turn.
     const LARGE: f64;
-    /// pi in three parts, the first two positive, as signed zeros need them. An argument less a multiple of the first is exact with FMA.
+    /// pi in three parts. Signed zeros require the first two to be positive. An argument minus a multiple of the first
+    /// part is exact with FMA.
     const PI: [f64; 3];
-    /// Whether the second part is short enough for exact products with the multiples' numbers.
+    /// Whether the second part is so short that its products with the multiple's factor are exact.
     const SHORT: bool;
     const CENTRE: f64;
     const VALUE: f64;
-    /// s at c + y.
+    /// Computes s at c + y.
     fn slope<I: Isa>(isa: I, y: Self::V<I>) -> Self::V<I>;
 }
 
@@ -93,13 +98,19 @@ impl Circle for f32 {
     const CENTRE: f64 = 1.557_922_363_281_25;
     const VALUE: f64 = 0.759_838_044_643_402_1;
 
-    /// To 2^-31 of the sine.
+    /// Error 2^-31 of the sine.
     #[inline(always)]
     fn slope<I: Isa>(isa: I, y: I::F32) -> I::F32 {
         poly::<f32, I, 5>(
             isa,
             y,
-            [-0.142_105_057_835_578_92, 0.007_445_197_552_442_551, -0.000_181_835_785_042_494_54, 2.565_292_788_858_642e-6, -2.423_005_085_461_227_3e-8],
+            [
+                -0.142_105_057_835_578_92,
+                0.007_445_197_552_442_551,
+                -0.000_181_835_785_042_494_54,
+                2.565_292_788_858_642e-6,
+                -2.423_005_085_461_227_3e-8,
+            ],
         )
     }
 }
@@ -112,7 +123,7 @@ impl Circle for f64 {
     const CENTRE: f64 = 1.672_947_692_871_093_8;
     const VALUE: f64 = 0.743_590_593_508_816_1;
 
-    /// To 2^-60 of the sine.
+    /// Error 2^-60 of the sine.
     #[inline(always)]
     fn slope<I: Isa>(isa: I, y: I::F64) -> I::F64 {
         poly::<f64, I, 8>(
@@ -132,7 +143,8 @@ impl Circle for f64 {
     }
 }
 
-/// What is taken off an argument: multiples of pi, odd multiples of pi/2, or multiples of pi/2.
+/// What is subtracted from an argument: multiples of pi for `SIN`, odd multiples of pi/2 for `COS`, and multiples of
+/// pi/2 for `TAN`.
 const SIN: u8 = 0;
 const COS: u8 = 1;
 const TAN: u8 = 2;
@@ -142,7 +154,7 @@ const fn step(of: u8) -> f64 {
     if of == TAN { 0.5 } else { 1.0 }
 }
 
-/// How many steps to take off, and bits as in [`Reduced`].
+/// Returns the number of steps to subtract, and bits as in [`Reduced`].
 #[inline(always)]
 fn nearest<T: Circle, I: Isa, const OF: u8>(isa: I, x: T::V<I>) -> (T::V<I>, T::V<I>) {
     let c = |v: f64| all::<T, I>(isa, v);
@@ -163,7 +175,8 @@ fn reduce<T: Circle, I: Isa, const OF: u8>(isa: I, x: T::V<I>) -> Reduced<T::V<I
     let short_part = |i: usize| c(PI_33[i] * step(OF));
     let (n, multiple) = nearest::<T, I, OF>(isa, x);
     if I::FUSED {
-        // Exact, for both are multiples of the last bit of pi and nearly equal; but for the cosine of a small argument, whose last bits go to the low part.
+        // The difference is exact, because both operands are multiples of the last bit of pi and nearly equal. The
+        // exception is the cosine of a small argument, whose last bits go to the low part.
         let first = n.neg_mul_add(part(0), x);
         let lost = if OF == COS { Some(n.neg_mul_add(part(0), first.neg()).add(x)) } else { None };
         let second = n.mul(part(1));
@@ -173,7 +186,7 @@ fn reduce<T: Circle, I: Isa, const OF: u8>(isa: I, x: T::V<I>) -> Reduced<T::V<I
         let minus_low = n.mul_add(part(2), minus_low);
         let minus_low = lost.map_or(minus_low, |l| minus_low.sub(l));
         if OF == TAN {
-            // Its inverse has no use for a low part that is not small.
+            // The tangent also needs the reciprocal, for which the low part must be small.
             let (high, low) = fast_two_sum(high, minus_low.neg());
             return Reduced { high, minus_low: low.neg(), multiple };
         }
@@ -184,12 +197,13 @@ fn reduce<T: Circle, I: Isa, const OF: u8>(isa: I, x: T::V<I>) -> Reduced<T::V<I
     let (high, low_2) = two_sum(high, n.mul(short_part(2)).neg());
     let low = low_0.add(low_1).add(low_2).sub(n.mul(short_part(3)));
     let (high, low) = fast_two_sum(high, low);
-    // Where nothing is taken off, -0 stays -0.
+    // Where n is zero, -0 stays -0.
     let high = Float::select(n.eq(c(0.0)), x, high);
     Reduced { high, minus_low: low.neg(), multiple }
 }
 
-/// x / pi less an even number, in two parts, to 2^-120, for x finite and from 2^20 on (M. Payne and R. Hanek, SIGNUM Newsletter 18, 1983). Elsewhere finite.
+/// Computes x / pi minus an even number, in two parts with an error of 2^-120, for finite x from 2^20 on (M. Payne and
+/// R. Hanek, SIGNUM Newsletter 18, 1983). For other x the result is meaningless but finite.
 #[inline(always)]
 fn turns<I: Isa>(isa: I, x: I::F64) -> (I::F64, I::F64) {
     let c = |v: f64| all::<f64, I>(isa, v);
@@ -208,7 +222,7 @@ fn turns<I: Isa>(isa: I, x: I::F64) -> (I::F64, I::F64) {
     let (p1, q1) = product(&INV_PI_PARTS[1]);
     let (p2, q2) = product(&INV_PI_PARTS[2]);
     let p3 = m.mul(row.gather(&INV_PI_PARTS[3]));
-    // Nothing may be lost: the sum can be as small as 2^-62. The large terms first, which cancel.
+    // No bits may be lost, because the sum can be as small as 2^-62. The large terms come first and cancel.
     let (s, e0) = two_sum(even(p0), even(q0));
     let (s, e1) = two_sum(s, even(p1));
     let (s, e2) = two_sum(even(s), q1);
@@ -250,7 +264,8 @@ fn reduce_any<I: Isa, const OF: u8>(isa: I, x: I::F64) -> Reduced<I::F64> {
     }
 }
 
-/// The reduction of what was an f32: what is left in f64 needs no second part. With the bits of [`Reduced`].
+/// The reduction for arguments converted from f32. One f64 holds the result with enough precision, without a low part.
+/// Returns it with the bits of [`Reduced`].
 #[inline(always)]
 fn reduce_f32<I: Isa, const OF: u8>(isa: I, x: I::F64) -> (I::F64, I::F64) {
     let (n, multiple) = nearest::<f64, I, OF>(isa, x);
@@ -263,7 +278,7 @@ fn reduce_f32<I: Isa, const OF: u8>(isa: I, x: I::F64) -> (I::F64, I::F64) {
     (Float::select(large, far.high, r), Float::select(large, far.multiple, multiple))
 }
 
-/// The sine of what is left, with the sign of the multiple.
+/// Computes the sine of the reduced argument, with the sign of the multiple.
 #[inline(always)]
 fn sine<T: Circle, I: Isa>(isa: I, r: Reduced<T::V<I>>) -> T::V<I> {
     let c = |v: f64| all::<T, I>(isa, v);
@@ -271,12 +286,13 @@ fn sine<T: Circle, I: Isa>(isa: I, r: Reduced<T::V<I>>) -> T::V<I> {
     let z = r.high.mul(r.high);
     let y = if I::FUSED { r.high.mul_add(r.high, c(-T::CENTRE)) } else { z.sub(c(T::CENTRE)) };
     let slope = T::slope(isa, y);
-    // The cosine to 0.05, which is what the low part needs; near 0, where the low part may not be that small, exactly.
+    // The cosine with an error of 0.05, which is enough for the low part. It is exact near 0, where the low part may be
+    // relatively large.
     let cos = y.mul_add(c(-0.425), c(1.0 - 0.425 * T::CENTRE));
     if I::FUSED {
         let g = y.mul_add(slope, c(T::VALUE));
         let g_low = y.mul_add(slope, c(T::VALUE).sub(g));
-        // In this form -0 stays -0: `minus_low` is +0 then, and `g_low` positive.
+        // This form keeps -0, because then `minus_low` is +0 and `g_low` is positive.
         let low = r.minus_low.neg_mul_add(cos, r.high.mul(g_low));
         return r.high.mul_add(g, low).bit_xor(sign);
     }
@@ -285,11 +301,12 @@ fn sine<T: Circle, I: Isa>(isa: I, r: Reduced<T::V<I>>) -> T::V<I> {
     let g_low = g_low.add(y.product_error(slope, p)).add(r.high.product_error(r.high, z).mul(slope));
     let s = r.high.mul(g);
     let low = r.high.product_error(g, s).add(r.high.mul(g_low)).sub(r.minus_low.mul(cos));
-    // Below 2^-27 the sine is its argument; products of such may underflow.
+    // Below 2^-27 the sine is its argument. Products of such small numbers may underflow.
     Float::select(r.high.abs().lt(c(7.450_580_596_923_828e-9)), r.high, s.add(low)).bit_xor(sign)
 }
 
-/// The sine or cosine of what was an f32, to 2^-35. The polynomial is Remez's for the relative error.
+/// Computes the sine or cosine of an argument converted from f32, with an error of 2^-35. The polynomial is a Remez
+/// polynomial for the relative error.
 #[inline(always)]
 fn sine_of_f32<I: Isa, const OF: u8>(isa: I, x: I::F64) -> I::F64 {
     let (r, multiple) = reduce_f32::<I, OF>(isa, x);
@@ -297,15 +314,23 @@ fn sine_of_f32<I: Isa, const OF: u8>(isa: I, x: I::F64) -> I::F64 {
     let g = poly::<f64, I, 6>(
         isa,
         z,
-        [1.0, -0.166_666_666_261_494_54, 0.008_333_331_108_594_919, -0.000_198_408_682_088_148_73, 2.752_538_436_867_504_5e-6, -2.388_890_828_878_589e-8],
+        [
+            1.0,
+            -0.166_666_666_261_494_54,
+            0.008_333_331_108_594_919,
+            -0.000_198_408_682_088_148_73,
+            2.752_538_436_867_504_5e-6,
+            -2.388_890_828_878_589e-8,
+        ],
     );
     r.mul(g).bit_xor(multiple.shl(63))
 }
 
-/// The sine, or the cosine: the argument is reduced by a multiple of pi, in two parts, and one odd polynomial does the rest. 0.9 ULP.
+/// The sine or the cosine. The argument is reduced by a multiple of pi, in two parts, and one odd polynomial is
+/// evaluated. 0.9 ULP.
 pub(crate) struct Wave<const OF: u8>;
 
-/// The same for vectors that have large arguments or infinities in them.
+/// [`Wave`] for vectors that contain large arguments or infinities.
 struct LargeWave<const OF: u8>;
 
 impl<const OF: u8> Function<f64> for Wave<OF> {
@@ -345,15 +370,24 @@ impl<const OF: u8> Function<f32> for LargeWave<OF> {
     fn vector<I: Isa>(isa: I, x: I::F32) -> I::F32 {
         let (a, b) = isa.widen(x);
         let y = isa.narrow(sine_of_f32::<I, OF>(isa, a), sine_of_f32::<I, OF>(isa, b)).sub(x.sub(x));
-        if I::FUSED { Float::select(all::<f32, I>(isa, f32::LARGE).lt(x.abs()), y, sine::<f32, I>(isa, reduce::<f32, I, OF>(isa, x))) } else { y }
+        if I::FUSED {
+            Float::select(
+                all::<f32, I>(isa, f32::LARGE).lt(x.abs()),
+                y,
+                sine::<f32, I>(isa, reduce::<f32, I, OF>(isa, x)),
+            )
+        } else {
+            y
+        }
     }
 }
 
 pub(crate) type Sin = Wave<SIN>;
 pub(crate) type Cos = Wave<COS>;
 
-/// What tan needs to know of a float type: tan(r) = r (1 + z p(z)) / (1 + z q(z)) with z = r^2, on |r| <= pi/4. The coefficients are those of a rational Remez
-/// approximation for the relative error, the leading ones rounded one by one with the others fitted again.
+/// The polynomials of tan for a float type: tan(r) = r (1 + z p(z)) / (1 + z q(z)) with z = r^2, on |r| <= pi/4. The
+/// coefficients are those of a rational Remez approximation for the relative error. The leading ones were rounded one
+/// by one, with the others refitted.
 trait Ratio: Circle {
     fn p<I: Isa>(isa: I, z: Self::V<I>) -> Self::V<I>;
     fn q<I: Isa>(isa: I, z: Self::V<I>) -> Self::V<I>;
@@ -362,7 +396,7 @@ trait Ratio: Circle {
 const P_F32: [f64; 2] = [-0.111_355_192_959_308_62, 0.001_074_661_384_336_650_4];
 const Q_F32: [f64; 2] = [-0.444_688_528_776_168_8, 0.015_970_837_324_857_712];
 
-/// To 2^-31.
+/// Error 2^-31.
 impl Ratio for f32 {
     #[inline(always)]
     fn p<I: Isa>(isa: I, z: I::F32) -> I::F32 {
@@ -374,7 +408,7 @@ impl Ratio for f32 {
     }
 }
 
-/// To 2^-62.
+/// Error 2^-62.
 impl Ratio for f64 {
     #[inline(always)]
     fn p<I: Isa>(isa: I, z: I::F64) -> I::F64 {
@@ -382,11 +416,20 @@ impl Ratio for f64 {
     }
     #[inline(always)]
     fn q<I: Isa>(isa: I, z: I::F64) -> I::F64 {
-        poly::<f64, I, 4>(isa, z, [-0.466_716_344_384_589_3, 0.025_663_610_232_614_025, -0.000_311_805_535_286_930_3, 4.981_494_830_657_933e-7])
+        poly::<f64, I, 4>(
+            isa,
+            z,
+            [
+                -0.466_716_344_384_589_3,
+                0.025_663_610_232_614_025,
+                -0.000_311_805_535_286_930_3,
+                4.981_494_830_657_933e-7,
+            ],
+        )
     }
 }
 
-/// `1 + a b` in two parts, for `|a b| <= 1`.
+/// Computes `1 + a b` in two parts, for `|a b| <= 1`.
 #[inline(always)]
 fn one_plus<T: Real, I: Isa>(isa: I, a: T::V<I>, b: T::V<I>) -> (T::V<I>, T::V<I>) {
     let one = all::<T, I>(isa, 1.0);
@@ -399,7 +442,8 @@ fn one_plus<T: Real, I: Isa>(isa: I, a: T::V<I>, b: T::V<I>) -> (T::V<I>, T::V<I
     (sum, low.add(a.product_error(b, product)))
 }
 
-/// The tangent of what is left, or minus its inverse where the multiple is odd: numerator and denominator in two parts, one division.
+/// Computes the tangent of the reduced argument, or minus its reciprocal where the multiple is odd. Numerator and
+/// denominator are in two parts, with one division.
 #[inline(always)]
 fn tangent<T: Ratio, I: Isa>(isa: I, r: Reduced<T::V<I>>) -> T::V<I> {
     let c = |v: f64| all::<T, I>(isa, v);
@@ -409,7 +453,8 @@ fn tangent<T: Ratio, I: Isa>(isa: I, r: Reduced<T::V<I>>) -> T::V<I> {
     let (even_den, den_low) = one_plus::<T, I>(isa, z, q);
     let den_low = r.high.product_error(r.high, z).mul_add(q, den_low);
     let even_num = r.high.mul(p);
-    // The low part counts with the denominator times the tangent's derivative, to 4 %.
+    // The low part has the weight of the denominator times the derivative of the tangent, which 1 + 0.72 z approximates
+    // to 4 %.
     let slope = z.mul_add(c(0.72), c(1.0));
     let num_low = r.minus_low.neg_mul_add(slope, r.high.mul_add(p_low, r.high.product_error(p, even_num)));
     let sign = r.multiple.shl(8 * size_of::<T>() as u32 - 1);
@@ -419,11 +464,15 @@ fn tangent<T: Ratio, I: Isa>(isa: I, r: Reduced<T::V<I>>) -> T::V<I> {
     let inverse = c(1.0).div(den);
     let quotient = num.mul(inverse);
     let product = quotient.mul(den);
-    let left = if I::FUSED { quotient.neg_mul_add(den, num) } else { num.sub(product).sub(quotient.product_error(den, product)) };
+    let left = if I::FUSED {
+        quotient.neg_mul_add(den, num)
+    } else {
+        num.sub(product).sub(quotient.product_error(den, product))
+    };
     quotient.neg_mul_add(den_low, left.add(num_low)).mul_add(inverse, quotient).bit_xor(sign)
 }
 
-/// The tangent of what was an f32, to 2^-31.
+/// Computes the tangent of an argument converted from f32, with an error of 2^-31.
 #[inline(always)]
 fn tangent_of_f32<I: Isa>(isa: I, x: I::F64) -> I::F64 {
     let (r, multiple) = reduce_f32::<I, TAN>(isa, x);
@@ -435,10 +484,11 @@ fn tangent_of_f32<I: Isa>(isa: I, x: I::F64) -> I::F64 {
     Float::select(odd, den.neg(), num).div(Float::select(odd, num, den))
 }
 
-/// The tangent: the argument is reduced by a multiple of pi/2, in two parts, then a rational function. 0.9 ULP.
+/// The tangent. The argument is reduced by a multiple of pi/2, in two parts, and a rational function is evaluated. 0.9
+/// ULP.
 pub(crate) struct Tan;
 
-/// The same for vectors that have large arguments or infinities in them.
+/// [`Tan`] for vectors that contain large arguments or infinities.
 struct LargeTan;
 
 impl Function<f64> for Tan {
@@ -481,7 +531,15 @@ impl Function<f32> for LargeTan {
     fn vector<I: Isa>(isa: I, x: I::F32) -> I::F32 {
         let (a, b) = isa.widen(x);
         let y = isa.narrow(tangent_of_f32::<I>(isa, a), tangent_of_f32::<I>(isa, b)).sub(x.sub(x));
-        let y = if I::FUSED { Float::select(all::<f32, I>(isa, f32::LARGE).lt(x.abs()), y, tangent::<f32, I>(isa, reduce::<f32, I, TAN>(isa, x))) } else { y };
+        let y = if I::FUSED {
+            Float::select(
+                all::<f32, I>(isa, f32::LARGE).lt(x.abs()),
+                y,
+                tangent::<f32, I>(isa, reduce::<f32, I, TAN>(isa, x)),
+            )
+        } else {
+            y
+        };
         Float::select(x.eq(all::<f32, I>(isa, 0.0)), x, y)
     }
 }

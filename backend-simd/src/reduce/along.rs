@@ -1,4 +1,4 @@
-//! [`Order::Lanes`](polyarray_core::order::Order::Lanes): each output along runs of its elements.
+//! [`Order::Lanes`](polyarray_core::order::Order::Lanes): reduces each output along the runs of its elements.
 
 use super::emit::Emit;
 use super::kind::{Kernels, Run, State};
@@ -13,17 +13,27 @@ use polyarray_core::walk::walk_many;
 use smallvec::SmallVec;
 use std::ops::Range;
 
-/// Results that are held until they are written.
+/// The number of results that are buffered before they are written.
 const HELD: usize = 64;
 
-/// Partial results are made in this many pieces for each thread, so that none waits long for another.
+/// The number of pieces per thread into which partial results are divided, so that no thread waits long for another.
 pub(super) const PIECES: usize = 4;
 
-/// Reduces every output; the first `outer` axes of the source are those of outputs.
-pub(super) fn run<I: Isa, S: State>(kernels: &Kernels<I, S>, source: &Source<I>, outer: usize, threads: usize, emit: &Emit<I>) -> Result<()> {
+/// Reduces every output. The first `outer` axes of the source are the output axes.
+pub(super) fn run<I: Isa, S: State>(
+    kernels: &Kernels<I, S>,
+    source: &Source<I>,
+    outer: usize,
+    threads: usize,
+    emit: &Emit<I>,
+) -> Result<()> {
     let along = Along { kernels, source, outer };
     let outputs: usize = source.geometry.lens[..outer].iter().product();
-    if threads == 1 || outputs >= PIECES * threads { along.whole_outputs(outputs, threads, emit) } else { along.pieces_of_outputs(outputs, threads, emit) }
+    if threads == 1 || outputs >= PIECES * threads {
+        along.whole_outputs(outputs, threads, emit)
+    } else {
+        along.pieces_of_outputs(outputs, threads, emit)
+    }
 }
 
 struct Along<'a, I, S> {
@@ -33,23 +43,24 @@ struct Along<'a, I, S> {
 }
 
 impl<I: Isa, S: State> Along<'_, I, S> {
-    /// The length of a run.
+    /// Returns the length of a run.
     fn len(&self) -> usize {
         self.source.geometry.lens[self.source.stepped]
     }
 
-    /// Lengths of the axes whose indices are runs of an output.
+    /// Returns the lengths of the axes whose indices are the runs of an output.
     fn runs(&self) -> &[usize] {
         &self.source.geometry.lens[self.outer..self.source.stepped]
     }
 
-    /// Blocks `blocks` of run `number`, which starts at `offsets`.
+    /// Reduces the blocks `blocks` of run `number`, which starts at `offsets`.
     fn blocks(&self, room: &mut Room, offsets: &[isize], number: usize, blocks: Range<usize>) -> S {
         let (len, size) = (self.len(), self.kernels.block());
         let mut run = Run::new();
         for start in blocks.map(|b| b * size) {
             let n = size.min(len - start);
-            // SAFETY: the elements of a block are inside the operands (invariants of `Reduce`), and read before the next block is made.
+            // SAFETY: the elements of a block are within the operands (invariants of `Reduce`), and they are read
+            // before the next block is produced.
             unsafe {
                 let src = self.source.values(room, offsets, start, n, 0);
                 (self.kernels.push)(self.kernels.isa, &mut run, src, n, number * len + start);
@@ -58,7 +69,7 @@ impl<I: Isa, S: State> Along<'_, I, S> {
         self.kernels.end(run)
     }
 
-    /// Runs `runs` of the output at `offsets`.
+    /// Reduces the runs `runs` of the output at `offsets`.
     fn some_runs(&self, room: &mut Room, offsets: &[isize], runs: Range<usize>) -> S {
         let blocks = self.len().div_ceil(self.kernels.block());
         if self.runs().iter().all(|&n| n == 1) {
@@ -73,7 +84,7 @@ impl<I: Isa, S: State> Along<'_, I, S> {
         tree.finish(self.kernels.merge).expect("an output has a run")
     }
 
-    /// Outputs of one block each, along one axis, whose elements are read where they lie.
+    /// Reduces outputs of one block each, along one axis, with elements read in place.
     fn short_outputs(&self, outputs: usize, threads: usize, emit: &Emit<I>) -> Result<()> {
         let (len, step) = (self.len(), self.source.geometry.strides[0][0]);
         split(threads, outputs, 1, |range| {
@@ -82,7 +93,8 @@ impl<I: Isa, S: State> Along<'_, I, S> {
             let mut room = self.source.room(0)?;
             for first in range.clone().step_by(HELD) {
                 let count = HELD.min(range.end - first);
-                // SAFETY: the elements of these outputs are inside the operand (invariants of `Reduce`); there is room for as many results, which `short` writes.
+                // SAFETY: the elements of these outputs are within the operand (invariants of `Reduce`). The vector has
+                // room for `count` results, and `short` initializes them.
                 unsafe {
                     let src = self.source.values(&mut room, &[first as isize * step], 0, len, 0);
                     (self.kernels.short)(self.kernels.isa, src, step, len, count, results.as_mut_ptr());
@@ -94,7 +106,7 @@ impl<I: Isa, S: State> Along<'_, I, S> {
         })
     }
 
-    /// Each output on one thread.
+    /// Reduces each output on one thread.
     fn whole_outputs(&self, outputs: usize, threads: usize, emit: &Emit<I>) -> Result<()> {
         if self.outer == 1 && self.source.is_direct() && self.runs().is_empty() && self.len() <= self.kernels.block() {
             return self.short_outputs(outputs, threads, emit);
@@ -121,7 +133,8 @@ impl<I: Isa, S: State> Along<'_, I, S> {
         })
     }
 
-    /// A few outputs: full subtrees of their blocks (or of their runs, if they have several) are made apart.
+    /// Reduces a few outputs. Full subtrees of their blocks (or of their runs, if they have several) are separate
+    /// tasks.
     fn pieces_of_outputs(&self, outputs: usize, threads: usize, emit: &Emit<I>) -> Result<()> {
         let runs: usize = self.runs().iter().product();
         let leaves = if runs > 1 { runs } else { self.len().div_ceil(self.kernels.block()) };
@@ -133,7 +146,11 @@ impl<I: Isa, S: State> Along<'_, I, S> {
             let mut room = self.source.room(self.kernels.block())?;
             for task in range {
                 let (offsets, leaves) = (&starts[task / pieces.count], pieces.range(task % pieces.count));
-                let state = if runs > 1 { self.some_runs(&mut room, offsets, leaves) } else { self.blocks(&mut room, offsets, 0, leaves) };
+                let state = if runs > 1 {
+                    self.some_runs(&mut room, offsets, leaves)
+                } else {
+                    self.blocks(&mut room, offsets, 0, leaves)
+                };
                 // SAFETY: threads have disjoint ranges of the partial results.
                 unsafe { *out.get().add(task) = Some(state) };
             }
@@ -146,7 +163,7 @@ impl<I: Isa, S: State> Along<'_, I, S> {
                 tree.push_level(state.expect("made above"), pieces.level_of(i), self.kernels.merge);
             }
             let result = tree.finish(self.kernels.merge).expect("an output has a piece").give();
-            // SAFETY: one output; the threads are done.
+            // SAFETY: this is one result for one output, and the other threads have finished.
             unsafe { emit.write(&mut strips, number, (&raw const result).cast(), 1) };
         }
         Ok(())
@@ -156,45 +173,47 @@ impl<I: Isa, S: State> Along<'_, I, S> {
         SmallVec::from_elem(0, self.source.geometry.bases.len())
     }
 
-    /// Where each output starts.
+    /// Returns the offsets of the first element of each output.
     fn starts(&self, outputs: usize) -> Result<Vec<SmallVec<[isize; 8]>>> {
         let mut starts = room(outputs)?;
-        walk_many(&self.source.geometry.lens[..self.outer], &self.source.strides(), &self.zeros(), 0..outputs, |at| starts.push(at.into()));
+        walk_many(&self.source.geometry.lens[..self.outer], &self.source.strides(), &self.zeros(), 0..outputs, |at| {
+            starts.push(at.into())
+        });
         Ok(starts)
     }
 }
 
-/// Writes the values of `results`, which are those of the outputs from `first` on.
+/// Writes the values of `results` to the outputs from number `first` on.
 pub(super) fn give<I: Isa, S: State>(emit: &Emit<I>, strips: &mut Option<Strips>, first: usize, results: &[S]) {
     if let Some(values) = S::as_given(results) {
-        // SAFETY: results that are there, of outputs that no other thread has.
+        // SAFETY: the slice holds the results, and no other thread writes their outputs.
         return unsafe { emit.write(strips, first, values.as_ptr().cast(), values.len()) };
     }
     let mut values: SmallVec<[S::Gives; HELD]> = SmallVec::new();
     for (i, some) in results.chunks(HELD).enumerate() {
         values.clear();
         values.extend(some.iter().map(|&s| s.give()));
-        // SAFETY: as above.
+        // SAFETY: the slice holds the results, and no other thread writes their outputs.
         unsafe { emit.write(strips, first + i * HELD, values.as_ptr().cast(), values.len()) };
     }
 }
 
-/// Leaves of a tree, cut into full subtrees.
+/// The leaves of a tree, divided into full subtrees.
 pub(super) struct Pieces {
     leaves: usize,
     level: u32,
-    /// How many pieces.
+    /// The number of pieces.
     pub count: usize,
 }
 
 impl Pieces {
-    /// Several for each thread; a power of two, so that a piece is a subtree.
+    /// Divides `leaves` into several pieces per thread. Their size is a power of two, so that a piece is a subtree.
     pub fn new(leaves: usize, threads: usize) -> Pieces {
         let level = (leaves / (threads * PIECES)).max(1).ilog2();
         Pieces { leaves, level, count: leaves.div_ceil(1 << level) }
     }
 
-    /// All in one piece.
+    /// Puts all leaves in one piece.
     pub fn whole(leaves: usize) -> Pieces {
         Pieces { leaves, level: leaves.next_power_of_two().ilog2(), count: 1 }
     }
@@ -203,7 +222,8 @@ impl Pieces {
         piece << self.level..((piece + 1) << self.level).min(self.leaves)
     }
 
-    /// The last piece may be a smaller subtree; nothing follows it, so its level does not matter.
+    /// Returns the level of a piece's subtree. The last piece may be a smaller subtree. Its level is irrelevant,
+    /// because no piece follows.
     pub fn level_of(&self, piece: usize) -> u32 {
         if (piece + 1) << self.level <= self.leaves { self.level } else { 0 }
     }

@@ -6,19 +6,20 @@ use crate::lanes::{Isa, Work};
 use polyarray_core::Element;
 use std::marker::PhantomData;
 
-/// Which of two elements wins.
+/// The comparison of two elements.
 pub(super) trait Wins<T: Copy>: Combine<T> {
-    /// Whether `x`, which comes later, wins over `best`: never if they are equal or `best` is NaN.
+    /// Returns whether the later element `x` is better than `best`. Always false if they are equal or `best` is NaN.
     fn wins(x: T, best: T) -> bool;
 }
 
-/// An element that has an order, and numbers of its width.
+/// An element type with an order, and an integer type of its size.
 pub(super) trait Ordered: Element + PartialOrd {
-    /// Counts the rows of a block in as many bytes as an element has, so that one vector holds an index for each element of another.
+    /// An integer for the rows of a block, of the size of an element, so that one vector holds the indices for the
+    /// elements of another.
     type Count: Copy + Default + Send + Sync;
     fn count(i: usize) -> Self::Count;
     fn index(count: Self::Count) -> usize;
-    /// The element in a word.
+    /// Returns the element's bits in a u64.
     fn bits(self) -> u64;
     fn of_bits(bits: u64) -> Self;
 }
@@ -60,13 +61,17 @@ ordered! {
     f64 u64 |x| x.to_bits(), |b| f64::from_bits(b);
 }
 
-// Written so that NaN wins: not "above", but "not at most", and never over NaN.
+// NaN must win over all other elements, hence "not at most" rather than "above". Nothing wins over NaN.
 impl<T: Ordered> Wins<T> for Max
 where
     Max: Combine<T>,
 {
     #[inline(always)]
-    #[expect(clippy::neg_cmp_op_on_partial_ord, clippy::eq_op, reason = "NaN is neither above nor at most, and not equal to itself")]
+    #[expect(
+        clippy::neg_cmp_op_on_partial_ord,
+        clippy::eq_op,
+        reason = "NaN is neither above nor at most, and not equal to itself"
+    )]
     fn wins(x: T, best: T) -> bool {
         !(x <= best) & (best == best)
     }
@@ -76,16 +81,20 @@ where
     Min: Combine<T>,
 {
     #[inline(always)]
-    #[expect(clippy::neg_cmp_op_on_partial_ord, clippy::eq_op, reason = "NaN is neither below nor at least, and not equal to itself")]
+    #[expect(
+        clippy::neg_cmp_op_on_partial_ord,
+        clippy::eq_op,
+        reason = "NaN is neither below nor at least, and not equal to itself"
+    )]
     fn wins(x: T, best: T) -> bool {
         !(x >= best) & (best == best)
     }
 }
 
-/// The reduction to the index of what `K` prefers.
+/// The reduction to the index of the best element by `K`.
 pub(super) struct Best<K>(PhantomData<K>);
 
-/// An element, as bits, and its number.
+/// An element as bits, and its index.
 #[derive(Clone, Copy)]
 pub(super) struct Found {
     bits: u64,
@@ -99,7 +108,8 @@ impl State for Found {
     }
 }
 
-/// The first element of a block that equals its best one, `best`, or is NaN as that is.
+/// Finds the first element of a block that equals `best`, the best element of the block, or that is NaN if `best` is
+/// NaN.
 struct Find<T>(Values<T>, T);
 
 impl<T: Ordered> Work for Find<T> {
@@ -111,7 +121,7 @@ impl<T: Ordered> Work for Find<T> {
         let Find(Values { src, n }, best) = self;
         let nan = best != best;
         let mut start = 0;
-        // SAFETY: indices below n (contract of `push`).
+        // SAFETY: all indices are below n, and n elements are readable by the contract of `push`.
         unsafe {
             while start + STRIDE <= n {
                 let mut any = false;
@@ -135,7 +145,7 @@ impl<T: Ordered> Work for Find<T> {
     }
 }
 
-/// Blocks shorter than this are looked through one by one.
+/// Blocks shorter than this are searched element by element.
 const SHORT: usize = 16;
 
 impl<T: Ordered, K: Wins<T>> Kind<T> for Best<K> {
@@ -147,7 +157,7 @@ impl<T: Ordered, K: Wins<T>> Kind<T> for Best<K> {
         let best = &mut run.one;
         if n < SHORT {
             for i in 0..n {
-                // SAFETY: the caller's.
+                // SAFETY: i < n, and the caller guarantees n readable elements.
                 let value = unsafe { *src.add(i) };
                 if best.is_none_or(|b| K::wins(value, T::of_bits(b.bits))) {
                     *best = Some(Found { bits: value.bits(), index: (first + i) as i64 });
@@ -177,17 +187,22 @@ impl<T: Ordered, K: Wins<T>> Kind<T> for Best<K> {
     }
 }
 
-/// Takes `R` rows, the first of which has the number `first`.
+/// Compares `R` rows with the best elements. The first row has index `first`.
 ///
 /// # Safety
-/// - Rows have as many elements as `values`.
+/// - Each row has at least as many elements as `values`.
 #[inline(always)]
-unsafe fn some_rows<T: Ordered, K: Wins<T>, const R: usize>(values: &mut [T], counts: &mut [T::Count], rows: [&[T]; R], first: usize) {
+unsafe fn some_rows<T: Ordered, K: Wins<T>, const R: usize>(
+    values: &mut [T],
+    counts: &mut [T::Count],
+    rows: [&[T]; R],
+    first: usize,
+) {
     let n = values.len().min(counts.len());
     for i in 0..n {
         let (mut best, mut at) = (values[i], counts[i]);
         for (r, row) in rows.iter().enumerate() {
-            // SAFETY: the caller's.
+            // SAFETY: `i < values.len()`, and rows have at least as many elements, which the caller guarantees.
             let x = unsafe { *row.get_unchecked(i) };
             let better = K::wins(x, best);
             best = if better { x } else { best };
@@ -199,7 +214,7 @@ unsafe fn some_rows<T: Ordered, K: Wins<T>, const R: usize>(values: &mut [T], co
 }
 
 struct Rows<'a, T, K> {
-    /// The best elements so far, and after them the numbers of their rows.
+    /// The best elements so far, followed by the indices of their rows.
     kept: &'a mut [T],
     rows: &'a [*const T],
     first: usize,
@@ -215,12 +230,15 @@ impl<T: Ordered, K: Wins<T>> Work for Rows<'_, T, K> {
         const { assert!(size_of::<T::Count>() == size_of::<T>() && align_of::<T::Count>() == align_of::<T>()) };
         let n = kept.len() / 2;
         let values = kept.as_mut_ptr();
-        // SAFETY: columns below n of each row (contract of `Kind::rows`), of the best elements and of the numbers, which are as wide; zeros are numbers.
+        // SAFETY: each row has n readable elements and `out` has room for n results, by the contract of `Kind::rows`.
+        // The first half of `kept` holds the n best elements. The second half holds the n row indices, which have the
+        // size and alignment of elements; zeros are valid indices.
         unsafe {
             let counts = values.add(n).cast::<T::Count>();
             std::ptr::copy_nonoverlapping(rows[0], values, n);
             std::ptr::write_bytes(counts, 0, n);
-            let (values, counts) = (std::slice::from_raw_parts_mut(values, n), std::slice::from_raw_parts_mut(counts, n));
+            let (values, counts) =
+                (std::slice::from_raw_parts_mut(values, n), std::slice::from_raw_parts_mut(counts, n));
             let mut r = 1;
             while r + 4 <= rows.len() {
                 let row = |r: usize| std::slice::from_raw_parts(rows[r], n);

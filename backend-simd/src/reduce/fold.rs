@@ -1,4 +1,4 @@
-//! Sums, products, minima and maxima: how two elements become one, over blocks, rows and narrow rows.
+//! Sums, products, minima and maxima: the combination of two elements, over blocks, rows and narrow rows.
 
 use super::kind::{Kept, Kind, Run, State, Values, as_rows, lanes_of};
 use crate::lanes::{Float, Isa, Lanes, Mask, Real, Work};
@@ -11,42 +11,43 @@ pub(super) struct Prod;
 pub(super) struct Min;
 pub(super) struct Max;
 
-/// How two partial results of a type become one, and where lanes start.
+/// The combination of two partial results of a type, and the initial value of lanes.
 pub(super) trait Combine<T: Copy>: Send + Sync + 'static {
-    /// Combining with it changes nothing.
+    /// The identity: combining with it changes nothing.
     const IDENTITY: T;
-    /// Whether short blocks, and those whose result is not finite, are combined without lanes.
+    /// Whether short blocks, and blocks whose result is not finite, are combined in sequence, without lanes.
     const SEQUENCE: bool = false;
     fn combine(left: T, right: T) -> T;
-    /// Whether a result is finite, where that matters to its order.
+    /// Returns whether a result is finite, if that determines its order; otherwise true.
     #[inline(always)]
     fn is_finite(_: T) -> bool {
         true
     }
 
-    /// The result of a block of `n` elements. Called inside [`Isa::enter`].
+    /// Computes the result of a block of `n` elements. Called inside [`Isa::enter`].
     ///
     /// # Safety
     /// - `src` is valid for reads of `n` elements.
     unsafe fn block<I: Isa>(isa: I, src: *const T, n: usize) -> T;
 
-    /// `acc[i] = combine(acc[i], row[i])`, one row after another. Called inside [`Isa::enter`].
+    /// Computes `acc[i] = combine(acc[i], row[i])` for one row after another. Called inside [`Isa::enter`].
     ///
     /// # Safety
-    /// - `acc` is valid for reads and writes, each row for reads of `n` elements; rows do not overlap `acc`.
+    /// - `acc` is valid for reads and writes of `n` elements, and each row for reads of `n` elements. Rows do not
+    ///   overlap `acc`.
     unsafe fn rows<I: Isa>(isa: I, acc: *mut T, rows: &[*const T], n: usize);
 }
 
-/// The same combination over vectors.
+/// The same combination of vectors.
 trait CombineVectors<T: Real>: Combine<T> {
     /// The vector form of `combine`.
     fn vectors<V: Float>(left: V, right: V) -> V;
-    /// What it may be where neither is NaN; whether one was is looked for apart if `WATCH` says so.
+    /// A faster form of `vectors`, valid where neither operand is NaN. If `WATCH`, NaNs are detected separately.
     fn ordered<V: Float>(left: V, right: V) -> V;
     const WATCH: bool;
 }
 
-/// The result of lanes, by halves.
+/// Combines the lanes by halves and returns the result.
 #[inline(always)]
 pub(super) fn halve<T: Copy, K: Combine<T>, const L: usize>(acc: &mut [T; L]) -> T {
     let mut half = L / 2;
@@ -59,29 +60,29 @@ pub(super) fn halve<T: Copy, K: Combine<T>, const L: usize>(acc: &mut [T; L]) ->
     acc[0]
 }
 
-/// Elements `step` apart, combined one after another.
+/// Combines `n` elements, `step` apart, in sequence.
 ///
 /// # Safety
-/// - the `n` elements from `src` on, `step` apart, are valid for reads.
+/// - The `n` elements from `src` on, `step` apart, are valid for reads.
 #[inline(always)]
 unsafe fn sequence<T: Copy, K: Combine<T>>(src: *const T, n: usize, step: usize) -> T {
-    // SAFETY: the caller's.
+    // SAFETY: i < n, so the caller guarantees that the element is readable.
     (0..n).fold(K::IDENTITY, |sum, i| K::combine(sum, unsafe { *src.add(i * step) }))
 }
 
-/// [`sequence`] of `N` elements side by side for each of `count` outputs, `step` apart.
+/// Computes [`sequence`] of `N` contiguous elements for each of `count` outputs, which start `step` apart.
 ///
 /// # Safety
-/// - those elements are valid for reads, `out` for writes of `count` results.
+/// - These elements are valid for reads, and `out` for writes of `count` results.
 #[inline(always)]
 unsafe fn sequences<T: Copy, K: Combine<T>, const N: usize>(src: *const T, step: isize, count: usize, out: *mut T) {
     for i in 0..count {
-        // SAFETY: the caller's.
+        // SAFETY: i < count, so the caller guarantees the elements and room for the result.
         unsafe { out.add(i).write(sequence::<T, K>(src.wrapping_offset(i as isize * step), N, 1)) };
     }
 }
 
-/// [`Combine::block`] in plain loops over `L` lanes, of which the compiler makes vectors.
+/// [`Combine::block`] in plain loops over `L` lanes, which the compiler vectorizes.
 ///
 /// # Safety
 /// - `src` is valid for reads of `n` elements.
@@ -89,7 +90,7 @@ unsafe fn sequences<T: Copy, K: Combine<T>, const N: usize>(src: *const T, step:
 unsafe fn plain_block<T: Copy, K: Combine<T>, const L: usize>(src: *const T, n: usize) -> T {
     let mut acc = [K::IDENTITY; L];
     let whole = n / L * L;
-    // SAFETY: indices below n.
+    // SAFETY: all indices are below n.
     unsafe {
         for start in (0..whole).step_by(L) {
             for (l, a) in acc.iter_mut().enumerate() {
@@ -103,19 +104,24 @@ unsafe fn plain_block<T: Copy, K: Combine<T>, const L: usize>(src: *const T, n: 
     halve::<T, K, L>(&mut acc)
 }
 
-/// [`Combine::block`] in vectors, of which `V` hold the lanes.
+/// [`Combine::block`] with the lanes in `V` vectors.
 ///
 /// # Safety
-/// - `src` is valid for reads of `n` elements; `V` vectors have `L` elements.
+/// - `src` is valid for reads of `n` elements.
+/// - `V` vectors have `L` elements.
 #[inline(always)]
-unsafe fn vector_block<T: Real, K: CombineVectors<T>, I: Isa, const L: usize, const V: usize>(isa: I, src: *const T, n: usize) -> T {
+unsafe fn vector_block<T: Real, K: CombineVectors<T>, I: Isa, const L: usize, const V: usize>(
+    isa: I,
+    src: *const T,
+    n: usize,
+) -> T {
     let width = <T::V<I> as Lanes>::N;
     let start = T::V::<I>::splat(isa, K::IDENTITY);
     let mut sums = [start; V];
     let mut odd = start.unordered(start);
     let whole = n / L * L;
     let mut acc = [K::IDENTITY; L];
-    // SAFETY: indices below n.
+    // SAFETY: all indices are below n, and `acc` has the `L` elements of `V` vectors, which the caller guarantees.
     unsafe {
         for start in (0..whole).step_by(L) {
             let mut x = sums;
@@ -140,13 +146,13 @@ unsafe fn vector_block<T: Real, K: CombineVectors<T>, I: Isa, const L: usize, co
     if K::WATCH && odd.any() { T::from_f64(f64::NAN) } else { result }
 }
 
-/// Rows that are combined before the accumulators are written back.
+/// The number of rows that are combined before the accumulators are written back.
 const AT_ONCE: usize = 8;
 
 /// [`Combine::rows`] in plain loops.
 ///
 /// # Safety
-/// - Those of [`Combine::rows`].
+/// - The conditions of [`Combine::rows`].
 #[inline(always)]
 unsafe fn plain_rows<T: Copy, K: Combine<T>>(acc: *mut T, rows: &[*const T], n: usize) {
     #[inline(always)]
@@ -161,7 +167,7 @@ unsafe fn plain_rows<T: Copy, K: Combine<T>>(acc: *mut T, rows: &[*const T], n: 
             *x = K::combine(*x, *a);
         }
     }
-    // SAFETY: the caller's.
+    // SAFETY: `acc` and each row are valid for `n` elements and do not overlap, which the caller guarantees.
     unsafe {
         let acc = std::slice::from_raw_parts_mut(acc, n);
         let mut rest = rows;
@@ -179,13 +185,13 @@ unsafe fn plain_rows<T: Copy, K: Combine<T>>(acc: *mut T, rows: &[*const T], n: 
 /// [`Combine::rows`] in vectors.
 ///
 /// # Safety
-/// - Those of [`Combine::rows`].
+/// - The conditions of [`Combine::rows`].
 #[inline(always)]
 unsafe fn vector_rows<T: Real, K: CombineVectors<T>, I: Isa>(isa: I, acc: *mut T, rows: &[*const T], n: usize) {
     let mut rest = rows;
-    // SAFETY: the caller's.
+    // SAFETY: the conditions of `vector_rows_of` are those of this function.
     unsafe {
-        // Rows that follow each other closely are better read as they lie.
+        // Short rows are combined one at a time, so that close rows are read in the order of memory.
         if n * size_of::<T>() > CLOSE {
             while let Some((some, others)) = rest.split_first_chunk() {
                 vector_rows_of::<T, K, I, 8>(isa, acc, some, n);
@@ -203,18 +209,23 @@ unsafe fn vector_rows<T: Real, K: CombineVectors<T>, I: Isa>(isa: I, acc: *mut T
     }
 }
 
-/// Bytes of rows that are combined one at a time.
+/// Rows of at most this number of bytes are combined one at a time.
 const CLOSE: usize = 4 << 10;
 
-/// [`Combine::rows`] of `R` rows at once.
+/// [`Combine::rows`] for `R` rows at once.
 ///
 /// # Safety
-/// - Those of [`Combine::rows`].
+/// - The conditions of [`Combine::rows`].
 #[inline(always)]
-unsafe fn vector_rows_of<T: Real, K: CombineVectors<T>, I: Isa, const R: usize>(isa: I, acc: *mut T, rows: &[*const T; R], n: usize) {
+unsafe fn vector_rows_of<T: Real, K: CombineVectors<T>, I: Isa, const R: usize>(
+    isa: I,
+    acc: *mut T,
+    rows: &[*const T; R],
+    n: usize,
+) {
     let width = <T::V<I> as Lanes>::N;
     let whole = n / width * width;
-    // SAFETY: indices below n.
+    // SAFETY: all indices are below n.
     unsafe {
         for i in (0..whole).step_by(width) {
             let mut a = T::V::<I>::load(isa, acc.add(i));
@@ -234,7 +245,10 @@ unsafe fn vector_rows_of<T: Real, K: CombineVectors<T>, I: Isa, const R: usize>(
 }
 
 macro_rules! floats {
-    ($T:ident, $lanes:literal; $($Name:ident, $identity:expr, |$a:ident, $b:ident| $scalar:expr, |$x:ident, $y:ident| $ordered:expr, $vector:expr, watch $watch:literal, sequence $sequence:literal;)*) => { $(
+    ($T:ident, $lanes:literal; $(
+        $Name:ident, $identity:expr, |$a:ident, $b:ident| $scalar:expr, |$x:ident, $y:ident| $ordered:expr,
+        $vector:expr, watch $watch:literal, sequence $sequence:literal;
+    )*) => { $(
         impl Combine<$T> for $Name {
             const IDENTITY: $T = $identity;
             const SEQUENCE: bool = $sequence;
@@ -244,7 +258,8 @@ macro_rules! floats {
             fn combine($a: $T, $b: $T) -> $T { $scalar }
             #[inline(always)]
             unsafe fn block<I: Isa>(isa: I, src: *const $T, n: usize) -> $T {
-                // SAFETY: the caller's; vectors have 32 or 64 bytes, the lanes 256.
+                // SAFETY: `src` is valid for reads of `n` elements, which the caller guarantees. A vector has 32 or 64
+                // bytes, and the lanes have 256, so 8 or 4 vectors hold them.
                 unsafe {
                     if $lanes / <<$T as Real>::V<I> as Lanes>::N == 4 {
                         vector_block::<$T, $Name, I, $lanes, 4>(isa, src, n)
@@ -255,7 +270,8 @@ macro_rules! floats {
             }
             #[inline(always)]
             unsafe fn rows<I: Isa>(isa: I, acc: *mut $T, rows: &[*const $T], n: usize) {
-                // SAFETY: the caller's.
+                // SAFETY: `acc` and each row are valid for `n` elements and do not overlap, which the caller
+                // guarantees.
                 unsafe { vector_rows::<$T, $Name, I>(isa, acc, rows, n) }
             }
         }
@@ -273,8 +289,10 @@ macro_rules! float_type {
         floats! { $T, $lanes;
             Sum, -0.0, |a, b| a + b, |x, y| x.add(y), x.add(y), watch false, sequence true;
             Prod, 1.0, |a, b| a * b, |x, y| x.mul(y), x.mul(y), watch false, sequence false;
-            Min, $T::INFINITY, |a, b| if a < b || a.is_nan() { a } else { b }, |x, y| x.min(y), V::select(x.unordered(x), x, x.min(y)), watch true, sequence false;
-            Max, $T::NEG_INFINITY, |a, b| if a > b || a.is_nan() { a } else { b }, |x, y| x.max(y), V::select(x.unordered(x), x, x.max(y)), watch true, sequence false;
+            Min, $T::INFINITY, |a, b| if a < b || a.is_nan() { a } else { b }, |x, y| x.min(y),
+                V::select(x.unordered(x), x, x.min(y)), watch true, sequence false;
+            Max, $T::NEG_INFINITY, |a, b| if a > b || a.is_nan() { a } else { b }, |x, y| x.max(y),
+                V::select(x.unordered(x), x, x.max(y)), watch true, sequence false;
         }
     };
 }
@@ -289,12 +307,13 @@ macro_rules! plain {
             fn combine($a: $T, $b: $T) -> $T { $combine }
             #[inline(always)]
             unsafe fn block<I: Isa>(_: I, src: *const $T, n: usize) -> $T {
-                // SAFETY: the caller's.
+                // SAFETY: `src` is valid for reads of `n` elements, which the caller guarantees.
                 unsafe { plain_block::<$T, $Name, $lanes>(src, n) }
             }
             #[inline(always)]
             unsafe fn rows<I: Isa>(_: I, acc: *mut $T, rows: &[*const $T], n: usize) {
-                // SAFETY: the caller's.
+                // SAFETY: `acc` and each row are valid for `n` elements and do not overlap, which the caller
+                // guarantees.
                 unsafe { plain_rows::<$T, $Name>(acc, rows, n) }
             }
         }
@@ -327,16 +346,17 @@ macro_rules! complex_sums {
             }
             #[inline(always)]
             unsafe fn block<I: Isa>(_: I, src: *const Complex<$T>, n: usize) -> Complex<$T> {
-                // SAFETY: the caller's.
+                // SAFETY: `src` is valid for reads of `n` elements, which the caller guarantees.
                 unsafe { plain_block::<Complex<$T>, Sum, $lanes>(src, n) }
             }
             #[inline(always)]
             unsafe fn rows<I: Isa>(isa: I, acc: *mut Complex<$T>, rows: &[*const Complex<$T>], n: usize) {
-                // A complex number is its two parts, and parts are added apart.
+                // The two parts of complex numbers are added separately, like twice as many floats.
                 for rows in rows.chunks(AT_ONCE) {
                     let mut parts = [std::ptr::null::<$T>(); AT_ONCE];
                     parts.iter_mut().zip(rows).for_each(|(part, row)| *part = row.cast());
-                    // SAFETY: the caller's, for twice as many parts.
+                    // SAFETY: `acc` and each row are valid for `n` complex numbers, so for `2 n` parts, and do not
+                    // overlap, which the caller guarantees.
                     unsafe { vector_rows::<$T, Sum, I>(isa, acc.cast(), &parts[..rows.len()], 2 * n) };
                 }
             }
@@ -345,7 +365,7 @@ macro_rules! complex_sums {
 }
 complex_sums!(f32 32, f64 16);
 
-/// The reduction that combines as `K` does.
+/// The reduction that combines elements by `K`.
 pub(super) struct Fold<K>(PhantomData<K>);
 
 impl<T: Element + State, K: Combine<T>> Kind<T> for Fold<K> {
@@ -362,13 +382,14 @@ impl<T: Element + State, K: Combine<T>> Kind<T> for Fold<K> {
     }
 
     unsafe fn rows<I: Isa>(isa: I, _: &mut Kept, rows: &[*const T], n: usize, _: usize, out: *mut T) {
-        // SAFETY: the caller's.
+        // SAFETY: `out` and each row are valid for `n` elements and do not overlap, which the caller guarantees.
         unsafe { fold_rows::<T, K, I>(isa, out, rows, n, true) };
     }
 
     unsafe fn narrow<I: Isa>(isa: I, kept: &mut Kept, src: *const T, n: usize, width: usize, out: *mut T) {
         let acc = kept.elements::<T>(lanes_of::<T>() * width);
-        // SAFETY: the caller's; the accumulators are a row for each lane, and column j has its elements `width` apart.
+        // SAFETY: the caller guarantees `n` elements at `src` and room for `width` results at `out`. `acc` has a row
+        // for each lane. The elements of column j are `width` apart, and `width` divides n.
         unsafe {
             if K::SEQUENCE && n <= SHORT * width {
                 return as_rows(src, n, width, |rows, width| fold_rows::<T, K, I>(isa, out, rows, width, true));
@@ -387,7 +408,7 @@ impl<T: Element + State, K: Combine<T>> Kind<T> for Fold<K> {
     }
 }
 
-/// [`Combine::block`].
+/// [`Combine::block`], or the sequence for short blocks and for results that are not finite.
 pub(super) struct Block<T, K>(pub Values<T>, pub PhantomData<K>);
 
 impl<T: Copy, K: Combine<T>> Work for Block<T, K> {
@@ -395,7 +416,7 @@ impl<T: Copy, K: Combine<T>> Work for Block<T, K> {
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) -> T {
         let Values { src, n } = self.0;
-        // SAFETY: the contract of `Kind::push`.
+        // SAFETY: `src` is valid for reads of `n` elements, by the contract of `Kind::push`.
         unsafe {
             if K::SEQUENCE && n <= SHORT {
                 return sequence::<T, K>(src, n, 1);
@@ -422,7 +443,7 @@ impl<T: Copy, K: Combine<T>> Work for Short<T, K> {
     fn run<I: Isa>(self, isa: I) {
         let Short { src, step, n, count, out, .. } = self;
         if K::SEQUENCE {
-            // SAFETY: the contract of `Kind::short`.
+            // SAFETY: the blocks are readable and `out` has room for `count` results, by the contract of `Kind::short`.
             unsafe {
                 match n {
                     1 => return sequences::<T, K, 1>(src, step, count, out),
@@ -438,12 +459,12 @@ impl<T: Copy, K: Combine<T>> Work for Short<T, K> {
             }
         }
         let lanes = lanes_of::<T>();
-        // Lanes that halving them all leaves something to do for.
+        // Lanes from here on hold the identity, so halving starts at these lanes.
         let used = n.next_power_of_two();
         let mut acc = [K::IDENTITY; 256];
         for i in 0..count {
             let src = src.wrapping_offset(i as isize * step);
-            // SAFETY: the contract of `Kind::short`.
+            // SAFETY: the blocks are readable and `out` has room for `count` results, by the contract of `Kind::short`.
             unsafe {
                 let result = if n >= lanes {
                     K::block(isa, src, n)
@@ -479,7 +500,7 @@ impl<T: Copy, K: Combine<T>> Work for Rows<'_, T, K> {
     type Out = ();
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
-        // SAFETY: the contract of `fold_rows`.
+        // SAFETY: `acc` and each row are valid for `n` elements and do not overlap, by the contract of `fold_rows`.
         unsafe {
             if self.fresh {
                 (0..self.n).for_each(|i| self.acc.add(i).write(K::IDENTITY));
@@ -489,21 +510,34 @@ impl<T: Copy, K: Combine<T>> Work for Rows<'_, T, K> {
     }
 }
 
-/// [`Combine::rows`], from the identity if `fresh`.
+/// [`Combine::rows`], which starts from the identity if `fresh`.
 ///
 /// # Safety
-/// - Those of [`Combine::rows`].
-pub(super) unsafe fn fold_rows<T: Copy, K: Combine<T>, I: Isa>(isa: I, acc: *mut T, rows: &[*const T], n: usize, fresh: bool) {
+/// - The conditions of [`Combine::rows`].
+pub(super) unsafe fn fold_rows<T: Copy, K: Combine<T>, I: Isa>(
+    isa: I,
+    acc: *mut T,
+    rows: &[*const T],
+    n: usize,
+    fresh: bool,
+) {
     isa.enter(Rows::<T, K> { acc, rows, n, fresh, kind: PhantomData });
 }
 
-/// The results of the columns of a narrow block, left in the first row of `acc`.
+/// Computes the results of the columns of a narrow block and leaves them in the first row of `acc`.
 ///
 /// # Safety
-/// - `acc` is valid for writes of a row of `width` elements for each lane, `src` for reads of `n` elements.
-pub(super) unsafe fn narrow<T: Copy, K: Combine<T>, I: Isa>(isa: I, acc: *mut T, src: *const T, n: usize, width: usize) {
+/// - `acc` is valid for reads and writes of a row of `width` elements for each lane, and `src` for reads of `n`
+///   elements. They do not overlap.
+pub(super) unsafe fn narrow<T: Copy, K: Combine<T>, I: Isa>(
+    isa: I,
+    acc: *mut T,
+    src: *const T,
+    n: usize,
+    width: usize,
+) {
     let all = lanes_of::<T>() * width;
-    // SAFETY: the caller's.
+    // SAFETY: `acc` has `width` elements for each lane, and `src` has `n` elements, which the caller guarantees.
     unsafe {
         fold_rows::<T, K, I>(isa, acc, &[], all, true);
         as_rows(src, n, all, |rows, n| fold_rows::<T, K, I>(isa, acc, rows, n, false));
@@ -518,7 +552,7 @@ pub(super) unsafe fn narrow<T: Copy, K: Combine<T>, I: Isa>(isa: I, acc: *mut T,
 pub(super) unsafe fn halves<T: Copy, K: Combine<T>, I: Isa>(isa: I, acc: *mut T, width: usize) {
     let mut half = lanes_of::<T>() / 2;
     while half > 0 {
-        // SAFETY: the caller's; the two halves do not overlap.
+        // SAFETY: both halves lie within the rows of `acc`, which the caller guarantees, and they do not overlap.
         unsafe { fold_rows::<T, K, I>(isa, acc, &[acc.add(half * width).cast_const()], half * width, false) };
         half /= 2;
     }

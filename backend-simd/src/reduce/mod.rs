@@ -1,7 +1,8 @@
-//! Reductions, in the order that [`polyarray_core::order`] fixes.
+//! Reductions, in the order that [`polyarray_core::order`] defines.
 //!
-//! [`source`](self::source) gives elements, a [`Kind`] makes partial results of blocks of them, `along` and `across` cut the work for threads and merge the partial results as
-//! core's tree says, [`emit`](self::emit) writes what comes out.
+//! [`source`](self::source) provides the elements. A [`Kind`] computes partial results of blocks. `along` and `across`
+//! divide the work among threads and merge the partial results in the order of core's tree. [`emit`](self::emit) writes
+//! the results.
 
 mod across;
 mod along;
@@ -26,11 +27,15 @@ use products::{ComplexProducts, Products};
 use smallvec::SmallVec;
 use source::Source;
 
-/// Whether [`run`] combines this way.
+/// Returns whether [`run`] supports this reduction of this dtype.
 pub(crate) fn has_kernel(kind: Reduction, dtype: DType) -> bool {
     match kind {
-        Reduction::Sum | Reduction::Prod => matches!(dtype, DType::I64 | DType::U64 | DType::F32 | DType::F64 | DType::C32 | DType::C64),
-        Reduction::Min | Reduction::Max | Reduction::ArgMin | Reduction::ArgMax => !matches!(dtype, DType::F16 | DType::BF16 | DType::C32 | DType::C64),
+        Reduction::Sum | Reduction::Prod => {
+            matches!(dtype, DType::I64 | DType::U64 | DType::F32 | DType::F64 | DType::C32 | DType::C64)
+        }
+        Reduction::Min | Reduction::Max | Reduction::ArgMin | Reduction::ArgMax => {
+            !matches!(dtype, DType::F16 | DType::BF16 | DType::C32 | DType::C64)
+        }
         Reduction::Deviations => matches!(dtype, DType::F32 | DType::F64),
     }
 }
@@ -42,7 +47,7 @@ pub(crate) fn run<I: Isa>(isa: I, op: &Reduce, threads: usize, output: &Buffer) 
             match op.before.output() {
                 DType::F32 => typed::<I, f32, $Float>(isa, op, threads, output),
                 DType::F64 => typed::<I, f64, $Float>(isa, op, threads, output),
-                // The low 64 bits are the same with and without a sign.
+                // The low 64 bits are the same for signed and unsigned integers.
                 DType::I64 | DType::U64 => typed::<I, i64, $Integer>(isa, op, threads, output),
                 DType::C32 => typed::<I, Complex<f32>, $Complex>(isa, op, threads, output),
                 DType::C64 => typed::<I, Complex<f64>, $Complex>(isa, op, threads, output),
@@ -75,7 +80,9 @@ pub(crate) fn run<I: Isa>(isa: I, op: &Reduce, threads: usize, output: &Buffer) 
         Reduction::Max => extrema!(Fold<Max>),
         Reduction::ArgMin => extrema!(Best<Min>),
         Reduction::ArgMax => extrema!(Best<Max>),
-        Reduction::Deviations if op.before.output() == DType::F32 => typed::<I, f32, Deviations>(isa, op, threads, output),
+        Reduction::Deviations if op.before.output() == DType::F32 => {
+            typed::<I, f32, Deviations>(isa, op, threads, output)
+        }
         Reduction::Deviations => typed::<I, f64, Deviations>(isa, op, threads, output),
     }
 }
@@ -94,12 +101,14 @@ fn run_with<I: Isa, S: State>(kernels: &Kernels<I, S>, op: &Reduce, threads: usi
     let rows_without_gaps = |i: &Operand| i.strides[last_outer] == 1 && i.strides[last] == width as isize;
     match op.order {
         Order::Rows => across::rows(kernels, &source(last_outer), op.outer.len(), threads, &emit),
-        Order::Lanes if width > 1 && width <= NARROW && !op.kind.gives_index() && op.inputs.iter().all(rows_without_gaps) => {
+        Order::Lanes
+            if width > 1 && width <= NARROW && !op.kind.gives_index() && op.inputs.iter().all(rows_without_gaps) =>
+        {
             across::narrow(kernels, &source(last_outer), op.outer.len(), threads, &emit)
         }
         Order::Lanes => along::run(kernels, &source(last), op.outer.len(), threads, &emit),
     }
 }
 
-/// The most outputs side by side whose lanes are worked on together.
+/// The largest number of adjacent outputs whose lanes are processed together.
 const NARROW: usize = 16;

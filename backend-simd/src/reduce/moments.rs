@@ -1,4 +1,5 @@
-//! Squared deviations from the mean, in one pass over memory: a block is read twice while it is in a cache, and blocks are combined by their means.
+//! Squared deviations from the mean, in one pass over memory: each block is read twice while it is in a cache, and
+//! blocks are combined by their means.
 
 use super::fold::{Combine, Sum, halves, narrow};
 use super::kind::{Kept, Kind, Run, State, Values, lanes_of};
@@ -6,7 +7,7 @@ use crate::lanes::{Float, Isa, Lanes, Real, Work};
 use polyarray_core::order::{Deviate, Moments};
 use std::ops::{Mul, Sub};
 
-/// A float that has deviations.
+/// A float type that supports deviations.
 pub(super) trait Part: Real + Deviate + Sub<Output = Self> + Mul<Output = Self> {}
 impl Part for f32 {}
 impl Part for f64 {}
@@ -24,8 +25,10 @@ pub(super) struct Deviations;
 /// Rows of elements.
 pub(super) trait RowsAt<T>: Copy {
     fn count(self) -> usize;
+    /// Returns the address of a row.
+    ///
     /// # Safety
-    /// - `row` is below the count.
+    /// - `row` is less than the count.
     unsafe fn at(self, row: usize) -> *const T;
 }
 
@@ -36,12 +39,12 @@ impl<T> RowsAt<T> for &[*const T] {
     }
     #[inline(always)]
     unsafe fn at(self, row: usize) -> *const T {
-        // SAFETY: the caller's.
+        // SAFETY: `row` is less than the length, which the caller guarantees.
         unsafe { *self.get_unchecked(row) }
     }
 }
 
-/// Rows without gaps.
+/// Contiguous rows.
 pub(super) struct Packed<T> {
     pub first: *const T,
     pub width: usize,
@@ -67,19 +70,26 @@ impl<T> RowsAt<T> for Packed<T> {
     }
 }
 
-/// `d = x - near; sums += d; squares += d * d` for each row, one after another. Called inside [`Isa::enter`].
+/// Computes `d = x - near; sums += d; squares += d * d` for one row after another. Called inside [`Isa::enter`].
 ///
 /// # Safety
-/// - `near` and each row are valid for reads of `n` elements, `sums` and `squares` for reads and writes; what is written overlaps nothing.
+/// - `near` and each row are valid for reads of `n` elements, and `sums` and `squares` for reads and writes of `n`.
+/// - `sums` and `squares` do not overlap each other or the other operands.
 #[inline(always)]
-unsafe fn deviate_rows<T: Part, I: Isa, R: RowsAt<T>>(isa: I, near: *const T, sums: *mut T, squares: *mut T, rows: R, n: usize)
-where
+unsafe fn deviate_rows<T: Part, I: Isa, R: RowsAt<T>>(
+    isa: I,
+    near: *const T,
+    sums: *mut T,
+    squares: *mut T,
+    rows: R,
+    n: usize,
+) where
     Sum: Combine<T>,
 {
     let width = <T::V<I> as Lanes>::N;
-    // Two vectors at once, so that the sums of one need not wait for those of the other.
+    // Two vectors at once, so that their sums are independent chains of instructions.
     let pairs = n / (2 * width) * (2 * width);
-    // SAFETY: indices below n.
+    // SAFETY: all indices are below n, and the caller guarantees n elements of each operand.
     unsafe {
         for i in (0..pairs).step_by(2 * width) {
             let j = i + width;
@@ -110,25 +120,36 @@ where
     }
 }
 
-/// [`deviate_rows`] of `n` elements without gaps, in rows of `width`, the last of which may be shorter. Called inside [`Isa::enter`].
+/// [`deviate_rows`] for `n` contiguous elements, in rows of `width`. The last row may be shorter. Called inside
+/// [`Isa::enter`].
 ///
 /// # Safety
-/// - As there.
+/// - `src` is valid for reads of `n` elements.
+/// - `near` is valid for reads of `width` elements, and `sums` and `squares` for reads and writes of `width`.
+/// - `sums` and `squares` do not overlap each other or the other operands.
 #[inline(always)]
-unsafe fn deviate_packed<T: Part, I: Isa>(isa: I, near: *const T, sums: *mut T, squares: *mut T, src: *const T, n: usize, width: usize)
-where
+unsafe fn deviate_packed<T: Part, I: Isa>(
+    isa: I,
+    near: *const T,
+    sums: *mut T,
+    squares: *mut T,
+    src: *const T,
+    n: usize,
+    width: usize,
+) where
     Sum: Combine<T>,
 {
     let count = n / width;
     let rest = n - count * width;
-    // SAFETY: the caller's.
+    // SAFETY: `count * width + rest == n`, so all rows lie within `src`, and the caller guarantees `width` elements of
+    // the other operands.
     unsafe {
         deviate_rows(isa, near, sums, squares, Packed { first: src, width, count }, if count > 0 { width } else { 0 });
         deviate_rows(isa, near, sums, squares, Packed { first: src.add(n - rest), width, count: 1 }, rest);
     }
 }
 
-/// The moments of a block: its sum, then what its elements differ from the mean by.
+/// The moments of a block: the sum, then the deviations of its elements from the mean.
 struct Block<T>(Values<T>);
 
 impl<T: Part> Work for Block<T>
@@ -139,7 +160,8 @@ where
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) -> Moments<T> {
         let Values { src, n } = self.0;
-        // SAFETY: the contract of `push`; the lanes of a block fill 256 bytes.
+        // SAFETY: `src` is valid for reads of `n` elements, by the contract of `push`. The lanes of a block fill 256
+        // bytes, so 64 elements are enough for them.
         unsafe {
             let near = T::near(Sum::block(isa, src, n), n);
             let mut room = [[Sum::IDENTITY; 64]; 3];
@@ -159,7 +181,7 @@ where
     Sum: Combine<T>,
 {
     type State = Moments<T>;
-    // 64 rows of it stay in the second-level cache until they are read again.
+    // 64 rows of this size stay in the second-level cache until they are read again.
     const ROW_BYTES: usize = 4 << 10;
 
     unsafe fn push<I: Isa>(isa: I, run: &mut Run<Moments<T>>, src: *const T, n: usize, _: usize) {
@@ -184,7 +206,8 @@ where
                 let (near, rest) = self.room.split_at_mut(n);
                 let (sums, squares) = rest.split_at_mut(n);
                 let count = self.rows.len();
-                // SAFETY: the contract of `Kind::rows`.
+                // SAFETY: each row has n elements and `out` has room for n results, by the contract of `Kind::rows`.
+                // `near`, `sums` and `squares` have n elements each.
                 unsafe {
                     Sum::rows(isa, near.as_mut_ptr(), self.rows, n);
                     near.iter_mut().for_each(|x| *x = T::near(*x, count));
@@ -213,7 +236,8 @@ where
                 rest.fill(Sum::IDENTITY);
                 let (sums, squares) = rest.split_at_mut(all);
                 let (sums, squares) = (sums.as_mut_ptr(), squares.as_mut_ptr());
-                // SAFETY: the contract of `Kind::narrow`.
+                // SAFETY: `src` has n elements, by the contract of `Kind::narrow`. `near`, `sums` and `squares` have a
+                // row of `width` elements for each lane.
                 unsafe {
                     deviate_packed(isa, near.as_ptr(), sums, squares, src, n, all);
                     halves::<T, Sum, I>(isa, sums, width);
@@ -224,14 +248,15 @@ where
         let all = lanes_of::<T>() * width;
         let count = n / width;
         let room = kept.elements::<T>(3 * all);
-        // SAFETY: the caller's; there is a row for each lane.
+        // SAFETY: `src` has n elements, which the caller guarantees. `room` has a row of `width` elements for each
+        // lane.
         unsafe { narrow::<T, Sum, I>(isa, room.as_mut_ptr(), src, n, width) };
         for i in 0..all {
             room[i] = if i < width { T::near(room[i], count) } else { room[i - width] };
         }
         isa.enter(Deviate3(room, src, n, width));
         for i in 0..width {
-            // SAFETY: `out` takes `width` results.
+            // SAFETY: `out` has room for `width` results, which the caller guarantees.
             unsafe { out.add(i).write(T::moments(count, room[i], room[all + i], room[2 * all + i])) };
         }
     }
@@ -242,7 +267,7 @@ where
 
     #[inline(always)]
     fn merge_all(left: &mut [Moments<T>], right: &[Moments<T>]) {
-        // Columns of one block have as many rows.
+        // All columns of a block have the same number of rows.
         let weights = T::weights(left[0].count, right[0].count);
         left.iter_mut().zip(right).for_each(|(l, r)| T::merge(l, *r, weights));
     }

@@ -1,7 +1,9 @@
-//! Products of floats and complex numbers: mantissas are multiplied, exponents added, and put together at the end.
+//! Products of floats and complex numbers: mantissas are multiplied, exponents are added, and both are put together at
+//! the end.
 //!
-//! The mantissas of normal numbers are in [1, 2), so that those of a block's lane, of which there are at most [`ROWS`](polyarray_core::order::ROWS), need not be looked at in between: their product is below
-//! 2^64. Blocks with zeros, subnormal numbers, infinities or NaN, which are noticed by their exponents, are read again by code that takes them.
+//! The mantissas of normal numbers are in [1, 2). A lane of a block has at most [`ROWS`](polyarray_core::order::ROWS)
+//! of them, so that their product is below 2^64 and needs no intermediate checks. Blocks with zeros, subnormal numbers,
+//! infinities or NaN are recognized by their exponents. A slower kernel, which handles such numbers, reads them again.
 
 use super::fold::{Prod, halves};
 use super::kind::{Kept, Kind, Run, State, lanes_of};
@@ -17,16 +19,16 @@ impl<T: Multiply + Send + Sync> State for Product<T> {
     }
 }
 
-/// A float whose exponent is kept apart.
+/// A float whose exponent is stored separately.
 pub(super) trait Apart: Real + Multiply + Send + Sync {
-    /// The exponent of 1, as it is stored.
+    /// The exponent bias.
     const BIAS: i64;
-    /// By what power of two subnormal numbers are raised.
+    /// The exponent of the power of two by which subnormal numbers are multiplied.
     const RAISE: i64;
     const SMALLEST_NORMAL: Self;
-    /// The float with the bits of an integer.
+    /// Returns the float with the bits of an integer.
     fn of_int(x: i64) -> Self;
-    /// The bits as an integer.
+    /// Returns the bits as an integer.
     fn to_int(self) -> i64;
 }
 
@@ -52,11 +54,12 @@ apart! {
     f64 u64 i64 1023 54;
 }
 
-/// Vectors that are worked on at once: mantissas and exponents of as many are held in registers.
+/// The number of vectors that are processed at once. Their mantissas and exponents stay in registers.
 const AT_ONCE: usize = 4;
 
-/// Multiplies the elements of rows, column by column, and gives mantissas in [1, 2) (or zero, infinite, NaN) and the sums of the exponents as they are stored,
-/// one more for each column. Exponents are integers in the bits of floats.
+/// Multiplies the elements of rows, column by column. For each column the results are a mantissa in [1, 2) (or zero,
+/// infinite, NaN), and the sum of the biased exponents of the rows and of the product of the mantissas. Exponents are
+/// integers in the bits of floats.
 struct Columns<'a, T, R> {
     rows: R,
     n: usize,
@@ -67,16 +70,17 @@ struct Columns<'a, T, R> {
 /// The constants of [`Columns`] in vectors.
 struct Constants<V> {
     one: V,
-    /// Its bits are those of the exponent.
+    /// Its bits mask the exponent.
     infinity: V,
     zero: V,
 }
 
 impl<T: Apart, R: RowsAt<T>> Columns<'_, T, R> {
-    /// `V` vectors of columns from `first` on. Gives whether it may be wrong, which it is only if not `CAREFUL`.
+    /// Processes `V` vectors of columns from `first` on. Returns whether the results may be wrong, which is possible
+    /// only if not `CAREFUL`.
     ///
     /// # Safety
-    /// - those columns exist, in every row and in the results.
+    /// - These columns exist in every row and in the results.
     #[inline(always)]
     unsafe fn some<I: Isa, const V: usize, const CAREFUL: bool>(&mut self, isa: I, first: usize) -> bool {
         let c = |x: f64| T::V::<I>::splat(isa, T::from_f64(x));
@@ -86,7 +90,7 @@ impl<T: Apart, R: RowsAt<T>> Columns<'_, T, R> {
         let width = <T::V<I> as Lanes>::N;
         for row in 0..self.rows.count() {
             for v in 0..V {
-                // SAFETY: the caller's.
+                // SAFETY: the columns exist in every row, which the caller guarantees, and row is less than the count.
                 let x = unsafe { T::V::<I>::load(isa, self.rows.at(row).add(first + v * width)) };
                 if CAREFUL {
                     let (mantissa, exponent) = carefully::<T, I>(isa, &k, x);
@@ -107,7 +111,7 @@ impl<T: Apart, R: RowsAt<T>> Columns<'_, T, R> {
                 (m[v].bit_xor(power).bit_or(k.one), power.shr_mantissa())
             };
             let at = first + v * width;
-            // SAFETY: the caller's.
+            // SAFETY: the columns exist in the results, which the caller guarantees.
             unsafe {
                 mantissa.store(self.mantissas.as_mut_ptr().add(at));
                 e[v].int_add(exponent).store(self.exponents.as_mut_ptr().add(at));
@@ -116,11 +120,13 @@ impl<T: Apart, R: RowsAt<T>> Columns<'_, T, R> {
         !CAREFUL && least.eq(k.zero).or(most.eq(k.infinity)).any()
     }
 
+    /// Processes `V` vectors of columns from `first` on, a second time with `CAREFUL` if necessary.
+    ///
     /// # Safety
     /// - As [`some`](Self::some).
     #[inline(always)]
     unsafe fn vectors<I: Isa, const V: usize>(&mut self, isa: I, first: usize) {
-        // SAFETY: the caller's.
+        // SAFETY: the columns exist in every row and in the results, which the caller guarantees.
         unsafe {
             if self.some::<I, V, false>(isa, first) {
                 self.some::<I, V, true>(isa, first);
@@ -129,7 +135,8 @@ impl<T: Apart, R: RowsAt<T>> Columns<'_, T, R> {
     }
 }
 
-/// The mantissa of any number, and its exponent as it is stored for normal numbers, of subnormal ones less. Zeros, infinities and NaN are their own mantissas.
+/// Returns the mantissa of any number and its biased exponent, which is less than 1 for subnormal numbers. Zeros,
+/// infinities and NaN are their own mantissas.
 #[inline(always)]
 fn carefully<T: Apart, I: Isa>(isa: I, k: &Constants<T::V<I>>, x: T::V<I>) -> (T::V<I>, T::V<I>) {
     let little = x.abs().lt(T::V::<I>::splat(isa, T::SMALLEST_NORMAL));
@@ -147,7 +154,8 @@ impl<T: Apart, R: RowsAt<T>> Work for Columns<'_, T, R> {
         let (n, width) = (self.n, <T::V<I> as Lanes>::N);
         assert!(self.mantissas.len() >= n && self.exponents.len() >= n);
         let mut done = 0;
-        // SAFETY: columns below n; the contract of whoever made the rows says that they are there.
+        // SAFETY: the columns are below n. The results have n elements, as asserted, and the rows have n elements,
+        // which the creator of `rows` guarantees.
         unsafe {
             while n - done >= AT_ONCE * width {
                 self.vectors::<I, AT_ONCE>(isa, done);
@@ -158,12 +166,14 @@ impl<T: Apart, R: RowsAt<T>> Work for Columns<'_, T, R> {
                 done += width;
             }
             if done < n && n >= width {
-                // Some columns a second time, to the same results.
+                // The last vector overlaps columns that are already done. They get the same results again.
                 self.vectors::<I, 1>(isa, n - width);
                 return;
             }
             for i in done..n {
-                let product = (0..self.rows.count()).map(|row| (*self.rows.at(row).add(i)).factor()).fold(T::ONE.factor(), T::join);
+                let product = (0..self.rows.count())
+                    .map(|row| (*self.rows.at(row).add(i)).factor())
+                    .fold(T::ONE.factor(), T::join);
                 self.mantissas[i] = product.mantissa;
                 self.exponents[i] = T::of_int(product.exponent + (self.rows.count() as i64 + 1) * T::BIAS);
             }
@@ -171,7 +181,7 @@ impl<T: Apart, R: RowsAt<T>> Work for Columns<'_, T, R> {
     }
 }
 
-/// What [`Columns`] gives for one column of `rows` rows, as a product.
+/// Returns the results of [`Columns`] for one column of `rows` rows as a product.
 #[inline(always)]
 fn joined<T: Apart>(mantissa: T, exponent: T, rows: usize) -> Product<T> {
     Product { mantissa, exponent: exponent.to_int() - (rows as i64 + 1) * T::BIAS }
@@ -180,7 +190,7 @@ fn joined<T: Apart>(mantissa: T, exponent: T, rows: usize) -> Product<T> {
 /// The reduction to products.
 pub(super) struct Products;
 
-/// Elements of a block of f32, and so at least those of any float's.
+/// The number of lanes of a block of f32, which is the largest of all float types.
 const MOST_LANES: usize = 64;
 
 /// The product of a block in lanes.
@@ -198,17 +208,18 @@ impl<T: Apart> Work for Block<T> {
         if whole > 0 {
             let rows = Packed { first: src, width: lanes, count: whole };
             Columns { rows, n: lanes, mantissas: &mut mantissas, exponents: &mut exponents }.run(isa);
-            exponent = exponents[..lanes].iter().map(|e| e.to_int()).sum::<i64>() - (lanes * (whole + 1)) as i64 * T::BIAS;
+            exponent =
+                exponents[..lanes].iter().map(|e| e.to_int()).sum::<i64>() - (lanes * (whole + 1)) as i64 * T::BIAS;
         }
         for i in whole * lanes..n {
-            // SAFETY: the contract of `push` and `short`: elements below n.
+            // SAFETY: i < n, and n elements are readable by the contracts of `push` and `short`.
             let factor = unsafe { (*src.add(i)).factor() };
             let lane = &mut mantissas[i - whole * lanes];
             let product = T::join(Product { mantissa: *lane, exponent: 0 }, factor);
             *lane = product.mantissa;
             exponent += product.exponent;
         }
-        // Lanes that have nothing are ones; mantissas below 2 multiply to less than 2^64.
+        // Unused lanes are ones. Mantissas below 2 have a product below 2^64.
         let used = if whole > 0 { lanes } else { n.next_power_of_two() };
         let mut half = used / 2;
         while half > 0 {
@@ -222,12 +233,12 @@ impl<T: Apart> Work for Block<T> {
     }
 }
 
-/// The product of `n` elements that lie `step` apart, one after another.
+/// Computes the product of `n` elements that are `step` apart, in sequence.
 ///
 /// # Safety
 /// - The elements are valid for reads.
 unsafe fn in_sequence<T: Element + Multiply>(src: *const T, n: usize, step: usize) -> Product<T> {
-    // SAFETY: the caller's condition.
+    // SAFETY: i < n, and the caller guarantees that the elements are readable.
     (0..n).fold(one(), |product, i| T::join(product, unsafe { *src.add(i * step) }.factor()))
 }
 
@@ -246,8 +257,14 @@ impl<T: Apart> Work for Short<T> {
     fn run<I: Isa>(self, isa: I) {
         for i in 0..self.count {
             let src = self.src.wrapping_offset(i as isize * self.step);
-            // SAFETY: the contract of `Kind::short`.
-            unsafe { self.out.add(i).write(if self.n <= SHORT { in_sequence(src, self.n, 1) } else { Block(src, self.n).run(isa) }) };
+            // SAFETY: the blocks are readable and `out` has room for `count` results, by the contract of `Kind::short`.
+            unsafe {
+                self.out.add(i).write(if self.n <= SHORT {
+                    in_sequence(src, self.n, 1)
+                } else {
+                    Block(src, self.n).run(isa)
+                })
+            };
         }
     }
 }
@@ -257,11 +274,11 @@ where
     Prod: super::fold::Combine<T>,
 {
     type State = Product<T>;
-    // 64 rows of it stay in the second-level cache until they are read again.
+    // 64 rows of this size stay in the second-level cache until they are read again.
     const ROW_BYTES: usize = 4 << 10;
 
     unsafe fn push<I: Isa>(isa: I, run: &mut Run<Product<T>>, src: *const T, n: usize, _: usize) {
-        // SAFETY: the contract of `Kind::push`: elements below n.
+        // SAFETY: n elements are readable, by the contract of `Kind::push`.
         let product = if n <= SHORT { unsafe { in_sequence(src, n, 1) } } else { isa.enter(Block(src, n)) };
         run.tree.push(product, <Self as Kind<T>>::merge);
     }
@@ -274,14 +291,14 @@ where
         let (mantissas, exponents) = kept.elements::<T>(2 * n).split_at_mut(n);
         isa.enter(Columns { rows, n, mantissas, exponents });
         for i in 0..n {
-            // SAFETY: `out` takes n results.
+            // SAFETY: `out` has room for n results, which the caller guarantees.
             unsafe { out.add(i).write(joined(mantissas[i], exponents[i], rows.len())) };
         }
     }
 
     unsafe fn narrow<I: Isa>(isa: I, kept: &mut Kept, src: *const T, n: usize, width: usize, out: *mut Product<T>) {
         if n <= SHORT * width {
-            // SAFETY: elements below n: the caller's condition; `out` takes `width` results.
+            // SAFETY: n elements are readable and `out` has room for `width` results, which the caller guarantees.
             return (0..width).for_each(|j| unsafe { out.add(j).write(in_sequence(src.add(j), n / width, width)) });
         }
         let lanes = lanes_of::<T>();
@@ -298,14 +315,15 @@ where
             mantissas.fill(T::ONE);
         }
         for i in whole * all..n {
-            // SAFETY: elements below n: the caller's.
+            // SAFETY: i < n, and n elements are readable, which the caller guarantees.
             let factor = unsafe { (*src.add(i)).factor() };
             let lane = &mut mantissas[i - whole * all];
             let product = T::join(Product { mantissa: *lane, exponent: 0 }, factor);
             *lane = product.mantissa;
             totals[i % width] += product.exponent;
         }
-        // SAFETY: there is a row for each lane; mantissas below 2 multiply to less than 2^64. `out` takes `width` results.
+        // SAFETY: `mantissas` has a row for each lane, and `out` has room for `width` results, which the caller
+        // guarantees. Mantissas below 2 have a product below 2^64.
         unsafe {
             halves::<T, Prod, I>(isa, mantissas.as_mut_ptr(), width);
             for j in 0..width {
@@ -327,7 +345,7 @@ pub(super) struct ComplexProducts;
 /// The product of a block whose lanes each start at 1.
 struct ComplexBlock<T>(*const T, usize);
 
-/// 1, as a product.
+/// Returns 1 as a product.
 fn one<T: Element + Multiply>() -> Product<T> {
     T::from_wide(Wide::Int(1)).factor()
 }
@@ -341,7 +359,7 @@ impl<T: Multiply> Work for ComplexBlock<T> {
         let mut acc = [one::<T>(); 256 / size_of::<Complex<f32>>()];
         for start in (0..n).step_by(lanes) {
             for (l, lane) in acc[..lanes.min(n - start)].iter_mut().enumerate() {
-                // SAFETY: the contract of `Kind::push`: elements below n.
+                // SAFETY: start + l < n, and n elements are readable by the contract of `Kind::push`.
                 *lane = T::join(*lane, unsafe { *src.add(start + l) }.factor());
             }
         }
@@ -367,7 +385,7 @@ impl<T: Multiply> Work for ComplexRows<'_, T> {
     type Out = ();
     #[inline(always)]
     fn run<I: Isa>(self, _: I) {
-        // SAFETY: the contract of `Kind::rows`.
+        // SAFETY: each row has n elements and `out` has room for n results, by the contract of `Kind::rows`.
         unsafe {
             (0..self.n).for_each(|i| self.out.add(i).write(one()));
             for row in self.rows {
@@ -385,7 +403,7 @@ impl<T: Multiply + Send + Sync> Kind<T> for ComplexProducts {
     const ROW_BYTES: usize = 4 << 10;
 
     unsafe fn push<I: Isa>(isa: I, run: &mut Run<Product<T>>, src: *const T, n: usize, _: usize) {
-        // SAFETY: the contract of `Kind::push`: elements below n.
+        // SAFETY: n elements are readable, by the contract of `Kind::push`.
         let product = if n <= SHORT { unsafe { in_sequence(src, n, 1) } } else { isa.enter(ComplexBlock(src, n)) };
         run.tree.push(product, Self::merge);
     }
@@ -396,14 +414,14 @@ impl<T: Multiply + Send + Sync> Kind<T> for ComplexProducts {
 
     unsafe fn narrow<I: Isa>(_: I, _: &mut Kept, src: *const T, n: usize, width: usize, out: *mut Product<T>) {
         if n <= SHORT * width {
-            // SAFETY: elements below n: the caller's condition; `out` takes `width` results.
+            // SAFETY: n elements are readable and `out` has room for `width` results, which the caller guarantees.
             return (0..width).for_each(|j| unsafe { out.add(j).write(in_sequence(src.add(j), n / width, width)) });
         }
         let lanes = lanes_of::<T>();
         let mut acc = vec![one::<T>(); lanes * width];
         for i in 0..n {
             let lane = &mut acc[i % (lanes * width)];
-            // SAFETY: elements below n: the caller's.
+            // SAFETY: i < n, and n elements are readable, which the caller guarantees.
             *lane = T::join(*lane, unsafe { *src.add(i) }.factor());
         }
         let mut half = lanes / 2;
@@ -413,7 +431,8 @@ impl<T: Multiply + Send + Sync> Kind<T> for ComplexProducts {
             }
             half /= 2;
         }
-        // SAFETY: `out` takes `width` results.
+        // SAFETY: `acc` has at least `width` elements, and `out` has room for `width` results, which the caller
+        // guarantees.
         unsafe { std::ptr::copy_nonoverlapping(acc.as_ptr(), out, width) };
     }
 

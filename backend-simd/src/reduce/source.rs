@@ -1,4 +1,5 @@
-//! Where the elements of a reduction or a scan come from: an operand as it lies, or a program over operands, run into a strip.
+//! The source of the elements of a reduction or a scan: an operand in place, or a program over operands that writes
+//! into a strip.
 
 use crate::exec::{Access, Exec, Produced, Strips};
 use crate::lanes::Isa;
@@ -8,43 +9,54 @@ use polyarray_core::op::{Operand, Params};
 use polyarray_core::{Program, Result};
 use smallvec::SmallVec;
 
-/// Elements along one axis at a time.
+/// Elements along one axis.
 pub(crate) struct Source<I> {
-    /// Where operands lie.
+    /// The memory layout of the operands.
     pub geometry: Geometry,
-    /// The axis that elements are taken along.
+    /// The axis along which elements are read.
     pub stepped: usize,
-    /// Runs the program; `None` if elements are read where they lie.
+    /// Runs the program. `None` if elements are read in place.
     exec: Option<Exec<I>>,
-    /// Bytes of an element that the program gives.
+    /// The number of bytes of an element that the program produces.
     size: usize,
 }
 
-// SAFETY: the geometry's pointers are only read.
+// SAFETY: the geometry's pointers are only used for reads.
 unsafe impl<I: Isa> Sync for Source<I> {}
 
-/// The temporaries of one thread, and room for the elements that a program gives.
+/// The temporaries of one thread, and room for the elements that a program produces.
 pub(crate) struct Room<'a> {
     strips: Option<Strips<'a>>,
     values: Scratch,
 }
 
 impl<I: Isa> Source<I> {
-    /// For operands over axes `lens`, read along axis `stepped`. The program has kernels for everything.
-    pub fn new(isa: I, program: &Program, params: &Params, lens: &[usize], inputs: &[Operand], stepped: usize) -> Source<I> {
+    /// Creates a source of operands over the axes `lens`, read along axis `stepped`. The program consists of operations
+    /// that have kernels.
+    pub fn new(
+        isa: I,
+        program: &Program,
+        params: &Params,
+        lens: &[usize],
+        inputs: &[Operand],
+        stepped: usize,
+    ) -> Source<I> {
         let geometry = Geometry::new(lens, inputs);
         let access = accesses(inputs.iter().map(|i| if lens[stepped] == 1 { 1 } else { i.strides[stepped] }));
         let as_it_lies = program.is_identity() && access[..] == [Access::Contiguous];
-        let exec = (!as_it_lies).then(|| Exec::new(isa, program, params, &access, true).unwrap_or_else(|| unreachable!("estimate refused this program")));
+        let exec = (!as_it_lies).then(|| {
+            Exec::new(isa, program, params, &access, true)
+                .unwrap_or_else(|| unreachable!("estimate refused this program"))
+        });
         Source { geometry, stepped, exec, size: program.output().size() }
     }
 
-    /// Whether elements are read where they lie: then asking for many at once costs nothing.
+    /// Returns whether elements are read in place. Large requests then cost nothing.
     pub fn is_direct(&self) -> bool {
         self.exec.is_none()
     }
 
-    /// Temporaries for one thread, which asks for at most `most` elements at once.
+    /// Returns temporaries for one thread, which requests at most `most` elements at once.
     ///
     /// # Errors
     /// Out of memory.
@@ -53,23 +65,25 @@ impl<I: Isa> Source<I> {
         Ok(Room { strips, values: Scratch::new(if self.is_direct() { 0 } else { most * self.size })? })
     }
 
-    /// Strides of the operands, for walking.
+    /// Returns the strides of the operands, for [`walk_many`](polyarray_core::walk::walk_many).
     pub fn strides(&self) -> SmallVec<[&[isize]; 8]> {
         self.geometry.strides.iter().map(|s| &s[..]).collect()
     }
 
-    /// The address of operand `o`, `offset` elements from its index zero and `i` steps along the axis.
+    /// Returns the address in operand `o` that is `offset` elements from index zero and `i` steps along the axis.
     #[inline]
     fn address(&self, o: usize, offset: isize, i: usize) -> *const u8 {
         let g = &self.geometry;
         g.bases[o].wrapping_offset((offset + i as isize * g.strides[o][self.stepped]) * g.sizes[o] as isize)
     }
 
-    /// `n` elements from the `i`-th along the axis, where the operands are at `offsets`: in place, or in the thread's room from element `at` on.
+    /// Provides `n` elements from the `i`-th along the axis, for operands at `offsets`. They are in place, or in the
+    /// room from element `at` on. Returns their address.
     ///
     /// # Safety
-    /// - the elements exist;
-    /// - `room` was made here for `at + n` elements, each of them in the room less than once until they have been read.
+    /// - The elements lie within the operands.
+    /// - `room` was created by this source for at least `at + n` elements, and the room's elements from `at` to
+    ///   `at + n` do not hold values that are still to be read.
     pub unsafe fn values(&self, room: &mut Room, offsets: &[isize], i: usize, n: usize, at: usize) -> *const u8 {
         let Some(exec) = &self.exec else { return self.address(0, offsets[0], i) };
         let strips = room.strips.as_mut().expect("made with the program");
@@ -83,9 +97,19 @@ impl<I: Isa> Source<I> {
                 *p = self.address(o, offsets[o], i + done);
             }
             let out = to.wrapping_add(done * self.size);
-            // SAFETY: indices inside the operands and the room (the caller's); the room is no operand.
+            // SAFETY: all indices are within the operands and the room, which the caller guarantees. The room does not
+            // overlap operands.
             unsafe {
-                let gather = |o: usize, to: *mut u8| copy_strided(self.address(o, offsets[o], i + done), g.strides[o][self.stepped], to, 1, count, g.sizes[o]);
+                let gather = |o: usize, to: *mut u8| {
+                    copy_strided(
+                        self.address(o, offsets[o], i + done),
+                        g.strides[o][self.stepped],
+                        to,
+                        1,
+                        count,
+                        g.sizes[o],
+                    )
+                };
                 match exec.run(strips, &operands, count, out, gather) {
                     Produced::Written => {}
                     Produced::Strip(from) => copy_strided(from, 1, out, 1, count, self.size),

@@ -1,15 +1,16 @@
-//! Vectors of unsigned integers of AVX-512, and the two kernels of a quicksort over them.
+//! AVX-512 vectors of unsigned integers, and the two kernels of a quicksort over them.
 //!
-//! The partition packs what is less than the pivot, and what is not, in registers and stores whole vectors: stores that pack into memory (`vpcompressq m512`) are
-//! microcoded on Zen 4. What is small is sorted in registers: J. Wassenberg et al., "Vectorized and performance-portable quicksort" (2022), and
-//! B. Bramas, "A novel hybrid quicksort algorithm vectorized using AVX-512 on Intel Skylake" (2017), describe the scheme.
+//! The partition packs the elements less than the pivot, and the others, in registers and stores full vectors: stores
+//! that pack into memory (`vpcompressq m512`) are microcoded on Zen 4. Small segments are sorted in registers. J.
+//! Wassenberg et al., "Vectorized and performance-portable quicksort" (2022), and B. Bramas, "A novel hybrid quicksort
+//! algorithm vectorized using AVX-512 on Intel Skylake" (2017), describe the scheme.
 
 use super::keys::{Key, Word};
 use crate::lanes::avx512::Avx512;
 use crate::lanes::{Isa, Work};
 use std::arch::x86_64::*;
 
-/// A vector of unsigned integers. That it exists proves AVX-512.
+/// A vector of unsigned integers. A value of such a type proves AVX-512.
 pub(crate) trait Vector: Copy {
     type Elem: Key;
     const N: usize;
@@ -17,7 +18,7 @@ pub(crate) trait Vector: Copy {
     /// # Safety
     /// - `from` is valid for reads of a vector.
     unsafe fn load(isa: Avx512, from: *const Self::Elem) -> Self;
-    /// The first `n` (at most N) elements, and the largest integer in place of the others.
+    /// Loads the first `n` (at most N) elements, and the largest integer in place of the others.
     ///
     /// # Safety
     /// - `from` is valid for reads of `n` elements.
@@ -32,26 +33,27 @@ pub(crate) trait Vector: Copy {
     unsafe fn store_first(self, to: *mut Self::Elem, n: usize);
     fn min(self, o: Self) -> Self;
     fn max(self, o: Self) -> Self;
-    /// The lesser of the two in lanes whose number lacks `bit`, the greater in the others.
+    /// Returns the minimum in the lanes whose number lacks `bit`, and the maximum in the others.
     fn split(self, o: Self, bit: usize) -> Self;
-    /// Lane `l ^ d` in lane `l`, for the `d` that merging needs: powers of two and those less one.
+    /// Returns lane `l ^ d` in lane `l`, for the `d` that merging needs: powers of two and powers of two minus one.
     fn swapped(self, d: usize) -> Self;
-    /// A bit for each lane in which this is less than `o`.
+    /// Returns a bit mask of the lanes where this is less than `o`.
     fn less(self, o: Self) -> u32;
-    /// Or equal.
+    /// Returns a bit mask of the lanes where this is less than or equal to `o`.
     fn less_equal(self, o: Self) -> u32;
-    /// The lanes whose bits are set, at the front.
+    /// Moves the lanes whose bits are set to the front.
     fn packed(self, lanes: u32) -> Self;
-    /// Interleaves the lower (upper) halves of 16 bytes, by pieces of `bytes`, in each 16 bytes of both.
+    /// Interleaves the low (high) halves of each 16 bytes of both vectors, in units of `bytes`.
     fn interleave_low(self, o: Self, bytes: usize) -> Self;
     fn interleave_high(self, o: Self, bytes: usize) -> Self;
-    /// 16-byte blocks `0, 2` of both for even, `1, 3` for odd: blocks of self, then of `o`.
+    /// Returns the 16-byte blocks `0, 2` (odd: `1, 3`) of self, then those of `o`.
     fn blocks_even(self, o: Self) -> Self;
     fn blocks_odd(self, o: Self) -> Self;
 }
 
 macro_rules! vector {
-    ($V:ident $elem:ident $n:literal $mask:ident: $set1:ident $mask_loadu:ident $mask_storeu:ident $min:ident $max:ident $mask_max:ident
+    ($V:ident $elem:ident $n:literal $mask:ident: $set1:ident $mask_loadu:ident $mask_storeu:ident $min:ident $max:ident
+        $mask_max:ident
      $less:ident $less_equal:ident $compress:ident) => {
         #[derive(Clone, Copy)]
         pub(crate) struct $V(__m512i);
@@ -62,38 +64,41 @@ macro_rules! vector {
 
             #[inline(always)]
             fn splat(_: Avx512, x: $elem) -> Self {
-                // SAFETY: the token proves AVX-512.
+                // SAFETY: the token exists only on a CPU with AVX-512.
                 $V(unsafe { $set1(x as _) })
             }
             #[inline(always)]
             unsafe fn load(_: Avx512, from: *const $elem) -> Self {
-                // SAFETY: the token proves AVX-512; the pointer is the caller's.
+                // SAFETY: the token exists only on a CPU with AVX-512. The caller guarantees a readable vector at
+                // `from`.
                 $V(unsafe { _mm512_loadu_si512(from.cast()) })
             }
             #[inline(always)]
             unsafe fn load_first(isa: Avx512, from: *const $elem, n: usize) -> Self {
                 let lanes = ((1u32 << n) - 1) as $mask;
-                // SAFETY: the token proves AVX-512; lanes outside the mask are not read, those inside the caller vouches for.
+                // SAFETY: the token exists only on a CPU with AVX-512. The load accesses only the `n` elements in the
+                // mask, which the caller guarantees to be readable.
                 $V(unsafe { $mask_loadu(Self::splat(isa, $elem::MAX).0, lanes, from.cast()) })
             }
             #[inline(always)]
             unsafe fn store(self, to: *mut $elem) {
-                // SAFETY: a vector proves AVX-512; the pointer is the caller's.
+                // SAFETY: a vector exists only on a CPU with AVX-512. The caller guarantees room for a vector at `to`.
                 unsafe { _mm512_storeu_si512(to.cast(), self.0) }
             }
             #[inline(always)]
             unsafe fn store_first(self, to: *mut $elem, n: usize) {
-                // SAFETY: a vector proves AVX-512; lanes outside the mask are not written, those inside the caller vouches for.
+                // SAFETY: a vector exists only on a CPU with AVX-512. The store accesses only the `n` elements in the
+                // mask, which the caller guarantees to be writable.
                 unsafe { $mask_storeu(to.cast(), ((1u32 << n) - 1) as $mask, self.0) }
             }
             #[inline(always)]
             fn min(self, o: Self) -> Self {
-                // SAFETY: a vector proves AVX-512.
+                // SAFETY: a vector exists only on a CPU with AVX-512.
                 $V(unsafe { $min(self.0, o.0) })
             }
             #[inline(always)]
             fn max(self, o: Self) -> Self {
-                // SAFETY: a vector proves AVX-512.
+                // SAFETY: a vector exists only on a CPU with AVX-512.
                 $V(unsafe { $max(self.0, o.0) })
             }
             #[inline(always)]
@@ -105,13 +110,14 @@ macro_rules! vector {
                     8 => 0xff00_u16 as $mask,
                     _ => unreachable!("a vector has 16 lanes at most"),
                 };
-                // SAFETY: a vector proves AVX-512.
+                // SAFETY: a vector exists only on a CPU with AVX-512.
                 $V(unsafe { $mask_max($min(self.0, o.0), lanes, self.0, o.0) })
             }
             #[inline(always)]
             fn swapped(self, d: usize) -> Self {
-                // Lanes of 8 bytes are numbered as pairs of those of 4: the same distance in bytes is the same move.
-                // SAFETY: a vector proves AVX-512.
+                // The match is on the distance in bytes, because moving lanes of 8 bytes is the same as moving pairs of
+                // lanes of 4 bytes.
+                // SAFETY: a vector exists only on a CPU with AVX-512.
                 $V(unsafe {
                     match d * (64 / $n) {
                         4 => _mm512_shuffle_epi32::<0b10_11_00_01>(self.0),
@@ -122,55 +128,64 @@ macro_rules! vector {
                         28 => _mm512_permutex_epi64::<0b01_00_11_10>(_mm512_shuffle_epi32::<0b00_01_10_11>(self.0)),
                         32 => _mm512_shuffle_i64x2::<0b01_00_11_10>(self.0, self.0),
                         56 => _mm512_permutexvar_epi64(_mm512_set_epi64(0, 1, 2, 3, 4, 5, 6, 7), self.0),
-                        60 => _mm512_permutexvar_epi32(_mm512_set_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), self.0),
+                        60 => _mm512_permutexvar_epi32(
+                            _mm512_set_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+                            self.0,
+                        ),
                         _ => unreachable!("merging swaps lanes at a power of two, or one less"),
                     }
                 })
             }
             #[inline(always)]
             fn less(self, o: Self) -> u32 {
-                // SAFETY: a vector proves AVX-512.
+                // SAFETY: a vector exists only on a CPU with AVX-512.
                 unsafe { $less(self.0, o.0) }.into()
             }
             #[inline(always)]
             fn less_equal(self, o: Self) -> u32 {
-                // SAFETY: a vector proves AVX-512.
+                // SAFETY: a vector exists only on a CPU with AVX-512.
                 unsafe { $less_equal(self.0, o.0) }.into()
             }
             #[inline(always)]
             fn packed(self, lanes: u32) -> Self {
-                // SAFETY: a vector proves AVX-512.
+                // SAFETY: a vector exists only on a CPU with AVX-512.
                 $V(unsafe { $compress(lanes as $mask, self.0) })
             }
             #[inline(always)]
             fn interleave_low(self, o: Self, bytes: usize) -> Self {
-                // SAFETY: a vector proves AVX-512.
-                $V(unsafe { if bytes == 4 { _mm512_unpacklo_epi32(self.0, o.0) } else { _mm512_unpacklo_epi64(self.0, o.0) } })
+                // SAFETY: a vector exists only on a CPU with AVX-512.
+                $V(unsafe {
+                    if bytes == 4 { _mm512_unpacklo_epi32(self.0, o.0) } else { _mm512_unpacklo_epi64(self.0, o.0) }
+                })
             }
             #[inline(always)]
             fn interleave_high(self, o: Self, bytes: usize) -> Self {
-                // SAFETY: a vector proves AVX-512.
-                $V(unsafe { if bytes == 4 { _mm512_unpackhi_epi32(self.0, o.0) } else { _mm512_unpackhi_epi64(self.0, o.0) } })
+                // SAFETY: a vector exists only on a CPU with AVX-512.
+                $V(unsafe {
+                    if bytes == 4 { _mm512_unpackhi_epi32(self.0, o.0) } else { _mm512_unpackhi_epi64(self.0, o.0) }
+                })
             }
             #[inline(always)]
             fn blocks_even(self, o: Self) -> Self {
-                // SAFETY: a vector proves AVX-512.
+                // SAFETY: a vector exists only on a CPU with AVX-512.
                 $V(unsafe { _mm512_shuffle_i64x2::<0b10_00_10_00>(self.0, o.0) })
             }
             #[inline(always)]
             fn blocks_odd(self, o: Self) -> Self {
-                // SAFETY: a vector proves AVX-512.
+                // SAFETY: a vector exists only on a CPU with AVX-512.
                 $V(unsafe { _mm512_shuffle_i64x2::<0b11_01_11_01>(self.0, o.0) })
             }
         }
     };
 }
-vector!(U32s u32 16 __mmask16: _mm512_set1_epi32 _mm512_mask_loadu_epi32 _mm512_mask_storeu_epi32 _mm512_min_epu32 _mm512_max_epu32
+vector!(U32s u32 16 __mmask16: _mm512_set1_epi32 _mm512_mask_loadu_epi32 _mm512_mask_storeu_epi32 _mm512_min_epu32
+_mm512_max_epu32
     _mm512_mask_max_epu32 _mm512_cmplt_epu32_mask _mm512_cmple_epu32_mask _mm512_maskz_compress_epi32);
-vector!(U64s u64 8 __mmask8: _mm512_set1_epi64 _mm512_mask_loadu_epi64 _mm512_mask_storeu_epi64 _mm512_min_epu64 _mm512_max_epu64
+vector!(U64s u64 8 __mmask8: _mm512_set1_epi64 _mm512_mask_loadu_epi64 _mm512_mask_storeu_epi64 _mm512_min_epu64
+_mm512_max_epu64
     _mm512_mask_max_epu64 _mm512_cmplt_epu64_mask _mm512_cmple_epu64_mask _mm512_maskz_compress_epi64);
 
-/// The vector of a key.
+/// The vector type of a key.
 pub(crate) trait Vectored: Key {
     type V: Vector<Elem = Self>;
 }
@@ -181,18 +196,18 @@ impl Vectored for u64 {
     type V = U64s;
 }
 
-/// Repeats a block for each of some numbers: a loop that is certain to be unrolled, without which rows would go through memory.
+/// Repeats a block for each number. Such a loop is certain to be unrolled; otherwise the rows would go through memory.
 macro_rules! each {
     ($i:ident in $($number:literal)*, $block:block) => { $( { let $i: usize = $number; $block } )* };
 }
 
-/// Puts the lesser of each lane into `v[i]`, the greater into `v[j]`.
+/// Puts the minimum of each lane into `v[i]` and the maximum into `v[j]`.
 #[inline(always)]
 fn order<V: Vector, const R: usize>(v: &mut [V; R], i: usize, j: usize) {
     (v[i], v[j]) = (v[i].min(v[j]), v[i].max(v[j]));
 }
 
-/// Merges, in each lane, blocks of `rows` rows that are bitonic.
+/// Sorts blocks of `rows` rows that are bitonic, in each lane.
 #[inline(always)]
 fn merge_rows<V: Vector, const R: usize>(v: &mut [V; R], rows: usize) {
     each!(half in 8 4 2 1, {
@@ -207,7 +222,7 @@ fn merge_rows<V: Vector, const R: usize>(v: &mut [V; R], rows: usize) {
     });
 }
 
-/// Sorts each lane: blocks of two rows, of four, and so on, the second of each two mirrored.
+/// Sorts each lane by merging blocks of one row, two rows, and so on. The second block of each merge is mirrored.
 #[inline(always)]
 fn sort_columns<V: Vector, const R: usize>(v: &mut [V; R]) {
     each!(half in 1 2 4 8, {
@@ -223,7 +238,8 @@ fn sort_columns<V: Vector, const R: usize>(v: &mut [V; R]) {
     });
 }
 
-/// Merges neighbouring groups of `lanes` lanes, each sorted down its lanes one after the other: the bitonic merge of which the steps across lanes are made by swaps.
+/// Merges neighbouring groups of `lanes` lanes. Each group is sorted in the order of its lanes, and of the rows within
+/// a lane. This is a bitonic merge whose steps across lanes are swaps.
 #[inline(always)]
 fn merge_lanes<V: Vector, const R: usize>(v: &mut [V; R], lanes: usize) {
     if R == 1 {
@@ -248,7 +264,7 @@ fn merge_lanes<V: Vector, const R: usize>(v: &mut [V; R], lanes: usize) {
     merge_rows(v, R);
 }
 
-/// Sorts all elements; the result goes down the first lane, then the second.
+/// Sorts all elements. The result is in the order of lanes, and of rows within a lane.
 #[inline(always)]
 fn sort_matrix<V: Vector, const R: usize>(v: &mut [V; R]) {
     sort_columns(v);
@@ -260,7 +276,7 @@ fn sort_matrix<V: Vector, const R: usize>(v: &mut [V; R]) {
     }
 }
 
-/// The transpose of the 4 x 4 blocks of 16 bytes in four vectors.
+/// Transposes the 4 x 4 blocks of 16 bytes in four vectors.
 #[inline(always)]
 fn transpose_blocks<V: Vector>(v: [V; 4]) -> [V; 4] {
     let (a, b) = (v[0].blocks_even(v[1]), v[2].blocks_even(v[3]));
@@ -268,13 +284,13 @@ fn transpose_blocks<V: Vector>(v: [V; 4]) -> [V; 4] {
     [a.blocks_even(b), c.blocks_even(d), a.blocks_odd(b), c.blocks_odd(d)]
 }
 
-/// Stores what of a vector at `at` lies before `n`.
+/// Stores the part before `n` of a vector at offset `at`.
 ///
 /// # Safety
 /// - `to` is valid for writes of `n` elements.
 #[inline(always)]
 unsafe fn store_before<V: Vector>(v: V, to: *mut V::Elem, at: usize, n: usize) {
-    // SAFETY: only elements before `n` are written.
+    // SAFETY: only elements before `n` are written, for which the caller guarantees `to`.
     unsafe {
         if at + V::N <= n {
             v.store(to.add(at));
@@ -284,14 +300,14 @@ unsafe fn store_before<V: Vector>(v: V, to: *mut V::Elem, at: usize, n: usize) {
     }
 }
 
-/// Stores the first `n` elements of lanes, one after the other: the transpose of the rows.
+/// Stores the first `n` elements, lane after lane: the transpose of the rows.
 ///
 /// # Safety
 /// - `to` is valid for writes of `n` elements.
 #[inline(always)]
 unsafe fn store_lanes<V: Vector, const R: usize>(v: &[V; R], to: *mut V::Elem, n: usize) {
-    // Written out, because the loop is not unrolled, and the rows then go through memory.
-    // SAFETY: the caller's.
+    // Written out, because a loop is not unrolled, and the rows then go through memory.
+    // SAFETY: `to` is valid for writes of `n` elements, which the caller guarantees.
     unsafe {
         store_group::<V, R, 0>(v, to, n);
         if R > 4 {
@@ -304,7 +320,7 @@ unsafe fn store_lanes<V: Vector, const R: usize>(v: &[V; R], to: *mut V::Elem, n
     }
 }
 
-/// The `t`-th pieces of four lanes, in the order of lanes and then rows.
+/// Returns the `t`-th pieces of four lanes, in the order of lanes, and of rows within a lane.
 #[inline(always)]
 fn piece<V: Vector, const R: usize>(v: &[V; R], t: usize) -> V {
     let rows = V::N / 4;
@@ -321,15 +337,16 @@ fn interleave<V: Vector>(a: V, b: V, bytes: usize, high: bool) -> V {
     if high { a.interleave_high(b, bytes) } else { a.interleave_low(b, bytes) }
 }
 
-/// Four of the vectors of the transpose. What of a lane lies in 16 bytes is a piece: block b of a vector holds pieces of lanes `4 b / Q` on, where Q rows make a piece.
+/// Stores four vectors of the transpose. A piece is the 16 bytes of Q consecutive rows of a lane, with Q = `V::N / 4`.
+/// Block b of a vector of pieces belongs to one of the lanes from `b Q` on.
 ///
 /// # Safety
-/// - as of [`store_lanes`].
+/// - `to` is valid for writes of `n` elements.
 #[inline(always)]
 unsafe fn store_group<V: Vector, const R: usize, const G: usize>(v: &[V; R], to: *mut V::Elem, n: usize) {
     let rows = V::N / 4;
     let out = transpose_blocks([piece(v, 4 * G), piece(v, 4 * G + 1), piece(v, 4 * G + 2), piece(v, 4 * G + 3)]);
-    // SAFETY: the caller's.
+    // SAFETY: `to` is valid for writes of `n` elements, which the caller guarantees.
     unsafe {
         store_before(out[0], to, G * V::N, n);
         store_before(out[1], to, rows * R + G * V::N, n);
@@ -338,7 +355,7 @@ unsafe fn store_group<V: Vector, const R: usize, const G: usize>(v: &[V; R], to:
     }
 }
 
-/// Sorts `n` elements, at most `R` vectors of them, from one place to another or the same.
+/// Sorts `n` elements, at most `R` vectors, from `from` to `to`, which may be the same.
 ///
 /// # Safety
 /// - `from` is valid for reads and `to` for writes of `n` elements.
@@ -348,24 +365,27 @@ unsafe fn sort_small<V: Vector, const R: usize>(isa: Avx512, from: *const V::Ele
     each!(i in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15, {
         let at = i * V::N;
         if i < R && at < n {
-            // SAFETY: only elements before `n` are read.
-            v[i] = unsafe { if at + V::N <= n { V::load(isa, from.add(at)) } else { V::load_first(isa, from.add(at), n - at) } };
+            // SAFETY: only elements before `n` are read, for which the caller guarantees `from`.
+            v[i] = unsafe {
+                if at + V::N <= n { V::load(isa, from.add(at)) } else { V::load_first(isa, from.add(at), n - at) }
+            };
         }
     });
     sort_matrix(&mut v);
-    // SAFETY: the caller's. One row is in order as it is.
+    // SAFETY: `to` is valid for writes of `n` elements, which the caller guarantees. A single row is in order without a
+    // transpose.
     unsafe { if R == 1 { store_before(v[0], to, 0, n) } else { store_lanes(&v, to, n) } }
 }
 
-/// The most elements that [`sort_leaf`] sorts.
+/// The largest number of elements that [`sort_leaf`] sorts.
 pub(crate) const fn leaf<K: Vectored>() -> usize {
     16 * (64 / size_of::<K>())
 }
 
-/// Sorts `n` elements, at most [`leaf`], from one place to another or the same.
+/// Sorts `n` elements, at most [`leaf`], from `from` to `to`.
 ///
 /// # Safety
-/// - `from` is valid for reads and `to` for writes of `n` elements; they are the same or do not overlap.
+/// - `from` is valid for reads and `to` for writes of `n` elements. They are the same or do not overlap.
 pub(crate) unsafe fn sort_leaf<K: Vectored>(isa: Avx512, from: *const K, to: *mut K, n: usize) {
     struct Leaf<K>(Avx512, *const K, *mut K, usize);
     impl<K: Vectored> Work for Leaf<K> {
@@ -373,7 +393,7 @@ pub(crate) unsafe fn sort_leaf<K: Vectored>(isa: Avx512, from: *const K, to: *mu
         #[inline(always)]
         fn run<I: Isa>(self, _: I) {
             let Leaf(isa, from, to, n) = self;
-            // SAFETY: the caller's of `sort_leaf`.
+            // SAFETY: `from` and `to` are valid for `n` elements, which the caller of `sort_leaf` guarantees.
             unsafe {
                 if n <= K::V::N {
                     sort_small::<K::V, 1>(isa, from, to, n);
@@ -390,26 +410,34 @@ pub(crate) unsafe fn sort_leaf<K: Vectored>(isa: Avx512, from: *const K, to: *mu
     isa.enter(Leaf(isa, from, to, n));
 }
 
-/// Which elements are low.
+/// The condition for low elements.
 #[derive(Clone, Copy)]
 pub(crate) enum Low<K> {
     Less(K),
     LessEqual(K),
 }
 
-/// Parts the `n` elements at `at` in two, in the order in which they come: either the low ones or the others stay at the front of `at`, the rest goes to the front of `other`.
-/// Gives the number of low ones.
+/// Partitions the `n` elements at `at` and keeps their order. Either the low elements or the others stay at the front
+/// of `at`, and the rest goes to the front of `other`. Returns the number of low elements.
 ///
 /// # Safety
-/// - both are valid for reads and writes of `n` elements, and they do not overlap.
-pub(crate) unsafe fn partition<K: Vectored>(isa: Avx512, at: *mut K, n: usize, other: *mut K, low: Low<K>, low_stay: bool) -> usize {
+/// - Both are valid for reads and writes of `n` elements, and they do not overlap.
+pub(crate) unsafe fn partition<K: Vectored>(
+    isa: Avx512,
+    at: *mut K,
+    n: usize,
+    other: *mut K,
+    low: Low<K>,
+    low_stay: bool,
+) -> usize {
     struct Parting<K>(Avx512, *mut K, usize, *mut K, Low<K>, bool);
     impl<K: Vectored> Work for Parting<K> {
         type Out = usize;
         #[inline(always)]
         fn run<I: Isa>(self, _: I) -> usize {
             let Parting(isa, at, n, other, low, low_stay) = self;
-            // SAFETY: the caller's of `partition`.
+            // SAFETY: `at` and `other` are valid for `n` elements and do not overlap, which the caller of `partition`
+            // guarantees.
             let stayed = unsafe {
                 match low {
                     Low::Less(pivot) => part(isa, at, n, other, Less(K::V::splat(isa, pivot)), low_stay),
@@ -422,7 +450,7 @@ pub(crate) unsafe fn partition<K: Vectored>(isa: Avx512, at: *mut K, n: usize, o
     isa.enter(Parting(isa, at, n, other, low, low_stay))
 }
 
-/// Which lanes are low: a trait rather than a closure, of which nothing says that it must be inlined.
+/// Returns a mask of the low lanes. A trait rather than a closure, because inlining of a closure cannot be enforced.
 trait IsLow<V> {
     fn lanes(&self, v: V) -> u32;
 }
@@ -441,26 +469,40 @@ impl<V: Vector> IsLow<V> for LessEqual<V> {
     }
 }
 
-/// The partition; gives how many stay.
+/// Partitions and returns the number of elements that stay.
 ///
 /// # Safety
-/// - as of [`partition`].
+/// - `at` and `other` are valid for reads and writes of `n` elements, and they do not overlap.
 #[inline(always)]
-unsafe fn part<V: Vector>(isa: Avx512, at: *mut V::Elem, n: usize, other: *mut V::Elem, low: impl IsLow<V>, low_stay: bool) -> usize {
+unsafe fn part<V: Vector>(
+    isa: Avx512,
+    at: *mut V::Elem,
+    n: usize,
+    other: *mut V::Elem,
+    low: impl IsLow<V>,
+    low_stay: bool,
+) -> usize {
     let all = ((1u64 << V::N) - 1) as u32;
     let flip = if low_stay { 0 } else { all };
     let (mut stayed, mut read) = (0, 0);
     while read + 4 * V::N <= n {
-        // All are read before any is written: those that stay are written where others were.
-        // SAFETY: they lie before n.
+        // All four vectors are read before any is written, because the elements that stay overwrite elements already
+        // read.
+        // SAFETY: all four vectors lie before n, for which the caller guarantees `at`.
         let v = unsafe {
             let from = at.add(read);
-            [V::load(isa, from), V::load(isa, from.add(V::N)), V::load(isa, from.add(2 * V::N)), V::load(isa, from.add(3 * V::N))]
+            [
+                V::load(isa, from),
+                V::load(isa, from.add(V::N)),
+                V::load(isa, from.add(2 * V::N)),
+                V::load(isa, from.add(3 * V::N)),
+            ]
         };
         each!(i in 0 1 2 3, {
             let staying = low.lanes(v[i]) ^ flip;
             let moved = read + i * V::N - stayed;
-            // SAFETY: no more than were read have been written to either, so whole vectors fit before n; in `at` they lie where all has been read.
+            // SAFETY: no more elements are written to either side than were read, so full vectors end before n. In `at`
+            // they overwrite only elements already read.
             unsafe {
                 v[i].packed(staying).store(at.add(stayed));
                 v[i].packed(staying ^ all).store(other.add(moved));
@@ -471,7 +513,8 @@ unsafe fn part<V: Vector>(isa: Avx512, at: *mut V::Elem, n: usize, other: *mut V
     }
     while read < n {
         let count = V::N.min(n - read);
-        // SAFETY: the elements lie before n; what is stored is as many as were read.
+        // SAFETY: the elements lie before n, and no more are stored than were read. The caller guarantees both sides
+        // for n elements.
         unsafe {
             let v = V::load_first(isa, at.add(read), count);
             let there = ((1u64 << count) - 1) as u32;

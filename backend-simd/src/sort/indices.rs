@@ -1,4 +1,4 @@
-//! Indices in the order of elements, ties by index: by sorting integers that hold both.
+//! Indices in the order of the elements, with ties by index. Integers that hold both are sorted.
 
 use super::{Line, Ranked, SHARED, Sorter, integers, select, sort_keys, totals};
 use super::{PASS, Sortable};
@@ -9,17 +9,23 @@ use polyarray_core::Result;
 use std::ops::Range;
 use std::sync::Mutex;
 
-/// Writes the indices of ranks `take` of a line to `to`.
+/// Writes the indices of the ranks `take` of a line to `to`.
 ///
 /// # Safety
-/// - `to` is valid for writes of as many integers, and nobody else uses them.
+/// - `to` is valid for writes of `take.len()` integers, and nothing else accesses them meanwhile.
 ///
 /// # Errors
 /// Out of memory.
-pub(crate) unsafe fn run<I: Sorter, T: Sortable>(isa: I, line: &Line<T>, take: Range<usize>, to: *mut u64, threads: usize) -> Result<()> {
+pub(crate) unsafe fn run<I: Sorter, T: Sortable>(
+    isa: I,
+    line: &Line<T>,
+    take: Range<usize>,
+    to: *mut u64,
+    threads: usize,
+) -> Result<()> {
     let n = line.n;
     if take.len() == n {
-        // SAFETY: the output has room for n, which `read` writes.
+        // SAFETY: the output has room for n integers, which the caller guarantees, and `read` initializes them.
         let out = unsafe {
             line.read(isa, to, Ranked, threads);
             std::slice::from_raw_parts_mut(to, n)
@@ -28,22 +34,23 @@ pub(crate) unsafe fn run<I: Sorter, T: Sortable>(isa: I, line: &Line<T>, take: R
     }
     let mut scratch = Scratch::new(n * size_of::<u64>())?;
     let keys = integers::<u64>(&mut scratch, n);
-    // SAFETY: the scratch has room for n.
+    // SAFETY: the scratch has room for n integers.
     unsafe { line.read(isa, keys.as_mut_ptr(), Ranked, threads) };
     if take.len() > n / 8 {
         whole(isa, &|i| line.rank(i), keys, threads)?;
-        // SAFETY: the output has room for what is taken.
+        // SAFETY: the output has room for the taken indices, which the caller guarantees.
         unsafe { std::ptr::copy_nonoverlapping(keys[take.clone()].as_ptr(), to, take.len()) };
         return Ok(());
     }
     for (i, index) in some(isa, keys, take, threads)?.into_iter().enumerate() {
-        // SAFETY: the output has room for what is taken.
+        // SAFETY: the output has room for the taken indices, which the caller guarantees.
         unsafe { to.add(i).write(index) };
     }
     Ok(())
 }
 
-/// The indices of ranks `take`: the keys of the first and the last of them bound the others, and among keys equal to a bound the order is that of indices.
+/// Returns the indices of the ranks `take`. The keys of the first and the last rank bound the others. Keys equal to a
+/// bound are ordered by index.
 fn some<I: Sorter>(isa: I, keys: &[u64], take: Range<usize>, threads: usize) -> Result<Vec<u64>> {
     let mut scratch = Scratch::new(take.len() * size_of::<u64>())?;
     let ranks = integers::<u64>(&mut scratch, take.len());
@@ -53,7 +60,7 @@ fn some<I: Sorter>(isa: I, keys: &[u64], take: Range<usize>, threads: usize) -> 
         let part = &keys[range];
         [part.iter().filter(|&&k| k < low).count(), part.iter().filter(|&&k| k < high).count()]
     });
-    // Of those equal to a bound, which are taken, counted in the order of indices.
+    // Of the keys equal to a bound, counts those to skip and those to take, in the order of indices.
     let (mut skip, mut left) = (take.start - less_low, take.end - less_high);
     let mut pairs = room(take.len())?;
     for (i, &key) in keys.iter().enumerate().filter(|&(_, &key)| low <= key && key <= high) {
@@ -75,15 +82,16 @@ fn some<I: Sorter>(isa: I, keys: &[u64], take: Range<usize>, threads: usize) -> 
     Ok(pairs.into_iter().map(|(_, i)| i).collect())
 }
 
-/// The rank of an element of the line, by its index. Not a type parameter, because few elements are asked for, and there are many types.
+/// Returns the rank of an element of the line by its index. A trait object rather than a type parameter, because only
+/// few elements are looked up and there are many types.
 type Rank<'a> = &'a dyn Fn(usize) -> u64;
 
-/// Makes the ranks of a line's elements, in the order of indices, indices in the order of ranks.
+/// Replaces the ranks of a line's elements, in the order of indices, by the indices in the order of ranks.
 fn whole<I: Sorter>(isa: I, rank: Rank, ranks: &mut [u64], threads: usize) -> Result<()> {
     let n = ranks.len();
     let index_bits = usize::BITS - (n - 1).leading_zeros();
     if index_bits > 32 {
-        // Two sorts would not do. So long a line is sorted by comparing.
+        // Two sorts would not suffice for such long lines. They are sorted by comparison.
         ranks.iter_mut().zip(0..).for_each(|(place, i)| *place = i);
         ranks.sort_by_key(|&i| rank(i as usize));
         return Ok(());
@@ -91,7 +99,7 @@ fn whole<I: Sorter>(isa: I, rank: Rank, ranks: &mut [u64], threads: usize) -> Re
     let packing = Packing::of(isa, ranks, index_bits, threads);
     let parts = Shared(ranks.as_mut_ptr());
     split(threads, n, PASS, |range| {
-        // SAFETY: parts of an exclusively borrowed slice, which do not overlap.
+        // SAFETY: the parts of an exclusively borrowed slice do not overlap.
         let part = unsafe { std::slice::from_raw_parts_mut(parts.get().add(range.start), range.len()) };
         isa.enter(Pack { part, first: range.start as u64, packing });
         Ok(())
@@ -102,14 +110,14 @@ fn whole<I: Sorter>(isa: I, rank: Rank, ranks: &mut [u64], threads: usize) -> Re
     }
     let parts = Shared(ranks.as_mut_ptr());
     split(threads, n, PASS, |range| {
-        // SAFETY: as above.
+        // SAFETY: the parts of an exclusively borrowed slice do not overlap.
         let part = unsafe { std::slice::from_raw_parts_mut(parts.get().add(range.start), range.len()) };
         isa.enter(Unpack { part, mask: packing.mask() });
         Ok(())
     })
 }
 
-/// How a rank and an index share an integer: `(rank - least) >> dropped` above `index_bits` bits of index.
+/// How a rank and an index are packed into an integer: `(rank - least) >> dropped` is above `index_bits` bits of index.
 #[derive(Clone, Copy)]
 struct Packing {
     least: u64,
@@ -138,7 +146,7 @@ impl Packing {
 
     #[inline(always)]
     fn pack(self, rank: u64, index: u64) -> u64 {
-        // No index (of one element) has no bits; a shift by 64 of a rank that has none either would be undefined, and there is none.
+        // Both shifts are at most 32, because `dropped <= index_bits <= 32`. With a single element `index_bits` is 0.
         ((rank - self.least) >> self.dropped) << self.index_bits | index
     }
 
@@ -148,8 +156,9 @@ impl Packing {
     }
 }
 
-/// Sorts runs of packed integers that agree in all but the index, whose ranks may differ in what was dropped. That and an index within the run share an integer in turn:
-/// at most 32 bits were dropped, and an index has no more.
+/// Sorts runs of packed integers that agree in all bits except the index. Their ranks may differ in the dropped bits.
+/// These bits and the position within the run are packed into an integer again: at most 32 bits were dropped, and a
+/// position has at most 32 bits.
 fn resolve<I: Sorter>(isa: I, rank: Rank, packed: &mut [u64], packing: Packing, threads: usize) -> Result<()> {
     let n = packed.len();
     let mut at = 0;
@@ -174,8 +183,10 @@ fn run_of_equals<I: Sorter>(isa: I, rank: Rank, run: &mut [u64], packing: Packin
     let mut scratch = Scratch::new(2 * size_of_val(run))?;
     let (keys, old) = integers::<u64>(&mut scratch, 2 * run.len()).split_at_mut(run.len());
     old.copy_from_slice(run);
-    // The run ascends by index: a place in it stands for the index.
-    keys.iter_mut().zip(old.iter().enumerate()).for_each(|(key, (place, &p))| *key = within(p) << place_bits | place as u64);
+    // The run is sorted by index, so the position within the run stands for the index.
+    keys.iter_mut()
+        .zip(old.iter().enumerate())
+        .for_each(|(key, (place, &p))| *key = within(p) << place_bits | place as u64);
     sort_keys(isa, keys, if run.len() >= SHARED { threads } else { 1 })?;
     run.iter_mut().zip(keys.iter()).for_each(|(p, key)| *p = old[(key & ((1 << place_bits) - 1)) as usize]);
     Ok(())
@@ -220,7 +231,7 @@ impl Work for Unpack<'_> {
     }
 }
 
-/// Where, from `at` on, two neighbours first agree in all but the index.
+/// Finds the first two neighbours, from `at` on, that agree in all bits except the index.
 struct NextRun<'a> {
     packed: &'a [u64],
     at: usize,
@@ -232,7 +243,7 @@ impl Work for NextRun<'_> {
     #[inline(always)]
     fn run<I: Isa>(self, _: I) -> Option<usize> {
         let (packed, mut at) = (self.packed, self.at);
-        // Sixteen pairs at once: most have none.
+        // Tests sixteen pairs at once, because most groups contain no match.
         while at + 17 <= packed.len() {
             let (first, second) = (&packed[at..at + 16], &packed[at + 1..at + 17]);
             let any = first.iter().zip(second).fold(false, |any, (a, b)| any | ((a ^ b) >> self.index_bits == 0));

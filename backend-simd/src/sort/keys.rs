@@ -1,12 +1,12 @@
-//! Elements as unsigned integers in the same order.
+//! Conversion of elements to unsigned integers in the same order.
 
 use super::{Sorter, integers, sort_keys};
 use crate::scratch::Scratch;
 use polyarray_core::{Element, Result, bf16, f16};
 
-/// An unsigned integer as wide as an element.
+/// An unsigned integer of the size of an element.
 pub(crate) trait Word: Copy + Ord + Default + Send + Sync + 'static {
-    /// As wide as what is sorted by vectors.
+    /// The integer type in which vectors sort.
     type Wide: Key;
     const MAX: Self;
     fn widen(self) -> Self::Wide;
@@ -22,7 +22,7 @@ pub(crate) trait Word: Copy + Ord + Default + Send + Sync + 'static {
 /// An integer that vectors sort.
 pub(crate) trait Key: Word<Wide = Self> {
     fn to_u64(self) -> u64;
-    /// Sorts on at most `threads` threads. `spare` is as long where the tier wants spare memory.
+    /// Sorts on at most `threads` threads. `spare` has the same length if the tier needs scratch memory.
     fn sort<I: Sorter>(isa: I, keys: &mut [Self], spare: &mut [Self], threads: usize);
 }
 
@@ -62,10 +62,10 @@ word! {
     u64 u64 sort_keys::<I, u64>;
 }
 
-/// Fewer 16-bit integers are compared: counts of all values would be more than they.
+/// Below this number, 16-bit integers are sorted by comparison: the counters of all values would outnumber them by far.
 const FEW: usize = 1 << 13;
 
-/// Counts how often each of `values` values is there, and writes it so often.
+/// Counting sort over `values` possible values.
 fn counting<W: Word>(words: &mut [W], values: usize, index: fn(W) -> usize, value: fn(usize) -> W) -> Result<()> {
     let mut scratch = Scratch::new(values * size_of::<u64>())?;
     let counts = integers::<u64>(&mut scratch, values);
@@ -103,11 +103,12 @@ impl Key for u64 {
 /// An element that sorts as an integer.
 pub(crate) trait Sortable: Element {
     type Word: Word;
-    /// The element of these bits as an integer: larger elements give larger integers, different bits different ones.
+    /// Converts the bits of an element to an integer. Larger elements give larger integers, and different bits give
+    /// different integers.
     fn encode(bits: Self::Word) -> Self::Word;
-    /// The bits that give this integer.
+    /// The inverse of [`encode`](Self::encode).
     fn decode(key: Self::Word) -> Self::Word;
-    /// As [`encode`](Self::encode), but equal elements give equal integers: both zeros, all NaNs.
+    /// As [`encode`](Self::encode), but equal elements give equal integers: both zeros, and all NaNs.
     fn rank(bits: Self::Word) -> Self::Word;
 }
 
@@ -142,8 +143,9 @@ integers! {
     i64 u64 1 << 63;
 }
 
-// The bits of a float are sign and magnitude. With the magnitudes of negative ones turned round and the sign flipped they are in the order
-// NaNs (negative), -infinity .. infinity, NaNs (positive); a shift by the number of negative NaNs takes those round to the end.
+// The bits of a float are sign and magnitude. With the magnitudes of negative floats complemented and the sign flipped,
+// the integers have the order NaNs (negative), -infinity .. infinity, NaNs (positive). Subtracting the number of
+// negative NaNs moves those to the end by wraparound.
 macro_rules! floats {
     ($($T:ident $word:ident $signed:ident $infinity:literal;)*) => { $(
         impl Sortable for $T {
@@ -185,7 +187,20 @@ mod tests {
 
     #[test]
     fn integers_are_in_the_order_of_the_floats_they_stand_for() {
-        let ascending = [f32::NEG_INFINITY, f32::MIN, -1.0, -1e-45, -0.0, 0.0, 1e-45, 1.0, f32::MAX, f32::INFINITY, f32::NAN, -f32::NAN];
+        let ascending = [
+            f32::NEG_INFINITY,
+            f32::MIN,
+            -1.0,
+            -1e-45,
+            -0.0,
+            0.0,
+            1e-45,
+            1.0,
+            f32::MAX,
+            f32::INFINITY,
+            f32::NAN,
+            -f32::NAN,
+        ];
         let keys = ascending.map(|x| f32::encode(x.to_bits()));
         assert!(keys.is_sorted_by(|a, b| a < b), "{keys:?}");
         assert_eq!(keys[0], 0);

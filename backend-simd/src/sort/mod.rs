@@ -1,7 +1,9 @@
-//! Sorting lines: elements become unsigned integers in the same order (`keys`), which are sorted, or of which some ranks are selected (`select`), and become elements again.
+//! Sorting of lines. Elements are converted to unsigned integers in the same order (`keys`). The integers are sorted,
+//! or the integers of some ranks are selected (`select`), and they are converted back to elements.
 //!
-//! On AVX-512 integers are sorted by a quicksort in vectors (`quick`, `avx512`); elsewhere by the standard library's. Indices are sorted as integers, too: an index stands in the
-//! low bits of an integer, as much of its key as there is room for above it; where that does not tell keys apart, a second sort of those does (`indices`).
+//! On AVX-512 a vectorized quicksort sorts the integers (`quick`, `avx512`); on other tiers the standard library does.
+//! Indices are sorted as integers, too: the index is in the low bits of an integer, and as many bits of its key as fit
+//! are above it. Where these bits do not distinguish keys, a second sort of such keys does (`indices`).
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;
@@ -28,9 +30,9 @@ use std::sync::Mutex;
 
 /// A tier that sorts integers.
 pub(crate) trait Sorter: Isa {
-    /// Whether [`sort32`](Self::sort32) and [`sort64`](Self::sort64) want spare memory as long as what they sort.
+    /// Whether [`sort32`](Self::sort32) and [`sort64`](Self::sort64) need scratch memory as long as the keys.
     const SPARE: bool;
-    /// Sorts on at most `threads` threads; `spare` holds anything.
+    /// Sorts on at most `threads` threads. The initial contents of `spare` are arbitrary.
     fn sort32(self, keys: &mut [u32], spare: &mut [u32], threads: usize);
     /// As [`sort32`](Self::sort32).
     fn sort64(self, keys: &mut [u64], spare: &mut [u64], threads: usize);
@@ -64,7 +66,7 @@ impl Sorter for Avx512 {
     }
 }
 
-/// The standard library's sort, on parts that a selection has made.
+/// Sorts with the standard library. With several threads, a selection first splits the keys into parts.
 fn standard<K: Key>(keys: &mut [K], threads: usize) {
     if threads < 2 || keys.len() < SHARED {
         return keys.sort_unstable();
@@ -75,19 +77,23 @@ fn standard<K: Key>(keys: &mut [K], threads: usize) {
     crate::threads::join(|| standard(low, threads / 2), || standard(high, threads - threads / 2));
 }
 
-/// Lines of fewer elements are not shared out among threads.
+/// Lines with fewer elements are not divided among threads.
 const SHARED: usize = 1 << 14;
-/// Elements that a thread has at least where a pass over a line is shared out.
+/// The least number of elements per thread where a pass over a line is divided among threads.
 const PASS: usize = 1 << 14;
 
-/// Integers in scratch memory.
+/// Returns the scratch memory as `n` integers.
+///
+/// # Panics
+/// If the scratch has room for fewer than `n` integers.
 pub(crate) fn integers<K: Word>(scratch: &mut Scratch, n: usize) -> &mut [K] {
     assert!(n <= scratch.bytes() / size_of::<K>(), "more than was asked for");
-    // SAFETY: the length was checked; the block is aligned to 64 bytes and has been written, and every bit pattern is an integer; it is exclusively borrowed.
+    // SAFETY: the block is long enough, as checked above. It is initialized, aligned to 64 bytes and exclusively
+    // borrowed, and every bit pattern is an integer.
     unsafe { std::slice::from_raw_parts_mut(scratch.ptr().cast::<K>(), n) }
 }
 
-/// Sorts keys, with spare memory from the scratch where the tier wants it.
+/// Sorts keys, with scratch memory if the tier needs it.
 ///
 /// # Errors
 /// Out of memory.
@@ -98,7 +104,7 @@ pub(crate) fn sort_keys<I: Sorter, K: Key>(isa: I, keys: &mut [K], threads: usiz
     Ok(())
 }
 
-/// Runs a sort whose result goes to `out`.
+/// Runs a sort and writes the result to `out`.
 ///
 /// # Errors
 /// Out of memory.
@@ -132,7 +138,8 @@ fn typed<I: Sorter, T: Sortable>(isa: I, op: &Sort, threads: usize, out: &Buffer
         walk(&op.lines, [outer], [0], range, |[at]| {
             if done.is_ok() {
                 let line = Line::<T> { from: from.get().wrapping_offset(at), step, n: op.n, flip: op.descending };
-                // SAFETY: the line lies in the operand; line `number` of the output, of which every thread has others, has room for what is taken.
+                // SAFETY: the line lies within the operand. Line `number` of the output has room for the taken
+                // elements, and no other thread writes to it.
                 done = unsafe { one(isa, &line, op, to.get().wrapping_add(number * taken * size), threads) };
             }
             number += 1;
@@ -140,7 +147,7 @@ fn typed<I: Sorter, T: Sortable>(isa: I, op: &Sort, threads: usize, out: &Buffer
         done
     };
     if lines >= threads {
-        // Enough for a thread to be worth waking.
+        // Enough lines to be worth waking a thread.
         let unit = (4096 / op.n).max(1);
         return split(threads, lines, unit, |range| some_lines(range, 1));
     }
@@ -150,13 +157,16 @@ fn typed<I: Sorter, T: Sortable>(isa: I, op: &Sort, threads: usize, out: &Buffer
 /// Sorts one line.
 ///
 /// # Safety
-/// - the line's elements may be read, and `to` written for all that is taken of one line.
+/// - The line's elements are readable.
+/// - `to` is valid for writes of all elements or indices that are taken of a line, and nothing else accesses them
+///   meanwhile.
 unsafe fn one<I: Sorter, T: Sortable>(isa: I, line: &Line<T>, op: &Sort, to: *mut u8, threads: usize) -> Result<()> {
     let whole = op.take.len() == op.n;
     match op.give {
         Give::Values if whole => {
             let words = to.cast::<T::Word>();
-            // SAFETY: the output has room for n elements, which `read` writes; nobody else has them.
+            // SAFETY: the output has room for n elements, which the caller guarantees. `read` initializes them, and
+            // nothing else accesses them.
             let words = unsafe {
                 line.read(isa, words, Encoded, threads);
                 std::slice::from_raw_parts_mut(words, line.n)
@@ -176,34 +186,34 @@ unsafe fn one<I: Sorter, T: Sortable>(isa: I, line: &Line<T>, op: &Sort, to: *mu
             select::ranks(isa, keys, op.take.clone(), ranks, threads)?;
             for (i, key) in ranks.iter().enumerate() {
                 let word = T::Word::narrow(*key);
-                // SAFETY: the output has room for what is taken.
+                // SAFETY: the output has room for the taken elements, which the caller guarantees.
                 unsafe { to.cast::<T::Word>().add(i).write(T::decode(turned(word, line.flip))) };
             }
             Ok(())
         }
-        // SAFETY: the caller's.
+        // SAFETY: the output has room for the taken indices, which the caller guarantees.
         Give::Indices => unsafe { indices::run(isa, line, op.take.clone(), to.cast::<u64>(), threads) },
     }
 }
 
-/// The integer that vectors sort for elements of `T`.
+/// The integer type in which vectors sort elements of `T`.
 type Wide<T> = <<T as Sortable>::Word as Word>::Wide;
 
 /// The elements of a line.
 ///
-/// Invariant: `from` is valid for reads of `n` elements, `step` apart.
+/// Invariant: `from` is valid for reads of `n` elements with a distance of `step`.
 struct Line<T: Sortable> {
     from: *const T::Word,
     step: isize,
     n: usize,
-    /// Descending: keys are turned round.
+    /// Whether the order is descending. The keys are then complemented.
     flip: bool,
 }
 
 // SAFETY: a line is only read.
 unsafe impl<T: Sortable> Sync for Line<T> {}
 
-/// What is made of an element's bits.
+/// A conversion of an element's bits.
 trait Made<T: Sortable>: Copy + Send + Sync {
     type Out: Copy + Send;
     fn make(bits: T::Word, flip: bool) -> Self::Out;
@@ -214,13 +224,13 @@ fn turned<W: Word>(word: W, flip: bool) -> W {
     if flip { word.not() } else { word }
 }
 
-/// Its key.
+/// Conversion to the key.
 #[derive(Clone, Copy)]
 struct Encoded;
-/// Its key, as wide as vectors sort.
+/// Conversion to the key, in the width that vectors sort.
 #[derive(Clone, Copy)]
 struct Widened;
-/// Its rank: equal for equal elements, as u64.
+/// Conversion to the rank as u64. Equal elements have equal ranks.
 #[derive(Clone, Copy)]
 struct Ranked;
 
@@ -247,10 +257,10 @@ impl<T: Sortable> Made<T> for Ranked {
 }
 
 impl<T: Sortable> Line<T> {
-    /// Writes what `M` makes of each element to `to`.
+    /// Converts each element by `M` and writes the results to `to`.
     ///
     /// # Safety
-    /// - `to` is valid for writes of `n` of them, and nobody else uses them.
+    /// - `to` is valid for writes of `n` results, and nothing else accesses them meanwhile.
     unsafe fn read<I: Isa, M: Made<T>>(&self, isa: I, to: *mut M::Out, _: M, threads: usize) {
         let to = Shared(to);
         let done = split(threads, self.n, PASS, |range| {
@@ -266,18 +276,18 @@ impl<T: Sortable> Line<T> {
         debug_assert!(done.is_ok(), "nothing here fails");
     }
 
-    /// The rank of one element.
+    /// Returns the rank of one element.
     fn rank(&self, i: usize) -> u64 {
         debug_assert!(i < self.n);
-        // SAFETY: an element of the line.
+        // SAFETY: i < n, so this is an element of the line (its invariant).
         <Ranked as Made<T>>::make(unsafe { self.from.wrapping_offset(i as isize * self.step).read() }, self.flip)
     }
 
-    /// Makes keys the elements' bits again.
+    /// Converts keys back to the bits of elements.
     fn decode<I: Isa>(&self, isa: I, words: &mut [T::Word], threads: usize) {
         let (all, flip) = (Shared(words.as_mut_ptr()), self.flip);
         let done = split(threads, words.len(), PASS, |range| {
-            // SAFETY: a part of the slice, which is exclusively borrowed; parts do not overlap.
+            // SAFETY: the range is a part of the slice, which is exclusively borrowed. The parts do not overlap.
             let words = unsafe { std::slice::from_raw_parts_mut(all.get().add(range.start), range.len()) };
             isa.enter(Decode::<T> { words, flip });
             Ok(())
@@ -299,7 +309,8 @@ impl<T: Sortable, M: Made<T>> Work for Read<T, M> {
     #[inline(always)]
     fn run<I: Isa>(self, _: I) {
         let Read { from, step, n, flip, to } = self;
-        // SAFETY: of `Line` and `Line::read`. Memory is aligned: buffers are, to their elements.
+        // SAFETY: the elements are readable by the invariant of `Line`, and the caller of `Line::read` guarantees room
+        // for the results. Both are aligned, because buffers are aligned to their elements.
         unsafe {
             if step == 1 {
                 (0..n).for_each(|i| *to.add(i) = M::make(*from.add(i), flip));
@@ -325,14 +336,18 @@ impl<T: Sortable> Work for Decode<'_, T> {
     }
 }
 
-/// The rank of an element: what compares as elements do where both zeros are equal, and all NaNs.
+/// Returns the rank of an element. Ranks compare as the elements do; both zeros have the same rank, and so do all NaNs.
 #[inline(always)]
 pub(crate) fn rank_of<T: Sortable>(bits: T::Word) -> u64 {
     T::rank(bits).widen().to_u64()
 }
 
-/// Adds up what parts of a pass count.
-pub(crate) fn totals<const N: usize>(threads: usize, n: usize, part: impl Fn(std::ops::Range<usize>) -> [usize; N] + Sync) -> [usize; N] {
+/// Adds up the counts of the parts of a pass.
+pub(crate) fn totals<const N: usize>(
+    threads: usize,
+    n: usize,
+    part: impl Fn(std::ops::Range<usize>) -> [usize; N] + Sync,
+) -> [usize; N] {
     let total = Mutex::new([0; N]);
     let done = split(threads, n, PASS, |range| {
         let counts = part(range);

@@ -1,7 +1,8 @@
-//! A quicksort out of vectorised partitions. `avx512` has the kernels.
+//! A quicksort based on vectorized partitions. The kernels are in `avx512`.
 //!
-//! Each partition reads elements once, in order, and writes two runs in order, one over what it has read, one into the spare memory: nothing is swapped, no branch
-//! depends on an element. The two runs and what they leave free are again two segments, each with as much spare memory as it has elements.
+//! Each partition reads the elements once, in order, and writes two runs in order: one over the elements already read,
+//! the other into the scratch memory. There are no swaps and no branches that depend on elements. The two runs and the
+//! remaining memory form two segments, each with as much scratch memory as elements.
 
 use super::SHARED;
 use super::avx512::{Low, Vectored, leaf, partition, sort_leaf};
@@ -10,20 +11,21 @@ use crate::lanes::avx512::Avx512;
 
 /// Elements to sort.
 ///
-/// Invariants: 1. `at` and `spare` are valid for reads and writes of `n` elements, and nobody else uses either; 2. they do not overlap.
+/// Invariants: 1. `at` and `spare` are valid for reads and writes of `n` elements, and nothing else accesses them; 2.
+/// they do not overlap.
 #[derive(Clone, Copy)]
 struct Segment<K> {
     at: *mut K,
     spare: *mut K,
     n: usize,
-    /// Whether the result goes to `at`, or to `spare`.
+    /// Whether the result goes to `at`; otherwise it goes to `spare`.
     stays: bool,
 }
 
-// SAFETY: a segment's memory is its own (invariant 1), so another thread may have it.
+// SAFETY: a segment owns its memory (invariant 1), so it may move to another thread.
 unsafe impl<K: Send> Send for Segment<K> {}
 
-/// Sorts `keys` on at most `threads` threads. `spare` is as long, with anything in it.
+/// Sorts `keys` on at most `threads` threads. `spare` is at least as long; its initial contents are arbitrary.
 pub(crate) fn sort<K: Vectored>(isa: Avx512, keys: &mut [K], spare: &mut [K], threads: usize) {
     assert!(spare.len() >= keys.len());
     let segment = Segment { at: keys.as_mut_ptr(), spare: spare.as_mut_ptr(), n: keys.len(), stays: true };
@@ -31,12 +33,12 @@ pub(crate) fn sort<K: Vectored>(isa: Avx512, keys: &mut [K], spare: &mut [K], th
     descend(isa, segment, Walk { least: None, depth, threads, random: 0x9e37_79b9_7f4a_7c15 });
 }
 
-/// What is known and allowed on the way down.
+/// The state of the recursion.
 #[derive(Clone, Copy)]
 struct Walk<K> {
-    /// A pivot that no element of the segment is less than.
+    /// A pivot that is a lower bound of the segment.
     least: Option<K>,
-    /// Partitions before another method takes over.
+    /// The number of partitions that remain before the fallback.
     depth: u32,
     threads: usize,
     random: u64,
@@ -46,7 +48,7 @@ fn descend<K: Vectored>(isa: Avx512, mut segment: Segment<K>, mut walk: Walk<K>)
     loop {
         let Segment { at, spare, n, stays } = segment;
         if n <= leaf::<K>() {
-            // SAFETY: the segment's memory.
+            // SAFETY: both are valid for n elements and do not overlap (invariants 1 and 2).
             unsafe { sort_leaf(isa, at, if stays { at } else { spare }, n) };
             return;
         }
@@ -55,11 +57,11 @@ fn descend<K: Vectored>(isa: Avx512, mut segment: Segment<K>, mut walk: Walk<K>)
         }
         walk.depth -= 1;
         let pivot = pivot(isa, segment, &mut walk.random);
-        // A pivot that is the least of all is taken out with its equals: else they would be parted from nothing.
+        // If the pivot is the minimum, partition by `<=`: otherwise the lower side would be empty.
         let equals = walk.least == Some(pivot);
         let low = if equals { Low::LessEqual(pivot) } else { Low::Less(pivot) };
-        // What is low stays where the result goes: then it is in its place.
-        // SAFETY: the segment's memory.
+        // The low elements stay if the result goes to `at`, so that they are in the right memory.
+        // SAFETY: both are valid for n elements and do not overlap (invariants 1 and 2).
         let count = unsafe { partition(isa, at, n, spare, low, stays) };
         let (lower, upper) = segment.parts(count);
         let above = Walk { least: Some(pivot), ..walk };
@@ -78,24 +80,33 @@ fn descend<K: Vectored>(isa: Avx512, mut segment: Segment<K>, mut walk: Walk<K>)
 }
 
 impl<K> Segment<K> {
-    /// The low elements, of which there are `count`, and the others, after a partition in which the low ones stayed if the segment's result does.
+    /// Returns the segment of the `count` low elements and that of the others, after a partition in which the low
+    /// elements stayed if `stays`.
     fn parts(self, count: usize) -> (Segment<K>, Segment<K>) {
         let Segment { at, spare, n, stays } = self;
         let rest = n - count;
-        // SAFETY: all lie in the segment's memory: both runs, and in each memory what its run leaves.
+        // SAFETY: count <= n, so all offsets lie within the two memories (invariant 1). Each memory consists of one run
+        // and the scratch memory of the other.
         unsafe {
             if stays {
-                (Segment { at, spare: spare.add(rest), n: count, stays: true }, Segment { at: spare, spare: at.add(count), n: rest, stays: false })
+                (
+                    Segment { at, spare: spare.add(rest), n: count, stays: true },
+                    Segment { at: spare, spare: at.add(count), n: rest, stays: false },
+                )
             } else {
-                (Segment { at: spare, spare: at.add(rest), n: count, stays: true }, Segment { at, spare: spare.add(count), n: rest, stays: false })
+                (
+                    Segment { at: spare, spare: at.add(rest), n: count, stays: true },
+                    Segment { at, spare: spare.add(count), n: rest, stays: false },
+                )
             }
         }
     }
 }
 
-/// Sorts a segment whose pivots were bad by a method that has no bad ones.
+/// Sorts a segment with the standard library, whose worst case is not quadratic. The fallback after too many bad
+/// pivots.
 fn finish<K: Vectored>(segment: Segment<K>) {
-    // SAFETY: the segment's memory, which does not overlap.
+    // SAFETY: both memories are valid for n elements and do not overlap (invariants 1 and 2).
     unsafe {
         let keys = std::slice::from_raw_parts_mut(segment.at, segment.n);
         keys.sort_unstable();
@@ -105,7 +116,7 @@ fn finish<K: Vectored>(segment: Segment<K>) {
     }
 }
 
-/// The median of a sample, larger for larger segments: evenly spaced from a random start.
+/// Returns the median of a sample. The sample is evenly spaced from a random start, and larger for larger segments.
 #[inline]
 fn pivot<K: Vectored>(isa: Avx512, segment: Segment<K>, random: &mut u64) -> K {
     let mut sample = [K::default(); 64];
@@ -118,11 +129,11 @@ fn pivot<K: Vectored>(isa: Avx512, segment: Segment<K>, random: &mut u64) -> K {
     let step = segment.n / count;
     let start = below(random, step);
     for (i, place) in sample[..count].iter_mut().enumerate() {
-        // SAFETY: an index of the segment.
+        // SAFETY: start < step and count * step <= n, so the index is less than n (invariant 1).
         *place = unsafe { *segment.at.add(start + i * step) };
     }
     let place = sample.as_mut_ptr();
-    // SAFETY: the sample has that many.
+    // SAFETY: the sample has room for 64 elements, and count <= 64.
     unsafe { sort_leaf(isa, place, place, count) };
     sample[count / 2]
 }

@@ -1,7 +1,8 @@
-//! Selection: keys of some ranks, without sorting the others.
+//! Selection: finds the keys of some ranks without sorting the others.
 //!
-//! A sample gives two keys between which those ranks almost certainly lie; one pass counts how many keys are below, another collects those between, of which there are few; and so
-//! again. R. W. Floyd and R. L. Rivest, "Expected time bounds for selection" (1975).
+//! A sample gives two keys between which the keys of these ranks almost certainly lie. One pass counts the keys below.
+//! Another pass collects the few keys in between, and the selection recurses on these. R. W. Floyd and R. L. Rivest,
+//! "Expected time bounds for selection" (1975).
 
 use super::{Key, PASS, Sorter, integers, sort_keys, totals};
 use crate::lanes::{Isa, Work};
@@ -11,25 +12,35 @@ use polyarray_core::Result;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// As many keys are sorted rather than sampled.
+/// Up to this number, keys are sorted rather than sampled.
 const SMALL: usize = 2048;
 
-/// Puts the keys of ranks `take` of all into `out`, in order.
+/// Writes the keys of the ranks `take` to `out`, in order.
 ///
 /// # Errors
 /// Out of memory.
-pub(crate) fn ranks<I: Sorter, K: Key>(isa: I, keys: &[K], take: Range<usize>, out: &mut [K], threads: usize) -> Result<()> {
+pub(crate) fn ranks<I: Sorter, K: Key>(
+    isa: I,
+    keys: &[K],
+    take: Range<usize>,
+    out: &mut [K],
+    threads: usize,
+) -> Result<()> {
     if keys.len() <= SMALL || take.len() > keys.len() / 4 {
         return by_sorting(isa, keys, take, out, threads);
     }
-    let Some(bracket) = Bracket::sampled(isa, keys, &take, threads)? else { return by_sorting(isa, keys, take, out, threads) };
+    let Some(bracket) = Bracket::sampled(isa, keys, &take, threads)? else {
+        return by_sorting(isa, keys, take, out, threads);
+    };
     let counts = bracket.count(isa, keys, threads);
     let middle = counts.between.len();
-    // The sample was unlucky, or did not tell keys apart.
+    // The bracket of the sample misses a rank, or it contains too many keys.
     if take.start < counts.low.start || take.end > counts.high.end || middle > keys.len() / 2 {
         return by_sorting(isa, keys, take, out, threads);
     }
-    let part = |ranks: &Range<usize>| ranks.start.clamp(take.start, take.end) - take.start..ranks.end.clamp(take.start, take.end) - take.start;
+    let part = |ranks: &Range<usize>| {
+        ranks.start.clamp(take.start, take.end) - take.start..ranks.end.clamp(take.start, take.end) - take.start
+    };
     out[part(&counts.low)].fill(bracket.low.unwrap_or(K::default()));
     out[part(&counts.high)].fill(bracket.high.unwrap_or(K::MAX));
     let wanted = part(&counts.between);
@@ -53,13 +64,13 @@ fn by_sorting<I: Sorter, K: Key>(isa: I, keys: &[K], take: Range<usize>, out: &m
     Ok(())
 }
 
-/// Two keys between which, or at which, ranks are looked for; without one, there is no bound on that side.
+/// Two keys that bracket the ranks. `None` means no bound on that side.
 struct Bracket<K> {
     low: Option<K>,
     high: Option<K>,
 }
 
-/// Ranks of the keys equal to a bracket's ends and of those between.
+/// The ranks of the keys equal to a bracket's ends, and of the keys in between.
 struct Counts {
     low: Range<usize>,
     between: Range<usize>,
@@ -67,7 +78,8 @@ struct Counts {
 }
 
 impl<K: Key> Bracket<K> {
-    /// Around the ranks `take`, from a sample of about the number of keys to the power 2/3. None if it says nothing.
+    /// Returns a bracket around the ranks `take`, from a sample of about n^(2/3) of the n keys. None if the sample
+    /// gives no bound.
     ///
     /// # Errors
     /// Out of memory.
@@ -79,7 +91,7 @@ impl<K: Key> Bracket<K> {
         let mut random = 0x2545_f491_4f6c_dd1d;
         sample.iter_mut().for_each(|place| *place = keys[below(&mut random, n)]);
         sort_keys(isa, sample, threads)?;
-        // Three standard deviations of the rank, at most sqrt(size) / 2.
+        // Three standard deviations of the rank. A standard deviation is at most sqrt(size) / 2.
         let margin = 1.5 * (size as f64).sqrt() + 1.0;
         let at = |rank: usize| rank as f64 * size as f64 / n as f64;
         let (low, high) = ((at(take.start) - margin).floor(), (at(take.end) + margin).ceil());
@@ -88,7 +100,7 @@ impl<K: Key> Bracket<K> {
         Ok((low.is_some() || high.is_some()).then_some(Bracket { low, high }))
     }
 
-    /// The least and the greatest key that lies between, if any can.
+    /// Returns the least and the greatest possible key strictly between the ends, if there are any.
     fn inside(&self) -> Option<(u64, u64)> {
         let low = self.low.map_or(Some(0), |k| k.to_u64().checked_add(1))?;
         let high = self.high.map_or(Some(K::MAX.to_u64()), |k| k.to_u64().checked_sub(1))?;
@@ -97,28 +109,33 @@ impl<K: Key> Bracket<K> {
 
     fn count<I: Isa>(&self, isa: I, keys: &[K], threads: usize) -> Counts {
         let ends = [self.low.unwrap_or_default(), self.high.unwrap_or_default()];
-        let [mut below_low, mut to_low, mut below_high, mut to_high] = totals(threads, keys.len(), |range| isa.enter(Count { keys: &keys[range], ends }));
+        let [mut below_low, mut to_low, mut below_high, mut to_high] =
+            totals(threads, keys.len(), |range| isa.enter(Count { keys: &keys[range], ends }));
         if self.low.is_none() {
             (below_low, to_low) = (0, 0);
         }
         if self.high.is_none() {
             (below_high, to_high) = (keys.len(), keys.len());
         }
-        Counts { low: below_low..to_low, between: to_low..below_high.max(to_low), high: below_high.max(to_low)..to_high }
+        Counts {
+            low: below_low..to_low,
+            between: to_low..below_high.max(to_low),
+            high: below_high.max(to_low)..to_high,
+        }
     }
 
-    /// Copies the keys between to `to`, which has room for as many as there are, in no fixed order of parts.
+    /// Copies the keys in between to `to`, which has room for exactly that many. The order is arbitrary.
     fn collect<I: Isa>(&self, isa: I, keys: &[K], to: &mut [K], threads: usize) {
         let Some((low, high)) = self.inside() else { return };
         let (next, len, to) = (AtomicUsize::new(0), to.len(), Shared(to.as_mut_ptr()));
         let done = split(threads, keys.len(), PASS, |range| {
-            // Kept in a buffer that the cache holds until there are enough to be worth claiming a place.
+            // The keys are gathered in a buffer that stays in the cache. Each chunk reserves space in `to` once.
             let mut kept = [K::default(); 1024];
             for chunk in keys[range].chunks(kept.len()) {
                 let count = isa.enter(Keep { keys: chunk, kept: &mut kept, low, high });
                 let at = next.fetch_add(count, Ordering::Relaxed);
                 assert!(at + count <= len, "as many keys as were counted");
-                // SAFETY: a place of its own, inside, as was asserted.
+                // SAFETY: at + count <= len, as asserted. Each part has its own range of `to`.
                 unsafe { std::ptr::copy_nonoverlapping(kept.as_ptr(), to.get().add(at), count) };
             }
             Ok(())
@@ -127,7 +144,7 @@ impl<K: Key> Bracket<K> {
     }
 }
 
-/// How many keys are less than each end, and how many less or equal.
+/// Counts the keys that are less than each end, and those that are less or equal.
 struct Count<'a, K> {
     keys: &'a [K],
     ends: [K; 2],
@@ -139,7 +156,7 @@ impl<K: Key> Work for Count<'_, K> {
     fn run<I: Isa>(self, _: I) -> [usize; 4] {
         let [low, high] = self.ends;
         let mut counts = [0; 4];
-        // Counted in the keys' own width, in which as many lanes fit a vector; a chunk is no longer than its counts can tell.
+        // The counters have 32 bits, so that more lanes fit a vector. A chunk is too short to overflow them.
         for chunk in self.keys.chunks(1 << 16) {
             let mut some = [0u32; 4];
             for &key in chunk {
@@ -154,7 +171,7 @@ impl<K: Key> Work for Count<'_, K> {
     }
 }
 
-/// Copies the keys from `low` to `high` to the front of `kept`; gives how many they are.
+/// Copies the keys from `low` to `high` to the front of `kept` and returns their number.
 struct Keep<'a, K> {
     keys: &'a [K],
     kept: &'a mut [K; 1024],
@@ -168,7 +185,7 @@ impl<K: Key> Work for Keep<'_, K> {
     fn run<I: Isa>(self, _: I) -> usize {
         let (width, mut count) = (self.high - self.low, 0);
         for &key in self.keys {
-            // Written always, counted if it is kept: no branch to mispredict.
+            // Every key is written, and the count advances only if it is kept. This avoids mispredicted branches.
             self.kept[count] = key;
             count += usize::from(key.to_u64().wrapping_sub(self.low) <= width);
         }
@@ -176,7 +193,8 @@ impl<K: Key> Work for Keep<'_, K> {
     }
 }
 
-/// A random index below `n`: the upper half of a product with a number of Marsaglia's xorshift ("Xorshift RNGs", 2003).
+/// Returns a random index below `n`: the upper half of the product with a random number of Marsaglia's xorshift
+/// ("Xorshift RNGs", 2003).
 pub(crate) fn below(random: &mut u64, n: usize) -> usize {
     *random ^= *random << 13;
     *random ^= *random >> 7;

@@ -1,4 +1,4 @@
-//! Keys against the standard library's sort, on every tier that this CPU has.
+//! Compares sorting of keys with the standard library, on every tier that this CPU has.
 
 use super::*;
 use crate::tier::Tier;
@@ -6,7 +6,7 @@ use polyarray_core::Dims;
 use polyarray_core::op::Operand;
 use select::below;
 
-/// Calls `f` on each tier.
+/// Calls `f` for each tier.
 fn on_every_tier(mut f: impl FnMut(&dyn Tested, &str)) {
     for name in crate::tier::NAMES {
         match Tier::best(Some(name)).expect("a tier's name") {
@@ -19,7 +19,7 @@ fn on_every_tier(mut f: impl FnMut(&dyn Tested, &str)) {
     }
 }
 
-/// What is tested of a tier.
+/// The tested functions of a tier.
 trait Tested {
     fn sort32(&self, keys: &mut [u32], threads: usize);
     fn sort64(&self, keys: &mut [u64], threads: usize);
@@ -42,18 +42,27 @@ impl<I: Sorter> Tested for I {
     fn argsort(&self, x: &[i64], threads: usize) -> Vec<i64> {
         let (buffer, out) = (Buffer::adopt(x.to_vec()), Buffer::adopt(vec![0i64; x.len()]));
         let input = Operand { buffer, dtype: DType::I64, offset: 0, strides: [1].as_slice().into() };
-        let op = Sort { dtype: DType::I64, lines: Dims::new(), n: x.len(), input, give: Give::Indices, descending: false, take: 0..x.len() };
+        let op = Sort {
+            dtype: DType::I64,
+            lines: Dims::new(),
+            n: x.len(),
+            input,
+            give: Give::Indices,
+            descending: false,
+            take: 0..x.len(),
+        };
         run(*self, &op, threads, &out).unwrap();
         let out = out.host_ptr().expect("host memory").cast::<i64>().as_ptr();
-        // SAFETY: the buffer has as many.
+        // SAFETY: the buffer has this number of elements.
         unsafe { std::slice::from_raw_parts(out, x.len()) }.to_vec()
     }
 }
 
-/// Numbers of many sorts.
+/// Returns numbers with several distributions.
 fn spreads(n: usize) -> Vec<Vec<u64>> {
     let mut random = 0x9e37_79b9_7f4a_7c15;
-    let mut one = |below_what: u64| (0..n).map(|_| below(&mut random, usize::MAX) as u64 % below_what).collect::<Vec<u64>>();
+    let mut one =
+        |below_what: u64| (0..n).map(|_| below(&mut random, usize::MAX) as u64 % below_what).collect::<Vec<u64>>();
     let mut out = vec![one(u64::MAX), one(1), one(2), one(5), one(1 << 20)];
     let mut ascending = out[0].clone();
     ascending.sort_unstable();
@@ -92,9 +101,15 @@ fn ranks_are_those_of_the_sorted_keys() {
             for (i, keys) in spreads(n).into_iter().enumerate() {
                 let mut sorted = keys.clone();
                 sorted.sort_unstable();
-                for take in [0..1, n - 1..n, n / 2..n / 2 + 1, n / 3..(n / 3 + 2).min(n), 0..n, n / 10..n / 5 + 1, 0..n.min(10)] {
+                for take in
+                    [0..1, n - 1..n, n / 2..n / 2 + 1, n / 3..(n / 3 + 2).min(n), 0..n, n / 10..n / 5 + 1, 0..n.min(10)]
+                {
                     for threads in [1, 3] {
-                        assert_eq!(tier.ranks(&keys, take.clone(), threads), sorted[take.clone()], "{name}: ranks {take:?} of spread {i} of {n}");
+                        assert_eq!(
+                            tier.ranks(&keys, take.clone(), threads),
+                            sorted[take.clone()],
+                            "{name}: ranks {take:?} of spread {i} of {n}"
+                        );
                     }
                 }
             }
@@ -102,14 +117,16 @@ fn ranks_are_those_of_the_sorted_keys() {
     });
 }
 
-/// Keys that agree in all the bits that fit beside an index are told apart by a second sort, in short runs and in long ones.
+/// A second sort distinguishes keys that agree in all bits that fit beside an index, in short runs and in long ones.
 #[test]
 fn indices_of_keys_that_differ_in_their_lowest_bits_are_right() {
     on_every_tier(|tier, name| {
         for n in [30, 3000, 70_000] {
             let mut random = 7;
             for groups in [1, 3, n / 10, n / 2] {
-                let mut x: Vec<i64> = (0..n).map(|_| ((below(&mut random, groups) as i64) << 40) + below(&mut random, 200) as i64).collect();
+                let mut x: Vec<i64> = (0..n)
+                    .map(|_| ((below(&mut random, groups) as i64) << 40) + below(&mut random, 200) as i64)
+                    .collect();
                 x[n / 2] = i64::MIN;
                 x[n / 3] = i64::MAX;
                 let mut want: Vec<i64> = (0..n as i64).collect();

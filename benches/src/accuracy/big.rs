@@ -1,15 +1,16 @@
-//! Real numbers of 128 bits with an exponent that neither overflows nor underflows: what results are judged by.
+//! Real numbers with 128 bits and an exponent that neither overflows nor underflows: the reference for results of f64.
 //!
-//! Every operation is good to a few units of 2^-127 of its result, so the functions built on them ([`super::functions`]) keep well over 100 bits,
-//! and a thousandth of an ULP of f64 is far above what they get wrong. Sums and differences of f64 are exact while the operands' bits
-//! span no more than 128 places.
+//! The result of every operation is accurate to a few units of 2^-127, relative to itself. The functions built on the
+//! operations ([`super::functions`]) therefore keep well over 100 bits, and their errors are far below a thousandth of
+//! an ULP of f64. Sums and differences of f64 are exact if the operands' bits span at most 128 places.
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 /// `(-1)^negative * fraction * 2^(exponent - 127)`.
 ///
-/// Invariants: 1. `fraction` has its highest bit set, so that `2^exponent <= |x| < 2^(exponent + 1)`, or is 0; 2. zero is neither negative nor has an exponent.
-/// All constructors and operations end in [`Big::new`], which sees to both.
+/// Invariants: 1. `fraction` has its highest bit set, so that `2^exponent <= |x| < 2^(exponent + 1)`, or is 0; 2. zero
+/// is not negative and has exponent 0. [`Big::new`] establishes both; functions that build a `Big` without it keep
+/// them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Big {
     negative: bool,
@@ -17,7 +18,7 @@ pub struct Big {
     fraction: u128,
 }
 
-/// The upper 128 of the 256 bits of a product, and the lower ones.
+/// Returns the upper and the lower 128 bits of a 256-bit product.
 fn multiply(a: u128, b: u128) -> (u128, u128) {
     const LOW: u128 = u64::MAX as u128;
     let (a1, a0, b1, b0) = (a >> 64, a & LOW, b >> 64, b & LOW);
@@ -32,7 +33,8 @@ impl Big {
     /// One.
     pub const ONE: Big = Big { negative: false, exponent: 0, fraction: 1 << 127 };
 
-    /// `fraction * 2^(exponent - 127)`, whatever its highest bit.
+    /// Returns `fraction * 2^(exponent - 127)` with the sign, normalised. The highest bit of `fraction` need not be
+    /// set.
     pub const fn new(negative: bool, exponent: i32, fraction: u128) -> Big {
         if fraction == 0 {
             return Big::ZERO;
@@ -41,7 +43,7 @@ impl Big {
         Big { negative, exponent: exponent - shift as i32, fraction: fraction << shift }
     }
 
-    /// Exactly `x`, which must be finite.
+    /// Converts a finite `x` exactly.
     pub fn from_f64(x: f64) -> Big {
         debug_assert!(x.is_finite(), "infinities and NaN are not numbers of this type");
         let bits = x.to_bits();
@@ -50,61 +52,62 @@ impl Big {
         Big::new(x.is_sign_negative(), exponent, u128::from(mantissa) << 75)
     }
 
-    /// Exactly `n`.
+    /// Converts `n` exactly.
     pub const fn from_int(n: i64) -> Big {
         Big::new(n < 0, 127, n.unsigned_abs() as u128)
     }
 
-    /// `(x, e)` with this number near `x * 2^e` (to 53 bits) and `1 <= |x| <= 2`; zero for zero.
+    /// Returns `(x, e)` such that the number is `x * 2^e`, rounded to 53 bits, and `1 <= |x| <= 2`. Returns zero for
+    /// zero.
     pub fn split(self) -> (f64, i32) {
         let x = (self.fraction >> 64) as u64 as f64 / (1u64 << 63) as f64;
         (if self.negative { -x } else { x }, self.exponent)
     }
 
-    /// Near this number, to 53 bits; zero or infinite where f64 has no such number.
+    /// Converts to f64 with 53 bits; to zero or infinity outside of the range of f64.
     pub fn to_f64(self) -> f64 {
         let (x, e) = self.split();
-        // In two steps, so that neither power leaves the range before the product does.
+        // Multiplies by two powers, because a single power may leave the range of f64 even if the product does not.
         let half = e.clamp(-2200, 2200) / 2;
         x * 2f64.powi(half) * 2f64.powi(e.clamp(-2200, 2200) - half)
     }
 
-    /// Whether it is zero.
+    /// Whether the number is zero.
     pub fn is_zero(self) -> bool {
         self.fraction == 0
     }
 
-    /// Whether it is below zero.
+    /// Whether the number is less than zero.
     pub fn is_negative(self) -> bool {
         self.negative
     }
 
-    /// The integer part of the logarithm of the magnitude to base 2. Of zero: less than of anything else.
+    /// Returns the floor of the base-2 logarithm of the magnitude. For zero: a number less than every exponent.
     pub fn exponent(self) -> i32 {
         if self.is_zero() { i32::MIN / 4 } else { self.exponent }
     }
 
-    /// The highest bit first: what stands before `2^(exponent - 127)`.
+    /// Returns the factor of `2^(exponent - 127)` in the magnitude. Its highest bit is set unless the number is zero.
     pub fn fraction(self) -> u128 {
         self.fraction
     }
 
-    /// The magnitude.
+    /// Returns the magnitude.
     pub fn abs(self) -> Big {
         Big { negative: false, ..self }
     }
 
-    /// `self * 2^n`.
+    /// Returns `self * 2^n`.
     pub fn scale(self, n: i32) -> Big {
         if self.is_zero() { self } else { Big { exponent: self.exponent + n, ..self } }
     }
 
-    /// `self * self`.
+    /// Returns `self * self`.
     pub fn square(self) -> Big {
         self * self
     }
 
-    /// The integer next to it in the direction of zero.
+    /// Rounds toward zero to an integer.
     pub fn trunc(self) -> Big {
         match self.exponent {
             e if e < 0 => Big::ZERO,
@@ -113,7 +116,7 @@ impl Big {
         }
     }
 
-    /// The square root of a number that is not negative: by Newton's method from that of f64.
+    /// Computes the square root of a number that is not negative, by Newton's method from the f64 root.
     pub fn sqrt(self) -> Big {
         if self.is_zero() {
             return self;
@@ -122,14 +125,16 @@ impl Big {
         let even = self.exponent & !1;
         let x = self.scale(-even);
         let start = x.to_f64().sqrt();
-        // 53 bits are right, then 106, then all: what remains is divided by twice the root, for which 53 bits suffice.
+        // 53 bits are right, then 106, then all. Each step divides the remainder by twice the root, for which 53 bits
+        // suffice.
         let half_inverse = Big::from_f64(0.5 / start);
         let once = Big::from_f64(start);
         let twice = once + (x - once.square()) * half_inverse;
         (twice + (x - twice.square()) * half_inverse).scale(even / 2)
     }
 
-    /// The cube root: Halley's method, which triples the bits that are right, from that of f64.
+    /// Computes the cube root, by one step of Halley's method from the f64 root. A step triples the number of right
+    /// bits.
     pub fn cbrt(self) -> Big {
         if self.is_zero() {
             return self;
@@ -155,7 +160,11 @@ impl Add for Big {
         if self.is_zero() || other.is_zero() {
             return if self.is_zero() { other } else { self };
         }
-        let (a, b) = if (self.exponent, self.fraction) >= (other.exponent, other.fraction) { (self, other) } else { (other, self) };
+        let (a, b) = if (self.exponent, self.fraction) >= (other.exponent, other.fraction) {
+            (self, other)
+        } else {
+            (other, self)
+        };
         let distance = a.exponent.abs_diff(b.exponent);
         if distance >= 128 {
             return a;
@@ -196,7 +205,7 @@ impl Div for Big {
         assert!(!other.is_zero(), "division by zero");
         let d = other.scale(-other.exponent);
         let start = Big::from_f64(1.0 / d.to_f64());
-        // 106 bits of the inverse; the quotient's own remainder brings the rest.
+        // 106 bits of the inverse. The remainder of the quotient adds the others.
         let inverse = start + start * (Big::ONE - d * start);
         let quotient = self * inverse;
         (quotient + (self - quotient * d) * inverse).scale(-other.exponent)
@@ -211,14 +220,24 @@ mod tests {
         Big::from_f64(x)
     }
 
-    /// Bits in which two numbers agree.
+    /// Returns the number of leading bits in which two numbers agree.
     fn agree(a: Big, b: Big) -> i32 {
         if a == b { 128 } else { a.exponent() - (a - b).exponent() - 1 }
     }
 
     #[test]
     fn every_f64_goes_in_and_out_unchanged() {
-        for x in [0.0, 1.0, -1.5, 0.1, f64::MAX, f64::MIN_POSITIVE, f64::from_bits(1), -f64::from_bits(0xf_ffff_ffff_ffff), 1e-300] {
+        for x in [
+            0.0,
+            1.0,
+            -1.5,
+            0.1,
+            f64::MAX,
+            f64::MIN_POSITIVE,
+            f64::from_bits(1),
+            -f64::from_bits(0xf_ffff_ffff_ffff),
+            1e-300,
+        ] {
             assert_eq!(big(x).to_f64(), x);
         }
         assert_eq!(Big::from_int(-12_345), big(-12_345.0));
@@ -237,7 +256,7 @@ mod tests {
         assert_eq!(big(1.0) + big(2f64.powi(-100)) - big(1.0), big(2f64.powi(-100)));
         assert_eq!([2.75, -2.75, 0.5, 1e30].map(|x| big(x).trunc().to_f64()), [2.0, -2.0, 0.0, 1e30]);
         assert_eq!(-Big::ZERO, Big::ZERO);
-        // All ones, twice: the carry out of the middle words.
+        // Fractions of all ones cause a carry out of the middle words.
         let ones = Big::new(false, 127, u128::MAX);
         assert_eq!((ones * ones).fraction(), u128::MAX - 1);
     }

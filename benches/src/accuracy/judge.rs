@@ -1,32 +1,32 @@
-//! What a result must be, and how far one is from it, in ULP.
+//! Expected results, and the error of a result in ULP.
 
 use super::big::Big;
 use polyarray::{DType, Element, Wide, bf16, f16};
 
-/// The shape of a binary float.
+/// The parameters of a binary float format.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Format {
-    /// Bits of the significand, the hidden one included.
+    /// The bits of the significand, including the hidden one.
     pub precision: i32,
-    /// Exponent of the smallest normal number.
+    /// The exponent of the smallest normal number.
     pub min_exponent: i32,
-    /// Exponent of the largest number.
+    /// The exponent of the largest number.
     pub max_exponent: i32,
 }
 
-/// The real floats.
+/// The real float types.
 pub trait Float: Element + Copy {
-    /// Their shape.
+    /// The format.
     const FORMAT: Format;
-    /// Whether functions of them are judged by functions of f64, which are good to far less than an ULP of theirs.
+    /// Whether functions of f64 serve as reference. Their errors are far below an ULP of a narrow type.
     const NARROW: bool;
-    /// The number of this bit pattern; higher bits than the type has are dropped.
+    /// Returns the number with this bit pattern. Ignores bits above those of the type.
     fn of_bits(bits: u64) -> Self;
-    /// The bit pattern.
+    /// Returns the bit pattern.
     fn bits(self) -> u64;
-    /// Exactly this number.
+    /// Converts to f64 exactly.
     fn wide(self) -> f64;
-    /// The number of the type that is nearest.
+    /// Returns the nearest number of the type.
     fn nearest(x: f64) -> Self {
         Self::from_wide(Wide::Float(x))
     }
@@ -56,7 +56,7 @@ floats! {
     f64, u64, false, 53, -1022, 1023;
 }
 
-/// `2^n`, subnormal powers included.
+/// Returns `2^n`, also where it is subnormal.
 pub fn power_of_two(n: i32) -> f64 {
     match n {
         -1022..=1023 => f64::from_bits(((n + 1023) as u64) << 52),
@@ -67,7 +67,7 @@ pub fn power_of_two(n: i32) -> f64 {
 }
 
 impl Format {
-    /// The shape of this dtype.
+    /// Returns the format of this dtype.
     pub fn of(dtype: DType) -> Format {
         match dtype {
             DType::F16 => f16::FORMAT,
@@ -78,38 +78,41 @@ impl Format {
         }
     }
 
-    /// Exponent of a unit in the last place of numbers in `2^exponent .. 2^(exponent + 1)`; below the normal numbers that of the smallest subnormal.
+    /// Returns the exponent of one ULP of numbers in `2^exponent .. 2^(exponent + 1)`. Below the normal numbers it is
+    /// that of the smallest subnormal.
     fn unit(self, exponent: i32) -> i32 {
         exponent.max(self.min_exponent) + 1 - self.precision
     }
 
-    /// One ULP at a finite `x`.
+    /// Returns one ULP at a finite `x`.
     pub fn ulp(self, x: f64) -> f64 {
         let exponent = ((x.to_bits() >> 52 & 0x7ff) as i32 - 1023).max(-1022);
         power_of_two(self.unit(exponent.min(self.max_exponent)))
     }
 }
 
-/// What a result must be.
+/// An expected result.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Expected {
     /// Any NaN.
     Nan,
-    /// Infinity, negative if so: where the function has a pole, and where its value is the first number too large for the type or more.
+    /// Infinity, negative if `true`: at a pole of the function, and if the value is the first number too large for the
+    /// type or more.
     Infinite(bool),
-    /// Zero, negative if so: where the value is zero or next to nothing even of the smallest subnormal.
+    /// Zero, negative if `true`: if the value is zero, or less than 2^-128 of the smallest subnormal.
     Zero(bool),
-    /// Either of two neighbours, and how far apart they are: integers that the type cannot hold.
+    /// Either of two neighbours, with their distance: for an integer that the type cannot represent.
     Either(f64, f64, f64),
-    /// `(value + rest * ulp) / scale`, within the bound; infinity counts as the first number too large for the type.
+    /// `(value + rest * ulp) / scale`, up to the bound. An infinite result counts as the first number too large for the
+    /// type.
     Value {
-        /// Near the value, exactly representable; scaled.
+        /// The value without `rest`, exact as f64; scaled.
         value: f64,
-        /// What is missing in it, in ULP.
+        /// The difference between the exact value and `value`, in ULP.
         rest: f64,
-        /// One ULP at the value (that of the numbers below, at a power of two from below); scaled.
+        /// One ULP at the value; scaled. Just below a power of two, that of the numbers below.
         ulp: f64,
-        /// 1, or 1/4 where the first number too large would be infinite as f64.
+        /// 1, or 1/4 if the first number too large for the type would be infinite as f64.
         scale: f64,
         /// The first number too large for the type; scaled.
         limit: f64,
@@ -117,7 +120,7 @@ pub enum Expected {
 }
 
 impl Expected {
-    /// A number that is known as f64: exactly, or closely enough.
+    /// Returns the expectation for a value that is known as f64, exactly or closely enough.
     pub fn known(format: Format, x: f64) -> Expected {
         let limit = power_of_two(format.max_exponent + 1);
         let negative = x.is_sign_negative();
@@ -129,14 +132,15 @@ impl Expected {
         }
     }
 
-    /// A number known to more bits than f64 has. Zero is taken as positive.
+    /// Returns the expectation for a value that is known to more bits than f64 has. Zero is positive.
     pub fn precise(format: Format, x: Big) -> Expected {
         let (negative, exponent) = (x.is_negative(), x.exponent());
         let unit = format.unit(exponent);
         if exponent > format.max_exponent {
             return Expected::Infinite(negative);
         }
-        // The fraction in ULP: its integer part fits f64, and what is behind the point is exact enough there.
+        // Splits the fraction in units of one ULP. The integer part fits f64; the part behind the binary point is
+        // accurate enough as f64.
         let places = 127 - (exponent - unit);
         if x.is_zero() || places >= 256 {
             return Expected::Zero(negative);
@@ -147,24 +151,36 @@ impl Expected {
         let sign = if negative { -1.0 } else { 1.0 };
         let ulp = power_of_two(unit) * scale;
         let limit = power_of_two(format.max_exponent + if scale == 1.0 { 1 } else { -1 });
-        Expected::Value { value: sign * (whole as f64 * ulp), rest: sign * (behind as f64 * 2f64.powi(-128)), ulp, scale, limit }
+        Expected::Value {
+            value: sign * (whole as f64 * ulp),
+            rest: sign * (behind as f64 * 2f64.powi(-128)),
+            ulp,
+            scale,
+            limit,
+        }
     }
 
-    /// How far `got` is from it, in ULP; infinitely far where it may not differ at all.
+    /// Returns the error of `got` in ULP; infinity if it differs and must not differ at all.
     pub fn error(&self, got: f64) -> f64 {
         let unless = |right: bool| if right { 0.0 } else { f64::INFINITY };
         match *self {
             Expected::Nan => unless(got.is_nan()),
             Expected::Infinite(negative) => unless(got.is_infinite() && got.is_sign_negative() == negative),
             Expected::Zero(negative) => unless(got == 0.0 && got.is_sign_negative() == negative),
-            Expected::Either(low, high, _) if got == low || got == high => unless(got != 0.0 || got.is_sign_negative() == low.is_sign_negative()),
+            Expected::Either(low, high, _) if got == low || got == high => {
+                unless(got != 0.0 || got.is_sign_negative() == low.is_sign_negative())
+            }
             Expected::Either(low, high, ulp) => not_nan((got - low).abs().min((got - high).abs()) / ulp),
-            Expected::Value { value, .. } if got == 0.0 && got.is_sign_negative() != value.is_sign_negative() => f64::INFINITY,
-            Expected::Value { value, rest, ulp, scale, limit } => not_nan((((got * scale).clamp(-limit, limit) - value) / ulp - rest).abs()),
+            Expected::Value { value, .. } if got == 0.0 && got.is_sign_negative() != value.is_sign_negative() => {
+                f64::INFINITY
+            }
+            Expected::Value { value, rest, ulp, scale, limit } => {
+                not_nan((((got * scale).clamp(-limit, limit) - value) / ulp - rest).abs())
+            }
         }
     }
 
-    /// As reports show it.
+    /// Formats the expectation for reports.
     pub fn show(&self) -> String {
         let sign = |negative: bool| if negative { "-" } else { "" };
         match *self {
@@ -212,7 +228,11 @@ mod tests {
         assert!((third.error(f64::from(near)) - 1.0 / 3.0).abs() < 1e-6);
         assert!((third.error(f64::from(next)) - 4.0 / 3.0).abs() < 1e-6);
         assert_eq!(Expected::known(f32::FORMAT, 0.5).error(0.5), 0.0);
-        assert_eq!(Expected::known(f32::FORMAT, 1e-46).error(0.0), 1e-46 / f64::from(f32::from_bits(1)), "subnormals count the smallest one");
+        assert_eq!(
+            Expected::known(f32::FORMAT, 1e-46).error(0.0),
+            1e-46 / f64::from(f32::from_bits(1)),
+            "subnormals count the smallest one"
+        );
     }
 
     #[test]
@@ -231,14 +251,18 @@ mod tests {
             assert!((error - 1.0 / 3.0).abs() < 1e-12, "{error}");
             assert!((Expected::precise(f64::FORMAT, third).error(steps(got, 1)) - 2.0 / 3.0).abs() < 1e-12);
             let tiny = Expected::precise(f64::FORMAT, third.scale(-1073));
-            assert!((tiny.error(sign * 5e-324) - 1.0 / 3.0).abs() < 1e-12 && (tiny.error(sign * 0.0) - 2.0 / 3.0).abs() < 1e-12);
+            assert!(
+                (tiny.error(sign * 5e-324) - 1.0 / 3.0).abs() < 1e-12
+                    && (tiny.error(sign * 0.0) - 2.0 / 3.0).abs() < 1e-12
+            );
             assert_eq!(tiny.error(-sign * 0.0), f64::INFINITY, "the sign of a zero that was something");
         }
-        // From below a power of two, the ULP is that below.
+        // Just below a power of two, the ULP is that of the numbers below.
         let under = Expected::precise(f64::FORMAT, big(1.0) - big(2f64.powi(-54)));
         assert_eq!((under.error(1.0), under.error(1.0f64.next_down())), (0.5, 0.5));
         let third = f64::from(1.0f32 / 3.0);
-        let (precise, known) = (Expected::precise(f32::FORMAT, big(1.0) / big(3.0)), Expected::known(f32::FORMAT, 1.0 / 3.0));
+        let (precise, known) =
+            (Expected::precise(f32::FORMAT, big(1.0) / big(3.0)), Expected::known(f32::FORMAT, 1.0 / 3.0));
         assert!((precise.error(third) - known.error(third)).abs() < 1e-8, "an f64 is good to 2^-29 ULP of f32");
     }
 
@@ -247,7 +271,10 @@ mod tests {
         let limit = Big::from_f64(1.0).scale(1024);
         let half_ulp = Big::from_f64(1.0).scale(970);
         let over = Expected::precise(f64::FORMAT, limit);
-        assert_eq!((over.error(f64::INFINITY), over.error(f64::MAX), over.error(f64::NEG_INFINITY)), (0.0, f64::INFINITY, f64::INFINITY));
+        assert_eq!(
+            (over.error(f64::INFINITY), over.error(f64::MAX), over.error(f64::NEG_INFINITY)),
+            (0.0, f64::INFINITY, f64::INFINITY)
+        );
         let edge = Expected::precise(f64::FORMAT, limit - half_ulp);
         assert_eq!((edge.error(f64::INFINITY), edge.error(f64::MAX)), (0.5, 0.5));
         let max = Expected::precise(f64::FORMAT, limit - half_ulp.scale(1));

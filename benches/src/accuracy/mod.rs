@@ -1,4 +1,5 @@
-//! The command `accuracy`: the largest error, in ULP, of every ufunc of real floats on the devices of the CPU, against the bound of the table.
+//! The command `accuracy`: the largest error, in ULP, of every ufunc of real floats on CPU devices, compared with the
+//! bound in the table of ufuncs.
 //!
 //! ```text
 //! points      where            reference, functions, big    what must come out, to 110 bits
@@ -24,39 +25,39 @@ use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Points that are evaluated at once: references and results of a block stay in the cache.
+/// The number of points evaluated at once. References and results of a block stay in the cache.
 const BLOCK: usize = 1 << 14;
 
-/// How many points.
+/// The number of points to measure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Effort {
-    /// 200,000 of each ufunc and dtype, and all of one half float: seconds.
+    /// 200,000 points for each ufunc and dtype; all bit patterns for unary ufuncs of half floats: seconds.
     Quick,
-    /// 10^7 bit patterns of one f32, 10^6 random points of the others: minutes.
+    /// 10^7 bit patterns for unary ufuncs of f32, 10^6 random points for the others: minutes.
     #[default]
     Sampled,
-    /// 10^7 of all: half an hour.
+    /// 10^7 points for all: half an hour.
     Full,
-    /// As full, and all 2^32 of one f32: hours.
+    /// As `Full`, and all 2^32 bit patterns for unary ufuncs of f32: hours.
     Exhaustive,
 }
 
-/// What to measure.
+/// The selection of measurements.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Ufuncs, by name; all where empty.
+    /// The ufuncs, by name; all if empty.
     pub ops: Vec<String>,
-    /// Dtypes; all real floats where empty.
+    /// The dtypes; all real floats if empty.
     pub dtypes: Vec<DType>,
-    /// Devices, by name; every tier of `simd` where empty.
+    /// The devices, by name; every tier of `simd` if empty.
     pub devices: Vec<String>,
-    /// How many points.
+    /// The number of points.
     pub effort: Effort,
-    /// So many random points or patterns instead.
+    /// Overrides the number of random points or bit patterns.
     pub points: Option<usize>,
-    /// Threads to use; all where `None`.
+    /// The number of threads; all if `None`.
     pub threads: Option<usize>,
-    /// Whether a refusal is a failure.
+    /// Whether a ufunc that a device refuses is a failure.
     pub require_all: bool,
 }
 
@@ -72,7 +73,9 @@ impl Options {
         });
         let hard = if self.effort == Effort::Quick || self.points.is_some() { number / 4 } else { usize::MAX };
         match (unary, dtype) {
-            (true, DType::F32) if self.effort == Effort::Exhaustive => Amount { hard: 0, patterns: usize::MAX, random: 0 },
+            (true, DType::F32) if self.effort == Effort::Exhaustive => {
+                Amount { hard: 0, patterns: usize::MAX, random: 0 }
+            }
             (true, DType::F32) => Amount { hard, patterns: number, random: number / 8 },
             (true, _) if half => Amount { hard: 0, patterns: usize::MAX, random: 0 },
             _ => Amount { hard, patterns: 0, random: number },
@@ -84,9 +87,15 @@ impl Options {
         let unknown = self.ops.iter().find(|name| all.iter().all(|op| op.info().name != name.as_str()));
         if let Some(name) = unknown {
             let names: Vec<_> = all.iter().map(|op| op.info().name).collect();
-            return Err(Stop::Asked(format!("no ufunc of real floats is called {name:?}; there are {}", names.join(" "))));
+            return Err(Stop::Asked(format!(
+                "no ufunc of real floats is called {name:?}; there are {}",
+                names.join(" ")
+            )));
         }
-        Ok(all.into_iter().filter(|op| self.ops.is_empty() || self.ops.iter().any(|name| name == op.info().name)).collect())
+        Ok(all
+            .into_iter()
+            .filter(|op| self.ops.is_empty() || self.ops.iter().any(|name| name == op.info().name))
+            .collect())
     }
 
     fn dtypes(&self) -> Result<Vec<DType>, Stop> {
@@ -98,29 +107,30 @@ impl Options {
     }
 }
 
-/// What came out.
+/// The results of a measurement.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
-    /// A row for each ufunc, dtype and device.
+    /// One row for each ufunc, dtype and device.
     pub rows: Vec<Row>,
 }
 
 impl Outcome {
-    /// The rows that fail: beyond the bound, or refused where that is not allowed.
+    /// Returns the failed rows: those beyond their bound, and refusals if [`Options::require_all`] is set.
     pub fn failures(&self) -> impl Iterator<Item = &Row> {
         self.rows.iter().filter(|row| !row.ok)
     }
 
-    /// 0, or 1 where a row fails.
+    /// Returns 1 if a row failed, else 0.
     pub fn exit_code(&self) -> u8 {
         u8::from(self.failures().next().is_some())
     }
 }
 
-/// Measures, and writes a line for each row to `out` as soon as it is known.
+/// Runs the measurement. Writes a line to `out` for each row when it is complete.
 ///
 /// # Errors
-/// [`Stop::Asked`] for ufuncs, dtypes or devices that there are not; [`Stop::Output`] where `out` takes no more.
+/// [`Stop::Asked`] for unknown ufuncs, dtypes or devices, and if a device fails; [`Stop::Output`] if writing to `out`
+/// fails.
 pub fn accuracy(options: &Options, out: &mut dyn Write) -> Result<Outcome, Stop> {
     let (ops, dtypes) = (options.ops()?, options.dtypes()?);
     let devices = targets::targets(&options.devices)?;
@@ -144,7 +154,7 @@ pub fn accuracy(options: &Options, out: &mut dyn Write) -> Result<Outcome, Stop>
     Ok(outcome)
 }
 
-/// The rows of one ufunc and dtype.
+/// Measures one ufunc and dtype on every device.
 fn measure<T: Float>(op: Op, options: &Options, devices: &[Device]) -> polyarray::Result<Vec<Row>> {
     let points = Points::<T>::new(op, options.amount(op, T::DTYPE));
     let asked: Vec<_> = devices.iter().map(|device| evaluate(op, device, &points.of(0..1))).collect();
@@ -164,10 +174,16 @@ fn measure<T: Float>(op: Op, options: &Options, devices: &[Device]) -> polyarray
     Ok(devices.iter().zip(&asked).map(row).collect())
 }
 
-/// The worst of all points, on each device. Blocks are dealt out to threads; what is found does not depend on how.
-fn search<T: Float>(op: Op, points: &Points<T>, devices: &[&Device], threads: Option<usize>) -> polyarray::Result<Vec<Worst>> {
+/// Finds the largest error of all points, on each device. Threads share the blocks; the result does not depend on how.
+fn search<T: Float>(
+    op: Op,
+    points: &Points<T>,
+    devices: &[&Device],
+    threads: Option<usize>,
+) -> polyarray::Result<Vec<Worst>> {
     let blocks = points.len().div_ceil(BLOCK);
-    let threads = threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).clamp(1, blocks);
+    let threads =
+        threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).clamp(1, blocks);
     let (next, found) = (AtomicUsize::new(0), Mutex::new(Ok(vec![Worst::none(); devices.len()])));
     let work = || {
         let mut mine = vec![Worst::none(); devices.len()];
@@ -197,7 +213,13 @@ fn search<T: Float>(op: Op, points: &Points<T>, devices: &[&Device], threads: Op
 }
 
 /// Joins the largest errors of a block to those found before. Tiers often give the same bits: those are judged once.
-fn judge_block<T: Float>(op: Op, at: &(Vec<T>, Vec<T>), first: usize, devices: &[&Device], worst: &mut [Worst]) -> polyarray::Result<()> {
+fn judge_block<T: Float>(
+    op: Op,
+    at: &(Vec<T>, Vec<T>),
+    first: usize,
+    devices: &[&Device],
+    worst: &mut [Worst],
+) -> polyarray::Result<()> {
     let wanted: Vec<_> = at.0.iter().zip(&at.1).map(|(&x, &y)| expected(op, x, y)).collect();
     let mut judged: Vec<(Vec<T>, Worst)> = Vec::with_capacity(devices.len());
     for (device, worst) in devices.iter().zip(worst) {
@@ -213,7 +235,7 @@ fn judge_block<T: Float>(op: Op, at: &(Vec<T>, Vec<T>), first: usize, devices: &
     Ok(())
 }
 
-/// The largest error of these results, and where it is.
+/// Returns the largest error of the results `got`, and its position.
 fn worst_of<T: Float>(at: &(Vec<T>, Vec<T>), got: &[T], wanted: &[Expected], first: usize) -> Worst {
     let mut worst = Worst::none();
     for (i, (got, wanted)) in got.iter().zip(wanted).enumerate() {
@@ -225,7 +247,7 @@ fn worst_of<T: Float>(at: &(Vec<T>, Vec<T>), got: &[T], wanted: &[Expected], fir
     worst
 }
 
-/// The ufunc of all points on a device.
+/// Evaluates the ufunc at all points on a device.
 fn evaluate<T: Float>(op: Op, device: &Device, (x, y): &(Vec<T>, Vec<T>)) -> polyarray::Result<Vec<T>> {
     let array = |v: &Vec<T>| Array::from_slice(v, [v.len()]);
     with_device(device, || {

@@ -1,4 +1,5 @@
-//! Where functions are evaluated: bit patterns at a stride, the places where implementations change or overflow or run out of bits, and random numbers.
+//! The points at which functions are evaluated: bit patterns at a stride, hard points (where implementations switch
+//! formulas, overflow or lose bits), and random numbers.
 
 use super::judge::{Float, power_of_two};
 use super::reference::Op;
@@ -17,7 +18,7 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// In `low .. high`.
+    /// Returns a number in `low .. high`.
     fn within(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * ((self.next() >> 11) as f64 / (1u64 << 53) as f64)
     }
@@ -27,31 +28,33 @@ impl Rng {
     }
 }
 
-/// The points of one ufunc and dtype, numbered from 0: hard ones, then bit patterns, then random ones.
+/// The points of one ufunc and dtype, numbered from 0: hard points, then bit patterns, then random points.
 pub struct Points<T> {
     op: Op,
     hard: Vec<(T, T)>,
-    /// How many bit patterns, and from one to the next.
+    /// The number of bit patterns, and the stride between them.
     patterns: (usize, u64),
     random: usize,
 }
 
-/// How many points of each sort.
+/// The number of points of each kind.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Amount {
-    /// At most so many hard points (the special values are always all there).
+    /// The largest number of hard points. Special values are always included, also beyond this number.
     pub hard: usize,
-    /// Bit patterns of one operand: all where this is more than there are.
+    /// The number of bit patterns of a unary ufunc's operand; all if it is not less than their total number.
     pub patterns: usize,
-    /// Random points.
+    /// The number of random points.
     pub random: usize,
 }
 
 impl<T: Float> Points<T> {
-    /// For `op`, as many as `amount` says. Of two operands there are no bit patterns in order.
+    /// Selects the points for `op`, as many as `amount` states. Binary ufuncs have no bit patterns.
     pub fn new(op: Op, amount: Amount) -> Points<T> {
         let hard = match op {
-            Op::Unary(_) => thinned(special::<T>(), neighbourhoods(), amount.hard).into_iter().map(|x| (x, x)).collect(),
+            Op::Unary(_) => {
+                thinned(special::<T>(), neighbourhoods(), amount.hard).into_iter().map(|x| (x, x)).collect()
+            }
             Op::Binary(_) => crossed(amount.hard),
         };
         let wanted = if matches!(op, Op::Unary(_)) { amount.patterns as u64 } else { 0 };
@@ -59,18 +62,19 @@ impl<T: Float> Points<T> {
         Points { op, hard, patterns, random: amount.random }
     }
 
-    /// How many there are.
+    /// Returns the number of points.
     pub fn len(&self) -> usize {
         self.hard.len() + self.patterns.0 + self.random
     }
 
-    /// Whether there are none, which never is.
+    /// Whether there are no points. Always false, because special values are included.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Those of some numbers, the same whichever ranges are asked for if those start at multiples of one length. The second operand is the first one's equal
-    /// where there is but one.
+    /// Returns the operands at these points. Random points depend on where their range starts; the points are
+    /// reproducible if every range starts at a multiple of the same length. For unary ufuncs, the second operand
+    /// repeats the first.
     pub fn of(&self, range: Range<usize>) -> (Vec<T>, Vec<T>) {
         let mut rng = Rng((range.start as u64).wrapping_mul(0x2545_f491_4f6c_dd1d) ^ (size_of::<T>() as u64) << 60);
         range.map(|i| self.at(i, &mut rng)).unzip()
@@ -95,7 +99,8 @@ impl<T: Float> Points<T> {
     }
 }
 
-/// A quarter each: any bit pattern, evenly over the domain, evenly over the orders of magnitude in it, next to 0, 1 or -1.
+/// Draws an operand, in one of four ways with equal probability: any bit pattern, uniformly over the domain, uniformly
+/// over the orders of magnitude in the domain, close to 0, 1 or -1.
 fn one<T: Float>((low, high): (f64, f64), rng: &mut Rng) -> T {
     match rng.next() >> 62 {
         0 => T::of_bits(rng.next()),
@@ -112,7 +117,8 @@ fn one<T: Float>((low, high): (f64, f64), rng: &mut Rng) -> T {
     }
 }
 
-/// Half of them as the operands come, half of them where this function is delicate.
+/// Draws two operands. With probability 1/2 they are independent; otherwise they are in a range that is critical for
+/// `op`.
 fn two<T: Float>(op: Binary, rng: &mut Rng) -> (T, T) {
     let domain = op.info().domain;
     if rng.next() & 1 == 0 {
@@ -122,7 +128,7 @@ fn two<T: Float>(op: Binary, rng: &mut Rng) -> (T, T) {
     let wide = x.wide();
     let format = T::FORMAT;
     let y = match op {
-        // So that the power is anywhere between underflow and overflow, and often near one of them.
+        // The power lies anywhere between underflow and overflow, and often close to either.
         Binary::Pow => {
             let (low, high) = (f64::from(format.min_exponent - format.precision), f64::from(format.max_exponent + 1));
             let power = match rng.next() >> 62 {
@@ -133,18 +139,18 @@ fn two<T: Float>(op: Binary, rng: &mut Rng) -> (T, T) {
             let y = power / wide.abs().log2();
             if wide < 0.0 { y.round() } else { y }
         }
-        // A multiple of y, or next to one.
+        // x is a multiple of y, or close to one.
         Binary::FloorDiv | Binary::Rem | Binary::Div => {
             let n = rng.within(0.0, f64::from(format.precision)).exp2().round();
             wide / n * (1.0 + rng.sign() * (-f64::from(format.precision) * rng.within(0.5, 1.5)).exp2())
         }
-        // Of any magnitudes, but comparable ones.
+        // The operands have any magnitude, but comparable ones.
         _ => wide * rng.sign() * (f64::from(format.precision) * rng.within(-1.0, 1.0)).exp2(),
     };
     (x, T::nearest(y))
 }
 
-/// Zeros, ends of the range, infinities, NaN, small integers and halves: of both signs.
+/// Returns zeros, ends of the range, infinities, NaN, small integers and halves, of both signs.
 fn special<T: Float>() -> Vec<T> {
     let f = T::FORMAT;
     let normal = power_of_two(f.min_exponent);
@@ -187,7 +193,8 @@ fn special<T: Float>() -> Vec<T> {
     both.chain([f64::NAN]).map(T::nearest).collect()
 }
 
-/// Every special value with every other, and with about a thousand of the numbers around which functions are hard, either way: as many as `most` allows.
+/// Returns every pair of special values, and pairs of a special value with one of at most 1000 hard numbers,
+/// in both orders, as far as `most` allows.
 fn crossed<T: Float>(most: usize) -> Vec<(T, T)> {
     let special = special::<T>();
     let among = special.iter().flat_map(|&x| special.iter().map(move |&y| (x, y)));
@@ -198,7 +205,7 @@ fn crossed<T: Float>(most: usize) -> Vec<(T, T)> {
     among.chain(with_others.take(if left == 0 { 0 } else { usize::MAX })).collect()
 }
 
-/// Where functions are hard: a few numbers on each side of every centre.
+/// Returns hard numbers: a few numbers on each side of every centre.
 fn neighbourhoods<T: Float>() -> Vec<T> {
     let format = T::FORMAT;
     let mut out = Vec::new();
@@ -207,12 +214,31 @@ fn neighbourhoods<T: Float>() -> Vec<T> {
             (0..=2 * width).for_each(|i| out.push(T::of_bits(x.bits().wrapping_add(i).wrapping_sub(width))));
         }
     };
-    // Ends of domains, and where formulas meet.
-    for x in [1.0, 0.5, 2.0, 0.25, std::f64::consts::SQRT_2, std::f64::consts::FRAC_1_SQRT_2, std::f64::consts::E, 10.0, PI, FRAC_PI_2, PI / 4.0, PI / 8.0] {
+    // Ends of domains, and points where implementations switch formulas.
+    for x in [
+        1.0,
+        0.5,
+        2.0,
+        0.25,
+        std::f64::consts::SQRT_2,
+        std::f64::consts::FRAC_1_SQRT_2,
+        std::f64::consts::E,
+        10.0,
+        PI,
+        FRAC_PI_2,
+        PI / 4.0,
+        PI / 8.0,
+    ] {
         around(x, 512);
     }
-    // Where exponentials overflow, leave the normal numbers, and vanish: to base 2, e, and half of that plus a bit (sinh, cosh).
-    for power in [format.max_exponent + 1, format.min_exponent, format.min_exponent + 1 - format.precision, format.min_exponent - format.precision] {
+    // Where exponentials overflow, become subnormal, and vanish: in base 2, in base e, one factor of 2 later (sinh,
+    // cosh), and at half the exponent.
+    for power in [
+        format.max_exponent + 1,
+        format.min_exponent,
+        format.min_exponent + 1 - format.precision,
+        format.min_exponent - format.precision,
+    ] {
         let power = f64::from(power);
         [power, power * LN_2, (power.abs() + 1.0) * LN_2, power * LN_2 / 2.0].into_iter().for_each(|x| around(x, 32));
     }
@@ -220,16 +246,19 @@ fn neighbourhoods<T: Float>() -> Vec<T> {
     let bits = f64::from(format.precision);
     for shift in -3..=3 {
         let bits = bits + f64::from(shift);
-        [bits * LN_2, bits * LN_2 / 2.0, (bits * LN_2).sqrt(), (bits * LN_2 - (PI * bits * LN_2).sqrt().ln()).sqrt()].into_iter().for_each(|x| around(x, 8));
+        [bits * LN_2, bits * LN_2 / 2.0, (bits * LN_2).sqrt(), (bits * LN_2 - (PI * bits * LN_2).sqrt().ln()).sqrt()]
+            .into_iter()
+            .for_each(|x| around(x, 8));
     }
-    // Powers of two, and one plus and minus them.
+    // Powers of two, and one plus and minus powers of two.
     for e in format.min_exponent + 1 - format.precision..=format.max_exponent {
         around(power_of_two(e), 3);
     }
     for e in 1..=format.precision {
         [1.0 + power_of_two(-e), 1.0 - power_of_two(-e)].into_iter().for_each(|x| around(x, 2));
     }
-    // Multiples of pi/2: small, large; the double nearest to one is 6381956970095103 * 2^797 (J.-M. Muller, Elementary Functions, 11.3).
+    // Small and large multiples of pi/2. The double closest to one is 6381956970095103 * 2^797 (J.-M. Muller,
+    // Elementary Functions, 11.3).
     for n in 1..=4000 {
         around(f64::from(n) * FRAC_PI_2, 1);
     }
@@ -238,30 +267,34 @@ fn neighbourhoods<T: Float>() -> Vec<T> {
     }
     around(6_381_956_970_095_103.0 * power_of_two(797), 2);
     around(16_367_173.0 * power_of_two(72), 2);
-    // Odd multiples of ln(2)/2, where exponentials change their power of two; tenths and integers, where logarithms and powers come out even.
+    // Odd multiples of ln(2)/2 and half-integers, where exponentials change their power of two. Multiples of ln(2) and
+    // powers of ten, where exponentials and logarithms are close to powers of two and integers.
     for n in 0..=1100 {
-        [f64::from(2 * n + 1) * LN_2 / 2.0, f64::from(n) * LN_2, f64::from(n) + 0.5].into_iter().for_each(|x| around(x, 1));
+        [f64::from(2 * n + 1) * LN_2 / 2.0, f64::from(n) * LN_2, f64::from(n) + 0.5]
+            .into_iter()
+            .for_each(|x| around(x, 1));
     }
     (-30..=30).for_each(|e| around(10f64.powi(e), 2));
-    // Cubes, and the middles between f32 cubes.
+    // Cubes of integers, where cube roots are exact.
     (1..=200).for_each(|n| around(f64::from(n).powi(3), 1));
     out
 }
 
-/// The special values, and evenly so many of the others that there are at most `most`.
+/// Returns all special values, and evenly spaced others, at most `most` in total unless there are more special values.
 fn thinned<T>(special: Vec<T>, others: Vec<T>, most: usize) -> Vec<T> {
     let step = others.len().div_ceil(most.saturating_sub(special.len()).max(1)).max(1);
     special.into_iter().chain(others.into_iter().step_by(step)).collect()
 }
 
-/// How many of the patterns of so many bits are visited, and from one to the next, if about `wanted` of them are to be.
+/// Returns the number of bit patterns to visit, and the stride between them, to visit about `wanted` of all patterns
+/// with `bits` bits.
 fn strided(bits: u32, wanted: u64) -> (usize, u64) {
     let all = 1u64 << bits;
     let stride = if wanted >= all { 1 } else { prime_from(all / wanted) };
     (all.div_ceil(stride) as usize, stride)
 }
 
-/// The first odd prime from `n` on.
+/// Returns the first odd prime from `n` on.
 fn prime_from(n: u64) -> u64 {
     let prime = |n: &u64| (3..).step_by(2).take_while(|d| d * d <= *n).all(|d| !n.is_multiple_of(d));
     (n.max(3) | 1..).step_by(2).find(prime).expect("there is always another prime")
@@ -285,7 +318,12 @@ mod tests {
         assert_eq!([0, 3, 8, 100, 428].map(prime_from), [3, 3, 11, 101, 431]);
         let points = Points::<f32>::new(Op::Unary(Unary::Exp), Amount { hard: 10, patterns: 10_000_000, random: 5 });
         let (n, stride) = points.patterns;
-        assert!(stride == 431 && (9_900_000..10_000_000).contains(&n) && (n as u64 - 1) * stride < 1 << 32 && n as u64 * stride >= 1 << 32);
+        assert!(
+            stride == 431
+                && (9_900_000..10_000_000).contains(&n)
+                && (n as u64 - 1) * stride < 1 << 32
+                && n as u64 * stride >= 1 << 32
+        );
         assert_eq!(points.len(), points.hard.len() + n + 5);
     }
 
@@ -293,7 +331,16 @@ mod tests {
     fn hard_points_contain_what_is_hard() {
         let f64s: HashSet<u64> = neighbourhoods::<f64>().into_iter().map(f64::to_bits).collect();
         let max_exp = f64::from_bits(709.782712893384f64.to_bits());
-        for x in [max_exp, max_exp.next_up(), -745.1332191019411, 1.0f64.next_up(), -1.0f64, 5e-324, FRAC_PI_2, 6_381_956_970_095_103.0 * power_of_two(797)] {
+        for x in [
+            max_exp,
+            max_exp.next_up(),
+            -745.1332191019411,
+            1.0f64.next_up(),
+            -1.0f64,
+            5e-324,
+            FRAC_PI_2,
+            6_381_956_970_095_103.0 * power_of_two(797),
+        ] {
             assert!(f64s.contains(&x.to_bits()), "{x:e}");
         }
         let f32s: HashSet<u32> = neighbourhoods::<f32>().into_iter().map(f32::to_bits).collect();
@@ -302,8 +349,16 @@ mod tests {
         }
         assert!(thinned(special::<f64>(), neighbourhoods::<f64>(), 4000).len() <= 4000);
         let pairs = crossed::<f64>(usize::MAX);
-        assert!(pairs.len() >= 100_000 && crossed::<f32>(5000).len() <= 5000 && f64s.len() >= 100_000, "{} {}", pairs.len(), f64s.len());
-        assert!(pairs.iter().any(|(x, y)| x.is_nan() && *y == f64::INFINITY) && pairs.iter().any(|(x, y)| *x == -1.0 && *y == f64::NEG_INFINITY));
+        assert!(
+            pairs.len() >= 100_000 && crossed::<f32>(5000).len() <= 5000 && f64s.len() >= 100_000,
+            "{} {}",
+            pairs.len(),
+            f64s.len()
+        );
+        assert!(
+            pairs.iter().any(|(x, y)| x.is_nan() && *y == f64::INFINITY)
+                && pairs.iter().any(|(x, y)| *x == -1.0 && *y == f64::NEG_INFINITY)
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! What the ufuncs must give: exact ones by IEEE arithmetic, the others by functions of f64 for narrower dtypes and of [`Big`] numbers for f64.
+//! Expected results of ufuncs: exact ufuncs by IEEE arithmetic, the others by f64 functions for narrower dtypes and by
+//! [`Big`] functions for f64.
 
 use super::big::Big;
 use super::functions as f;
@@ -8,21 +9,22 @@ use polyarray::{Binary, DType, Gives, UfuncInfo, Unary};
 /// A ufunc of real floats whose results are real floats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Op {
-    /// Of one operand.
+    /// A ufunc with one operand.
     Unary(Unary),
-    /// Of two.
+    /// A ufunc with two operands.
     Binary(Binary),
 }
 
 impl Op {
-    /// Every one of the table. Comparisons and other tests give truth values, which have no ULP: the conformance suite sees to them.
+    /// Returns every such ufunc of the table. Comparisons and other tests return truth values, which have no ULP; the
+    /// conformance suite covers them.
     pub fn all() -> Vec<Op> {
         let real = |info: &UfuncInfo| info.kinds.contains(DType::F64) && info.gives != Gives::Truth;
         let unary = Unary::ALL.iter().map(|&op| Op::Unary(op));
         unary.chain(Binary::ALL.iter().map(|&op| Op::Binary(op))).filter(|op| real(op.info())).collect()
     }
 
-    /// Its row.
+    /// Returns the row of the ufunc in the table.
     pub fn info(self) -> &'static UfuncInfo {
         match self {
             Op::Unary(op) => op.info(),
@@ -30,8 +32,9 @@ impl Op {
         }
     }
 
-    /// The ULP that CPU devices may be off by: the table's for f32 and f64. Half floats are computed in f32 and rounded, which leaves little more than the half
-    /// ULP of that rounding; they are held to 1.
+    /// Returns the error in ULP that CPU devices may have: for f32 and f64 the table's bound, for half floats at most
+    /// 1. Half floats are computed in f32 and rounded, so that their error is little more than the half ULP of that
+    /// rounding.
     pub fn bound(self, dtype: DType) -> f64 {
         let bound = self.info().ulp_cpu;
         if matches!(dtype, DType::F16 | DType::BF16) { bound.min(1.0) } else { bound }
@@ -41,15 +44,15 @@ impl Op {
 /// A function without an IEEE definition.
 #[derive(Clone, Copy)]
 pub struct Function {
-    /// Of f64: good to a few ULP, and exact in what NaN, infinities and zeros give.
+    /// The function of f64: accurate to a few ULP, and exact in results for NaN, infinities and zeros.
     pub near: fn(f64) -> f64,
-    /// Of finite numbers where that is finite or has overflowed.
+    /// The function of [`Big`], for finite operands whose result is finite or overflows.
     pub precise: fn(f64) -> Big,
-    /// Whether results overflow; infinities of the others are poles.
+    /// Whether results may overflow. If not, an infinite result is a pole.
     pub overflows: bool,
 }
 
-/// The function of a ufunc that is not exact; `None` for those that are.
+/// Returns the reference of a ufunc that is not exact; `None` for exact ones.
 pub fn function(op: Unary) -> Option<Function> {
     macro_rules! big {
         ($near:expr, $precise:path) => {
@@ -77,9 +80,9 @@ pub fn function(op: Unary) -> Option<Function> {
         Unary::Sinh => big!(f64::sinh, f::sinh, true),
         Unary::Cosh => big!(f64::cosh, f::cosh, true),
         Unary::Tanh => big!(f64::tanh, f::tanh),
-        // The standard library's formulas for these lose digits.
+        // The formulas of the standard library for these functions lose digits.
         Unary::Arcsinh => big!(libm::asinh, f::asinh),
-        // musl's formula, which libm has, gives numbers for large negative ones.
+        // The formula of libm, taken from musl, returns numbers instead of NaN for large negative operands.
         Unary::Arccosh => big!(|x| if x < 1.0 { f64::NAN } else { libm::acosh(x) }, f::acosh),
         Unary::Arctanh => big!(libm::atanh, f::atanh),
         Unary::Erf => big!(libm::erf, f::erf),
@@ -88,18 +91,19 @@ pub fn function(op: Unary) -> Option<Function> {
     })
 }
 
-/// Of finite x.
+/// Returns the expected f64 result of `function` at x.
 fn precise_unary(function: Function, x: f64) -> Expected {
     let near = (function.near)(x);
     let settled = near.is_nan() || x == 0.0 && near == 0.0 || near.is_infinite() && !function.overflows;
     if settled || !x.is_finite() {
-        // Infinity has no angle but an arc tangent's, which f64 only rounds.
+        // For infinite x, only the arc tangent's result is irrational and thus rounded in f64.
         return if near.is_finite() { rounded_angle(near) } else { Expected::known(f64::FORMAT, near) };
     }
     Expected::precise(f64::FORMAT, (function.precise)(x))
 }
 
-/// What functions give for zeros and infinities: small integers as they are, and quarters of pi, exactly.
+/// Returns the expectation for a result at zeros or infinities: multiples of pi/4 with all their bits, other results
+/// (small integers) as they are.
 fn rounded_angle(near: f64) -> Expected {
     let eighths = (near / std::f64::consts::FRAC_PI_4).round();
     if near == 0.0 || near.fract() == 0.0 || eighths * std::f64::consts::FRAC_PI_4 != near {
@@ -131,7 +135,8 @@ fn precise_hypot(x: f64, y: f64) -> Expected {
     Expected::known(f64::FORMAT, x.hypot(y))
 }
 
-/// The largest integer that is not above `x / y`. One that the type cannot hold may be either of its neighbours there.
+/// Returns the expectation for the largest integer not above `x / y`. If the type cannot represent it, either neighbour
+/// is right.
 fn floor_div<T: Float>(x: T, y: T) -> Expected {
     let format = T::FORMAT;
     let (x, y) = (x.wide(), y.wide());
@@ -145,13 +150,14 @@ fn floor_div<T: Float>(x: T, y: T) -> Expected {
     if y.is_infinite() {
         return if below { Expected::known(format, -1.0) } else { Expected::Zero(false) };
     }
-    // Where nothing remains the quotient is an integer, and its error of 2^-125 is rounded away; else it is no integer, by more than that error.
+    // If the remainder is zero, the quotient is an integer, and rounding removes its error of 2^-125. Otherwise the
+    // quotient differs from every integer by more than that error.
     let whole = x % y == 0.0;
     let quotient = Big::from_f64(x) / Big::from_f64(y);
     let half = Big::from_f64(if below { -0.5 } else { 0.5 });
     let truncated = if whole { (quotient + half).trunc() } else { quotient.trunc() };
     let floor = if whole || !below { truncated } else { truncated - Big::ONE };
-    // Half floats are computed in f32, and an integer is rounded there first.
+    // Half floats are computed in f32, where an integer is rounded first.
     let computed = if T::NARROW { f32::FORMAT } else { f64::FORMAT };
     if floor.exponent() < computed.precision {
         return Expected::known(format, T::nearest(floor.to_f64()).wide());
@@ -167,7 +173,7 @@ fn floor_div<T: Float>(x: T, y: T) -> Expected {
     }
 }
 
-/// Exact ufuncs as the standard library's f32 and f64 have them.
+/// Defines the exact ufuncs by operations of the standard library.
 macro_rules! exact {
     ($unary:ident, $binary:ident, $A:ty) => {
         fn $unary(op: Unary, x: $A) -> $A {
@@ -221,9 +227,9 @@ macro_rules! exact {
 exact!(exact_unary_f32, exact_binary_f32, f32);
 exact!(exact_unary_f64, exact_binary_f64, f64);
 
-/// What `op` must give for `x` (and `y`, of two operands).
+/// Returns the expected result of `op` for `x` and, for two operands, `y`.
 pub fn expected<T: Float>(op: Op, x: T, y: T) -> Expected {
-    // f32 holds the operands exactly where `T` is narrow.
+    // f32 represents the operands exactly if `T` is narrow.
     let known = |value: f64| Expected::known(T::FORMAT, value);
     let rounded = |value: f32| known(T::nearest(f64::from(value)).wide());
     match op {
@@ -254,7 +260,7 @@ mod tests {
     use super::*;
     use polyarray::f16;
 
-    /// `f(x)` as `(high + low) * 2^exponent`, from mpmath with 2600 bits: 106 bits are right.
+    /// `f(x)` as `(high + low) * 2^exponent`, computed by mpmath with 2600 bits; 106 bits are right.
     const UNARY: &[(Unary, f64, f64, f64, i32)] = &[
         (Unary::Exp, 1.0, 1.3591409142295225, 7.228234458646251e-17, 1),
         (Unary::Exp, -0.1, 1.809674836071919, 1.0111969337466416e-16, -1),
@@ -373,7 +379,7 @@ mod tests {
         (Unary::Cbrt, 1e+300, 1.142987391282275, 1.8272889612752194e-18, 332),
     ];
 
-    /// `f(x, y)` likewise.
+    /// `f(x, y)` in the same form.
     const BINARY: &[(Binary, f64, f64, f64, f64, i32)] = &[
         (Binary::Pow, 1.0000000000000002, 1e+17, 1.024035009077225, 8.55141170121437e-17, 32),
         (Binary::Pow, 0.5, -1000.3, 1.2311444133448775, 2.504218990325687e-17, 1000),
@@ -395,7 +401,7 @@ mod tests {
         (Binary::Hypot, 1.0, 1e-09, 1.0, 5e-19, 0),
     ];
 
-    /// Bits in which `got` is `(high + low) * 2^exponent`.
+    /// Returns the number of leading bits in which `got` agrees with `(high + low) * 2^exponent`.
     fn right(got: Big, high: f64, low: f64, exponent: i32) -> i32 {
         let wanted = (Big::from_f64(high) + Big::from_f64(low)).scale(exponent);
         wanted.exponent() - (got - wanted).exponent()
@@ -419,7 +425,11 @@ mod tests {
             assert!(bits >= 104, "{op:?} {x:e} {y:e}: {bits} bits");
         }
         let tested = |op: &Unary| UNARY.iter().any(|row| row.0 == *op);
-        assert_eq!(Unary::ALL.iter().find(|op| function(**op).is_some() && !tested(op)), None, "every function has a known value");
+        assert_eq!(
+            Unary::ALL.iter().find(|op| function(**op).is_some() && !tested(op)),
+            None,
+            "every function has a known value"
+        );
     }
 
     #[test]
@@ -439,7 +449,11 @@ mod tests {
                 let x = f64::from(x);
                 let (near, precise) = ((function.near)(x), precise_unary(function, x));
                 let ulps = precise.error(near);
-                assert!(ulps < 8.0 || near.is_nan() && precise == Expected::Nan, "{} {x:e}: {near:e}, {ulps} ULP of f64", op.info().name);
+                assert!(
+                    ulps < 8.0 || near.is_nan() && precise == Expected::Nan,
+                    "{} {x:e}: {near:e}, {ulps} ULP of f64",
+                    op.info().name
+                );
             }
         }
     }
@@ -527,7 +541,7 @@ mod tests {
             let error = binary(op, x, y).error(z);
             assert!(error < 1e-20, "{op:?} {x} {y} = {z}: {error}");
         }
-        // Quarters of pi, more exactly than f64 has them: the nearest numbers are off by what rounding leaves.
+        // Multiples of pi/4, with more bits than f64 has: the nearest f64 numbers differ by a rounding error.
         for (y, x, angle) in [
             (inf, inf, 0.785_398_163_397_448_3),
             (inf, -inf, 2.356_194_490_192_345),
@@ -542,15 +556,28 @@ mod tests {
 
     #[test]
     fn floors_of_quotients_are_exact_as_far_as_integers_are() {
-        // (2^53 - 1) / (1 - 2^-53) is 2^53; 1 / 0.1 is a little less than 10, since the f64 is more than a tenth, and rounds to it.
+        // (2^53 - 1) / (1 - 2^-53) is 2^53. 1 / 0.1 is slightly less than 10, because the f64 is more than a tenth, and
+        // rounds to 10.
         let (x, y) = (9_007_199_254_740_991.0, 1.0 - f64::EPSILON / 2.0);
-        assert_eq!((binary(Binary::FloorDiv, x, y).error(9_007_199_254_740_992.0), binary(Binary::FloorDiv, x, y).error(x)), (0.0, 0.5));
-        assert_eq!((binary(Binary::FloorDiv, 1.0, 0.1).error(9.0), binary(Binary::FloorDiv, -1.0, 0.1).error(-10.0)), (0.0, 0.0));
+        assert_eq!(
+            (binary(Binary::FloorDiv, x, y).error(9_007_199_254_740_992.0), binary(Binary::FloorDiv, x, y).error(x)),
+            (0.0, 0.5)
+        );
+        assert_eq!(
+            (binary(Binary::FloorDiv, 1.0, 0.1).error(9.0), binary(Binary::FloorDiv, -1.0, 0.1).error(-10.0)),
+            (0.0, 0.0)
+        );
         assert_eq!(binary(Binary::FloorDiv, 1e20, 3.0).error(1e20 / 3.0), 0.0);
         assert!(matches!(binary(Binary::FloorDiv, 1e20, 3.0), Expected::Either(..)));
         assert_eq!(binary(Binary::FloorDiv, 1e300, 1e-300), Expected::Infinite(false));
-        assert_eq!(expected(Op::Binary(Binary::FloorDiv), f16::from_f32(60_000.0), f16::from_f32(0.01)), Expected::Infinite(false));
-        assert_eq!(expected(Op::Binary(Binary::FloorDiv), f16::from_f32(5000.0), f16::from_f32(0.7)).error(7140.0), 0.0);
+        assert_eq!(
+            expected(Op::Binary(Binary::FloorDiv), f16::from_f32(60_000.0), f16::from_f32(0.01)),
+            Expected::Infinite(false)
+        );
+        assert_eq!(
+            expected(Op::Binary(Binary::FloorDiv), f16::from_f32(5000.0), f16::from_f32(0.7)).error(7140.0),
+            0.0
+        );
     }
 
     #[test]
@@ -567,6 +594,10 @@ mod tests {
             };
             assert_eq!(exact, op.bound(DType::F64) == 0.0, "{}", op.info().name);
         }
-        assert!(all.contains(&Op::Unary(Unary::Exp)) && all.contains(&Op::Binary(Binary::FloorDiv)) && !all.contains(&Op::Unary(Unary::IsNan)));
+        assert!(
+            all.contains(&Op::Unary(Unary::Exp))
+                && all.contains(&Op::Binary(Binary::FloorDiv))
+                && !all.contains(&Op::Unary(Unary::IsNan))
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! What was found, as lines of a terminal, of JSON, and as the tables of the documentation.
+//! Reports of a measurement: lines for a terminal, JSON, and the tables of the documentation.
 
 use super::judge::{Expected, Float, Format};
 use super::reference::Op;
@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io::{self, Write};
 
-/// The largest error of a search, and where it is.
+/// The largest error of a search, and its point.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Worst {
-    /// In ULP.
+    /// The error in ULP.
     pub error: f64,
-    /// Number of the point; of equal errors the first counts.
+    /// The number of the point; of equal errors, that of the first.
     index: usize,
-    /// The operands, as they are and as bits.
+    /// The operands, as numbers and as bits.
     x: (f64, u64),
     y: (f64, u64),
     got: f64,
@@ -23,7 +23,7 @@ pub struct Worst {
 }
 
 impl Worst {
-    /// Of no points.
+    /// The result of a search without points.
     pub(super) fn none() -> Worst {
         Worst { error: 0.0, index: usize::MAX, x: (0.0, 0), y: (0.0, 0), got: 0.0, wanted: String::new() }
     }
@@ -36,7 +36,7 @@ impl Worst {
         Worst { error, index, x: (x.wide(), x.bits()), y: (y.wide(), y.bits()), got: got.wide(), wanted: wanted.show() }
     }
 
-    /// The worse of both.
+    /// Replaces `self` by `other` if its error is larger, or equal and at an earlier point.
     pub(super) fn join(&mut self, other: Worst) {
         if other.error > self.error || other.error == self.error && other.index < self.index {
             *self = other;
@@ -44,39 +44,39 @@ impl Worst {
     }
 }
 
-/// One ufunc and dtype on one device.
+/// The result for one ufunc and dtype on one device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
-    /// Name of the ufunc.
+    /// The name of the ufunc.
     pub op: String,
-    /// Name of the dtype.
+    /// The name of the dtype.
     pub dtype: String,
-    /// Name of the device, or of the tier of `simd`.
+    /// The name of the device, or of the tier of `simd`.
     pub device: String,
-    /// How many points were judged.
+    /// The number of points that were compared.
     pub points: usize,
-    /// The largest error in ULP. Nothing if the device refuses, or if a result is wrong in a way that has no measure: another
-    /// sign of zero, a number for NaN.
+    /// The largest error in ULP. `None` if the device refuses, or if a result is wrong beyond measure: a zero of the
+    /// wrong sign, or a number instead of NaN.
     pub max_ulp: Option<f64>,
-    /// The largest that is allowed.
+    /// The largest allowed error in ULP.
     pub bound: f64,
-    /// Where the largest error is, if there is one: `x`, and `y` of two operands, each with its bits.
+    /// The operands at the largest error, if it is not zero: `x`, and `y` for two operands, each with its bits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
-    /// What came out there.
+    /// The result at that point.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub got: Option<String>,
-    /// What should have.
+    /// The expected result at that point.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
-    /// Why the device does not do it.
+    /// The reason why the device refuses the ufunc.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
-    /// Whether all is well.
+    /// Whether the row passes.
     pub ok: bool,
 }
 
-/// Errors of the reference itself are below this share of an ULP.
+/// The slack on bounds, relative to the bound: larger than the errors of the reference in ULP.
 const SLACK: f64 = 1e-6;
 
 impl Row {
@@ -120,25 +120,26 @@ impl Row {
                 }
             )
         };
-        let binary = super::reference::Op::all().iter().any(|op| op.info().name == row.op && matches!(op, Op::Binary(_)));
+        let binary =
+            super::reference::Op::all().iter().any(|op| op.info().name == row.op && matches!(op, Op::Binary(_)));
         let at = if binary { format!("{}, {}", number(worst.x), number(worst.y)) } else { number(worst.x) };
         Row { at: Some(at), got: Some(short(worst.got, digits)), expected: Some(worst.wanted), ..row }
     }
 
-    /// The error in a word: `0.51`, `mismatch`, `refused`.
+    /// Returns the error as text: `0.51`, `mismatch`, `refused`.
     pub fn error(&self) -> String {
         match (self.max_ulp, &self.refused) {
             (_, Some(_)) => "refused".into(),
             (None, None) => "mismatch".into(),
             (Some(0.0), _) => "0".into(),
-            // Rounded up, so that what is shown is not exceeded.
+            // Rounded up, so that the actual error does not exceed the shown one.
             (Some(e), _) if e < 1e4 => format!("{:.3}", (e * 1e3).ceil() / 1e3),
             (Some(e), _) => format!("{e:.1e}"),
         }
     }
 }
 
-/// As few digits as name the number among those of its dtype.
+/// Formats a number with as few digits as identify it within its dtype.
 fn short(x: f64, precision: usize) -> String {
     let text = match precision {
         53 => format!("{x:?}"),
@@ -147,13 +148,22 @@ fn short(x: f64, precision: usize) -> String {
     text.trim_end_matches(".0").into()
 }
 
-/// Above the lines of rows.
+/// The headline above the rows.
 pub const HEADER: &str = "ufunc       dtype device       points     max ULP  bound       at";
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verdict = if self.ok { "ok" } else { "FAIL" };
-        write!(f, "{:11} {:5} {:8} {:>12} {:>10} {:>6} {verdict:4}", self.op, self.dtype, self.device, grouped(self.points), self.error(), self.bound)?;
+        write!(
+            f,
+            "{:11} {:5} {:8} {:>12} {:>10} {:>6} {verdict:4}",
+            self.op,
+            self.dtype,
+            self.device,
+            grouped(self.points),
+            self.error(),
+            self.bound
+        )?;
         if let Some(why) = &self.refused {
             return write!(f, "  {why}");
         }
@@ -167,14 +177,14 @@ impl fmt::Display for Row {
     }
 }
 
-/// `1,234,567`.
+/// Groups digits by threes: `1,234,567`.
 fn grouped(n: usize) -> String {
     let digits = n.to_string();
     let groups = digits.as_bytes().rchunks(3).rev().map(|g| std::str::from_utf8(g).expect("digits"));
     groups.collect::<Vec<_>>().join(",")
 }
 
-/// Where rows were measured.
+/// The machine on which rows were measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Place {
     cpu: String,
@@ -182,7 +192,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// This machine.
+    /// Describes this machine.
     pub fn here() -> Place {
         Place { cpu: machine::cpu(), os: machine::os() }
     }
@@ -194,10 +204,10 @@ struct Head {
     machine: Place,
 }
 
-/// Reads what [`json`] wrote.
+/// Reads the output of [`json`].
 ///
 /// # Errors
-/// What is wrong with the text, and in which line.
+/// The number of the first invalid line, and the reason.
 pub fn read(text: &str) -> Result<(Place, Vec<Row>), String> {
     let (head, rows) = text.split_once('\n').unwrap_or((text, ""));
     let head: Head = serde_json::from_str(head).map_err(|e| format!("line 1: {e}"))?;
@@ -205,7 +215,7 @@ pub fn read(text: &str) -> Result<(Place, Vec<Row>), String> {
     Ok((head.machine, rows.lines().enumerate().map(row).collect::<Result<_, _>>()?))
 }
 
-/// Writes the machine and the rows, one JSON object a line.
+/// Writes the machine and the rows, one JSON object per line.
 ///
 /// # Errors
 /// Those of the file.
@@ -214,7 +224,8 @@ pub fn json(out: &mut dyn Write, place: &Place, rows: &[Row]) -> io::Result<()> 
     rows.iter().try_for_each(|row| writeln!(out, "{}", serde_json::to_string(row)?))
 }
 
-/// Writes the tables of the documentation: functions with their errors, then the exact ufuncs with the number of points.
+/// Writes the tables of the documentation: first functions with their errors, then exact ufuncs with the number of
+/// points.
 ///
 /// # Errors
 /// Those of the output.
@@ -230,7 +241,7 @@ pub fn markdown(out: &mut dyn Write, place: &Place, rows: &[Row]) -> io::Result<
     };
     let rows: Vec<&Row> = rows.iter().collect();
     let devices = unique(|r| &r.device, &rows);
-    // The bound of f64 tells: half floats of every function have one that is not zero, or none has.
+    // A ufunc is exact if its bound is 0. The bound of a half float is 0 exactly if that of f64 is.
     let (close, exact): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|r| r.bound > 0.0);
     writeln!(out, "Measured on {}, {}.\n", place.cpu, place.os)?;
     let mut rules = |head: &str, n: usize| writeln!(out, "| {head} |\n|{}", "---|".repeat(n));
@@ -253,8 +264,16 @@ pub fn markdown(out: &mut dyn Write, place: &Place, rows: &[Row]) -> io::Result<
         for line in exact.chunk_by(|a, b| a.op == b.op) {
             let cell = |d: &String| {
                 let of: Vec<&&Row> = line.iter().filter(|r| r.dtype == *d).collect();
-                let bad: Vec<String> = of.iter().filter(|r| r.max_ulp != Some(0.0)).map(|r| format!("{}: {}", r.device, mark(r))).collect();
-                if bad.is_empty() { of.first().map_or("-".into(), |r| format!("0 in {}", grouped(r.points))) } else { bad.join(", ") }
+                let bad: Vec<String> = of
+                    .iter()
+                    .filter(|r| r.max_ulp != Some(0.0))
+                    .map(|r| format!("{}: {}", r.device, mark(r)))
+                    .collect();
+                if bad.is_empty() {
+                    of.first().map_or("-".into(), |r| format!("0 in {}", grouped(r.points)))
+                } else {
+                    bad.join(", ")
+                }
             };
             writeln!(out, "| {} | {} |", line[0].op, dtypes.iter().map(cell).collect::<Vec<_>>().join(" | "))?;
         }
@@ -266,7 +285,7 @@ fn mark(row: &Row) -> String {
     if row.ok { row.error() } else { format!("**{}**", row.error()) }
 }
 
-/// For comparing rows: refusals, then errors, then what has no measure.
+/// Returns a key that orders rows: refusals, then errors by size, then mismatches.
 fn rank(row: &Row) -> f64 {
     if row.refused.is_some() { -1.0 } else { row.max_ulp.unwrap_or(f64::INFINITY) }
 }
@@ -290,11 +309,19 @@ mod tests {
         let good = exp().measured(1_234_567, worst(0.5004));
         assert_eq!((good.ok, good.max_ulp, good.bound), (true, Some(0.5004), 1.0));
         let shown = good.to_string();
-        assert!(shown.contains("1,234,567") && shown.contains("0.501") && shown.ends_with("ok    1.5 (0x3fc00000)"), "{shown}");
+        assert!(
+            shown.contains("1,234,567") && shown.contains("0.501") && shown.ends_with("ok    1.5 (0x3fc00000)"),
+            "{shown}"
+        );
         let bad = exp().measured(5, worst(1.01));
         assert!(!bad.ok && bad.to_string().contains("FAIL  1.5 (0x3fc00000): 2 for 2.5e0"), "{bad}");
         let mismatch = row(Op::Binary(Binary::Pow), DType::F32, "x").measured(5, worst(f64::INFINITY));
-        assert!(!mismatch.ok && mismatch.to_string().contains("mismatch") && mismatch.to_string().contains("1.5 (0x3fc00000), 0.1 (0x3dcccccd)"), "{mismatch}");
+        assert!(
+            !mismatch.ok
+                && mismatch.to_string().contains("mismatch")
+                && mismatch.to_string().contains("1.5 (0x3fc00000), 0.1 (0x3dcccccd)"),
+            "{mismatch}"
+        );
         assert!(exp().refused("no".into(), false).ok && !exp().refused("no".into(), true).ok);
         assert!(row(Op::Unary(Unary::Sqrt), DType::F32, "x").measured(5, worst(0.0)).ok);
         assert!(!row(Op::Unary(Unary::Sqrt), DType::F32, "x").measured(5, worst(1e-9)).ok, "zero is zero");
@@ -330,13 +357,29 @@ mod tests {
         let text = String::from_utf8(text).unwrap();
         assert!(text.starts_with(r#"{"machine":{"cpu":"#));
         assert_eq!(read(&text).unwrap(), (place.clone(), rows.to_vec()));
-        assert!(read(&text.replace("avx2", "avx2\"")).unwrap_err().starts_with("line 2: ") && read("").unwrap_err().starts_with("line 1: "));
+        assert!(
+            read(&text.replace("avx2", "avx2\"")).unwrap_err().starts_with("line 2: ")
+                && read("").unwrap_err().starts_with("line 1: ")
+        );
         let mut page = Vec::new();
         markdown(&mut page, &place, &rows).unwrap();
         let page = String::from_utf8(page).unwrap();
         assert!(page.starts_with("Measured on Z80, CP/M.\n"), "{page}");
-        assert!(page.contains("| ufunc | dtype | bound | avx2 | scalar | points | largest at |\n|---|---|---|---|---|---|---|\n"), "{page}");
-        assert!(page.contains("| exp | f32 | 1 | 0.510 | **1.500** | 9 | 1.5 (0x3fc00000) |\n| log | f32 | 1 | refused | - | 0 |  |\n"), "{page}");
-        assert!(page.contains("| exact ufunc | f32 | f64 |\n|---|---|---|\n| floor | 0 in 1,000 | avx2: **1.000** |\n"), "{page}");
+        assert!(
+            page.contains(
+                "| ufunc | dtype | bound | avx2 | scalar | points | largest at |\n|---|---|---|---|---|---|---|\n"
+            ),
+            "{page}"
+        );
+        assert!(
+            page.contains(
+                "| exp | f32 | 1 | 0.510 | **1.500** | 9 | 1.5 (0x3fc00000) |\n| log | f32 | 1 | refused | - | 0 |  |\n"
+            ),
+            "{page}"
+        );
+        assert!(
+            page.contains("| exact ufunc | f32 | f64 |\n|---|---|---|\n| floor | 0 in 1,000 | avx2: **1.000** |\n"),
+            "{page}"
+        );
     }
 }

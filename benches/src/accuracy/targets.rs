@@ -1,4 +1,5 @@
-//! Which devices are measured: those of the machine by name, and `simd` with each instruction set that its CPU has.
+//! The devices to measure: devices of this machine by name, and each tier of `simd` (instruction set) that the CPU
+//! supports.
 
 use polyarray::{Device, MemoryId};
 
@@ -9,13 +10,14 @@ mod tiers {
 
     pub use polyarray_simd::TIERS as NAMES;
 
-    /// A device under a name of its own: every tier calls itself `simd`, and a name that is taken would be taken over.
+    /// A device under its own name. Every tier has the name `simd`, and registering a name again would replace the
+    /// device.
     struct Named {
         info: DeviceInfo,
         backend: Arc<dyn Backend>,
     }
 
-    // SAFETY: every operation goes to the named backend, which keeps the contract.
+    // SAFETY: every operation is forwarded to `backend`, which keeps the contract of `Backend`.
     unsafe impl Backend for Named {
         fn info(&self) -> &DeviceInfo {
             &self.info
@@ -34,7 +36,7 @@ mod tiers {
         }
 
         unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
-            // SAFETY: the caller's conditions are those of the named backend.
+            // SAFETY: the caller guarantees the conditions of `Backend::run`, and the same call is forwarded.
             unsafe { self.backend.run(op, cx) }
         }
 
@@ -43,15 +45,18 @@ mod tiers {
         }
     }
 
-    /// The tiers of `simd` that this CPU has, from the lowest, each under its own name.
+    /// Returns the tiers of `simd` that this CPU supports, from the lowest, each under its own name.
     pub fn all() -> Result<Vec<Device>> {
         let mut out: Vec<Device> = Vec::new();
         for name in NAMES {
             let backend = polyarray_simd::backend(Some(name))?;
-            // What the CPU does not have falls back to the tier below it, which was there already.
+            // A tier that the CPU lacks falls back to the best one below it, which is in `out` already.
             let description = backend.info().description.clone();
             if out.iter().all(|d| d.info().description != description) {
-                out.push(register(Named { info: DeviceInfo { name: name.into(), description, hardware: true }, backend }));
+                out.push(register(Named {
+                    info: DeviceInfo { name: name.into(), description, hardware: true },
+                    backend,
+                }));
             }
         }
         Ok(out)
@@ -64,16 +69,16 @@ mod tiers {
 
     pub const NAMES: [&str; 0] = [];
 
-    /// None: the error says how to get them.
+    /// Returns the error that explains how to get `simd`, because the feature is not compiled.
     pub fn all() -> Result<Vec<Device>> {
         Device::simd().map(|simd| vec![simd])
     }
 }
 
-/// The devices of these names; `simd`, or no name, stands for its tiers.
+/// Returns the devices of these names. `simd`, or an empty list, stands for all tiers.
 ///
 /// # Errors
-/// For a name that no device has, and for one whose memory is not the host's.
+/// If no device has a name, the CPU lacks a tier, or a device is `auto` or does not use host memory.
 pub fn targets(names: &[String]) -> Result<Vec<Device>, String> {
     let simd = ["simd".to_string()];
     let mut out: Vec<Device> = Vec::new();
@@ -89,7 +94,9 @@ pub fn targets(names: &[String]) -> Result<Vec<Device>, String> {
         };
         for device in found {
             if device.memory() != MemoryId::HOST || device == Device::auto() {
-                return Err(format!("{device} is no device of the CPU: the ULP bounds of those are what is checked here"));
+                return Err(format!(
+                    "{device} is no device of the CPU: the ULP bounds of those are what is checked here"
+                ));
             }
             if out.iter().all(|known| known.name() != device.name()) {
                 out.push(device);

@@ -1,6 +1,6 @@
-//! Other libraries, on the same inputs as the devices: what users would pick instead.
+//! Other libraries, measured on the same inputs as the devices: the alternatives that users have.
 //!
-//! A CBLAS library given by its path can always be measured; the Rust libraries come with the feature `peers`.
+//! A CBLAS library given by its path can always be measured. The Rust libraries require the feature `peers`.
 
 mod blas;
 #[cfg(feature = "peers")]
@@ -11,7 +11,7 @@ pub use blas::Blas;
 use crate::cases::{Form, Kernel, Number};
 use crate::problem::Problem;
 
-/// The Rust libraries measured in this build.
+/// Returns the names of the Rust libraries that this build measures.
 pub fn names() -> &'static [&'static str] {
     #[cfg(feature = "peers")]
     return rust::NAMES;
@@ -19,17 +19,17 @@ pub fn names() -> &'static [&'static str] {
     &[]
 }
 
-/// Another library, ready to run one problem.
+/// A problem bound to another library.
 pub trait Work {
-    /// Does the work once.
+    /// Computes the result once.
     fn run(&mut self);
-    /// The last result, in C order.
+    /// Returns the last result, in C order.
     fn values(&self) -> Vec<f64>;
 }
 
-/// A float that other libraries take.
+/// A float type that other libraries support.
 pub(crate) trait Float: Number {
-    /// What CBLAS functions of this type begin with.
+    /// The letter of CBLAS functions for this type.
     const LETTER: char;
 }
 
@@ -41,7 +41,7 @@ impl Float for f64 {
     const LETTER: char = 'd';
 }
 
-/// What a product of matrices is: `[m, k] @ [k, n]`.
+/// The shape of a matrix product: `[m, k] @ [k, n]`.
 #[derive(Clone, Copy)]
 pub(crate) struct Shape {
     pub m: usize,
@@ -52,30 +52,34 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// Of the problem, if it is a product and nothing else.
+    /// Returns the shape of the problem if it is a matrix product without epilogue.
     fn of<T: Number>(problem: &Problem<T>) -> Option<Shape> {
         match (&problem.case.kernel, &problem.shape[..]) {
-            (&Kernel::Matmul(form @ (Form::Plain | Form::Transposed)), &[.., m, k, n]) => Some(Shape { m, k, n, transposed: form == Form::Transposed }),
+            (&Kernel::Matmul(form @ (Form::Plain | Form::Transposed)), &[.., m, k, n]) => {
+                Some(Shape { m, k, n, transposed: form == Form::Transposed })
+            }
             _ => None,
         }
     }
 
-    /// Distances between rows and between columns, of A and of B.
+    /// Returns the distances between rows and between columns, of A and of B.
     #[cfg(feature = "peers")]
     pub fn strides(self) -> [[usize; 2]; 2] {
         let Shape { m, k, n, transposed } = self;
         if transposed { [[1, m], [1, k]] } else { [[k, 1], [n, 1]] }
     }
 
+    /// Checks the lengths of slices that hold matrices of this shape.
+    ///
     /// # Panics
-    /// Where slices have other lengths than matrices of this shape.
+    /// If a length is wrong.
     pub fn check<T>(self, a: &[T], b: &[T], c: &[T]) {
         let Shape { m, k, n, .. } = self;
         assert!(a.len() == m * k && b.len() == k * n && c.len() == m * n, "matrices of other lengths");
     }
 }
 
-/// A product of matrices by a function on one of a batch: `gemm(shape, a, b, c)` writes c.
+/// A matrix product, computed by a function that multiplies one matrix of the batch: `gemm(shape, a, b, c)` writes c.
 struct Product<'a, T, F> {
     a: &'a [T],
     b: &'a [T],
@@ -87,7 +91,9 @@ struct Product<'a, T, F> {
 impl<T: Number, F: FnMut(Shape, &[T], &[T], &mut [T])> Work for Product<'_, T, F> {
     fn run(&mut self) {
         let Shape { m, k, n, .. } = self.shape;
-        for ((a, b), c) in self.a.chunks_exact(m * k).zip(self.b.chunks_exact(k * n)).zip(self.c.chunks_exact_mut(m * n)) {
+        for ((a, b), c) in
+            self.a.chunks_exact(m * k).zip(self.b.chunks_exact(k * n)).zip(self.c.chunks_exact_mut(m * n))
+        {
             (self.gemm)(self.shape, a, b, c);
         }
     }
@@ -97,7 +103,8 @@ impl<T: Number, F: FnMut(Shape, &[T], &[T], &mut [T])> Work for Product<'_, T, F
     }
 }
 
-/// A product of the problem's matrices, given as slices of their float type.
+/// Returns the product of the problem's matrices, which are given as slices of their float type; `None` if the problem
+/// is no plain product.
 fn product<'a, T: Float + 'a, P: Number>(
     problem: &Problem<P>,
     (a, b): (&'a [T], &'a [T]),
@@ -108,19 +115,27 @@ fn product<'a, T: Float + 'a, P: Number>(
     Some(Box::new(Product { a, b, c: vec![T::default(); len], shape, gemm }))
 }
 
-/// What the library `name` makes of a problem on `threads` threads; `None` if it has nothing of the kind.
-pub fn work<'a, T: Number>(name: &str, blas: Option<&'a Blas>, problem: &'a Problem<T>, threads: usize) -> Option<Box<dyn Work + 'a>> {
+/// Returns the problem bound to the library `name`, on `threads` threads; `None` if the library does not support the
+/// problem.
+pub fn work<'a, T: Number>(
+    name: &str,
+    blas: Option<&'a Blas>,
+    problem: &'a Problem<T>,
+    threads: usize,
+) -> Option<Box<dyn Work + 'a>> {
     let last = problem.inputs.len() - 1;
     let (first, last) = (problem.slice(0), problem.slice(last));
     if let Some((a, b)) = T::as_f32(first).zip(T::as_f32(last)) {
         return float_work::<f32, T>(name, blas, problem, (a, b), threads);
     }
-    T::as_f64(first).zip(T::as_f64(last)).and_then(|operands| float_work::<f64, T>(name, blas, problem, operands, threads))
+    T::as_f64(first)
+        .zip(T::as_f64(last))
+        .and_then(|operands| float_work::<f64, T>(name, blas, problem, operands, threads))
 }
 
 #[cfg(feature = "peers")]
 use rust::Everywhere;
-/// Without the Rust libraries, any float will do.
+/// Any float type, where the Rust libraries are not compiled.
 #[cfg(not(feature = "peers"))]
 trait Everywhere: Float {}
 #[cfg(not(feature = "peers"))]
@@ -141,7 +156,8 @@ fn float_work<'a, T: Everywhere, P: Number>(
     return rust::work(name, problem, operands, threads);
     #[cfg(not(feature = "peers"))]
     {
-        // Only the Rust libraries are told; a BLAS reads the environment when it is loaded.
+        // Only the Rust libraries accept a number of threads. A BLAS reads its number from the environment when it is
+        // loaded.
         let _ = threads;
         None
     }
@@ -153,12 +169,16 @@ mod tests {
     use crate::cases::Case;
     use crate::verify::Expected;
 
-    /// Every library agrees with `scalar` on what it takes, and takes products.
+    /// Every library agrees with `scalar` on the cases that it supports, and supports matrix products.
     #[test]
     fn libraries_agree_with_scalar() {
         for name in names() {
-            let products =
-                [("matmul", &[17, 33, 9][..]), ("matmul_transposed", &[17, 33, 9]), ("matmul_bias_relu", &[5, 5, 5]), ("matmul_batched", &[3, 8, 5, 7])];
+            let products = [
+                ("matmul", &[17, 33, 9][..]),
+                ("matmul_transposed", &[17, 33, 9]),
+                ("matmul_bias_relu", &[5, 5, 5]),
+                ("matmul_batched", &[3, 8, 5, 7]),
+            ];
             for (case, shape) in products.into_iter().chain(["add", "mul", "sum"].map(|name| (name, &[1001][..]))) {
                 let case = Case::named(case).unwrap();
                 let problem = Problem::<f64>::new(case, shape, 3).unwrap();

@@ -1,19 +1,20 @@
-//! Rust libraries that multiply matrices; and `ndarray`, which adds and sums too.
+//! Rust libraries that multiply matrices. `ndarray` is also measured on `add`, `mul` and `sum`.
 
 use super::{Float, Shape, Work, product};
 use crate::cases::{Kernel, Number};
 use crate::problem::Problem;
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, Zip};
 
-/// The libraries, as columns bear them.
+/// The libraries, by the names of their columns.
 pub(super) const NAMES: &[&str] = &["ndarray", "faer", "gemm", "matrixmultiply"];
 
-/// `matrixmultiply::sgemm` and `dgemm`.
-type Gemm<T> = unsafe fn(usize, usize, usize, T, *const T, isize, isize, *const T, isize, isize, T, *mut T, isize, isize);
+/// The type of `matrixmultiply::sgemm` and `dgemm`.
+type Gemm<T> =
+    unsafe fn(usize, usize, usize, T, *const T, isize, isize, *const T, isize, isize, T, *mut T, isize, isize);
 
-/// A float that every one of these libraries takes.
+/// A float type that all of these libraries support.
 pub(super) trait Everywhere: Float + ndarray::LinalgScalar + faer::traits::ComplexField {
-    /// Of `matrixmultiply`.
+    /// The function of `matrixmultiply` for this type.
     const GEMM: Gemm<Self>;
 }
 
@@ -25,8 +26,13 @@ impl Everywhere for f64 {
     const GEMM: Gemm<f64> = matrixmultiply::dgemm;
 }
 
-/// What a library makes of a problem.
-pub(super) fn work<'a, T: Everywhere, P: Number>(name: &str, problem: &Problem<P>, operands: (&'a [T], &'a [T]), threads: usize) -> Option<Box<dyn Work + 'a>> {
+/// Returns the problem bound to the library `name`; `None` if the library does not support it.
+pub(super) fn work<'a, T: Everywhere, P: Number>(
+    name: &str,
+    problem: &Problem<P>,
+    operands: (&'a [T], &'a [T]),
+    threads: usize,
+) -> Option<Box<dyn Work + 'a>> {
     match (name, problem.case.name, &problem.case.kernel) {
         (_, _, Kernel::Matmul(_)) => match name {
             "ndarray" => product(problem, operands, by_ndarray::<T>),
@@ -57,8 +63,13 @@ fn by_faer<T: Everywhere>(shape: Shape, a: &[T], b: &[T], c: &mut [T], threads: 
     use faer::MatRef;
     let Shape { m, k, n, transposed } = shape;
     let par = if threads > 1 { faer::Par::rayon(threads) } else { faer::Par::Seq };
-    let view =
-        |data, rows, columns| if transposed { MatRef::from_column_major_slice(data, rows, columns) } else { MatRef::from_row_major_slice(data, rows, columns) };
+    let view = |data, rows, columns| {
+        if transposed {
+            MatRef::from_column_major_slice(data, rows, columns)
+        } else {
+            MatRef::from_row_major_slice(data, rows, columns)
+        }
+    };
     let (a, b) = (view(a, m, k), view(b, k, n));
     let c = faer::MatMut::from_row_major_slice_mut(c, m, n);
     faer::linalg::matmul::matmul(c, faer::Accum::Replace, a, b, T::one(), par);
@@ -71,9 +82,30 @@ fn by_gemm<T: Everywhere>(shape: Shape, a: &[T], b: &[T], c: &mut [T], threads: 
     let (one, zero) = (T::one(), T::zero());
     let [[a_row, a_column], [b_row, b_column]] = shape.strides().map(|s| s.map(|s| s as isize));
     let (from, to) = ((a.as_ptr(), b.as_ptr()), c.as_mut_ptr());
-    // SAFETY: the slices have the lengths that these dimensions and strides mean, checked above; c is not read, and exclusively borrowed.
+    // SAFETY: `check` has verified that the slices have the lengths which these dimensions and strides require. c is
+    // not read, and is borrowed exclusively.
     unsafe {
-        gemm::gemm(m, n, k, to, 1, n as isize, false, from.0, a_column, a_row, from.1, b_column, b_row, zero, one, false, false, false, parallelism);
+        gemm::gemm(
+            m,
+            n,
+            k,
+            to,
+            1,
+            n as isize,
+            false,
+            from.0,
+            a_column,
+            a_row,
+            from.1,
+            b_column,
+            b_row,
+            zero,
+            one,
+            false,
+            false,
+            false,
+            parallelism,
+        );
     }
 }
 
@@ -81,8 +113,26 @@ fn by_matrixmultiply<T: Everywhere>(shape: Shape, a: &[T], b: &[T], c: &mut [T])
     shape.check(a, b, c);
     let Shape { m, k, n, .. } = shape;
     let [[a_row, a_column], [b_row, b_column]] = shape.strides().map(|s| s.map(|s| s as isize));
-    // SAFETY: the slices have the lengths that these dimensions and strides mean, checked above; c is exclusively borrowed.
-    unsafe { T::GEMM(m, k, n, T::one(), a.as_ptr(), a_row, a_column, b.as_ptr(), b_row, b_column, T::zero(), c.as_mut_ptr(), n as isize, 1) };
+    // SAFETY: `check` has verified that the slices have the lengths which these dimensions and strides require. c is
+    // borrowed exclusively.
+    unsafe {
+        T::GEMM(
+            m,
+            k,
+            n,
+            T::one(),
+            a.as_ptr(),
+            a_row,
+            a_column,
+            b.as_ptr(),
+            b_row,
+            b_column,
+            T::zero(),
+            c.as_mut_ptr(),
+            n as isize,
+            1,
+        )
+    };
 }
 
 struct Elementwise<'a, T, F> {

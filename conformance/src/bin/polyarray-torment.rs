@@ -1,6 +1,7 @@
-//! A random workload, checked against a plain model, on one device for some time: for builds that watch memory or arithmetic.
+//! Runs a random workload on one device for some time and checks it against a plain model, for builds that check memory
+//! accesses or arithmetic.
 
-// Linking is what brings the devices.
+// Linking the crate registers the devices.
 extern crate polyarray as _;
 
 use clap::Parser;
@@ -11,7 +12,8 @@ use std::time::{Duration, Instant};
 
 /// Plays random games of array operations and compares every result with a plain model.
 ///
-/// What a game does depends on --seed, its number and --steps alone. POLYARRAY_DEVICE, POLYARRAY_SIMD and POLYARRAY_THREADS hold as everywhere.
+/// What a game does depends on --seed, its number and --steps alone. POLYARRAY_DEVICE, POLYARRAY_SIMD and
+/// POLYARRAY_THREADS hold as everywhere.
 #[derive(Parser)]
 #[command(name = "polyarray-torment")]
 struct Args {
@@ -55,10 +57,12 @@ fn run(args: &Args) -> Result<ExitCode> {
     let first = args.game.unwrap_or(0);
     let mut games = 0;
     for number in first.. {
-        // Printed before it is played: under a sanitizer a fault ends the process.
+        // Printed before the game runs: under a sanitizer, a fault ends the process.
         println!("game {number}");
         match with_device(&device, || Game { seed: args.seed, number, steps: args.steps, trace: args.trace }.play()) {
-            Ok(Played { steps, checks }) => total = Played { steps: total.steps + steps, checks: total.checks + checks },
+            Ok(Played { steps, checks }) => {
+                total = Played { steps: total.steps + steps, checks: total.checks + checks }
+            }
             Err(fault) => {
                 println!("{fault}");
                 return Ok(ExitCode::FAILURE);
@@ -69,6 +73,11 @@ fn run(args: &Args) -> Result<ExitCode> {
             break;
         }
     }
-    println!("{games} games, {} steps, {} checks in {:.0} s: no fault", total.steps, total.checks, start.elapsed().as_secs_f64());
+    println!(
+        "{games} games, {} steps, {} checks in {:.0} s: no fault",
+        total.steps,
+        total.checks,
+        start.elapsed().as_secs_f64()
+    );
     Ok(ExitCode::SUCCESS)
 }

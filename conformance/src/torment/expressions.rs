@@ -1,21 +1,24 @@
-//! Expressions: random trees of exact ufuncs whose leaves are arrays by reference, by value, or slices by value whose arrays are gone.
+//! Expressions: random trees of exact ufuncs. Their leaves are arrays by reference, arrays by value, or slices by value
+//! whose base arrays have been dropped.
 
-use super::model::{Model, Want, binary, binary_ops, broadcast, cast, compare, compare_bits, mul_add, order, unary, unary_ops};
+use super::model::{
+    Model, Want, binary, binary_ops, broadcast, cast, compare, compare_bits, mul_add, order, unary, unary_ops,
+};
 use super::{MOST, Outcome, Slot, World, done};
 use crate::values::FloatSpec;
 use polyarray_core::{Binary, DType, Device, Element, Expr, IntoExpr, Kind, Unary, Wide, select, trace};
 use std::cmp::Ordering;
 
-/// An expression, and what it must give.
+/// An expression and its model.
 pub(super) struct Term<T: Element> {
     pub expr: Expr<T>,
     pub model: Model,
 }
 
-/// A ufunc, and what it is in f64.
+/// A ufunc and its function of f64.
 type Function = (Unary, fn(f64) -> f64);
 
-/// Functions of floats whose error has a bound in ULP.
+/// The functions of floats whose error is bounded in ULP.
 const FUNCTIONS: [Function; 9] = [
     (Unary::Exp, f64::exp),
     (Unary::Log, f64::ln),
@@ -29,14 +32,15 @@ const FUNCTIONS: [Function; 9] = [
 ];
 
 impl World {
-    /// One of the arrays in some form, or a number, that broadcasts with `shape`.
+    /// Returns an array in some form, or a number, that broadcasts with `shape`.
     fn leaf<T: Element>(&mut self, shape: Option<&[usize]>) -> Outcome<Term<T>> {
-        let fits = |of: &[usize]| shape.is_none_or(|s| broadcast(s, of).is_some_and(|s| s.iter().product::<usize>() <= MOST));
+        let fits =
+            |of: &[usize]| shape.is_none_or(|s| broadcast(s, of).is_some_and(|s| s.iter().product::<usize>() <= MOST));
         for _ in 0..3 {
             let mut slot: Slot<T> = self.take();
             let cut = self.rng.chance(1, 3);
             if cut {
-                // The array it is cut from is dropped here, unless another view of it is in the pool.
+                // The base array is dropped here, unless another view of it is in the pool.
                 slot = self.slice_of(&slot)?;
             }
             if !fits(&slot.model.shape) {
@@ -62,7 +66,10 @@ impl World {
         }
         if self.rng.chance(1, 2) {
             let value: T = self.small();
-            return Ok(Term { expr: value.into_expr(), model: Model { dtype: T::DTYPE, shape: Vec::new(), data: vec![value.to_wide()] } });
+            return Ok(Term {
+                expr: value.into_expr(),
+                model: Model { dtype: T::DTYPE, shape: Vec::new(), data: vec![value.to_wide()] },
+            });
         }
         let mut own: Vec<usize> = shape.map_or_else(Vec::new, <[usize]>::to_vec);
         for n in &mut own {
@@ -75,14 +82,14 @@ impl World {
         Ok(Term { expr: slot.array.into_expr(), model: slot.model })
     }
 
-    /// A tree of at most `depth` steps on top of each other.
+    /// Builds a tree of at most `depth` nested steps.
     pub(super) fn term<T: Element>(&mut self, depth: usize, shape: Option<&[usize]>) -> Outcome<Term<T>> {
         if depth == 0 {
             return self.leaf(shape);
         }
         let x: Term<T> = self.term(depth - 1, shape)?;
         let kind = T::DTYPE.kind();
-        // What is joined with it must fit what it will be joined with above, too.
+        // The other operands must also broadcast with the operands of the steps above.
         let fit = |with: &Model, shape: Option<&[usize]>| match shape {
             Some(s) => broadcast(s, &with.shape).expect("it was chosen to fit"),
             None => with.shape.clone(),
@@ -97,10 +104,17 @@ impl World {
             }
             25..65 => {
                 let op = *self.rng.pick(binary_ops(kind));
-                let y = if self.rng.chance(1, 8) { Term { expr: x.expr.clone(), model: x.model.clone() } } else { self.term(beside, Some(&within))? };
+                let y = if self.rng.chance(1, 8) {
+                    Term { expr: x.expr.clone(), model: x.model.clone() }
+                } else {
+                    self.term(beside, Some(&within))?
+                };
                 self.note(format!("  {}", op.info().name));
                 let (x, y) = if self.rng.chance(1, 3) { (y, x) } else { (x, y) };
-                Ok(Term { expr: x.expr.binary(op, y.expr), model: x.model.zip(&y.model, &|x, y| binary(T::DTYPE, op, x, y)) })
+                Ok(Term {
+                    expr: x.expr.binary(op, y.expr),
+                    model: x.model.zip(&y.model, &|x, y| binary(T::DTYPE, op, x, y)),
+                })
             }
             65..75 => self.selected(x, beside, &within),
             75..83 if kind == Kind::Float => {
@@ -128,24 +142,25 @@ impl World {
         }
     }
 
-    /// There and back.
+    /// Casts to `U` and back.
     fn through<T: Element, U: Element>(&mut self, x: Term<T>) -> Term<T> {
         self.note(format!("  cast to {} and back", U::DTYPE));
         Term { expr: x.expr.cast::<U>().cast(), model: x.model.map(T::DTYPE, &|x| cast(T::DTYPE, cast(U::DTYPE, x))) }
     }
 
-    /// A choice by comparison.
+    /// Selects between two terms by a comparison of them.
     fn selected<T: Element>(&mut self, x: Term<T>, depth: usize, within: &[usize]) -> Outcome<Term<T>> {
         let y: Term<T> = self.term(depth, Some(within))?;
         let real = matches!(T::DTYPE.kind(), Kind::Float | Kind::Int | Kind::Uint);
-        let op = if real { *self.rng.pick(&[Binary::Less, Binary::GreaterEqual, Binary::Equal]) } else { Binary::NotEqual };
+        let op =
+            if real { *self.rng.pick(&[Binary::Less, Binary::GreaterEqual, Binary::Equal]) } else { Binary::NotEqual };
         self.note(format!("  select by {}", op.info().name));
         let condition: Expr<bool> = x.expr.clone().binary(op, y.expr.clone());
         let model = x.model.zip(&y.model, &|x, y| if holds(op, x, y) { x } else { y });
         Ok(Term { expr: select(condition, x.expr, y.expr), model })
     }
 
-    /// Makes an expression and evaluates it, in one of the ways there are.
+    /// Builds an expression and evaluates it in one of several ways.
     pub(super) fn expression<T: Element>(&mut self) -> Outcome {
         self.note(format!("expression {}", T::DTYPE));
         let depth = self.rng.below(5);
@@ -169,7 +184,16 @@ impl World {
                 let (result, _) = trace::record(|| x.expr.eval());
                 self.keep("eval under a trace", done("eval", result)?, &x.model)
             }
-            8 => match *self.rng.pick(&[DType::Bool, DType::U8, DType::I16, DType::I64, DType::F16, DType::BF16, DType::F32, DType::F64]) {
+            8 => match *self.rng.pick(&[
+                DType::Bool,
+                DType::U8,
+                DType::I16,
+                DType::I64,
+                DType::F16,
+                DType::BF16,
+                DType::F32,
+                DType::F64,
+            ]) {
                 DType::Bool => self.cast::<T, bool>(x),
                 DType::U8 => self.cast::<T, u8>(x),
                 DType::I16 => self.cast::<T, i16>(x),
@@ -190,7 +214,7 @@ impl World {
         self.keep("cast", result, &x.model.map(U::DTYPE, &|x| cast(U::DTYPE, x)))
     }
 
-    /// A function with a bound in ULP, last. Arguments are kept where the function of f64 is good to a small share of the bound.
+    /// Applies a function with a bound in ULP as the last step and compares the result with the f64 function.
     fn function<T: Element>(&mut self, x: Term<T>) -> Outcome {
         let (op, f) = *self.rng.pick(&FUNCTIONS);
         self.note(format!("  {}", op.info().name));
@@ -198,7 +222,7 @@ impl World {
             DType::F32 | DType::F64 => op.info().ulp_cpu,
             _ => 1.0,
         };
-        // The standard library's functions of f64 may be an ULP off themselves.
+        // The standard library's f64 functions may have an error of one ULP.
         let bound = if T::DTYPE == DType::F64 { bound + 1.0 } else { bound };
         let want: Vec<Want> = x.model.data.iter().map(|x| Want::Ulp(f(x.real()), bound)).collect();
         let result = done("eval", x.expr.unary::<T>(op).eval())?;
@@ -208,7 +232,7 @@ impl World {
         Ok(())
     }
 
-    /// Fits the running model of a written array to the bits that are in it.
+    /// Checks a written array, adds it to the pool with its actual bits, and checks all arrays of the dtype.
     pub(super) fn settle<T: Element>(&mut self, what: &str, slot: Slot<T>) -> Outcome {
         self.played.checks += 1;
         let model = compare_bits(what, &slot.array, &slot.model)?;
@@ -217,7 +241,7 @@ impl World {
     }
 }
 
-/// Whether a comparison of two numbers of one dtype holds.
+/// Returns whether a comparison of two numbers of one dtype holds.
 fn holds(op: Binary, x: Wide, y: Wide) -> bool {
     match op {
         Binary::Equal => x == y,
@@ -228,20 +252,22 @@ fn holds(op: Binary, x: Wide, y: Wide) -> bool {
     }
 }
 
-/// `x * y + z`, all of which broadcast.
+/// Computes `x * y + z` of three models, which broadcast.
 fn fused(x: &Model, y: &Model, z: &Model) -> Model {
-    let shape = broadcast(&x.shape, &y.shape).and_then(|s| broadcast(&s, &z.shape)).expect("operands are chosen so that they broadcast");
+    let shape = broadcast(&x.shape, &y.shape)
+        .and_then(|s| broadcast(&s, &z.shape))
+        .expect("operands are chosen so that they broadcast");
     let [a, b, c] = [x, y, z].map(|m| m.broadcast_to(&shape).data);
     let data = a.iter().zip(&b).zip(&c).map(|((&a, &b), &c)| mul_add(x.dtype, a, b, c)).collect();
     Model { dtype: x.dtype, shape, data }
 }
 
-/// The largest finite number of a float dtype.
+/// Returns the largest finite number of a float dtype.
 pub(super) fn largest(dtype: DType) -> f64 {
     FloatSpec::of(dtype).max()
 }
 
-/// The magnitude of a number; the modulus of a complex one.
+/// Returns the magnitude of a number (the modulus of a complex one).
 pub(super) fn magnitude(x: Wide) -> f64 {
     match x {
         Wide::Int(i) => i.unsigned_abs() as f64,

@@ -1,9 +1,11 @@
-//! A random workload that is checked against a plain model of itself: arrays of every dtype are made, viewed, dropped in any order, given to expressions by reference and by
-//! value, written in place and through views, reduced, scanned, sorted, multiplied and handed to threads. After each step the result, and after each write every other array, must hold
-//! what the model holds.
+//! A random workload that is checked against a plain model. It creates arrays of every dtype, views them, drops them in
+//! any order, passes them to expressions by reference and by value, writes them in place and through views, reduces,
+//! scans, sorts and multiplies them, and passes them to threads. After each step the result must equal the model; after
+//! each write, so must every other array of the dtype.
 //!
-//! It is meant for builds that watch memory (AddressSanitizer) or arithmetic (overflow checks), on every device and every tier of `simd`.
-//! What happens depends on the seed and the number of a game alone, so that a failure can be played again.
+//! The workload is meant for builds that check memory accesses (AddressSanitizer) or arithmetic (overflow checks), on
+//! every device and every tier of `simd`. It depends on the seed and the number of a game only, so that a failure can
+//! be reproduced.
 
 mod expressions;
 mod model;
@@ -20,36 +22,36 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// A game: so many steps from one start.
+/// A game: a number of random steps.
 #[derive(Clone, Copy, Debug)]
 pub struct Game {
-    /// Where the random numbers of all games start.
+    /// The seed of the random numbers of all games.
     pub seed: u64,
-    /// Which game. Each has numbers of its own.
+    /// The number of the game. Each game has its own random numbers.
     pub number: u64,
-    /// How many steps.
+    /// The number of steps.
     pub steps: usize,
-    /// Print each step to standard error before it is taken: what a crash leaves behind.
+    /// Whether each step is printed to standard error before it runs, so that a crash leaves a record.
     pub trace: bool,
 }
 
-/// What a game that passed has done.
+/// The statistics of a game that passed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Played {
-    /// Steps taken, those of threads included.
+    /// The number of steps, including those of threads.
     pub steps: u64,
-    /// Results compared with the model.
+    /// The number of results that were compared with the model.
     pub checks: u64,
 }
 
-/// A result that is not what the model says, an error where there should be none, or a panic.
+/// A result that differs from the model, an unexpected error, or a panic.
 #[derive(Clone, Debug)]
 pub struct Fault {
-    /// Which game, as it was asked for.
+    /// The game that was played.
     pub game: Game,
-    /// What was wrong.
+    /// A description of the fault.
     pub what: String,
-    /// The last steps, oldest first; the fault is in the last one, or in what it was given.
+    /// The last steps, oldest first. The fault is in the last step or in its operands.
     pub steps: Vec<String>,
 }
 
@@ -64,7 +66,7 @@ impl fmt::Display for Fault {
 }
 
 impl Game {
-    /// Plays on the device in force.
+    /// Plays the game on the current device.
     ///
     /// # Errors
     /// The first [`Fault`].
@@ -77,35 +79,35 @@ impl Game {
     }
 }
 
-/// An array, and what it must hold.
+/// An array and its model.
 #[derive(Clone)]
 struct Slot<T: Element> {
     array: Array<T>,
     model: Model,
 }
 
-/// Arrays of one dtype at a time.
+/// The maximum number of arrays of one dtype at the start of a step.
 const ROOM: usize = 8;
-/// Steps that a fault shows.
+/// The number of steps that a fault lists.
 const SHOWN: usize = 40;
-/// Elements of the largest results.
+/// The maximum number of elements of a result, except in `World::large`.
 const MOST: usize = 1 << 16;
 
 type Outcome<T = ()> = Result<T, String>;
 
-/// A result without its error's type, and with what was asked for.
+/// Converts the error of a result to text, preceded by the name of the operation.
 fn done<T>(what: &str, result: polyarray_core::Result<T>) -> Outcome<T> {
     result.map_err(|e| format!("{what}: {e}"))
 }
 
-/// Everything that a game holds.
+/// The state of a game.
 struct World {
     rng: Rng,
-    /// For each dtype a `Vec<Slot<T>>`.
+    /// One `Vec<Slot<T>>` for each dtype.
     pools: Vec<Box<dyn Any + Send>>,
     recent: VecDeque<String>,
     trace: bool,
-    /// Whether this is a thread of a game.
+    /// Whether this is the state of a thread of a game.
     forked: bool,
     played: Played,
 }
@@ -117,7 +119,6 @@ impl World {
         World { rng, pools, recent: VecDeque::new(), trace, forked: false, played: Played::default() }
     }
 
-    /// The arrays of one dtype.
     fn pool<T: Element>(&mut self) -> &mut Vec<Slot<T>> {
         let at = DType::ALL.iter().position(|d| *d == T::DTYPE).expect("ALL has every dtype");
         self.pools[at].downcast_mut().expect("each pool has the type of its dtype")
@@ -133,13 +134,16 @@ impl World {
         }
     }
 
-    /// Takes steps until one fails. A panic is a failure.
+    /// Runs steps until one fails. A panic is a failure.
     fn run(&mut self, steps: usize) -> Outcome {
         for _ in 0..steps {
             match catch_unwind(AssertUnwindSafe(|| self.step())) {
                 Ok(outcome) => outcome?,
                 Err(panic) => {
-                    let text = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_string()));
+                    let text = panic
+                        .downcast_ref::<String>()
+                        .cloned()
+                        .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_string()));
                     return Err(format!("a panic: {}", text.unwrap_or_default()));
                 }
             }
@@ -186,20 +190,22 @@ impl World {
         }
     }
 
-    /// Whether every array of this dtype still holds what it must.
+    /// Checks that every array of this dtype still equals its model.
     fn verify<T: Element>(&mut self) -> Outcome {
         self.played.checks += 1;
-        self.pool::<T>().iter().enumerate().try_for_each(|(i, slot)| compare_bits(&format!("array {i} in the pool"), &slot.array, &slot.model).map(drop))
+        self.pool::<T>().iter().enumerate().try_for_each(|(i, slot)| {
+            compare_bits(&format!("array {i} in the pool"), &slot.array, &slot.model).map(drop)
+        })
     }
 
     fn push<T: Element>(&mut self, array: Array<T>, model: Model) {
         self.pool::<T>().push(Slot { array, model });
     }
 
-    /// Checks a result against the model bit for bit, and keeps it.
+    /// Compares a result with the model bit for bit, and adds it to the pool.
     fn keep<T: Element>(&mut self, what: &str, array: Array<T>, model: &Model) -> Outcome {
         self.played.checks += 1;
-        // With the result's own NaNs, so that the next steps see the bits that are there.
+        // Keeps the NaNs of the result, so that later steps use the actual bits.
         let model = compare_bits(what, &array, model)?;
         self.push(array, model);
         Ok(())
@@ -212,7 +218,7 @@ impl World {
         self.pool::<T>().swap_remove(at);
     }
 
-    /// A copy of one of the arrays, which shares its buffer.
+    /// Returns a copy of a random array of the pool. The copy shares the array's buffer.
     fn borrow<T: Element>(&mut self) -> Slot<T> {
         let n = self.pool::<T>().len();
         if n == 0 {
@@ -222,7 +228,7 @@ impl World {
         self.pool::<T>()[at].clone()
     }
 
-    /// One of the arrays, out of the pool.
+    /// Removes a random array from the pool and returns it.
     fn take<T: Element>(&mut self) -> Slot<T> {
         let n = self.pool::<T>().len();
         if n == 0 {
@@ -237,14 +243,13 @@ impl World {
         self.fresh(&shape)
     }
 
-    /// A new array of this shape.
     fn fresh<T: Element>(&mut self, shape: &[usize]) -> Slot<T> {
         let data: Vec<T> = self.numbers(shape.iter().product());
         let model = widened(shape, &data);
         Slot { array: Array::from_vec(data, shape).expect("a vector of the shape's length"), model }
     }
 
-    /// A new array with these elements, in some layout.
+    /// Returns a new array with the elements of `model`, in a random layout.
     fn laid_out<T: Element>(&mut self, model: Model) -> Outcome<Slot<T>> {
         let whole = done("from_slice", Array::from_slice(&model.elements::<T>(), &model.shape[..]))?;
         if self.rng.chance(1, 2) {
@@ -254,7 +259,7 @@ impl World {
         Ok(Slot { array, model })
     }
 
-    /// The elements of a new array: small numbers, or of all sizes, or with special values among them.
+    /// Returns elements of a new array: small numbers or numbers of all sizes, sometimes with special values.
     fn numbers<T: Element>(&mut self, n: usize) -> Vec<T> {
         let mut out: Vec<T> = match self.rng.below(4) {
             0 => random(&mut self.rng, (-1e3, 1e3), n),
@@ -272,7 +277,7 @@ impl World {
         out
     }
 
-    /// An integer from -8 to 8, or that much of it as the dtype has.
+    /// Returns an integer from -8 to 8, within the range of the dtype.
     fn small<T: Element>(&mut self) -> T {
         let part = |rng: &mut Rng| rng.below(17) as f64 - 8.0;
         T::from_wide(match T::DTYPE.kind() {
@@ -283,10 +288,14 @@ impl World {
         })
     }
 
-    /// A shape: of few elements, mostly.
+    /// Returns a random shape, mostly of few elements.
     fn shape(&mut self) -> Vec<usize> {
         if self.rng.chance(1, 150) {
-            return if self.rng.chance(1, 2) { vec![30_000 + self.rng.below(MOST - 30_000)] } else { vec![2 + self.rng.below(90), 300 + self.rng.below(300)] };
+            return if self.rng.chance(1, 2) {
+                vec![30_000 + self.rng.below(MOST - 30_000)]
+            } else {
+                vec![2 + self.rng.below(90), 300 + self.rng.below(300)]
+            };
         }
         if self.rng.chance(1, 8) {
             return vec![100 + self.rng.below(3000)];
@@ -324,20 +333,23 @@ impl World {
         self.keep("create", array, &model)
     }
 
-    /// Three threads play on with arrays that share their buffers; one of them gives its arrays back.
+    /// Runs three threads on arrays that share their buffers. The game continues with the arrays of one of them.
     fn fork(&mut self) -> Outcome {
         self.note("three threads take 40 steps each".into());
         let mut worlds: Vec<World> = (0..3).map(|_| self.forked()).collect();
         let device = done("current", polyarray_core::Device::current())?;
         let play = |world: &mut World| polyarray_core::with_device(&device, || world.run(40));
-        // Without threads they play one after another.
+        // Without threads, the three run one after another.
         let no_threads = cfg!(all(target_family = "wasm", not(target_feature = "atomics")));
         let outcomes: Vec<Outcome> = std::thread::scope(|scope| {
             if no_threads {
                 return worlds.iter_mut().map(play).collect();
             }
             let running: Vec<_> = worlds.iter_mut().map(|world| scope.spawn(|| play(world))).collect();
-            running.into_iter().map(|t| t.join().unwrap_or_else(|_| Err("a thread panicked outside of a step".into()))).collect()
+            running
+                .into_iter()
+                .map(|t| t.join().unwrap_or_else(|_| Err("a thread panicked outside of a step".into())))
+                .collect()
         });
         for (i, (world, outcome)) in worlds.iter_mut().zip(outcomes).enumerate() {
             self.played.steps += world.played.steps;
@@ -348,20 +360,21 @@ impl World {
                 return Err(format!("thread {i}: {what}"));
             }
         }
-        // The arrays that were here before: what the threads wrote is not in them.
+        // The writes of the threads must not change the arrays of this game.
         DType::ALL.iter().try_for_each(|&dtype| with_dtype!(dtype, T => self.verify::<T>()))?;
         self.pools = worlds.swap_remove(1).pools;
         Ok(())
     }
 
-    /// Work for several threads on every device that has them: an expression of one large array, by value or by reference, that may lie somewhere in a larger one.
+    /// Tests work for several threads, on every device that has them: an expression of one large array, by value or by
+    /// reference, which may be a view of a larger one.
     fn large<T: Element>(&mut self) -> Outcome {
         let whole = 900_000 + self.rng.below(900_000);
         let (start, step) = (self.rng.below(whole / 3), *self.rng.pick(&[1, 1, 1, -1]));
         let n = whole - start;
         let by_value = self.rng.chance(3, 4);
         self.note(format!("large {}: {n} elements from {start} on, step {step}, by value: {by_value}", T::DTYPE));
-        // Small integers, the same ones again and again: so that the model of it costs little.
+        // Few distinct small integers, repeated, so that their model is cheap.
         let values: Vec<T> = (0..1009).map(|_| self.small()).collect();
         let at = |i: usize| values[i % values.len()];
         let array = done("from_vec", Array::from_vec((0..whole).map(at).collect(), whole))?;
@@ -388,7 +401,7 @@ impl World {
         world
     }
 
-    /// An operation on elements of no order must be refused as such.
+    /// Checks that an operation returns [`Error::DTypeUndefined`].
     fn expect_undefined<T>(what: &str, result: polyarray_core::Result<T>) -> Outcome {
         match result {
             Err(Error::DTypeUndefined { .. }) => Ok(()),

@@ -1,11 +1,11 @@
-//! The plain model that results are checked against: a shape and a list of elements in C order, one loop for each operation. Numbers of every dtype are widened
-//! to [`Wide`], so that all this is compiled once.
+//! The plain model that results are checked against: a shape and a list of elements in C order, with one loop for each
+//! operation. Elements of every dtype are widened to [`Wide`], so that this code is compiled once.
 
 use crate::compare::{Tolerance, agree};
 use crate::values::FloatSpec;
 use polyarray_core::{Array, Binary, DType, Element, Kind, Scalar, Unary, Wide};
 
-/// What an array holds: its shape, and its elements, which are numbers of its dtype, in C order.
+/// The contents of an array: its shape, and its elements in C order as numbers of its dtype.
 #[derive(Clone, Debug)]
 pub(super) struct Model {
     pub dtype: DType,
@@ -13,17 +13,16 @@ pub(super) struct Model {
     pub data: Vec<Wide>,
 }
 
-/// `x` cast to `dtype`.
 pub(super) fn cast(dtype: DType, x: Wide) -> Wide {
     Scalar::from_wide(dtype, x).to_wide()
 }
 
-/// The model of elements.
+/// Returns the model of an array with these elements.
 pub(super) fn widened<T: Element>(shape: &[usize], data: &[T]) -> Model {
     Model { dtype: T::DTYPE, shape: shape.to_vec(), data: data.iter().map(|x| x.to_wide()).collect() }
 }
 
-/// The position of an index in C order.
+/// Returns the position of an index in C order.
 fn position(shape: &[usize], index: &[usize]) -> usize {
     shape.iter().zip(index).fold(0, |at, (&n, &i)| at * n + i)
 }
@@ -42,7 +41,7 @@ pub(super) fn for_each_index(shape: &[usize], f: &mut dyn FnMut(&[usize])) {
     }
 }
 
-/// The shape that two shapes broadcast to, if they do.
+/// Returns the shape that two shapes broadcast to, if any.
 pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
     let ndim = a.len().max(b.len());
     let length = |s: &[usize], axis: usize| (axis + s.len()).checked_sub(ndim).map_or(1, |i| s[i]);
@@ -55,7 +54,7 @@ pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
 }
 
 impl Model {
-    /// The elements as the type of the model's dtype.
+    /// Returns the elements as `T`, the type of the model's dtype.
     pub fn elements<T: Element>(&self) -> Vec<T> {
         self.data.iter().map(|&x| T::from_wide(x)).collect()
     }
@@ -69,28 +68,28 @@ impl Model {
         self.data[at] = value;
     }
 
-    /// A model of this shape whose element at an index is the one of `self` at the index that `source` makes of it.
+    /// Returns a model of this shape. Its element at an index is the element of `self` at `source(index)`.
     pub fn gather(&self, shape: Vec<usize>, source: &mut dyn FnMut(&[usize]) -> Vec<usize>) -> Model {
         let mut data = Vec::with_capacity(shape.iter().product());
         for_each_index(&shape, &mut |index| data.push(self.at(&source(index))));
         Model { dtype: self.dtype, shape, data }
     }
 
-    /// The same elements in another shape.
     pub fn reshaped(&self, shape: Vec<usize>) -> Model {
         Model { dtype: self.dtype, shape, data: self.data.clone() }
     }
 
-    /// This model broadcast to a shape that it fits.
     pub fn broadcast_to(&self, shape: &[usize]) -> Model {
         if shape == self.shape {
             return self.clone();
         }
         let skip = shape.len() - self.shape.len();
-        self.gather(shape.to_vec(), &mut |index| self.shape.iter().zip(&index[skip..]).map(|(&n, &i)| if n == 1 { 0 } else { i }).collect())
+        self.gather(shape.to_vec(), &mut |index| {
+            self.shape.iter().zip(&index[skip..]).map(|(&n, &i)| if n == 1 { 0 } else { i }).collect()
+        })
     }
 
-    /// The elements along some axes (in C order of those), for each index of the other axes.
+    /// Returns the elements along `axes` (in C order of these axes), for each index of the other axes.
     pub fn lines(&self, axes: &[usize]) -> Vec<Vec<Wide>> {
         let ndim = self.shape.len();
         let kept: Vec<usize> = (0..ndim).filter(|a| !axes.contains(a)).collect();
@@ -111,7 +110,7 @@ impl Model {
         out
     }
 
-    /// A model of `dtype` whose lines along `axis`, in the order of [`lines`](Self::lines), are these.
+    /// Returns a model of `dtype` with these lines along `axis`, in the order of [`lines`](Self::lines).
     pub fn with_lines(&self, dtype: DType, axis: usize, length: usize, lines: &[Vec<Wide>]) -> Model {
         let mut shape = self.shape.clone();
         shape[axis] = length;
@@ -124,12 +123,12 @@ impl Model {
         Model { dtype, shape, data }
     }
 
-    /// `f` of each element, as numbers of `dtype`.
+    /// Returns `f` of each element, as a model of `dtype`.
     pub fn map(&self, dtype: DType, f: &dyn Fn(Wide) -> Wide) -> Model {
         Model { dtype, shape: self.shape.clone(), data: self.data.iter().map(|&x| f(x)).collect() }
     }
 
-    /// `f` of both, which broadcast, as numbers of this dtype.
+    /// Returns `f` of the elements of two models, which broadcast, as a model of the dtype of `self`.
     pub fn zip(&self, other: &Model, f: &dyn Fn(Wide, Wide) -> Wide) -> Model {
         let shape = broadcast(&self.shape, &other.shape).expect("operands are chosen so that they broadcast");
         let (a, b) = (self.broadcast_to(&shape), other.broadcast_to(&shape));
@@ -137,18 +136,18 @@ impl Model {
     }
 }
 
-/// What an element of a result has to be.
+/// The condition on an element of a result.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Want {
-    /// These bits; any NaN for a NaN.
+    /// These bits; any NaN is accepted for a NaN.
     Bits(DType, Wide),
-    /// This number of f64 within so many ULP of the result's dtype.
+    /// This f64 within a number of ULP of the result's dtype.
     Ulp(f64, f64),
-    /// This number within so much, absolutely.
+    /// This number within an absolute error.
     Near(f64, f64),
-    /// A complex number whose parts are these within so much.
+    /// A complex number with these parts, each within an absolute error.
     NearComplex(f64, f64, f64),
-    /// Whatever it is: rounding decides between a number and infinity, or between infinity and NaN.
+    /// Any value: rounding decides between a number and infinity, or between infinity and NaN.
     Any,
 }
 
@@ -167,7 +166,9 @@ impl Want {
             Want::Bits(dtype, want) => agree(got, Scalar::from_wide(dtype, want), &Tolerance::Bits, 0, false),
             Want::Ulp(want, ulp) => agree(got, Scalar::new(want), &Tolerance::Ulp(ulp), 0, false),
             Want::Near(want, by) => near(got.to_wide().real(), want, by),
-            Want::NearComplex(re, im, by) => matches!(got.to_wide(), Wide::Complex(a, b) if near(a, re, by) && near(b, im, by)),
+            Want::NearComplex(re, im, by) => {
+                matches!(got.to_wide(), Wide::Complex(a, b) if near(a, re, by) && near(b, im, by))
+            }
         }
     }
 }
@@ -176,7 +177,7 @@ fn near(got: f64, want: f64, by: f64) -> bool {
     got.is_nan() && want.is_nan() || got == want || (got - want).abs() <= by
 }
 
-/// Compares a result with what is wanted of each element; returns the model of it.
+/// Compares a result with the condition on each element, and returns its model.
 pub(super) fn compare<T: Element>(what: &str, got: &Array<T>, shape: &[usize], want: &[Want]) -> Result<Model, String> {
     let data = got.to_vec().map_err(|e| format!("{what}: {e}"))?;
     let model = widened(got.shape(), &data);
@@ -198,7 +199,7 @@ fn difference(got: &Model, shape: &[usize], want: &[Want]) -> Option<String> {
     Some(format!("element {i} is {:?}, not {:?}", got.data[i], want[i]))
 }
 
-/// As [`compare`], bit for bit with a model.
+/// Compares a result with a model bit for bit, and returns its own model.
 pub(super) fn compare_bits<T: Element>(what: &str, got: &Array<T>, model: &Model) -> Result<Model, String> {
     compare(what, got, &model.shape, &bits(model))
 }
@@ -207,7 +208,8 @@ fn bits(model: &Model) -> Vec<Want> {
     model.data.iter().map(|&x| Want::Bits(model.dtype, x)).collect()
 }
 
-/// The distance from 1 to the next number of what `dtype` is computed in: half floats are computed in f32.
+/// Returns the eps of the dtype that `dtype` is computed in (half floats are computed in f32): the distance from 1 to
+/// the next number.
 pub(super) fn working_eps(dtype: DType) -> f64 {
     match dtype.real() {
         DType::F64 => f64::EPSILON,
@@ -215,7 +217,7 @@ pub(super) fn working_eps(dtype: DType) -> f64 {
     }
 }
 
-/// What rounding a result to a float `dtype` may add to an error at `x`: nothing for those that are computed in themselves.
+/// Returns the error at `x` of rounding a result to a float `dtype`: 0 for dtypes that are computed in themselves.
 pub(super) fn rounding(dtype: DType, x: f64) -> f64 {
     match dtype {
         DType::F16 | DType::BF16 => FloatSpec::of(dtype).ulp(x),
@@ -223,24 +225,33 @@ pub(super) fn rounding(dtype: DType, x: f64) -> f64 {
     }
 }
 
-/// Rounds to what `dtype` is computed in.
+/// Rounds to the dtype that `dtype` is computed in.
 fn round_to(dtype: DType, x: f64) -> f64 {
     if dtype.real() == DType::F64 { x } else { f64::from(x as f32) }
 }
 
-/// The ufuncs of one operand that are exact for elements of this kind.
+/// Returns the unary ufuncs that are exact for elements of this kind.
 pub(super) fn unary_ops(kind: Kind) -> &'static [Unary] {
     match kind {
         Kind::Bool => &[Unary::Not],
         Kind::Int | Kind::Uint => &[Unary::Neg, Unary::Abs, Unary::Sign, Unary::Square, Unary::Not],
-        Kind::Float => {
-            &[Unary::Neg, Unary::Abs, Unary::Sign, Unary::Square, Unary::Sqrt, Unary::Reciprocal, Unary::Floor, Unary::Ceil, Unary::Trunc, Unary::Round]
-        }
+        Kind::Float => &[
+            Unary::Neg,
+            Unary::Abs,
+            Unary::Sign,
+            Unary::Square,
+            Unary::Sqrt,
+            Unary::Reciprocal,
+            Unary::Floor,
+            Unary::Ceil,
+            Unary::Trunc,
+            Unary::Round,
+        ],
         Kind::Complex => &[Unary::Neg, Unary::Conj],
     }
 }
 
-/// The ufuncs of two operands that are exact for elements of this kind, and give the same dtype.
+/// Returns the binary ufuncs that are exact for elements of this kind and give the same dtype.
 pub(super) fn binary_ops(kind: Kind) -> &'static [Binary] {
     match kind {
         Kind::Bool => &[Binary::BitAnd, Binary::BitOr, Binary::BitXor],
@@ -259,12 +270,22 @@ pub(super) fn binary_ops(kind: Kind) -> &'static [Binary] {
             Binary::Shl,
             Binary::Shr,
         ],
-        Kind::Float => &[Binary::Add, Binary::Sub, Binary::Mul, Binary::Div, Binary::Rem, Binary::Minimum, Binary::Maximum, Binary::Fmin, Binary::Fmax],
+        Kind::Float => &[
+            Binary::Add,
+            Binary::Sub,
+            Binary::Mul,
+            Binary::Div,
+            Binary::Rem,
+            Binary::Minimum,
+            Binary::Maximum,
+            Binary::Fmin,
+            Binary::Fmax,
+        ],
         Kind::Complex => &[Binary::Add, Binary::Sub, Binary::Mul],
     }
 }
 
-/// A ufunc of [`unary_ops`].
+/// Applies a ufunc of [`unary_ops`].
 pub(super) fn unary(dtype: DType, op: Unary, x: Wide) -> Wide {
     let round = |x: f64| Wide::Float(round_to(dtype, x));
     let result = match (x, op) {
@@ -292,7 +313,7 @@ pub(super) fn unary(dtype: DType, op: Unary, x: Wide) -> Wide {
     cast(dtype, result)
 }
 
-/// A ufunc of [`binary_ops`].
+/// Applies a ufunc of [`binary_ops`].
 pub(super) fn binary(dtype: DType, op: Binary, x: Wide, y: Wide) -> Wide {
     let r = |x: f64| round_to(dtype, x);
     let result = match (x, y) {
@@ -309,7 +330,7 @@ pub(super) fn binary(dtype: DType, op: Binary, x: Wide, y: Wide) -> Wide {
     cast(dtype, result)
 }
 
-/// Before it wraps to `bits`, which casting does.
+/// Applies a ufunc to integers of `bits` bits. The caller's cast wraps the result.
 fn integers(op: Binary, x: i128, y: i128, bits: i128) -> i128 {
     match op {
         Binary::Add => x + y,
@@ -331,7 +352,8 @@ fn integers(op: Binary, x: i128, y: i128, bits: i128) -> i128 {
     }
 }
 
-/// In f64, which rounds sums, products, quotients and roots of f32 so that rounding once more to f32 gives what rounding once would.
+/// Applies a ufunc in f64. For f32 operands, rounding a sum, product, quotient or root of f64 once more to f32 gives
+/// the same result as a single rounding.
 fn floats(op: Binary, x: f64, y: f64) -> f64 {
     match op {
         Binary::Add => x + y,
@@ -348,7 +370,7 @@ fn floats(op: Binary, x: f64, y: f64) -> f64 {
     }
 }
 
-/// `x * y + z`, rounded once.
+/// Computes `x * y + z` with one rounding in the dtype of the computation.
 pub(super) fn mul_add(dtype: DType, x: Wide, y: Wide, z: Wide) -> Wide {
     let (x, y, z) = (x.real(), y.real(), z.real());
     let result = match dtype {
@@ -358,7 +380,7 @@ pub(super) fn mul_add(dtype: DType, x: Wide, y: Wide, z: Wide) -> Wide {
     cast(dtype, Wide::Float(result))
 }
 
-/// The order of sorting: false before true, NaN last, zeros equal.
+/// Compares in sort order: false before true, NaN last, zeros equal.
 pub(super) fn order(x: Wide, y: Wide) -> std::cmp::Ordering {
     match (x, y) {
         (Wide::Int(x), Wide::Int(y)) => x.cmp(&y),
@@ -381,13 +403,21 @@ mod tests {
     #[test]
     fn indices_are_those_of_c_order() {
         let m = ints(&[2, 3], &[0, 1, 2, 3, 4, 5]);
-        let lines = |axes: &[usize]| m.lines(axes).into_iter().map(|line| line.into_iter().map(Wide::real).collect::<Vec<f64>>()).collect::<Vec<_>>();
+        let lines = |axes: &[usize]| {
+            m.lines(axes)
+                .into_iter()
+                .map(|line| line.into_iter().map(Wide::real).collect::<Vec<f64>>())
+                .collect::<Vec<_>>()
+        };
         assert_eq!(lines(&[1]), [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]);
         assert_eq!(lines(&[0]), [[0.0, 3.0], [1.0, 4.0], [2.0, 5.0]]);
         assert_eq!(lines(&[1, 0]), [[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]]);
         assert_eq!(m.gather(vec![3, 2], &mut |i| vec![i[1], i[0]]).elements::<i64>(), [0, 3, 1, 4, 2, 5]);
         assert_eq!(m.with_lines(DType::I64, 0, 1, &[7, 8, 9].map(|x| vec![Wide::Int(x)])).elements::<i64>(), [7, 8, 9]);
-        assert_eq!(ints(&[1, 3], &[1, 2, 3]).broadcast_to(&[2, 2, 3]).elements::<i64>(), [1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3]);
+        assert_eq!(
+            ints(&[1, 3], &[1, 2, 3]).broadcast_to(&[2, 2, 3]).elements::<i64>(),
+            [1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3]
+        );
         let mut count = 0;
         for_each_index(&[3, 0], &mut |_| count += 1);
         for_each_index(&[], &mut |_| count += 10);
@@ -439,6 +469,9 @@ mod tests {
         assert!(!off(exactly(1.0f32.next_up())) && !off(Want::Bits(DType::I32, Wide::Int(1))));
         assert!(off(Want::Ulp(1.0 + 5e-8, 1.0)) && !off(Want::Ulp(1.0 + 3e-7, 1.0)));
         assert!(off(Want::Near(1.5, 0.5)) && !off(Want::Near(1.5, 0.4)) && !off(Want::Near(f64::NAN, 1.0)));
-        assert!(compare("", &a, &[2], &[exactly(1.0), Want::Near(0.0, f64::INFINITY)]).is_err(), "NaN is near no number");
+        assert!(
+            compare("", &a, &[2], &[exactly(1.0), Want::Near(0.0, f64::INFINITY)]).is_err(),
+            "NaN is near no number"
+        );
     }
 }

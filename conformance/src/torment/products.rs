@@ -1,4 +1,5 @@
-//! Products of matrices with what may follow them, contractions, distances. Integers must be exact; floats keep the bound that is documented.
+//! Matrix products with epilogues, contractions, distances. Integers must be exact. Floats must keep the documented
+//! bound.
 
 use super::expressions::{largest, magnitude};
 use super::model::{Model, Want, binary, broadcast, cast, compare, for_each_index, rounding, widened, working_eps};
@@ -6,10 +7,11 @@ use super::{Outcome, Slot, World, done};
 use crate::values::FloatSpec;
 use polyarray_core::{Array, Binary, DType, Element, Error, Kind, Matmul, Metric, Wide, distance, einsum};
 
-/// Axes in front of those of the two matrices: none, as often as any, or some that broadcast.
-const BATCHES: [(&[usize], &[usize]); 7] = [(&[], &[]), (&[], &[]), (&[], &[]), (&[2], &[]), (&[], &[3]), (&[1], &[2]), (&[2, 1], &[3])];
+/// The batch axes of two matrices: none in three of seven entries, otherwise axes that broadcast.
+const BATCHES: [(&[usize], &[usize]); 7] =
+    [(&[], &[]), (&[], &[]), (&[], &[]), (&[2], &[]), (&[], &[3]), (&[1], &[2]), (&[2, 1], &[3])];
 
-/// A sum of products and the sum of their magnitudes, in the widest numbers there are.
+/// A sum of products and the sum of their magnitudes, in the widest number types.
 #[derive(Clone, Copy, Default)]
 struct Total {
     int: i128,
@@ -17,7 +19,8 @@ struct Total {
     im: f64,
     magnitudes: f64,
     terms: usize,
-    /// Whether a product is NaN, or some are infinite with either sign: then so is the sum, in whichever order.
+    /// Whether a product is NaN. The sum is NaN in any order if a product is, or if products are infinite with both
+    /// signs.
     nan: bool,
     infinite: [bool; 2],
 }
@@ -41,15 +44,16 @@ impl Total {
             Wide::Float(x) => {
                 self.re += x;
                 self.nan |= x.is_nan();
-                // A product of finite numbers that overflows may not do so where it is fused with a sum.
-                self.infinite[usize::from(x < 0.0)] |= x.is_infinite() && factors.iter().any(|f| f.real().is_infinite());
+                // A product of finite numbers that overflows may stay finite where it is fused with an addition.
+                self.infinite[usize::from(x < 0.0)] |=
+                    x.is_infinite() && factors.iter().any(|f| f.real().is_infinite());
             }
             Wide::Complex(x, y) => (self.re, self.im) = (self.re + x, self.im + y),
         }
         self.magnitudes += size;
     }
 
-    /// What a result of `dtype` must be if `roundings` of its eps may go wrong for each term.
+    /// Returns the condition on a result of `dtype`, if each term may have an error of `roundings` eps.
     fn want(self, dtype: DType, roundings: f64) -> Want {
         if matches!(dtype.kind(), Kind::Int | Kind::Uint) {
             return Want::Bits(dtype, cast(dtype, Wide::Int(self.int)));
@@ -58,7 +62,7 @@ impl Total {
         if dtype.kind() == Kind::Float && (self.nan || self.infinite == [true; 2]) {
             return Want::Near(f64::NAN, 0.0);
         }
-        // Splitting numbers for other instructions takes room at both ends of the exponents.
+        // Kernels that split numbers to use other instructions need room at both ends of the exponent range.
         if !self.magnitudes.is_finite() || self.magnitudes > room / 1e6 || self.magnitudes > largest(dtype) / 4.0 {
             return Want::Any;
         }
@@ -72,7 +76,7 @@ impl Total {
     }
 }
 
-/// The sums of products of `a [.., m, k] @ b [.., k, n]`, and their shape.
+/// Returns the shape and the sums of products of `a [.., m, k] @ b [.., k, n]`.
 fn product_of(a: &Model, b: &Model) -> (Vec<usize>, Vec<Total>) {
     let (i, j) = (a.shape.len() - 2, b.shape.len() - 2);
     let (m, k, n) = (a.shape[i], a.shape[i + 1], b.shape[j + 1]);
@@ -118,7 +122,14 @@ impl World {
         let shape = |batch: &[usize], r, c| batch.iter().copied().chain([r, c]).collect::<Vec<usize>>();
         let (a, b) = (self.factor::<T>(&shape(pages.0, m, k))?, self.factor::<T>(&shape(pages.1, k, n))?);
         let how = self.rng.below(9);
-        self.note(format!("product {} {:?} {:?} @ {:?} {:?} in way {how}", T::DTYPE, a.model.shape, a.array.strides(), b.model.shape, b.array.strides()));
+        self.note(format!(
+            "product {} {:?} {:?} @ {:?} {:?} in way {how}",
+            T::DTYPE,
+            a.model.shape,
+            a.array.strides(),
+            b.model.shape,
+            b.array.strides()
+        ));
         let (shape, totals) = product_of(&a.model, &b.model);
         match how {
             0..3 => {
@@ -134,13 +145,20 @@ impl World {
         }
     }
 
-    /// An operand of a product: new, in some layout.
+    /// Returns a new operand of a product, in a random layout.
     fn factor<T: Element>(&mut self, shape: &[usize]) -> Outcome<Slot<T>> {
         let data: Vec<T> = self.numbers(shape.iter().product());
         self.laid_out(widened(shape, &data))
     }
 
-    fn near<U: Element>(&mut self, what: &str, got: Array<U>, shape: &[usize], totals: &[Total], roundings: f64) -> Outcome {
+    fn near<U: Element>(
+        &mut self,
+        what: &str,
+        got: Array<U>,
+        shape: &[usize],
+        totals: &[Total],
+        roundings: f64,
+    ) -> Outcome {
         let want: Vec<Want> = totals.iter().map(|t| t.want(U::DTYPE, roundings)).collect();
         self.played.checks += 1;
         let model = compare(what, &got, shape, &want)?;
@@ -148,7 +166,8 @@ impl World {
         Ok(())
     }
 
-    /// A bias, then a computation on integers, which must be exact; of floats `max(x, 0)`, which keeps the bound.
+    /// Tests a bias and an optional epilogue: a computation that must be exact for integers, `max(x, 0)`, which keeps
+    /// the bound, for floats.
     fn followed<T: Element>(&mut self, product: Matmul<T>, shape: &[usize], totals: &[Total]) -> Outcome {
         let columns = shape[shape.len() - 1];
         let of = if self.rng.chance(1, 2) { vec![columns] } else { shape.to_vec() };
@@ -162,7 +181,11 @@ impl World {
             let product = if twice { product.map(move |e| &e * factor + e.maximum(factor)) } else { product };
             let data = integers_followed(T::DTYPE, totals, &added.data, twice.then(|| factor.to_wide()));
             let result = done("matmul with what follows", product.run())?;
-            return self.keep("matmul with what follows", result, &Model { dtype: T::DTYPE, shape: shape.to_vec(), data });
+            return self.keep(
+                "matmul with what follows",
+                result,
+                &Model { dtype: T::DTYPE, shape: shape.to_vec(), data },
+            );
         }
         let relu = twice && T::DTYPE.kind() == Kind::Float;
         let product = if relu { product.map(|e| e.maximum(T::default())) } else { product };
@@ -174,19 +197,30 @@ impl World {
         Ok(())
     }
 
-    /// Into, or added to, a view of a larger array, the rest of which must stay as it is.
-    fn write_into_view<T: Element>(&mut self, product: Matmul<T>, shape: &[usize], totals: &[Total], add: bool) -> Outcome {
+    /// Tests a product that is written into a view of a larger array, or added to it. The rest of the array must not
+    /// change.
+    fn write_into_view<T: Element>(
+        &mut self,
+        product: Matmul<T>,
+        shape: &[usize],
+        totals: &[Total],
+        add: bool,
+    ) -> Outcome {
         let outer: Vec<usize> = shape.iter().map(|n| n * 2 + 1).collect();
         let mut target: Slot<T> = self.fresh(&outer);
-        // A view of each axis: forwards or backwards, tight or every other element.
+        // The view slices each axis, forwards or in reverse, with or without a step.
         let mut cut;
         loop {
             cut = self.cut(&outer);
-            if cut.shape.len() == shape.len() && cut.items.len() == shape.len() && cut.shape.iter().zip(shape).all(|(c, n)| c >= n) {
+            if cut.shape.len() == shape.len()
+                && cut.items.len() == shape.len()
+                && cut.shape.iter().zip(shape).all(|(c, n)| c >= n)
+            {
                 break;
             }
         }
-        let part: Vec<polyarray_core::SliceItem> = shape.iter().map(|&n| polyarray_core::SliceItem::from(0..n)).collect();
+        let part: Vec<polyarray_core::SliceItem> =
+            shape.iter().map(|&n| polyarray_core::SliceItem::from(0..n)).collect();
         let old = cut.of(&target.model);
         self.note(format!("  into a view, added: {add}"));
         {
@@ -231,14 +265,19 @@ impl World {
         let mut labels: Vec<char> = terms.chars().filter(|c| *c != ',').collect();
         labels.sort_unstable();
         labels.dedup();
-        let lengths: Vec<usize> = labels.iter().map(|_| if self.rng.chance(1, 20) { 0 } else { 1 + self.rng.below(7) }).collect();
+        let lengths: Vec<usize> =
+            labels.iter().map(|_| if self.rng.chance(1, 20) { 0 } else { 1 + self.rng.below(7) }).collect();
         let length = |c: char| lengths[labels.iter().position(|l| *l == c).expect("every label is listed")];
         let mut operands: Vec<Slot<T>> = Vec::new();
         for term in terms.split(',') {
             let shape: Vec<usize> = term.chars().map(length).collect();
             operands.push(self.factor(&shape)?);
         }
-        self.note(format!("einsum {} {subscripts} of {:?}", T::DTYPE, operands.iter().map(|o| o.model.shape.clone()).collect::<Vec<_>>()));
+        self.note(format!(
+            "einsum {} {subscripts} of {:?}",
+            T::DTYPE,
+            operands.iter().map(|o| o.model.shape.clone()).collect::<Vec<_>>()
+        ));
         let arrays: Vec<&Array<T>> = operands.iter().map(|o| &o.array).collect();
         let result = einsum(subscripts, &arrays);
         if T::DTYPE.kind() == Kind::Bool {
@@ -246,10 +285,14 @@ impl World {
         }
         let shape: Vec<usize> = output.chars().map(length).collect();
         let mut totals = vec![Total::default(); shape.iter().product()];
-        let value = |c: char, index: &[usize]| index[labels.iter().position(|l| *l == c).expect("every label is listed")];
+        let value =
+            |c: char, index: &[usize]| index[labels.iter().position(|l| *l == c).expect("every label is listed")];
         for_each_index(&lengths, &mut |index| {
-            let factors: Vec<Wide> =
-                terms.split(',').zip(&operands).map(|(term, o)| o.model.at(&term.chars().map(|c| value(c, index)).collect::<Vec<_>>())).collect();
+            let factors: Vec<Wide> = terms
+                .split(',')
+                .zip(&operands)
+                .map(|(term, o)| o.model.at(&term.chars().map(|c| value(c, index)).collect::<Vec<_>>()))
+                .collect();
             let at = output.chars().fold(0, |at, c| at * length(c) + value(c, index));
             totals[at].add(&factors);
         });
@@ -269,7 +312,13 @@ impl World {
             world.laid_out::<T>(widened(&[rows, d], &data))
         };
         let (x, y) = (few(self, n)?, few(self, m)?);
-        self.note(format!("cdist {} {} [{n}, {d}] {:?}, [{m}, {d}] {:?}", T::DTYPE, metric.name(), x.array.strides(), y.array.strides()));
+        self.note(format!(
+            "cdist {} {} [{n}, {d}] {:?}, [{m}, {d}] {:?}",
+            T::DTYPE,
+            metric.name(),
+            x.array.strides(),
+            y.array.strides()
+        ));
         let result = distance::cdist(&x.array, &y.array, metric);
         if T::DTYPE.kind() != Kind::Float {
             return match result {
@@ -277,7 +326,7 @@ impl World {
                 other => Err(format!("cdist of {}: {:?}", T::DTYPE, other.map(|a| a.shape().to_vec()))),
             };
         }
-        // The only operation here that devices other than scalar may lack: of half floats.
+        // The only operation here that a device other than `scalar` may lack, for half floats.
         if matches!((&result, T::DTYPE), (Err(Error::Refused { .. }), DType::F16 | DType::BF16)) {
             return Ok(());
         }
@@ -290,7 +339,7 @@ impl World {
     }
 }
 
-/// Integers with a bias added; then, with a factor, `x * factor + max(x, factor)` of each.
+/// Adds a bias to integers. If there is a factor, then computes `x * factor + max(x, factor)` of each sum `x`.
 fn integers_followed(dtype: DType, totals: &[Total], added: &[Wide], factor: Option<Wide>) -> Vec<Wide> {
     let step = |op, x, y| binary(dtype, op, x, y);
     let of = |(total, &c): (&Total, &Wide)| {
@@ -300,7 +349,7 @@ fn integers_followed(dtype: DType, totals: &[Total], added: &[Wide], factor: Opt
     totals.iter().zip(added).map(of).collect()
 }
 
-/// Floats with a bias added, or the larger of that and 0.
+/// Returns the conditions on floats with a bias added, followed by `max(x, 0)` if `relu` is true.
 fn floats_followed(dtype: DType, totals: &[Total], added: &[Wide], relu: bool) -> Vec<Want> {
     let of = |(alone, &c): (&Total, &Wide)| {
         let mut total = *alone;
@@ -308,7 +357,7 @@ fn floats_followed(dtype: DType, totals: &[Total], added: &[Wide], relu: bool) -
         match total.want(dtype, 2.0) {
             Want::Near(x, by) => {
                 let x = if relu && !x.is_nan() { x.max(0.0) } else { x };
-                // The product is rounded to a half float before the bias is added to it, on some ways.
+                // Some code paths round the product to a half float before the bias is added.
                 Want::Near(x, by + rounding(dtype, alone.re) + rounding(dtype, magnitude(c)))
             }
             other => other,
@@ -317,7 +366,7 @@ fn floats_followed(dtype: DType, totals: &[Total], added: &[Wide], relu: bool) -
     totals.iter().zip(added).map(of).collect()
 }
 
-/// Products written where `before` was, or added to it.
+/// Returns the conditions on products that are written, or added to the elements `before`.
 fn into_view(dtype: DType, totals: &[Total], before: Option<&[Wide]>) -> Vec<Want> {
     let integers = matches!(dtype.kind(), Kind::Int | Kind::Uint);
     let Some(before) = before else { return totals.iter().map(|t| t.want(dtype, 1.0)).collect() };
@@ -335,7 +384,7 @@ fn into_view(dtype: DType, totals: &[Total], before: Option<&[Wide]>) -> Vec<Wan
     totals.iter().zip(before).map(of).collect()
 }
 
-/// The distances of all rows of both.
+/// Returns the conditions on the distances between all rows of `x` and of `y`.
 fn distances(x: &Model, y: &Model, metric: Metric) -> Vec<Want> {
     let (n, m, d) = (x.shape[0], y.shape[0], x.shape[1]);
     let mut want = Vec::new();
@@ -351,15 +400,20 @@ fn distances(x: &Model, y: &Model, metric: Metric) -> Vec<Want> {
     want
 }
 
-/// What a contraction must give. Of one operand nothing is multiplied; half floats may be rounded on the way of more. Of more than two, what meets first is left to the library:
-/// there a product of some of them may overflow, and zero times infinity be NaN or not.
+/// Returns the conditions on a contraction. With one operand, nothing is multiplied. With more, half floats may be
+/// rounded in intermediate steps. With more than two, the library chooses the order of the products: a partial product
+/// may overflow, and zero times infinity may give NaN or not.
 fn contracted(dtype: DType, totals: &[Total], operands: &[&Model]) -> Vec<Want> {
-    let most = |o: &&Model| o.data.iter().map(|&x| magnitude(x)).fold(1.0, |a, b| if b.is_nan() { f64::INFINITY } else { a.max(b) });
+    let most = |o: &&Model| {
+        o.data.iter().map(|&x| magnitude(x)).fold(1.0, |a, b| if b.is_nan() { f64::INFINITY } else { a.max(b) })
+    };
     let partial: f64 = operands.iter().map(most).product();
     let of = |t: &Total| match t.want(dtype, 4.0) {
         exact @ Want::Bits(..) => exact,
         _ if operands.len() > 2 && partial * (t.terms as f64 + 1.0) >= largest(dtype.real()) / 4.0 => Want::Any,
-        Want::Near(x, by) if operands.len() > 1 => Want::Near(x, by + 4.0 * (t.terms as f64 + 1.0) * rounding(dtype, t.magnitudes)),
+        Want::Near(x, by) if operands.len() > 1 => {
+            Want::Near(x, by + 4.0 * (t.terms as f64 + 1.0) * rounding(dtype, t.magnitudes))
+        }
         other => other,
     };
     totals.iter().map(of).collect()

@@ -1,4 +1,5 @@
-//! Reductions, scans and sorts. Integers, extrema, indices and sorted elements must be exact; sums of floats keep the bound of [`polyarray_core::order`].
+//! Reductions, scans and sorts. Integers, extrema, indices and sorted elements must be exact. Sums of floats must keep
+//! the bound of [`polyarray_core::order`].
 
 use super::expressions::{Term, largest, magnitude};
 use super::model::{Model, Want, cast, compare, compare_bits, order, rounding, widened, working_eps};
@@ -7,7 +8,7 @@ use crate::values::FloatSpec;
 use polyarray_core::{Array, Axes, DType, Element, IntoExpr, Kind, Side, Wide, axis};
 use std::cmp::Ordering;
 
-/// The sum of `x` with an error far below an eps of f64 (Neumaier), and that of the magnitudes.
+/// Returns the sum of `x`, with an error far below an eps of f64 (Neumaier's summation), and the sum of the magnitudes.
 fn sums(x: impl Iterator<Item = f64>) -> (f64, f64) {
     let (mut sum, mut rest, mut magnitudes) = (0.0f64, 0.0f64, 0.0f64);
     for x in x {
@@ -19,18 +20,20 @@ fn sums(x: impl Iterator<Item = f64>) -> (f64, f64) {
     (if rest.is_finite() { sum + rest } else { sum }, magnitudes)
 }
 
-/// Terms whose error does not cancel in a sum of `n`.
+/// Returns the error bound of a sum of `n` terms, in eps of the sum of magnitudes: `64 + log2 n`, and 4 to spare.
 fn depth(n: usize) -> f64 {
     64.0 + (n.max(1) as f64).log2() + 4.0
 }
 
-/// The sum of real numbers as `dtype`, divided by a count, within the bound.
+/// Returns the condition on a sum of real numbers as `dtype`, divided by a count.
 fn real_sum(line: impl Iterator<Item = f64> + Clone, n: usize, dtype: DType, divided_by: f64) -> Want {
     let (sum, magnitudes) = sums(line.clone());
-    if line.clone().any(f64::is_nan) || line.clone().any(|x| x == f64::INFINITY) && line.clone().any(|x| x == f64::NEG_INFINITY) {
+    if line.clone().any(f64::is_nan)
+        || line.clone().any(|x| x == f64::INFINITY) && line.clone().any(|x| x == f64::NEG_INFINITY)
+    {
         return Want::Near(f64::NAN, 0.0);
     }
-    // Partial sums of what is added up in f32 may overflow there.
+    // Partial sums in f32 may overflow.
     let room = if working_eps(dtype) == f64::EPSILON { f64::MAX } else { f64::from(f32::MAX) };
     if magnitudes > room / 2.0 || magnitudes / divided_by > largest(dtype) / 2.0 {
         return Want::Any;
@@ -40,10 +43,10 @@ fn real_sum(line: impl Iterator<Item = f64> + Clone, n: usize, dtype: DType, div
     Want::Near(value, depth(n) * working_eps(dtype) * magnitudes / divided_by + rounding(dtype, value) + tiny)
 }
 
-/// The integers of a line combined, in 64 bits.
+/// Returns the condition on the integers of a line combined by `f`, in 64 bits.
 fn integers(dtype: DType, line: &[Wide], start: i128, f: fn(i128, i128) -> i128) -> Want {
     let total = line.iter().fold(start, |total, x| match x {
-        // What wraps at 128 bits is right in the 64 that are kept.
+        // Wrapping at 128 bits does not change the 64 bits that are kept.
         Wide::Int(x) => f(total, *x),
         other => unreachable!("{other:?} is no integer"),
     });
@@ -64,7 +67,9 @@ fn sum_of(dtype: DType, line: &[Wide]) -> Want {
                 real_sum(line.iter().map(of), n, dtype.real(), 1.0)
             };
             match (part(false), part(true)) {
-                (Want::Near(re, a), Want::Near(im, b)) if !re.is_nan() && !im.is_nan() => Want::NearComplex(re, im, a.max(b)),
+                (Want::Near(re, a), Want::Near(im, b)) if !re.is_nan() && !im.is_nan() => {
+                    Want::NearComplex(re, im, a.max(b))
+                }
                 _ => Want::Any,
             }
         }
@@ -91,7 +96,7 @@ fn product_of(dtype: DType, line: &[Wide]) -> Want {
     }
 }
 
-/// The place of the least (or greatest) element: the first NaN, else the first of the best.
+/// Returns the index of the minimum or maximum: the first NaN, otherwise the first of the best elements.
 fn index_of(line: &[Wide], best: Ordering) -> usize {
     if let Some(nan) = line.iter().position(|x| x.real().is_nan()) {
         return nan;
@@ -105,7 +110,7 @@ fn index_of(line: &[Wide], best: Ordering) -> usize {
     at
 }
 
-/// The extremum: of zeros of both signs, either.
+/// Returns the condition on the extremum. For a zero, both signs are accepted.
 fn extremum(dtype: DType, line: &[Wide], best: Ordering) -> Want {
     match line[index_of(line, best)] {
         Wide::Float(0.0) => Want::Near(0.0, 0.0),
@@ -113,17 +118,22 @@ fn extremum(dtype: DType, line: &[Wide], best: Ordering) -> Want {
     }
 }
 
-/// The mean of squared deviations, or its root.
+/// Returns the condition on the mean of the squared deviations, or on its root.
 fn spread_of(dtype: DType, line: &[Wide], root: bool) -> Want {
     let dtype = dtype.mean();
     let numbers: Vec<f64> = line.iter().map(|x| x.real()).collect();
     let n = numbers.len() as f64;
-    let far = largest(if working_eps(dtype) == f64::EPSILON { DType::F64 } else { DType::F32 }).sqrt() / 1e3 / n.max(1.0);
+    let far =
+        largest(if working_eps(dtype) == f64::EPSILON { DType::F64 } else { DType::F32 }).sqrt() / 1e3 / n.max(1.0);
     let apart = numbers.iter().map(|x| x.abs()).filter(|x| *x != 0.0).fold(f64::INFINITY, f64::min);
     if numbers.is_empty() || numbers.iter().any(|x| !x.is_finite()) {
-        return if numbers.iter().any(|x| x.is_nan()) || numbers.is_empty() { Want::Near(f64::NAN, 0.0) } else { Want::Any };
+        return if numbers.iter().any(|x| x.is_nan()) || numbers.is_empty() {
+            Want::Near(f64::NAN, 0.0)
+        } else {
+            Want::Any
+        };
     }
-    // Squares that overflow or underflow are not what this is about.
+    // Squares that overflow or underflow are not tested here.
     if numbers.iter().any(|x| x.abs() > far) || apart < 1e-15 {
         return Want::Any;
     }
@@ -133,7 +143,7 @@ fn spread_of(dtype: DType, line: &[Wide], root: bool) -> Want {
     if value > largest(dtype) / 2.0 {
         return Want::Any;
     }
-    // Documented as some hundred eps; the mean here is exact to an eps of f64 of itself.
+    // The documented error is a few hundred eps. `own` is the error of the mean here, which is exact to an eps of f64.
     let own = (mean.abs() * f64::EPSILON).powi(2) * 4.0;
     let own = if root { own.sqrt() } else { own };
     Want::Near(value, 1000.0 * working_eps(dtype) * value + rounding(dtype, value) + own)
@@ -147,7 +157,7 @@ impl World {
         self.reduced(Term { expr, model: slot.model })
     }
 
-    /// A reduction of an expression over some axes, or all.
+    /// Tests a reduction of an expression over some axes, or of all its elements.
     pub(super) fn reduced<T: Element>(&mut self, x: Term<T>) -> Outcome {
         let (ndim, real) = (x.model.shape.len(), T::DTYPE.kind() != Kind::Complex);
         let what = self.rng.below(12);
@@ -160,7 +170,8 @@ impl World {
             return self.reduced_wholly(&x, what);
         }
         let keep = self.rng.chance(1, 3);
-        let asked: Vec<isize> = axes.iter().map(|&a| if self.rng.chance(1, 3) { a as isize - ndim as isize } else { a as isize }).collect();
+        let asked: Vec<isize> =
+            axes.iter().map(|&a| if self.rng.chance(1, 3) { a as isize - ndim as isize } else { a as isize }).collect();
         self.note(format!("  reduction {what} over {axes:?}{}", if keep { ", kept" } else { "" }));
         let given = || -> Axes { if keep { axis(&asked[..]).keepdims() } else { axis(&asked[..]) } };
         let shape: Vec<usize> = (0..ndim)
@@ -197,7 +208,7 @@ impl World {
         }
     }
 
-    /// To one value.
+    /// Tests a reduction of all elements.
     fn reduced_wholly<T: Element>(&mut self, x: &Term<T>, what: usize) -> Outcome {
         self.note(format!("  reduction {what} over everything"));
         let (e, all) = (&x.expr, &x.model.data[..]);
@@ -225,7 +236,13 @@ impl World {
         }
     }
 
-    fn agree<U: Element>(&mut self, what: &str, got: polyarray_core::Result<Array<U>>, shape: &[usize], want: &[Want]) -> Outcome {
+    fn agree<U: Element>(
+        &mut self,
+        what: &str,
+        got: polyarray_core::Result<Array<U>>,
+        shape: &[usize],
+        want: &[Want],
+    ) -> Outcome {
         let got = done(what, got)?;
         self.played.checks += 1;
         let model = compare(what, &got, shape, want)?;
@@ -248,9 +265,14 @@ impl World {
         }
         let along = self.rng.below(ndim);
         let product = self.rng.chance(1, 3);
-        self.note(format!("scan {} {:?} {:?} along {along}, products: {product}", T::DTYPE, slot.model.shape, slot.array.strides()));
+        self.note(format!(
+            "scan {} {:?} {:?} along {along}, products: {product}",
+            T::DTYPE,
+            slot.model.shape,
+            slot.array.strides()
+        ));
         let lines = slot.model.lines(&[along]);
-        // The shape of the result is that of the array; its elements are compared in the order of lines, as a permuted view.
+        // The result has the shape of the array. Its elements are compared in the order of lines, as a permuted view.
         let result = if product { slot.array.cumprod(along as isize) } else { slot.array.cumsum(along as isize) };
         let result = done("cumsum, cumprod", result)?;
         if result.shape() != slot.model.shape {
@@ -283,19 +305,30 @@ impl World {
         let n = slot.model.shape[along];
         match how {
             0 | 1 => {
-                let model = slot.model.with_lines(T::DTYPE, along, n, &lines.iter().map(|line| sorted(line)).collect::<Vec<_>>());
+                let model = slot.model.with_lines(
+                    T::DTYPE,
+                    along,
+                    n,
+                    &lines.iter().map(|line| sorted(line)).collect::<Vec<_>>(),
+                );
                 let result = done("sort", slot.array.sort(along as isize))?;
                 self.keep("sort", result, &model)
             }
             2 => {
-                let model = slot.model.with_lines(DType::I64, along, n, &lines.iter().map(|line| ranked(line, false, n)).collect::<Vec<_>>());
+                let model = slot.model.with_lines(
+                    DType::I64,
+                    along,
+                    n,
+                    &lines.iter().map(|line| ranked(line, false, n)).collect::<Vec<_>>(),
+                );
                 let result = done("argsort", slot.array.argsort(along as isize - ndim as isize))?;
                 self.keep("argsort", result, &model)
             }
             3 => {
                 let k = self.rng.below(n + 1);
                 let places: Vec<Vec<Wide>> = lines.iter().map(|line| ranked(line, true, k)).collect();
-                let values: Vec<Vec<Wide>> = lines.iter().zip(&places).map(|(l, p)| p.iter().map(|i| l[i.real() as usize]).collect()).collect();
+                let values: Vec<Vec<Wide>> =
+                    lines.iter().zip(&places).map(|(l, p)| p.iter().map(|i| l[i.real() as usize]).collect()).collect();
                 let (best, indices) = done("topk", slot.array.topk(k, along as isize))?;
                 self.keep("topk's indices", indices, &slot.model.with_lines(DType::I64, along, k, &places))?;
                 self.keep("topk", best, &slot.model.with_lines(T::DTYPE, along, k, &values))
@@ -306,7 +339,9 @@ impl World {
                 let elements: Vec<T> = sorted.iter().map(|&x| T::from_wide(x)).collect();
                 let haystack = done("from_slice", Array::from_slice(&elements, elements.len()))?;
                 let (side, at_most) = *self.rng.pick(&[(Side::Left, Ordering::Less), (Side::Right, Ordering::Equal)]);
-                let model = values.model.map(DType::I64, &|v| Wide::Int(sorted.partition_point(|&x| order(x, v) <= at_most) as i128));
+                let model = values
+                    .model
+                    .map(DType::I64, &|v| Wide::Int(sorted.partition_point(|&x| order(x, v) <= at_most) as i128));
                 let found = done("searchsorted", haystack.searchsorted(&values.array, side))?;
                 self.keep("searchsorted", found, &model)
             }
@@ -318,12 +353,16 @@ impl World {
         let (got, times) = done("unique_counts", slot.array.unique_counts())?;
         let shape = vec![values.len()];
         self.played.checks += 1;
-        compare_bits("the counts of unique elements", &times, &Model { dtype: DType::I64, shape: shape.clone(), data: counts })?;
+        compare_bits(
+            "the counts of unique elements",
+            &times,
+            &Model { dtype: DType::I64, shape: shape.clone(), data: counts },
+        )?;
         self.keep("unique elements", got, &Model { dtype: T::DTYPE, shape, data: values })
     }
 }
 
-/// What reduction `what` must give of a line that is not empty where it must not be.
+/// Returns the condition on reduction `what` of a line, which must not be empty for extrema.
 fn wanted(what: usize, dtype: DType, line: &[Wide]) -> Want {
     match what {
         0 => sum_of(dtype, line),
@@ -341,7 +380,7 @@ fn wanted(what: usize, dtype: DType, line: &[Wide]) -> Want {
     }
 }
 
-/// In ascending order, -0 before +0.
+/// Sorts in ascending order, -0 before +0.
 fn sorted(line: &[Wide]) -> Vec<Wide> {
     let negative = |x: Wide| x.real().is_sign_negative();
     let mut line = line.to_vec();
@@ -349,14 +388,14 @@ fn sorted(line: &[Wide]) -> Vec<Wide> {
     line
 }
 
-/// Where the first `k` elements of the sorted line are; of equal ones, those in front first.
+/// Returns the indices of the first `k` elements of the sorted line. Equal elements keep their order.
 fn ranked(line: &[Wide], descending: bool, k: usize) -> Vec<Wide> {
     let mut at: Vec<usize> = (0..line.len()).collect();
     at.sort_by(|&i, &j| if descending { order(line[j], line[i]) } else { order(line[i], line[j]) });
     at.into_iter().take(k).map(|i| Wide::Int(i as i128)).collect()
 }
 
-/// The distinct elements in order, and how often each is there.
+/// Returns the distinct elements in order, and the count of each.
 fn runs(data: &[Wide]) -> (Vec<Wide>, Vec<Wide>) {
     let (mut values, mut counts): (Vec<Wide>, Vec<i128>) = (Vec::new(), Vec::new());
     for x in sorted(data) {
@@ -395,7 +434,8 @@ fn norm_of(dtype: DType, line: &[Wide]) -> Want {
     Want::Near(value, depth(line.len()) * working_eps(dtype) * value + rounding(dtype, value))
 }
 
-/// What a scan must give along a line. Of a long line only every so manieth element is computed, because each is a sum of its own here.
+/// Returns the conditions on a scan of a line. Of a long line only about 40 elements are checked, as each is a sum of
+/// its own here.
 fn scanned(dtype: DType, line: &[Wide], product: bool) -> Vec<Want> {
     let step = line.len() / 40 + 1;
     let of = |n: usize| match n.is_multiple_of(step) || n == line.len() {
@@ -406,7 +446,7 @@ fn scanned(dtype: DType, line: &[Wide], product: bool) -> Vec<Want> {
     (1..=line.len()).map(of).collect()
 }
 
-/// A running sum: its order is another than that of a sum, and so is its bound.
+/// Returns the condition on a running sum. Its order of additions differs from that of a sum, and so does its bound.
 fn running(dtype: DType, line: &[Wide]) -> Want {
     let (terms, eps) = (line.len() as f64 + 2.0, working_eps(dtype));
     match sum_of(dtype, line) {
@@ -414,7 +454,9 @@ fn running(dtype: DType, line: &[Wide]) -> Want {
             let (_, magnitudes) = sums(line.iter().map(|x| x.real()));
             Want::Near(value, terms * eps * magnitudes + rounding(dtype, value) + FloatSpec::of(dtype).min_subnormal())
         }
-        Want::NearComplex(re, im, _) => Want::NearComplex(re, im, terms * eps * line.iter().map(|&x| magnitude(x)).sum::<f64>()),
+        Want::NearComplex(re, im, _) => {
+            Want::NearComplex(re, im, terms * eps * line.iter().map(|&x| magnitude(x)).sum::<f64>())
+        }
         other => other,
     }
 }

@@ -1,21 +1,21 @@
-//! Views: the same index arithmetic once by the library, on strides, and once here, on indices.
+//! Views. The library computes them on strides; the model repeats the index arithmetic on indices.
 
 use super::model::{Model, for_each_index};
 use super::{MOST, Outcome, Slot, World, done};
 use polyarray_core::{Array, Element, SliceItem};
 
-/// A slice of a shape: what is asked for, what comes out, and where its elements are.
+/// A slice of a shape: its items, its shape, and the positions of its elements.
 pub(super) struct Cut {
     pub items: Vec<SliceItem>,
     pub shape: Vec<usize>,
-    /// For each axis of the array, the indices that are taken.
+    /// The selected indices of each axis of the array.
     taken: Vec<Vec<usize>>,
-    /// For each axis of the slice, the axis of the array; none for a new one.
+    /// The axis of the array for each axis of the slice; `None` for a new axis.
     from: Vec<Option<usize>>,
 }
 
 impl Cut {
-    /// The array's index of the slice's element at `index`.
+    /// Returns the index in the array of the slice's element at `index`.
     pub fn source(&self, index: &[usize]) -> Vec<usize> {
         let mut out: Vec<usize> = self.taken.iter().map(|t| t.first().copied().unwrap_or(0)).collect();
         for (from, &i) in self.from.iter().zip(index) {
@@ -30,14 +30,14 @@ impl Cut {
         model.gather(self.shape.clone(), &mut |index| self.source(index))
     }
 
-    /// Writes the elements of `part` where the slice is.
+    /// Writes the elements of `part` to the positions of the slice.
     pub fn write(&self, model: &mut Model, part: &Model) {
         for_each_index(&self.shape, &mut |index| model.set(&self.source(index), part.at(index)));
     }
 }
 
 impl World {
-    /// A slice of an array of this shape: indices, ranges forwards and backwards with steps, new axes.
+    /// Returns a random slice of an array of this shape: indices, ranges in both directions with steps, new axes.
     pub(super) fn cut(&mut self, shape: &[usize]) -> Cut {
         let mut cut = Cut { items: Vec::new(), shape: Vec::new(), taken: Vec::new(), from: Vec::new() };
         for (axis, &n) in shape.iter().enumerate() {
@@ -46,7 +46,9 @@ impl World {
                 cut.shape.push(1);
                 cut.from.push(None);
             }
-            let from_end = |i: usize, rng: &mut crate::values::Rng| if i < n && rng.chance(1, 3) { i as isize - n as isize } else { i as isize };
+            let from_end = |i: usize, rng: &mut crate::values::Rng| {
+                if i < n && rng.chance(1, 3) { i as isize - n as isize } else { i as isize }
+            };
             if n > 0 && self.rng.chance(1, 6) {
                 let i = self.rng.below(n);
                 cut.items.push(SliceItem::Index(from_end(i, &mut self.rng)));
@@ -76,7 +78,7 @@ impl World {
         Ok(Slot { array, model: cut.of(&slot.model) })
     }
 
-    /// A view of one of the arrays. The array itself may be gone afterwards.
+    /// Tests a view of one of the arrays. The array itself may have been removed from the pool.
     pub(super) fn view<T: Element>(&mut self) -> Outcome {
         let slot: Slot<T> = if self.rng.chance(2, 5) { self.take() } else { self.borrow() };
         let how = self.rng.below(14);
@@ -113,7 +115,7 @@ impl World {
                 Slot { array, model: model.clone() }
             }
         };
-        // What it is a view of may go first.
+        // The base array may be dropped before its view.
         drop(slot);
         self.keep("view", made.array, &made.model)
     }
@@ -123,8 +125,11 @@ impl World {
         let mut axes: Vec<usize> = (0..ndim).collect();
         (1..ndim).for_each(|i| axes.swap(i, self.rng.below(i + 1)));
         let shape = axes.iter().map(|&a| slot.model.shape[a]).collect();
-        let model = slot.model.gather(shape, &mut |index| (0..ndim).map(|a| index[axes.iter().position(|&x| x == a).expect("each axis once")]).collect());
-        let asked: Vec<isize> = axes.iter().map(|&a| if self.rng.chance(1, 4) { a as isize - ndim as isize } else { a as isize }).collect();
+        let model = slot.model.gather(shape, &mut |index| {
+            (0..ndim).map(|a| index[axes.iter().position(|&x| x == a).expect("each axis once")]).collect()
+        });
+        let asked: Vec<isize> =
+            axes.iter().map(|&a| if self.rng.chance(1, 4) { a as isize - ndim as isize } else { a as isize }).collect();
         Ok(Slot { array: done("permute", slot.array.permute(&asked))?, model })
     }
 
@@ -145,7 +150,7 @@ impl World {
         Ok(Slot { array: done("reshape", slot.array.reshape(&shape[..]))?, model: slot.model.reshaped(shape) })
     }
 
-    /// Broadcast: axes of one stretch, new ones come in front.
+    /// Broadcasts: stretches axes of length 1, and may add an axis in front.
     fn stretched<T: Element>(&mut self, slot: &Slot<T>) -> Outcome<Slot<T>> {
         let mut shape = slot.model.shape.clone();
         for n in &mut shape {
@@ -159,7 +164,10 @@ impl World {
         if shape.iter().product::<usize>() > MOST {
             shape = slot.model.shape.clone();
         }
-        Ok(Slot { array: done("broadcast_to", slot.array.broadcast_to(&shape[..]))?, model: slot.model.broadcast_to(&shape) })
+        Ok(Slot {
+            array: done("broadcast_to", slot.array.broadcast_to(&shape[..]))?,
+            model: slot.model.broadcast_to(&shape),
+        })
     }
 
     fn diagonal<T: Element>(&mut self, slot: &Slot<T>) -> Outcome<Slot<T>> {
@@ -181,7 +189,8 @@ impl World {
         Ok(Slot { array: done("diagonal_at", slot.array.diagonal_at(offset, a as isize, b as isize))?, model })
     }
 
-    /// The elements of a contiguous array as a view into another one: transposed, reversed, at a distance from each other, or between elements that nothing may touch.
+    /// Copies a contiguous array into a view of a new array: transposed, reversed, strided, or surrounded by elements
+    /// that must not be touched.
     pub(super) fn relaid<T: Element>(&mut self, whole: &Array<T>) -> Outcome<Array<T>> {
         let shape = whole.shape().to_vec();
         if shape.is_empty() {
@@ -189,12 +198,20 @@ impl World {
         }
         let last = shape.len() - 1;
         let room: Vec<(usize, usize, isize)> = (0..shape.len())
-            .map(|axis| (self.rng.below(3), self.rng.below(3), *self.rng.pick(if axis == last { &[1, 1, 2, -1, 3] } else { &[1, 1, 1, -1, 2] })))
+            .map(|axis| {
+                (
+                    self.rng.below(3),
+                    self.rng.below(3),
+                    *self.rng.pick(if axis == last { &[1, 1, 2, -1, 3] } else { &[1, 1, 1, -1, 2] }),
+                )
+            })
             .collect();
         let transposed = shape.len() == 2 && self.rng.chance(1, 3);
         let wide = |axis: usize| room[axis].0 + shape[axis] * room[axis].2.unsigned_abs() + room[axis].1;
         let lengths: Vec<usize> = (0..shape.len()).map(wide).collect();
-        let mut big = self.fresh::<T>(&if transposed { lengths.iter().rev().copied().collect::<Vec<_>>() } else { lengths.clone() }).array;
+        let mut big = self
+            .fresh::<T>(&if transposed { lengths.iter().rev().copied().collect::<Vec<_>>() } else { lengths.clone() })
+            .array;
         let items: Vec<SliceItem> = (0..shape.len())
             .map(|axis| {
                 let (front, back, step) = room[axis];

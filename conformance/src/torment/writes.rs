@@ -1,4 +1,4 @@
-//! Writes: in place, through views, of one element; arrays that share the buffer must not see them.
+//! Writes in place, through views, and of single elements. Arrays that share the buffer must not change.
 
 use super::expressions::Term;
 use super::model::{Model, Want, binary, broadcast};
@@ -23,7 +23,10 @@ impl World {
                 let value: T = self.small();
                 done("fill", slot.array.slice_mut(&cut.items).and_then(|mut view| view.fill(value)))?;
                 let count = cut.shape.iter().product();
-                cut.write(&mut slot.model, &Model { dtype: T::DTYPE, shape: cut.shape.clone(), data: vec![value.to_wide(); count] });
+                cut.write(
+                    &mut slot.model,
+                    &Model { dtype: T::DTYPE, shape: cut.shape.clone(), data: vec![value.to_wide(); count] },
+                );
             }
             3..6 => self.write_expression(&mut slot, how == 5)?,
             6 => {
@@ -42,11 +45,13 @@ impl World {
         self.settle("a written array", slot)
     }
 
-    /// A broadcast view must refuse to be written and stay as it is.
+    /// Checks that a broadcast view cannot be written, and that it stays unchanged.
     fn write_refused<T: Element>(&mut self, mut slot: Slot<T>) -> Outcome {
         match slot.array.view_mut().map(drop) {
             Err(Error::NotWritable { .. }) => {}
-            Err(e) => return Err(format!("writing a broadcast view: another error than that it cannot be written: {e}")),
+            Err(e) => {
+                return Err(format!("writing a broadcast view: another error than that it cannot be written: {e}"));
+            }
             Ok(()) if slot.model.data.is_empty() => {}
             Ok(()) => return Err("a broadcast view let itself be written".into()),
         }
@@ -66,17 +71,20 @@ impl World {
         if same { Ok(()) } else { Err(format!("get {index:?} after set: {got:?}, not {value:?}")) }
     }
 
-    /// An expression, of arrays that may share the buffer, into a slice.
+    /// Evaluates an expression into a slice. The operands of the expression may share the buffer.
     fn write_expression<T: Element>(&mut self, slot: &mut Slot<T>, into: bool) -> Outcome {
         let cut = self.cut(&slot.model.shape);
         let depth = self.rng.below(3);
         let Term { expr, model } = self.term::<T>(depth, Some(&cut.shape))?;
         if broadcast(&model.shape, &cut.shape).as_ref() != Some(&cut.shape) {
-            // It has more axes, or longer ones: an error that changes nothing.
+            // The expression has more axes, or longer ones: an error that must not change the array.
             let refused = slot.array.slice_mut(&cut.items).and_then(|mut view| view.assign(expr));
             return match refused {
                 Err(Error::BroadcastTo { .. } | Error::Broadcast { .. } | Error::Shapes { .. }) => Ok(()),
-                Err(e) => Err(format!("assigning {:?} to {:?}: another error than that shapes do not fit: {e}", model.shape, cut.shape)),
+                Err(e) => Err(format!(
+                    "assigning {:?} to {:?}: another error than that shapes do not fit: {e}",
+                    model.shape, cut.shape
+                )),
                 Ok(()) => Err(format!("{:?} was assigned to {:?}", model.shape, cut.shape)),
             };
         }
@@ -90,14 +98,17 @@ impl World {
         Ok(())
     }
 
-    /// `+=` and its like, with an expression that may hold this array itself.
+    /// Tests `+=`, `-=` or `*=` with an expression that may contain this array.
     fn update<T: Element>(&mut self, slot: &mut Slot<T>) -> Outcome {
         let shape = slot.model.shape.clone();
         let depth = self.rng.below(2);
         let mut right: Term<T> = self.term(depth, Some(&shape))?;
         if broadcast(&right.model.shape, &shape).as_ref() != Some(&shape) {
             let value: T = self.small();
-            right = Term { expr: polyarray_core::IntoExpr::into_expr(value), model: Model { dtype: T::DTYPE, shape: Vec::new(), data: vec![value.to_wide()] } };
+            right = Term {
+                expr: polyarray_core::IntoExpr::into_expr(value),
+                model: Model { dtype: T::DTYPE, shape: Vec::new(), data: vec![value.to_wide()] },
+            };
         }
         let op = *self.rng.pick(&[Binary::Add, Binary::Sub, Binary::Mul]);
         self.note(format!("  {} in place", op.info().name));

@@ -1,4 +1,4 @@
-//! Making arrays.
+//! Array constructors.
 
 use super::Array;
 use crate::device::Device;
@@ -7,10 +7,10 @@ use crate::layout::Layout;
 use crate::{Buffer, Dims, Element, Error, Result, Scalar, Wide};
 
 impl<T: Element> Array<T> {
-    /// The elements of `data`, in C order, without copying them.
+    /// Makes an array of the elements of `data`, in C order, without copying them.
     ///
     /// # Errors
-    /// [`Error::Count`] if they do not fill `shape`.
+    /// [`Error::Count`] if `shape` has another number of elements.
     ///
     /// ```
     /// # use polyarray_core::*;
@@ -27,10 +27,10 @@ impl<T: Element> Array<T> {
         Array::from_raw(RawArray { buffer: Buffer::adopt(data), dtype: T::DTYPE, layout: Layout::contiguous(shape) })
     }
 
-    /// A copy of the elements of `data`, in C order.
+    /// Copies the elements of `data`, in C order, into a new array.
     ///
     /// # Errors
-    /// [`Error::Count`] if they do not fill `shape`; out of memory.
+    /// [`Error::Count`] if `shape` has another number of elements; out of memory.
     pub fn from_slice(data: &[T], shape: impl Into<Dims>) -> Result<Array<T>> {
         let shape = shape.into();
         shape.check(T::DTYPE)?;
@@ -43,7 +43,7 @@ impl<T: Element> Array<T> {
         Array::from_raw(RawArray { buffer, dtype: T::DTYPE, layout: Layout::contiguous(shape) })
     }
 
-    /// The value of `f` at each index, in C order.
+    /// Makes an array of the values of `f` at each index. Calls `f` in C order.
     ///
     /// # Errors
     /// [`Error::TooLarge`], [`Error::OutOfMemory`].
@@ -62,7 +62,7 @@ impl<T: Element> Array<T> {
         Array::from_vec(data, shape)
     }
 
-    /// `value` everywhere.
+    /// Makes an array filled with `value`.
     ///
     /// # Errors
     /// [`Error::TooLarge`], [`Error::OutOfMemory`].
@@ -70,7 +70,7 @@ impl<T: Element> Array<T> {
         Array::from_raw(Tape::filled(Scalar::new(value), shape.into())?.eval(&Device::current()?)?)
     }
 
-    /// Zero (false) everywhere.
+    /// Makes an array of zeros (`false` for bool).
     ///
     /// # Errors
     /// As [`full`](Self::full).
@@ -78,7 +78,7 @@ impl<T: Element> Array<T> {
         Array::full(shape, T::from_wide(Wide::Int(0)))
     }
 
-    /// One (true) everywhere.
+    /// Makes an array of ones (`true` for bool).
     ///
     /// # Errors
     /// As [`full`](Self::full).
@@ -86,7 +86,7 @@ impl<T: Element> Array<T> {
         Array::full(shape, T::from_wide(Wide::Int(1)))
     }
 
-    /// The identity matrix `[n, n]`.
+    /// Makes the identity matrix `[n, n]`.
     ///
     /// # Errors
     /// As [`full`](Self::full).
@@ -95,13 +95,16 @@ impl<T: Element> Array<T> {
         Array::from_fn([n, n], |ix| if ix[0] == ix[1] { one } else { T::default() })
     }
 
-    /// `start`, `start + step` .. up to but without `stop`: `ceil((stop - start) / step)` elements, none where that is negative.
+    /// Makes the array `start`, `start + step`, .. up to but excluding `stop`, of `ceil((stop - start) / step)`
+    /// elements, or none if that is negative.
     ///
-    /// Integers and bool are counted and computed exactly, whatever lies between the ends of their type. Floats: the count is that of the quotient in f64 (where it underflows
-    /// between numbers that differ it counts as 1), each element is `start + i * step` in f64, rounded to the dtype. Complex numbers must be real.
+    /// Integers and bool: exact over the whole range of the type. Floats: the count comes from the f64 quotient (it is
+    /// 1 if the quotient of different bounds underflows), and each element is `start + i * step` in f64, rounded to the
+    /// dtype. Complex arguments must be real.
     ///
     /// # Errors
-    /// [`Error::Setting`] for a step of zero, bounds that are not finite or an imaginary part; [`Error::TooLarge`], [`Error::OutOfMemory`].
+    /// [`Error::Setting`] for a step of zero, non-finite arguments or an imaginary part; [`Error::TooLarge`],
+    /// [`Error::OutOfMemory`].
     ///
     /// ```
     /// # use polyarray_core::*;
@@ -110,7 +113,9 @@ impl<T: Element> Array<T> {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn arange(start: T, stop: T, step: T) -> Result<Array<T>> {
-        let refuse = |why: &str| Err(Error::Setting { name: "arange", value: format!("{start}, {stop}, {step}"), why: why.into() });
+        let refuse = |why: &str| {
+            Err(Error::Setting { name: "arange", value: format!("{start}, {stop}, {step}"), why: why.into() })
+        };
         if let (Wide::Int(a), Wide::Int(b), Wide::Int(s)) = (start.to_wide(), stop.to_wide(), step.to_wide()) {
             if s == 0 {
                 return refuse("the step is zero");
@@ -126,19 +131,20 @@ impl<T: Element> Array<T> {
         if s == 0.0 || ![a, b, s].iter().all(|x| x.is_finite()) {
             return refuse("the step is zero or a number is not finite");
         }
-        // Bounds of opposite signs may be further apart than any number is large: then everything is halved, which is exact.
+        // The difference of bounds of opposite signs may overflow: all values are then halved, which is exact.
         let half = if (b - a).is_finite() { 1.0 } else { 0.5 };
         let (a, b, s) = (a * half, b * half, s * half);
         let quotient = (b - a) / s;
         let count = if quotient == 0.0 && a != b && (b > a) == (s > 0.0) { 1.0 } else { quotient.ceil().max(0.0) };
-        // Beyond all sizes the conversion saturates.
+        // A count beyond `usize::MAX` saturates.
         row(count as usize, |i| T::from_wide(Wide::Float((a + i as f64 * s) / half)))
     }
 
-    /// `n` values from `a` to `b`, both included and exact, evenly spaced; `a` alone where n is 1, none where it is 0.
+    /// Makes an array of `n` evenly spaced values from `a` to `b`, both included and exact; of `a` alone if n is 1.
     ///
-    /// Integers and bool: the floor of `a + i * (b - a) / (n - 1)`, exactly. Floats: that value in f64, rounded to the dtype, finite where both ends are;
-    /// complex numbers: both parts likewise. An infinite end makes what lies between infinite too, two of opposite signs make it NaN.
+    /// Integers and bool: the exact floor of `a + i * (b - a) / (n - 1)`. Floats: that value in f64, rounded to the
+    /// dtype, finite if both ends are. Complex numbers: the same for both parts. Between an infinite and a finite end
+    /// all values are infinite, between two infinities of opposite signs NaN.
     ///
     /// # Errors
     /// As [`full`](Self::full).
@@ -167,14 +173,14 @@ impl<T: Element> Array<T> {
     }
 }
 
-/// An array of one axis: the value of `f` at each index.
+/// Makes an array of one axis of the values of `f` at each index.
 fn row<T: Element>(n: usize, f: impl Fn(usize) -> T) -> Result<Array<T>> {
     let mut data = reserve(&n.into())?;
     data.extend((0..n).map(f));
     Array::from_vec(data, n)
 }
 
-/// Numbers evenly spaced from one to another.
+/// Evenly spaced numbers from `first` to `last`.
 struct Spaced {
     first: f64,
     last: f64,
@@ -197,10 +203,10 @@ impl Spaced {
         } else if i == parts {
             last
         } else if apart.is_infinite() {
-            // An end is infinite, or they are further apart than any number is large.
+            // An end is infinite, or the difference of the ends overflows.
             first * (1.0 - i / parts) + last * (i / parts)
         } else if step.abs() < f64::MIN_POSITIVE {
-            // So small a step has lost digits.
+            // A subnormal step has lost precision.
             first + i / parts * apart
         } else {
             first + i * step
@@ -208,14 +214,18 @@ impl Spaced {
     }
 }
 
-/// An empty vector with room for an array of `shape`, or the error that there is none.
+/// Returns an empty vector with capacity for an array of `shape`, or an error if it does not fit into memory.
 pub(super) fn reserve<T: Element>(shape: &Dims) -> Result<Vec<T>> {
     let bytes = shape.check(T::DTYPE)?;
     let mut data = Vec::new();
-    // The pool's check against the machine's memory is made first: a system that overcommits would grant any size.
+    // The pool checks large sizes against the machine's memory: a system that overcommits grants any size.
     if bytes > 1 << 30 {
         drop(Buffer::host(bytes)?);
     }
-    data.try_reserve_exact(shape.size()).map_err(|e| Error::OutOfMemory { memory: "the host".into(), bytes, why: e.to_string() })?;
+    data.try_reserve_exact(shape.size()).map_err(|e| Error::OutOfMemory {
+        memory: "the host".into(),
+        bytes,
+        why: e.to_string(),
+    })?;
     Ok(data)
 }

@@ -1,24 +1,26 @@
-//! Showing arrays: nested brackets, long axes shortened to their ends. What is written is bounded, whatever the shape.
+//! Formatting of arrays: nested brackets, long axes shortened to their ends. The output is bounded for every shape.
 
 use super::Array;
 use crate::{DType, Element, Wide};
 use smallvec::SmallVec;
 use std::fmt;
 
-/// Elements shown at each end of an axis that is too long.
+/// The number of elements shown at each end of a shortened axis.
 const EDGE: usize = 3;
 /// Arrays of more elements than this are shortened.
 const WHOLE: usize = 1000;
-/// Elements of a shortened array that are shown at most. Arrays of many axes show fewer than [`EDGE`] at the ends of the outer ones.
+/// The maximum number of elements shown of a shortened array. If there are many axes, the outer ones show fewer than
+/// [`EDGE`] elements at their ends.
 const SHOWN: usize = 10_000;
-/// Floats from this size on are written with an exponent, as NumPy and Python do.
+/// Floats of at least this magnitude are written with an exponent, as in NumPy and Python.
 const LARGE: f64 = 1e16;
-/// Floats below this size are, too.
+/// Floats below this magnitude are written with an exponent unless a precision is given.
 const SMALL: f64 = 1e-4;
 
-/// As NumPy shows it: an axis of more than six shows its first and last three where there are more than a thousand elements, and an array without elements is `[]`.
-/// Floats from 1e16 on and below 1e-4 are written with an exponent; `{:.3}` gives so many digits behind the point. An array that cannot be read from its device
-/// shows the error in its place.
+/// Formats as NumPy does: of more than 1000 elements, each axis longer than six shows its first and last three indices
+/// (outer axes fewer if more than 10,000 elements would be shown). An array without elements is `[]`. Floats of at
+/// least 1e16, and without a precision those below 1e-4, have an exponent; `{:.3}` sets the digits after the decimal
+/// point. If the array cannot be read from its device, the error is shown instead.
 impl<T: Element> fmt::Display for Array<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_empty() {
@@ -31,17 +33,17 @@ impl<T: Element> fmt::Display for Array<T> {
     }
 }
 
-/// Indices that are shown of an axis: so many from its start, and so many from its end.
+/// The numbers of indices shown at the start and the end of an axis.
 type Ends = (usize, usize);
 
-/// What is shown of each axis.
+/// Returns the indices to show of each axis.
 fn ends(shape: &[usize], shorten: bool) -> SmallVec<[Ends; 8]> {
     let mut shown = 1;
     let mut ends: SmallVec<[Ends; 8]> = shape.iter().map(|&n| (n, 0)).collect();
     if !shorten {
         return ends;
     }
-    // The inner axes first: they are read as rows and matrices.
+    // Inner axes first, because they are read as rows and matrices.
     for end in ends.iter_mut().rev() {
         let n = end.0;
         let whole = if n > 2 * EDGE { (EDGE, EDGE) } else { (n, 0) };
@@ -52,10 +54,16 @@ fn ends(shape: &[usize], shorten: bool) -> SmallVec<[Ends; 8]> {
     ends
 }
 
-fn show<T: Element>(a: &Array<T>, index: &mut SmallVec<[usize; 8]>, ends: &[Ends], precision: Option<usize>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn show<T: Element>(
+    a: &Array<T>,
+    index: &mut SmallVec<[usize; 8]>,
+    ends: &[Ends],
+    precision: Option<usize>,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
     let axis = index.len();
     if axis == a.ndim() {
-        // The index is within the shape, and the elements are on the host.
+        // Does not fail: the index is within the shape, and the elements are in host memory.
         return element(a.get(&index[..]).map_err(|_| fmt::Error)?, precision, f);
     }
     let (len, (first, last)) = (a.shape()[axis], ends[axis]);
@@ -103,7 +111,7 @@ fn wants_exponent(x: f64, precision: Option<usize>) -> bool {
     size.is_finite() && (size >= LARGE || (precision.is_none() && size < SMALL && size > 0.0))
 }
 
-/// A float, with as many digits as tell it from its neighbours in f64, or else in f32.
+/// Writes a float with the fewest digits that identify it in f64 or, if not `is_double`, in f32.
 fn float(x: f64, is_double: bool, precision: Option<usize>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match (wants_exponent(x, precision), precision) {
         (true, Some(p)) => write!(f, "{x:.p$e}"),

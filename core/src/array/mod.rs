@@ -21,15 +21,15 @@ use std::sync::Arc;
 
 /// An n-dimensional array of `T`: a reference-counted buffer and a [`Layout`] (shape, signed strides, offset).
 ///
-/// Cloning, slicing, transposing and broadcasting share the buffer; writing to an array whose buffer is shared copies
-/// it first (copy on write), so no array ever changes through another one.
+/// Cloning, slicing, transposing and broadcasting share the buffer. Writing to an array whose buffer is shared copies
+/// it first (copy on write), so a write never changes another array.
 ///
 /// Invariants:
 /// 1. every element that the layout reaches has been written and is a valid `T`;
 /// 2. every such element lies inside the buffer.
 #[derive(Clone)]
 pub struct Array<T: Element> {
-    // Shared, so that to clone an array (as each mention in an expression does) is to count one more.
+    // Shared, so that cloning an array, as each use in an expression does, increments a count.
     raw: Arc<RawArray>,
     element: PhantomData<T>,
 }
@@ -55,78 +55,81 @@ impl<T: Element> Array<T> {
         self.raw
     }
 
-    /// Buffer and layout, if nobody else holds them and they may be written.
+    /// Returns buffer and layout if nothing else holds them and the buffer is writable.
     fn exclusive(&mut self) -> Option<&mut RawArray> {
         Arc::get_mut(&mut self.raw).and_then(|raw| raw.buffer.is_exclusive().then_some(raw))
     }
 
-    /// The same buffer seen through another layout, which is made from this one's.
+    /// Returns a view of the same buffer with `layout`, which must be derived from this one's.
     pub(crate) fn with_layout(&self, layout: Layout) -> Array<T> {
-        Array { raw: Arc::new(RawArray { layout, buffer: self.raw.buffer.clone(), dtype: T::DTYPE }), element: PhantomData }
+        Array {
+            raw: Arc::new(RawArray { layout, buffer: self.raw.buffer.clone(), dtype: T::DTYPE }),
+            element: PhantomData,
+        }
     }
 
-    /// Lengths of the axes.
+    /// Returns the lengths of the axes.
     pub fn shape(&self) -> &[usize] {
         self.raw.layout.shape()
     }
 
-    /// Elements from one index to the next, per axis; negative or zero for reversed and broadcast axes.
+    /// Returns the strides in elements, per axis: negative for reversed axes, zero for broadcast ones.
     pub fn strides(&self) -> &[isize] {
         self.raw.layout.strides()
     }
 
-    /// How the elements lie in the buffer.
+    /// Returns the layout of the elements in the buffer.
     pub fn layout(&self) -> &Layout {
         &self.raw.layout
     }
 
-    /// The number of axes.
+    /// Returns the number of axes.
     pub fn ndim(&self) -> usize {
         self.raw.layout.shape().len()
     }
 
-    /// The number of elements.
+    /// Returns the number of elements.
     #[allow(clippy::len_without_is_empty, reason = "is_empty is there")]
     pub fn len(&self) -> usize {
         self.raw.layout.len()
     }
 
-    /// Whether there are no elements.
+    /// Returns whether the array has no elements.
     pub fn is_empty(&self) -> bool {
         self.raw.layout.is_empty()
     }
 
-    /// Bytes that the elements take: `len` times the size of one.
+    /// Returns the size of all elements in bytes.
     pub fn nbytes(&self) -> usize {
         self.len() * size_of::<T>()
     }
 
-    /// The dtype of the elements.
+    /// Returns the dtype of the elements.
     pub fn dtype(&self) -> DType {
         T::DTYPE
     }
 
-    /// Whether the elements lie in C order without gaps.
+    /// Returns whether the elements lie in C order without gaps.
     pub fn is_c_contiguous(&self) -> bool {
         self.raw.layout.is_c_contiguous()
     }
 
-    /// Whether the elements lie in Fortran order without gaps.
+    /// Returns whether the elements lie in Fortran order without gaps.
     pub fn is_f_contiguous(&self) -> bool {
         self.raw.layout.is_f_contiguous()
     }
 
-    /// Whether both are views of one buffer.
+    /// Returns whether both arrays are views of one buffer.
     pub fn shares_memory<U: Element>(&self, other: &Array<U>) -> bool {
         self.raw.buffer.same(&other.raw.buffer)
     }
 
-    /// Whether nobody else holds the buffer, so that writing copies nothing.
+    /// Returns whether nothing else holds the buffer, so that writing copies nothing.
     pub fn is_unique(&mut self) -> bool {
         self.exclusive().is_some()
     }
 
-    /// The device whose memory holds it; `auto` for host memory, which several share.
+    /// Returns the device whose memory holds the array; `auto` for host memory, which several share.
     pub fn device(&self) -> Device {
         let memory = self.raw.buffer.memory();
         if memory == MemoryId::HOST {
@@ -136,39 +139,48 @@ impl<T: Element> Array<T> {
         Device(found)
     }
 
-    /// The same elements in `device`'s memory; shares the buffer if they are there already.
+    /// Returns the same elements in `device`'s memory. Shares the buffer if it lies there already.
     ///
     /// # Errors
-    /// [`Error::Storage`] for a dtype that memory cannot hold, [`Error::OutOfMemory`].
+    /// [`Error::Storage`] for a dtype that the memory cannot hold, [`Error::OutOfMemory`].
     pub fn to_device(&self, device: &Device) -> Result<Array<T>> {
         let there = device.memory();
         if self.raw.buffer.memory() == there {
             return Ok(self.clone());
         }
         if self.is_empty() {
-            return Array::from_raw(RawArray { buffer: crate::choose::alloc_elements(T::DTYPE, 0, there)?, dtype: T::DTYPE, layout: self.raw.layout.clone() });
+            return Array::from_raw(RawArray {
+                buffer: crate::choose::alloc_elements(T::DTYPE, 0, there)?,
+                dtype: T::DTYPE,
+                layout: self.raw.layout.clone(),
+            });
         }
         let (lo, hi) = self.raw.layout.span();
         let buffer = move_elements(&self.raw.buffer, T::DTYPE, lo, hi, there)?;
-        let layout = Layout::from_parts(self.raw.layout.shape().clone(), self.strides().into(), self.raw.layout.offset() - lo);
+        let layout =
+            Layout::from_parts(self.raw.layout.shape().clone(), self.strides().into(), self.raw.layout.offset() - lo);
         Array::from_raw(RawArray { buffer, dtype: T::DTYPE, layout })
     }
 
-    /// The same elements in the memory of `other`, or in host memory where that cannot store them.
+    /// Moves the array to the memory of `other`. Returns it unchanged if that memory cannot store the dtype.
     pub(crate) fn beside<U: Element>(self, other: &Array<U>) -> Result<Array<T>> {
         let there = other.raw.buffer.memory();
-        if there != self.raw.buffer.memory() && crate::choose::can_store(there, T::DTYPE) { self.to_device(&other.device()) } else { Ok(self) }
+        if there != self.raw.buffer.memory() && crate::choose::can_store(there, T::DTYPE) {
+            self.to_device(&other.device())
+        } else {
+            Ok(self)
+        }
     }
 
-    /// This array in host memory; shares the buffer if it is there.
+    /// Returns this array in host memory. Shares the buffer if it lies there already.
     pub(crate) fn on_host(&self) -> Result<Array<T>> {
         if self.raw.buffer.memory() == MemoryId::HOST { Ok(self.clone()) } else { self.to_device(&Device::auto()) }
     }
 
-    /// All elements in C order, copied.
+    /// Copies all elements, in C order.
     ///
     /// # Errors
-    /// What the device reports; [`Error::OutOfMemory`].
+    /// Errors that the device reports; [`Error::OutOfMemory`].
     pub fn to_vec(&self) -> Result<Vec<T>> {
         if self.is_empty() {
             return Ok(Vec::new());
@@ -182,11 +194,13 @@ impl<T: Element> Array<T> {
         let (lo, hi) = host.raw.layout.span();
         let elements = bytes::elements::<T>(&host.raw.buffer, lo, hi);
         let start = host.raw.layout.offset() as isize - lo as isize;
-        crate::walk::walk(host.shape(), [host.strides()], [start], 0..self.len(), |[at]| out.push(elements[at as usize]));
+        crate::walk::walk(host.shape(), [host.strides()], [start], 0..self.len(), |[at]| {
+            out.push(elements[at as usize])
+        });
         Ok(out)
     }
 
-    /// The elements, if they lie in host memory in C order without gaps.
+    /// Returns the elements as a slice if they lie in host memory in C order without gaps.
     pub fn as_slice(&self) -> Option<&[T]> {
         if self.is_empty() {
             return Some(&[]);
@@ -198,10 +212,10 @@ impl<T: Element> Array<T> {
         })
     }
 
-    /// The element at an index.
+    /// Returns the element at an index.
     ///
     /// # Errors
-    /// For an index outside, or of another number of axes.
+    /// [`Error::Index`] for an index out of range, [`Error::IndexCount`] for a wrong number.
     pub fn get(&self, index: impl AsRef<[usize]>) -> Result<T> {
         let at = self.raw.layout.locate(index.as_ref())?;
         if self.raw.buffer.memory() == MemoryId::HOST {
@@ -211,31 +225,36 @@ impl<T: Element> Array<T> {
         Ok(bytes::elements::<T>(&one, 0, 1)[0])
     }
 
-    /// The only element.
+    /// Returns the only element.
     ///
     /// # Errors
-    /// [`Error::Count`] if there are more or fewer.
+    /// [`Error::Count`] if the array does not have exactly one element.
     pub fn item(&self) -> Result<T> {
         if self.len() != 1 {
-            return Err(Error::Count { op: "item", shape: self.raw.layout.shape().clone(), expected: self.len(), found: 1 });
+            return Err(Error::Count {
+                op: "item",
+                shape: self.raw.layout.shape().clone(),
+                expected: self.len(),
+                found: 1,
+            });
         }
         self.get(vec![0; self.ndim()])
     }
 
-    /// A view: `a.slice(s![1..3, .., NewAxis, ..;-1, -1])`. See [`s!`](crate::s).
+    /// Returns a view of a part: `a.slice(s![1..3, .., NewAxis, ..;-1, -1])`. See [`s!`](crate::s).
     ///
     /// # Errors
-    /// [`Error::Index`] for what lies outside an axis, [`Error::IndexCount`] for too many items.
+    /// [`Error::Index`] for an item outside its axis, [`Error::IndexCount`] for too many items.
     pub fn slice(&self, items: impl AsRef<[SliceItem]>) -> Result<Array<T>> {
         Ok(self.with_layout(self.raw.layout.slice(items.as_ref())?))
     }
 
-    /// A view with the axes reversed.
+    /// Returns a view with the axes reversed.
     pub fn t(&self) -> Array<T> {
         self.with_layout(self.raw.layout.t())
     }
 
-    /// A view with the axes in another order; negative ones count from the end.
+    /// Returns a view with the axes permuted. Negative axes count from the end.
     ///
     /// # Errors
     /// If `axes` does not name each axis once.
@@ -243,7 +262,7 @@ impl<T: Element> Array<T> {
         Ok(self.with_layout(self.raw.layout.permute(axes)?))
     }
 
-    /// The elements in C order with another shape: a view where strides allow, else a copy.
+    /// Reshapes the elements in C order: returns a view if strides allow it, else a copy.
     ///
     /// # Errors
     /// [`Error::Count`] if the number of elements differs.
@@ -263,7 +282,7 @@ impl<T: Element> Array<T> {
         }
     }
 
-    /// One axis, in C order: a view where strides allow, else a copy.
+    /// Flattens to one axis, in C order: returns a view if strides allow it, else a copy.
     ///
     /// # Errors
     /// Out of memory.
@@ -271,7 +290,7 @@ impl<T: Element> Array<T> {
         self.reshape(self.len())
     }
 
-    /// One axis, in C order, always copied.
+    /// Flattens to one axis, in C order. Always copies.
     ///
     /// # Errors
     /// Out of memory.
@@ -280,17 +299,18 @@ impl<T: Element> Array<T> {
         copy.reshape(self.len())
     }
 
-    /// A view of this shape in which axes of one, and missing ones in front, repeat. It cannot be written.
+    /// Returns a read-only view of the given shape in which axes of length 1, and missing leading axes, repeat.
     ///
     /// # Errors
-    /// [`Error::BroadcastTo`] where the shapes do not fit; [`Error::TooLarge`] for more bytes than an address can count, though the view itself takes none.
+    /// [`Error::BroadcastTo`] if the shapes are incompatible; [`Error::TooLarge`] if the size in bytes overflows,
+    /// although the view needs no memory.
     pub fn broadcast_to(&self, shape: impl Into<Dims>) -> Result<Array<T>> {
         let shape = shape.into();
         shape.check(T::DTYPE)?;
         Ok(self.with_layout(self.raw.layout.broadcast_to(&shape)?))
     }
 
-    /// A view with a new axis of one before `axis` (`-1`: at the end).
+    /// Returns a view with a new axis of length 1 before `axis` (`-1`: at the end).
     ///
     /// # Errors
     /// [`Error::Axis`] for an axis out of range.
@@ -298,7 +318,7 @@ impl<T: Element> Array<T> {
         Ok(self.with_layout(self.raw.layout.expand_dims(axis)?))
     }
 
-    /// A view without the axes of one.
+    /// Returns a view without the axes of length 1.
     ///
     /// # Errors
     /// None today; it is a `Result` like the other views.
@@ -306,10 +326,11 @@ impl<T: Element> Array<T> {
         Ok(self.with_layout(self.raw.layout.squeeze()))
     }
 
-    /// A view of the elements whose indices along two axes are equal: both axes go, their diagonal, as long as the shorter of them, comes last.
+    /// Returns a view of the elements whose indices along two axes are equal. Both axes are removed; the diagonal, as
+    /// long as the shorter of them, becomes the last axis.
     ///
     /// # Errors
-    /// [`Error::Axis`] for an axis out of range, [`Error::RepeatedAxis`] where both are the same.
+    /// [`Error::Axis`] for an axis out of range, [`Error::RepeatedAxis`] if both are the same.
     ///
     /// ```
     /// # use polyarray_core::*;
@@ -321,7 +342,8 @@ impl<T: Element> Array<T> {
         self.diagonal_at(0, axis1, axis2)
     }
 
-    /// As [`diagonal`](Self::diagonal), of the elements whose index along `axis2` is larger by `offset`, which may be negative. There may be none.
+    /// As [`diagonal`](Self::diagonal), for elements whose index along `axis2` is larger by `offset`, which may be
+    /// negative. The diagonal may be empty.
     ///
     /// # Errors
     /// As [`diagonal`](Self::diagonal).
@@ -337,15 +359,19 @@ impl<T: Element> Array<T> {
         Ok(self.with_layout(self.raw.layout.diagonal(offset, axis1, axis2)?))
     }
 
-    /// This array if it is in C order, else a copy that is.
+    /// Returns this array if it is C contiguous, else a C-contiguous copy.
     ///
     /// # Errors
     /// Out of memory.
     pub fn to_contiguous(&self) -> Result<Array<T>> {
-        if self.is_c_contiguous() { Ok(self.clone()) } else { self.copied(Layout::contiguous(self.raw.layout.shape().clone())) }
+        if self.is_c_contiguous() {
+            Ok(self.clone())
+        } else {
+            self.copied(Layout::contiguous(self.raw.layout.shape().clone()))
+        }
     }
 
-    /// This array if it is in Fortran order, else a copy that is.
+    /// Returns this array if it is Fortran contiguous, else a Fortran-contiguous copy.
     ///
     /// # Errors
     /// Out of memory.
@@ -357,31 +383,36 @@ impl<T: Element> Array<T> {
         self.copied(Layout::contiguous(reversed).t())
     }
 
-    /// The value in another dtype, as an expression. See [`Expr::cast`].
+    /// Returns an expression that casts to another dtype. See [`Expr::cast`].
     pub fn cast<U: Element>(&self) -> Expr<U> {
         self.into_expr().cast()
     }
 
-    /// `self * by + plus`, rounded once where the device can. See [`Expr::mul_add`].
+    /// Returns the expression `self * by + plus`, rounded once if the device supports it. See [`Expr::mul_add`].
     pub fn mul_add(&self, by: impl IntoExpr<T>, plus: impl IntoExpr<T>) -> Expr<T> {
         self.into_expr().mul_add(by, plus)
     }
 
-    /// The nearest values within `low ..= high`; see [`Expr::clip`].
+    /// Returns an expression that limits each element to `low ..= high`. See [`Expr::clip`].
     pub fn clip(&self, low: impl IntoExpr<T>, high: impl IntoExpr<T>) -> Expr<T> {
         self.into_expr().clip(low, high)
     }
 
-    /// A copy with the given layout, in the memory it is in.
+    /// Copies the elements into a new buffer of the same memory with the given layout.
     fn copied(&self, layout: Layout) -> Result<Array<T>> {
         Array::from_raw(Tape::array(self.raw().clone()).eval_to(layout, &Device::current()?)?)
     }
 
-    /// The buffer made this array's own: copies the elements it shows if the buffer is shared, read-only, or shows one element in many places.
+    /// Makes this array the only owner of its buffer: copies the elements if the buffer is shared or read-only. Fails
+    /// for broadcast views.
     fn make_exclusive(&mut self) -> Result<()> {
         if self.raw.layout.is_broadcast() {
             return Err(Error::NotWritable {
-                why: format!("strides {:?} show one element in many places (broadcast); make a copy with flatten or to_contiguous", self.strides()),
+                why: format!(
+                    "strides {:?} show one element in many places (broadcast); \
+                     make a copy with flatten or to_contiguous",
+                    self.strides()
+                ),
             });
         }
         if self.exclusive().is_none() && !self.is_empty() {
@@ -392,7 +423,7 @@ impl<T: Element> Array<T> {
         Ok(())
     }
 
-    /// The whole array, to be written. Copies it first if its buffer is shared.
+    /// Returns a writable view of the whole array. Copies it first if its buffer is shared.
     ///
     /// # Errors
     /// [`Error::NotWritable`] for broadcast views; out of memory.
@@ -402,7 +433,7 @@ impl<T: Element> Array<T> {
         Ok(ViewMut::new(buffer, Cow::Borrowed(layout)))
     }
 
-    /// A part of the array, to be written. Copies the array first if its buffer is shared.
+    /// Returns a writable view of a part. Copies the array first if its buffer is shared.
     ///
     /// # Errors
     /// As [`slice`](Self::slice) and [`view_mut`](Self::view_mut).
@@ -425,7 +456,7 @@ impl<T: Element> Array<T> {
         self.slice_mut(index)?.fill(value)
     }
 
-    /// Gives up what the buffer holds beyond the elements of this view, by copying them into a buffer of their own.
+    /// Releases the part of the buffer outside this view, by copying its elements into a buffer of their own.
     ///
     /// # Errors
     /// Out of memory.
@@ -437,7 +468,7 @@ impl<T: Element> Array<T> {
         Ok(())
     }
 
-    /// `self = op(self, right)` in place.
+    /// Evaluates `self = op(self, right)` in place.
     pub(crate) fn update(&mut self, right: Expr<T>, op: Binary) -> Result<()> {
         self.make_exclusive()?;
         let updated = (&*self).into_expr().join_binary::<T>(op, right);
@@ -450,7 +481,8 @@ impl<T: Element> Array<T> {
     }
 }
 
-/// Axes to reduce over, and whether they stay as axes of one. Made by [`axis()`] or from a number or an array of numbers; negative ones count from the end.
+/// Axes to reduce over, and whether they remain as axes of length 1. Made by [`axis()`] or from one or more numbers.
+/// Negative ones count from the end.
 #[derive(Clone, Debug)]
 pub struct Axes {
     pub(crate) axes: smallvec::SmallVec<[isize; 4]>,
@@ -458,7 +490,7 @@ pub struct Axes {
 }
 
 impl Axes {
-    /// The same axes, kept as axes of one.
+    /// Returns the same axes, kept as axes of length 1.
     pub fn keepdims(mut self) -> Axes {
         self.keep = true;
         self
@@ -469,7 +501,7 @@ impl Axes {
     }
 }
 
-/// Axes to reduce over: `axis(0)`, `axis([0, 2]).keepdims()`.
+/// Makes [`Axes`] to reduce over: `axis(0)`, `axis([0, 2]).keepdims()`.
 pub fn axis(axes: impl Into<Axes>) -> Axes {
     axes.into()
 }
@@ -480,7 +512,7 @@ macro_rules! axes_from {
         impl<const N: usize> From<[$int; N]> for Axes { fn from(a: [$int; N]) -> Axes { Axes::from(&a[..]) } }
         impl From<&[$int]> for Axes {
             fn from(a: &[$int]) -> Axes {
-                // A number beyond `isize` names no axis, as `isize::MAX` does not.
+                // A number beyond `isize::MAX` is out of range, as `isize::MAX` itself is.
                 Axes { axes: a.iter().map(|&a| isize::try_from(a).unwrap_or(isize::MAX)).collect(), keep: false }
             }
         }

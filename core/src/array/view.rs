@@ -1,4 +1,4 @@
-//! Borrowed views through which an array is written.
+//! Borrowed writable views of arrays.
 
 use super::Array;
 use crate::bytes;
@@ -9,9 +9,11 @@ use crate::{Buffer, Element, MemoryId, Result};
 use std::borrow::Cow;
 use std::marker::PhantomData;
 
-/// A part of an array, borrowed to be written. What is written is seen in the array.
+/// A writable view of a part of an array. Writes to the view change the array.
 ///
-/// Invariants: 1. the borrowed array is the only owner of the buffer; 2. no index of the layout means the element of another one.
+/// Invariants:
+/// 1. the borrowed array is the only owner of the buffer;
+/// 2. different indices of the layout refer to different elements.
 pub struct ViewMut<'a, T: Element> {
     buffer: &'a mut Buffer,
     layout: Cow<'a, Layout>,
@@ -23,27 +25,28 @@ impl<'a, T: Element> ViewMut<'a, T> {
         ViewMut { buffer, layout, element: PhantomData }
     }
 
-    /// The elements as an operand. The clone of the buffer it holds is gone before the next write is asked for.
+    /// Returns the elements as an operand. Its clone of the buffer must be dropped before the next write, which
+    /// requires exclusive ownership.
     pub(crate) fn raw(&self) -> RawArray {
         RawArray { buffer: self.buffer.clone(), dtype: T::DTYPE, layout: self.layout.as_ref().clone() }
     }
 
-    /// The buffer, and where in it the elements are.
+    /// Returns the buffer and the layout of the elements in it.
     pub(crate) fn parts_mut(&mut self) -> (&mut Buffer, &Layout) {
         (self.buffer, &self.layout)
     }
 
-    /// Lengths of the axes.
+    /// Returns the lengths of the axes.
     pub fn shape(&self) -> &[usize] {
         self.layout.shape()
     }
 
-    /// Elements from one index to the next, per axis.
+    /// Returns the strides in elements, per axis.
     pub fn strides(&self) -> &[isize] {
         self.layout.strides()
     }
 
-    /// A part of this view.
+    /// Returns a writable view of a part of this view.
     ///
     /// # Errors
     /// As [`Array::slice`].
@@ -51,15 +54,15 @@ impl<'a, T: Element> ViewMut<'a, T> {
         Ok(ViewMut::new(&mut *self.buffer, Cow::Owned(self.layout.slice(items.as_ref())?)))
     }
 
-    /// Writes `value` everywhere.
+    /// Writes `value` to every element.
     ///
     /// # Errors
-    /// What the device reports.
+    /// Errors that the device reports.
     pub fn fill(&mut self, value: T) -> Result<()> {
         self.assign(value)
     }
 
-    /// Writes the value of an expression, array or number, which broadcasts to this shape.
+    /// Writes the value of an expression, array or number, broadcast to this shape.
     ///
     /// # Errors
     /// As [`Expr::eval_into`](crate::Expr::eval_into).
@@ -67,7 +70,7 @@ impl<'a, T: Element> ViewMut<'a, T> {
         value.into_expr().write(self.buffer, &self.layout)
     }
 
-    /// The elements to read and write, if they lie in host memory in C order without gaps.
+    /// Returns the elements as a slice if they lie in host memory in C order without gaps.
     pub fn as_mut_slice(&mut self) -> Option<&mut [T]> {
         if self.layout.is_empty() {
             return Some(&mut []);
@@ -79,7 +82,7 @@ impl<'a, T: Element> ViewMut<'a, T> {
         })
     }
 
-    /// A copy of the elements as an array of its own.
+    /// Copies the elements into a new array.
     ///
     /// # Errors
     /// Out of memory.

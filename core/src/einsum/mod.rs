@@ -1,7 +1,9 @@
-//! Einstein's summation convention: products of any number of arrays, summed over the indices that the result has not.
+//! Einstein's summation convention: products of any number of arrays, summed over the indices that are not in the
+//! output.
 //!
-//! [`parse`] says which index each axis has, [`plan`] in which order operands meet, two at a time; here each step becomes operations that there are: sums,
-//! elementwise products of broadcast views, and batched products of matrices over axes that views merge where strides allow.
+//! [`parse`] assigns an index to each axis. [`plan`] determines the order in which pairs of operands are contracted.
+//! This module maps each step to existing operations: sums, elementwise products of broadcast views, and batched matrix
+//! products over axes that views merge if strides allow it.
 
 mod parse;
 mod path;
@@ -18,24 +20,28 @@ use parse::{Label, Labels, Parsed};
 use plan::{Plan, Step};
 use smallvec::SmallVec;
 
-/// The sum over all indices that are not in the output of the product of the operands: `einsum("ij,jk->ik", &[&a, &b])` is the product of matrices.
+/// Computes the product of the operands, summed over all indices that are not in the output:
+/// `einsum("ij,jk->ik", &[&a, &b])` is the matrix product.
 ///
 /// As in NumPy: each axis is named by a letter (`a-z`, `A-Z`), terms are separated by commas, spaces are ignored.
 ///
-/// * With `->`, the output's indices follow. Without, they are the letters that occur once, in the order of ASCII.
-/// * A letter twice in one term is a diagonal, along axes of one length.
-/// * A letter in several terms is one index; axes of 1 stretch.
-/// * `...` stands for the axes that are not named, aligned at the last, which broadcast. In an output that is not given they come first.
+/// * The output's indices follow `->`. Without it, they are the letters that occur once, in ASCII order.
+/// * A letter that occurs twice in a term is a diagonal, along axes of equal length.
+/// * A letter in several terms is the same index. Axes of length 1 broadcast.
+/// * `...` stands for the unnamed axes, aligned at the last, which broadcast. Without `->`, they come first in the
+///   output.
 ///
-/// One operand with nothing to sum over gives a view (a transpose, a diagonal). More than two are contracted two at a time, in the order with the fewest
-/// multiply-adds up to 8 operands, in a good one beyond; [`einsum_path`] shows it. A step is a sum, an elementwise product or a batched product of matrices, whose
-/// operands are copied only where strides cannot merge the axes that one axis of a matrix stands for.
+/// One operand without summed indices gives a view (a transpose, a diagonal). More than two are contracted in pairs,
+/// with the fewest multiply-adds for up to 8 operands, in a greedy order for more; [`einsum_path`] shows the order.
+/// Each step is a sum, an elementwise product or a batched matrix product, whose operands are copied only if strides do
+/// not allow merging several axes into one.
 ///
-/// Integers wrap. Floats are as accurate as the sums and products of matrices that they go through; which these are depends on the lengths of the axes.
+/// Integers wrap. Floats are as accurate as the sums and matrix products of the steps, which depend on the lengths of
+/// the axes.
 ///
 /// # Errors
-/// [`Error::Einsum`] for what is wrong with the subscripts or does not fit the operands' shapes, [`Error::DTypeUndefined`] for bool, [`Error::Refused`] where the
-/// device in force cannot do it, out of memory.
+/// [`Error::Einsum`] for subscripts that are invalid or do not match the operands' shapes, [`Error::DTypeUndefined`]
+/// for bool, [`Error::Refused`] if the current device cannot do it, out of memory.
 ///
 /// ```
 /// # use polyarray_core::*;
@@ -61,10 +67,13 @@ pub fn einsum<T: Element>(subscripts: &str, operands: &[&Array<T>]) -> Result<Ar
     numeric("einsum", T::DTYPE)?;
     let shapes: SmallVec<[&[usize]; 4]> = operands.iter().map(|a| a.shape()).collect();
     let (parsed, plan) = planned(subscripts, &shapes, T::DTYPE)?;
-    let own = operands.iter().zip(&parsed.operands).map(|(a, o)| Some(a.with_layout(a.layout().step_together(&o.axes))));
+    let own =
+        operands.iter().zip(&parsed.operands).map(|(a, o)| Some(a.with_layout(a.layout().step_together(&o.axes))));
     let mut values: Vec<Option<Array<T>>> = own.collect();
-    let take =
-        |v: usize, values: &mut Vec<Option<Array<T>>>| Value { array: values[v].take().expect("a plan uses each value once"), labels: plan.values[v].clone() };
+    let take = |v: usize, values: &mut Vec<Option<Array<T>>>| Value {
+        array: values[v].take().expect("a plan uses each value once"),
+        labels: plan.values[v].clone(),
+    };
     for step in &plan.steps {
         let result = match step {
             Step::Sum { of, labels } => take(*of, &mut values).sum_to(labels)?,
@@ -75,7 +84,6 @@ pub fn einsum<T: Element>(subscripts: &str, operands: &[&Array<T>]) -> Result<Ar
     take(values.len() - 1, &mut values).permuted(&parsed.output)
 }
 
-/// The subscripts' meaning and the order of contractions.
 fn planned(subscripts: &str, shapes: &[&[usize]], dtype: DType) -> Result<(Parsed, Plan)> {
     let plan = || {
         let parsed = Parsed::new(subscripts, shapes)?;
@@ -83,10 +91,14 @@ fn planned(subscripts: &str, shapes: &[&[usize]], dtype: DType) -> Result<(Parse
         let plan = Plan::new(&parsed)?;
         Ok((parsed, plan))
     };
-    plan().map_err(|why| Error::Einsum { subscripts: subscripts.into(), shapes: shapes.iter().map(|&s| s.into()).collect(), why })
+    plan().map_err(|why| Error::Einsum {
+        subscripts: subscripts.into(),
+        shapes: shapes.iter().map(|&s| s.into()).collect(),
+        why,
+    })
 }
 
-/// The error for dtypes that have no products.
+/// Returns an error for bool, which has no products.
 fn numeric(op: &'static str, dtype: DType) -> Result<()> {
     if dtype.kind() == Kind::Bool {
         return Err(Error::DTypeUndefined { op, dtype, defined: "integers, floats, complex".into() });
@@ -94,9 +106,9 @@ fn numeric(op: &'static str, dtype: DType) -> Result<()> {
     Ok(())
 }
 
-/// An array whose axes have indices.
+/// An array with an index for each axis.
 ///
-/// Invariant: `labels` has one label for each axis, none twice.
+/// Invariant: `labels` has one label for each axis, and no label twice.
 struct Value<T: Element> {
     array: Array<T>,
     labels: Labels,
@@ -111,24 +123,26 @@ impl<T: Element> Value<T> {
         self.labels.contains(&label)
     }
 
-    /// The lengths along indices that this value has.
+    /// Returns the lengths along those of `labels` that this value has.
     fn lens<'a>(&'a self, labels: &'a [Label]) -> impl Iterator<Item = usize> + 'a {
         labels.iter().filter_map(|&l| self.axis(l)).map(|a| self.array.shape()[a])
     }
 
-    /// A view with the axes in the order of `labels`, which are all of this value's.
+    /// Returns a view with the axes in the order of `labels`, which include all of this value's.
     fn permuted(&self, labels: &[Label]) -> Result<Array<T>> {
         let axes: SmallVec<[isize; 8]> = labels.iter().filter_map(|&l| self.axis(l)).map(|a| a as isize).collect();
         self.array.permute(&axes)
     }
 
-    /// The sum over the indices that are not among `labels`.
+    /// Sums over the indices that are not among `labels`.
     fn sum_to(self, labels: &[Label]) -> Result<Array<T>> {
-        let axes: SmallVec<[usize; 8]> = (0..self.labels.len()).filter(|&a| !labels.contains(&self.labels[a])).collect();
+        let axes: SmallVec<[usize; 8]> =
+            (0..self.labels.len()).filter(|&a| !labels.contains(&self.labels[a])).collect();
         same_dtype(self.array.sum_axis(&axes[..])?)
     }
 
-    /// A view with the axes of `labels`, those that this value has not of length 1.
+    /// Returns a view with one axis for each of `labels`, in order. Indices that this value does not have become axes
+    /// of length 1.
     fn aligned(self, labels: &[Label]) -> Result<Array<T>> {
         let mut view = self.permuted(labels)?;
         for (axis, _) in labels.iter().enumerate().filter(|(_, l)| !self.has(**l)) {
@@ -137,21 +151,24 @@ impl<T: Element> Value<T> {
         Ok(view)
     }
 
-    /// These of this value's indices from the largest stride to the smallest: the one order in which a view can merge their axes.
+    /// Sorts `labels`, indices of this value, by descending stride: the only order in which a view can merge their
+    /// axes.
     fn by_stride(&self, labels: &[Label]) -> Labels {
         let mut sorted = Labels::from_slice(labels);
         sorted.sort_by_key(|&l| std::cmp::Reverse(self.axis(l).map_or(0, |a| self.array.strides()[a].unsigned_abs())));
         sorted
     }
 
-    /// Whether a view can merge the axes of these indices, in this order, to one.
+    /// Returns whether a view can merge the axes of `labels`, in this order, into one.
     fn merges(&self, labels: &[Label]) -> bool {
-        let axes = labels.iter().filter_map(|&l| self.axis(l)).map(|a| (self.array.shape()[a], self.array.strides()[a]));
+        let axes =
+            labels.iter().filter_map(|&l| self.axis(l)).map(|a| (self.array.shape()[a], self.array.strides()[a]));
         let axes: SmallVec<[(usize, isize); 8]> = axes.filter(|(n, _)| *n != 1).collect();
         self.array.is_empty() || axes.windows(2).all(|w| w[0].1 == w[1].1 * w[1].0 as isize)
     }
 
-    /// The order in which axes of these indices become one: as given, else as strides have it, if only that can be a view; and whether it can.
+    /// Returns the order in which to merge the axes of `labels` into one, and whether a view can do it: the given
+    /// order, or that of strides if only this can be a view.
     fn group(&self, labels: &[Label]) -> (Labels, bool) {
         if self.merges(labels) {
             return (labels.into(), true);
@@ -160,7 +177,8 @@ impl<T: Element> Value<T> {
         if self.merges(&sorted) { (sorted, true) } else { (labels.into(), false) }
     }
 
-    /// Matrices `[batch.., rows, columns]`, whose last two axes each stand for several indices: a view where strides allow, else a copy.
+    /// Returns the matrices `[batch.., rows, columns]`, whose last two axes each merge several indices: a view if
+    /// strides allow it, else a copy.
     fn matrices(self, batch: &[Label], rows: &[Label], columns: &[Label]) -> Result<Array<T>> {
         let order: Labels = [batch, rows, columns].concat().into();
         let shape: Dims = self.lens(batch).chain([self.lens(rows).product(), self.lens(columns).product()]).collect();
@@ -168,13 +186,13 @@ impl<T: Element> Value<T> {
     }
 }
 
-/// A sum in the dtype of what was summed.
+/// Casts a sum to the dtype of the summed elements.
 fn same_dtype<T: Element>(sum: Array<T::Sum>) -> Result<Array<T>> {
     if T::DTYPE == <T::Sum as Element>::DTYPE { Array::from_raw(sum.into_raw()) } else { sum.cast().eval() }
 }
 
-/// The product of two values, summed over the indices that are not among `labels`, with the axes in the order of `labels`. An index of only one of them is among
-/// `labels`; lengths along a common index are equal.
+/// Computes the product of two values, summed over the indices that are not among `labels`, with axes in the order of
+/// `labels`. Indices of only one value are among `labels`; lengths along a common index are equal.
 fn contract<T: Element>(a: Value<T>, b: Value<T>, labels: &[Label]) -> Result<Array<T>> {
     let summed: Labels = a.labels.iter().copied().filter(|l| !labels.contains(l)).collect();
     let batch: Labels = labels.iter().copied().filter(|&l| a.has(l) && b.has(l)).collect();
@@ -182,17 +200,21 @@ fn contract<T: Element>(a: Value<T>, b: Value<T>, labels: &[Label]) -> Result<Ar
         return (a.aligned(labels)? * b.aligned(labels)?).eval();
     }
     if batch.len() + 2 > MAX_NDIM {
-        // Operands have one or two axes besides, and no room for another.
+        // A batched matrix product would exceed `MAX_NDIM` axes. Each operand has one summed axis besides the batch
+        // axes, so the elementwise product does not.
         let all: Labels = [labels, &summed].concat().into();
         let axes: SmallVec<[usize; 2]> = (labels.len()..all.len()).collect();
         return same_dtype((a.aligned(&all)? * b.aligned(&all)?).sum_axis(&axes[..])?);
     }
-    // Columns of the right matrix are the last axis of the result: with the sides right, its elements lie in the order that is wanted.
+    // The columns of the right matrix become the last axis of the result. Swap the operands if that is an axis of the
+    // left, so that the product has the requested order.
     let swap = labels.last().is_some_and(|&l| a.has(l) && !b.has(l));
     let (a, b) = if swap { (b, a) } else { (a, b) };
-    let free = |v: &Value<T>| v.group(&labels.iter().copied().filter(|&l| v.has(l) && !batch.contains(&l)).collect::<Labels>());
+    let free = |v: &Value<T>| {
+        v.group(&labels.iter().copied().filter(|&l| v.has(l) && !batch.contains(&l)).collect::<Labels>())
+    };
     let ((rows, rows_merge), (columns, columns_merge)) = (free(&a), free(&b));
-    // What would be copied if the summed indices went in a given order. That of one of the operands' strides is the best.
+    // The number of elements copied if the summed indices have this order. The best is the stride order of one operand.
     let copied = |order: &Labels| {
         let (keeps_a, keeps_b) = (rows_merge && a.merges(order), columns_merge && b.merges(order));
         (if keeps_a { 0 } else { a.array.len() }) + (if keeps_b { 0 } else { b.array.len() })

@@ -1,30 +1,29 @@
-//! What subscripts say: which index each axis of each operand has, the length of each index, and what the result keeps.
+//! Parses subscripts: the index of each axis of each operand, the length of each index, and the indices of the result.
 
 use crate::layout::AxisGroup;
 use crate::{Dims, MAX_NDIM};
 use smallvec::SmallVec;
 
-/// An index, as a number: the letters in the order of ASCII, then the axes that ellipses stand for, outermost first.
+/// The number of an index: the letters in ASCII order, then the axes that ellipses stand for, outermost first.
 pub(super) type Label = u8;
 
 /// Indices, in the order of axes.
 pub(super) type Labels = SmallVec<[Label; 8]>;
 
-/// Indices without an order: bit `l` is index `l`.
+/// A set of indices: bit `l` stands for index `l`.
 pub(super) type Set = u128;
 
-/// Letters there are.
+/// The number of letters.
 const LETTERS: u8 = 52;
 
-/// Indices there can be.
+/// The number of possible indices.
 const LABELS: usize = LETTERS as usize + MAX_NDIM;
 
-/// The index that a letter names.
 fn label(letter: char) -> Label {
     letter as u8 - if letter.is_ascii_uppercase() { b'A' } else { b'a' - LETTERS / 2 }
 }
 
-/// The letter that names an index; none where an ellipsis does.
+/// Returns the letter of an index; `None` for an axis of an ellipsis.
 fn letter(label: Label) -> Option<char> {
     match label {
         0..26 => Some((b'A' + label) as char),
@@ -33,12 +32,12 @@ fn letter(label: Label) -> Option<char> {
     }
 }
 
-/// An index, as messages call it.
+/// Formats an index for error messages.
 fn named(label: Label) -> String {
     letter(label).map_or_else(|| format!("axis {} of '...'", label - LETTERS), |c| format!("index '{c}'"))
 }
 
-/// Indices as they are written in subscripts.
+/// Formats indices as in subscripts.
 pub(super) fn written(labels: &[Label]) -> String {
     let mut out = String::new();
     let mut ellipsis = false;
@@ -53,12 +52,10 @@ pub(super) fn written(labels: &[Label]) -> String {
     out
 }
 
-/// Indices as a set.
 pub(super) fn set(labels: &[Label]) -> Set {
     labels.iter().fold(0, |s, &l| s | 1 << l)
 }
 
-/// The indices of a set.
 pub(super) fn members(mut labels: Set) -> impl Iterator<Item = Label> {
     std::iter::from_fn(move || {
         let next = (labels != 0).then(|| labels.trailing_zeros() as Label);
@@ -67,18 +64,20 @@ pub(super) fn members(mut labels: Set) -> impl Iterator<Item = Label> {
     })
 }
 
-/// One operand.
 pub(super) struct Operand {
-    /// Its indices, each once. One along which it has length 1 and another operand more is left out: to stretch an operand is to not depend on the index.
+    /// The indices of the operand, each once. An index along which this operand has length 1 and another operand is
+    /// longer is omitted: a broadcast operand does not depend on the index.
     pub labels: Labels,
-    /// The axes that have each of these indices; several are a diagonal.
+    /// The axes of each of these indices. Several axes form a diagonal.
     pub axes: SmallVec<[AxisGroup; 4]>,
 }
 
-/// Subscripts that fit their operands.
+/// Parsed subscripts that match their operands.
 ///
-/// Invariants: 1. every label of `output` is one of some operand, and none is there twice; 2. all lengths along one index are equal, as [`Operand::labels`]
-/// leaves out those that stretch; 3. `output` has at most [`MAX_NDIM`] labels.
+/// Invariants:
+/// 1. every label of `output` belongs to some operand, and none occurs twice;
+/// 2. all lengths along one index are equal, since [`Operand::labels`] omits broadcast indices;
+/// 3. `output` has at most [`MAX_NDIM`] labels.
 pub(super) struct Parsed {
     pub operands: Vec<Operand>,
     pub output: Labels,
@@ -86,22 +85,20 @@ pub(super) struct Parsed {
 }
 
 impl Parsed {
-    /// The length along an index.
     pub fn size(&self, label: Label) -> usize {
         self.sizes[label as usize]
     }
 
-    /// The shape of an array with these indices.
     pub fn shape(&self, labels: &[Label]) -> Dims {
         labels.iter().map(|&l| self.size(l)).collect()
     }
 
-    /// Elements of an array with these indices, as many as can be counted.
+    /// Returns the number of elements of an array with these indices, saturating.
     pub fn elements(&self, labels: Set) -> u128 {
         members(labels).fold(1, |n, l| n.saturating_mul(self.size(l) as u128))
     }
 
-    /// What `subscripts` say of operands of these shapes; or what is wrong.
+    /// Parses `subscripts` for operands of these shapes. Returns a message if they are invalid or do not match.
     pub fn new(subscripts: &str, shapes: &[&[usize]]) -> Result<Parsed, String> {
         let (terms, output) = split(subscripts)?;
         if terms.len() != shapes.len() {
@@ -119,7 +116,6 @@ impl Parsed {
     }
 }
 
-/// One place of a term.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Part {
     Index(Label),
@@ -128,7 +124,7 @@ enum Part {
 
 type Term = SmallVec<[Part; 8]>;
 
-/// The terms of the operands, and that of the output where there is one.
+/// Splits subscripts into the terms of the operands and the term of the output, if any.
 fn split(subscripts: &str) -> Result<(Vec<Term>, Option<Term>), String> {
     let (mut terms, mut term, mut arrow) = (Vec::new(), Term::new(), false);
     let mut chars = subscripts.chars().enumerate().peekable();
@@ -155,7 +151,11 @@ fn split(subscripts: &str) -> Result<(Vec<Term>, Option<Term>), String> {
                 arrow = true;
                 terms.push(std::mem::take(&mut term));
             }
-            other => return Err(format!("{other:?} at {at} is none of what there can be: letters, ',', '...', '->' and spaces")),
+            other => {
+                return Err(format!(
+                    "{other:?} at {at} is none of what there can be: letters, ',', '...', '->' and spaces"
+                ));
+            }
         }
     }
     if arrow {
@@ -165,7 +165,7 @@ fn split(subscripts: &str) -> Result<(Vec<Term>, Option<Term>), String> {
     Ok((terms, None))
 }
 
-/// The index of each axis of each operand. The axes of ellipses are aligned at the last.
+/// Assigns an index to each axis of each operand. The axes of ellipses are aligned at the last.
 fn label_axes(terms: &[Term], shapes: &[&[usize]]) -> Result<Vec<Labels>, String> {
     let mut hidden = Vec::new();
     for (operand, (term, shape)) in terms.iter().zip(shapes).enumerate() {
@@ -176,7 +176,9 @@ fn label_axes(terms: &[Term], shapes: &[&[usize]]) -> Result<Vec<Labels>, String
         }
         if ndim < letters || (ndim > letters && !ellipsis) {
             let least = if ellipsis { "at least " } else { "" };
-            return Err(format!("operand {operand} of shape {shape:?} has {ndim} axes, its term names {least}{letters}"));
+            return Err(format!(
+                "operand {operand} of shape {shape:?} has {ndim} axes, its term names {least}{letters}"
+            ));
         }
         hidden.push(ndim - letters);
     }
@@ -194,30 +196,38 @@ fn label_axes(terms: &[Term], shapes: &[&[usize]]) -> Result<Vec<Labels>, String
     Ok(terms.iter().zip(hidden).map(expand).collect())
 }
 
-/// The length of each index, and which operand said so.
+/// For each index, the operand that determined its length, and the length.
 struct Sizes {
     of: [Option<(usize, usize)>; LABELS],
 }
 
 impl Sizes {
-    /// Adds what an operand says. Inside an operand lengths are equal; between operands 1 stretches.
+    /// Adds the lengths of an operand. All axes of one index have the same length within an operand; between operands,
+    /// length 1 is broadcast.
     fn add(&mut self, operand: usize, labels: &[Label], shape: &[usize]) -> Result<(), String> {
         for (axis, (&l, &len)) in labels.iter().zip(shape).enumerate() {
             if let Some(first) = labels[..axis].iter().position(|&e| e == l).filter(|&first| shape[first] != len) {
-                return Err(format!("{} is {} and {len} in operand {operand}: a diagonal is along axes of one length", named(l), shape[first]));
+                return Err(format!(
+                    "{} is {} and {len} in operand {operand}: a diagonal is along axes of one length",
+                    named(l),
+                    shape[first]
+                ));
             }
             let known = &mut self.of[l as usize];
             match *known {
                 Some((_, size)) if size == len || len == 1 => {}
                 None | Some((_, 1)) => *known = Some((operand, len)),
-                Some((other, size)) => return Err(format!("{} is {size} in operand {other} and {len} in operand {operand}", named(l))),
+                Some((other, size)) => {
+                    return Err(format!("{} is {size} in operand {other} and {len} in operand {operand}", named(l)));
+                }
             }
         }
         Ok(())
     }
 }
 
-/// The indices of the result: those given; else the axes of ellipses and then, in the order of ASCII, the letters that occur once.
+/// Returns the indices of the result: those of `term`, or without it the axes of ellipses and then, in ASCII order, the
+/// letters that occur once.
 fn output_labels(term: Option<Term>, operands: &[Labels]) -> Result<Labels, String> {
     let all = operands.iter().fold(0, |s, labels| s | set(labels));
     let hidden = (LETTERS..LABELS as Label).filter(|&l| all >> l & 1 == 1);
@@ -231,7 +241,9 @@ fn output_labels(term: Option<Term>, operands: &[Labels]) -> Result<Labels, Stri
         match *part {
             Part::Ellipsis => output.extend(hidden.clone()),
             Part::Index(l) if occurs(l) == 0 => return Err(format!("output {} is in no operand", named(l))),
-            Part::Index(l) if output.contains(&l) => return Err(format!("output {} is there more than once", named(l))),
+            Part::Index(l) if output.contains(&l) => {
+                return Err(format!("output {} is there more than once", named(l)));
+            }
             Part::Index(l) => output.push(l),
         }
     }
@@ -243,10 +255,14 @@ fn output_labels(term: Option<Term>, operands: &[Labels]) -> Result<Labels, Stri
 }
 
 fn at_most_max_ndim(output: Labels) -> Result<Labels, String> {
-    if output.len() <= MAX_NDIM { Ok(output) } else { Err(format!("the result would have {} axes, at most {MAX_NDIM} are possible", output.len())) }
+    if output.len() <= MAX_NDIM {
+        Ok(output)
+    } else {
+        Err(format!("the result would have {} axes, at most {MAX_NDIM} are possible", output.len()))
+    }
 }
 
-/// The axes of an operand by index, without those that stretch.
+/// Groups the axes of an operand by index, without broadcast axes.
 fn grouped(labels: &[Label], shape: &[usize], sizes: &[usize; LABELS]) -> Operand {
     let mut out = Operand { labels: Labels::new(), axes: SmallVec::new() };
     for (axis, (&l, &len)) in labels.iter().zip(shape).enumerate() {

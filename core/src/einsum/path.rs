@@ -1,4 +1,4 @@
-//! Showing how an einsum would be computed.
+//! A description of how an einsum would be computed.
 
 use super::parse::{Labels, set};
 use super::plan::{Plan, Step};
@@ -6,7 +6,7 @@ use super::{Parsed, planned};
 use crate::{DType, Dims, Result};
 use std::fmt;
 
-/// The order in which [`einsum`](crate::einsum) contracts its operands. Made by [`einsum_path`]; shown by `Display`.
+/// The order in which [`einsum`](crate::einsum) contracts its operands. Made by [`einsum_path`]; `Display` formats it.
 #[derive(Clone, Debug)]
 pub struct EinsumPath {
     subscripts: String,
@@ -18,30 +18,32 @@ pub struct EinsumPath {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EinsumStep {
-    /// What it takes: one value, which is summed, or two. The operands are values 0, 1 .., the results of steps the ones after.
+    /// The numbers of its operands: one value for a sum, else two. The operands of the einsum are values 0, 1 ..; the
+    /// results of the steps follow.
     pub values: Vec<usize>,
-    /// What it does: `ij,jk->ik`.
+    /// The subscripts of the step: `ij,jk->ik`.
     pub subscripts: String,
-    /// By which operation: `matmul [2, 3, 4]` (m, k, n), `5 x matmul [2, 3, 4]`, `multiply`, `sum`.
+    /// The operation of the step: `matmul [2, 3, 4]` (m, k, n), `5 x matmul [2, 3, 4]`, `multiply`, `sum`.
     pub operation: String,
-    /// Products of two elements, each of which is added to a sum if there is one; 0 for a sum.
+    /// The number of products of two elements, including their addition to a sum if there is one; 0 for a sum.
     pub multiply_adds: u128,
-    /// Elements of its result.
+    /// The number of elements of the result.
     pub elements: u128,
 }
 
 impl EinsumPath {
-    /// The steps, in order. There is none where the result is a view of the only operand.
+    /// Returns the steps, in order. There are none if the result is a view of the only operand.
     pub fn steps(&self) -> &[EinsumStep] {
         &self.steps
     }
 
-    /// The multiply-adds of all steps.
+    /// Returns the multiply-adds of all steps.
     pub fn multiply_adds(&self) -> u128 {
         self.steps.iter().fold(0, |n, s| n.saturating_add(s.multiply_adds))
     }
 
-    /// Elements of the largest intermediate result, which the last step's is not; 0 if there is none.
+    /// Returns the number of elements of the largest intermediate result; 0 if there is none. The result of the last
+    /// step is not an intermediate one.
     pub fn largest_intermediate(&self) -> u128 {
         let intermediate = self.steps.len().saturating_sub(1);
         self.steps[..intermediate].iter().map(|s| s.elements).max().unwrap_or(0)
@@ -51,18 +53,26 @@ impl EinsumPath {
 impl fmt::Display for EinsumPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (cost, largest) = (self.multiply_adds(), self.largest_intermediate());
-        writeln!(f, "{} of {:?}: {cost} multiply-adds, largest intermediate {largest} elements", self.subscripts, self.shapes)?;
+        writeln!(
+            f,
+            "{} of {:?}: {cost} multiply-adds, largest intermediate {largest} elements",
+            self.subscripts, self.shapes
+        )?;
         let width = self.steps.iter().map(|s| s.subscripts.len()).max().unwrap_or(0);
         for (i, s) in self.steps.iter().enumerate() {
             let from = s.values.iter().map(|v| format!("#{v}")).collect::<Vec<_>>().join(", ");
             let to = self.shapes.len() + i;
-            writeln!(f, "  #{to} = {:width$}  of {from}: {}, {} multiply-adds, {} elements", s.subscripts, s.operation, s.multiply_adds, s.elements)?;
+            writeln!(
+                f,
+                "  #{to} = {:width$}  of {from}: {}, {} multiply-adds, {} elements",
+                s.subscripts, s.operation, s.multiply_adds, s.elements
+            )?;
         }
         Ok(())
     }
 }
 
-/// How [`einsum`](crate::einsum) would contract operands of these shapes: nothing is computed.
+/// Returns how [`einsum`](crate::einsum) would contract operands of these shapes. Computes nothing.
 ///
 /// # Errors
 /// [`Error::Einsum`](crate::Error::Einsum), as [`einsum`](crate::einsum).
@@ -86,22 +96,39 @@ fn described(step: usize, plan: &Plan, parsed: &Parsed) -> EinsumStep {
     let subscripts = plan.describe(step);
     let elements = |labels: &[u8]| parsed.elements(set(labels));
     match &plan.steps[step] {
-        Step::Sum { of, labels } => EinsumStep { values: vec![*of], subscripts, operation: "sum".into(), multiply_adds: 0, elements: elements(labels) },
+        Step::Sum { of, labels } => EinsumStep {
+            values: vec![*of],
+            subscripts,
+            operation: "sum".into(),
+            multiply_adds: 0,
+            elements: elements(labels),
+        },
         Step::Contract { pair, labels } => {
             let (a, b) = (&plan.values[pair.0], &plan.values[pair.1]);
             let part = |of: &Labels, in_other: bool, kept: bool, other: &Labels| {
-                let chosen: Labels = of.iter().copied().filter(|l| other.contains(l) == in_other && labels.contains(l) == kept).collect();
+                let chosen: Labels = of
+                    .iter()
+                    .copied()
+                    .filter(|l| other.contains(l) == in_other && labels.contains(l) == kept)
+                    .collect();
                 elements(&chosen)
             };
             let summed = a.iter().any(|l| !labels.contains(l));
-            let (batch, m, k, n) = (part(a, true, true, b), part(a, false, true, b), part(a, true, false, b), part(b, false, true, a));
+            let (batch, m, k, n) =
+                (part(a, true, true, b), part(a, false, true, b), part(a, true, false, b), part(b, false, true, a));
             let operation = match (summed, batch) {
                 (false, _) => "multiply".to_string(),
                 (true, 1) => format!("matmul [{m}, {k}, {n}]"),
                 (true, batch) => format!("{batch} x matmul [{m}, {k}, {n}]"),
             };
             let multiply_adds = parsed.elements(set(a) | set(b));
-            EinsumStep { values: vec![pair.0, pair.1], subscripts, operation, multiply_adds, elements: elements(labels) }
+            EinsumStep {
+                values: vec![pair.0, pair.1],
+                subscripts,
+                operation,
+                multiply_adds,
+                elements: elements(labels),
+            }
         }
     }
 }

@@ -1,38 +1,41 @@
-//! In which order operands are contracted.
+//! Plans the order in which operands are contracted.
 
 use super::parse::{Label, Labels, Parsed, Set, members, set, written};
 use crate::MAX_NDIM;
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-/// Up to this many operands the best order is searched for.
+/// The largest number of operands for which an exhaustive search finds the best order.
 const SEARCHED: usize = 8;
 
-/// Two values, by their numbers.
+/// The numbers of two values.
 type Pair = (usize, usize);
 
-/// One step. Operands are values 0, 1 .. and each step's result is the next value.
+/// One step of a plan. The operands are values 0, 1 ..; the result of each step is the next value.
 #[derive(Debug)]
 pub(super) enum Step {
     /// Sums over the indices of a value that are not among `labels`.
     Sum { of: usize, labels: Labels },
-    /// Multiplies two values, and sums over the indices that are not among `labels`: all of those are indices of both.
+    /// Multiplies two values and sums over the indices that are not among `labels`. The summed indices are indices of
+    /// both values.
     Contract { pair: Pair, labels: Labels },
 }
 
-/// Steps that lead from the operands to the result.
+/// The steps from the operands to the result.
 ///
-/// Invariants: 1. every value but the last is used by one step; 2. the last value has the indices of the output, in any order if it is an operand;
+/// Invariants:
+/// 1. every value except the last is used by one step;
+/// 2. the last value has the indices of the output, in any order if it is an operand;
 /// 3. no value has more than [`MAX_NDIM`] indices.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub steps: Vec<Step>,
-    /// The indices of each value.
     pub values: Vec<Labels>,
 }
 
 impl Plan {
-    /// The order of contractions with the fewest multiply-adds, for up to [`SEARCHED`] operands; a good one for more.
+    /// Plans the contractions: with the fewest multiply-adds for up to [`SEARCHED`] operands, by a greedy search for
+    /// more.
     pub fn new(parsed: &Parsed) -> Result<Plan, String> {
         let mut plan = Plan { steps: Vec::new(), values: parsed.operands.iter().map(|o| o.labels.clone()).collect() };
         let shared = shared(parsed);
@@ -40,14 +43,20 @@ impl Plan {
         let sets: Vec<Set> = live.iter().map(|&i| set(&plan.values[i])).collect();
         let output = set(&parsed.output);
         let pairs = if sets.len() <= SEARCHED { best(&sets, output, parsed) } else { greedy(&sets, output, parsed) };
-        let pairs = pairs.ok_or_else(|| format!("in whatever order, an intermediate result has more than {MAX_NDIM} axes"))?;
-        // The searches number what they were given 0, 1 .. and then their own results.
+        let pairs =
+            pairs.ok_or_else(|| format!("in whatever order, an intermediate result has more than {MAX_NDIM} axes"))?;
+        // The searches number their inputs 0, 1 .. and then their own results. `numbers` maps these to values of the
+        // plan.
         let mut numbers = live;
         let mut used = vec![false; numbers.len() + pairs.len()];
         for (i, &(a, b)) in pairs.iter().enumerate() {
             let pair = (numbers[a], numbers[b]);
             (used[a], used[b]) = (true, true);
-            let later = numbers.iter().zip(&used).filter(|(_, used)| !**used).fold(output, |s, (&v, _)| s | set(&plan.values[v]));
+            let later = numbers
+                .iter()
+                .zip(&used)
+                .filter(|(_, used)| !**used)
+                .fold(output, |s, (&v, _)| s | set(&plan.values[v]));
             let labels = if i + 1 == pairs.len() { parsed.output.clone() } else { plan.kept(pair, later) };
             numbers.push(plan.push(Step::Contract { pair, labels: labels.clone() }, labels));
         }
@@ -60,7 +69,8 @@ impl Plan {
         self.values.len() - 1
     }
 
-    /// Operand `i` summed over the indices that nothing else has, which are not among `shared`.
+    /// Sums operand `i` over the indices that neither another operand nor the output has (those not among `shared`).
+    /// Returns the number of the resulting value.
     fn summed_alone(&mut self, i: usize, shared: Set) -> usize {
         let labels: Labels = self.values[i].iter().copied().filter(|l| shared >> l & 1 == 1).collect();
         if labels.len() == self.values[i].len() {
@@ -69,15 +79,19 @@ impl Plan {
         self.push(Step::Sum { of: i, labels: labels.clone() }, labels)
     }
 
-    /// The indices that the product of `pair` keeps because they are among `later`, as a product of matrices gives them: those of both, of the left, of the right.
+    /// Returns the indices of the product of `pair` that are among `later`, in the order of a matrix product: of both,
+    /// of the left, of the right.
     fn kept(&self, pair: Pair, later: Set) -> Labels {
         let (a, b) = (&self.values[pair.0], &self.values[pair.1]);
         let keep = |l: &&Label| later >> **l & 1 == 1;
         let both = a.iter().filter(|l| b.contains(l));
-        both.chain(a.iter().filter(|l| !b.contains(l))).chain(b.iter().filter(|l| !a.contains(l))).filter(keep).copied().collect()
+        both.chain(a.iter().filter(|l| !b.contains(l)))
+            .chain(b.iter().filter(|l| !a.contains(l)))
+            .filter(keep)
+            .copied()
+            .collect()
     }
 
-    /// What a step does, in the terms of subscripts.
     pub fn describe(&self, step: usize) -> String {
         let of = |v: usize| written(&self.values[v]);
         match &self.steps[step] {
@@ -87,15 +101,16 @@ impl Plan {
     }
 }
 
-/// The order with the fewest multiply-adds, and among those the one whose intermediate results have the fewest elements in all; by dynamic programming over
-/// subsets (R. N. C. Pfeifer, J. Haegeman, F. Verstraete, "Faster identification of optimal contraction sequences for tensor networks", Phys. Rev. E 90, 033315,
-/// 2014). None where results have more axes than an array can.
+/// Finds the order with the fewest multiply-adds and, among those, the fewest elements in all intermediate results, by
+/// dynamic programming over subsets (R. N. C. Pfeifer, J. Haegeman, F. Verstraete, "Faster identification of optimal
+/// contraction sequences for tensor networks", Phys. Rev. E 90, 033315, 2014). Returns `None` if every order has a
+/// result of more than [`MAX_NDIM`] axes.
 fn best(sets: &[Set], output: Set, parsed: &Parsed) -> Option<Vec<Pair>> {
     #[derive(Clone, Copy)]
     struct Found {
         cost: u128,
         elements: u128,
-        /// One of the two subsets; empty for a single operand.
+        /// One of the two subsets that the last contraction combines; 0 for a single operand.
         left: usize,
     }
     let n = sets.len();
@@ -115,7 +130,7 @@ fn best(sets: &[Set], output: Set, parsed: &Parsed) -> Option<Vec<Pair>> {
         let mut left = (subset - 1) & subset;
         while left > 0 {
             let right = subset & !left;
-            // Of the two ways to say it, the one whose left part has the first operand.
+            // Of the two ways to write a split, consider the one whose left part has the first operand.
             if left & subset & subset.wrapping_neg() != 0
                 && let (Some(a), Some(b)) = (found[left], found[right])
             {
@@ -129,7 +144,7 @@ fn best(sets: &[Set], output: Set, parsed: &Parsed) -> Option<Vec<Pair>> {
         }
     }
     found[everything]?;
-    /// The pairs that make `subset`, after those that are there; returns its number.
+    /// Appends the pairs that compute `subset` to `pairs`. Returns the number of its value.
     fn emit(subset: usize, n: usize, left: &impl Fn(usize) -> usize, pairs: &mut Vec<Pair>) -> usize {
         if subset.is_power_of_two() {
             return subset.trailing_zeros() as usize;
@@ -145,7 +160,7 @@ fn best(sets: &[Set], output: Set, parsed: &Parsed) -> Option<Vec<Pair>> {
     Some(pairs)
 }
 
-/// The indices that more than one operand has, or the output.
+/// Returns the indices that the output or several operands have.
 fn shared(parsed: &Parsed) -> Set {
     let mut seen = set(&parsed.output);
     let mut shared = seen;
@@ -157,17 +172,21 @@ fn shared(parsed: &Parsed) -> Set {
     shared
 }
 
-/// In each step the pair whose result is the smallest beside what it replaces; pairs without a common index last. As the greedy search of opt_einsum
-/// (D. G. A. Smith, J. Gray, "opt_einsum - A Python package for optimizing contraction order for einsum-like expressions", J. Open Source Softw. 3(26), 753, 2018).
+/// Contracts in each step the pair whose result is smallest relative to its operands (by difference in elements); pairs
+/// without a common index come last. This is the greedy search of opt_einsum (D. G. A. Smith, J. Gray, "opt_einsum - A
+/// Python package for optimizing contraction order for einsum-like expressions", J. Open Source Softw. 3(26), 753,
+/// 2018).
 ///
-/// Each value has one entry in a queue: its best pair with an earlier value. Pairs only go away, and what one is worth does not change (the values that have an
-/// index of it can become fewer, but none but the pair's own step takes the index from the last of them), so an entry whose partner is gone bounds what is left, and
-/// is made anew when it is the first. That takes about n^2 estimates of pairs for n operands.
+/// The queue has one entry for each value: its best pair with an earlier value. The score of a pair never changes:
+/// other steps may reduce the number of values that have one of its indices, but only the pair's own step can take the
+/// index from all other values. Since a value only loses partners among earlier values, an entry whose partner is gone
+/// is a lower bound on the remaining ones, and is recomputed when it comes first. This needs about n^2 estimates of
+/// pairs for n operands.
 fn greedy(sets: &[Set], output: Set, parsed: &Parsed) -> Option<Vec<Pair>> {
     let mut search = Search { parsed, values: Vec::new(), owners: [0; Set::BITS as usize], queue: BinaryHeap::new() };
     members(output).for_each(|l| search.owners[l as usize] += 1);
     sets.iter().for_each(|&labels| search.add(labels));
-    // What a pair is worth depends on who has its indices, so that all have to be there first.
+    // The score of a pair depends on which values have its indices, so all values are added first.
     (1..sets.len()).for_each(|value| search.enqueue(value));
     let mut pairs = Vec::new();
     while pairs.len() + 1 < sets.len() {
@@ -188,19 +207,18 @@ fn greedy(sets: &[Set], output: Set, parsed: &Parsed) -> Option<Vec<Pair>> {
     Some(pairs)
 }
 
-/// A value of the greedy search.
 struct Known {
     labels: Set,
     elements: f64,
     live: bool,
 }
 
-/// The best pair of a value with an earlier one. The least is to be contracted first.
+/// The best pair of a value with an earlier one. The smallest entry is contracted first.
 #[derive(PartialEq)]
 struct Entry {
     disjoint: bool,
     growth: f64,
-    /// The later value and the earlier one.
+    /// The numbers of the later and the earlier value.
     pair: Pair,
 }
 
@@ -219,11 +237,10 @@ impl PartialOrd for Entry {
     }
 }
 
-/// The state of the greedy search.
 struct Search<'a> {
     parsed: &'a Parsed,
     values: Vec<Known>,
-    /// How many live values have each index; the output counts as one.
+    /// The number of live values that have each index. The output counts as one.
     owners: [u32; Set::BITS as usize],
     queue: BinaryHeap<Reverse<Entry>>,
 }
@@ -239,14 +256,15 @@ impl Search<'_> {
         members(self.values[value].labels).for_each(|l| self.owners[l as usize] -= 1);
     }
 
-    /// The indices of the product of two live values: those that something else has, too.
+    /// Returns the indices of the product of two live values: those that another value or the output also has.
     fn result(&self, a: usize, b: usize) -> Set {
         let (a, b) = (self.values[a].labels, self.values[b].labels);
         let own = |l: Label| (a >> l & 1) as u32 + (b >> l & 1) as u32;
         members(a | b).filter(|&l| self.owners[l as usize] > own(l)).fold(0, |s, l| s | 1 << l)
     }
 
-    /// Puts the best pair of `value` with an earlier live one into the queue, if there is one that an array can hold.
+    /// Adds the best pair of `value` with an earlier live value to the queue, unless all results exceed [`MAX_NDIM`]
+    /// axes.
     fn enqueue(&mut self, value: usize) {
         let mut best: Option<Entry> = None;
         for other in (0..value).filter(|&other| self.values[other].live) {
@@ -275,7 +293,7 @@ mod tests {
         (0..plan.steps.len()).map(|i| plan.describe(i)).collect()
     }
 
-    /// The multiply-adds of a sequence of pairs.
+    /// Returns the multiply-adds of a sequence of pairs.
     fn cost(pairs: &[Pair], sets: &[Set], output: Set, parsed: &Parsed) -> u128 {
         let mut values: Vec<Option<Set>> = sets.iter().copied().map(Some).collect();
         let mut total = 0;
@@ -289,7 +307,7 @@ mod tests {
         total
     }
 
-    /// The least cost of all orders, tried one by one.
+    /// Returns the lowest cost of all orders, by exhaustive search.
     fn least(values: &[Set], output: Set, parsed: &Parsed) -> u128 {
         if values.len() == 1 {
             return 0;
@@ -297,7 +315,8 @@ mod tests {
         let mut best = u128::MAX;
         for j in 1..values.len() {
             for i in 0..j {
-                let mut rest: Vec<Set> = values.iter().enumerate().filter(|(k, _)| *k != i && *k != j).map(|(_, &v)| v).collect();
+                let mut rest: Vec<Set> =
+                    values.iter().enumerate().filter(|(k, _)| *k != i && *k != j).map(|(_, &v)| v).collect();
                 let later = rest.iter().fold(output, |s, v| s | v);
                 rest.push((values[i] | values[j]) & later);
                 best = best.min(parsed.elements(values[i] | values[j]) + least(&rest, output, parsed));
@@ -308,7 +327,8 @@ mod tests {
 
     #[test]
     fn a_chain_of_matrices_is_contracted_in_the_cheap_order() {
-        // Both ends first makes no large matrix; from one end on, a vector stays a vector.
+        // Contracting both ends first makes no large matrix. Starting at the end with the short axis keeps results
+        // small.
         let ends = ["ab,bc->ac", "cd,de->ce", "ac,ce->ae"];
         assert_eq!(steps("ab,bc,cd,de->ae", &[&[10, 1000], &[1000, 2], &[2, 1000], &[1000, 3]]), ends);
         let from_the_left = ["ab,bc->ac", "ac,cd->ad", "ad,de->ae"];
@@ -323,7 +343,11 @@ mod tests {
         assert_eq!(steps("ij,jk->", &[&[2, 3], &[3, 5]]), ["ij->j", "jk->j", "j,j->"]);
         assert_eq!(steps("ij->i", &[&[2, 3]]), ["ij->i"]);
         assert!(steps("ij->ji", &[&[2, 3]]).is_empty());
-        assert_eq!(steps("ij,ij->", &[&[2, 1], &[2, 3]]), ["ij->i", "i,i->"], "an operand that stretches does not have the index");
+        assert_eq!(
+            steps("ij,ij->", &[&[2, 1], &[2, 3]]),
+            ["ij->i", "i,i->"],
+            "an operand that stretches does not have the index"
+        );
     }
 
     #[test]
@@ -339,7 +363,7 @@ mod tests {
         }
     }
 
-    /// The greedy order, each pair looked for among all that are left.
+    /// The greedy order, found by comparing all remaining pairs in each step.
     fn greedy_by_trying_all(sets: &[Set], output: Set, parsed: &Parsed) -> Option<Vec<Pair>> {
         let mut live: Vec<(usize, Set)> = sets.iter().copied().enumerate().collect();
         let mut pairs = Vec::new();
@@ -348,7 +372,8 @@ mod tests {
             for j in 1..live.len() {
                 for i in 0..j {
                     let (a, b) = (live[i].1, live[j].1);
-                    let later = live.iter().enumerate().filter(|(k, _)| *k != i && *k != j).fold(output, |s, (_, v)| s | v.1);
+                    let later =
+                        live.iter().enumerate().filter(|(k, _)| *k != i && *k != j).fold(output, |s, (_, v)| s | v.1);
                     let result = (a | b) & later;
                     let [r, a_size, b_size] = [result, a, b].map(|s| parsed.elements(s) as f64);
                     let score = (a & b == 0, r - a_size - b_size);
@@ -384,27 +409,37 @@ mod tests {
                 shapes.push(term.iter().map(|&l| sizes[l]).collect::<Vec<usize>>());
             }
             let output: String = if round % 2 == 0 { String::new() } else { terms[0].clone() };
-            let parsed = Parsed::new(&format!("{}->{output}", terms.join(",")), &shapes.iter().map(|s| &s[..]).collect::<Vec<_>>()).unwrap();
-            // Sums over what only one operand has come first.
+            let parsed = Parsed::new(
+                &format!("{}->{output}", terms.join(",")),
+                &shapes.iter().map(|s| &s[..]).collect::<Vec<_>>(),
+            )
+            .unwrap();
+            // Indices of only one operand are summed first.
             let shared = shared(&parsed);
             let sets: Vec<Set> = parsed.operands.iter().map(|o| set(&o.labels) & shared).collect();
             let output = set(&parsed.output);
-            assert_eq!(greedy(&sets, output, &parsed), greedy_by_trying_all(&sets, output, &parsed), "{terms:?} {shapes:?}");
+            assert_eq!(
+                greedy(&sets, output, &parsed),
+                greedy_by_trying_all(&sets, output, &parsed),
+                "{terms:?} {shapes:?}"
+            );
         }
     }
 
     #[test]
     fn hundreds_of_operands_are_planned_at_once() {
         let begun = std::time::Instant::now();
-        // A chain that uses each letter several times, one index that all share, and operands that share nothing.
+        // A chain that uses each letter several times, operands that share one index, and operands without indices.
         let letter = |i: usize| (b'a' + (i % 26) as u8) as char;
         let chain: Vec<String> = (0..400).map(|i| format!("{}{}", letter(i), letter(i + 1))).collect();
         for terms in [chain, vec!["a".into(); 1000], vec![String::new(); 1000]] {
             let shapes: Vec<Vec<usize>> = terms.iter().map(|t| vec![3; t.len()]).collect();
-            let parsed = Parsed::new(&format!("{}->", terms.join(",")), &shapes.iter().map(|s| &s[..]).collect::<Vec<_>>()).unwrap();
+            let parsed =
+                Parsed::new(&format!("{}->", terms.join(",")), &shapes.iter().map(|s| &s[..]).collect::<Vec<_>>())
+                    .unwrap();
             assert_eq!(Plan::new(&parsed).unwrap().steps.len(), terms.len() - 1);
         }
-        // Trying all pairs in each step took 12 seconds for the first of them; this leaves room for a machine that is busy.
+        // Comparing all pairs in each step took 12 seconds for the chain. The limit allows for a busy machine.
         assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
     }
 
@@ -421,11 +456,16 @@ mod tests {
 
     #[test]
     fn intermediate_results_have_no_more_axes_than_an_array_can() {
-        // The first two together have 18 indices; the others take these away.
-        let parsed = Parsed::new("abcdefghi,jklmnopqr,abcdefghi,jklmnopqr->", &[&[2; 9], &[2; 9], &[2; 9], &[2; 9]]).unwrap();
+        // The first two operands together have 18 indices, which the others sum out.
+        let parsed =
+            Parsed::new("abcdefghi,jklmnopqr,abcdefghi,jklmnopqr->", &[&[2; 9], &[2; 9], &[2; 9], &[2; 9]]).unwrap();
         assert!(Plan::new(&parsed).unwrap().values.iter().all(|v| v.len() <= MAX_NDIM));
-        // Any two have ten indices that the result keeps, and ten more with the third.
-        let parsed = Parsed::new("abcdepqrstuvwxy,fghijpqrstABCDE,klmnouvwxyABCDE->abcdefghijklmno", &[&[1; 15], &[1; 15], &[1; 15]]).unwrap();
+        // The product of any two has ten indices of the output and ten that the third has.
+        let parsed = Parsed::new(
+            "abcdepqrstuvwxy,fghijpqrstABCDE,klmnouvwxyABCDE->abcdefghijklmno",
+            &[&[1; 15], &[1; 15], &[1; 15]],
+        )
+        .unwrap();
         assert!(Plan::new(&parsed).unwrap_err().contains("more than 16 axes"));
     }
 }

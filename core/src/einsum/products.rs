@@ -1,4 +1,4 @@
-//! Products and sums that einsum has names for: `tensordot`, `inner`, `outer`, `trace`.
+//! Special cases of einsum as methods: `tensordot`, `inner`, `outer`, `trace`.
 
 use super::parse::{Label, Labels};
 use super::{Value, contract, numeric};
@@ -7,8 +7,9 @@ use crate::layout::resolve_axes;
 use crate::{Dims, Element, Error, MAX_NDIM, Result};
 use smallvec::SmallVec;
 
-/// The axes that [`Array::tensordot`] sums over. Made from a number (the last of the left array with as many first ones of the right), or from a pair of axes or
-/// lists of axes, of the left and of the right array: `2`, `(1, 0)`, `([0, 1], [1, 0])`. Negative axes count from the end.
+/// The axes that [`Array::tensordot`] sums over. Made from a number n (the last n axes of the left array with the first
+/// n of the right), or from a pair of axes or lists of axes of the left and the right array: `2`, `(1, 0)`,
+/// `([0, 1], [1, 0])`. Negative axes count from the end.
 #[derive(Clone, Debug)]
 pub struct Contraction(Kind);
 
@@ -19,7 +20,11 @@ enum Kind {
 }
 
 macro_rules! contraction_from {
-    ($($int:ty),*) => { $( impl From<$int> for Contraction { fn from(n: $int) -> Contraction { Contraction(Kind::Neighbours(n as isize)) } } )* };
+    ($($int:ty),*) => { $(
+        impl From<$int> for Contraction {
+            fn from(n: $int) -> Contraction { Contraction(Kind::Neighbours(n as isize)) }
+        }
+    )* };
 }
 contraction_from!(isize, i32, usize);
 
@@ -29,23 +34,34 @@ impl<A: Into<Axes>, B: Into<Axes>> From<(A, B)> for Contraction {
     }
 }
 
-/// Axes, from the front.
+/// Axes, counted from the front.
 type Resolved = SmallVec<[usize; 4]>;
 
 impl Contraction {
-    /// The axes of arrays with so many axes; they are as many on both sides.
+    /// Resolves the axes for two shapes. Both lists have the same length.
     fn resolve(&self, left: &Dims, right: &Dims) -> Result<(Resolved, Resolved)> {
         let fail = |why: String| Error::Shapes { op: "tensordot", left: left.clone(), right: right.clone(), why };
         match &self.0 {
             Kind::Neighbours(n) => {
                 let n = usize::try_from(*n).ok().filter(|&n| n <= left.len().min(right.len()));
-                let n = n.ok_or_else(|| fail(format!("{} axes are to be summed over, there are {} and {}", self.count(), left.len(), right.len())))?;
+                let n = n.ok_or_else(|| {
+                    fail(format!(
+                        "{} axes are to be summed over, there are {} and {}",
+                        self.count(),
+                        left.len(),
+                        right.len()
+                    ))
+                })?;
                 Ok(((left.len() - n..left.len()).collect(), (0..n).collect()))
             }
-            Kind::Pairs(l, r) if l.axes.len() != r.axes.len() => {
-                Err(fail(format!("{} axes of the left are to be summed over with {} of the right", l.axes.len(), r.axes.len())))
+            Kind::Pairs(l, r) if l.axes.len() != r.axes.len() => Err(fail(format!(
+                "{} axes of the left are to be summed over with {} of the right",
+                l.axes.len(),
+                r.axes.len()
+            ))),
+            Kind::Pairs(l, r) => {
+                Ok((resolve_axes("tensordot", &l.axes, left.len())?, resolve_axes("tensordot", &r.axes, right.len())?))
             }
-            Kind::Pairs(l, r) => Ok((resolve_axes("tensordot", &l.axes, left.len())?, resolve_axes("tensordot", &r.axes, right.len())?)),
         }
     }
 
@@ -57,7 +73,7 @@ impl Contraction {
     }
 }
 
-/// The sum over `axes` of the products of `left` and `right`.
+/// Computes the products of `left` and `right`, summed over `axes`.
 fn tensordot<T: Element>(op: &'static str, left: &Array<T>, right: &Array<T>, axes: &Contraction) -> Result<Array<T>> {
     numeric(op, T::DTYPE)?;
     let (l, r) = (Dims::from(left.shape()), Dims::from(right.shape()));
@@ -68,28 +84,35 @@ fn tensordot<T: Element>(op: &'static str, left: &Array<T>, right: &Array<T>, ax
             return Err(fail(format!("axis {i} of the left is {}, axis {j} of the right is {}", l[i], r[j])));
         }
     }
-    // Axes are named by their numbers, those of the right that are summed over as their partners, the others after the left's.
+    // Each axis of the left array is labelled with its number. Summed axes of the right array have the labels of their
+    // partners; the others follow the labels of the left.
     let left_labels: Labels = (0..l.len() as Label).collect();
-    let partner = |j: usize| on_right.iter().position(|&p| p == j).map_or((l.len() + j) as Label, |p| on_left[p] as Label);
+    let partner =
+        |j: usize| on_right.iter().position(|&p| p == j).map_or((l.len() + j) as Label, |p| on_left[p] as Label);
     let right_labels: Labels = (0..r.len()).map(partner).collect();
     let kept = |own: &Labels, other: &Labels| own.iter().copied().filter(|a| !other.contains(a)).collect::<Labels>();
     let labels: Labels = [kept(&left_labels, &right_labels), kept(&right_labels, &left_labels)].concat().into();
     if labels.len() > MAX_NDIM {
         return Err(fail(format!("the result would have {} axes, at most {MAX_NDIM} are possible", labels.len())));
     }
-    contract(Value { array: left.clone(), labels: left_labels }, Value { array: right.clone(), labels: right_labels }, &labels)
+    contract(
+        Value { array: left.clone(), labels: left_labels },
+        Value { array: right.clone(), labels: right_labels },
+        &labels,
+    )
 }
 
 impl<T: Element> Array<T> {
-    /// The sum over some axes of this array, paired with axes of another, of the products of their elements. The other axes of this array come first, then those of
-    /// `other`.
+    /// Computes the products of the elements of two arrays, summed over pairs of axes. The remaining axes of this array
+    /// come first in the result, then those of `other`.
     ///
-    /// `axes` is a number n (the last n of this array with the first n of `other`; 0 gives all products) or a pair of axes or lists of axes: `(1, 0)`,
-    /// `([0, 1], [1, 0])`. It is a product of matrices and as accurate as one; integers wrap.
+    /// `axes` is a number n (the last n axes of this array with the first n of `other`; 0 gives all products) or a pair
+    /// of axes or lists of axes: `(1, 0)`, `([0, 1], [1, 0])`. The result is computed as a matrix product and is as
+    /// accurate. Integers wrap.
     ///
     /// # Errors
-    /// [`Error::Shapes`] where lengths differ (axes of 1 do not stretch) or there are not so many axes, [`Error::Axis`], [`Error::RepeatedAxis`],
-    /// [`Error::DTypeUndefined`] for bool.
+    /// [`Error::Shapes`] if lengths differ (axes of 1 are not broadcast) or an array has too few axes, [`Error::Axis`],
+    /// [`Error::RepeatedAxis`], [`Error::DTypeUndefined`] for bool.
     ///
     /// ```no_run
     /// # use polyarray_core::*;
@@ -103,11 +126,12 @@ impl<T: Element> Array<T> {
         tensordot("tensordot", self, other, &axes.into())
     }
 
-    /// The sum over the last axes of both, `[.., k]` and `[.., k]`, of the products: the dot product of vectors. The other axes of this array come first, then those
-    /// of `other`. An array without axes multiplies.
+    /// Computes the products, summed over the last axes of both arrays, `[.., k]` and `[.., k]`: the dot product for
+    /// vectors. The other axes of this array come first in the result, then those of `other`. If an array has no axes,
+    /// all products are returned.
     ///
     /// # Errors
-    /// [`Error::Shapes`] where the last axes differ, [`Error::DTypeUndefined`] for bool.
+    /// [`Error::Shapes`] if the last axes differ, [`Error::DTypeUndefined`] for bool.
     ///
     /// ```no_run
     /// # use polyarray_core::*;
@@ -116,11 +140,13 @@ impl<T: Element> Array<T> {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn inner(&self, other: &Array<T>) -> Result<Array<T>> {
-        let axes = if self.ndim() == 0 || other.ndim() == 0 { Contraction::from(0) } else { Contraction::from((-1, -1)) };
+        let axes =
+            if self.ndim() == 0 || other.ndim() == 0 { Contraction::from(0) } else { Contraction::from((-1, -1)) };
         tensordot("inner", self, other, &axes)
     }
 
-    /// The products `[m, n]` of each of the m elements of this array with each of the n of `other`, both in C order.
+    /// Computes the products `[m, n]` of each of the m elements of this array with each of the n elements of `other`,
+    /// both in C order.
     ///
     /// # Errors
     /// [`Error::TooLarge`], [`Error::DTypeUndefined`] for bool.
@@ -136,10 +162,12 @@ impl<T: Element> Array<T> {
         (self.ravel()?.expand_dims(1)? * other.ravel()?).eval()
     }
 
-    /// The sum of the diagonal of a matrix. Integers and bool are summed in 64 bits and wrap there; the sum of nothing is 0.
+    /// Computes the sum of the diagonal of a matrix. Integers and bool are summed in 64 bits and wrap there. The sum of
+    /// no elements is 0.
     ///
     /// # Errors
-    /// [`Error::Argument`] where there are more or fewer than two axes: [`trace_axes`](Self::trace_axes) takes two of several.
+    /// [`Error::Argument`] if the array does not have two axes. [`trace_axes`](Self::trace_axes) selects two of several
+    /// axes.
     ///
     /// ```no_run
     /// # use polyarray_core::*;
@@ -155,7 +183,8 @@ impl<T: Element> Array<T> {
         self.diagonal(0, 1)?.sum()
     }
 
-    /// The sums of diagonals: of the elements whose index along `axis2` is larger by `offset` than that along `axis1`. Both axes are gone from the result.
+    /// Computes the sums of the diagonals along two axes: of the elements whose index along `axis2` exceeds that along
+    /// `axis1` by `offset`. The result lacks both axes.
     ///
     /// # Errors
     /// As [`diagonal`](Self::diagonal).

@@ -1,6 +1,7 @@
-//! The short way for expressions: one step on small contiguous arrays of the host goes straight to a backend, without a tape, a program or an operation.
+//! Fast path for expressions: passes one ufunc on small contiguous arrays in host memory directly to a backend, without
+//! building a tape, a program or an operation.
 //!
-//! What it cannot do it leaves, untouched, to the long way, which also finds all errors.
+//! It leaves everything else unchanged to the normal path, which also detects all errors.
 
 use super::RawArray;
 use super::node::{Leaf, Node};
@@ -10,10 +11,11 @@ use crate::short::{self, Key, Work};
 use crate::{Buffer, DType, Dims, MemoryId, Result, bytes};
 use std::sync::Arc;
 
-/// Bytes of an operand up to which one thread is always right, and preparations would be felt.
+/// The maximum size in bytes of an operand or result. Up to this size one thread is always best, and the cost of
+/// planning is noticeable.
 const SMALL: usize = 64 << 10;
 
-/// A step with its operands, seen to be one that a strip can express.
+/// A ufunc with operands that a [`Strip`] can express.
 struct Request<'a> {
     step: Step,
     dtype: DType,
@@ -22,7 +24,7 @@ struct Request<'a> {
     len: usize,
 }
 
-/// The bytes of a leaf: a value's, or those of an array of that shape without gaps in host memory.
+/// Returns the bytes of a leaf: of a value, or of a C-contiguous array of `shape` in host memory.
 fn bytes_of<'a>(leaf: &'a Leaf, shape: &Dims, len: usize) -> Option<&'a [u8]> {
     match leaf {
         Leaf::Value(value) => Some(value.bytes()),
@@ -34,7 +36,7 @@ fn bytes_of<'a>(leaf: &'a Leaf, shape: &Dims, len: usize) -> Option<&'a [u8]> {
     }
 }
 
-/// The request for `node` over elements of `shape` that gives `to`, if it is a step that this way is for.
+/// Returns the request for `node` over elements of `shape` with results of dtype `to`, if the fast path supports it.
 #[inline]
 fn request<'a>(node: &'a Node, shape: &Dims, to: DType) -> Option<Request<'a>> {
     let (step, info, x, y) = match node {
@@ -55,21 +57,25 @@ fn request<'a>(node: &'a Node, shape: &Dims, to: DType) -> Option<Request<'a>> {
     Some(Request { step, dtype, x: bytes_of(x, shape, len)?, y, len })
 }
 
-/// Whether a backend did what is asked, into the elements of `out` from `offset` on.
+/// Runs the request on a backend, with the results in `out` from element `offset` on. Returns whether a backend
+/// accepted it.
 fn run(request: &Request, to: DType, out: &mut Buffer, offset: usize, node: &Node) -> Result<bool> {
     let Request { step, dtype, x, y, len } = *request;
     short::run(
         || Key::new(Work::Step(step), dtype, [len, 0, 0]),
         |backend| {
             let out = bytes::room(out, offset * to.size(), len * to.size());
-            // SAFETY: `request` found the ufunc defined for `dtype`, operands of `len` elements (or one) inside their buffers, aligned as arrays' elements are; `out` has `len` results.
+            // SAFETY: `request` checked that the ufunc is defined for `dtype` and that the operands have `len` elements
+            // (or one) inside their buffers. Elements of arrays and values are aligned. `out` has room for `len`
+            // results.
             out.is_some_and(|out| unsafe { backend.run_strip(Strip { step, dtype, x, y, out }) })
         },
         || node.tape()?.fresh_op(),
     )
 }
 
-/// Writes the value of `node`, of dtype `to`, where `layout` says in `out`; `false` if it is left to the long way.
+/// Writes the value of `node`, of dtype `to`, to the elements of `layout` in `out`. Returns `false` if the fast path
+/// does not support it.
 pub(super) fn write(node: &Node, to: DType, out: &mut Buffer, layout: &Layout) -> Result<bool> {
     if out.memory() != MemoryId::HOST || !layout.is_c_contiguous() || !short::is_open() {
         return Ok(false);
@@ -78,7 +84,8 @@ pub(super) fn write(node: &Node, to: DType, out: &mut Buffer, layout: &Layout) -
     run(&request, to, out, layout.offset(), node)
 }
 
-/// The value of `node`, of dtype `to`, in a new array; `None` if it is left to the long way, as it is where an operand could be donated.
+/// Returns the value of `node`, of dtype `to`, in a new array. Returns `None` if the fast path does not support it, or
+/// if the normal path may reuse the buffer of an operand.
 pub(super) fn eval(node: &mut Node, to: DType) -> Result<Option<RawArray>> {
     let donated = |leaf: &mut Leaf| match leaf {
         Leaf::Array(a) => Arc::get_mut(a).is_some_and(|a| a.dtype == to && a.buffer.is_exclusive()),
@@ -92,7 +99,11 @@ pub(super) fn eval(node: &mut Node, to: DType) -> Result<Option<RawArray>> {
     if given_away || !short::is_open() {
         return Ok(None);
     }
-    let (Node::Unary(_, Leaf::Array(a)) | Node::Binary(_, Leaf::Array(a), _) | Node::Binary(_, _, Leaf::Array(a))) = &*node else { return Ok(None) };
+    let (Node::Unary(_, Leaf::Array(a)) | Node::Binary(_, Leaf::Array(a), _) | Node::Binary(_, _, Leaf::Array(a))) =
+        &*node
+    else {
+        return Ok(None);
+    };
     let shape = a.layout.shape();
     let Some(request) = request(node, shape, to) else { return Ok(None) };
     let mut buffer = Buffer::elements(to, request.len)?;

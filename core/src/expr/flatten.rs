@@ -1,4 +1,5 @@
-//! From the graph of an expression to a program: each step once, equal steps, operands and constants merged.
+//! Converts the graph of an expression to a program with one instruction per step. Equal steps, operands and constants
+//! are merged.
 
 use super::node::{Arg, Leaf, Node, Product, Step};
 use super::tape::{RawArray, Tape};
@@ -9,18 +10,26 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-/// What the product of an epilogue stands for when its expression is flattened.
+/// What the product of an epilogue becomes when its expression is flattened.
 #[derive(Clone, Copy)]
 pub(crate) enum Lead<'a> {
     /// The first input of the program.
     Input(&'a Arc<Product>),
-    /// This array, which is the product once it has been computed.
+    /// The given array, which holds the computed product.
     Computed(&'a Arc<Product>, &'a Arc<RawArray>),
 }
 
-/// The program of `node` and its operands. A product that `lead` does not name is an error: it has no elements.
+/// Converts `node` to a program with its operands. A product other than that of `lead` is an error, because it has no
+/// elements.
 pub(super) fn flatten(node: &Node, lead: Option<Lead>) -> Result<Box<Tape>> {
-    let mut flat = Flat { tape: Box::default(), lead, steps: Index::default(), operands: Index::default(), params: Index::default(), instrs: Index::default() };
+    let mut flat = Flat {
+        tape: Box::default(),
+        lead,
+        steps: Index::default(),
+        operands: Index::default(),
+        params: Index::default(),
+        instrs: Index::default(),
+    };
     if let Some(Lead::Input(product)) = lead {
         flat.tape.lead_with(product.dtype);
     }
@@ -41,11 +50,10 @@ pub(super) fn flatten(node: &Node, lead: Option<Lead>) -> Result<Box<Tape>> {
     Ok(flat.tape)
 }
 
-/// A tape under construction.
 struct Flat<'a> {
     tape: Box<Tape>,
     lead: Option<Lead<'a>>,
-    /// What steps, by their address, are called on the tape.
+    /// The instruction of each step on the tape, by the step's address.
     steps: Index<*const Step, Ref>,
     operands: Index<View, Ref>,
     params: Index<Scalar, Ref>,
@@ -53,7 +61,7 @@ struct Flat<'a> {
 }
 
 impl Flat<'_> {
-    /// Adds `root` and all that it is computed from, in post-order and without recursion.
+    /// Adds `root` and all steps that it depends on, in post-order and without recursion.
     fn walk(&mut self, root: &Arc<Step>) -> Result<Ref> {
         let mut stack: SmallVec<[(&Arc<Step>, usize); 16]> = SmallVec::new();
         stack.push((root, 0));
@@ -121,7 +129,7 @@ impl Flat<'_> {
     }
 }
 
-/// An operand as a key: equal ones show the same elements of the same buffer.
+/// An operand as a key. Equal keys denote the same elements of the same buffer.
 struct View(Arc<RawArray>);
 
 impl PartialEq for View {
@@ -138,13 +146,13 @@ impl Hash for View {
     }
 }
 
-/// A map that searches a short list while it is short: most expressions have a few steps.
+/// A map that is a linearly searched list while it is short, since most expressions have few steps.
 struct Index<K, V> {
     few: SmallVec<[(K, V); 8]>,
     many: HashMap<K, V, BuildHasherDefault<DefaultHasher>>,
 }
 
-/// Entries up to which a list is searched.
+/// The maximum number of entries of the list.
 const FEW: usize = 24;
 
 impl<K, V> Default for Index<K, V> {
@@ -155,7 +163,11 @@ impl<K, V> Default for Index<K, V> {
 
 impl<K: Hash + Eq, V: Copy> Index<K, V> {
     fn get(&self, key: &K) -> Option<V> {
-        if self.many.is_empty() { self.few.iter().find(|(k, _)| k == key).map(|(_, v)| *v) } else { self.many.get(key).copied() }
+        if self.many.is_empty() {
+            self.few.iter().find(|(k, _)| k == key).map(|(_, v)| *v)
+        } else {
+            self.many.get(key).copied()
+        }
     }
 
     fn insert(&mut self, key: K, value: V) {

@@ -1,4 +1,4 @@
-//! The graph behind an expression: steps on operands, shared where an expression is used more than once.
+//! The graph of an expression: steps on operands. A subexpression that is used several times is shared.
 
 use super::tape::{RawArray, Tape};
 use crate::layout::Dims;
@@ -8,37 +8,37 @@ use crate::{DType, Error, Result, Scalar};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
-/// An operand.
 #[derive(Clone)]
 pub(super) enum Leaf {
     Array(Arc<RawArray>),
-    /// One value for all elements.
+    /// A single value for all elements.
     Value(Scalar),
-    /// The product that an epilogue is applied to, which has no elements yet.
+    /// The product that an epilogue is applied to. It has no elements yet.
     Product(Arc<Product>),
 }
 
-/// The product of a [`Matmul`](crate::Matmul) inside its epilogue: it has a dtype and a shape, and is told from others by identity.
+/// The product of a [`Matmul`](crate::Matmul) inside its epilogue. It has a dtype and a shape and is compared by
+/// address.
 pub(crate) struct Product {
     pub dtype: DType,
     pub shape: Dims,
 }
 
-/// What an expression is. A single ufunc of leaves is kept in place: loops over small arrays consist of these, and they need no graph.
+/// The content of an expression. A single ufunc of leaves is stored inline, because loops over small arrays consist of
+/// these and need no graph.
 #[derive(Clone)]
 pub(super) enum Node {
     Leaf(Leaf),
-    /// Of an array or a product.
+    /// A ufunc of an array or a product.
     Unary(Unary, Leaf),
-    /// At least one of them is an array or a product.
+    /// A ufunc of two leaves, at least one of which is an array or a product.
     Binary(Binary, Leaf, Leaf),
-    /// Anything longer.
+    /// All other expressions.
     Step(Arc<Step>),
-    /// The first error.
+    /// The first error that occurred.
     Failed(Box<Error>),
 }
 
-/// An operand of a [`Step`].
 #[derive(Clone)]
 pub(super) enum Arg {
     Leaf(Leaf),
@@ -48,8 +48,9 @@ pub(super) enum Arg {
 /// One instruction of the graph.
 ///
 /// Invariants:
-/// 1. `instr` reads `Ref::Value(i)` for its i-th operand, which is `args[i]`;
-/// 2. `dtype` is what it gives for their dtypes, and `shape` what their shapes broadcast to; an array of both fits into memory's addresses.
+/// 1. `instr` reads its i-th operand, `args[i]`, as `Ref::Value(i)`;
+/// 2. `dtype` is the dtype that `instr` gives for the dtypes of `args`, `shape` is what their shapes broadcast to, and
+///    the size in bytes of an array of both does not overflow.
 pub(super) struct Step {
     pub instr: Instr,
     pub args: SmallVec<[Arg; 2]>,
@@ -66,7 +67,7 @@ impl Leaf {
         }
     }
 
-    /// The shape; `None` for a value, which has no axes.
+    /// Returns the shape; `None` for a value, which has no axes.
     pub fn shape(&self) -> Option<&Dims> {
         match self {
             Leaf::Array(a) => Some(a.layout.shape()),
@@ -93,7 +94,7 @@ impl Arg {
 }
 
 impl Step {
-    /// `instr` of `args`, checked.
+    /// Makes the step `instr` of `args`. Checks dtypes and shapes.
     pub fn new(instr: Instr, args: SmallVec<[Arg; 2]>) -> Result<Arc<Step>> {
         let dtype = instr.typed(|r| match r {
             Ref::Value(i) => args[i as usize].dtype(),
@@ -109,7 +110,7 @@ impl Step {
     }
 }
 
-/// Steps are dropped one after another: a chain of them may be longer than the stack is deep.
+/// Drops the graph iteratively: a chain of steps may be too long for recursion on the stack.
 impl Drop for Step {
     fn drop(&mut self) {
         let mut rest: SmallVec<[Arc<Step>; 8]> = SmallVec::new();
@@ -129,24 +130,29 @@ impl Drop for Step {
     }
 }
 
-/// The operand of an instruction at position `i` of a step.
+/// Returns the reference of a step to its i-th operand.
 fn arg(i: u32) -> Ref {
     Ref::Value(i)
 }
 
 impl Node {
-    /// The node as an operand of a further step.
+    /// Converts the node to an operand of another step.
     fn into_arg(self) -> Result<Arg> {
         match self {
             Node::Leaf(leaf) => Ok(Arg::Leaf(leaf)),
             Node::Step(step) => Ok(Arg::Step(step)),
             Node::Failed(error) => Err(*error),
-            Node::Unary(op, x) => Step::new(Instr::Unary(op, arg(0)), SmallVec::from_iter([Arg::Leaf(x)])).map(Arg::Step),
-            Node::Binary(op, x, y) => Step::new(Instr::Binary(op, arg(0), arg(1)), SmallVec::from_iter([Arg::Leaf(x), Arg::Leaf(y)])).map(Arg::Step),
+            Node::Unary(op, x) => {
+                Step::new(Instr::Unary(op, arg(0)), SmallVec::from_iter([Arg::Leaf(x)])).map(Arg::Step)
+            }
+            Node::Binary(op, x, y) => {
+                Step::new(Instr::Binary(op, arg(0), arg(1)), SmallVec::from_iter([Arg::Leaf(x), Arg::Leaf(y)]))
+                    .map(Arg::Step)
+            }
         }
     }
 
-    /// The step `instr`, which reads `Ref::Value(i)` for `nodes[i]`.
+    /// Makes the step `instr`, which reads `nodes[i]` as `Ref::Value(i)`.
     pub fn step<const N: usize>(instr: Instr, nodes: [Node; N]) -> Node {
         let args: Result<SmallVec<[Arg; 2]>> = nodes.into_iter().map(Node::into_arg).collect();
         match args.and_then(|args| Step::new(instr, args)) {
@@ -155,7 +161,6 @@ impl Node {
         }
     }
 
-    /// `op` of this node.
     #[inline]
     pub fn unary(self, op: Unary) -> Node {
         match self {
@@ -164,7 +169,6 @@ impl Node {
         }
     }
 
-    /// `op` of this node and another.
     #[inline]
     pub fn binary(self, op: Binary, other: Node) -> Node {
         match (self, other) {
@@ -176,7 +180,6 @@ impl Node {
         }
     }
 
-    /// The shape of the result.
     pub fn shape(&self) -> Result<Dims> {
         match self {
             Node::Leaf(leaf) => Ok(leaf.shape().cloned().unwrap_or_default()),
@@ -189,7 +192,7 @@ impl Node {
         }
     }
 
-    /// The dtype of the result; `None` where there was an error.
+    /// Returns the dtype of the result; `None` for an error.
     pub fn dtype(&self) -> Option<DType> {
         match self {
             Node::Leaf(leaf) => Some(leaf.dtype()),
@@ -200,7 +203,6 @@ impl Node {
         }
     }
 
-    /// The program of this node with its operands.
     pub fn tape(&self) -> Result<Box<Tape>> {
         super::flatten::flatten(self, None)
     }

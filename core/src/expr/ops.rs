@@ -5,7 +5,7 @@ use crate::array::Array;
 use crate::ufunc::{Binary, Unary};
 use crate::{Complex, Element, Error, bf16, f16};
 
-/// Makes the methods of [`Expr`] and [`Array`] from the rows of the table.
+/// Defines the methods of [`Expr`] and [`Array`] for the rows of the ufunc table.
 macro_rules! ufunc_methods {
     (@gives Same $T:ident) => { $T };
     (@gives Truth $T:ident) => { bool };
@@ -14,7 +14,10 @@ macro_rules! ufunc_methods {
         unary { $( $U:ident $u:ident $ug:ident $udoc:literal )* }
         binary { $( $B:ident $b:ident $bg:ident $bdoc:literal )* }
     ) => {
-        #[allow(clippy::should_implement_trait, reason = "the operators are implemented as well; the methods bear the same names, as in NumPy")]
+        #[allow(
+            clippy::should_implement_trait,
+            reason = "the operators are implemented as well; the methods bear the same names, as in NumPy"
+        )]
         impl<T: crate::Element> crate::Expr<T> {
             $( #[doc = $udoc]
             pub fn $u(self) -> crate::Expr<crate::expr::ufunc_methods!(@gives $ug T)> { self.then_unary(Unary::$U) } )*
@@ -26,7 +29,9 @@ macro_rules! ufunc_methods {
 
         impl<T: crate::Element> crate::Array<T> {
             $( #[doc = $udoc]
-            pub fn $u(&self) -> crate::Expr<crate::expr::ufunc_methods!(@gives $ug T)> { crate::IntoExpr::into_expr(self).$u() } )*
+            pub fn $u(&self) -> crate::Expr<crate::expr::ufunc_methods!(@gives $ug T)> {
+                crate::IntoExpr::into_expr(self).$u()
+            } )*
             $( #[doc = $bdoc]
             pub fn $b(&self, other: impl crate::IntoExpr<T>) -> crate::Expr<crate::expr::ufunc_methods!(@gives $bg T)> {
                 crate::IntoExpr::into_expr(self).$b(other)
@@ -36,7 +41,7 @@ macro_rules! ufunc_methods {
 }
 pub(crate) use ufunc_methods;
 
-/// `left op right` for every pair of array, expression and value that has one array or expression in it.
+/// Implements `left op right` for every pair of array, expression and value that contains an array or expression.
 macro_rules! operator {
     ($Trait:ident $method:ident $Op:ident: $($scalar:ty),*) => {
         operator!(@left $Trait $method $Op, Array<T>);
@@ -70,7 +75,9 @@ macro_rules! operator {
 
 macro_rules! operators {
     ($($Trait:ident $method:ident $Op:ident;)*) => {
-        $( operator!($Trait $method $Op: i8, i16, i32, i64, u8, u16, u32, u64, f16, bf16, f32, f64, Complex<f32>, Complex<f64>); )*
+        $( operator!(
+            $Trait $method $Op: i8, i16, i32, i64, u8, u16, u32, u64, f16, bf16, f32, f64, Complex<f32>, Complex<f64>
+        ); )*
     };
 }
 operators! {
@@ -81,7 +88,7 @@ operators! {
     Rem rem Rem;
 }
 
-/// Operators on bits, which floats have not.
+/// Implements the bitwise operators, which floats do not have.
 macro_rules! bit_operators {
     ($($Trait:ident $method:ident $Op:ident: $($scalar:ty),*;)*) => {
         $( operator!($Trait $method $Op: $($scalar),*); )*
@@ -108,11 +115,12 @@ prefix!(Not not: Array<T>, &Array<T>, Expr<T>, &Expr<T>);
 
 macro_rules! in_place {
     ($($Trait:ident $method:ident $Op:ident;)*) => { $(
-        /// In place; copies first if the buffer is shared (copy on write).
+        /// Operates in place. Copies the array first if its buffer is shared (copy on write).
         ///
         /// # Panics
-        /// Where the shapes do not fit, the device refuses, or there is no memory: the operator has no way to return an error. The same with `Err` instead is
-        /// `x.view_mut()?.assign(..)` of an expression.
+        /// If the shapes are incompatible, the device refuses the operation, or memory is exhausted, because the
+        /// operator cannot return an error. `x.view_mut()?.assign(..)` of an expression does the same and returns
+        /// errors.
         impl<T: Element, R: IntoExpr<T>> std::ops::$Trait<R> for Array<T> {
             #[track_caller]
             fn $method(&mut self, right: R) {
@@ -125,7 +133,7 @@ macro_rules! in_place {
     )* };
 }
 
-/// The panic of an operator that could not do its work.
+/// Panics with the error of an operator.
 #[cold]
 #[track_caller]
 fn refused(op: &str, why: &Error) -> ! {

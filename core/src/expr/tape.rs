@@ -1,4 +1,4 @@
-//! A program of any length with its operands, and how it is evaluated.
+//! A program of any length with its operands, and its evaluation.
 
 mod split;
 
@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// An array without its type.
+/// An array whose element type is not part of its Rust type.
 #[derive(Clone, Debug)]
 pub(crate) struct RawArray {
     pub buffer: Buffer,
@@ -22,7 +22,7 @@ pub(crate) struct RawArray {
 }
 
 impl RawArray {
-    /// Whether both name the same elements.
+    /// Returns whether both refer to the same elements.
     pub fn same(&self, other: &RawArray) -> bool {
         self.buffer.same(&other.buffer) && self.dtype == other.dtype && self.layout == other.layout
     }
@@ -30,11 +30,14 @@ impl RawArray {
 
 /// A program of any length over any number of arrays.
 ///
-/// Invariants: 1. every `Ref` names an operand, a parameter or an earlier step; 2. `dtypes[i]` is what step `i` gives;
+/// Invariants:
+/// 1. every `Ref` refers to an operand, a parameter or an earlier step;
+/// 2. `dtypes[i]` is the dtype of step `i`;
 /// 3. `shape` is what all operands' shapes broadcast to.
 #[derive(Clone, Debug)]
 pub(crate) struct Tape {
-    /// The dtype of the first input, if that is the product which an epilogue is applied to. Such a tape becomes a program and is not evaluated.
+    /// The dtype of the first input, if that is the product which an epilogue is applied to. Such a tape is only
+    /// converted to a program and never evaluated.
     lead: Option<DType>,
     operands: SmallVec<[Arc<RawArray>; 2]>,
     params: Params,
@@ -58,7 +61,6 @@ impl Default for Tape {
     }
 }
 
-/// Building a tape.
 impl Tape {
     pub fn array(array: impl Into<Arc<RawArray>>) -> Tape {
         let array = array.into();
@@ -66,13 +68,13 @@ impl Tape {
         Tape { operands: SmallVec::from_iter([array]), shape, ..Tape::default() }
     }
 
-    /// `value` in every element of `shape`.
+    /// Makes a tape that fills an array of `shape` with `value`.
     pub fn filled(value: Scalar, shape: Dims) -> Result<Tape> {
         shape.check(value.dtype())?;
         Ok(Tape { params: SmallVec::from_slice(&[value]), result: Ref::Param(0), shape, ..Tape::default() })
     }
 
-    /// Makes the first input a product of `dtype`. Before any operand is added.
+    /// Declares the first input to be a product of `dtype`. Must be called before operands are added.
     pub fn lead_with(&mut self, dtype: DType) {
         self.lead = Some(dtype);
     }
@@ -93,12 +95,12 @@ impl Tape {
         Ok(Ref::Value(self.instrs.len() as u32 - 1))
     }
 
-    /// Names the result, and the shape that all operands broadcast to.
+    /// Sets the result, and the shape that all operands broadcast to.
     pub fn finish(&mut self, result: Ref, shape: Dims) {
         (self.result, self.shape) = (result, shape);
     }
 
-    /// Adds a step, or finds it among the steps if it is the last one, and makes it the result.
+    /// Makes `instr` the result: adds it as a step, unless it equals the last step.
     pub fn push(&mut self, instr: Instr) -> Result<()> {
         self.result = match self.instrs.last() {
             Some(last) if *last == instr => Ref::Value(self.instrs.len() as u32 - 1),
@@ -108,7 +110,7 @@ impl Tape {
         Ok(())
     }
 
-    /// Adds an array that broadcasts with the tape's shape; returns what the result so far and the array are called.
+    /// Adds an array that broadcasts with the tape's shape. Returns the references of the current result and the array.
     pub fn join(&mut self, array: RawArray) -> Result<(Ref, Ref)> {
         self.shape = self.shape.broadcast(array.layout.shape())?;
         self.shape.check(self.dtype())?;
@@ -136,17 +138,26 @@ impl Tape {
         }
     }
 
-    /// The dtype of the result.
     pub fn dtype(&self) -> DType {
         self.dtype_of(self.result)
     }
 
-    /// Does the work; the result lives where the operands do, or where an operand lay that nobody else needs.
+    /// Evaluates the tape. The result lies in the memory of the operands, and in the buffer of an operand if that has
+    /// no other owner and fits (donation).
     pub fn eval(&mut self, device: &Device) -> Result<RawArray> {
         let dtype = self.dtype();
         if self.shape.contains(&0) {
-            let home = self.operands.first().map(|o| o.buffer.memory()).filter(|&m| can_store(m, dtype)).unwrap_or(MemoryId::HOST);
-            return Ok(RawArray { buffer: alloc_elements(dtype, 0, home)?, dtype, layout: Layout::contiguous(self.shape.clone()) });
+            let home = self
+                .operands
+                .first()
+                .map(|o| o.buffer.memory())
+                .filter(|&m| can_store(m, dtype))
+                .unwrap_or(MemoryId::HOST);
+            return Ok(RawArray {
+                buffer: alloc_elements(dtype, 0, home)?,
+                dtype,
+                layout: Layout::contiguous(self.shape.clone()),
+            });
         }
         self.fit(device)?;
         let layout = canon::fresh_layout(&self.shape, &self.input_layouts()?);
@@ -155,20 +166,21 @@ impl Tape {
             return Ok(RawArray { buffer: execute(&mut op, device, None)?, dtype, layout });
         };
         if self.instrs.is_empty() {
-            // Nothing is computed, and nothing else holds the only operand.
+            // The result is the only operand, and nothing else holds it.
             return Ok(RawArray { buffer, dtype, layout });
         }
         let mut op = self.map_op(&layout, &self.input_layouts()?)?;
         Ok(RawArray { buffer: execute(&mut op, device, Some(buffer))?, dtype, layout })
     }
 
-    /// The operation that [`eval`](Self::eval) would run. The tape must be within limits and have elements.
+    /// Returns the operation that [`eval`](Self::eval) would run. The tape must be within the limits of a program and
+    /// have elements.
     pub fn fresh_op(&self) -> Result<Op> {
         let inputs = self.input_layouts()?;
         self.map_op(&canon::fresh_layout(&self.shape, &inputs), &inputs)
     }
 
-    /// Does the work into a new buffer. The tape keeps its operands, so none of them can be donated.
+    /// Evaluates the tape into a new buffer. The tape keeps its operands, so none of them is donated.
     pub fn eval_fresh(&self, device: &Device) -> Result<RawArray> {
         if self.is_too_long() || self.shape.contains(&0) {
             return self.clone().eval(device);
@@ -179,15 +191,20 @@ impl Tape {
         Ok(RawArray { buffer: execute(&mut op, device, None)?, dtype: self.dtype(), layout })
     }
 
-    /// Does the work and writes it to `out`, which this shape must broadcast to. Operands that lie in `out`'s buffer must be `out` itself, unless
-    /// they are copied first: they are.
+    /// Evaluates the tape into `out`, to whose shape this shape must broadcast. Operands that lie in `out`'s buffer and
+    /// are not `out` itself are copied first.
     pub fn eval_into(&self, out: &RawArray, device: &Device) -> Result<()> {
         debug_assert_eq!(self.dtype(), out.dtype, "the type of the expression is that of the view");
         let shape = out.layout.shape();
         if shape.contains(&0) {
-            return if self.shape == *shape { Ok(()) } else { Layout::contiguous(self.shape.clone()).broadcast_to(shape).map(|_| ()) };
+            return if self.shape == *shape {
+                Ok(())
+            } else {
+                Layout::contiguous(self.shape.clone()).broadcast_to(shape).map(|_| ())
+            };
         }
-        let overlaps = |o: &Arc<RawArray>| o.buffer.same(&out.buffer) && !(o.layout == out.layout && o.dtype == out.dtype);
+        let overlaps =
+            |o: &Arc<RawArray>| o.buffer.same(&out.buffer) && !(o.layout == out.layout && o.dtype == out.dtype);
         if self.shape == *shape && !self.is_too_long() && !self.operands.iter().any(overlaps) {
             return self.write(out, device);
         }
@@ -211,48 +228,59 @@ impl Tape {
 
     pub fn explain(&mut self, device: &Device) -> Result<Plan> {
         if self.shape.contains(&0) {
-            return Ok(Plan { op: "nothing: there are no elements".into(), chosen: "none".into(), candidates: Vec::new() });
+            return Ok(Plan {
+                op: "nothing: there are no elements".into(),
+                chosen: "none".into(),
+                candidates: Vec::new(),
+            });
         }
         self.fit(device)?;
         plan(&self.fresh_op()?, device)
     }
 
-    /// The operands' layouts over the whole shape.
+    /// Returns the layouts of the operands, broadcast to the shape of the tape.
     pub fn input_layouts(&self) -> Result<SmallVec<[Cow<'_, Layout>; 4]>> {
         let mut layouts = SmallVec::new();
         for o in &self.operands {
-            layouts.push(if *o.layout.shape() == self.shape { Cow::Borrowed(&o.layout) } else { Cow::Owned(o.layout.broadcast_to(&self.shape)?) });
+            layouts.push(if *o.layout.shape() == self.shape {
+                Cow::Borrowed(&o.layout)
+            } else {
+                Cow::Owned(o.layout.broadcast_to(&self.shape)?)
+            });
         }
         Ok(layouts)
     }
 
-    /// The program, its parameters, and its operands in order. The tape must be within limits.
+    /// Returns the program. The tape must be within the limits of a program.
     pub fn program(&self) -> Result<Program> {
         let inputs: SmallVec<[DType; 8]> = self.lead.into_iter().chain(self.operands.iter().map(|o| o.dtype)).collect();
         let params: SmallVec<[DType; 8]> = self.params.iter().map(Scalar::dtype).collect();
         Program::from_checked(&inputs, &params, &self.instrs, &self.dtypes, self.result)
     }
 
-    /// The operands.
     pub fn operands(&self) -> &[Arc<RawArray>] {
         &self.operands
     }
 
-    /// The parameters.
     pub fn params(&self) -> &Params {
         &self.params
     }
 
     fn map_op(&self, output: &Layout, inputs: &[Cow<'_, Layout>]) -> Result<Op> {
         let (shape, (offset, strides), spaces) = canon::map(output, inputs);
-        let inputs =
-            self.operands.iter().zip(spaces).map(|(o, (offset, strides))| Operand { buffer: o.buffer.clone(), dtype: o.dtype, offset, strides }).collect();
+        let inputs = self
+            .operands
+            .iter()
+            .zip(spaces)
+            .map(|(o, (offset, strides))| Operand { buffer: o.buffer.clone(), dtype: o.dtype, offset, strides })
+            .collect();
         let output = Output { dtype: self.dtype(), offset, strides };
         Ok(Op::Map(Map { program: self.program()?, params: Params::from_slice(&self.params), shape, inputs, output }))
     }
 
-    /// The buffer and layout of an operand that only this tape holds, if the result can take its place: element by element, as operands in the output's
-    /// buffer must lie. `layout` is that of a new result; the operand's may begin further on in its buffer.
+    /// Returns buffer and layout of an operand that only this tape holds and that the result can replace element by
+    /// element, as required for operands in the output's buffer. `layout` is the layout of a new result; the operand
+    /// may have another offset. An operand that wastes more than half of its buffer is not used.
     fn donor(&mut self, dtype: DType, layout: &Layout) -> Option<(Buffer, Layout)> {
         let shape = &self.shape;
         let result_is_operand = self.instrs.is_empty();
@@ -267,20 +295,19 @@ impl Tape {
         })
     }
 
-    /// Whether one program cannot hold it.
+    /// Returns whether the tape exceeds the limits of a program.
     pub fn is_too_long(&self) -> bool {
         self.instrs.len() > MAX_INSTRS || self.operands.len() + usize::from(self.lead.is_some()) > MAX_INPUTS
     }
 }
 
-/// A copy of an operand in a buffer of its own.
 fn copy_of(array: &RawArray, device: &Device) -> Result<RawArray> {
     trace::copied(array.layout.len() * array.dtype.size(), "an operand overlaps the output");
     Tape::array(array.clone()).eval_to(Layout::contiguous(array.layout.shape().clone()), device)
 }
 
 impl Tape {
-    /// Does the work into a new buffer with the given layout.
+    /// Evaluates the tape into a new buffer with the given layout.
     pub fn eval_to(&mut self, layout: Layout, device: &Device) -> Result<RawArray> {
         let dtype = self.dtype();
         if self.shape.contains(&0) {

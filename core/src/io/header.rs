@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-/// In which order the elements lie.
+/// The order of the elements in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
     /// The last axis is contiguous.
@@ -11,16 +11,16 @@ pub(super) enum Order {
     Fortran,
 }
 
-/// What a header says.
+/// The contents of a header.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Header {
-    /// The dtype, in NumPy's spelling: `<f4`.
+    /// The dtype in NumPy's spelling, for example `<f4`.
     pub descr: String,
     pub order: Order,
     pub shape: Vec<usize>,
 }
 
-/// Everything before the elements, which begin at a multiple of 64 bytes.
+/// Returns all bytes of the file before the elements. The elements begin at a multiple of 64 bytes.
 pub(super) fn encode(descr: &str, order: Order, shape: &[usize]) -> Vec<u8> {
     let mut axes = String::new();
     for (i, n) in shape.iter().enumerate() {
@@ -42,7 +42,7 @@ pub(super) fn encode(descr: &str, order: Order, shape: &[usize]) -> Vec<u8> {
     out
 }
 
-/// Reads the dict. Its keys may come in any order, each once, and no others.
+/// Parses the dict. Its keys may come in any order. Each key must occur exactly once, and no other key may occur.
 pub(super) fn parse(text: &[u8]) -> Result<Header, String> {
     let mut p = Parser { text, at: 0 };
     let (mut descr, mut order, mut shape) = (None, None, None);
@@ -73,14 +73,14 @@ pub(super) fn parse(text: &[u8]) -> Result<Header, String> {
     })
 }
 
-/// A place in the text. It moves forward only, and nothing here calls itself: the work is bounded by the length.
+/// A position in the text. It only moves forward, and no method is recursive, so the work is bounded by the length.
 struct Parser<'a> {
     text: &'a [u8],
     at: usize,
 }
 
 impl<'a> Parser<'a> {
-    /// The next byte that is not white space.
+    /// Skips white space and returns the next byte without consuming it.
     fn peek(&mut self) -> Option<u8> {
         while self.text.get(self.at).is_some_and(u8::is_ascii_whitespace) {
             self.at += 1;
@@ -109,7 +109,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// The bytes from here on that are letters, digits or `_`.
+    /// Skips white space, then consumes and returns all letters, digits and `_` that follow.
     fn word(&mut self) -> &'a [u8] {
         self.peek();
         let rest = &self.text[self.at..];
@@ -118,11 +118,14 @@ impl<'a> Parser<'a> {
         &rest[..len]
     }
 
-    /// A quoted string without escapes.
+    /// Parses a quoted string without escapes.
     fn string(&mut self) -> Result<&'a str, String> {
         let quote = self.peek().filter(|b| matches!(b, b'\'' | b'"')).ok_or_else(|| self.instead_of("a string"))?;
         let rest = &self.text[self.at + 1..];
-        let len = rest.iter().position(|&b| b == quote).ok_or_else(|| format!("the string at byte {} has no end", self.at))?;
+        let len = rest
+            .iter()
+            .position(|&b| b == quote)
+            .ok_or_else(|| format!("the string at byte {} has no end", self.at))?;
         let inside = std::str::from_utf8(&rest[..len]).ok().filter(|s| !s.contains('\\'));
         let inside = inside.ok_or_else(|| format!("the string at byte {} has an escape or is not UTF-8", self.at))?;
         self.at += len + 2;
@@ -131,7 +134,10 @@ impl<'a> Parser<'a> {
 
     fn descr(&mut self) -> Result<String, String> {
         match self.peek() {
-            Some(b'[' | b'(' | b'{') => Err("descr is not one dtype: arrays of records are not read; save each field (a['name']) on its own".into()),
+            Some(b'[' | b'(' | b'{') => {
+                Err("descr is not one dtype: arrays of records are not read; save each field (a['name']) on its own"
+                    .into())
+            }
             _ => self.string().map(str::to_string),
         }
     }
@@ -148,7 +154,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// A tuple of lengths. `(3)` is a number in Python, not a tuple.
+    /// Parses a tuple of lengths. Rejects `(3)`: in Python that is a number, not a tuple.
     fn shape(&mut self) -> Result<Vec<usize>, String> {
         let mut shape = Vec::new();
         self.expect(b'(')?;
@@ -165,7 +171,7 @@ impl<'a> Parser<'a> {
         Ok(shape)
     }
 
-    /// A length; Python 2 wrote long ones with an L.
+    /// Parses a length. Accepts a trailing `L`, which Python 2 wrote after long integers.
     fn length(&mut self) -> Result<usize, String> {
         let (at, word) = (self.at, self.word());
         let digits = word.strip_suffix(b"L").unwrap_or(word);
@@ -175,7 +181,10 @@ impl<'a> Parser<'a> {
         }
         let ten = |n: usize, d: &u8| n.checked_mul(10)?.checked_add(usize::from(d - b'0'));
         let shown = String::from_utf8_lossy(&digits[..digits.len().min(40)]);
-        digits.iter().try_fold(0, ten).ok_or_else(|| format!("an axis of {shown} elements is longer than an address can count"))
+        digits
+            .iter()
+            .try_fold(0, ten)
+            .ok_or_else(|| format!("an axis of {shown} elements is longer than an address can count"))
     }
 }
 
@@ -228,7 +237,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_it_panic(text in proptest::collection::vec(prop_oneof![any::<u8>(), proptest::sample::select(&b"{}()':,TrueFls0123 \n"[..])], 0..200)) {
+        fn no_text_makes_it_panic(
+            text in proptest::collection::vec(
+                prop_oneof![any::<u8>(), proptest::sample::select(&b"{}()':,TrueFls0123 \n"[..])],
+                0..200,
+            ),
+        ) {
             let _ = parse(&text);
         }
 

@@ -1,4 +1,4 @@
-//! The host's memory: aligned blocks from a pool that keeps large freed ones.
+//! Host memory: aligned blocks from a pool that keeps large freed blocks.
 
 use super::{Buffer, Memory, MemoryInfo};
 use crate::{DType, Element, Error, Result, fork, trace};
@@ -9,48 +9,51 @@ use std::cell::RefCell;
 use std::ptr::NonNull;
 use std::sync::{Mutex, OnceLock};
 
-/// Alignment of every block this library allocates: one cache line, one AVX-512 register.
+/// The alignment of every block that this library allocates: one cache line, one AVX-512 register.
 const ALIGN: usize = 64;
-/// Blocks from this size on lie on huge pages where the system has them, and are kept when freed: below it, the
-/// system's allocator hands out warm memory by itself.
+/// Blocks of at least this size are rounded up in size and kept when freed. For smaller blocks, the system's allocator
+/// returns warm memory itself.
 const LARGE: usize = 128 << 10;
-/// Size of a huge page; blocks of at least this size are aligned to it.
+/// The size of a huge page. Blocks of at least this size are aligned to it and use huge pages where the system has
+/// them.
 const HUGE: usize = 2 << 20;
 
-/// One block of host memory and how to give it back.
+/// A block of host memory and the way to free it.
 pub(super) struct HostBlock {
     ptr: NonNull<u8>,
     owner: Owner,
 }
 
 enum Owner {
-    /// From [`allocate`]; given to the pool.
+    /// Allocated by [`allocate`]; kept for reuse, or freed.
     Pool(Layout),
-    /// From the global allocator, by way of a `Vec`.
+    /// Allocated by the global allocator through a `Vec`.
     Vec(Layout),
-    /// Somebody else's, alive as long as the box.
+    /// Owned by the box.
     Kept(#[expect(dead_code, reason = "held for its drop")] Box<dyn Any + Send + Sync>),
 }
 
-// SAFETY: a block is plain bytes; who may write them is decided by `Buffer`'s invariant 2, which needs exclusive ownership.
+// SAFETY: a block is plain bytes. Invariant 2 of `Buffer` allows writes only with exclusive ownership or by the one
+// backend whose output the block is.
 unsafe impl Send for HostBlock {}
-// SAFETY: as above; shared blocks are only read.
+// SAFETY: shared blocks are only read, by invariant 2 of `Buffer`.
 unsafe impl Sync for HostBlock {}
 
-/// Sizes up to this are rounded up to a power of two (of at least [`ALIGN`]), and each thread keeps a few freed blocks of each:
-/// the system's aligned allocation costs more than an operation on a few elements.
+/// The largest size of a small block. Small sizes are rounded up to a power of two (at least [`ALIGN`]), and each
+/// thread keeps a few freed blocks of each size: the system's aligned allocation costs more than an operation on a few
+/// elements.
 const SMALL: usize = 1 << 10;
-/// Blocks of a small size that a thread keeps.
+/// The number of freed blocks that a thread keeps for each small size.
 const SMALL_KEPT: usize = 16;
 
-/// A thread's freed small blocks, by size.
+/// The freed small blocks of a thread, one list for each size class.
 struct SmallBlocks([Vec<NonNull<u8>>; (SMALL / ALIGN).ilog2() as usize + 1]);
 
 impl Drop for SmallBlocks {
     fn drop(&mut self) {
         for (class, blocks) in self.0.iter_mut().enumerate() {
             for ptr in blocks.drain(..) {
-                // SAFETY: a block in list `class` came from `allocate` with that class's layout.
+                // SAFETY: a block in list `class` was allocated by `allocate` with the layout of that class.
                 unsafe { std::alloc::dealloc(ptr.as_ptr(), small_layout(class)) };
             }
         }
@@ -61,7 +64,7 @@ thread_local! {
     static SMALL_BLOCKS: RefCell<SmallBlocks> = const { RefCell::new(SmallBlocks([const { Vec::new() }; 5])) };
 }
 
-/// Which list of small blocks serves a size.
+/// Returns the size class (the index of the list of freed blocks) for a size.
 fn small_class(bytes: usize) -> usize {
     bytes.div_ceil(ALIGN).next_power_of_two().ilog2() as usize
 }
@@ -80,7 +83,8 @@ impl HostBlock {
             return Ok(HostBlock { ptr, owner: Owner::Pool(small_layout(class)) });
         }
         let layout = layout_for(bytes).ok_or_else(|| exhausted(bytes, "more than an address can count"))?;
-        // The lock is released at the end of this statement: a failed allocation trims the pool, which takes it again.
+        // The lock guard is dropped at the end of this statement, because a failed allocation trims the pool, which
+        // locks it again.
         let kept = if layout.size() < LARGE { None } else { fork::lock(pool()).and_then(|mut pool| pool.take(layout)) };
         trace::allocated(bytes, kept.is_some());
         let ptr = kept.map_or_else(|| allocate(layout), Ok)?;
@@ -90,7 +94,10 @@ impl HostBlock {
     pub(super) fn adopt<T: Element>(vec: Vec<T>) -> HostBlock {
         let mut vec = std::mem::ManuallyDrop::new(vec);
         let layout = Layout::array::<T>(vec.capacity()).expect("the layout of a Vec that exists");
-        HostBlock { ptr: NonNull::new(vec.as_mut_ptr().cast()).expect("a Vec's pointer is not null"), owner: Owner::Vec(layout) }
+        HostBlock {
+            ptr: NonNull::new(vec.as_mut_ptr().cast()).expect("a Vec's pointer is not null"),
+            owner: Owner::Vec(layout),
+        }
     }
 
     pub(super) fn kept(ptr: NonNull<u8>, keep: Box<dyn Any + Send + Sync>) -> HostBlock {
@@ -107,14 +114,16 @@ impl Drop for HostBlock {
         match self.owner {
             Owner::Pool(layout) if layout.size() <= SMALL => release_small(self.ptr, layout),
             Owner::Pool(layout) => release(self.ptr, layout),
-            // SAFETY: `adopt` took pointer and layout from a Vec whose memory came from the global allocator (a Vec without capacity has none to free).
+            // SAFETY: `adopt` stored the pointer and the layout of a Vec whose memory came from the global allocator.
+            // (A Vec without capacity has no memory to free.)
             Owner::Vec(layout) if layout.size() > 0 => unsafe { std::alloc::dealloc(self.ptr.as_ptr(), layout) },
             Owner::Vec(_) | Owner::Kept(_) => {}
         }
     }
 }
 
-/// The layout a request is served with: sizes of large blocks are rounded up to eighths of a power of two, so that freed ones fit again.
+/// Returns the layout that is allocated for a request. Sizes of large blocks are rounded up to eighths of a power of
+/// two, so that freed blocks can be reused.
 fn layout_for(bytes: usize) -> Option<Layout> {
     if bytes < LARGE {
         return Layout::from_size_align(bytes, ALIGN).ok();
@@ -133,7 +142,7 @@ fn allocate(layout: Layout) -> Result<NonNull<u8>> {
         return Err(exhausted(layout.size(), format!("the machine has {total}")));
     }
     let try_once = || {
-        // SAFETY: the size is at least 1 (`Buffer::host`), the alignment a power of two.
+        // SAFETY: the size is at least 1 (`Buffer::host`), and the alignment is a power of two.
         NonNull::new(unsafe { std::alloc::alloc(layout) })
     };
     let ptr = try_once().or_else(|| {
@@ -143,7 +152,7 @@ fn allocate(layout: Layout) -> Result<NonNull<u8>> {
     let ptr = ptr.ok_or_else(|| exhausted(layout.size(), "the system refused"))?;
     #[cfg(target_os = "linux")]
     if layout.size() >= HUGE {
-        // SAFETY: the range was just allocated; the advice does not change its contents, and failure is harmless.
+        // SAFETY: the range was just allocated. The advice does not change its contents, and a failure is harmless.
         unsafe { libc::madvise(ptr.as_ptr().cast(), layout.size(), libc::MADV_HUGEPAGE) };
     }
     Ok(ptr)
@@ -158,9 +167,9 @@ fn release_small(ptr: NonNull<u8>, layout: Layout) {
         }
         room
     });
-    // Without room, and while the thread ends, the block goes back.
+    // If the list is full, or the thread ends, the block is freed.
     if !kept.unwrap_or(false) {
-        // SAFETY: it came from `allocate` with this layout, and its owner is being dropped.
+        // SAFETY: the block was allocated by `allocate` with this layout, and its owner is being dropped.
         unsafe { std::alloc::dealloc(ptr.as_ptr(), layout) };
     }
 }
@@ -171,28 +180,29 @@ fn release(ptr: NonNull<u8>, layout: Layout) {
     free(evicted);
 }
 
-/// Gives blocks that have left the pool back to the system.
+/// Frees blocks that have left the pool.
 fn free(blocks: Blocks) {
     for (ptr, layout) in blocks {
-        // SAFETY: every pointer in the pool came from `allocate` with the layout kept beside it, and has left the pool.
+        // SAFETY: every pointer in the pool was allocated by `allocate` with the layout stored beside it, and this
+        // block has left the pool.
         unsafe { std::alloc::dealloc(ptr.as_ptr(), layout) };
     }
 }
 
-/// Blocks that the pool keeps at most.
+/// The largest number of blocks in the pool.
 const KEPT: usize = 64;
 
-/// Freed blocks, in place: freeing memory must not need any.
+/// Freed blocks, stored inline: freeing memory must not allocate.
 type Blocks = SmallVec<[(NonNull<u8>, Layout); KEPT + 1]>;
 
-/// Freed large blocks, most recently freed last, at most `limit` bytes of them.
+/// Freed large blocks, most recently freed last, of at most `limit` bytes in total.
 struct Pool {
     blocks: Blocks,
     bytes: usize,
     limit: usize,
 }
 
-// SAFETY: the blocks in the pool have no owner; handing them to another thread moves them.
+// SAFETY: the blocks in the pool have no owner, so another thread may take them over.
 unsafe impl Send for Pool {}
 
 impl Pool {
@@ -202,7 +212,7 @@ impl Pool {
         Some(self.blocks.remove(at).0)
     }
 
-    /// Keeps a block; returns those that have to go for it.
+    /// Adds a block to the pool. Removes and returns the oldest blocks if the pool exceeds its limits.
     fn put(&mut self, ptr: NonNull<u8>, layout: Layout) -> Blocks {
         self.blocks.push((ptr, layout));
         self.bytes += layout.size();
@@ -218,10 +228,13 @@ impl Pool {
 
 fn pool() -> &'static Mutex<Pool> {
     static POOL: OnceLock<Mutex<Pool>> = OnceLock::new();
-    POOL.get_or_init(|| Mutex::new(Pool { blocks: Blocks::new(), bytes: 0, limit: physical_memory().map_or(256 << 20, |m| m / 16) }))
+    POOL.get_or_init(|| {
+        Mutex::new(Pool { blocks: Blocks::new(), bytes: 0, limit: physical_memory().map_or(256 << 20, |m| m / 16) })
+    })
 }
 
-/// Gives all freed blocks that are kept for reuse back to the system. At most a sixteenth of the machine's memory is ever kept.
+/// Frees all large blocks (128 KiB and more) that are kept for reuse. The pool never holds more than a sixteenth of the
+/// machine's memory (256 MiB if its size is unknown). The few freed small blocks of each thread stay.
 pub fn trim() {
     let blocks = {
         let Some(mut pool) = fork::lock(pool()) else { return };
@@ -231,13 +244,13 @@ pub fn trim() {
     free(blocks);
 }
 
-/// Bytes of memory the machine has, where the system tells.
+/// Returns the size of the machine's memory in bytes, if the system reports it.
 fn physical_memory() -> Option<usize> {
     static TOTAL: OnceLock<Option<usize>> = OnceLock::new();
     *TOTAL.get_or_init(|| {
         #[cfg(unix)]
         {
-            // SAFETY: sysconf takes a number and returns one.
+            // SAFETY: `sysconf` has no preconditions: its argument and its result are plain numbers.
             let (pages, size) = unsafe { (libc::sysconf(libc::_SC_PHYS_PAGES), libc::sysconf(libc::_SC_PAGESIZE)) };
             usize::try_from(pages).ok().zip(usize::try_from(size).ok()).and_then(|(p, s)| p.checked_mul(s))
         }
@@ -246,7 +259,7 @@ fn physical_memory() -> Option<usize> {
     })
 }
 
-/// The host's memory as a [`Memory`].
+/// Host memory as a [`Memory`].
 pub struct HostMemory {
     info: MemoryInfo,
 }
@@ -268,7 +281,8 @@ impl HostMemory {
     }
 }
 
-// SAFETY: the info is fixed at construction; `Buffer::host` allocates every block anew; both copies check kind and range of the buffer first.
+// SAFETY: the info is fixed at construction. `Buffer::host` returns a block that no other buffer shares. Both copies
+// check that the buffer is a host buffer and that the range lies inside it.
 unsafe impl Memory for HostMemory {
     fn info(&self) -> &MemoryInfo {
         &self.info
@@ -281,7 +295,8 @@ unsafe impl Memory for HostMemory {
     unsafe fn upload(&self, src: &[u8], dst: &Buffer, at: usize) -> Result<()> {
         assert!(at.checked_add(src.len()).is_some_and(|end| end <= dst.bytes()), "upload past the end of a buffer");
         let to = dst.host_ptr().expect("a host buffer");
-        // SAFETY: the range was checked; nobody else accesses those bytes of `dst` (the caller's first condition), so they do not overlap `src`.
+        // SAFETY: the range was checked. No other thread accesses these bytes of `dst` and no array shows them (the
+        // caller's condition 1), so they do not overlap `src`.
         unsafe { std::ptr::copy_nonoverlapping(src.as_ptr(), to.as_ptr().add(at), src.len()) };
         Ok(())
     }
@@ -289,7 +304,8 @@ unsafe impl Memory for HostMemory {
     unsafe fn download(&self, src: &Buffer, at: usize, dst: &mut [u8]) -> Result<()> {
         assert!(at.checked_add(dst.len()).is_some_and(|end| end <= src.bytes()), "download past the end of a buffer");
         let from = src.host_ptr().expect("a host buffer");
-        // SAFETY: the range was checked, its bytes have been written (the caller's first condition); `dst` is exclusively borrowed, so it does not overlap.
+        // SAFETY: the range was checked, and its bytes have been written (the caller's condition 1). `dst` is
+        // exclusively borrowed, so it does not overlap `src`.
         unsafe { std::ptr::copy_nonoverlapping(from.as_ptr().add(at), dst.as_mut_ptr(), dst.len()) };
         Ok(())
     }

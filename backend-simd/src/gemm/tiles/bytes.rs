@@ -11,9 +11,9 @@ use polyarray_core::Result;
 /// The kernel of i8.
 pub(crate) struct Bytes<E>(pub E);
 
-/// Elements of the depth in a step.
+/// The elements of the depth in a step.
 const DEPTH: usize = 64;
-/// The longest panels, of which one of A and one of B are in the first cache.
+/// The longest panels: one of A and one of B fit the first-level cache.
 const LONGEST: usize = 512;
 
 impl<E: Engine> Kernel for Bytes<E> {
@@ -50,7 +50,8 @@ impl<E: Engine> Kernel for Bytes<E> {
 
     unsafe fn tile(&self, t: Tile<i8, i32>) -> Result<()> {
         let mut product = Block([0; SIDE * SIDE]);
-        // SAFETY: the contract of `Kernel::tile`: panels of this depth; C is cut to what is there.
+        // SAFETY: the contract of `Kernel::tile`: the panels have this depth, and C is valid for `rows` rows of
+        // `columns` elements.
         unsafe {
             self.0.int8(t.depth.div_ceil(DEPTH), t.a.panel(), t.b.panel(), product.0.as_mut_ptr(), false);
             for r in 0..t.rows {
@@ -68,7 +69,7 @@ impl<E: Engine> Kernel for Bytes<E> {
 #[repr(C, align(64))]
 pub(crate) struct Block<T>(pub [T; SIDE * SIDE]);
 
-/// Vectors (rows of A, columns of B) of bytes, as panels.
+/// Packs vectors (rows of A, columns of B) of bytes into panels.
 struct Pack {
     from: Matrix<i8>,
     vectors: usize,
@@ -86,9 +87,16 @@ impl Work for Pack {
         for (number, first) in (0..vectors).step_by(SIDE).enumerate() {
             for (step, k) in (0..depth).step_by(DEPTH).enumerate() {
                 let to = to.wrapping_add((number * depth.div_ceil(DEPTH) + step) * STEP);
-                // SAFETY: what is there of the matrix, and a step of the panel.
+                // SAFETY: the vectors and depths are limited to those of the matrix; `to` is a step of the panel.
                 unsafe {
-                    load(from.from(first, k), SIDE.min(vectors - first), DEPTH.min(depth - k), 0, |x| x as u8, &mut block);
+                    load(
+                        from.from(first, k),
+                        SIDE.min(vectors - first),
+                        DEPTH.min(depth - k),
+                        0,
+                        |x| x as u8,
+                        &mut block,
+                    );
                     store(&block, to, of_b);
                 }
             }
@@ -103,13 +111,13 @@ impl Work for Pack {
 #[inline(always)]
 pub(super) unsafe fn store(block: &[[u8; DEPTH]; SIDE], to: *mut u8, of_b: bool) {
     if !of_b {
-        // SAFETY: the caller's; rows follow each other.
+        // SAFETY: the caller guarantees `STEP` bytes, which are 32 rows of 64.
         return unsafe { to.cast::<[[u8; DEPTH]; SIDE]>().write_unaligned(*block) };
     }
     for (v, bytes) in block.iter().enumerate() {
         let to = to.wrapping_add(v / 16 * 1024 + v % 16 * 4);
         for (q, four) in bytes.as_chunks::<4>().0.iter().enumerate() {
-            // SAFETY: four bytes of the caller's step.
+            // SAFETY: four bytes of the step: `q < 16` and `v < 32` keep the offset below `STEP`.
             unsafe { to.add(q * 64).cast::<[u8; 4]>().write_unaligned(*four) };
         }
     }

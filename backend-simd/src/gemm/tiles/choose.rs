@@ -1,4 +1,4 @@
-//! Which products engines multiply, and which engine.
+//! The choice of engine: which products engines multiply, and which engine.
 
 #[cfg(target_arch = "x86_64")]
 use super::{
@@ -24,14 +24,14 @@ pub(crate) struct Engines {
 
 #[cfg(target_arch = "x86_64")]
 impl Engines {
-    /// Those of this CPU, AMX among them if it is allowed.
+    /// Returns the engines of this CPU, with AMX only if `amx` allows it.
     pub(crate) fn found(isa: Avx512, amx: bool) -> Engines {
         Engines { amx: if amx { Amx::new(isa) } else { None }, dots: Dots::new(isa) }
     }
 }
 
 impl Engines {
-    /// The names of those there are, as they follow the tier's: ` and AMX`.
+    /// Returns what to append to the tier's name: ` and AMX`, or nothing.
     pub(crate) fn describe(self) -> &'static str {
         #[cfg(target_arch = "x86_64")]
         if self.amx.is_some() {
@@ -40,7 +40,7 @@ impl Engines {
         ""
     }
 
-    /// How many times as fast as vectors engines multiply this dtype, about.
+    /// Returns approximately how many times faster than vectors the engines multiply this dtype.
     #[cfg(target_arch = "x86_64")]
     pub(crate) fn gain(self, dtype: DType) -> f64 {
         match (dtype, self.amx.is_some(), self.dots.is_some()) {
@@ -54,7 +54,7 @@ impl Engines {
         }
     }
 
-    /// There are none here.
+    /// Returns 1: there are no engines on this architecture.
     #[cfg(not(target_arch = "x86_64"))]
     pub(crate) fn gain(self, _: DType) -> f64 {
         1.0
@@ -63,27 +63,41 @@ impl Engines {
 
 /// An element whose products, as `C`, engines may multiply.
 pub(crate) trait Tiled<C>: Copy {
-    /// Computes a product as [`product`](crate::gemm::product) does, if an engine is faster.
+    /// Computes a product as [`product`](crate::gemm::product) does, if an engine is faster. Otherwise returns `None`
+    /// and leaves C unchanged.
     ///
     /// # Safety
     /// - as [`product`](crate::gemm::product).
-    unsafe fn by_tiles(engines: Engines, p: Product<Self, C>, precision: Precision, threads: usize, finish: Option<Finish<C>>) -> Option<Result<()>>;
+    unsafe fn by_tiles(
+        engines: Engines,
+        p: Product<Self, C>,
+        precision: Precision,
+        threads: usize,
+        finish: Option<Finish<C>>,
+    ) -> Option<Result<()>>;
 }
 
 #[cfg(not(target_arch = "x86_64"))]
 impl<T: Copy, C> Tiled<C> for T {
-    unsafe fn by_tiles(_: Engines, _: Product<T, C>, _: Precision, _: usize, _: Option<Finish<C>>) -> Option<Result<()>> {
+    unsafe fn by_tiles(
+        _: Engines,
+        _: Product<T, C>,
+        _: Precision,
+        _: usize,
+        _: Option<Finish<C>>,
+    ) -> Option<Result<()>> {
         None
     }
 }
 
-/// The least rows, columns and depth of products that engines take.
+/// The least rows, columns and depth of a product for which engines are used.
 #[cfg(target_arch = "x86_64")]
 const LEAST: usize = 64;
-/// The same for products of f64, which are cut into many.
+/// The same for products of f64, which are split into many products of residues.
 #[cfg(target_arch = "x86_64")]
 const LEAST_F64: usize = 512;
-/// The same for products of f32 that are cut as those of f64 are, into half as many: from here on what that takes besides multiplying is less than what it saves.
+/// The same for products of f32 as residues, of which there are half as many as for f64. From this size on, the work
+/// besides multiplying is less than what residues save.
 #[cfg(target_arch = "x86_64")]
 const LEAST_RESIDUES: usize = 2048;
 
@@ -99,45 +113,66 @@ mod x86 {
         p.m.min(p.n).min(p.k)
     }
 
-    /// [`Residues`] where numbers let it be multiplied with so many moduli.
+    /// Computes a product by [`Residues`], if at most `most` moduli are enough for its numbers.
     ///
     /// # Safety
     /// - as [`product`].
-    unsafe fn by_residues<E: Engine, T: Real>(engine: E, most: usize, p: Product<T, T>, threads: usize, finish: Option<Finish<T>>) -> Option<Result<()>> {
-        // SAFETY: the caller's.
-        let kernel = unsafe { Residues::new(engine, p.a, p.b, [p.m, p.n, p.k]) }.filter(|kernel| kernel.moduli() <= most)?;
-        // SAFETY: the caller's.
+    unsafe fn by_residues<E: Engine, T: Real>(
+        engine: E,
+        most: usize,
+        p: Product<T, T>,
+        threads: usize,
+        finish: Option<Finish<T>>,
+    ) -> Option<Result<()>> {
+        // SAFETY: the caller guarantees that A and B are valid for reads of these shapes.
+        let kernel =
+            unsafe { Residues::new(engine, p.a, p.b, [p.m, p.n, p.k]) }.filter(|kernel| kernel.moduli() <= most)?;
+        // SAFETY: the contract of `product`, which the caller guarantees.
         Some(unsafe { product(&kernel, p, threads, finish) })
     }
 
     impl Tiled<f32> for f32 {
-        unsafe fn by_tiles(engines: Engines, p: Product<f32, f32>, precision: Precision, threads: usize, finish: Option<Finish<f32>>) -> Option<Result<()>> {
+        unsafe fn by_tiles(
+            engines: Engines,
+            p: Product<f32, f32>,
+            precision: Precision,
+            threads: usize,
+            finish: Option<Finish<f32>>,
+        ) -> Option<Result<()>> {
             let amx = engines.amx.filter(|_| smallest(&p) >= LEAST)?;
-            // SAFETY: the caller's.
+            // SAFETY: the contract of `product`, which the caller guarantees.
             unsafe {
                 if precision == Precision::Fast {
                     return Some(product(&Parts::<_, f32, 2>::new(amx, FAST), p, threads, finish));
                 }
-                let residues = if smallest(&p) >= LEAST_RESIDUES { by_residues(amx, MOST_F32, p, threads, finish) } else { None };
+                let residues =
+                    if smallest(&p) >= LEAST_RESIDUES { by_residues(amx, MOST_F32, p, threads, finish) } else { None };
                 residues.or_else(|| Some(product(&Parts::<_, f32, 3>::new(amx, FULL), p, threads, finish)))
             }
         }
     }
 
-    /// Moduli of products of f32: more take longer than six products of bf16 parts, at half the engine's speed.
+    /// The most moduli for products of f32. With more, residues take longer than six products of bf16 parts, which
+    /// run at half the engine's speed.
     const MOST_F32: usize = 9;
-    /// Moduli of products of f64: all there are.
+    /// The most moduli for products of f64: all of them.
     const MOST_F64: usize = 18;
 
     impl Tiled<f64> for f64 {
-        unsafe fn by_tiles(engines: Engines, p: Product<f64, f64>, _: Precision, threads: usize, finish: Option<Finish<f64>>) -> Option<Result<()>> {
+        unsafe fn by_tiles(
+            engines: Engines,
+            p: Product<f64, f64>,
+            _: Precision,
+            threads: usize,
+            finish: Option<Finish<f64>>,
+        ) -> Option<Result<()>> {
             let amx = engines.amx.filter(|_| smallest(&p) >= LEAST_F64)?;
-            // SAFETY: the caller's.
+            // SAFETY: the contract of `product`, which the caller guarantees.
             unsafe { by_residues(amx, MOST_F64, p, threads, finish) }
         }
     }
 
-    /// By AMX, or else by dot products.
+    /// Computes a product by AMX, or else by dot products.
     ///
     /// # Safety
     /// - as [`product`].
@@ -149,7 +184,7 @@ mod x86 {
         threads: usize,
         finish: Option<Finish<A::Sum>>,
     ) -> Option<Result<()>> {
-        // SAFETY: the caller's.
+        // SAFETY: the contract of `product`, which the caller guarantees.
         unsafe {
             match (engines.amx, engines.dots) {
                 _ if smallest(&p) < LEAST => None,
@@ -161,24 +196,42 @@ mod x86 {
     }
 
     impl Tiled<f32> for bf16 {
-        unsafe fn by_tiles(engines: Engines, p: Product<bf16, f32>, _: Precision, threads: usize, finish: Option<Finish<f32>>) -> Option<Result<()>> {
+        unsafe fn by_tiles(
+            engines: Engines,
+            p: Product<bf16, f32>,
+            _: Precision,
+            threads: usize,
+            finish: Option<Finish<f32>>,
+        ) -> Option<Result<()>> {
             let (amx, dots) = (|e| Parts::<_, bf16, 1>::new(e, SINGLE), |e| Parts::<_, bf16, 1>::new(e, SINGLE));
-            // SAFETY: the caller's.
+            // SAFETY: the contract of `product`, which the caller guarantees.
             unsafe { either(engines, amx, dots, p, threads, finish) }
         }
     }
 
     impl Tiled<f32> for f16 {
-        unsafe fn by_tiles(engines: Engines, p: Product<f16, f32>, _: Precision, threads: usize, finish: Option<Finish<f32>>) -> Option<Result<()>> {
+        unsafe fn by_tiles(
+            engines: Engines,
+            p: Product<f16, f32>,
+            _: Precision,
+            threads: usize,
+            finish: Option<Finish<f32>>,
+        ) -> Option<Result<()>> {
             let amx = engines.amx.filter(|_| smallest(&p) >= LEAST)?;
-            // SAFETY: the caller's.
+            // SAFETY: the contract of `product`, which the caller guarantees.
             Some(unsafe { product(&Parts::<_, f16, 2>::new(amx, EXACT), p, threads, finish) })
         }
     }
 
     impl Tiled<i32> for i8 {
-        unsafe fn by_tiles(engines: Engines, p: Product<i8, i32>, _: Precision, threads: usize, finish: Option<Finish<i32>>) -> Option<Result<()>> {
-            // SAFETY: the caller's.
+        unsafe fn by_tiles(
+            engines: Engines,
+            p: Product<i8, i32>,
+            _: Precision,
+            threads: usize,
+            finish: Option<Finish<i32>>,
+        ) -> Option<Result<()>> {
+            // SAFETY: the contract of `product`, which the caller guarantees.
             unsafe { either(engines, Bytes, Bytes, p, threads, finish) }
         }
     }

@@ -6,18 +6,18 @@ use super::{Engine, Reach, SIDE, STEP};
 use crate::lanes::avx512::Avx512;
 use std::arch::x86_64::*;
 
-/// The token of the engine: exists only where [`Dots::new`] found the features.
+/// The token of the engine. It exists only if [`Dots::new`] found the features.
 #[derive(Clone, Copy)]
 pub(crate) struct Dots(Avx512);
 
 impl Dots {
-    /// The token, if the CPU has both kinds.
+    /// Returns the token if the CPU has both features.
     pub(crate) fn new(isa: Avx512) -> Option<Dots> {
         (is_x86_feature_detected!("avx512bf16") && is_x86_feature_detected!("avx512vnni")).then_some(Dots(isa))
     }
 }
 
-/// Rows of C that are held in registers at once, each as two vectors.
+/// The rows of C that are in registers at once, each as two vectors.
 const ROWS: usize = 8;
 
 impl Engine for Dots {
@@ -28,7 +28,7 @@ impl Engine for Dots {
     }
 
     unsafe fn bf16(self, reach: Reach, steps: usize, a: *const u8, b: *const u8, c: *mut f32) {
-        // SAFETY: the token proves the features; the rest is the caller's.
+        // SAFETY: the token proves the features; the caller guarantees the contract of `Engine::bf16`.
         unsafe {
             match reach {
                 [1] => bf16(1, |_| 1, steps, a, b, c),
@@ -38,13 +38,16 @@ impl Engine for Dots {
     }
 
     unsafe fn int8(self, steps: usize, a: *const u8, b: *const u8, c: *mut i32, add: bool) {
-        // SAFETY: the token proves the features; the rest is the caller's.
+        // SAFETY: the token proves the features; the caller guarantees the contract of `Engine::int8`.
         unsafe { int8(steps, a, b, c, add) };
     }
 }
 
+/// Implements [`Engine::bf16`].
+///
 /// # Safety
-/// - as [`Engine::bf16`].
+/// - as [`Engine::bf16`];
+/// - the CPU has AVX-512 F and BF16.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bf16")]
 unsafe fn bf16(parts: usize, reach: impl Fn(usize) -> usize, steps: usize, a: *const u8, b: *const u8, c: *mut f32) {
@@ -55,10 +58,12 @@ unsafe fn bf16(parts: usize, reach: impl Fn(usize) -> usize, steps: usize, a: *c
                 let a = a.wrapping_add((step * parts + i) * STEP + first * 64);
                 for j in 0..reach(i) {
                     let b = b.wrapping_add((step * parts + j) * STEP);
-                    // A step is added up by itself, as AMX does: sums of many steps are then rounded less often.
+                    // Each step is added up separately, as in AMX, so that sums over many steps are rounded less
+                    // often.
                     let mut of_step = [[_mm512_setzero_ps(); 2]; ROWS];
                     for q in 0..16 {
-                        // SAFETY: places inside a step of the caller's panels.
+                        // SAFETY: the addresses are inside a step of the panels, which the caller guarantees to have
+                        // `steps` steps.
                         unsafe {
                             let y = [b, b.wrapping_add(1024)].map(|b| _mm512_loadu_si512(b.add(q * 64).cast()));
                             for r in 0..ROWS {
@@ -79,24 +84,26 @@ unsafe fn bf16(parts: usize, reach: impl Fn(usize) -> usize, steps: usize, a: *c
         }
         for r in 0..ROWS {
             for v in 0..2 {
-                // SAFETY: a row of the caller's C.
+                // SAFETY: 16 elements of a row of C, which the caller guarantees to be 32 by 32.
                 unsafe { _mm512_storeu_ps(c.add((first + r) * SIDE + v * 16), sums[r][v]) };
             }
         }
     }
 }
 
-/// The same bits as pairs of bf16.
+/// Returns the same bits as pairs of bf16.
 #[inline(always)]
 fn pairs(x: __m512i) -> __m512bh {
-    // SAFETY: both are 64 bytes of any bits.
+    // SAFETY: both types have 64 bytes, and all bit patterns are valid.
     unsafe { std::mem::transmute(x) }
 }
 
-/// VNNI multiplies unsigned bytes by signed ones: bytes of A are taken 128 larger, and 128 times the column's sum is taken away.
+/// Implements [`Engine::int8`]. VNNI multiplies unsigned bytes by signed ones, so 128 is added to the bytes of A, and
+/// 128 times the sum of the column of B is subtracted.
 ///
 /// # Safety
-/// - as [`Engine::int8`].
+/// - as [`Engine::int8`];
+/// - the CPU has AVX-512 F and VNNI.
 #[target_feature(enable = "avx512f,avx512vnni")]
 unsafe fn int8(steps: usize, a: *const u8, b: *const u8, c: *mut i32, add: bool) {
     let offset = _mm512_set1_epi8(-128);
@@ -106,7 +113,8 @@ unsafe fn int8(steps: usize, a: *const u8, b: *const u8, c: *mut i32, add: bool)
         for step in 0..steps {
             let (a, b) = (a.wrapping_add(step * STEP + first * 64), b.wrapping_add(step * STEP));
             for q in 0..16 {
-                // SAFETY: places inside a step of the caller's panels.
+                // SAFETY: the addresses are inside a step of the panels, which the caller guarantees to have `steps`
+                // steps.
                 unsafe {
                     let y = [b, b.wrapping_add(1024)].map(|b| _mm512_loadu_si512(b.add(q * 64).cast()));
                     for v in 0..2 {
@@ -123,11 +131,15 @@ unsafe fn int8(steps: usize, a: *const u8, b: *const u8, c: *mut i32, add: bool)
         }
         for r in 0..ROWS {
             for v in 0..2 {
-                // SAFETY: a row of the caller's C, which holds numbers if `add`.
+                // SAFETY: 16 elements of a row of C, which the caller guarantees to be 32 by 32, and to hold values
+                // if `add`.
                 unsafe {
                     let to = c.add((first + r) * SIDE + v * 16);
                     let sum = _mm512_sub_epi32(sums[r][v], columns[v]);
-                    _mm512_storeu_si512(to.cast(), if add { _mm512_add_epi32(sum, _mm512_loadu_si512(to.cast())) } else { sum });
+                    _mm512_storeu_si512(
+                        to.cast(),
+                        if add { _mm512_add_epi32(sum, _mm512_loadu_si512(to.cast())) } else { sum },
+                    );
                 }
             }
         }

@@ -1,10 +1,13 @@
-//! Products by engines that multiply whole tiles of short numbers: bf16 into f32, and i8 into i32. What is longer is cut into short parts, whose products make up its own.
+//! Products by engines that multiply whole tiles of short numbers: bf16 into f32, and i8 into i32. Longer numbers are
+//! split into short parts, whose products add up to the product of the whole.
 //!
-//! - [`engine`](Engine): who multiplies: AMX, or the dot products of AVX-512.
-//! - [`parts`]: floats as sums of bf16 numbers; [`bytes`]: i8; [`residues`]: floats as integers modulo many numbers below 256.
+//! - [`engine`](Engine): the multiplication of tiles, by AMX or by the dot products of AVX-512.
+//! - [`parts`]: floats as sums of bf16 numbers; [`bytes`]: i8; [`residues`]: floats as integers modulo many numbers
+//!   up to 256.
 //!
-//! All of them share the panels' form. A step is 64 bytes of the depth: 32 bf16 or 64 i8. A panel holds, step after step and part after part, two tiles of 1 KB. A tile of A is 16 rows of a step;
-//! a tile of B is 16 columns, 4 bytes of the depth of each column next to each other, then those of the next column.
+//! All of them have the same panel format. A step is 64 bytes of the depth: 32 bf16 or 64 i8. A panel has, for each
+//! step and each part, two tiles of 1 KB. A tile of A is 16 rows of 64 bytes. A tile of B has 16 columns: the first 4
+//! bytes of the depth of each column in turn, then the next 4 bytes of each, and so on.
 
 #[cfg(target_arch = "x86_64")]
 mod amx;
@@ -25,47 +28,59 @@ use super::Matrix;
 use crate::lanes::Isa;
 use polyarray_core::Result;
 
-/// Rows and columns of a tile of C: two by two of the engines' own.
+/// The rows and columns of a tile of C: two by two tiles of the engines.
 const SIDE: usize = 32;
-/// Bytes of one part of a step of a panel.
+/// The bytes of one part of a step of a panel.
 const STEP: usize = 2048;
 
-/// Which parts of A meet which of B: part i of A those of B below `REACH[i]`.
+/// The products of parts that are computed: part i of A is multiplied by the parts of B below `REACH[i]`.
 pub(crate) type Reach = &'static [usize];
 
-/// Who multiplies tiles.
+/// The hardware (or plain code) that multiplies tiles.
 pub(crate) trait Engine: Copy + Send + Sync + 'static {
-    /// The tier of the vectors beside it.
+    /// The tier of the vector code around the engine.
     type Isa: Isa;
     fn isa(self) -> Self::Isa;
-    /// Does work on this thread with the engine ready for it.
+    /// Runs `work` on this thread while the engine is set up.
     fn within(self, work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
         work()
     }
-    /// C, of 32 by 32 in rows, becomes the sum of the products of parts that `reach` names, over `steps` of 32.
+    /// Sets C, 32 by 32 in rows, to the sum of the products of parts that `reach` selects, over `steps` steps of 32
+    /// elements.
     ///
     /// # Safety
-    /// - called inside [`Engine::within`]; `a` and `b` are valid for reads of panels of `steps` with as many parts as `reach` names, `c` for writes of 1024.
+    /// - called inside [`Engine::within`];
+    /// - `steps` is at least 1;
+    /// - `a` and `b` are aligned to 4 bytes and valid for reads of panels of `steps` steps with `reach.len()` parts;
+    /// - `c` is valid for writes of 1024 elements.
     unsafe fn bf16(self, reach: Reach, steps: usize, a: *const u8, b: *const u8, c: *mut f32);
-    /// C, of 32 by 32 in rows, becomes the product over `steps` of 64, wrapping; or that is added to it.
+    /// Sets C, 32 by 32 in rows, to the product over `steps` steps of 64 elements, wrapping. With `add`, adds the
+    /// product to C.
     ///
     /// # Safety
     /// - as [`Engine::bf16`], with one part; `c` is valid for reads if `add`.
     unsafe fn int8(self, steps: usize, a: *const u8, b: *const u8, c: *mut i32, add: bool);
 }
 
-/// Copies `[32, N]` of a matrix, converted; what is not there of it becomes zero.
+/// Copies `[rows, columns]` of a matrix into a block `[32, N]`, converted. The rest of the block becomes zero.
 ///
 /// # Safety
 /// - `from` is valid for reads of `[rows, columns]`, which are at most 32 and `N`.
 #[inline(always)]
-unsafe fn load<T: Copy, W: Copy, const N: usize>(from: Matrix<T>, rows: usize, columns: usize, zero: W, convert: impl Fn(T) -> W, to: &mut [[W; N]; SIDE]) {
+unsafe fn load<T: Copy, W: Copy, const N: usize>(
+    from: Matrix<T>,
+    rows: usize,
+    columns: usize,
+    zero: W,
+    convert: impl Fn(T) -> W,
+    to: &mut [[W; N]; SIDE],
+) {
     if rows < SIDE || columns < N {
         *to = [[zero; N]; SIDE];
     }
     if from.column == 1 && columns == N {
         for (r, row) in to.iter_mut().enumerate().take(rows) {
-            // SAFETY: a row of the caller's.
+            // SAFETY: `r < rows`, and the row has N contiguous elements, which the caller guarantees to be valid.
             let from = unsafe { &*from.from(r, 0).at.cast::<[T; N]>() };
             for (to, x) in row.iter_mut().zip(from) {
                 *to = convert(*x);
@@ -75,14 +90,14 @@ unsafe fn load<T: Copy, W: Copy, const N: usize>(from: Matrix<T>, rows: usize, c
         for c in 0..columns {
             let from = from.from(0, c).at;
             for (r, row) in to.iter_mut().enumerate().take(rows) {
-                // SAFETY: an element of the caller's.
+                // SAFETY: `r < rows` and `c < columns`, an element that the caller guarantees to be valid.
                 row[c] = convert(unsafe { *from.add(r) });
             }
         }
     } else {
         for (r, row) in to.iter_mut().enumerate().take(rows) {
             for (c, to) in row.iter_mut().enumerate().take(columns) {
-                // SAFETY: an element of the caller's.
+                // SAFETY: `r < rows` and `c < columns`, an element that the caller guarantees to be valid.
                 *to = convert(unsafe { *from.from(r, c).at });
             }
         }

@@ -1,4 +1,4 @@
-//! The engines' arithmetic in plain loops: what the others are held to, and what tests run where a CPU has none.
+//! The engines' arithmetic in plain loops: the reference for the others, and the engine of tests on CPUs without any.
 
 use super::{Engine, Reach, SIDE, STEP};
 use crate::lanes::portable::Portable;
@@ -6,7 +6,7 @@ use crate::lanes::portable::Portable;
 #[derive(Clone, Copy)]
 pub(crate) struct Plain;
 
-/// The place of byte `k` (of 64) of row or column `v`, in a step of A or of B.
+/// Returns the offset of byte `k` (of 64) of row or column `v`, in a step of A or of B.
 fn place(k: usize, v: usize, of_b: bool) -> usize {
     v / 16 * 1024 + if of_b { k / 4 * 64 + v % 16 * 4 + k % 4 } else { v % 16 * 64 + k }
 }
@@ -20,18 +20,21 @@ impl Engine for Plain {
 
     unsafe fn bf16(self, reach: Reach, steps: usize, a: *const u8, b: *const u8, c: *mut f32) {
         let parts = reach.len();
-        // SAFETY: panels of that many steps and parts.
-        let (a, b) = unsafe { (std::slice::from_raw_parts(a, steps * parts * STEP), std::slice::from_raw_parts(b, steps * parts * STEP)) };
-        // SAFETY: 32 rows of 32.
+        // SAFETY: the caller guarantees panels of `steps` steps with `parts` parts.
+        let (a, b) = unsafe {
+            (std::slice::from_raw_parts(a, steps * parts * STEP), std::slice::from_raw_parts(b, steps * parts * STEP))
+        };
+        // SAFETY: the caller guarantees that `c` has 32 rows of 32 elements.
         let c = unsafe { std::slice::from_raw_parts_mut(c, SIDE * SIDE) };
-        let number = |panel: &[u8], at: usize| f32::from_bits(u32::from(u16::from_le_bytes([panel[at], panel[at + 1]])) << 16);
+        let number =
+            |panel: &[u8], at: usize| f32::from_bits(u32::from(u16::from_le_bytes([panel[at], panel[at + 1]])) << 16);
         for (at, to) in c.iter_mut().enumerate() {
             let (row, column) = (at / SIDE, at % SIDE);
             *to = 0.0;
             for step in 0..steps {
                 for (i, &reach) in reach.iter().enumerate() {
                     for j in 0..reach {
-                        // Of each pair the first and the second are added up apart.
+                        // The first and the second elements of pairs are added up separately.
                         let mut sums = [0.0f32; 2];
                         for k in (0..64).step_by(2) {
                             let x = number(a, (step * parts + i) * STEP + place(k, row, false));
@@ -46,14 +49,18 @@ impl Engine for Plain {
     }
 
     unsafe fn int8(self, steps: usize, a: *const u8, b: *const u8, c: *mut i32, add: bool) {
-        // SAFETY: panels of that many steps.
-        let (a, b) = unsafe { (std::slice::from_raw_parts(a, steps * STEP), std::slice::from_raw_parts(b, steps * STEP)) };
+        // SAFETY: the caller guarantees panels of `steps` steps.
+        let (a, b) =
+            unsafe { (std::slice::from_raw_parts(a, steps * STEP), std::slice::from_raw_parts(b, steps * STEP)) };
         for at in 0..SIDE * SIDE {
             let product = |step: usize, k: usize| {
-                i32::from(a[step * STEP + place(k, at / SIDE, false)] as i8) * i32::from(b[step * STEP + place(k, at % SIDE, true)] as i8)
+                i32::from(a[step * STEP + place(k, at / SIDE, false)] as i8)
+                    * i32::from(b[step * STEP + place(k, at % SIDE, true)] as i8)
             };
-            let sum = (0..steps).flat_map(|step| (0..64).map(move |k| (step, k))).fold(0i32, |sum, (step, k)| sum.wrapping_add(product(step, k)));
-            // SAFETY: 32 rows of 32, which hold numbers if `add`.
+            let sum = (0..steps)
+                .flat_map(|step| (0..64).map(move |k| (step, k)))
+                .fold(0i32, |sum, (step, k)| sum.wrapping_add(product(step, k)));
+            // SAFETY: the caller guarantees 32 rows of 32 elements, which hold values if `add`.
             unsafe { *c.add(at) = if add { (*c.add(at)).wrapping_add(sum) } else { sum } };
         }
     }

@@ -1,11 +1,18 @@
-//! Products of floats as integers modulo pairwise coprime numbers below 257, of i8 each: the Ozaki scheme II.
+//! Products of floats as products of integers modulo pairwise coprime numbers below 257, with residues in i8: the
+//! Ozaki scheme II.
 //!
-//! K. Ozaki, Y. Uchino, T. Imamura, "Ozaki scheme II: a GEMM-oriented emulation of floating-point matrix multiplication using an integer modular technique", arXiv 2504.08009, 2025.
-//! Rows of A and columns of B are scaled by powers of two to integers of so many bits that their products, added up, stay below the product of the moduli. Residues are multiplied exactly,
-//! a modulus (a plane) after the other. With `r_s` the product modulo `p_s`, and `t_s` the inverse of the other moduli's product, C over the product of all moduli is the fraction of `sum r_s t_s / p_s`.
+//! K. Ozaki, Y. Uchino, T. Imamura, "Ozaki scheme II: a GEMM-oriented emulation of floating-point matrix
+//! multiplication using an integer modular technique", arXiv 2504.08009, 2025.
 //!
-//! What is lost is lost when the integers are rounded: relative to the largest of a row, not to each number. One more plane, of the magnitudes of numbers, bounds `|A||B|` from below, element by
-//! element; a tile of which an element may be further off than the dtype's own `eps |A||B|` is multiplied as the others are not: by vectors. So are tiles of infinities, NaN and extreme scales.
+//! Rows of A and columns of B are scaled by powers of two and rounded to integers. These have so few bits that the
+//! sums of their products stay below the product of the moduli. The residues are multiplied exactly, one modulus (a
+//! plane) after another. Let `r_s` be the product modulo `p_s`, and `t_s` the inverse modulo `p_s` of the product of
+//! the other moduli. Then C divided by the product of all moduli is the fraction of `sum r_s t_s / p_s`.
+//!
+//! The error comes from rounding to integers. It is relative to the largest number of a row, not to each number. One
+//! more plane, with the magnitudes of the numbers, gives a lower bound of `|A||B|` for each element. If an element of
+//! a tile may have a larger error than the dtype's own `eps |A||B|`, the tile falls back to the vector kernel. So do
+//! tiles with infinities, NaN or extreme scales.
 
 use super::super::{
     Direct, Kernel, Matrix, Product, Tile,
@@ -19,66 +26,78 @@ use crate::threads::Shared;
 use polyarray_core::Result;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Pairwise coprime.
+/// The moduli, which are pairwise coprime.
 const MODULI: [u32; 18] = [256, 255, 253, 251, 247, 241, 239, 233, 229, 227, 223, 217, 211, 199, 197, 193, 191, 181];
 
-/// Elements of the depth in a step.
+/// The elements of the depth in a step.
 const DEPTH: usize = 64;
-/// Steps that are multiplied at once: panels of A and B of so many are in the first cache.
+/// The steps that are multiplied at once: this many steps of a panel of A and one of B fit the first-level cache.
 const CHUNK: usize = 8;
-/// The longest panels: putting a product together takes as long as multiplying some 300 more.
+/// The longest panels. Putting a product together takes as long as multiplying about 300 more elements of depth.
 const LONGEST: usize = 2048;
-/// Rows of a block of A: of which those of one plane are in the second cache.
+/// The rows of a block of A: one plane of the block fits the second-level cache.
 const ROWS: usize = 256;
-/// Exponents of rows and columns beyond this are left to others: scaling might over- or underflow.
+/// The largest magnitude of the exponents of rows and columns. Beyond it, scaling might over- or underflow, and tiles
+/// fall back to the vector kernel.
 const EXTREME: i32 = 480;
 
 /// The kernel of floats as residues.
 pub(crate) struct Residues<E: Engine, T: Real> {
     engine: E,
     spare: Direct<E::Isa, T>,
-    /// How many moduli, the first ones, and bits of a number without its sign.
+    /// The number of moduli, which are the first of [`MODULI`].
     moduli: usize,
+    /// The bits of an integer, without its sign.
     bits: i32,
-    /// `t_s / p_s`, in three parts: two of 22 bits, which 2^30 of make exact sums, and the rest.
+    /// `t_s / p_s` in three parts: two of 22 bits, with which sums of integers times these are exact up to 2^30, and
+    /// the rest.
     fractions: [[f64; 3]; MODULI.len()],
-    /// The product of the moduli over 2^(2 bits), in two parts.
+    /// The product of the moduli over 2^(2 * bits), in two parts.
     unit: [f64; 2],
-    /// Tiles that were begun, and those of them that others had to multiply.
+    /// The tiles that were begun, and those among them that fell back to the vector kernel (`refused`).
     begun: AtomicUsize,
     refused: AtomicUsize,
-    /// Whether those are so many that no more are tried.
+    /// Whether so many tiles fell back that all further ones do.
     hopeless: AtomicBool,
 }
 
-/// The bits that numbers may have whose products are put together from so many moduli.
+/// Returns the bits that the integers may have so that this many moduli can represent the sums of their products.
 fn bits(moduli: usize, depth: usize) -> i32 {
     let room: f64 = MODULI[..moduli].iter().map(|&p| f64::from(p).log2()).sum();
-    // Twice the largest sum; and a little less, for the fraction is rounded before it is known on which side of a half it lies.
+    // One bit less for the sign of sums, and 0.01 less because the fraction is rounded before it is compared with a
+    // half.
     let bits = (room - 1.0 - 0.01 - (depth as f64).log2()) / 2.0;
     (bits as i32).min(62)
 }
 
 impl<E: Engine, T: Real> Residues<E, T> {
-    /// For a product of these matrices, `[m, n, k]`; `None` where their numbers are too far apart, or too small in number to tell.
+    /// Chooses the moduli for a product `[m, n, k]` of these matrices. Returns `None` if a sampled number is not
+    /// finite, or if magnitudes differ too much for all moduli together.
     ///
     /// # Safety
     /// - `a` and `b` are valid for reads of `[m, k]` and `[k, n]`.
     pub(crate) unsafe fn new(engine: E, a: Matrix<T>, b: Matrix<T>, [m, n, k]: [usize; 3]) -> Option<Residues<E, T>> {
         let kc = even(k, LONGEST, DEPTH);
-        // SAFETY: the caller's; columns of B are rows of its transpose.
+        // SAFETY: the caller guarantees that a and b are valid for these shapes; the columns of B are the rows of its
+        // transpose.
         let (a, b) = unsafe { (Spread::of(a, m, k)?, Spread::of(b.transposed(), n, k)?) };
-        // The error is to be expected at 2^-bits (norm of a row + norm of a column), |A||B| at k times the means.
+        // The expected error is 2^-bits (norm of a row + norm of a column); |A||B| is k times the means.
         let lost = (a.norm + b.norm) / ((k.min(kc) as f64).sqrt() * a.mean * b.mean);
         let needed = f64::from(T::DIGITS) + (lost.log2() + MARGIN).max(-1.0);
-        (1..=MODULI.len()).find(|&moduli| f64::from(bits(moduli, kc)) >= needed).map(|moduli| Residues::with(engine, moduli, kc))
+        (1..=MODULI.len())
+            .find(|&moduli| f64::from(bits(moduli, kc)) >= needed)
+            .map(|moduli| Residues::with(engine, moduli, kc))
     }
 
     pub(super) fn with(engine: E, moduli: usize, depth: usize) -> Residues<E, T> {
         let bits = bits(moduli, depth);
         let of = |s: usize| {
             let p = u64::from(MODULI[s]);
-            let others = MODULI[..moduli].iter().enumerate().filter(|&(o, _)| o != s).fold(1, |all, (_, &o)| all * u64::from(o) % p);
+            let others = MODULI[..moduli]
+                .iter()
+                .enumerate()
+                .filter(|&(o, _)| o != s)
+                .fold(1, |all, (_, &o)| all * u64::from(o) % p);
             let inverse = (1..p).find(|t| t * others % p == 1).expect("the moduli are coprime");
             // Long division, 22 binary places at a time.
             let (first, rest) = ((inverse << 22) / p, (inverse << 22) % p);
@@ -94,26 +113,36 @@ impl<E: Engine, T: Real> Residues<E, T> {
             unit = [high, unit[0].mul_add(p, -high) + unit[1] * p];
         }
         let spare = Direct::new(engine.isa());
-        Residues { engine, spare, moduli, bits, fractions, unit, begun: AtomicUsize::new(0), refused: AtomicUsize::new(0), hopeless: AtomicBool::new(false) }
+        Residues {
+            engine,
+            spare,
+            moduli,
+            bits,
+            fractions,
+            unit,
+            begun: AtomicUsize::new(0),
+            refused: AtomicUsize::new(0),
+            hopeless: AtomicBool::new(false),
+        }
     }
 
-    /// How many moduli it takes.
     pub(crate) fn moduli(&self) -> usize {
         self.moduli
     }
 
-    /// Tiles that were begun, and of them those that others multiplied.
+    /// Returns the number of tiles that were begun, and of those that fell back to the vector kernel.
     #[cfg(test)]
     pub(super) fn counts(&self) -> [usize; 2] {
         [&self.begun, &self.refused].map(|n| n.load(Ordering::Relaxed))
     }
 
-    /// Bytes of a panel without its header; the last plane is of magnitudes.
+    /// Returns the bytes of a panel without its header. The last plane has the magnitudes.
     fn data(&self, depth: usize) -> usize {
         (self.moduli + 1) * depth.div_ceil(DEPTH) * STEP
     }
 
-    /// Counts a tile that others must multiply. When they are many, the rest is better left to them too.
+    /// Counts a tile that falls back to the vector kernel. If at least 16 tiles and more than a quarter of those
+    /// begun have, all further tiles do.
     fn refuse(&self) {
         let refused = self.refused.fetch_add(1, Ordering::Relaxed) + 1;
         if refused >= 16 && refused * 4 > self.begun.load(Ordering::Relaxed) {
@@ -130,18 +159,20 @@ impl<E: Engine, T: Real> Residues<E, T> {
     }
 }
 
-/// Bits more than are expected to be lost.
+/// The bits in reserve beyond the expected loss.
 const MARGIN: f64 = 0.5;
 
-/// What some rows show of a matrix, each scaled so that its largest number is 1.
+/// Statistics of a sample of a matrix's rows, each scaled so that its largest number is 1.
 struct Spread {
-    /// The largest root of the mean of squares.
+    /// The largest root mean square of a row.
     norm: f64,
-    /// The smallest mean of magnitudes, as the plane of magnitudes has them.
+    /// The smallest mean magnitude of a row, as the plane of magnitudes represents it.
     mean: f64,
 }
 
 impl Spread {
+    /// Samples up to 16 rows, and up to 256 elements of each. Returns `None` if a sampled number is not finite.
+    ///
     /// # Safety
     /// - `from` is valid for reads of `[rows, k]`.
     unsafe fn of<T: Real>(from: Matrix<T>, rows: usize, k: usize) -> Option<Spread> {
@@ -149,8 +180,11 @@ impl Spread {
         const ELEMENTS: usize = 256;
         let mut spread = Spread { norm: 0.0, mean: 1.0 };
         for row in (0..rows).step_by(rows.div_ceil(ROWS)) {
-            // SAFETY: elements of the matrix.
-            let numbers = (0..k).step_by(k.div_ceil(ELEMENTS)).map(|p| unsafe { *from.from(row, p).at }.to_f64().abs()).filter(|x| *x != 0.0);
+            // SAFETY: `row < rows` and `p < k`, so this is an element of the matrix.
+            let numbers = (0..k)
+                .step_by(k.div_ceil(ELEMENTS))
+                .map(|p| unsafe { *from.from(row, p).at }.to_f64().abs())
+                .filter(|x| *x != 0.0);
             let count = numbers.clone().count() as f64;
             if count == 0.0 {
                 continue;
@@ -169,25 +203,27 @@ impl Spread {
     }
 }
 
-/// What a typical number (of its row, or column) is in the plane of magnitudes: so much less counts as nothing, what is more than 127 as that.
+/// The value of a typical number (of its row or column) in the plane of magnitudes, where numbers are rounded down to
+/// integers from 0 to 127.
 const MAGNITUDES: f64 = 8.0;
 
-/// Bytes behind a panel's planes that hold its [`Scales`].
+/// The bytes after a panel's planes that hold its [`Scales`].
 const HEADER: usize = size_of::<Scales>().next_multiple_of(64);
 
-/// Of the vectors (rows of A, columns of B) of a panel, each over 2^exponent, which makes its largest number at most 1 and more than a half.
+/// Properties of the vectors (rows of A, columns of B) of a panel. Each vector is divided by 2^exponent, so that its
+/// largest number is at least a half and less than 1.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 struct Scales {
     /// 2^exponent.
     scale: [f64; SIDE],
-    /// The root of the sum of squares.
+    /// The root of the sum of the squares of the scaled numbers.
     norm: [f64; SIDE],
-    /// By how much a number may be off: half of it at most, and zero where all are exact.
+    /// The rounding step: numbers are off by at most half of it. It is zero if all numbers are exact.
     step: [f64; SIDE],
-    /// What one of the plane of magnitudes stands for.
+    /// The scaled number that a 1 in the plane of magnitudes stands for.
     magnitude: [f64; SIDE],
-    /// 1 if all numbers are finite, and no exponent is extreme.
+    /// 1 if all numbers are finite and no exponent is extreme, otherwise 0.
     fit: u32,
 }
 
@@ -207,7 +243,8 @@ impl<E: Engine, T: Real> Kernel for Residues<E, T> {
         [self.data(depth) + HEADER; 2]
     }
 
-    /// A block of A is 256 rows by 2048 at most, one of B takes up to a half of this thread's share of the last cache: together, with what tiles need, up to 22 MiB and that.
+    /// A block of A is at most 256 rows by 2048, and a block of B takes up to half of this thread's share of the
+    /// last-level cache. Together with the scratch memory of tiles, this is up to 22 MiB plus that half share.
     fn blocks(&self, [m, n, k]: [usize; 3], threads: usize) -> Blocks {
         let kc = even(k, LONGEST, DEPTH);
         let [_, panel] = self.panel_bytes(kc);
@@ -241,10 +278,11 @@ impl<E: Engine, T: Real> Kernel for Residues<E, T> {
         let (modulus, chunk) = (t.plane / chunks, t.plane % chunks);
         let header = self.data(t.depth);
         let products = t.room.cast::<Block<i32>>();
-        // SAFETY: the contract of `Kernel::tile`: panels of this depth, with their headers; room for all planes; matrices and C are valid where the tile lies.
+        // SAFETY: the contract of `Kernel::tile`: the panels have this depth and their headers; `room` has space for
+        // all planes; the matrices and C are valid for this tile.
         unsafe {
             let [of_a, of_b] = [a, b].map(|panel| &*panel.add(header).cast::<Scales>());
-            // Once hopeless, always so: a tile whose first planes were left out is not put together.
+            // `hopeless` is never reset, so that a tile whose first planes were skipped is not put together.
             let fit = !self.hopeless.load(Ordering::Relaxed) && of_a.fit == 1 && of_b.fit == 1;
             if fit {
                 let [a, b] = [a, b].map(|panel| panel.add((modulus * steps + chunk * CHUNK) * STEP));
@@ -256,29 +294,49 @@ impl<E: Engine, T: Real> Kernel for Residues<E, T> {
             let tiles = std::slice::from_raw_parts(products, self.moduli + 1);
             self.begun.fetch_add(1, Ordering::Relaxed);
             if fit
-                && self.engine.isa().enter(Bounded { of_a, of_b, magnitudes: &tiles[self.moduli], eps: 2f64.powi(-T::DIGITS), joined: self.unit[0] * JOINED })
+                && self.engine.isa().enter(Bounded {
+                    of_a,
+                    of_b,
+                    magnitudes: &tiles[self.moduli],
+                    eps: 2f64.powi(-T::DIGITS),
+                    joined: self.unit[0] * JOINED,
+                })
             {
                 self.engine.isa().enter(Join { kernel: self, of_a, of_b, tiles, tile: &t });
                 return Ok(());
             }
             self.refuse();
-            let p = Product { m: t.rows, n: t.columns, k: t.depth, a: t.a.matrix, b: t.b.matrix, c: Shared(t.c), ldc: t.ldc, add: t.add, beside: 1 };
+            let p = Product {
+                m: t.rows,
+                n: t.columns,
+                k: t.depth,
+                a: t.a.matrix,
+                b: t.b.matrix,
+                c: Shared(t.c),
+                ldc: t.ldc,
+                add: t.add,
+                beside: 1,
+            };
             product(&self.spare, p, 1, None)
         }
     }
 }
 
-/// What putting a product together may be off by, for its unit: some 2^-82, and rows and columns scaled so that their norms are at least a half.
+/// A bound of the error of putting a product together, relative to its unit and to the norms of its row and column.
+/// The error itself is about 2^-82, and the scaled norms are at least a half.
 const JOINED: f64 = 1.0 / (1u128 << 76) as f64;
 
-/// Whether every element of a tile is expected to be within `eps |A||B|`. Numbers are off by up to half a step, evenly; over a row and a column that makes an error of normal distribution, of which
-/// 0.29 times the steps times the norms is the standard deviation: beyond 3.4 of those is one in 1500. Were all of them off the same way, it would be `sqrt(k) / 2` times that.
+/// Checks that every element of a tile is expected to be within `eps |A||B|`. Numbers are off by up to half a step,
+/// evenly distributed. Over a row and a column, this makes a normally distributed error whose standard deviation is
+/// 0.29 times the steps times the norms. The check allows for the steps times the norms, which is 3.4 standard
+/// deviations: one error in 1500 is larger. If all numbers were off in the same direction, the error would be
+/// `sqrt(k) / 2` times the steps times the norms.
 struct Bounded<'a> {
     of_a: &'a Scales,
     of_b: &'a Scales,
     magnitudes: &'a Block<i32>,
     eps: f64,
-    /// What an element is off by where all numbers are exact, over the norms of its row and column.
+    /// The error of an element whose numbers are all exact, divided by the norms of its row and column.
     joined: f64,
 }
 
@@ -326,13 +384,14 @@ impl<E: Engine, T: Real> Work for Join<'_, E, T> {
             let mut row = [T::from_f64(0.0); SIDE];
             for c in 0..SIDE {
                 let whole = (sums[0][c] + sums[1][c]).round_ties_even();
-                // Exact: a multiple of 2^-44 below 1. What is rounded are the last places of what is added to it.
+                // Exact, because it is a multiple of 2^-44 below 1. Rounding affects only the last places of the
+                // terms that are added to it.
                 let fraction = (sums[0][c] - whole) + sums[1][c];
                 let rest = sums[2][c].mul_add(kernel.unit[0], fraction * kernel.unit[1]);
                 let x = fraction.mul_add(kernel.unit[0], rest);
                 row[c] = T::from_f64(x * of_a.scale[r] * of_b.scale[c]);
             }
-            // SAFETY: a row of the tile, whose numbers are there if `add`.
+            // SAFETY: a row of the tile in C, of `columns` elements, which hold values if `add`.
             let to = unsafe { std::slice::from_raw_parts_mut(t.c.add(r * t.ldc), t.columns) };
             for (to, x) in to.iter_mut().zip(&row) {
                 *to = if t.add { to.plus(*x) } else { *x };
@@ -341,14 +400,14 @@ impl<E: Engine, T: Real> Work for Join<'_, E, T> {
     }
 }
 
-/// Rows of A or columns of B as panels of residues.
+/// Packs rows of A or columns of B into panels of residues.
 struct Pack<T> {
     from: Matrix<T>,
     vectors: usize,
     depth: usize,
     to: *mut u8,
     of_b: bool,
-    /// Bytes of a panel.
+    /// The bytes of a panel.
     panel: usize,
     moduli: usize,
     bits: i32,
@@ -359,25 +418,28 @@ impl<T: Real> Work for Pack<T> {
     #[inline(always)]
     fn run<I: Isa>(self, _: I) {
         for (number, first) in (0..self.vectors).step_by(SIDE).enumerate() {
-            // SAFETY: the contract of `Kernel::pack_a` and `pack_b`: vectors that are there, and a panel.
+            // SAFETY: the contract of `Kernel::pack_a` and `pack_b`: the vectors exist, and there is room for the
+            // panel.
             unsafe { self.panel(first, SIDE.min(self.vectors - first), self.to.wrapping_add(number * self.panel)) };
         }
     }
 }
 
 impl<T: Real> Pack<T> {
+    /// Packs one panel.
+    ///
     /// # Safety
-    /// - `first` and so many more are there; `to` is valid for writes of a panel.
+    /// - the matrix has `there` vectors from `first` on; `to` is aligned to 64 bytes and valid for writes of a panel.
     #[inline(always)]
     unsafe fn panel(&self, first: usize, there: usize, to: *mut u8) {
         let steps = self.depth.div_ceil(DEPTH);
         let mut block = [[0.0f64; DEPTH]; SIDE];
         let fetch = |step: usize, block: &mut [[f64; DEPTH]; SIDE]| {
             let k = step * DEPTH;
-            // SAFETY: what is there of the matrix.
+            // SAFETY: the vectors and depths are limited to those of the matrix.
             unsafe { load(self.from.from(first, k), there, DEPTH.min(self.depth - k), 0.0, T::to_f64, block) };
         };
-        // Exponents: the largest of a vector, and the sum of those that are not of zeros.
+        // The largest magnitude of each vector; the sum and the number of the exponents of its nonzero numbers.
         let (mut largest, mut sum, mut count) = ([0.0f64; SIDE], [0i64; SIDE], [0i64; SIDE]);
         let mut finite = true;
         for step in 0..steps {
@@ -398,11 +460,17 @@ impl<T: Real> Pack<T> {
         }
         let exponents = largest.map(|x| if x == 0.0 { 0 } else { exponent(x) as i32 + 1 });
         let fit = finite && exponents.iter().all(|e| e.abs() <= EXTREME);
-        let mut scales = Scales { scale: exponents.map(power), norm: [0.0; SIDE], step: [0.0; SIDE], magnitude: [1.0; SIDE], fit: fit.into() };
-        // SAFETY: the panel's header, aligned as panels are.
+        let mut scales = Scales {
+            scale: exponents.map(power),
+            norm: [0.0; SIDE],
+            step: [0.0; SIDE],
+            magnitude: [1.0; SIDE],
+            fit: fit.into(),
+        };
+        // SAFETY: the header is inside the panel.
         let header = unsafe { to.add((self.moduli + 1) * steps * STEP).cast::<Scales>() };
         if !fit {
-            // SAFETY: as above.
+            // SAFETY: the header is inside the panel; panels are aligned to 64 bytes.
             return unsafe { header.write(scales) };
         }
         for v in 0..SIDE {
@@ -427,43 +495,44 @@ impl<T: Real> Pack<T> {
                 inexact[v] |= !exact;
             }
             for (s, &p) in MODULI[..self.moduli].iter().enumerate() {
-                // SAFETY: a step of the panel.
+                // SAFETY: plane `s`, step `step` of the panel.
                 unsafe { store(&residues(&block, p), to.add((s * steps + step) * STEP), self.of_b) };
             }
-            // SAFETY: as above.
+            // SAFETY: the last plane, step `step` of the panel.
             unsafe { store(&magnitudes, to.add((self.moduli * steps + step) * STEP), self.of_b) };
         }
         scales.norm = scales.norm.map(f64::sqrt);
         scales.step = inexact.map(|inexact| if inexact { power(-self.bits) } else { 0.0 });
-        // SAFETY: as above.
+        // SAFETY: the header is inside the panel; panels are aligned to 64 bytes.
         unsafe { header.write(scales) };
     }
 }
 
-/// The exponent of a number that is not zero; that of subnormal numbers is too small or not, but never more than -1023.
+/// Returns the exponent of a nonzero number. For subnormal numbers it returns -1023, which may be larger than the
+/// exponent.
 #[inline(always)]
 fn exponent(x: f64) -> i64 {
     (x.to_bits() >> 52 & 0x7ff) as i64 - 1023
 }
 
-/// 2^e, for an `e` that is no extreme one.
+/// Returns 2^e, for `e` from -1022 to 1023.
 #[inline(always)]
 fn power(e: i32) -> f64 {
     f64::from_bits(((e + 1023) as u64) << 52)
 }
 
-/// A small integer's byte.
+/// Returns the low byte of a small integer.
 #[inline(always)]
 fn small(x: f64) -> u8 {
     // SAFETY: callers pass finite numbers between -256 and 256.
     unsafe { x.to_int_unchecked::<i32>() as u8 }
 }
 
-/// Residues of integers up to 2^62 modulo `p`, as i8.
+/// Returns the residues modulo `p` of integers of magnitude up to 2^62, as i8.
 #[inline(always)]
 fn residues(block: &[[f64; DEPTH]; SIDE], p: u32) -> [[u8; DEPTH]; SIDE] {
     const HALF: f64 = (1u64 << 31) as f64;
-    // 2^31 modulo p, the nearest to zero.
+    // 2^31 modulo p, the representative nearest to zero.
     let of_half = (1i64 << 31) % i64::from(p);
     let of_half = (if of_half > i64::from(p) / 2 { of_half - i64::from(p) } else { of_half }) as f64;
     let (p, over_p) = (f64::from(p), 1.0 / f64::from(p));

@@ -1,4 +1,4 @@
-//! Tapes that are too long for one program: parts of them are evaluated into temporaries first.
+//! Splits tapes that are too long for one program: evaluates parts of them into temporaries first.
 
 use super::Tape;
 use crate::device::Device;
@@ -8,21 +8,22 @@ use crate::{Result, trace};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
-/// The steps and operands that a value is computed from, each list in order. Temporaries are operands, too, and live as long as something needs them.
+/// The steps and operands that a value depends on, each list sorted. Temporaries are operands too. They live as long as
+/// a value needs them.
 #[derive(Clone, Default)]
 struct Needs {
     steps: SmallVec<[u32; 8]>,
     inputs: SmallVec<[Input; 4]>,
 }
 
-/// An operand by its number: those of the tape come first, temporaries after them.
+/// An operand and its number. The operands of the tape come first, then temporaries.
 #[derive(Clone)]
 struct Input {
     number: u32,
     array: Arc<RawArray>,
 }
 
-/// Adds `from`, in order and without duplicates by `key`, to `to`, which is in order.
+/// Merges the sorted list `from` into the sorted list `to`, without duplicates by `key`.
 fn merge<T: Clone, const N: usize>(to: &mut SmallVec<[T; N]>, from: &[T], key: impl Fn(&T) -> u32)
 where
     [T; N]: smallvec::Array<Item = T>,
@@ -60,13 +61,13 @@ impl Needs {
     }
 }
 
-/// A value of the tape while it is split.
+/// The state of a value of the tape during splitting.
 enum Value {
-    /// To be computed from these.
+    /// Not evaluated; to be computed from these steps and operands.
     Open(Needs),
     /// Evaluated into a temporary.
     Done(Input),
-    /// No step reads it any more.
+    /// No later step reads it.
     Gone,
 }
 
@@ -79,8 +80,9 @@ impl Tape {
         Ok(())
     }
 
-    /// Walks the steps in order and notes what each value needs. Where a step would need more than one program can hold, the largest of its operands
-    /// becomes a temporary, and the step reads that. A temporary is dropped after the last step that needs it.
+    /// Visits the steps in order and records the steps and operands that each value needs. If a step needs more than
+    /// one program can hold, its largest operand is evaluated into a temporary, which the step then reads. A temporary
+    /// is dropped after the last step that needs it.
     fn split(mut self, device: &Device) -> Result<Tape> {
         let operands = std::mem::take(&mut self.operands).into_iter().enumerate();
         let operands: Vec<Input> = operands.map(|(i, array)| Input { number: i as u32, array }).collect();
@@ -96,7 +98,9 @@ impl Tape {
                 }
                 drop(needs);
                 let largest = largest_open(&instr, &values).expect("a step on three arrays fits");
-                let Value::Open(needs) = std::mem::replace(&mut values[largest as usize], Value::Gone) else { unreachable!("it was open just now") };
+                let Value::Open(needs) = std::mem::replace(&mut values[largest as usize], Value::Gone) else {
+                    unreachable!("it was open just now")
+                };
                 let part = self.part(needs)?.eval(device)?;
                 trace::copied(part.buffer.bytes(), "a long expression was split");
                 values[largest as usize] = Value::Done(Input { number: temporaries, array: Arc::new(part) });
@@ -128,7 +132,7 @@ impl Tape {
         Ok(whole)
     }
 
-    /// For each step, the last one that reads it; the result is read last of all.
+    /// Returns for each step the last step that reads it; `usize::MAX` for the result.
     fn last_uses(&self) -> Vec<usize> {
         let mut last = vec![0; self.instrs.len()];
         for (at, instr) in self.instrs.iter().enumerate() {
@@ -144,7 +148,7 @@ impl Tape {
         last
     }
 
-    /// The tape of the last of the steps in `needs`.
+    /// Makes the tape that computes the last of the steps in `needs`.
     fn part(&self, needs: Needs) -> Result<Tape> {
         let mut part = Tape::default();
         for input in &needs.inputs {
@@ -152,7 +156,9 @@ impl Tape {
         }
         for &step in &needs.steps {
             let instr = self.instrs[step as usize].map_refs(|r| match r {
-                Ref::Input(i) => Ref::Input(needs.inputs.iter().position(|x| x.number == i).expect("an input it needs") as u32),
+                Ref::Input(i) => {
+                    Ref::Input(needs.inputs.iter().position(|x| x.number == i).expect("an input it needs") as u32)
+                }
                 Ref::Value(v) => Ref::Value(needs.steps.binary_search(&v).expect("a step it needs") as u32),
                 Ref::Param(p) => {
                     let value = self.params[p as usize];
@@ -172,7 +178,7 @@ impl Tape {
     }
 }
 
-/// What step `at` needs: itself, and what its operands need or are.
+/// Returns what step `at` needs: itself, and its operands with all that they need.
 fn needs_of(at: u32, instr: &Instr, operands: &[Input], values: &[Value]) -> Needs {
     let mut needs = Needs { steps: SmallVec::from_slice(&[at]), inputs: SmallVec::new() };
     for r in instr.operands() {
@@ -194,7 +200,7 @@ fn needs_of(at: u32, instr: &Instr, operands: &[Input], values: &[Value]) -> Nee
     needs
 }
 
-/// The operand of `instr` that needs most, among those that are not evaluated.
+/// Returns the operand of `instr` that needs the most steps and operands, among those that are not evaluated yet.
 fn largest_open(instr: &Instr, values: &[Value]) -> Option<u32> {
     let open = |r: Ref| match r {
         Ref::Value(v) => match &values[v as usize] {
