@@ -3,7 +3,7 @@
 
 use polyarray::prelude::*;
 use polyarray::{
-    Backend, BackendEntry, Buffer, Cost, DeviceInfo, Memory, MemoryId, MemoryInfo, Op, RunContext, Strip, Unsupported,
+    Backend, BackendEntry, Buffer, Cost, DeviceInfo, Memory, MemoryId, MemoryInfo, Op, RunContext, Small, Unsupported,
     inventory, memory, register_memory, trace,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,7 +18,7 @@ fn ends<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
     told.recv_timeout(Duration::from_secs(60)).expect("it ends, and does not panic")
 }
 
-/// A backend that forwards all work to `scalar` and uses the library in `estimate`, `run` and `run_strip`.
+/// A backend that forwards all work to `scalar` and uses the library in `estimate`, `run` and `run_small`.
 struct Curious {
     info: DeviceInfo,
     /// Whether `drop` lists the devices.
@@ -70,11 +70,11 @@ unsafe impl Backend for Curious {
         unsafe { Device::scalar().backend().expect("scalar is a backend").run(op, cx) }
     }
 
-    unsafe fn run_strip(&self, strip: Strip) -> bool {
+    unsafe fn run_small(&self, work: &Small) -> bool {
         STRIPS.fetch_add(1, Ordering::SeqCst);
         with_device(&Device::scalar(), ask);
-        // SAFETY: the caller guarantees the invariants of `Strip`, the only condition of `run_strip`.
-        unsafe { Device::scalar().backend().expect("scalar is a backend").run_strip(strip) }
+        // SAFETY: the caller guarantees the invariants of `work`, the only condition of `run_small`.
+        unsafe { Device::scalar().backend().expect("scalar is a backend").run_small(work) }
     }
 }
 

@@ -20,6 +20,7 @@ mod reduce;
 mod scan;
 mod scratch;
 mod search;
+mod small;
 mod sort;
 mod strided;
 mod threads;
@@ -31,7 +32,7 @@ use lanes::portable::Portable;
 use polyarray_core::op::{Give, Sort};
 use polyarray_core::{
     Backend, BackendEntry, Buffer, Cost, DType, DeviceInfo, Error, Kind, MemoryId, Op, Program, Result, RunContext,
-    SmallProduct, Strip, Unsupported, config,
+    Small, Unsupported, config,
 };
 use std::sync::Arc;
 use tier::Tier;
@@ -192,23 +193,16 @@ unsafe impl Backend for Simd {
         }
     }
 
-    unsafe fn run_product(&self, product: SmallProduct) -> bool {
-        match self.tier {
-            Tier::Portable(isa) => matmul::small(isa, product),
-            #[cfg(target_arch = "x86_64")]
-            Tier::Avx2(isa) => matmul::small(isa, product),
-            #[cfg(target_arch = "x86_64")]
-            Tier::Avx512(isa) => matmul::small(isa, product),
-        }
-    }
-
-    unsafe fn run_strip(&self, strip: Strip) -> bool {
-        match self.tier {
-            Tier::Portable(isa) => kernels::strip(isa, strip),
-            #[cfg(target_arch = "x86_64")]
-            Tier::Avx2(isa) => kernels::strip(isa, strip),
-            #[cfg(target_arch = "x86_64")]
-            Tier::Avx512(isa) => kernels::strip(isa, strip),
+    unsafe fn run_small(&self, work: &Small) -> bool {
+        // SAFETY: the caller guarantees the invariants of `work`.
+        unsafe {
+            match self.tier {
+                Tier::Portable(isa) => small::run(isa, work),
+                #[cfg(target_arch = "x86_64")]
+                Tier::Avx2(isa) => small::run(isa, work),
+                #[cfg(target_arch = "x86_64")]
+                Tier::Avx512(isa) => small::run(isa, work),
+            }
         }
     }
 }

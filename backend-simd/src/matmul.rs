@@ -206,33 +206,34 @@ impl<I: Isa> Batch<'_, I> {
 }
 
 /// Computes a small product if its dtype and size need no packing. Returns whether it did.
-pub(crate) fn small<I: Isa>(isa: I, product: SmallProduct) -> bool {
-    match product.dtype {
-        DType::F32 => small_of::<I, f32>(isa, product),
-        DType::F64 => small_of::<I, f64>(isa, product),
-        _ => false,
+///
+/// # Safety
+/// - `product` keeps the invariants of [`SmallProduct`].
+pub(crate) unsafe fn small<I: Isa>(isa: I, product: &SmallProduct) -> bool {
+    // SAFETY: the caller guarantees the invariants.
+    unsafe {
+        match product.dtype {
+            DType::F32 => small_of::<I, f32>(isa, product),
+            DType::F64 => small_of::<I, f64>(isa, product),
+            _ => false,
+        }
     }
 }
 
-fn small_of<I: Isa, T: Real>(isa: I, SmallProduct { lens: [m, n, k], a, b, out, .. }: SmallProduct) -> bool {
-    let matrix = |(bytes, [row, column]): (&[u8], [usize; 2])| Matrix {
-        at: bytes.as_ptr().cast::<T>(),
+/// Computes a small product of elements of `T`. Returns whether it did.
+///
+/// # Safety
+/// - `product` keeps the invariants of [`SmallProduct`], and its dtype is that of `T`.
+unsafe fn small_of<I: Isa, T: Real>(isa: I, &SmallProduct { lens: [m, n, k], a, b, out, .. }: &SmallProduct) -> bool {
+    let matrix = |(at, [row, column]): (*const u8, [usize; 2])| Matrix {
+        at: at.cast::<T>(),
         row: row as isize,
         column: column as isize,
     };
-    let p = Product {
-        m,
-        n,
-        k,
-        a: matrix(a),
-        b: matrix(b),
-        c: Shared(out.as_mut_ptr().cast::<T>()),
-        ldc: n,
-        add: false,
-        beside: 1,
-    };
-    // SAFETY: the operands contain all their elements, the output has m n; the operands do not overlap the output,
-    // which is borrowed mutably; all are aligned (invariants of `SmallProduct`).
+    let (a, b, c) = (matrix(a), matrix(b), Shared(out.cast::<T>()));
+    let p = Product { m, n, k, a, b, c, ldc: n, add: false, beside: 1 };
+    // SAFETY: the operands contain all their elements, the output has m n; the operands do not overlap the output; all are
+    // aligned (invariants of `SmallProduct`).
     is_bare(m, n, k) && unsafe { one(isa, p, 1, None) }.is_ok()
 }
 

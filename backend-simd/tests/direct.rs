@@ -1,4 +1,4 @@
-//! Small arrays take the fast path (`Backend::run_strip`). It must give the same bits as the general path, which
+//! Small arrays take the fast path (`Backend::run_small`). It must give the same bits as the general path, which
 //! recording a trace forces.
 
 extern crate polyarray_cpu as _;

@@ -1,8 +1,7 @@
 //! The interface that a device backend implements.
 
-use crate::ufunc::{Binary, Unary};
-use crate::{Buffer, DType, MemoryId, Op, Result, Unsupported};
-use std::mem::MaybeUninit;
+use crate::small::Small;
+use crate::{Buffer, MemoryId, Op, Result, Unsupported};
 
 /// The description of a device.
 #[derive(Clone, Debug)]
@@ -45,56 +44,6 @@ pub struct RunContext<'a> {
     pub output: &'a Buffer,
 }
 
-/// A ufunc, independent of its operands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// A ufunc of one operand.
-    Unary(Unary),
-    /// A ufunc of two operands.
-    Binary(Binary),
-}
-
-/// A single ufunc on contiguous elements in host memory: a map for small arrays that needs no plan.
-///
-/// Invariants:
-/// 1. each operand holds as many elements of `dtype` as there are results, or a single one that is broadcast; `y` is
-///    empty for a ufunc of one operand;
-/// 2. all slices are aligned for their dtypes;
-/// 3. the ufunc is defined for `dtype`.
-pub struct Strip<'a> {
-    /// The ufunc.
-    pub step: Step,
-    /// The operands' dtype.
-    pub dtype: DType,
-    /// The elements of the first operand.
-    pub x: &'a [u8],
-    /// The elements of the second operand.
-    pub y: &'a [u8],
-    /// The output, all of which a backend that returns `true` has written.
-    pub out: &'a mut [MaybeUninit<u8>],
-}
-
-/// A product of two small matrices in host memory, without a plan: `out[m, n] = a[m, k] @ b[k, n]`.
-///
-/// Invariants:
-/// 1. m, n and k are at least 1;
-/// 2. operands begin with their first element and hold all others, which lie `strides` (of rows and columns) elements
-///    apart;
-/// 3. all slices are aligned for `dtype`;
-/// 4. `out` has m n elements, in C order.
-pub struct SmallProduct<'a> {
-    /// The dtype of the operands and the result.
-    pub dtype: DType,
-    /// The lengths m, n and k.
-    pub lens: [usize; 3],
-    /// The left matrix and its strides.
-    pub a: (&'a [u8], [usize; 2]),
-    /// The right matrix and its strides.
-    pub b: (&'a [u8], [usize; 2]),
-    /// The output, all of which a backend that returns `true` has written.
-    pub out: &'a mut [MaybeUninit<u8>],
-}
-
 /// A device: scalar, simd, blas, gpu, or one that a program registers.
 ///
 /// # Safety
@@ -104,8 +53,8 @@ pub struct SmallProduct<'a> {
 ///    element of its dtype (a bool is 0 or 1 in host memory), for every operation that [`estimate`](Backend::estimate)
 ///    accepted;
 /// 3. `run` reads only the elements that the operands' offsets and strides reach, and writes only the output;
-/// 4. [`run_strip`](Backend::run_strip) and [`run_product`](Backend::run_product), if they return `true`, have written
-///    all of `out` with valid elements;
+/// 4. [`run_small`](Backend::run_small), if it returns `true`, has written all of `out` with valid elements, and nothing
+///    else;
 /// 5. asynchronous work (a queue) does not access a buffer after its last clone is dropped.
 ///
 /// Returning an error, refusing and panicking are always allowed, even after a part of the output has been written.
@@ -138,21 +87,13 @@ pub unsafe trait Backend: Send + Sync {
     /// 3. During the call, nothing else reads or writes the output, except for operands that `op`'s invariants allow to
     ///    lie in it, and nothing writes operands.
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()>;
-    /// Fast path: runs a strip immediately, on this thread. Returns `false`, with nothing written, to receive it as an
-    /// [`Op::Map`] instead. Only called for backends of linked crates ([`BackendEntry`](crate::BackendEntry));
-    /// registered ones always receive operations.
+    /// Fast path: runs small work immediately, on this thread. Returns `false`, with nothing written, to receive it as an
+    /// [`Op`] instead. Only called for backends of linked crates ([`BackendEntry`](crate::BackendEntry)); registered ones
+    /// always receive operations.
     ///
     /// # Safety
-    /// `strip` keeps the invariants that [`Strip`] states.
-    unsafe fn run_strip(&self, _strip: Strip) -> bool {
-        false
-    }
-    /// Fast path: runs a small product immediately, on this thread. Returns `false`, with nothing written, to receive
-    /// it as an [`Op::Matmul`] instead. Called for the same backends as [`run_strip`](Backend::run_strip).
-    ///
-    /// # Safety
-    /// `product` keeps the invariants that [`SmallProduct`] states.
-    unsafe fn run_product(&self, _product: SmallProduct) -> bool {
+    /// `work` keeps the invariants that the variants of [`Small`] state.
+    unsafe fn run_small(&self, _work: &Small) -> bool {
         false
     }
     /// Waits until all submitted work is complete. Returns errors of queued work.

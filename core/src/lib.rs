@@ -19,6 +19,7 @@ mod dtype;
 mod einsum;
 mod error;
 mod expr;
+mod fast;
 mod fork;
 mod layout;
 mod matmul;
@@ -26,8 +27,8 @@ mod memory;
 mod program;
 mod reduce;
 mod scan;
-mod short;
 mod slice;
+mod small;
 mod sort;
 mod statistics;
 mod ufunc;
@@ -40,7 +41,7 @@ pub mod trace;
 pub mod walk;
 
 pub use array::{Array, Axes, ViewMut, axis};
-pub use backend::{Backend, Cost, DeviceInfo, RunContext, SmallProduct, Step, Strip};
+pub use backend::{Backend, Cost, DeviceInfo, RunContext};
 pub use config::{Config, config, with_threads};
 pub use device::{BackendEntry, Device, Open, register, with_device};
 pub use distance::Metric;
@@ -55,6 +56,7 @@ pub use memory::{Buffer, HostMemory, Memory, MemoryId, MemoryInfo, memory, regis
 pub use op::{Op, Precision, Side};
 pub use program::{Instr, MAX_INPUTS, MAX_INSTRS, Program, Ref};
 pub use slice::{NewAxis, SliceItem};
+pub use small::{Small, SmallMap, SmallProduct};
 pub use statistics::Quantile;
 pub use ufunc::{Binary, Gives, Kinds, UfuncInfo, Unary};
 

@@ -4,11 +4,12 @@ use crate::array::{Array, ViewMut};
 use crate::choose::{self, execute, plan};
 use crate::device::Device;
 use crate::expr::{Expr, IntoExpr, Lead, Product, RawArray};
+use crate::fast::{self, Key};
 use crate::layout::Layout;
 use crate::op::{self, Op, Params, Precision};
-use crate::short::{self, Key, Work};
+use crate::small::{self, SmallProduct};
 use crate::trace::Plan;
-use crate::{Buffer, DType, Dims, Element, Error, Kind, MemoryId, Program, Result, SmallProduct, bytes, canon};
+use crate::{Buffer, DType, Dims, Element, Error, Kind, MemoryId, Program, Result, bytes, canon};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -339,7 +340,7 @@ impl<'a> Small<'a> {
     fn of(a: &'a RawArray, b: &'a RawArray, dtype: DType) -> Option<Small<'a>> {
         let ([m, k], [kb, n]) = (a.layout.shape()[..].try_into().ok()?, b.layout.shape()[..].try_into().ok()?);
         let steps = [m, n, k].into_iter().try_fold(1, usize::checked_mul)?;
-        if k != kb || steps == 0 || steps > SMALL || !short::is_open() {
+        if k != kb || steps == 0 || steps > SMALL || !fast::is_open() {
             return None;
         }
         let operand = |x: &'a RawArray, rows: usize, columns: usize| {
@@ -361,36 +362,38 @@ impl<'a> Small<'a> {
     fn run(&self, out: &mut Buffer, offset: usize) -> Result<bool> {
         let (lens, dtype, size) = (self.lens, self.dtype, self.dtype.size());
         let (a, b) = ((self.a.1, self.a.2), (self.b.1, self.b.2));
-        short::run(
-            || Key::new(Work::Product, dtype, lens),
-            |backend| {
-                let room = bytes::room(out, offset * size, lens[0] * lens[1] * size);
-                // SAFETY: `Small::of` checked that all lengths are at least 1 and that both matrices lie inside their
-                // buffers and have this dtype. Buffers are aligned for the dtype of their array. `out` has m n
-                // elements.
-                room.is_some_and(|out| unsafe { backend.run_product(SmallProduct { dtype, lens, a, b, out }) })
-            },
-            || {
-                let [m, n, k] = lens;
-                let operand = |x: &RawArray| canon::operand(&x.buffer, dtype, &x.layout);
-                let (a, b) = (operand(self.a.0), operand(self.b.0));
-                let (after, after_params, extras) = (Program::identity(dtype), Params::new(), SmallVec::new());
-                Ok(Op::Matmul(op::Matmul {
-                    dtype,
-                    precision: Precision::Full,
-                    m,
-                    n,
-                    k,
-                    a,
-                    b,
-                    batch: Dims::new(),
-                    after,
-                    after_params,
-                    extras,
-                    add: false,
-                }))
-            },
-        )
+        let Some(out) = bytes::room(out, offset * size, lens[0] * lens[1] * size) else { return Ok(false) };
+        let pointer = |(bytes, strides): (&[u8], [usize; 2])| (bytes.as_ptr(), strides);
+        let work = small::Small::Product(SmallProduct {
+            dtype,
+            lens,
+            a: pointer(a),
+            b: pointer(b),
+            out: out.as_mut_ptr().cast(),
+        });
+        let op = || {
+            let [m, n, k] = lens;
+            let operand = |x: &RawArray| canon::operand(&x.buffer, dtype, &x.layout);
+            let (a, b) = (operand(self.a.0), operand(self.b.0));
+            let (after, after_params, extras) = (Program::identity(dtype), Params::new(), SmallVec::new());
+            Ok(Op::Matmul(op::Matmul {
+                dtype,
+                precision: Precision::Full,
+                m,
+                n,
+                k,
+                a,
+                b,
+                batch: Dims::new(),
+                after,
+                after_params,
+                extras,
+                add: false,
+            }))
+        };
+        // SAFETY: `Small::of` checked that all lengths are at least 1 and that both matrices lie inside their buffers and
+        // have this dtype. Buffers are aligned for the dtype of their array. `out` has m n elements and is exclusive.
+        unsafe { fast::run(&work, || Key::new("matmul", dtype, lens), op) }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::math::{
 };
 use exact::*;
 use half::slice::HalfFloatSliceExt;
-use polyarray_core::{Binary, Complex, DType, Kind, Step, Strip, Unary, bf16, f16};
+use polyarray_core::{Binary, Complex, DType, Kind, Unary, bf16, f16};
 use std::marker::PhantomData;
 
 /// The arguments of a kernel: up to three operands, which are strips or single values (as the form of the kernel
@@ -312,26 +312,6 @@ pub(crate) fn select<I: Isa>(dtype: DType) -> Kernel<I> {
         8 => run::<I, u64>,
         _ => run::<I, [u64; 2]>,
     }
-}
-
-/// Computes a strip, if there is a kernel for its ufunc, dtype and form. Returns whether it did.
-pub(crate) fn strip<I: Isa>(isa: I, strip: Strip) -> bool {
-    let Strip { step, dtype, x, y, out } = strip;
-    let kernel = match step {
-        Step::Unary(op) => unary::<I>(op, dtype),
-        Step::Binary(op) => binary::<I>(op, dtype).and_then(|forms| {
-            // If both operands have a single element, they are strips of length 1.
-            let single = |operand: &[u8], other: &[u8]| operand.len() < other.len();
-            forms[if single(y, x) { 1 } else { usize::from(single(x, y)) * 2 }]
-        }),
-    };
-    let Some(kernel) = kernel else { return false };
-    let n = x.len().max(y.len()) / dtype.size();
-    let args = Args { a: x.as_ptr(), b: y.as_ptr(), c: x.as_ptr(), out: out.as_mut_ptr().cast(), n };
-    // SAFETY: the operands have n elements or, by form, one; they do not overlap `out`, which is borrowed mutably;
-    // all are aligned (invariants of `Strip`). Core passes no empty strips.
-    unsafe { kernel(isa, &args) };
-    true
 }
 
 /// How a product is combined with a third operand.

@@ -15,6 +15,7 @@ use crate::slice::SliceItem;
 use crate::trace;
 use crate::ufunc::Binary;
 use crate::{DType, Dims, Element, Error, MemoryId, Result};
+use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -449,11 +450,16 @@ impl<T: Element> Array<T> {
     /// # Errors
     /// As [`get`](Self::get) and [`view_mut`](Self::view_mut).
     pub fn set(&mut self, index: impl AsRef<[usize]>, value: T) -> Result<()> {
-        let index: Vec<SliceItem> = {
-            self.raw.layout.locate(index.as_ref())?;
-            index.as_ref().iter().map(|&i| SliceItem::from(i)).collect()
-        };
-        self.slice_mut(index)?.fill(value)
+        self.raw.layout.locate(index.as_ref())?;
+        self.make_exclusive()?;
+        if self.raw.buffer.memory() == MemoryId::HOST {
+            let RawArray { buffer, layout, .. } = Arc::make_mut(&mut self.raw);
+            let at = layout.locate(index.as_ref())?;
+            bytes::elements_mut::<T>(buffer, at, at + 1)[0] = value;
+            return Ok(());
+        }
+        let items: SmallVec<[SliceItem; 4]> = index.as_ref().iter().map(|&i| SliceItem::from(i)).collect();
+        self.slice_mut(items)?.fill(value)
     }
 
     /// Releases the part of the buffer outside this view, by copying its elements into a buffer of their own.
@@ -472,7 +478,12 @@ impl<T: Element> Array<T> {
     pub(crate) fn update(&mut self, right: Expr<T>, op: Binary) -> Result<()> {
         self.make_exclusive()?;
         let updated = (&*self).into_expr().join_binary::<T>(op, right);
-        let (shape, here) = (updated.shape()?, self.raw());
+        let here = self.raw();
+        // SAFETY: `make_exclusive` made this array the only owner of its buffer.
+        if unsafe { updated.write_directly(&here.buffer, &here.layout) }? {
+            return Ok(());
+        }
+        let shape = updated.shape()?;
         if shape != *here.layout.shape() {
             let why = "an array updated in place keeps its shape".into();
             return Err(Error::BroadcastTo { from: shape, to: here.layout.shape().clone(), why });

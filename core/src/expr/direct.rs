@@ -1,112 +1,197 @@
-//! Fast path for expressions: passes one ufunc on small contiguous arrays in host memory directly to a backend, without
-//! building a tape, a program or an operation.
-//!
-//! It leaves everything else unchanged to the normal path, which also detects all errors.
+//! Fast path for expressions: a few instructions on small contiguous host arrays go straight to a backend, without a
+//! program, a plan or an operation. Everything else takes the regular path, which also finds all errors.
 
 use super::RawArray;
 use super::node::{Leaf, Node};
-use crate::backend::{Step, Strip};
-use crate::layout::Layout;
-use crate::short::{self, Key, Work};
-use crate::{Buffer, DType, Dims, MemoryId, Result, bytes};
+use crate::fast::{self, Key};
+use crate::layout::{Dims, Layout};
+use crate::program::{Instr, Ref};
+use crate::small::{Small, SmallMap};
+use crate::{Buffer, DType, MemoryId, Result, Scalar};
+use smallvec::SmallVec;
 use std::sync::Arc;
 
-/// The maximum size in bytes of an operand or result. Up to this size one thread is always best, and the cost of
-/// planning is noticeable.
+/// The largest size of an operand in bytes. Up to this size one thread is the best choice, and preparing an operation
+/// would cost a noticeable share of the time.
 const SMALL: usize = 64 << 10;
 
-/// A ufunc with operands that a [`Strip`] can express.
-struct Request<'a> {
-    step: Step,
-    dtype: DType,
-    x: &'a [u8],
-    y: &'a [u8],
-    len: usize,
+/// A program with its operands, borrowed from a node.
+#[derive(Clone, Copy)]
+struct Parts<'a> {
+    operands: &'a [&'a Arc<RawArray>],
+    params: &'a [Scalar],
+    instrs: &'a [Instr],
+    dtypes: &'a [DType],
+    result: Ref,
 }
 
-/// Returns the bytes of a leaf: of a value, or of a C-contiguous array of `shape` in host memory.
-fn bytes_of<'a>(leaf: &'a Leaf, shape: &Dims, len: usize) -> Option<&'a [u8]> {
-    match leaf {
-        Leaf::Value(value) => Some(value.bytes()),
-        Leaf::Product(_) => None,
-        Leaf::Array(a) => {
-            let plain = a.buffer.memory() == MemoryId::HOST && a.layout.shape() == shape && a.layout.is_c_contiguous();
-            plain.then(|| &bytes::host_bytes(&a.buffer)[a.layout.offset() * a.dtype.size()..][..len * a.dtype.size()])
-        }
-    }
-}
-
-/// Returns the request for `node` over elements of `shape` with results of dtype `to`, if the fast path supports it.
+/// Calls `f` with the parts of a node. Returns `None` for a node without steps, for a graph, and for a ufunc that is not
+/// defined for its operands.
 #[inline]
-fn request<'a>(node: &'a Node, shape: &Dims, to: DType) -> Option<Request<'a>> {
-    let (step, info, x, y) = match node {
-        Node::Unary(op, x) => (Step::Unary(*op), op.info(), x, None),
-        Node::Binary(op, x, y) => (Step::Binary(*op), op.info(), x, Some(y)),
+fn with_parts<R>(node: &Node, f: impl FnOnce(Parts) -> R) -> Option<R> {
+    let (leaves, info, y_dtype): ([Option<&Leaf>; 2], _, _) = match node {
+        Node::Unary(op, x) => ([Some(x), None], op.info(), x.dtype()),
+        Node::Binary(op, x, y) => ([Some(x), Some(y)], op.info(), y.dtype()),
+        Node::Short(tape) => {
+            let operands: SmallVec<[&Arc<RawArray>; 8]> = tape.operands().iter().collect();
+            let (instrs, dtypes, result) = (tape.instrs(), tape.dtypes(), tape.result());
+            return Some(f(Parts { operands: &operands, params: tape.params(), instrs, dtypes, result }));
+        }
         Node::Leaf(_) | Node::Step(_) | Node::Failed(_) => return None,
     };
-    let dtype = x.dtype();
-    let len = shape.size();
-    let fits = len > 0 && len * dtype.size().max(to.size()) <= SMALL;
-    if !fits || !info.kinds.contains(dtype) || info.gives.dtype(dtype) != to || y.is_some_and(|y| y.dtype() != dtype) {
+    let dtype = leaves[0].map_or(DType::F64, Leaf::dtype);
+    if !info.kinds.contains(dtype) || y_dtype != dtype {
         return None;
     }
-    let y = match y {
-        Some(y) => bytes_of(y, shape, len)?,
-        None => &[],
+    let mut operands: SmallVec<[&Arc<RawArray>; 2]> = SmallVec::new();
+    let mut param = None;
+    let mut refs = [Ref::Param(0); 2];
+    for (leaf, r) in leaves.into_iter().flatten().zip(&mut refs) {
+        match leaf {
+            Leaf::Array(array) => {
+                *r = Ref::Input(operands.len() as u32);
+                operands.push(array);
+            }
+            Leaf::Value(value) => param = Some(*value),
+            Leaf::Product(_) => return None,
+        }
+    }
+    let instr = match node {
+        Node::Unary(op, _) => Instr::Unary(*op, refs[0]),
+        Node::Binary(op, ..) => Instr::Binary(*op, refs[0], refs[1]),
+        Node::Leaf(_) | Node::Short(_) | Node::Step(_) | Node::Failed(_) => return None,
     };
-    Some(Request { step, dtype, x: bytes_of(x, shape, len)?, y, len })
+    let (params, instrs, dtypes) = (param.as_slice(), &[instr][..], &[info.gives.dtype(dtype)][..]);
+    Some(f(Parts { operands: &operands, params, instrs, dtypes, result: Ref::Value(0) }))
 }
 
-/// Runs the request on a backend, with the results in `out` from element `offset` on. Returns whether a backend
-/// accepted it.
-fn run(request: &Request, to: DType, out: &mut Buffer, offset: usize, node: &Node) -> Result<bool> {
-    let Request { step, dtype, x, y, len } = *request;
-    short::run(
-        || Key::new(Work::Step(step), dtype, [len, 0, 0]),
-        |backend| {
-            let out = bytes::room(out, offset * to.size(), len * to.size());
-            // SAFETY: `request` checked that the ufunc is defined for `dtype` and that the operands have `len` elements
-            // (or one) inside their buffers. Elements of arrays and values are aligned. `out` has room for `len`
-            // results.
-            out.is_some_and(|out| unsafe { backend.run_strip(Strip { step, dtype, x, y, out }) })
-        },
-        || node.tape()?.fresh_op(),
-    )
+/// The output of a request.
+#[derive(Clone, Copy)]
+struct Target<'a> {
+    dtype: DType,
+    shape: &'a Dims,
+    /// The buffer and the offset of the first element, unless the output is not allocated yet.
+    place: Option<(&'a Buffer, usize)>,
 }
 
-/// Writes the value of `node`, of dtype `to`, to the elements of `layout` in `out`. Returns `false` if the fast path
-/// does not support it.
-pub(super) fn write(node: &Node, to: DType, out: &mut Buffer, layout: &Layout) -> Result<bool> {
-    if out.memory() != MemoryId::HOST || !layout.is_c_contiguous() || !short::is_open() {
+/// The pointer to each operand, and its dtype.
+struct Operands {
+    pointers: SmallVec<[*const u8; 4]>,
+    dtypes: SmallVec<[DType; 4]>,
+}
+
+/// Returns the operands if the fast path can evaluate `parts` into `target`: all arrays are small, lie in host memory
+/// contiguously and have the shape of the target, and an operand in the target's buffer is the target itself.
+#[inline]
+fn operands(parts: Parts, target: Target) -> Option<Operands> {
+    let len = target.shape.size();
+    let widest = parts.dtypes.iter().map(|d| d.size()).max().unwrap_or(0).max(target.dtype.size());
+    if len == 0 || len.saturating_mul(widest) > SMALL || parts.dtypes.last() != Some(&target.dtype) {
+        return None;
+    }
+    let mut found = Operands { pointers: SmallVec::new(), dtypes: SmallVec::new() };
+    for a in parts.operands {
+        let (size, offset) = (a.dtype.size(), a.layout.offset());
+        let plain = a.layout.shape() == target.shape && a.layout.is_c_contiguous() && len * size <= SMALL;
+        let inside = (offset + len) * size <= a.buffer.bytes();
+        let apart =
+            target.place.is_none_or(|(buffer, at)| !a.buffer.same(buffer) || at == offset && a.dtype == target.dtype);
+        if !plain || !inside || !apart {
+            return None;
+        }
+        // Only buffers of the host have a pointer. `inside` holds, so the sum stays in the buffer.
+        found.pointers.push(a.buffer.host_ptr()?.as_ptr().wrapping_add(offset * size));
+        found.dtypes.push(a.dtype);
+    }
+    Some(found)
+}
+
+/// Evaluates `parts` into `out`. Returns whether a backend did so; otherwise nothing has been written.
+///
+/// # Safety
+/// - `operands` are those of `parts` for a target of `len` elements;
+/// - `out` is valid for writes of `len` elements of the result's dtype and aligned; nothing else accesses it during the
+///   call.
+unsafe fn run(parts: Parts, operands: &Operands, len: usize, out: *mut u8, node: &Node) -> Result<bool> {
+    let Parts { params, instrs, dtypes, result, .. } = parts;
+    let (inputs, pointers) = (&operands.dtypes[..], &operands.pointers[..]);
+    let work = Small::Map(SmallMap { inputs, operands: pointers, params, instrs, dtypes, result, len, out });
+    let class = (usize::BITS - len.leading_zeros()) as usize;
+    let key = || Key::new((instrs, inputs), dtypes[0], [class, 0, 0]);
+    // SAFETY: the function `operands` checked that operands are contiguous, have `len` elements inside their buffers, and
+    // overlap the output only if they are the output. Buffers are aligned for the dtype of their array. The instructions
+    // were checked when the node was built. The caller guarantees the output.
+    unsafe { fast::run(&work, key, || node.tape()?.fresh_op()) }
+}
+
+/// Writes the value of `node`, of dtype `to`, where `layout` specifies in `out`. Returns `false` if this is left to the
+/// regular path.
+///
+/// # Safety
+/// The caller may write the elements of `layout` in `out`: nothing else accesses them during the call, except as operands
+/// of `node`.
+pub(super) unsafe fn write(node: &Node, to: DType, out: &Buffer, layout: &Layout) -> Result<bool> {
+    if out.memory() != MemoryId::HOST || !layout.is_c_contiguous() || !fast::is_open() {
         return Ok(false);
     }
-    let Some(request) = request(node, layout.shape(), to) else { return Ok(false) };
-    run(&request, to, out, layout.offset(), node)
+    let (offset, shape) = (layout.offset(), layout.shape());
+    let len = shape.size();
+    let Some(start) = out.host_ptr().filter(|_| (offset + len) * to.size() <= out.bytes()) else { return Ok(false) };
+    let target = Target { dtype: to, shape, place: Some((out, offset)) };
+    let done = with_parts(node, |parts| {
+        let Some(operands) = operands(parts, target) else { return Ok(false) };
+        // SAFETY: the operands are those of `parts`. The output lies inside its buffer, which was checked above, is
+        // aligned because the buffer is that of an array, and belongs to the caller.
+        unsafe { run(parts, &operands, len, start.as_ptr().wrapping_add(offset * to.size()), node) }
+    });
+    done.unwrap_or(Ok(false))
 }
 
-/// Returns the value of `node`, of dtype `to`, in a new array. Returns `None` if the fast path does not support it, or
-/// if the normal path may reuse the buffer of an operand.
+/// Returns the value of `node`, of dtype `to`, in a new array or in the buffer of an operand that only `node` holds.
+/// Returns `None` if this is left to the regular path.
 pub(super) fn eval(node: &mut Node, to: DType) -> Result<Option<RawArray>> {
-    let donated = |leaf: &mut Leaf| match leaf {
-        Leaf::Array(a) => Arc::get_mut(a).is_some_and(|a| a.dtype == to && a.buffer.is_exclusive()),
-        Leaf::Value(_) | Leaf::Product(_) => false,
-    };
-    let given_away = match node {
-        Node::Unary(_, x) => donated(x),
-        Node::Binary(_, x, y) => donated(x) || donated(y),
-        Node::Leaf(_) | Node::Step(_) | Node::Failed(_) => return Ok(None),
-    };
-    if given_away || !short::is_open() {
+    if !fast::is_open() {
         return Ok(None);
     }
-    let (Node::Unary(_, Leaf::Array(a)) | Node::Binary(_, Leaf::Array(a), _) | Node::Binary(_, _, Leaf::Array(a))) =
-        &*node
-    else {
-        return Ok(None);
+    if let Some((buffer, layout)) = donor(node, to) {
+        // SAFETY: `donor` found that only `node` holds the buffer, so nothing else accesses it.
+        let done = unsafe { write(node, to, &buffer, &layout) }?;
+        return Ok(done.then_some(RawArray { buffer, dtype: to, layout }));
+    }
+    let shape = match &*node {
+        Node::Unary(_, Leaf::Array(a)) | Node::Binary(_, Leaf::Array(a), _) | Node::Binary(_, _, Leaf::Array(a)) => {
+            a.layout.shape()
+        }
+        Node::Short(tape) => tape.shape(),
+        Node::Unary(..) | Node::Binary(..) | Node::Leaf(_) | Node::Step(_) | Node::Failed(_) => return Ok(None),
     };
-    let shape = a.layout.shape();
-    let Some(request) = request(node, shape, to) else { return Ok(None) };
-    let mut buffer = Buffer::elements(to, request.len)?;
-    let done = run(&request, to, &mut buffer, 0, node)?;
-    Ok(done.then(|| RawArray { buffer, dtype: to, layout: Layout::contiguous(shape.clone()) }))
+    let done = with_parts(node, |parts| {
+        let Some(operands) = operands(parts, Target { dtype: to, shape, place: None }) else { return Ok(None) };
+        let len = shape.size();
+        let buffer = Buffer::elements(to, len)?;
+        let Some(out) = buffer.host_ptr() else { return Ok(None) };
+        // SAFETY: the operands are those of `parts`. The buffer is new and has `len` elements.
+        let done = unsafe { run(parts, &operands, len, out.as_ptr(), node) }?;
+        Ok(done.then(|| RawArray { buffer, dtype: to, layout: Layout::contiguous(shape.clone()) }))
+    });
+    done.unwrap_or(Ok(None))
+}
+
+/// Returns the buffer and the layout of a contiguous operand that only `node` holds and that the result can replace.
+fn donor(node: &mut Node, to: DType) -> Option<(Buffer, Layout)> {
+    let take = |a: &mut Arc<RawArray>| {
+        let a = Arc::get_mut(a).filter(|a| a.dtype == to && a.layout.is_c_contiguous())?;
+        let fits = a.buffer.bytes() / 2 <= a.layout.len() * to.size() && a.buffer.is_exclusive();
+        fits.then(|| (a.buffer.clone(), a.layout.clone()))
+    };
+    let of_leaf = |leaf: &mut Leaf| match leaf {
+        Leaf::Array(a) => take(a),
+        Leaf::Value(_) | Leaf::Product(_) => None,
+    };
+    match node {
+        Node::Unary(_, x) => of_leaf(x),
+        Node::Binary(_, x, y) => of_leaf(x).or_else(|| of_leaf(y)),
+        Node::Short(tape) => tape.operands_mut().iter_mut().find_map(take),
+        Node::Leaf(_) | Node::Step(_) | Node::Failed(_) => None,
+    }
 }

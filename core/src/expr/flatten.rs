@@ -22,6 +22,9 @@ pub(crate) enum Lead<'a> {
 /// Converts `node` to a program with its operands. A product other than that of `lead` is an error, because it has no
 /// elements.
 pub(super) fn flatten(node: &Node, lead: Option<Lead>) -> Result<Box<Tape>> {
+    if let (Node::Short(tape), None | Some(Lead::Computed(..))) = (node, lead) {
+        return Ok(tape.clone());
+    }
     let mut flat = Flat {
         tape: Box::default(),
         lead,
@@ -44,6 +47,7 @@ pub(super) fn flatten(node: &Node, lead: Option<Lead>) -> Result<Box<Tape>> {
             let (x, y) = (flat.leaf(x)?, flat.leaf(y)?);
             flat.push(Instr::Binary(*op, x, y))?
         }
+        Node::Short(tape) => flat.tape.append(tape)?,
         Node::Step(step) => flat.walk(step)?,
     };
     flat.tape.finish(result, node.shape()?);

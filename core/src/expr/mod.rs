@@ -133,9 +133,8 @@ impl<T: Element> Expr<T> {
         if let Some(done) = direct::eval(&mut self.node, T::DTYPE)? {
             return Array::from_raw(done);
         }
-        let mut tape = self.tape()?;
-        // The tape is now the only owner of operands that only the expression held.
-        drop(self);
+        // The tape becomes the only owner of operands that only the expression held.
+        let mut tape = self.node.into_tape()?;
         Array::from_raw(tape.eval(&Device::current()?)?)
     }
 
@@ -157,13 +156,25 @@ impl<T: Element> Expr<T> {
         self.write(buffer, layout)
     }
 
-    /// Evaluates the expression into the elements of `layout` in `buffer`.
+    /// Evaluates the expression into the elements of `layout` in `buffer`, which no array but operands of this
+    /// expression may show.
     pub(crate) fn write(&self, buffer: &mut Buffer, layout: &Layout) -> Result<()> {
-        if direct::write(&self.node, T::DTYPE, buffer, layout)? {
+        // SAFETY: the caller owns the buffer exclusively, except for operands of this expression.
+        if unsafe { self.write_directly(buffer, layout) }? {
             return Ok(());
         }
         let out = RawArray { buffer: buffer.clone(), dtype: T::DTYPE, layout: layout.clone() };
         self.tape()?.eval_into(&out, &Device::current()?)
+    }
+
+    /// Evaluates the expression on the fast path into the elements of `layout` in `buffer`, if they have the shape of the
+    /// expression. Returns whether it did; otherwise nothing has been written.
+    ///
+    /// # Safety
+    /// Nothing else accesses these elements during the call, except as operands of this expression.
+    pub(crate) unsafe fn write_directly(&self, buffer: &Buffer, layout: &Layout) -> Result<bool> {
+        // SAFETY: the caller guarantees the condition of `write`.
+        unsafe { direct::write(&self.node, T::DTYPE, buffer, layout) }
     }
 
     /// Returns the plan of [`eval`](Self::eval) with the estimates of all candidate devices.

@@ -2,7 +2,7 @@
 
 use super::tape::{RawArray, Tape};
 use crate::layout::Dims;
-use crate::program::{Instr, Ref};
+use crate::program::{Instr, MAX_INPUTS, Ref};
 use crate::ufunc::{Binary, Unary};
 use crate::{DType, Error, Result, Scalar};
 use smallvec::SmallVec;
@@ -24,8 +24,12 @@ pub(crate) struct Product {
     pub shape: Dims,
 }
 
-/// The content of an expression. A single ufunc of leaves is stored inline, because loops over small arrays consist of
-/// these and need no graph.
+/// The largest number of steps of an expression that is a tape rather than a graph. Appending compares a step with all
+/// others, and a clone copies them.
+const SHORT: usize = 8;
+
+/// The content of an expression. Loops over small arrays consist of short expressions, which need no graph: a single
+/// ufunc of leaves is stored inline, and a few steps are a tape to which further steps are appended.
 #[derive(Clone)]
 pub(super) enum Node {
     Leaf(Leaf),
@@ -33,6 +37,8 @@ pub(super) enum Node {
     Unary(Unary, Leaf),
     /// A ufunc of two leaves, at least one of which is an array or a product.
     Binary(Binary, Leaf, Leaf),
+    /// At most [`SHORT`] steps on arrays and values. A clone copies them.
+    Short(Box<Tape>),
     /// All other expressions.
     Step(Arc<Step>),
     /// The first error that occurred.
@@ -73,6 +79,17 @@ impl Leaf {
             Leaf::Array(a) => Some(a.layout.shape()),
             Leaf::Value(_) => None,
             Leaf::Product(p) => Some(&p.shape),
+        }
+    }
+}
+
+impl Leaf {
+    /// Adds the operand or value to a tape.
+    fn add_to(self, tape: &mut Tape) -> Result<Ref> {
+        match self {
+            Leaf::Array(array) => tape.merge_operand(&array),
+            Leaf::Value(value) => Ok(tape.merge_param(value)),
+            Leaf::Product(_) => unreachable!("tapes have no products"),
         }
     }
 }
@@ -142,6 +159,7 @@ impl Node {
             Node::Leaf(leaf) => Ok(Arg::Leaf(leaf)),
             Node::Step(step) => Ok(Arg::Step(step)),
             Node::Failed(error) => Err(*error),
+            Node::Short(tape) => tape.to_steps(),
             Node::Unary(op, x) => {
                 Step::new(Instr::Unary(op, arg(0)), SmallVec::from_iter([Arg::Leaf(x)])).map(Arg::Step)
             }
@@ -154,11 +172,69 @@ impl Node {
 
     /// Makes the step `instr`, which reads `nodes[i]` as `Ref::Value(i)`.
     pub fn step<const N: usize>(instr: Instr, nodes: [Node; N]) -> Node {
-        let args: Result<SmallVec<[Arg; 2]>> = nodes.into_iter().map(Node::into_arg).collect();
-        match args.and_then(|args| Step::new(instr, args)) {
-            Ok(step) => Node::Step(step),
-            Err(error) => Node::Failed(Box::new(error)),
+        let made = if Node::is_short(&nodes) {
+            Node::append(instr, nodes).map(Node::Short)
+        } else {
+            let args: Result<SmallVec<[Arg; 2]>> = nodes.into_iter().map(Node::into_arg).collect();
+            args.and_then(|args| Step::new(instr, args)).map(Node::Step)
+        };
+        made.unwrap_or_else(|error| Node::Failed(Box::new(error)))
+    }
+
+    /// Whether a step on these nodes can be stored as a tape.
+    fn is_short(nodes: &[Node]) -> bool {
+        let (mut steps, mut operands) = (1, 0);
+        for node in nodes {
+            let leaves: [Option<&Leaf>; 2] = match node {
+                Node::Leaf(x) => [Some(x), None],
+                Node::Unary(_, x) => [Some(x), None],
+                Node::Binary(_, x, y) => [Some(x), Some(y)],
+                Node::Short(tape) => {
+                    steps += tape.instrs().len();
+                    operands += tape.operands().len();
+                    continue;
+                }
+                Node::Step(_) | Node::Failed(_) => return false,
+            };
+            if leaves.iter().flatten().any(|leaf| matches!(leaf, Leaf::Product(_))) {
+                return false;
+            }
+            steps += usize::from(!matches!(node, Node::Leaf(_)));
+            operands += leaves.iter().flatten().filter(|leaf| matches!(leaf, Leaf::Array(_))).count();
         }
+        steps <= SHORT && operands <= MAX_INPUTS
+    }
+
+    /// Appends a step to the first of `nodes`, or to a new tape, and the other nodes before it.
+    fn append<const N: usize>(instr: Instr, nodes: [Node; N]) -> Result<Box<Tape>> {
+        let mut tape = Box::<Tape>::default();
+        let mut refs = [Ref::Input(0); N];
+        for (i, node) in nodes.into_iter().enumerate() {
+            refs[i] = match node {
+                // The tape has no operands yet, so that their order does not change.
+                Node::Short(first) if i == 0 => {
+                    tape = first;
+                    tape.result()
+                }
+                Node::Short(other) => tape.append(&other)?,
+                Node::Leaf(leaf) => leaf.add_to(&mut tape)?,
+                Node::Unary(op, x) => {
+                    let x = x.add_to(&mut tape)?;
+                    tape.merge_instr(Instr::Unary(op, x))?
+                }
+                Node::Binary(op, x, y) => {
+                    let (x, y) = (x.add_to(&mut tape)?, y.add_to(&mut tape)?);
+                    tape.merge_instr(Instr::Binary(op, x, y))?
+                }
+                Node::Step(_) | Node::Failed(_) => unreachable!("`is_short` is false for these"),
+            };
+        }
+        let result = tape.merge_instr(instr.map_refs(|r| match r {
+            Ref::Value(i) => refs[i as usize],
+            Ref::Input(_) | Ref::Param(_) => unreachable!("a step's operands are its arguments"),
+        }))?;
+        tape.set_result(result)?;
+        Ok(tape)
     }
 
     #[inline]
@@ -183,6 +259,7 @@ impl Node {
     pub fn shape(&self) -> Result<Dims> {
         match self {
             Node::Leaf(leaf) => Ok(leaf.shape().cloned().unwrap_or_default()),
+            Node::Short(tape) => Ok(tape.shape().clone()),
             Node::Step(step) => Ok(step.shape.clone()),
             Node::Failed(error) => Err((**error).clone()),
             single @ (Node::Unary(..) | Node::Binary(..)) => match single.clone().into_arg()? {
@@ -198,6 +275,7 @@ impl Node {
             Node::Leaf(leaf) => Some(leaf.dtype()),
             Node::Unary(op, x) => Some(op.info().gives.dtype(x.dtype())),
             Node::Binary(op, x, _) => Some(op.info().gives.dtype(x.dtype())),
+            Node::Short(tape) => Some(tape.dtype()),
             Node::Step(step) => Some(step.dtype),
             Node::Failed(_) => None,
         }
@@ -205,5 +283,29 @@ impl Node {
 
     pub fn tape(&self) -> Result<Box<Tape>> {
         super::flatten::flatten(self, None)
+    }
+
+    /// Converts the node to a tape, which holds its operands alone if the node did.
+    pub fn into_tape(self) -> Result<Box<Tape>> {
+        if let Node::Short(tape) = self { Ok(tape) } else { self.tape() }
+    }
+}
+
+impl Tape {
+    /// Converts the tape to a graph.
+    fn to_steps(&self) -> Result<Arg> {
+        let mut values: SmallVec<[Arg; SHORT]> = SmallVec::new();
+        let arg_of = |r: Ref, values: &[Arg]| match r {
+            Ref::Input(i) => Arg::Leaf(Leaf::Array(self.operands()[i as usize].clone())),
+            Ref::Param(i) => Arg::Leaf(Leaf::Value(self.params()[i as usize])),
+            Ref::Value(i) => values[i as usize].clone(),
+        };
+        for instr in self.instrs() {
+            let args = instr.operands().into_iter().map(|r| arg_of(r, &values)).collect();
+            let mut position = 0..;
+            let instr = instr.map_refs(|_| arg(position.next().expect("the range has no end")));
+            values.push(Arg::Step(Step::new(instr, args)?));
+        }
+        Ok(arg_of(self.result(), &values))
     }
 }

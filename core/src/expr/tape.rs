@@ -39,10 +39,10 @@ pub(crate) struct Tape {
     /// The dtype of the first input, if that is the product which an epilogue is applied to. Such a tape is only
     /// converted to a program and never evaluated.
     lead: Option<DType>,
-    operands: SmallVec<[Arc<RawArray>; 2]>,
+    operands: SmallVec<[Arc<RawArray>; 4]>,
     params: Params,
-    instrs: SmallVec<[Instr; 4]>,
-    dtypes: SmallVec<[DType; 4]>,
+    instrs: SmallVec<[Instr; 8]>,
+    dtypes: SmallVec<[DType; 8]>,
     result: Ref,
     shape: Dims,
 }
@@ -81,7 +81,12 @@ impl Tape {
 
     pub fn add_operand(&mut self, array: Arc<RawArray>) -> Ref {
         self.operands.push(array);
-        Ref::Input((usize::from(self.lead.is_some()) + self.operands.len() - 1) as u32)
+        self.input(self.operands.len() - 1)
+    }
+
+    /// Returns the reference to operand `i`.
+    fn input(&self, i: usize) -> Ref {
+        Ref::Input((usize::from(self.lead.is_some()) + i) as u32)
     }
 
     pub fn add_param(&mut self, value: Scalar) -> Ref {
@@ -116,6 +121,62 @@ impl Tape {
         self.shape.check(self.dtype())?;
         let mine = self.result;
         Ok((mine, self.add_operand(Arc::new(array))))
+    }
+}
+
+/// Building a short tape, whose equal operands, parameters and instructions are found by comparison with all others.
+impl Tape {
+    /// Adds an operand, which must broadcast with the others, or finds it.
+    pub fn merge_operand(&mut self, array: &Arc<RawArray>) -> Result<Ref> {
+        let known = self.operands.iter().position(|o| Arc::ptr_eq(o, array) || o.same(array));
+        if let Some(i) = known {
+            return Ok(self.input(i));
+        }
+        if self.operands.is_empty() {
+            self.shape = array.layout.shape().clone();
+        } else if self.shape != *array.layout.shape() {
+            self.shape = self.shape.broadcast(array.layout.shape())?;
+        }
+        Ok(self.add_operand(array.clone()))
+    }
+
+    /// Adds a parameter, or finds it.
+    pub fn merge_param(&mut self, value: Scalar) -> Ref {
+        let known = self.params.iter().position(|p| *p == value);
+        known.map_or_else(|| self.add_param(value), |i| Ref::Param(i as u32))
+    }
+
+    /// Adds an instruction, or finds it.
+    pub fn merge_instr(&mut self, instr: Instr) -> Result<Ref> {
+        let known = self.instrs.iter().position(|i| *i == instr);
+        known.map_or_else(|| self.add_instr(instr), |i| Ok(Ref::Value(i as u32)))
+    }
+
+    /// Adds the operands, parameters and instructions of another tape, and returns its result.
+    pub fn append(&mut self, other: &Tape) -> Result<Ref> {
+        let mut inputs: SmallVec<[Ref; 8]> = SmallVec::new();
+        for operand in &other.operands {
+            inputs.push(self.merge_operand(operand)?);
+        }
+        let params: SmallVec<[Ref; 8]> = other.params.iter().map(|p| self.merge_param(*p)).collect();
+        let mut values: SmallVec<[Ref; 8]> = SmallVec::new();
+        let renamed = |r: Ref, values: &[Ref]| match r {
+            Ref::Input(i) => inputs[i as usize],
+            Ref::Param(i) => params[i as usize],
+            Ref::Value(i) => values[i as usize],
+        };
+        for instr in &other.instrs {
+            let instr = instr.map_refs(|r| renamed(r, &values));
+            values.push(self.merge_instr(instr)?);
+        }
+        Ok(renamed(other.result, &values))
+    }
+
+    /// Makes a value the result.
+    pub fn set_result(&mut self, result: Ref) -> Result<()> {
+        self.result = result;
+        self.shape.check(self.dtype())?;
+        Ok(())
     }
 }
 
@@ -256,6 +317,18 @@ impl Tape {
         let inputs: SmallVec<[DType; 8]> = self.lead.into_iter().chain(self.operands.iter().map(|o| o.dtype)).collect();
         let params: SmallVec<[DType; 8]> = self.params.iter().map(Scalar::dtype).collect();
         Program::from_checked(&inputs, &params, &self.instrs, &self.dtypes, self.result)
+    }
+
+    pub fn instrs(&self) -> &[Instr] {
+        &self.instrs
+    }
+
+    pub fn dtypes(&self) -> &[DType] {
+        &self.dtypes
+    }
+
+    pub fn operands_mut(&mut self) -> &mut [Arc<RawArray>] {
+        &mut self.operands
     }
 
     pub fn operands(&self) -> &[Arc<RawArray>] {

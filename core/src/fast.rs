@@ -4,29 +4,24 @@
 //! Under `auto`, the regular cost estimates choose the backend once for each kind of work, dtype, size and limit of
 //! threads. Each thread caches these choices.
 
-use crate::backend::{Backend, Step};
+use crate::backend::Backend;
 use crate::device::{self, Device, Slot};
 use crate::op::Op;
+use crate::small::Small;
 use crate::{DType, MemoryId, Result, choose, config, trace};
 use std::cell::Cell;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// The number of choices that each thread caches.
 const CHOICES: usize = 64;
 
-/// A kind of work that the fast path can run.
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Work {
-    /// A ufunc.
-    Step(Step),
-    /// A product of matrices.
-    Product,
-}
-
 /// All inputs of a cached choice.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) struct Key {
-    work: Work,
+    /// A hash of the kind of work. Two kinds that share a hash share a choice, which costs time at most: a backend
+    /// refuses what it cannot run.
+    work: u64,
     dtype: DType,
     lens: [usize; 3],
     threads: usize,
@@ -35,18 +30,51 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    pub(crate) fn new(work: Work, dtype: DType, lens: [usize; 3]) -> Key {
-        Key { work, dtype, lens, threads: config::threads(), generation: device::generation() }
+    pub(crate) fn new(work: impl Hash, dtype: DType, lens: [usize; 3]) -> Key {
+        let mut hash = Mix(0);
+        work.hash(&mut hash);
+        Key { work: hash.0, dtype, lens, threads: config::threads(), generation: device::generation() }
     }
 
     fn place(&self) -> usize {
-        let work = match self.work {
-            Work::Step(Step::Unary(op)) => op as usize,
-            Work::Step(Step::Binary(op)) => op as usize + 29,
-            Work::Product => 61,
-        };
         let len = self.lens.iter().fold(0, |sum: usize, n| sum.wrapping_mul(37).wrapping_add(*n));
-        (len.wrapping_mul(31) + work * 7 + self.dtype as usize) % CHOICES
+        (len.wrapping_mul(31) + (self.work >> 32) as usize + self.dtype as usize) % CHOICES
+    }
+}
+
+/// A hash that costs one multiplication for each number, because the fast path computes it for every operation.
+struct Mix(u64);
+
+impl Mix {
+    fn add(&mut self, n: u64) {
+        // An odd number near 2^64 divided by the golden ratio (Knuth, The Art of Computer Programming 3, section 6.4).
+        self.0 = (self.0.rotate_left(5) ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+impl Hasher for Mix {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|b| self.add(u64::from(*b)));
+    }
+
+    fn write_u8(&mut self, n: u8) {
+        self.add(u64::from(n));
+    }
+
+    fn write_u32(&mut self, n: u32) {
+        self.add(u64::from(n));
+    }
+
+    fn write_usize(&mut self, n: usize) {
+        self.add(n as u64);
+    }
+
+    fn write_isize(&mut self, n: isize) {
+        self.add(n as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
@@ -66,19 +94,20 @@ pub(crate) fn is_open() -> bool {
     !trace::is_recording() && config::config().check().is_ok()
 }
 
-/// Runs work on the fast path and returns whether a backend did it. `give` passes the work to one backend. `op` builds
-/// the equivalent [`Op`], with which a backend is chosen if no choice is cached.
-pub(crate) fn run(
-    key: impl FnOnce() -> Key,
-    mut give: impl FnMut(&dyn Backend) -> bool,
-    op: impl FnOnce() -> Result<Op>,
-) -> Result<bool> {
+/// Runs `work` on the fast path and returns whether a backend did it. `op` builds the equivalent [`Op`], with which a
+/// backend is chosen if no choice is cached for `key`.
+///
+/// # Safety
+/// `work` keeps the invariants that its variant states.
+pub(crate) unsafe fn run(work: &Small, key: impl FnOnce() -> Key, op: impl FnOnce() -> Result<Op>) -> Result<bool> {
+    // SAFETY: the caller guarantees the invariants of `work`.
+    let give = |backend: &dyn Backend| unsafe { backend.run_small(work) };
     // The output of a registered backend must be filled with zeros and validated. Its work therefore takes the regular
     // path.
-    let mut give = |slot: &Arc<Slot>| {
+    let give = |slot: &Arc<Slot>| {
         !slot.registered && slot.opened().filter(|b| b.memory() == MemoryId::HOST).is_some_and(|b| give(&**b))
     };
-    if let Some(done) = device::with_current(|slot| slot.map(&mut give)) {
+    if let Some(done) = device::with_current(|slot| slot.map(give)) {
         return Ok(done);
     }
     if config::config().device.is_some() {
@@ -89,7 +118,7 @@ pub(crate) fn run(
     // The choice is taken out of its cell during the call, because the backend may reenter this function. `try_with`
     // fails while the thread ends; then nothing is cached.
     if let Some(choice) = MEMORY.try_with(|all| all[place].take()).ok().flatten() {
-        let done = (choice.key == key).then(|| choice.slot.as_ref().is_some_and(&mut give));
+        let done = (choice.key == key).then(|| choice.slot.as_ref().is_some_and(give));
         remember(place, choice);
         if let Some(done) = done {
             return Ok(done);

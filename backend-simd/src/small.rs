@@ -1,0 +1,309 @@
+//! Small work, without preparation. Elementwise programs on contiguous operands: each instruction runs its kernel on a
+//! strip.
+//!
+//! The kernels are those of [`exec`](crate::exec), and a product that only one sum or difference reads is computed with
+//! it as in [`lower`](crate::lower), so that both paths give the same bits.
+
+use crate::kernels::{self, Args, Kernel, Tail};
+use crate::lanes::Isa;
+use crate::matmul;
+use polyarray_core::{Binary, DType, Instr, Ref, Small, SmallMap, Unary};
+use smallvec::SmallVec;
+use std::mem::MaybeUninit;
+
+/// The largest number of instructions.
+const STEPS: usize = 8;
+/// The number of temporary strips, and the size of each in bytes. Together they fit into a small L1 cache, and most
+/// programs need one or two.
+const TEMPS: usize = 4;
+const TEMP_BYTES: usize = 8 << 10;
+
+/// The largest number of elements for which a kernel writes over its operand. The compiler's loops then run without
+/// vectors, because they check that operands and output do not overlap.
+const IN_PLACE: usize = 8;
+
+/// A temporary strip.
+#[repr(align(64))]
+struct Temp(#[expect(dead_code, reason = "accessed through pointers")] [MaybeUninit<u8>; TEMP_BYTES]);
+
+/// The place of a value while a strip is computed.
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    Input(u32),
+    /// A parameter: one value for all elements.
+    Param(u32),
+    Temp(u32),
+    Output,
+}
+
+/// A kernel with its operands and its output.
+struct Step<I> {
+    kernel: Kernel<I>,
+    args: [Place; 3],
+    out: Place,
+}
+
+/// Runs small work. Returns `false`, with nothing written, if it needs preparation.
+///
+/// # Safety
+/// - `work` keeps the invariants of its variant.
+pub(crate) unsafe fn run<I: Isa>(isa: I, work: &Small) -> bool {
+    // SAFETY: the caller guarantees the invariants.
+    unsafe {
+        match work {
+            Small::Map(work) => map(isa, work),
+            Small::Product(work) => matmul::small(isa, work),
+        }
+    }
+}
+
+/// Runs a program. Returns `false`, with nothing written, if it is too long, an instruction has no kernel of its own (as
+/// for half floats), or too many values are live at once.
+///
+/// # Safety
+/// - `map` keeps the invariants of [`SmallMap`].
+unsafe fn map<I: Isa>(isa: I, map: &SmallMap) -> bool {
+    let aliased = map.operands.iter().any(|&p| std::ptr::eq(p, map.out));
+    match map.instrs {
+        // SAFETY: the caller guarantees the invariants.
+        [instr] if !aliased || map.len <= IN_PLACE => unsafe { single(isa, map, *instr) },
+        // SAFETY: as above, and `aliased` says whether an operand is the output.
+        _ => unsafe { strips(isa, map, aliased) },
+    }
+}
+
+/// Runs a program strip by strip.
+///
+/// # Safety
+/// - `map` keeps the invariants of [`SmallMap`]; `aliased` is true if an operand is the output.
+#[inline(never)]
+unsafe fn strips<I: Isa>(isa: I, map: &SmallMap, aliased: bool) -> bool {
+    let mut steps = SmallVec::new();
+    let Some(temps) = plan::<I>(map, &mut steps, aliased) else { return false };
+    let sizes: SmallVec<[usize; 8]> = map.inputs.iter().map(|d| d.size()).collect();
+    let widest = map.dtypes.iter().chain(map.inputs).map(|d| d.size()).max().unwrap_or(1);
+    let (strip, out_size) = (if temps == 0 { map.len } else { TEMP_BYTES / widest }, map.dtype_of(map.result).size());
+    let mut block = [const { MaybeUninit::<Temp>::uninit() }; TEMPS];
+    let block = block.as_mut_ptr().cast::<Temp>();
+    let mut at = 0;
+    while at < map.len {
+        let n = strip.min(map.len - at);
+        // Every address lies inside its operand, the output or a temporary, because `at < len` and the plan counts
+        // temporaries below TEMPS.
+        let output = map.out.wrapping_add(at * out_size);
+        let locate = |place: Place| -> *mut u8 {
+            match place {
+                Place::Input(i) => map.operands[i as usize].wrapping_add(at * sizes[i as usize]).cast_mut(),
+                Place::Param(i) => map.params[i as usize].bytes().as_ptr().cast_mut(),
+                Place::Temp(i) => block.wrapping_add(i as usize).cast(),
+                Place::Output => output,
+            }
+        };
+        for step in &steps {
+            let [a, b, c] = step.args.map(locate);
+            let args = Args { a, b, c, out: locate(step.out), n };
+            // SAFETY: operands and output hold n elements from `at` on, and a temporary holds a strip of the widest dtype.
+            // All are aligned (invariant 1; temporaries begin at multiples of 64 bytes). No step writes over an operand
+            // of its own or over a value that a later step reads: `plan` places its result in a temporary that holds none,
+            // or in the output if no operand lies there.
+            unsafe { (step.kernel)(isa, &args) };
+        }
+        let result = steps.last().map_or(Place::Output, |step| step.out);
+        if result != Place::Output {
+            // SAFETY: the temporary holds n results, the output has room for them, and they do not overlap.
+            unsafe { std::ptr::copy_nonoverlapping(locate(result), output, n * out_size) };
+        }
+        at += n;
+    }
+    true
+}
+
+/// Runs a program of one instruction.
+///
+/// # Safety
+/// - `map` keeps the invariants of [`SmallMap`], and `instr` is its only instruction.
+unsafe fn single<I: Isa>(isa: I, map: &SmallMap, instr: Instr) -> bool {
+    let pointer = |r: Ref| match r {
+        Ref::Input(i) => map.operands[i as usize],
+        Ref::Param(i) => map.params[i as usize].bytes().as_ptr(),
+        Ref::Value(_) => unreachable!("there is no earlier instruction"),
+    };
+    let (kernel, a, b) = match instr {
+        Instr::Unary(op, x @ Ref::Input(_)) => (kernels::unary::<I>(op, map.dtype_of(x)), x, x),
+        Instr::Binary(op, x, y) if !(is_param(x) && is_param(y)) => {
+            let form = if is_param(y) { 1 } else { usize::from(is_param(x)) * 2 };
+            (kernels::binary::<I>(op, map.dtype_of(x)).and_then(|forms| forms[form]), x, y)
+        }
+        _ => return false,
+    };
+    let Some(kernel) = kernel.filter(|_| map.result == Ref::Value(0)) else { return false };
+    let args = Args { a: pointer(a), b: pointer(b), c: pointer(a), out: map.out, n: map.len };
+    // SAFETY: operands have n elements, or one where the form of the kernel expects a single value; the output has n, and
+    // an operand that overlaps it is the output (invariants of `SmallMap`).
+    unsafe { kernel(isa, &args) };
+    true
+}
+
+/// The operands of a kernel.
+#[derive(Clone, Copy)]
+struct Operands {
+    refs: [Ref; 3],
+    count: usize,
+}
+
+impl Operands {
+    #[inline(always)]
+    fn of(instr: &Instr) -> Operands {
+        match *instr {
+            Instr::Unary(_, a) | Instr::Cast(_, a) => Operands { refs: [a; 3], count: 1 },
+            Instr::Binary(_, a, b) => Operands { refs: [a, b, b], count: 2 },
+            Instr::Select(a, b, c) | Instr::MulAdd(a, b, c) => Operands { refs: [a, b, c], count: 3 },
+        }
+    }
+
+    #[inline(always)]
+    fn as_slice(&self) -> &[Ref] {
+        &self.refs[..self.count]
+    }
+
+    /// Returns a bit for each operand that is a parameter.
+    #[inline(always)]
+    fn mask(&self) -> usize {
+        self.as_slice().iter().enumerate().map(|(i, &r)| usize::from(is_param(r)) << i).sum()
+    }
+}
+
+#[inline(always)]
+fn is_param(r: Ref) -> bool {
+    matches!(r, Ref::Param(_))
+}
+
+/// Chooses a kernel for each instruction and a place for each value. Appends the steps to `steps` and returns the number
+/// of temporaries. If the output is `aliased`, the last step writes a temporary.
+fn plan<I: Isa>(map: &SmallMap, steps: &mut SmallVec<[Step<I>; STEPS]>, aliased: bool) -> Option<usize> {
+    let count = map.instrs.len();
+    let half = |d: &DType| matches!(d, DType::F16 | DType::BF16);
+    let ends_with_result = count > 0 && map.result == Ref::Value(count as u32 - 1);
+    if count > STEPS || !ends_with_result || map.inputs.iter().chain(map.dtypes).any(half) {
+        return None;
+    }
+    let fused = fused(map);
+    // The last step that reads each value.
+    let mut last = [0; STEPS];
+    for (at, instr) in map.instrs.iter().enumerate() {
+        // The operands of a product are read where its sum is computed.
+        let at = fused[at].unwrap_or(at);
+        for r in Operands::of(instr).as_slice() {
+            if let Ref::Value(i) = *r {
+                last[i as usize] = at;
+            }
+        }
+    }
+    let mut places = [Place::Output; STEPS];
+    let (mut live, mut used) = ([false; TEMPS], 0);
+    for (at, instr) in map.instrs.iter().enumerate() {
+        if fused[at].is_some() {
+            continue;
+        }
+        let (kernel, operands) = kernel::<I>(map, &fused, instr)?;
+        let mut args = [Place::Output; 3];
+        for (arg, r) in args.iter_mut().zip(operands.as_slice()) {
+            *arg = match *r {
+                Ref::Input(i) => Place::Input(i),
+                Ref::Param(i) => Place::Param(i),
+                Ref::Value(i) => places[i as usize],
+            };
+        }
+        let out = if at + 1 == count && !aliased {
+            Place::Output
+        } else {
+            let t = live.iter().position(|live| !live)?;
+            live[t] = true;
+            used = used.max(t + 1);
+            Place::Temp(t as u32)
+        };
+        places[at] = out;
+        // Released after the result is placed: the compiler's loops are slow where a result overwrites an operand.
+        for r in operands.as_slice() {
+            if let Ref::Value(i) = *r
+                && last[i as usize] == at
+                && let Place::Temp(t) = places[i as usize]
+            {
+                live[t as usize] = false;
+            }
+        }
+        steps.push(Step { kernel, args, out });
+    }
+    Some(used)
+}
+
+/// For each instruction, the sum or difference with which it is computed, if it is a product that only this one reads.
+fn fused(map: &SmallMap) -> [Option<usize>; STEPS] {
+    let mut fused = [None; STEPS];
+    let multiplies = |i: &Instr| matches!(i, Instr::Binary(Binary::Mul, ..) | Instr::Unary(Unary::Square, _));
+    if !map.instrs.iter().any(multiplies) {
+        return fused;
+    }
+    let mut readers = [(0u8, 0u8); STEPS];
+    for (at, instr) in map.instrs.iter().enumerate() {
+        for r in Operands::of(instr).as_slice() {
+            if let Ref::Value(i) = *r {
+                readers[i as usize] = (readers[i as usize].0 + 1, at as u8);
+            }
+        }
+    }
+    let product = |r: Ref, at: usize| match r {
+        Ref::Value(i) => {
+            let instr = &map.instrs[i as usize];
+            let float = matches!(map.dtypes[i as usize], DType::F32 | DType::F64);
+            let varies = Operands::of(instr).as_slice().iter().any(|r| !is_param(*r));
+            (float && varies && multiplies(instr) && readers[i as usize] == (1, at as u8)).then_some(i as usize)
+        }
+        Ref::Input(_) | Ref::Param(_) => None,
+    };
+    for (at, instr) in map.instrs.iter().enumerate() {
+        if let Instr::Binary(Binary::Add | Binary::Sub, x, y) = *instr
+            && let Some(i) = product(x, at).or_else(|| product(y, at))
+        {
+            fused[i] = Some(at);
+        }
+    }
+    fused
+}
+
+/// Returns the kernel of an instruction, and its operands: those of the product that is fused into it, if any, and its
+/// own.
+fn kernel<I: Isa>(map: &SmallMap, fused: &[Option<usize>; STEPS], instr: &Instr) -> Option<(Kernel<I>, Operands)> {
+    let operands = Operands::of(instr);
+    let (dtype, mask) = (map.dtype_of(operands.refs[0]), operands.mask());
+    if mask + 1 == 1 << operands.count {
+        return None;
+    }
+    if let Instr::Binary(op @ (Binary::Add | Binary::Sub), x, y) = *instr {
+        let of = |r: Ref| match r {
+            Ref::Value(i) if fused[i as usize].is_some() => Some(Operands::of(&map.instrs[i as usize]).refs),
+            _ => None,
+        };
+        let product = match (op, of(x), of(y)) {
+            (Binary::Add, Some(f), _) => Some((Tail::Plus, f, y)),
+            (_, Some(f), _) => Some((Tail::Minus, f, y)),
+            (Binary::Add, None, Some(f)) => Some((Tail::Plus, f, x)),
+            (_, None, Some(f)) => Some((Tail::From, f, x)),
+            (_, None, None) => None,
+        };
+        if let Some((tail, factors, other)) = product {
+            let operands = Operands { refs: [factors[0], factors[1], other], count: 3 };
+            return Some((kernels::product(tail, operands.mask(), dtype)?, operands));
+        }
+    }
+    let kernel = match *instr {
+        Instr::Unary(op, _) => kernels::unary(op, dtype)?,
+        Instr::Binary(op, ..) => kernels::binary(op, dtype)?[[0, 2, 1][mask]]?,
+        Instr::Select(_, x, _) if mask == 0 => kernels::select(map.dtype_of(x)),
+        Instr::Select(..) => return None,
+        Instr::MulAdd(..) => kernels::product(Tail::Fused, mask, dtype)?,
+        Instr::Cast(to, _) if kernels::cast_by_way_of(dtype, to).is_none() => kernels::cast(dtype, to)?,
+        Instr::Cast(..) => return None,
+    };
+    Some((kernel, operands))
+}

@@ -1,0 +1,72 @@
+//! Small work on the host: what the fast path passes to a backend, without a plan, an allocation or a lock.
+
+use crate::program::{Instr, Ref};
+use crate::{DType, Scalar};
+
+/// An operation on small operands that lie in host memory. A backend runs it at once, on the calling thread.
+pub enum Small<'a> {
+    /// An elementwise program.
+    Map(SmallMap<'a>),
+    /// A product of two matrices.
+    Product(SmallProduct),
+}
+
+/// An elementwise program on contiguous elements: `out[i] = program(operands[0][i], operands[1][i], ..; params)`.
+///
+/// Invariants:
+/// 1. `len` is at least 1. `operands[j]` points to `len` valid elements of `inputs[j]`, and `out` to `len` elements of
+///    the result's dtype that may be written. All pointers are aligned for their dtypes;
+/// 2. an operand that overlaps `out` is `out` itself: it has the same address, and the dtype of the result;
+/// 3. `inputs`, `params`, `instrs`, `dtypes` and `result` keep the invariants of [`Program`](crate::Program), but their
+///    number is not limited. `dtypes[i]` is what instruction i returns.
+pub struct SmallMap<'a> {
+    /// The dtypes of the operands.
+    pub inputs: &'a [DType],
+    /// The first element of each operand.
+    pub operands: &'a [*const u8],
+    /// The values of the parameters.
+    pub params: &'a [Scalar],
+    /// The instructions, in order.
+    pub instrs: &'a [Instr],
+    /// The dtype of each instruction's result.
+    pub dtypes: &'a [DType],
+    /// The value that is written.
+    pub result: Ref,
+    /// The number of elements.
+    pub len: usize,
+    /// The output.
+    pub out: *mut u8,
+}
+
+impl SmallMap<'_> {
+    /// Returns the dtype of a value of the program.
+    #[inline]
+    pub fn dtype_of(&self, r: Ref) -> DType {
+        match r {
+            Ref::Input(i) => self.inputs[i as usize],
+            Ref::Param(i) => self.params[i as usize].dtype(),
+            Ref::Value(i) => self.dtypes[i as usize],
+        }
+    }
+}
+
+/// A product of two matrices: `out[m, n] = a[m, k] @ b[k, n]`.
+///
+/// Invariants:
+/// 1. m, n and k are at least 1;
+/// 2. each operand points to its first element, and all its elements, which lie `strides` (of rows and columns) elements
+///    apart, are valid;
+/// 3. `out` points to m n elements that may be written, in C order. It overlaps no operand;
+/// 4. all pointers are aligned for `dtype`.
+pub struct SmallProduct {
+    /// The dtype of the operands and the result.
+    pub dtype: DType,
+    /// The lengths m, n and k.
+    pub lens: [usize; 3],
+    /// The left matrix and its strides.
+    pub a: (*const u8, [usize; 2]),
+    /// The right matrix and its strides.
+    pub b: (*const u8, [usize; 2]),
+    /// The output.
+    pub out: *mut u8,
+}
