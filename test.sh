@@ -29,7 +29,7 @@ installed() { [[ "$(dpkg-query -W -f='${Status}' "$1" 2>/dev/null)" == "install 
 
 install_packages() {
     if ! has apt-get; then
-        say "This is no Debian: $* (or what they are called here) are not installed by this script."
+        say "This system has no apt-get: install $* (or the equivalent packages) manually."
         return
     fi
     local missing=() as_root=() package
@@ -37,21 +37,21 @@ install_packages() {
         installed "$package" || missing+=("$package")
     done
     if [[ ${#missing[@]} -eq 0 ]]; then
-        echo "All there: $*"
+        echo "Already installed: $*"
         return
     fi
     if [[ $EUID -ne 0 ]]; then
         if ! has sudo || ! sudo -n true 2>/dev/null; then
-            say "Missing, and not installed for want of root: ${missing[*]}. Tests that need them are left out or fail."
+            say "Missing: ${missing[*]}. Not installed, because that requires root or passwordless sudo. Tests that need these packages are skipped or fail."
             return
         fi
         as_root=(sudo -n)
     fi
     # One at a time, so that a package which this release lacks does not prevent the installation of the others.
-    ${as_root[@]+"${as_root[@]}"} apt-get update -q || say "apt-get update failed; trying with the lists that are there"
+    ${as_root[@]+"${as_root[@]}"} apt-get update -q || say "apt-get update failed; continuing with the existing package lists"
     for package in "${missing[@]}"; do
         ${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$package" ||
-            say "Could not install $package. Tests that need it are left out or fail."
+            say "Could not install $package. Tests that need it are skipped or fail."
     done
 }
 
@@ -77,7 +77,7 @@ if ! hardware_gpu && [[ -z "${VK_DRIVER_FILES:-}" ]]; then
     for icd in /usr/share/vulkan/icd.d/lvp_icd*.json; do
         [[ -e "$icd" ]] && export VK_DRIVER_FILES="$icd"
     done
-    echo "No hardware GPU: shaders run on the CPU, with ${VK_DRIVER_FILES:-no driver at all}"
+    echo "No hardware GPU: shaders run on the CPU, with the driver ${VK_DRIVER_FILES:-(none found)}"
 fi
 if [[ -z "${XDG_RUNTIME_DIR:-}" ]]; then
     XDG_RUNTIME_DIR="$(mktemp -d)"
@@ -89,10 +89,10 @@ fi
 ALL=(--workspace --all-features)
 if ! can_link_openblas; then
     if required blas; then
-        say "POLYARRAY_REQUIRE names blas, and no program can be linked with -lopenblas: the feature blas-static cannot be tested."
+        say "POLYARRAY_REQUIRE contains blas, but linking with -lopenblas fails, so the feature blas-static cannot be tested. Install libopenblas-dev."
         exit 1
     fi
-    say "No program can be linked with -lopenblas: the feature blas-static is compiled, and not run."
+    say "Linking with -lopenblas fails: the feature blas-static is compiled but not run. Install libopenblas-dev to run it."
     ALL=(--workspace --features polyarray-bench/peers,polyarray-conformance/program)
 fi
 TARGET_DIR="${CARGO_TARGET_DIR:-target}"
@@ -151,7 +151,7 @@ for tier in portable avx2 avx512; do
     POLYARRAY_SIMD="$tier" "$BUILT/polyarray-conformance" --check --device simd
 done
 
-step "Conformance of every device here"
+step "Conformance of every available device"
 "$BUILT/polyarray-conformance" --check
 
 # ---------------------------------------------------------------------------------------------------- checked builds
@@ -165,7 +165,7 @@ if required checked; then
     has cargo-nextest && profile=--cargo-profile
     tests "$profile" checked -p polyarray-core -p polyarray-cpu -p polyarray --no-default-features --features polyarray/simd
 else
-    say "The optimised tests with overflow checks were left out: POLYARRAY_REQUIRE does not name checked."
+    say "Skipped the optimised tests with overflow checks. Add checked to POLYARRAY_REQUIRE to run them."
 fi
 
 # A random workload, the same in every run. Results are compared with a simple model, and AddressSanitizer checks every
@@ -175,7 +175,7 @@ if required asan; then
     step "A random workload under AddressSanitizer, on every tier"
     host="$(rustc -vV | sed -n 's/^host: //p')"
     if ! cargo +nightly --version >/dev/null 2>&1; then
-        say "POLYARRAY_REQUIRE names asan, and there is no nightly compiler (rustup toolchain install nightly) to build with it."
+        say "POLYARRAY_REQUIRE contains asan, but there is no nightly compiler. Install one: rustup toolchain install nightly."
         exit 1
     fi
     # With an explicit target, cargo builds build scripts and procedural macros without the sanitizer.
@@ -189,7 +189,7 @@ if required asan; then
         POLYARRAY_SIMD="$tier" "$torment" --device simd --seconds "$SECONDS_OF_WORK"
     done
 else
-    say "Nothing was run under AddressSanitizer: POLYARRAY_REQUIRE does not name asan."
+    say "Skipped the workload under AddressSanitizer. Add asan to POLYARRAY_REQUIRE to run it."
 fi
 
 # --------------------------------------------------------------------------------------- examples, and the benchmarks
@@ -204,10 +204,10 @@ done
 step "The devices that were tested"
 "$BUILT/polyarray-bench" devices
 
-step "The comparing program, in small"
+step "polyarray-bench compare, at one small size"
 "$BUILT/polyarray-bench" compare --quick --ops add --sizes 1000
 
-step "Errors of ufuncs, on every tier of simd, at some points of each"
+step "Errors of ufuncs on every tier of simd, with few points (--quick)"
 "$BUILT/polyarray-bench" accuracy --quick --require-all
 
 step "Criterion benches, each once"

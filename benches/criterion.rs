@@ -32,8 +32,8 @@ fn one<T: Number>(criterion: &mut Criterion, case: &'static Case, device: &Devic
         group.bench_function(BenchmarkId::new(T::DTYPE.name(), show_shape(shape)), |bencher| {
             // Inside the closure, so that inputs are made only for benches that the filter selects.
             let problem = Problem::<T>::new(case, shape, 1).expect("inputs fit into memory");
-            let mut runner = problem.on(device).expect("a device that takes the case");
-            with_device(device, || bencher.iter(|| runner.run().expect("a device that takes the case")));
+            let mut runner = problem.on(device).expect("the device supports the case");
+            with_device(device, || bencher.iter(|| runner.run().expect("the device supports the case")));
         });
     }
     group.finish();

@@ -61,13 +61,13 @@ fn an_evaluation_allocates_its_output_and_strips() -> Result<()> {
         assert!(bytes <= n + bound, "mixed dtypes and layouts allocated {bytes} for an output of {n}");
         let (done, bytes) = allocated(|| long(&x).eval_into(&mut out.view_mut()?));
         done?;
-        assert!(bytes <= bound, "into an output that is there: {bytes}");
+        assert!(bytes <= bound, "into an existing output: {bytes} bytes, at most {bound} are allowed");
         let own = long(&x).eval()?;
         let (_, bytes) = allocated(|| (own * 2.0 + &x).eval().map(drop));
-        assert!(bytes <= bound, "an operand given away: {bytes}");
+        assert!(bytes <= bound, "a donated operand: {bytes} bytes, at most {bound} are allowed");
         let (sum, bytes) = allocated(|| (&x * &x + 1.0).sum());
         assert_eq!(sum?, 1.25 * n as f64);
-        assert!(bytes <= bound, "a sum of an expression: {bytes}");
+        assert!(bytes <= bound, "a sum of an expression: {bytes} bytes, at most {bound} are allowed");
         Ok(())
     })
 }

@@ -47,7 +47,7 @@ unsafe impl Backend for Odd {
 
     fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported> {
         if std::thread::current().id() != self.thread {
-            return Err(Unsupported::new("it is for one test only"));
+            return Err(Unsupported::new("this device accepts operations only on the thread of its test"));
         }
         match self.conduct {
             Conduct::PanicsInEstimate => panic!("in estimate"),
@@ -144,7 +144,7 @@ fn outputs_that_nobody_wrote_are_zeros_and_bools_are_bools() {
         for ((name, got), (_, right)) in got.into_iter().zip(&expected) {
             assert!(right.is_ok(), "{name}");
             let Ok(got) = got else { continue };
-            assert!(!got.contains("77000000"), "{name} shows what was freed: {got}");
+            assert!(!got.contains("77000000"), "{name} contains elements of a freed block: {got}");
             if name == "comparison" || name == "logic" || name == "any" {
                 let only = if conduct == Conduct::Nothing { "false" } else { "true" };
                 assert!(got.trim_matches(['[', ']']).split(", ").all(|x| x == only), "{name}: {got}");
@@ -182,7 +182,7 @@ fn backends_may_call_the_library() {
     let device = odd("odd reentrant", Conduct::Reenters);
     let got = with_device(&device, everything);
     for ((name, got), expected) in got.into_iter().zip(expected) {
-        assert_eq!(got.expect("it does what scalar does"), expected, "{name}");
+        assert_eq!(got.expect("this device supports what scalar supports"), expected, "{name}");
     }
 }
 

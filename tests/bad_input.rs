@@ -65,7 +65,7 @@ fn panicked(f: impl FnOnce()) -> (String, u32, String) {
         }));
     });
     let message = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f))
-        .expect_err("it panics")
+        .expect_err("the closure panics")
         .downcast::<String>()
         .expect("a message");
     let (file, line) = PLACE.take().expect("the place of the panic");
@@ -209,7 +209,7 @@ unsafe impl Backend for Narrow {
     fn estimate(&self, op: &Op, _: usize) -> Result<Cost, Unsupported> {
         match op.output_dtype() {
             DType::F32 => Ok(Cost { seconds: f64::INFINITY, threads: 1 }),
-            other => Err(Unsupported::new(format!("it has no {other}, only f32"))),
+            other => Err(Unsupported::new(format!("this device does not support {other}, only f32"))),
         }
     }
 
@@ -226,15 +226,19 @@ fn a_dtype_that_a_named_device_cannot_take() {
     let is = |e: &Error| matches!(e, Error::Refused { .. });
     let (x, y) = (count([3]), Array::<f64>::ones([3]).unwrap());
     assert_eq!(with_device(&narrow, || (&x + 1.0).eval()).unwrap().to_vec().unwrap(), [1.0, 2.0, 3.0]);
-    refused(with_device(&narrow, || (&y + 1.0).eval()), is, &["add", "f64", "narrow", "it has no f64, only f32"]);
-    refused((&y + 1.0).eval_on(&narrow), is, &["narrow: it has no f64"]);
+    refused(
+        with_device(&narrow, || (&y + 1.0).eval()),
+        is,
+        &["add", "f64", "narrow", "this device does not support f64, only f32"],
+    );
+    refused((&y + 1.0).eval_on(&narrow), is, &["narrow: this device does not support f64"]);
     refused(with_device(&narrow, || y.sum()), is, &["sum", "f64", "narrow"]);
     let square = y.broadcast_to([3, 3]).unwrap();
     refused(Matmul::new(&square, &square).on(&narrow).run(), is, &["matmul", "[3, 3, 3]", "narrow"]);
     refused(Matmul::new(&square, &square).map(|e| e + 1.0).on(&narrow).run(), is, &["narrow"]);
     refused(with_device(&narrow, || distance::cdist(&square, &square, Metric::Cosine)), is, &["cosine", "narrow"]);
     refused((&y + 1.0).eval_on(&narrow).map(|_| ()), is, &["f64"]);
-    assert_eq!(y.sum().unwrap(), 3.0, "auto takes it elsewhere");
+    assert_eq!(y.sum().unwrap(), 3.0, "auto runs it on another device");
 }
 
 #[test]
@@ -267,7 +271,7 @@ fn devices_that_are_absent() {
     for (name, why) in Device::absent() {
         // A device that emulates absent hardware is listed as absent, but opens when it is named.
         match Device::named(&name) {
-            Ok(_) => assert!(why.to_string().contains("asked for"), "{why}"),
+            Ok(_) => assert!(why.to_string().contains("selected by name"), "{why}"),
             Err(e) => assert!(!e.to_string().is_empty() && !why.to_string().is_empty()),
         }
     }

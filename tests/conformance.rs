@@ -22,7 +22,7 @@ fn every_operation_has_a_device_that_takes_it() {
     let table = support(&common::required_devices()).unwrap();
     assert!(table.len() > 400, "{} rows of operation by dtype", table.len());
     for row in &table {
-        let scalar = row.answers.iter().find(|(name, _)| name == "scalar").expect("scalar is always there");
+        let scalar = row.answers.iter().find(|(name, _)| name == "scalar").expect("scalar is always present");
         assert!(scalar.1.is_ok(), "{row}");
     }
 }

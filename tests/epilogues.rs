@@ -11,9 +11,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 fn not_computed<T>(result: Result<T>) {
-    let error = result.err().expect("a product has no elements inside its epilogue");
+    let error = result.err().expect("evaluating a product inside its epilogue is an error");
     assert!(matches!(error, Error::NotComputed { op: "matmul" }), "{error}");
-    assert!(error.to_string().contains("part of the expression that the closure returns"), "{error}");
+    assert!(error.to_string().contains("only in the expression that the closure returns"), "{error}");
 }
 
 #[test]

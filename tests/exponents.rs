@@ -30,7 +30,7 @@ unsafe impl Backend for Tier {
 
     fn estimate(&self, op: &Op, threads: usize) -> std::result::Result<Cost, Unsupported> {
         if !IN_USE.get() {
-            return Err(Unsupported::new("it is for these tests only"));
+            return Err(Unsupported::new("this device only accepts operations of these tests"));
         }
         self.inner.estimate(op, threads).map(|cost| Cost { threads, ..cost })
     }

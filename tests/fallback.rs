@@ -21,14 +21,14 @@ fn results_that_a_device_cannot_store_live_on_the_host() -> Result<()> {
     let x = count(100).to_device(&device)?;
     let (ints, truth) = (x.cast::<i32>().eval()?, x.greater(49.5).eval()?);
     assert_eq!((x.device(), ints.device(), truth.device()), (device.clone(), device.clone(), device.clone()));
-    assert!(controls.runs.load(Ordering::Relaxed) > 0, "the device does what it can");
+    assert!(controls.runs.load(Ordering::Relaxed) > 0, "the device runs the operations that it supports");
 
     assert_eq!((x.argmax()?, x.argmin()?, x.count_nonzero()?), (99, 0, 99));
     assert_eq!((ints.sum()?, ints.mean()?, ints.prod()?), (4950, 49.5, 0));
     assert_eq!((truth.sum()?, truth.mean()?, truth.any()?, truth.all()?), (50, 0.5, true, false));
     assert_eq!(x.argsort(0)?.to_vec()?, (0..100).collect::<Vec<i64>>());
     assert_eq!(x.topk(2, 0)?.1.to_vec()?, [99, 98]);
-    assert_eq!(x.topk(2, 0)?.0.device(), device, "what the device can hold comes back to it");
+    assert_eq!(x.topk(2, 0)?.0.device(), device, "a result that the device can store is returned to it");
     assert_eq!(x.sort(0)?.device(), device);
     let wide = x.cast::<f64>().eval()?;
     assert_eq!((wide.device(), wide.sum()?), (Device::auto(), 4950.0));
@@ -47,7 +47,7 @@ fn results_that_a_device_cannot_store_live_on_the_host() -> Result<()> {
 
     let (_, record) = trace::record(|| x.argmax());
     assert_eq!(record.events.len(), 1, "{record}");
-    assert_ne!(record.events[0].device, device.name(), "the host did it, and the trace says so: {record}");
+    assert_ne!(record.events[0].device, device.name(), "the host ran the operation, and the trace names it: {record}");
     assert!(record.copies_for("transfer") > 0, "{record}");
 
     with_device(&device, || {
@@ -72,11 +72,11 @@ fn what_has_no_room_on_a_device_is_done_on_the_host() -> Result<()> {
     with_device(&device, || {
         assert!(
             matches!((&x * 2.0).eval(), Err(Error::OutOfMemory { .. })),
-            "a device that was named does it or fails"
+            "a named device runs the operation or fails"
         );
     });
     controls.budget.store(0, Ordering::Relaxed);
-    assert_eq!((&x * 2.0).eval()?.device(), device, "it is used again as soon as there is room");
+    assert_eq!((&x * 2.0).eval()?.device(), device, "the device is used again once it has free memory");
     Ok(())
 }
 

@@ -19,7 +19,7 @@ fn streamed_results_are_right_wherever_they_begin_and_end() -> Result<()> {
                 .iter()
                 .enumerate()
                 .find(|&(i, &v)| v != if i < offset || i >= N - left_out { -1.0 } else { i as f32 + 0.5 });
-            assert_eq!(wrong, None, "from {offset}, less {left_out}");
+            assert_eq!(wrong, None, "elements from {offset} on, without the last {left_out}");
         }
         Ok(())
     })

@@ -193,27 +193,33 @@ fn arrays_on_devices_can_be_written() {
 fn another_dtype_is_named_with_the_one_asked_for() {
     assert_eq!(
         refusal::<f32>(&fixture("float64")),
-        "holds f64 (descr \"<f8\") and was read as f32; read it as f64 and cast"
+        "holds f64 (descr \"<f8\"), but f32 was requested; read it as f64 and cast"
     );
-    assert_eq!(refusal::<i8>(&fixture("uint8")), "holds u8 (descr \"|u1\") and was read as i8; read it as u8 and cast");
+    assert_eq!(
+        refusal::<i8>(&fixture("uint8")),
+        "holds u8 (descr \"|u1\"), but i8 was requested; read it as u8 and cast"
+    );
     assert_eq!(
         refusal::<bool>(&fixture("uint8")),
-        "holds u8 (descr \"|u1\") and was read as bool; read it as u8 and cast"
+        "holds u8 (descr \"|u1\"), but bool was requested; read it as u8 and cast"
     );
 }
 
 #[test]
 fn what_is_no_dtype_is_said_to_be_what_it_is() {
     let cases = [
-        ("objects", "holds Python objects (a pickle), which are not read (descr \"|O\")"),
-        ("strings", "holds strings, which are not read (descr \"<U2\")"),
-        ("records", "arrays of records are not read; save each field (a['name']) on its own"),
+        ("objects", "holds Python objects (a pickle), which are not supported; save numeric arrays (descr \"|O\")"),
+        ("strings", "holds strings, which are not supported; save numeric arrays (descr \"<U2\")"),
+        ("records", "structured arrays (records) are not supported; save each field (a['name']) separately"),
         (
             "dates",
-            "holds dates or times, which are not read; \
-             in NumPy, a.view(np.int64) makes numbers of them (descr \"<M8[D]\")",
+            "holds dates or times, which are not supported; convert them in NumPy with a.view(np.int64) before saving \
+             (descr \"<M8[D]\")",
         ),
-        ("long_double", "holds elements of a kind that is not known here (descr \"<f16\")"),
+        (
+            "long_double",
+            "holds elements of an unsupported dtype; in NumPy, convert them with astype before saving (descr \"<f16\")",
+        ),
     ];
     for (name, why) in cases {
         let said = refusal::<f32>(&fixture(name));
@@ -254,11 +260,11 @@ fn files_of_another_kind() {
     );
     assert_eq!(
         refusal_of(b"\x93NUMPY\x09\x01\x00\x00"),
-        "has version 9.1 of the npy format; 1.0, 2.0 and 3.0 are known"
+        "has version 9.1 of the npy format; supported versions are 1.0, 2.0 and 3.0"
     );
     assert_eq!(
         refusal_of(b"\x93NUMPY\x02\x00\x10\x00"),
-        "is truncated: its 10 bytes end inside the length of the header"
+        "is truncated: the file has 10 bytes and ends inside the header-length field"
     );
 }
 
@@ -266,33 +272,31 @@ fn files_of_another_kind() {
 fn headers_longer_than_the_file_or_than_any() {
     assert_eq!(
         refusal_of(b"\x93NUMPY\x01\x00\x76\x00{'descr'"),
-        "is truncated: its header should have 118 bytes, the file has 8 after its length"
+        "is truncated: the header should have 118 bytes, but only 8 bytes follow the header-length field"
     );
     // The header claims to have 4 GiB: nothing may be allocated.
     assert_eq!(
         refusal_of(b"\x93NUMPY\x02\x00\xff\xff\xff\xff{}"),
-        "says that its header has 4294967295 bytes; at most 10000 are read"
+        "declares a header of 4294967295 bytes; the limit is 10000 bytes"
     );
     assert_eq!(
         refusal_of(&file(&"(".repeat(20_000), b"")),
-        "says that its header has 20000 bytes; at most 10000 are read"
+        "declares a header of 20000 bytes; the limit is 10000 bytes"
     );
     // The deepest nesting that a header can have: a recursive parser would overflow the stack.
-    assert!(refusal_of(&file(&"{".repeat(9_999), b"")).ends_with("at byte 1 there is '{' instead of a string"));
+    assert!(refusal_of(&file(&"{".repeat(9_999), b"")).ends_with("byte 1 is '{', where a string was expected"));
 }
 
 #[test]
 fn headers_that_are_not_understood() {
     let said = |header: &str| refusal_of(&file(header, &[0; 64]));
-    assert!(
-        said("not a dict").starts_with("has a header that cannot be understood: at byte 0 there is 'n' instead of '{'")
-    );
+    assert!(said("not a dict").starts_with("has a malformed header: byte 0 is 'n', where '{' was expected"));
     assert!(said("{'descr': '<f4', 'shape': (1,), }").ends_with("the key \"fortran_order\" is missing"));
-    assert!(said(&f32_header("(-1,)")).ends_with("there is '-' instead of a length"));
-    assert!(said(&f32_header("(1e3,)")).ends_with("there is '1' instead of a length"));
-    assert!(said(&f32_header("5")).ends_with("there is '5' instead of '('"));
-    assert!(said(&f32_header("(1.5,)")).ends_with("there is '.' instead of ',' (a tuple of one has a comma)"));
-    assert!(said(&format!("{} and more", f32_header("(1,)"))).ends_with("there is 'a' instead of its end"));
+    assert!(said(&f32_header("(-1,)")).ends_with("is '-', where a length was expected"));
+    assert!(said(&f32_header("(1e3,)")).ends_with("is '1', where a length was expected"));
+    assert!(said(&f32_header("5")).ends_with("is '5', where '(' was expected"));
+    assert!(said(&f32_header("(1.5,)")).ends_with("is '.', where ',' (a tuple of one has a comma) was expected"));
+    assert!(said(&format!("{} and more", f32_header("(1,)"))).ends_with("is 'a', where its end was expected"));
 }
 
 #[test]
@@ -300,29 +304,29 @@ fn shapes_that_are_too_much() {
     let said = |shape: &str| refusal_of(&file(&f32_header(shape), &[0; 64]));
     assert!(
         said("(99999999999999999999999,)")
-            .ends_with("an axis of 99999999999999999999999 elements is longer than an address can count")
+            .ends_with("an axis of 99999999999999999999999 elements does not fit into usize")
     );
     // 2^32 * 2^32 elements: the product wraps to 0.
     assert_eq!(
         said("(4294967296, 4294967296)"),
-        "shape [4294967296, 4294967296] of f32 has more bytes than an address can count"
+        "shape [4294967296, 4294967296] of f32 is too large: its size in bytes overflows"
     );
     // 2^62 elements of 4 bytes: the number of bytes wraps to 0.
     assert_eq!(
         said("(4611686018427387904,)"),
-        "shape [4611686018427387904] of f32 has more bytes than an address can count"
+        "shape [4611686018427387904] of f32 is too large: its size in bytes overflows"
     );
     // No elements, but the strides overflow.
     assert_eq!(
         said("(0, 4294967296, 4294967296)"),
-        "shape [0, 4294967296, 4294967296] of f32 has more bytes than an address can count"
+        "shape [0, 4294967296, 4294967296] of f32 is too large: its size in bytes overflows"
     );
     // The size is possible, but the data is missing: the file is refused before memory is allocated.
     assert_eq!(
         said("(1000000, 1000000)"),
-        "is truncated: shape [1000000, 1000000] of f32 takes 4000000000000 bytes, after the header there are 64"
+        "is truncated: shape [1000000, 1000000] of f32 needs 4000000000000 bytes, but only 64 bytes follow the header"
     );
-    assert_eq!(said(&format!("({})", "1,".repeat(17))), "has 17 axes, at most 16 are possible");
+    assert_eq!(said(&format!("({})", "1,".repeat(17))), "has 17 axes; the maximum is 16");
 }
 
 /// A file that has all the bytes that its header announces, more than any machine has memory for. Most file systems
@@ -345,8 +349,8 @@ fn more_than_there_is_memory_for() {
 #[test]
 fn data_that_is_short_or_long() {
     let short = |n: usize| refusal_of(&file(&f32_header("(2, 3)"), &vec![0; n]));
-    assert_eq!(short(23), "is truncated: shape [2, 3] of f32 takes 24 bytes, after the header there are 23");
-    assert_eq!(short(0), "is truncated: shape [2, 3] of f32 takes 24 bytes, after the header there are 0");
+    assert_eq!(short(23), "is truncated: shape [2, 3] of f32 needs 24 bytes, but only 23 bytes follow the header");
+    assert_eq!(short(0), "is truncated: shape [2, 3] of f32 needs 24 bytes, but only 0 bytes follow the header");
     // NumPy ignores bytes after the data, and so does `read_npy`.
     let long =
         Temporary::holding(&file(&f32_header("(2,)"), &[1.0f32.to_le_bytes(), 2.0f32.to_le_bytes(), [9; 4]].concat()));
@@ -357,7 +361,10 @@ fn data_that_is_short_or_long() {
 fn bytes_that_are_no_bool() {
     let header = f32_header("(4,)").replace("<f4", "|b1");
     let said = refusal::<bool>(&Temporary::holding(&file(&header, &[0, 1, 2, 1])).0);
-    assert_eq!(said, "holds bool, but element 2 is the byte 2, neither 0 nor 1; read it in NumPy as uint8");
+    assert_eq!(
+        said,
+        "holds bool, but element 2 is the byte 2 instead of 0 or 1; save it from NumPy as uint8 and read it as u8"
+    );
 }
 
 proptest! {

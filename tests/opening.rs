@@ -50,7 +50,7 @@ unsafe impl Backend for Timed {
     fn estimate(&self, op: &Op, _: usize) -> Result<Cost, Unsupported> {
         match op {
             Op::Map(_) | Op::Reduce(_) => Ok(Cost { seconds: self.seconds, threads: 1 }),
-            _ => Err(Unsupported::new("it maps and reduces")),
+            _ => Err(Unsupported::new("this device supports only maps and reductions")),
         }
     }
     unsafe fn run(&self, _: &Op, _: &RunContext) -> Result<()> {
@@ -79,7 +79,7 @@ inventory::submit! {
         order: 61,
         slow_to_open: true,
         present: || false,
-        open: || unreachable!("nobody asked for it by name"),
+        open: || unreachable!("the device was not requested by name"),
     }
 }
 
@@ -87,7 +87,7 @@ inventory::submit! {
 /// `elements` elements. Returns how often the accelerator has been opened so far.
 fn opened(seconds: f64, elements: usize) -> usize {
     for name in ["scalar", "simd", "blas"] {
-        let info = DeviceInfo { name: name.into(), description: "takes as long as it is told".into(), hardware: true };
+        let info = DeviceInfo { name: name.into(), description: "estimates a fixed time".into(), hardware: true };
         register(Timed { info, memory: MemoryId::HOST, seconds });
     }
     let x = common::count([1]).broadcast_to([elements]).unwrap();
@@ -97,16 +97,18 @@ fn opened(seconds: f64, elements: usize) -> usize {
 
 #[test]
 fn a_device_is_opened_where_moving_operands_takes_clearly_less_than_the_work_here() {
-    assert_eq!(opened(0.01, 1 << 18), 0, "10 ms are less than it takes to open a driver");
-    assert_eq!(opened(0.2, 1 << 30), 0, "4 GiB of results take 170 ms to come back from anywhere");
-    assert_eq!(opened(0.2, 1 << 18), 1, "a megabyte is moved in no time");
-    assert_eq!(opened(0.2, 1 << 18), 1, "once");
+    assert_eq!(opened(0.01, 1 << 18), 0, "10 ms are shorter than the time to open a driver");
+    assert_eq!(opened(0.2, 1 << 30), 0, "downloading 4 GiB of results takes at least 170 ms");
+    assert_eq!(opened(0.2, 1 << 18), 1, "transferring 1 MiB takes little time");
+    assert_eq!(opened(0.2, 1 << 18), 1, "the device is opened only once");
     // If every device refuses an operation, the error gives the reason of each device, including devices that are not
     // open.
     let x = common::count([2, 2]);
     let e = x.matmul(&x).unwrap_err().to_string();
     assert!(
-        e.contains("accelerator: it maps and reduces") && e.contains("emulated") && e.contains("no hardware"),
+        e.contains("accelerator: this device supports only maps and reductions")
+            && e.contains("emulated")
+            && e.contains("no hardware"),
         "{e}"
     );
 }

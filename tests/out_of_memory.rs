@@ -73,7 +73,10 @@ trait Digest {
 impl<T: Element> Digest for Array<T> {
     fn digest(&self) -> String {
         let mut text = format!("{:?} ", self.shape());
-        self.to_vec().expect("memory is back").iter().for_each(|x| write!(text, "{x:?} ").expect("a string"));
+        self.to_vec()
+            .expect("memory can be allocated again")
+            .iter()
+            .for_each(|x| write!(text, "{x:?} ").expect("a string"));
         text
     }
 }
@@ -110,7 +113,7 @@ fn ramp<T: Element>(shape: [usize; 2], seed: usize) -> Array<T> {
     let n = shape[0] * shape[1];
     let value = |i: usize| ((i * 7919 + seed * 31) % 1009) as f64 / 64.0 - 5.0;
     Array::from_vec((0..n).map(|i| T::from_wide(polyarray::Wide::Float(value(i)))).collect(), shape)
-        .expect("as many as there are")
+        .expect("the vector has as many elements as the shape")
 }
 
 macro_rules! operations {
@@ -175,7 +178,9 @@ fn of_floats<T: Element<Real = T> + std::ops::Neg<Output = T>>(shape: [usize; 2]
         "outer" => d.a.slice(s![0])?.outer(&d.b.slice(s![1])?);
         "contiguous" => d.a.t().to_contiguous();
         "reshape" => d.a.t().reshape([d.a.len()]);
-        "to_vec" => d.a.t().to_vec().map(|v| Array::from_vec(v, d.a.len()).expect("as many"));
+        "to_vec" => d.a.t().to_vec().map(|v| {
+            Array::from_vec(v, d.a.len()).expect("the vector has as many elements as the shape")
+        });
         "from_fn" => Array::<T>::from_fn(d.a.len(), |_| two);
         "full" => Array::<T>::full([d.a.len()], two);
         "linspace" => Array::<T>::linspace(-two, two, d.a.len());

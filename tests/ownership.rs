@@ -38,14 +38,14 @@ fn slices_that_are_given_away() {
                 let y = (x * other).eval()?;
                 assert!(
                     y.to_vec()? == (start..n).map(|i| i as f32 * i as f32).collect::<Vec<_>>(),
-                    "{device}: two of them, {n} from {start}"
+                    "{device}: two donated operands, {n} from {start}"
                 );
                 let (kept, given) = (make()?, make()?);
                 let y = (&kept - given.abs()).eval()?;
                 assert!(y.to_vec()?.iter().all(|&d| d == 0.0), "{device}");
                 assert!(
                     kept.to_vec()? == (start..n).map(|i| i as f32).collect::<Vec<_>>(),
-                    "{device}: what was borrowed is as it was"
+                    "{device}: the borrowed operand is unchanged"
                 );
             }
         }

@@ -25,7 +25,7 @@ fn child(test: &str, variables: &[(&str, &str)]) -> String {
             child.kill().unwrap();
             let out = child.wait_with_output().unwrap();
             panic!(
-                "{test} with {variables:?} does not end: {}{}",
+                "{test} with {variables:?} does not end within {PATIENCE:?}: {}{}",
                 String::from_utf8_lossy(&out.stdout),
                 String::from_utf8_lossy(&out.stderr)
             );
@@ -67,7 +67,7 @@ fn fork(work: impl Fn() -> Result<()>) {
     // SAFETY: the child only uses this library and then calls `_exit`. Other threads may have held locks of the library
     // at the fork; this is what the test checks.
     match unsafe { libc::fork() } {
-        -1 => panic!("no process could be made"),
+        -1 => panic!("fork failed"),
         0 => {
             let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work().unwrap())).is_ok();
             // SAFETY: `_exit` has no preconditions. It ends the child without the exit handlers that the parent
@@ -296,7 +296,7 @@ fn no_driver_is_loaded_without_a_gpu() {
             ["nvidia", "dxg", "kgsl", "mali", "nvhost", "nvgpu", "pvr"].iter().any(|name| f.starts_with(name))
         });
     if found {
-        println!("left out: this machine may have a GPU");
+        println!("skipped: this machine may have a GPU");
         return;
     }
     let program = std::env::current_exe().unwrap();

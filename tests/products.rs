@@ -8,7 +8,7 @@ use polyarray::{Complex, bf16, f16};
 
 fn counting<T: Element>(m: usize, n: usize, make: impl Fn(i32) -> T) -> Array<T> {
     Array::from_vec((0..m * n).map(|i| make((i * 7 % 11) as i32 - 5)).collect(), [m, n])
-        .expect("as many as the shape holds")
+        .expect("the vector has as many elements as the shape")
 }
 
 fn all_outputs<T: Element>(make: impl Fn(i32) -> T + Copy) {

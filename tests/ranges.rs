@@ -63,7 +63,7 @@ fn evenly_spaced_numbers_are_exact_at_both_ends() -> Result<()> {
     let little = Array::linspace(0.0f64, 1e-320, 1000)?.to_vec()?;
     assert!(
         little.iter().enumerate().all(|(i, x)| (x / 5e-324 - i as f64 * 2024.0 / 999.0).abs() <= 1.0),
-        "half a unit each"
+        "each element is within one subnormal unit"
     );
     assert_eq!(Array::linspace(0i32, -5, 3)?.to_vec()?, [0, -3, -5], "floors, as NumPy does");
     assert_eq!(Array::linspace(0u8, 255, 4)?.to_vec()?, [0, 85, 170, 255]);

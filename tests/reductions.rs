@@ -25,7 +25,7 @@ unsafe impl Backend for Tier {
     fn estimate(&self, op: &Op, threads: usize) -> std::result::Result<Cost, Unsupported> {
         // Other tests of this file run under `auto`, which must not choose this device.
         if !IN_USE.get() {
-            return Err(Unsupported::new("it is for these tests only"));
+            return Err(Unsupported::new("this device only accepts operations of these tests"));
         }
         self.inner.estimate(op, threads).map(|cost| Cost { threads, ..cost })
     }
@@ -193,7 +193,11 @@ fn the_first_of_equals_wins_and_nan_over_all() -> Result<()> {
     }
     let x = Array::from_vec(vec![3i32, 9, 1, 9, 0, 1], [2, 3])?;
     assert_eq!((x.argmax()?, x.argmin()?), (1, 4));
-    assert_eq!(x.argmax_axis(0)?.to_vec()?, [1, 0, 0], "9 at the top of the middle column; the first of two ones");
+    assert_eq!(
+        x.argmax_axis(0)?.to_vec()?,
+        [1, 0, 0],
+        "9 is in row 0 of column 1; of the two 1s in column 2, the first one"
+    );
     assert_eq!(x.argmin_axis(axis(-1).keepdims())?.shape(), [2, 1]);
     assert_eq!(x.argmin_axis(1)?.to_vec()?, [2, 1]);
     assert_eq!(x.t().argmax()?, 1, "in C order of the transposed array: 3 9 | 9 0 | 1 1");
@@ -218,7 +222,7 @@ fn truth_and_counts() -> Result<()> {
     assert_eq!(nothing.all_axis(0)?.to_vec()?, [true; 3]);
     assert_eq!((nothing.count_nonzero()?, nothing.norm()?), (0, 0.0));
     assert!(nothing.var(0)?.is_nan() && nothing.std_axis(0, 0)?.to_vec()?.iter().all(|x| x.is_nan()));
-    assert_eq!(nothing.argmin_axis(1)?.shape(), [0], "nothing to give");
+    assert_eq!(nothing.argmin_axis(1)?.shape(), [0], "an empty output");
     assert!(
         matches!(nothing.argmin(), Err(Error::Empty { .. }))
             && matches!(nothing.argmax_axis(0), Err(Error::Empty { .. }))
@@ -277,7 +281,7 @@ fn variances_of_every_dtype() -> Result<()> {
     assert_eq!(x.var_axis(axis(0).keepdims(), 0)?.to_vec()?, [2.25, 9.0]);
     assert_eq!(x.std_axis([0, 1], 1)?.shape(), [0usize; 0]);
     for ddof in [4, 5, 100] {
-        assert!(x.var(ddof)?.is_nan() && x.std(ddof)?.is_nan(), "as many degrees of freedom as elements");
+        assert!(x.var(ddof)?.is_nan() && x.std(ddof)?.is_nan(), "ddof is at least the number of elements");
     }
     assert!(Array::from_vec(vec![1.0, f64::NAN], [2])?.var(0)?.is_nan());
     assert!(Array::from_vec(vec![1.0, f64::INFINITY], [2])?.std(0)?.is_nan());
@@ -349,7 +353,7 @@ fn bad_axes_are_errors() -> Result<()> {
     let x = Array::<f32>::zeros([2, 3])?;
     assert!(matches!(x.argmax_axis(2), Err(Error::Axis { op: "argmax", axis: 2, ndim: 2 })));
     assert!(matches!(x.argmin_axis([0, 1]), Err(Error::OneAxis { op: "argmin", given: 2 })));
-    assert!(x.argmin_axis([0, 1]).unwrap_err().to_string().contains("one axis, 2"));
+    assert!(x.argmin_axis([0, 1]).unwrap_err().to_string().contains("one axis, but 2 were given"));
     assert!(matches!(x.var_axis(-3, 0), Err(Error::Axis { op: "var", .. })));
     assert!(matches!(x.any_axis([0, -2]), Err(Error::RepeatedAxis { op: "any", axis: 0 })));
     assert!(matches!(x.norm_axis(5), Err(Error::Axis { op: "norm", .. })));

@@ -15,7 +15,7 @@ use std::time::Duration;
 fn ends<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
     let (tell, told) = mpsc::channel();
     std::thread::spawn(move || tell.send(f()));
-    told.recv_timeout(Duration::from_secs(60)).expect("it ends, and does not panic")
+    told.recv_timeout(Duration::from_secs(60)).expect("the closure ends within 60 seconds and does not panic")
 }
 
 /// A backend that forwards all work to `scalar` and uses the library in `estimate`, `run` and `run_small`.
@@ -28,7 +28,11 @@ struct Curious {
 impl Curious {
     fn new(name: &str) -> Curious {
         Curious {
-            info: DeviceInfo { name: name.into(), description: "scalar, curious".into(), hardware: true },
+            info: DeviceInfo {
+                name: name.into(),
+                description: "scalar; calls the library while it works".into(),
+                hardware: true,
+            },
             asks_at_the_end: false,
         }
     }
@@ -136,7 +140,8 @@ static OPENED: AtomicUsize = AtomicUsize::new(0);
 /// function requests this one, and lists all devices.
 fn open_by_asking() -> Result<Arc<dyn Backend>> {
     OPENED.fetch_add(1, Ordering::SeqCst);
-    let itself = Device::named("asks when opened").expect_err("it is not open yet").to_string();
+    let itself =
+        Device::named("asks when opened").expect_err("a device that is being opened cannot be requested").to_string();
     assert!(itself.contains("\"asks when opened\"") && itself.contains("being opened"), "{itself}");
     Device::named("asks back when opened")?;
     assert!(Device::all().iter().any(|d| d.name() == "scalar"));
@@ -144,7 +149,7 @@ fn open_by_asking() -> Result<Arc<dyn Backend>> {
 }
 
 fn open_by_asking_back() -> Result<Arc<dyn Backend>> {
-    Device::named("asks when opened").expect_err("that is being opened");
+    Device::named("asks when opened").expect_err("a device that is being opened cannot be requested");
     ask();
     Ok(Arc::new(Curious::new("asks back when opened")))
 }
@@ -203,11 +208,15 @@ fn what_opens_a_device_may_ask_for_devices() {
 fn what_no_hardware_is_found_for_is_opened_by_name_alone() {
     assert!(!Device::all().iter().any(|d| d.name() == "emulated"));
     let absent = Device::absent();
-    let (_, why) = absent.iter().find(|(name, _)| name == "emulated").expect("it is listed as absent");
+    let (_, why) =
+        absent.iter().find(|(name, _)| name == "emulated").expect("the device \"emulated\" is listed as absent");
     assert!(why.to_string().contains("no hardware") && why.to_string().contains("\"emulated\""), "{why}");
-    assert_eq!(EMULATED.load(Ordering::SeqCst), 0, "nothing has opened it");
+    assert_eq!(EMULATED.load(Ordering::SeqCst), 0, "the device is not open yet");
     assert_eq!(Device::named("emulated").unwrap().name(), "emulated");
-    assert!(Device::all().iter().any(|d| d.name() == "emulated"), "it has been asked for");
+    assert!(
+        Device::all().iter().any(|d| d.name() == "emulated"),
+        "the device is listed after it was requested by name"
+    );
 }
 
 /// A memory that is registered but never used.
@@ -219,7 +228,7 @@ unsafe impl Memory for Nowhere {
         &self.0
     }
     fn alloc(&self, _: usize) -> Result<Buffer> {
-        Err(Error::OutOfMemory { memory: "nowhere".into(), bytes: 0, why: "there is none".into() })
+        Err(Error::OutOfMemory { memory: "nowhere".into(), bytes: 0, why: "this memory has no blocks".into() })
     }
     unsafe fn upload(&self, _: &[u8], _: &Buffer, _: usize) -> Result<()> {
         Ok(())
@@ -237,7 +246,7 @@ fn what_makes_a_memory_may_ask_for_memories() {
         let mut ids = Vec::new();
         let outer = register_memory(|id| {
             ids.push(id);
-            assert!(catch_unwind(|| memory(id)).is_err(), "it is not there yet");
+            assert!(catch_unwind(|| memory(id)).is_err(), "the memory is not registered yet");
             register_memory(|inner| {
                 ids.push(inner);
                 make("inner")

@@ -274,7 +274,7 @@ fn all() -> Vec<(String, Option<String>, Item)> {
         let source = root().join(folder).join("src");
         let (names, modules) = exported(&read(&source.join("lib.rs")));
         for path in sources(&source) {
-            let inside = path.strip_prefix(&source).expect("it is in there").to_path_buf();
+            let inside = path.strip_prefix(&source).expect("the path is inside the source folder").to_path_buf();
             let module = inside.iter().next().expect("a name").to_string_lossy().trim_end_matches(".rs").to_string();
             for item in items(&read(&path)) {
                 let outer = item.name.split("::").next().unwrap_or_default();
@@ -290,7 +290,11 @@ fn all() -> Vec<(String, Option<String>, Item)> {
 #[test]
 fn every_unsafe_function_states_its_contract() {
     let all = all();
-    assert!(all.len() > 100, "only {} unsafe items were found: the sources are read wrongly", all.len());
+    assert!(
+        all.len() > 100,
+        "only {} unsafe items were found, expected more than 100: the parser misses some",
+        all.len()
+    );
     let silent: Vec<String> = all
         .iter()
         .filter(|(_, _, i)| !i.documented && !i.implements)
@@ -309,7 +313,7 @@ fn the_public_contracts_are_all_in_the_documentation() {
         let name = head.trim().trim_matches('`').to_string();
         assert!(
             body.split("\n## ").next().is_some_and(|b| b.trim().len() > 40),
-            "docs/safety.md says nothing under {name}"
+            "docs/safety.md has no text in the section {name}"
         );
         assert!(listed.insert(name.clone()), "docs/safety.md lists {name} twice");
     }
@@ -318,7 +322,7 @@ fn the_public_contracts_are_all_in_the_documentation() {
     let missing: Vec<&String> = public.difference(&listed).collect();
     assert!(missing.is_empty(), "docs/safety.md lacks a section `### \\`name\\`` for {missing:#?}");
     let stale: Vec<&String> = listed.difference(&public).collect();
-    assert!(stale.is_empty(), "docs/safety.md has sections for what is not there, or not unsafe: {stale:#?}");
+    assert!(stale.is_empty(), "docs/safety.md has sections for items that do not exist or are not unsafe: {stale:#?}");
 }
 
 #[test]

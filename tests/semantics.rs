@@ -93,11 +93,11 @@ fn reshape_is_a_view_where_strides_allow() -> Result<()> {
     let x = count([4, 6]);
     let columns = x.slice(s![.., 1..4])?;
     let (view, trace) = trace::record(|| columns.reshape([2, 2, 3]));
-    assert!(view?.shares_memory(&x) && trace.copies.is_empty(), "rows split without touching an element");
+    assert!(view?.shares_memory(&x) && trace.copies.is_empty(), "rows are split without copying an element");
     assert!(x.slice(s![..;-1])?.reshape([2, 2, 6])?.shares_memory(&x));
     let (copy, trace) = trace::record(|| columns.reshape([12]));
     let copy = copy?;
-    assert!(!copy.shares_memory(&x), "runs of three with gaps are not one axis");
+    assert!(!copy.shares_memory(&x), "runs of three elements with gaps cannot form one axis");
     assert_eq!(trace.copies_for("reshape"), 1, "{trace}");
     assert_eq!(copy.to_vec()?, columns.to_vec()?);
     assert_eq!(x.t().reshape([24])?.to_vec()?, x.t().to_vec()?);
@@ -118,14 +118,10 @@ fn writing_never_shows_through_another_array() -> Result<()> {
     x.slice_mut(s![.., 1])?.fill(9.0)?;
     x.view_mut()?.slice_mut(s![1, ..;2])?.assign(count([2]))?;
     assert_eq!(x.to_vec()?, [51., 9., 3., 0., 9., 1.]);
-    assert_eq!(x.as_slice().map(<[f32]>::as_ptr), pointer, "a buffer of one owner is written where it lies");
+    assert_eq!(x.as_slice().map(<[f32]>::as_ptr), pointer, "a buffer with a single owner is written in place");
     let mut view = x.slice(s![.., 0])?;
     view.view_mut()?.fill(-1.0)?;
-    assert_eq!(
-        (view.to_vec()?, x.get([0, 0])?),
-        (vec![-1.0, -1.0], 51.0),
-        "a view that is written becomes an array of its own"
-    );
+    assert_eq!((view.to_vec()?, x.get([0, 0])?), (vec![-1.0, -1.0], 51.0), "writing to a view copies it first");
     Ok(())
 }
 
@@ -148,11 +144,11 @@ fn an_operand_given_away_becomes_the_result() -> Result<()> {
     let (x, y) = (count([50]), count([50]));
     let of_x = pointer(&x);
     let z = (x * 2.0 + &y).eval()?;
-    assert_eq!(pointer(&z), of_x, "by value and owned by nobody else");
+    assert_eq!(pointer(&z), of_x, "given by value and not shared");
     let kept = (&z + 1.0).eval()?;
     assert_ne!(pointer(&kept), of_x, "by reference");
     let shared = z.clone();
-    assert_ne!(pointer(&(z + 1.0).eval()?), of_x, "somebody else has it");
+    assert_ne!(pointer(&(z + 1.0).eval()?), of_x, "another array shares the buffer");
     assert_eq!(shared.get([49])?, 147.0);
     let (_, trace) = trace::record(|| (y.sqrt() + kept).eval());
     assert_eq!(trace.allocations, 0, "{trace}");
@@ -160,7 +156,7 @@ fn an_operand_given_away_becomes_the_result() -> Result<()> {
     assert_eq!(
         truth.to_vec()?,
         [true, true, true, false, false, false, false, false],
-        "another dtype needs another buffer"
+        "a result of another dtype needs a new buffer"
     );
     let transposed = count([2, 3]).t();
     assert_eq!((transposed + 1.0).eval()?.to_vec()?, [1., 4., 2., 5., 3., 6.]);
@@ -187,7 +183,7 @@ fn evaluation_into_a_place() -> Result<()> {
     assert_eq!(
         out.slice(s![3])?.to_vec()?,
         [0.5, 1.5, 2.5, -1., -1., -1., -1., -1.],
-        "a result broadcasts to its place"
+        "a result broadcasts to the shape of its output"
     );
     let mut same = count([5]);
     let e = &same * 2.0;
@@ -263,7 +259,7 @@ fn reductions_over_axes() -> Result<()> {
     assert_eq!(x.mean_axis(axis([-1]).keepdims())?.shape(), [2, 3, 1]);
     assert_eq!(x.max_axis(axis([0, 1, 2]).keepdims())?.shape(), [1, 1, 1]);
     assert_eq!(x.min_axis(1)?.to_vec()?, [0., 1., 2., 3., 12., 13., 14., 15.]);
-    assert_eq!(x.sum_axis(&[] as &[isize])?.to_vec()?, x.to_vec()?, "no axes: nothing is summed");
+    assert_eq!(x.sum_axis(&[] as &[isize])?.to_vec()?, x.to_vec()?, "without axes, nothing is summed");
     let bytes = Array::from_vec(vec![200u8; 100], [100])?;
     assert_eq!((bytes.sum()?, bytes.mean()?), (20_000u64, 200.0f64), "integers are summed in 64 bits");
     assert_eq!(Array::from_vec(vec![true, false, true], [3])?.sum()?, 2i64);
@@ -328,7 +324,7 @@ fn a_registered_backend_is_a_device_like_any_other() -> Result<()> {
     with_device(&device, || with_threads(3, || (&x + 1.0).eval()))?;
     assert_eq!(threads.load(Ordering::Relaxed), 3, "the number of threads is an argument");
     let (again, ..) = counting("counting");
-    assert_eq!(Device::named("counting")?, again, "a name that is taken is taken over");
+    assert_eq!(Device::named("counting")?, again, "a backend of the same name replaces the earlier one");
     assert_ne!(again, device);
     Ok(())
 }
@@ -343,14 +339,16 @@ fn the_device_in_force_is_the_innermost() -> Result<()> {
         with_device(&inner, || (&x + 1.0).eval())?;
         let unwound = catch_unwind(AssertUnwindSafe(|| with_device(&inner, || panic!("on purpose"))));
         assert!(unwound.is_err());
-        assert_eq!(Device::current()?, outer, "a panic leaves nothing behind");
+        assert_eq!(Device::current()?, outer, "a panic restores the current device");
         (&x + 1.0).eval()?;
         Matmul::new(&count([2, 2]), &count([2, 2])).on(&inner).run().map(|_| ())
     })?;
     assert_eq!((outer_runs.load(Ordering::Relaxed), inner_runs.load(Ordering::Relaxed)), (2, 2));
-    std::thread::spawn(|| assert_eq!(Device::current().unwrap(), Device::auto(), "it is of the thread"))
-        .join()
-        .expect("the thread's assertion holds");
+    std::thread::spawn(|| {
+        assert_eq!(Device::current().unwrap(), Device::auto(), "the current device is a property of the thread")
+    })
+    .join()
+    .expect("the thread's assertion holds");
     Ok(())
 }
 
@@ -383,7 +381,7 @@ fn arrays_go_to_a_device_and_come_back() -> Result<()> {
         }
         assert_eq!(there.device(), device);
         let y = (&there + 1.0).eval()?;
-        assert_eq!(y.device(), device, "a result lives where its operands do");
+        assert_eq!(y.device(), device, "a result is stored in the memory of its operands");
         assert!(y.as_slice().is_none());
         let home = y.to_device(&Device::scalar())?;
         assert_eq!((home.device(), home.to_vec()?), (Device::auto(), vec![10., 8., 6., 15., 13., 11.]));

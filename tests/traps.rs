@@ -23,9 +23,13 @@ fn axes_of_zero() {
         assert_eq!(x.sum_axis(0)?.to_vec()?, [0.0; 3]);
         assert_eq!(x.prod_axis(axis(0).keepdims())?.to_vec()?, [1.0; 3]);
         assert_eq!(x.sum_axis(1)?.shape(), [0]);
-        assert_eq!(x.max_axis(1)?.shape(), [0], "no maximum is asked for");
+        assert_eq!(x.max_axis(1)?.shape(), [0], "an empty result needs no maximum");
         assert!(matches!(x.max_axis(0), Err(Error::Empty { .. })));
-        assert_eq!((&x + &Array::<f32>::ones([1, 3])?).eval()?.shape(), [0, 3], "an axis of one shrinks to zero");
+        assert_eq!(
+            (&x + &Array::<f32>::ones([1, 3])?).eval()?.shape(),
+            [0, 3],
+            "an axis of length 1 broadcasts to length 0"
+        );
         let mut y = Array::<f32>::ones([2, 0])?;
         y += 1.0;
         y.view_mut()?.fill(3.0)?;
@@ -37,12 +41,12 @@ fn axes_of_zero() {
 fn products_and_distances_of_nothing() {
     on_every_device(|_| {
         let (a, b) = (Array::<f32>::ones([2, 0])?, Array::<f32>::ones([0, 3])?);
-        assert_eq!(a.matmul(&b)?.to_vec()?, [0.0; 6], "a sum of no products");
+        assert_eq!(a.matmul(&b)?.to_vec()?, [0.0; 6], "the sum over an empty axis is 0");
         let bias = Array::from_vec(vec![1.0f32, -2.0, 3.0], [3])?;
         assert_eq!(
             Matmul::new(&a, &b).bias(&bias).map(|e| e.maximum(0.0)).run()?.to_vec()?,
             [1.0, 0.0, 3.0, 1.0, 0.0, 3.0],
-            "what follows is still done"
+            "the epilogue still runs"
         );
         assert_eq!(b.matmul(&Array::<f32>::ones([3, 4])?)?.shape(), [0, 4]);
         assert_eq!(
@@ -88,7 +92,7 @@ fn negative_and_zero_strides() {
         assert_eq!(row.sum_axis(0)?.to_vec()?, [20.0, 25.0, 30.0, 35.0]);
         assert_eq!((&row * &row).sum()?, 5.0 * (16.0 + 25.0 + 36.0 + 49.0));
         let mut row = row;
-        assert!(matches!(row.view_mut(), Err(Error::NotWritable { .. })), "one element in many places is not writable");
+        assert!(matches!(row.view_mut(), Err(Error::NotWritable { .. })), "a broadcast view is not writable");
         assert_eq!(flipped.matmul(&x.t())?.get([0, 0])?, 11. * 0. + 10. * 1. + 9. * 2. + 8. * 3.);
         Ok(())
     });
@@ -218,7 +222,7 @@ fn more_workgroups_and_bytes_than_one_launch_or_binding_takes() {
         let y = match done {
             Ok(y) => y,
             Err(Error::OutOfMemory { bytes, .. }) => {
-                println!("{device} has no {bytes} bytes");
+                println!("{device} cannot allocate {bytes} bytes");
                 continue;
             }
             Err(e) => panic!("{device}: {e}"),
@@ -272,7 +276,7 @@ fn a_sum_of_nothing_but_minus_zero_is_minus_zero() {
             assert!(rows.to_vec()?.iter().all(|s| s.to_bits() == (-0.0f32).to_bits()), "{n}");
         }
         let mixed = Array::from_vec(vec![-0.0f32, 0.0, -0.0], [3])?;
-        assert_eq!(mixed.sum()?.to_bits(), 0, "one +0 makes it +0");
+        assert_eq!(mixed.sum()?.to_bits(), 0, "with one +0 the sum is +0");
         Ok(())
     });
 }

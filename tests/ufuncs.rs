@@ -7,7 +7,7 @@ use polyarray::prelude::*;
 use polyarray::{Complex, DType, Wide, bf16, f16};
 
 fn array<T: Element>(values: &[T]) -> Array<T> {
-    Array::from_slice(values, [values.len()]).expect("as many as the shape holds")
+    Array::from_slice(values, [values.len()]).expect("the vector has as many elements as the shape")
 }
 
 /// The bits of the elements, with the same bits for every NaN.

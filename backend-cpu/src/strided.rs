@@ -25,7 +25,7 @@ struct Block<'a> {
 
 impl<'a> Block<'a> {
     fn new(buffer: &'a Buffer, dtype: DType) -> Block<'a> {
-        let start = buffer.host_ptr().expect("core gives backends of the host operands in host memory");
+        let start = buffer.host_ptr().expect("core passes operands in host memory to host backends");
         Block { start, len: buffer.bytes() / dtype.size(), size: dtype.size(), buffer: PhantomData }
     }
 
@@ -35,7 +35,7 @@ impl<'a> Block<'a> {
         let inside = |i: isize| usize::try_from(i).is_ok_and(|i| i < self.len);
         assert!(
             inside(at) && inside(last),
-            "elements {at} to {last} of a buffer of {}: core gives operands that fit",
+            "elements {at} to {last} exceed a buffer of {} elements: core must pass operands that fit their buffers",
             self.len
         );
     }
@@ -113,7 +113,7 @@ impl Block<'_> {
     /// Returns a pointer to element `at`, after which the block has at least `count - 1` further elements. Panics if it
     /// has fewer, if `T` has another size than the elements, or if the pointer is not aligned for `T`.
     fn window<T: Element>(&self, at: isize, count: usize) -> NonNull<T> {
-        assert_eq!(size_of::<T>(), self.size, "elements of another dtype were expected");
+        assert_eq!(size_of::<T>(), self.size, "the element type differs in size from the elements of the buffer");
         self.check(at, 1, count);
         // SAFETY: `check` verified that element `at` lies inside the block, which is one allocation (invariant).
         let start = unsafe { self.start.cast::<T>().offset(at) };

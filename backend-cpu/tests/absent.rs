@@ -25,7 +25,7 @@ fn report() {
     let error = Device::blas().expect_err("no library");
     assert!(Device::absent().iter().any(|(name, why)| name == "blas" && why.to_string() == error.to_string()));
     let x = Array::from_vec(vec![1.0, 2.0, 3.0, 4.0], [2, 2]).unwrap();
-    assert_eq!(x.matmul(&x).unwrap().to_vec().unwrap(), [7.0, 10.0, 15.0, 22.0], "auto does without");
+    assert_eq!(x.matmul(&x).unwrap().to_vec().unwrap(), [7.0, 10.0, 15.0, 22.0], "`auto` works without BLAS");
     println!("{error}");
 }
 
@@ -33,7 +33,8 @@ fn report() {
 fn a_path_without_a_file_is_named() {
     let text = reported("/nonexistent/libblas.so");
     assert!(
-        text.contains("no device \"blas\"") && text.contains("POLYARRAY_BLAS names /nonexistent/libblas.so"),
+        text.contains("device \"blas\" is not available")
+            && text.contains("POLYARRAY_BLAS names /nonexistent/libblas.so"),
         "{text}"
     );
 }

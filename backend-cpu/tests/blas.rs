@@ -18,7 +18,7 @@ fn blas() -> Option<Device> {
         std::env::var("POLYARRAY_REQUIRE").is_ok_and(|names| names.split(',').any(|name| name.trim() == "blas"));
     match device {
         Ok(device) => Some(device),
-        Err(why) if required => panic!("POLYARRAY_REQUIRE asks for blas: {why}"),
+        Err(why) if required => panic!("POLYARRAY_REQUIRE requires the device blas: {why}"),
         Err(why) => {
             eprintln!("skipped: {why}");
             None
@@ -132,7 +132,7 @@ fn what_follows_is_left_to_others_and_what_is_not_blas_is_refused() {
     refused(with_device(&device, || (&a + 1.0).eval()), "no elementwise operations");
     refused(with_device(&device, || a.sum_axis(0)), "no reductions");
     refused(with_device(&device, || cdist(&a, &a, Metric::Cityblock)), "cityblock");
-    refused(with_device(&device, || Matmul::new(&a, &a).map(|e| e.exp()).run()), "applies nothing");
+    refused(with_device(&device, || Matmul::new(&a, &a).map(|e| e.exp()).run()), "no epilogue");
     let integers = Array::<i32>::from_fn([2, 2], |_| 1).unwrap();
     let e = with_device(&device, || integers.matmul(&integers)).unwrap_err();
     assert!(e.to_string().contains("not i32"), "{e}");

@@ -16,7 +16,7 @@ fn blas_agrees_with_scalar() {
         std::env::var("POLYARRAY_REQUIRE").is_ok_and(|names| names.split(',').any(|name| name.trim() == "blas"));
     match Device::blas() {
         Ok(device) => check(&device, &Filter::quick()).assert_ok(),
-        Err(why) if required => panic!("POLYARRAY_REQUIRE asks for blas: {why}"),
+        Err(why) if required => panic!("POLYARRAY_REQUIRE requires the device blas: {why}"),
         Err(why) => eprintln!("skipped: {why}"),
     }
 }

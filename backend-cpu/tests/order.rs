@@ -170,7 +170,7 @@ fn products_minima_and_maxima() {
         assert_eq!(
             Array::from_vec(vec![-0.0f64; 5], [5])?.sum()?.to_bits(),
             (-0.0f64).to_bits(),
-            "the sum of nothing but -0"
+            "the sum of negative zeros is -0"
         );
         let i = Complex::new(0.0f32, 1.0);
         assert_eq!(Array::full([4], i)?.prod()?, Complex::new(1.0, 0.0));

@@ -60,8 +60,15 @@ fn choose(name: &str, wanted: Option<&str>) -> Result<Adapter> {
         Ok(number) => Some(number).filter(|&n| n < adapters.len()),
         Err(_) => adapters.iter().position(|a| a.get_info().name.to_lowercase().contains(&wanted.to_lowercase())),
     };
-    at.map(|at| adapters.swap_remove(at))
-        .ok_or_else(|| absent(name, format!("POLYARRAY_GPU={wanted:?} fits no adapter; there are {known}")))
+    at.map(|at| adapters.swap_remove(at)).ok_or_else(|| {
+        absent(
+            name,
+            format!(
+                "no adapter matches {wanted:?}; set POLYARRAY_GPU (or Options::adapter) to a number or a part of a \
+                 name of: {known}"
+            ),
+        )
+    })
 }
 
 /// Opens a device on `adapter` with all limits that the adapter offers.

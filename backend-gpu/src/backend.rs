@@ -46,12 +46,18 @@ impl GpuBackend {
         }
         match op {
             Op::Sort(_) | Op::Search(_) | Op::Count(_) => {
-                return Err(Unsupported::new("sorting, searching and counting are not done on GPUs yet"));
+                return Err(Unsupported::new(
+                    "sorting, searching and counting are not supported on GPUs yet; use a host device",
+                ));
             }
-            Op::Scan(_) => return Err(Unsupported::new("running sums, products and extrema are not done on GPUs yet")),
+            Op::Scan(_) => {
+                return Err(Unsupported::new(
+                    "running sums and products (scans) are not supported on GPUs yet; use a host device",
+                ));
+            }
             Op::Reduce(o) if !reduce::has_kernel(o.kind) => {
                 return Err(Unsupported::new(
-                    "index-of-extremum reductions and variances in one pass are not done on GPUs yet",
+                    "argmin, argmax and variances in one pass are not supported on GPUs yet; use a host device",
                 ));
             }
             Op::Reduce(o)
@@ -59,8 +65,8 @@ impl GpuBackend {
                     && matches!(o.before.output(), DType::I64 | DType::U64) =>
             {
                 return Err(Unsupported::new(
-                    "sums and products of integers are made in 64-bit integers (i64 or u64), which WGSL does not have; \
-                     cast to f32 first",
+                    "sums and products of integers are accumulated in 64-bit integers (i64 or u64), which WGSL does \
+                     not have; cast to f32 first",
                 ));
             }
             _ => {}
@@ -77,7 +83,7 @@ impl GpuBackend {
             return Err(Unsupported::new(why));
         }
         if let Some(name) = op.programs().into_iter().find_map(render::missing) {
-            return Err(Unsupported::new(format!("{name} is not written in WGSL yet")));
+            return Err(Unsupported::new(format!("{name} is not supported on GPUs yet; use a host device")));
         }
         let limits = &self.gpu.limits;
         let (mut largest, mut operands) = (op.output_len(), 1);
@@ -88,26 +94,29 @@ impl GpuBackend {
         });
         if largest as u64 > limits.buffer / 4 {
             return Err(Unsupported::new(format!(
-                "an operand spans {largest} elements, one buffer holds {}",
+                "an operand spans {largest} elements, but a buffer holds at most {}",
                 limits.buffer / 4
             )));
         }
         if operands > limits.buffers {
-            return Err(Unsupported::new(format!("it has {operands} operands, a kernel can bind {}", limits.buffers)));
+            return Err(Unsupported::new(format!(
+                "the operation has {operands} operands, but a kernel can bind at most {}",
+                limits.buffers
+            )));
         }
         let room = limits.room();
         match op {
-            Op::Matmul(o) if o.add => {
-                Err(Unsupported::new("it adds to no numbers that are there; add the product afterwards"))
-            }
+            Op::Matmul(o) if o.add => Err(Unsupported::new(
+                "a product cannot be added to an existing output on GPUs; compute the product and add it afterwards",
+            )),
             Op::Matmul(o) if !matmul::can_be_cut(o, limits) => Err(Unsupported::new(format!(
-                "[{}, {}, {}] with more to do after it does not fit one launch (bindings of {room} elements, {} s) \
-                 unless cut along k; do the product first",
+                "the product [{}, {}, {}] with an epilogue does not fit one launch (bindings of {room} elements, {} s) \
+                 unless it is cut along k; compute the product first and apply the epilogue afterwards",
                 o.m, o.k, o.n, limits.longest
             ))),
             Op::Distance(o) if distance::geometry(o).pieces(limits).is_none() => Err(Unsupported::new(format!(
                 "vectors of {} coordinates (strides {:?} and {:?}) do not fit one launch (a binding of {room} \
-                 elements, {} s); to_contiguous() may help",
+                 elements, {} s); use a host device, or try to_contiguous()",
                 o.d, o.x.strides, o.y.strides, limits.longest
             ))),
             _ => Ok(()),

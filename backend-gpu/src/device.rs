@@ -283,7 +283,7 @@ impl Gpu {
             return Err(e);
         }
         let open = stream.open.get_or_insert_with(|| {
-            let slot = slot.expect("had where nothing is open");
+            let slot = slot.expect("a slot exists if nothing is open");
             let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
             let pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()).forget_lifetime();
             Open {
@@ -367,7 +367,7 @@ impl Gpu {
     /// Waits if the calling thread submits faster than the device works.
     pub fn settle(&self) -> Result<()> {
         let excess = self.stream().under_way.excess();
-        excess.map_or(Ok(()), |ticket| self.wait_for(ticket, || "the oldest work under way".into()))
+        excess.map_or(Ok(()), |ticket| self.wait_for(ticket, || "the oldest pending submission".into()))
     }
 
     /// Submits, and waits until everything is done. Returns the result of this submission.
@@ -379,7 +379,7 @@ impl Gpu {
         // A device may be lost without having reported it. Polling triggers the report.
         self.poll();
         self.alive()?;
-        self.wait_for(last, || "the work that was given to it".into())?;
+        self.wait_for(last, || "all submitted work".into())?;
         Ok(submitted)
     }
 

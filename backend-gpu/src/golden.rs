@@ -112,7 +112,11 @@ fn the_generator_writes_what_the_golden_files_hold() {
             std::fs::write(&file, &source.text).unwrap();
         }
         let golden = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
-        assert!(golden == source.text, "{name} differs from {}; write it anew and look at the diff", file.display());
+        assert!(
+            golden == source.text,
+            "{name} differs from {}; rewrite it with POLYARRAY_GOLDEN=write and review the diff",
+            file.display()
+        );
     }
 }
 

@@ -79,8 +79,12 @@ pub(crate) fn fill(template: &str, places: &[(&str, &str)]) -> String {
     let mut out = String::with_capacity(template.len());
     let mut rest = template;
     while let Some((before, after)) = rest.split_once("{{") {
-        let (name, tail) = after.split_once("}}").expect("a place is closed");
-        let text = places.iter().find(|(n, _)| *n == name).unwrap_or_else(|| panic!("nothing fills {name}")).1;
+        let (name, tail) = after.split_once("}}").expect("every \"{{\" of a template has a \"}}\"");
+        let text = places
+            .iter()
+            .find(|(n, _)| *n == name)
+            .unwrap_or_else(|| panic!("the template contains {name}, for which no replacement was passed"))
+            .1;
         out += before;
         out += text;
         rest = tail;

@@ -61,7 +61,10 @@ impl Gpu {
     pub fn create(&self, size: u64, usage: wgpu::BufferUsages, mapped: bool) -> Result<Block, String> {
         let Some(reserved) = self.ledger.reserve(size) else {
             let (budget, used) = (self.ledger.budget(), self.ledger.bytes());
-            return Err(format!("{used} of a budget of {budget} bytes are in use"));
+            return Err(format!(
+                "{used} of the budget of {budget} bytes are in use, so {size} more do not fit; drop arrays or raise \
+                 Options::max_memory"
+            ));
         };
         let descriptor = wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: mapped };
         let buffer = self

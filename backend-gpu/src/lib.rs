@@ -106,7 +106,7 @@ pub fn open(options: &Options) -> Result<GpuBackend> {
 /// [`Error::Absent`](polyarray_core::Error::Absent) with the reason.
 #[cfg(target_family = "wasm")]
 pub fn open(options: &Options) -> Result<GpuBackend> {
-    let why = "on WebAssembly, wgpu's devices belong to one thread, and polyarray's are shared between threads".into();
+    let why = "on WebAssembly, wgpu devices belong to one thread, but polyarray shares devices between threads".into();
     Err(polyarray_core::Error::Absent { name: options.name.clone(), why })
 }
 

@@ -94,7 +94,7 @@ pub(crate) fn allocate(gpu: &Arc<Gpu>, bytes: usize) -> Result<Handle> {
     let out_of_memory = |why: String| Error::OutOfMemory { memory: gpu.name.clone(), bytes, why };
     let most = gpu.limits.buffer;
     if bytes as u64 > most {
-        return Err(out_of_memory(format!("one buffer can have {most} on {}", gpu.info.name)));
+        return Err(out_of_memory(format!("a buffer has at most {most} bytes on {}", gpu.info.name)));
     }
     let size = size_class(bytes as u64).min(most);
     let handle = |block| Handle { gpu: gpu.clone(), block: Some(block), fate: Arc::default() };
@@ -165,7 +165,7 @@ unsafe impl Memory for GpuMemory {
 pub(crate) fn handle(buffer: &Buffer) -> &Handle {
     match buffer.handle::<Handle>() {
         Some(handle) => handle,
-        None => unreachable!("core brings operands to the memory of the device that runs them"),
+        None => unreachable!("core moves operands to the memory of the device that runs the operation"),
     }
 }
 

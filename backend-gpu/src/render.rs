@@ -332,7 +332,8 @@ fn binary(op: Binary, dtype: DType, x: &str, y: &str) -> Option<(String, Snippet
 
 /// Returns the expression of a binary ufunc, for the combination step of a kernel.
 pub(crate) fn combined(op: Binary, dtype: DType, x: &str, y: &str) -> (String, Snippets) {
-    binary(op, dtype, x, y).unwrap_or_else(|| unreachable!("reductions combine by what is spelled here"))
+    binary(op, dtype, x, y)
+        .unwrap_or_else(|| unreachable!("`binary` supports every ufunc that reductions combine with"))
 }
 
 fn cast(from: DType, to: DType, x: &str) -> (String, Snippets) {

@@ -77,7 +77,7 @@ fn a_lost_device_gives_errors_from_then_on_and_is_not_chosen_again() {
     };
     refused("computing", fails("computing", || with_device(&device, || (&x + &x).eval()?.to_vec())));
     refused("a sum", fails("a sum", || with_device(&device, || x.sum())));
-    assert_eq!(device.backend().unwrap().start_up(), f64::INFINITY, "nobody chooses it");
+    assert_eq!(device.backend().unwrap().start_up(), f64::INFINITY, "`auto` must not choose a lost device");
     drop((x, y, z));
     gpu.synchronize().expect_err("it stays lost");
 }
@@ -121,7 +121,7 @@ fn waits_for_a_driver_that_hangs_end_with_an_error_that_says_for_what_and_how_lo
         other => panic!("{other}"),
     };
     says("reading 64 bytes", fails("reading", || gpu.read(&x, 0, &mut [0; 64])));
-    says("the work that was given to it", fails("waiting", || gpu.synchronize()));
+    says("all submitted work", fails("waiting", || gpu.synchronize()));
     // A wait of one thread does not block others: the stream is free meanwhile.
     std::thread::scope(|scope| {
         let reader = scope.spawn(|| gpu.read(&x, 0, &mut [0; 64]));
@@ -136,7 +136,7 @@ fn waits_for_a_driver_that_hangs_end_with_an_error_that_says_for_what_and_how_lo
     // A failed wait leaves no buffer mapped: with a working driver the same buffer can be read.
     let mut gpu = gpu;
     drop(x);
-    Arc::get_mut(&mut gpu).expect("its buffers are gone").driver = Box::new(Real);
+    Arc::get_mut(&mut gpu).expect("no buffer holds the device any more").driver = Box::new(Real);
     let x = allocate(&gpu, 64).unwrap();
     gpu.write(&x, 0, &[7; 64]).unwrap();
     let mut back = [0; 64];
@@ -217,7 +217,7 @@ fn a_budget_is_kept_and_what_exceeds_it_is_out_of_memory() {
     for _ in 0..40 {
         y = (y + 1.0).eval().unwrap();
     }
-    assert_eq!((y.min().unwrap(), y.max().unwrap()), (42.0, 42.0), "temporaries come and go");
+    assert_eq!((y.min().unwrap(), y.max().unwrap()), (42.0, 42.0), "temporaries are freed and reused");
     assert!(used() <= BUDGET);
 }
 
@@ -294,7 +294,7 @@ fn errors_reach_the_thread_that_made_them_and_no_other() {
                         }
                     };
                     assert!(matches!(error, Error::Device { .. }), "{error}");
-                    gpu.check().expect("it was told once");
+                    gpu.check().expect("the error is reported only once");
                 }
                 stop.fetch_add(1, Ordering::Relaxed);
             });
@@ -326,7 +326,7 @@ fn spoil_the_open_submission(gpu: &Arc<Gpu>, out: &Handle) {
         groups: (1 << 20, 1, 1),
         seconds: 0.0,
     })
-    .expect("told later");
+    .expect("the error is reported at the submission");
 }
 
 #[test]
@@ -347,15 +347,17 @@ fn a_submission_that_fails_is_told_to_those_whose_work_it_was_and_to_readers_of_
     let bindings = [Binding { handle: &good, offset: 0, size: 64 }, Binding { handle: &bad, offset: 0, size: 64 }];
     let copy =
         Launch { pipeline: &pipeline, words: &[16, 0, 1, 0, 1], bindings: &bindings, groups: (1, 1, 1), seconds: 0.0 };
-    assert!(gpu.launch(&copy).is_err(), "nor is it computed with");
+    assert!(gpu.launch(&copy).is_err(), "a launch must not read an invalid buffer");
     // The thread that requested the failed work receives the error even if it does not read the result.
     spoil_the_open_submission(&gpu, &bad);
-    std::thread::scope(|s| s.spawn(|| gpu.read(&good, 0, &mut [0; 64]).expect("it is not its work")).join().unwrap());
+    std::thread::scope(|s| {
+        s.spawn(|| gpu.read(&good, 0, &mut [0; 64]).expect("the failed work belongs to another thread")).join().unwrap()
+    });
     assert!(gpu.synchronize().unwrap_err().to_string().contains("a submission of 1 launches failed"));
-    gpu.synchronize().expect("it was told once");
+    gpu.synchronize().expect("the error is reported only once");
     spoil_the_open_submission(&gpu, &bad);
-    assert!(gpu.synchronize().is_err(), "and where it submits itself");
-    gpu.synchronize().expect("it was told once");
+    assert!(gpu.synchronize().is_err(), "the error must also reach the thread if it submits the work itself");
+    gpu.synchronize().expect("the error is reported only once");
 }
 
 #[test]
@@ -403,7 +405,7 @@ fn freed_buffers_are_used_again_and_given_back_when_asked() {
     drop(first);
     let second = allocate(&gpu, 99_000).unwrap();
     assert_eq!(*second.buffer(), same, "a size of the same class");
-    assert_ne!(*allocate(&gpu, 99_000).unwrap().buffer(), same, "it is taken");
+    assert_ne!(*allocate(&gpu, 99_000).unwrap().buffer(), same, "the buffer is in use");
     drop(lock(&gpu.pool).trim());
     assert_ne!(*allocate(&gpu, 99_000).unwrap().buffer(), same);
 }

@@ -484,8 +484,10 @@ pub(crate) fn run(gpu: &Gpu, spec: &Spec<'_>) -> Result<()> {
     let lens = &spec.geometry.lens;
     let batch = spec.geometry.batch_rank();
     let (m, n, k) = (batch, batch + 1, batch + 2);
-    let piece =
-        spec.geometry.pieces(&gpu.limits).unwrap_or_else(|| unreachable!("the estimate refused what cannot be cut"));
+    let piece = spec
+        .geometry
+        .pieces(&gpu.limits)
+        .unwrap_or_else(|| unreachable!("`estimate` refuses operations that cannot be cut into pieces"));
     let dtype = spec.views[0].dtype;
     split::for_each(lens, &piece, |start, here| {
         let bound: Vec<_> = spec.views.iter().map(|v| v.bind(gpu, start, here)).collect();

@@ -100,7 +100,7 @@ impl Gpu {
     }
 
     fn no_staging(&self, bytes: usize, why: String) -> Error {
-        Error::OutOfMemory { memory: self.name.clone(), bytes, why: format!("as a buffer to transfer through; {why}") }
+        Error::OutOfMemory { memory: self.name.clone(), bytes, why: format!("for a staging buffer; {why}") }
     }
 
     /// Returns a mapped buffer of at least `bytes` bytes for an upload. May free memory and wait for that, so the
@@ -181,7 +181,7 @@ impl Gpu {
         self.check()?;
         let written = self.write_steps(buffer, offset, bytes);
         if let Err(e) = &written {
-            buffer.spoil(&format!("it could not be filled: {e}"));
+            buffer.spoil(&format!("an earlier upload to this buffer failed: {e}"));
         }
         written
     }
@@ -191,7 +191,7 @@ impl Gpu {
         let mut under_way: VecDeque<Ticket> = VecDeque::new();
         for (i, chunk) in bytes.chunks(step as usize).enumerate() {
             if under_way.len() == DEPTH {
-                let oldest = under_way.pop_front().expect("some are under way");
+                let oldest = under_way.pop_front().expect("`under_way` holds DEPTH tickets");
                 self.wait_for(oldest, || format!("an upload of {} bytes", bytes.len()))?;
             }
             let slot = self.upload_buffer(chunk.len())?;
@@ -266,7 +266,7 @@ impl Gpu {
         if slot.state() == FAILED {
             self.poll();
             return Err(self.alive().err().unwrap_or_else(|| {
-                self.error(format!("the driver did not map a buffer to read {all} bytes through"))
+                self.error(format!("the driver did not map a staging buffer for reading {all} bytes"))
             }));
         }
         let view = slot.block.slice(..len).get_mapped_range().map_err(|e| self.error(e.to_string()))?;

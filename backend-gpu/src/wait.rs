@@ -115,7 +115,8 @@ impl Gpu {
             if progress.1.elapsed() >= self.limits.wait {
                 let (all, idle) = (start.elapsed().as_secs_f64(), progress.1.elapsed().as_secs_f64());
                 return Err(self.error(format!(
-                    "{} took longer than {all:.1} s, and nothing else was finished for {idle:.1} s",
+                    "{} took longer than {all:.1} s, and nothing finished on the device for {idle:.1} s; \
+                     Options::max_wait sets this limit",
                     what()
                 )));
             }
@@ -135,7 +136,7 @@ impl Gpu {
         // wgpu panics if a driver reports the loss of a device during a poll.
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.driver.poll(&self.device))) {
             let said = panic.downcast_ref::<String>().cloned().unwrap_or_default();
-            self.faults.lose(format!("the device was lost while it was polled: {said}"));
+            self.faults.lose(format!("the device was lost during a poll: {said}"));
         }
     }
 }

@@ -59,9 +59,13 @@ fn arrays_stay_where_they_are_put() {
     assert_eq!(y.device(), device);
     assert_eq!(y.to_vec().unwrap(), [2.0, 3.0, 4.0]);
     let host = Array::from_vec(vec![1.0f32, 1.0, 1.0], [3]).unwrap();
-    assert_eq!((&y + &host).eval().unwrap().device(), device, "where one operand is");
+    assert_eq!(
+        (&y + &host).eval().unwrap().device(),
+        device,
+        "the result lives on the device that holds one of the operands"
+    );
     let back = host.sqrt().eval_on(&device).unwrap();
-    assert!(back.as_slice().is_some(), "computed there, kept here");
+    assert!(back.as_slice().is_some(), "computed on the device, returned to the host");
     let empty = Array::<f32>::from_vec(vec![], [0, 3]).unwrap().to_device(&device).unwrap();
     assert_eq!((&empty + 1.0).eval().unwrap().shape(), [0, 3]);
     device.synchronize().unwrap();

@@ -147,5 +147,5 @@ fn small_work_of_the_host_does_not_ask_an_open_gpu() {
     }
     assert_eq!(questions.load(Ordering::Relaxed), 0);
     x.sqrt().eval_on(&asked).unwrap();
-    assert!(questions.load(Ordering::Relaxed) > 0, "it is asked where it is named");
+    assert!(questions.load(Ordering::Relaxed) > 0, "a named device must be asked for an estimate");
 }

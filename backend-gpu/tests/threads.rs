@@ -76,5 +76,5 @@ fn eight_threads_read_write_and_synchronize() {
         threads.into_iter().map(|t| t.join().expect("no panic")).max().expect("eight threads")
     });
     assert!(rounds.into_inner() >= 8, "every thread did something");
-    assert!(slowest < Duration::from_secs(50), "nobody was kept waiting until the limit: {slowest:?}");
+    assert!(slowest < Duration::from_secs(50), "no thread waited until the time limit: {slowest:?}");
 }

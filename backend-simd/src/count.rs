@@ -50,7 +50,7 @@ fn integers_of<T: Element + Copy>(
 }
 
 fn between<T: Element + Copy>(op: &Count, threads: usize, out: &Buffer, wide: impl Fn(T) -> f64 + Sync) -> Result<()> {
-    let Bins::Edges(operand) = &op.by else { unreachable!("counted by edges") };
+    let Bins::Edges(operand) = &op.by else { unreachable!("`between` is called only for bins with edges") };
     let from = base(&operand.buffer, op.dtype, operand.offset).cast::<T>();
     // Widening is exact, so comparisons in f64 give the same result as in the dtype.
     let mut edges = room(op.bins + 1)?;
@@ -105,7 +105,7 @@ fn counted<T: Element + Copy>(
             for i in 0..n as isize {
                 // SAFETY: `at + i * step` is the offset of an element of the operand.
                 if let Some(bin) = bin(unsafe { from.get().wrapping_offset(at + i * step).read() }) {
-                    assert!(bin < bins, "core found no larger integer");
+                    assert!(bin < bins, "core guarantees that every integer is below the number of bins");
                     own[set * bins + bin] += 1;
                     set = (set + 1) % sets;
                 }

@@ -16,16 +16,11 @@ use smallvec::SmallVec;
 /// Runs distances that `estimate` accepted.
 pub(crate) fn run<I: Isa, T: Real>(isa: I, op: &Distance, threads: usize, output: &Buffer) -> Result<()> {
     let start = |o: &Operand| -> *const T {
-        o.buffer
-            .host_ptr()
-            .expect("core brings operands to the backend's memory")
-            .as_ptr()
-            .cast::<T>()
-            .wrapping_add(o.offset)
+        o.buffer.host_ptr().expect("core moves operands to host memory").as_ptr().cast::<T>().wrapping_add(o.offset)
     };
     let matrix = |o: &Operand| Matrix { at: start(o), row: o.strides[0], column: o.strides[1] };
     let (x, y) = (matrix(&op.x), matrix(&op.y));
-    let c = Shared(output.host_ptr().expect("core allocates the output in the backend's memory").as_ptr().cast::<T>());
+    let c = Shared(output.host_ptr().expect("core allocates the output in host memory").as_ptr().cast::<T>());
     let p = Product {
         m: op.n,
         n: op.m,

@@ -126,9 +126,9 @@ impl<'a> Lowered<'a> {
         // No step reads a dropped value, so its new number does not matter.
         let renamed: Vec<Ref> = dropped.iter().map(|&d| (Ref::Value(kept), kept += u32::from(!d)).0).collect();
         let mut at = 0..;
-        self.steps.retain(|_| !dropped[at.next().expect("endless")]);
+        self.steps.retain(|_| !dropped[at.next().expect("the range has no end")]);
         let mut at = 0..;
-        self.dtypes.retain(|_| !dropped[at.next().expect("endless")]);
+        self.dtypes.retain(|_| !dropped[at.next().expect("the range has no end")]);
         self.steps.iter_mut().for_each(|s| *s = s.map_refs(|r| rename(r, &renamed)));
         self.result = rename(self.result, &renamed);
     }

@@ -42,7 +42,7 @@ pub(crate) fn run<I: Isa>(isa: I, op: &Map, threads: usize, output: &Buffer) -> 
         accesses(op.inputs.iter().map(|i| *i.strides.last().expect("at least one axis")))
     };
     let exec = Exec::new(isa, &op.program, &op.params, &access, direct)
-        .unwrap_or_else(|| unreachable!("estimate refused this program"));
+        .unwrap_or_else(|| unreachable!("`estimate` rejects programs that lack a kernel"));
     let emit = Emit { size, step: out_step, stream, fill: kernels::fill::<I>(op.output.dtype) };
     let geometry = &geometry;
     split(threads, total, STRIP_UNIT * 4, |range| {
@@ -145,7 +145,7 @@ fn flat_part<I: Isa>(exec: &Exec<I>, strips: &mut Strips, g: &Geometry, range: R
             let (from, step) = match produced {
                 Produced::Strip(from) => (from, emit.size),
                 Produced::Single(from) => (from, 0),
-                Produced::Written => unreachable!("not made to write directly"),
+                Produced::Written => unreachable!("the program was prepared without `direct`"),
             };
             each(inputs, &mut |i, to| copy_strided(from.add(i * step), 0, to, 1, 1, emit.size));
         }

@@ -47,7 +47,7 @@ pub(crate) fn run<I: Isa>(isa: I, engines: Engines, op: &Matmul, threads: usize,
         DType::U64 => batch.packed(&Integers::<I, u64>::new(isa)),
         DType::C32 => batch.packed(&Interleaved::<I, f32>::new(isa)),
         DType::C64 => batch.packed(&Interleaved::<I, f64>::new(isa)),
-        DType::Bool => unreachable!("core refuses products of bool"),
+        DType::Bool => unreachable!("core rejects matrix products of bool"),
     }
 }
 
@@ -161,17 +161,11 @@ impl<I: Isa> Batch<'_, I> {
         let Batch { isa, op, threads, output, .. } = *self;
         let (m, n, k, axes) = (op.m, op.n, op.k, op.batch.len());
         let start = |o: &Operand| -> *const T {
-            o.buffer
-                .host_ptr()
-                .expect("core brings operands to the backend's memory")
-                .as_ptr()
-                .cast::<T>()
-                .wrapping_add(o.offset)
+            o.buffer.host_ptr().expect("core moves operands to host memory").as_ptr().cast::<T>().wrapping_add(o.offset)
         };
         let matrix = |o: &Operand, at: *const T| Matrix { at, row: o.strides[axes], column: o.strides[axes + 1] };
         let bases = (Shared(start(&op.a).cast_mut()), Shared(start(&op.b).cast_mut()));
-        let c =
-            Shared(output.host_ptr().expect("core allocates the output in the backend's memory").as_ptr().cast::<C>());
+        let c = Shared(output.host_ptr().expect("core allocates the output in host memory").as_ptr().cast::<C>());
         let tail = Tail::new(isa, op);
         let count = op.batch.size();
         let (outer, within) =
@@ -326,7 +320,7 @@ impl<I: Isa> Tail<I> {
             in_place(
                 exec,
                 &mut strips,
-                done.one_column().expect("C has one column, whose elements lie next to each other"),
+                done.one_column().expect("C has one column with contiguous elements"),
                 corners,
                 &steps,
             );
@@ -350,7 +344,8 @@ pub(crate) fn prepare<I: Isa>(
     access: &[Access],
 ) -> Option<Exec<I>> {
     (!program.is_identity()).then(|| {
-        Exec::new(isa, program, params, access, false).unwrap_or_else(|| unreachable!("estimate refused this program"))
+        Exec::new(isa, program, params, access, false)
+            .unwrap_or_else(|| unreachable!("`estimate` rejects programs that lack a kernel"))
     })
 }
 
@@ -377,7 +372,7 @@ pub(crate) fn in_place<I: Isa, T: Copy>(
             match produced {
                 Produced::Strip(from) => std::ptr::copy(from, here, n * size),
                 Produced::Single(from) => copy_strided(from, 0, here, 1, n, size),
-                Produced::Written => unreachable!("not made to write directly"),
+                Produced::Written => unreachable!("the program was prepared without `direct`"),
             }
         }
         at[1..]

@@ -1,6 +1,6 @@
 //! Products of a matrix and a vector. They read each element of the matrix once, so they are as fast as memory.
 
-#![allow(clippy::needless_range_loop, reason = "bounds are constants: registers, not slices, are gone through")]
+#![allow(clippy::needless_range_loop, reason = "the bounds are constants, and the arrays are registers")]
 
 use crate::gemm::{Finish, Matrix, SEGMENT, Written};
 use crate::lanes::{Float, Isa, Lanes, Real, Work};
@@ -236,7 +236,7 @@ mod tests {
                         let mut y = vec![f64::NAN; rows];
                         let times = std::sync::atomic::AtomicUsize::new(0);
                         let finish = |mut done: Written<f64>| {
-                            let column = done.one_column().expect("a column");
+                            let column = done.one_column().expect("the block has one contiguous column");
                             times.fetch_add(column.len(), std::sync::atomic::Ordering::Relaxed);
                             column.iter_mut().for_each(|v| *v += 0.5);
                             Ok(())

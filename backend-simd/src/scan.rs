@@ -221,7 +221,7 @@ pub(crate) fn run<I: Isa>(isa: I, op: &Scan, threads: usize, output: &Buffer) ->
                 DType::F64 => typed::<I, f64, $J>(isa, op, threads, output),
                 DType::C32 => typed::<I, Complex<f32>, $J>(isa, op, threads, output),
                 DType::C64 => typed::<I, Complex<f64>, $J>(isa, op, threads, output),
-                other => unreachable!("estimate refused {other}"),
+                other => unreachable!("`estimate` rejects scans of {other}"),
             }
         };
     }
@@ -306,7 +306,10 @@ impl<I: Isa, T: Element, J: Join<T>> Scanned<'_, I, T, J> {
             Ok(())
         })?;
         for b in 2..blocks {
-            offsets[b] = Some(J::join(offsets[b - 1].expect("a result"), offsets[b].expect("a result")));
+            offsets[b] = Some(J::join(
+                offsets[b - 1].expect("every block but the first has a result"),
+                offsets[b].expect("every block but the first has a result"),
+            ));
         }
         let ended = AtomicBool::new(false);
         split(threads, blocks, AT_ONCE, |range| {
@@ -427,7 +430,7 @@ impl<'a, T: Element> Worker<'a, T> {
 
     /// Scans element `index` of `n` lines that are side by side, from line `first` on. `at` has the offsets of the
     /// operands; results go to the output from element `to` on.
-    #[expect(clippy::too_many_arguments, reason = "where it is, and what is carried along")]
+    #[expect(clippy::too_many_arguments, reason = "the position of the row and the state of the lines")]
     fn row<I: Isa, J: Join<T>>(
         &mut self,
         scan: &Scanned<I, T, J>,
@@ -623,7 +626,7 @@ unsafe fn one_by_one<T: Element, J: Plain<T>>(
             last = Some(y);
         }
     }
-    last.expect("there is an element")
+    last.expect("the range is not empty")
 }
 
 /// Implements [`Join::blocks`] for products with separate exponents. While all products are plain

@@ -30,7 +30,7 @@ pub(crate) fn run<I: Isa>(isa: I, op: &Search, threads: usize, out: &Buffer) -> 
         DType::BF16 => typed::<I, bf16>(isa, op, threads, out),
         DType::F32 => typed::<I, f32>(isa, op, threads, out),
         DType::F64 => typed::<I, f64>(isa, op, threads, out),
-        DType::C32 | DType::C64 => unreachable!("core refuses to order complex numbers"),
+        DType::C32 | DType::C64 => unreachable!("core rejects searches among complex numbers"),
     }
 }
 

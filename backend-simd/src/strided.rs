@@ -21,7 +21,7 @@ unsafe impl Sync for Geometry {}
 
 /// Returns the address of an operand's first element (index zero).
 pub(crate) fn base(buffer: &Buffer, dtype: DType, offset: usize) -> *mut u8 {
-    let start = buffer.host_ptr().expect("core brings operands to the backend's memory").as_ptr();
+    let start = buffer.host_ptr().expect("core moves operands to host memory").as_ptr();
     debug_assert!(offset * dtype.size() <= buffer.bytes());
     start.wrapping_add(offset * dtype.size())
 }

@@ -40,7 +40,7 @@ pub(crate) fn run<I: Isa>(isa: I, g: &Geometry, threads: usize, stream: bool) ->
 
 fn tiles<I: Isa, T: Copy>(isa: I, g: &Geometry, threads: usize, stream: bool) -> Result<()> {
     let inner = g.lens.len() - 1;
-    let across = input_axis(g).unwrap_or_else(|| unreachable!("`applies` was asked first"));
+    let across = input_axis(g).unwrap_or_else(|| unreachable!("`run` requires `applies` to be true"));
     let others: SmallVec<[usize; 8]> = (0..inner).filter(|&a| a != across).collect();
     let lens: SmallVec<[usize; 8]> = others.iter().map(|&a| g.lens[a]).collect();
     let strides: SmallVec<[SmallVec<[isize; 8]>; 2]> =

@@ -11,7 +11,7 @@ use polyarray_core::{
 /// Evaluates an expression on both paths, into a new and into an existing array, and compares the bits. It uses
 /// `simd` and, if all devices agree to the bit, also `auto`, which may choose another device for the general path.
 fn both_ways<U: Element>(what: &str, exact: bool, expr: impl Fn() -> Expr<U>) {
-    let devices = [Device::simd().expect("linked"), Device::auto()];
+    let devices = [Device::simd().expect("the crate polyarray-simd is linked"), Device::auto()];
     for device in devices.into_iter().take(if exact { 2 } else { 1 }) {
         with_device(&device, || {
             let (long, _) = trace::record(|| expr().eval());
@@ -19,9 +19,11 @@ fn both_ways<U: Element>(what: &str, exact: bool, expr: impl Fn() -> Expr<U>) {
                 assert!(expr().eval().is_err(), "{what} on {}", device.name());
                 return;
             };
-            let short = expr().eval().expect("the long way took it");
-            let mut given = Array::<U>::zeros(long.shape()).expect("room");
-            expr().eval_into(&mut given.view_mut().expect("nobody else has it")).expect("the long way took it");
+            let short = expr().eval().expect("the general path computed it without an error");
+            let mut given = Array::<U>::zeros(long.shape()).expect("memory for the array");
+            expr()
+                .eval_into(&mut given.view_mut().expect("no other array shares the buffer"))
+                .expect("the general path computed it without an error");
             for got in [&short, &given] {
                 assert_eq!(bytes(got), bytes(&long), "{what} {:?} on {}", long.shape(), device.name());
             }
@@ -31,7 +33,7 @@ fn both_ways<U: Element>(what: &str, exact: bool, expr: impl Fn() -> Expr<U>) {
 
 /// Returns the elements as text, with one form for all NaNs.
 fn bytes<U: Element>(x: &Array<U>) -> Vec<String> {
-    x.to_vec().expect("host").iter().map(|x| format!("{x:?}")).collect()
+    x.to_vec().expect("the array is in host memory").iter().map(|x| format!("{x:?}")).collect()
 }
 
 fn values<T: Element>(n: usize, step: i128) -> Array<T> {
@@ -40,13 +42,13 @@ fn values<T: Element>(n: usize, step: i128) -> Array<T> {
         5 => T::from_wide(Wide::Float(f64::NAN)),
         v => T::from_wide(Wide::Int(v)),
     };
-    Array::from_vec((0..n).map(one).collect(), [n]).expect("as many as the shape holds")
+    Array::from_vec((0..n).map(one).collect(), [n]).expect("the vector has as many elements as the shape")
 }
 
 fn cases<T: Element>() {
     for n in [1, 2, 33, 1000] {
         let (x, y) = (values::<T>(n, 3), values::<T>(n, 7));
-        let value = y.get([n / 2]).expect("inside");
+        let value = y.get([n / 2]).expect("the index is inside the array");
         for &op in Unary::ALL.iter().filter(|op| op.info().kinds.contains(T::DTYPE)) {
             let name = format!("{} of {}", op.info().name, T::DTYPE);
             let exact = op.info().ulp_cpu == 0.0 && T::DTYPE.kind() != Kind::Complex;
@@ -81,7 +83,7 @@ fn every_ufunc_and_dtype_gives_the_same_either_way() {
 
 #[test]
 fn what_is_no_strip_still_works() {
-    with_device(&Device::simd().expect("linked"), || {
+    with_device(&Device::simd().expect("the crate polyarray-simd is linked"), || {
         let x = Array::from_vec((0..12).map(f64::from).collect(), [3, 4]).unwrap();
         let transposed = x.t();
         assert_eq!((&transposed + &transposed).eval().unwrap().get([1, 2]).unwrap(), 18.0);

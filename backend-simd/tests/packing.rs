@@ -68,7 +68,10 @@ fn products_take_no_more_than_their_bound() -> Result<()> {
     let residues = if Device::simd()?.info().description.contains("AMX") { RESIDUES } else { 0 };
     let check = |what: &str, shape: [usize; 3], threads: usize, bytes: usize| {
         let bound = polyarray_simd::packing_bound(threads) + DESCRIPTIONS + threads * residues;
-        assert!(bytes <= bound, "{what} {shape:?} on {threads} threads took {bytes} bytes, allowed are {bound}");
+        assert!(
+            bytes <= bound,
+            "{what} {shape:?} on {threads} threads allocated {bytes} bytes, more than the bound of {bound}"
+        );
     };
     // Starts the thread pool before the measurements.
     multiply::<f32>(1, [200, 200, 200], 2, false)?;
@@ -86,6 +89,6 @@ fn products_take_no_more_than_their_bound() -> Result<()> {
             }
         }
     }
-    assert!(packed > 1 << 18, "nothing was packed, so nothing was measured: {packed}");
+    assert!(packed > 1 << 18, "no product was packed, so the test measured nothing: the peak is {packed} bytes");
     Ok(())
 }

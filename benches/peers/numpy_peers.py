@@ -83,11 +83,11 @@ def arguments():
     parser.add_argument("--dtypes", type=names, default=["f32", "f64"], metavar="D,..", help="f32, f64")
     parser.add_argument("--sizes", type=size, metavar="N,..", help="N, or a shape such as 512x256x128")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
-    parser.add_argument("--json", metavar="FILE", help="where to write; standard output if not given")
+    parser.add_argument("--json", metavar="FILE", help="output file (default: standard output)")
     args = parser.parse_args()
     for op in args.ops:
         if op not in CASES:
-            parser.error(f"no case is called {op!r}; there are {' '.join(CASES)}")
+            parser.error(f"unknown case {op!r}; the cases are {' '.join(CASES)}")
     for dtype in args.dtypes:
         if dtype not in ("f32", "f64"):
             parser.error(f"{dtype!r} is not f32 or f64")
@@ -110,7 +110,7 @@ def optional(name):
     try:
         return importlib.import_module(name)
     except ImportError:
-        print(f"{name} is not here, so it is not measured", file=sys.stderr)
+        print(f"{name} is not installed, so it is not measured", file=sys.stderr)
         return None
 
 
@@ -131,7 +131,7 @@ def shapes(op):
         return quick if ARGS.quick else full
     fitting = [of(s[0]) if len(s) == 1 else s for s in ARGS.sizes if len(s) in (1, len(full[0]))]
     if not fitting:
-        sys.exit(f"none of the sizes given is one of {op}")
+        sys.exit(f"none of the given --sizes fits {op}: give N or a shape with the right number of lengths")
     return fitting
 
 

@@ -76,7 +76,9 @@ macro_rules! with_number {
                 type $T = i64;
                 $body
             }
-            other => unreachable!("no case has dtype {other}: the table says which there are"),
+            other => {
+                unreachable!("no case supports dtype {other}; the field `dtypes` of a case lists the supported ones")
+            }
         }
     };
 }
@@ -443,7 +445,7 @@ pub static CASES: &[Case] = &[
         sizes: &MATRIX,
     },
     ordering("sort", "all elements in ascending order", NUMBERS, Kernel::Sort),
-    ordering("argsort", "where the elements of the sorted array lie, ties by index", NUMBERS, Kernel::Argsort),
+    ordering("argsort", "the indices that sort the elements, equal elements by index", NUMBERS, Kernel::Argsort),
     ordering("median", "the median of all elements", NUMBERS, Kernel::Median),
     Case {
         name: "matmul",
@@ -542,10 +544,7 @@ impl Case {
     /// If there is none; the message lists the names.
     pub fn named(name: &str) -> Result<&'static Case, String> {
         let known = || CASES.iter().map(|c| c.name).collect::<Vec<_>>().join(" ");
-        CASES
-            .iter()
-            .find(|c| c.name == name)
-            .ok_or_else(|| format!("no case is called {name:?}; there are {}", known()))
+        CASES.iter().find(|c| c.name == name).ok_or_else(|| format!("unknown case {name:?}; the cases are {}", known()))
     }
 
     /// Returns the shapes of the inputs.
@@ -566,7 +565,7 @@ impl Case {
             | (Kernel::Min | Kernel::Std | Kernel::ArgMax | Kernel::CumSum, _)
             | (Kernel::Sort | Kernel::Argsort | Kernel::Median, _) => vec![shape.to_vec(); self.domains.len()],
             _ => unreachable!(
-                "a shape of {} numbers for {}: sizes are checked when they are read",
+                "a shape of {} lengths does not fit {}; `Case::shapes` should have rejected it",
                 shape.len(),
                 self.name
             ),
@@ -639,7 +638,7 @@ impl Case {
         };
         let shapes: Vec<_> = sizes.iter().filter_map(fit).collect();
         if shapes.is_empty() {
-            Err(format!("none of the sizes given is one of {}, which is N or {}", self.name, self.sizes.axes))
+            Err(format!("none of the given --sizes fits {}: give N or {}", self.name, self.sizes.axes))
         } else {
             Ok(shapes)
         }

@@ -150,7 +150,11 @@ pub fn compare(options: &Options, out: &mut dyn Write) -> Result<Outcome, Stop> 
         }
     }
     session.bar.finish_and_clear();
-    writeln!(out, "* the fastest (auto is one of the others); - refused; every result was compared with scalar")?;
+    writeln!(
+        out,
+        "* fastest (auto is excluded, because it runs one of the others); - refused by the device; every result was \
+         compared with scalar"
+    )?;
     let Session { rows, failures, notes, .. } = session;
     notes.iter().try_for_each(|note| writeln!(out, "{note}"))?;
     Ok(Outcome { machine, rows, sections: tables, failures, notes })
@@ -186,9 +190,10 @@ fn jobs(options: &Options) -> Result<Vec<Job>, String> {
             if let (Some(shape), false) = (too_large.first(), options.sizes.is_empty()) {
                 let (bytes, shape) = (case.bytes(dtype, shape) / 1e9, show_shape(shape));
                 return Err(format!(
-                    "{} {dtype} {shape} moves {bytes:.1} GB, too much to verify on this machine; \
-                     choose other --sizes, or --ops",
-                    case.name
+                    "{} {dtype} {shape} moves {bytes:.1} GB; its verification needs six times as much memory, and this \
+                     machine has {:.1} GB; choose smaller --sizes, or other --ops",
+                    case.name,
+                    available as f64 / 1e9
                 ));
             }
             jobs.push(Job { case, dtype, shapes });
@@ -196,7 +201,7 @@ fn jobs(options: &Options) -> Result<Vec<Job>, String> {
     }
     if jobs.is_empty() {
         return Err(format!(
-            "none of these cases is defined for {}",
+            "none of the selected cases supports {}; choose other --ops or --dtypes",
             dtypes.iter().map(|d| d.name()).collect::<Vec<_>>().join(" ")
         ));
     }
@@ -224,7 +229,7 @@ fn progress(count: usize) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::with_draw_target(Some(count as u64), ProgressDrawTarget::stderr());
-    bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}").expect("a template that is right"));
+    bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}").expect("the template is valid"));
     bar
 }
 
@@ -273,7 +278,7 @@ impl Session<'_> {
         }
         if rows.len() < with.len() {
             self.notes.push(format!(
-                "{} rows given by --with are of cases or sizes not measured here",
+                "{} rows of --with are not shown, because this run does not measure their cases, dtypes or sizes",
                 with.len() - rows.len()
             ));
         }
@@ -290,7 +295,7 @@ impl Session<'_> {
         });
         let (problem, expected) = match prepared {
             Ok(prepared) => prepared,
-            Err(e) => return self.failures.push(format!("{what}: scalar cannot say what the result is: {e}")),
+            Err(e) => return self.failures.push(format!("{what}: scalar cannot compute the reference result: {e}")),
         };
         for device in self.devices.clone() {
             let budget = self.clock.budget();
@@ -336,9 +341,11 @@ impl Session<'_> {
         let guess = guess.or_else(|| self.last.get(name).map(|&(before, seconds)| seconds * work / before));
         if let Some(seconds) = guess.filter(|&s| s > self.pace.patience) {
             self.marks.push(mark("slow"));
-            return self
-                .notes
-                .push(format!("slow: {what} would take about {}, so it was not run", show_seconds(seconds)));
+            return self.notes.push(format!(
+                "slow: {what} was not run, because it would take about {} (the limit is {} s)",
+                show_seconds(seconds),
+                self.pace.patience
+            ));
         }
         match measure() {
             Ok(Some(m)) => {
@@ -384,7 +391,7 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
         .downcast_ref::<String>()
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("without a message")
+        .unwrap_or("no message")
 }
 
 /// Runs a device once to warm it up, with a trace that shows devices and threads. Then times it, and compares the last
@@ -443,10 +450,11 @@ fn by_peer<T: Number>(
 /// If `text` is neither, or a size without elements, or too large.
 pub fn parse_size(text: &str) -> Result<Vec<usize>, String> {
     let lens: Result<Vec<usize>, _> = text.split('x').map(|n| n.trim().replace('_', "").parse::<usize>()).collect();
-    let lens = lens.map_err(|_| format!("{text:?} is no size: 1000, or 512x256x128"))?;
+    let lens = lens
+        .map_err(|_| format!("{text:?} is not a size; give a number such as 1000, or a shape such as 512x256x128"))?;
     let total =
         lens.iter().try_fold(1usize, |all, &n| all.checked_mul(n)).filter(|&n| n > 0 && n <= isize::MAX as usize / 64);
-    total.map(|_| lens).ok_or_else(|| format!("{text:?} has no elements, or more than an address can count"))
+    total.map(|_| lens).ok_or_else(|| format!("{text:?} has no elements, or more than isize::MAX / 64"))
 }
 
 #[cfg(test)]
@@ -478,13 +486,13 @@ mod tests {
     fn what_makes_no_sense_is_refused() {
         let why = |options: Options| match compare(&options, &mut io::sink()) {
             Err(Stop::Asked(why)) => why,
-            _ => panic!("that should have been refused"),
+            _ => panic!("these options should have been rejected"),
         };
         assert!(why(options(&["nothing"], &[])).contains("nothing"));
         assert!(why(Options { devices: vec!["toaster".into()], ..options(&["add"], &[10]) }).contains("toaster"));
         assert!(why(Options { dtypes: vec![DType::Bool], ..options(&["add"], &[10]) }).contains("bool"));
         assert!(why(Options { dtypes: vec![DType::I32], ..options(&["exp"], &[10]) }).contains("i32"));
-        assert!(why(options(&["matmul"], &[100_000_000])).contains("too much"));
+        assert!(why(options(&["matmul"], &[100_000_000])).contains("six times as much memory"));
     }
 
     #[test]
@@ -503,7 +511,7 @@ mod tests {
         assert_eq!(outcome.sections[0].lines[0].winner, Some(2));
         assert_eq!(outcome.rows.len(), 1, "only what was measured here is written");
         let text = String::from_utf8(text).unwrap();
-        assert!(text.contains("*1.00 ns") && text.contains("2 rows given by --with"), "{text}");
+        assert!(text.contains("*1.00 ns") && text.contains("2 rows of --with are not shown"), "{text}");
     }
 
     #[test]

@@ -20,11 +20,11 @@ pub fn devices(out: &mut dyn Write) -> io::Result<()> {
         writeln!(
             out,
             "         {}",
-            if info.hardware { "hardware" } else { "emulated in software: used only when asked for by name" }
+            if info.hardware { "hardware" } else { "emulated in software: used only if it is selected by name" }
         )?;
     }
     for (name, why) in Device::absent() {
-        writeln!(out, "{name:8} not here: {why}")?;
+        writeln!(out, "{name:8} not available: {why}")?;
     }
     Ok(())
 }

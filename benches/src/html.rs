@@ -29,8 +29,8 @@ pub fn page(machine: &Machine, sections: &[Section]) -> String {
     );
     let _ = writeln!(out, "<h1>polyarray: devices compared</h1>\n<pre>{}</pre>", escape(&machine.to_string()));
     out.push_str(
-        "<p>The least time of repeated runs after a warm-up; every result was compared with <code>scalar</code>. \
-         The fastest is marked; <code>auto</code> is one of the others.</p>\n",
+        "<p>The least time of repeated runs after a warm-up; every result was compared with <code>scalar</code>. The \
+         fastest is marked; <code>auto</code> is excluded, because it runs one of the other devices.</p>\n",
     );
     for s in sections {
         let doc = Case::named(&s.op).map_or("", |c| c.doc);

@@ -68,7 +68,7 @@ pub fn read(text: &str) -> Result<Vec<Row>, String> {
         let sound = row.seconds.is_finite() && row.seconds > 0.0;
         if !row.checked || !sound {
             return Err(at(format!(
-                "{} {} {:?} on {} was not checked, or has no time",
+                "{} {} {:?} on {}: the result was not checked, or `seconds` is not positive; measure it again",
                 row.op, row.dtype, row.shape, row.device
             )));
         }
@@ -113,6 +113,6 @@ mod tests {
         assert!(error("{").starts_with("line 3: "));
         assert!(error(r#"{"op":"add"}"#).contains("missing field"));
         assert!(error(&LINE.replace("true", "false")).contains("not checked"));
-        assert!(error(&LINE.replace("1e-5", "0")).contains("no time"));
+        assert!(error(&LINE.replace("1e-5", "0")).contains("not positive"));
     }
 }

@@ -114,13 +114,18 @@ impl fmt::Display for Machine {
             let n = self.threads;
             writeln!(
                 f,
-                "note: {n} threads did {gain:.1} times the work of one in registers, where nothing but cores counts: \
-                 they share cores, with other work"
+                "note: {n} threads were {gain:.1} times as fast as one thread on multiply-adds in registers, which \
+                 depend on nothing but"
             )?;
             writeln!(
                 f,
-                "      or as hyperthreads. Other work makes timings of this run, and these ceilings, vary; \
-                 close columns are then not told apart"
+                "      cores: the threads share cores with other work, or are hyperthreads of one core. Other work \
+                 makes the timings and"
+            )?;
+            writeln!(
+                f,
+                "      ceilings of this run vary, so columns with similar times cannot be ranked; repeat the run on an \
+                 idle machine"
             )?;
         }
         Ok(())
@@ -356,14 +361,17 @@ pub(crate) mod tests {
         ] {
             assert!(shown.contains(part), "{shown}");
         }
-        assert!(!shown.contains("note:"), "2.5 times on two threads is no machine that is shared");
+        assert!(!shown.contains("note:"), "a speedup of 2.5 on two threads means that the cores are not shared");
     }
 
     #[test]
     fn the_header_tells_when_cores_were_shared() {
         let shared = |one, all, threads| Machine { threads, fma_gflops: Ceiling { one, all }, ..sample() }.to_string();
-        assert!(shared(116.0, 115.0, 2).contains("2 threads did 1.0 times the work of one"));
+        assert!(shared(116.0, 115.0, 2).contains("2 threads were 1.0 times as fast as one thread"));
         assert!(!shared(116.0, 225.0, 2).contains("note:"));
-        assert!(!shared(116.0, 116.0, 1).contains("note:"), "one thread has nobody to share with");
+        assert!(
+            !shared(116.0, 116.0, 1).contains("note:"),
+            "a single thread cannot share its core with another one of this run"
+        );
     }
 }

@@ -11,7 +11,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Compares the devices of this machine: which is fastest for what, at which size.
+/// Compares the devices of this machine: which device is fastest for each operation and size.
 #[derive(Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 struct Cli {
@@ -23,18 +23,19 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run every case at every size on every device, verify the results, and show who is fastest (the default)
+    /// Run every case at every size on every device, verify the results, and show which device is fastest (the
+    /// default)
     Compare(Box<Compare>),
-    /// Measure the largest error of every ufunc of floats, in ULP, on every tier of simd, against the bounds that it is
-    /// held to
+    /// Measure the largest error, in ULP, of every float ufunc on every tier of simd, and compare it with the ufunc's
+    /// bound
     Accuracy(Accuracy),
-    /// List the devices that are here, and those that are not with how to get them
+    /// List the available devices, and the absent ones with how to get them
     Devices,
 }
 
 #[derive(Args)]
 struct Compare {
-    /// Small sizes and short measurements: done in a minute
+    /// Use small sizes and short measurements: takes about a minute
     #[arg(long)]
     quick: bool,
     /// Cases, by name
@@ -46,16 +47,16 @@ struct Compare {
     /// Sizes: N elements, NxN matrices, N points; or a shape such as 512x256x128
     #[arg(long, value_delimiter = ',', value_name = "N,..", value_parser = compare::parse_size)]
     sizes: Vec<Vec<usize>>,
-    /// Devices, by name, auto among them; with the feature peers, other libraries too
+    /// Devices by name, including auto; with the feature peers, also other libraries
     #[arg(long, value_delimiter = ',', value_name = "D,..")]
     devices: Vec<String>,
-    /// The most threads that anything may use
+    /// The maximum number of threads
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
-    /// Write the measurements here, one JSON object a line
+    /// Write the measurements to this file, one JSON object per line
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Write a page with charts here
+    /// Write an HTML page with charts to this file
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// Show the measurements of this file (of --json, or of numpy_peers.py) as further columns
@@ -68,13 +69,14 @@ struct Compare {
 
 #[derive(Args)]
 struct Accuracy {
-    /// 200,000 points of each ufunc and dtype: done in seconds
+    /// Use 200,000 points for each ufunc and dtype: takes seconds
     #[arg(long, conflicts_with_all = ["full", "exhaustive"])]
     quick: bool,
-    /// 10^7 points of each ufunc and dtype, rather than 10^6 where the reference is slow: half an hour
+    /// Use 10^7 points for each ufunc and dtype (default: 10^7 for unary ufuncs of f32, 10^6 for the others): takes
+    /// half an hour
     #[arg(long)]
     full: bool,
-    /// As --full, and every f32 there is of ufuncs of one operand: hours
+    /// As --full, but with all 2^32 operands for unary ufuncs of f32: takes hours
     #[arg(long)]
     exhaustive: bool,
     /// Ufuncs, by name
@@ -86,16 +88,16 @@ struct Accuracy {
     /// Devices of the CPU, by name, or tiers of simd (default: simd, which stands for every tier that this CPU has)
     #[arg(long, value_delimiter = ',', value_name = "D,..")]
     devices: Vec<String>,
-    /// So many points of each ufunc and dtype
+    /// The number of points for each ufunc and dtype
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     points: Option<u32>,
-    /// The most threads that may be used
+    /// The maximum number of threads
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
-    /// Fail where a device refuses a ufunc
+    /// Fail if a device refuses a ufunc
     #[arg(long)]
     require_all: bool,
-    /// Take the rows of these files (of --json) instead of measuring any: for tables of what was measured in parts
+    /// Read rows from these files (written by --json) instead of measuring, to make tables from several runs
     #[arg(
         long,
         value_delimiter = ',',
@@ -103,10 +105,10 @@ struct Accuracy {
         conflicts_with_all = ["quick", "full", "exhaustive", "ops", "dtypes", "devices", "points", "threads"]
     )]
     read: Vec<PathBuf>,
-    /// Write the rows here, one JSON object a line
+    /// Write the rows to this file, one JSON object per line
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Write the tables of docs/accuracy.md here
+    /// Write the tables of docs/accuracy.md to this file
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
 }
@@ -135,7 +137,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         // The reader of the output closed the pipe: not an error.
         Err(Stop::Output(e)) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(Stop::Output(e)) => fail(&format!("writing: {e}")),
+        Err(Stop::Output(e)) => fail(&format!("cannot write the output: {e}")),
         Err(Stop::Asked(why)) => fail(&why),
     }
 }
@@ -186,14 +188,7 @@ fn measure_accuracy(args: &Accuracy) -> Result<ExitCode, Stop> {
         file.flush()?;
     }
     for row in outcome.failures() {
-        eprintln!(
-            "FAILED: {} {} on {}: {}, where the bound is {} ULP",
-            row.op,
-            row.dtype,
-            row.device,
-            row.error(),
-            row.bound
-        );
+        eprintln!("FAILED: {} {} on {}: error {}, bound {} ULP", row.op, row.dtype, row.device, row.error(), row.bound);
     }
     Ok(ExitCode::from(outcome.exit_code()))
 }
@@ -209,7 +204,8 @@ fn read_accuracy(files: &[PathBuf]) -> Result<(Place, Outcome), Stop> {
         let first = place.get_or_insert_with(|| measured_on.clone());
         if *first != measured_on {
             return Err(Stop::Asked(format!(
-                "{}: its rows were measured on {measured_on:?}, those before on {first:?}",
+                "{}: its rows were measured on {measured_on:?}, those of earlier files on {first:?}; give --read files \
+                 from one machine",
                 path.display()
             )));
         }
@@ -218,7 +214,7 @@ fn read_accuracy(files: &[PathBuf]) -> Result<(Place, Outcome), Stop> {
     let mut out = io::stdout().lock();
     writeln!(out, "{}", accuracy::report::HEADER)?;
     rows.iter().try_for_each(|row| writeln!(out, "{row}"))?;
-    Ok((place.expect("there is a file"), Outcome { rows }))
+    Ok((place.expect("--read has at least one file"), Outcome { rows }))
 }
 
 fn run(args: &Compare) -> Result<ExitCode, Stop> {

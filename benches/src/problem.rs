@@ -163,7 +163,7 @@ impl<T: Number> Runner<T> {
             // Frees the last result before the next one is made, so that its block is reused.
             self.output = Output::None;
             self.output = match &self.case.kernel {
-                Kernel::Map(_) | Kernel::Matmul(_) => unreachable!("`forget` gave it an output"),
+                Kernel::Map(_) | Kernel::Matmul(_) => unreachable!("`forget` allocated the output"),
                 Kernel::Fresh(formula) => Output::Array(T::pick(formula)(x).eval()?),
                 Kernel::Sum => Output::Total(x[0].sum()?),
                 Kernel::SumAxis(axis) => Output::Totals(x[0].sum_axis(*axis)?),

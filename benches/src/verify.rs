@@ -133,7 +133,7 @@ impl Expected {
                 Some(self.each(&grid, &norms(problem, 0, &grid), &norms(problem, 1, &grid), |_, x, y| x * y))
             }
             Kernel::Distance(_) => {
-                let grid = Grid::of(problem).expect("products and distances have one");
+                let grid = Grid::of(problem).expect("products and distances have a grid");
                 let (x, y) = (norms(problem, 0, &grid), norms(problem, 1, &grid));
                 let euclidean = |want: f64, x: f64, y: f64| want.max(((x * x + y * y) / want).min(x + y));
                 Some(match problem.case.kernel {
@@ -180,7 +180,11 @@ fn untransposed<T: Number>(problem: &Problem<T>) -> Result<Option<Problem<T>>> {
     }
     let inputs =
         with_device(&Device::scalar(), || problem.inputs.iter().map(|x| x.t().to_contiguous()).collect::<Result<_>>())?;
-    Ok(Some(Problem { case: Case::named("matmul").expect("it is in the table"), shape: problem.shape.clone(), inputs }))
+    Ok(Some(Problem {
+        case: Case::named("matmul").expect("the registry contains matmul"),
+        shape: problem.shape.clone(),
+        inputs,
+    }))
 }
 
 /// Returns the same problem with the magnitudes of all inputs.

@@ -195,7 +195,7 @@ fn a_failure_is_no_measurement() {
     });
     let options = Options { ops: strings(&["exp"]), devices: strings(&["fails"]), ..Options::default() };
     let polyarray_bench::compare::Stop::Asked(why) = accuracy(&options, &mut io::sink()).expect_err("a failure") else {
-        panic!("not the output's")
+        panic!("the error must be Stop::Asked, not Stop::Output")
     };
     assert!(why.contains("exp f32") && why.contains("it was unplugged"), "{why}");
 }
@@ -283,11 +283,11 @@ fn the_program_writes_its_tables() {
 #[test]
 fn what_cannot_be_measured_ends_with_a_reason() {
     for (arguments, why) in [
-        (&["--ops", "nothing"][..], "there are neg abs"),
+        (&["--ops", "nothing"][..], "the ufuncs are neg abs"),
         (&["--ops", "is_nan"], "is_nan"),
         (&["--dtypes", "i32"], "not i32"),
         (&["--devices", "toaster"], "toaster"),
-        (&["--devices", "auto"], "auto is no device of the CPU"),
+        (&["--devices", "auto"], "auto is not a CPU device"),
         (&["--json", "/nonexistent/rows.json"], "/nonexistent/rows.json"),
         (&["--quick", "--exhaustive"], "cannot be used with"),
         (&["--read", "rows.json", "--quick"], "cannot be used with"),

@@ -47,7 +47,7 @@ fn compare_writes_tables_and_files_that_read_back() {
 #[test]
 fn what_cannot_be_done_ends_with_a_reason() {
     for (arguments, why) in [
-        (&["--ops", "nothing"][..], "there are add mul"),
+        (&["--ops", "nothing"][..], "the cases are add mul"),
         (&["--devices", "toaster"], "toaster"),
         (&["--with", "/nonexistent/rows.json"], "/nonexistent/rows.json"),
         (&["--json", "/nonexistent/rows.json"], "/nonexistent/rows.json"),

@@ -85,7 +85,7 @@ fn failures(name: &str, fault: Fault, op: &str) -> (Vec<String>, String) {
     };
     let mut text = Vec::new();
     let outcome = compare(&options, &mut text).expect("a comparison, though one device is wrong");
-    assert!(outcome.rows.iter().all(|r| r.device == "scalar"), "a wrong result is no measurement");
+    assert!(outcome.rows.iter().all(|r| r.device == "scalar"), "rows must not contain wrong results");
     assert_eq!(outcome.exit_code(), u8::from(!outcome.failures.is_empty()));
     (outcome.failures, String::from_utf8(text).expect("text"))
 }

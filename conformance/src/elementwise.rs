@@ -170,7 +170,7 @@ impl<T: Element> Work<T> {
         let keep = if matches!(self.how, How::Donate) { Vec::new() } else { xs.clone() };
         let x = xs.remove(0).into_expr();
         let mut rest = xs.into_iter();
-        let mut next = || rest.next().expect("as many operands as the kernel takes").into_expr();
+        let mut next = || rest.next().expect("one array for each operand of the kernel").into_expr();
         let done = match self.kernel {
             Kernel::Unary(u) => match u.info().gives {
                 Gives::Same => finish(x.unary::<T>(u), self.how, &self.shape, place),
@@ -222,7 +222,7 @@ fn in_place<T: Element>(kernel: Kernel, mut xs: Vec<Array<T>>, how: How) -> Resu
         Kernel::Binary(Binary::Sub) => a -= b,
         Kernel::Binary(Binary::Mul) => a *= b,
         Kernel::Binary(Binary::Div) => a /= b,
-        other => unreachable!("{other:?} has no operator that works in place"),
+        other => unreachable!("{other:?} has no in-place operator"),
     }
     Values::of(&a)
 }
@@ -392,7 +392,7 @@ fn check_within<T: Element>(suite: &mut Suite, work: Work<T>, other: Option<Tole
 fn mul_add_bounds<T: Element>(work: &Work<T>) -> Vec<f64> {
     let spec = FloatSpec::of(T::DTYPE);
     let magnitudes = work.on(|d| widened(d).into_iter().map(f64::abs).collect());
-    let sizes = on_scalar(|| magnitudes.apply(&Place::Host)).expect("the oracle takes every operation");
+    let sizes = on_scalar(|| magnitudes.apply(&Place::Host)).expect("`scalar` supports every operation");
     sizes.magnitudes().into_iter().map(|m| (spec.eps() * m).max(spec.min_normal())).collect()
 }
 
@@ -401,8 +401,9 @@ fn fill_cases<T: Element>(suite: &mut Suite) {
     for value in specials::<T>(true) {
         for n in [1, 7, 16, 33, 130, 1025] {
             let case = Case { op: "fill".into(), dtype: T::DTYPE, detail: format!("{n} of {value}") };
-            let wanted = Values::of(&Array::from_vec(vec![value; n], [n]).expect("as many as the shape holds"))
-                .expect("a host array");
+            let wanted =
+                Values::of(&Array::from_vec(vec![value; n], [n]).expect("one element for each index of the shape"))
+                    .expect("a host array");
             suite.case(case, |_| Values::of(&Array::full([n], value)?), || Ok(Expected::new(wanted, Tolerance::Bits)));
         }
         for target in Target::VIEWS {

@@ -79,7 +79,12 @@ impl Guard {
 
     fn run_guarded(&self, op: &Op, cx: &RunContext) -> Result<()> {
         if let Some(broken) = broken_invariant(op, cx.output) {
-            self.found(Finding::new(FailureKind::Operation, 0, broken, "an operation as core promises it"));
+            self.found(Finding::new(
+                FailureKind::Operation,
+                0,
+                broken,
+                "an operation that keeps the invariants of `polyarray_core::op`",
+            ));
         }
         let mut in_place = false;
         op.for_each_input(|operand, _| in_place |= operand.buffer.same(cx.output));
@@ -159,7 +164,7 @@ impl Guard {
             let place = if i >= end {
                 format!("element {} after the end", i - end)
             } else {
-                format!("element {i}, which is not the output's")
+                format!("element {i}, which is not an element of the output,")
             };
             self.found(Finding::new(FailureKind::Overrun, i, format!("{place} was written"), "untouched sentinels"));
         }
@@ -193,10 +198,15 @@ impl Guard {
             }
         }
         if let Some(i) = unwritten {
-            self.found(Finding::new(FailureKind::Unwritten, i, "what the output held before", "every element written"));
+            self.found(Finding::new(
+                FailureKind::Unwritten,
+                i,
+                "the previous contents of the output",
+                "a written element",
+            ));
         }
         if let (Some((i, a, b)), None) = (unstable, unwritten) {
-            let moved = format!("{b}, as with the output {} elements further on", second.shifted);
+            let moved = format!("{b}, the result with the output moved by {} elements", second.shifted);
             self.found(Finding::new(FailureKind::Unstable, i, a, moved));
         }
     }
@@ -300,7 +310,7 @@ fn broken_invariant(op: &Op, output: &Buffer) -> Option<String> {
         let starts_before = lowest(operand, lens) < 0;
         if starts_before || hi * stored(operand.dtype) > operand.buffer.bytes() {
             broken = Some(format!(
-                "an operand that reaches to element {hi} of a buffer of {} bytes",
+                "an operand (up to element {hi}) that is not inside its buffer of {} bytes",
                 operand.buffer.bytes()
             ));
         }
@@ -308,7 +318,7 @@ fn broken_invariant(op: &Op, output: &Buffer) -> Option<String> {
             broken = Some(format!("{} strides for {} axes", operand.strides.len(), lens.len()));
         }
         if operand.buffer.memory() != output.memory() {
-            broken = Some("an operand in another memory".into());
+            broken = Some("an operand in a memory other than the output's".into());
         }
     });
     let space = |name: &str, lens: &[usize], strides: &[isize]| {
@@ -324,15 +334,16 @@ fn broken_invariant(op: &Op, output: &Buffer) -> Option<String> {
             (o.len == 0 || !side_by_side)
                 .then(|| format!("{} along {} with output strides {:?}", o.kind.name(), o.len, o.output.strides))
         }),
-        Op::Matmul(o) => (o.m * o.n * o.k * o.batch.size() == 0).then(|| "a matmul of nothing".into()),
-        Op::Distance(o) => (o.n * o.m * o.d == 0).then(|| "distances of nothing".into()),
+        Op::Matmul(o) => (o.m * o.n * o.k * o.batch.size() == 0).then(|| "a matmul with an axis of length 0".into()),
+        Op::Distance(o) => (o.n * o.m * o.d == 0).then(|| "distances with an axis of length 0".into()),
         Op::Sort(o) => (o.lines.contains(&0) || o.take.is_empty() || o.take.end > o.n)
-            .then(|| format!("ranks {:?} of lines of {}", o.take, o.n)),
-        Op::Search(o) => (o.n * o.shape.size() == 0).then(|| "a search of nothing".into()),
-        Op::Count(o) => (o.bins * o.shape.size() == 0).then(|| "a count of nothing".into()),
+            .then(|| format!("ranks {:?} of lines of length {}", o.take, o.n)),
+        Op::Search(o) => (o.n * o.shape.size() == 0).then(|| "a search with an axis of length 0".into()),
+        Op::Count(o) => (o.bins * o.shape.size() == 0).then(|| "a count without elements or bins".into()),
     };
     let end = output_layout(op).span().1 * stored(op.output_dtype());
-    let short = (end > output.bytes()).then(|| format!("an output of {} bytes for {end}", output.bytes()));
+    let short =
+        (end > output.bytes()).then(|| format!("an output of {} bytes where {end} are required", output.bytes()));
     broken.or(shape).or(short)
 }
 
@@ -356,7 +367,7 @@ unsafe impl Backend for Guarded {
 
     fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported> {
         if !self.0.open.load(Ordering::Relaxed) || std::thread::current().id() != self.0.thread {
-            return Err(Unsupported::new("it is for the conformance suite only"));
+            return Err(Unsupported::new("this device accepts operations of the conformance suite only"));
         }
         let cost = self.0.inner.estimate(op, threads)?;
         let forced = self.0.threads.load(Ordering::Relaxed);

@@ -119,7 +119,8 @@ impl Filter {
 /// # Panics
 /// If the device is `auto`, which has no backend of its own, or if `scalar`, the oracle, is not linked.
 pub fn check(device: &Device, filter: &Filter) -> Report {
-    let backend = device.backend().expect("auto has no backend: check each of Device::all()");
+    let backend =
+        device.backend().expect("`auto` has no backend of its own: call `check` for each device of `Device::all()`");
     check_backend(backend.clone(), filter)
 }
 

@@ -8,26 +8,26 @@ use polyarray_conformance::{Filter, Support, check, support};
 use polyarray_core::{DType, Device, Result};
 use std::process::ExitCode;
 
-/// Prints which device takes which operation and dtype; with --check, runs the conformance suite.
+/// Prints which device supports which operation and dtype; with --check, runs the conformance suite.
 #[derive(Parser)]
 #[command(name = "polyarray-conformance")]
 struct Args {
-    /// Run the suite rather than print the table. The exit code says whether all devices passed.
+    /// Run the suite instead of printing the table. The exit code is 0 if all devices passed.
     #[arg(long)]
     check: bool,
-    /// Only this device (may be repeated); all that are here otherwise.
+    /// Run only this device (may be repeated; default: all available devices).
     #[arg(long)]
     device: Vec<String>,
-    /// Only operations whose name contains this.
+    /// Run only operations whose name contains this text.
     #[arg(long)]
     op: Option<String>,
-    /// Only operands of this dtype.
+    /// Run only operands of this dtype.
     #[arg(long)]
     dtype: Option<DType>,
-    /// Every size and combination.
+    /// Run all sizes and combinations (default: a subset).
     #[arg(long)]
     full: bool,
-    /// Where the random numbers start.
+    /// The seed of the random numbers.
     #[arg(long, default_value_t = 0)]
     seed: u64,
 }

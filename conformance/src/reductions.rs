@@ -355,7 +355,7 @@ impl<T: Element> Reduced<'_, T> {
             wide => Term { value: wide.real(), flushes: subnormal(wide.real()) },
         };
         let x = self.data[0].iter().map(number);
-        let y = self.data.last().expect("an operand").iter().map(number);
+        let y = self.data.last().expect("every case has an operand").iter().map(number);
         let step = |value: f64, flushes: f64| Term { value, flushes: flushes + subnormal(value) };
         x.zip(y)
             .map(|(x, y)| match self.source {
@@ -500,7 +500,11 @@ mod tests {
                 largest = largest.max(lost / (flushes.bound() * normal));
             }
         }
-        assert!(flushed > 1000 && largest > 0.5, "{flushed} sums were flushed, up to {largest} of the bound");
+        assert!(
+            flushed > 1000 && largest > 0.5,
+            "{flushed} sums lost more than rounding, at most {largest} of the bound (expected: more than 1000 sums, \
+             more than 0.5)"
+        );
     }
 
     #[test]

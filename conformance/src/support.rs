@@ -54,12 +54,13 @@ unsafe impl Backend for Probe {
 
     fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported> {
         let ask = |device: &Device| {
-            let backend = device.backend().ok_or_else(|| Unsupported::new("it has no backend of its own"))?;
+            let backend = device.backend().ok_or_else(|| Unsupported::new("`auto` has no backend of its own"))?;
             let there = memory(backend.memory());
             let mut stored = Ok(());
             op.for_each_input(|operand, _| {
                 if there.info().stored_size(operand.dtype).is_none() {
-                    stored = Err(Unsupported::new(format!("{} cannot be stored there", operand.dtype)));
+                    stored =
+                        Err(Unsupported::new(format!("{} cannot be stored in the device's memory", operand.dtype)));
                 }
             });
             stored.and_then(|()| backend.estimate(op, threads).map(|_| ()))
@@ -67,7 +68,7 @@ unsafe impl Backend for Probe {
         let mut answers = self.answers.lock().unwrap_or_else(|e| e.into_inner());
         // Only the first estimate is recorded: it is for the whole operation. Later ones are for its parts.
         answers.get_or_insert_with(|| self.devices.iter().map(|d| (d.name().to_string(), ask(d))).collect());
-        Err(Unsupported::new("a probe runs nothing"))
+        Err(Unsupported::new("the probe backend refuses every operation"))
     }
 
     unsafe fn run(&self, op: &Op, _: &RunContext) -> Result<()> {
@@ -81,7 +82,11 @@ unsafe impl Backend for Probe {
 /// If an operation fails before the probe refuses it, which is a bug of this suite.
 pub fn support(devices: &[Device]) -> Result<Vec<Support>> {
     let answers = Arc::new(Mutex::new(None));
-    let info = DeviceInfo { name: "probe".into(), description: "asks the others".into(), hardware: false };
+    let info = DeviceInfo {
+        name: "probe".into(),
+        description: "queries the other devices for their support".into(),
+        hardware: false,
+    };
     let probe = register(Probe { info, devices: devices.to_vec(), answers: answers.clone() });
     let mut table = Vec::new();
     for kernel in Kernel::all() {
@@ -161,7 +166,11 @@ fn ask(
         Err(e) => return Err(e),
         Ok(()) => unreachable!("the probe refuses everything"),
     }
-    let answers = answers.lock().unwrap_or_else(|e| e.into_inner()).take().expect("a refusal follows a question");
+    let answers = answers
+        .lock()
+        .unwrap_or_else(|e| e.into_inner())
+        .take()
+        .expect("the probe records the answers before it refuses");
     table.push(Support { op: op.into(), dtype, answers });
     Ok(())
 }

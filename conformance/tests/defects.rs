@@ -252,7 +252,7 @@ unsafe impl Backend for Broken {
 
     fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported> {
         if matches!(self.defect, Defect::RefusesAll) {
-            Err(Unsupported::new("it takes nothing"))
+            Err(Unsupported::new("the broken backend refuses every operation"))
         } else {
             scalar().estimate(op, threads)
         }
@@ -261,7 +261,10 @@ unsafe impl Backend for Broken {
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
         match self.defect {
             Defect::Fails => {
-                return Err(polyarray_core::Error::Device { device: "broken".into(), why: "it cannot".into() });
+                return Err(polyarray_core::Error::Device {
+                    device: "broken".into(),
+                    why: "the broken backend always fails".into(),
+                });
             }
             Defect::Panics => panic!("this backend panics"),
             _ => {}
@@ -347,7 +350,7 @@ fn errors_and_panics_of_what_was_accepted_are_found() {
 fn refusals_are_counted_and_are_no_pass() {
     let report = report(Defect::RefusesAll, f32s("sqrt"));
     assert!(report.failures.is_empty() && report.passed == 0 && report.refused_cases() > 0, "{report}");
-    assert!(report.to_string().contains("it takes nothing"));
+    assert!(report.to_string().contains("the broken backend refuses every operation"));
     assert!(!report.is_ok());
 }
 

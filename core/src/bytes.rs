@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 
 /// Returns the bytes of a host buffer. All of it must have been written, as in buffers of arrays.
 pub(crate) fn host_bytes(buffer: &Buffer) -> &[u8] {
-    let ptr = buffer.host_ptr().expect("a host buffer");
+    let ptr = buffer.host_ptr().expect("the buffer lies in host memory");
     // SAFETY: the pointer is valid for the length (invariant 1 of `Buffer`). An array's buffer has been written, and
     // nothing writes it while a shared reference to the array lives (invariant 2).
     unsafe { std::slice::from_raw_parts(ptr.as_ptr(), buffer.bytes()) }
@@ -14,7 +14,7 @@ pub(crate) fn host_bytes(buffer: &Buffer) -> &[u8] {
 /// Zeroes the first `len` bytes of a host buffer and returns them. The caller must be the buffer's only owner.
 pub(crate) fn fresh_bytes(buffer: &mut Buffer, len: usize) -> &mut [u8] {
     assert!(len <= buffer.bytes() && buffer.is_exclusive());
-    let ptr = buffer.host_ptr().expect("a host buffer");
+    let ptr = buffer.host_ptr().expect("the buffer lies in host memory");
     // SAFETY: length and exclusive ownership were checked; the mutable borrow keeps it exclusive. Zeroing initialises
     // the bytes.
     unsafe {
@@ -50,7 +50,7 @@ pub(crate) unsafe fn normalise_bools(buffer: &Buffer) {
 
 /// Returns elements `lo..hi` of a host buffer of initialised `T`s.
 pub(crate) fn elements<T: Element>(buffer: &Buffer, lo: usize, hi: usize) -> &[T] {
-    let ptr = buffer.host_ptr().expect("a host buffer").cast::<T>();
+    let ptr = buffer.host_ptr().expect("the buffer lies in host memory").cast::<T>();
     assert!(lo <= hi && hi * size_of::<T>() <= buffer.bytes());
     assert!(ptr.is_aligned());
     // SAFETY: range and alignment were checked; an array's elements are valid `T`s, and nothing writes them while this
@@ -61,7 +61,7 @@ pub(crate) fn elements<T: Element>(buffer: &Buffer, lo: usize, hi: usize) -> &[T
 /// Returns elements `lo..hi` of a host buffer of initialised `T`s, for writing. The caller must be its only owner.
 pub(crate) fn elements_mut<T: Element>(buffer: &mut Buffer, lo: usize, hi: usize) -> &mut [T] {
     assert!(buffer.is_exclusive());
-    let ptr = buffer.host_ptr().expect("a host buffer").cast::<T>();
+    let ptr = buffer.host_ptr().expect("the buffer lies in host memory").cast::<T>();
     assert!(lo <= hi && hi * size_of::<T>() <= buffer.bytes());
     assert!(ptr.is_aligned());
     // SAFETY: range, alignment and exclusive ownership were checked; the mutable borrow keeps it exclusive.

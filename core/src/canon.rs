@@ -189,7 +189,7 @@ pub(crate) fn fresh_layout<L: Borrow<Layout>>(shape: &Dims, inputs: &[L]) -> Lay
     }
     let mut axes: SmallVec<[usize; 4]> = (0..shape.len()).collect();
     let key = |l: &Layout, a: usize| if shape[a] == 1 { usize::MAX } else { l.strides()[a].unsigned_abs() };
-    let first = full().next().expect("there is one");
+    let first = full().next().expect("there is an operand that is not broadcast");
     axes.sort_by_key(|&a| std::cmp::Reverse(key(first, a)));
     let agree = full().all(|l| axes.windows(2).all(|w| key(l, w[0]) >= key(l, w[1])));
     if !agree {

@@ -24,7 +24,7 @@ impl Config {
         let wrong = |value: &String| Error::Setting {
             name: "POLYARRAY_THREADS",
             value: value.clone(),
-            why: "a number of threads is 1 or more".into(),
+            why: "the number of threads must be an integer of at least 1".into(),
         };
         self.wrong_threads.as_ref().map_or(Ok(()), |value| Err(wrong(value)))
     }

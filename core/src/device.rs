@@ -122,7 +122,7 @@ impl Slot {
         if self.opening.swap(true, Ordering::Relaxed) {
             return Err(Error::Absent {
                 name: self.name.clone(),
-                why: "it is being opened, and what opens it asked for it".into(),
+                why: "it is being opened, and its open function requested it recursively".into(),
             });
         }
         let _done = Done(&self.opening);
@@ -143,7 +143,7 @@ impl Slot {
         Err(Error::Absent {
             name: name.clone(),
             why: format!(
-                "no hardware for it was found; what emulates it is opened only where the name {name:?} is asked for"
+                "no hardware for it was found; an emulation is opened only if the device {name:?} is selected by name"
             ),
         })
     }
@@ -251,7 +251,7 @@ impl Device {
         let why = OPTIONAL.iter().find(|(n, _)| *n == name).map(|(_, why)| (*why).to_string());
         let known = || {
             format!(
-                "the devices here are auto, {}",
+                "the available devices are auto, {}",
                 slots().iter().map(|s| s.name.clone()).collect::<Vec<_>>().join(", ")
             )
         };

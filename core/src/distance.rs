@@ -37,7 +37,7 @@ pub fn cdist<T: Element>(x: &Array<T>, y: &Array<T>, metric: Metric) -> Result<A
         return Err(shapes("both need two axes, [points, coordinates]"));
     };
     if d != e {
-        return Err(shapes(&format!("the vectors have {d} and {e} coordinates")));
+        return Err(shapes(&format!("the vectors have {d} and {e} coordinates; both need the same number")));
     }
     let shape = Dims::from([n, m]);
     shape.check(T::DTYPE)?;

@@ -224,7 +224,7 @@ impl std::str::FromStr for DType {
     fn from_str(name: &str) -> Result<DType, String> {
         DType::ALL.into_iter().find(|d| d.name() == name).ok_or_else(|| {
             let known: Vec<_> = DType::ALL.iter().map(|d| d.name()).collect();
-            format!("no dtype is called {name:?}; there are {}", known.join(" "))
+            format!("unknown dtype {name:?}; the dtypes are {}", known.join(" "))
         })
     }
 }
@@ -275,7 +275,7 @@ impl Scalar {
     #[inline]
     #[track_caller]
     pub fn get<T: Element>(&self) -> T {
-        assert_eq!(self.dtype, T::DTYPE, "a scalar of another dtype was expected");
+        assert_eq!(self.dtype, T::DTYPE, "the requested type is not that of the scalar");
         bytemuck::checked::pod_read_unaligned(self.bytes())
     }
 

@@ -21,13 +21,13 @@ pub enum Error {
     #[error("{op}: shape {shape:?} holds {expected} elements, not {found}")]
     Count { op: &'static str, shape: Dims, expected: usize, found: usize },
     /// Shapes that an operation cannot combine.
-    #[error("{op}: shapes {left:?} and {right:?} do not fit: {why}")]
+    #[error("{op}: shapes {left:?} and {right:?} are incompatible: {why}")]
     Shapes { op: &'static str, left: Dims, right: Dims, why: String },
     /// Subscripts that are invalid or do not match the operands.
     #[error("einsum {subscripts:?} of shapes {shapes:?}: {why}")]
     Einsum { subscripts: String, shapes: Vec<Dims>, why: String },
     /// A shape whose size in bytes overflows.
-    #[error("shape {shape:?} of {dtype} has more bytes than an address can count")]
+    #[error("shape {shape:?} of {dtype} is too large: its size in bytes overflows")]
     TooLarge { shape: Dims, dtype: DType },
     /// An axis that the array does not have.
     #[error(
@@ -36,46 +36,46 @@ pub enum Error {
     )]
     Axis { op: &'static str, axis: isize, ndim: usize },
     /// A number of axes other than one for an operation along one axis.
-    #[error("{op} goes along one axis, {given} were named")]
+    #[error("{op} works along one axis, but {given} were given")]
     OneAxis { op: &'static str, given: usize },
     /// An axis named twice.
-    #[error("{op}: axis {axis} is named more than once")]
+    #[error("{op}: axis {axis} is given more than once")]
     RepeatedAxis { op: &'static str, axis: usize },
     /// An index or a slice out of range.
     #[error("{what} is out of range for axis {axis} of length {len}")]
     Index { what: String, axis: usize, len: usize },
     /// A number of indices that does not match the number of axes.
-    #[error("{given} indices were given for {ndim} axes (shape {shape:?})")]
+    #[error("{given} indices for {ndim} axes (shape {shape:?})")]
     IndexCount { given: usize, ndim: usize, shape: Dims },
     /// A ufunc or operation that is not defined for a dtype.
-    #[error("{op} is not defined for {dtype} (it is for {defined}); cast first: x.cast::<..>()")]
+    #[error("{op} is not defined for {dtype} (it is defined for {defined}); cast first: x.cast::<..>()")]
     DTypeUndefined { op: &'static str, dtype: DType, defined: String },
     /// Operands whose dtypes must be equal but differ.
     #[error("{op}: dtypes {left} and {right} differ; cast one of them: x.cast::<..>()")]
     DTypeMismatch { op: &'static str, left: DType, right: DType },
     /// An operation that needs elements on an array without any.
-    #[error("{op} of no elements (shape {shape:?}) has no value")]
+    #[error("{op} of an empty array (shape {shape:?}) is not defined")]
     Empty { op: &'static str, shape: Dims },
     /// An invalid argument of an operation.
     #[error("{op}: {name} = {value}: {why}")]
     Argument { op: &'static str, name: &'static str, value: String, why: String },
     /// An expression that reads a result which the enclosing operation has not computed yet.
     #[error(
-        "{op}: the product has no elements yet: in the closure given to map it can only be part of the \
-         expression that the closure returns"
+        "{op}: the product has not been computed yet; inside the closure of map, use it only in the expression that \
+         the closure returns"
     )]
     NotComputed { op: &'static str },
     /// A program that violates a rule of the representation.
     #[error("not a valid program: {0}")]
     Program(String),
     /// A device that is not available in this process.
-    #[error("there is no device {name:?} here: {why}")]
+    #[error("device {name:?} is not available: {why}")]
     Absent { name: String, why: String },
     /// No candidate device supports the operation. The reason of each is listed.
-    #[error("{op} is refused: {}", list(reasons))]
+    #[error("no candidate device supports {op}: {}", list(reasons))]
     Refused { op: String, reasons: Vec<(String, String)> },
     /// Not enough memory.
-    #[error("out of memory on {memory}: {bytes} bytes were asked for, {why}")]
+    #[error("out of memory on {memory}: {bytes} bytes requested, {why}")]
     OutOfMemory { memory: String, bytes: usize, why: String },
     /// Operands in different memories, none of which is the host's.
     #[error("{op}: the operands lie on different devices ({left}, {right}); move one with to_device")]

@@ -126,11 +126,13 @@ fn dtype_of(descr: &str) -> Result<(DType, bool), String> {
         return Ok((dtype, foreign));
     }
     let what = match name.as_bytes().first() {
-        Some(b'O') => "Python objects (a pickle), which are not read",
-        Some(b'S' | b'U' | b'a') => "strings, which are not read",
-        Some(b'V') => "raw bytes, which are not read",
-        Some(b'M' | b'm') => "dates or times, which are not read; in NumPy, a.view(np.int64) makes numbers of them",
-        _ => "elements of a kind that is not known here",
+        Some(b'O') => "Python objects (a pickle), which are not supported; save numeric arrays",
+        Some(b'S' | b'U' | b'a') => "strings, which are not supported; save numeric arrays",
+        Some(b'V') => "raw bytes, which are not supported; in NumPy, view them as a numeric dtype before saving",
+        Some(b'M' | b'm') => {
+            "dates or times, which are not supported; convert them in NumPy with a.view(np.int64) before saving"
+        }
+        _ => "elements of an unsupported dtype; in NumPy, convert them with astype before saving",
     };
     Err(format!("holds {what} (descr {descr:?})"))
 }
@@ -151,7 +153,7 @@ fn read(path: &Path, want: DType) -> Result<RawArray> {
     let (dtype, foreign) = dtype_of(&header.descr).map_err(fail)?;
     if dtype != want {
         return Err(fail(format!(
-            "holds {dtype} (descr {:?}) and was read as {want}; read it as {dtype} and cast",
+            "holds {dtype} (descr {:?}), but {want} was requested; read it as {dtype} and cast",
             header.descr
         )));
     }
@@ -160,7 +162,7 @@ fn read(path: &Path, want: DType) -> Result<RawArray> {
     let there = len - start;
     if there < bytes as u64 {
         return Err(fail(format!(
-            "is truncated: shape {shape:?} of {dtype} takes {bytes} bytes, after the header there are {there}"
+            "is truncated: shape {shape:?} of {dtype} needs {bytes} bytes, but only {there} bytes follow the header"
         )));
     }
     let mut buffer = Buffer::host(bytes)?;
@@ -196,30 +198,32 @@ fn read_header(file: &mut File, len: u64) -> Result<(Header, u64), String> {
         (1, 0) => 2,
         (2 | 3, 0) => 4,
         (major, minor) => {
-            return Err(format!("has version {major}.{minor} of the npy format; 1.0, 2.0 and 3.0 are known"));
+            return Err(format!(
+                "has version {major}.{minor} of the npy format; supported versions are 1.0, 2.0 and 3.0"
+            ));
         }
     };
     if len < 8 + width {
-        return Err(format!("is truncated: its {len} bytes end inside the length of the header"));
+        return Err(format!("is truncated: the file has {len} bytes and ends inside the header-length field"));
     }
     let mut size = [0u8; 4];
     file.read_exact(&mut size[..width as usize]).map_err(cannot)?;
     let size = u32::from_le_bytes(size) as usize;
     let start = 8 + width + size as u64;
     if size > MAX_HEADER {
-        return Err(format!("says that its header has {size} bytes; at most {MAX_HEADER} are read"));
+        return Err(format!("declares a header of {size} bytes; the limit is {MAX_HEADER} bytes"));
     }
     if len < start {
         return Err(format!(
-            "is truncated: its header should have {size} bytes, the file has {} after its length",
+            "is truncated: the header should have {size} bytes, but only {} bytes follow the header-length field",
             len - 8 - width
         ));
     }
     let mut text = vec![0u8; size];
     file.read_exact(&mut text).map_err(cannot)?;
-    let header = header::parse(&text).map_err(|why| format!("has a header that cannot be understood: {why}"))?;
+    let header = header::parse(&text).map_err(|why| format!("has a malformed header: {why}"))?;
     if header.shape.len() > MAX_NDIM {
-        return Err(format!("has {} axes, at most {MAX_NDIM} are possible", header.shape.len()));
+        return Err(format!("has {} axes; the maximum is {MAX_NDIM}", header.shape.len()));
     }
     Ok((header, start))
 }
@@ -234,7 +238,7 @@ fn turn_round(data: &mut [u8], width: usize) {
         2 => each::<2>(data),
         4 => each::<4>(data),
         8 => each::<8>(data),
-        _ => unreachable!("no element here has parts of {width} bytes"),
+        _ => unreachable!("unsupported element width: {width} bytes"),
     }
 }
 
@@ -243,7 +247,8 @@ fn check_bools(data: &[u8]) -> Result<(), String> {
     match data.iter().position(|&b| b > 1) {
         None => Ok(()),
         Some(at) => Err(format!(
-            "holds bool, but element {at} is the byte {}, neither 0 nor 1; read it in NumPy as uint8",
+            "holds bool, but element {at} is the byte {} instead of 0 or 1; save it from NumPy as uint8 and read it as \
+             u8",
             data[at]
         )),
     }

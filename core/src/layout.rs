@@ -103,7 +103,7 @@ impl Dims {
                 op: "shape",
                 left: self.clone(),
                 right: Dims::new(),
-                why: format!("{} axes, at most {MAX_NDIM} are possible", self.len()),
+                why: format!("the shape has {} axes; the maximum is {MAX_NDIM}", self.len()),
             });
         }
         // Counts zero lengths as ones: strides are products over axes without zeros, and they must not overflow either.
@@ -288,10 +288,9 @@ impl Layout {
             return Ok(self.clone());
         }
         let fail = |why: String| Error::BroadcastTo { from: self.shape.clone(), to: to.clone(), why };
-        let extra = to
-            .len()
-            .checked_sub(self.shape.len())
-            .ok_or_else(|| fail(format!("{} axes do not fit into {}", self.shape.len(), to.len())))?;
+        let extra = to.len().checked_sub(self.shape.len()).ok_or_else(|| {
+            fail(format!("an array of {} axes cannot broadcast to {} axes", self.shape.len(), to.len()))
+        })?;
         to.check(DType::Bool)?;
         let mut strides: Strides = SmallVec::from_elem(0, to.len());
         for (i, (&n, &s)) in self.shape.iter().zip(&self.strides).enumerate() {
@@ -299,7 +298,7 @@ impl Layout {
             strides[i + extra] = match n {
                 _ if n == want => s,
                 1 => 0,
-                _ => return Err(fail(format!("axis {i} is {n} against {want}"))),
+                _ => return Err(fail(format!("axis {i} has length {n}, which cannot broadcast to {want}"))),
             };
         }
         Ok(Layout { shape: to.clone(), strides, offset: self.offset })
@@ -368,7 +367,7 @@ impl Layout {
     pub(crate) fn step_together(&self, groups: &[AxisGroup]) -> Layout {
         debug_assert!(
             groups.iter().all(|g| g.iter().all(|&a| self.shape[a] == self.shape[g[0]])),
-            "axes that step together have one length"
+            "axes that step together must have equal lengths"
         );
         debug_assert!(
             (0..self.shape.len())

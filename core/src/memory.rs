@@ -118,7 +118,9 @@ impl Buffer {
     /// [`Error::Argument`] for [`MemoryId::HOST`], whose blocks [`Buffer::host`] allocates.
     pub fn foreign(memory: MemoryId, bytes: usize, handle: impl Any + Send + Sync) -> Result<Buffer> {
         if memory == MemoryId::HOST {
-            let why = "a block of host memory comes from Buffer::host, Buffer::adopt or Buffer::read_only".into();
+            let why = "a block of host memory cannot have a foreign handle; use Buffer::host, Buffer::adopt or \
+                       Buffer::read_only"
+                .into();
             return Err(Error::Argument { op: "Buffer::foreign", name: "memory", value: "MemoryId::HOST".into(), why });
         }
         Ok(Buffer(Arc::new(Block { memory, bytes, writable: true, data: Data::Foreign(Box::new(handle)) })))
@@ -250,7 +252,7 @@ pub fn register_memory<M: Memory + 'static>(make: impl FnOnce(MemoryId) -> Arc<M
 #[track_caller]
 pub fn memory(id: MemoryId) -> Arc<dyn Memory> {
     let known = memories().read().unwrap_or_else(|e| e.into_inner())[id.0 as usize].clone();
-    known.expect("register_memory has not returned yet: there is no memory of this name")
+    known.expect("no memory has this id yet: register_memory has not returned")
 }
 
 /// The number of elements that are widened or narrowed at a time.
@@ -336,7 +338,7 @@ pub(crate) fn storable(memory: &dyn Memory, dtype: DType) -> Result<usize> {
     info.stored_size(dtype).ok_or_else(|| Error::Storage {
         dtype,
         memory: info.name.clone(),
-        why: "the device has no such type".into(),
+        why: "the device does not support this dtype".into(),
     })
 }
 

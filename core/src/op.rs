@@ -376,7 +376,8 @@ impl Op {
             }
             Op::Scan(o) => format!("{} {} along {} for each of {:?}", o.kind.name(), o.before.output(), o.len, o.outer),
             Op::Matmul(o) => {
-                let into = if o.product() == o.dtype { String::new() } else { format!(" into {}", o.product()) };
+                let into =
+                    if o.product() == o.dtype { String::new() } else { format!(" accumulated in {}", o.product()) };
                 let fast = if o.precision == Precision::Fast { ", fast" } else { "" };
                 format!(
                     "matmul {}{into} {:?}x[{}, {}, {}]{}{}{fast}",
@@ -386,7 +387,7 @@ impl Op {
                     o.k,
                     o.n,
                     tail(&o.after),
-                    if o.add { ", added" } else { "" }
+                    if o.add { ", accumulating" } else { "" }
                 )
             }
             Op::Distance(o) => {

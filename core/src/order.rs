@@ -326,7 +326,7 @@ impl<T> Tree<T> {
     /// Adds the result of the next `2^level` leaves. The number of leaves so far must be a multiple of `2^level`.
     pub fn push_level(&mut self, mut result: T, mut level: u32, mut combine: impl FnMut(&mut T, T)) {
         while self.stack.last().is_some_and(|(_, l)| *l == level) {
-            let (mut left, _) = self.stack.pop().expect("looked at just now");
+            let (mut left, _) = self.stack.pop().expect("`last` returned an entry");
             combine(&mut left, result);
             (result, level) = (left, level + 1);
         }

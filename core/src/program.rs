@@ -142,7 +142,7 @@ impl Program {
     pub fn new(inputs: &[DType], params: &[DType], instrs: &[Instr], result: Ref) -> Result<Program> {
         if inputs.len() > MAX_INPUTS || instrs.len() > MAX_INSTRS {
             return Err(Error::Program(format!(
-                "{} inputs and {} instructions, at most {MAX_INPUTS} and {MAX_INSTRS} are possible",
+                "the program has {} inputs and {} instructions; the limits are {MAX_INPUTS} and {MAX_INSTRS}",
                 inputs.len(),
                 instrs.len()
             )));
@@ -209,7 +209,7 @@ impl Program {
             Ref::Param(i) => self.params.get(i as usize),
             Ref::Value(i) => self.dtypes.get(i as usize),
         };
-        found.copied().ok_or_else(|| Error::Program(format!("{r:?} is read and is not there")))
+        found.copied().ok_or_else(|| Error::Program(format!("{r:?} is read but does not exist")))
     }
 
     /// The dtypes of the inputs.

@@ -137,7 +137,7 @@ fn rank_of(op: &'static str, q: f64, n: usize) -> Result<f64> {
     if (0.0..=1.0).contains(&q) {
         Ok(q * n.saturating_sub(1) as f64)
     } else {
-        Err(Error::Argument { op, name: "q", value: q.to_string(), why: "a quantile is from 0 to 1".into() })
+        Err(Error::Argument { op, name: "q", value: q.to_string(), why: "a quantile must be from 0 to 1".into() })
     }
 }
 
@@ -296,7 +296,7 @@ impl<T: Element> Array<T> {
         )?)?
         .on_host()?;
         let sorted = bytes::elements::<T>(&sorted.raw().buffer, 0, lines.n);
-        #[expect(clippy::eq_op, reason = "what is not equal to itself is NaN")]
+        #[expect(clippy::eq_op, reason = "a value that is not equal to itself is NaN")]
         let nan = |x: &T| x != x;
         let starts_run = |&i: &usize| i == 0 || sorted[i] != sorted[i - 1] && !(nan(&sorted[i]) && nan(&sorted[i - 1]));
         // Counts the runs first, because there may be few: this avoids reserving space for all elements.
@@ -327,7 +327,7 @@ impl<T: Element> Array<T> {
     pub fn searchsorted(&self, values: &Array<T>, side: Side) -> Result<Array<i64>> {
         ordered("searchsorted", T::DTYPE)?;
         if self.ndim() != 1 {
-            let why = "what is searched has one axis".into();
+            let why = "the searched array must have exactly one axis".into();
             return Err(Error::Shapes {
                 op: "searchsorted",
                 left: self.shape().into(),
@@ -382,7 +382,7 @@ impl<T: Element> Array<T> {
         let argument =
             |name, value: String, why: &str| Err(Error::Argument { op: "histogram", name, value, why: why.into() });
         if bins == 0 {
-            return argument("bins", bins.to_string(), "there must be one at least");
+            return argument("bins", bins.to_string(), "there must be at least one bin");
         }
         if let Some((lo, hi)) = range
             && !(lo.is_finite() && hi.is_finite() && lo < hi)
@@ -400,7 +400,11 @@ impl<T: Element> Array<T> {
             None => {
                 let (lo, hi) = (self.min()?.to_wide().real(), self.max()?.to_wide().real());
                 if !(lo.is_finite() && hi.is_finite()) {
-                    return argument("range", format!("({lo}, {hi})"), "that of the elements is not finite; give one");
+                    return argument(
+                        "range",
+                        format!("({lo}, {hi})"),
+                        "the range of the elements is not finite; pass a finite range",
+                    );
                 }
                 let half = |x: f64| T::Mean::from_wide(Wide::Float(x)).to_wide().real();
                 let (lo, hi) = if lo == hi { (half(lo - 0.5), half(hi + 0.5)) } else { (lo, hi) };
@@ -440,7 +444,7 @@ impl<T: Element> Array<T> {
         }
         let whole = |x: T| match x.to_wide() {
             Wide::Int(i) => i,
-            Wide::Float(_) | Wide::Complex(..) => unreachable!("only integers get here"),
+            Wide::Float(_) | Wide::Complex(..) => unreachable!("bincount accepts only integers and bool"),
         };
         let least = if T::DTYPE.kind() == Kind::Int { whole(self.min()?) } else { 0 };
         let largest = whole(self.max()?);
@@ -500,7 +504,10 @@ fn edges<F: Element, C: Element>(lo: f64, hi: f64, bins: usize) -> Result<Vec<F>
     {
         return Ok(out);
     }
-    let why = format!("{} has not that many different numbers in the range ({lo}, {hi})", F::DTYPE);
+    let why = format!(
+        "{} has too few distinct numbers in the range ({lo}, {hi}) for this many bins; use fewer bins or a wider range",
+        F::DTYPE
+    );
     Err(Error::Argument { op: "histogram", name: "bins", value: bins.to_string(), why })
 }
 

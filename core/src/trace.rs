@@ -41,13 +41,13 @@ impl fmt::Display for Plan {
             match &c.estimate {
                 Ok((run, transfers, threads)) if *transfers > 0.0 => writeln!(
                     f,
-                    "  {:8} {} + {} of transfers ({threads} threads)",
+                    "  {:8} {} + {} for transfers ({threads} threads)",
                     c.device,
                     show_seconds(*run),
                     show_seconds(*transfers)
                 )?,
                 Ok((run, _, threads)) => writeln!(f, "  {:8} {} ({threads} threads)", c.device, show_seconds(*run))?,
-                Err(why) => writeln!(f, "  {:8} no: {why}", c.device)?,
+                Err(why) => writeln!(f, "  {:8} refused: {why}", c.device)?,
             }
         }
         Ok(())
@@ -140,11 +140,11 @@ impl fmt::Display for Trace {
             writeln!(f, "copied {bytes} bytes: {why}")?;
         }
         for (from, to, why) in &self.fallbacks {
-            writeln!(f, "went from {from} to {to}: {why}")?;
+            writeln!(f, "fell back from {from} to {to}: {why}")?;
         }
         writeln!(
             f,
-            "{} allocations of {} bytes in all, {} from the pool",
+            "{} allocations, {} bytes in total, {} reused from the pool",
             self.allocations, self.allocated, self.reused
         )
     }

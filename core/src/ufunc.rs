@@ -157,11 +157,11 @@ ufuncs! {
         Expm1 expm1(FLOAT) -> Same, ulp 1.0 / 4.0, on (-40.0, 80.0), weight 24.0,
             "`exp(x) - 1`, accurate where x is small.";
         Log log(FLOATING) -> Same, ulp 1.0 / 4.0, on (1e-6, 1e6), weight 20.0,
-            "The natural logarithm; -infinity at zero, NaN below.";
+            "The natural logarithm; -infinity at zero, NaN for negative x.";
         Log2 log2(FLOAT) -> Same, ulp 1.0 / 4.0, on (1e-6, 1e6), weight 20.0,
-            "The logarithm to base 2; -infinity at zero, NaN below.";
+            "The logarithm to base 2; -infinity at zero, NaN for negative x.";
         Log10 log10(FLOAT) -> Same, ulp 1.0 / 4.0, on (1e-6, 1e6), weight 20.0,
-            "The logarithm to base 10; -infinity at zero, NaN below.";
+            "The logarithm to base 10; -infinity at zero, NaN for negative x.";
         Log1p log1p(FLOAT) -> Same, ulp 1.0 / 4.0, on (-0.999, 1e6), weight 24.0,
             "`log(1 + x)`, accurate where x is small; -infinity at -1, NaN below.";
         Sin sin(FLOAT) -> Same, ulp 1.0 / 4.0, on (-100.0, 100.0), weight 20.0,
@@ -193,18 +193,19 @@ ufuncs! {
         Ceil ceil(FLOAT) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0,
             "The smallest integer that is not below x.";
         Trunc trunc(FLOAT) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0,
-            "The integer next to x in the direction of zero.";
+            "x rounded toward zero.";
         Round round(FLOAT) -> Same, ulp 0.0 / 0.0, on (-1e3, 1e3), weight 1.0,
-            "The integer nearest to x; halves go to the even one.";
+            "The integer nearest to x; ties round to even.";
         IsNan is_nan(FLOATING) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
-            "Whether x is NaN (for complex operands: whether a part is).";
+            "Whether x is NaN (for complex operands: whether either part is NaN).";
         IsInf is_inf(FLOATING) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
-            "Whether x is infinite (for complex operands: whether a part is).";
+            "Whether x is infinite (for complex operands: whether either part is infinite).";
         IsFinite is_finite(FLOATING) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
-            "Whether x is neither infinite nor NaN (for complex operands: whether both parts are).";
-        LogicalNot logical_not(ANY) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0, "Whether x is zero (false).";
+            "Whether x is neither infinite nor NaN (for complex operands: whether both parts are finite).";
+        LogicalNot logical_not(ANY) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
+            "Whether x is zero (for bool: whether x is false).";
         Not not(BITS) -> Same, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
-            "Every bit flipped, `!x`; of truth values, the other one.";
+            "Bitwise complement, `!x`; logical negation for bool.";
     }
     binary {
         Add add(NUMBER) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The sum `x + y`; integers wrap.";
@@ -213,26 +214,27 @@ ufuncs! {
         Div div(NUMBER) -> Same, ulp 0.0 / 2.5, on (-1e6, 1e6), weight 5.0,
             "The quotient `x / y`; integers truncate, wrap, and give 0 where y is 0.";
         FloorDiv floor_div(REAL) -> Same, ulp 0.0 / 0.0, on (-1e3, 1e3), weight 8.0,
-            "The largest integer that is not above `x / y`. Floats: `x / y` where y is 0 (infinite for x infinite, \
-                too), else NaN where x is infinite; integers wrap, and give 0 where y is 0.";
+            "The largest integer not greater than `x / y`. Floats: `x / y` if y is 0 (infinite also for infinite x), \
+             otherwise NaN if x is infinite. Integers wrap, and the result is 0 if y is 0.";
         Rem rem(REAL) -> Same, ulp 0.0 / 0.0, on (-1e3, 1e3), weight 10.0,
-            "The remainder `x - y * trunc(x / y)`, exact and with x's sign, `x % y`. Floats: NaN where x is infinite \
-                or y is 0; integers give 0 where y is 0.";
+            "The exact remainder `x - y * trunc(x / y)` with the sign of x, `x % y`. Floats: NaN if x is infinite or y \
+             is 0. Integers: 0 if y is 0.";
         Pow pow(REAL) -> Same, ulp 2.0 / 4.0, on (1e-3, 30.0), weight 60.0,
             "x to the power of y; integers wrap, and truncate where y is negative (0 to a negative power is 0).";
         Arctan2 arctan2(FLOAT) -> Same, ulp 2.0 / 4.0, on (-1e3, 1e3), weight 40.0,
-            "The angle in -pi .. pi of the point with ordinate x (this operand) and abscissa y (the other); signs of \
-                zeros count.";
+            "The angle in -pi .. pi of the point with ordinate x (this operand) and abscissa y (the other operand); \
+             signs of zeros are significant.";
         Hypot hypot(FLOAT) -> Same, ulp 2.0 / 4.0, on (-1e6, 1e6), weight 16.0,
-            "`sqrt(x^2 + y^2)` without overflow in between; infinite if either is, even beside NaN.";
+            "`sqrt(x^2 + y^2)` without intermediate overflow; infinite if either operand is infinite, even if the \
+             other is NaN.";
         Minimum minimum(REAL) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0,
-            "The smaller of x and y; NaN if either is, y if they are equal.";
+            "The smaller of x and y; NaN if either is NaN, y if they are equal.";
         Maximum maximum(REAL) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0,
-            "The larger of x and y; NaN if either is, y if they are equal.";
+            "The larger of x and y; NaN if either is NaN, y if they are equal.";
         Fmin fmin(REAL) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 2.0,
-            "The smaller of x and y; the other where one is NaN, y if they are equal.";
+            "The smaller of x and y; if one is NaN, the other; y if they are equal.";
         Fmax fmax(REAL) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 2.0,
-            "The larger of x and y; the other where one is NaN, y if they are equal.";
+            "The larger of x and y; if one is NaN, the other; y if they are equal.";
         Copysign copysign(FLOAT) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0,
             "The magnitude of x with the sign of y, zeros and NaN included.";
         Equal equal(ANY) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0, "Whether x equals y; false for NaN.";
@@ -246,21 +248,21 @@ ufuncs! {
         GreaterEqual greater_equal(REAL) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0,
             "Whether x is at least y; false for NaN.";
         LogicalAnd logical_and(ANY) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
-            "Whether both are other than zero (true); NaN is.";
+            "Whether both operands are nonzero (true); NaN counts as nonzero.";
         LogicalOr logical_or(ANY) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
-            "Whether either is other than zero (true); NaN is.";
+            "Whether at least one operand is nonzero (true); NaN counts as nonzero.";
         LogicalXor logical_xor(ANY) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
-            "Whether just one of them is other than zero (true); NaN is.";
+            "Whether exactly one operand is nonzero (true); NaN counts as nonzero.";
         BitAnd bitand(BITS) -> Same, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
             "The bits that are set in both, `x & y`.";
         BitOr bitor(BITS) -> Same, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
-            "The bits that are set in either, `x | y`.";
+            "The bits that are set in at least one operand, `x | y`.";
         BitXor bitxor(BITS) -> Same, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
-            "The bits that are set in just one, `x ^ y`.";
+            "The bits that are set in exactly one operand, `x ^ y`.";
         Shl shl(INT) -> Same, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
-            "x with its bits moved up by y, `x << y`; 0 where y is negative or the width of x or more.";
+            "x shifted left by y bits, `x << y`; 0 if y is negative or at least the width of x.";
         Shr shr(INT) -> Same, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
-            "x with its bits moved down by y, `x >> y`, copies of the sign following; 0 (-1 for negative x) where y is \
-                negative or the width of x or more.";
+            "x shifted right by y bits with sign extension, `x >> y`; 0 (-1 for negative x) if y is negative or at \
+             least the width of x.";
     }
 }

@@ -97,7 +97,7 @@ unsafe impl Backend for FakeBackend {
 
     fn estimate(&self, op: &Op, threads: usize) -> std::result::Result<Cost, Unsupported> {
         if std::thread::current().id() != self.thread {
-            return Err(Unsupported::new("it is for one test only"));
+            return Err(Unsupported::new("this device accepts operations only on the thread of its test"));
         }
         let stored = &memory(self.memory).info().clone();
         if stored.stored_size(op.output_dtype()).is_none() {

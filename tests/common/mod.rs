@@ -12,7 +12,7 @@ pub fn on_every_device(f: impl Fn(&Device) -> Result<()>) {
         match with_device(&device, || f(&device)) {
             Ok(()) => ran.push(device.name().to_string()),
             Err(e @ (Error::Refused { .. } | Error::Storage { .. })) if device.name() != "scalar" => {
-                println!("left out: {device}: {e}")
+                println!("skipped: {device}: {e}")
             }
             Err(e) => panic!("{device}: {e}"),
         }
@@ -39,5 +39,6 @@ pub fn required_devices() -> Vec<Device> {
 /// Returns an array of the numbers 0, 1, 2, .. in C order.
 pub fn count(shape: impl Into<polyarray::Dims>) -> Array<f32> {
     let shape = shape.into();
-    Array::from_vec((0..shape.size()).map(|i| i as f32).collect(), shape).expect("as many as the shape holds")
+    Array::from_vec((0..shape.size()).map(|i| i as f32).collect(), shape)
+        .expect("the vector has as many elements as the shape")
 }

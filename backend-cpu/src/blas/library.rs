@@ -37,7 +37,7 @@ const USUAL: &[&str] = if cfg!(target_os = "macos") {
 /// How to install a library, for error messages.
 #[cfg(not(feature = "blas-static"))]
 const REMEDY: &str = "install one (Debian, Ubuntu: apt-get install libopenblas0-pthread; Fedora: dnf install openblas; \
-                      macOS: brew install openblas) or name its file in POLYARRAY_BLAS";
+                      macOS: brew install openblas) or set POLYARRAY_BLAS to the path of one";
 
 /// The type of `cblas_?gemm` with integers `I`, factors of type `S`, and elements `T`.
 type Gemm<I, S, T> = unsafe extern "C" fn(c_int, c_int, c_int, I, I, I, S, *const T, I, *const T, I, S, *mut T, I);
@@ -107,8 +107,8 @@ impl Library {
         if !has_room(buffers) {
             let bytes = buffers * BUFFER;
             return Err(absent(format!(
-                "the system refuses the {bytes} bytes of address space that OpenBLAS takes for {buffers} threads \
-                 (OPENBLAS_NUM_THREADS makes that fewer)"
+                "the system refuses the {bytes} bytes of address space that OpenBLAS needs for {buffers} threads; set \
+                 OPENBLAS_NUM_THREADS to a smaller number"
             )));
         }
         let library = match std::env::var_os(SETTING).filter(|path| !path.is_empty()) {
@@ -137,12 +137,12 @@ impl Library {
         };
         std::thread::Builder::new()
             .spawn(multiply)
-            .map_err(|e| format!("no thread could be started to try it out: {e}"))?;
+            .map_err(|e| format!("no thread could be started to test the library: {e}"))?;
         match told.recv_timeout(patience) {
             Ok(true) => Ok(()),
-            Ok(false) => Err("it multiplies two matrices wrongly".into()),
+            Ok(false) => Err("it returned a wrong product of two test matrices; use another library".into()),
             Err(_) => Err(format!(
-                "it did not multiply two matrices of {N} x {N} in {} seconds: perhaps it cannot get its memory",
+                "it did not multiply two matrices of {N} x {N} within {} seconds; it may not get enough memory",
                 patience.as_secs()
             )),
         }
@@ -164,7 +164,7 @@ impl Library {
             }
         }
         let found = if unfit.is_empty() { String::new() } else { format!(" ({})", unfit.join("; ")) };
-        Err(absent(format!("no CBLAS library was found by the names {}{found}; {REMEDY}", USUAL.join(", "))))
+        Err(absent(format!("no CBLAS library was found under the names {}{found}; {REMEDY}", USUAL.join(", "))))
     }
 
     /// Loads the library at `path`, or of that name from the loader's directories.
@@ -594,10 +594,10 @@ mod tests {
             }
         }
         let why = |s, patience| with_product(s).try_out(patience).expect_err("it does not multiply");
-        assert!(why(none, PATIENCE).contains("wrongly"), "{}", why(none, PATIENCE));
+        assert!(why(none, PATIENCE).contains("wrong product"), "{}", why(none, PATIENCE));
         assert!(
             why(spin, Duration::from_millis(50)).contains("did not multiply"),
-            "the thread that spins is not waited for"
+            "the wait for a library that hangs must end"
         );
     }
 
@@ -614,7 +614,7 @@ mod tests {
             (2, 2),
             "a second call at the same time has a buffer of its own"
         );
-        assert_eq!(known(), (0, 2), "which is kept");
+        assert_eq!(known(), (0, 2), "the second buffer is kept");
         let unwound =
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| library.with_threads(1, || panic!("on purpose"))));
         assert!(unwound.is_err() && known() == (0, 2));

@@ -47,19 +47,21 @@ impl Blas {
     fn fits(&self, dimensions: [usize; 3]) -> Result<(), Unsupported> {
         let max = self.library.max_dimension();
         match dimensions.into_iter().find(|&n| n > max) {
-            Some(n) => {
-                Err(Unsupported::new(format!("this BLAS counts with 32 bits: a dimension of {n} is more than {max}")))
-            }
+            Some(n) => Err(Unsupported::new(format!(
+                "this BLAS library has 32-bit integers: the dimension {n} exceeds {max}; use a library with 64-bit \
+                 integers (ILP64)"
+            ))),
             None => Ok(()),
         }
     }
 
     fn matmul(&self, op: &Matmul, threads: usize) -> Result<Cost, Unsupported> {
-        let rate = rate(op.dtype)
-            .ok_or_else(|| Unsupported::new(format!("BLAS multiplies f32, f64, c32 and c64, not {}", op.dtype)))?;
+        let rate = rate(op.dtype).ok_or_else(|| {
+            Unsupported::new(format!("BLAS supports products of f32, f64, c32 and c64, not {}", op.dtype))
+        })?;
         if !op.after.is_identity() || !op.extras.is_empty() {
             return Err(Unsupported::new(
-                "BLAS applies nothing to a product; that is done by another device afterwards",
+                "BLAS has no epilogue for products; run the product alone, and the epilogue on another device",
             ));
         }
         self.fits([op.m, op.n, op.k])?;
@@ -72,13 +74,15 @@ impl Blas {
 
     fn distance(&self, op: &Distance, threads: usize) -> Result<Cost, Unsupported> {
         if op.metric == Metric::Cityblock {
-            return Err(Unsupported::new("cityblock distances are no products of matrices"));
+            return Err(Unsupported::new(
+                "BLAS does not support cityblock distances: they cannot be computed from a matrix product",
+            ));
         }
         let rate = rate(op.dtype)
-            .ok_or_else(|| Unsupported::new(format!("BLAS measures distances in f32 and f64, not in {}", op.dtype)))?;
+            .ok_or_else(|| Unsupported::new(format!("BLAS supports distances in f32 and f64, not in {}", op.dtype)))?;
         if !op.after.is_identity() {
             return Err(Unsupported::new(
-                "BLAS applies nothing to distances; that is done by another device afterwards",
+                "BLAS has no epilogue for distances; run the distances alone, and the epilogue on another device",
             ));
         }
         self.fits([op.n, op.m, op.d])?;
@@ -139,14 +143,18 @@ unsafe impl Backend for Blas {
 
     fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported> {
         match op {
-            Op::Map(_) => Err(Unsupported::new("BLAS multiplies matrices; it has no elementwise operations")),
-            Op::Reduce(_) => Err(Unsupported::new("BLAS multiplies matrices; it has no reductions")),
-            Op::Scan(_) => Err(Unsupported::new("BLAS multiplies matrices; it has no scans")),
+            Op::Map(_) => Err(Unsupported::new(
+                "BLAS supports only matrix products and distances; it has no elementwise operations",
+            )),
+            Op::Reduce(_) => {
+                Err(Unsupported::new("BLAS supports only matrix products and distances; it has no reductions"))
+            }
+            Op::Scan(_) => Err(Unsupported::new("BLAS supports only matrix products and distances; it has no scans")),
             Op::Matmul(o) => self.matmul(o, threads),
             Op::Distance(o) => self.distance(o, threads),
-            Op::Sort(_) | Op::Search(_) | Op::Count(_) => {
-                Err(Unsupported::new("BLAS multiplies matrices; it neither sorts nor searches nor counts"))
-            }
+            Op::Sort(_) | Op::Search(_) | Op::Count(_) => Err(Unsupported::new(
+                "BLAS supports only matrix products and distances; it has no sorting, searching or counting",
+            )),
         }
     }
 
@@ -155,7 +163,7 @@ unsafe impl Backend for Blas {
             Op::Matmul(o) => matmul::run(&self.library, o, cx),
             Op::Distance(o) => distance::run(&self.library, o, cx),
             Op::Map(_) | Op::Reduce(_) | Op::Scan(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) => {
-                unreachable!("estimate refuses them")
+                unreachable!("`estimate` refuses every operation except products and distances")
             }
         }
     }

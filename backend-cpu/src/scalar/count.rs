@@ -42,8 +42,8 @@ fn typed<T: Element>(op: &Count, out: &Buffer) -> Result<()> {
 /// Returns the bin of element `x`, or `None` if `x` lies outside the edges.
 fn bin(op: &Count, edges: &[f64], x: Wide) -> Option<usize> {
     match (&op.by, x) {
-        (Bins::Integers, Wide::Int(i)) => Some(usize::try_from(i).expect("core found no negative integer")),
-        (Bins::Integers, _) => unreachable!("core counts integers only"),
+        (Bins::Integers, Wide::Int(i)) => Some(usize::try_from(i).expect("core verified that no integer is negative")),
+        (Bins::Integers, _) => unreachable!("core passes only integers to a count by integers"),
         (Bins::Edges(_), x) => {
             let (x, last) = (x.real(), edges[op.bins]);
             let after = edges.partition_point(|&e| e <= x);

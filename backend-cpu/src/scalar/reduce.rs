@@ -98,7 +98,7 @@ impl<T: Ufuncs> Best<T> {
             }
             (Wide::Float(_), Wide::Float(best)) if best.is_nan() => false,
             (Wide::Float(x), Wide::Float(best)) => x.is_nan() || if self.largest { x > best } else { x < best },
-            _ => unreachable!("complex numbers have no order: core lets none pass"),
+            _ => unreachable!("complex numbers have no order: core refuses this reduction"),
         }
     }
 }

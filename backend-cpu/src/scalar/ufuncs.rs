@@ -26,7 +26,7 @@ pub trait Ufuncs: Element {
 
 /// Panics: a verified program has no such instruction.
 fn undefined(op: &str, dtype: DType) -> ! {
-    unreachable!("{op} is not defined for {dtype}: the verifier lets no such program pass")
+    unreachable!("{op} is not defined for {dtype}: the verifier refuses such programs")
 }
 
 /// Writes `f` of each element to the front of `out`.

@@ -1,6 +1,6 @@
 //! The micro-kernel for floats: a small tile of C in vector registers.
 
-#![expect(clippy::needless_range_loop, reason = "bounds are constants: registers, not slices, are gone through")]
+#![expect(clippy::needless_range_loop, reason = "the bounds are constants, and the arrays are registers")]
 
 use super::blocks::caches;
 use super::{Kernel, Matrix, Product, Tile, pack};

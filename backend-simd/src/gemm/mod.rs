@@ -12,7 +12,7 @@ mod kernel;
 mod pack;
 #[cfg(test)]
 mod tests;
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "no engine is known elsewhere"))]
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "there are engines only for x86-64"))]
 mod tiles;
 
 pub(crate) use blocks::packing_bound;
@@ -71,7 +71,7 @@ pub(crate) struct Side<T> {
 impl<T> Side<T> {
     /// Returns the panel, for kernels that always pack.
     fn panel(self) -> *const u8 {
-        self.packed.expect("nothing is bare here")
+        self.packed.expect("this kernel reads only packed panels")
     }
 
     /// Returns the same side with elements of another type.
@@ -250,7 +250,7 @@ fn grid(kernel: [usize; 2], [m, n]: [usize; 2], threads: usize) -> [usize; 2] {
         // The cost per step of depth. It cannot overflow, because C fits in memory.
         rows * columns + 16 * (rows + columns)
     };
-    (1..=threads).map(|down| [down, threads / down]).min_by_key(cost).expect("there is at least one thread")
+    (1..=threads).map(|down| [down, threads / down]).min_by_key(cost).expect("`threads` is at least 1")
 }
 
 /// Computes a product on at most `threads` threads, and finishes each block of C while it is in the cache.

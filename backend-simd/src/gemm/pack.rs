@@ -1,6 +1,6 @@
 //! Packing: panels of a few columns, stored row after row.
 
-#![expect(clippy::needless_range_loop, reason = "bounds are constants: registers, not slices, are gone through")]
+#![expect(clippy::needless_range_loop, reason = "the bounds are constants, and the arrays are registers")]
 
 use super::Matrix;
 use crate::lanes::{Isa, Lanes, Real, Work, transpose};

@@ -6,7 +6,7 @@
 #![allow(
     clippy::excessive_precision,
     clippy::approx_constant,
-    reason = "coefficients and tables stand as they were computed, those that are near a known constant too"
+    reason = "coefficients and tables keep their computed digits, even where a value is close to a known constant"
 )]
 
 mod area;

@@ -160,7 +160,11 @@ impl<I: Isa, S: State> Along<'_, I, S> {
         for (number, states) in partial.chunks(pieces.count).enumerate() {
             let mut tree = Tree::new();
             for (i, state) in states.iter().enumerate() {
-                tree.push_level(state.expect("made above"), pieces.level_of(i), self.kernels.merge);
+                tree.push_level(
+                    state.expect("internal error: a partial result is missing"),
+                    pieces.level_of(i),
+                    self.kernels.merge,
+                );
             }
             let result = tree.finish(self.kernels.merge).expect("an output has a piece").give();
             // SAFETY: this is one result for one output, and the other threads have finished.

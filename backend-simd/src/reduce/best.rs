@@ -141,7 +141,7 @@ impl<T: Ordered> Work for Find<T> {
                 }
             }
         }
-        unreachable!("the best element is one of them")
+        unreachable!("internal error: the best value is not an element of its block")
     }
 }
 
@@ -176,7 +176,7 @@ impl<T: Ordered, K: Wins<T>> Kind<T> for Best<K> {
     }
 
     unsafe fn narrow<I: Isa>(_: I, _: &mut Kept, _: *const T, _: usize, _: usize, _: *mut Found) {
-        unreachable!("core asks for indices across narrow rows in Order::Rows")
+        unreachable!("internal error: index reductions do not support narrow rows; core must use Order::Rows")
     }
 
     #[inline(always)]

@@ -36,8 +36,9 @@ impl<'a, I: Isa> Emit<'a, I> {
         buffer: &Buffer,
     ) -> Emit<'a, I> {
         let new = || {
-            Exec::new(isa, after, params, &[Access::Contiguous], false)
-                .unwrap_or_else(|| unreachable!("estimate refused this program"))
+            Exec::new(isa, after, params, &[Access::Contiguous], false).unwrap_or_else(|| {
+                unreachable!("internal error: the program has no kernel, so estimate should have rejected it")
+            })
         };
         let mut step = 1;
         let packed = lens.iter().zip(&output.strides).rev().all(|(&n, &s)| {
@@ -122,7 +123,7 @@ impl<'a, I: Isa> Emit<'a, I> {
         mut put: impl FnMut(usize, *const u8, isize, usize),
     ) {
         let Some(exec) = &self.exec else { return put(0, results, 1, n) };
-        let strips = strips.as_mut().expect("made with the program");
+        let strips = strips.as_mut().expect("internal error: a program runs without temporaries");
         for done in (0..n).step_by(exec.strip) {
             let count = exec.strip.min(n - done);
             // SAFETY: `done + count <= n`, and the caller guarantees `n` results. `exec` was not created to write
@@ -131,7 +132,7 @@ impl<'a, I: Isa> Emit<'a, I> {
             {
                 Produced::Strip(from) => put(done, from, 1, count),
                 Produced::Single(from) => put(done, from, 0, count),
-                Produced::Written => unreachable!("not made to write directly"),
+                Produced::Written => unreachable!("internal error: the program wrote directly to its output"),
             }
         }
     }

@@ -51,7 +51,7 @@ pub(crate) fn run<I: Isa>(isa: I, op: &Reduce, threads: usize, output: &Buffer) 
                 DType::I64 | DType::U64 => typed::<I, i64, $Integer>(isa, op, threads, output),
                 DType::C32 => typed::<I, Complex<f32>, $Complex>(isa, op, threads, output),
                 DType::C64 => typed::<I, Complex<f64>, $Complex>(isa, op, threads, output),
-                other => unreachable!("estimate refused {other}"),
+                other => unreachable!("internal error: no kernel for {other}, so estimate should have rejected it"),
             }
         };
     }
@@ -69,7 +69,7 @@ pub(crate) fn run<I: Isa>(isa: I, op: &Reduce, threads: usize, output: &Buffer) 
                 DType::U16 => typed::<I, u16, $Kind<$K>>(isa, op, threads, output),
                 DType::U32 => typed::<I, u32, $Kind<$K>>(isa, op, threads, output),
                 DType::U64 => typed::<I, u64, $Kind<$K>>(isa, op, threads, output),
-                other => unreachable!("estimate refused {other}"),
+                other => unreachable!("internal error: no kernel for {other}, so estimate should have rejected it"),
             }
         };
     }

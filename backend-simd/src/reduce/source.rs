@@ -45,8 +45,9 @@ impl<I: Isa> Source<I> {
         let access = accesses(inputs.iter().map(|i| if lens[stepped] == 1 { 1 } else { i.strides[stepped] }));
         let as_it_lies = program.is_identity() && access[..] == [Access::Contiguous];
         let exec = (!as_it_lies).then(|| {
-            Exec::new(isa, program, params, &access, true)
-                .unwrap_or_else(|| unreachable!("estimate refused this program"))
+            Exec::new(isa, program, params, &access, true).unwrap_or_else(|| {
+                unreachable!("internal error: the program has no kernel, so estimate should have rejected it")
+            })
         });
         Source { geometry, stepped, exec, size: program.output().size() }
     }
@@ -86,7 +87,7 @@ impl<I: Isa> Source<I> {
     ///   `at + n` do not hold values that are still to be read.
     pub unsafe fn values(&self, room: &mut Room, offsets: &[isize], i: usize, n: usize, at: usize) -> *const u8 {
         let Some(exec) = &self.exec else { return self.address(0, offsets[0], i) };
-        let strips = room.strips.as_mut().expect("made with the program");
+        let strips = room.strips.as_mut().expect("internal error: a program runs without temporaries");
         let to = room.values.ptr().wrapping_add(at * self.size);
         let most = if exec.is_unbounded() { n } else { exec.strip };
         let g = &self.geometry;

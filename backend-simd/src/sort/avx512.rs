@@ -132,7 +132,9 @@ macro_rules! vector {
                             _mm512_set_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
                             self.0,
                         ),
-                        _ => unreachable!("merging swaps lanes at a power of two, or one less"),
+                        _ => unreachable!(
+                            "internal error: lanes can only be swapped at a distance of a power of two, or one less"
+                        ),
                     }
                 })
             }

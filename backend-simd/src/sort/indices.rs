@@ -134,7 +134,7 @@ impl Packing {
             *ends = (ends.0.min(low), ends.1.max(high));
             Ok(())
         });
-        debug_assert!(done.is_ok(), "nothing here fails");
+        debug_assert!(done.is_ok(), "internal error: a part of an infallible pass failed");
         let (least, greatest) = ends.into_inner().unwrap_or_else(|p| p.into_inner());
         Packing::within(least, greatest, index_bits)
     }

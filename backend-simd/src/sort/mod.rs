@@ -87,7 +87,7 @@ const PASS: usize = 1 << 14;
 /// # Panics
 /// If the scratch has room for fewer than `n` integers.
 pub(crate) fn integers<K: Word>(scratch: &mut Scratch, n: usize) -> &mut [K] {
-    assert!(n <= scratch.bytes() / size_of::<K>(), "more than was asked for");
+    assert!(n <= scratch.bytes() / size_of::<K>(), "internal error: the scratch memory has fewer than n integers");
     // SAFETY: the block is long enough, as checked above. It is initialized, aligned to 64 bytes and exclusively
     // borrowed, and every bit pattern is an integer.
     unsafe { std::slice::from_raw_parts_mut(scratch.ptr().cast::<K>(), n) }
@@ -123,7 +123,9 @@ pub(crate) fn run<I: Sorter>(isa: I, op: &Sort, threads: usize, out: &Buffer) ->
         DType::BF16 => typed::<I, bf16>(isa, op, threads, out),
         DType::F32 => typed::<I, f32>(isa, op, threads, out),
         DType::F64 => typed::<I, f64>(isa, op, threads, out),
-        DType::C32 | DType::C64 => unreachable!("core refuses to order complex numbers"),
+        DType::C32 | DType::C64 => {
+            unreachable!("internal error: complex numbers have no order, so core should have rejected them")
+        }
     }
 }
 
@@ -273,7 +275,7 @@ impl<T: Sortable> Line<T> {
             });
             Ok(())
         });
-        debug_assert!(done.is_ok(), "nothing here fails");
+        debug_assert!(done.is_ok(), "internal error: a part of an infallible pass failed");
     }
 
     /// Returns the rank of one element.
@@ -292,7 +294,7 @@ impl<T: Sortable> Line<T> {
             isa.enter(Decode::<T> { words, flip });
             Ok(())
         });
-        debug_assert!(done.is_ok(), "nothing here fails");
+        debug_assert!(done.is_ok(), "internal error: a part of an infallible pass failed");
     }
 }
 
@@ -354,6 +356,6 @@ pub(crate) fn totals<const N: usize>(
         total.lock().unwrap_or_else(|p| p.into_inner()).iter_mut().zip(counts).for_each(|(t, c)| *t += c);
         Ok(())
     });
-    debug_assert!(done.is_ok(), "nothing here fails");
+    debug_assert!(done.is_ok(), "internal error: a part of an infallible pass failed");
     total.into_inner().unwrap_or_else(|p| p.into_inner())
 }

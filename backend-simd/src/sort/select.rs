@@ -134,13 +134,13 @@ impl<K: Key> Bracket<K> {
             for chunk in keys[range].chunks(kept.len()) {
                 let count = isa.enter(Keep { keys: chunk, kept: &mut kept, low, high });
                 let at = next.fetch_add(count, Ordering::Relaxed);
-                assert!(at + count <= len, "as many keys as were counted");
+                assert!(at + count <= len, "internal error: more keys collected than counted");
                 // SAFETY: at + count <= len, as asserted. Each part has its own range of `to`.
                 unsafe { std::ptr::copy_nonoverlapping(kept.as_ptr(), to.get().add(at), count) };
             }
             Ok(())
         });
-        debug_assert!(done.is_ok(), "nothing here fails");
+        debug_assert!(done.is_ok(), "internal error: a part of an infallible pass failed");
     }
 }
 

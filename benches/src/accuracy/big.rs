@@ -45,7 +45,7 @@ impl Big {
 
     /// Converts a finite `x` exactly.
     pub fn from_f64(x: f64) -> Big {
-        debug_assert!(x.is_finite(), "infinities and NaN are not numbers of this type");
+        debug_assert!(x.is_finite(), "x must be finite");
         let bits = x.to_bits();
         let (biased, mantissa) = ((bits >> 52 & 0x7ff) as i32, bits & ((1 << 52) - 1));
         let (exponent, mantissa) = if biased == 0 { (-1022, mantissa) } else { (biased - 1023, mantissa | 1 << 52) };

@@ -74,7 +74,7 @@ impl Format {
             DType::BF16 => bf16::FORMAT,
             DType::F32 => f32::FORMAT,
             DType::F64 => f64::FORMAT,
-            other => unreachable!("{other} is no real float"),
+            other => unreachable!("{other} is not a real float dtype"),
         }
     }
 
@@ -255,7 +255,7 @@ mod tests {
                 (tiny.error(sign * 5e-324) - 1.0 / 3.0).abs() < 1e-12
                     && (tiny.error(sign * 0.0) - 2.0 / 3.0).abs() < 1e-12
             );
-            assert_eq!(tiny.error(-sign * 0.0), f64::INFINITY, "the sign of a zero that was something");
+            assert_eq!(tiny.error(-sign * 0.0), f64::INFINITY, "a zero result must have the sign of the exact value");
         }
         // Just below a power of two, the ULP is that of the numbers below.
         let under = Expected::precise(f64::FORMAT, big(1.0) - big(2f64.powi(-54)));

@@ -88,7 +88,7 @@ impl Options {
         if let Some(name) = unknown {
             let names: Vec<_> = all.iter().map(|op| op.info().name).collect();
             return Err(Stop::Asked(format!(
-                "no ufunc of real floats is called {name:?}; there are {}",
+                "unknown ufunc of real floats {name:?}; the ufuncs are {}",
                 names.join(" ")
             )));
         }
@@ -168,7 +168,9 @@ fn measure<T: Float>(op: Op, options: &Options, devices: &[Device]) -> polyarray
         let row = Row::new(op, T::DTYPE, device.name());
         match refused(asked) {
             Some(why) => row.refused(why, options.require_all),
-            None => row.measured(points.len(), worst.next().expect("one for each device that is able")),
+            None => {
+                row.measured(points.len(), worst.next().expect("one result for each device that accepts the ufunc"))
+            }
         }
     };
     Ok(devices.iter().zip(&asked).map(row).collect())

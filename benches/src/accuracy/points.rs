@@ -297,7 +297,7 @@ fn strided(bits: u32, wanted: u64) -> (usize, u64) {
 /// Returns the first odd prime from `n` on.
 fn prime_from(n: u64) -> u64 {
     let prime = |n: &u64| (3..).step_by(2).take_while(|d| d * d <= *n).all(|d| !n.is_multiple_of(d));
-    (n.max(3) | 1..).step_by(2).find(prime).expect("there is always another prime")
+    (n.max(3) | 1..).step_by(2).find(prime).expect("there are infinitely many primes")
 }
 
 #[cfg(test)]

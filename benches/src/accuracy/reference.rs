@@ -189,7 +189,7 @@ macro_rules! exact {
                 Unary::Ceil => x.ceil(),
                 Unary::Trunc => x.trunc(),
                 Unary::Round => x.round_ties_even(),
-                other => unreachable!("{} is not exact, or not of floats", other.info().name),
+                other => unreachable!("{} is not an exact ufunc of floats", other.info().name),
             }
         }
 
@@ -219,7 +219,7 @@ macro_rules! exact {
                     }
                 }
                 Binary::Copysign => x.copysign(y),
-                other => unreachable!("{} is not exact, or not of floats", other.info().name),
+                other => unreachable!("{} is not an exact ufunc of floats", other.info().name),
             }
         }
     };

@@ -88,14 +88,17 @@ pub fn targets(names: &[String]) -> Result<Vec<Device>, String> {
             "simd" => all()?,
             name if tiers::NAMES.contains(&name) => {
                 let tier = all()?.into_iter().find(|d| d.name() == name);
-                vec![tier.ok_or_else(|| format!("this CPU does not have {name}"))?]
+                vec![tier.ok_or_else(|| {
+                    format!("this CPU does not support the tier {name}; --devices simd measures every supported tier")
+                })?]
             }
             name => vec![Device::named(name).map_err(|e| e.to_string())?],
         };
         for device in found {
             if device.memory() != MemoryId::HOST || device == Device::auto() {
                 return Err(format!(
-                    "{device} is no device of the CPU: the ULP bounds of those are what is checked here"
+                    "{device} is not a CPU device, and only CPU devices have the ULP bounds that `accuracy` checks; \
+                     choose scalar, simd or a tier of simd"
                 ));
             }
             if out.iter().all(|known| known.name() != device.name()) {

@@ -59,7 +59,10 @@ impl Blas {
                 let symbol = unsafe { library.get::<*const ()>(name.as_bytes()) }.ok()?;
                 Some(*symbol)
             });
-            functions.insert(letter, found.ok_or_else(|| bad(format!("it has none of {}", names.join(", "))))?);
+            functions.insert(
+                letter,
+                found.ok_or_else(|| bad(format!("the library defines none of the functions {}", names.join(", "))))?,
+            );
         }
         let file = path.file_name().map_or_else(|| path.display().to_string(), |f| f.to_string_lossy().into_owned());
         Ok(Blas { name: format!("blas:{}", stem(&file)), functions, _library: library })
@@ -97,7 +100,7 @@ impl<T: Float> Gemm<'_, T> {
     pub fn multiply(&self, shape: Shape, a: &[T], b: &[T], c: &mut [T]) {
         shape.check(a, b, c);
         let Shape { m, k, n, transposed } = shape;
-        let int = |x: usize| c_int::try_from(x).expect("lengths that CBLAS can count");
+        let int = |x: usize| c_int::try_from(x).expect("lengths that fit a C int");
         let (m, k, n) = (int(m), int(k), int(n));
         let (one, zero) = (T::from_wide(polyarray::Wide::Int(1)), T::from_wide(polyarray::Wide::Int(0)));
         let (trans, lda, ldb) = if transposed { (TRANS, m, k) } else { (NO_TRANS, k, n) };

@@ -75,7 +75,7 @@ impl Shape {
     /// If a length is wrong.
     pub fn check<T>(self, a: &[T], b: &[T], c: &[T]) {
         let Shape { m, k, n, .. } = self;
-        assert!(a.len() == m * k && b.len() == k * n && c.len() == m * n, "matrices of other lengths");
+        assert!(a.len() == m * k && b.len() == k * n && c.len() == m * n, "slices must have m*k, k*n and m*n elements");
     }
 }
 
@@ -183,7 +183,7 @@ mod tests {
                 let case = Case::named(case).unwrap();
                 let problem = Problem::<f64>::new(case, shape, 3).unwrap();
                 let Some(mut work) = work(name, None, &problem, 1) else {
-                    assert!(Shape::of(&problem).is_none(), "{name} multiplies matrices");
+                    assert!(Shape::of(&problem).is_none(), "{name} must support matrix products");
                     continue;
                 };
                 work.run();

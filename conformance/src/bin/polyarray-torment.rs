@@ -12,27 +12,27 @@ use std::time::{Duration, Instant};
 
 /// Plays random games of array operations and compares every result with a plain model.
 ///
-/// What a game does depends on --seed, its number and --steps alone. POLYARRAY_DEVICE, POLYARRAY_SIMD and
-/// POLYARRAY_THREADS hold as everywhere.
+/// A game depends only on --seed, its number and --steps. POLYARRAY_DEVICE, POLYARRAY_SIMD and POLYARRAY_THREADS have
+/// their usual effect.
 #[derive(Parser)]
 #[command(name = "polyarray-torment")]
 struct Args {
-    /// Play games until so many seconds are over; the last one is played to its end
+    /// Play games for N seconds; the last game runs to its end
     #[arg(long, value_name = "N", default_value_t = 10)]
     seconds: u64,
-    /// Where the random numbers start
+    /// The seed of the random numbers
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
-    /// Play this game alone
+    /// Play only game number G
     #[arg(long, value_name = "G")]
     game: Option<u64>,
-    /// Steps of a game
+    /// The number of steps of a game
     #[arg(long, value_name = "N", default_value_t = 1000)]
     steps: usize,
-    /// The device (default: the one in force)
+    /// The device (default: POLYARRAY_DEVICE, otherwise auto)
     #[arg(long, value_name = "D")]
     device: Option<String>,
-    /// Print each step before it is taken
+    /// Print each step before it runs
     #[arg(long)]
     trace: bool,
 }

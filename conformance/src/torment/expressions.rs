@@ -91,7 +91,7 @@ impl World {
         let kind = T::DTYPE.kind();
         // The other operands must also broadcast with the operands of the steps above.
         let fit = |with: &Model, shape: Option<&[usize]>| match shape {
-            Some(s) => broadcast(s, &with.shape).expect("it was chosen to fit"),
+            Some(s) => broadcast(s, &with.shape).expect("operands are chosen so that they broadcast"),
             None => with.shape.clone(),
         };
         let within = fit(&x.model, shape);

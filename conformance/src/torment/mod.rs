@@ -61,7 +61,7 @@ impl fmt::Display for Fault {
         writeln!(f, "seed {seed}, game {number} of {steps} steps: {}", self.what)?;
         writeln!(f, "The last steps:")?;
         self.steps.iter().try_for_each(|step| writeln!(f, "  {step}"))?;
-        write!(f, "Play it again with --seed {seed} --game {number} --steps {steps} --trace")
+        write!(f, "Reproduce it with --seed {seed} --game {number} --steps {steps} --trace")
     }
 }
 
@@ -405,8 +405,8 @@ impl World {
     fn expect_undefined<T>(what: &str, result: polyarray_core::Result<T>) -> Outcome {
         match result {
             Err(Error::DTypeUndefined { .. }) => Ok(()),
-            Err(e) => Err(format!("{what}: another error than that the dtype has no order: {e}")),
-            Ok(_) => Err(format!("{what}: it was done for a dtype that has no order")),
+            Err(e) => Err(format!("{what}: expected the error DTypeUndefined, got: {e}")),
+            Ok(_) => Err(format!("{what}: expected the error DTypeUndefined, got a result")),
         }
     }
 }

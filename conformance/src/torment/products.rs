@@ -80,7 +80,7 @@ impl Total {
 fn product_of(a: &Model, b: &Model) -> (Vec<usize>, Vec<Total>) {
     let (i, j) = (a.shape.len() - 2, b.shape.len() - 2);
     let (m, k, n) = (a.shape[i], a.shape[i + 1], b.shape[j + 1]);
-    let batch = broadcast(&a.shape[..i], &b.shape[..j]).expect("batches are chosen to fit");
+    let batch = broadcast(&a.shape[..i], &b.shape[..j]).expect("batch axes are chosen so that they broadcast");
     let whole = |x: &Model, r, c| x.broadcast_to(&batch.iter().copied().chain([r, c]).collect::<Vec<_>>()).data;
     let (a, b) = (whole(a, m, k), whole(b, k, n));
     let count: usize = batch.iter().product();
@@ -180,9 +180,9 @@ impl World {
             let factor: T = self.small();
             let product = if twice { product.map(move |e| &e * factor + e.maximum(factor)) } else { product };
             let data = integers_followed(T::DTYPE, totals, &added.data, twice.then(|| factor.to_wide()));
-            let result = done("matmul with what follows", product.run())?;
+            let result = done("matmul with an epilogue", product.run())?;
             return self.keep(
-                "matmul with what follows",
+                "matmul with an epilogue",
                 result,
                 &Model { dtype: T::DTYPE, shape: shape.to_vec(), data },
             );
@@ -190,9 +190,9 @@ impl World {
         let relu = twice && T::DTYPE.kind() == Kind::Float;
         let product = if relu { product.map(|e| e.maximum(T::default())) } else { product };
         let want = floats_followed(T::DTYPE, totals, &added.data, relu);
-        let result = done("matmul with what follows", product.run())?;
+        let result = done("matmul with an epilogue", product.run())?;
         self.played.checks += 1;
-        let model = compare("matmul with what follows", &result, shape, &want)?;
+        let model = compare("matmul with an epilogue", &result, shape, &want)?;
         self.push(result, model);
         Ok(())
     }

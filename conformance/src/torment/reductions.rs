@@ -216,7 +216,10 @@ impl World {
         if (2..6).contains(&what) && (all.is_empty() || !real) {
             return match e.min() {
                 Err(_) => Ok(()),
-                Ok(x) => Err(format!("the minimum of {} is {x:?}", if real { "nothing" } else { "complex numbers" })),
+                Ok(x) => Err(format!(
+                    "the minimum of {} must be an error, but is {x:?}",
+                    if real { "nothing" } else { "complex numbers" }
+                )),
             };
         }
         let want = if what == 11 || what > 8 && !real { norm_of(T::DTYPE, all) } else { wanted(what, T::DTYPE, all) };

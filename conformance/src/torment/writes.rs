@@ -50,12 +50,14 @@ impl World {
         match slot.array.view_mut().map(drop) {
             Err(Error::NotWritable { .. }) => {}
             Err(e) => {
-                return Err(format!("writing a broadcast view: another error than that it cannot be written: {e}"));
+                return Err(format!("writing a broadcast view: expected the error NotWritable, got: {e}"));
             }
             Ok(()) if slot.model.data.is_empty() => {}
-            Ok(()) => return Err("a broadcast view let itself be written".into()),
+            Ok(()) => {
+                return Err("writing a broadcast view: expected the error NotWritable, got a writable view".into());
+            }
         }
-        self.settle("a broadcast view that was to be written", slot)
+        self.settle("a broadcast view after a refused write", slot)
     }
 
     fn write_one<T: Element>(&mut self, slot: &mut Slot<T>) -> Outcome {
@@ -82,10 +84,13 @@ impl World {
             return match refused {
                 Err(Error::BroadcastTo { .. } | Error::Broadcast { .. } | Error::Shapes { .. }) => Ok(()),
                 Err(e) => Err(format!(
-                    "assigning {:?} to {:?}: another error than that shapes do not fit: {e}",
+                    "assigning {:?} to {:?}: expected an error about shapes, got: {e}",
                     model.shape, cut.shape
                 )),
-                Ok(()) => Err(format!("{:?} was assigned to {:?}", model.shape, cut.shape)),
+                Ok(()) => Err(format!(
+                    "assigning {:?} to {:?}: expected an error about shapes, got a result",
+                    model.shape, cut.shape
+                )),
             };
         }
         let mut view = done("slice_mut", slot.array.slice_mut(&cut.items))?;

@@ -125,11 +125,11 @@ impl<T: Element> Array<T> {
             return row(usize::try_from(count).unwrap_or(usize::MAX), |i| T::from_wide(Wide::Int(a + i as i128 * s)));
         }
         if [start, stop, step].iter().any(|x| matches!(x.to_wide(), Wide::Complex(_, im) if im != 0.0)) {
-            return refuse("there is no range of numbers with imaginary parts");
+            return refuse("start, stop and step must be real: an imaginary part is not zero");
         }
         let (a, b, s) = (start.to_wide().real(), stop.to_wide().real(), step.to_wide().real());
         if s == 0.0 || ![a, b, s].iter().all(|x| x.is_finite()) {
-            return refuse("the step is zero or a number is not finite");
+            return refuse("the step must not be zero, and start, stop and step must be finite");
         }
         // The difference of bounds of opposite signs may overflow: all values are then halved, which is exact.
         let half = if (b - a).is_finite() { 1.0 } else { 0.5 };

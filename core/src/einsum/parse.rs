@@ -102,7 +102,11 @@ impl Parsed {
     pub fn new(subscripts: &str, shapes: &[&[usize]]) -> Result<Parsed, String> {
         let (terms, output) = split(subscripts)?;
         if terms.len() != shapes.len() {
-            return Err(format!("the subscripts name {} operands, {} were given", terms.len(), shapes.len()));
+            return Err(format!(
+                "the subscripts have {} terms for {} operands; write one term for each operand",
+                terms.len(),
+                shapes.len()
+            ));
         }
         let labels = label_axes(&terms, shapes)?;
         let mut sizes = Sizes { of: [None; LABELS] };
@@ -132,28 +136,28 @@ fn split(subscripts: &str) -> Result<(Vec<Term>, Option<Term>), String> {
         match c {
             ' ' => {}
             'a'..='z' | 'A'..='Z' => term.push(Part::Index(label(c))),
-            ',' if arrow => return Err(format!("',' at {at}: there is one output")),
+            ',' if arrow => return Err(format!("',' at {at}: only one output is allowed after '->'")),
             ',' => terms.push(std::mem::take(&mut term)),
             '.' => {
                 let whole = (0..2).all(|_| chars.next_if(|&(_, c)| c == '.').is_some());
                 if !whole {
-                    return Err(format!("'.' at {at} is no part of '...'"));
+                    return Err(format!("'.' at {at} is not part of '...'"));
                 }
                 if term.contains(&Part::Ellipsis) {
-                    return Err(format!("'...' at {at} is the second of its term"));
+                    return Err(format!("'...' at {at}: a term may contain '...' only once"));
                 }
                 term.push(Part::Ellipsis);
             }
             '-' if chars.next_if(|&(_, c)| c == '>').is_some() => {
                 if arrow {
-                    return Err(format!("'->' at {at} is the second one"));
+                    return Err(format!("'->' at {at}: only one '->' is allowed"));
                 }
                 arrow = true;
                 terms.push(std::mem::take(&mut term));
             }
             other => {
                 return Err(format!(
-                    "{other:?} at {at} is none of what there can be: letters, ',', '...', '->' and spaces"
+                    "{other:?} at {at} is not allowed; subscripts consist of letters, ',', '...', '->' and spaces"
                 ));
             }
         }
@@ -172,12 +176,12 @@ fn label_axes(terms: &[Term], shapes: &[&[usize]]) -> Result<Vec<Labels>, String
         let (ndim, ellipsis) = (shape.len(), term.contains(&Part::Ellipsis));
         let letters = term.len() - usize::from(ellipsis);
         if ndim > MAX_NDIM {
-            return Err(format!("operand {operand} has {ndim} axes, at most {MAX_NDIM} are possible"));
+            return Err(format!("operand {operand} has {ndim} axes; the maximum is {MAX_NDIM}"));
         }
         if ndim < letters || (ndim > letters && !ellipsis) {
             let least = if ellipsis { "at least " } else { "" };
             return Err(format!(
-                "operand {operand} of shape {shape:?} has {ndim} axes, its term names {least}{letters}"
+                "operand {operand} of shape {shape:?} has {ndim} axes, but its term has {least}{letters} indices"
             ));
         }
         hidden.push(ndim - letters);
@@ -208,7 +212,7 @@ impl Sizes {
         for (axis, (&l, &len)) in labels.iter().zip(shape).enumerate() {
             if let Some(first) = labels[..axis].iter().position(|&e| e == l).filter(|&first| shape[first] != len) {
                 return Err(format!(
-                    "{} is {} and {len} in operand {operand}: a diagonal is along axes of one length",
+                    "{} is {} and {len} in operand {operand}: the axes of a diagonal must have equal lengths",
                     named(l),
                     shape[first]
                 ));
@@ -240,9 +244,11 @@ fn output_labels(term: Option<Term>, operands: &[Labels]) -> Result<Labels, Stri
     for part in &term {
         match *part {
             Part::Ellipsis => output.extend(hidden.clone()),
-            Part::Index(l) if occurs(l) == 0 => return Err(format!("output {} is in no operand", named(l))),
+            Part::Index(l) if occurs(l) == 0 => {
+                return Err(format!("output {} does not occur in any operand", named(l)));
+            }
             Part::Index(l) if output.contains(&l) => {
-                return Err(format!("output {} is there more than once", named(l)));
+                return Err(format!("output {} occurs more than once", named(l)));
             }
             Part::Index(l) => output.push(l),
         }
@@ -250,7 +256,7 @@ fn output_labels(term: Option<Term>, operands: &[Labels]) -> Result<Labels, Stri
     match hidden.count() {
         0 => at_most_max_ndim(output),
         _ if term.contains(&Part::Ellipsis) => at_most_max_ndim(output),
-        n => Err(format!("the output has no '...', and those of the operands stand for {n} axes")),
+        n => Err(format!("the output needs '...', because '...' in the operands stands for {n} axes")),
     }
 }
 
@@ -258,7 +264,7 @@ fn at_most_max_ndim(output: Labels) -> Result<Labels, String> {
     if output.len() <= MAX_NDIM {
         Ok(output)
     } else {
-        Err(format!("the result would have {} axes, at most {MAX_NDIM} are possible", output.len()))
+        Err(format!("the result would have {} axes; the maximum is {MAX_NDIM}", output.len()))
     }
 }
 

@@ -43,8 +43,9 @@ impl Plan {
         let sets: Vec<Set> = live.iter().map(|&i| set(&plan.values[i])).collect();
         let output = set(&parsed.output);
         let pairs = if sets.len() <= SEARCHED { best(&sets, output, parsed) } else { greedy(&sets, output, parsed) };
-        let pairs =
-            pairs.ok_or_else(|| format!("in whatever order, an intermediate result has more than {MAX_NDIM} axes"))?;
+        let pairs = pairs.ok_or_else(|| {
+            format!("every order of contraction has an intermediate result of more than {MAX_NDIM} axes")
+        })?;
         // The searches number their inputs 0, 1 .. and then their own results. `numbers` maps these to values of the
         // plan.
         let mut numbers = live;

@@ -46,7 +46,7 @@ impl Contraction {
                 let n = usize::try_from(*n).ok().filter(|&n| n <= left.len().min(right.len()));
                 let n = n.ok_or_else(|| {
                     fail(format!(
-                        "{} axes are to be summed over, there are {} and {}",
+                        "cannot sum over {} axes: the arrays have {} and {}",
                         self.count(),
                         left.len(),
                         right.len()
@@ -55,7 +55,7 @@ impl Contraction {
                 Ok(((left.len() - n..left.len()).collect(), (0..n).collect()))
             }
             Kind::Pairs(l, r) if l.axes.len() != r.axes.len() => Err(fail(format!(
-                "{} axes of the left are to be summed over with {} of the right",
+                "{} axes of the left are paired with {} axes of the right; both lists need the same length",
                 l.axes.len(),
                 r.axes.len()
             ))),
@@ -93,7 +93,7 @@ fn tensordot<T: Element>(op: &'static str, left: &Array<T>, right: &Array<T>, ax
     let kept = |own: &Labels, other: &Labels| own.iter().copied().filter(|a| !other.contains(a)).collect::<Labels>();
     let labels: Labels = [kept(&left_labels, &right_labels), kept(&right_labels, &left_labels)].concat().into();
     if labels.len() > MAX_NDIM {
-        return Err(fail(format!("the result would have {} axes, at most {MAX_NDIM} are possible", labels.len())));
+        return Err(fail(format!("the result would have {} axes; the maximum is {MAX_NDIM}", labels.len())));
     }
     contract(
         Value { array: left.clone(), labels: left_labels },
@@ -177,7 +177,7 @@ impl<T: Element> Array<T> {
     /// ```
     pub fn trace(&self) -> Result<T::Sum> {
         if self.ndim() != 2 {
-            let why = "it is the trace of a matrix, which has two axes; trace_axes names two of several".into();
+            let why = "trace needs a matrix with two axes; use trace_axes to select two of several axes".into();
             return Err(Error::Argument { op: "trace", name: "axes", value: self.ndim().to_string(), why });
         }
         self.diagonal(0, 1)?.sum()

@@ -26,7 +26,7 @@ pub(super) fn encode(descr: &str, order: Order, shape: &[usize]) -> Vec<u8> {
     for (i, n) in shape.iter().enumerate() {
         let before = if i == 0 { "" } else { " " };
         let after = if i == 0 || i + 1 < shape.len() { "," } else { "" };
-        write!(axes, "{before}{n}{after}").expect("a string can be written to");
+        write!(axes, "{before}{n}{after}").expect("writing to a String cannot fail");
     }
     let fortran = if order == Order::Fortran { "True" } else { "False" };
     let text = format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': ({axes}), }}");
@@ -54,10 +54,10 @@ pub(super) fn parse(text: &[u8]) -> Result<Header, String> {
             "descr" => descr.replace(p.descr()?).is_some(),
             "fortran_order" => order.replace(p.order()?).is_some(),
             "shape" => shape.replace(p.shape()?).is_some(),
-            other => return Err(format!("the key {other:?} is none of descr, fortran_order, shape")),
+            other => return Err(format!("unknown key {other:?}; the allowed keys are descr, fortran_order and shape")),
         };
         if twice {
-            return Err(format!("the key {key:?} is there twice"));
+            return Err(format!("the key {key:?} occurs twice"));
         }
         if !p.take(b',') {
             p.expect(b'}')?;
@@ -104,8 +104,8 @@ impl<'a> Parser<'a> {
 
     fn instead_of(&mut self, expected: &str) -> String {
         match self.peek() {
-            Some(b) => format!("at byte {} there is {:?} instead of {expected}", self.at, char::from(b)),
-            None => format!("it ends at byte {} instead of going on with {expected}", self.at),
+            Some(b) => format!("byte {} is {:?}, where {expected} was expected", self.at, char::from(b)),
+            None => format!("it ends at byte {}, where {expected} was expected", self.at),
         }
     }
 
@@ -135,7 +135,8 @@ impl<'a> Parser<'a> {
     fn descr(&mut self) -> Result<String, String> {
         match self.peek() {
             Some(b'[' | b'(' | b'{') => {
-                Err("descr is not one dtype: arrays of records are not read; save each field (a['name']) on its own"
+                Err("descr is not a single dtype: structured arrays (records) are not supported; save each field \
+                     (a['name']) separately"
                     .into())
             }
             _ => self.string().map(str::to_string),
@@ -181,10 +182,7 @@ impl<'a> Parser<'a> {
         }
         let ten = |n: usize, d: &u8| n.checked_mul(10)?.checked_add(usize::from(d - b'0'));
         let shown = String::from_utf8_lossy(&digits[..digits.len().min(40)]);
-        digits
-            .iter()
-            .try_fold(0, ten)
-            .ok_or_else(|| format!("an axis of {shown} elements is longer than an address can count"))
+        digits.iter().try_fold(0, ten).ok_or_else(|| format!("an axis of {shown} elements does not fit into usize"))
     }
 }
 
@@ -214,16 +212,16 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         let cases: [(&[u8], &str); 12] = [
-            (b"", "ends at byte 0 instead of going on with '{'"),
-            (b"[]", "at byte 0 there is '[' instead of '{'"),
+            (b"", "ends at byte 0, where '{' was expected"),
+            (b"[]", "byte 0 is '[', where '{' was expected"),
             (b"{'descr': '<f4', 'fortran_order': False, }", "the key \"shape\" is missing"),
-            (b"{'descr': '<f4', 'descr': '<f4', }", "the key \"descr\" is there twice"),
-            (b"{'colour': 1}", "the key \"colour\" is none of"),
+            (b"{'descr': '<f4', 'descr': '<f4', }", "the key \"descr\" occurs twice"),
+            (b"{'colour': 1}", "unknown key \"colour\""),
             (b"{'shape': (3)}", "a tuple of one has a comma"),
-            (b"{'shape': (-1,)}", "there is '-' instead of a length"),
-            (b"{'shape': (99999999999999999999,)}", "an axis of 99999999999999999999 elements is longer"),
-            (b"{'fortran_order': 1}", "there is '1' instead of True or False"),
-            (b"{'descr': [('a', '<f4')]}", "records are not read"),
+            (b"{'shape': (-1,)}", "is '-', where a length was expected"),
+            (b"{'shape': (99999999999999999999,)}", "an axis of 99999999999999999999 elements does not fit"),
+            (b"{'fortran_order': 1}", "is '1', where True or False was expected"),
+            (b"{'descr': [('a', '<f4')]}", "(records) are not supported"),
             (b"{'descr': '<f4}", "the string at byte 10 has no end"),
             (b"{'descr': '\\x3cf4'}", "has an escape"),
         ];
@@ -232,7 +230,7 @@ mod tests {
             assert!(said.contains(why), "{:?}: {said}", String::from_utf8_lossy(text));
         }
         let deep = [b"{'shape': ".to_vec(), vec![b'('; 9000]].concat();
-        assert!(parse(&deep).unwrap_err().contains("there is '(' instead of a length"));
+        assert!(parse(&deep).unwrap_err().contains("is '(', where a length was expected"));
     }
 
     proptest! {

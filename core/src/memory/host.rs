@@ -70,7 +70,7 @@ fn small_class(bytes: usize) -> usize {
 }
 
 fn small_layout(class: usize) -> Layout {
-    Layout::from_size_align(ALIGN << class, ALIGN).expect("a power of two below a page")
+    Layout::from_size_align(ALIGN << class, ALIGN).expect("the alignment is a power of two and the size is small")
 }
 
 impl HostBlock {
@@ -82,7 +82,7 @@ impl HostBlock {
             let ptr = kept.map_or_else(|| allocate(small_layout(class)), Ok)?;
             return Ok(HostBlock { ptr, owner: Owner::Pool(small_layout(class)) });
         }
-        let layout = layout_for(bytes).ok_or_else(|| exhausted(bytes, "more than an address can count"))?;
+        let layout = layout_for(bytes).ok_or_else(|| exhausted(bytes, "the size overflows the address space"))?;
         // The lock guard is dropped at the end of this statement, because a failed allocation trims the pool, which
         // locks it again.
         let kept = if layout.size() < LARGE { None } else { fork::lock(pool()).and_then(|mut pool| pool.take(layout)) };
@@ -139,7 +139,7 @@ fn exhausted(bytes: usize, why: impl Into<String>) -> Error {
 
 fn allocate(layout: Layout) -> Result<NonNull<u8>> {
     if let Some(total) = physical_memory().filter(|&total| layout.size() > total) {
-        return Err(exhausted(layout.size(), format!("the machine has {total}")));
+        return Err(exhausted(layout.size(), format!("the machine has only {total} bytes of memory")));
     }
     let try_once = || {
         // SAFETY: the size is at least 1 (`Buffer::host`), and the alignment is a power of two.
@@ -149,7 +149,7 @@ fn allocate(layout: Layout) -> Result<NonNull<u8>> {
         trim();
         try_once()
     });
-    let ptr = ptr.ok_or_else(|| exhausted(layout.size(), "the system refused"))?;
+    let ptr = ptr.ok_or_else(|| exhausted(layout.size(), "the allocator returned no memory"))?;
     #[cfg(target_os = "linux")]
     if layout.size() >= HUGE {
         // SAFETY: the range was just allocated. The advice does not change its contents, and a failure is harmless.

@@ -164,7 +164,7 @@ impl Engine for Amx {
                         part!("tdpbf16ps", 4096: 0)
                     )
                 }
-                other => unreachable!("no loop is written for {other:?}"),
+                other => unreachable!("there is no AMX loop for the reach {other:?}"),
             }
         }
     }

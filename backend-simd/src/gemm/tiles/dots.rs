@@ -1,6 +1,6 @@
 //! The dot products of AVX-512: of pairs of bf16 (BF16), and of four bytes (VNNI).
 
-#![expect(clippy::needless_range_loop, reason = "bounds are constants: registers, not slices, are gone through")]
+#![expect(clippy::needless_range_loop, reason = "the bounds are constants, and the arrays are registers")]
 
 use super::{Engine, Reach, SIDE, STEP};
 use crate::lanes::avx512::Avx512;

@@ -221,7 +221,7 @@ fn f32_parts_are_as_exact_as_f32() {
                 // If one or two terms dominate a sum, chance decides which method rounds its last bit better: over
                 // these elements the largest errors differ by up to a fifth in either direction.
                 let chance = if name.contains("10^8") { 1.2 } else { 1.0 };
-                assert!(full <= chance * of_sums, "{name} {shape:?}: {full:e} where f32 has {of_sums:e}");
+                assert!(full <= chance * of_sums, "{name} {shape:?}: error {full:e}, but f32 has {of_sums:e}");
                 let fast = error(&multiply(&Parts::<_, f32, 2>::new(engine, FAST), shape, &a, &b, 0.0), shape, &a, &b);
                 assert!(fast <= 2f64.powi(-15), "{name} {shape:?}: {fast:e}");
             });
@@ -261,7 +261,7 @@ fn residues_are_as_exact_as_floats() {
                         T::DIGITS,
                         kernel.moduli()
                     );
-                    assert!(got <= bound, "{what}: {got:e} where floats have {of_direct:e}");
+                    assert!(got <= bound, "{what}: error {got:e}, but the vector kernel has {of_direct:e}");
                 }
             });
         }
@@ -310,7 +310,7 @@ fn what_integers_cannot_hold_is_multiplied_by_vectors() {
             let got = multiply(&Residues::<_, f64>::with(engine, 16, k), shape, &a, &b, 0.0);
             for (at, (x, y)) in got.iter().zip(&wanted).enumerate() {
                 let near = (x - y).abs() <= if at / n == 3 { y.abs() * 1e-10 } else { 1e-12 };
-                assert!(x == y || x.is_nan() && y.is_nan() || near, "{special}: {x} where {y} was to be, at {at}");
+                assert!(x == y || x.is_nan() && y.is_nan() || near, "{special}: {x} instead of {y}, at {at}");
             }
         });
     }
@@ -343,7 +343,7 @@ fn what_parts_cannot_hold_is_multiplied_by_vectors() {
                     let near = (x - y).abs() <= sizes[at] * if PARTS == 2 { 3e-5 } else { 1e-6 };
                     assert!(
                         x == y || x.is_nan() && y.is_nan() || near,
-                        "{special:e}: {x:e} where {y:e} was to be, at {at}"
+                        "{special:e}: {x:e} instead of {y:e}, at {at}"
                     );
                 }
             });
