@@ -52,11 +52,11 @@ unsafe impl GlobalAlloc for Failing {
 
     unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         let new = Layout::from_size_align(size, layout.align()).expect("a layout");
-        // SAFETY: `System` allocated `ptr` with `layout`, and `size` is a valid size for its alignment, both of which
-        // the caller guarantees.
         if size > layout.size() && refuses(new) {
             std::ptr::null_mut()
         } else {
+            // SAFETY: `System` allocated `ptr` with `layout`, and `size` is a valid size for its alignment, both of
+            // which the caller guarantees.
             unsafe { System.realloc(ptr, layout, size) }
         }
     }

@@ -32,8 +32,8 @@ impl Op {
         }
     }
 
-    /// Returns the error in ULP that CPU devices may have: for f32 and f64 the table's bound, for half floats at most
-    /// 1. Half floats are computed in f32 and rounded, so that their error is little more than the half ULP of that
+    /// Returns the error in ULP that CPU devices may have: for f32 and f64 the table's bound, for half floats one at
+    /// most. Half floats are computed in f32 and rounded, so that their error is little more than the half ULP of that
     /// rounding.
     pub fn bound(self, dtype: DType) -> f64 {
         let bound = self.info().ulp_cpu;
