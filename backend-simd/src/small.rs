@@ -6,7 +6,7 @@
 
 use crate::kernels::{self, Args, Kernel, Tail};
 use crate::lanes::Isa;
-use crate::matmul;
+use crate::{matmul, reduce};
 use polyarray_core::{Binary, DType, Instr, Ref, Small, SmallMap, Unary};
 use smallvec::SmallVec;
 use std::mem::MaybeUninit;
@@ -53,6 +53,7 @@ pub(crate) unsafe fn run<I: Isa>(isa: I, work: &Small) -> bool {
         match work {
             Small::Map(work) => map(isa, work),
             Small::Product(work) => matmul::small(isa, work),
+            Small::Reduce(work) => reduce::small(isa, work),
         }
     }
 }

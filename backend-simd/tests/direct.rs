@@ -81,8 +81,114 @@ fn every_ufunc_and_dtype_gives_the_same_either_way() {
     }
 }
 
+/// Programs of several steps, with temporaries, products that are fused with sums, values of other dtypes, and operands
+/// that occur more than once.
 #[test]
-fn what_is_no_strip_still_works() {
+fn several_steps_give_the_same_either_way() {
+    for n in [1, 7, 33, 1000, 2500, 8000] {
+        let [x, y, z] = [3, 7, 5].map(|step| values::<f64>(n, step));
+        let i = values::<i32>(n, 9);
+        let m = (&x).greater(0.5).eval().expect("memory for the array");
+        both_ways("affine, squared", true, || (&x * 2.0 + 1.0).square());
+        both_ways("product plus product", true, || &x * &y + &y * &z);
+        both_ways("product minus value", true, || (&x * &y - 3.0) * (1.5 - &z * 0.5));
+        both_ways("a product that two steps read", true, || {
+            let p = &x * &y;
+            (&p + 1.0) * (&p - &z)
+        });
+        both_ways("five steps", true, || ((&x * 2.0 + &y).sqrt() * 0.5 - 1.0).abs());
+        both_ways("nested", true, || (&x + &y) * (&y + &z) - (&x + &z) * (&z - &y));
+        both_ways("one operand many times", true, || (&x + &x) * &x - &x / &x);
+        both_ways("comparison", true, || (&x + &y).less(&z * 2.0));
+        both_ways("casts", true, || ((&i).cast::<f64>() * 0.5 + &x).cast::<f32>().cast::<i32>() + &i);
+        both_ways("select", true, || polyarray_core::select(&m, &x * 2.0, &y - 1.0).maximum(&z));
+        both_ways("select of values", true, || polyarray_core::select((&x).less(&y), 1.0, &z) + 1.0);
+        both_ways("mul_add", true, || (&x).mul_add(&y, &z) * 2.0);
+        both_ways("nine steps", true, || {
+            let mut e = &x + 1.0;
+            for k in 0..8 {
+                e = (e * &y - f64::from(k)).abs();
+            }
+            e
+        });
+        let h = values::<polyarray_core::f16>(n, 3);
+        both_ways("half floats", true, || (&h + &h) * &h);
+    }
+}
+
+/// An array that is updated in place, and one whose memory the result takes, have the same bits as a new result.
+#[test]
+fn operands_in_the_output_are_read_before_they_are_written() {
+    with_device(&Device::simd().expect("linked"), || {
+        for n in [1, 5, 8, 9, 100, 3000] {
+            let [x, y] = [3, 7].map(|step| values::<f64>(n, step));
+            let fresh = |e: Expr<f64>| bytes(&e.eval().expect("memory for the array"));
+            let own = || Array::from_vec(x.to_vec().expect("host"), [n]).expect("as many as the shape holds");
+            let mut z = own();
+            z += &y;
+            assert_eq!(bytes(&z), fresh(&x + &y), "{n}");
+            z = own();
+            z *= 3.0;
+            assert_eq!(bytes(&z), fresh(&x * 3.0), "{n}");
+            let given = own();
+            let there = given.as_slice().expect("contiguous").as_ptr();
+            let result = ((given * 2.0 + &y) * &y - 1.0).eval().expect("memory for the array");
+            assert_eq!(result.as_slice().expect("contiguous").as_ptr(), there, "the operand is donated");
+            assert_eq!(bytes(&result), fresh((&x * 2.0 + &y) * &y - 1.0), "{n}");
+            let given = own();
+            let twice = (&given * &given + given * 2.0).eval().expect("memory for the array");
+            assert_eq!(bytes(&twice), fresh(&x * &x + &x * 2.0), "{n}");
+        }
+        // A view that begins inside its buffer, donated and updated.
+        let whole = values::<f64>(100, 3);
+        let view = whole.slice([polyarray_core::SliceItem::from(30isize..)]).expect("inside");
+        let expected = bytes(&(&view * 2.0 + 1.0).eval().expect("memory for the array"));
+        drop(whole);
+        assert_eq!(bytes(&(view * 2.0 + 1.0).eval().expect("memory for the array")), expected);
+    });
+}
+
+fn totals<T: Element>(real: bool) {
+    for n in [1, 2, 3, 7, 8, 9, 16, 33, 64, 65, 1000, 1001, 5000] {
+        for step in [1, 3, 7] {
+            let x = values::<T>(n, step);
+            let devices = [Device::simd().expect("linked"), Device::auto()];
+            for device in &devices {
+                with_device(device, || {
+                    macro_rules! same {
+                        ($($e:expr),* $(,)?) => { $(
+                            let (long, _) = trace::record(|| format!("{:?}", $e));
+                            assert_eq!(format!("{:?}", $e), long, "{} of {n} {}", stringify!($e), T::DTYPE);
+                        )* };
+                    }
+                    same!(x.sum(), x.prod(), x.mean(), x.any(), x.all(), x.count_nonzero(), x.square().sum());
+                    if real {
+                        same!(x.min(), x.max(), x.argmin(), x.argmax());
+                    }
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn reductions_of_small_arrays_give_the_same_either_way() {
+    for dtype in DType::ALL {
+        with_dtype!(dtype, T => totals::<T>(dtype.kind() != Kind::Complex));
+    }
+    // Contiguous arrays of several axes and views are one run; others take the general path.
+    with_device(&Device::simd().expect("linked"), || {
+        let x = Array::from_vec((0..24).map(f64::from).collect(), [2, 3, 4]).expect("as many as the shape holds");
+        assert_eq!((x.sum().unwrap(), x.argmax().unwrap(), x.mean().unwrap()), (276.0, 23, 11.5));
+        let view = x.slice([polyarray_core::SliceItem::from(1isize)]).expect("inside");
+        assert_eq!((view.sum().unwrap(), view.argmin().unwrap(), view.t().argmax().unwrap()), (210.0, 0, 11));
+        assert!(Array::<f64>::zeros([0]).unwrap().min().is_err());
+        assert_eq!(Array::<f64>::zeros([0]).unwrap().sum().unwrap(), 0.0);
+    });
+}
+
+#[test]
+fn other_expressions_take_the_general_path() {
     with_device(&Device::simd().expect("the crate polyarray-simd is linked"), || {
         let x = Array::from_vec((0..12).map(f64::from).collect(), [3, 4]).unwrap();
         let transposed = x.t();

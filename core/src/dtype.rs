@@ -251,6 +251,14 @@ impl Scalar {
         Scalar { dtype: T::DTYPE, bytes }
     }
 
+    /// Makes a scalar of the bytes of an element.
+    ///
+    /// # Panics
+    /// If `bytes` are not as many as an element has, are not aligned for it, or are not a valid element.
+    pub(crate) fn from_bytes(dtype: DType, bytes: &[u8]) -> Scalar {
+        with_dtype!(dtype, T => Scalar::new(*bytemuck::checked::from_bytes::<T>(bytes)))
+    }
+
     /// Casts `wide` to a scalar of dtype `dtype`.
     pub fn from_wide(dtype: DType, wide: Wide) -> Scalar {
         with_dtype!(dtype, T => Scalar::new(T::from_wide(wide)))

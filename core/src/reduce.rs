@@ -1,6 +1,8 @@
 //! Reductions of arrays and expressions over all elements or over some axes: sums, products, extrema and their indices,
 //! means, variances, norms, `any` and `all`.
 
+mod small;
+
 use crate::array::{Array, Axes};
 use crate::canon;
 use crate::choose::execute;
@@ -78,9 +80,17 @@ fn reduce(mut tape: Box<Tape>, request: &Request, axes: Option<&Axes>) -> Result
         let whole = tape.eval(&device)?;
         return reduce(Box::new(Tape::array(whole)), request, axes);
     }
+    let mut op = lower(&tape, request, &reduced)?;
+    Ok(RawArray { buffer: execute(&mut op, &device, None)?, dtype: request.to, layout: Layout::contiguous(shown) })
+}
+
+/// Returns the reduction of `tape`, whose dtype is that of accumulation, over the axes `reduced`. The tape must have
+/// operands and elements and be within the limits of a program.
+fn lower(tape: &Tape, request: &Request, reduced: &[usize]) -> Result<Op> {
+    let count: usize = reduced.iter().map(|&a| tape.shape()[a]).product();
     let inputs = tape.input_layouts()?;
-    let space = canon::reduce(&inputs, &reduced, request.kind);
-    let total = if request.kind.gives_index() { DType::I64 } else { acc };
+    let space = canon::reduce(&inputs, reduced, request.kind);
+    let total = if request.kind.gives_index() { DType::I64 } else { tape.dtype() };
     let (after, after_params) = after(request, total, count)?;
     let inputs = tape
         .operands()
@@ -88,7 +98,7 @@ fn reduce(mut tape: Box<Tape>, request: &Request, axes: Option<&Axes>) -> Result
         .zip(space.inputs)
         .map(|(o, (offset, strides))| Operand { buffer: o.buffer.clone(), dtype: o.dtype, offset, strides })
         .collect();
-    let mut op = Op::Reduce(Reduce {
+    Ok(Op::Reduce(Reduce {
         kind: request.kind,
         before: tape.program()?,
         params: tape.params().clone(),
@@ -99,8 +109,7 @@ fn reduce(mut tape: Box<Tape>, request: &Request, axes: Option<&Axes>) -> Result
         output: Output { dtype: request.to, offset: 0, strides: space.output },
         after,
         after_params,
-    });
-    Ok(RawArray { buffer: execute(&mut op, &device, None)?, dtype: request.to, layout: Layout::contiguous(shown) })
+    }))
 }
 
 /// Casts the result of `tape` to another dtype.
@@ -151,8 +160,8 @@ fn empty(request: &Request, count: usize, shape: &Dims, kept: &Dims, shown: Dims
         }
         Reduction::Sum | Reduction::Deviations => Scalar::from_wide(request.to, Wide::Int(0)),
         Reduction::Prod => Scalar::from_wide(request.to, Wide::Int(1)),
-        Reduction::Max if request.name == ANY => Scalar::new(false),
-        Reduction::Min if request.name == ALL => Scalar::new(true),
+        Reduction::Max if request.name == ANY.name => Scalar::new(false),
+        Reduction::Min if request.name == ALL.name => Scalar::new(true),
         Reduction::Min | Reduction::Max | Reduction::ArgMin | Reduction::ArgMax => {
             return Err(Error::Empty { op: request.name, shape: shape.clone() });
         }
@@ -161,28 +170,34 @@ fn empty(request: &Request, count: usize, shape: &Dims, kept: &Dims, shown: Dims
     Tape::filled(value, shown)?.eval(device)
 }
 
-const ANY: &str = "any";
-const ALL: &str = "all";
+const ANY: Request = Request { name: "any", kind: Reduction::Max, finish: Finish::Total, to: DType::Bool };
+const ALL: Request = Request { name: "all", kind: Reduction::Min, finish: Finish::Total, to: DType::Bool };
+const COUNT: Request = Request { name: "count_nonzero", kind: Reduction::Sum, finish: Finish::Total, to: DType::I64 };
+const ARGMIN: Request = Request { name: "argmin", kind: Reduction::ArgMin, finish: Finish::Total, to: DType::I64 };
+const ARGMAX: Request = Request { name: "argmax", kind: Reduction::ArgMax, finish: Finish::Total, to: DType::I64 };
 
-/// Tests whether any element, or every element, is nonzero: an extremum of bools.
-fn truth(mut tape: Box<Tape>, name: &'static str, axes: Option<&Axes>) -> Result<RawArray> {
+/// Reduces the truth values of the elements: whether they are nonzero.
+fn truth(mut tape: Box<Tape>, request: Request, axes: Option<&Axes>) -> Result<RawArray> {
     cast(&mut tape, DType::Bool)?;
-    let kind = if name == ANY { Reduction::Max } else { Reduction::Min };
-    reduce(tape, &Request { name, kind, finish: Finish::Total, to: DType::Bool }, axes)
-}
-
-/// Counts the nonzero elements, in i64.
-fn count_nonzero(mut tape: Box<Tape>, axes: Option<&Axes>) -> Result<RawArray> {
-    cast(&mut tape, DType::Bool)?;
-    reduce(tape, &Request { name: "count_nonzero", kind: Reduction::Sum, finish: Finish::Total, to: DType::I64 }, axes)
+    reduce(tape, &request, axes)
 }
 
 /// Returns the index of an extremum, over all elements (in C order) or along one axis.
-fn index(tape: Box<Tape>, name: &'static str, kind: Reduction, axes: Option<&Axes>) -> Result<RawArray> {
+fn index(tape: Box<Tape>, request: Request, axes: Option<&Axes>) -> Result<RawArray> {
     match axes {
-        Some(a) if a.axes.len() != 1 => Err(Error::OneAxis { op: name, given: a.axes.len() }),
-        _ => reduce(tape, &Request { name, kind, finish: Finish::Total, to: DType::I64 }, axes),
+        Some(a) if a.axes.len() != 1 => Err(Error::OneAxis { op: request.name, given: a.axes.len() }),
+        _ => reduce(tape, &request, axes),
     }
+}
+
+/// Returns the index of an extremum on the fast path, if it is available.
+fn index_of<T: Element>(x: &Expr<T>, request: Request) -> Result<Option<usize>> {
+    Ok(small::total(x, None, &request)?.map(|i| i.get::<i64>() as usize))
+}
+
+/// Returns the reduction of truth values on the fast path, if it is available.
+fn truth_of<T: Element, U: Element>(x: &Expr<T>, request: Request) -> Result<Option<U>> {
+    Ok(small::total(x, Some(DType::Bool), &request)?.map(|total| total.get()))
 }
 
 /// Returns the float dtype in which variances and norms of `dtype` are computed; complex for complex dtypes.
@@ -347,7 +362,10 @@ macro_rules! reductions {
                     finish: $finish,
                     to: <reductions!(@to $to T) as Element>::DTYPE,
                 };
-                Array::from_raw(reduce(self.tape()?, &request, None)?)?.item()
+                match small::total(self, None, &request)? {
+                    Some(total) => Ok(total.get()),
+                    None => item(reduce(self.tape()?, &request, None)),
+                }
             }
 
             #[doc = $doc]
@@ -412,11 +430,14 @@ type Spread<T> = <<T as Element>::Mean as Element>::Real;
 macro_rules! methods {
     ($(
         $(#[doc = $doc:literal])*
-        fn $name:ident($($arg:ident: $ty:ty),*) -> $out:ty = |$tape:ident| $body:expr;
+        fn $name:ident($($arg:ident: $ty:ty),*) -> $out:ty = $(small $small:expr;)? |$tape:ident| $body:expr;
     )*) => {
         impl<T: Element> Expr<T> { $(
             $(#[doc = $doc])*
             pub fn $name(&self, $($arg: $ty),*) -> Result<$out> {
+                $(if let Some(done) = $small(self)? {
+                    return Ok(done);
+                })?
                 let $tape = self.tape()?;
                 $body
             }
@@ -441,7 +462,8 @@ methods! {
     ///
     /// # Errors
     /// [`Error::Empty`] for no elements; [`Error::DTypeUndefined`] for complex numbers; the errors of the expression.
-    fn argmin() -> usize = |tape| item::<i64>(index(tape, "argmin", Reduction::ArgMin, None)).map(|i| i as usize);
+    fn argmin() -> usize = small |x| index_of(x, ARGMIN);
+        |tape| item::<i64>(index(tape, ARGMIN, None)).map(|i| i as usize);
 
     /// The index of the minimum along one axis: `argmin_axis(0)`, `argmin_axis(axis(-1).keepdims())`. Ties and NaN as
     /// in [`argmin`](Self::argmin).
@@ -449,14 +471,15 @@ methods! {
     /// # Errors
     /// [`Error::OneAxis`] for several axes or none; [`Error::Axis`]; and as [`argmin`](Self::argmin).
     fn argmin_axis(axes: impl Into<Axes>) -> Array<i64> =
-        |tape| Array::from_raw(index(tape, "argmin", Reduction::ArgMin, Some(&axes.into()))?);
+        |tape| Array::from_raw(index(tape, ARGMIN, Some(&axes.into()))?);
 
     /// The index (of the elements in C order) of the maximum. NaN precedes every number. Of equal elements, the first
     /// is selected; zeros of both signs are equal, and so are all NaNs.
     ///
     /// # Errors
     /// [`Error::Empty`] for no elements; [`Error::DTypeUndefined`] for complex numbers; the errors of the expression.
-    fn argmax() -> usize = |tape| item::<i64>(index(tape, "argmax", Reduction::ArgMax, None)).map(|i| i as usize);
+    fn argmax() -> usize = small |x| index_of(x, ARGMAX);
+        |tape| item::<i64>(index(tape, ARGMAX, None)).map(|i| i as usize);
 
     /// The index of the maximum along one axis: `argmax_axis(0)`, `argmax_axis(axis(-1).keepdims())`. Ties and NaN as
     /// in [`argmax`](Self::argmax).
@@ -464,13 +487,13 @@ methods! {
     /// # Errors
     /// [`Error::OneAxis`] for several axes or none; [`Error::Axis`]; and as [`argmax`](Self::argmax).
     fn argmax_axis(axes: impl Into<Axes>) -> Array<i64> =
-        |tape| Array::from_raw(index(tape, "argmax", Reduction::ArgMax, Some(&axes.into()))?);
+        |tape| Array::from_raw(index(tape, ARGMAX, Some(&axes.into()))?);
 
     /// Whether any element is nonzero (NaN is nonzero); false for no elements.
     ///
     /// # Errors
     /// The errors of the expression.
-    fn any() -> bool = |tape| item(truth(tape, ANY, None));
+    fn any() -> bool = small |x| truth_of(x, ANY); |tape| item(truth(tape, ANY, None));
 
     /// Whether any element is nonzero (NaN is nonzero), over some axes; false for no elements.
     ///
@@ -482,7 +505,7 @@ methods! {
     ///
     /// # Errors
     /// The errors of the expression.
-    fn all() -> bool = |tape| item(truth(tape, ALL, None));
+    fn all() -> bool = small |x| truth_of(x, ALL); |tape| item(truth(tape, ALL, None));
 
     /// Whether every element is nonzero (NaN is nonzero), over some axes; true for no elements.
     ///
@@ -494,14 +517,15 @@ methods! {
     ///
     /// # Errors
     /// The errors of the expression.
-    fn count_nonzero() -> usize = |tape| item::<i64>(count_nonzero(tape, None)).map(|n| n as usize);
+    fn count_nonzero() -> usize = small |x| Ok(truth_of::<T, i64>(x, COUNT)?.map(|n| n as usize));
+        |tape| item::<i64>(truth(tape, COUNT, None)).map(|n| n as usize);
 
     /// The number of nonzero elements (NaN is nonzero), over some axes.
     ///
     /// # Errors
     /// [`Error::Axis`] and [`Error::RepeatedAxis`], and the errors of the expression.
     fn count_nonzero_axis(axes: impl Into<Axes>) -> Array<i64> =
-        |tape| Array::from_raw(count_nonzero(tape, Some(&axes.into()))?);
+        |tape| Array::from_raw(truth(tape, COUNT, Some(&axes.into()))?);
 
     /// The variance, `sum(|x - mean|^2) / (n - ddof)`: of a population with `ddof` 0, an unbiased estimate from a
     /// sample with `ddof` 1. Integers and bool are computed in f64, f16 and bf16 in f32 (rounded at the end); the

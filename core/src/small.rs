@@ -1,5 +1,6 @@
 //! Small work on the host: what the fast path passes to a backend, without a plan, an allocation or a lock.
 
+use crate::op::Reduction;
 use crate::program::{Instr, Ref};
 use crate::{DType, Scalar};
 
@@ -9,6 +10,8 @@ pub enum Small<'a> {
     Map(SmallMap<'a>),
     /// A product of two matrices.
     Product(SmallProduct),
+    /// A reduction of all elements to one.
+    Reduce(SmallReduce),
 }
 
 /// An elementwise program on contiguous elements: `out[i] = program(operands[0][i], operands[1][i], ..; params)`.
@@ -67,6 +70,27 @@ pub struct SmallProduct {
     pub a: (*const u8, [usize; 2]),
     /// The right matrix and its strides.
     pub b: (*const u8, [usize; 2]),
+    /// The output.
+    pub out: *mut u8,
+}
+
+/// A reduction of contiguous elements to one, in the order that [`Order::Lanes`](crate::order::Order::Lanes) defines for
+/// one run.
+///
+/// Invariants:
+/// 1. `len` is at least 1, and `values` points to `len` valid elements of `dtype`;
+/// 2. `dtype` is a dtype of accumulation: it keeps invariant 3 of [`Reduce`](crate::op::Reduce);
+/// 3. `out` may be written with one element, of i64 for an index and otherwise of `dtype`. It does not overlap `values`;
+/// 4. both pointers are aligned for their dtypes.
+pub struct SmallReduce {
+    /// How elements are combined.
+    pub kind: Reduction,
+    /// The dtype of the elements.
+    pub dtype: DType,
+    /// The first element.
+    pub values: *const u8,
+    /// The number of elements.
+    pub len: usize,
     /// The output.
     pub out: *mut u8,
 }

@@ -22,7 +22,7 @@ use kind::{Kernels, Kind, State};
 use moments::Deviations;
 use polyarray_core::op::{Operand, Reduce, Reduction};
 use polyarray_core::order::Order;
-use polyarray_core::{Buffer, Complex, DType, Element, Result};
+use polyarray_core::{Buffer, Complex, DType, Element, Result, SmallReduce};
 use products::{ComplexProducts, Products};
 use smallvec::SmallVec;
 use source::Source;
@@ -40,55 +40,96 @@ pub(crate) fn has_kernel(kind: Reduction, dtype: DType) -> bool {
     }
 }
 
-/// Runs a reduction that [`has_kernel`] accepts.
-pub(crate) fn run<I: Isa>(isa: I, op: &Reduce, threads: usize, output: &Buffer) -> Result<()> {
+/// Work that is generic over the kind of reduction.
+trait Visit {
+    type Out;
+    fn visit<T: Element, K: Kind<T>>(self) -> Self::Out;
+}
+
+/// Calls `visit` with the kind and the element type of a reduction that [`has_kernel`] accepts.
+fn dispatch<V: Visit>(kind: Reduction, dtype: DType, visit: V) -> V::Out {
     macro_rules! sums {
         ($Float:ty, $Integer:ty, $Complex:ty) => {
-            match op.before.output() {
-                DType::F32 => typed::<I, f32, $Float>(isa, op, threads, output),
-                DType::F64 => typed::<I, f64, $Float>(isa, op, threads, output),
+            match dtype {
+                DType::F32 => visit.visit::<f32, $Float>(),
+                DType::F64 => visit.visit::<f64, $Float>(),
                 // The low 64 bits are the same for signed and unsigned integers.
-                DType::I64 | DType::U64 => typed::<I, i64, $Integer>(isa, op, threads, output),
-                DType::C32 => typed::<I, Complex<f32>, $Complex>(isa, op, threads, output),
-                DType::C64 => typed::<I, Complex<f64>, $Complex>(isa, op, threads, output),
-                other => unreachable!("internal error: no kernel for {other}, so estimate should have rejected it"),
+                DType::I64 | DType::U64 => visit.visit::<i64, $Integer>(),
+                DType::C32 => visit.visit::<Complex<f32>, $Complex>(),
+                DType::C64 => visit.visit::<Complex<f64>, $Complex>(),
+                other => unreachable!("`estimate` rejects {other}"),
             }
         };
     }
     macro_rules! extrema {
         ($Kind:ident<$K:ident>) => {
-            match op.before.output() {
-                DType::F32 => typed::<I, f32, $Kind<$K>>(isa, op, threads, output),
-                DType::F64 => typed::<I, f64, $Kind<$K>>(isa, op, threads, output),
-                DType::I8 => typed::<I, i8, $Kind<$K>>(isa, op, threads, output),
-                DType::I16 => typed::<I, i16, $Kind<$K>>(isa, op, threads, output),
-                DType::I32 => typed::<I, i32, $Kind<$K>>(isa, op, threads, output),
-                DType::I64 => typed::<I, i64, $Kind<$K>>(isa, op, threads, output),
+            match dtype {
+                DType::F32 => visit.visit::<f32, $Kind<$K>>(),
+                DType::F64 => visit.visit::<f64, $Kind<$K>>(),
+                DType::I8 => visit.visit::<i8, $Kind<$K>>(),
+                DType::I16 => visit.visit::<i16, $Kind<$K>>(),
+                DType::I32 => visit.visit::<i32, $Kind<$K>>(),
+                DType::I64 => visit.visit::<i64, $Kind<$K>>(),
                 // A bool is a byte of 0 or 1.
-                DType::U8 | DType::Bool => typed::<I, u8, $Kind<$K>>(isa, op, threads, output),
-                DType::U16 => typed::<I, u16, $Kind<$K>>(isa, op, threads, output),
-                DType::U32 => typed::<I, u32, $Kind<$K>>(isa, op, threads, output),
-                DType::U64 => typed::<I, u64, $Kind<$K>>(isa, op, threads, output),
-                other => unreachable!("internal error: no kernel for {other}, so estimate should have rejected it"),
+                DType::U8 | DType::Bool => visit.visit::<u8, $Kind<$K>>(),
+                DType::U16 => visit.visit::<u16, $Kind<$K>>(),
+                DType::U32 => visit.visit::<u32, $Kind<$K>>(),
+                DType::U64 => visit.visit::<u64, $Kind<$K>>(),
+                other => unreachable!("`estimate` rejects {other}"),
             }
         };
     }
-    match op.kind {
+    match kind {
         Reduction::Sum => sums!(Fold<Sum>, Fold<Sum>, Fold<Sum>),
         Reduction::Prod => sums!(Products, Fold<Prod>, ComplexProducts),
         Reduction::Min => extrema!(Fold<Min>),
         Reduction::Max => extrema!(Fold<Max>),
         Reduction::ArgMin => extrema!(Best<Min>),
         Reduction::ArgMax => extrema!(Best<Max>),
-        Reduction::Deviations if op.before.output() == DType::F32 => {
-            typed::<I, f32, Deviations>(isa, op, threads, output)
-        }
-        Reduction::Deviations => typed::<I, f64, Deviations>(isa, op, threads, output),
+        Reduction::Deviations if dtype == DType::F32 => visit.visit::<f32, Deviations>(),
+        Reduction::Deviations => visit.visit::<f64, Deviations>(),
     }
 }
 
-fn typed<I: Isa, T: Element, K: Kind<T>>(isa: I, op: &Reduce, threads: usize, output: &Buffer) -> Result<()> {
-    run_with(&Kernels::of::<T, K>(isa), op, threads, output)
+/// Runs a reduction that [`has_kernel`] accepts.
+pub(crate) fn run<I: Isa>(isa: I, op: &Reduce, threads: usize, output: &Buffer) -> Result<()> {
+    struct Run<'a, I>(I, &'a Reduce, usize, &'a Buffer);
+    impl<I: Isa> Visit for Run<'_, I> {
+        type Out = Result<()>;
+        fn visit<T: Element, K: Kind<T>>(self) -> Result<()> {
+            run_with(&Kernels::of::<T, K>(self.0), self.1, self.2, self.3)
+        }
+    }
+    dispatch(op.kind, op.before.output(), Run(isa, op, threads, output))
+}
+
+/// Reduces the elements of `work`. Returns `false`, with nothing written, if there is no kernel for it.
+///
+/// # Safety
+/// - `work` keeps the invariants of [`SmallReduce`].
+pub(crate) unsafe fn small<I: Isa>(isa: I, work: &SmallReduce) -> bool {
+    struct Line<'a, I>(I, &'a SmallReduce);
+    impl<I: Isa> Visit for Line<'_, I> {
+        type Out = ();
+        fn visit<T: Element, K: Kind<T>>(self) {
+            let Line(isa, work) = self;
+            let (kernels, mut run) = (Kernels::of::<T, K>(isa), kind::Run::new());
+            for start in (0..work.len).step_by(kernels.block()) {
+                let n = kernels.block().min(work.len - start);
+                // SAFETY: `values` has elements `start..start + n` of the type of the kind (invariants of `SmallReduce`,
+                // which the caller of `small` guarantees).
+                unsafe { (kernels.push)(isa, &mut run, work.values.add(start * size_of::<T>()), n, start) };
+            }
+            let result = kernels.end(run).give();
+            // SAFETY: `out` has room for one result and is aligned (invariants of `SmallReduce`).
+            unsafe { work.out.cast::<<K::State as State>::Gives>().write(result) };
+        }
+    }
+    let found = has_kernel(work.kind, work.dtype);
+    if found {
+        dispatch(work.kind, work.dtype, Line(isa, work));
+    }
+    found
 }
 
 fn run_with<I: Isa, S: State>(kernels: &Kernels<I, S>, op: &Reduce, threads: usize, output: &Buffer) -> Result<()> {

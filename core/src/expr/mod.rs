@@ -17,7 +17,7 @@ use crate::layout::Layout;
 use crate::program::{Instr, Ref};
 use crate::trace::Plan;
 use crate::ufunc::{Binary, Unary};
-use crate::{Buffer, Dims, Element, Error, Result, Scalar};
+use crate::{Buffer, DType, Dims, Element, Error, Result, Scalar};
 use node::{Leaf, Node};
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -113,6 +113,15 @@ impl<T: Element> Expr<T> {
     #[inline]
     pub(crate) fn join_binary<U: Element>(self, op: Binary, other: Expr<T>) -> Expr<U> {
         Expr::from_node(self.node.binary(op, other.node))
+    }
+
+    /// Returns the value of the expression if it is an array already, or if the fast path can evaluate it.
+    pub(crate) fn small_value(&self) -> Result<Option<Arc<RawArray>>> {
+        match &self.node {
+            Node::Leaf(Leaf::Array(array)) => Ok(Some(array.clone())),
+            Node::Leaf(_) | Node::Step(_) | Node::Failed(_) => Ok(None),
+            node => Ok(direct::eval(&mut node.clone(), T::DTYPE)?.map(Arc::new)),
+        }
     }
 
     /// Returns the shape of the result.
@@ -222,6 +231,12 @@ impl<T: Element> Expr<T> {
         let step = Instr::MulAdd(Ref::Value(0), Ref::Value(1), Ref::Value(2));
         Expr::from_node(Node::step(step, [self.node, by.node, plus.node]))
     }
+}
+
+/// Returns an array in another dtype, if the fast path supports the cast.
+pub(crate) fn small_cast(array: Arc<RawArray>, to: DType) -> Result<Option<Arc<RawArray>>> {
+    let mut node = Node::step(Instr::Cast(to, Ref::Value(0)), [Node::Leaf(Leaf::Array(array))]);
+    Ok(direct::eval(&mut node, to)?.map(Arc::new))
 }
 
 /// Selects `x` where `condition` is true, else `y`, like NumPy's `where`. All three broadcast.
