@@ -8,74 +8,41 @@ use crate::backend::Backend;
 use crate::device::{self, Device, Slot};
 use crate::op::Op;
 use crate::small::Small;
-use crate::{DType, MemoryId, Result, choose, config, trace};
+use crate::{MemoryId, Result, choose, config, trace};
 use std::cell::Cell;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// The number of choices that each thread caches.
 const CHOICES: usize = 64;
 
-/// All inputs of a cached choice.
+/// What a cached choice depends on.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) struct Key {
-    /// A hash of the kind of work. Two kinds that share a hash share a choice, which costs time at most: a backend
-    /// refuses what it cannot run.
+    /// A hash of the kind of work, its dtypes and sizes, and the limit of threads. Two kinds of work that share a hash
+    /// share a choice, which costs time at most: a backend refuses what it cannot run.
     work: u64,
-    dtype: DType,
-    lens: [usize; 3],
-    threads: usize,
     /// Changes when a backend is registered, which invalidates earlier choices.
     generation: usize,
 }
 
 impl Key {
-    pub(crate) fn new(work: impl Hash, dtype: DType, lens: [usize; 3]) -> Key {
-        let mut hash = Mix(0);
-        work.hash(&mut hash);
-        Key { work: hash.0, dtype, lens, threads: config::threads(), generation: device::generation() }
+    /// Makes the key of work that the numbers `parts` describe.
+    #[inline]
+    pub(crate) fn new(parts: impl IntoIterator<Item = u64>) -> Key {
+        let work = parts.into_iter().fold(mixed(config::threads() as u64, 0), mixed);
+        Key { work, generation: device::generation() }
     }
 
     fn place(&self) -> usize {
-        let len = self.lens.iter().fold(0, |sum: usize, n| sum.wrapping_mul(37).wrapping_add(*n));
-        (len.wrapping_mul(31) + (self.work >> 32) as usize + self.dtype as usize) % CHOICES
+        (self.work >> 32) as usize % CHOICES
     }
 }
 
-/// A hash that costs one multiplication for each number, because the fast path computes it for every operation.
-struct Mix(u64);
-
-impl Mix {
-    fn add(&mut self, n: u64) {
-        // An odd number near 2^64 divided by the golden ratio (Knuth, The Art of Computer Programming 3, section 6.4).
-        self.0 = (self.0.rotate_left(5) ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-}
-
-impl Hasher for Mix {
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|b| self.add(u64::from(*b)));
-    }
-
-    fn write_u8(&mut self, n: u8) {
-        self.add(u64::from(n));
-    }
-
-    fn write_u32(&mut self, n: u32) {
-        self.add(u64::from(n));
-    }
-
-    fn write_usize(&mut self, n: usize) {
-        self.add(n as u64);
-    }
-
-    fn write_isize(&mut self, n: isize) {
-        self.add(n as u64);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
+/// Adds a number to a hash by one multiplication (Knuth, The Art of Computer Programming 3, section 6.4: the factor is an
+/// odd number near 2^64 divided by the golden ratio).
+#[inline]
+fn mixed(hash: u64, n: u64) -> u64 {
+    (hash.rotate_left(5) ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// A cached choice: the device that runs the work of `key` on the fast path, or `None` if no device does.

@@ -313,6 +313,9 @@ impl<T: Element> Lowered<T> {
 /// and preparing an [`Op`] would cost a noticeable share of the time.
 const SMALL: usize = 96 * 96 * 96;
 
+/// Identifies products in the keys of cached choices.
+const MATMUL: u64 = 1 << 48;
+
 /// Computes the product on the fast path. Returns `None` if the product is not eligible or no backend ran it.
 fn small(a: &RawArray, b: &RawArray, dtype: DType) -> Result<Option<RawArray>> {
     let Some(small) = Small::of(a, b, dtype) else { return Ok(None) };
@@ -393,7 +396,9 @@ impl<'a> Small<'a> {
         };
         // SAFETY: `Small::of` checked that all lengths are at least 1 and that both matrices lie inside their buffers and
         // have this dtype. Buffers are aligned for the dtype of their array. `out` has m n elements and is exclusive.
-        unsafe { fast::run(&work, || Key::new("matmul", dtype, lens), op) }
+        unsafe {
+            fast::run(&work, || Key::new([MATMUL, dtype as u64, lens[0] as u64, lens[1] as u64, lens[2] as u64]), op)
+        }
     }
 }
 

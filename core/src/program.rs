@@ -68,6 +68,25 @@ impl Instr {
         }
     }
 
+    /// Returns a number that identifies the instruction and the values that it reads, for hashes. Values from the 256th on
+    /// may share it.
+    #[inline]
+    pub(crate) fn code(&self) -> u64 {
+        let of = |r: Ref| match r {
+            Ref::Input(i) => u64::from(i as u8) << 2,
+            Ref::Param(i) => u64::from(i as u8) << 2 | 1,
+            Ref::Value(i) => u64::from(i as u8) << 2 | 2,
+        };
+        let three = |a, b, c| of(a) | of(b) << 10 | of(c) << 20;
+        match *self {
+            Instr::Unary(op, a) => of(a) | (op as u64) << 32,
+            Instr::Cast(to, a) => of(a) | (to as u64) << 32 | 1 << 40,
+            Instr::Binary(op, a, b) => three(a, b, b) | (op as u64) << 32 | 2 << 40,
+            Instr::Select(a, b, c) => three(a, b, c) | 3 << 40,
+            Instr::MulAdd(a, b, c) => three(a, b, c) | 4 << 40,
+        }
+    }
+
     /// Estimates the number of simple instructions that the instruction needs.
     pub fn weight(&self) -> f64 {
         match self {

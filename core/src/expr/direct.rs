@@ -5,7 +5,7 @@ use super::RawArray;
 use super::node::{Leaf, Node};
 use crate::fast::{self, Key};
 use crate::layout::{Dims, Layout};
-use crate::program::{Instr, Ref};
+use crate::program::{Instr, MAX_INPUTS, Ref};
 use crate::small::{Small, SmallMap};
 use crate::{Buffer, DType, MemoryId, Result, Scalar};
 use smallvec::SmallVec;
@@ -27,7 +27,7 @@ struct Parts<'a> {
 
 /// Calls `f` with the parts of a node. Returns `None` for a node without steps, for a graph, and for a ufunc that is not
 /// defined for its operands.
-#[inline]
+#[inline(always)]
 fn with_parts<R>(node: &Node, f: impl FnOnce(Parts) -> R) -> Option<R> {
     let (leaves, info, y_dtype): ([Option<&Leaf>; 2], _, _) = match node {
         Node::Unary(op, x) => ([Some(x), None], op.info(), x.dtype()),
@@ -76,23 +76,29 @@ struct Target<'a> {
 
 /// The pointer to each operand, and its dtype.
 struct Operands {
-    pointers: SmallVec<[*const u8; 4]>,
-    dtypes: SmallVec<[DType; 4]>,
+    pointers: [*const u8; MAX_INPUTS],
+    dtypes: [DType; MAX_INPUTS],
+    count: usize,
 }
 
 /// Returns the operands if the fast path can evaluate `parts` into `target`: all arrays are small, lie in host memory
 /// contiguously and have the shape of the target, and an operand in the target's buffer is the target itself.
-#[inline]
+#[inline(always)]
 fn operands(parts: Parts, target: Target) -> Option<Operands> {
     let len = target.shape.size();
     let widest = parts.dtypes.iter().map(|d| d.size()).max().unwrap_or(0).max(target.dtype.size());
     if len == 0 || len.saturating_mul(widest) > SMALL || parts.dtypes.last() != Some(&target.dtype) {
         return None;
     }
-    let mut found = Operands { pointers: SmallVec::new(), dtypes: SmallVec::new() };
-    for a in parts.operands {
+    if parts.operands.len() > MAX_INPUTS {
+        return None;
+    }
+    let (pointers, dtypes) = ([std::ptr::null(); MAX_INPUTS], [target.dtype; MAX_INPUTS]);
+    let mut found = Operands { pointers, dtypes, count: parts.operands.len() };
+    for (i, a) in parts.operands.iter().enumerate() {
         let (size, offset) = (a.dtype.size(), a.layout.offset());
-        let plain = a.layout.shape() == target.shape && a.layout.is_c_contiguous() && len * size <= SMALL;
+        let same_shape = std::ptr::eq(a.layout.shape(), target.shape) || a.layout.shape() == target.shape;
+        let plain = same_shape && a.layout.is_c_contiguous() && len * size <= SMALL;
         let inside = (offset + len) * size <= a.buffer.bytes();
         let apart =
             target.place.is_none_or(|(buffer, at)| !a.buffer.same(buffer) || at == offset && a.dtype == target.dtype);
@@ -100,8 +106,8 @@ fn operands(parts: Parts, target: Target) -> Option<Operands> {
             return None;
         }
         // Only buffers of the host have a pointer. `inside` holds, so the sum stays in the buffer.
-        found.pointers.push(a.buffer.host_ptr()?.as_ptr().wrapping_add(offset * size));
-        found.dtypes.push(a.dtype);
+        found.pointers[i] = a.buffer.host_ptr()?.as_ptr().wrapping_add(offset * size);
+        found.dtypes[i] = a.dtype;
     }
     Some(found)
 }
@@ -114,10 +120,13 @@ fn operands(parts: Parts, target: Target) -> Option<Operands> {
 ///   call.
 unsafe fn run(parts: Parts, operands: &Operands, len: usize, out: *mut u8, node: &Node) -> Result<bool> {
     let Parts { params, instrs, dtypes, result, .. } = parts;
-    let (inputs, pointers) = (&operands.dtypes[..], &operands.pointers[..]);
+    let (inputs, pointers) = (&operands.dtypes[..operands.count], &operands.pointers[..operands.count]);
     let work = Small::Map(SmallMap { inputs, operands: pointers, params, instrs, dtypes, result, len, out });
-    let class = (usize::BITS - len.leading_zeros()) as usize;
-    let key = || Key::new((instrs, inputs), dtypes[0], [class, 0, 0]);
+    // One number holds the size class and the dtypes of the operands.
+    let key = || {
+        let operands = inputs.iter().fold(u64::from(len.ilog2()), |n, &d| n << 5 | d as u64);
+        Key::new(instrs.iter().map(Instr::code).chain([operands]))
+    };
     // SAFETY: the function `operands` checked that operands are contiguous, have `len` elements inside their buffers, and
     // overlap the output only if they are the output. Buffers are aligned for the dtype of their array. The instructions
     // were checked when the node was built. The caller guarantees the output.

@@ -11,6 +11,9 @@ use std::sync::Arc;
 /// cost a noticeable share of the time.
 const SMALL: usize = 64 << 10;
 
+/// Identifies reductions in the keys of cached choices.
+const REDUCE: u64 = 2 << 48;
+
 /// Returns the reduction of all elements of an expression, which are cast to `through` first, if any. Returns `None` if it
 /// is left to the regular path, which also finds all errors.
 pub(super) fn total<T: Element>(x: &Expr<T>, through: Option<DType>, request: &Request) -> Result<Option<Scalar>> {
@@ -47,15 +50,15 @@ fn reduce(array: &Arc<RawArray>, request: &Request) -> Result<Option<Scalar>> {
     let mut result = [0u128; 1];
     let work =
         Small::Reduce(SmallReduce { kind: request.kind, dtype, values, len, out: result.as_mut_ptr().cast::<u8>() });
-    let class = (usize::BITS - len.leading_zeros()) as usize;
     let op = || {
         let tape = Tape::array(array.clone());
         let axes: smallvec::SmallVec<[usize; 4]> = (0..array.layout.shape().len()).collect();
         lower(&tape, request, &axes)
     };
+    let key = || Key::new([REDUCE | request.kind as u64, dtype as u64, u64::from(len.ilog2())]);
     // SAFETY: the array is contiguous, and its `len` elements lie inside its buffer and are valid. 16 bytes with their
     // alignment have room for a result of any dtype, and nothing else accesses them.
-    if !unsafe { fast::run(&work, || Key::new(("reduce", request.kind), dtype, [class, 0, 0]), op) }? {
+    if !unsafe { fast::run(&work, key, op) }? {
         return Ok(None);
     }
     let result = Scalar::from_bytes(total, &bytemuck::cast_slice(&result)[..total.size()]);
