@@ -589,9 +589,11 @@ unsafe fn plain_blocks<T: Element, J: Plain<T>>(src: *const T, to: *mut T, n: us
                 if i > done {
                     sum = J::join(sum, *src.add(i));
                 }
-                let y = offset.map_or(sum, |o| J::join(o, sum));
-                finite &= J::is_finite(y);
-                to.add(i).write(y);
+                to.add(i).write(offset.map_or(sum, |o| J::join(o, sum)));
+            }
+            // A loop of its own, which the compiler vectorises.
+            for i in done..end {
+                finite &= J::is_finite(*to.add(i));
             }
             offset = Some(offset.map_or(sum, |o| J::join(o, sum)));
             done = end;

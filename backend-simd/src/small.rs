@@ -67,7 +67,9 @@ unsafe fn map<I: Isa>(isa: I, map: &SmallMap) -> bool {
     let aliased = map.operands.iter().any(|&p| std::ptr::eq(p, map.out));
     match map.instrs {
         // SAFETY: the caller guarantees the invariants.
-        [instr] if !aliased || map.len <= IN_PLACE => unsafe { single(isa, map, *instr) },
+        [instr @ (Instr::Unary(..) | Instr::Binary(..))] if !aliased || map.len <= IN_PLACE => unsafe {
+            single(isa, map, *instr)
+        },
         // SAFETY: as above, and `aliased` says whether an operand is the output.
         _ => unsafe { strips(isa, map, aliased) },
     }

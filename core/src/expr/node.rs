@@ -282,7 +282,13 @@ impl Node {
     }
 
     pub fn tape(&self) -> Result<Box<Tape>> {
-        super::flatten::flatten(self, None)
+        match self {
+            Node::Unary(op, x @ Leaf::Array(_)) => Node::append(Instr::Unary(*op, arg(0)), [Node::Leaf(x.clone())]),
+            Node::Binary(op, x @ (Leaf::Array(_) | Leaf::Value(_)), y @ (Leaf::Array(_) | Leaf::Value(_))) => {
+                Node::append(Instr::Binary(*op, arg(0), arg(1)), [x, y].map(|leaf| Node::Leaf(leaf.clone())))
+            }
+            _ => super::flatten::flatten(self, None),
+        }
     }
 
     /// Converts the node to a tape, which holds its operands alone if the node did.
