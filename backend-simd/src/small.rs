@@ -198,7 +198,8 @@ fn plan<I: Isa>(map: &SmallMap, steps: &mut SmallVec<[Step<I>; STEPS]>, aliased:
         let at = fused[at].unwrap_or(at);
         for r in Operands::of(instr).as_slice() {
             if let Ref::Value(i) = *r {
-                last[i as usize] = at;
+                // A product before this step may be read where its sum is, after it.
+                last[i as usize] = at.max(last[i as usize]);
             }
         }
     }

@@ -96,6 +96,10 @@ fn several_steps_give_the_same_either_way() {
             let p = &x * &y;
             (&p + 1.0) * (&p - &z)
         });
+        both_ways("a factor that a step after its product reads", true, || {
+            let t = &x - 1.0;
+            &t * &y + (-t.square()).abs()
+        });
         both_ways("five steps", true, || ((&x * 2.0 + &y).sqrt() * 0.5 - 1.0).abs());
         both_ways("nested", true, || (&x + &y) * (&y + &z) - (&x + &z) * (&z - &y));
         both_ways("one operand many times", true, || (&x + &x) * &x - &x / &x);
@@ -113,6 +117,39 @@ fn several_steps_give_the_same_either_way() {
         });
         let h = values::<polyarray_core::f16>(n, 3);
         both_ways("half floats", true, || (&h + &h) * &h);
+    }
+}
+
+/// Random programs of up to eight steps, in which steps read any earlier value: every order of products, sums and other
+/// readers occurs.
+#[test]
+fn random_programs_give_the_same_either_way() {
+    for seed in 0..1500u64 {
+        let n = [1, 9, 40][seed as usize % 3];
+        let inputs = [3, 7, 5].map(|step| values::<f64>(n, step));
+        both_ways(&format!("program {seed}"), true, || {
+            let mut state = seed;
+            let mut next = |below: usize| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (state >> 33) as usize % below
+            };
+            let mut pool: Vec<Expr<f64>> = inputs.iter().map(|x| x.into_expr()).collect();
+            for _ in 0..2 + next(6) {
+                let (x, y) = (pool[next(pool.len())].clone(), pool[next(pool.len())].clone());
+                pool.push(match next(8) {
+                    0 | 1 => x * y,
+                    2 => x + y,
+                    3 => x - y,
+                    4 => x.square(),
+                    5 => x.abs(),
+                    6 => x * 0.5 + y,
+                    _ => -x,
+                });
+            }
+            let last = pool.pop().expect("the pool has values");
+            let other = pool.pop().expect("the pool has values");
+            last + other
+        });
     }
 }
 

@@ -95,6 +95,10 @@ pub(crate) unsafe fn run(work: &Small, key: impl FnOnce() -> Key, op: impl FnOnc
     // devices of the host that accept the operation: their fast path is faster than that device's regular path.
     let op = op()?;
     let Some(first) = choose::who(&op, &Device::auto())? else { return Ok(false) };
+    if first.registered {
+        remember(place, Choice { key, slot: None });
+        return Ok(false);
+    }
     let able = |slot: &Arc<Slot>| {
         slot.opened().is_some_and(|b| b.info().hardware && b.memory() == MemoryId::HOST && b.estimate(&op, 1).is_ok())
     };

@@ -343,7 +343,7 @@ impl<'a> Small<'a> {
     fn of(a: &'a RawArray, b: &'a RawArray, dtype: DType) -> Option<Small<'a>> {
         let ([m, k], [kb, n]) = (a.layout.shape()[..].try_into().ok()?, b.layout.shape()[..].try_into().ok()?);
         let steps = [m, n, k].into_iter().try_fold(1, usize::checked_mul)?;
-        if k != kb || steps == 0 || steps > SMALL || !fast::is_open() {
+        if k != kb || steps == 0 || steps > SMALL || dtype == DType::Bool || !fast::is_open() {
             return None;
         }
         let operand = |x: &'a RawArray, rows: usize, columns: usize| {

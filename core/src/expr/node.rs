@@ -83,6 +83,18 @@ impl Leaf {
     }
 }
 
+/// Fails if operands do not broadcast, or if an array of `dtype` with the resulting shape has too many bytes: every step
+/// must have a size, also one of whose value only a part is kept.
+fn check_size(leaves: &[&Leaf], dtype: DType) -> Result<()> {
+    let mut shapes = leaves.iter().filter_map(|leaf| leaf.shape());
+    let Some(first) = shapes.next() else { return Ok(()) };
+    match shapes.next().filter(|second| *second != first) {
+        Some(second) => first.broadcast(second)?.check(dtype)?,
+        None => first.check(dtype)?,
+    };
+    Ok(())
+}
+
 impl Leaf {
     /// Adds the operand or value to a tape.
     fn add_to(self, tape: &mut Tape) -> Result<Ref> {
@@ -219,10 +231,12 @@ impl Node {
                 Node::Short(other) => tape.append(&other)?,
                 Node::Leaf(leaf) => leaf.add_to(&mut tape)?,
                 Node::Unary(op, x) => {
+                    check_size(&[&x], op.info().gives.dtype(x.dtype()))?;
                     let x = x.add_to(&mut tape)?;
                     tape.merge_instr(Instr::Unary(op, x))?
                 }
                 Node::Binary(op, x, y) => {
+                    check_size(&[&x, &y], op.info().gives.dtype(x.dtype()))?;
                     let (x, y) = (x.add_to(&mut tape)?, y.add_to(&mut tape)?);
                     tape.merge_instr(Instr::Binary(op, x, y))?
                 }

@@ -3,8 +3,9 @@
 use super::{Finish, Request, accumulator, lower};
 use crate::expr::{Expr, RawArray, Tape};
 use crate::fast::{self, Key};
+use crate::op::Reduction;
 use crate::small::{Small, SmallReduce};
-use crate::{DType, Element, MemoryId, Result, Scalar, Wide};
+use crate::{DType, Element, Kind, MemoryId, Result, Scalar, Wide};
 use std::sync::Arc;
 
 /// The largest size of an array in bytes. Up to this size one thread is the best choice, and preparing an operation would
@@ -17,7 +18,10 @@ const REDUCE: u64 = 2 << 48;
 /// Returns the reduction of all elements of an expression, which are cast to `through` first, if any. Returns `None` if it
 /// is left to the regular path, which also finds all errors.
 pub(super) fn total<T: Element>(x: &Expr<T>, through: Option<DType>, request: &Request) -> Result<Option<Scalar>> {
-    if !fast::is_open() {
+    // Complex numbers have no order: the regular path returns the error.
+    let ordered = matches!(request.kind, Reduction::Min | Reduction::Max | Reduction::ArgMin | Reduction::ArgMax);
+    let refused = ordered && through.unwrap_or(T::DTYPE).kind() == Kind::Complex;
+    if refused || !fast::is_open() {
         return Ok(None);
     }
     let Some(array) = x.small_value()? else { return Ok(None) };
