@@ -88,7 +88,7 @@ fn several_steps_give_the_same_either_way() {
     for n in [1, 7, 33, 1000, 2500, 8000] {
         let [x, y, z] = [3, 7, 5].map(|step| values::<f64>(n, step));
         let i = values::<i32>(n, 9);
-        let m = (&x).greater(0.5).eval().expect("memory for the array");
+        let m = x.greater(0.5).eval().expect("memory for the array");
         both_ways("affine, squared", true, || (&x * 2.0 + 1.0).square());
         both_ways("product plus product", true, || &x * &y + &y * &z);
         both_ways("product minus value", true, || (&x * &y - 3.0) * (1.5 - &z * 0.5));
@@ -104,10 +104,10 @@ fn several_steps_give_the_same_either_way() {
         both_ways("nested", true, || (&x + &y) * (&y + &z) - (&x + &z) * (&z - &y));
         both_ways("one operand many times", true, || (&x + &x) * &x - &x / &x);
         both_ways("comparison", true, || (&x + &y).less(&z * 2.0));
-        both_ways("casts", true, || ((&i).cast::<f64>() * 0.5 + &x).cast::<f32>().cast::<i32>() + &i);
+        both_ways("casts", true, || (i.cast::<f64>() * 0.5 + &x).cast::<f32>().cast::<i32>() + &i);
         both_ways("select", true, || polyarray_core::select(&m, &x * 2.0, &y - 1.0).maximum(&z));
-        both_ways("select of values", true, || polyarray_core::select((&x).less(&y), 1.0, &z) + 1.0);
-        both_ways("mul_add", true, || (&x).mul_add(&y, &z) * 2.0);
+        both_ways("select of values", true, || polyarray_core::select(x.less(&y), 1.0, &z) + 1.0);
+        both_ways("mul_add", true, || x.mul_add(&y, &z) * 2.0);
         both_ways("nine steps", true, || {
             let mut e = &x + 1.0;
             for k in 0..8 {
