@@ -32,16 +32,6 @@ pub struct Row {
     pub chose: Option<String>,
 }
 
-/// The case, dtype and size of a measurement, without the device.
-pub type Key<'a> = (&'a str, &'a str, &'a [usize]);
-
-impl Row {
-    /// Returns the case, dtype and size.
-    pub fn key(&self) -> Key<'_> {
-        (&self.op, &self.dtype, &self.shape)
-    }
-}
-
 /// Writes a comparison.
 ///
 /// # Errors
