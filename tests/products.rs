@@ -63,7 +63,7 @@ fn an_output_of_another_shape_is_an_error() {
             [Matmul::new(&a, &b).run_into(&mut out.view_mut()?), Matmul::new(&a, &b).add_into(&mut out.view_mut()?)]
         {
             let message = error.unwrap_err().to_string();
-            assert!(message.contains("the product's shape is [2, 4], the output's [4, 2]"), "{message}");
+            assert!(message.contains("the product has shape [2, 4], but the output has shape [4, 2]"), "{message}");
         }
         let (a, b) = (Array::<f32>::ones([0, 3])?, Array::<f32>::ones([3, 4])?);
         assert!(Matmul::new(&a, &b).run_into(&mut out.view_mut()?).is_err());

@@ -146,13 +146,21 @@ unsafe impl Backend for Simd {
             }
             Op::Reduce(o) => {
                 if !reduce::has_kernel(o.kind, o.before.output()) {
-                    return Err(Unsupported::new(format!("it has no {} of {}", o.kind.name(), o.before.output())));
+                    return Err(Unsupported::new(format!(
+                        "simd has no {} of {}; use another device",
+                        o.kind.name(),
+                        o.before.output()
+                    )));
                 }
                 op.work() / self.rate(o.before.output())
             }
             Op::Scan(o) => {
                 if !scan::has_kernel(o.before.output()) {
-                    return Err(Unsupported::new(format!("it has no {} of {}", o.kind.name(), o.before.output())));
+                    return Err(Unsupported::new(format!(
+                        "simd has no {} of {}; use another device",
+                        o.kind.name(),
+                        o.before.output()
+                    )));
                 }
                 // Elements along the axis depend on each other, so that vectors do not help.
                 op.work() / RATE
@@ -160,7 +168,7 @@ unsafe impl Backend for Simd {
             Op::Matmul(o) => {
                 if o.after.output() != o.product() {
                     return Err(Unsupported::new(format!(
-                        "what follows turns {} into {}",
+                        "the epilogue changes the dtype from {} to {}; cast the result in a separate expression",
                         o.product(),
                         o.after.output()
                     )));
@@ -221,8 +229,10 @@ fn sort_rate(tier: Tier, op: &Sort) -> f64 {
 fn real_float(dtype: DType, result: DType) -> Result<(), Unsupported> {
     match dtype {
         DType::F32 | DType::F64 if result == dtype => Ok(()),
-        DType::F32 | DType::F64 => Err(Unsupported::new(format!("what follows turns {dtype} into {result}"))),
-        _ => Err(Unsupported::new(format!("it measures distances of f32 and f64, not {dtype}"))),
+        DType::F32 | DType::F64 => Err(Unsupported::new(format!(
+            "the epilogue changes the dtype from {dtype} to {result}; cast the result in a separate expression"
+        ))),
+        _ => Err(Unsupported::new(format!("simd computes distances of f32 and f64, not {dtype}; cast the operands"))),
     }
 }
 

@@ -226,8 +226,8 @@ unsafe fn small_of<I: Isa, T: Real>(isa: I, &SmallProduct { lens: [m, n, k], a, 
     };
     let (a, b, c) = (matrix(a), matrix(b), Shared(out.cast::<T>()));
     let p = Product { m, n, k, a, b, c, ldc: n, add: false, beside: 1 };
-    // SAFETY: the operands contain all their elements, the output has m n; the operands do not overlap the output; all are
-    // aligned (invariants of `SmallProduct`).
+    // SAFETY: the operands contain all their elements, the output has m n; the operands do not overlap the output; all
+    // are aligned (invariants of `SmallProduct`).
     is_bare(m, n, k) && unsafe { one(isa, p, 1, None) }.is_ok()
 }
 

@@ -117,11 +117,11 @@ fn estimate_on(slot: &Slot, op: &Op, home: MemoryId, threads: usize) -> Result<E
     let there = backend.memory();
     if there != MemoryId::HOST && slot.is_inherited() {
         return Err(Unsupported::new(
-            "it was opened before this process was forked from another; its driver works only there",
+            "it was opened before this process was forked; its driver works only in the parent process",
         ));
     }
     if there != home && matches!(op, Op::Matmul(o) if o.add) {
-        return Err(Unsupported::new("the numbers to add to lie elsewhere"));
+        return Err(Unsupported::new("the output to be added to lies in another memory"));
     }
     let transfers = if there == MemoryId::HOST && home == MemoryId::HOST { 0.0 } else { transfers(op, there, home) };
     Ok(Estimate { cost, transfers })
@@ -172,7 +172,7 @@ fn survey(
         let answer = estimate_on(slot, op, home, threads);
         let emulated = slot.opened().is_some_and(|b| !b.info().hardware && b.memory() != home);
         let answer = if emulated && answer.is_ok() {
-            Err(Unsupported::new("emulated in software: used only when asked for by name"))
+            Err(Unsupported::new("emulated in software: used only if it is selected by name"))
         } else {
             answer
         };
@@ -456,7 +456,10 @@ pub(crate) fn alloc_elements(dtype: DType, elements: usize, there: MemoryId) -> 
         return Err(Error::OutOfMemory {
             memory: info.name.clone(),
             bytes,
-            why: format!("one array can have {} bytes and {} elements there", info.max_allocation, info.max_elements),
+            why: format!(
+                "one array has at most {} bytes and {} elements there",
+                info.max_allocation, info.max_elements
+            ),
         });
     }
     there.alloc(bytes.max(1))

@@ -159,7 +159,7 @@ impl<T: Element, U: Element> Matmul<T, U> {
         }
         let (a, b) = (Dims::from(self.a.shape()), Dims::from(self.b.shape()));
         let fits = |shape: &Dims, out: &ViewMut<'_, U>| {
-            let why = || format!("the product's shape is {shape:?}, the output's {:?}", out.shape());
+            let why = || format!("the product has shape {shape:?}, but the output has shape {:?}", out.shape());
             if shape[..] == *out.shape() {
                 Ok(())
             } else {
@@ -222,11 +222,11 @@ impl<T: Element, U: Element> Matmul<T, U> {
             });
         }
         if a.len() < 2 || b.len() < 2 {
-            return Err(shapes("both need at least two axes".into()));
+            return Err(shapes("both operands need at least two axes; use Array::matmul for vectors".into()));
         }
         let ([m, ka], [kb, n]) = ([a[a.len() - 2], a[a.len() - 1]], [b[b.len() - 2], b[b.len() - 1]]);
         if ka != kb {
-            return Err(shapes(format!("the inner dimensions are {ka} and {kb}")));
+            return Err(shapes(format!("the inner dimensions {ka} and {kb} differ")));
         }
         let batch = Dims::from(&a[..a.len() - 2]).broadcast(&Dims::from(&b[..b.len() - 2]))?;
         let with = |r: usize, c: usize| batch.iter().copied().chain([r, c]).collect::<Dims>();
@@ -236,7 +236,9 @@ impl<T: Element, U: Element> Matmul<T, U> {
             let result = self.epilogue.into_iter().fold(product, |e, f| f(e));
             match result.shape()? {
                 given if given == shape => Ok(result),
-                given => Err(shapes(format!("what is applied to the product {shape:?} gives {given:?}"))),
+                given => Err(shapes(format!(
+                    "the epilogue changes the shape of the product from {shape:?} to {given:?}; it must keep the shape"
+                ))),
             }
         };
         if shape.contains(&0) || ka == 0 {
@@ -394,8 +396,9 @@ impl<'a> Small<'a> {
                 add: false,
             }))
         };
-        // SAFETY: `Small::of` checked that all lengths are at least 1 and that both matrices lie inside their buffers and
-        // have this dtype. Buffers are aligned for the dtype of their array. `out` has m n elements and is exclusive.
+        // SAFETY: `Small::of` checked that all lengths are at least 1 and that both matrices lie inside their buffers
+        // and have this dtype. Buffers are aligned for the dtype of their array. `out` has m n elements and is
+        // exclusive.
         unsafe {
             fast::run(&work, || Key::new([MATMUL, dtype as u64, lens[0] as u64, lens[1] as u64, lens[2] as u64]), op)
         }

@@ -116,8 +116,8 @@ pub(crate) unsafe fn small<I: Isa>(isa: I, work: &SmallReduce) -> bool {
             let (kernels, mut run) = (Kernels::of::<T, K>(isa), kind::Run::new());
             for start in (0..work.len).step_by(kernels.block()) {
                 let n = kernels.block().min(work.len - start);
-                // SAFETY: `values` has elements `start..start + n` of the type of the kind (invariants of `SmallReduce`,
-                // which the caller of `small` guarantees).
+                // SAFETY: `values` has elements `start..start + n` of the type of the kind (invariants of
+                // `SmallReduce`, which the caller of `small` guarantees).
                 unsafe { (kernels.push)(isa, &mut run, work.values.add(start * size_of::<T>()), n, start) };
             }
             let result = kernels.end(run).give();

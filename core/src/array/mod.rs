@@ -410,7 +410,7 @@ impl<T: Element> Array<T> {
         if self.raw.layout.is_broadcast() {
             return Err(Error::NotWritable {
                 why: format!(
-                    "strides {:?} show one element in many places (broadcast); \
+                    "strides {:?} refer to one element by several indices (broadcast); \
                      make a copy with flatten or to_contiguous",
                     self.strides()
                 ),
@@ -485,7 +485,7 @@ impl<T: Element> Array<T> {
         }
         let shape = updated.shape()?;
         if shape != *here.layout.shape() {
-            let why = "an array updated in place keeps its shape".into();
+            let why = "an update in place cannot change the shape; assign the result to a new array".into();
             return Err(Error::BroadcastTo { from: shape, to: here.layout.shape().clone(), why });
         }
         updated.tape()?.eval_into(here, &Device::current()?)
