@@ -106,7 +106,7 @@ impl<I: Isa> Exec<I> {
         for (at, step) in program.steps.iter().enumerate() {
             let operands = step.operands();
             let mut places = [Place::Single(0); 3];
-            for (p, r) in places.iter_mut().zip(&operands) {
+            for (p, r) in places.iter_mut().zip(operands.iter()) {
                 *p = match *r {
                     Ref::Input(i) => gathered[i as usize].map_or(Place::Input(i as usize), Place::Temp),
                     Ref::Param(i) => Place::Single(i as usize),
@@ -294,7 +294,7 @@ pub(crate) fn missing<I: Isa>(program: &Program) -> Option<String> {
         .instrs()
         .iter()
         .find(lacks)
-        .map(|i| format!("it has no {} for {}", i.name(), program.dtype_of(i.operands()[0])))
+        .map(|i| format!("simd has no {} for {}; use another device", i.name(), program.dtype_of(i.operands()[0])))
 }
 
 /// Returns for each step the last step that reads its value: the step itself if none does, `usize::MAX` for the

@@ -8,8 +8,7 @@
 //!   twice, as the two steps do.
 
 use crate::kernels::{self, Tail};
-use polyarray_core::{Binary, DType, Instr, Program, Ref, Unary};
-use smallvec::SmallVec;
+use polyarray_core::{Binary, DType, Instr, Operands, Program, Ref, Unary};
 
 /// The work of one kernel.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,10 +19,10 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    pub(crate) fn operands(&self) -> SmallVec<[Ref; 3]> {
+    pub(crate) fn operands(&self) -> Operands {
         match self {
             Step::Plain(instr) => instr.operands(),
-            Step::Product(_, operands) => SmallVec::from_slice(operands),
+            Step::Product(_, operands) => Operands::from(*operands),
         }
     }
 

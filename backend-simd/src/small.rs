@@ -7,7 +7,7 @@
 use crate::kernels::{self, Args, Kernel, Tail};
 use crate::lanes::Isa;
 use crate::{matmul, reduce};
-use polyarray_core::{Binary, DType, Instr, Ref, Small, SmallMap, Unary};
+use polyarray_core::{Binary, DType, Instr, Operands, Ref, Small, SmallMap, Unary};
 use smallvec::SmallVec;
 use std::mem::MaybeUninit;
 
@@ -58,8 +58,8 @@ pub(crate) unsafe fn run<I: Isa>(isa: I, work: &Small) -> bool {
     }
 }
 
-/// Runs a program. Returns `false`, with nothing written, if it is too long, an instruction has no kernel of its own (as
-/// for half floats), or too many values are live at once.
+/// Runs a program. Returns `false`, with nothing written, if it is too long, an instruction has no kernel of its own
+/// (as for half floats), or too many values are live at once.
 ///
 /// # Safety
 /// - `map` keeps the invariants of [`SmallMap`].
@@ -105,10 +105,10 @@ unsafe fn strips<I: Isa>(isa: I, map: &SmallMap, aliased: bool) -> bool {
         for step in &steps {
             let [a, b, c] = step.args.map(locate);
             let args = Args { a, b, c, out: locate(step.out), n };
-            // SAFETY: operands and output hold n elements from `at` on, and a temporary holds a strip of the widest dtype.
-            // All are aligned (invariant 1; temporaries begin at multiples of 64 bytes). No step writes over an operand
-            // of its own or over a value that a later step reads: `plan` places its result in a temporary that holds none,
-            // or in the output if no operand lies there.
+            // SAFETY: operands and output hold n elements from `at` on, and a temporary holds a strip of the widest
+            // dtype. All are aligned (invariant 1; temporaries begin at multiples of 64 bytes). No step writes over an
+            // operand of its own or over a value that a later step reads: `plan` places its result in a temporary that
+            // holds none, or in the output if no operand lies there.
             unsafe { (step.kernel)(isa, &args) };
         }
         let result = steps.last().map_or(Place::Output, |step| step.out);
@@ -141,39 +141,10 @@ unsafe fn single<I: Isa>(isa: I, map: &SmallMap, instr: Instr) -> bool {
     };
     let Some(kernel) = kernel.filter(|_| map.result == Ref::Value(0)) else { return false };
     let args = Args { a: pointer(a), b: pointer(b), c: pointer(a), out: map.out, n: map.len };
-    // SAFETY: operands have n elements, or one where the form of the kernel expects a single value; the output has n, and
-    // an operand that overlaps it is the output (invariants of `SmallMap`).
+    // SAFETY: operands have n elements, or one where the form of the kernel expects a single value; the output has n,
+    // and an operand that overlaps it is the output (invariants of `SmallMap`).
     unsafe { kernel(isa, &args) };
     true
-}
-
-/// The operands of a kernel.
-#[derive(Clone, Copy)]
-struct Operands {
-    refs: [Ref; 3],
-    count: usize,
-}
-
-impl Operands {
-    #[inline(always)]
-    fn of(instr: &Instr) -> Operands {
-        match *instr {
-            Instr::Unary(_, a) | Instr::Cast(_, a) => Operands { refs: [a; 3], count: 1 },
-            Instr::Binary(_, a, b) => Operands { refs: [a, b, b], count: 2 },
-            Instr::Select(a, b, c) | Instr::MulAdd(a, b, c) => Operands { refs: [a, b, c], count: 3 },
-        }
-    }
-
-    #[inline(always)]
-    fn as_slice(&self) -> &[Ref] {
-        &self.refs[..self.count]
-    }
-
-    /// Returns a bit for each operand that is a parameter.
-    #[inline(always)]
-    fn mask(&self) -> usize {
-        self.as_slice().iter().enumerate().map(|(i, &r)| usize::from(is_param(r)) << i).sum()
-    }
 }
 
 #[inline(always)]
@@ -181,8 +152,13 @@ fn is_param(r: Ref) -> bool {
     matches!(r, Ref::Param(_))
 }
 
-/// Chooses a kernel for each instruction and a place for each value. Appends the steps to `steps` and returns the number
-/// of temporaries. If the output is `aliased`, the last step writes a temporary.
+/// Returns a bit for each operand that is a parameter.
+fn mask(operands: &[Ref]) -> usize {
+    operands.iter().enumerate().map(|(i, &r)| usize::from(is_param(r)) << i).sum()
+}
+
+/// Chooses a kernel for each instruction and a place for each value. Appends the steps to `steps` and returns the
+/// number of temporaries. If the output is `aliased`, the last step writes a temporary.
 fn plan<I: Isa>(map: &SmallMap, steps: &mut SmallVec<[Step<I>; STEPS]>, aliased: bool) -> Option<usize> {
     let count = map.instrs.len();
     let half = |d: &DType| matches!(d, DType::F16 | DType::BF16);
@@ -196,8 +172,8 @@ fn plan<I: Isa>(map: &SmallMap, steps: &mut SmallVec<[Step<I>; STEPS]>, aliased:
     for (at, instr) in map.instrs.iter().enumerate() {
         // The operands of a product are read where its sum is computed.
         let at = fused[at].unwrap_or(at);
-        for r in Operands::of(instr).as_slice() {
-            if let Ref::Value(i) = *r {
+        for r in instr.operands() {
+            if let Ref::Value(i) = r {
                 // A product before this step may be read where its sum is, after it.
                 last[i as usize] = at.max(last[i as usize]);
             }
@@ -211,8 +187,8 @@ fn plan<I: Isa>(map: &SmallMap, steps: &mut SmallVec<[Step<I>; STEPS]>, aliased:
         }
         let (kernel, operands) = kernel::<I>(map, &fused, instr)?;
         let mut args = [Place::Output; 3];
-        for (arg, r) in args.iter_mut().zip(operands.as_slice()) {
-            *arg = match *r {
+        for (arg, r) in args.iter_mut().zip(operands) {
+            *arg = match r {
                 Ref::Input(i) => Place::Input(i),
                 Ref::Param(i) => Place::Param(i),
                 Ref::Value(i) => places[i as usize],
@@ -228,8 +204,8 @@ fn plan<I: Isa>(map: &SmallMap, steps: &mut SmallVec<[Step<I>; STEPS]>, aliased:
         };
         places[at] = out;
         // Released after the result is placed: the compiler's loops are slow where a result overwrites an operand.
-        for r in operands.as_slice() {
-            if let Ref::Value(i) = *r
+        for r in operands {
+            if let Ref::Value(i) = r
                 && last[i as usize] == at
                 && let Place::Temp(t) = places[i as usize]
             {
@@ -250,8 +226,8 @@ fn fused(map: &SmallMap) -> [Option<usize>; STEPS] {
     }
     let mut readers = [(0u8, 0u8); STEPS];
     for (at, instr) in map.instrs.iter().enumerate() {
-        for r in Operands::of(instr).as_slice() {
-            if let Ref::Value(i) = *r {
+        for r in instr.operands() {
+            if let Ref::Value(i) = r {
                 readers[i as usize] = (readers[i as usize].0 + 1, at as u8);
             }
         }
@@ -260,7 +236,7 @@ fn fused(map: &SmallMap) -> [Option<usize>; STEPS] {
         Ref::Value(i) => {
             let instr = &map.instrs[i as usize];
             let float = matches!(map.dtypes[i as usize], DType::F32 | DType::F64);
-            let varies = Operands::of(instr).as_slice().iter().any(|r| !is_param(*r));
+            let varies = instr.operands().iter().any(|r| !is_param(*r));
             (float && varies && multiplies(instr) && readers[i as usize] == (1, at as u8)).then_some(i as usize)
         }
         Ref::Input(_) | Ref::Param(_) => None,
@@ -278,14 +254,17 @@ fn fused(map: &SmallMap) -> [Option<usize>; STEPS] {
 /// Returns the kernel of an instruction, and its operands: those of the product that is fused into it, if any, and its
 /// own.
 fn kernel<I: Isa>(map: &SmallMap, fused: &[Option<usize>; STEPS], instr: &Instr) -> Option<(Kernel<I>, Operands)> {
-    let operands = Operands::of(instr);
-    let (dtype, mask) = (map.dtype_of(operands.refs[0]), operands.mask());
-    if mask + 1 == 1 << operands.count {
+    let operands = instr.operands();
+    let (dtype, params) = (map.dtype_of(operands[0]), mask(&operands));
+    if params + 1 == 1 << operands.len() {
         return None;
     }
     if let Instr::Binary(op @ (Binary::Add | Binary::Sub), x, y) = *instr {
         let of = |r: Ref| match r {
-            Ref::Value(i) if fused[i as usize].is_some() => Some(Operands::of(&map.instrs[i as usize]).refs),
+            Ref::Value(i) if fused[i as usize].is_some() => {
+                let factors = map.instrs[i as usize].operands();
+                Some([factors[0], factors[factors.len() - 1]])
+            }
             _ => None,
         };
         let product = match (op, of(x), of(y)) {
@@ -296,16 +275,16 @@ fn kernel<I: Isa>(map: &SmallMap, fused: &[Option<usize>; STEPS], instr: &Instr)
             (_, None, None) => None,
         };
         if let Some((tail, factors, other)) = product {
-            let operands = Operands { refs: [factors[0], factors[1], other], count: 3 };
-            return Some((kernels::product(tail, operands.mask(), dtype)?, operands));
+            let operands = Operands::from([factors[0], factors[1], other]);
+            return Some((kernels::product(tail, mask(&operands), dtype)?, operands));
         }
     }
     let kernel = match *instr {
         Instr::Unary(op, _) => kernels::unary(op, dtype)?,
-        Instr::Binary(op, ..) => kernels::binary(op, dtype)?[[0, 2, 1][mask]]?,
-        Instr::Select(_, x, _) if mask == 0 => kernels::select(map.dtype_of(x)),
+        Instr::Binary(op, ..) => kernels::binary(op, dtype)?[[0, 2, 1][params]]?,
+        Instr::Select(_, x, _) if params == 0 => kernels::select(map.dtype_of(x)),
         Instr::Select(..) => return None,
-        Instr::MulAdd(..) => kernels::product(Tail::Fused, mask, dtype)?,
+        Instr::MulAdd(..) => kernels::product(Tail::Fused, params, dtype)?,
         Instr::Cast(to, _) if kernels::cast_by_way_of(dtype, to).is_none() => kernels::cast(dtype, to)?,
         Instr::Cast(..) => return None,
     };

@@ -120,36 +120,77 @@ fn several_steps_give_the_same_either_way() {
     }
 }
 
-/// Random programs of up to eight steps, in which steps read any earlier value: every order of products, sums and other
-/// readers occurs.
+/// Makes a random program of up to eight steps, in which steps read any earlier value: every order of products, sums
+/// and other readers occurs.
+fn random_program<T: Element>(seed: u64, inputs: &[Array<T>]) -> Expr<T> {
+    let mut state = seed;
+    let mut next = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    let mut pool: Vec<Expr<T>> = inputs.iter().map(|x| x.into_expr()).collect();
+    for _ in 0..2 + next(6) {
+        let (x, y) = (pool[next(pool.len())].clone(), pool[next(pool.len())].clone());
+        pool.push(match next(8) {
+            0 | 1 => x.mul(y),
+            2 => x.add(y),
+            3 => x.sub(y),
+            4 => x.square(),
+            5 => x.not_equal(y.clone()).cast::<T>().add(y),
+            6 => x.mul(T::from_wide(Wide::Int(3))).add(y),
+            _ => x.cast::<f64>().cast::<T>(),
+        });
+    }
+    let last = pool.pop().expect("the pool has values");
+    let other = pool.pop().expect("the pool has values");
+    last.add(other)
+}
+
+fn random_programs<T: Element>() {
+    // Bools have no arithmetic but sums and products, which are logical.
+    for seed in 0..if T::DTYPE == DType::Bool { 0 } else { 400u64 } {
+        let n = [1, 9, 40, 2100][seed as usize % 4];
+        let inputs = [3, 7, 5].map(|step| values::<T>(n, step));
+        let exact = T::DTYPE.kind() != Kind::Complex;
+        both_ways(&format!("program {seed} of {}", T::DTYPE), exact, || random_program(seed, &inputs));
+        with_device(&Device::simd().expect("linked"), || {
+            // The sum of an expression, and an update with one, against the value of the general path.
+            let (value, _) = trace::record(|| random_program(seed, &inputs).eval().expect("memory for the array"));
+            let (sum, _) = trace::record(|| value.sum().expect("a sum"));
+            assert_eq!(format!("{:?}", random_program(seed, &inputs).sum().expect("a sum")), format!("{sum:?}"));
+            let mut updated =
+                Array::from_vec(inputs[1].to_vec().expect("host"), [n]).expect("as many as the shape holds");
+            updated += random_program(seed, &inputs);
+            let (expected, _) = trace::record(|| (&inputs[1] + &value).eval().expect("memory for the array"));
+            assert_eq!(bytes(&updated), bytes(&expected), "update {seed} of {}", T::DTYPE);
+        });
+    }
+}
+
 #[test]
 fn random_programs_give_the_same_either_way() {
-    for seed in 0..1500u64 {
-        let n = [1, 9, 40][seed as usize % 3];
-        let inputs = [3, 7, 5].map(|step| values::<f64>(n, step));
-        both_ways(&format!("program {seed}"), true, || {
-            let mut state = seed;
-            let mut next = |below: usize| {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                (state >> 33) as usize % below
-            };
-            let mut pool: Vec<Expr<f64>> = inputs.iter().map(|x| x.into_expr()).collect();
-            for _ in 0..2 + next(6) {
-                let (x, y) = (pool[next(pool.len())].clone(), pool[next(pool.len())].clone());
-                pool.push(match next(8) {
-                    0 | 1 => x * y,
-                    2 => x + y,
-                    3 => x - y,
-                    4 => x.square(),
-                    5 => x.abs(),
-                    6 => x * 0.5 + y,
-                    _ => -x,
-                });
+    for dtype in DType::ALL {
+        with_dtype!(dtype, T => random_programs::<T>());
+    }
+}
+
+/// More kinds of work than there are places for choices still run on the device that each needs.
+#[test]
+fn many_kinds_of_work_alternate() {
+    let x = values::<f32>(40, 3);
+    let kinds: Vec<Unary> = Unary::ALL.iter().copied().filter(|op| op.info().gives == Gives::Same).collect();
+    let kinds = || kinds.iter().filter(|op| op.info().kinds.contains(DType::F32));
+    let expected: Vec<_> = kinds().map(|&op| bytes(&x.clone().into_expr().unary::<f32>(op).eval().unwrap())).collect();
+    for _ in 0..3 {
+        for n in [40, 700, 3] {
+            let y = values::<f32>(n, 3);
+            for (&op, expected) in kinds().zip(&expected) {
+                let got = bytes(&(&y).into_expr().unary::<f32>(op).eval().unwrap());
+                assert!(n != 40 || got == *expected, "{}", op.info().name);
+                assert_eq!(got.len(), n);
+                assert!(y.sum().is_ok() && (&y + &y).eval().is_ok());
             }
-            let last = pool.pop().expect("the pool has values");
-            let other = pool.pop().expect("the pool has values");
-            last + other
-        });
+        }
     }
 }
 

@@ -53,8 +53,8 @@ pub struct RunContext<'a> {
 ///    element of its dtype (a bool is 0 or 1 in host memory), for every operation that [`estimate`](Backend::estimate)
 ///    accepted;
 /// 3. `run` reads only the elements that the operands' offsets and strides reach, and writes only the output;
-/// 4. [`run_small`](Backend::run_small), if it returns `true`, has written all of `out` with valid elements, and nothing
-///    else;
+/// 4. [`run_small`](Backend::run_small), if it returns `true`, has written all of `out` with valid elements, and
+///    nothing else;
 /// 5. asynchronous work (a queue) does not access a buffer after its last clone is dropped.
 ///
 /// Returning an error, refusing and panicking are always allowed, even after a part of the output has been written.
@@ -87,9 +87,9 @@ pub unsafe trait Backend: Send + Sync {
     /// 3. During the call, nothing else reads or writes the output, except for operands that `op`'s invariants allow to
     ///    lie in it, and nothing writes operands.
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()>;
-    /// Fast path: runs small work immediately, on this thread. Returns `false`, with nothing written, to receive it as an
-    /// [`Op`] instead. Only called for backends of linked crates ([`BackendEntry`](crate::BackendEntry)); registered ones
-    /// always receive operations.
+    /// Fast path: runs small work immediately, on this thread. Returns `false`, with nothing written, to receive it as
+    /// an [`Op`] instead. Only called for backends of linked crates ([`BackendEntry`](crate::BackendEntry)); registered
+    /// ones always receive operations.
     ///
     /// # Safety
     /// `work` keeps the invariants that the variants of [`Small`] state.

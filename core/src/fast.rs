@@ -9,8 +9,13 @@ use crate::device::{self, Device, Slot};
 use crate::op::Op;
 use crate::small::Small;
 use crate::{MemoryId, Result, choose, config, trace};
+use smallvec::SmallVec;
 use std::cell::Cell;
 use std::sync::Arc;
+
+/// The largest size of an operand in bytes. Up to this size one thread is the best choice, and preparing an operation
+/// would cost a noticeable share of the time.
+pub(crate) const SMALL: usize = 64 << 10;
 
 /// The number of choices that each thread caches.
 const CHOICES: usize = 64;
@@ -33,13 +38,14 @@ impl Key {
         Key { work, generation: device::generation() }
     }
 
-    fn place(&self) -> usize {
-        (self.work >> 32) as usize % CHOICES
+    /// Returns the places where the choice may be cached. Two kinds of work of one loop seldom share both.
+    fn places(&self) -> [usize; 2] {
+        [(self.work >> 32) as usize % CHOICES, (self.work >> 48) as usize % CHOICES]
     }
 }
 
-/// Adds a number to a hash by one multiplication (Knuth, The Art of Computer Programming 3, section 6.4: the factor is an
-/// odd number near 2^64 divided by the golden ratio).
+/// Adds a number to a hash by one multiplication (Knuth, The Art of Computer Programming 3, section 6.4: the factor is
+/// an odd number near 2^64 divided by the golden ratio).
 #[inline]
 fn mixed(hash: u64, n: u64) -> u64 {
     (hash.rotate_left(5) ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15)
@@ -77,40 +83,58 @@ pub(crate) unsafe fn run(work: &Small, key: impl FnOnce() -> Key, op: impl FnOnc
     if let Some(done) = device::with_current(|slot| slot.map(give)) {
         return Ok(done);
     }
-    if config::config().device.is_some() {
-        return Ok(false);
-    }
     let key = key();
-    let place = key.place();
-    // The choice is taken out of its cell during the call, because the backend may reenter this function. `try_with`
-    // fails while the thread ends; then nothing is cached.
-    if let Some(choice) = MEMORY.try_with(|all| all[place].take()).ok().flatten() {
-        let done = (choice.key == key).then(|| choice.slot.as_ref().is_some_and(give));
-        remember(place, choice);
-        if let Some(done) = done {
-            return Ok(done);
-        }
+    if let Some(done) = cached(&key, give) {
+        return Ok(done);
     }
-    // The first candidate is the device that would run the operation on the regular path. The others are hardware
-    // devices of the host that accept the operation: their fast path is faster than that device's regular path.
-    let op = op()?;
-    let Some(first) = choose::who(&op, &Device::auto())? else { return Ok(false) };
-    if first.registered {
-        remember(place, Choice { key, slot: None });
-        return Ok(false);
-    }
-    let able = |slot: &Arc<Slot>| {
-        slot.opened().is_some_and(|b| b.info().hardware && b.memory() == MemoryId::HOST && b.estimate(&op, 1).is_ok())
+    // The environment may name a device. Otherwise the first candidate is the device that would run the operation on
+    // the regular path. The others are hardware devices of the host that accept the operation: their fast path is
+    // faster than that device's regular path.
+    let device = Device::current()?;
+    let slot = match &device.0 {
+        Some(named) => Some(named.clone()).filter(give),
+        None => candidates(&op()?)?.into_iter().find(give),
     };
-    let slot =
-        std::iter::once(first).chain(device::slots().iter().filter(|s| able(s)).cloned()).find(|slot| give(slot));
     let done = slot.is_some();
-    remember(place, Choice { key, slot });
+    remember(Choice { key, slot });
     Ok(done)
 }
 
-fn remember(place: usize, choice: Choice) {
-    // `replace` returns the previous choice, so it is dropped, possibly together with a backend, while nothing is
-    // borrowed. `try_with` fails while the thread ends.
-    let _ = MEMORY.try_with(|all| all[place].replace(Some(choice)));
+/// Returns the devices that may run small work under `auto`, best first: none if the operation belongs elsewhere, on
+/// several threads, or on a registered backend.
+fn candidates(op: &Op) -> Result<SmallVec<[Arc<Slot>; 4]>> {
+    let Some(first) = choose::who(op, &Device::auto())?.filter(|slot| !slot.registered) else {
+        return Ok(SmallVec::new());
+    };
+    let able = |slot: &&Arc<Slot>| {
+        slot.opened().is_some_and(|b| b.info().hardware && b.memory() == MemoryId::HOST && b.estimate(op, 1).is_ok())
+    };
+    Ok(std::iter::once(&first).chain(device::slots().iter().filter(able)).cloned().collect())
+}
+
+/// Calls `give` with the cached choice for `key` and returns its result, or `None` if no choice is cached.
+fn cached(key: &Key, give: impl Fn(&Arc<Slot>) -> bool) -> Option<bool> {
+    // The choice is taken out of its cell during the call, because the backend may reenter this function. `try_with`
+    // fails while the thread ends; then nothing is cached.
+    key.places().into_iter().find_map(|place| {
+        let choice = MEMORY.try_with(|all| all[place].take()).ok().flatten()?;
+        let done = (choice.key == *key).then(|| choice.slot.as_ref().is_some_and(&give));
+        put(place, choice);
+        done
+    })
+}
+
+/// Caches a choice in its first place. The choice that was there moves to its own other place.
+fn remember(choice: Choice) {
+    let [first, _] = choice.key.places();
+    if let Some(old) = put(first, choice) {
+        let [one, other] = old.key.places();
+        put(if one == first { other } else { one }, old);
+    }
+}
+
+fn put(place: usize, choice: Choice) -> Option<Choice> {
+    // The previous choice is returned, so it is dropped, possibly together with a backend, while nothing is borrowed.
+    // `try_with` fails while the thread ends.
+    MEMORY.try_with(|all| all[place].replace(Some(choice))).ok().flatten()
 }

@@ -54,7 +54,7 @@ pub use layout::{Dims, Layout, MAX_NDIM, Strides, resolve_axes, resolve_axis};
 pub use matmul::Matmul;
 pub use memory::{Buffer, HostMemory, Memory, MemoryId, MemoryInfo, memory, register_memory, trim};
 pub use op::{Op, Precision, Side};
-pub use program::{Instr, MAX_INPUTS, MAX_INSTRS, Program, Ref};
+pub use program::{Instr, MAX_INPUTS, MAX_INSTRS, Operands, Program, Ref};
 pub use slice::{NewAxis, SliceItem};
 pub use small::{Small, SmallMap, SmallProduct, SmallReduce};
 pub use statistics::Quantile;

@@ -36,13 +36,44 @@ pub enum Instr {
     Cast(DType, Ref),
 }
 
+/// The values that an instruction reads: one to three, as a slice.
+#[derive(Clone, Copy, Debug)]
+pub struct Operands {
+    refs: [Ref; 3],
+    count: usize,
+}
+
+impl From<[Ref; 3]> for Operands {
+    fn from(refs: [Ref; 3]) -> Operands {
+        Operands { refs, count: 3 }
+    }
+}
+
+impl std::ops::Deref for Operands {
+    type Target = [Ref];
+    #[inline]
+    fn deref(&self) -> &[Ref] {
+        &self.refs[..self.count]
+    }
+}
+
+impl IntoIterator for Operands {
+    type Item = Ref;
+    type IntoIter = std::iter::Take<std::array::IntoIter<Ref, 3>>;
+    #[inline]
+    fn into_iter(self) -> Self::IntoIter {
+        self.refs.into_iter().take(self.count)
+    }
+}
+
 impl Instr {
     /// Returns the values that the instruction reads.
-    pub fn operands(&self) -> SmallVec<[Ref; 3]> {
+    #[inline]
+    pub fn operands(&self) -> Operands {
         match *self {
-            Instr::Unary(_, a) | Instr::Cast(_, a) => SmallVec::from_slice(&[a]),
-            Instr::Binary(_, a, b) => SmallVec::from_slice(&[a, b]),
-            Instr::Select(a, b, c) | Instr::MulAdd(a, b, c) => SmallVec::from_slice(&[a, b, c]),
+            Instr::Unary(_, a) | Instr::Cast(_, a) => Operands { refs: [a; 3], count: 1 },
+            Instr::Binary(_, a, b) => Operands { refs: [a, b, b], count: 2 },
+            Instr::Select(a, b, c) | Instr::MulAdd(a, b, c) => Operands { refs: [a, b, c], count: 3 },
         }
     }
 
@@ -68,8 +99,8 @@ impl Instr {
         }
     }
 
-    /// Returns a number that identifies the instruction and the values that it reads, for hashes. Values from the 256th on
-    /// may share it.
+    /// Returns a number that identifies the instruction and the values that it reads, for hashes. Values from the 256th
+    /// on may share it.
     #[inline]
     pub(crate) fn code(&self) -> u64 {
         let of = |r: Ref| match r {

@@ -124,6 +124,12 @@ fn then(tape: &mut Tape, op: Unary) -> Result<()> {
     tape.push(Instr::Unary(op, on))
 }
 
+/// Returns the divisor of a mean of `count` elements: their number minus `less`, or NaN if that is not positive.
+fn divisor(dtype: DType, count: usize, less: usize) -> Scalar {
+    let divisor = if less == 0 || count > less { Wide::Int((count - less) as i128) } else { Wide::Float(f64::NAN) };
+    Scalar::from_wide(dtype, divisor)
+}
+
 /// Returns the program that is applied to each total, of dtype `total`, and its parameters: the division by the count
 /// for a mean, the square root, and the cast to the dtype of the result.
 fn after(request: &Request, total: DType, count: usize) -> Result<(Program, Params)> {
@@ -134,8 +140,7 @@ fn after(request: &Request, total: DType, count: usize) -> Result<(Program, Para
     };
     if let Finish::Mean(less) | Finish::RootMean(less) = request.finish {
         push(|x| Instr::Binary(Binary::Div, x, Ref::Param(0)), &mut result);
-        let divisor = if less == 0 || count > less { Wide::Int((count - less) as i128) } else { Wide::Float(f64::NAN) };
-        params.push(Scalar::from_wide(total, divisor));
+        params.push(divisor(total, count, less));
     }
     if matches!(request.finish, Finish::RootMean(_) | Finish::Root) {
         push(|x| Instr::Unary(Unary::Sqrt, x), &mut result);

@@ -57,8 +57,8 @@ impl SmallMap<'_> {
 ///
 /// Invariants:
 /// 1. m, n and k are at least 1;
-/// 2. each operand points to its first element, and all its elements, which lie `strides` (of rows and columns) elements
-///    apart, are valid;
+/// 2. each operand points to its first element, and all its elements, which lie `strides` (of rows and columns)
+///    elements apart, are valid;
 /// 3. `out` points to m n elements that may be written, in C order. It overlaps no operand;
 /// 4. all pointers are aligned for `dtype`.
 pub struct SmallProduct {
@@ -74,13 +74,14 @@ pub struct SmallProduct {
     pub out: *mut u8,
 }
 
-/// A reduction of contiguous elements to one, in the order that [`Order::Lanes`](crate::order::Order::Lanes) defines for
-/// one run.
+/// A reduction of contiguous elements to one, in the order that [`Order::Lanes`](crate::order::Order::Lanes) defines
+/// for one run.
 ///
 /// Invariants:
 /// 1. `len` is at least 1, and `values` points to `len` valid elements of `dtype`;
 /// 2. `dtype` is a dtype of accumulation: it keeps invariant 3 of [`Reduce`](crate::op::Reduce);
-/// 3. `out` may be written with one element, of i64 for an index and otherwise of `dtype`. It does not overlap `values`;
+/// 3. `out` may be written with one element, of i64 for an index and otherwise of `dtype`. It does not overlap
+///    `values`;
 /// 4. both pointers are aligned for their dtypes.
 pub struct SmallReduce {
     /// How elements are combined.

@@ -3,17 +3,13 @@
 
 use super::RawArray;
 use super::node::{Leaf, Node};
-use crate::fast::{self, Key};
+use crate::fast::{self, Key, SMALL};
 use crate::layout::{Dims, Layout};
 use crate::program::{Instr, MAX_INPUTS, Ref};
 use crate::small::{Small, SmallMap};
 use crate::{Buffer, DType, MemoryId, Result, Scalar};
 use smallvec::SmallVec;
 use std::sync::Arc;
-
-/// The largest size of an operand in bytes. Up to this size one thread is the best choice, and preparing an operation
-/// would cost a noticeable share of the time.
-const SMALL: usize = 64 << 10;
 
 /// A program with its operands, borrowed from a node.
 #[derive(Clone, Copy)]
@@ -25,8 +21,19 @@ struct Parts<'a> {
     result: Ref,
 }
 
-/// Calls `f` with the parts of a node. Returns `None` for a node without steps, for a graph, and for a ufunc that is not
-/// defined for its operands.
+impl Parts<'_> {
+    /// Returns the dtype of the result.
+    fn dtype(&self) -> DType {
+        match self.result {
+            Ref::Input(i) => self.operands[i as usize].dtype,
+            Ref::Param(i) => self.params[i as usize].dtype(),
+            Ref::Value(i) => self.dtypes[i as usize],
+        }
+    }
+}
+
+/// Calls `f` with the parts of a node. Returns `None` for a node without steps, for a graph, and for a ufunc that is
+/// not defined for its operands.
 #[inline(always)]
 fn with_parts<R>(node: &Node, f: impl FnOnce(Parts) -> R) -> Option<R> {
     let (leaves, info, y_dtype): ([Option<&Leaf>; 2], _, _) = match node {
@@ -86,27 +93,21 @@ struct Operands {
 #[inline(always)]
 fn operands(parts: Parts, target: Target) -> Option<Operands> {
     let len = target.shape.size();
-    let widest = parts.dtypes.iter().map(|d| d.size()).max().unwrap_or(0).max(target.dtype.size());
-    if len == 0 || len.saturating_mul(widest) > SMALL || parts.dtypes.last() != Some(&target.dtype) {
-        return None;
-    }
-    if parts.operands.len() > MAX_INPUTS {
+    let widest = parts.dtypes.iter().map(|d| d.size()).max().unwrap_or(0);
+    if len.saturating_mul(widest) > SMALL || parts.dtype() != target.dtype || parts.operands.len() > MAX_INPUTS {
         return None;
     }
     let (pointers, dtypes) = ([std::ptr::null(); MAX_INPUTS], [target.dtype; MAX_INPUTS]);
     let mut found = Operands { pointers, dtypes, count: parts.operands.len() };
     for (i, a) in parts.operands.iter().enumerate() {
-        let (size, offset) = (a.dtype.size(), a.layout.offset());
         let same_shape = std::ptr::eq(a.layout.shape(), target.shape) || a.layout.shape() == target.shape;
-        let plain = same_shape && a.layout.is_c_contiguous() && len * size <= SMALL;
-        let inside = (offset + len) * size <= a.buffer.bytes();
-        let apart =
-            target.place.is_none_or(|(buffer, at)| !a.buffer.same(buffer) || at == offset && a.dtype == target.dtype);
-        if !plain || !inside || !apart {
+        let apart = target
+            .place
+            .is_none_or(|(buffer, at)| !a.buffer.same(buffer) || at == a.layout.offset() && a.dtype == target.dtype);
+        if !same_shape || !apart {
             return None;
         }
-        // Only buffers of the host have a pointer. `inside` holds, so the sum stays in the buffer.
-        found.pointers[i] = a.buffer.host_ptr()?.as_ptr().wrapping_add(offset * size);
+        found.pointers[i] = a.small_start()?;
         found.dtypes[i] = a.dtype;
     }
     Some(found)
@@ -127,25 +128,26 @@ unsafe fn run(parts: Parts, operands: &Operands, len: usize, out: *mut u8, node:
         let operands = inputs.iter().fold(u64::from(len.ilog2()), |n, &d| n << 5 | d as u64);
         Key::new(instrs.iter().map(Instr::code).chain([operands]))
     };
-    // SAFETY: the function `operands` checked that operands are contiguous, have `len` elements inside their buffers, and
-    // overlap the output only if they are the output. Buffers are aligned for the dtype of their array. The instructions
-    // were checked when the node was built. The caller guarantees the output.
+    // SAFETY: the function `operands` checked that operands are contiguous, have `len` elements inside their buffers
+    // (at least one), and overlap the output only if they are the output. Buffers are aligned for the dtype of their
+    // array. The instructions were checked when the node was built. The caller guarantees the output.
     unsafe { fast::run(&work, key, || node.tape()?.fresh_op()) }
 }
 
 /// Writes the value of `node`, of dtype `to`, where `layout` specifies in `out`. Returns `false` if this is left to the
 /// regular path.
 ///
-/// # Safety
-/// The caller may write the elements of `layout` in `out`: nothing else accesses them during the call, except as operands
-/// of `node`.
+/// # Safety The caller may write the elements of `layout` in `out`: nothing else accesses them during the call, except
+/// as operands of `node`.
 pub(super) unsafe fn write(node: &Node, to: DType, out: &Buffer, layout: &Layout) -> Result<bool> {
     if out.memory() != MemoryId::HOST || !layout.is_c_contiguous() || !fast::is_open() {
         return Ok(false);
     }
     let (offset, shape) = (layout.offset(), layout.shape());
     let len = shape.size();
-    let Some(start) = out.host_ptr().filter(|_| (offset + len) * to.size() <= out.bytes()) else { return Ok(false) };
+    let Some(start) = out.host_ptr().filter(|_| len > 0 && (offset + len) * to.size() <= out.bytes()) else {
+        return Ok(false);
+    };
     let target = Target { dtype: to, shape, place: Some((out, offset)) };
     let done = with_parts(node, |parts| {
         let Some(operands) = operands(parts, target) else { return Ok(false) };

@@ -176,8 +176,8 @@ impl<T: Element> Expr<T> {
         self.tape()?.eval_into(&out, &Device::current()?)
     }
 
-    /// Evaluates the expression on the fast path into the elements of `layout` in `buffer`, if they have the shape of the
-    /// expression. Returns whether it did; otherwise nothing has been written.
+    /// Evaluates the expression on the fast path into the elements of `layout` in `buffer`, if they have the shape of
+    /// the expression. Returns whether it did; otherwise nothing has been written.
     ///
     /// # Safety
     /// Nothing else accesses these elements during the call, except as operands of this expression.

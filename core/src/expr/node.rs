@@ -83,8 +83,8 @@ impl Leaf {
     }
 }
 
-/// Fails if operands do not broadcast, or if an array of `dtype` with the resulting shape has too many bytes: every step
-/// must have a size, also one of whose value only a part is kept.
+/// Fails if operands do not broadcast, or if an array of `dtype` with the resulting shape has too many bytes: every
+/// step must have a size, also one of whose value only a part is kept.
 fn check_size(leaves: &[&Leaf], dtype: DType) -> Result<()> {
     let mut shapes = leaves.iter().filter_map(|leaf| leaf.shape());
     let Some(first) = shapes.next() else { return Ok(()) };

@@ -4,6 +4,7 @@ mod split;
 
 use crate::choose::{alloc_elements, can_store, execute, plan};
 use crate::device::Device;
+use crate::fast::SMALL;
 use crate::layout::Layout;
 use crate::op::{Map, Op, Operand, Output, Params};
 use crate::program::{Instr, MAX_INPUTS, MAX_INSTRS, Ref};
@@ -22,7 +23,19 @@ pub(crate) struct RawArray {
 }
 
 impl RawArray {
-    /// Returns whether both refer to the same elements.
+    /// Returns whether both refer to the same elements. Returns the first element of an array that the fast path can
+    /// read: its elements lie in host memory contiguously, in C order, and take between 1 and [`SMALL`] bytes.
+    #[inline]
+    pub fn small_start(&self) -> Option<*const u8> {
+        let (size, len, offset) = (self.dtype.size(), self.layout.len(), self.layout.offset());
+        let small = (1..=SMALL).contains(&len.saturating_mul(size)) && self.layout.is_c_contiguous();
+        // The elements of a layout lie inside its buffer. The comparison keeps a violation from becoming a wild
+        // pointer.
+        let inside = small && (offset + len) * size <= self.buffer.bytes();
+        let start = self.buffer.host_ptr().filter(|_| inside)?;
+        Some(start.as_ptr().wrapping_add(offset * size))
+    }
+
     pub fn same(&self, other: &RawArray) -> bool {
         self.buffer.same(&other.buffer) && self.dtype == other.dtype && self.layout == other.layout
     }
@@ -290,7 +303,7 @@ impl Tape {
     pub fn explain(&mut self, device: &Device) -> Result<Plan> {
         if self.shape.contains(&0) {
             return Ok(Plan {
-                op: "nothing: there are no elements".into(),
+                op: "no operation: the result has no elements".into(),
                 chosen: "none".into(),
                 candidates: Vec::new(),
             });
