@@ -38,7 +38,7 @@ unsafe impl Backend for Counting {
     /// Returns the estimated cost, or the reason why the operation is not supported. This example refuses complex
     /// numbers; users see the reason.
     fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported> {
-        if matches!(op.output_dtype(), DType::C32 | DType::C64) {
+        if matches!(op.output().dtype, DType::C32 | DType::C64) {
             return Err(Unsupported::new("this device does not count complex operations"));
         }
         self.inner.estimate(op, threads)

@@ -63,19 +63,19 @@ unsafe impl Backend for Odd {
 
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
         let fill = |bytes: usize, with: u8| {
-            let start = cx.output.host_ptr().expect("host memory").as_ptr();
+            let start = cx.output().host_ptr().expect("host memory").as_ptr();
             // SAFETY: the output is at least `bytes` bytes long, and nothing else accesses it during `run`.
             unsafe { start.write_bytes(with, bytes) };
         };
         match self.conduct {
             Conduct::Nothing => return Ok(()),
             Conduct::Garbage => {
-                fill(cx.output.bytes(), 0x42);
+                fill(cx.output().bytes(), 0x42);
                 return Ok(());
             }
             Conduct::PanicsInRun => panic!("in run"),
             Conduct::FailsHalfway => {
-                fill(cx.output.bytes() / 2, 0x42);
+                fill(cx.output().bytes() / 2, 0x42);
                 return Err(Error::Device { device: "odd".into(), why: "it stopped halfway".into() });
             }
             Conduct::Reenters if self.depth.fetch_add(1, Ordering::Relaxed) < 6 => {

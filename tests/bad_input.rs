@@ -211,7 +211,7 @@ unsafe impl Backend for Narrow {
     }
 
     fn estimate(&self, op: &Op, _: usize) -> Result<Cost, Unsupported> {
-        match op.output_dtype() {
+        match op.output().dtype {
             DType::F32 => Ok(Cost { seconds: f64::INFINITY, threads: 1 }),
             other => Err(Unsupported::new(format!("this device does not support {other}, only f32"))),
         }

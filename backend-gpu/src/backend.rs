@@ -71,7 +71,7 @@ impl GpuBackend {
             }
             _ => {}
         }
-        let mut lacking = render::lacking(op.output_dtype());
+        let mut lacking = render::lacking(op.output().dtype);
         op.programs().iter().for_each(|p| lacking = lacking.or_else(|| p.all_dtypes().find_map(render::lacking)));
         op.for_each_input(|operand, _| lacking = lacking.or_else(|| render::lacking(operand.dtype)));
         match op {
@@ -86,7 +86,7 @@ impl GpuBackend {
             return Err(Unsupported::new(format!("{name} is not supported on GPUs yet; use a host device")));
         }
         let limits = &self.gpu.limits;
-        let (mut largest, mut operands) = (op.output_len(), 1);
+        let (mut largest, mut operands) = (op.output().len(), 1);
         op.for_each_input(|operand, lens| {
             let (lo, hi) = operand.span(lens);
             largest = largest.max(hi - lo);
@@ -148,11 +148,11 @@ unsafe impl Backend for GpuBackend {
 
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
         match op {
-            Op::Map(o) => map::run(&self.gpu, o, cx.output),
-            Op::Reduce(o) => reduce::run(&self.gpu, o, cx.output),
+            Op::Map(o) => map::run(&self.gpu, o, cx.output()),
+            Op::Reduce(o) => reduce::run(&self.gpu, o, cx.output()),
             Op::Scan(_) => unreachable!("estimate refuses scans"),
-            Op::Matmul(o) => matmul::run(&self.gpu, o, cx.output),
-            Op::Distance(o) => distance::run(&self.gpu, o, cx.output),
+            Op::Matmul(o) => matmul::run(&self.gpu, o, cx.output()),
+            Op::Distance(o) => distance::run(&self.gpu, o, cx.output()),
             Op::Sort(_) | Op::Search(_) | Op::Count(_) => unreachable!("estimate refuses them"),
         }
     }

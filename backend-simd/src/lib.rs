@@ -193,11 +193,11 @@ unsafe impl Backend for Simd {
 
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
         match self.tier {
-            Tier::Portable(isa) => run(isa, self.engines, op, cx.threads, cx.output),
+            Tier::Portable(isa) => run(isa, self.engines, op, cx.threads, cx.output()),
             #[cfg(target_arch = "x86_64")]
-            Tier::Avx2(isa) => run(isa, self.engines, op, cx.threads, cx.output),
+            Tier::Avx2(isa) => run(isa, self.engines, op, cx.threads, cx.output()),
             #[cfg(target_arch = "x86_64")]
-            Tier::Avx512(isa) => run(isa, self.engines, op, cx.threads, cx.output),
+            Tier::Avx512(isa) => run(isa, self.engines, op, cx.threads, cx.output()),
         }
     }
 

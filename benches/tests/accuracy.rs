@@ -102,10 +102,10 @@ unsafe impl Backend for Liar {
         // SAFETY: the caller guarantees the conditions of `Backend::run`, and the same call is forwarded.
         unsafe { self.scalar.run(op, cx) }?;
         let host = memory(MemoryId::HOST);
-        let mut bytes = vec![0u8; op.output_len() * size_of::<f32>()];
+        let mut bytes = vec![0u8; op.output().len() * size_of::<f32>()];
         // SAFETY: `scalar` returned `Ok`, so it has written the output. No other thread writes it during this call
         // (condition 3 of `run`).
-        unsafe { host.download(cx.output, 0, &mut bytes) }?;
+        unsafe { host.download(cx.output(), 0, &mut bytes) }?;
         let mut values: Vec<f32> =
             bytes.chunks_exact(4).map(|b| f32::from_ne_bytes(b.try_into().expect("four bytes"))).collect();
         // In the middle of the range, where the next bit pattern is an adjacent finite number.
@@ -121,7 +121,7 @@ unsafe impl Backend for Liar {
         let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_ne_bytes()).collect();
         // SAFETY: nothing else accesses the output during this call (condition 3 of `run`), and any bits are a valid
         // f32.
-        unsafe { host.upload(&bytes, cx.output, 0) }
+        unsafe { host.upload(&bytes, cx.output(), 0) }
     }
 }
 

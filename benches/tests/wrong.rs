@@ -59,15 +59,15 @@ unsafe impl Backend for Liar {
             // SAFETY: the caller guarantees the conditions of `Backend::run`, and the same call is forwarded.
             Fault::Element | Fault::Refuses => unsafe { self.scalar.run(op, cx) }?,
         }
-        let at = op.output_len() / 2 * size_of::<f32>();
+        let at = op.output().len() / 2 * size_of::<f32>();
         let mut element = [0u8; 4];
         // SAFETY: `scalar` returned `Ok`, so it has written the output. No other thread writes it during this call
         // (condition 3 of `run`).
-        unsafe { memory(MemoryId::HOST).download(cx.output, at, &mut element) }?;
+        unsafe { memory(MemoryId::HOST).download(cx.output(), at, &mut element) }?;
         let wrong = f32::from_ne_bytes(element) * 1.001 + 0.001;
         // SAFETY: nothing else accesses the output during this call (condition 3 of `run`), and any bits are a valid
         // f32.
-        unsafe { memory(MemoryId::HOST).upload(&wrong.to_ne_bytes(), cx.output, at) }
+        unsafe { memory(MemoryId::HOST).upload(&wrong.to_ne_bytes(), cx.output(), at) }
     }
 }
 

@@ -78,7 +78,7 @@ impl Guard {
     }
 
     fn run_guarded(&self, op: &Op, cx: &RunContext) -> Result<()> {
-        if let Some(broken) = broken_invariant(op, cx.output) {
+        if let Some(broken) = broken_invariant(op, cx.output()) {
             self.found(Finding::new(
                 FailureKind::Operation,
                 0,
@@ -87,16 +87,16 @@ impl Guard {
             ));
         }
         let mut in_place = false;
-        op.for_each_input(|operand, _| in_place |= operand.buffer.same(cx.output));
+        op.for_each_input(|operand, _| in_place |= operand.buffer.same(cx.output()));
         let first = self.attempt(op, cx, 0, FILLS[0], in_place)?;
         if !in_place {
             let second = self.attempt(op, cx, SHIFT, FILLS[1], in_place)?;
             self.compare(&first, &second);
         }
-        self.deliver(&first, cx.output)
+        self.deliver(&first, cx.output())
     }
 
-    /// Runs the operation into a new buffer filled with `fill` (and with the operands in `cx.output` if `in_place`),
+    /// Runs the operation into a new buffer filled with `fill` (and with the operands in `cx.output()` if `in_place`),
     /// `shift` elements further on if the operation has an output offset.
     fn attempt(&self, op: &Op, cx: &RunContext, shift: usize, fill: u8, in_place: bool) -> Result<Written> {
         let memory = memory(self.inner.memory());
@@ -117,7 +117,7 @@ impl Guard {
             Op::Matmul(_) | Op::Distance(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) => 0,
         };
         let layout = output_layout(&op);
-        let dtype = op.output_dtype();
+        let dtype = op.output().dtype;
         let size = memory.info().stored_size(dtype).unwrap_or(dtype.size());
         let mut bytes = vec![fill; (layout.span().1 + GUARD) * size];
         if in_place {
@@ -125,21 +125,21 @@ impl Guard {
             // elements are written and nothing else writes them (conditions 2 and 3 of `Backend::run`, guaranteed by
             // the caller).
             for_each_run(&layout, |at, n| unsafe {
-                memory.download(cx.output, at * size, &mut bytes[at * size..(at + n) * size])
+                memory.download(cx.output(), at * size, &mut bytes[at * size..(at + n) * size])
             })?;
         }
         let ours = memory.alloc(bytes.len())?;
         // SAFETY: the buffer was just allocated, so nothing else accesses it; no array is ever made of it.
         unsafe { memory.upload(&bytes, &ours, 0) }?;
         op.for_each_input_mut(|operand| {
-            if operand.buffer.same(cx.output) {
+            if operand.buffer.same(cx.output()) {
                 operand.buffer = ours.clone();
             }
         });
         // SAFETY: the caller guarantees the conditions of `Backend::run` for `op`, except for its output. `ours` lies
         // in the same memory, is used by nothing else, has room for the shifted layout, and holds the operands that lay
-        // in `cx.output`.
-        unsafe { self.inner.run(&op, &RunContext { threads: cx.threads, output: &ours }) }?;
+        // in `cx.output()`.
+        unsafe { self.inner.run(&op, &RunContext { threads: cx.threads, outputs: std::slice::from_ref(&ours) }) }?;
         self.inner.synchronize()?;
         // SAFETY: the upload above has written the whole buffer, and nothing else accesses it.
         unsafe { memory.download(&ours, 0, &mut bytes) }?;
@@ -295,7 +295,7 @@ fn output_layout(op: &Op) -> Layout {
         Op::Reduce(o) => of(&o.outer, &o.output),
         Op::Scan(o) => of(&o.shape(), &o.output),
         Op::Matmul(_) | Op::Distance(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) => {
-            Layout::contiguous(polyarray_core::Dims::from(op.output_len()))
+            Layout::contiguous(polyarray_core::Dims::from(op.output().len()))
         }
     }
 }
@@ -341,7 +341,7 @@ fn broken_invariant(op: &Op, output: &Buffer) -> Option<String> {
         Op::Search(o) => (o.n * o.shape.size() == 0).then(|| "a search with an axis of length 0".into()),
         Op::Count(o) => (o.bins * o.shape.size() == 0).then(|| "a count without elements or bins".into()),
     };
-    let end = output_layout(op).span().1 * stored(op.output_dtype());
+    let end = output_layout(op).span().1 * stored(op.output().dtype);
     let short =
         (end > output.bytes()).then(|| format!("an output of {} bytes where {end} are required", output.bytes()));
     broken.or(shape).or(short)

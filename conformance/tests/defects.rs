@@ -115,14 +115,14 @@ impl Broken {
     fn spoil(&self, op: &Op, cx: &RunContext) {
         let every = |is: fn(Instr) -> bool, f: &dyn Fn(f32) -> f32| {
             if let Some((n, offset)) = contiguous_map(op, is) {
-                (0..n).for_each(|i| alter_f32(cx.output, offset, i, f));
+                (0..n).for_each(|i| alter_f32(cx.output(), offset, i, f));
             }
         };
         let ulps = |x: f32, n: u32| if x.is_finite() { f32::from_bits(x.to_bits() + n) } else { x };
         match self.defect {
             Defect::PastTheEnd => {
                 if let Some((n, offset)) = contiguous_map(op, |_| true) {
-                    write(&[0; 4], cx.output, 4 * (offset + n));
+                    write(&[0; 4], cx.output(), 4 * (offset + n));
                 }
             }
             Defect::Gaps => {
@@ -130,7 +130,7 @@ impl Broken {
                     && o.output.strides.last() == Some(&2)
                 {
                     let size = o.output.dtype.size();
-                    write(&vec![0; size], cx.output, (o.output.offset + 1) * size);
+                    write(&vec![0; size], cx.output(), (o.output.offset + 1) * size);
                 }
             }
             Defect::ExpOff => {
@@ -142,23 +142,23 @@ impl Broken {
             Defect::BoolOfTwo => {
                 if let Op::Map(o) = op
                     && o.output.dtype == DType::Bool
-                    && read(cx.output, o.output.offset, 1) == [1]
+                    && read(cx.output(), o.output.offset, 1) == [1]
                 {
-                    write(&[2], cx.output, o.output.offset);
+                    write(&[2], cx.output(), o.output.offset);
                 }
             }
             Defect::SumReordered => {
                 if let Op::Reduce(o) = op
                     && (o.kind, o.output.dtype, o.inner.size() > 100) == (Reduction::Sum, DType::F32, true)
                 {
-                    alter_f32(cx.output, o.output.offset, 0, |x| ulps(x, 1));
+                    alter_f32(cx.output(), o.output.offset, 0, |x| ulps(x, 1));
                 }
             }
             Defect::DependsOnLength => {
                 if let Some((n, offset)) = contiguous_map(op, |i| matches!(i, Instr::Binary(Binary::Pow, ..)))
                     && n % 2 == 1
                 {
-                    alter_f32(cx.output, offset, n - 1, |x| if x > 1.0 { ulps(x, 1) } else { x });
+                    alter_f32(cx.output(), offset, n - 1, |x| if x > 1.0 { ulps(x, 1) } else { x });
                 }
             }
             Defect::DependsOnThreads if cx.threads > 1 => {
@@ -183,8 +183,8 @@ impl Broken {
                     reversed.input.strides[o.lines.len()] *= -1;
                     run_scalar(&Op::Sort(reversed), cx).expect("scalar runs everything");
                     for i in 0..o.n * o.lines.size() {
-                        let index = i64::from_ne_bytes(read(cx.output, 8 * i, 8).try_into().expect("8 bytes"));
-                        write(&(o.n as i64 - 1 - index).to_ne_bytes(), cx.output, 8 * i);
+                        let index = i64::from_ne_bytes(read(cx.output(), 8 * i, 8).try_into().expect("8 bytes"));
+                        write(&(o.n as i64 - 1 - index).to_ne_bytes(), cx.output(), 8 * i);
                     }
                 }
             }
@@ -192,7 +192,7 @@ impl Broken {
                 if let Op::Sort(o) = op
                     && (o.give, o.dtype, o.n > 70) == (Give::Values, DType::F32, true)
                 {
-                    alter_f32(cx.output, 0, o.take.len() - 1, |x| x + 1.0);
+                    alter_f32(cx.output(), 0, o.take.len() - 1, |x| x + 1.0);
                 }
             }
             Defect::CountsHalfOpen => {
@@ -200,8 +200,8 @@ impl Broken {
                     && o.dtype == DType::F32
                 {
                     let at = 8 * (o.bins - 1);
-                    let last = i64::from_ne_bytes(read(cx.output, at, 8).try_into().expect("8 bytes"));
-                    write(&(last - 1).to_ne_bytes(), cx.output, at);
+                    let last = i64::from_ne_bytes(read(cx.output(), at, 8).try_into().expect("8 bytes"));
+                    write(&(last - 1).to_ne_bytes(), cx.output(), at);
                 }
             }
             Defect::DistanceCancels => {
@@ -209,7 +209,7 @@ impl Broken {
                     && o.dtype == DType::F32
                 {
                     // The error that the rounding of |x|^2 would leave in |x|^2 - 2 x.y + |y|^2.
-                    (0..o.n * o.m).for_each(|i| alter_f32(cx.output, 0, i, |x| (x * x + 1e-4).sqrt()));
+                    (0..o.n * o.m).for_each(|i| alter_f32(cx.output(), 0, i, |x| (x * x + 1e-4).sqrt()));
                 }
             }
             _ => {}
@@ -270,7 +270,7 @@ unsafe impl Backend for Broken {
             _ => {}
         }
         let before = match (self.defect, contiguous_map(op, |i| matches!(i, Instr::Binary(Binary::Add, ..)))) {
-            (Defect::ReadsOutput, Some((n, offset))) => Some((offset, n, read(cx.output, 4 * offset, 4 * n))),
+            (Defect::ReadsOutput, Some((n, offset))) => Some((offset, n, read(cx.output(), 4 * offset, 4 * n))),
             _ => None,
         };
         self.run_map_of_more(op, cx).unwrap_or_else(|| run_scalar(op, cx))?;
@@ -278,7 +278,7 @@ unsafe impl Backend for Broken {
         if let Some((offset, n, old)) = before {
             for i in 0..n {
                 let old = f32::from_ne_bytes(old[4 * i..4 * i + 4].try_into().expect("4 bytes"));
-                alter_f32(cx.output, offset, i, |x| x + old * 1e15);
+                alter_f32(cx.output(), offset, i, |x| x + old * 1e15);
             }
         }
         Ok(())

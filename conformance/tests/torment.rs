@@ -77,14 +77,14 @@ unsafe impl Backend for Wrong {
         match self.defect {
             Defect::Backwards => {}
             Defect::Panics => assert!(!matches!(op, Op::Scan(_)), "a defect of this test"),
-            Defect::Flips(hits) if hits(op) && cx.output.bytes() > 0 => {
+            Defect::Flips(hits) if hits(op) && cx.output().bytes() > 0 => {
                 let (host, mut byte) = (memory(MemoryId::HOST), [0]);
                 let at = first_byte(op);
                 // SAFETY: nothing else accesses the output (condition 3 of `Backend::run`), and `scalar` has written
                 // it.
                 unsafe {
-                    host.download(cx.output, at, &mut byte)?;
-                    host.upload(&[byte[0] ^ 1], cx.output, at)?;
+                    host.download(cx.output(), at, &mut byte)?;
+                    host.upload(&[byte[0] ^ 1], cx.output(), at)?;
                 }
             }
             Defect::Flips(_) => {}

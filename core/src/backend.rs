@@ -39,9 +39,16 @@ impl Cost {
 pub struct RunContext<'a> {
     /// The number of threads to use. Core passes the number of the estimate; a backend must accept any.
     pub threads: usize,
-    /// The output buffer, in the backend's memory and large enough for the operation's output, all of which `run`
-    /// writes.
-    pub output: &'a Buffer,
+    /// The buffers of the operation's outputs, in the order of [`Op::outputs`]. They lie in the backend's memory and are
+    /// large enough for the outputs, all of which `run` writes.
+    pub outputs: &'a [Buffer],
+}
+
+impl<'a> RunContext<'a> {
+    /// Returns the buffer of the first output, which is the only one of most operations.
+    pub fn output(&self) -> &'a Buffer {
+        &self.outputs[0]
+    }
 }
 
 /// A device: scalar, simd, blas, gpu, or one that a program registers.
@@ -83,7 +90,7 @@ pub unsafe trait Backend: Send + Sync {
     /// 1. `op` keeps every invariant that [`op`](crate::op) states, and `estimate` accepted it.
     /// 2. All buffers lie in this backend's memory. Every element that an operand's offset and strides reach lies
     ///    inside its buffer and has been written with a valid element of its dtype. Every element of the output lies
-    ///    inside `cx.output`.
+    ///    inside its buffer of `cx.outputs`.
     /// 3. During the call, nothing else reads or writes the output, except for operands that `op`'s invariants allow to
     ///    lie in it, and nothing writes operands.
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()>;

@@ -3,11 +3,11 @@
 pub use crate::op::Metric;
 
 use crate::array::Array;
-use crate::choose::execute;
 use crate::device::Device;
 use crate::expr::RawArray;
 use crate::layout::Layout;
 use crate::op::{Distance, Op, Params};
+use crate::plan::execute;
 use crate::{Dims, Element, Error, Kind, Program, Result, Wide, canon};
 
 /// Computes the distances between all rows of X `[n, d]` and all rows of Y `[m, d]`, as `[n, m]`. Floats only.
@@ -45,7 +45,7 @@ pub fn cdist<T: Element>(x: &Array<T>, y: &Array<T>, metric: Metric) -> Result<A
         let nothing = if metric == Metric::Cosine { f64::NAN } else { 0.0 };
         return Array::full(shape, T::from_wide(Wide::Float(nothing)));
     }
-    let mut op = Op::Distance(Distance {
+    let op = Op::Distance(Distance {
         metric,
         dtype: T::DTYPE,
         n,
@@ -58,7 +58,7 @@ pub fn cdist<T: Element>(x: &Array<T>, y: &Array<T>, metric: Metric) -> Result<A
     });
     let device = Device::current()?;
     Array::from_raw(RawArray {
-        buffer: execute(&mut op, &device, None)?,
+        buffer: execute(op, &device, None)?,
         dtype: T::DTYPE,
         layout: Layout::contiguous(shape),
     })

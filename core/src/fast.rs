@@ -8,7 +8,7 @@ use crate::backend::Backend;
 use crate::device::{self, Device, Slot};
 use crate::op::Op;
 use crate::small::Small;
-use crate::{MemoryId, Result, choose, config, trace};
+use crate::{MemoryId, Result, config, plan, trace};
 use smallvec::SmallVec;
 use std::cell::Cell;
 use std::sync::Arc;
@@ -103,7 +103,7 @@ pub(crate) unsafe fn run(work: &Small, key: impl FnOnce() -> Key, op: impl FnOnc
 /// Returns the devices that may run small work under `auto`, best first: none if the operation belongs elsewhere, on
 /// several threads, or on a registered backend.
 fn candidates(op: &Op) -> Result<SmallVec<[Arc<Slot>; 4]>> {
-    let Some(first) = choose::who(op, &Device::auto())?.filter(|slot| !slot.registered) else {
+    let Some(first) = plan::single_threaded(op, &Device::auto())?.filter(|slot| !slot.registered) else {
         return Ok(SmallVec::new());
     };
     let able = |slot: &&Arc<Slot>| {

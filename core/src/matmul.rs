@@ -1,12 +1,12 @@
 //! Matrix products.
 
 use crate::array::{Array, ViewMut};
-use crate::choose::{self, execute, plan};
 use crate::device::Device;
 use crate::expr::{Expr, IntoExpr, Lead, Product, RawArray};
 use crate::fast::{self, Key};
 use crate::layout::Layout;
 use crate::op::{self, Op, Params, Precision};
+use crate::plan::{self, execute};
 use crate::small::{self, SmallProduct};
 use crate::trace::Plan;
 use crate::{Buffer, DType, Dims, Element, Error, Kind, MemoryId, Program, Result, bytes, canon};
@@ -180,9 +180,9 @@ impl<T: Element, U: Element> Matmul<T, U> {
                 // If no device can accumulate into the output, the product is computed into a buffer of its own and
                 // added afterwards.
                 adds(&mut op, add && direct);
-                let into = (direct && (!add || choose::is_possible(&op, &device)?)).then(|| buffer.clone());
+                let into = (direct && (!add || plan::is_possible(&op, &device)?)).then(|| buffer.clone());
                 adds(&mut op, add && into.is_some());
-                let made = execute(&mut op, &device, into)?;
+                let made = execute(*op, &device, into)?;
                 if made.same(buffer) {
                     return Ok(());
                 }
@@ -206,7 +206,7 @@ impl<T: Element, U: Element> Matmul<T, U> {
     pub fn explain(self) -> Result<Plan> {
         let device = self.device.clone().map_or_else(Device::current, Ok)?;
         match self.lower()?.what {
-            What::Product(op) | What::Then { op, .. } => plan(&op, &device),
+            What::Product(op) | What::Then { op, .. } => plan::explain(*op, &device),
             What::Zeros(e) => e.explain(),
         }
     }
@@ -294,12 +294,12 @@ enum What<T: Element> {
 
 impl<T: Element> Lowered<T> {
     fn run(self, device: &Device) -> Result<Array<T>> {
-        let (mut op, then) = match self.what {
+        let (op, then) = match self.what {
             What::Zeros(e) => return e.eval_on(device),
             What::Product(op) => (op, None),
             What::Then { op, product, result } => (op, Some((product, result))),
         };
-        let buffer = execute(&mut op, device, None)?;
+        let buffer = execute(*op, device, None)?;
         let computed = Arc::new(RawArray { buffer, dtype: T::DTYPE, layout: Layout::contiguous(self.shape) });
         match then {
             None => Array::from_raw(Arc::unwrap_or_clone(computed)),

@@ -5,11 +5,11 @@ mod small;
 
 use crate::array::{Array, Axes};
 use crate::canon;
-use crate::choose::execute;
 use crate::device::Device;
 use crate::expr::{Expr, IntoExpr, RawArray, Tape};
 use crate::layout::Layout;
 use crate::op::{Op, Operand, Output, Params, Reduce, Reduction};
+use crate::plan::execute;
 use crate::program::{Instr, Ref};
 use crate::ufunc::{Binary, Unary};
 use crate::{DType, Dims, Element, Error, Kind, MemoryId, Program, Result, Scalar, Wide};
@@ -80,8 +80,8 @@ fn reduce(mut tape: Box<Tape>, request: &Request, axes: Option<&Axes>) -> Result
         let whole = tape.eval(&device)?;
         return reduce(Box::new(Tape::array(whole)), request, axes);
     }
-    let mut op = lower(&tape, request, &reduced)?;
-    Ok(RawArray { buffer: execute(&mut op, &device, None)?, dtype: request.to, layout: Layout::contiguous(shown) })
+    let op = lower(&tape, request, &reduced)?;
+    Ok(RawArray { buffer: execute(op, &device, None)?, dtype: request.to, layout: Layout::contiguous(shown) })
 }
 
 /// Returns the reduction of `tape`, whose dtype is that of accumulation, over the axes `reduced`. The tape must have

@@ -1,11 +1,11 @@
 //! Scans of arrays and expressions: running sums and products along an axis.
 
 use crate::array::Array;
-use crate::choose::execute;
 use crate::device::Device;
 use crate::expr::{Expr, IntoExpr, RawArray, Tape};
 use crate::layout::{Layout, resolve_axis};
 use crate::op::{Op, Operand, Output, Params, Running, Scan};
+use crate::plan::execute;
 use crate::program::{Instr, Ref};
 use crate::{DType, Element, Program, Result, canon};
 
@@ -45,7 +45,7 @@ fn scan(mut tape: Box<Tape>, kind: Running, axis: isize, to: DType) -> Result<Ra
     } else {
         Program::new(&[acc], &[], &[Instr::Cast(to, Ref::Input(0))], Ref::Value(0))?
     };
-    let mut op = Op::Scan(Scan {
+    let op = Op::Scan(Scan {
         kind,
         before: tape.program()?,
         params: tape.params().clone(),
@@ -57,7 +57,7 @@ fn scan(mut tape: Box<Tape>, kind: Running, axis: isize, to: DType) -> Result<Ra
         output: Output { dtype: to, offset: space.output.0, strides: space.output.1 },
     });
     Ok(RawArray {
-        buffer: execute(&mut op, &device, None)?,
+        buffer: execute(op, &device, None)?,
         dtype: to,
         layout: Layout::from_parts(tape.shape().clone(), layout.strides().into(), 0),
     })

@@ -3,11 +3,11 @@
 use crate::array::Array;
 use crate::bytes;
 use crate::canon;
-use crate::choose::execute;
 use crate::device::Device;
 use crate::expr::{Expr, RawArray, Tape};
 use crate::layout::{Layout, resolve_axis};
 use crate::op::{Give, Op, Sort};
+use crate::plan::execute;
 use crate::{DType, Dims, Element, Error, Kind, Result, Scalar, Wide, walk};
 use smallvec::SmallVec;
 use std::ops::Range;
@@ -68,7 +68,7 @@ pub(crate) fn along(array: &RawArray, axis: usize, request: Request) -> Result<R
     let out = if result.contains(&0) {
         Tape::filled(Scalar::from_wide(dtype, Wide::Int(0)), result)?.eval(&device)?
     } else {
-        RawArray { buffer: execute(&mut Op::Sort(op), &device, None)?, dtype, layout: Layout::contiguous(result) }
+        RawArray { buffer: execute(Op::Sort(op), &device, None)?, dtype, layout: Layout::contiguous(result) }
     };
     // Moves the last axis of the result back to the position `axis`.
     let end = shape.len() - 1;

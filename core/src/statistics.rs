@@ -3,11 +3,11 @@
 use crate::array::{Array, Axes};
 use crate::bytes;
 use crate::canon;
-use crate::choose::execute;
 use crate::device::Device;
 use crate::expr::{Expr, IntoExpr, RawArray, select};
 use crate::layout::Layout;
 use crate::op::{Bins, Count, Give, Op, Operand, Search, Side};
+use crate::plan::execute;
 use crate::sort::{Request, along, ordered, reserve};
 use crate::{DType, Dims, Element, Error, Kind, Result, Wide};
 use smallvec::SmallVec;
@@ -340,7 +340,7 @@ impl<T: Element> Array<T> {
         }
         let shape = Dims::from(values.shape());
         shape.check(DType::I64)?;
-        let mut op = Op::Search(Search {
+        let op = Op::Search(Search {
             dtype: T::DTYPE,
             n: self.len(),
             sorted: operand(self.raw()),
@@ -349,7 +349,7 @@ impl<T: Element> Array<T> {
             side,
         });
         Array::from_raw(RawArray {
-            buffer: execute(&mut op, &Device::current()?, None)?,
+            buffer: execute(op, &Device::current()?, None)?,
             dtype: DType::I64,
             layout: Layout::contiguous(shape),
         })
@@ -466,8 +466,8 @@ fn counted(array: &RawArray, bins: usize, by: Bins) -> Result<Array<i64>> {
     Dims::from(bins).check(DType::I64)?;
     let (shape, (offset, strides), _) = canon::map::<Layout>(&array.layout, &[]);
     let input = Operand { buffer: array.buffer.clone(), dtype: array.dtype, offset, strides };
-    let mut op = Op::Count(Count { dtype: array.dtype, shape, input, bins, by });
-    let buffer = execute(&mut op, &Device::current()?, None)?;
+    let op = Op::Count(Count { dtype: array.dtype, shape, input, bins, by });
+    let buffer = execute(op, &Device::current()?, None)?;
     Array::from_raw(RawArray { buffer, dtype: DType::I64, layout: Layout::contiguous(bins.into()) })
 }
 

@@ -1,7 +1,7 @@
 //! Traces: plans of operations, and records of the operations that ran.
 
 use crate::Unsupported;
-use crate::choose::Estimate;
+use crate::plan::Estimate;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::time::Instant;
@@ -23,13 +23,31 @@ impl Candidate {
     }
 }
 
-/// The device on which an operation would run, and the estimates of all devices that were surveyed.
+/// A step of a [`Plan`]: an operation on one device.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// The operation.
+    pub op: String,
+    /// The name of the device.
+    pub device: String,
+    /// The estimated seconds for the operation.
+    pub seconds: f64,
+    /// The estimated seconds for moving operands to the device's memory and the result back.
+    pub transfers: f64,
+    /// The number of threads.
+    pub threads: usize,
+}
+
+/// The devices on which an operation would run, and the estimates of all devices for the whole operation.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The operation.
     pub op: String,
     /// The chosen device (two devices, if the operation is split into two).
     pub chosen: String,
+    /// The steps, in order: one, or two if the epilogue of the operation runs as an operation of its own. None if the
+    /// result has no elements.
+    pub steps: Vec<Step>,
     /// The estimates and refusals of all devices.
     pub candidates: Vec<Candidate>,
 }
@@ -37,21 +55,28 @@ pub struct Plan {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} -> {}", self.op, self.chosen)?;
+        if self.steps.len() > 1 {
+            for (i, s) in self.steps.iter().enumerate() {
+                let time = show_estimate(s.seconds, s.transfers, s.threads);
+                writeln!(f, "  step {}: {} on {}: {time}", i + 1, s.op, s.device)?;
+            }
+        }
         for c in &self.candidates {
             match &c.estimate {
-                Ok((run, transfers, threads)) if *transfers > 0.0 => writeln!(
-                    f,
-                    "  {:8} {} + {} for transfers ({threads} threads)",
-                    c.device,
-                    show_seconds(*run),
-                    show_seconds(*transfers)
-                )?,
-                Ok((run, _, threads)) => writeln!(f, "  {:8} {} ({threads} threads)", c.device, show_seconds(*run))?,
+                Ok((run, transfers, threads)) => {
+                    writeln!(f, "  {:8} {}", c.device, show_estimate(*run, *transfers, *threads))?
+                }
                 Err(why) => writeln!(f, "  {:8} refused: {why}", c.device)?,
             }
         }
         Ok(())
     }
+}
+
+/// Formats an estimate, for example `1.2 ms + 3.0 ms for transfers (2 threads)`.
+fn show_estimate(run: f64, transfers: f64, threads: usize) -> String {
+    let moves = if transfers > 0.0 { format!(" + {} for transfers", show_seconds(transfers)) } else { String::new() };
+    format!("{}{moves} ({threads} threads)", show_seconds(run))
 }
 
 /// Formats a duration, for example `1.2 ms`.

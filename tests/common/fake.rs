@@ -100,8 +100,8 @@ unsafe impl Backend for FakeBackend {
             return Err(Unsupported::new("this device accepts operations only on the thread of its test"));
         }
         let stored = &memory(self.memory).info().clone();
-        if stored.stored_size(op.output_dtype()).is_none() {
-            return Err(Unsupported::new(format!("{} cannot be stored there", op.output_dtype())));
+        if stored.stored_size(op.output().dtype).is_none() {
+            return Err(Unsupported::new(format!("{} cannot be stored there", op.output().dtype)));
         }
         Device::scalar()
             .backend()
@@ -116,21 +116,24 @@ unsafe impl Backend for FakeBackend {
             return Err(Error::Device { device: self.info.name.clone(), why: "the device is lost".into() });
         }
         let host = |buffer: &Buffer| Buffer::adopt(block(buffer).bytes.lock().unwrap().clone());
-        let output = host(cx.output);
+        let output = host(cx.output());
         let mut op = op.clone();
         op.for_each_input_mut(|operand| {
-            operand.buffer = if operand.buffer.same(cx.output) { output.clone() } else { host(&operand.buffer) };
+            operand.buffer = if operand.buffer.same(cx.output()) { output.clone() } else { host(&operand.buffer) };
         });
         // SAFETY: the caller keeps the contract of `Backend::run`, which holds for the copies too: their layouts and
         // elements are the same, and no other thread accesses them. Bytes that no operation has written are zeros.
         unsafe {
-            Device::scalar().backend().expect("a backend").run(&op, &RunContext { threads: 1, output: &output })
+            Device::scalar()
+                .backend()
+                .expect("a backend")
+                .run(&op, &RunContext { threads: 1, outputs: std::slice::from_ref(&output) })
         }?;
-        let mut bytes = vec![0; cx.output.bytes()];
+        let mut bytes = vec![0; cx.output().bytes()];
         // SAFETY: every byte of `output` is initialised, since it was made from a vector, and no other thread accesses
         // it.
         unsafe { memory(MemoryId::HOST).download(&output, 0, &mut bytes) }?;
-        *block(cx.output).bytes.lock().unwrap() = bytes;
+        *block(cx.output()).bytes.lock().unwrap() = bytes;
         Ok(())
     }
 }

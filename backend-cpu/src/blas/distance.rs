@@ -70,7 +70,7 @@ fn typed<T: Real>(library: &Library, op: &Distance, cx: &RunContext) -> Result<(
     let mut x = Tile::<T>::new(&op.x, op.n, op.d, rows)?;
     let mut y = Tile::<T>::new(&op.y, op.m, op.d, rows)?;
     let origin = if op.metric == Metric::Cosine { Vec::new() } else { y.mean()? };
-    let mut target = Target::whole(cx.output, op.dtype);
+    let mut target = Target::whole(cx.output(), op.dtype);
     for first_y in (0..op.m).step_by(y.rows) {
         y.load(first_y..op.m.min(first_y + y.rows), op.metric, &origin);
         for first_x in (0..op.n).step_by(x.rows) {

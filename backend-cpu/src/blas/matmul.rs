@@ -25,7 +25,7 @@ pub fn run(library: &Library, op: &Matmul, cx: &RunContext) -> Result<()> {
 fn typed<T: Multiply>(library: &Library, op: &Matmul, cx: &RunContext) -> Result<()> {
     let mut a = Matrices::<T>::new(&op.a, &op.batch, [op.m, op.k], library.max_dimension());
     let mut b = Matrices::<T>::new(&op.b, &op.batch, [op.k, op.n], library.max_dimension());
-    let target = Target::whole(cx.output, op.dtype);
+    let target = Target::whole(cx.output(), op.dtype);
     let starts = [op.a.offset as isize, op.b.offset as isize];
     let mut result = Ok(());
     library.with_threads(cx.threads, || {

@@ -79,14 +79,14 @@ unsafe impl Backend for Scalar {
 
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
         match op {
-            Op::Map(o) => map(o, cx.output),
-            Op::Reduce(o) => reduce::run(o, cx.output),
-            Op::Scan(o) => scan::run(o, cx.output),
-            Op::Matmul(o) => matmul::run(o, cx.output),
-            Op::Distance(o) => distance::run(o, cx.output),
-            Op::Sort(o) => sort::run(o, cx.output),
-            Op::Search(o) => sort::search(o, cx.output),
-            Op::Count(o) => count::run(o, cx.output),
+            Op::Map(o) => map(o, cx.output()),
+            Op::Reduce(o) => reduce::run(o, cx.output()),
+            Op::Scan(o) => scan::run(o, cx.output()),
+            Op::Matmul(o) => matmul::run(o, cx.output()),
+            Op::Distance(o) => distance::run(o, cx.output()),
+            Op::Sort(o) => sort::run(o, cx.output()),
+            Op::Search(o) => sort::search(o, cx.output()),
+            Op::Count(o) => count::run(o, cx.output()),
         }
     }
 }

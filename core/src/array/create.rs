@@ -39,7 +39,7 @@ impl<T: Element> Array<T> {
         }
         let buffer = Buffer::host(size_of_val(data))?;
         // SAFETY: the buffer was just allocated, so no array shows it; `data` holds elements of `T`.
-        unsafe { crate::memory::upload_elements(T::DTYPE, bytemuck::cast_slice(data), &buffer, 0) }?;
+        unsafe { crate::memory::transfer::upload_elements(T::DTYPE, bytemuck::cast_slice(data), &buffer, 0) }?;
         Array::from_raw(RawArray { buffer, dtype: T::DTYPE, layout: Layout::contiguous(shape) })
     }
 

@@ -7,10 +7,10 @@ mod view;
 pub use view::ViewMut;
 
 use crate::bytes;
-use crate::choose::move_elements;
 use crate::device::{Device, slots};
 use crate::expr::{Expr, IntoExpr, RawArray, Tape};
 use crate::layout::{Layout, resolve_axes};
+use crate::memory::transfer::{alloc_elements, can_store, move_elements};
 use crate::slice::SliceItem;
 use crate::trace;
 use crate::ufunc::Binary;
@@ -151,7 +151,7 @@ impl<T: Element> Array<T> {
         }
         if self.is_empty() {
             return Array::from_raw(RawArray {
-                buffer: crate::choose::alloc_elements(T::DTYPE, 0, there)?,
+                buffer: alloc_elements(T::DTYPE, 0, there)?,
                 dtype: T::DTYPE,
                 layout: self.raw.layout.clone(),
             });
@@ -166,7 +166,7 @@ impl<T: Element> Array<T> {
     /// Moves the array to the memory of `other`. Returns it unchanged if that memory cannot store the dtype.
     pub(crate) fn beside<U: Element>(self, other: &Array<U>) -> Result<Array<T>> {
         let there = other.raw.buffer.memory();
-        if there != self.raw.buffer.memory() && crate::choose::can_store(there, T::DTYPE) {
+        if there != self.raw.buffer.memory() && can_store(there, T::DTYPE) {
             self.to_device(&other.device())
         } else {
             Ok(self)

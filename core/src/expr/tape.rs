@@ -2,11 +2,12 @@
 
 mod split;
 
-use crate::choose::{alloc_elements, can_store, execute, plan};
 use crate::device::Device;
 use crate::fast::SMALL;
 use crate::layout::Layout;
+use crate::memory::transfer::{alloc_elements, can_store};
 use crate::op::{Map, Op, Operand, Output, Params};
+use crate::plan::{self, execute};
 use crate::program::{Instr, MAX_INPUTS, MAX_INSTRS, Ref};
 use crate::trace::{self, Plan};
 use crate::{Buffer, DType, Dims, MemoryId, Program, Result, Scalar, canon};
@@ -23,7 +24,7 @@ pub(crate) struct RawArray {
 }
 
 impl RawArray {
-    /// Returns whether both refer to the same elements. Returns the first element of an array that the fast path can
+    /// Returns the first element of an array that the fast path can
     /// read: its elements lie in host memory contiguously, in C order, and take between 1 and [`SMALL`] bytes.
     #[inline]
     pub fn small_start(&self) -> Option<*const u8> {
@@ -36,6 +37,7 @@ impl RawArray {
         Some(start.as_ptr().wrapping_add(offset * size))
     }
 
+    /// Returns whether both refer to the same elements.
     pub fn same(&self, other: &RawArray) -> bool {
         self.buffer.same(&other.buffer) && self.dtype == other.dtype && self.layout == other.layout
     }
@@ -236,15 +238,15 @@ impl Tape {
         self.fit(device)?;
         let layout = canon::fresh_layout(&self.shape, &self.input_layouts()?);
         let Some((buffer, layout)) = self.donor(dtype, &layout) else {
-            let mut op = self.map_op(&layout, &self.input_layouts()?)?;
-            return Ok(RawArray { buffer: execute(&mut op, device, None)?, dtype, layout });
+            let op = self.map_op(&layout, &self.input_layouts()?)?;
+            return Ok(RawArray { buffer: execute(op, device, None)?, dtype, layout });
         };
         if self.instrs.is_empty() {
             // The result is the only operand, and nothing else holds it.
             return Ok(RawArray { buffer, dtype, layout });
         }
-        let mut op = self.map_op(&layout, &self.input_layouts()?)?;
-        Ok(RawArray { buffer: execute(&mut op, device, Some(buffer))?, dtype, layout })
+        let op = self.map_op(&layout, &self.input_layouts()?)?;
+        Ok(RawArray { buffer: execute(op, device, Some(buffer))?, dtype, layout })
     }
 
     /// Returns the operation that [`eval`](Self::eval) would run. The tape must be within the limits of a program and
@@ -261,8 +263,8 @@ impl Tape {
         }
         let inputs = self.input_layouts()?;
         let layout = canon::fresh_layout(&self.shape, &inputs);
-        let mut op = self.map_op(&layout, &inputs)?;
-        Ok(RawArray { buffer: execute(&mut op, device, None)?, dtype: self.dtype(), layout })
+        let op = self.map_op(&layout, &inputs)?;
+        Ok(RawArray { buffer: execute(op, device, None)?, dtype: self.dtype(), layout })
     }
 
     /// Evaluates the tape into `out`, to whose shape this shape must broadcast. Operands that lie in `out`'s buffer and
@@ -296,8 +298,8 @@ impl Tape {
 
     fn write(&self, out: &RawArray, device: &Device) -> Result<()> {
         let inputs = self.input_layouts()?;
-        let mut op = self.map_op(&out.layout, &inputs)?;
-        execute(&mut op, device, Some(out.buffer.clone())).map(|_| ())
+        let op = self.map_op(&out.layout, &inputs)?;
+        execute(op, device, Some(out.buffer.clone())).map(|_| ())
     }
 
     pub fn explain(&mut self, device: &Device) -> Result<Plan> {
@@ -305,11 +307,12 @@ impl Tape {
             return Ok(Plan {
                 op: "no operation: the result has no elements".into(),
                 chosen: "none".into(),
+                steps: Vec::new(),
                 candidates: Vec::new(),
             });
         }
         self.fit(device)?;
-        plan(&self.fresh_op()?, device)
+        plan::explain(self.fresh_op()?, device)
     }
 
     /// Returns the layouts of the operands, broadcast to the shape of the tape.
@@ -401,7 +404,7 @@ impl Tape {
         }
         self.fit(device)?;
         let inputs = self.input_layouts()?;
-        let mut op = self.map_op(&layout, &inputs)?;
-        Ok(RawArray { buffer: execute(&mut op, device, None)?, dtype, layout })
+        let op = self.map_op(&layout, &inputs)?;
+        Ok(RawArray { buffer: execute(op, device, None)?, dtype, layout })
     }
 }
