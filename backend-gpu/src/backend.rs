@@ -4,7 +4,7 @@ use crate::device::Gpu;
 use crate::memory::GpuMemory;
 use crate::{distance, map, matmul, reduce, render};
 use polyarray_core::op::Reduction;
-use polyarray_core::{Backend, Cost, DType, DeviceInfo, MemoryId, Op, Result, RunContext, Unsupported};
+use polyarray_core::{Backend, Cost, DType, DeviceInfo, MemoryId, Op, Profile, Result, RunContext, Unsupported};
 use std::sync::Arc;
 
 /// The device `gpu`: an adapter that wgpu found.
@@ -12,6 +12,7 @@ pub struct GpuBackend {
     pub(crate) gpu: Arc<Gpu>,
     memory: Arc<GpuMemory>,
     info: DeviceInfo,
+    profile: Profile,
 }
 
 impl GpuBackend {
@@ -33,7 +34,9 @@ impl GpuBackend {
             ),
             hardware: adapter.device_type != wgpu::DeviceType::Cpu,
         };
-        GpuBackend { gpu, memory, info }
+        let speed = &gpu.limits.speed;
+        let profile = Profile::new(speed.start_up, speed.bandwidth, speed.rate);
+        GpuBackend { gpu, memory, info, profile }
     }
 
     /// Returns the reason why `op` cannot run on this device, if it cannot.
@@ -137,13 +140,16 @@ unsafe impl Backend for GpuBackend {
 
     fn estimate(&self, op: &Op, _threads: usize) -> Result<Cost, Unsupported> {
         self.refuse(op)?;
-        let speed = &self.gpu.limits.speed;
-        Ok(Cost::model(speed.start_up, op.bytes() / speed.bandwidth, op.work() / speed.rate, 1, 0.0))
+        Ok(self.profile.cost(op, 1))
+    }
+
+    fn profile(&self) -> Option<&Profile> {
+        Some(&self.profile)
     }
 
     /// Returns infinity for a lost device, so that `auto` does not even request an estimate.
     fn start_up(&self) -> f64 {
-        if self.gpu.faults.lost().is_some() { f64::INFINITY } else { self.gpu.limits.speed.start_up }
+        if self.gpu.faults.lost().is_some() { f64::INFINITY } else { self.profile.start_up }
     }
 
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {

@@ -1,5 +1,6 @@
 //! The interface that a device backend implements.
 
+use crate::cost::{Cost, Profile};
 use crate::small::Small;
 use crate::{Buffer, MemoryId, Op, Result, Unsupported};
 
@@ -13,26 +14,6 @@ pub struct DeviceInfo {
     /// Whether the device is real hardware of its kind. False for a GPU emulated by the CPU, which `auto` never prefers
     /// to a CPU device.
     pub hardware: bool,
-}
-
-/// The estimated cost of an operation on a device.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Cost {
-    /// The time in seconds, without transfers between memories.
-    pub seconds: f64,
-    /// The number of threads for which the estimate holds.
-    pub threads: usize,
-}
-
-impl Cost {
-    /// Computes the cost by the common model `start_up + max(bytes / bandwidth, work / rate)`: the cheaper of one
-    /// thread, and of `threads` threads, which divide the maximum and need `wake` seconds to wake.
-    pub fn model(start_up: f64, bytes_over_bandwidth: f64, work_over_rate: f64, threads: usize, wake: f64) -> Cost {
-        let once = bytes_over_bandwidth.max(work_over_rate);
-        let alone = Cost { seconds: start_up + once, threads: 1 };
-        let all = Cost { seconds: start_up + wake + once / threads as f64, threads };
-        if threads > 1 && all.seconds < alone.seconds { all } else { alone }
-    }
 }
 
 /// The arguments of a [`Backend::run`] besides the operation.
@@ -70,12 +51,16 @@ pub unsafe trait Backend: Send + Sync {
     fn info(&self) -> &DeviceInfo;
     /// Returns the memory in which its operands and results lie.
     fn memory(&self) -> MemoryId;
-    /// Estimates the cost of `op` on at most `threads` threads. The buffers of `op` may lie in another memory, so only
+    /// Estimates the cost of `op` on at most `threads` threads; usually [`Profile::cost`]. The buffers of `op` may lie in another memory, so only
     /// shapes, dtypes and programs matter.
     ///
     /// # Errors
     /// The reason, as shown to users, if the device cannot run `op`.
     fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported>;
+    /// Returns the measured or assumed speed of the device, from which it computes its estimates, if it has a profile.
+    fn profile(&self) -> Option<&Profile> {
+        None
+    }
     /// Returns a lower bound in seconds for every operation. Core skips the estimate of a device whose bound reaches
     /// the best estimate so far.
     fn start_up(&self) -> f64 {

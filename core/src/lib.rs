@@ -13,6 +13,7 @@ mod backend;
 mod bytes;
 mod canon;
 mod config;
+mod cost;
 mod device;
 mod dtype;
 mod einsum;
@@ -41,8 +42,9 @@ pub mod trace;
 pub mod walk;
 
 pub use array::{Array, Axes, ViewMut, axis};
-pub use backend::{Backend, Cost, DeviceInfo, RunContext};
+pub use backend::{Backend, DeviceInfo, RunContext};
 pub use config::{Config, config, with_threads};
+pub use cost::{Class, Cost, Profile};
 pub use device::{BackendEntry, Device, Open, register, with_device};
 pub use distance::Metric;
 pub use dtype::{DType, Element, Kind, Scalar, Wide, f32_rounded_to_odd};

@@ -10,8 +10,8 @@ mod matmul;
 use library::Library;
 use polyarray_core::op::{Distance, Matmul, Metric};
 use polyarray_core::{
-    Backend, BackendEntry, Buffer, Cost, DType, DeviceInfo, Element, Error, MemoryId, Op, Result, RunContext,
-    Unsupported,
+    Backend, BackendEntry, Buffer, Class, Cost, DType, DeviceInfo, Element, Error, MemoryId, Op, Profile, Result,
+    RunContext, Unsupported,
 };
 use std::sync::Arc;
 
@@ -29,6 +29,7 @@ polyarray_core::announce!(
 struct Blas {
     info: DeviceInfo,
     library: Arc<Library>,
+    profile: Profile,
 }
 
 impl Blas {
@@ -37,6 +38,7 @@ impl Blas {
         Ok(Blas {
             info: DeviceInfo { name: "blas".into(), description: library.description.clone(), hardware: true },
             library,
+            profile: profile(),
         })
     }
 
@@ -55,76 +57,69 @@ impl Blas {
         }
     }
 
-    fn matmul(&self, op: &Matmul, threads: usize) -> Result<Cost, Unsupported> {
-        let rate = rate(op.dtype).ok_or_else(|| {
-            Unsupported::new(format!("BLAS supports products of f32, f64, c32 and c64, not {}", op.dtype))
-        })?;
-        if !op.after.is_identity() || !op.extras.is_empty() {
+    fn matmul(&self, op: &Op, o: &Matmul, threads: usize) -> Result<Cost, Unsupported> {
+        if !has_products(o.dtype) {
+            return Err(Unsupported::new(format!("BLAS supports products of f32, f64, c32 and c64, not {}", o.dtype)));
+        }
+        if !o.after.is_identity() || !o.extras.is_empty() {
             return Err(Unsupported::new(
                 "BLAS has no epilogue for products; run the product alone, and the epilogue on another device",
             ));
         }
-        self.fits([op.m, op.n, op.k])?;
-        let (m, n, k) = (op.m as f64, op.n as f64, op.k as f64);
-        let bytes = (m * k + k * n + m * n) * op.dtype.size() as f64;
-        let one =
-            Cost::model(CALL, bytes / BANDWIDTH, m * n * k / (rate * efficiency(op.m, op.n, op.k)), threads, WAKE);
-        Ok(Cost { seconds: START_UP + one.seconds * op.batch.size() as f64, threads: one.threads })
+        self.fits([o.m, o.n, o.k])?;
+        // The library is called once for each product of the batch.
+        let calls = o.batch.size() as f64;
+        let p = &self.profile;
+        let one = Cost::model(CALL, p.moving(op.bytes() / calls), p.computing(op) / calls, threads, p.wake);
+        Ok(Cost { seconds: p.start_up + one.seconds * calls, threads: one.threads })
     }
 
-    fn distance(&self, op: &Distance, threads: usize) -> Result<Cost, Unsupported> {
-        if op.metric == Metric::Cityblock {
+    fn distance(&self, op: &Op, o: &Distance, threads: usize) -> Result<Cost, Unsupported> {
+        if o.metric == Metric::Cityblock {
             return Err(Unsupported::new(
                 "BLAS does not support cityblock distances: they cannot be computed from a matrix product",
             ));
         }
-        let rate = rate(op.dtype)
-            .ok_or_else(|| Unsupported::new(format!("BLAS supports distances in f32 and f64, not in {}", op.dtype)))?;
-        if !op.after.is_identity() {
+        if !matches!(o.dtype, DType::F32 | DType::F64) {
+            return Err(Unsupported::new(format!("BLAS supports distances in f32 and f64, not in {}", o.dtype)));
+        }
+        if !o.after.is_identity() {
             return Err(Unsupported::new(
                 "BLAS has no epilogue for distances; run the distances alone, and the epilogue on another device",
             ));
         }
-        self.fits([op.n, op.m, op.d])?;
-        let (n, m, d) = (op.n as f64, op.m as f64, op.d as f64);
-        let product = n * m * d / (rate * efficiency(op.n, op.m, op.d));
+        self.fits([o.n, o.m, o.d])?;
+        let (n, m, d) = (o.n as f64, o.m as f64, o.d as f64);
+        let p = &self.profile;
+        let smallest = n.min(m).min(d);
+        let product = n * m * d / p.rate(Class::Product, o.dtype) * (1.0 + p.half_size / smallest);
         let work = product + n * m * SECONDS_PER_PAIR + (n + m) * d * SECONDS_PER_COORDINATE;
-        let bytes = (n * d + m * d + n * m) * op.dtype.size() as f64;
-        Ok(Cost::model(START_UP + CALL, bytes / BANDWIDTH, work, threads, WAKE))
+        Ok(Cost::model(p.start_up + CALL, p.moving(op.bytes()), work, threads, p.wake))
     }
 }
 
-// The following figures are first guesses, not measurements.
-
-/// Seconds of overhead per operation.
-const START_UP: f64 = 0.7e-6;
 /// Seconds of overhead per call of the library.
 const CALL: f64 = 0.3e-6;
-/// Seconds to wake other threads.
-const WAKE: f64 = 5e-6;
-/// Bytes per second that one thread moves.
-const BANDWIDTH: f64 = 1e10;
-/// Seconds that one thread takes to convert a product to a distance.
-const SECONDS_PER_PAIR: f64 = 1e-9;
+/// Seconds that one thread takes to convert a product to a distance: measured on [400, 50] against [400, 50] on Sapphire
+/// Rapids.
+const SECONDS_PER_PAIR: f64 = 3e-9;
 /// Seconds that one thread takes to centre a coordinate.
 const SECONDS_PER_COORDINATE: f64 = 2e-9;
 
-/// Returns the multiply-adds per second of one thread on large matrices, or `None` for dtypes that BLAS does not
-/// support.
-fn rate(dtype: DType) -> Option<f64> {
-    match dtype {
-        DType::F32 => Some(8e10),
-        DType::F64 => Some(4e10),
-        DType::C32 => Some(2e10),
-        DType::C64 => Some(1e10),
-        _ => None,
-    }
+/// Returns the assumed speed of the library. Other kinds of work and dtypes are refused.
+fn profile() -> Profile {
+    use Class::{MatVec, Product};
+    let mut profile = Profile::new(0.7e-6, 1e10, f64::INFINITY)
+        .with_rate(&[Product, MatVec], &[DType::F32], 8e10)
+        .with_rate(&[Product, MatVec], &[DType::F64], 4e10)
+        .with_rate(&[Product, MatVec], &[DType::C32], 2e10)
+        .with_rate(&[Product, MatVec], &[DType::C64], 1e10);
+    (profile.wake, profile.half_size) = (5e-6, 16.0);
+    profile
 }
 
-/// Returns the share of that rate that a product reaches. It is low if the smallest dimension is small: one half at 16.
-fn efficiency(m: usize, n: usize, k: usize) -> f64 {
-    let smallest = m.min(n).min(k) as f64;
-    smallest / (smallest + 16.0)
+fn has_products(dtype: DType) -> bool {
+    matches!(dtype, DType::F32 | DType::F64 | DType::C32 | DType::C64)
 }
 
 // SAFETY: products and distances write their whole output, in C order from the start of its buffer. No work is queued.
@@ -138,7 +133,11 @@ unsafe impl Backend for Blas {
     }
 
     fn start_up(&self) -> f64 {
-        START_UP
+        self.profile.start_up
+    }
+
+    fn profile(&self) -> Option<&Profile> {
+        Some(&self.profile)
     }
 
     fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported> {
@@ -150,8 +149,8 @@ unsafe impl Backend for Blas {
                 Err(Unsupported::new("BLAS supports only matrix products and distances; it has no reductions"))
             }
             Op::Scan(_) => Err(Unsupported::new("BLAS supports only matrix products and distances; it has no scans")),
-            Op::Matmul(o) => self.matmul(o, threads),
-            Op::Distance(o) => self.distance(o, threads),
+            Op::Matmul(o) => self.matmul(op, o, threads),
+            Op::Distance(o) => self.distance(op, o, threads),
             Op::Sort(_) | Op::Search(_) | Op::Count(_) => Err(Unsupported::new(
                 "BLAS supports only matrix products and distances; it has no sorting, searching or counting",
             )),

@@ -14,7 +14,8 @@ mod ufuncs;
 use crate::strided::{Source, Target};
 use polyarray_core::op::Map;
 use polyarray_core::{
-    Backend, BackendEntry, Buffer, Cost, DType, DeviceInfo, MemoryId, Op, Result, RunContext, Unsupported,
+    Backend, BackendEntry, Buffer, Class, Cost, DType, DeviceInfo, MemoryId, Op, Profile, Result, RunContext,
+    Unsupported,
 };
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -33,33 +34,28 @@ polyarray_core::announce!(
 
 struct Scalar {
     info: DeviceInfo,
+    profile: Profile,
 }
 
 impl Scalar {
     fn new() -> Scalar {
         Scalar {
             info: DeviceInfo { name: "scalar".into(), description: "plain code, 1 thread".into(), hardware: true },
+            profile: profile(),
         }
     }
 }
 
-/// Seconds of overhead per operation.
-const START_UP: f64 = 20e-9;
-/// Bytes per second that one thread moves.
-const BANDWIDTH: f64 = 8e9;
-
-/// Returns the units of [`Op::work`] per second. The figures are guesses, not measurements.
-fn rate(op: &Op) -> f64 {
-    match op {
-        Op::Map(_) => 1e9,
-        Op::Reduce(_) | Op::Scan(_) => 0.7e9,
+/// Returns the assumed speed of this device.
+fn profile() -> Profile {
+    use Class::{ArgReduce, ArgSort, Count, MatVec, Product, Reduce, Scan, Search, Sort};
+    Profile::new(20e-9, 8e9, 1e9)
+        .with_rate(&[Reduce, ArgReduce, Scan], &DType::ALL, 0.7e9)
+        .with_rate(&[Product, MatVec], &DType::ALL, 0.6e9)
         // Accumulation in twice the precision needs ten times the steps.
-        Op::Matmul(o) if matches!(o.dtype, DType::F64 | DType::C64) => 0.2e9,
-        Op::Matmul(_) => 0.6e9,
-        Op::Distance(_) => 1e9,
-        Op::Sort(_) | Op::Search(_) => 0.1e9,
-        Op::Count(_) => 0.3e9,
-    }
+        .with_rate(&[Product, MatVec], &[DType::F64, DType::C64], 0.2e9)
+        .with_rate(&[Sort, ArgSort, Search], &DType::ALL, 0.1e9)
+        .with_rate(&[Count], &DType::ALL, 0.3e9)
 }
 
 // SAFETY: every kind of operation writes its whole output through `Target`, which checks every position against the
@@ -73,8 +69,12 @@ unsafe impl Backend for Scalar {
         MemoryId::HOST
     }
 
-    fn estimate(&self, op: &Op, _threads: usize) -> Result<Cost, Unsupported> {
-        Ok(Cost::model(START_UP, op.bytes() / BANDWIDTH, op.work() / rate(op), 1, 0.0))
+    fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported> {
+        Ok(self.profile.cost(op, threads))
+    }
+
+    fn profile(&self) -> Option<&Profile> {
+        Some(&self.profile)
     }
 
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Histograms.
 
 use super::{Operand, Operation, OutSpec};
-use crate::{DType, Dims};
+use crate::{Class, DType, Dims};
 use smallvec::{SmallVec, smallvec};
 
 /// The rule that assigns elements to bins.
@@ -59,5 +59,9 @@ impl Operation for Count {
 
     fn work(&self) -> f64 {
         2.0 * self.shape.size() as f64
+    }
+
+    fn class(&self) -> (Class, DType) {
+        (Class::Count, self.dtype)
     }
 }

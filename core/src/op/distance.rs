@@ -1,7 +1,7 @@
 //! Distances between all pairs of two sets of vectors.
 
 use super::{Epilogue, Op, Operand, Operation, OutSpec, Params, Splits, then};
-use crate::{DType, Dims, Layout, Program};
+use crate::{Class, DType, Dims, Layout, Program};
 use smallvec::{SmallVec, smallvec};
 
 /// A measure of the distance between two vectors.
@@ -84,6 +84,10 @@ impl Operation for Distance {
 
     fn work(&self) -> f64 {
         (self.n * self.m) as f64 * (self.d as f64 * 2.0 + self.after.weight() + 6.0)
+    }
+
+    fn class(&self) -> (Class, DType) {
+        (if self.metric == Metric::Cosine { Class::Cosine } else { Class::Distance }, self.dtype)
     }
 
     fn splits(&self) -> Splits {

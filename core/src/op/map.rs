@@ -1,7 +1,7 @@
 //! Elementwise computations.
 
 use super::{Operand, Operation, OutSpec, Output, Params};
-use crate::{Dims, Program};
+use crate::{Class, DType, Dims, Program};
 use smallvec::{SmallVec, smallvec};
 
 /// An elementwise computation: one output element for each index, computed from the inputs' elements at the same index.
@@ -57,5 +57,10 @@ impl Operation for Map {
 
     fn work(&self) -> f64 {
         self.shape.size() as f64 * self.program.weight().max(1.0)
+    }
+
+    /// The widest dtype determines how many elements fit into a vector.
+    fn class(&self) -> (Class, DType) {
+        (Class::Map, self.program.all_dtypes().max_by_key(|d| d.size()).unwrap_or(self.output.dtype))
     }
 }

@@ -1,7 +1,7 @@
 //! Batches of matrix products.
 
 use super::{Epilogue, Mode, Op, Operand, Operation, OutSpec, Params, Splits, then};
-use crate::{DType, Dims, Layout, Program};
+use crate::{Class, DType, Dims, Layout, Program};
 use smallvec::{SmallVec, smallvec};
 
 /// A batch of matrix products: `after(A @ B, extras..)` for each index of `batch`. A is `[.., m, k]`, B is
@@ -99,6 +99,10 @@ impl Operation for Matmul {
 
     fn work(&self) -> f64 {
         (self.batch.size() * self.m * self.n) as f64 * (self.k as f64 + self.after.weight())
+    }
+
+    fn class(&self) -> (Class, DType) {
+        (if self.m == 1 || self.n == 1 { Class::MatVec } else { Class::Product }, self.dtype)
     }
 
     fn splits(&self) -> Splits {

@@ -25,7 +25,7 @@ pub use search::{Search, Side};
 pub use sort::{Give, Sort};
 
 use crate::layout::Strides;
-use crate::{Buffer, DType, Dims, Layout, Program, Scalar};
+use crate::{Buffer, Class, DType, Dims, Layout, Program, Scalar};
 use smallvec::SmallVec;
 
 /// The parameters of a program, in the program's order.
@@ -147,6 +147,8 @@ pub trait Operation {
     }
     /// Estimates the number of simple instructions on single elements (a multiply-add counts as one).
     fn work(&self) -> f64;
+    /// Returns the kind of work and the dtype that determine the rate.
+    fn class(&self) -> (Class, DType);
     /// Returns whether the epilogue can run as an operation of its own.
     fn splits(&self) -> Splits {
         Splits::Never
@@ -274,6 +276,11 @@ impl Op {
     /// See [`Operation::work`].
     pub fn work(&self) -> f64 {
         self.operation().work()
+    }
+
+    /// See [`Operation::class`].
+    pub fn class(&self) -> (Class, DType) {
+        self.operation().class()
     }
 
     /// See [`Operation::splits`].

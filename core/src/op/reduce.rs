@@ -1,7 +1,7 @@
 //! Reductions over some axes.
 
 use super::{Epilogue, Op, Operand, Operation, OutSpec, Output, Params, Splits};
-use crate::{Dims, Layout, Program};
+use crate::{Class, DType, Dims, Layout, Program};
 use smallvec::{SmallVec, smallvec};
 
 /// The function by which a reduction combines two partial results. Each is associative and commutative except for
@@ -127,6 +127,11 @@ impl Operation for Reduce {
     fn work(&self) -> f64 {
         let each = if self.kind == Reduction::Deviations { 5.0 } else { 1.0 };
         (self.outer.size() * self.inner.size()) as f64 * (each + self.before.weight())
+    }
+
+    fn class(&self) -> (Class, DType) {
+        let class = if self.kind.gives_index() { Class::ArgReduce } else { Class::Reduce };
+        (class, self.before.output())
     }
 
     /// The epilogue runs on few elements, so a step of its own is never cheaper.

@@ -1,7 +1,7 @@
 //! Running sums and products along an axis.
 
 use super::{Operand, Operation, OutSpec, Output, Params};
-use crate::{Dims, Program};
+use crate::{Class, DType, Dims, Program};
 use smallvec::{SmallVec, smallvec};
 
 /// The function by which a scan combines elements.
@@ -96,5 +96,9 @@ impl Operation for Scan {
 
     fn work(&self) -> f64 {
         (self.outer.size() * self.len) as f64 * (4.0 + self.before.weight() + self.after.weight())
+    }
+
+    fn class(&self) -> (Class, DType) {
+        (Class::Scan, self.before.output())
     }
 }

@@ -1,7 +1,7 @@
 //! Searches for values in a sorted line.
 
 use super::{Operand, Operation, OutSpec};
-use crate::{DType, Dims};
+use crate::{Class, DType, Dims};
 use smallvec::{SmallVec, smallvec};
 
 /// The insertion position of a value relative to equal elements.
@@ -56,5 +56,9 @@ impl Operation for Search {
 
     fn work(&self) -> f64 {
         self.shape.size() as f64 * (self.n.max(2) as f64).log2()
+    }
+
+    fn class(&self) -> (Class, DType) {
+        (Class::Search, self.dtype)
     }
 }

@@ -1,7 +1,7 @@
 //! Sorts and selections.
 
 use super::{Operand, Operation, OutSpec};
-use crate::{DType, Dims};
+use crate::{Class, DType, Dims};
 use smallvec::{SmallVec, smallvec};
 use std::ops::Range;
 
@@ -92,5 +92,9 @@ impl Operation for Sort {
             (3.0 * self.n as f64 + sorting(self.take.len())).min(sorting(self.n))
         };
         self.lines.size() as f64 * line
+    }
+
+    fn class(&self) -> (Class, DType) {
+        (if self.give == Give::Indices { Class::ArgSort } else { Class::Sort }, self.dtype)
     }
 }

@@ -1,7 +1,7 @@
 //! The devices that can run an operation, with their estimates.
 
 use super::place::{home, transfers};
-use crate::backend::Cost;
+use crate::cost::Cost;
 use crate::device::{Device, Slot, slots};
 use crate::op::{Mode, Op};
 use crate::{Error, MemoryId, Result, Unsupported, config};
