@@ -215,7 +215,7 @@ impl Spaced {
 }
 
 /// Returns an empty vector with capacity for an array of `shape`, or an error if it does not fit into memory.
-pub(super) fn reserve<T: Element>(shape: &Dims) -> Result<Vec<T>> {
+pub(crate) fn reserve<T: Element>(shape: &Dims) -> Result<Vec<T>> {
     let bytes = shape.check(T::DTYPE)?;
     let mut data = Vec::new();
     // The pool checks large sizes against the machine's memory: a system that overcommits grants any size.

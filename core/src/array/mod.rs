@@ -4,6 +4,7 @@ mod create;
 mod fmt;
 mod view;
 
+pub(crate) use create::reserve;
 pub use view::ViewMut;
 
 use crate::bytes;
@@ -37,8 +38,12 @@ pub struct Array<T: Element> {
 
 impl<T: Element> Array<T> {
     pub(crate) fn from_raw(raw: RawArray) -> Result<Array<T>> {
+        Array::from_shared(Arc::new(raw))
+    }
+
+    pub(crate) fn from_shared(raw: Arc<RawArray>) -> Result<Array<T>> {
         if raw.dtype == T::DTYPE {
-            Ok(Array { raw: Arc::new(raw), element: PhantomData })
+            Ok(Array { raw, element: PhantomData })
         } else {
             Err(Error::DTypeMismatch { op: "array", left: raw.dtype, right: T::DTYPE })
         }

@@ -82,6 +82,21 @@ impl<T: Element> Expr<T> {
         Expr { node, element: PhantomData }
     }
 
+    /// Returns the array as an expression over a type that need not be that of its elements.
+    pub(crate) fn of_raw(array: Arc<RawArray>) -> Expr<T> {
+        Expr::from_node(Node::Leaf(Leaf::Array(array)))
+    }
+
+    /// Returns the value as an expression over a type that need not be its own.
+    pub(crate) fn of_value(value: Scalar) -> Expr<T> {
+        Expr::from_node(Node::Leaf(Leaf::Value(value)))
+    }
+
+    /// Returns the same expression over another type parameter, which need not be that of its elements.
+    pub(crate) fn reinterpret<U: Element>(self) -> Expr<U> {
+        Expr::from_node(self.node)
+    }
+
     pub(crate) fn product(product: &Arc<Product>) -> Expr<T> {
         Expr::from_node(Node::Leaf(Leaf::Product(product.clone())))
     }
@@ -216,7 +231,12 @@ impl<T: Element> Expr<T> {
     /// Casts to another dtype: integers wrap, floats become integers by saturating truncation (NaN gives 0), every
     /// nonzero value is `true`, imaginary parts are dropped.
     pub fn cast<U: Element>(self) -> Expr<U> {
-        if T::DTYPE == U::DTYPE { Expr::from_node(self.node) } else { self.then(|x| Instr::Cast(U::DTYPE, x)) }
+        if T::DTYPE == U::DTYPE { Expr::from_node(self.node) } else { self.cast_to(U::DTYPE).reinterpret() }
+    }
+
+    /// Appends a cast. The type parameter stays and is not that of the elements.
+    pub(crate) fn cast_to(self, to: DType) -> Expr<T> {
+        self.then(|x| Instr::Cast(to, x))
     }
 
     /// Limits each element to `low ..= high`: `minimum(maximum(x, low), high)`. NaN remains NaN, and the result is

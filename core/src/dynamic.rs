@@ -1,0 +1,579 @@
+//! Arrays and expressions whose dtype is a value instead of a type parameter.
+
+use crate::array::{Array, Axes};
+use crate::device::Device;
+use crate::expr::{Expr, IntoExpr, RawArray};
+use crate::layout::Layout;
+use crate::slice::SliceItem;
+use crate::trace::Plan;
+use crate::ufunc::{Binary, Unary};
+use crate::{DType, Dims, Element, Error, Result, Scalar, with_dtype};
+use std::fmt;
+use std::sync::Arc;
+
+/// An n-dimensional array whose dtype is known only at run time: for file formats, interpreters and bindings to other
+/// languages.
+///
+/// It shares elements with an [`Array`] of its dtype, and both convert to each other without copying: [`Array::erase`]
+/// and [`typed`](DynArray::typed). Everything else is as for [`Array`]; ufuncs are named by their rows in the ufunc
+/// table, values are [`Scalar`]s, and operands must have the same dtype.
+///
+/// ```
+/// # use polyarray_core::*;
+/// let x = Array::from_vec(vec![1.0f32, 4.0, 9.0], [3])?.erase();
+/// let roots = x.unary(Unary::Sqrt).eval()?;
+/// assert_eq!((roots.dtype(), roots.get([2])?), (DType::F32, Scalar::new(3.0f32)));
+/// assert_eq!(roots.reduce(Reducer::Mean, None)?.item()?, Scalar::new(2.0f32));
+/// assert!(roots.typed::<f64>().is_err());
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Clone)]
+pub struct DynArray {
+    raw: Arc<RawArray>,
+}
+
+/// A reduction of a [`DynArray`] or [`DynExpr`]. Each is the method of [`Array`] of the same name, and has its dtypes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reducer {
+    /// The sum.
+    Sum,
+    /// The product.
+    Prod,
+    /// The minimum.
+    Min,
+    /// The maximum.
+    Max,
+    /// The arithmetic mean.
+    Mean,
+    /// The variance, with a divisor of the number of elements less this value.
+    Var(usize),
+    /// The standard deviation, with a divisor of the number of elements less this value.
+    Std(usize),
+    /// The 2-norm.
+    Norm,
+    /// Whether any element is nonzero.
+    Any,
+    /// Whether every element is nonzero.
+    All,
+    /// The number of nonzero elements.
+    CountNonzero,
+    /// The index of the minimum.
+    ArgMin,
+    /// The index of the maximum.
+    ArgMax,
+}
+
+impl<T: Element> Array<T> {
+    /// Returns the same array with its dtype as a value. Shares the elements.
+    pub fn erase(self) -> DynArray {
+        DynArray { raw: self.into_shared() }
+    }
+}
+
+impl<T: Element> From<Array<T>> for DynArray {
+    fn from(array: Array<T>) -> DynArray {
+        array.erase()
+    }
+}
+
+impl DynArray {
+    /// Returns the same array with its dtype as a type. Shares the elements.
+    ///
+    /// # Errors
+    /// [`Error::DTypeMismatch`] if the dtype is not that of `T`.
+    pub fn typed<T: Element>(&self) -> Result<Array<T>> {
+        Array::from_shared(self.raw.clone())
+    }
+
+    /// Returns an array of `shape` with `value` for every element.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`]; [`Error::OutOfMemory`].
+    pub fn full(shape: impl Into<Dims>, value: Scalar) -> Result<DynArray> {
+        let shape = shape.into();
+        with_dtype!(value.dtype(), T => Array::full(shape, value.get::<T>()).map(Array::erase))
+    }
+
+    /// Returns an array of zeros.
+    ///
+    /// # Errors
+    /// As [`full`](Self::full).
+    pub fn zeros(dtype: DType, shape: impl Into<Dims>) -> Result<DynArray> {
+        let shape = shape.into();
+        with_dtype!(dtype, T => Array::<T>::zeros(shape).map(Array::erase))
+    }
+
+    /// Copies elements in C order from their bytes in host memory.
+    ///
+    /// # Errors
+    /// [`Error::Count`] if there are not as many bytes as elements of this shape have; [`Error::Argument`] if a byte of
+    /// a bool is neither 0 nor 1; [`Error::OutOfMemory`].
+    pub fn from_bytes(dtype: DType, shape: impl Into<Dims>, bytes: &[u8]) -> Result<DynArray> {
+        let shape = shape.into();
+        let wanted = shape.check(dtype)?;
+        if bytes.len() != wanted {
+            let found = bytes.len() / dtype.size();
+            return Err(Error::Count { op: "from_bytes", expected: shape.size(), found, shape });
+        }
+        if dtype == DType::Bool
+            && let Some(i) = bytes.iter().position(|b| *b > 1)
+        {
+            let why = format!("the bytes of bools are 0 and 1, but byte {i} is {}", bytes[i]);
+            return Err(Error::Argument { op: "from_bytes", name: "bytes", value: bytes[i].to_string(), why });
+        }
+        with_dtype!(dtype, T => {
+            let mut array = Array::<T>::zeros(shape)?;
+            let mut view = array.view_mut()?;
+            let room = view.as_mut_slice().expect("a new array lies in host memory in C order");
+            for (to, from) in room.iter_mut().zip(bytes.chunks_exact(dtype.size())) {
+                *to = bytemuck::checked::pod_read_unaligned(from);
+            }
+            Ok(array.erase())
+        })
+    }
+
+    /// Copies the bytes of all elements, in C order.
+    ///
+    /// # Errors
+    /// As [`Array::to_vec`].
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        with_dtype!(self.dtype(), T => {
+            let elements = self.typed::<T>()?.to_vec()?;
+            let bytes: &[u8] = bytemuck::cast_slice(&elements);
+            let mut copy = crate::array::reserve::<u8>(&bytes.len().into())?;
+            copy.extend_from_slice(bytes);
+            Ok(copy)
+        })
+    }
+
+    /// Returns the dtype of the elements.
+    pub fn dtype(&self) -> DType {
+        self.raw.dtype
+    }
+
+    /// Returns the layout of the elements in the buffer.
+    pub fn layout(&self) -> &Layout {
+        &self.raw.layout
+    }
+
+    /// Returns the lengths of the axes.
+    pub fn shape(&self) -> &[usize] {
+        self.raw.layout.shape()
+    }
+
+    /// Returns the strides in elements, per axis.
+    pub fn strides(&self) -> &[isize] {
+        self.raw.layout.strides()
+    }
+
+    /// Returns the number of axes.
+    pub fn ndim(&self) -> usize {
+        self.shape().len()
+    }
+
+    /// Returns the number of elements.
+    pub fn len(&self) -> usize {
+        self.raw.layout.len()
+    }
+
+    /// Returns whether the array has no elements.
+    pub fn is_empty(&self) -> bool {
+        self.raw.layout.is_empty()
+    }
+
+    /// Returns the size of all elements in bytes.
+    pub fn nbytes(&self) -> usize {
+        self.len() * self.dtype().size()
+    }
+
+    /// Returns the device whose memory holds the array. See [`Array::device`].
+    pub fn device(&self) -> Device {
+        with_dtype!(self.dtype(), T => self.typed::<T>().expect("the dtype is that of the array").device())
+    }
+
+    /// Returns the same elements in the memory of `device`. See [`Array::to_device`].
+    ///
+    /// # Errors
+    /// As [`Array::to_device`].
+    pub fn to_device(&self, device: &Device) -> Result<DynArray> {
+        with_dtype!(self.dtype(), T => self.typed::<T>()?.to_device(device).map(Array::erase))
+    }
+
+    /// Returns the element at an index.
+    ///
+    /// # Errors
+    /// As [`Array::get`].
+    pub fn get(&self, index: impl AsRef<[usize]>) -> Result<Scalar> {
+        with_dtype!(self.dtype(), T => self.typed::<T>()?.get(index).map(Scalar::new))
+    }
+
+    /// Returns the only element.
+    ///
+    /// # Errors
+    /// As [`Array::item`].
+    pub fn item(&self) -> Result<Scalar> {
+        with_dtype!(self.dtype(), T => self.typed::<T>()?.item().map(Scalar::new))
+    }
+
+    /// Returns a view of a part. See [`Array::slice`].
+    ///
+    /// # Errors
+    /// As [`Array::slice`].
+    pub fn slice(&self, items: impl AsRef<[SliceItem]>) -> Result<DynArray> {
+        self.view(self.raw.layout.slice(items.as_ref()))
+    }
+
+    /// Returns a view with the axes reversed.
+    pub fn t(&self) -> DynArray {
+        self.with_layout(self.raw.layout.t())
+    }
+
+    /// Returns a view with the axes permuted. See [`Array::permute`].
+    ///
+    /// # Errors
+    /// As [`Array::permute`].
+    pub fn permute(&self, axes: &[isize]) -> Result<DynArray> {
+        self.view(self.raw.layout.permute(axes))
+    }
+
+    /// Reshapes the elements in C order: returns a view if strides allow it, else a copy.
+    ///
+    /// # Errors
+    /// As [`Array::reshape`].
+    pub fn reshape(&self, shape: impl Into<Dims>) -> Result<DynArray> {
+        let shape = shape.into();
+        with_dtype!(self.dtype(), T => self.typed::<T>()?.reshape(shape).map(Array::erase))
+    }
+
+    /// Returns a read-only view of the given shape in which axes of length 1 repeat. See [`Array::broadcast_to`].
+    ///
+    /// # Errors
+    /// As [`Array::broadcast_to`].
+    pub fn broadcast_to(&self, shape: impl Into<Dims>) -> Result<DynArray> {
+        let shape = shape.into();
+        with_dtype!(self.dtype(), T => self.typed::<T>()?.broadcast_to(shape).map(Array::erase))
+    }
+
+    /// Returns a view with a new axis of length 1 before `axis` (`-1`: at the end).
+    ///
+    /// # Errors
+    /// As [`Array::expand_dims`].
+    pub fn expand_dims(&self, axis: isize) -> Result<DynArray> {
+        self.view(self.raw.layout.expand_dims(axis))
+    }
+
+    /// Returns a view without the axes of length 1.
+    pub fn squeeze(&self) -> DynArray {
+        self.with_layout(self.raw.layout.squeeze())
+    }
+
+    fn with_layout(&self, layout: Layout) -> DynArray {
+        DynArray { raw: Arc::new(RawArray { layout, buffer: self.raw.buffer.clone(), dtype: self.raw.dtype }) }
+    }
+
+    fn view(&self, layout: Result<Layout>) -> Result<DynArray> {
+        Ok(self.with_layout(layout?))
+    }
+
+    /// Returns the array as an expression.
+    pub fn expr(&self) -> DynExpr {
+        self.into()
+    }
+
+    /// Applies a unary ufunc.
+    pub fn unary(&self, op: Unary) -> DynExpr {
+        self.expr().unary(op)
+    }
+
+    /// Applies a binary ufunc. `other` broadcasts, and must have the same dtype.
+    pub fn binary(&self, op: Binary, other: impl Into<DynExpr>) -> DynExpr {
+        self.expr().binary(op, other)
+    }
+
+    /// Casts to another dtype. See [`Expr::cast`].
+    pub fn cast(&self, to: DType) -> DynExpr {
+        self.expr().cast(to)
+    }
+
+    /// Reduces the elements over `axes` (`None`: all axes). The result has no axes if all are reduced.
+    ///
+    /// # Errors
+    /// Those of the method of [`Array`] that bears the name of `by`.
+    pub fn reduce(&self, by: Reducer, axes: Option<Axes>) -> Result<DynArray> {
+        self.expr().reduce(by, axes)
+    }
+
+    /// Computes running sums along an axis. See [`Array::cumsum`].
+    ///
+    /// # Errors
+    /// As [`Array::cumsum`].
+    pub fn cumsum(&self, axis: isize) -> Result<DynArray> {
+        with_dtype!(self.dtype(), T => self.typed::<T>()?.cumsum(axis).map(Array::erase))
+    }
+
+    /// Computes running products along an axis. See [`Array::cumprod`].
+    ///
+    /// # Errors
+    /// As [`Array::cumprod`].
+    pub fn cumprod(&self, axis: isize) -> Result<DynArray> {
+        with_dtype!(self.dtype(), T => self.typed::<T>()?.cumprod(axis).map(Array::erase))
+    }
+
+    /// Sorts the elements along an axis. See [`Array::sort`].
+    ///
+    /// # Errors
+    /// As [`Array::sort`].
+    pub fn sort(&self, axis: isize) -> Result<DynArray> {
+        with_dtype!(self.dtype(), T => self.typed::<T>()?.sort(axis).map(Array::erase))
+    }
+
+    /// Returns the indices that sort the elements along an axis. See [`Array::argsort`].
+    ///
+    /// # Errors
+    /// As [`Array::argsort`].
+    pub fn argsort(&self, axis: isize) -> Result<DynArray> {
+        with_dtype!(self.dtype(), T => self.typed::<T>()?.argsort(axis).map(Array::erase))
+    }
+
+    /// Multiplies matrices. See [`Array::matmul`].
+    ///
+    /// # Errors
+    /// [`Error::DTypeMismatch`] if the dtypes differ, and as [`Array::matmul`].
+    pub fn matmul(&self, other: &DynArray) -> Result<DynArray> {
+        if self.dtype() != other.dtype() {
+            return Err(Error::DTypeMismatch { op: "matmul", left: self.dtype(), right: other.dtype() });
+        }
+        with_dtype!(self.dtype(), T => self.typed::<T>()?.matmul(&other.typed()?).map(Array::erase))
+    }
+}
+
+impl<T: Element> TryFrom<DynArray> for Array<T> {
+    type Error = Error;
+    fn try_from(array: DynArray) -> Result<Array<T>> {
+        Array::from_shared(array.raw)
+    }
+}
+
+impl fmt::Debug for DynArray {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        with_dtype!(self.dtype(), T => fmt::Debug::fmt(&self.typed::<T>().map_err(|_| fmt::Error)?, f))
+    }
+}
+
+impl fmt::Display for DynArray {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        with_dtype!(self.dtype(), T => fmt::Display::fmt(&self.typed::<T>().map_err(|_| fmt::Error)?, f))
+    }
+}
+
+/// An elementwise computation that has not been evaluated yet, whose dtype is known only at run time. See
+/// [`DynArray`] and [`Expr`].
+///
+/// Operands of a ufunc must have the same dtype: [`cast`](DynExpr::cast) them. An error is stored, and
+/// [`eval`](DynExpr::eval) returns it.
+///
+/// ```
+/// # use polyarray_core::*;
+/// let x = DynArray::full([2, 3], Scalar::new(2i32))?;
+/// let y = (x.expr() * Scalar::new(3i32)).cast(DType::F64).unary(Unary::Sqrt);
+/// assert_eq!((y.dtype()?, y.shape()?[..].to_vec()), (DType::F64, vec![2, 3]));
+/// assert!((x.expr() + Scalar::new(1.0f32)).eval().is_err());
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Clone)]
+pub struct DynExpr {
+    dtype: DType,
+    // The node of an expression does not depend on its type parameter; `u8` stands for every type.
+    untyped: Expr<u8>,
+}
+
+impl<T: Element> From<Expr<T>> for DynExpr {
+    fn from(expr: Expr<T>) -> DynExpr {
+        DynExpr { dtype: T::DTYPE, untyped: expr.reinterpret() }
+    }
+}
+
+impl From<DynArray> for DynExpr {
+    fn from(array: DynArray) -> DynExpr {
+        let dtype = array.dtype();
+        DynExpr { dtype, untyped: Expr::of_raw(array.raw) }
+    }
+}
+
+impl From<&DynArray> for DynExpr {
+    fn from(array: &DynArray) -> DynExpr {
+        array.clone().into()
+    }
+}
+
+impl<T: Element> From<&Array<T>> for DynExpr {
+    fn from(array: &Array<T>) -> DynExpr {
+        array.into_expr().into()
+    }
+}
+
+impl From<Scalar> for DynExpr {
+    fn from(value: Scalar) -> DynExpr {
+        DynExpr { dtype: value.dtype(), untyped: Expr::of_value(value) }
+    }
+}
+
+impl From<&DynExpr> for DynExpr {
+    fn from(expr: &DynExpr) -> DynExpr {
+        expr.clone()
+    }
+}
+
+impl DynExpr {
+    /// Returns the dtype of the result.
+    ///
+    /// # Errors
+    /// The first error that occurred while the expression was built.
+    pub fn dtype(&self) -> Result<DType> {
+        self.untyped.shape().map(|_| self.dtype)
+    }
+
+    /// Returns the shape of the result.
+    ///
+    /// # Errors
+    /// The first error that occurred while the expression was built.
+    pub fn shape(&self) -> Result<Dims> {
+        self.untyped.shape()
+    }
+
+    /// Returns the expression with its dtype as a type.
+    ///
+    /// # Errors
+    /// [`Error::DTypeMismatch`] if the dtype is not that of `T`; the first error that occurred while the expression was
+    /// built.
+    pub fn typed<T: Element>(self) -> Result<Expr<T>> {
+        let dtype = self.dtype()?;
+        if dtype != T::DTYPE {
+            return Err(Error::DTypeMismatch { op: "expression", left: dtype, right: T::DTYPE });
+        }
+        Ok(self.untyped.reinterpret())
+    }
+
+    /// Applies a unary ufunc.
+    pub fn unary(self, op: Unary) -> DynExpr {
+        DynExpr { dtype: op.info().gives.dtype(self.dtype), untyped: self.untyped.then_unary(op) }
+    }
+
+    /// Applies a binary ufunc. `other` broadcasts, and must have the same dtype.
+    pub fn binary(self, op: Binary, other: impl Into<DynExpr>) -> DynExpr {
+        let other = other.into();
+        if self.dtype != other.dtype && self.untyped.shape().is_ok() && other.untyped.shape().is_ok() {
+            let why = Error::DTypeMismatch { op: op.info().name, left: self.dtype, right: other.dtype };
+            return DynExpr { dtype: self.dtype, untyped: Expr::failed(why) };
+        }
+        let untyped = self.untyped.join_binary(op, other.untyped);
+        DynExpr { dtype: op.info().gives.dtype(self.dtype), untyped }
+    }
+
+    /// Casts to another dtype. See [`Expr::cast`].
+    pub fn cast(self, to: DType) -> DynExpr {
+        if self.dtype == to { self } else { DynExpr { dtype: to, untyped: self.untyped.cast_to(to) } }
+    }
+
+    /// Selects `x` where the elements of this expression are true, else `y`. See [`select`](crate::select).
+    ///
+    /// The expression stores [`Error::DTypeMismatch`] if its dtype is not bool, or if those of `x` and `y` differ.
+    pub fn select(self, x: impl Into<DynExpr>, y: impl Into<DynExpr>) -> DynExpr {
+        let (x, y) = (x.into(), y.into());
+        let mismatch = match () {
+            () if self.dtype != DType::Bool => Some((self.dtype, DType::Bool)),
+            () if x.dtype != y.dtype => Some((x.dtype, y.dtype)),
+            () => None,
+        };
+        let untyped = match mismatch {
+            Some((left, right)) => Expr::failed(Error::DTypeMismatch { op: "select", left, right }),
+            None => crate::select(self.untyped.reinterpret::<bool>(), x.untyped, y.untyped),
+        };
+        DynExpr { dtype: x.dtype, untyped }
+    }
+
+    /// Evaluates the expression on the current device. See [`Expr::eval`].
+    ///
+    /// # Errors
+    /// As [`Expr::eval`].
+    pub fn eval(self) -> Result<DynArray> {
+        with_dtype!(self.dtype()?, T => self.typed::<T>()?.eval().map(Array::erase))
+    }
+
+    /// Evaluates the expression on `device`. See [`Expr::eval_on`].
+    ///
+    /// # Errors
+    /// As [`Expr::eval_on`].
+    pub fn eval_on(&self, device: &Device) -> Result<DynArray> {
+        with_dtype!(self.dtype()?, T => self.clone().typed::<T>()?.eval_on(device).map(Array::erase))
+    }
+
+    /// Returns the plan of [`eval`](Self::eval). See [`Expr::explain`].
+    ///
+    /// # Errors
+    /// As [`Expr::explain`].
+    pub fn explain(&self) -> Result<Plan> {
+        with_dtype!(self.dtype()?, T => self.clone().typed::<T>()?.explain())
+    }
+
+    /// Reduces the result over `axes` (`None`: all axes) without storing it. See [`DynArray::reduce`].
+    ///
+    /// # Errors
+    /// As [`DynArray::reduce`].
+    pub fn reduce(self, by: Reducer, axes: Option<Axes>) -> Result<DynArray> {
+        with_dtype!(self.dtype()?, T => reduce(self.typed::<T>()?, by, axes))
+    }
+}
+
+fn reduce<T: Element>(e: Expr<T>, by: Reducer, axes: Option<Axes>) -> Result<DynArray> {
+    fn index(i: usize) -> Result<DynArray> {
+        Array::from_vec(vec![i as i64], []).map(Array::erase)
+    }
+    let axes = match (axes, by) {
+        (Some(axes), _) => axes,
+        // An index counts the elements in C order, not along an axis.
+        (None, Reducer::ArgMin) => return index(e.argmin()?),
+        (None, Reducer::ArgMax) => return index(e.argmax()?),
+        (None, _) => Axes::from(&(0..e.shape()?.len()).collect::<Vec<_>>()[..]),
+    };
+    Ok(match by {
+        Reducer::Sum => e.sum_axis(axes)?.erase(),
+        Reducer::Prod => e.prod_axis(axes)?.erase(),
+        Reducer::Min => e.min_axis(axes)?.erase(),
+        Reducer::Max => e.max_axis(axes)?.erase(),
+        Reducer::Mean => e.mean_axis(axes)?.erase(),
+        Reducer::Var(ddof) => e.var_axis(axes, ddof)?.erase(),
+        Reducer::Std(ddof) => e.std_axis(axes, ddof)?.erase(),
+        Reducer::Norm => e.norm_axis(axes)?.erase(),
+        Reducer::Any => e.any_axis(axes)?.erase(),
+        Reducer::All => e.all_axis(axes)?.erase(),
+        Reducer::CountNonzero => e.count_nonzero_axis(axes)?.erase(),
+        Reducer::ArgMin => e.argmin_axis(axes)?.erase(),
+        Reducer::ArgMax => e.argmax_axis(axes)?.erase(),
+    })
+}
+
+/// Implements the operators of expressions.
+macro_rules! operators {
+    ($($Trait:ident $method:ident;)*) => { $(
+        impl<R: Into<DynExpr>> std::ops::$Trait<R> for DynExpr {
+            type Output = DynExpr;
+            fn $method(self, right: R) -> DynExpr {
+                self.binary(Binary::$Trait, right)
+            }
+        }
+        impl<R: Into<DynExpr>> std::ops::$Trait<R> for &DynArray {
+            type Output = DynExpr;
+            fn $method(self, right: R) -> DynExpr {
+                self.binary(Binary::$Trait, right)
+            }
+        }
+    )* };
+}
+operators! {
+    Add add;
+    Sub sub;
+    Mul mul;
+    Div div;
+    Rem rem;
+}
