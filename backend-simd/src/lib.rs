@@ -16,6 +16,7 @@ mod map;
 mod math;
 mod matmul;
 mod matvec;
+mod partial;
 mod reduce;
 mod scan;
 mod scratch;
@@ -28,14 +29,13 @@ mod tier;
 mod transpose;
 
 use gemm::Engines;
-use lanes::portable::Portable;
 use polyarray_core::op::{Give, Sort};
 use polyarray_core::{
-    Backend, BackendEntry, Buffer, Cost, DType, DeviceInfo, Error, Kind, MemoryId, Op, Program, Result, RunContext,
-    Small, Unsupported, config,
+    Backend, BackendEntry, Cost, DType, DeviceInfo, Error, Kind, MemoryId, Op, Program, Result, RunContext, Small,
+    Unsupported, config,
 };
 use std::sync::Arc;
-use tier::Tier;
+use tier::{Tier, Token};
 
 polyarray_core::announce!(
     polyarray_simd_is_linked,
@@ -65,18 +65,18 @@ pub fn packing_bound(threads: usize) -> usize {
 /// # Errors
 /// [`Error::Setting`] if `cap` is not one of these names.
 pub fn backend(cap: Option<&str>) -> Result<Arc<dyn Backend>> {
-    let tier = Tier::best(cap).map_err(|why| Error::Setting {
+    let token = Token::best(cap).map_err(|why| Error::Setting {
         name: "POLYARRAY_SIMD",
         value: cap.unwrap_or_default().into(),
         why,
     })?;
-    let engines = tier.engines(cap);
-    let description = format!("{}{}, {} threads", tier.name(), engines.describe(), config().threads);
+    let (tier, engines) = (token.tier(), token.engines(cap));
+    let description = format!("{}{}, {} threads", tier.name, engines.describe(), config().threads);
     Ok(Arc::new(Simd { tier, engines, info: DeviceInfo { name: "simd".into(), description, hardware: true } }))
 }
 
 struct Simd {
-    tier: Tier,
+    tier: &'static Tier,
     engines: Engines,
     info: DeviceInfo,
 }
@@ -99,7 +99,7 @@ const SCALAR_RATE: f64 = 0.5e9;
 impl Simd {
     /// Returns the elements that one thread computes per second, at one vector instruction per vector.
     fn rate(&self, dtype: DType) -> f64 {
-        RATE * (self.tier.vector_bytes() / dtype.size().max(4)) as f64
+        RATE * (self.tier.vector_bytes / dtype.size().max(4)) as f64
     }
 
     /// Returns the multiply-adds of a matrix product per second. A complex one is four real ones; an integer one is a
@@ -116,9 +116,8 @@ impl Simd {
     }
 }
 
-fn check(program: &Program) -> Result<(), Unsupported> {
-    // All tiers have the same kernels, so checking the portable one is enough.
-    exec::missing::<Portable>(program).map_or(Ok(()), |what| Err(Unsupported::new(what)))
+fn check(tier: &Tier, program: &Program) -> Result<(), Unsupported> {
+    exec::missing(tier, program).map_or(Ok(()), |what| Err(Unsupported::new(what)))
 }
 
 // SAFETY: the drivers write every element of the output, through strips, rows or tiles that partition it. They read
@@ -137,7 +136,7 @@ unsafe impl Backend for Simd {
     }
 
     fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported> {
-        op.programs().into_iter().try_for_each(check)?;
+        op.programs().into_iter().try_for_each(|program| check(self.tier, program))?;
         let bytes = op.bytes();
         let moved = if bytes > CACHE { bytes / BANDWIDTH } else { 0.0 };
         let computed = match op {
@@ -145,7 +144,7 @@ unsafe impl Backend for Simd {
                 op.work() / self.rate(o.program.all_dtypes().max_by_key(|d| d.size()).unwrap_or(o.output.dtype))
             }
             Op::Reduce(o) => {
-                if !reduce::has_kernel(o.kind, o.before.output()) {
+                if !reduce::has_kernel(self.tier, o.kind, o.before.output()) {
                     return Err(Unsupported::new(format!(
                         "simd has no {} of {}; use another device",
                         o.kind.name(),
@@ -155,7 +154,7 @@ unsafe impl Backend for Simd {
                 op.work() / self.rate(o.before.output())
             }
             Op::Scan(o) => {
-                if !scan::has_kernel(o.before.output()) {
+                if !scan::has_kernel(self.tier, o.kind, o.before.output()) {
                     return Err(Unsupported::new(format!(
                         "simd has no {} of {}; use another device",
                         o.kind.name(),
@@ -192,34 +191,34 @@ unsafe impl Backend for Simd {
     }
 
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
-        match self.tier {
-            Tier::Portable(isa) => run(isa, self.engines, op, cx.threads, cx.output),
-            #[cfg(target_arch = "x86_64")]
-            Tier::Avx2(isa) => run(isa, self.engines, op, cx.threads, cx.output),
-            #[cfg(target_arch = "x86_64")]
-            Tier::Avx512(isa) => run(isa, self.engines, op, cx.threads, cx.output),
+        let Simd { tier, engines, .. } = *self;
+        let (threads, output) = (cx.threads, cx.output);
+        // SAFETY: the caller guarantees the invariants of `op`, and the CPU has the features of the tier ([`Tier`]).
+        unsafe {
+            match op {
+                Op::Map(o) => map::run(tier, o, threads, output),
+                Op::Reduce(o) => reduce::run(tier, o, threads, output),
+                Op::Scan(o) => scan::run(tier, o, threads, output),
+                Op::Matmul(o) => (tier.matmul)(tier, engines, o, threads, output),
+                Op::Distance(o) => (tier.distance)(tier, o, threads, output),
+                Op::Sort(o) => (tier.sort)(o, threads, output),
+                Op::Search(o) => (tier.search)(o, threads, output),
+                Op::Count(o) => count::run(o, threads, output),
+            }
         }
     }
 
     unsafe fn run_small(&self, work: &Small) -> bool {
         // SAFETY: the caller guarantees the invariants of `work`.
-        unsafe {
-            match self.tier {
-                Tier::Portable(isa) => small::run(isa, work),
-                #[cfg(target_arch = "x86_64")]
-                Tier::Avx2(isa) => small::run(isa, work),
-                #[cfg(target_arch = "x86_64")]
-                Tier::Avx512(isa) => small::run(isa, work),
-            }
-        }
+        unsafe { small::run(self.tier, work) }
     }
 }
 
 /// Returns the comparisons per second and thread: [`Op::work`] of sorting a million elements, divided by the seconds
 /// that it took on Zen 4. Indices are sorted as 64-bit integers.
-fn sort_rate(tier: Tier, op: &Sort) -> f64 {
+fn sort_rate(tier: &Tier, op: &Sort) -> f64 {
     let wide = op.give == Give::Indices || op.dtype.size() == 8;
-    match tier.vector_bytes() {
+    match tier.vector_bytes {
         64 if wide => 2.6e9,
         64 => 5e9,
         _ => 1.3e9,
@@ -233,19 +232,5 @@ fn real_float(dtype: DType, result: DType) -> Result<(), Unsupported> {
             "the epilogue changes the dtype from {dtype} to {result}; cast the result in a separate expression"
         ))),
         _ => Err(Unsupported::new(format!("simd computes distances of f32 and f64, not {dtype}; cast the operands"))),
-    }
-}
-
-fn run<I: sort::Sorter>(isa: I, engines: Engines, op: &Op, threads: usize, output: &Buffer) -> Result<()> {
-    match op {
-        Op::Map(o) => map::run(isa, o, threads, output),
-        Op::Reduce(o) => reduce::run(isa, o, threads, output),
-        Op::Scan(o) => scan::run(isa, o, threads, output),
-        Op::Matmul(o) => matmul::run(isa, engines, o, threads, output),
-        Op::Distance(o) if o.dtype == DType::F32 => distance::run::<I, f32>(isa, o, threads, output),
-        Op::Distance(o) => distance::run::<I, f64>(isa, o, threads, output),
-        Op::Sort(o) => sort::run(isa, o, threads, output),
-        Op::Search(o) => search::run(isa, o, threads, output),
-        Op::Count(o) => count::run(o, threads, output),
     }
 }

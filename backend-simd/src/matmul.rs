@@ -10,6 +10,7 @@ use crate::matvec;
 use crate::scratch::Scratch;
 use crate::strided::{Geometry, copy_strided};
 use crate::threads::{Shared, split};
+use crate::tier::Tier;
 use polyarray_core::op::{Matmul, Operand};
 use polyarray_core::walk::walk;
 use polyarray_core::{Buffer, DType, Program, Result, SmallProduct, bf16, f16};
@@ -24,9 +25,16 @@ const BARE: usize = 96 * 96 * 96;
 /// The most bytes of B that such a product copies if the rows of B are not contiguous.
 const COPIED: usize = 256 << 10;
 
-/// Runs a product that `estimate` accepted.
-pub(crate) fn run<I: Isa>(isa: I, engines: Engines, op: &Matmul, threads: usize, output: &Buffer) -> Result<()> {
-    let batch = Batch { isa, engines, op, threads, output };
+/// Runs a product that `estimate` accepted. `tier` is the tier of the token `isa`.
+pub(crate) fn run<I: Isa>(
+    isa: I,
+    tier: &'static Tier,
+    engines: Engines,
+    op: &Matmul,
+    threads: usize,
+    output: &Buffer,
+) -> Result<()> {
+    let batch = Batch { isa, tier, engines, op, threads, output };
     let wide = op.product() != op.dtype;
     match op.dtype {
         DType::F32 => batch.floats::<f32>(),
@@ -63,6 +71,7 @@ const WIDE_COLUMNS: usize = 4096;
 /// An operation with everything needed to run it.
 struct Batch<'a, I> {
     isa: I,
+    tier: &'static Tier,
     engines: Engines,
     op: &'a Matmul,
     threads: usize,
@@ -158,7 +167,7 @@ impl<I: Isa> Batch<'_, I> {
 
     /// Calls `one` for every product of the batch.
     fn each<T: Copy + Send + Sync, C: Copy + Send + Sync>(&self, one: impl One<T, C>) -> Result<()> {
-        let Batch { isa, op, threads, output, .. } = *self;
+        let Batch { tier, op, threads, output, .. } = *self;
         let (m, n, k, axes) = (op.m, op.n, op.k, op.batch.len());
         let start = |o: &Operand| -> *const T {
             o.buffer.host_ptr().expect("core moves operands to host memory").as_ptr().cast::<T>().wrapping_add(o.offset)
@@ -166,7 +175,7 @@ impl<I: Isa> Batch<'_, I> {
         let matrix = |o: &Operand, at: *const T| Matrix { at, row: o.strides[axes], column: o.strides[axes + 1] };
         let bases = (Shared(start(&op.a).cast_mut()), Shared(start(&op.b).cast_mut()));
         let c = Shared(output.host_ptr().expect("core allocates the output in host memory").as_ptr().cast::<C>());
-        let tail = Tail::new(isa, op);
+        let tail = Tail::new(tier, op);
         let count = op.batch.size();
         let (outer, within) =
             if count >= threads && m.saturating_mul(n).saturating_mul(k) < SMALL { (threads, 1) } else { (1, threads) };
@@ -265,8 +274,8 @@ unsafe fn one<I: Isa, T: Real>(isa: I, p: Product<T, T>, threads: usize, finish:
 }
 
 /// The epilogue of a product (the program `after`), applied to pieces of rows.
-pub(crate) struct Tail<I> {
-    exec: Option<Exec<I>>,
+pub(crate) struct Tail {
+    exec: Option<Exec>,
     extras: Geometry,
     batch: SmallVec<[usize; 4]>,
     /// The axis along which strips run: that of the columns, or that of the rows if C has one column.
@@ -274,10 +283,10 @@ pub(crate) struct Tail<I> {
 }
 
 // SAFETY: the geometry's pointers are only read.
-unsafe impl<I: Isa> Sync for Tail<I> {}
+unsafe impl Sync for Tail {}
 
-impl<I: Isa> Tail<I> {
-    fn new(isa: I, op: &Matmul) -> Tail<I> {
+impl Tail {
+    fn new(tier: &'static Tier, op: &Matmul) -> Tail {
         let along = op.batch.len() + usize::from(op.n > 1);
         let steps = op.extras.iter().map(|e| e.strides[along]);
         let access: SmallVec<[Access; 8]> = std::iter::once(1)
@@ -293,7 +302,7 @@ impl<I: Isa> Tail<I> {
             })
             .collect();
         let lens: SmallVec<[usize; 8]> = op.batch.iter().copied().chain([op.m, op.n]).collect();
-        let (exec, extras) = (prepare(isa, &op.after, &op.after_params, &access), Geometry::new(&lens, &op.extras));
+        let (exec, extras) = (prepare(tier, &op.after, &op.after_params, &access), Geometry::new(&lens, &op.extras));
         Tail { exec, extras, batch: op.batch.iter().copied().collect(), along }
     }
 
@@ -337,22 +346,22 @@ impl<I: Isa> Tail<I> {
 }
 
 /// Prepares a program to be applied to results. Returns `None` if it leaves them unchanged.
-pub(crate) fn prepare<I: Isa>(
-    isa: I,
+pub(crate) fn prepare(
+    tier: &'static Tier,
     program: &Program,
     params: &[polyarray_core::Scalar],
     access: &[Access],
-) -> Option<Exec<I>> {
+) -> Option<Exec> {
     (!program.is_identity()).then(|| {
-        Exec::new(isa, program, params, access, false)
+        Exec::new(tier, program, params, access, false)
             .unwrap_or_else(|| unreachable!("`estimate` rejects programs that lack a kernel"))
     })
 }
 
 /// Applies a program to `piece`, its first operand. `at[1..]` are the first elements of the other operands, `at[0]` a
 /// placeholder for the piece; `steps` has the distance of elements of each other operand, and their sizes.
-pub(crate) fn in_place<I: Isa, T: Copy>(
-    exec: &Exec<I>,
+pub(crate) fn in_place<T: Copy>(
+    exec: &Exec,
     strips: &mut Strips,
     piece: &mut [T],
     mut at: SmallVec<[*const u8; 8]>,
@@ -366,7 +375,7 @@ pub(crate) fn in_place<I: Isa, T: Copy>(
         // on, which the caller guarantees. The program was prepared without `direct`, so its result is never written
         // to the null `out`.
         unsafe {
-            let produced = exec.run(strips, &at, n, std::ptr::null_mut(), |o, to| {
+            let produced = exec.run(strips, &at, n, std::ptr::null_mut(), &mut |o, to| {
                 copy_strided(at[o], steps[o - 1].0, to, 1, n, steps[o - 1].1)
             });
             match produced {

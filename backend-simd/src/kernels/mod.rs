@@ -6,7 +6,7 @@
 
 mod exact;
 
-use crate::lanes::{Isa, Real, Work};
+use crate::lanes::{Isa, Real, Work, enter};
 use crate::math::{
     self, Arccos, Arccosh, Arcsin, Arcsinh, Arctan, Arctan2, Arctanh, Cbrt, Ceil, ComplexDiv, ComplexExp,
     ComplexFunction, ComplexFunction2, ComplexLog, ComplexSqrt, Cos, Cosh, Erf, Exp, Exp2, Expm1, Floor, FloorDiv,
@@ -34,12 +34,93 @@ pub(crate) struct Args {
 /// - `n` is at least 1;
 /// - each operand is aligned and valid for reads of `n` elements of its dtype (of one, if the form says it is a
 ///   single value), `out` is aligned and valid for writes of `n`;
-/// - `out` is an operand or does not overlap any.
-pub(crate) type Kernel<I> = unsafe fn(I, &Args);
+/// - `out` is an operand or does not overlap any;
+/// - the CPU has the features of the tier for which the kernel was compiled.
+pub(crate) type Kernel = unsafe fn(&Args);
 
 /// The kernels of a binary instruction: for two strips; for a strip and a single value; for a single value and a
 /// strip. The last two exist only for the most common dtypes. For others, single values are expanded to strips.
-pub(crate) type Forms<I> = [Option<Kernel<I>>; 3];
+pub(crate) type Forms = [Option<Kernel>; 3];
+
+/// The number of dtypes.
+const DTYPES: usize = DType::ALL.len();
+
+/// The elementwise kernels of a tier. Half floats have only casts: programs are lowered to compute in f32.
+pub(crate) struct Table {
+    unary: [[Option<Kernel>; DTYPES]; Unary::ALL.len()],
+    binary: [[Option<Forms>; DTYPES]; Binary::ALL.len()],
+    select: [Kernel; DTYPES],
+    product: [[Option<[Kernel; 8]>; DTYPES]; Tail::ALL.len()],
+    cast: [[Option<Kernel>; DTYPES]; DTYPES],
+}
+
+impl Table {
+    /// Returns the kernels of tier `I`.
+    pub(crate) const fn of<I: Isa>() -> Table {
+        let mut table = Table {
+            unary: [[None; DTYPES]; Unary::ALL.len()],
+            binary: [[None; DTYPES]; Binary::ALL.len()],
+            select: [select::<I>(DType::Bool); DTYPES],
+            product: [[None; DTYPES]; Tail::ALL.len()],
+            cast: [[None; DTYPES]; DTYPES],
+        };
+        let mut d = 0;
+        while d < DTYPES {
+            let dtype = DType::ALL[d];
+            let mut i = 0;
+            while i < Unary::ALL.len() {
+                table.unary[Unary::ALL[i] as usize][dtype as usize] = unary::<I>(Unary::ALL[i], dtype);
+                i += 1;
+            }
+            let mut i = 0;
+            while i < Binary::ALL.len() {
+                table.binary[Binary::ALL[i] as usize][dtype as usize] = binary::<I>(Binary::ALL[i], dtype);
+                i += 1;
+            }
+            let mut i = 0;
+            while i < Tail::ALL.len() {
+                table.product[Tail::ALL[i] as usize][dtype as usize] = product::<I>(Tail::ALL[i], dtype);
+                i += 1;
+            }
+            let mut i = 0;
+            while i < DTYPES {
+                table.cast[dtype as usize][DType::ALL[i] as usize] = cast::<I>(dtype, DType::ALL[i]);
+                i += 1;
+            }
+            table.select[dtype as usize] = select::<I>(dtype);
+            d += 1;
+        }
+        table
+    }
+
+    /// Returns the kernel of a unary ufunc for operands of `dtype`, if there is one.
+    #[inline(always)]
+    pub(crate) fn unary(&self, op: Unary, dtype: DType) -> Option<Kernel> {
+        self.unary[op as usize][dtype as usize]
+    }
+
+    /// Returns the kernels of a binary ufunc for operands of `dtype`, if there are any.
+    #[inline(always)]
+    pub(crate) fn binary(&self, op: Binary, dtype: DType) -> Option<&Forms> {
+        self.binary[op as usize][dtype as usize].as_ref()
+    }
+
+    /// Returns the kernel of `out = if a { b } else { c }`, with strips for all operands.
+    pub(crate) fn select(&self, dtype: DType) -> Kernel {
+        self.select[dtype as usize]
+    }
+
+    /// Returns the kernel of a product with a tail, if there is one. `mask` has a bit for each operand that is a single
+    /// value.
+    pub(crate) fn product(&self, tail: Tail, mask: usize, dtype: DType) -> Option<Kernel> {
+        self.product[tail as usize][dtype as usize].as_ref().map(|kernels| kernels[mask])
+    }
+
+    /// Returns the kernel of a cast, if there is one. Other casts go through a third dtype ([`cast_by_way_of`]).
+    pub(crate) fn cast(&self, from: DType, to: DType) -> Option<Kernel> {
+        self.cast[from as usize][to as usize]
+    }
+}
 
 struct Each<'a, T, F>(&'a Args, PhantomData<(T, F)>);
 
@@ -59,8 +140,9 @@ impl<T: Copy, F: Exact1<T>> Work for Each<'_, T, F> {
 ///
 /// # Safety
 /// - the contract of [`Kernel`], for elements of `T` and results of `F`.
-unsafe fn each<I: Isa, T: Copy, F: Exact1<T>>(isa: I, args: &Args) {
-    isa.enter(Each::<T, F>(args, PhantomData));
+unsafe fn each<I: Isa, T: Copy, F: Exact1<T>>(args: &Args) {
+    // SAFETY: the CPU has the features of `I` (the contract of `Kernel`).
+    unsafe { enter::<I, _>(Each::<T, F>(args, PhantomData)) };
 }
 
 struct Zip<'a, T, F, const FORM: usize>(&'a Args, PhantomData<(T, F)>);
@@ -85,16 +167,17 @@ impl<T: Copy, F: Exact2<T>, const FORM: usize> Work for Zip<'_, T, F, FORM> {
 ///
 /// # Safety
 /// - the contract of [`Kernel`], for elements of `T` and results of `F`.
-unsafe fn zip<I: Isa, T: Copy, F: Exact2<T>, const FORM: usize>(isa: I, args: &Args) {
-    isa.enter(Zip::<T, F, FORM>(args, PhantomData));
+unsafe fn zip<I: Isa, T: Copy, F: Exact2<T>, const FORM: usize>(args: &Args) {
+    // SAFETY: the CPU has the features of `I` (the contract of `Kernel`).
+    unsafe { enter::<I, _>(Zip::<T, F, FORM>(args, PhantomData)) };
 }
 
-fn forms<I: Isa, T: Copy, F: Exact2<T>>() -> Forms<I> {
+const fn forms<I: Isa, T: Copy, F: Exact2<T>>() -> Forms {
     [Some(zip::<I, T, F, 0>), Some(zip::<I, T, F, 1>), Some(zip::<I, T, F, 2>)]
 }
 
 /// Returns the forms without kernels for single values.
-fn strips<I: Isa, T: Copy, F: Exact2<T>>() -> Forms<I> {
+const fn strips<I: Isa, T: Copy, F: Exact2<T>>() -> Forms {
     [Some(zip::<I, T, F, 0>), None, None]
 }
 
@@ -102,25 +185,25 @@ fn strips<I: Isa, T: Copy, F: Exact2<T>>() -> Forms<I> {
 ///
 /// # Safety
 /// - the contract of [`Kernel`], for complex numbers with parts of `T`.
-unsafe fn parts<I: Isa, T: Copy, F: Exact2<T>>(isa: I, args: &Args) {
+unsafe fn parts<I: Isa, T: Copy, F: Exact2<T>>(args: &Args) {
     // SAFETY: the contract of `Kernel`, which the caller guarantees; n complex numbers are 2n parts.
-    unsafe { zip::<I, T, F, 0>(isa, &Args { n: 2 * args.n, ..*args }) };
+    unsafe { zip::<I, T, F, 0>(&Args { n: 2 * args.n, ..*args }) };
 }
 
 /// As [`parts`], with one operand.
 ///
 /// # Safety
 /// - the contract of [`Kernel`], for complex numbers with parts of `T`.
-unsafe fn parts_of_one<I: Isa, T: Copy, F: Exact1<T>>(isa: I, args: &Args) {
+unsafe fn parts_of_one<I: Isa, T: Copy, F: Exact1<T>>(args: &Args) {
     // SAFETY: the contract of `Kernel`, which the caller guarantees; n complex numbers are 2n parts.
-    unsafe { each::<I, T, F>(isa, &Args { n: 2 * args.n, ..*args }) };
+    unsafe { each::<I, T, F>(&Args { n: 2 * args.n, ..*args }) };
 }
 
 /// Converts f16 to f32 with the crate `half`, which uses the CPU's conversions.
 ///
 /// # Safety
 /// - the contract of [`Kernel`], for operands of f16 and results of f32; `out` is not the operand.
-unsafe fn widen_f16<I: Isa>(_: I, args: &Args) {
+unsafe fn widen_f16(args: &Args) {
     // SAFETY: the caller guarantees n elements of each, which do not overlap.
     let (from, to) = unsafe {
         (
@@ -135,7 +218,7 @@ unsafe fn widen_f16<I: Isa>(_: I, args: &Args) {
 ///
 /// # Safety
 /// - the contract of [`Kernel`], for operands of f32 and results of f16; `out` is not the operand.
-unsafe fn narrow_f16<I: Isa>(_: I, args: &Args) {
+unsafe fn narrow_f16(args: &Args) {
     // SAFETY: the caller guarantees n elements of each, which do not overlap.
     let (from, to) = unsafe {
         (
@@ -162,8 +245,9 @@ impl<T: Real, F: ComplexFunction<T>> Work for Complex1<'_, T, F> {
 ///
 /// # Safety
 /// - the contract of [`Kernel`], for complex numbers with parts of `T`.
-unsafe fn complex1<I: Isa, T: Real, F: ComplexFunction<T>>(isa: I, args: &Args) {
-    isa.enter(Complex1::<T, F>(args, PhantomData));
+unsafe fn complex1<I: Isa, T: Real, F: ComplexFunction<T>>(args: &Args) {
+    // SAFETY: the CPU has the features of `I` (the contract of `Kernel`).
+    unsafe { enter::<I, _>(Complex1::<T, F>(args, PhantomData)) };
 }
 
 struct Magnitudes<'a, T>(&'a Args, PhantomData<T>);
@@ -182,8 +266,9 @@ impl<T: Real> Work for Magnitudes<'_, T> {
 ///
 /// # Safety
 /// - the contract of [`Kernel`], for complex numbers with parts of `T` and results of `T`.
-unsafe fn magnitudes<I: Isa, T: Real>(isa: I, args: &Args) {
-    isa.enter(Magnitudes::<T>(args, PhantomData));
+unsafe fn magnitudes<I: Isa, T: Real>(args: &Args) {
+    // SAFETY: the CPU has the features of `I` (the contract of `Kernel`).
+    unsafe { enter::<I, _>(Magnitudes::<T>(args, PhantomData)) };
 }
 
 struct Complex2<'a, T, F, const FORM: usize>(&'a Args, PhantomData<(T, F)>);
@@ -204,11 +289,12 @@ impl<T: Real, F: ComplexFunction2<T>, const FORM: usize> Work for Complex2<'_, T
 ///
 /// # Safety
 /// - the contract of [`Kernel`], for complex numbers with parts of `T`.
-unsafe fn complex2<I: Isa, T: Real, F: ComplexFunction2<T>, const FORM: usize>(isa: I, args: &Args) {
-    isa.enter(Complex2::<T, F, FORM>(args, PhantomData));
+unsafe fn complex2<I: Isa, T: Real, F: ComplexFunction2<T>, const FORM: usize>(args: &Args) {
+    // SAFETY: the CPU has the features of `I` (the contract of `Kernel`).
+    unsafe { enter::<I, _>(Complex2::<T, F, FORM>(args, PhantomData)) };
 }
 
-fn complex_forms<I: Isa, T: Real, F: ComplexFunction2<T>>() -> Forms<I> {
+const fn complex_forms<I: Isa, T: Real, F: ComplexFunction2<T>>() -> Forms {
     [Some(complex2::<I, T, F, 0>), Some(complex2::<I, T, F, 1>), Some(complex2::<I, T, F, 2>)]
 }
 
@@ -239,12 +325,13 @@ impl<T: Real, F: Function2<T>, const FORM: usize> Work for Smooth2<'_, T, F, FOR
 ///
 /// # Safety
 /// - the contract of [`Kernel`], for elements of `T`.
-unsafe fn smooth2<I: Isa, T: Real, F: Function2<T>, const FORM: usize>(isa: I, args: &Args) {
-    isa.enter(Smooth2::<T, F, FORM>(args, PhantomData));
+unsafe fn smooth2<I: Isa, T: Real, F: Function2<T>, const FORM: usize>(args: &Args) {
+    // SAFETY: the CPU has the features of `I` (the contract of `Kernel`).
+    unsafe { enter::<I, _>(Smooth2::<T, F, FORM>(args, PhantomData)) };
 }
 
 /// Returns the forms of an elementary function without kernels for single values.
-fn smooth_strips<I: Isa, T: Real, F: Function2<T>>() -> Forms<I> {
+const fn smooth_strips<I: Isa, T: Real, F: Function2<T>>() -> Forms {
     [Some(smooth2::<I, T, F, 0>), None, None]
 }
 
@@ -252,8 +339,9 @@ fn smooth_strips<I: Isa, T: Real, F: Function2<T>>() -> Forms<I> {
 ///
 /// # Safety
 /// - the contract of [`Kernel`], for elements of `T`.
-unsafe fn smooth<I: Isa, T: Real, F: Function<T>>(isa: I, args: &Args) {
-    isa.enter(Smooth::<T, F>(args, PhantomData));
+unsafe fn smooth<I: Isa, T: Real, F: Function<T>>(args: &Args) {
+    // SAFETY: the CPU has the features of `I` (the contract of `Kernel`).
+    unsafe { enter::<I, _>(Smooth::<T, F>(args, PhantomData)) };
 }
 
 /// An unsigned integer with the bits of an element.
@@ -284,12 +372,12 @@ impl Bits for [u64; 2] {
 }
 
 /// Returns the kernel of `out = if a { b } else { c }`, with strips for all operands.
-pub(crate) fn select<I: Isa>(dtype: DType) -> Kernel<I> {
+const fn select<I: Isa>(dtype: DType) -> Kernel {
     /// The kernel for elements of the size of `T`.
     ///
     /// # Safety
     /// - the contract of [`Kernel`], for truth values in `a` and elements of the size of `T` in `b` and `c`.
-    unsafe fn run<I: Isa, T: Bits>(isa: I, args: &Args) {
+    unsafe fn run<I: Isa, T: Bits>(args: &Args) {
         struct Select<'a, T>(&'a Args, PhantomData<T>);
         impl<T: Bits> Work for Select<'_, T> {
             type Out = ();
@@ -303,7 +391,8 @@ pub(crate) fn select<I: Isa>(dtype: DType) -> Kernel<I> {
                 }
             }
         }
-        isa.enter(Select::<T>(args, PhantomData));
+        // SAFETY: the CPU has the features of `I` (the contract of `Kernel`).
+        unsafe { enter::<I, _>(Select::<T>(args, PhantomData)) };
     }
     match dtype.size() {
         1 => run::<I, u8>,
@@ -325,6 +414,10 @@ pub(crate) enum Tail {
     From,
     /// `a * b + c`, rounded once.
     Fused,
+}
+
+impl Tail {
+    const ALL: [Tail; 4] = [Tail::Plus, Tail::Minus, Tail::From, Tail::Fused];
 }
 
 /// Products with the [`Tail`] of number `TAIL`. The bits of `MASK` say which operands are single values.
@@ -359,12 +452,14 @@ impl<T: Real, const TAIL: usize, const MASK: usize> Work for Products<'_, T, TAI
 ///
 /// # Safety
 /// - the contract of [`Kernel`], for elements of `T`; operands in `MASK` are single values.
-unsafe fn products<I: Isa, T: Real, const TAIL: usize, const MASK: usize>(isa: I, args: &Args) {
-    isa.enter(Products::<T, TAIL, MASK>(args, PhantomData));
+unsafe fn products<I: Isa, T: Real, const TAIL: usize, const MASK: usize>(args: &Args) {
+    // SAFETY: the CPU has the features of `I` (the contract of `Kernel`).
+    unsafe { enter::<I, _>(Products::<T, TAIL, MASK>(args, PhantomData)) };
 }
 
-/// Returns the kernel of a product with a tail. `mask` has a bit for each operand that is a single value.
-pub(crate) fn product<I: Isa>(tail: Tail, mask: usize, dtype: DType) -> Option<Kernel<I>> {
+/// Returns the kernels of a product with a tail. The number of a kernel has a bit for each operand that is a single
+/// value.
+const fn product<I: Isa>(tail: Tail, dtype: DType) -> Option<[Kernel; 8]> {
     macro_rules! masks {
         ($T:ty, $TAIL:literal) => {
             [
@@ -376,7 +471,7 @@ pub(crate) fn product<I: Isa>(tail: Tail, mask: usize, dtype: DType) -> Option<K
                 products::<I, $T, $TAIL, 5>,
                 products::<I, $T, $TAIL, 6>,
                 products::<I, $T, $TAIL, 7>,
-            ][mask]
+            ]
         };
     }
     macro_rules! tails {
@@ -397,13 +492,13 @@ pub(crate) fn product<I: Isa>(tail: Tail, mask: usize, dtype: DType) -> Option<K
 }
 
 /// Returns the kernel that writes `n` copies of a single value.
-pub(crate) fn fill<I: Isa>(dtype: DType) -> Kernel<I> {
+pub(crate) const fn fill(dtype: DType) -> Kernel {
     match dtype.size() {
-        1 => each_fill::<I, u8>,
-        2 => each_fill::<I, u16>,
-        4 => each_fill::<I, u32>,
-        8 => each_fill::<I, u64>,
-        _ => each_fill::<I, u128>,
+        1 => each_fill::<u8>,
+        2 => each_fill::<u16>,
+        4 => each_fill::<u32>,
+        8 => each_fill::<u64>,
+        _ => each_fill::<u128>,
     }
 }
 
@@ -411,7 +506,7 @@ pub(crate) fn fill<I: Isa>(dtype: DType) -> Kernel<I> {
 ///
 /// # Safety
 /// - the contract of [`Kernel`], for a single value of the size of `T` in `a`; alignment of `T` is not required.
-unsafe fn each_fill<I: Isa, T: Copy>(_: I, args: &Args) {
+unsafe fn each_fill<T: Copy>(args: &Args) {
     // SAFETY: `a` is a single value and `out` a strip of n elements (the contract of `Kernel`). The copies are
     // unaligned, because 16-byte elements have alignment 8.
     unsafe {
@@ -422,9 +517,8 @@ unsafe fn each_fill<I: Isa, T: Copy>(_: I, args: &Args) {
     }
 }
 
-/// Returns the kernel of a unary ufunc for operands of `dtype`, if there is one. Half floats have none: programs are
-/// lowered to compute in f32.
-pub(crate) fn unary<I: Isa>(op: Unary, dtype: DType) -> Option<Kernel<I>> {
+/// Returns the kernel of a unary ufunc for operands of `dtype`, if there is one.
+const fn unary<I: Isa>(op: Unary, dtype: DType) -> Option<Kernel> {
     // `$S` is the signed type of the same width.
     macro_rules! int {
         ($T:ty, $S:ty) => {
@@ -521,7 +615,7 @@ pub(crate) fn unary<I: Isa>(op: Unary, dtype: DType) -> Option<Kernel<I>> {
 }
 
 /// Returns the kernels of a binary ufunc for operands of `dtype`, if there are any.
-pub(crate) fn binary<I: Isa>(op: Binary, dtype: DType) -> Option<Forms<I>> {
+const fn binary<I: Isa>(op: Binary, dtype: DType) -> Option<Forms> {
     // `$often` returns the forms of the most common ufuncs; `$S` is the signed type of the same width.
     macro_rules! int {
         ($T:ty, $S:ty, $often:ident) => {
@@ -625,8 +719,8 @@ pub(crate) fn binary<I: Isa>(op: Binary, dtype: DType) -> Option<Forms<I>> {
     })
 }
 
-/// Returns the kernel of a cast, if there is one. Other casts go through a third dtype ([`cast_by_way_of`]).
-pub(crate) fn cast<I: Isa>(from: DType, to: DType) -> Option<Kernel<I>> {
+/// Returns the kernel of a cast, if there is one.
+const fn cast<I: Isa>(from: DType, to: DType) -> Option<Kernel> {
     macro_rules! real {
         ($From:ty) => {
             match to {
@@ -648,8 +742,8 @@ pub(crate) fn cast<I: Isa>(from: DType, to: DType) -> Option<Kernel<I>> {
         };
     }
     match (from, to) {
-        (DType::F16, DType::F32) => Some(widen_f16::<I>),
-        (DType::F32, DType::F16) => Some(narrow_f16::<I>),
+        (DType::F16, DType::F32) => Some(widen_f16),
+        (DType::F32, DType::F16) => Some(narrow_f16),
         (DType::BF16, DType::F32) => Some(each::<I, bf16, To<f32>>),
         (DType::F32, DType::C32) => Some(each::<I, f32, To<Complex<f32>>>),
         (DType::F64, DType::C64) => Some(each::<I, f64, To<Complex<f64>>>),

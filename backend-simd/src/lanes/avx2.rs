@@ -3,7 +3,8 @@
 use super::{Float, Isa, Lanes, Mask, Work};
 use std::arch::x86_64::*;
 
-/// The token of the tier. It exists only if [`Avx2::new`] found the features.
+/// The token of the tier. It exists only on a CPU with the features: [`Avx2::new`] found them, or the caller of
+/// [`Isa::assume`] guarantees them.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2(());
 
@@ -21,6 +22,10 @@ impl Isa for Avx2 {
     const SPLITS_SUBNORMALS: bool = false;
     const REGISTERS: usize = 16;
 
+    #[inline(always)]
+    unsafe fn assume() -> Self {
+        Avx2(())
+    }
     #[inline(always)]
     fn widen(self, x: F32) -> (F64, F64) {
         // SAFETY: the token exists only on a CPU with AVX2.
@@ -40,7 +45,7 @@ impl Isa for Avx2 {
         fn inner<W: Work>(isa: Avx2, work: W) -> W::Out {
             work.run(isa)
         }
-        // SAFETY: the token exists only if `new` found AVX2 and FMA.
+        // SAFETY: the token exists only on a CPU with AVX2 and FMA.
         unsafe { inner(self, work) }
     }
 

@@ -3,7 +3,8 @@
 use super::{Float, Isa, Lanes, Mask, Work};
 use std::arch::x86_64::*;
 
-/// The token of the tier. It exists only if [`Avx512::new`] found the features.
+/// The token of the tier. It exists only on a CPU with the features: [`Avx512::new`] found them, or the caller of
+/// [`Isa::assume`] guarantees them.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512(());
 
@@ -27,6 +28,10 @@ impl Isa for Avx512 {
     const REGISTERS: usize = 32;
 
     #[inline(always)]
+    unsafe fn assume() -> Self {
+        Avx512(())
+    }
+    #[inline(always)]
     fn widen(self, x: F32) -> (F64, F64) {
         // SAFETY: the token exists only on a CPU with AVX-512.
         unsafe {
@@ -45,7 +50,7 @@ impl Isa for Avx512 {
         fn inner<W: Work>(isa: Avx512, work: W) -> W::Out {
             work.run(isa)
         }
-        // SAFETY: the token exists only if `new` found the features.
+        // SAFETY: the token exists only on a CPU with the features.
         unsafe { inner(self, work) }
     }
 

@@ -1,7 +1,8 @@
 //! Float vectors, one type per tier. The kernels are generic over these types.
 //!
-//! A tier is a token ([`Isa`]) that exists only on a CPU with the tier's features. A vector can only be made with a
-//! token, so a vector proves the features too. Its arithmetic is therefore safe to call. Code compiles to the tier's
+//! A tier is a token ([`Isa`]) that exists only on a CPU with the tier's features: detection returns it, or the caller of
+//! an unsafe function ([`enter`]) guarantees the features. A vector can only be made with a token, so a vector proves the
+//! features too. Its arithmetic is therefore safe to call. Code compiles to the tier's
 //! instructions only where it is inlined into [`Isa::enter`].
 
 #[cfg(target_arch = "x86_64")]
@@ -193,6 +194,12 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     /// Whether `mul_add` and `neg_mul_add` round once.
     const FUSED: bool;
 
+    /// Returns the token without detecting the features.
+    ///
+    /// # Safety
+    /// - The CPU has the features of the tier.
+    unsafe fn assume() -> Self;
+
     /// Converts the first and the second half of the lanes to f64, exactly.
     fn widen(self, x: Self::F32) -> (Self::F64, Self::F64);
     /// The inverse of [`Isa::widen`]. Rounds to nearest.
@@ -232,6 +239,16 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
 pub(crate) trait Work {
     type Out;
     fn run<I: Isa>(self, isa: I) -> Self::Out;
+}
+
+/// Runs `work` on tier `I`, without a token.
+///
+/// # Safety
+/// - The CPU has the features of the tier.
+#[inline(always)]
+pub(crate) unsafe fn enter<I: Isa, W: Work>(work: W) -> W::Out {
+    // SAFETY: the caller guarantees the features.
+    unsafe { I::assume() }.enter(work)
 }
 
 /// A float type and its vectors.

@@ -1,17 +1,17 @@
 //! Compares the lanes of every tier with scalar arithmetic.
 
 use super::{Float, Isa, Lanes, Mask, Real, Work};
-use crate::tier::{NAMES, Tier};
+use crate::tier::{NAMES, Token};
 
 /// Runs the result of `make` on every tier that this CPU has.
 fn on_every_tier<W: Work<Out = ()>>(make: impl Fn() -> W) {
     for name in NAMES {
-        match Tier::best(Some(name)).unwrap() {
-            Tier::Portable(isa) => isa.enter(make()),
+        match Token::best(Some(name)).unwrap() {
+            Token::Portable(isa) => isa.enter(make()),
             #[cfg(target_arch = "x86_64")]
-            Tier::Avx2(isa) => isa.enter(make()),
+            Token::Avx2(isa) => isa.enter(make()),
             #[cfg(target_arch = "x86_64")]
-            Tier::Avx512(isa) => isa.enter(make()),
+            Token::Avx512(isa) => isa.enter(make()),
         }
     }
 }

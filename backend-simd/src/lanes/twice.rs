@@ -28,6 +28,11 @@ impl<I: Isa> Isa for Twice<I> {
     const REGISTERS: usize = I::REGISTERS / 2;
 
     #[inline(always)]
+    unsafe fn assume() -> Self {
+        // SAFETY: the caller guarantees the features of the tier, which are those of `I`.
+        Twice(unsafe { I::assume() })
+    }
+    #[inline(always)]
     fn widen(self, x: Self::F32) -> (Self::F64, Self::F64) {
         let ((a, b), (c, d)) = (self.0.widen(x.0), self.0.widen(x.1));
         (Pair(a, b), Pair(c, d))

@@ -1,6 +1,6 @@
 //! Sums, products, minima and maxima: the combination of two elements, over blocks, rows and narrow rows.
 
-use super::kind::{Kept, Kind, Run, State, Values, as_rows, lanes_of};
+use super::kind::{Kept, Kind, State, Values, as_rows, lanes_of};
 use crate::lanes::{Float, Isa, Lanes, Mask, Real, Work};
 use polyarray_core::order::SHORT;
 use polyarray_core::{Complex, Element};
@@ -372,9 +372,8 @@ impl<T: Element + State, K: Combine<T>> Kind<T> for Fold<K> {
     type State = T;
     const ROW_BYTES: usize = 64 << 10;
 
-    unsafe fn push<I: Isa>(isa: I, run: &mut Run<T>, src: *const T, n: usize, _: usize) {
-        let leaf = isa.enter(Block::<T, K>(Values { src, n }, PhantomData));
-        run.tree.push(leaf, Self::merge);
+    unsafe fn block<I: Isa>(isa: I, src: *const T, n: usize, _: usize, _: Option<T>) -> T {
+        isa.enter(Block::<T, K>(Values { src, n }, PhantomData))
     }
 
     unsafe fn short<I: Isa>(isa: I, src: *const T, step: isize, n: usize, count: usize, out: *mut T) {
@@ -416,7 +415,7 @@ impl<T: Copy, K: Combine<T>> Work for Block<T, K> {
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) -> T {
         let Values { src, n } = self.0;
-        // SAFETY: `src` is valid for reads of `n` elements, by the contract of `Kind::push`.
+        // SAFETY: `src` is valid for reads of `n` elements, by the contract of `Kind::block`.
         unsafe {
             if K::SEQUENCE && n <= SHORT {
                 return sequence::<T, K>(src, n, 1);

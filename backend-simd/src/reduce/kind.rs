@@ -1,9 +1,11 @@
 //! The interface of a kind of reduction: partial results of blocks, of rows and of narrow rows, and their merging.
 
 use crate::lanes::{Isa, Work};
+use crate::partial::Partial;
 use polyarray_core::order::{ROWS, Tree};
 use polyarray_core::{Complex, Element};
 use smallvec::SmallVec;
+use std::mem::MaybeUninit;
 
 /// The number of lanes of a block of `T`, as in [`polyarray_core::order::lanes`].
 pub(super) const fn lanes_of<T>() -> usize {
@@ -17,39 +19,32 @@ pub(super) struct Values<T> {
     pub n: usize,
 }
 
-/// A partial result.
+/// A partial result, of at most 32 bytes.
 pub(super) trait State: Copy + Send + Sync + 'static {
     /// The element type that the program after the reduction receives.
     type Gives: Element;
+    /// Whether results and values are the same.
+    const IS_VALUE: bool = false;
     /// Returns the value of a result.
     fn give(self) -> Self::Gives;
-    /// Returns the values of results without conversion, if results and values are the same.
-    fn as_given(_: &[Self]) -> Option<&[Self::Gives]> {
-        None
-    }
 }
 
 macro_rules! values {
     ($($T:ty),*) => { $(
         impl State for $T {
             type Gives = $T;
+            const IS_VALUE: bool = true;
             #[inline(always)]
             fn give(self) -> $T {
                 self
-            }
-            fn as_given(results: &[$T]) -> Option<&[$T]> {
-                Some(results)
             }
         }
     )* };
 }
 values!(u8, i8, u16, i16, u32, i32, u64, i64, f32, f64, Complex<f32>, Complex<f64>);
 
-/// The blocks of a run so far: a tree, or one result if the order does not matter.
-pub(super) struct Run<S> {
-    pub tree: Tree<S>,
-    pub one: Option<S>,
-}
+/// The most bytes of a value.
+pub(super) const VALUE_BYTES: usize = 16;
 
 /// Memory that kernels keep from one call to the next.
 #[derive(Default)]
@@ -77,11 +72,16 @@ pub(super) trait Kind<T: Element>: Send + Sync + 'static {
     /// in a cache.
     const ROW_BYTES: usize;
 
-    /// Adds the next block of a run: `n` elements. The first has index `first` among the reduced elements.
+    /// Whether the results of the blocks of a run are combined as a tree. Otherwise [`block`](Self::block) combines
+    /// them.
+    const TREE: bool = true;
+
+    /// Computes the result of a block of `n` elements. The first has index `first` among the reduced elements. If not
+    /// [`TREE`](Self::TREE), merges it into `best`, the result of the previous blocks.
     ///
     /// # Safety
     /// - `src` is valid for reads of `n` elements.
-    unsafe fn push<I: Isa>(isa: I, run: &mut Run<Self::State>, src: *const T, n: usize, first: usize);
+    unsafe fn block<I: Isa>(isa: I, src: *const T, n: usize, first: usize, best: Option<Self::State>) -> Self::State;
 
     /// Computes the results of `count` outputs of one block each. The `i`-th block has `n` elements from
     /// `src + i * step` on.
@@ -90,12 +90,8 @@ pub(super) trait Kind<T: Element>: Send + Sync + 'static {
     /// - The elements of all blocks are valid for reads, and `out` is valid for writes of `count` results.
     unsafe fn short<I: Isa>(isa: I, src: *const T, step: isize, n: usize, count: usize, out: *mut Self::State) {
         for i in 0..count {
-            let mut run = Run::new();
             // SAFETY: i < count, so the caller guarantees the elements of block i and room for its result.
-            unsafe {
-                Self::push(isa, &mut run, src.wrapping_offset(i as isize * step), n, 0);
-                out.add(i).write(run.end(Self::merge));
-            }
+            unsafe { out.add(i).write(Self::block(isa, src.wrapping_offset(i as isize * step), n, 0, None)) };
         }
     }
 
@@ -122,27 +118,35 @@ pub(super) trait Kind<T: Element>: Send + Sync + 'static {
     }
 }
 
-/// The functions of a [`Kind`] as a table. The code that divides the work is then compiled once per type of partial
-/// results, rather than once per kind and element type.
+/// The functions of a [`Kind`] for a tier. The code that divides the work is compiled once for all of them: it knows the
+/// sizes of elements, partial results and values, but not their types.
 ///
-/// # Safety
-/// The functions have the contracts of those of [`Kind`], for elements of the type of the table.
-pub(super) struct Kernels<I, S> {
-    pub isa: I,
+/// The functions have the contracts of those of [`Kind`], for elements, partial results and values of the table's types,
+/// which are aligned; and the CPU must have the features of the tier.
+#[derive(Clone, Copy)]
+pub(super) struct Kernels {
     pub row_bytes: usize,
-    /// The number of bytes of an element.
+    /// The number of bytes of an element, of a partial result, and of the value of a result.
     pub size: usize,
-    pub push: unsafe fn(I, &mut Run<S>, *const u8, usize, usize),
-    pub short: unsafe fn(I, *const u8, isize, usize, usize, *mut S),
-    pub rows: unsafe fn(I, &mut Kept, &[*const u8], usize, usize, *mut S),
-    pub narrow: unsafe fn(I, &mut Kept, *const u8, usize, usize, *mut S),
-    pub merge: fn(&mut S, S),
-    pub merge_all: fn(I, &mut [S], &[S]),
+    pub state: usize,
+    pub value: usize,
+    is_value: bool,
+    tree: bool,
+    /// [`Kind::block`]; `best` is null if there is none.
+    block: unsafe fn(src: *const u8, n: usize, first: usize, best: *const u8, out: *mut u8),
+    pub short: unsafe fn(src: *const u8, step: isize, n: usize, count: usize, out: *mut u8),
+    pub rows: unsafe fn(kept: &mut Kept, rows: &[*const u8], n: usize, first: usize, out: *mut u8),
+    pub narrow: unsafe fn(kept: &mut Kept, src: *const u8, n: usize, width: usize, out: *mut u8),
+    merge: unsafe fn(left: *mut u8, right: *const u8),
+    /// Merges `n` results into as many others, which do not overlap them.
+    merge_all: unsafe fn(left: *mut u8, right: *const u8, n: usize),
+    /// Writes the values of `n` results to `to`.
+    give: unsafe fn(results: *const u8, n: usize, to: *mut u8),
 }
 
-impl<I: Isa, S: State> Kernels<I, S> {
-    /// Returns the functions of kind `K` for elements of type `T`.
-    pub fn of<T: Element, K: Kind<T, State = S>>(isa: I) -> Kernels<I, S> {
+impl Kernels {
+    /// Returns the functions of kind `K` for elements of type `T`, compiled for tier `I`.
+    pub const fn of<I: Isa, T: Element, K: Kind<T>>() -> Kernels {
         struct Merge<'a, T, K: Kind<T>>(&'a mut [K::State], &'a [K::State])
         where
             T: Element;
@@ -153,21 +157,36 @@ impl<I: Isa, S: State> Kernels<I, S> {
                 K::merge_all(self.0, self.1);
             }
         }
-        // SAFETY: each function has the contract of its counterpart in `Kind`. Slices of pointers have the same layout
-        // for all pointee types.
+        const {
+            assert!(size_of::<K::State>() <= size_of::<Partial>() && align_of::<K::State>() <= align_of::<Partial>());
+            assert!(size_of::<<K::State as State>::Gives>() <= VALUE_BYTES);
+        }
+        // SAFETY: each function has the contract of its counterpart in `Kind`, and the CPU has the features of the tier.
+        // Slices of pointers have the same layout for all pointee types.
         unsafe {
             Kernels {
-                isa,
                 row_bytes: K::ROW_BYTES,
                 size: size_of::<T>(),
-                push: |isa, run, src, n, first| K::push(isa, run, src.cast(), n, first),
-                short: |isa, src, step, n, count, out| K::short(isa, src.cast(), step, n, count, out),
-                rows: |isa, kept, rows, n, first, out| {
-                    K::rows(isa, kept, std::slice::from_raw_parts(rows.as_ptr().cast(), rows.len()), n, first, out)
+                state: size_of::<K::State>(),
+                value: size_of::<<K::State as State>::Gives>(),
+                is_value: K::State::IS_VALUE,
+                tree: K::TREE,
+                block: |src, n, first, best, out| {
+                    let best = best.cast::<K::State>().as_ref().copied();
+                    out.cast::<K::State>().write(K::block(I::assume(), src.cast(), n, first, best));
                 },
-                narrow: |isa, kept, src, n, width, out| K::narrow(isa, kept, src.cast(), n, width, out),
-                merge: K::merge,
-                merge_all: |isa, left, right| isa.enter(Merge::<T, K>(left, right)),
+                short: |src, step, n, count, out| K::short(I::assume(), src.cast(), step, n, count, out.cast()),
+                rows: |kept, rows, n, first, out| {
+                    let rows = std::slice::from_raw_parts(rows.as_ptr().cast(), rows.len());
+                    K::rows(I::assume(), kept, rows, n, first, out.cast())
+                },
+                narrow: |kept, src, n, width, out| K::narrow(I::assume(), kept, src.cast(), n, width, out.cast()),
+                merge: merge::<T, K>,
+                merge_all: |left, right, n| {
+                    let right = std::slice::from_raw_parts(right.cast(), n);
+                    I::assume().enter(Merge::<T, K>(std::slice::from_raw_parts_mut(left.cast(), n), right))
+                },
+                give: give::<K::State>,
             }
         }
     }
@@ -177,20 +196,126 @@ impl<I: Isa, S: State> Kernels<I, S> {
         256 / self.size * ROWS
     }
 
-    /// Returns the result of a run.
-    pub fn end(&self, run: Run<S>) -> S {
-        run.end(self.merge)
+    /// Computes the result of one block, which is a whole run.
+    ///
+    /// # Safety
+    /// - As [`Kind::block`], for elements of the table's type.
+    pub unsafe fn whole(&self, src: *const u8, n: usize, first: usize) -> Partial {
+        let mut result = Partial::room();
+        // SAFETY: the caller guarantees the elements. There is room for any result.
+        unsafe { (self.block)(src, n, first, std::ptr::null(), result.to()) };
+        result
+    }
+
+    /// Calls `f` with the values of `n` results from `results` on, some at a time: with the number of preceding results,
+    /// the address of the values and their number.
+    ///
+    /// # Safety
+    /// - `results` is valid for reads of `n` results of this table.
+    pub unsafe fn values(&self, results: *const u8, n: usize, f: &mut dyn FnMut(usize, *const u8, usize)) {
+        if self.is_value {
+            return f(0, results, n);
+        }
+        let mut held = Held::new();
+        for first in (0..n).step_by(HELD) {
+            let count = HELD.min(n - first);
+            // SAFETY: `first + count <= n`, so the caller guarantees the results. There is room for `HELD` values.
+            unsafe { (self.give)(results.add(first * self.state), count, held.to()) };
+            f(first, held.to().cast_const(), count);
+        }
+    }
+
+    /// Writes the value of a result to `to`.
+    ///
+    /// # Safety
+    /// - `result` is of this table.
+    /// - `to` is aligned to the value and valid for writes of it.
+    pub unsafe fn give(&self, result: &Partial, to: *mut u8) {
+        // SAFETY: the caller guarantees the result and room for its value.
+        unsafe { (self.give)(result.at(), 1, to) };
     }
 }
 
-impl<S> Run<S> {
-    fn end(self, merge: fn(&mut S, S)) -> S {
-        self.one.or_else(|| self.tree.finish(merge)).expect("a run has a block")
+/// # Safety
+/// - `left` is valid for reads and writes and `right` for reads of a result of `K`.
+unsafe fn merge<T: Element, K: Kind<T>>(left: *mut u8, right: *const u8) {
+    // SAFETY: the caller guarantees both results.
+    unsafe { K::merge(&mut *left.cast(), *right.cast()) };
+}
+
+/// # Safety
+/// - `results` is valid for reads of `n` results and `to` for writes of `n` values.
+unsafe fn give<S: State>(results: *const u8, n: usize, to: *mut u8) {
+    for i in 0..n {
+        // SAFETY: i < n, so the caller guarantees the result and room for its value.
+        unsafe { to.cast::<S::Gives>().add(i).write(results.cast::<S>().add(i).read().give()) };
+    }
+}
+
+/// The number of values that are buffered before they are written.
+pub(super) const HELD: usize = 64;
+
+/// Room for [`HELD`] values.
+pub(super) struct Held([MaybeUninit<[u64; VALUE_BYTES / 8]>; HELD]);
+
+impl Held {
+    pub fn new() -> Held {
+        Held([MaybeUninit::uninit(); HELD])
     }
 
-    /// Returns a run without blocks.
-    pub fn new() -> Run<S> {
-        Run { tree: Tree::new(), one: None }
+    /// Returns the address of the first value.
+    pub fn to(&mut self) -> *mut u8 {
+        self.0.as_mut_ptr().cast()
+    }
+}
+
+/// The results so far of a series of blocks, or of other results: a tree, or one result if the order does not matter.
+///
+/// Invariant: they are results of `kernels`.
+pub(super) struct Run<'a> {
+    kernels: &'a Kernels,
+    tree: Tree<Partial>,
+    one: Option<Partial>,
+}
+
+impl<'a> Run<'a> {
+    /// Returns a run without results.
+    pub fn new(kernels: &'a Kernels) -> Run<'a> {
+        Run { kernels, tree: Tree::new(), one: None }
+    }
+
+    /// Adds the next block.
+    ///
+    /// # Safety
+    /// - As [`Kind::block`], for elements of the table's type.
+    pub unsafe fn push(&mut self, src: *const u8, n: usize, first: usize) {
+        let best = self.one.as_ref().map_or(std::ptr::null(), Partial::at);
+        let mut result = Partial::room();
+        // SAFETY: the caller guarantees the elements. There is room for any result, and `best` is of this table (the
+        // invariant).
+        unsafe { (self.kernels.block)(src, n, first, best, result.to()) };
+        if self.kernels.tree {
+            // SAFETY: the result is of this table.
+            unsafe { self.push_result(result, 0) };
+        } else {
+            self.one = Some(result);
+        }
+    }
+
+    /// Adds the result of the next `2^level` leaves of the tree.
+    ///
+    /// # Safety
+    /// - It is a result of the table.
+    pub unsafe fn push_result(&mut self, result: Partial, level: u32) {
+        // SAFETY: both are results of this table (the invariant; the caller guarantees it for `result`).
+        self.tree.push_level(result, level, |left, right| unsafe { (self.kernels.merge)(left.to(), right.at()) });
+    }
+
+    /// Returns the result, of the table.
+    pub fn end(self) -> Partial {
+        // SAFETY: both are results of this table (the invariant).
+        let merge = |left: &mut Partial, right: Partial| unsafe { (self.kernels.merge)(left.to(), right.at()) };
+        self.one.or_else(|| self.tree.finish(merge)).expect("internal error: a run has no block")
     }
 }
 
@@ -219,57 +344,72 @@ pub(super) unsafe fn as_rows<T>(src: *const T, n: usize, width: usize, mut f: im
 
 /// Partial results of several outputs. They are merged as a [`Tree`](polyarray_core::order::Tree) merges those of one
 /// output.
-pub(super) struct Levels<S> {
+///
+/// Invariant: `results` has a line of `width` results of `kernels` for each level; a line begins at a multiple of `line`
+/// words.
+pub(super) struct Levels<'a> {
+    kernels: &'a Kernels,
     width: usize,
-    results: Vec<S>,
+    line: usize,
+    results: Vec<MaybeUninit<u64>>,
     levels: SmallVec<[u32; 16]>,
 }
 
-impl<S: State> Levels<S> {
-    pub fn new(width: usize) -> Levels<S> {
-        Levels { width, results: Vec::new(), levels: SmallVec::new() }
+impl<'a> Levels<'a> {
+    pub fn new(kernels: &'a Kernels, width: usize) -> Levels<'a> {
+        let line = (width * kernels.state).div_ceil(8);
+        Levels { kernels, width, line, results: Vec::new(), levels: SmallVec::new() }
+    }
+
+    /// Returns levels of as many outputs, without leaves.
+    pub fn empty(&self) -> Levels<'a> {
+        Levels::new(self.kernels, self.width)
+    }
+
+    /// Returns the address of a line.
+    fn at(&mut self, line: usize) -> *mut u8 {
+        self.results.as_mut_ptr().wrapping_add(line * self.line).cast()
     }
 
     /// Adds the results of the next `2^level` leaves, which `fill` writes to the given address.
     ///
     /// # Safety
     /// - `fill` initializes `width` results.
-    pub unsafe fn push<I: Isa>(&mut self, kernels: &Kernels<I, S>, mut level: u32, fill: impl FnOnce(*mut S)) {
-        let end = (self.levels.len() + 1) * self.width;
-        self.results.reserve(end - self.results.len());
-        fill(self.results.as_mut_ptr().wrapping_add(end - self.width));
-        // SAFETY: the elements are reserved, and `fill` initializes the last `width` of them, which the caller
-        // guarantees.
-        unsafe { self.results.set_len(end) };
+    pub unsafe fn push(&mut self, mut level: u32, fill: impl FnOnce(*mut u8)) {
+        let words = (self.levels.len() + 1) * self.line;
+        if self.results.len() < words {
+            self.results.resize(words, MaybeUninit::uninit());
+        }
+        fill(self.at(self.levels.len()));
         while self.levels.last() == Some(&level) {
             self.levels.pop();
-            self.merge(kernels);
+            self.merge_into(self.levels.len());
             level += 1;
         }
         self.levels.push(level);
     }
 
-    /// Merges the last results into the preceding ones.
-    fn merge<I: Isa>(&mut self, kernels: &Kernels<I, S>) {
-        let last = self.results.len() - self.width;
-        let (before, right) = self.results.split_at_mut(last);
-        (kernels.merge_all)(kernels.isa, &mut before[last - self.width..], right);
-        self.results.truncate(last);
+    /// Merges the line after `line` into it.
+    fn merge_into(&mut self, line: usize) {
+        let (left, right) = (self.at(line), self.at(line + 1));
+        // SAFETY: both lines have `width` results (the invariant, before the level of the later one was removed), and do
+        // not overlap.
+        unsafe { (self.kernels.merge_all)(left, right, self.width) };
     }
 
-    /// Returns the results of all leaves.
-    pub fn finish<I: Isa>(&mut self, kernels: &Kernels<I, S>) -> &[S] {
+    /// Returns the address of the results of all leaves.
+    pub fn finish(&mut self) -> *const u8 {
         while self.levels.len() > 1 {
             self.levels.pop();
-            self.merge(kernels);
+            self.merge_into(self.levels.len() - 1);
         }
-        &self.results
+        self.at(0)
     }
 
     /// Removes all leaves and sets the number of outputs.
     pub fn reset(&mut self, width: usize) {
         self.width = width;
-        self.results.clear();
+        self.line = (width * self.kernels.state).div_ceil(8);
         self.levels.clear();
     }
 }

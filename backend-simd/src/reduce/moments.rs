@@ -2,7 +2,7 @@
 //! blocks are combined by their means.
 
 use super::fold::{Combine, Sum, halves, narrow};
-use super::kind::{Kept, Kind, Run, State, Values, lanes_of};
+use super::kind::{Kept, Kind, State, Values, lanes_of};
 use crate::lanes::{Float, Isa, Lanes, Real, Work};
 use polyarray_core::order::{Deviate, Moments};
 use std::ops::{Mul, Sub};
@@ -160,7 +160,7 @@ where
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) -> Moments<T> {
         let Values { src, n } = self.0;
-        // SAFETY: `src` is valid for reads of `n` elements, by the contract of `push`. The lanes of a block fill 256
+        // SAFETY: `src` is valid for reads of `n` elements, by the contract of `Kind::block`. The lanes of a block fill 256
         // bytes, so 64 elements are enough for them.
         unsafe {
             let near = T::near(Sum::block(isa, src, n), n);
@@ -184,8 +184,8 @@ where
     // 64 rows of this size stay in the second-level cache until they are read again.
     const ROW_BYTES: usize = 4 << 10;
 
-    unsafe fn push<I: Isa>(isa: I, run: &mut Run<Moments<T>>, src: *const T, n: usize, _: usize) {
-        run.tree.push(isa.enter(Block(Values { src, n })), |a, b| Moments::combine(a, b));
+    unsafe fn block<I: Isa>(isa: I, src: *const T, n: usize, _: usize, _: Option<Moments<T>>) -> Moments<T> {
+        isa.enter(Block(Values { src, n }))
     }
 
     unsafe fn rows<I: Isa>(isa: I, kept: &mut Kept, rows: &[*const T], n: usize, _: usize, out: *mut Moments<T>) {

@@ -6,7 +6,7 @@
 //! infinities or NaN are recognized by their exponents. A slower kernel, which handles such numbers, reads them again.
 
 use super::fold::{Prod, halves};
-use super::kind::{Kept, Kind, Run, State, lanes_of};
+use super::kind::{Kept, Kind, State, lanes_of};
 use super::moments::{Packed, RowsAt};
 use crate::lanes::{Float, Isa, Lanes, Mask, Real, Work};
 use polyarray_core::order::{Multiply, Product, SHORT};
@@ -212,7 +212,7 @@ impl<T: Apart> Work for Block<T> {
                 exponents[..lanes].iter().map(|e| e.to_int()).sum::<i64>() - (lanes * (whole + 1)) as i64 * T::BIAS;
         }
         for i in whole * lanes..n {
-            // SAFETY: i < n, and n elements are readable by the contracts of `push` and `short`.
+            // SAFETY: i < n, and n elements are readable by the contracts of `block` and `short`.
             let factor = unsafe { (*src.add(i)).factor() };
             let lane = &mut mantissas[i - whole * lanes];
             let product = T::join(Product { mantissa: *lane, exponent: 0 }, factor);
@@ -277,10 +277,9 @@ where
     // 64 rows of this size stay in the second-level cache until they are read again.
     const ROW_BYTES: usize = 4 << 10;
 
-    unsafe fn push<I: Isa>(isa: I, run: &mut Run<Product<T>>, src: *const T, n: usize, _: usize) {
-        // SAFETY: n elements are readable, by the contract of `Kind::push`.
-        let product = if n <= SHORT { unsafe { in_sequence(src, n, 1) } } else { isa.enter(Block(src, n)) };
-        run.tree.push(product, <Self as Kind<T>>::merge);
+    unsafe fn block<I: Isa>(isa: I, src: *const T, n: usize, _: usize, _: Option<Product<T>>) -> Product<T> {
+        // SAFETY: n elements are readable, which the caller guarantees.
+        if n <= SHORT { unsafe { in_sequence(src, n, 1) } } else { isa.enter(Block(src, n)) }
     }
 
     unsafe fn short<I: Isa>(isa: I, src: *const T, step: isize, n: usize, count: usize, out: *mut Product<T>) {
@@ -359,7 +358,7 @@ impl<T: Multiply> Work for ComplexBlock<T> {
         let mut acc = [one::<T>(); 256 / size_of::<Complex<f32>>()];
         for start in (0..n).step_by(lanes) {
             for (l, lane) in acc[..lanes.min(n - start)].iter_mut().enumerate() {
-                // SAFETY: start + l < n, and n elements are readable by the contract of `Kind::push`.
+                // SAFETY: start + l < n, and n elements are readable by the contract of `Kind::block`.
                 *lane = T::join(*lane, unsafe { *src.add(start + l) }.factor());
             }
         }
@@ -402,10 +401,9 @@ impl<T: Multiply + Send + Sync> Kind<T> for ComplexProducts {
     type State = Product<T>;
     const ROW_BYTES: usize = 4 << 10;
 
-    unsafe fn push<I: Isa>(isa: I, run: &mut Run<Product<T>>, src: *const T, n: usize, _: usize) {
-        // SAFETY: n elements are readable, by the contract of `Kind::push`.
-        let product = if n <= SHORT { unsafe { in_sequence(src, n, 1) } } else { isa.enter(ComplexBlock(src, n)) };
-        run.tree.push(product, Self::merge);
+    unsafe fn block<I: Isa>(isa: I, src: *const T, n: usize, _: usize, _: Option<Product<T>>) -> Product<T> {
+        // SAFETY: n elements are readable, which the caller guarantees.
+        if n <= SHORT { unsafe { in_sequence(src, n, 1) } } else { isa.enter(ComplexBlock(src, n)) }
     }
 
     unsafe fn rows<I: Isa>(isa: I, _: &mut Kept, rows: &[*const T], n: usize, _: usize, out: *mut Product<T>) {

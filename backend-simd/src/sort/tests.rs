@@ -1,7 +1,7 @@
 //! Compares sorting of keys with the standard library, on every tier that this CPU has.
 
 use super::*;
-use crate::tier::Tier;
+use crate::tier::Token;
 use polyarray_core::Dims;
 use polyarray_core::op::Operand;
 use select::below;
@@ -9,12 +9,12 @@ use select::below;
 /// Calls `f` for each tier.
 fn on_every_tier(mut f: impl FnMut(&dyn Tested, &str)) {
     for name in crate::tier::NAMES {
-        match Tier::best(Some(name)).expect("a tier's name") {
-            Tier::Portable(isa) => f(&isa, name),
+        match Token::best(Some(name)).expect("a tier's name") {
+            Token::Portable(isa) => f(&isa, name),
             #[cfg(target_arch = "x86_64")]
-            Tier::Avx2(isa) => f(&isa, name),
+            Token::Avx2(isa) => f(&isa, name),
             #[cfg(target_arch = "x86_64")]
-            Tier::Avx512(isa) => f(&isa, name),
+            Token::Avx512(isa) => f(&isa, name),
         }
     }
 }
