@@ -2,7 +2,7 @@
 
 use super::exp::{Exponential, clamp, exp_of_sum};
 use super::log::{Logarithm, normalise, split, unusual};
-use super::{Function2, all, fast_two_sum};
+use super::{Function2, all, aside2, fast_two_sum};
 use crate::lanes::{Float, Isa, Mask, Real};
 
 /// x to the power of y: exp(y log x) with the logarithm in two parts. At most 1.3 ULP; subnormal results 1.5. Special
@@ -84,13 +84,23 @@ fn odd<T: Logarithm, I: Isa>(isa: I, x: T::V<I>, y: T::V<I>) -> T::V<I> {
     unusual::<T, I>(isa, x).bit_or(all::<T, I>(isa, T::LIMITS[5]).int_sub(y.abs()))
 }
 
+/// [`special`], for [`aside2`].
+struct AnyPow;
+
+impl<T: Logarithm + Exponential> Function2<T> for AnyPow {
+    #[inline(always)]
+    fn vector<I: Isa>(isa: I, x: T::V<I>, y: T::V<I>) -> T::V<I> {
+        special::<T, I>(isa, x, y)
+    }
+}
+
 macro_rules! function {
     ($T:ident) => {
         impl Function2<$T> for Pow {
             #[inline(always)]
             fn vector<I: Isa>(isa: I, x: <$T as Real>::V<I>, y: <$T as Real>::V<I>) -> <$T as Real>::V<I> {
                 if odd::<$T, I>(isa, x, y).any_sign() {
-                    special::<$T, I>(isa, x, y)
+                    aside2::<$T, AnyPow, I>(isa, x, y)
                 } else {
                     usual::<$T, I, false>(isa, x, y, None)
                 }
