@@ -34,16 +34,16 @@ pub(crate) fn run<I: Isa>(
     threads: usize,
     output: &Buffer,
 ) -> Result<()> {
-    let batch = Batch { isa, tier, engines, op, threads, output };
+    let batch = Batch { tier, engines, op, threads, output };
     let wide = op.product() != op.dtype;
     match op.dtype {
-        DType::F32 => batch.floats::<f32>(),
-        DType::F64 => batch.floats::<f64>(),
-        DType::F16 if wide => batch.each(batch.tiles_or(&Halves::<I, f16>::new(isa))),
+        DType::F32 => batch.floats::<I, f32>(isa),
+        DType::F64 => batch.floats::<I, f64>(isa),
+        DType::F16 if wide => batch.wide(&Halves::<I, f16>::new(isa)),
         DType::F16 => batch.narrowed(&Halves::<I, f16>::new(isa), |x, y| x + y, f16::narrow),
-        DType::BF16 if wide => batch.each(batch.tiles_or(&Halves::<I, bf16>::new(isa))),
+        DType::BF16 if wide => batch.wide(&Halves::<I, bf16>::new(isa)),
         DType::BF16 => batch.narrowed(&Halves::<I, bf16>::new(isa), |x, y| x + y, bf16::narrow),
-        DType::I8 if wide => batch.each(batch.tiles_or(&Integers::<I, i8, i32>::new(isa))),
+        DType::I8 if wide => batch.wide(&Integers::<I, i8, i32>::new(isa)),
         DType::I8 => batch.narrowed(&Integers::<I, i8, i32>::new(isa), i32::wrapping_add, i8::narrow),
         DType::U8 if wide => batch.packed(&Integers::<I, u8, u32>::new(isa)),
         DType::U8 => batch.packed(&Integers::<I, u8>::new(isa)),
@@ -60,8 +60,7 @@ pub(crate) fn run<I: Isa>(
 }
 
 /// A function that computes one product of a batch on a number of threads.
-trait One<T, C>: Fn(Product<T, C>, usize, Option<Finish<C>>) -> Result<()> + Sync {}
-impl<T, C, F: Fn(Product<T, C>, usize, Option<Finish<C>>) -> Result<()> + Sync> One<T, C> for F {}
+type One<'a, T, C> = &'a (dyn Fn(Product<T, C>, usize, Option<Finish<C>>) -> Result<()> + Sync);
 
 /// The most elements of C that are kept in a wider type at once.
 const WIDE: usize = 1 << 20;
@@ -69,8 +68,7 @@ const WIDE: usize = 1 << 20;
 const WIDE_COLUMNS: usize = 4096;
 
 /// An operation with everything needed to run it.
-struct Batch<'a, I> {
-    isa: I,
+struct Batch<'a> {
     tier: &'static Tier,
     engines: Engines,
     op: &'a Matmul,
@@ -78,11 +76,11 @@ struct Batch<'a, I> {
     output: &'a Buffer,
 }
 
-impl<I: Isa> Batch<'_, I> {
+impl Batch<'_> {
     /// Computes products of f32 or f64.
-    fn floats<T: Real + Tiled<T>>(&self) -> Result<()> {
-        let (isa, engines, precision) = (self.isa, self.engines, self.op.precision);
-        self.each(|p, threads, finish| {
+    fn floats<I: Isa, T: Real + Tiled<T>>(&self, isa: I) -> Result<()> {
+        let (engines, precision) = (self.engines, self.op.precision);
+        self.each::<T, T>(&|p, threads, finish| {
             // SAFETY: `each` passes products whose matrices are inside their buffers and do not overlap.
             unsafe {
                 T::by_tiles(engines, p, precision, threads, finish)
@@ -92,16 +90,27 @@ impl<I: Isa> Batch<'_, I> {
     }
 
     /// Computes products by the packed loops.
-    fn packed<K: Kernel<Element: Send + Sync, Sum: Send + Sync>>(&self, kernel: &K) -> Result<()> {
+    fn packed<T: Copy + Send + Sync, C: Copy + Send + Sync>(
+        &self,
+        kernel: &dyn Kernel<Element = T, Sum = C>,
+    ) -> Result<()> {
         // SAFETY: `each` passes products whose matrices are inside their buffers and do not overlap.
-        self.each(|p: Product<K::Element, K::Sum>, threads, finish| unsafe { product(kernel, p, threads, finish) })
+        self.each(&|p: Product<T, C>, threads, finish| unsafe { product(kernel, p, threads, finish) })
+    }
+
+    /// Computes products in the type of C, by an engine if one is faster, and otherwise by `kernel`.
+    fn wide<T: Tiled<C> + Send + Sync, C: Copy + Send + Sync>(
+        &self,
+        kernel: &dyn Kernel<Element = T, Sum = C>,
+    ) -> Result<()> {
+        self.each(&self.tiles_or(kernel))
     }
 
     /// Returns a function that computes products by an engine if one is faster, and otherwise by `kernel`.
-    fn tiles_or<T: Tiled<C> + Send + Sync, C: Copy + Send + Sync, K: Kernel<Element = T, Sum = C>>(
+    fn tiles_or<'k, T: Tiled<C> + Send + Sync, C: Copy + Send + Sync>(
         &self,
-        kernel: &K,
-    ) -> impl One<T, C> {
+        kernel: &'k dyn Kernel<Element = T, Sum = C>,
+    ) -> impl Fn(Product<T, C>, usize, Option<Finish<C>>) -> Result<()> + Sync + use<'k, T, C> {
         let (engines, precision) = (self.engines, self.op.precision);
         move |p: Product<T, C>, threads: usize, finish: Option<Finish<C>>| {
             // SAFETY: `each`, directly or through `narrowed`, passes products whose matrices are inside their buffers
@@ -115,21 +124,20 @@ impl<I: Isa> Batch<'_, I> {
 
     /// Computes products in a wider type than the operands': a block of C at a time, which is narrowed when it is
     /// finished.
-    fn narrowed<T, C, K>(
+    fn narrowed<T, C>(
         &self,
-        kernel: &K,
+        kernel: &dyn Kernel<Element = T, Sum = C>,
         plus: impl Fn(C, C) -> C + Sync,
         narrow: impl Fn(C) -> T + Sync,
     ) -> Result<()>
     where
         T: Tiled<C> + Widen<Wide = C> + Send + Sync,
         C: Copy + Send + Sync,
-        K: Kernel<Element = T, Sum = C>,
     {
         let columns = self.op.n.min(WIDE_COLUMNS);
         let rows = (WIDE / columns / kernel.rows() * kernel.rows()).min(self.op.m.next_multiple_of(kernel.rows()));
         let one = self.tiles_or(kernel);
-        self.each(|p: Product<T, T>, threads, finish| {
+        self.each(&|p: Product<T, T>, threads, finish| {
             let mut wide = Scratch::new(rows.min(p.m) * columns * size_of::<C>())?;
             let wide = Shared(wide.ptr().cast::<C>());
             for (i, j) in (0..p.m).step_by(rows).flat_map(|i| (0..p.n).step_by(columns).map(move |j| (i, j))) {
@@ -166,7 +174,7 @@ impl<I: Isa> Batch<'_, I> {
     }
 
     /// Calls `one` for every product of the batch.
-    fn each<T: Copy + Send + Sync, C: Copy + Send + Sync>(&self, one: impl One<T, C>) -> Result<()> {
+    fn each<T: Copy + Send + Sync, C: Copy + Send + Sync>(&self, one: One<T, C>) -> Result<()> {
         let Batch { tier, op, threads, output, .. } = *self;
         let (m, n, k, axes) = (op.m, op.n, op.k, op.batch.len());
         let start = |o: &Operand| -> *const T {
@@ -364,12 +372,26 @@ pub(crate) fn in_place<T: Copy>(
     exec: &Exec,
     strips: &mut Strips,
     piece: &mut [T],
+    at: SmallVec<[*const u8; 8]>,
+    steps: &[(isize, usize)],
+) {
+    // SAFETY: the piece is borrowed exclusively.
+    unsafe { bytes_in_place(exec, strips, (piece.as_mut_ptr().cast(), piece.len(), size_of::<T>()), at, steps) };
+}
+
+/// [`in_place`] for a piece of `n` elements of `size` bytes.
+///
+/// # Safety
+/// - The piece is valid for reads and writes, and nothing else accesses it.
+unsafe fn bytes_in_place(
+    exec: &Exec,
+    strips: &mut Strips,
+    (piece, n, size): (*mut u8, usize, usize),
     mut at: SmallVec<[*const u8; 8]>,
     steps: &[(isize, usize)],
 ) {
-    let size = size_of::<T>();
-    for strip in piece.chunks_mut(exec.strip) {
-        let (here, n) = (strip.as_mut_ptr().cast::<u8>(), strip.len());
+    for first in (0..n).step_by(exec.strip) {
+        let (here, n) = (piece.wrapping_add(first * size), exec.strip.min(n - first));
         at[0] = here.cast_const();
         // SAFETY: `here` has n elements of the piece, and each other operand has n elements `steps` apart from `at`
         // on, which the caller guarantees. The program was prepared without `direct`, so its result is never written
