@@ -4,7 +4,7 @@
 use super::twice::Twice;
 use super::{Float, Isa, Lanes, Mask, Work};
 use polyarray_core::Element;
-use wide::{f32x8, f64x4};
+use wide::{f32x8, f64x4, i32x8, i64x4, u32x8, u64x4};
 
 /// The token of the portable tier.
 #[derive(Clone, Copy)]
@@ -46,7 +46,7 @@ impl Isa for Portable {
 }
 
 macro_rules! portable {
-    ($V:ident, $wide:ident, $elem:ident, $uint:ident, $int:ident, $n:literal, $mantissa:literal) => {
+    ($V:ident, $wide:ident, $elem:ident, $uints:ident, $ints:ident, $uint:ident, $n:literal, $mantissa:literal) => {
         #[derive(Clone, Copy)]
         pub(crate) struct $V($wide);
 
@@ -90,16 +90,17 @@ macro_rules! portable {
         }
 
         impl $V {
-            /// Applies `f` to the bits of each lane.
+            /// Returns the bits of the lanes as integers.
             #[inline(always)]
-            fn map_bits(self, f: impl Fn($uint) -> $uint) -> Self {
-                $V($wide::new(self.0.to_array().map(|x| $elem::from_bits(f(x.to_bits())))))
+            fn bits(self) -> $uints {
+                // SAFETY: both are arrays of lanes of the same size, and every bit pattern is an integer.
+                unsafe { std::mem::transmute::<$wide, $uints>(self.0) }
             }
-            /// Applies `f` to the bits of each pair of lanes.
+            /// Returns the lanes with these bits.
             #[inline(always)]
-            fn zip_bits(self, o: Self, f: impl Fn($uint, $uint) -> $uint) -> Self {
-                let (a, b) = (self.0.to_array(), o.0.to_array());
-                $V($wide::new(std::array::from_fn(|i| $elem::from_bits(f(a[i].to_bits(), b[i].to_bits())))))
+            fn of_bits(bits: $uints) -> Self {
+                // SAFETY: both are arrays of lanes of the same size, and every bit pattern is a float.
+                $V(unsafe { std::mem::transmute::<$uints, $wide>(bits) })
             }
         }
 
@@ -118,11 +119,11 @@ macro_rules! portable {
             }
             #[inline(always)]
             fn any(self) -> bool {
-                self.0.to_array().iter().any(|x| x.to_bits() != 0)
+                self.0.any()
             }
             #[inline(always)]
             fn all(self) -> bool {
-                self.0.to_array().iter().all(|x| x.to_bits() != 0)
+                self.0.all()
             }
         }
 
@@ -240,23 +241,26 @@ macro_rules! portable {
             }
             #[inline(always)]
             fn int_add(self, o: Self) -> Self {
-                self.zip_bits(o, $uint::wrapping_add)
+                Self::of_bits(self.bits() + o.bits())
             }
             #[inline(always)]
             fn int_sub(self, o: Self) -> Self {
-                self.zip_bits(o, $uint::wrapping_sub)
+                Self::of_bits(self.bits() - o.bits())
             }
             #[inline(always)]
             fn shl(self, k: u32) -> Self {
-                self.map_bits(|x| x << k)
+                Self::of_bits(self.bits() << k)
             }
             #[inline(always)]
             fn shr(self, k: u32) -> Self {
-                self.map_bits(|x| x >> k)
+                Self::of_bits(self.bits() >> k)
             }
             #[inline(always)]
             fn sar(self, k: u32) -> Self {
-                self.map_bits(|x| (x as $int >> k) as $uint)
+                // SAFETY: both are arrays of integers of the same size.
+                let signed = unsafe { std::mem::transmute::<$uints, $ints>(self.bits()) };
+                // SAFETY: as above.
+                Self::of_bits(unsafe { std::mem::transmute::<$ints, $uints>(signed >> k) })
             }
             #[inline(always)]
             fn int_to_float(self) -> Self {
@@ -290,5 +294,5 @@ macro_rules! portable {
         );
     };
 }
-portable!(F32, f32x8, f32, u32, i32, 8, 23);
-portable!(F64, f64x4, f64, u64, i64, 4, 52);
+portable!(F32, f32x8, f32, u32x8, i32x8, u32, 8, 23);
+portable!(F64, f64x4, f64, u64x4, i64x4, u64, 4, 52);
