@@ -3,7 +3,7 @@
 #![allow(clippy::needless_range_loop, reason = "the bounds are constants, and the arrays are registers")]
 
 use crate::gemm::{Finish, Matrix, SEGMENT, Written};
-use crate::lanes::{Float, Isa, Lanes, Real, Work};
+use crate::lanes::{Float, Isa, Lanes, Numbers, Real, Work};
 use crate::scratch::Scratch;
 use crate::threads::{Shared, split};
 use polyarray_core::Result;

@@ -4,7 +4,7 @@
 
 use super::blocks::caches;
 use super::{Kernel, Matrix, Product, Tile, pack};
-use crate::lanes::{Float, Isa, Lanes, Real, Work};
+use crate::lanes::{Float, Isa, Lanes, Numbers, Real, Work};
 use crate::scratch::Scratch;
 use polyarray_core::Result;
 use std::marker::PhantomData;

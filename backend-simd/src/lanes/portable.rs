@@ -2,7 +2,7 @@
 //! build enables (SSE2, NEON, WASM SIMD).
 
 use super::twice::Twice;
-use super::{Float, Isa, Lanes, Mask, Work};
+use super::{Bits, Exponents, Float, Isa, Lanes, Mask, Numbers, Work};
 use polyarray_core::Element;
 use wide::{f32x8, f64x4, i32x8, i64x4, u32x8, u64x4};
 
@@ -127,8 +127,64 @@ macro_rules! portable {
             }
         }
 
-        impl Float for $V {
+        impl Bits for $V {
             type Mask = $V;
+            #[inline(always)]
+            fn sign_mask(self) -> Self {
+                self.sar($uint::BITS - 1)
+            }
+            #[inline(always)]
+            fn select(mask: Self, yes: Self, no: Self) -> Self {
+                $V(mask.0.bitselect(yes.0, no.0))
+            }
+            #[inline(always)]
+            fn bit_and(self, o: Self) -> Self {
+                $V(self.0 & o.0)
+            }
+            #[inline(always)]
+            fn bit_or(self, o: Self) -> Self {
+                $V(self.0 | o.0)
+            }
+            #[inline(always)]
+            fn bit_xor(self, o: Self) -> Self {
+                $V(self.0 ^ o.0)
+            }
+            #[inline(always)]
+            fn int_add(self, o: Self) -> Self {
+                Self::of_bits(self.bits() + o.bits())
+            }
+            #[inline(always)]
+            fn int_sub(self, o: Self) -> Self {
+                Self::of_bits(self.bits() - o.bits())
+            }
+            #[inline(always)]
+            fn shl(self, k: u32) -> Self {
+                Self::of_bits(self.bits() << k)
+            }
+            #[inline(always)]
+            fn shr(self, k: u32) -> Self {
+                Self::of_bits(self.bits() >> k)
+            }
+            #[inline(always)]
+            fn sar(self, k: u32) -> Self {
+                // SAFETY: both are arrays of integers of the same size.
+                let signed = unsafe { std::mem::transmute::<$uints, $ints>(self.bits()) };
+                // SAFETY: as above.
+                Self::of_bits(unsafe { std::mem::transmute::<$ints, $uints>(signed >> k) })
+            }
+            #[inline(always)]
+            fn lookup<const N: usize>(self, table: &[$elem; N]) -> Self {
+                const { assert!(N.is_power_of_two()) }
+                $V($wide::new(self.0.to_array().map(|x| table[x.to_bits() as usize & (N - 1)])))
+            }
+            #[inline(always)]
+            fn gather(self, table: &[$elem]) -> Self {
+                let last = table.len() as $uint - 1;
+                $V($wide::new(self.0.to_array().map(|x| table[x.to_bits().min(last) as usize])))
+            }
+        }
+
+        impl Numbers for $V {
             #[inline(always)]
             fn add(self, o: Self) -> Self {
                 $V(self.0 + o.0)
@@ -141,6 +197,25 @@ macro_rules! portable {
             fn mul(self, o: Self) -> Self {
                 $V(self.0 * o.0)
             }
+            #[inline(always)]
+            fn min(self, o: Self) -> Self {
+                $V(self.0.simd_lt(o.0).bitselect(self.0, o.0))
+            }
+            #[inline(always)]
+            fn max(self, o: Self) -> Self {
+                $V(o.0.simd_lt(self.0).bitselect(self.0, o.0))
+            }
+            #[inline(always)]
+            fn lt(self, o: Self) -> Self {
+                $V(self.0.simd_lt(o.0))
+            }
+            #[inline(always)]
+            fn eq(self, o: Self) -> Self {
+                $V(self.0.simd_eq(o.0))
+            }
+        }
+
+        impl Float for $V {
             #[inline(always)]
             fn div(self, o: Self) -> Self {
                 $V(self.0 / o.0)
@@ -200,67 +275,8 @@ macro_rules! portable {
                 self.abs().floor().copysign(self)
             }
             #[inline(always)]
-            fn min(self, o: Self) -> Self {
-                $V(self.0.simd_lt(o.0).bitselect(self.0, o.0))
-            }
-            #[inline(always)]
-            fn max(self, o: Self) -> Self {
-                $V(o.0.simd_lt(self.0).bitselect(self.0, o.0))
-            }
-            #[inline(always)]
-            fn lt(self, o: Self) -> Self {
-                $V(self.0.simd_lt(o.0))
-            }
-            #[inline(always)]
-            fn eq(self, o: Self) -> Self {
-                $V(self.0.simd_eq(o.0))
-            }
-            #[inline(always)]
             fn unordered(self, o: Self) -> Self {
                 $V(self.0.is_nan() | o.0.is_nan())
-            }
-            #[inline(always)]
-            fn sign_mask(self) -> Self {
-                self.sar($uint::BITS - 1)
-            }
-            #[inline(always)]
-            fn select(mask: Self, yes: Self, no: Self) -> Self {
-                $V(mask.0.bitselect(yes.0, no.0))
-            }
-            #[inline(always)]
-            fn bit_and(self, o: Self) -> Self {
-                $V(self.0 & o.0)
-            }
-            #[inline(always)]
-            fn bit_or(self, o: Self) -> Self {
-                $V(self.0 | o.0)
-            }
-            #[inline(always)]
-            fn bit_xor(self, o: Self) -> Self {
-                $V(self.0 ^ o.0)
-            }
-            #[inline(always)]
-            fn int_add(self, o: Self) -> Self {
-                Self::of_bits(self.bits() + o.bits())
-            }
-            #[inline(always)]
-            fn int_sub(self, o: Self) -> Self {
-                Self::of_bits(self.bits() - o.bits())
-            }
-            #[inline(always)]
-            fn shl(self, k: u32) -> Self {
-                Self::of_bits(self.bits() << k)
-            }
-            #[inline(always)]
-            fn shr(self, k: u32) -> Self {
-                Self::of_bits(self.bits() >> k)
-            }
-            #[inline(always)]
-            fn sar(self, k: u32) -> Self {
-                // SAFETY: both are arrays of integers of the same size.
-                let signed = unsafe { std::mem::transmute::<$uints, $ints>(self.bits()) };
-                // SAFETY: as above.
-                Self::of_bits(unsafe { std::mem::transmute::<$ints, $uints>(signed >> k) })
             }
             #[inline(always)]
             fn int_to_float(self) -> Self {
@@ -269,16 +285,9 @@ macro_rules! portable {
                 let magic = $V($wide::splat((1u64 << $mantissa) as $elem * 1.5));
                 self.int_add(magic).sub(magic)
             }
-            #[inline(always)]
-            fn lookup<const N: usize>(self, table: &[$elem; N]) -> Self {
-                const { assert!(N.is_power_of_two()) }
-                $V($wide::new(self.0.to_array().map(|x| table[x.to_bits() as usize & (N - 1)])))
-            }
-            #[inline(always)]
-            fn gather(self, table: &[$elem]) -> Self {
-                let last = table.len() as $uint - 1;
-                $V($wide::new(self.0.to_array().map(|x| table[x.to_bits().min(last) as usize])))
-            }
+        }
+
+        impl Exponents for $V {
             #[inline(always)]
             fn shl_mantissa(self) -> Self {
                 self.shl($mantissa)

@@ -1,6 +1,6 @@
 //! Compares the lanes of every tier with scalar arithmetic.
 
-use super::{Float, Isa, Lanes, Mask, Real, Work};
+use super::{Bits, Exponents, Float, Isa, Lanes, Mask, Numbers, Real, Work};
 use crate::tier::{NAMES, Token};
 
 /// Runs the result of `make` on every tier that this CPU has.
@@ -62,7 +62,7 @@ macro_rules! check {
                     lanes
                 };
                 let truth =
-                    |m: <V<I> as Float>::Mask| get(Float::select(m, V::<I>::splat(isa, 1.0), V::<I>::splat(isa, 0.0)));
+                    |m: <V<I> as Bits>::Mask| get(Bits::select(m, V::<I>::splat(isa, 1.0), V::<I>::splat(isa, 0.0)));
                 let same = |name: &str, x: $elem, got: $elem, want: $elem| {
                     assert!(
                         got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan(),

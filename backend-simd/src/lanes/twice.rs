@@ -1,7 +1,7 @@
 //! Pairs of vectors as one vector. Loops over long arrays use them: two independent chains of instructions hide each
 //! other's latency.
 
-use super::{Float, Isa, Lanes, Mask, Real, Work};
+use super::{Bits, Exponents, Float, Isa, Lanes, Mask, Numbers, Real, Work};
 
 /// A tier whose vectors are pairs of the vectors of `I`.
 #[derive(Clone, Copy)]
@@ -135,17 +135,15 @@ macro_rules! both {
     )* };
 }
 
-impl<V: Float> Float for Pair<V> {
+impl<V: Bits> Bits for Pair<V> {
     type Mask = Pair<V::Mask>;
     both! {
-        add(o) -> Self; sub(o) -> Self; mul(o) -> Self; div(o) -> Self; mul_add(b, c) -> Self; neg_mul_add(b, c) ->
-        Self; product_error(b, product) -> Self;
-        neg() -> Self; abs() -> Self; copysign(sign) -> Self; sqrt() -> Self; round() -> Self; floor() -> Self; trunc()
-        -> Self;
-        min(o) -> Self; max(o) -> Self; bit_and(o) -> Self; bit_or(o) -> Self; bit_xor(o) -> Self; int_add(o) -> Self;
+        bit_and(o) -> Self;
+        bit_or(o) -> Self;
+        bit_xor(o) -> Self;
+        int_add(o) -> Self;
         int_sub(o) -> Self;
-        int_to_float() -> Self; shl_mantissa() -> Self; shr_mantissa() -> Self;
-        lt(o) -> Self::Mask; eq(o) -> Self::Mask; unordered(o) -> Self::Mask; sign_mask() -> Self::Mask;
+        sign_mask() -> Self::Mask;
     }
     #[inline(always)]
     fn any_sign(self) -> bool {
@@ -174,6 +172,43 @@ impl<V: Float> Float for Pair<V> {
     #[inline(always)]
     fn gather(self, table: &[V::Elem]) -> Self {
         Pair(self.0.gather(table), self.1.gather(table))
+    }
+}
+
+impl<V: Numbers> Numbers for Pair<V> {
+    both! {
+        add(o) -> Self;
+        sub(o) -> Self;
+        mul(o) -> Self;
+        min(o) -> Self;
+        max(o) -> Self;
+        lt(o) -> Self::Mask;
+        eq(o) -> Self::Mask;
+    }
+}
+
+impl<V: Float> Float for Pair<V> {
+    both! {
+        div(o) -> Self;
+        mul_add(b, c) -> Self;
+        neg_mul_add(b, c) -> Self;
+        product_error(b, product) -> Self;
+        neg() -> Self;
+        abs() -> Self;
+        copysign(sign) -> Self;
+        sqrt() -> Self;
+        round() -> Self;
+        floor() -> Self;
+        trunc() -> Self;
+        int_to_float() -> Self;
+        unordered(o) -> Self::Mask;
+    }
+}
+
+impl<V: Exponents> Exponents for Pair<V> {
+    both! {
+        shl_mantissa() -> Self;
+        shr_mantissa() -> Self;
     }
     #[inline(always)]
     fn split(self, isa: Self::Isa) -> (Self, Self)

@@ -46,7 +46,7 @@ pub(crate) use roots::{Cbrt, Hypot};
 pub(crate) use rounding::{Ceil, Floor, Round, Trunc};
 pub(crate) use trig::{Cos, Sin, Tan};
 
-use crate::lanes::{Float, Isa, Lanes, Real, Work};
+use crate::lanes::{Float, Isa, Lanes, Numbers, Real, Work};
 use std::marker::PhantomData;
 
 /// A function of one float.

@@ -3,7 +3,7 @@
 
 use super::fold::{Combine, Sum, halves, narrow};
 use super::kind::{Kept, Kind, State, Values, lanes_of};
-use crate::lanes::{Float, Isa, Lanes, Real, Work};
+use crate::lanes::{Isa, Lanes, Numbers, Real, Work};
 use polyarray_core::order::{Deviate, Moments};
 use std::ops::{Mul, Sub};
 

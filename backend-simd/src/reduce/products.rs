@@ -8,7 +8,7 @@
 use super::fold::{Prod, halves};
 use super::kind::{Kept, Kind, State, lanes_of};
 use super::moments::{Packed, RowsAt};
-use crate::lanes::{Float, Isa, Lanes, Mask, Real, Work};
+use crate::lanes::{Bits, Exponents, Float, Isa, Lanes, Mask, Numbers, Real, Work};
 use polyarray_core::order::{Multiply, Product, SHORT};
 use polyarray_core::{Complex, Element, Wide};
 
@@ -140,11 +140,11 @@ impl<T: Apart, R: RowsAt<T>> Columns<'_, T, R> {
 #[inline(always)]
 fn carefully<T: Apart, I: Isa>(isa: I, k: &Constants<T::V<I>>, x: T::V<I>) -> (T::V<I>, T::V<I>) {
     let little = x.abs().lt(T::V::<I>::splat(isa, T::SMALLEST_NORMAL));
-    let x = Float::select(little, x.mul(T::V::<I>::splat(isa, T::from_f64((1u64 << T::RAISE) as f64))), x);
+    let x = Bits::select(little, x.mul(T::V::<I>::splat(isa, T::from_f64((1u64 << T::RAISE) as f64))), x);
     let power = x.bit_and(k.infinity);
     let special = power.eq(k.zero).or(power.eq(k.infinity));
-    let less = Float::select(little, T::V::<I>::splat(isa, T::of_int(T::RAISE)), k.zero);
-    (Float::select(special, x, x.bit_xor(power).bit_or(k.one)), power.shr_mantissa().int_sub(less))
+    let less = Bits::select(little, T::V::<I>::splat(isa, T::of_int(T::RAISE)), k.zero);
+    (Bits::select(special, x, x.bit_xor(power).bit_or(k.one)), power.shr_mantissa().int_sub(less))
 }
 
 impl<T: Apart, R: RowsAt<T>> Work for Columns<'_, T, R> {
