@@ -1,7 +1,7 @@
 //! The tier of AVX2 with FMA.
 
 use super::twice::Twice;
-use super::{Bits, Exponents, Float, Isa, Lanes, Mask, Numbers, Work};
+use super::{Bits, Body, Exponents, Float, Isa, Lanes, Mask, Numbers, Work};
 use std::arch::x86_64::*;
 
 /// The token of the tier. It exists only on a CPU with the features: [`Avx2::new`] found them, or the caller of
@@ -43,6 +43,12 @@ impl Isa for Avx2 {
     fn narrow(self, low: F64, high: F64) -> F32 {
         // SAFETY: the token exists only on a CPU with AVX2.
         F32(unsafe { _mm256_set_m128(_mm256_cvtpd_ps(high.0), _mm256_cvtpd_ps(low.0)) })
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn kernel<B: Body>(args: &B::Args) {
+        // SAFETY: the caller guarantees the conditions of `B`. The function is called only on a CPU with AVX2 and FMA.
+        unsafe { B::run(Avx2(()), args) };
     }
 
     #[inline]

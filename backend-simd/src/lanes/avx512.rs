@@ -1,7 +1,7 @@
 //! The tier of AVX-512 F, DQ, BW and VL, which every server and desktop CPU with AVX-512 has.
 
 use super::twice::Twice;
-use super::{Bits, Exponents, Float, Isa, Lanes, Mask, Numbers, Work};
+use super::{Bits, Body, Exponents, Float, Isa, Lanes, Mask, Numbers, Work};
 use std::arch::x86_64::*;
 
 /// The token of the tier. It exists only on a CPU with the features: [`Avx512::new`] found them, or the caller of
@@ -48,6 +48,12 @@ impl Isa for Avx512 {
     fn narrow(self, low: F64, high: F64) -> F32 {
         // SAFETY: the token exists only on a CPU with AVX-512.
         F32(unsafe { _mm512_insertf32x8::<1>(_mm512_castps256_ps512(_mm512_cvtpd_ps(low.0)), _mm512_cvtpd_ps(high.0)) })
+    }
+
+    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
+    unsafe fn kernel<B: Body>(args: &B::Args) {
+        // SAFETY: the caller guarantees the conditions of `B`. The function is called only on a CPU with the features.
+        unsafe { B::run(Avx512(()), args) };
     }
 
     #[inline]

@@ -221,6 +221,13 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     /// The inverse of [`Isa::widen`]. Rounds to nearest.
     fn narrow(self, low: Self::F64, high: Self::F64) -> Self::F32;
 
+    /// Runs `B`, compiled for the tier. A pointer to this function is a kernel that needs no token.
+    ///
+    /// # Safety
+    /// - The CPU has the features of the tier.
+    /// - The conditions of [`Body::run`].
+    unsafe fn kernel<B: Body>(args: &B::Args);
+
     /// Runs `work`, compiled for the tier.
     fn enter<W: Work>(self, work: W) -> W::Out;
 
@@ -255,6 +262,17 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
 pub(crate) trait Work {
     type Out;
     fn run<I: Isa>(self, isa: I) -> Self::Out;
+}
+
+/// Work that runs on any tier, without a result and without captured values. Implementations are `#[inline(always)]`, and
+/// so is every function with vectors that they call.
+pub(crate) trait Body {
+    type Args;
+    /// Runs the work.
+    ///
+    /// # Safety
+    /// - The conditions of the work on its arguments.
+    unsafe fn run<I: Isa>(isa: I, args: &Self::Args);
 }
 
 /// Runs `work` on tier `I`, without a token.

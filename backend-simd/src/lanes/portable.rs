@@ -2,7 +2,7 @@
 //! build enables (SSE2, NEON, WASM SIMD).
 
 use super::twice::Twice;
-use super::{Bits, Exponents, Float, Isa, Lanes, Mask, Numbers, Work};
+use super::{Bits, Body, Exponents, Float, Isa, Lanes, Mask, Numbers, Work};
 use polyarray_core::Element;
 use wide::{f32x8, f64x4, i32x8, i64x4, u32x8, u64x4};
 
@@ -38,6 +38,11 @@ impl Isa for Portable {
     fn narrow(self, low: F64, high: F64) -> F32 {
         let (low, high) = (low.0.to_array(), high.0.to_array());
         F32(f32x8::new(std::array::from_fn(|i| if i < 4 { low[i] as f32 } else { high[i - 4] as f32 })))
+    }
+
+    unsafe fn kernel<B: Body>(args: &B::Args) {
+        // SAFETY: the caller guarantees the conditions of `B`.
+        unsafe { B::run(Portable, args) };
     }
 
     fn enter<W: Work>(self, work: W) -> W::Out {

@@ -1,7 +1,8 @@
 //! Pairs of vectors as one vector. Loops over long arrays use them: two independent chains of instructions hide each
 //! other's latency.
 
-use super::{Bits, Exponents, Float, Isa, Lanes, Mask, Numbers, Real, Work};
+use super::{Bits, Body, Exponents, Float, Isa, Lanes, Mask, Numbers, Real, Work};
+use std::marker::PhantomData;
 
 /// A tier whose vectors are pairs of the vectors of `I`.
 #[derive(Clone, Copy)]
@@ -17,6 +18,18 @@ impl<I: Isa, W: Work> Work for Bridge<I, W> {
     #[inline(always)]
     fn run<J: Isa>(self, _: J) -> W::Out {
         self.1.run(self.0)
+    }
+}
+
+/// The body `B` on pairs of the vectors of `I`.
+struct OfTwice<I, B>(PhantomData<(I, B)>);
+
+impl<I: Isa, B: Body> Body for OfTwice<I, B> {
+    type Args = B::Args;
+    #[inline(always)]
+    unsafe fn run<J: Isa>(_: J, args: &B::Args) {
+        // SAFETY: `Twice::kernel`, the only user, runs this on tier `I`. The caller guarantees the conditions of `B`.
+        unsafe { B::run(Twice::<I>::assume(), args) };
     }
 }
 
@@ -45,6 +58,11 @@ impl<I: Isa> Isa for Twice<I> {
     #[inline(always)]
     fn narrow(self, low: Self::F64, high: Self::F64) -> Self::F32 {
         Pair(self.0.narrow(low.0, low.1), self.0.narrow(high.0, high.1))
+    }
+    #[inline(always)]
+    unsafe fn kernel<B: Body>(args: &B::Args) {
+        // SAFETY: the caller guarantees the features of the tier, which are those of `I`, and the conditions of `B`.
+        unsafe { I::kernel::<OfTwice<I, B>>(args) };
     }
     #[inline(always)]
     fn enter<W: Work>(self, work: W) -> W::Out {
