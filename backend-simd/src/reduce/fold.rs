@@ -465,23 +465,23 @@ impl<T: Copy, K: Combine<T>> Work for Short<T, K> {
             let src = src.wrapping_offset(i as isize * step);
             // SAFETY: the blocks are readable and `out` has room for `count` results, by the contract of `Kind::short`.
             unsafe {
-                let result = if n >= lanes {
-                    K::block(isa, src, n)
-                } else {
-                    for (l, a) in acc[..used].iter_mut().enumerate() {
-                        *a = if l < n { K::combine(K::IDENTITY, *src.add(l)) } else { K::IDENTITY };
+                if n >= lanes {
+                    // Out of line: the code of a block is long.
+                    out.add(i).write(isa.enter(Block::<T, K>(Values { src, n }, PhantomData)));
+                    continue;
+                }
+                for (l, a) in acc[..used].iter_mut().enumerate() {
+                    *a = if l < n { K::combine(K::IDENTITY, *src.add(l)) } else { K::IDENTITY };
+                }
+                let mut half = used / 2;
+                while half > 0 {
+                    for l in 0..half {
+                        acc[l] = K::combine(acc[l], acc[l + half]);
                     }
-                    let mut half = used / 2;
-                    while half > 0 {
-                        for l in 0..half {
-                            acc[l] = K::combine(acc[l], acc[l + half]);
-                        }
-                        half /= 2;
-                    }
-                    acc[0]
-                };
-                let again = K::SEQUENCE && !K::is_finite(result);
-                out.add(i).write(if again { sequence::<T, K>(src, n, 1) } else { result });
+                    half /= 2;
+                }
+                let again = K::SEQUENCE && !K::is_finite(acc[0]);
+                out.add(i).write(if again { sequence::<T, K>(src, n, 1) } else { acc[0] });
             }
         }
     }
