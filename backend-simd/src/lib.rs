@@ -201,8 +201,8 @@ unsafe impl Backend for Simd {
                 Op::Scan(o) => scan::run(tier, o, threads, output),
                 Op::Matmul(o) => (tier.matmul)(tier, engines, o, threads, output),
                 Op::Distance(o) => (tier.distance)(tier, o, threads, output),
-                Op::Sort(o) => (tier.sort)(o, threads, output),
-                Op::Search(o) => (tier.search)(o, threads, output),
+                Op::Sort(o) => sort::run(&tier.sort, o, threads, output),
+                Op::Search(o) => search::run(&tier.search, o, threads, output),
                 Op::Count(o) => count::run(o, threads, output),
             }
         }

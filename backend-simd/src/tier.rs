@@ -6,7 +6,7 @@ use crate::lanes::portable::Portable;
 use crate::lanes::{avx2::Avx2, avx512::Avx512};
 use crate::sort::Sorter;
 use crate::{distance, kernels, matmul, reduce, scan, search, sort};
-use polyarray_core::op::{Distance, Matmul, Search, Sort};
+use polyarray_core::op::{Distance, Matmul};
 use polyarray_core::{Buffer, DType, Result, SmallProduct};
 
 /// A copy of bytes that may bypass the caches: [`stream`](crate::lanes::Isa::stream), which has its contract; and the CPU must have the features
@@ -25,6 +25,8 @@ pub(crate) struct Tier {
     pub kernels: kernels::Table,
     pub reductions: reduce::Table,
     pub scans: scan::Table,
+    pub sort: sort::Table,
+    pub search: search::Table,
     pub stream: Stream,
     /// [`fence`](crate::lanes::Isa::fence).
     pub fence: fn(),
@@ -32,8 +34,6 @@ pub(crate) struct Tier {
     pub small_product: unsafe fn(&SmallProduct) -> bool,
     pub matmul: unsafe fn(&'static Tier, Engines, &Matmul, usize, &Buffer) -> Result<()>,
     pub distance: unsafe fn(&'static Tier, &Distance, usize, &Buffer) -> Result<()>,
-    pub sort: unsafe fn(&Sort, usize, &Buffer) -> Result<()>,
-    pub search: unsafe fn(&Search, usize, &Buffer) -> Result<()>,
 }
 
 impl Tier {
@@ -46,6 +46,8 @@ impl Tier {
                 kernels: kernels::Table::of::<I>(),
                 reductions: reduce::Table::of::<I>(),
                 scans: scan::Table::of::<I>(),
+                sort: sort::Table::of::<I>(),
+                search: search::Table::of::<I>(),
                 stream: |src, dst, bytes| I::assume().stream(src, dst, bytes),
                 fence: || I::assume().fence(),
                 small_product: |work| matmul::small(I::assume(), work),
@@ -56,8 +58,6 @@ impl Tier {
                     DType::F32 => distance::run::<I, f32>(I::assume(), tier, op, threads, output),
                     _ => distance::run::<I, f64>(I::assume(), tier, op, threads, output),
                 },
-                sort: |op, threads, output| sort::run(I::assume(), op, threads, output),
-                search: |op, threads, output| search::run(I::assume(), op, threads, output),
             }
         }
     }
