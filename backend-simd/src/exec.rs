@@ -210,8 +210,8 @@ impl Exec {
         for step in &self.steps {
             let [a, b, c] = step.args.map(locate);
             let args = Args { a, b, c, out: locate(step.out), n: if step.single { 1 } else { n } };
-            // SAFETY: invariants 1 and 3 and the caller's guarantees for `at`, `n` and `out` fulfil the kernel's contract.
-            // A temporary is not reused while a later step of this strip reads it.
+            // SAFETY: invariants 1 and 3 and the caller's guarantees for `at`, `n` and `out` fulfil the kernel's
+            // contract. A temporary is not reused while a later step of this strip reads it.
             unsafe { (step.kernel)(&args) };
         }
         match self.result {

@@ -2,8 +2,8 @@
 //!
 //! An operation passes through these modules: `Simd` estimates its cost; `map`, `reduce`, `scan`, `matmul`,
 //! `distance`, `sort`, `search` and `count` split it into strips, blocks and threads; `exec` runs a program on a
-//! strip; `kernels` has one kernel per instruction; `math` and `lanes` have the vectors of the tier that this CPU
-//! supports.
+//! strip; `kernels` has one kernel per instruction; `math` and `lanes` have functions and vectors that are generic over
+//! the tier; `tier` has a table of kernels for each tier, and chooses the best that this CPU supports.
 
 mod count;
 mod distance;

@@ -74,9 +74,9 @@ impl Emit {
     /// - `to` is valid for writes of `n` elements `step` apart, and `produced` holds as many (or a single value for
     ///   all).
     unsafe fn write(&self, produced: Produced, to: *mut u8, n: usize) {
-        // SAFETY: the caller guarantees that `produced` holds `n` elements, or one, and that `to` is valid for `n`. They do
-        // not overlap, and the CPU has the features of the tier whose `stream` this is. A single value is read again for
-        // each element (step 0), and has at most 16 bytes.
+        // SAFETY: the caller guarantees that `produced` holds `n` elements, or one, and that `to` is valid for `n`.
+        // They do not overlap, and the CPU has the features of the tier whose `stream` this is. A single value is read
+        // again for each element (step 0), and has at most 16 bytes.
         unsafe {
             match produced {
                 Produced::Written => {}

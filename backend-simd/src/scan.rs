@@ -31,11 +31,11 @@ const GROUP: usize = AT_ONCE * SCAN_BLOCK;
 /// The bytes of a row of lines that are side by side and scanned together.
 const ACROSS_BYTES: usize = 4 << 10;
 
-/// The functions of a [`Join`] for a tier. The code that divides the work is compiled once for all of them: it knows the
-/// size of elements, but neither their type nor that of accumulated values.
+/// The functions of a [`Join`] for a tier. The code that divides the work is compiled once for all of them: it knows
+/// the size of elements, but neither their type nor that of accumulated values.
 ///
-/// The functions have the contracts of those of [`Join`], for elements, accumulated values and lines of the table's types;
-/// and the CPU must have the features of the tier.
+/// The functions have the contracts of those of [`Join`], for elements, accumulated values and lines of the table's
+/// types; and the CPU must have the features of the tier.
 #[derive(Clone, Copy)]
 struct Kernels {
     /// The number of bytes of an element.
@@ -52,7 +52,8 @@ type Lines = Box<dyn Any>;
 
 impl Kernels {
     const fn of<I: Isa, T: Element, J: Join<T>>() -> Kernels {
-        // SAFETY: each function has the contract of its counterpart in `Join`, and the CPU has the features of the tier.
+        // SAFETY: each function has the contract of its counterpart in `Join`, and the CPU has the features of the
+        // tier.
         unsafe {
             Kernels {
                 size: size_of::<T>(),

@@ -141,8 +141,8 @@ impl<T: Sortable> Body for Searched<T> {
     #[inline(always)]
     unsafe fn run<I: Isa>(_: I, args: &Find) {
         let sorted = args.sorted.cast::<T::Word>();
-        // SAFETY: every index passed to `at` is below `n`, even if the elements are not sorted, and the caller guarantees n
-        // elements.
+        // SAFETY: every index passed to `at` is below `n`, even if the elements are not sorted, and the caller
+        // guarantees n elements.
         let at = |i: usize| rank_of::<T>(unsafe { sorted.wrapping_offset(i as isize * args.step).read() });
         // SAFETY: the caller guarantees that `keys` is valid for reads.
         let keys = unsafe { &*args.keys };

@@ -9,15 +9,16 @@ use crate::{distance, kernels, matmul, reduce, scan, search, sort};
 use polyarray_core::op::{Distance, Matmul};
 use polyarray_core::{Buffer, DType, Result, SmallProduct};
 
-/// A copy of bytes that may bypass the caches: [`stream`](crate::lanes::Isa::stream), which has its contract; and the CPU must have the features
-/// of the tier.
+/// A copy of bytes that may bypass the caches: [`stream`](crate::lanes::Isa::stream), which has its contract; and the
+/// CPU must have the features of the tier.
 pub(crate) type Stream = unsafe fn(*const u8, *mut u8, usize);
 
 /// The kernels of a tier. Code that calls them is compiled once, not once per tier.
 ///
 /// Invariants:
 /// 1. the functions of a table need no other features of the CPU than those of its tier;
-/// 2. a table can be reached only through [`Token::tier`], so where there is a reference to it, the CPU has the features.
+/// 2. a table can be reached only through [`Token::tier`], so where there is a reference to it, the CPU has the
+///    features.
 pub(crate) struct Tier {
     pub name: &'static str,
     /// The bytes of a vector. Speed is proportional to it.

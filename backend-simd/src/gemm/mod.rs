@@ -253,8 +253,8 @@ fn grid(kernel: [usize; 2], [m, n]: [usize; 2], threads: usize) -> [usize; 2] {
     (1..=threads).map(|down| [down, threads / down]).min_by_key(cost).expect("`threads` is at least 1")
 }
 
-/// Computes a product on at most `threads` threads, and finishes each block of C while it is in the cache. The kernel is a
-/// trait object, so that the loops are compiled once for each pair of types.
+/// Computes a product on at most `threads` threads, and finishes each block of C while it is in the cache. The kernel
+/// is a trait object, so that the loops are compiled once for each pair of types.
 ///
 /// # Safety
 /// - `a` and `b` are valid for reads of `[m, k]` and `[k, n]`, `c` for writes of m rows of n elements `ldc` apart

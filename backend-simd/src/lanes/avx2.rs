@@ -384,7 +384,8 @@ macro_rules! avx2 {
                 // SAFETY: a vector exists only on a CPU with AVX2.
                 $V(unsafe { $sqrt(self.0) })
             }
-            avx2!(@round $V $round round _MM_FROUND_TO_NEAREST_INT, floor _MM_FROUND_TO_NEG_INF, trunc _MM_FROUND_TO_ZERO);
+            avx2!(@round $V $round
+                round _MM_FROUND_TO_NEAREST_INT, floor _MM_FROUND_TO_NEG_INF, trunc _MM_FROUND_TO_ZERO);
             #[inline(always)]
             fn int_to_float(self) -> Self {
                 // Adding an integer to the bits of 1.5 * 2^mantissa adds it to the value, because the last bit has the

@@ -297,7 +297,8 @@ macro_rules! avx512 {
                 // SAFETY: a vector exists only on a CPU with AVX-512.
                 $V(unsafe { $sqrt(self.0) })
             }
-            avx512!(@round $V $round round _MM_FROUND_TO_NEAREST_INT, floor _MM_FROUND_TO_NEG_INF, trunc _MM_FROUND_TO_ZERO);
+            avx512!(@round $V $round
+                round _MM_FROUND_TO_NEAREST_INT, floor _MM_FROUND_TO_NEG_INF, trunc _MM_FROUND_TO_ZERO);
             #[inline(always)]
             fn int_to_float(self) -> Self {
                 // SAFETY: a vector exists only on a CPU with AVX-512.

@@ -1,9 +1,9 @@
 //! Float vectors, one type per tier. The kernels are generic over these types.
 //!
-//! A tier is a token ([`Isa`]) that exists only on a CPU with the tier's features: detection returns it, or the caller of
-//! an unsafe function ([`enter`]) guarantees the features. A vector can only be made with a token, so a vector proves the
-//! features too. Its arithmetic is therefore safe to call. Code compiles to the tier's
-//! instructions only where it is inlined into [`Isa::enter`].
+//! A tier is a token ([`Isa`]) that exists only on a CPU with the tier's features: detection returns it, or the caller
+//! of an unsafe function ([`enter`]) guarantees the features. A vector can only be made with a token, so a vector
+//! proves the features too. Its arithmetic is therefore safe to call. Code compiles to the tier's instructions only
+//! where it is inlined into [`Isa::enter`].
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
@@ -115,8 +115,8 @@ pub(crate) trait Numbers: Bits {
     fn eq(self, o: Self) -> Self::Mask;
 }
 
-/// A vector of floats. `/` and `mul_add` round according to IEEE 754, except that the portable tier's `mul_add` may round
-/// twice.
+/// A vector of floats. `/` and `mul_add` round according to IEEE 754, except that the portable tier's `mul_add` may
+/// round twice.
 pub(crate) trait Float: Numbers {
     fn div(self, o: Self) -> Self;
     /// Computes `self * b + c`.
@@ -264,8 +264,8 @@ pub(crate) trait Work {
     fn run<I: Isa>(self, isa: I) -> Self::Out;
 }
 
-/// Work that runs on any tier, without a result and without captured values. Implementations are `#[inline(always)]`, and
-/// so is every function with vectors that they call.
+/// Work that runs on any tier, without a result and without captured values. Implementations are `#[inline(always)]`,
+/// and so is every function with vectors that they call.
 pub(crate) trait Body {
     type Args;
     /// Runs the work.

@@ -183,8 +183,8 @@ pub(crate) fn large_product_error<T: Real, I: Isa>(isa: I, a: T::V<I>, b: T::V<I
 /// The largest number of lanes of a vector in these functions: four of the widest hardware vectors.
 const MOST_LANES: usize = 64;
 
-/// Applies `F` to `n` elements, four vectors at a time ([`Isa::Chains`]). The independent chains of instructions hide each
-/// other's latency (measured on Zen 4: a fifth faster than two vectors).
+/// Applies `F` to `n` elements, four vectors at a time ([`Isa::Chains`]). The independent chains of instructions hide
+/// each other's latency (measured on Zen 4: a fifth faster than two vectors).
 ///
 /// # Safety
 /// - `src` is valid for reads and `dst` for writes of `n` elements. They may be the same.

@@ -148,8 +148,8 @@ impl<'a> Across<'a> {
                 walk_many(lens, &self.source.strides(), &zeros, line..line + 1, |at| offsets = at.into());
                 leaf(&mut work, &offsets, these.clone(), pieces.range(piece));
                 let results = work.levels.finish();
-                // SAFETY: `results` holds the results of these columns. Threads have disjoint outputs and disjoint parts
-                // of the partial results.
+                // SAFETY: `results` holds the results of these columns. Threads have disjoint outputs and disjoint
+                // parts of the partial results.
                 unsafe {
                     if pieces.count == 1 {
                         let first = line * self.width + these.start;
@@ -168,8 +168,8 @@ impl<'a> Across<'a> {
             let mut levels = Levels::new(self.kernels, self.width);
             for line in 0..lines {
                 levels.reset(self.width);
-                // SAFETY: all partial results were written above, and there is room for a line of them. The other threads
-                // have finished.
+                // SAFETY: all partial results were written above, and there is room for a line of them. The other
+                // threads have finished.
                 unsafe {
                     for piece in 0..pieces.count {
                         let from = out.get().add((line * pieces.count + piece) * bytes);

@@ -88,8 +88,8 @@ impl Along<'_> {
             let mut room = self.source.room(0)?;
             for first in range.clone().step_by(HELD) {
                 let count = HELD.min(range.end - first);
-                // SAFETY: the elements of these outputs are within the operand (invariants of `Reduce`). The scratch has
-                // room for `count` results, and `short` initializes them. Threads have disjoint ranges of outputs.
+                // SAFETY: the elements of these outputs are within the operand (invariants of `Reduce`). The scratch
+                // has room for `count` results, and `short` initializes them. Threads have disjoint ranges of outputs.
                 unsafe {
                     let src = self.source.values(&mut room, &[first as isize * step], 0, len, 0);
                     (self.kernels.short)(src, step, len, count, results.ptr());
@@ -116,7 +116,8 @@ impl Along<'_> {
             };
             walk_many(&self.source.geometry.lens[..self.outer], &self.source.strides(), &self.zeros(), range, |at| {
                 let result = self.some_runs(&mut room, at, 0..runs);
-                // SAFETY: `some_runs` returns a result of this table. `count` is below `HELD`, so there is room for its value.
+                // SAFETY: `some_runs` returns a result of this table. `count` is below `HELD`, so there is room for its
+                // value.
                 unsafe { self.kernels.give(&result, held.to().add(count * self.kernels.value)) };
                 count += 1;
                 if count == HELD {

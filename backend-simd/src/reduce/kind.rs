@@ -118,11 +118,11 @@ pub(super) trait Kind<T: Element>: Send + Sync + 'static {
     }
 }
 
-/// The functions of a [`Kind`] for a tier. The code that divides the work is compiled once for all of them: it knows the
-/// sizes of elements, partial results and values, but not their types.
+/// The functions of a [`Kind`] for a tier. The code that divides the work is compiled once for all of them: it knows
+/// the sizes of elements, partial results and values, but not their types.
 ///
-/// The functions have the contracts of those of [`Kind`], for elements, partial results and values of the table's types,
-/// which are aligned; and the CPU must have the features of the tier.
+/// The functions have the contracts of those of [`Kind`], for elements, partial results and values of the table's
+/// types, which are aligned; and the CPU must have the features of the tier.
 #[derive(Clone, Copy)]
 pub(super) struct Kernels {
     pub row_bytes: usize,
@@ -161,8 +161,8 @@ impl Kernels {
             assert!(size_of::<K::State>() <= size_of::<Partial>() && align_of::<K::State>() <= align_of::<Partial>());
             assert!(size_of::<<K::State as State>::Gives>() <= VALUE_BYTES);
         }
-        // SAFETY: each function has the contract of its counterpart in `Kind`, and the CPU has the features of the tier.
-        // Slices of pointers have the same layout for all pointee types.
+        // SAFETY: each function has the contract of its counterpart in `Kind`, and the CPU has the features of the
+        // tier. Slices of pointers have the same layout for all pointee types.
         unsafe {
             Kernels {
                 row_bytes: K::ROW_BYTES,
@@ -207,8 +207,8 @@ impl Kernels {
         result
     }
 
-    /// Calls `f` with the values of `n` results from `results` on, some at a time: with the number of preceding results,
-    /// the address of the values and their number.
+    /// Calls `f` with the values of `n` results from `results` on, some at a time: with the number of preceding
+    /// results, the address of the values and their number.
     ///
     /// # Safety
     /// - `results` is valid for reads of `n` results of this table.
@@ -345,8 +345,8 @@ pub(super) unsafe fn as_rows<T>(src: *const T, n: usize, width: usize, mut f: im
 /// Partial results of several outputs. They are merged as a [`Tree`](polyarray_core::order::Tree) merges those of one
 /// output.
 ///
-/// Invariant: `results` has a line of `width` results of `kernels` for each level; a line begins at a multiple of `line`
-/// words.
+/// Invariant: `results` has a line of `width` results of `kernels` for each level; a line begins at a multiple of
+/// `line` words.
 pub(super) struct Levels<'a> {
     kernels: &'a Kernels,
     width: usize,
@@ -392,8 +392,8 @@ impl<'a> Levels<'a> {
     /// Merges the line after `line` into it.
     fn merge_into(&mut self, line: usize) {
         let (left, right) = (self.at(line), self.at(line + 1));
-        // SAFETY: both lines have `width` results (the invariant, before the level of the later one was removed), and do
-        // not overlap.
+        // SAFETY: both lines have `width` results (the invariant, before the level of the later one was removed), and
+        // do not overlap.
         unsafe { (self.kernels.merge_all)(left, right, self.width) };
     }
 

@@ -160,8 +160,8 @@ where
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) -> Moments<T> {
         let Values { src, n } = self.0;
-        // SAFETY: `src` is valid for reads of `n` elements, by the contract of `Kind::block`. The lanes of a block fill 256
-        // bytes, so 64 elements are enough for them.
+        // SAFETY: `src` is valid for reads of `n` elements, by the contract of `Kind::block`. The lanes of a block fill
+        // 256 bytes, so 64 elements are enough for them.
         unsafe {
             let near = T::near(Sum::block(isa, src, n), n);
             let mut room = [[Sum::IDENTITY; 64]; 3];

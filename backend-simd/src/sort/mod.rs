@@ -105,8 +105,8 @@ pub(crate) fn sort_keys<K: Key>(table: &Table, keys: &mut [K], threads: usize) -
     Ok(())
 }
 
-/// The functions of a tier that sort. The code that divides the work is compiled once for all tiers, and for each size of
-/// elements.
+/// The functions of a tier that sort. The code that divides the work is compiled once for all tiers, and for each size
+/// of elements.
 pub(crate) struct Table {
     /// Whether [`sort32`](Sorter::sort32) and [`sort64`](Sorter::sort64) need scratch memory as long as the keys.
     spare: bool,
@@ -238,8 +238,8 @@ unsafe fn one<W: Word>(line: &Line, op: &Sort, to: *mut u8, threads: usize) -> R
 
 /// The elements of a line.
 ///
-/// Invariant: `from` is valid for reads of `n` elements of `size` bytes with a distance of `step` elements. They have the
-/// dtype of `conversions`.
+/// Invariant: `from` is valid for reads of `n` elements of `size` bytes with a distance of `step` elements. They have
+/// the dtype of `conversions`.
 struct Line {
     table: &'static Table,
     conversions: &'static Conversions,
@@ -382,8 +382,8 @@ impl Line {
         let mut rank = 0u64;
         let from = self.from.wrapping_offset(i as isize * self.step * self.size as isize);
         let to = (&raw mut rank).cast();
-        // SAFETY: i < n, so this is an element of the line (the invariant), and there is room for its rank. The CPU has the
-        // features of the tier whose table this is.
+        // SAFETY: i < n, so this is an element of the line (the invariant), and there is room for its rank. The CPU has
+        // the features of the tier whose table this is.
         unsafe { (self.conversions.ranked)(&Converted { from, step: 1, n: 1, flip: self.flip, to }) };
         rank
     }
@@ -391,14 +391,14 @@ impl Line {
     /// Converts `n` keys at `words` back to the bits of elements.
     ///
     /// # Safety
-    /// - `words` is valid for reads and writes of `n` keys of elements of the line's dtype, and nothing else accesses them
-    ///   meanwhile.
+    /// - `words` is valid for reads and writes of `n` keys of elements of the line's dtype, and nothing else accesses
+    ///   them meanwhile.
     unsafe fn decode(&self, words: *mut u8, n: usize, threads: usize) {
         let all = Shared(words);
         let done = split(threads, n, PASS, |range| {
             let to = all.get().wrapping_add(range.start * self.size);
-            // SAFETY: the range is a part of the keys, which the caller guarantees, and the parts do not overlap. The CPU
-            // has the features of the tier whose table this is.
+            // SAFETY: the range is a part of the keys, which the caller guarantees, and the parts do not overlap. The
+            // CPU has the features of the tier whose table this is.
             unsafe { (self.conversions.decode)(&Converted { from: to, step: 1, n: range.len(), flip: self.flip, to }) };
             Ok(())
         });
