@@ -24,6 +24,8 @@ mod search;
 mod small;
 mod sort;
 mod strided;
+#[cfg(test)]
+mod tests;
 mod threads;
 mod tier;
 mod transpose;
