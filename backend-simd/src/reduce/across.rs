@@ -93,7 +93,7 @@ impl<'a> Across<'a> {
             count += 1;
         });
         // SAFETY: the rows have n elements, and there is room for n results.
-        unsafe { levels.push(0, |to| (self.kernels.rows)(kept, &at_rows[..count], n, rows.start, to)) };
+        unsafe { levels.push(0, |to| self.kernels.rows(kept, &at_rows[..count], n, rows.start, to)) };
     }
 
     /// Reduces one leaf: block `number` of a run of `len` narrow rows.
@@ -105,7 +105,7 @@ impl<'a> Across<'a> {
         // There is room for a line of results.
         unsafe {
             let src = self.source.values(room, offsets, first * self.width, n, 0);
-            levels.push(0, |to| (self.kernels.narrow)(kept, src, n, self.width, to));
+            levels.push(0, |to| self.kernels.narrow(kept, src, n, self.width, to));
         }
     }
 

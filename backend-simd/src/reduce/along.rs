@@ -92,7 +92,7 @@ impl Along<'_> {
                 // has room for `count` results, and `short` initializes them. Threads have disjoint ranges of outputs.
                 unsafe {
                     let src = self.source.values(&mut room, &[first as isize * step], 0, len, 0);
-                    (self.kernels.short)(src, step, len, count, results.ptr());
+                    self.kernels.short(src, step, len, count, results.ptr());
                     give(self.kernels, emit, &mut strips, first, results.ptr(), count);
                 }
             }

@@ -154,6 +154,7 @@ impl<T: Ordered, K: Wins<T>> Kind<T> for Best<K> {
 
     const TREE: bool = false;
 
+    #[inline(always)]
     unsafe fn block<I: Isa>(isa: I, src: *const T, n: usize, first: usize, mut best: Option<Found>) -> Found {
         if n < SHORT {
             for i in 0..n {
@@ -173,10 +174,12 @@ impl<T: Ordered, K: Wins<T>> Kind<T> for Best<K> {
         }
     }
 
+    #[inline(always)]
     unsafe fn rows<I: Isa>(isa: I, kept: &mut Kept, rows: &[*const T], n: usize, first: usize, out: *mut Found) {
-        isa.enter(Rows::<T, K> { kept: kept.elements(2 * n), rows, first, out, kind: PhantomData });
+        Rows::<T, K> { kept: kept.elements(2 * n), rows, first, out, kind: PhantomData }.run(isa);
     }
 
+    #[inline(always)]
     unsafe fn narrow<I: Isa>(_: I, _: &mut Kept, _: *const T, _: usize, _: usize, _: *mut Found) {
         unreachable!("internal error: index reductions do not support narrow rows; core must use Order::Rows")
     }

@@ -372,28 +372,33 @@ impl<T: Element + State, K: Combine<T>> Kind<T> for Fold<K> {
     type State = T;
     const ROW_BYTES: usize = 64 << 10;
 
+    #[inline(always)]
     unsafe fn block<I: Isa>(isa: I, src: *const T, n: usize, _: usize, _: Option<T>) -> T {
         isa.enter(Block::<T, K>(Values { src, n }, PhantomData))
     }
 
+    #[inline(always)]
     unsafe fn short<I: Isa>(isa: I, src: *const T, step: isize, n: usize, count: usize, out: *mut T) {
-        isa.enter(Short::<T, K> { src, step, n, count, out, kind: PhantomData });
+        Short::<T, K> { src, step, n, count, out, kind: PhantomData }.run(isa);
     }
 
+    #[inline(always)]
     unsafe fn rows<I: Isa>(isa: I, _: &mut Kept, rows: &[*const T], n: usize, _: usize, out: *mut T) {
         // SAFETY: `out` and each row are valid for `n` elements and do not overlap, which the caller guarantees.
         unsafe { fold_rows::<T, K, I>(isa, out, rows, n, true) };
     }
 
-    unsafe fn narrow<I: Isa>(isa: I, kept: &mut Kept, src: *const T, n: usize, width: usize, out: *mut T) {
+    #[inline(always)]
+    unsafe fn narrow<I: Isa>(_: I, kept: &mut Kept, src: *const T, n: usize, width: usize, out: *mut T) {
+        let (fold, size): (FoldBytes, usize) = (fold_bytes::<T, K, I>, size_of::<T>());
         let acc = kept.elements::<T>(lanes_of::<T>() * width);
         // SAFETY: the caller guarantees `n` elements at `src` and room for `width` results at `out`. `acc` has a row
         // for each lane. The elements of column j are `width` apart, and `width` divides n.
         unsafe {
             if K::SEQUENCE && n <= SHORT * width {
-                return as_rows(src, n, width, |rows, width| fold_rows::<T, K, I>(isa, out, rows, width, true));
+                return as_rows(src.cast(), size, n, width, &mut |rows, width| fold(out.cast(), rows, width, true));
             }
-            narrow::<T, K, I>(isa, acc.as_mut_ptr(), src, n, width);
+            narrow(fold, size, acc.as_mut_ptr().cast(), src.cast(), n, width);
             for (j, &result) in acc[..width].iter().enumerate() {
                 let finite = !K::SEQUENCE || K::is_finite(result);
                 out.add(j).write(if finite { result } else { sequence::<T, K>(src.add(j), n / width, width) });
@@ -523,24 +528,47 @@ pub(super) unsafe fn fold_rows<T: Copy, K: Combine<T>, I: Isa>(
     isa.enter(Rows::<T, K> { acc, rows, n, fresh, kind: PhantomData });
 }
 
+/// [`fold_rows`] for elements whose type the caller does not know.
+pub(super) type FoldBytes = unsafe fn(acc: *mut u8, rows: &[*const u8], n: usize, fresh: bool);
+
+/// [`fold_rows`], as [`FoldBytes`].
+///
+/// # Safety
+/// - The conditions of [`Combine::rows`], for elements of type `T`.
+/// - The CPU has the features of the tier.
+pub(super) unsafe fn fold_bytes<T: Copy, K: Combine<T>, I: Isa>(
+    acc: *mut u8,
+    rows: &[*const u8],
+    n: usize,
+    fresh: bool,
+) {
+    // SAFETY: the caller guarantees the rows and the features. Slices of pointers have the same layout for all pointee
+    // types.
+    unsafe {
+        let rows = std::slice::from_raw_parts(rows.as_ptr().cast(), rows.len());
+        fold_rows::<T, K, I>(I::assume(), acc.cast(), rows, n, fresh);
+    }
+}
+
 /// Computes the results of the columns of a narrow block and leaves them in the first row of `acc`.
 ///
 /// # Safety
-/// - `acc` is valid for reads and writes of a row of `width` elements for each lane, and `src` for reads of `n`
-///   elements. They do not overlap.
-pub(super) unsafe fn narrow<T: Copy, K: Combine<T>, I: Isa>(
-    isa: I,
-    acc: *mut T,
-    src: *const T,
-    n: usize,
-    width: usize,
-) {
-    let all = lanes_of::<T>() * width;
-    // SAFETY: `acc` has `width` elements for each lane, and `src` has `n` elements, which the caller guarantees.
+/// - `acc` is valid for reads and writes of a row of `width` elements of `size` bytes for each lane, and `src` for
+///   reads of `n` elements. They do not overlap.
+/// - `fold` is for elements of this size, and the CPU has the features of its tier.
+pub(super) unsafe fn narrow(fold: FoldBytes, size: usize, acc: *mut u8, src: *const u8, n: usize, width: usize) {
+    let lanes = 256 / size;
+    let all = lanes * width;
+    // SAFETY: `acc` has `width` elements for each lane, and `src` has `n` elements, which the caller guarantees. Both
+    // halves lie within the rows of `acc`, and they do not overlap.
     unsafe {
-        fold_rows::<T, K, I>(isa, acc, &[], all, true);
-        as_rows(src, n, all, |rows, n| fold_rows::<T, K, I>(isa, acc, rows, n, false));
-        halves::<T, K, I>(isa, acc, width);
+        fold(acc, &[], all, true);
+        as_rows(src, size, n, all, &mut |rows, n| fold(acc, rows, n, false));
+        let mut half = lanes / 2;
+        while half > 0 {
+            fold(acc, &[acc.add(half * width * size).cast_const()], half * width, false);
+            half /= 2;
+        }
     }
 }
 

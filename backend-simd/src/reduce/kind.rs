@@ -1,10 +1,11 @@
 //! The interface of a kind of reduction: partial results of blocks, of rows and of narrow rows, and their merging.
 
-use crate::lanes::{Isa, Work};
+use crate::lanes::{Body, Isa};
 use crate::partial::Partial;
 use polyarray_core::order::{ROWS, Tree};
 use polyarray_core::{Complex, Element};
 use smallvec::SmallVec;
+use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
 /// The number of lanes of a block of `T`, as in [`polyarray_core::order::lanes`].
@@ -64,7 +65,8 @@ impl Kept {
     }
 }
 
-/// A kind of reduction of elements of type `T`.
+/// A kind of reduction of elements of type `T`. Its functions are called inside the tier ([`Isa::kernel`]) and are
+/// `#[inline(always)]`.
 pub(super) trait Kind<T: Element>: Send + Sync + 'static {
     /// A partial result.
     type State: State;
@@ -88,6 +90,7 @@ pub(super) trait Kind<T: Element>: Send + Sync + 'static {
     ///
     /// # Safety
     /// - The elements of all blocks are valid for reads, and `out` is valid for writes of `count` results.
+    #[inline(always)]
     unsafe fn short<I: Isa>(isa: I, src: *const T, step: isize, n: usize, count: usize, out: *mut Self::State) {
         for i in 0..count {
             // SAFETY: i < count, so the caller guarantees the elements of block i and room for its result.
@@ -118,11 +121,84 @@ pub(super) trait Kind<T: Element>: Send + Sync + 'static {
     }
 }
 
+/// The arguments of a kernel: those of a function of [`Kind`], of which each uses some.
+struct Call {
+    src: *const u8,
+    rows: *const [*const u8],
+    kept: *mut Kept,
+    step: isize,
+    n: usize,
+    count: usize,
+    first: usize,
+    /// Null if there is no previous result.
+    best: *const u8,
+    out: *mut u8,
+}
+
+impl Call {
+    /// Arguments that a kernel does not use.
+    const NONE: Call = Call {
+        src: std::ptr::null(),
+        rows: &[],
+        kept: std::ptr::null_mut(),
+        step: 0,
+        n: 0,
+        count: 0,
+        first: 0,
+        best: std::ptr::null(),
+        out: std::ptr::null_mut(),
+    };
+}
+
+/// A function of a [`Kind`], compiled for a tier.
+///
+/// # Safety
+/// - The contract of the function, for elements and partial results of the kind, which are aligned.
+/// - The CPU has the features of the tier.
+type Kernel = unsafe fn(&Call);
+
+macro_rules! kernels {
+    ($($(#[$doc:meta])* $Name:ident |$K:ident, $T:ident, $isa:ident, $call:ident| $body:expr;)*) => { $(
+        $(#[$doc])*
+        struct $Name<T, K>(PhantomData<(T, K)>);
+        impl<$T: Element, $K: Kind<$T>> Body for $Name<$T, $K> {
+            type Args = Call;
+            #[inline(always)]
+            unsafe fn run<I: Isa>($isa: I, $call: &Call) {
+                // SAFETY: the contract of the function of `Kind`, which the caller guarantees. Slices of pointers have
+                // the same layout for all pointee types.
+                unsafe { $body }
+            }
+        }
+    )* };
+}
+kernels! {
+    /// [`Kind::block`].
+    OfBlock |K, T, isa, call| {
+        let best = call.best.cast::<K::State>().as_ref().copied();
+        call.out.cast::<K::State>().write(K::block(isa, call.src.cast(), call.n, call.first, best));
+    };
+    /// [`Kind::short`].
+    OfShort |K, T, isa, call| K::short(isa, call.src.cast(), call.step, call.n, call.count, call.out.cast());
+    /// [`Kind::rows`].
+    OfRows |K, T, isa, call| {
+        let rows = std::slice::from_raw_parts(call.rows.cast::<*const T>(), call.rows.len());
+        K::rows(isa, &mut *call.kept, rows, call.n, call.first, call.out.cast());
+    };
+    /// [`Kind::narrow`]; `count` is the width.
+    OfNarrow |K, T, isa, call| K::narrow(isa, &mut *call.kept, call.src.cast(), call.n, call.count, call.out.cast());
+    /// [`Kind::merge_all`]; merges the results at `src` into those at `out`.
+    OfMerge |K, T, _isa, call| {
+        let (left, right) = (call.out.cast::<K::State>(), call.src.cast::<K::State>());
+        K::merge_all(std::slice::from_raw_parts_mut(left, call.n), std::slice::from_raw_parts(right, call.n));
+    };
+}
+
 /// The functions of a [`Kind`] for a tier. The code that divides the work is compiled once for all of them: it knows
 /// the sizes of elements, partial results and values, but not their types.
 ///
-/// The functions have the contracts of those of [`Kind`], for elements, partial results and values of the table's
-/// types, which are aligned; and the CPU must have the features of the tier.
+/// Invariant: the CPU has the features of the tier, because the table is part of the tier's
+/// ([`Tier`](crate::tier::Tier)).
 #[derive(Clone, Copy)]
 pub(super) struct Kernels {
     pub row_bytes: usize,
@@ -132,14 +208,12 @@ pub(super) struct Kernels {
     pub value: usize,
     is_value: bool,
     tree: bool,
-    /// [`Kind::block`]; `best` is null if there is none.
-    block: unsafe fn(src: *const u8, n: usize, first: usize, best: *const u8, out: *mut u8),
-    pub short: unsafe fn(src: *const u8, step: isize, n: usize, count: usize, out: *mut u8),
-    pub rows: unsafe fn(kept: &mut Kept, rows: &[*const u8], n: usize, first: usize, out: *mut u8),
-    pub narrow: unsafe fn(kept: &mut Kept, src: *const u8, n: usize, width: usize, out: *mut u8),
+    block: Kernel,
+    short: Kernel,
+    rows: Kernel,
+    narrow: Kernel,
+    merge_all: Kernel,
     merge: unsafe fn(left: *mut u8, right: *const u8),
-    /// Merges `n` results into as many others, which do not overlap them.
-    merge_all: unsafe fn(left: *mut u8, right: *const u8, n: usize),
     /// Writes the values of `n` results to `to`.
     give: unsafe fn(results: *const u8, n: usize, to: *mut u8),
 }
@@ -147,48 +221,52 @@ pub(super) struct Kernels {
 impl Kernels {
     /// Returns the functions of kind `K` for elements of type `T`, compiled for tier `I`.
     pub const fn of<I: Isa, T: Element, K: Kind<T>>() -> Kernels {
-        struct Merge<'a, T, K: Kind<T>>(&'a mut [K::State], &'a [K::State])
-        where
-            T: Element;
-        impl<T: Element, K: Kind<T>> Work for Merge<'_, T, K> {
-            type Out = ();
-            #[inline(always)]
-            fn run<I: Isa>(self, _: I) {
-                K::merge_all(self.0, self.1);
-            }
-        }
         const {
             assert!(size_of::<K::State>() <= size_of::<Partial>() && align_of::<K::State>() <= align_of::<Partial>());
             assert!(size_of::<<K::State as State>::Gives>() <= VALUE_BYTES);
         }
-        // SAFETY: each function has the contract of its counterpart in `Kind`, and the CPU has the features of the
-        // tier. Slices of pointers have the same layout for all pointee types.
-        unsafe {
-            Kernels {
-                row_bytes: K::ROW_BYTES,
-                size: size_of::<T>(),
-                state: size_of::<K::State>(),
-                value: size_of::<<K::State as State>::Gives>(),
-                is_value: K::State::IS_VALUE,
-                tree: K::TREE,
-                block: |src, n, first, best, out| {
-                    let best = best.cast::<K::State>().as_ref().copied();
-                    out.cast::<K::State>().write(K::block(I::assume(), src.cast(), n, first, best));
-                },
-                short: |src, step, n, count, out| K::short(I::assume(), src.cast(), step, n, count, out.cast()),
-                rows: |kept, rows, n, first, out| {
-                    let rows = std::slice::from_raw_parts(rows.as_ptr().cast(), rows.len());
-                    K::rows(I::assume(), kept, rows, n, first, out.cast())
-                },
-                narrow: |kept, src, n, width, out| K::narrow(I::assume(), kept, src.cast(), n, width, out.cast()),
-                merge: merge::<T, K>,
-                merge_all: |left, right, n| {
-                    let right = std::slice::from_raw_parts(right.cast(), n);
-                    I::assume().enter(Merge::<T, K>(std::slice::from_raw_parts_mut(left.cast(), n), right))
-                },
-                give: give::<K::State>,
-            }
+        Kernels {
+            row_bytes: K::ROW_BYTES,
+            size: size_of::<T>(),
+            state: size_of::<K::State>(),
+            value: size_of::<<K::State as State>::Gives>(),
+            is_value: K::State::IS_VALUE,
+            tree: K::TREE,
+            block: I::kernel::<OfBlock<T, K>>,
+            short: I::kernel::<OfShort<T, K>>,
+            rows: I::kernel::<OfRows<T, K>>,
+            narrow: I::kernel::<OfNarrow<T, K>>,
+            merge_all: I::kernel::<OfMerge<T, K>>,
+            merge: merge::<T, K>,
+            give: give::<K::State>,
         }
+    }
+
+    /// [`Kind::short`].
+    ///
+    /// # Safety
+    /// - The contract of [`Kind::short`].
+    pub unsafe fn short(&self, src: *const u8, step: isize, n: usize, count: usize, out: *mut u8) {
+        // SAFETY: the caller guarantees the contract of `Kind::short`, and the CPU has the features (the invariant).
+        unsafe { (self.short)(&Call { src, step, n, count, out, ..Call::NONE }) };
+    }
+
+    /// [`Kind::rows`].
+    ///
+    /// # Safety
+    /// - The contract of [`Kind::rows`].
+    pub unsafe fn rows(&self, kept: &mut Kept, rows: &[*const u8], n: usize, first: usize, out: *mut u8) {
+        // SAFETY: the caller guarantees the contract of `Kind::rows`, and the CPU has the features (the invariant).
+        unsafe { (self.rows)(&Call { kept, rows, n, first, out, ..Call::NONE }) };
+    }
+
+    /// [`Kind::narrow`].
+    ///
+    /// # Safety
+    /// - The contract of [`Kind::narrow`].
+    pub unsafe fn narrow(&self, kept: &mut Kept, src: *const u8, n: usize, width: usize, out: *mut u8) {
+        // SAFETY: the caller guarantees the contract of `Kind::narrow`, and the CPU has the features (the invariant).
+        unsafe { (self.narrow)(&Call { kept, src, n, count: width, out, ..Call::NONE }) };
     }
 
     /// The number of elements of a block.
@@ -203,7 +281,7 @@ impl Kernels {
     pub unsafe fn whole(&self, src: *const u8, n: usize, first: usize) -> Partial {
         let mut result = Partial::room();
         // SAFETY: the caller guarantees the elements. There is room for any result.
-        unsafe { (self.block)(src, n, first, std::ptr::null(), result.to()) };
+        unsafe { (self.block)(&Call { src, n, first, out: result.to(), ..Call::NONE }) };
         result
     }
 
@@ -293,7 +371,7 @@ impl<'a> Run<'a> {
         let mut result = Partial::room();
         // SAFETY: the caller guarantees the elements. There is room for any result, and `best` is of this table (the
         // invariant).
-        unsafe { (self.kernels.block)(src, n, first, best, result.to()) };
+        unsafe { (self.kernels.block)(&Call { src, n, first, best, out: result.to(), ..Call::NONE }) };
         if self.kernels.tree {
             // SAFETY: the result is of this table.
             unsafe { self.push_result(result, 0) };
@@ -319,26 +397,31 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Divides `n` elements from `src` on into rows of `width` elements. Calls `f` with up to [`ROWS`] rows at a time, and
-/// finally with the shorter row that remains, if any.
+/// Divides `n` elements of `size` bytes from `src` on into rows of `width` elements. Calls `f` with up to [`ROWS`] rows
+/// at a time, and finally with the shorter row that remains, if any.
 ///
 /// # Safety
 /// - `src` is valid for reads of `n` elements.
-#[inline(always)]
-pub(super) unsafe fn as_rows<T>(src: *const T, n: usize, width: usize, mut f: impl FnMut(&[*const T], usize)) {
+pub(super) unsafe fn as_rows(
+    src: *const u8,
+    size: usize,
+    n: usize,
+    width: usize,
+    f: &mut dyn FnMut(&[*const u8], usize),
+) {
     let mut rows = [std::ptr::null(); ROWS];
     let whole = n / width;
     for start in (0..whole).step_by(ROWS) {
         let count = ROWS.min(whole - start);
         for (i, row) in rows[..count].iter_mut().enumerate() {
             // SAFETY: row start + i is less than n / width, so it lies within the `n` elements.
-            *row = unsafe { src.add((start + i) * width) };
+            *row = unsafe { src.add((start + i) * width * size) };
         }
         f(&rows[..count], width);
     }
     if whole * width < n {
         // SAFETY: `whole * width < n`.
-        f(&[unsafe { src.add(whole * width) }], n - whole * width);
+        f(&[unsafe { src.add(whole * width * size) }], n - whole * width);
     }
 }
 
@@ -394,7 +477,7 @@ impl<'a> Levels<'a> {
         let (left, right) = (self.at(line), self.at(line + 1));
         // SAFETY: both lines have `width` results (the invariant, before the level of the later one was removed), and
         // do not overlap.
-        unsafe { (self.kernels.merge_all)(left, right, self.width) };
+        unsafe { (self.kernels.merge_all)(&Call { src: right, n: self.width, out: left, ..Call::NONE }) };
     }
 
     /// Returns the address of the results of all leaves.

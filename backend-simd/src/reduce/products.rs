@@ -262,7 +262,7 @@ impl<T: Apart> Work for Short<T> {
                 self.out.add(i).write(if self.n <= SHORT {
                     in_sequence(src, self.n, 1)
                 } else {
-                    Block(src, self.n).run(isa)
+                    isa.enter(Block(src, self.n))
                 })
             };
         }
@@ -277,24 +277,28 @@ where
     // 64 rows of this size stay in the second-level cache until they are read again.
     const ROW_BYTES: usize = 4 << 10;
 
+    #[inline(always)]
     unsafe fn block<I: Isa>(isa: I, src: *const T, n: usize, _: usize, _: Option<Product<T>>) -> Product<T> {
         // SAFETY: n elements are readable, which the caller guarantees.
         if n <= SHORT { unsafe { in_sequence(src, n, 1) } } else { isa.enter(Block(src, n)) }
     }
 
+    #[inline(always)]
     unsafe fn short<I: Isa>(isa: I, src: *const T, step: isize, n: usize, count: usize, out: *mut Product<T>) {
-        isa.enter(Short { src, step, n, count, out });
+        Short { src, step, n, count, out }.run(isa);
     }
 
+    #[inline(always)]
     unsafe fn rows<I: Isa>(isa: I, kept: &mut Kept, rows: &[*const T], n: usize, _: usize, out: *mut Product<T>) {
         let (mantissas, exponents) = kept.elements::<T>(2 * n).split_at_mut(n);
-        isa.enter(Columns { rows, n, mantissas, exponents });
+        Columns { rows, n, mantissas: &mut *mantissas, exponents: &mut *exponents }.run(isa);
         for i in 0..n {
             // SAFETY: `out` has room for n results, which the caller guarantees.
             unsafe { out.add(i).write(joined(mantissas[i], exponents[i], rows.len())) };
         }
     }
 
+    #[inline(always)]
     unsafe fn narrow<I: Isa>(isa: I, kept: &mut Kept, src: *const T, n: usize, width: usize, out: *mut Product<T>) {
         if n <= SHORT * width {
             // SAFETY: n elements are readable and `out` has room for `width` results, which the caller guarantees.
@@ -401,15 +405,18 @@ impl<T: Multiply + Send + Sync> Kind<T> for ComplexProducts {
     type State = Product<T>;
     const ROW_BYTES: usize = 4 << 10;
 
+    #[inline(always)]
     unsafe fn block<I: Isa>(isa: I, src: *const T, n: usize, _: usize, _: Option<Product<T>>) -> Product<T> {
         // SAFETY: n elements are readable, which the caller guarantees.
         if n <= SHORT { unsafe { in_sequence(src, n, 1) } } else { isa.enter(ComplexBlock(src, n)) }
     }
 
+    #[inline(always)]
     unsafe fn rows<I: Isa>(isa: I, _: &mut Kept, rows: &[*const T], n: usize, _: usize, out: *mut Product<T>) {
-        isa.enter(ComplexRows { rows, n, out });
+        ComplexRows { rows, n, out }.run(isa);
     }
 
+    #[inline(always)]
     unsafe fn narrow<I: Isa>(_: I, _: &mut Kept, src: *const T, n: usize, width: usize, out: *mut Product<T>) {
         if n <= SHORT * width {
             // SAFETY: n elements are readable and `out` has room for `width` results, which the caller guarantees.
