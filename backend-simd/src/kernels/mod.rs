@@ -111,7 +111,7 @@ impl Table {
     }
 
     /// Returns the kernel of a product with a tail, if there is one. `mask` has a bit for each operand that is a single
-    /// value.
+    /// value. If all are, the kernel must be called for one element.
     pub(crate) fn product(&self, tail: Tail, mask: usize, dtype: DType) -> Option<Kernel> {
         self.product[tail as usize][dtype as usize].as_ref().map(|kernels| kernels[mask])
     }
@@ -391,7 +391,8 @@ const fn product<I: Isa>(tail: Tail, dtype: DType) -> Option<[Kernel; 8]> {
                 I::kernel::<Products<$T, $TAIL, 4>>,
                 I::kernel::<Products<$T, $TAIL, 5>>,
                 I::kernel::<Products<$T, $TAIL, 6>>,
-                I::kernel::<Products<$T, $TAIL, 7>>,
+                // A step whose operands are all single values computes one element.
+                I::kernel::<Products<$T, $TAIL, 0>>,
             ]
         };
     }
