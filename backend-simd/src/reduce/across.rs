@@ -80,6 +80,9 @@ pub(super) fn narrow(kernels: &Kernels, source: &Source, outer: usize, threads: 
     across.run(if runs == 1 { blocks } else { runs }, width, kernels.block() * width, threads, emit, &leaf)
 }
 
+/// A function that reduces some leaves of some columns of the line at these offsets.
+type Leaf<'a> = &'a (dyn Fn(&mut Work, &[isize], Range<usize>, Range<usize>) + Sync);
+
 impl<'a> Across<'a> {
     /// Reduces one leaf: the rows `rows` of some columns.
     fn block_of_rows(&self, work: &mut Work, offsets: &[isize], columns: Range<usize>, rows: Range<usize>) {
@@ -118,7 +121,7 @@ impl<'a> Across<'a> {
         most: usize,
         threads: usize,
         emit: &Emit,
-        leaf: &(dyn Fn(&mut Work, &[isize], Range<usize>, Range<usize>) + Sync),
+        leaf: Leaf,
     ) -> Result<()> {
         let lens = &self.source.geometry.lens[..self.outer - 1];
         let lines: usize = lens.iter().product();
