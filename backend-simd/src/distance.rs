@@ -9,12 +9,19 @@ use crate::gemm::{AbsDiff, Direct, Matrix, Product, SquareDiff, Written, product
 use crate::lanes::{Isa, Real};
 use crate::matmul::{in_place, prepare};
 use crate::threads::Shared;
+use crate::tier::Tier;
 use polyarray_core::op::{Distance, Metric, Operand};
 use polyarray_core::{Buffer, Result};
 use smallvec::SmallVec;
 
-/// Runs distances that `estimate` accepted.
-pub(crate) fn run<I: Isa, T: Real>(isa: I, op: &Distance, threads: usize, output: &Buffer) -> Result<()> {
+/// Runs distances that `estimate` accepted. `tier` is the tier of the token `isa`.
+pub(crate) fn run<I: Isa, T: Real>(
+    isa: I,
+    tier: &'static Tier,
+    op: &Distance,
+    threads: usize,
+    output: &Buffer,
+) -> Result<()> {
     let start = |o: &Operand| -> *const T {
         o.buffer.host_ptr().expect("core moves operands to host memory").as_ptr().cast::<T>().wrapping_add(o.offset)
     };
@@ -32,7 +39,7 @@ pub(crate) fn run<I: Isa, T: Real>(isa: I, op: &Distance, threads: usize, output
         add: false,
         beside: 1,
     };
-    let after = prepare(isa, &op.after, &op.after_params, &[Access::Contiguous]);
+    let after = prepare(tier, &op.after, &op.after_params, &[Access::Contiguous]);
     let then = |mut done: Written<T>| {
         let Some(exec) = &after else { return Ok(()) };
         let mut strips = exec.strips()?;

@@ -2,9 +2,9 @@
 //! temporaries that stay in L1.
 
 use crate::kernels::{self, Args, Kernel};
-use crate::lanes::Isa;
 use crate::lower::{self, Lowered};
 use crate::scratch::Scratch;
+use crate::tier::Tier;
 use polyarray_core::{DType, Instr, Program, Ref, Result, Scalar};
 use std::marker::PhantomData;
 
@@ -37,8 +37,8 @@ pub(crate) enum Access {
     Gathered,
 }
 
-struct Step<I> {
-    kernel: Kernel<I>,
+struct Step {
+    kernel: Kernel,
     args: [Place; 3],
     out: Place,
     /// Computed once per strip instead of once per element.
@@ -50,10 +50,10 @@ struct Step<I> {
 /// Invariants:
 /// 1. each place that a step reads is an operand, a parameter or the output of an earlier step, and has the dtype
 ///    that the step's kernel expects;
-/// 2. all numbers of temporaries and single values are valid in every [`Strips`] made for this program.
-pub(crate) struct Exec<I> {
-    isa: I,
-    steps: Vec<Step<I>>,
+/// 2. all numbers of temporaries and single values are valid in every [`Strips`] made for this program;
+/// 3. the kernels are those of a tier whose features the CPU has ([`Tier`]).
+pub(crate) struct Exec {
+    steps: Vec<Step>,
     access: Vec<Access>,
     /// The temporary strip of each gathered operand.
     gathered: Vec<Option<usize>>,
@@ -82,16 +82,16 @@ pub(crate) enum Produced {
     Single(*const u8),
 }
 
-impl<I: Isa> Exec<I> {
+impl Exec {
     /// Prepares `program`. With `direct`, the last step may write to the `out` of [`run`](Self::run), which then must
     /// not overlap an operand. Returns `None` if an instruction has no kernel.
     pub(crate) fn new(
-        isa: I,
+        tier: &'static Tier,
         program: &Program,
         params: &[Scalar],
         access: &[Access],
         direct: bool,
-    ) -> Option<Exec<I>> {
+    ) -> Option<Exec> {
         let program = Lowered::new(program);
         let mut b = Builder {
             places: Vec::new(),
@@ -102,7 +102,7 @@ impl<I: Isa> Exec<I> {
         };
         let mut singles: Vec<[u64; 2]> = params.iter().map(single_bytes).collect();
         let gathered: Vec<Option<usize>> = access.iter().map(|a| (*a == Access::Gathered).then(|| b.temp())).collect();
-        let mut steps: Vec<Step<I>> = Vec::with_capacity(program.steps.len());
+        let mut steps: Vec<Step> = Vec::with_capacity(program.steps.len());
         for (at, step) in program.steps.iter().enumerate() {
             let operands = step.operands();
             let mut places = [Place::Single(0); 3];
@@ -115,10 +115,10 @@ impl<I: Isa> Exec<I> {
             }
             let single: [bool; 3] = std::array::from_fn(|i| i < operands.len() && is_single(places[i], access));
             let all_single = single.iter().filter(|s| **s).count() == operands.len();
-            let found = find::<I>(step, &program, &operands, single, all_single)?;
+            let found = find(tier, step, &program, &operands, single, all_single)?;
             for i in (0..operands.len()).filter(|&i| found.spread[i]) {
                 let temp = b.temp();
-                let fill = kernels::fill::<I>(program.dtype_of(operands[i]));
+                let fill = kernels::fill(program.dtype_of(operands[i]));
                 steps.push(Step { kernel: fill, args: [places[i]; 3], out: Place::Temp(temp), single: false });
                 places[i] = Place::Temp(temp);
                 b.spread.push((temp, at));
@@ -145,7 +145,6 @@ impl<I: Isa> Exec<I> {
         let live = b.temps + access.iter().filter(|a| **a == Access::Contiguous).count() + 1;
         let strip = (STRIPS_BYTES / (widest * live)).clamp(2 * STRIP_UNIT, 2048) / STRIP_UNIT * STRIP_UNIT;
         Some(Exec {
-            isa,
             steps,
             access: access.into(),
             gathered,
@@ -187,7 +186,7 @@ impl<I: Isa> Exec<I> {
         at: &[*const u8],
         n: usize,
         out: *mut u8,
-        mut gather: impl FnMut(usize, *mut u8),
+        gather: &mut dyn FnMut(usize, *mut u8),
     ) -> Produced {
         let block = strips.block.ptr();
         // SAFETY: the numbers of temporaries are below `temps`, and the block has `temp_bytes` for each (invariant
@@ -211,9 +210,9 @@ impl<I: Isa> Exec<I> {
         for step in &self.steps {
             let [a, b, c] = step.args.map(locate);
             let args = Args { a, b, c, out: locate(step.out), n: if step.single { 1 } else { n } };
-            // SAFETY: invariant 1 and the caller's guarantees for `at`, `n` and `out` fulfil the kernel's contract. A
-            // temporary is not reused while a later step of this strip reads it.
-            unsafe { (step.kernel)(self.isa, &args) };
+            // SAFETY: invariants 1 and 3 and the caller's guarantees for `at`, `n` and `out` fulfil the kernel's
+            // contract. A temporary is not reused while a later step of this strip reads it.
+            unsafe { (step.kernel)(&args) };
         }
         match self.result {
             Place::Output => Produced::Written,
@@ -241,38 +240,39 @@ fn single_bytes(value: &Scalar) -> [u64; 2] {
 }
 
 /// The kernel of a step, and which of its single-value operands must be expanded to strips.
-struct Found<I> {
-    kernel: Kernel<I>,
+struct Found {
+    kernel: Kernel,
     spread: [bool; 3],
 }
 
 /// Finds the kernel of a step; `single` says which operands are single values.
-fn find<I: Isa>(
+fn find(
+    tier: &Tier,
     step: &lower::Step,
     program: &Lowered,
     operands: &[Ref],
     single: [bool; 3],
     all_single: bool,
-) -> Option<Found<I>> {
+) -> Option<Found> {
     let dtype = |i: usize| program.dtype_of(operands[i]);
     let mask = single.iter().enumerate().map(|(i, &s)| usize::from(s) << i).sum();
     let none = [false; 3];
     let spread = if all_single { none } else { single };
     let (kernel, spread) = match *step {
-        lower::Step::Product(tail, _) => (kernels::product(tail, mask, dtype(0))?, none),
+        lower::Step::Product(tail, _) => (tier.kernels.product(tail, mask, dtype(0))?, none),
         lower::Step::Plain(instr) => match instr {
-            Instr::Unary(op, _) => (kernels::unary(op, dtype(0))?, none),
+            Instr::Unary(op, _) => (tier.kernels.unary(op, dtype(0))?, none),
             Instr::Binary(op, ..) => {
-                let forms = kernels::binary(op, dtype(0))?;
+                let forms = tier.kernels.binary(op, dtype(0))?;
                 match single {
                     [false, true, _] if forms[1].is_some() => (forms[1]?, none),
                     [true, false, _] if forms[2].is_some() => (forms[2]?, none),
                     _ => (forms[0]?, spread),
                 }
             }
-            Instr::Select(..) => (kernels::select(dtype(1)), spread),
-            Instr::MulAdd(..) => (kernels::product(kernels::Tail::Fused, mask, dtype(0))?, none),
-            Instr::Cast(to, _) => (kernels::cast(dtype(0), to)?, none),
+            Instr::Select(..) => (tier.kernels.select(dtype(1)), spread),
+            Instr::MulAdd(..) => (tier.kernels.product(kernels::Tail::Fused, mask, dtype(0))?, none),
+            Instr::Cast(to, _) => (tier.kernels.cast(dtype(0), to)?, none),
         },
     };
     Some(Found { kernel, spread })
@@ -280,12 +280,12 @@ fn find<I: Isa>(
 
 /// Returns a description of the first instruction that has no kernel on this device, if any. It runs for every
 /// operation, so it allocates only if there is one.
-pub(crate) fn missing<I: Isa>(program: &Program) -> Option<String> {
+pub(crate) fn missing(tier: &Tier, program: &Program) -> Option<String> {
     let lacks = |instr: &&Instr| {
         let dtype = lower::computed_in(program.dtype_of(instr.operands()[0]));
         match **instr {
-            Instr::Unary(op, _) => kernels::unary::<I>(op, dtype).is_none(),
-            Instr::Binary(op, ..) => kernels::binary::<I>(op, dtype).is_none(),
+            Instr::Unary(op, _) => tier.kernels.unary(op, dtype).is_none(),
+            Instr::Binary(op, ..) => tier.kernels.binary(op, dtype).is_none(),
             // These instructions are defined only for dtypes that have kernels.
             Instr::Select(..) | Instr::MulAdd(..) | Instr::Cast(..) => false,
         }

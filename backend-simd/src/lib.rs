@@ -2,8 +2,8 @@
 //!
 //! An operation passes through these modules: `Simd` estimates its cost; `map`, `reduce`, `scan`, `matmul`,
 //! `distance`, `sort`, `search` and `count` split it into strips, blocks and threads; `exec` runs a program on a
-//! strip; `kernels` has one kernel per instruction; `math` and `lanes` have the vectors of the tier that this CPU
-//! supports.
+//! strip; `kernels` has one kernel per instruction; `math` and `lanes` have functions and vectors that are generic over
+//! the tier; `tier` has a table of kernels for each tier, and chooses the best that this CPU supports.
 
 mod count;
 mod distance;
@@ -16,6 +16,7 @@ mod map;
 mod math;
 mod matmul;
 mod matvec;
+mod partial;
 mod reduce;
 mod scan;
 mod scratch;
@@ -23,18 +24,19 @@ mod search;
 mod small;
 mod sort;
 mod strided;
+#[cfg(test)]
+mod tests;
 mod threads;
 mod tier;
 mod transpose;
 
 use gemm::Engines;
-use lanes::portable::Portable;
 use polyarray_core::{
-    Backend, BackendEntry, Buffer, Class, Cost, DType, DeviceInfo, Error, Kind, MemoryId, Op, Profile, Program, Result,
+    Backend, BackendEntry, Class, Cost, DType, DeviceInfo, Error, Kind, MemoryId, Op, Profile, Program, Result,
     RunContext, Small, Unsupported, config,
 };
 use std::sync::Arc;
-use tier::Tier;
+use tier::{Tier, Token};
 
 polyarray_core::announce!(
     polyarray_simd_is_linked,
@@ -64,30 +66,30 @@ pub fn packing_bound(threads: usize) -> usize {
 /// # Errors
 /// [`Error::Setting`] if `cap` is not one of these names.
 pub fn backend(cap: Option<&str>) -> Result<Arc<dyn Backend>> {
-    let tier = Tier::best(cap).map_err(|why| Error::Setting {
+    let token = Token::best(cap).map_err(|why| Error::Setting {
         name: "POLYARRAY_SIMD",
         value: cap.unwrap_or_default().into(),
         why,
     })?;
-    let engines = tier.engines(cap);
-    let description = format!("{}{}, {} threads", tier.name(), engines.describe(), config().threads);
+    let (tier, engines) = (token.tier(), token.engines(cap));
+    let description = format!("{}{}, {} threads", tier.name, engines.describe(), config().threads);
     let profile = profile(tier, &engines);
     Ok(Arc::new(Simd { tier, engines, profile, info: DeviceInfo { name: "simd".into(), description, hardware: true } }))
 }
 
 struct Simd {
-    tier: Tier,
+    tier: &'static Tier,
     engines: Engines,
     info: DeviceInfo,
     profile: Profile,
 }
 
 /// Returns the speed of a tier.
-fn profile(tier: Tier, engines: &Engines) -> Profile {
+fn profile(tier: &Tier, engines: &Engines) -> Profile {
     use Class::{ArgReduce, ArgSort, Cosine, Count, Distance, Map, MatVec, Product, Reduce, Search, Sort};
     /// Vector instructions per second and thread.
     const RATE: f64 = 2.0e9;
-    let vectors = |dtype: DType| RATE * (tier.vector_bytes() / dtype.size().max(4)) as f64;
+    let vectors = |dtype: DType| RATE * (tier.vector_bytes / dtype.size().max(4)) as f64;
     // Elements along the axis of a scan depend on each other, so vectors do not help.
     let mut profile = Profile::new(START_UP, 1.2e10, RATE).with_rate(&[Search, Count], &DType::ALL, 0.5e9);
     (profile.wake, profile.cache) = (8e-6, (1 << 20) as f64);
@@ -101,7 +103,7 @@ fn profile(tier: Tier, engines: &Engines) -> Profile {
             Kind::Bool | Kind::Float => vectors(dtype),
         };
         // Comparisons, measured on sorts of a million elements on Zen 4. Indices are sorted as 64-bit integers.
-        let sort = |wide: bool| match tier.vector_bytes() {
+        let sort = |wide: bool| match tier.vector_bytes {
             64 if wide => 2.6e9,
             64 => 5e9,
             _ => 1.3e9,
@@ -122,9 +124,8 @@ fn profile(tier: Tier, engines: &Engines) -> Profile {
 /// Seconds to prepare an operation.
 const START_UP: f64 = 250e-9;
 
-fn check(program: &Program) -> Result<(), Unsupported> {
-    // All tiers have the same kernels, so checking the portable one is enough.
-    exec::missing::<Portable>(program).map_or(Ok(()), |what| Err(Unsupported::new(what)))
+fn check(tier: &Tier, program: &Program) -> Result<(), Unsupported> {
+    exec::missing(tier, program).map_or(Ok(()), |what| Err(Unsupported::new(what)))
 }
 
 // SAFETY: the drivers write every element of the output, through strips, rows or tiles that partition it. They read
@@ -143,7 +144,7 @@ unsafe impl Backend for Simd {
     }
 
     fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported> {
-        supports(op)?;
+        self.supports(op)?;
         let cost = self.profile.cost(op, threads);
         if cost.threads == 1 {
             return Ok(cost);
@@ -158,43 +159,50 @@ unsafe impl Backend for Simd {
     }
 
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
-        match self.tier {
-            Tier::Portable(isa) => run(isa, self.engines, op, cx.threads, cx.output()),
-            #[cfg(target_arch = "x86_64")]
-            Tier::Avx2(isa) => run(isa, self.engines, op, cx.threads, cx.output()),
-            #[cfg(target_arch = "x86_64")]
-            Tier::Avx512(isa) => run(isa, self.engines, op, cx.threads, cx.output()),
+        let Simd { tier, engines, .. } = *self;
+        let (threads, output) = (cx.threads, cx.output());
+        // SAFETY: the caller guarantees the invariants of `op`, and the CPU has the features of the tier ([`Tier`]).
+        unsafe {
+            match op {
+                Op::Map(o) => map::run(tier, o, threads, output),
+                Op::Reduce(o) => reduce::run(tier, o, threads, output),
+                Op::Scan(o) => scan::run(tier, o, threads, output),
+                Op::Matmul(o) => (tier.matmul)(tier, engines, o, threads, output),
+                Op::Distance(o) => (tier.distance)(tier, o, threads, output),
+                Op::Sort(o) => sort::run(&tier.sort, o, threads, output),
+                Op::Search(o) => search::run(&tier.search, o, threads, output),
+                Op::Count(o) => count::run(o, threads, output),
+            }
         }
     }
 
     unsafe fn run_small(&self, work: &Small) -> bool {
         // SAFETY: the caller guarantees the invariants of `work`.
-        unsafe {
-            match self.tier {
-                Tier::Portable(isa) => small::run(isa, work),
-                #[cfg(target_arch = "x86_64")]
-                Tier::Avx2(isa) => small::run(isa, work),
-                #[cfg(target_arch = "x86_64")]
-                Tier::Avx512(isa) => small::run(isa, work),
-            }
-        }
+        unsafe { small::run(self.tier, work) }
     }
 }
 
-/// Returns why this device refuses `op`, if it does.
-fn supports(op: &Op) -> Result<(), Unsupported> {
-    op.programs().into_iter().try_for_each(check)?;
-    let lacks = |name: &str, dtype| Err(Unsupported::new(format!("simd has no {name} of {dtype}; use another device")));
-    match op {
-        Op::Reduce(o) if !reduce::has_kernel(o.kind, o.before.output()) => lacks(o.kind.name(), o.before.output()),
-        Op::Scan(o) if !scan::has_kernel(o.before.output()) => lacks(o.kind.name(), o.before.output()),
-        Op::Matmul(o) if o.after.output() != o.product() => Err(Unsupported::new(format!(
-            "the epilogue changes the dtype from {} to {}; cast the result in a separate expression",
-            o.product(),
-            o.after.output()
-        ))),
-        Op::Distance(o) => real_float(o.dtype, o.after.output()),
-        _ => Ok(()),
+impl Simd {
+    /// Returns why this device refuses `op`, if it does.
+    fn supports(&self, op: &Op) -> Result<(), Unsupported> {
+        op.programs().into_iter().try_for_each(|program| check(self.tier, program))?;
+        let lacks =
+            |name: &str, dtype| Err(Unsupported::new(format!("simd has no {name} of {dtype}; use another device")));
+        match op {
+            Op::Reduce(o) if !reduce::has_kernel(self.tier, o.kind, o.before.output()) => {
+                lacks(o.kind.name(), o.before.output())
+            }
+            Op::Scan(o) if !scan::has_kernel(self.tier, o.kind, o.before.output()) => {
+                lacks(o.kind.name(), o.before.output())
+            }
+            Op::Matmul(o) if o.after.output() != o.product() => Err(Unsupported::new(format!(
+                "the epilogue changes the dtype from {} to {}; cast the result in a separate expression",
+                o.product(),
+                o.after.output()
+            ))),
+            Op::Distance(o) => real_float(o.dtype, o.after.output()),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -205,19 +213,5 @@ fn real_float(dtype: DType, result: DType) -> Result<(), Unsupported> {
             "the epilogue changes the dtype from {dtype} to {result}; cast the result in a separate expression"
         ))),
         _ => Err(Unsupported::new(format!("simd computes distances of f32 and f64, not {dtype}; cast the operands"))),
-    }
-}
-
-fn run<I: sort::Sorter>(isa: I, engines: Engines, op: &Op, threads: usize, output: &Buffer) -> Result<()> {
-    match op {
-        Op::Map(o) => map::run(isa, o, threads, output),
-        Op::Reduce(o) => reduce::run(isa, o, threads, output),
-        Op::Scan(o) => scan::run(isa, o, threads, output),
-        Op::Matmul(o) => matmul::run(isa, engines, o, threads, output),
-        Op::Distance(o) if o.dtype == DType::F32 => distance::run::<I, f32>(isa, o, threads, output),
-        Op::Distance(o) => distance::run::<I, f64>(isa, o, threads, output),
-        Op::Sort(o) => sort::run(isa, o, threads, output),
-        Op::Search(o) => search::run(isa, o, threads, output),
-        Op::Count(o) => count::run(o, threads, output),
     }
 }

@@ -2,9 +2,9 @@
 
 use crate::exec::{Access, Exec, Produced, STRIP_UNIT, Strips};
 use crate::kernels::{self, Args};
-use crate::lanes::Isa;
 use crate::strided::{Geometry, accesses, base, copy_strided};
 use crate::threads::split;
+use crate::tier::{Stream, Tier};
 use polyarray_core::op::Map;
 use polyarray_core::walk::walk_many;
 use polyarray_core::{Buffer, Result};
@@ -19,12 +19,12 @@ const STREAM_BYTES: usize = 8 << 20;
 const SHORT_RUN: usize = 32;
 
 /// Runs a map. Its program must have a kernel for every instruction.
-pub(crate) fn run<I: Isa>(isa: I, op: &Map, threads: usize, output: &Buffer) -> Result<()> {
+pub(crate) fn run(tier: &'static Tier, op: &Map, threads: usize, output: &Buffer) -> Result<()> {
     let mut geometry = Geometry::new(&op.shape, &op.inputs);
     let size = op.output.dtype.size();
     geometry.push(base(output, op.output.dtype, op.output.offset), size, &op.output.strides);
     if op.program.is_identity() && crate::transpose::applies(&geometry) {
-        return crate::transpose::run(isa, &geometry, threads, op.shape.size() * size >= STREAM_BYTES);
+        return crate::transpose::run(tier, &geometry, threads, op.shape.size() * size >= STREAM_BYTES);
     }
     let inner = *op.shape.last().expect("at least one axis");
     let total = op.shape.size();
@@ -41,46 +41,51 @@ pub(crate) fn run<I: Isa>(isa: I, op: &Map, threads: usize, output: &Buffer) -> 
     } else {
         accesses(op.inputs.iter().map(|i| *i.strides.last().expect("at least one axis")))
     };
-    let exec = Exec::new(isa, &op.program, &op.params, &access, direct)
+    let exec = Exec::new(tier, &op.program, &op.params, &access, direct)
         .unwrap_or_else(|| unreachable!("`estimate` rejects programs that lack a kernel"));
-    let emit = Emit { size, step: out_step, stream, fill: kernels::fill::<I>(op.output.dtype) };
+    let emit =
+        Emit { size, step: out_step, stream: stream.then_some(tier.stream), fill: kernels::fill(op.output.dtype) };
     let geometry = &geometry;
     split(threads, total, STRIP_UNIT * 4, |range| {
         let mut strips = exec.strips()?;
         if short {
             flat_part(&exec, &mut strips, geometry, range, &emit)
         } else {
-            part(isa, &exec, &mut strips, geometry, range, &emit)
+            part(&exec, &mut strips, geometry, range, &emit)
         }
-        isa.fence();
+        (tier.fence)();
         Ok(())
     })
 }
 
 /// How results are written to the output.
-struct Emit<I> {
+struct Emit {
     size: usize,
     step: isize,
-    stream: bool,
-    fill: kernels::Kernel<I>,
+    /// How strips are copied past the caches, if they are.
+    stream: Option<Stream>,
+    fill: kernels::Kernel,
 }
 
-impl<I: Isa> Emit<I> {
+impl Emit {
     /// Writes `n` results to `to`.
     ///
     /// # Safety
     /// - `to` is valid for writes of `n` elements `step` apart, and `produced` holds as many (or a single value for
     ///   all).
-    unsafe fn write(&self, isa: I, produced: Produced, to: *mut u8, n: usize) {
-        // SAFETY: the caller guarantees that `produced` holds `n` elements, or one, and that `to` is valid for `n`. A
-        // single value is read again for each element (step 0), and has at most 16 bytes.
+    unsafe fn write(&self, produced: Produced, to: *mut u8, n: usize) {
+        // SAFETY: the caller guarantees that `produced` holds `n` elements, or one, and that `to` is valid for `n`.
+        // They do not overlap, and the CPU has the features of the tier whose `stream` this is. A single value is read
+        // again for each element (step 0), and has at most 16 bytes.
         unsafe {
             match produced {
                 Produced::Written => {}
-                Produced::Strip(from) if self.stream => isa.stream(from, to, n * self.size),
-                Produced::Strip(from) => copy_strided(from, 1, to, self.step, n, self.size),
+                Produced::Strip(from) => match self.stream {
+                    Some(stream) => stream(from, to, n * self.size),
+                    None => copy_strided(from, 1, to, self.step, n, self.size),
+                },
                 Produced::Single(from) if self.step == 1 => {
-                    (self.fill)(isa, &Args { a: from, b: from, c: from, out: to, n })
+                    (self.fill)(&Args { a: from, b: from, c: from, out: to, n })
                 }
                 Produced::Single(from) => copy_strided(from, 0, to, self.step, n, self.size),
             }
@@ -89,12 +94,12 @@ impl<I: Isa> Emit<I> {
 }
 
 /// Computes the elements numbered `range`, run by run of the innermost axis.
-fn part<I: Isa>(isa: I, exec: &Exec<I>, strips: &mut Strips, g: &Geometry, range: Range<usize>, emit: &Emit<I>) {
+fn part(exec: &Exec, strips: &mut Strips, g: &Geometry, range: Range<usize>, emit: &Emit) {
     let inputs = g.bases.len() - 1;
     let (inner, outer) = g.lens.split_last().expect("at least one axis");
     let strides: SmallVec<[&[isize]; 8]> = g.strides.iter().map(|s| &s[..]).collect();
     let steps: SmallVec<[isize; 8]> = g.strides.iter().map(|s| s[outer.len()]).collect();
-    let strip = if exec.is_unbounded() && !emit.stream { usize::MAX } else { exec.strip };
+    let strip = if exec.is_unbounded() && emit.stream.is_none() { usize::MAX } else { exec.strip };
     let mut number = range.start / inner;
     let mut at: SmallVec<[*const u8; 8]> = SmallVec::from_elem(std::ptr::null(), inputs);
     walk_many(outer, &strides, &[0; 8][..g.bases.len()], number..range.end.div_ceil(*inner), |offsets| {
@@ -113,9 +118,9 @@ fn part<I: Isa>(isa: I, exec: &Exec<I>, strips: &mut Strips, g: &Geometry, range
             // SAFETY: the addresses are those of indices inside the operands and the output (invariants of `Map`),
             // and threads have disjoint ranges; `direct` is set only if no operand lies in the output.
             unsafe {
-                let produced =
-                    exec.run(strips, &at, n, out, |o, to| copy_strided(address(o, i), steps[o], to, 1, n, g.sizes[o]));
-                emit.write(isa, produced, out, n);
+                let produced = exec
+                    .run(strips, &at, n, out, &mut |o, to| copy_strided(address(o, i), steps[o], to, 1, n, g.sizes[o]));
+                emit.write(produced, out, n);
             }
             i += n;
         }
@@ -124,7 +129,7 @@ fn part<I: Isa>(isa: I, exec: &Exec<I>, strips: &mut Strips, g: &Geometry, range
 
 /// Computes the elements numbered `range` if the innermost axis is short: strips run across axes, and operands are
 /// gathered.
-fn flat_part<I: Isa>(exec: &Exec<I>, strips: &mut Strips, g: &Geometry, range: Range<usize>, emit: &Emit<I>) {
+fn flat_part(exec: &Exec, strips: &mut Strips, g: &Geometry, range: Range<usize>, emit: &Emit) {
     let inputs = g.bases.len() - 1;
     let at: SmallVec<[*const u8; 8]> = g.bases[..inputs].iter().map(|b| b.cast_const()).collect();
     let mut start = range.start;
@@ -139,7 +144,7 @@ fn flat_part<I: Isa>(exec: &Exec<I>, strips: &mut Strips, g: &Geometry, range: R
         };
         // SAFETY: as in `part`. Operands are gathered before the output, which may be one of them, is written.
         unsafe {
-            let produced = exec.run(strips, &at, n, std::ptr::null_mut(), |o, to| {
+            let produced = exec.run(strips, &at, n, std::ptr::null_mut(), &mut |o, to| {
                 each(o, &mut |i, from| copy_strided(from, 0, to.add(i * g.sizes[o]), 1, 1, g.sizes[o]));
             });
             let (from, step) = match produced {

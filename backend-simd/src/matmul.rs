@@ -10,6 +10,7 @@ use crate::matvec;
 use crate::scratch::Scratch;
 use crate::strided::{Geometry, copy_strided};
 use crate::threads::{Shared, split};
+use crate::tier::Tier;
 use polyarray_core::op::{Matmul, Operand};
 use polyarray_core::walk::walk;
 use polyarray_core::{Buffer, DType, Program, Result, SmallProduct, bf16, f16};
@@ -24,18 +25,25 @@ const BARE: usize = 96 * 96 * 96;
 /// The most bytes of B that such a product copies if the rows of B are not contiguous.
 const COPIED: usize = 256 << 10;
 
-/// Runs a product that `estimate` accepted.
-pub(crate) fn run<I: Isa>(isa: I, engines: Engines, op: &Matmul, threads: usize, output: &Buffer) -> Result<()> {
-    let batch = Batch { isa, engines, op, threads, output };
+/// Runs a product that `estimate` accepted. `tier` is the tier of the token `isa`.
+pub(crate) fn run<I: Isa>(
+    isa: I,
+    tier: &'static Tier,
+    engines: Engines,
+    op: &Matmul,
+    threads: usize,
+    output: &Buffer,
+) -> Result<()> {
+    let batch = Batch { tier, engines, op, threads, output };
     let wide = op.product() != op.dtype;
     match op.dtype {
-        DType::F32 => batch.floats::<f32>(),
-        DType::F64 => batch.floats::<f64>(),
-        DType::F16 if wide => batch.each(batch.tiles_or(&Halves::<I, f16>::new(isa))),
+        DType::F32 => batch.floats::<I, f32>(isa),
+        DType::F64 => batch.floats::<I, f64>(isa),
+        DType::F16 if wide => batch.wide(&Halves::<I, f16>::new(isa)),
         DType::F16 => batch.narrowed(&Halves::<I, f16>::new(isa), |x, y| x + y, f16::narrow),
-        DType::BF16 if wide => batch.each(batch.tiles_or(&Halves::<I, bf16>::new(isa))),
+        DType::BF16 if wide => batch.wide(&Halves::<I, bf16>::new(isa)),
         DType::BF16 => batch.narrowed(&Halves::<I, bf16>::new(isa), |x, y| x + y, bf16::narrow),
-        DType::I8 if wide => batch.each(batch.tiles_or(&Integers::<I, i8, i32>::new(isa))),
+        DType::I8 if wide => batch.wide(&Integers::<I, i8, i32>::new(isa)),
         DType::I8 => batch.narrowed(&Integers::<I, i8, i32>::new(isa), i32::wrapping_add, i8::narrow),
         DType::U8 if wide => batch.packed(&Integers::<I, u8, u32>::new(isa)),
         DType::U8 => batch.packed(&Integers::<I, u8>::new(isa)),
@@ -52,8 +60,7 @@ pub(crate) fn run<I: Isa>(isa: I, engines: Engines, op: &Matmul, threads: usize,
 }
 
 /// A function that computes one product of a batch on a number of threads.
-trait One<T, C>: Fn(Product<T, C>, usize, Option<Finish<C>>) -> Result<()> + Sync {}
-impl<T, C, F: Fn(Product<T, C>, usize, Option<Finish<C>>) -> Result<()> + Sync> One<T, C> for F {}
+type One<'a, T, C> = &'a (dyn Fn(Product<T, C>, usize, Option<Finish<C>>) -> Result<()> + Sync);
 
 /// The most elements of C that are kept in a wider type at once.
 const WIDE: usize = 1 << 20;
@@ -61,19 +68,19 @@ const WIDE: usize = 1 << 20;
 const WIDE_COLUMNS: usize = 4096;
 
 /// An operation with everything needed to run it.
-struct Batch<'a, I> {
-    isa: I,
+struct Batch<'a> {
+    tier: &'static Tier,
     engines: Engines,
     op: &'a Matmul,
     threads: usize,
     output: &'a Buffer,
 }
 
-impl<I: Isa> Batch<'_, I> {
+impl Batch<'_> {
     /// Computes products of f32 or f64.
-    fn floats<T: Real + Tiled<T>>(&self) -> Result<()> {
-        let (isa, engines, precision) = (self.isa, self.engines, self.op.precision);
-        self.each(|p, threads, finish| {
+    fn floats<I: Isa, T: Real + Tiled<T>>(&self, isa: I) -> Result<()> {
+        let (engines, precision) = (self.engines, self.op.precision);
+        self.each::<T, T>(&|p, threads, finish| {
             // SAFETY: `each` passes products whose matrices are inside their buffers and do not overlap.
             unsafe {
                 T::by_tiles(engines, p, precision, threads, finish)
@@ -83,16 +90,27 @@ impl<I: Isa> Batch<'_, I> {
     }
 
     /// Computes products by the packed loops.
-    fn packed<K: Kernel<Element: Send + Sync, Sum: Send + Sync>>(&self, kernel: &K) -> Result<()> {
+    fn packed<T: Copy + Send + Sync, C: Copy + Send + Sync>(
+        &self,
+        kernel: &dyn Kernel<Element = T, Sum = C>,
+    ) -> Result<()> {
         // SAFETY: `each` passes products whose matrices are inside their buffers and do not overlap.
-        self.each(|p: Product<K::Element, K::Sum>, threads, finish| unsafe { product(kernel, p, threads, finish) })
+        self.each(&|p: Product<T, C>, threads, finish| unsafe { product(kernel, p, threads, finish) })
+    }
+
+    /// Computes products in the type of C, by an engine if one is faster, and otherwise by `kernel`.
+    fn wide<T: Tiled<C> + Send + Sync, C: Copy + Send + Sync>(
+        &self,
+        kernel: &dyn Kernel<Element = T, Sum = C>,
+    ) -> Result<()> {
+        self.each(&self.tiles_or(kernel))
     }
 
     /// Returns a function that computes products by an engine if one is faster, and otherwise by `kernel`.
-    fn tiles_or<T: Tiled<C> + Send + Sync, C: Copy + Send + Sync, K: Kernel<Element = T, Sum = C>>(
+    fn tiles_or<'k, T: Tiled<C> + Send + Sync, C: Copy + Send + Sync>(
         &self,
-        kernel: &K,
-    ) -> impl One<T, C> {
+        kernel: &'k dyn Kernel<Element = T, Sum = C>,
+    ) -> impl Fn(Product<T, C>, usize, Option<Finish<C>>) -> Result<()> + Sync + use<'k, T, C> {
         let (engines, precision) = (self.engines, self.op.precision);
         move |p: Product<T, C>, threads: usize, finish: Option<Finish<C>>| {
             // SAFETY: `each`, directly or through `narrowed`, passes products whose matrices are inside their buffers
@@ -106,21 +124,20 @@ impl<I: Isa> Batch<'_, I> {
 
     /// Computes products in a wider type than the operands': a block of C at a time, which is narrowed when it is
     /// finished.
-    fn narrowed<T, C, K>(
+    fn narrowed<T, C>(
         &self,
-        kernel: &K,
+        kernel: &dyn Kernel<Element = T, Sum = C>,
         plus: impl Fn(C, C) -> C + Sync,
         narrow: impl Fn(C) -> T + Sync,
     ) -> Result<()>
     where
         T: Tiled<C> + Widen<Wide = C> + Send + Sync,
         C: Copy + Send + Sync,
-        K: Kernel<Element = T, Sum = C>,
     {
         let columns = self.op.n.min(WIDE_COLUMNS);
         let rows = (WIDE / columns / kernel.rows() * kernel.rows()).min(self.op.m.next_multiple_of(kernel.rows()));
         let one = self.tiles_or(kernel);
-        self.each(|p: Product<T, T>, threads, finish| {
+        self.each(&|p: Product<T, T>, threads, finish| {
             let mut wide = Scratch::new(rows.min(p.m) * columns * size_of::<C>())?;
             let wide = Shared(wide.ptr().cast::<C>());
             for (i, j) in (0..p.m).step_by(rows).flat_map(|i| (0..p.n).step_by(columns).map(move |j| (i, j))) {
@@ -157,8 +174,8 @@ impl<I: Isa> Batch<'_, I> {
     }
 
     /// Calls `one` for every product of the batch.
-    fn each<T: Copy + Send + Sync, C: Copy + Send + Sync>(&self, one: impl One<T, C>) -> Result<()> {
-        let Batch { isa, op, threads, output, .. } = *self;
+    fn each<T: Copy + Send + Sync, C: Copy + Send + Sync>(&self, one: One<T, C>) -> Result<()> {
+        let Batch { tier, op, threads, output, .. } = *self;
         let (m, n, k, axes) = (op.m, op.n, op.k, op.batch.len());
         let start = |o: &Operand| -> *const T {
             o.buffer.host_ptr().expect("core moves operands to host memory").as_ptr().cast::<T>().wrapping_add(o.offset)
@@ -166,7 +183,7 @@ impl<I: Isa> Batch<'_, I> {
         let matrix = |o: &Operand, at: *const T| Matrix { at, row: o.strides[axes], column: o.strides[axes + 1] };
         let bases = (Shared(start(&op.a).cast_mut()), Shared(start(&op.b).cast_mut()));
         let c = Shared(output.host_ptr().expect("core allocates the output in host memory").as_ptr().cast::<C>());
-        let tail = Tail::new(isa, op);
+        let tail = Tail::new(tier, op);
         let count = op.batch.size();
         let (outer, within) =
             if count >= threads && m.saturating_mul(n).saturating_mul(k) < SMALL { (threads, 1) } else { (1, threads) };
@@ -265,8 +282,8 @@ unsafe fn one<I: Isa, T: Real>(isa: I, p: Product<T, T>, threads: usize, finish:
 }
 
 /// The epilogue of a product (the program `after`), applied to pieces of rows.
-pub(crate) struct Tail<I> {
-    exec: Option<Exec<I>>,
+pub(crate) struct Tail {
+    exec: Option<Exec>,
     extras: Geometry,
     batch: SmallVec<[usize; 4]>,
     /// The axis along which strips run: that of the columns, or that of the rows if C has one column.
@@ -274,10 +291,10 @@ pub(crate) struct Tail<I> {
 }
 
 // SAFETY: the geometry's pointers are only read.
-unsafe impl<I: Isa> Sync for Tail<I> {}
+unsafe impl Sync for Tail {}
 
-impl<I: Isa> Tail<I> {
-    fn new(isa: I, op: &Matmul) -> Tail<I> {
+impl Tail {
+    fn new(tier: &'static Tier, op: &Matmul) -> Tail {
         let along = op.batch.len() + usize::from(op.n > 1);
         let steps = op.extras.iter().map(|e| e.strides[along]);
         let access: SmallVec<[Access; 8]> = std::iter::once(1)
@@ -293,7 +310,7 @@ impl<I: Isa> Tail<I> {
             })
             .collect();
         let lens: SmallVec<[usize; 8]> = op.batch.iter().copied().chain([op.m, op.n]).collect();
-        let (exec, extras) = (prepare(isa, &op.after, &op.after_params, &access), Geometry::new(&lens, &op.extras));
+        let (exec, extras) = (prepare(tier, &op.after, &op.after_params, &access), Geometry::new(&lens, &op.extras));
         Tail { exec, extras, batch: op.batch.iter().copied().collect(), along }
     }
 
@@ -337,36 +354,50 @@ impl<I: Isa> Tail<I> {
 }
 
 /// Prepares a program to be applied to results. Returns `None` if it leaves them unchanged.
-pub(crate) fn prepare<I: Isa>(
-    isa: I,
+pub(crate) fn prepare(
+    tier: &'static Tier,
     program: &Program,
     params: &[polyarray_core::Scalar],
     access: &[Access],
-) -> Option<Exec<I>> {
+) -> Option<Exec> {
     (!program.is_identity()).then(|| {
-        Exec::new(isa, program, params, access, false)
+        Exec::new(tier, program, params, access, false)
             .unwrap_or_else(|| unreachable!("`estimate` rejects programs that lack a kernel"))
     })
 }
 
 /// Applies a program to `piece`, its first operand. `at[1..]` are the first elements of the other operands, `at[0]` a
 /// placeholder for the piece; `steps` has the distance of elements of each other operand, and their sizes.
-pub(crate) fn in_place<I: Isa, T: Copy>(
-    exec: &Exec<I>,
+pub(crate) fn in_place<T: Copy>(
+    exec: &Exec,
     strips: &mut Strips,
     piece: &mut [T],
+    at: SmallVec<[*const u8; 8]>,
+    steps: &[(isize, usize)],
+) {
+    // SAFETY: the piece is borrowed exclusively.
+    unsafe { bytes_in_place(exec, strips, (piece.as_mut_ptr().cast(), piece.len(), size_of::<T>()), at, steps) };
+}
+
+/// [`in_place`] for a piece of `n` elements of `size` bytes.
+///
+/// # Safety
+/// - The piece is valid for reads and writes, and nothing else accesses it.
+unsafe fn bytes_in_place(
+    exec: &Exec,
+    strips: &mut Strips,
+    (piece, n, size): (*mut u8, usize, usize),
     mut at: SmallVec<[*const u8; 8]>,
     steps: &[(isize, usize)],
 ) {
-    let size = size_of::<T>();
-    for strip in piece.chunks_mut(exec.strip) {
-        let (here, n) = (strip.as_mut_ptr().cast::<u8>(), strip.len());
+    for first in (0..n).step_by(exec.strip) {
+        let (here, n) = (piece.wrapping_add(first * size), exec.strip.min(n - first));
         at[0] = here.cast_const();
         // SAFETY: `here` has n elements of the piece, and each other operand has n elements `steps` apart from `at`
         // on, which the caller guarantees. The program was prepared without `direct`, so its result is never written
         // to the null `out`.
         unsafe {
-            let produced = exec.run(strips, &at, n, std::ptr::null_mut(), |o, to| {
+            let produced = exec.run(strips, &at, n, std::ptr::null_mut(), &mut |o, to| {
                 copy_strided(at[o], steps[o - 1].0, to, 1, n, steps[o - 1].1)
             });
             match produced {

@@ -3,7 +3,7 @@
 #![allow(clippy::needless_range_loop, reason = "the bounds are constants, and the arrays are registers")]
 
 use crate::gemm::{Finish, Matrix, SEGMENT, Written};
-use crate::lanes::{Float, Isa, Lanes, Real, Work};
+use crate::lanes::{Float, Isa, Lanes, Numbers, Real, Work};
 use crate::scratch::Scratch;
 use crate::threads::{Shared, split};
 use polyarray_core::Result;
@@ -218,7 +218,7 @@ unsafe fn add_columns<T: Real, I: Isa, const C: usize>(isa: I, y: &mut [T], colu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tier::{NAMES, Tier};
+    use crate::tier::{NAMES, Token};
 
     #[test]
     fn threads_share_rows_or_columns() {
@@ -245,16 +245,16 @@ mod tests {
                         let (vector, out) = ((x.as_ptr(), step as isize), Shared(y.as_mut_ptr()));
                         // SAFETY: the matrix has these strides, x has 2 k elements, and y has one element per row.
                         let done = unsafe {
-                            match Tier::best(Some(tier)).unwrap() {
-                                Tier::Portable(isa) => {
+                            match Token::best(Some(tier)).unwrap() {
+                                Token::Portable(isa) => {
                                     run(isa, matrix, vector, out, [rows, k], threads, Some((&finish, true)))
                                 }
                                 #[cfg(target_arch = "x86_64")]
-                                Tier::Avx2(isa) => {
+                                Token::Avx2(isa) => {
                                     run(isa, matrix, vector, out, [rows, k], threads, Some((&finish, true)))
                                 }
                                 #[cfg(target_arch = "x86_64")]
-                                Tier::Avx512(isa) => {
+                                Token::Avx512(isa) => {
                                     run(isa, matrix, vector, out, [rows, k], threads, Some((&finish, true)))
                                 }
                             }

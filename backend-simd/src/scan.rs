@@ -6,17 +6,20 @@
 
 mod join;
 
-use crate::lanes::{Isa, Work};
+use crate::lanes::{Isa, Work, enter};
+use crate::partial::Partial;
 use crate::reduce::emit::Emit;
 use crate::reduce::source::{Room, Source};
 use crate::scratch::{Scratch, filled};
 use crate::threads::{Shared, split};
+use crate::tier::Tier;
 use join::{Carry, Join, Plus, Times};
 use polyarray_core::op::{Running, Scan};
 use polyarray_core::order::SCAN_BLOCK;
 use polyarray_core::walk::walk_many;
 use polyarray_core::{Buffer, Complex, DType, Element, Result};
 use smallvec::SmallVec;
+use std::any::Any;
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,39 +31,114 @@ const GROUP: usize = AT_ONCE * SCAN_BLOCK;
 /// The bytes of a row of lines that are side by side and scanned together.
 const ACROSS_BYTES: usize = 4 << 10;
 
-/// Whether [`run`] accumulates in this dtype.
-pub(crate) fn has_kernel(dtype: DType) -> bool {
-    matches!(dtype, DType::I64 | DType::U64 | DType::F32 | DType::F64 | DType::C32 | DType::C64)
+/// The functions of a [`Join`] for a tier. The code that divides the work is compiled once for all of them: it knows
+/// the size of elements, but neither their type nor that of accumulated values.
+///
+/// The functions have the contracts of those of [`Join`], for elements, accumulated values and lines of the table's
+/// types; and the CPU must have the features of the tier.
+#[derive(Clone, Copy)]
+struct Kernels {
+    /// The number of bytes of an element.
+    size: usize,
+    join: unsafe fn(Partial, Partial) -> Partial,
+    blocks: unsafe fn(src: *const u8, to: *mut u8, n: usize, carry: Carry<Partial>) -> Carry<Partial>,
+    totals: unsafe fn(src: *const u8, count: usize, to: &mut [Partial; AT_ONCE]),
+    lines: fn(n: usize) -> Result<Lines>,
+    row: unsafe fn(lines: &mut Lines, src: *const u8, to: *mut u8, index: usize),
 }
 
-/// Runs a scan that [`has_kernel`] accepts.
-pub(crate) fn run<I: Isa>(isa: I, op: &Scan, threads: usize, output: &Buffer) -> Result<()> {
+/// The state of lines that are side by side: [`Join::Lines`].
+type Lines = Box<dyn Any>;
+
+impl Kernels {
+    const fn of<I: Isa, T: Element, J: Join<T>>() -> Kernels {
+        // SAFETY: each function has the contract of its counterpart in `Join`, and the CPU has the features of the
+        // tier.
+        unsafe {
+            Kernels {
+                size: size_of::<T>(),
+                join: |a, b| Partial::of(J::join(a.get(), b.get())),
+                blocks: |src, to, n, carry| {
+                    let carry = carry.map(|c| c.get::<J::State>());
+                    enter::<I, _>(Blocks::<T, J> { src: src.cast(), to: to.cast(), n, carry }).map(Partial::of)
+                },
+                totals: |src, count, to| {
+                    *to = enter::<I, _>(Totals::<T, J>(src.cast(), count, PhantomData)).map(Partial::of);
+                },
+                lines: lines::<T, J>,
+                row: |lines, src, to, index| {
+                    let lines = lines.downcast_mut().expect("internal error: the lines are of another operation");
+                    enter::<I, _>(Row::<T, J> { src: src.cast(), to: to.cast(), index, lines });
+                },
+            }
+        }
+    }
+}
+
+fn lines<T: Element, J: Join<T>>(n: usize) -> Result<Lines> {
+    Ok(Box::new(J::lines(n)?))
+}
+
+/// The scans of a tier.
+pub(crate) struct Table([[Option<Kernels>; DType::ALL.len()]; Running::ALL.len()]);
+
+impl Table {
+    /// Returns the scans of tier `I`.
+    pub(crate) const fn of<I: Isa>() -> Table {
+        let mut table = [[None; DType::ALL.len()]; Running::ALL.len()];
+        let mut d = 0;
+        while d < DType::ALL.len() {
+            let dtype = DType::ALL[d];
+            table[Running::Sum as usize][dtype as usize] = kernels::<I>(Running::Sum, dtype);
+            table[Running::Prod as usize][dtype as usize] = kernels::<I>(Running::Prod, dtype);
+            d += 1;
+        }
+        Table(table)
+    }
+
+    fn get(&self, kind: Running, dtype: DType) -> Option<&Kernels> {
+        self.0[kind as usize][dtype as usize].as_ref()
+    }
+}
+
+/// Returns the kernels of a scan that accumulates in this dtype, if there are any.
+const fn kernels<I: Isa>(kind: Running, dtype: DType) -> Option<Kernels> {
     macro_rules! by_type {
         ($J:ident) => {
-            match op.before.output() {
+            match dtype {
                 // The low 64 bits are the same for signed and unsigned integers.
-                DType::I64 | DType::U64 => typed::<I, i64, $J>(isa, op, threads, output),
-                DType::F32 => typed::<I, f32, $J>(isa, op, threads, output),
-                DType::F64 => typed::<I, f64, $J>(isa, op, threads, output),
-                DType::C32 => typed::<I, Complex<f32>, $J>(isa, op, threads, output),
-                DType::C64 => typed::<I, Complex<f64>, $J>(isa, op, threads, output),
-                other => unreachable!("`estimate` rejects scans of {other}"),
+                DType::I64 | DType::U64 => Kernels::of::<I, i64, $J>(),
+                DType::F32 => Kernels::of::<I, f32, $J>(),
+                DType::F64 => Kernels::of::<I, f64, $J>(),
+                DType::C32 => Kernels::of::<I, Complex<f32>, $J>(),
+                DType::C64 => Kernels::of::<I, Complex<f64>, $J>(),
+                _ => return None,
             }
         };
     }
-    match op.kind {
+    Some(match kind {
         Running::Sum => by_type!(Plus),
         Running::Prod => by_type!(Times),
-    }
+    })
 }
 
-fn typed<I: Isa, T: Element, J: Join<T>>(isa: I, op: &Scan, threads: usize, output: &Buffer) -> Result<()> {
+/// Returns whether [`run`] supports this scan in this dtype.
+pub(crate) fn has_kernel(tier: &Tier, kind: Running, dtype: DType) -> bool {
+    tier.scans.get(kind, dtype).is_some()
+}
+
+/// Runs a scan that [`has_kernel`] accepts.
+pub(crate) fn run(tier: &'static Tier, op: &Scan, threads: usize, output: &Buffer) -> Result<()> {
+    let kernels = tier
+        .scans
+        .get(op.kind, op.before.output())
+        .unwrap_or_else(|| unreachable!("`estimate` rejects scans that have no kernel"));
     let lens = op.shape();
     let (last_outer, axis) = (op.outer.len() - 1, op.outer.len());
     let along = op.output.strides[axis] == 1;
-    let emit = Emit::new(isa, &op.after, &op.after_params, &lens, &op.output, output);
-    let source = Source::new(isa, &op.before, &op.params, &lens, &op.inputs, if along { axis } else { last_outer });
-    let scan = Scanned::<I, T, J> { isa, source: &source, emit: &emit, axis, join: PhantomData };
+    let emit = Emit::new(tier, &op.after, &op.after_params, &lens, &op.output, output);
+    let source = Source::new(tier, &op.before, &op.params, &lens, &op.inputs, if along { axis } else { last_outer });
+    let scan = Scanned { kernels, source: &source, emit: &emit, axis };
     let lines: usize = op.outer.iter().product();
     match () {
         () if !along => scan.across(threads),
@@ -69,18 +147,17 @@ fn typed<I: Isa, T: Element, J: Join<T>>(isa: I, op: &Scan, threads: usize, outp
     }
 }
 
-struct Scanned<'a, I, T, J> {
-    isa: I,
-    source: &'a Source<I>,
-    emit: &'a Emit<'a, I>,
+struct Scanned<'a> {
+    kernels: &'a Kernels,
+    source: &'a Source,
+    emit: &'a Emit<'a>,
     /// The scanned axis: the last one.
     axis: usize,
-    join: PhantomData<fn() -> (T, J)>,
 }
 
 type Offsets = SmallVec<[isize; 8]>;
 
-impl<I: Isa, T: Element, J: Join<T>> Scanned<'_, I, T, J> {
+impl Scanned<'_> {
     fn len(&self) -> usize {
         self.source.geometry.lens[self.axis]
     }
@@ -113,7 +190,7 @@ impl<I: Isa, T: Element, J: Join<T>> Scanned<'_, I, T, J> {
     fn line_on_threads(&self, line: usize, threads: usize) -> Result<()> {
         let (len, start, at) = (self.len(), self.start_of(line), self.emit.offset_of(self.axis, line));
         let blocks = len.div_ceil(SCAN_BLOCK);
-        let mut offsets: Vec<Option<J::State>> = filled(blocks, None)?;
+        let mut offsets: Vec<Option<Partial>> = filled(blocks, None)?;
         let out = Shared(offsets.as_mut_ptr());
         // No block follows the last one, so its result is not needed.
         split(threads, blocks - 1, AT_ONCE, |range| {
@@ -129,10 +206,10 @@ impl<I: Isa, T: Element, J: Join<T>> Scanned<'_, I, T, J> {
             Ok(())
         })?;
         for b in 2..blocks {
-            offsets[b] = Some(J::join(
-                offsets[b - 1].expect("every block but the first has a result"),
-                offsets[b].expect("every block but the first has a result"),
-            ));
+            let [before, here] =
+                [offsets[b - 1], offsets[b]].map(|o| o.expect("every block but the first has a result"));
+            // SAFETY: both are accumulated values of these kernels.
+            offsets[b] = Some(unsafe { (self.kernels.join)(before, here) });
         }
         let ended = AtomicBool::new(false);
         split(threads, blocks, AT_ONCE, |range| {
@@ -158,7 +235,7 @@ impl<I: Isa, T: Element, J: Join<T>> Scanned<'_, I, T, J> {
         let g = &self.source.geometry;
         let stepped = self.source.stepped;
         let (width, groups) = (g.lens[stepped], g.lens[..stepped].iter().product::<usize>());
-        let most = ACROSS_BYTES / size_of::<T>();
+        let most = ACROSS_BYTES / self.kernels.size;
         // Parts are whole cache lines (multiples of 16 elements) of about `ACROSS_BYTES` at most. They are shorter if
         // otherwise some threads had none, but not below 64 elements.
         let columns = width
@@ -174,7 +251,7 @@ impl<I: Isa, T: Element, J: Join<T>> Scanned<'_, I, T, J> {
                 let n = columns.min(width - first);
                 let (mut at, mut to) =
                     (self.start_of(group * width), self.emit.offset_of(self.axis, group * width) + first);
-                let mut lines = J::lines(n)?;
+                let mut lines = (self.kernels.lines)(n)?;
                 for i in 0..self.len() {
                     worker.row(self, &at, first, to, i, n, &mut lines);
                     to += self.emit.stride(self.axis);
@@ -187,24 +264,23 @@ impl<I: Isa, T: Element, J: Join<T>> Scanned<'_, I, T, J> {
 }
 
 /// The scratch memory of a thread.
-struct Worker<'a, T> {
+struct Worker<'a> {
     room: Room<'a>,
     strips: Option<crate::exec::Strips<'a>>,
     /// The results before the epilogue. Empty if there is no epilogue.
     results: Scratch,
-    element: PhantomData<T>,
 }
 
-impl<'a, T: Element> Worker<'a, T> {
+impl<'a> Worker<'a> {
     /// Allocates scratch memory for at most `most` elements at once.
-    fn new<I: Isa, J: Join<T>>(scan: &'a Scanned<'_, I, T, J>, most: usize) -> Result<Worker<'a, T>> {
+    fn new(scan: &'a Scanned, most: usize) -> Result<Worker<'a>> {
         let most = most.min(scan.source.geometry.lens[scan.source.stepped]);
-        let results = Scratch::new(if scan.emit.place(0).is_some() { 0 } else { most * size_of::<T>() })?;
-        Ok(Worker { room: scan.source.room(most)?, strips: scan.emit.strips()?, results, element: PhantomData })
+        let results = Scratch::new(if scan.emit.place(0).is_some() { 0 } else { most * scan.kernels.size })?;
+        Ok(Worker { room: scan.source.room(most)?, strips: scan.emit.strips()?, results })
     }
 
     /// Scans a whole line that starts at element `at` of the output.
-    fn line<I: Isa, J: Join<T>>(&mut self, scan: &Scanned<I, T, J>, at: usize, start: &[isize]) {
+    fn line(&mut self, scan: &Scanned, at: usize, start: &[isize]) {
         let mut carry = Carry::Nothing;
         for from in (0..scan.len()).step_by(GROUP) {
             carry = self.group(scan, at, start, from..scan.len().min(from + GROUP), carry);
@@ -213,22 +289,22 @@ impl<'a, T: Element> Worker<'a, T> {
 
     /// Scans elements `range` of a line that starts at element `at` of the output; `range` starts at a block. Returns
     /// the carry.
-    fn group<I: Isa, J: Join<T>>(
+    fn group(
         &mut self,
-        scan: &Scanned<I, T, J>,
+        scan: &Scanned,
         at: usize,
         start: &[isize],
         range: Range<usize>,
-        carry: Carry<J::State>,
-    ) -> Carry<J::State> {
+        carry: Carry<Partial>,
+    ) -> Carry<Partial> {
         let (n, at) = (range.len(), at + range.start);
         let place = scan.emit.place(at);
         // SAFETY: `range` is inside the line, and its elements are used before the room is filled again. The output,
-        // or `results`, has a place for each of the n elements.
+        // or `results`, has a place for each of the n elements. The carry is of these kernels.
         unsafe {
-            let src = scan.source.values(&mut self.room, start, range.start, n, 0).cast::<T>();
+            let src = scan.source.values(&mut self.room, start, range.start, n, 0);
             let to = place.unwrap_or(self.results.ptr());
-            let carry = scan.isa.enter(Blocks::<T, J> { src, to: to.cast(), n, carry });
+            let carry = (scan.kernels.blocks)(src, to, n, carry);
             if place.is_none() {
                 scan.emit.write_run(&mut self.strips, at, to, n);
             }
@@ -237,39 +313,35 @@ impl<'a, T: Element> Worker<'a, T> {
     }
 
     /// Returns the results of `count` whole blocks, from block `first` on.
-    fn totals<I: Isa, J: Join<T>>(
-        &mut self,
-        scan: &Scanned<I, T, J>,
-        start: &[isize],
-        first: usize,
-        count: usize,
-    ) -> [J::State; AT_ONCE] {
+    fn totals(&mut self, scan: &Scanned, start: &[isize], first: usize, count: usize) -> [Partial; AT_ONCE] {
+        let mut totals = [Partial::room(); AT_ONCE];
         // SAFETY: as in `group`; all blocks before the last are whole, and callers leave out the last one.
         unsafe {
-            let src = scan.source.values(&mut self.room, start, first * SCAN_BLOCK, count * SCAN_BLOCK, 0).cast::<T>();
-            scan.isa.enter(Totals::<T, J>(src, count, PhantomData))
+            let src = scan.source.values(&mut self.room, start, first * SCAN_BLOCK, count * SCAN_BLOCK, 0);
+            (scan.kernels.totals)(src, count, &mut totals);
         }
+        totals
     }
 
     /// Scans element `index` of `n` lines that are side by side, from line `first` on. `at` has the offsets of the
     /// operands; results go to the output from element `to` on.
     #[expect(clippy::too_many_arguments, reason = "the position of the row and the state of the lines")]
-    fn row<I: Isa, J: Join<T>>(
+    fn row(
         &mut self,
-        scan: &Scanned<I, T, J>,
+        scan: &Scanned,
         at: &[isize],
         first: usize,
         to: usize,
         index: usize,
         n: usize,
-        lines: &mut J::Lines,
+        lines: &mut Lines,
     ) {
         let place = scan.emit.place(to);
         // SAFETY: as in `group`; `lines` was made for n lines.
         unsafe {
-            let src = scan.source.values(&mut self.room, at, first, n, 0).cast::<T>();
+            let src = scan.source.values(&mut self.room, at, first, n, 0);
             let out = place.unwrap_or(self.results.ptr());
-            scan.isa.enter(Row::<T, J> { src, to: out.cast(), index, lines });
+            (scan.kernels.row)(lines, src, out, index);
             if place.is_none() {
                 scan.emit.write_run(&mut self.strips, to, out, n);
             }
@@ -289,7 +361,7 @@ impl<T: Element, J: Join<T>> Work for Blocks<T, J> {
     type Out = Carry<J::State>;
     #[inline(always)]
     fn run<I: Isa>(self, _: I) -> Carry<J::State> {
-        // SAFETY: `src` has n elements of a line, and `to` a place for each (see `Worker::group`, the only caller).
+        // SAFETY: `src` has n elements of a line, and `to` a place for each (the contract of `Kernels::blocks`).
         unsafe { J::blocks(self.src, self.to, self.n, self.carry) }
     }
 }
@@ -301,7 +373,7 @@ impl<T: Element, J: Join<T>> Work for Totals<T, J> {
     type Out = [J::State; AT_ONCE];
     #[inline(always)]
     fn run<I: Isa>(self, _: I) -> [J::State; AT_ONCE] {
-        // SAFETY: `src` has `count` whole blocks (see `Worker::totals`, the only caller).
+        // SAFETY: `src` has `count` whole blocks (the contract of `Kernels::totals`).
         unsafe { J::totals(self.0, self.1) }
     }
 }
@@ -318,7 +390,7 @@ impl<T: Element, J: Join<T>> Work for Row<'_, T, J> {
     type Out = ();
     #[inline(always)]
     fn run<I: Isa>(self, _: I) {
-        // SAFETY: `src` has an element for each line, and `to` a place (see `Worker::row`, the only caller).
+        // SAFETY: `src` has an element for each line, and `to` a place (the contract of `Kernels::row`).
         unsafe { J::row(self.lines, self.src, self.to, self.index) }
     }
 }

@@ -4,9 +4,9 @@
 //! The kernels are those of [`exec`](crate::exec), and a product that only one sum or difference reads is computed with
 //! it as in [`lower`](crate::lower), so that both paths give the same bits.
 
-use crate::kernels::{self, Args, Kernel, Tail};
-use crate::lanes::Isa;
-use crate::{matmul, reduce};
+use crate::kernels::{Args, Kernel, Tail, cast_by_way_of};
+use crate::reduce;
+use crate::tier::Tier;
 use polyarray_core::{Binary, DType, Instr, Operands, Ref, Small, SmallMap, Unary};
 use smallvec::SmallVec;
 use std::mem::MaybeUninit;
@@ -37,8 +37,8 @@ enum Place {
 }
 
 /// A kernel with its operands and its output.
-struct Step<I> {
-    kernel: Kernel<I>,
+struct Step {
+    kernel: Kernel,
     args: [Place; 3],
     out: Place,
 }
@@ -47,13 +47,13 @@ struct Step<I> {
 ///
 /// # Safety
 /// - `work` keeps the invariants of its variant.
-pub(crate) unsafe fn run<I: Isa>(isa: I, work: &Small) -> bool {
-    // SAFETY: the caller guarantees the invariants.
+pub(crate) unsafe fn run(tier: &'static Tier, work: &Small) -> bool {
+    // SAFETY: the caller guarantees the invariants, and the CPU has the features of the tier ([`Tier`]).
     unsafe {
         match work {
-            Small::Map(work) => map(isa, work),
-            Small::Product(work) => matmul::small(isa, work),
-            Small::Reduce(work) => reduce::small(isa, work),
+            Small::Map(work) => map(tier, work),
+            Small::Product(work) => (tier.small_product)(work),
+            Small::Reduce(work) => reduce::small(tier, work),
         }
     }
 }
@@ -63,15 +63,15 @@ pub(crate) unsafe fn run<I: Isa>(isa: I, work: &Small) -> bool {
 ///
 /// # Safety
 /// - `map` keeps the invariants of [`SmallMap`].
-unsafe fn map<I: Isa>(isa: I, map: &SmallMap) -> bool {
+unsafe fn map(tier: &'static Tier, map: &SmallMap) -> bool {
     let aliased = map.operands.iter().any(|&p| std::ptr::eq(p, map.out));
     match map.instrs {
         // SAFETY: the caller guarantees the invariants.
         [instr @ (Instr::Unary(..) | Instr::Binary(..))] if !aliased || map.len <= IN_PLACE => unsafe {
-            single(isa, map, *instr)
+            single(tier, map, *instr)
         },
         // SAFETY: as above, and `aliased` says whether an operand is the output.
-        _ => unsafe { strips(isa, map, aliased) },
+        _ => unsafe { strips(tier, map, aliased) },
     }
 }
 
@@ -80,9 +80,9 @@ unsafe fn map<I: Isa>(isa: I, map: &SmallMap) -> bool {
 /// # Safety
 /// - `map` keeps the invariants of [`SmallMap`]; `aliased` is true if an operand is the output.
 #[inline(never)]
-unsafe fn strips<I: Isa>(isa: I, map: &SmallMap, aliased: bool) -> bool {
+unsafe fn strips(tier: &'static Tier, map: &SmallMap, aliased: bool) -> bool {
     let mut steps = SmallVec::new();
-    let Some(temps) = plan::<I>(map, &mut steps, aliased) else { return false };
+    let Some(temps) = plan(tier, map, &mut steps, aliased) else { return false };
     let sizes: SmallVec<[usize; 8]> = map.inputs.iter().map(|d| d.size()).collect();
     let widest = map.dtypes.iter().chain(map.inputs).map(|d| d.size()).max().unwrap_or(1);
     let (strip, out_size) = (if temps == 0 { map.len } else { TEMP_BYTES / widest }, map.dtype_of(map.result).size());
@@ -109,7 +109,7 @@ unsafe fn strips<I: Isa>(isa: I, map: &SmallMap, aliased: bool) -> bool {
             // dtype. All are aligned (invariant 1; temporaries begin at multiples of 64 bytes). No step writes over an
             // operand of its own or over a value that a later step reads: `plan` places its result in a temporary that
             // holds none, or in the output if no operand lies there.
-            unsafe { (step.kernel)(isa, &args) };
+            unsafe { (step.kernel)(&args) };
         }
         let result = steps.last().map_or(Place::Output, |step| step.out);
         if result != Place::Output {
@@ -125,17 +125,17 @@ unsafe fn strips<I: Isa>(isa: I, map: &SmallMap, aliased: bool) -> bool {
 ///
 /// # Safety
 /// - `map` keeps the invariants of [`SmallMap`], and `instr` is its only instruction.
-unsafe fn single<I: Isa>(isa: I, map: &SmallMap, instr: Instr) -> bool {
+unsafe fn single(tier: &'static Tier, map: &SmallMap, instr: Instr) -> bool {
     let pointer = |r: Ref| match r {
         Ref::Input(i) => map.operands[i as usize],
         Ref::Param(i) => map.params[i as usize].bytes().as_ptr(),
         Ref::Value(_) => unreachable!("there is no earlier instruction"),
     };
     let (kernel, a, b) = match instr {
-        Instr::Unary(op, x @ Ref::Input(_)) => (kernels::unary::<I>(op, map.dtype_of(x)), x, x),
+        Instr::Unary(op, x @ Ref::Input(_)) => (tier.kernels.unary(op, map.dtype_of(x)), x, x),
         Instr::Binary(op, x, y) if !(is_param(x) && is_param(y)) => {
             let form = if is_param(y) { 1 } else { usize::from(is_param(x)) * 2 };
-            (kernels::binary::<I>(op, map.dtype_of(x)).and_then(|forms| forms[form]), x, y)
+            (tier.kernels.binary(op, map.dtype_of(x)).and_then(|forms| forms[form]), x, y)
         }
         _ => return false,
     };
@@ -143,7 +143,7 @@ unsafe fn single<I: Isa>(isa: I, map: &SmallMap, instr: Instr) -> bool {
     let args = Args { a: pointer(a), b: pointer(b), c: pointer(a), out: map.out, n: map.len };
     // SAFETY: operands have n elements, or one where the form of the kernel expects a single value; the output has n,
     // and an operand that overlaps it is the output (invariants of `SmallMap`).
-    unsafe { kernel(isa, &args) };
+    unsafe { kernel(&args) };
     true
 }
 
@@ -159,7 +159,7 @@ fn mask(operands: &[Ref]) -> usize {
 
 /// Chooses a kernel for each instruction and a place for each value. Appends the steps to `steps` and returns the
 /// number of temporaries. If the output is `aliased`, the last step writes a temporary.
-fn plan<I: Isa>(map: &SmallMap, steps: &mut SmallVec<[Step<I>; STEPS]>, aliased: bool) -> Option<usize> {
+fn plan(tier: &Tier, map: &SmallMap, steps: &mut SmallVec<[Step; STEPS]>, aliased: bool) -> Option<usize> {
     let count = map.instrs.len();
     let half = |d: &DType| matches!(d, DType::F16 | DType::BF16);
     let ends_with_result = count > 0 && map.result == Ref::Value(count as u32 - 1);
@@ -185,7 +185,7 @@ fn plan<I: Isa>(map: &SmallMap, steps: &mut SmallVec<[Step<I>; STEPS]>, aliased:
         if fused[at].is_some() {
             continue;
         }
-        let (kernel, operands) = kernel::<I>(map, &fused, instr)?;
+        let (kernel, operands) = kernel(tier, map, &fused, instr)?;
         let mut args = [Place::Output; 3];
         for (arg, r) in args.iter_mut().zip(operands) {
             *arg = match r {
@@ -253,7 +253,7 @@ fn fused(map: &SmallMap) -> [Option<usize>; STEPS] {
 
 /// Returns the kernel of an instruction, and its operands: those of the product that is fused into it, if any, and its
 /// own.
-fn kernel<I: Isa>(map: &SmallMap, fused: &[Option<usize>; STEPS], instr: &Instr) -> Option<(Kernel<I>, Operands)> {
+fn kernel(tier: &Tier, map: &SmallMap, fused: &[Option<usize>; STEPS], instr: &Instr) -> Option<(Kernel, Operands)> {
     let operands = instr.operands();
     let (dtype, params) = (map.dtype_of(operands[0]), mask(&operands));
     if params + 1 == 1 << operands.len() {
@@ -276,16 +276,16 @@ fn kernel<I: Isa>(map: &SmallMap, fused: &[Option<usize>; STEPS], instr: &Instr)
         };
         if let Some((tail, factors, other)) = product {
             let operands = Operands::from([factors[0], factors[1], other]);
-            return Some((kernels::product(tail, mask(&operands), dtype)?, operands));
+            return Some((tier.kernels.product(tail, mask(&operands), dtype)?, operands));
         }
     }
     let kernel = match *instr {
-        Instr::Unary(op, _) => kernels::unary(op, dtype)?,
-        Instr::Binary(op, ..) => kernels::binary(op, dtype)?[[0, 2, 1][params]]?,
-        Instr::Select(_, x, _) if params == 0 => kernels::select(map.dtype_of(x)),
+        Instr::Unary(op, _) => tier.kernels.unary(op, dtype)?,
+        Instr::Binary(op, ..) => tier.kernels.binary(op, dtype)?[[0, 2, 1][params]]?,
+        Instr::Select(_, x, _) if params == 0 => tier.kernels.select(map.dtype_of(x)),
         Instr::Select(..) => return None,
-        Instr::MulAdd(..) => kernels::product(Tail::Fused, params, dtype)?,
-        Instr::Cast(to, _) if kernels::cast_by_way_of(dtype, to).is_none() => kernels::cast(dtype, to)?,
+        Instr::MulAdd(..) => tier.kernels.product(Tail::Fused, params, dtype)?,
+        Instr::Cast(to, _) if cast_by_way_of(dtype, to).is_none() => tier.kernels.cast(dtype, to)?,
         Instr::Cast(..) => return None,
     };
     Some((kernel, operands))

@@ -1,9 +1,9 @@
 //! Copies between layouts whose contiguous axes differ, in tiles that fit the caches and the TLB.
 
-use crate::lanes::Isa;
 use crate::scratch::Scratch;
 use crate::strided::Geometry;
 use crate::threads::split;
+use crate::tier::{Stream, Tier};
 use polyarray_core::Result;
 use polyarray_core::walk::walk_many;
 use smallvec::SmallVec;
@@ -28,17 +28,17 @@ pub(crate) fn applies(g: &Geometry) -> bool {
 
 /// Copies operand 0 to the output, tile by tile through a block that stays in L1, so that both sides are accessed in
 /// runs of a few whole cache lines.
-pub(crate) fn run<I: Isa>(isa: I, g: &Geometry, threads: usize, stream: bool) -> Result<()> {
+pub(crate) fn run(tier: &'static Tier, g: &Geometry, threads: usize, stream: bool) -> Result<()> {
     match g.sizes[0] {
-        1 => tiles::<I, u8>(isa, g, threads, stream),
-        2 => tiles::<I, u16>(isa, g, threads, stream),
-        4 => tiles::<I, u32>(isa, g, threads, stream),
-        8 => tiles::<I, u64>(isa, g, threads, stream),
-        _ => tiles::<I, [u64; 2]>(isa, g, threads, stream),
+        1 => tiles::<u8>(tier, g, threads, stream),
+        2 => tiles::<u16>(tier, g, threads, stream),
+        4 => tiles::<u32>(tier, g, threads, stream),
+        8 => tiles::<u64>(tier, g, threads, stream),
+        _ => tiles::<[u64; 2]>(tier, g, threads, stream),
     }
 }
 
-fn tiles<I: Isa, T: Copy>(isa: I, g: &Geometry, threads: usize, stream: bool) -> Result<()> {
+fn tiles<T: Copy>(tier: &'static Tier, g: &Geometry, threads: usize, stream: bool) -> Result<()> {
     let inner = g.lens.len() - 1;
     let across = input_axis(g).unwrap_or_else(|| unreachable!("`run` requires `applies` to be true"));
     let others: SmallVec<[usize; 8]> = (0..inner).filter(|&a| a != across).collect();
@@ -72,11 +72,11 @@ fn tiles<I: Isa, T: Copy>(isa: I, g: &Geometry, threads: usize, stream: bool) ->
                     };
                     // SAFETY: the rows and columns are inside the index space (invariants of `Map`), the tiles are
                     // disjoint, and the block has room for a tile.
-                    unsafe { tile.copy(isa, block.ptr().cast(), stream) };
+                    unsafe { tile.copy(block.ptr().cast(), stream.then_some(tier.stream)) };
                 }
             });
         }
-        isa.fence();
+        (tier.fence)();
         Ok(())
     })
 }
@@ -93,12 +93,13 @@ struct Tile<T> {
 }
 
 impl<T: Copy> Tile<T> {
-    /// Copies the tile through `block`. With `stream`, it writes past the caches.
+    /// Copies the tile through `block`. With `stream`, it writes past the caches by it.
     ///
     /// # Safety
     /// - the tile's elements are valid for reads in the input and for writes in the output, `block` is aligned and
-    ///   valid for reads and writes of `rows * columns` elements; none of them overlap.
-    unsafe fn copy<I: Isa>(&self, isa: I, block: *mut T, stream: bool) {
+    ///   valid for reads and writes of `rows * columns` elements; none of them overlap;
+    /// - the CPU has the features of the tier of `stream`.
+    unsafe fn copy(&self, block: *mut T, stream: Option<Stream>) {
         for column in 0..self.columns {
             // SAFETY: the elements are inside the tile, which the caller guarantees to be valid. Unaligned, because
             // complex numbers are aligned to their parts only.
@@ -117,7 +118,10 @@ impl<T: Copy> Tile<T> {
                     block.add(row * self.columns).cast::<u8>(),
                     self.to.offset(row as isize * self.to_step).cast::<u8>(),
                 );
-                if stream { isa.stream(from, to, bytes) } else { std::ptr::copy_nonoverlapping(from, to, bytes) }
+                match stream {
+                    Some(stream) => stream(from, to, bytes),
+                    None => std::ptr::copy_nonoverlapping(from, to, bytes),
+                }
             }
         }
     }

@@ -4,7 +4,7 @@
 
 use super::blocks::caches;
 use super::{Kernel, Matrix, Product, Tile, pack};
-use crate::lanes::{Float, Isa, Lanes, Real, Work};
+use crate::lanes::{Body, Float, Isa, Lanes, Numbers, Real};
 use crate::scratch::Scratch;
 use polyarray_core::Result;
 use std::marker::PhantomData;
@@ -66,16 +66,16 @@ struct Run<T> {
 
 /// A tile of exactly `ROWS` rows and `VECTORS` vectors. For packed panels, `PANEL` is the width of A's panels, which
 /// makes its strides constant. `PANEL` 0 stands for matrices in place, which must not be read beyond their columns.
-struct Fixed<T, S, const ROWS: usize, const VECTORS: usize, const PANEL: usize>(Run<T>, PhantomData<S>);
+struct Fixed<T, S, const ROWS: usize, const VECTORS: usize, const PANEL: usize>(PhantomData<(T, S)>);
 
-impl<T: Real, S: Step, const ROWS: usize, const VECTORS: usize, const PANEL: usize> Work
+impl<T: Real, S: Step, const ROWS: usize, const VECTORS: usize, const PANEL: usize> Body
     for Fixed<T, S, ROWS, VECTORS, PANEL>
 {
-    type Out = ();
+    type Args = Run<T>;
     #[inline(always)]
-    fn run<I: Isa>(self, isa: I) {
-        let Run { depth, mut a, b_step, mut b, c, ldc, add, fetch, last, .. } = self.0;
-        let (a_row, a_step) = if PANEL > 0 { (1, PANEL as isize) } else { (self.0.a_row, self.0.a_step) };
+    unsafe fn run<I: Isa>(isa: I, args: &Run<T>) {
+        let Run { depth, mut a, a_row, a_step, b_step, mut b, c, ldc, add, fetch, last } = *args;
+        let (a_row, a_step) = if PANEL > 0 { (1, PANEL as isize) } else { (a_row, a_step) };
         let width = <T::V<I> as Lanes>::N;
         let zero = T::V::<I>::splat(isa, T::from_f64(0.0));
         let minus_zero = T::V::<I>::splat(isa, T::NEG_ZERO);
@@ -105,8 +105,8 @@ impl<T: Real, S: Step, const ROWS: usize, const VECTORS: usize, const PANEL: usi
                 }
             };
         }
-        // SAFETY: as `enter` requires, A and B are valid below `depth`, and C for `ROWS` rows of all vectors but the
-        // last, of which `last` elements are valid.
+        // SAFETY: the caller guarantees that A and B are valid below `depth`, and C for `ROWS` rows of all vectors but
+        // the last, of which `last` elements are valid.
         unsafe {
             let mut left = depth;
             let held = held.as_mut_ptr().cast::<T::V<I>>();
@@ -115,9 +115,20 @@ impl<T: Real, S: Step, const ROWS: usize, const VECTORS: usize, const PANEL: usi
                     held.add(i).write(zero);
                 }
             }
-            while left > SEGMENT {
-                steps!(SEGMENT);
-                left -= SEGMENT;
+            loop {
+                let count = left.min(SEGMENT);
+                left -= count;
+                if fetch && left == 0 {
+                    for r in 0..ROWS {
+                        for v in 0..VECTORS {
+                            isa.prefetch(c.add(r * ldc + v * width).cast());
+                        }
+                    }
+                }
+                steps!(count);
+                if left == 0 {
+                    break;
+                }
                 for r in 0..ROWS {
                     for v in 0..VECTORS {
                         let held = held.add(r * VECTORS + v);
@@ -126,14 +137,6 @@ impl<T: Real, S: Step, const ROWS: usize, const VECTORS: usize, const PANEL: usi
                     }
                 }
             }
-            if fetch {
-                for r in 0..ROWS {
-                    for v in 0..VECTORS {
-                        isa.prefetch(c.add(r * ldc + v * width).cast());
-                    }
-                }
-            }
-            steps!(left);
             if depth > SEGMENT {
                 for r in 0..ROWS {
                     for v in 0..VECTORS {
@@ -163,23 +166,17 @@ pub(crate) const SEGMENT: usize = 128;
 /// which are copied.
 pub(crate) const BARE_DEPTH: usize = 512;
 
-type Enter<I, T> = unsafe fn(I, Run<T>);
-
-/// Runs [`Fixed`] on the tier.
+/// [`Fixed`], compiled for a tier.
 ///
 /// # Safety
 /// - the elements of A and B whose addresses [`Run`] defines are valid for reads, those of C for writes (and for
-///   reads if `add`); packed panels of A have the width `PANEL`.
-unsafe fn enter<I: Isa, T: Real, S: Step, const ROWS: usize, const VECTORS: usize, const PANEL: usize>(
-    isa: I,
-    run: Run<T>,
-) {
-    isa.enter(Fixed::<T, S, ROWS, VECTORS, PANEL>(run, PhantomData));
-}
+///   reads if `add`); packed panels of A have the width `PANEL`;
+/// - the CPU has the features of the tier.
+type Enter<T> = unsafe fn(&Run<T>);
 
 /// The kernels for a number of rows: for one vector of columns, and for two (which is the same kernel if a tile has
 /// one vector).
-type Kernels<I, T> = (usize, [Enter<I, T>; 2]);
+type Kernels<T> = (usize, [Enter<T>; 2]);
 
 struct Table<I, T, S, const PANEL: usize>(PhantomData<(I, T, S)>);
 
@@ -187,7 +184,7 @@ macro_rules! kernels {
     ($vectors:literal: $($rows:literal)*) => {
         &[$((
             $rows,
-            [enter::<I, T, S, $rows, 1, PANEL>, enter::<I, T, S, $rows, $vectors, PANEL>],
+            [I::kernel::<Fixed<T, S, $rows, 1, PANEL>>, I::kernel::<Fixed<T, S, $rows, $vectors, PANEL>>],
         )),*]
     };
 }
@@ -195,18 +192,18 @@ macro_rules! kernels {
 impl<I: Isa, T: Real, S: Step, const PANEL: usize> Table<I, T, S, PANEL> {
     // The largest tile that the registers hold, with room for a row of B and an element of A; then smaller ones, in
     // descending order.
-    const OF_32: &'static [Kernels<I, T>] = kernels!(2: 14 12 10 8 6 4 3 2 1);
-    const OF_16: &'static [Kernels<I, T>] = kernels!(2: 6 4 3 2 1);
-    const OF_8: &'static [Kernels<I, T>] = kernels!(1: 4 3 2 1);
+    const OF_32: &'static [Kernels<T>] = kernels!(2: 14 12 10 8 6 4 3 2 1);
+    const OF_16: &'static [Kernels<T>] = kernels!(2: 6 4 3 2 1);
+    const OF_8: &'static [Kernels<T>] = kernels!(1: 4 3 2 1);
 }
 
 /// The kernel of products (or distances) of f32 or f64.
 pub(crate) struct Direct<I: Isa, T: Real> {
     isa: I,
     /// The kernels for packed panels.
-    packed: &'static [Kernels<I, T>],
+    packed: &'static [Kernels<T>],
     /// The kernels for matrices in place.
-    bare: &'static [Kernels<I, T>],
+    bare: &'static [Kernels<T>],
     /// The columns of a tile.
     columns: usize,
 }
@@ -245,16 +242,17 @@ impl<I: Isa, T: Real> Direct<I, T> {
     /// Computes all rows of a tile, with the kernels of `table`.
     ///
     /// # Safety
-    /// - as [`enter`], for `rows` rows and `columns` columns.
+    /// - as [`Enter`], for `rows` rows and `columns` columns.
     #[inline(always)]
-    unsafe fn rows_of(&self, table: &[Kernels<I, T>], mut run: Run<T>, mut rows: usize, columns: usize) {
+    unsafe fn rows_of(&self, table: &[Kernels<T>], mut run: Run<T>, mut rows: usize, columns: usize) {
         let width = <T::V<I> as Lanes>::N;
         let two = columns > width;
         run.last = if two { columns - width } else { columns };
         for &(size, kernels) in table {
             while rows >= size {
-                // SAFETY: the next `size` rows of the tile, whose elements the caller guarantees to be valid.
-                unsafe { kernels[usize::from(two)](self.isa, run) };
+                // SAFETY: the next `size` rows of the tile, whose elements the caller guarantees to be valid. The token
+                // proves the features.
+                unsafe { kernels[usize::from(two)](&run) };
                 run.a = run.a.wrapping_offset(size as isize * run.a_row);
                 run.c = run.c.wrapping_add(size * run.ldc);
                 rows -= size;

@@ -253,16 +253,17 @@ fn grid(kernel: [usize; 2], [m, n]: [usize; 2], threads: usize) -> [usize; 2] {
     (1..=threads).map(|down| [down, threads / down]).min_by_key(cost).expect("`threads` is at least 1")
 }
 
-/// Computes a product on at most `threads` threads, and finishes each block of C while it is in the cache.
+/// Computes a product on at most `threads` threads, and finishes each block of C while it is in the cache. The kernel
+/// is a trait object, so that the loops are compiled once for each pair of types.
 ///
 /// # Safety
 /// - `a` and `b` are valid for reads of `[m, k]` and `[k, n]`, `c` for writes of m rows of n elements `ldc` apart
 ///   (for reads too, if `add`); `c` overlaps neither.
-pub(crate) unsafe fn product<K: Kernel>(
-    kernel: &K,
-    p: Product<K::Element, K::Sum>,
+pub(crate) unsafe fn product<T: Copy, C: Copy>(
+    kernel: &dyn Kernel<Element = T, Sum = C>,
+    p: Product<T, C>,
     threads: usize,
-    finish: Option<Finish<K::Sum>>,
+    finish: Option<Finish<C>>,
 ) -> Result<()> {
     let (mr, nr) = (kernel.rows(), kernel.columns());
     let threads = if p.m.saturating_mul(p.n).saturating_mul(p.k) <= ALONE { 1 } else { threads };
@@ -291,12 +292,12 @@ pub(crate) unsafe fn product<K: Kernel>(
 /// # Safety
 /// - as [`product`];
 /// - the call is made inside [`Kernel::within`].
-unsafe fn alone<K: Kernel>(
-    kernel: &K,
-    p: Product<K::Element, K::Sum>,
+unsafe fn alone<T: Copy, C: Copy>(
+    kernel: &dyn Kernel<Element = T, Sum = C>,
+    p: Product<T, C>,
     threads: usize,
     corner: [usize; 2],
-    finish: Option<Finish<K::Sum>>,
+    finish: Option<Finish<C>>,
 ) -> Result<()> {
     let (mr, nr) = (kernel.rows(), kernel.columns());
     let Blocks { kc, mc, nc } = kernel.blocks([p.m, p.n, p.k], threads * p.beside);

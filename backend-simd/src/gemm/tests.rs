@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::lanes::{Isa, Real};
-use crate::tier::{NAMES, Tier};
+use crate::tier::{NAMES, Token};
 use std::sync::Mutex;
 
 /// Returns small integers that vary with the indices.
@@ -112,18 +112,18 @@ fn exact_cache(m: usize, n: usize, k: usize) -> std::sync::Arc<Vec<f64>> {
 
 fn on_every_tier(shape: [usize; 3], lies: [Lie; 2], threads: usize, add: bool, packed: bool) {
     for name in NAMES {
-        match Tier::best(Some(name)).unwrap() {
-            Tier::Portable(isa) => (
+        match Token::best(Some(name)).unwrap() {
+            Token::Portable(isa) => (
                 check::<_, f32>(isa, shape, lies, threads, add, packed),
                 check::<_, f64>(isa, shape, lies, threads, add, packed),
             ),
             #[cfg(target_arch = "x86_64")]
-            Tier::Avx2(isa) => (
+            Token::Avx2(isa) => (
                 check::<_, f32>(isa, shape, lies, threads, add, packed),
                 check::<_, f64>(isa, shape, lies, threads, add, packed),
             ),
             #[cfg(target_arch = "x86_64")]
-            Tier::Avx512(isa) => (
+            Token::Avx512(isa) => (
                 check::<_, f32>(isa, shape, lies, threads, add, packed),
                 check::<_, f64>(isa, shape, lies, threads, add, packed),
             ),
@@ -251,12 +251,12 @@ fn other_kernels_multiply_every_block() {
         }
     }
     for name in NAMES {
-        match Tier::best(Some(name)).unwrap() {
-            Tier::Portable(isa) => all(isa),
+        match Token::best(Some(name)).unwrap() {
+            Token::Portable(isa) => all(isa),
             #[cfg(target_arch = "x86_64")]
-            Tier::Avx2(isa) => all(isa),
+            Token::Avx2(isa) => all(isa),
             #[cfg(target_arch = "x86_64")]
-            Tier::Avx512(isa) => all(isa),
+            Token::Avx512(isa) => all(isa),
         }
     }
 }

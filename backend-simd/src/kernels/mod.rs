@@ -6,7 +6,7 @@
 
 mod exact;
 
-use crate::lanes::{Isa, Real, Work};
+use crate::lanes::{Body, Isa, Real};
 use crate::math::{
     self, Arccos, Arccosh, Arcsin, Arcsinh, Arctan, Arctan2, Arctanh, Cbrt, Ceil, ComplexDiv, ComplexExp,
     ComplexFunction, ComplexFunction2, ComplexLog, ComplexSqrt, Cos, Cosh, Erf, Exp, Exp2, Expm1, Floor, FloorDiv,
@@ -34,93 +34,154 @@ pub(crate) struct Args {
 /// - `n` is at least 1;
 /// - each operand is aligned and valid for reads of `n` elements of its dtype (of one, if the form says it is a
 ///   single value), `out` is aligned and valid for writes of `n`;
-/// - `out` is an operand or does not overlap any.
-pub(crate) type Kernel<I> = unsafe fn(I, &Args);
+/// - `out` is an operand or does not overlap any;
+/// - the CPU has the features of the tier for which the kernel was compiled.
+pub(crate) type Kernel = unsafe fn(&Args);
 
 /// The kernels of a binary instruction: for two strips; for a strip and a single value; for a single value and a
 /// strip. The last two exist only for the most common dtypes. For others, single values are expanded to strips.
-pub(crate) type Forms<I> = [Option<Kernel<I>>; 3];
+pub(crate) type Forms = [Option<Kernel>; 3];
 
-struct Each<'a, T, F>(&'a Args, PhantomData<(T, F)>);
+/// The number of dtypes.
+const DTYPES: usize = DType::ALL.len();
 
-impl<T: Copy, F: Exact1<T>> Work for Each<'_, T, F> {
-    type Out = ();
+/// The elementwise kernels of a tier. Half floats have only casts: programs are lowered to compute in f32.
+pub(crate) struct Table {
+    unary: [[Option<Kernel>; DTYPES]; Unary::ALL.len()],
+    binary: [[Option<Forms>; DTYPES]; Binary::ALL.len()],
+    select: [Kernel; DTYPES],
+    product: [[Option<[Kernel; 8]>; DTYPES]; Tail::ALL.len()],
+    cast: [[Option<Kernel>; DTYPES]; DTYPES],
+}
+
+impl Table {
+    /// Returns the kernels of tier `I`.
+    pub(crate) const fn of<I: Isa>() -> Table {
+        let mut table = Table {
+            unary: [[None; DTYPES]; Unary::ALL.len()],
+            binary: [[None; DTYPES]; Binary::ALL.len()],
+            select: [select::<I>(DType::Bool); DTYPES],
+            product: [[None; DTYPES]; Tail::ALL.len()],
+            cast: [[None; DTYPES]; DTYPES],
+        };
+        let mut d = 0;
+        while d < DTYPES {
+            let dtype = DType::ALL[d];
+            let mut i = 0;
+            while i < Unary::ALL.len() {
+                table.unary[Unary::ALL[i] as usize][dtype as usize] = unary::<I>(Unary::ALL[i], dtype);
+                i += 1;
+            }
+            let mut i = 0;
+            while i < Binary::ALL.len() {
+                table.binary[Binary::ALL[i] as usize][dtype as usize] = binary::<I>(Binary::ALL[i], dtype);
+                i += 1;
+            }
+            let mut i = 0;
+            while i < Tail::ALL.len() {
+                table.product[Tail::ALL[i] as usize][dtype as usize] = product::<I>(Tail::ALL[i], dtype);
+                i += 1;
+            }
+            let mut i = 0;
+            while i < DTYPES {
+                table.cast[dtype as usize][DType::ALL[i] as usize] = cast::<I>(dtype, DType::ALL[i]);
+                i += 1;
+            }
+            table.select[dtype as usize] = select::<I>(dtype);
+            d += 1;
+        }
+        table
+    }
+
+    /// Returns the kernel of a unary ufunc for operands of `dtype`, if there is one.
     #[inline(always)]
-    fn run<I: Isa>(self, _: I) {
-        let (src, dst) = (self.0.a.cast::<T>(), self.0.out.cast::<F::Out>());
-        for i in 0..self.0.n {
+    pub(crate) fn unary(&self, op: Unary, dtype: DType) -> Option<Kernel> {
+        self.unary[op as usize][dtype as usize]
+    }
+
+    /// Returns the kernels of a binary ufunc for operands of `dtype`, if there are any.
+    #[inline(always)]
+    pub(crate) fn binary(&self, op: Binary, dtype: DType) -> Option<&Forms> {
+        self.binary[op as usize][dtype as usize].as_ref()
+    }
+
+    /// Returns the kernel of `out = if a { b } else { c }`, with strips for all operands.
+    pub(crate) fn select(&self, dtype: DType) -> Kernel {
+        self.select[dtype as usize]
+    }
+
+    /// Returns the kernel of a product with a tail, if there is one. `mask` has a bit for each operand that is a single
+    /// value. If all are, the kernel must be called for one element.
+    pub(crate) fn product(&self, tail: Tail, mask: usize, dtype: DType) -> Option<Kernel> {
+        self.product[tail as usize][dtype as usize].as_ref().map(|kernels| kernels[mask])
+    }
+
+    /// Returns the kernel of a cast, if there is one. Other casts go through a third dtype ([`cast_by_way_of`]).
+    pub(crate) fn cast(&self, from: DType, to: DType) -> Option<Kernel> {
+        self.cast[from as usize][to as usize]
+    }
+}
+
+/// `F` on a strip.
+struct Each<T, F>(PhantomData<(T, F)>);
+
+impl<T: Copy, F: Exact1<T>> Body for Each<T, F> {
+    type Args = Args;
+    #[inline(always)]
+    unsafe fn run<I: Isa>(_: I, args: &Args) {
+        let (src, dst) = (args.a.cast::<T>(), args.out.cast::<F::Out>());
+        for i in 0..args.n {
             // SAFETY: `i < n`: the caller of the kernel guarantees n elements and places (the contract of `Kernel`).
             unsafe { *dst.add(i) = F::f(*src.add(i)) };
         }
     }
 }
 
-/// The kernel of `F` on a strip.
-///
-/// # Safety
-/// - the contract of [`Kernel`], for elements of `T` and results of `F`.
-unsafe fn each<I: Isa, T: Copy, F: Exact1<T>>(isa: I, args: &Args) {
-    isa.enter(Each::<T, F>(args, PhantomData));
-}
+/// `F` on two operands: strips (`FORM` 0), or the second (1) or the first (2) a single value.
+struct Zip<T, F, const FORM: usize>(PhantomData<(T, F)>);
 
-struct Zip<'a, T, F, const FORM: usize>(&'a Args, PhantomData<(T, F)>);
-
-impl<T: Copy, F: Exact2<T>, const FORM: usize> Work for Zip<'_, T, F, FORM> {
-    type Out = ();
+impl<T: Copy, F: Exact2<T>, const FORM: usize> Body for Zip<T, F, FORM> {
+    type Args = Args;
     #[inline(always)]
-    fn run<I: Isa>(self, _: I) {
-        let (a, b, dst) = (self.0.a.cast::<T>(), self.0.b.cast::<T>(), self.0.out.cast::<F::Out>());
+    unsafe fn run<I: Isa>(_: I, args: &Args) {
+        let (a, b, dst) = (args.a.cast::<T>(), args.b.cast::<T>(), args.out.cast::<F::Out>());
         // SAFETY: `i < n`, and n is at least 1: the caller of the kernel guarantees n elements or, by form, one (the
         // contract of `Kernel`).
         unsafe {
             let (x, y) = (*a, *b);
-            for i in 0..self.0.n {
+            for i in 0..args.n {
                 *dst.add(i) = F::f(if FORM == 2 { x } else { *a.add(i) }, if FORM == 1 { y } else { *b.add(i) });
             }
         }
     }
 }
 
-/// The kernel of `F` on two operands: strips (`FORM` 0), or the second (1) or the first (2) a single value.
-///
-/// # Safety
-/// - the contract of [`Kernel`], for elements of `T` and results of `F`.
-unsafe fn zip<I: Isa, T: Copy, F: Exact2<T>, const FORM: usize>(isa: I, args: &Args) {
-    isa.enter(Zip::<T, F, FORM>(args, PhantomData));
-}
-
-fn forms<I: Isa, T: Copy, F: Exact2<T>>() -> Forms<I> {
-    [Some(zip::<I, T, F, 0>), Some(zip::<I, T, F, 1>), Some(zip::<I, T, F, 2>)]
+const fn forms<I: Isa, T: Copy, F: Exact2<T>>() -> Forms {
+    [Some(I::kernel::<Zip<T, F, 0>>), Some(I::kernel::<Zip<T, F, 1>>), Some(I::kernel::<Zip<T, F, 2>>)]
 }
 
 /// Returns the forms without kernels for single values.
-fn strips<I: Isa, T: Copy, F: Exact2<T>>() -> Forms<I> {
-    [Some(zip::<I, T, F, 0>), None, None]
+const fn strips<I: Isa, T: Copy, F: Exact2<T>>() -> Forms {
+    [Some(I::kernel::<Zip<T, F, 0>>), None, None]
 }
 
-/// A kernel that works on the parts of complex numbers.
-///
-/// # Safety
-/// - the contract of [`Kernel`], for complex numbers with parts of `T`.
-unsafe fn parts<I: Isa, T: Copy, F: Exact2<T>>(isa: I, args: &Args) {
-    // SAFETY: the contract of `Kernel`, which the caller guarantees; n complex numbers are 2n parts.
-    unsafe { zip::<I, T, F, 0>(isa, &Args { n: 2 * args.n, ..*args }) };
-}
+/// A body that works on the parts of complex numbers, which are twice as many as the numbers.
+struct Parts<B>(PhantomData<B>);
 
-/// As [`parts`], with one operand.
-///
-/// # Safety
-/// - the contract of [`Kernel`], for complex numbers with parts of `T`.
-unsafe fn parts_of_one<I: Isa, T: Copy, F: Exact1<T>>(isa: I, args: &Args) {
-    // SAFETY: the contract of `Kernel`, which the caller guarantees; n complex numbers are 2n parts.
-    unsafe { each::<I, T, F>(isa, &Args { n: 2 * args.n, ..*args }) };
+impl<B: Body<Args = Args>> Body for Parts<B> {
+    type Args = Args;
+    #[inline(always)]
+    unsafe fn run<I: Isa>(isa: I, args: &Args) {
+        // SAFETY: the contract of `Kernel`, which the caller guarantees; n complex numbers are 2n parts.
+        unsafe { B::run(isa, &Args { n: 2 * args.n, ..*args }) };
+    }
 }
 
 /// Converts f16 to f32 with the crate `half`, which uses the CPU's conversions.
 ///
 /// # Safety
 /// - the contract of [`Kernel`], for operands of f16 and results of f32; `out` is not the operand.
-unsafe fn widen_f16<I: Isa>(_: I, args: &Args) {
+unsafe fn widen_f16(args: &Args) {
     // SAFETY: the caller guarantees n elements of each, which do not overlap.
     let (from, to) = unsafe {
         (
@@ -135,7 +196,7 @@ unsafe fn widen_f16<I: Isa>(_: I, args: &Args) {
 ///
 /// # Safety
 /// - the contract of [`Kernel`], for operands of f32 and results of f16; `out` is not the operand.
-unsafe fn narrow_f16<I: Isa>(_: I, args: &Args) {
+unsafe fn narrow_f16(args: &Args) {
     // SAFETY: the caller guarantees n elements of each, which do not overlap.
     let (from, to) = unsafe {
         (
@@ -146,114 +207,77 @@ unsafe fn narrow_f16<I: Isa>(_: I, args: &Args) {
     to.convert_from_f32_slice(from);
 }
 
-struct Complex1<'a, T, F>(&'a Args, PhantomData<(T, F)>);
+/// A complex function of one operand.
+struct Complex1<T, F>(PhantomData<(T, F)>);
 
-impl<T: Real, F: ComplexFunction<T>> Work for Complex1<'_, T, F> {
-    type Out = ();
+impl<T: Real, F: ComplexFunction<T>> Body for Complex1<T, F> {
+    type Args = Args;
     #[inline(always)]
-    fn run<I: Isa>(self, isa: I) {
+    unsafe fn run<I: Isa>(isa: I, args: &Args) {
         // SAFETY: the caller of the kernel guarantees n complex numbers, which are 2n parts (the contract of
         // `Kernel`).
-        unsafe { math::apply_complex::<T, F, I>(isa, self.0.a.cast(), self.0.out.cast(), self.0.n) };
+        unsafe { math::apply_complex::<T, F, I>(isa, args.a.cast(), args.out.cast(), args.n) };
     }
 }
 
-/// The kernel of a complex function of one operand.
-///
-/// # Safety
-/// - the contract of [`Kernel`], for complex numbers with parts of `T`.
-unsafe fn complex1<I: Isa, T: Real, F: ComplexFunction<T>>(isa: I, args: &Args) {
-    isa.enter(Complex1::<T, F>(args, PhantomData));
-}
+/// The magnitude of complex numbers.
+struct Magnitudes<T>(PhantomData<T>);
 
-struct Magnitudes<'a, T>(&'a Args, PhantomData<T>);
-
-impl<T: Real> Work for Magnitudes<'_, T> {
-    type Out = ();
+impl<T: Real> Body for Magnitudes<T> {
+    type Args = Args;
     #[inline(always)]
-    fn run<I: Isa>(self, isa: I) {
+    unsafe fn run<I: Isa>(isa: I, args: &Args) {
         // SAFETY: the caller of the kernel guarantees n complex numbers and n places for results (the contract of
         // `Kernel`). These have another dtype, so they do not overlap.
-        unsafe { math::apply_complex_abs::<T, I>(isa, self.0.a.cast(), self.0.out.cast(), self.0.n) };
+        unsafe { math::apply_complex_abs::<T, I>(isa, args.a.cast(), args.out.cast(), args.n) };
     }
 }
 
-/// The kernel of the magnitude of complex numbers.
-///
-/// # Safety
-/// - the contract of [`Kernel`], for complex numbers with parts of `T` and results of `T`.
-unsafe fn magnitudes<I: Isa, T: Real>(isa: I, args: &Args) {
-    isa.enter(Magnitudes::<T>(args, PhantomData));
-}
+/// A complex function of two operands, with the forms of [`Zip`].
+struct Complex2<T, F, const FORM: usize>(PhantomData<(T, F)>);
 
-struct Complex2<'a, T, F, const FORM: usize>(&'a Args, PhantomData<(T, F)>);
-
-impl<T: Real, F: ComplexFunction2<T>, const FORM: usize> Work for Complex2<'_, T, F, FORM> {
-    type Out = ();
+impl<T: Real, F: ComplexFunction2<T>, const FORM: usize> Body for Complex2<T, F, FORM> {
+    type Args = Args;
     #[inline(always)]
-    fn run<I: Isa>(self, isa: I) {
+    unsafe fn run<I: Isa>(isa: I, args: &Args) {
         // SAFETY: the caller of the kernel guarantees n complex numbers or, by form, one, which are 2n or two parts;
         // n is at least 1 (the contract of `Kernel`).
-        unsafe {
-            math::apply_complex2::<T, F, I, FORM>(isa, self.0.a.cast(), self.0.b.cast(), self.0.out.cast(), self.0.n)
-        };
+        unsafe { math::apply_complex2::<T, F, I, FORM>(isa, args.a.cast(), args.b.cast(), args.out.cast(), args.n) };
     }
 }
 
-/// The kernel of a complex function of two operands.
-///
-/// # Safety
-/// - the contract of [`Kernel`], for complex numbers with parts of `T`.
-unsafe fn complex2<I: Isa, T: Real, F: ComplexFunction2<T>, const FORM: usize>(isa: I, args: &Args) {
-    isa.enter(Complex2::<T, F, FORM>(args, PhantomData));
+const fn complex_forms<I: Isa, T: Real, F: ComplexFunction2<T>>() -> Forms {
+    [Some(I::kernel::<Complex2<T, F, 0>>), Some(I::kernel::<Complex2<T, F, 1>>), Some(I::kernel::<Complex2<T, F, 2>>)]
 }
 
-fn complex_forms<I: Isa, T: Real, F: ComplexFunction2<T>>() -> Forms<I> {
-    [Some(complex2::<I, T, F, 0>), Some(complex2::<I, T, F, 1>), Some(complex2::<I, T, F, 2>)]
-}
+/// An elementary function of one operand.
+struct Smooth<T, F>(PhantomData<(T, F)>);
 
-struct Smooth<'a, T, F>(&'a Args, PhantomData<(T, F)>);
-
-impl<T: Real, F: Function<T>> Work for Smooth<'_, T, F> {
-    type Out = ();
+impl<T: Real, F: Function<T>> Body for Smooth<T, F> {
+    type Args = Args;
     #[inline(always)]
-    fn run<I: Isa>(self, isa: I) {
+    unsafe fn run<I: Isa>(isa: I, args: &Args) {
         // SAFETY: the caller of the kernel guarantees n elements and places (the contract of `Kernel`).
-        unsafe { math::apply::<T, F, I>(isa, self.0.a.cast(), self.0.out.cast(), self.0.n) };
+        unsafe { math::apply::<T, F, I>(isa, args.a.cast(), args.out.cast(), args.n) };
     }
 }
 
-struct Smooth2<'a, T, F, const FORM: usize>(&'a Args, PhantomData<(T, F)>);
+/// An elementary function of two operands, with the forms of [`Zip`].
+struct Smooth2<T, F, const FORM: usize>(PhantomData<(T, F)>);
 
-impl<T: Real, F: Function2<T>, const FORM: usize> Work for Smooth2<'_, T, F, FORM> {
-    type Out = ();
+impl<T: Real, F: Function2<T>, const FORM: usize> Body for Smooth2<T, F, FORM> {
+    type Args = Args;
     #[inline(always)]
-    fn run<I: Isa>(self, isa: I) {
+    unsafe fn run<I: Isa>(isa: I, args: &Args) {
         // SAFETY: the caller of the kernel guarantees n elements or, by form, one; n is at least 1 (the contract of
         // `Kernel`).
-        unsafe { math::apply2::<T, F, I, FORM>(isa, self.0.a.cast(), self.0.b.cast(), self.0.out.cast(), self.0.n) };
+        unsafe { math::apply2::<T, F, I, FORM>(isa, args.a.cast(), args.b.cast(), args.out.cast(), args.n) };
     }
-}
-
-/// The kernel of an elementary function of two operands.
-///
-/// # Safety
-/// - the contract of [`Kernel`], for elements of `T`.
-unsafe fn smooth2<I: Isa, T: Real, F: Function2<T>, const FORM: usize>(isa: I, args: &Args) {
-    isa.enter(Smooth2::<T, F, FORM>(args, PhantomData));
 }
 
 /// Returns the forms of an elementary function without kernels for single values.
-fn smooth_strips<I: Isa, T: Real, F: Function2<T>>() -> Forms<I> {
-    [Some(smooth2::<I, T, F, 0>), None, None]
-}
-
-/// The kernel of an elementary function of one operand.
-///
-/// # Safety
-/// - the contract of [`Kernel`], for elements of `T`.
-unsafe fn smooth<I: Isa, T: Real, F: Function<T>>(isa: I, args: &Args) {
-    isa.enter(Smooth::<T, F>(args, PhantomData));
+const fn smooth_strips<I: Isa, T: Real, F: Function2<T>>() -> Forms {
+    [Some(I::kernel::<Smooth2<T, F, 0>>), None, None]
 }
 
 /// An unsigned integer with the bits of an element.
@@ -283,34 +307,29 @@ impl Bits for [u64; 2] {
     }
 }
 
-/// Returns the kernel of `out = if a { b } else { c }`, with strips for all operands.
-pub(crate) fn select<I: Isa>(dtype: DType) -> Kernel<I> {
-    /// The kernel for elements of the size of `T`.
-    ///
-    /// # Safety
-    /// - the contract of [`Kernel`], for truth values in `a` and elements of the size of `T` in `b` and `c`.
-    unsafe fn run<I: Isa, T: Bits>(isa: I, args: &Args) {
-        struct Select<'a, T>(&'a Args, PhantomData<T>);
-        impl<T: Bits> Work for Select<'_, T> {
-            type Out = ();
-            #[inline(always)]
-            fn run<I: Isa>(self, _: I) {
-                let (c, x, y, dst) = (self.0.a, self.0.b.cast::<T>(), self.0.c.cast::<T>(), self.0.out.cast::<T>());
-                for i in 0..self.0.n {
-                    // SAFETY: `i < n`: the caller of the kernel guarantees n elements and places (the contract of
-                    // `Kernel`).
-                    unsafe { *dst.add(i) = T::choose(*c.add(i), *x.add(i), *y.add(i)) };
-                }
-            }
+/// `out = if a { b } else { c }`, for elements of the size of `T`, with strips for all operands.
+struct Select<T>(PhantomData<T>);
+
+impl<T: Bits> Body for Select<T> {
+    type Args = Args;
+    #[inline(always)]
+    unsafe fn run<I: Isa>(_: I, args: &Args) {
+        let (c, x, y, dst) = (args.a, args.b.cast::<T>(), args.c.cast::<T>(), args.out.cast::<T>());
+        for i in 0..args.n {
+            // SAFETY: `i < n`: the caller of the kernel guarantees n elements and places (the contract of `Kernel`).
+            unsafe { *dst.add(i) = T::choose(*c.add(i), *x.add(i), *y.add(i)) };
         }
-        isa.enter(Select::<T>(args, PhantomData));
     }
+}
+
+/// Returns the kernel of [`Select`] for elements of `dtype`.
+const fn select<I: Isa>(dtype: DType) -> Kernel {
     match dtype.size() {
-        1 => run::<I, u8>,
-        2 => run::<I, u16>,
-        4 => run::<I, u32>,
-        8 => run::<I, u64>,
-        _ => run::<I, [u64; 2]>,
+        1 => I::kernel::<Select<u8>>,
+        2 => I::kernel::<Select<u16>>,
+        4 => I::kernel::<Select<u32>>,
+        8 => I::kernel::<Select<u64>>,
+        _ => I::kernel::<Select<[u64; 2]>>,
     }
 }
 
@@ -327,20 +346,24 @@ pub(crate) enum Tail {
     Fused,
 }
 
-/// Products with the [`Tail`] of number `TAIL`. The bits of `MASK` say which operands are single values.
-struct Products<'a, T, const TAIL: usize, const MASK: usize>(&'a Args, PhantomData<T>);
+impl Tail {
+    const ALL: [Tail; 4] = [Tail::Plus, Tail::Minus, Tail::From, Tail::Fused];
+}
 
-impl<T: Real, const TAIL: usize, const MASK: usize> Work for Products<'_, T, TAIL, MASK> {
-    type Out = ();
+/// Products with the [`Tail`] of number `TAIL`. The bits of `MASK` say which operands are single values.
+struct Products<T, const TAIL: usize, const MASK: usize>(PhantomData<T>);
+
+impl<T: Real, const TAIL: usize, const MASK: usize> Body for Products<T, TAIL, MASK> {
+    type Args = Args;
     #[inline(always)]
-    fn run<I: Isa>(self, _: I) {
-        let [a, b, c] = [self.0.a, self.0.b, self.0.c].map(|p| p.cast::<T>());
-        let dst = self.0.out.cast::<T>();
+    unsafe fn run<I: Isa>(_: I, args: &Args) {
+        let [a, b, c] = [args.a, args.b, args.c].map(|p| p.cast::<T>());
+        let dst = args.out.cast::<T>();
         // SAFETY: `i < n`, and n is at least 1: the caller of the kernel guarantees n elements or, by mask, one (the
         // contract of `Kernel`).
         unsafe {
             let (x, y, z) = (*a, *b, *c);
-            for i in 0..self.0.n {
+            for i in 0..args.n {
                 let x = if MASK & 1 == 0 { *a.add(i) } else { x };
                 let y = if MASK & 2 == 0 { *b.add(i) } else { y };
                 let z = if MASK & 4 == 0 { *c.add(i) } else { z };
@@ -355,28 +378,22 @@ impl<T: Real, const TAIL: usize, const MASK: usize> Work for Products<'_, T, TAI
     }
 }
 
-/// The kernel of a product with a tail.
-///
-/// # Safety
-/// - the contract of [`Kernel`], for elements of `T`; operands in `MASK` are single values.
-unsafe fn products<I: Isa, T: Real, const TAIL: usize, const MASK: usize>(isa: I, args: &Args) {
-    isa.enter(Products::<T, TAIL, MASK>(args, PhantomData));
-}
-
-/// Returns the kernel of a product with a tail. `mask` has a bit for each operand that is a single value.
-pub(crate) fn product<I: Isa>(tail: Tail, mask: usize, dtype: DType) -> Option<Kernel<I>> {
+/// Returns the kernels of a product with a tail. The number of a kernel has a bit for each operand that is a single
+/// value.
+const fn product<I: Isa>(tail: Tail, dtype: DType) -> Option<[Kernel; 8]> {
     macro_rules! masks {
         ($T:ty, $TAIL:literal) => {
             [
-                products::<I, $T, $TAIL, 0>,
-                products::<I, $T, $TAIL, 1>,
-                products::<I, $T, $TAIL, 2>,
-                products::<I, $T, $TAIL, 3>,
-                products::<I, $T, $TAIL, 4>,
-                products::<I, $T, $TAIL, 5>,
-                products::<I, $T, $TAIL, 6>,
-                products::<I, $T, $TAIL, 7>,
-            ][mask]
+                I::kernel::<Products<$T, $TAIL, 0>>,
+                I::kernel::<Products<$T, $TAIL, 1>>,
+                I::kernel::<Products<$T, $TAIL, 2>>,
+                I::kernel::<Products<$T, $TAIL, 3>>,
+                I::kernel::<Products<$T, $TAIL, 4>>,
+                I::kernel::<Products<$T, $TAIL, 5>>,
+                I::kernel::<Products<$T, $TAIL, 6>>,
+                // A step whose operands are all single values computes one element.
+                I::kernel::<Products<$T, $TAIL, 0>>,
+            ]
         };
     }
     macro_rules! tails {
@@ -397,13 +414,13 @@ pub(crate) fn product<I: Isa>(tail: Tail, mask: usize, dtype: DType) -> Option<K
 }
 
 /// Returns the kernel that writes `n` copies of a single value.
-pub(crate) fn fill<I: Isa>(dtype: DType) -> Kernel<I> {
+pub(crate) const fn fill(dtype: DType) -> Kernel {
     match dtype.size() {
-        1 => each_fill::<I, u8>,
-        2 => each_fill::<I, u16>,
-        4 => each_fill::<I, u32>,
-        8 => each_fill::<I, u64>,
-        _ => each_fill::<I, u128>,
+        1 => each_fill::<u8>,
+        2 => each_fill::<u16>,
+        4 => each_fill::<u32>,
+        8 => each_fill::<u64>,
+        _ => each_fill::<u128>,
     }
 }
 
@@ -411,7 +428,7 @@ pub(crate) fn fill<I: Isa>(dtype: DType) -> Kernel<I> {
 ///
 /// # Safety
 /// - the contract of [`Kernel`], for a single value of the size of `T` in `a`; alignment of `T` is not required.
-unsafe fn each_fill<I: Isa, T: Copy>(_: I, args: &Args) {
+unsafe fn each_fill<T: Copy>(args: &Args) {
     // SAFETY: `a` is a single value and `out` a strip of n elements (the contract of `Kernel`). The copies are
     // unaligned, because 16-byte elements have alignment 8.
     unsafe {
@@ -422,19 +439,18 @@ unsafe fn each_fill<I: Isa, T: Copy>(_: I, args: &Args) {
     }
 }
 
-/// Returns the kernel of a unary ufunc for operands of `dtype`, if there is one. Half floats have none: programs are
-/// lowered to compute in f32.
-pub(crate) fn unary<I: Isa>(op: Unary, dtype: DType) -> Option<Kernel<I>> {
+/// Returns the kernel of a unary ufunc for operands of `dtype`, if there is one.
+const fn unary<I: Isa>(op: Unary, dtype: DType) -> Option<Kernel> {
     // `$S` is the signed type of the same width.
     macro_rules! int {
         ($T:ty, $S:ty) => {
             match op {
-                Unary::Neg => Some(each::<I, $S, Neg>),
-                Unary::Abs => Some(each::<I, $T, Abs>),
-                Unary::Sign => Some(each::<I, $T, Sign>),
-                Unary::Square => Some(each::<I, $S, Square>),
-                Unary::LogicalNot => Some(each::<I, $S, LogicalNot>),
-                Unary::Not => Some(each::<I, $S, Not>),
+                Unary::Neg => Some(I::kernel::<Each<$S, Neg>>),
+                Unary::Abs => Some(I::kernel::<Each<$T, Abs>>),
+                Unary::Sign => Some(I::kernel::<Each<$T, Sign>>),
+                Unary::Square => Some(I::kernel::<Each<$S, Square>>),
+                Unary::LogicalNot => Some(I::kernel::<Each<$S, LogicalNot>>),
+                Unary::Not => Some(I::kernel::<Each<$S, Not>>),
                 _ => None,
             }
         };
@@ -443,42 +459,42 @@ pub(crate) fn unary<I: Isa>(op: Unary, dtype: DType) -> Option<Kernel<I>> {
     macro_rules! float {
         ($T:ty) => {
             match op {
-                Unary::Neg => Some(each::<I, $T, Neg>),
-                Unary::Abs => Some(each::<I, $T, Abs>),
-                Unary::Sign => Some(each::<I, $T, Sign>),
-                Unary::Square => Some(each::<I, $T, Square>),
-                Unary::Sqrt => Some(each::<I, $T, Sqrt>),
-                Unary::Reciprocal => Some(each::<I, $T, Reciprocal>),
-                Unary::Floor => Some(smooth::<I, $T, Floor>),
-                Unary::Ceil => Some(smooth::<I, $T, Ceil>),
-                Unary::Trunc => Some(smooth::<I, $T, Trunc>),
-                Unary::Round => Some(smooth::<I, $T, Round>),
-                Unary::IsNan => Some(each::<I, $T, IsNan>),
-                Unary::IsInf => Some(each::<I, $T, IsInf>),
-                Unary::IsFinite => Some(each::<I, $T, IsFinite>),
-                Unary::LogicalNot => Some(each::<I, $T, LogicalNot>),
-                Unary::Exp => Some(smooth::<I, $T, Exp>),
-                Unary::Log => Some(smooth::<I, $T, Log>),
-                Unary::Sin => Some(smooth::<I, $T, Sin>),
-                Unary::Cos => Some(smooth::<I, $T, Cos>),
-                Unary::Tan => Some(smooth::<I, $T, Tan>),
-                Unary::Arcsin => Some(smooth::<I, $T, Arcsin>),
-                Unary::Arccos => Some(smooth::<I, $T, Arccos>),
-                Unary::Arctan => Some(smooth::<I, $T, Arctan>),
-                Unary::Tanh => Some(smooth::<I, $T, Tanh>),
-                Unary::Cbrt => Some(smooth::<I, $T, Cbrt>),
-                Unary::Erf => Some(smooth::<I, $T, Erf>),
-                Unary::Arcsinh => Some(smooth::<I, $T, Arcsinh>),
-                Unary::Arccosh => Some(smooth::<I, $T, Arccosh>),
-                Unary::Arctanh => Some(smooth::<I, $T, Arctanh>),
-                Unary::Exp2 => Some(smooth::<I, $T, Exp2>),
-                Unary::Expm1 => Some(smooth::<I, $T, Expm1>),
-                Unary::Log2 => Some(smooth::<I, $T, Log2>),
-                Unary::Log10 => Some(smooth::<I, $T, Log10>),
-                Unary::Log1p => Some(smooth::<I, $T, Log1p>),
-                Unary::Sinh => Some(smooth::<I, $T, Sinh>),
-                Unary::Cosh => Some(smooth::<I, $T, Cosh>),
-                Unary::Sigmoid => Some(smooth::<I, $T, Sigmoid>),
+                Unary::Neg => Some(I::kernel::<Each<$T, Neg>>),
+                Unary::Abs => Some(I::kernel::<Each<$T, Abs>>),
+                Unary::Sign => Some(I::kernel::<Each<$T, Sign>>),
+                Unary::Square => Some(I::kernel::<Each<$T, Square>>),
+                Unary::Sqrt => Some(I::kernel::<Each<$T, Sqrt>>),
+                Unary::Reciprocal => Some(I::kernel::<Each<$T, Reciprocal>>),
+                Unary::Floor => Some(I::kernel::<Smooth<$T, Floor>>),
+                Unary::Ceil => Some(I::kernel::<Smooth<$T, Ceil>>),
+                Unary::Trunc => Some(I::kernel::<Smooth<$T, Trunc>>),
+                Unary::Round => Some(I::kernel::<Smooth<$T, Round>>),
+                Unary::IsNan => Some(I::kernel::<Each<$T, IsNan>>),
+                Unary::IsInf => Some(I::kernel::<Each<$T, IsInf>>),
+                Unary::IsFinite => Some(I::kernel::<Each<$T, IsFinite>>),
+                Unary::LogicalNot => Some(I::kernel::<Each<$T, LogicalNot>>),
+                Unary::Exp => Some(I::kernel::<Smooth<$T, Exp>>),
+                Unary::Log => Some(I::kernel::<Smooth<$T, Log>>),
+                Unary::Sin => Some(I::kernel::<Smooth<$T, Sin>>),
+                Unary::Cos => Some(I::kernel::<Smooth<$T, Cos>>),
+                Unary::Tan => Some(I::kernel::<Smooth<$T, Tan>>),
+                Unary::Arcsin => Some(I::kernel::<Smooth<$T, Arcsin>>),
+                Unary::Arccos => Some(I::kernel::<Smooth<$T, Arccos>>),
+                Unary::Arctan => Some(I::kernel::<Smooth<$T, Arctan>>),
+                Unary::Tanh => Some(I::kernel::<Smooth<$T, Tanh>>),
+                Unary::Cbrt => Some(I::kernel::<Smooth<$T, Cbrt>>),
+                Unary::Erf => Some(I::kernel::<Smooth<$T, Erf>>),
+                Unary::Arcsinh => Some(I::kernel::<Smooth<$T, Arcsinh>>),
+                Unary::Arccosh => Some(I::kernel::<Smooth<$T, Arccosh>>),
+                Unary::Arctanh => Some(I::kernel::<Smooth<$T, Arctanh>>),
+                Unary::Exp2 => Some(I::kernel::<Smooth<$T, Exp2>>),
+                Unary::Expm1 => Some(I::kernel::<Smooth<$T, Expm1>>),
+                Unary::Log2 => Some(I::kernel::<Smooth<$T, Log2>>),
+                Unary::Log10 => Some(I::kernel::<Smooth<$T, Log10>>),
+                Unary::Log1p => Some(I::kernel::<Smooth<$T, Log1p>>),
+                Unary::Sinh => Some(I::kernel::<Smooth<$T, Sinh>>),
+                Unary::Cosh => Some(I::kernel::<Smooth<$T, Cosh>>),
+                Unary::Sigmoid => Some(I::kernel::<Smooth<$T, Sigmoid>>),
                 Unary::Conj | Unary::Not => None,
             }
         };
@@ -486,23 +502,23 @@ pub(crate) fn unary<I: Isa>(op: Unary, dtype: DType) -> Option<Kernel<I>> {
     macro_rules! complex {
         ($F:ty) => {
             match op {
-                Unary::Neg => Some(parts_of_one::<I, $F, Neg>),
-                Unary::Abs => Some(magnitudes::<I, $F>),
-                Unary::Sqrt => Some(complex1::<I, $F, ComplexSqrt>),
-                Unary::Exp => Some(complex1::<I, $F, ComplexExp>),
-                Unary::Log => Some(complex1::<I, $F, ComplexLog>),
-                Unary::Conj => Some(each::<I, Complex<$F>, Conj>),
-                Unary::Square => Some(each::<I, Complex<$F>, Square>),
-                Unary::IsNan => Some(each::<I, Complex<$F>, IsNan>),
-                Unary::IsInf => Some(each::<I, Complex<$F>, IsInf>),
-                Unary::IsFinite => Some(each::<I, Complex<$F>, IsFinite>),
-                Unary::LogicalNot => Some(each::<I, Complex<$F>, LogicalNot>),
+                Unary::Neg => Some(I::kernel::<Parts<Each<$F, Neg>>>),
+                Unary::Abs => Some(I::kernel::<Magnitudes<$F>>),
+                Unary::Sqrt => Some(I::kernel::<Complex1<$F, ComplexSqrt>>),
+                Unary::Exp => Some(I::kernel::<Complex1<$F, ComplexExp>>),
+                Unary::Log => Some(I::kernel::<Complex1<$F, ComplexLog>>),
+                Unary::Conj => Some(I::kernel::<Each<Complex<$F>, Conj>>),
+                Unary::Square => Some(I::kernel::<Each<Complex<$F>, Square>>),
+                Unary::IsNan => Some(I::kernel::<Each<Complex<$F>, IsNan>>),
+                Unary::IsInf => Some(I::kernel::<Each<Complex<$F>, IsInf>>),
+                Unary::IsFinite => Some(I::kernel::<Each<Complex<$F>, IsFinite>>),
+                Unary::LogicalNot => Some(I::kernel::<Each<Complex<$F>, LogicalNot>>),
                 _ => None,
             }
         };
     }
     match dtype {
-        DType::Bool if matches!(op, Unary::LogicalNot | Unary::Not) => Some(each::<I, u8, Flip>),
+        DType::Bool if matches!(op, Unary::LogicalNot | Unary::Not) => Some(I::kernel::<Each<u8, Flip>>),
         DType::Bool => None,
         DType::I8 => int!(i8, i8),
         DType::I16 => int!(i16, i16),
@@ -521,7 +537,7 @@ pub(crate) fn unary<I: Isa>(op: Unary, dtype: DType) -> Option<Kernel<I>> {
 }
 
 /// Returns the kernels of a binary ufunc for operands of `dtype`, if there are any.
-pub(crate) fn binary<I: Isa>(op: Binary, dtype: DType) -> Option<Forms<I>> {
+const fn binary<I: Isa>(op: Binary, dtype: DType) -> Option<Forms> {
     // `$often` returns the forms of the most common ufuncs; `$S` is the signed type of the same width.
     macro_rules! int {
         ($T:ty, $S:ty, $often:ident) => {
@@ -560,9 +576,11 @@ pub(crate) fn binary<I: Isa>(op: Binary, dtype: DType) -> Option<Forms<I>> {
                 Binary::Sub => forms::<I, $T, Sub>(),
                 Binary::Mul => forms::<I, $T, Mul>(),
                 Binary::Div => forms::<I, $T, Div>(),
-                Binary::Pow => {
-                    [Some(smooth2::<I, $T, Pow, 0>), Some(smooth2::<I, $T, Pow, 1>), Some(smooth2::<I, $T, Pow, 2>)]
-                }
+                Binary::Pow => [
+                    Some(I::kernel::<Smooth2<$T, Pow, 0>>),
+                    Some(I::kernel::<Smooth2<$T, Pow, 1>>),
+                    Some(I::kernel::<Smooth2<$T, Pow, 2>>),
+                ],
                 Binary::Minimum => forms::<I, $T, Minimum>(),
                 Binary::Maximum => forms::<I, $T, Maximum>(),
                 Binary::Fmin => strips::<I, $T, Fmin>(),
@@ -588,8 +606,8 @@ pub(crate) fn binary<I: Isa>(op: Binary, dtype: DType) -> Option<Forms<I>> {
     macro_rules! complex {
         ($F:ty) => {
             match op {
-                Binary::Add => [Some(parts::<I, $F, Add>), None, None],
-                Binary::Sub => [Some(parts::<I, $F, Sub>), None, None],
+                Binary::Add => [Some(I::kernel::<Parts<Zip<$F, Add, 0>>>), None, None],
+                Binary::Sub => [Some(I::kernel::<Parts<Zip<$F, Sub, 0>>>), None, None],
                 Binary::Mul => strips::<I, Complex<$F>, Mul>(),
                 Binary::Div => complex_forms::<I, $F, ComplexDiv>(),
                 Binary::Equal => strips::<I, Complex<$F>, Equal>(),
@@ -625,40 +643,40 @@ pub(crate) fn binary<I: Isa>(op: Binary, dtype: DType) -> Option<Forms<I>> {
     })
 }
 
-/// Returns the kernel of a cast, if there is one. Other casts go through a third dtype ([`cast_by_way_of`]).
-pub(crate) fn cast<I: Isa>(from: DType, to: DType) -> Option<Kernel<I>> {
+/// Returns the kernel of a cast, if there is one.
+const fn cast<I: Isa>(from: DType, to: DType) -> Option<Kernel> {
     macro_rules! real {
         ($From:ty) => {
             match to {
-                DType::Bool => Some(each::<I, $From, Truth>),
-                DType::I8 => Some(each::<I, $From, To<i8>>),
-                DType::I16 => Some(each::<I, $From, To<i16>>),
-                DType::I32 => Some(each::<I, $From, To<i32>>),
-                DType::I64 => Some(each::<I, $From, To<i64>>),
-                DType::U8 => Some(each::<I, $From, To<u8>>),
-                DType::U16 => Some(each::<I, $From, To<u16>>),
-                DType::U32 => Some(each::<I, $From, To<u32>>),
-                DType::U64 => Some(each::<I, $From, To<u64>>),
-                DType::F32 => Some(each::<I, $From, To<f32>>),
-                DType::F64 => Some(each::<I, $From, To<f64>>),
-                DType::F16 => Some(each::<I, $From, To<f16>>),
-                DType::BF16 => Some(each::<I, $From, To<bf16>>),
+                DType::Bool => Some(I::kernel::<Each<$From, Truth>>),
+                DType::I8 => Some(I::kernel::<Each<$From, To<i8>>>),
+                DType::I16 => Some(I::kernel::<Each<$From, To<i16>>>),
+                DType::I32 => Some(I::kernel::<Each<$From, To<i32>>>),
+                DType::I64 => Some(I::kernel::<Each<$From, To<i64>>>),
+                DType::U8 => Some(I::kernel::<Each<$From, To<u8>>>),
+                DType::U16 => Some(I::kernel::<Each<$From, To<u16>>>),
+                DType::U32 => Some(I::kernel::<Each<$From, To<u32>>>),
+                DType::U64 => Some(I::kernel::<Each<$From, To<u64>>>),
+                DType::F32 => Some(I::kernel::<Each<$From, To<f32>>>),
+                DType::F64 => Some(I::kernel::<Each<$From, To<f64>>>),
+                DType::F16 => Some(I::kernel::<Each<$From, To<f16>>>),
+                DType::BF16 => Some(I::kernel::<Each<$From, To<bf16>>>),
                 DType::C32 | DType::C64 => None,
             }
         };
     }
     match (from, to) {
-        (DType::F16, DType::F32) => Some(widen_f16::<I>),
-        (DType::F32, DType::F16) => Some(narrow_f16::<I>),
-        (DType::BF16, DType::F32) => Some(each::<I, bf16, To<f32>>),
-        (DType::F32, DType::C32) => Some(each::<I, f32, To<Complex<f32>>>),
-        (DType::F64, DType::C64) => Some(each::<I, f64, To<Complex<f64>>>),
-        (DType::C32, DType::F32) => Some(each::<I, Complex<f32>, To<f32>>),
-        (DType::C64, DType::F64) => Some(each::<I, Complex<f64>, To<f64>>),
-        (DType::C32, DType::C64) => Some(each::<I, Complex<f32>, To<Complex<f64>>>),
-        (DType::C64, DType::C32) => Some(each::<I, Complex<f64>, To<Complex<f32>>>),
-        (DType::C32, DType::Bool) => Some(each::<I, Complex<f32>, Truth>),
-        (DType::C64, DType::Bool) => Some(each::<I, Complex<f64>, Truth>),
+        (DType::F16, DType::F32) => Some(widen_f16),
+        (DType::F32, DType::F16) => Some(narrow_f16),
+        (DType::BF16, DType::F32) => Some(I::kernel::<Each<bf16, To<f32>>>),
+        (DType::F32, DType::C32) => Some(I::kernel::<Each<f32, To<Complex<f32>>>>),
+        (DType::F64, DType::C64) => Some(I::kernel::<Each<f64, To<Complex<f64>>>>),
+        (DType::C32, DType::F32) => Some(I::kernel::<Each<Complex<f32>, To<f32>>>),
+        (DType::C64, DType::F64) => Some(I::kernel::<Each<Complex<f64>, To<f64>>>),
+        (DType::C32, DType::C64) => Some(I::kernel::<Each<Complex<f32>, To<Complex<f64>>>>),
+        (DType::C64, DType::C32) => Some(I::kernel::<Each<Complex<f64>, To<Complex<f32>>>>),
+        (DType::C32, DType::Bool) => Some(I::kernel::<Each<Complex<f32>, Truth>>),
+        (DType::C64, DType::Bool) => Some(I::kernel::<Each<Complex<f64>, Truth>>),
         (DType::Bool | DType::U8, _) => real!(u8),
         (DType::I8, _) => real!(i8),
         (DType::I16, _) => real!(i16),

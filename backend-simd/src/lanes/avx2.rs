@@ -1,9 +1,11 @@
 //! The tier of AVX2 with FMA.
 
-use super::{Float, Isa, Lanes, Mask, Work};
+use super::twice::Twice;
+use super::{Bits, Body, Exponents, Float, Isa, Lanes, Mask, Numbers, Work};
 use std::arch::x86_64::*;
 
-/// The token of the tier. It exists only if [`Avx2::new`] found the features.
+/// The token of the tier. It exists only on a CPU with the features: [`Avx2::new`] found them, or the caller of
+/// [`Isa::assume`] guarantees them.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2(());
 
@@ -21,6 +23,15 @@ impl Isa for Avx2 {
     const SPLITS_SUBNORMALS: bool = false;
     const REGISTERS: usize = 16;
 
+    type Chains = Twice<Twice<Avx2>>;
+    #[inline(always)]
+    fn chains(self) -> Self::Chains {
+        Twice(Twice(self))
+    }
+    #[inline(always)]
+    unsafe fn assume() -> Self {
+        Avx2(())
+    }
     #[inline(always)]
     fn widen(self, x: F32) -> (F64, F64) {
         // SAFETY: the token exists only on a CPU with AVX2.
@@ -34,13 +45,19 @@ impl Isa for Avx2 {
         F32(unsafe { _mm256_set_m128(_mm256_cvtpd_ps(high.0), _mm256_cvtpd_ps(low.0)) })
     }
 
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn kernel<B: Body>(args: &B::Args) {
+        // SAFETY: the caller guarantees the conditions of `B`. The function is called only on a CPU with AVX2 and FMA.
+        unsafe { B::run(Avx2(()), args) };
+    }
+
     #[inline]
     fn enter<W: Work>(self, work: W) -> W::Out {
         #[target_feature(enable = "avx2,fma")]
         fn inner<W: Work>(isa: Avx2, work: W) -> W::Out {
             work.run(isa)
         }
-        // SAFETY: the token exists only if `new` found AVX2 and FMA.
+        // SAFETY: the token exists only on a CPU with AVX2 and FMA.
         unsafe { inner(self, work) }
     }
 
@@ -295,11 +312,48 @@ macro_rules! avx2 {
             }
         }
 
-        impl Float for $V {
+        impl Bits for $V {
             type Mask = $V;
-            avx2!(@binary $V add $add, sub $sub, mul $mul, div $div, min $min, max $max,
-                bit_and $and, bit_or $or, bit_xor $xor);
-            avx2!(@compare $V $cmp lt _CMP_LT_OQ, eq _CMP_EQ_OQ, unordered _CMP_UNORD_Q);
+            avx2!(@binary $V bit_and $and, bit_or $or, bit_xor $xor);
+            #[inline(always)]
+            fn sign_mask(self) -> Self {
+                $V(sign_fill::$elem(self.0))
+            }
+            #[inline(always)]
+            fn select(mask: Self, yes: Self, no: Self) -> Self {
+                // SAFETY: a vector exists only on a CPU with AVX2.
+                $V(unsafe { $blendv(no.0, yes.0, mask.0) })
+            }
+            avx2!(@integer $V $cast_to $cast_from int_add $int_add, int_sub $int_sub);
+            avx2!(@shift $V $cast_to $cast_from shl $sllk, shr $srlk);
+            #[inline(always)]
+            fn sar(self, k: u32) -> Self {
+                // SAFETY: a vector exists only on a CPU with AVX2.
+                $V(unsafe { $cast_from(sar::$elem($cast_to(self.0), k)) })
+            }
+            #[inline(always)]
+            fn lookup<const N: usize>(self, table: &[$elem; N]) -> Self {
+                const { assert!(N.is_power_of_two() && N >= 8) }
+                // SAFETY: a vector exists only on a CPU with AVX2.
+                $V(unsafe { lookup::$elem(table, $cast_to(self.0)) })
+            }
+            #[inline(always)]
+            fn gather(self, table: &[$elem]) -> Self {
+                assert!(!table.is_empty() && table.len() < 1 << 31);
+                // SAFETY: a vector exists only on a CPU with AVX2. The index is clamped to the last entry; the table is
+                // not empty.
+                $V(unsafe { gather::$elem(table, clamp::$elem($cast_to(self.0), table.len() - 1)) })
+            }
+        }
+
+        impl Numbers for $V {
+            avx2!(@binary $V add $add, sub $sub, mul $mul, min $min, max $max);
+            avx2!(@compare $V $cmp lt _CMP_LT_OQ, eq _CMP_EQ_OQ);
+        }
+
+        impl Float for $V {
+            avx2!(@binary $V div $div);
+            avx2!(@compare $V $cmp unordered _CMP_UNORD_Q);
             #[inline(always)]
             fn mul_add(self, b: Self, c: Self) -> Self {
                 // SAFETY: a vector exists only on a CPU with FMA.
@@ -333,14 +387,16 @@ macro_rules! avx2 {
             avx2!(@round $V $round
                 round _MM_FROUND_TO_NEAREST_INT, floor _MM_FROUND_TO_NEG_INF, trunc _MM_FROUND_TO_ZERO);
             #[inline(always)]
-            fn sign_mask(self) -> Self {
-                $V(sign_fill::$elem(self.0))
-            }
-            #[inline(always)]
-            fn select(mask: Self, yes: Self, no: Self) -> Self {
+            fn int_to_float(self) -> Self {
+                // Adding an integer to the bits of 1.5 * 2^mantissa adds it to the value, because the last bit has the
+                // weight 1.
                 // SAFETY: a vector exists only on a CPU with AVX2.
-                $V(unsafe { $blendv(no.0, yes.0, mask.0) })
+                let magic = $V(unsafe { $set1((1u64 << $mantissa) as $elem * 1.5) });
+                self.int_add(magic).sub(magic)
             }
+        }
+
+        impl Exponents for $V {
             #[inline(always)]
             fn shl_mantissa(self) -> Self {
                 // SAFETY: a vector exists only on a CPU with AVX2.
@@ -350,34 +406,6 @@ macro_rules! avx2 {
             fn shr_mantissa(self) -> Self {
                 // SAFETY: a vector exists only on a CPU with AVX2.
                 $V(unsafe { $cast_from($srl::<$mantissa>($cast_to(self.0))) })
-            }
-            avx2!(@integer $V $cast_to $cast_from int_add $int_add, int_sub $int_sub);
-            avx2!(@shift $V $cast_to $cast_from shl $sllk, shr $srlk);
-            #[inline(always)]
-            fn sar(self, k: u32) -> Self {
-                // SAFETY: a vector exists only on a CPU with AVX2.
-                $V(unsafe { $cast_from(sar::$elem($cast_to(self.0), k)) })
-            }
-            #[inline(always)]
-            fn int_to_float(self) -> Self {
-                // Adding an integer to the bits of 1.5 * 2^mantissa adds it to the value, because the last bit has the
-                // weight 1.
-                // SAFETY: a vector exists only on a CPU with AVX2.
-                let magic = $V(unsafe { $set1((1u64 << $mantissa) as $elem * 1.5) });
-                self.int_add(magic).sub(magic)
-            }
-            #[inline(always)]
-            fn lookup<const N: usize>(self, table: &[$elem; N]) -> Self {
-                const { assert!(N.is_power_of_two() && N >= 8) }
-                // SAFETY: a vector exists only on a CPU with AVX2.
-                $V(unsafe { lookup::$elem(table, $cast_to(self.0)) })
-            }
-            #[inline(always)]
-            fn gather(self, table: &[$elem]) -> Self {
-                assert!(!table.is_empty() && table.len() < 1 << 31);
-                // SAFETY: a vector exists only on a CPU with AVX2. The index is clamped to the last entry; the table is
-                // not empty.
-                $V(unsafe { gather::$elem(table, clamp::$elem($cast_to(self.0), table.len() - 1)) })
             }
         }
     };

@@ -1,9 +1,11 @@
 //! The tier of AVX-512 F, DQ, BW and VL, which every server and desktop CPU with AVX-512 has.
 
-use super::{Float, Isa, Lanes, Mask, Work};
+use super::twice::Twice;
+use super::{Bits, Body, Exponents, Float, Isa, Lanes, Mask, Numbers, Work};
 use std::arch::x86_64::*;
 
-/// The token of the tier. It exists only if [`Avx512::new`] found the features.
+/// The token of the tier. It exists only on a CPU with the features: [`Avx512::new`] found them, or the caller of
+/// [`Isa::assume`] guarantees them.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512(());
 
@@ -26,6 +28,15 @@ impl Isa for Avx512 {
     const SPLITS_SUBNORMALS: bool = true;
     const REGISTERS: usize = 32;
 
+    type Chains = Twice<Twice<Avx512>>;
+    #[inline(always)]
+    fn chains(self) -> Self::Chains {
+        Twice(Twice(self))
+    }
+    #[inline(always)]
+    unsafe fn assume() -> Self {
+        Avx512(())
+    }
     #[inline(always)]
     fn widen(self, x: F32) -> (F64, F64) {
         // SAFETY: the token exists only on a CPU with AVX-512.
@@ -39,13 +50,19 @@ impl Isa for Avx512 {
         F32(unsafe { _mm512_insertf32x8::<1>(_mm512_castps256_ps512(_mm512_cvtpd_ps(low.0)), _mm512_cvtpd_ps(high.0)) })
     }
 
+    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
+    unsafe fn kernel<B: Body>(args: &B::Args) {
+        // SAFETY: the caller guarantees the conditions of `B`. The function is called only on a CPU with the features.
+        unsafe { B::run(Avx512(()), args) };
+    }
+
     #[inline]
     fn enter<W: Work>(self, work: W) -> W::Out {
         #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
         fn inner<W: Work>(isa: Avx512, work: W) -> W::Out {
             work.run(isa)
         }
-        // SAFETY: the token exists only if `new` found the features.
+        // SAFETY: the token exists only on a CPU with the features.
         unsafe { inner(self, work) }
     }
 
@@ -207,11 +224,49 @@ macro_rules! avx512 {
             }
         }
 
-        impl Float for $V {
+        impl Bits for $V {
             type Mask = $mask;
-            avx512!(@binary $V add $add, sub $sub, mul $mul, div $div, min $min, max $max,
-                bit_and $and, bit_or $or, bit_xor $xor);
-            avx512!(@compare $V $mask $cmp lt _CMP_LT_OQ, eq _CMP_EQ_OQ, unordered _CMP_UNORD_Q);
+            avx512!(@binary $V bit_and $and, bit_or $or, bit_xor $xor);
+            #[inline(always)]
+            fn sign_mask(self) -> $mask {
+                // SAFETY: a vector exists only on a CPU with AVX-512.
+                $mask(unsafe { $sign($cast_to(self.0)) })
+            }
+            #[inline(always)]
+            fn select(mask: $mask, yes: Self, no: Self) -> Self {
+                // SAFETY: a vector exists only on a CPU with AVX-512.
+                $V(unsafe { $blend(mask.0, no.0, yes.0) })
+            }
+            avx512!(@integer $V $cast_to $cast_from int_add $int_add, int_sub $int_sub);
+            avx512!(@shift $V $cast_to $cast_from shl $sllk, shr $srlk, sar $srak);
+            #[inline(always)]
+            fn lookup<const N: usize>(self, table: &[$elem; N]) -> Self {
+                const { assert!(N.is_power_of_two() && N >= 8) }
+                // SAFETY: a vector exists only on a CPU with AVX-512.
+                $V(unsafe { lookup::$elem(table, $cast_to(self.0)) })
+            }
+            #[inline(always)]
+            fn gather(self, table: &[$elem]) -> Self {
+                assert!(!table.is_empty() && table.len() < 1 << 31);
+                // SAFETY: a vector exists only on a CPU with AVX-512. The index is clamped to the last entry; the table
+                // is not empty.
+                $V(unsafe {
+                    $gather::<{ size_of::<$elem>() as i32 }>(
+                        $min_index($cast_to(self.0), $set1_int((table.len() - 1) as _)),
+                        table.as_ptr().cast()
+                    )
+                })
+            }
+        }
+
+        impl Numbers for $V {
+            avx512!(@binary $V add $add, sub $sub, mul $mul, min $min, max $max);
+            avx512!(@compare $V $mask $cmp lt _CMP_LT_OQ, eq _CMP_EQ_OQ);
+        }
+
+        impl Float for $V {
+            avx512!(@binary $V div $div);
+            avx512!(@compare $V $mask $cmp unordered _CMP_UNORD_Q);
             #[inline(always)]
             fn mul_add(self, b: Self, c: Self) -> Self {
                 // SAFETY: a vector exists only on a CPU with AVX-512.
@@ -245,15 +300,13 @@ macro_rules! avx512 {
             avx512!(@round $V $round
                 round _MM_FROUND_TO_NEAREST_INT, floor _MM_FROUND_TO_NEG_INF, trunc _MM_FROUND_TO_ZERO);
             #[inline(always)]
-            fn sign_mask(self) -> $mask {
+            fn int_to_float(self) -> Self {
                 // SAFETY: a vector exists only on a CPU with AVX-512.
-                $mask(unsafe { $sign($cast_to(self.0)) })
+                $V(unsafe { $from_int($cast_to(self.0)) })
             }
-            #[inline(always)]
-            fn select(mask: $mask, yes: Self, no: Self) -> Self {
-                // SAFETY: a vector exists only on a CPU with AVX-512.
-                $V(unsafe { $blend(mask.0, no.0, yes.0) })
-            }
+        }
+
+        impl Exponents for $V {
             #[inline(always)]
             fn split(self, _: Avx512) -> (Self, Self) {
                 // SAFETY: a vector exists only on a CPU with AVX-512.
@@ -284,31 +337,6 @@ macro_rules! avx512 {
             fn shr_mantissa(self) -> Self {
                 // SAFETY: a vector exists only on a CPU with AVX-512.
                 $V(unsafe { $cast_from($srl::<$mantissa>($cast_to(self.0))) })
-            }
-            avx512!(@integer $V $cast_to $cast_from int_add $int_add, int_sub $int_sub);
-            avx512!(@shift $V $cast_to $cast_from shl $sllk, shr $srlk, sar $srak);
-            #[inline(always)]
-            fn int_to_float(self) -> Self {
-                // SAFETY: a vector exists only on a CPU with AVX-512.
-                $V(unsafe { $from_int($cast_to(self.0)) })
-            }
-            #[inline(always)]
-            fn lookup<const N: usize>(self, table: &[$elem; N]) -> Self {
-                const { assert!(N.is_power_of_two() && N >= 8) }
-                // SAFETY: a vector exists only on a CPU with AVX-512.
-                $V(unsafe { lookup::$elem(table, $cast_to(self.0)) })
-            }
-            #[inline(always)]
-            fn gather(self, table: &[$elem]) -> Self {
-                assert!(!table.is_empty() && table.len() < 1 << 31);
-                // SAFETY: a vector exists only on a CPU with AVX-512. The index is clamped to the last entry; the table
-                // is not empty.
-                $V(unsafe {
-                    $gather::<{ size_of::<$elem>() as i32 }>(
-                        $min_index($cast_to(self.0), $set1_int((table.len() - 1) as _)),
-                        table.as_ptr().cast()
-                    )
-                })
             }
         }
     };

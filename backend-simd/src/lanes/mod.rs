@@ -1,8 +1,9 @@
 //! Float vectors, one type per tier. The kernels are generic over these types.
 //!
-//! A tier is a token ([`Isa`]) that exists only on a CPU with the tier's features. A vector can only be made with a
-//! token, so a vector proves the features too. Its arithmetic is therefore safe to call. Code compiles to the tier's
-//! instructions only where it is inlined into [`Isa::enter`].
+//! A tier is a token ([`Isa`]) that exists only on a CPU with the tier's features: detection returns it, or the caller
+//! of an unsafe function ([`enter`]) guarantees the features. A vector can only be made with a token, so a vector
+//! proves the features too. Its arithmetic is therefore safe to call. Code compiles to the tier's instructions only
+//! where it is inlined into [`Isa::enter`].
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
@@ -68,14 +69,55 @@ pub(crate) fn transpose<V: Lanes, const N: usize>(rows: &mut [V; N]) {
     }
 }
 
-/// A vector of floats. `+ - * / mul_add` round according to IEEE 754, except that the portable tier's `mul_add` may
-/// round twice.
-pub(crate) trait Float: Lanes {
+/// A vector of bits: lanes are chosen by masks, combined, and shifted and added as integers.
+pub(crate) trait Bits: Lanes {
     type Mask: Mask;
+    /// The mask of the lanes whose sign bit is set.
+    fn sign_mask(self) -> Self::Mask;
+    /// Returns whether the sign bit of any lane is set.
+    #[inline(always)]
+    fn any_sign(self) -> bool {
+        self.sign_mask().any()
+    }
+    /// Returns `yes` where the mask is set and `no` elsewhere.
+    fn select(mask: Self::Mask, yes: Self, no: Self) -> Self;
+    fn bit_and(self, o: Self) -> Self;
+    fn bit_or(self, o: Self) -> Self;
+    fn bit_xor(self, o: Self) -> Self;
+    /// Adds the bits as integers, with wraparound.
+    fn int_add(self, o: Self) -> Self;
+    /// Subtracts the bits as integers, with wraparound.
+    fn int_sub(self, o: Self) -> Self;
+    /// Shifts the bits left. `k` is less than the number of bits, also for [`Bits::shr`] and [`Bits::sar`].
+    fn shl(self, k: u32) -> Self;
+    /// Shifts the bits right and fills with zeros.
+    fn shr(self, k: u32) -> Self;
+    /// Shifts the bits right and fills with the sign bit.
+    fn sar(self, k: u32) -> Self;
+    /// Returns `table[bits mod N]`; N is a power of two. Tables of 8 to 64 entries (f64: 8 to 32) stay in registers
+    /// where the tier supports it.
+    fn lookup<const N: usize>(self, table: &[Self::Elem; N]) -> Self;
+    /// Returns `table[bits]`, or the last entry where the index is out of bounds; AVX2 ignores the highest bit of a
+    /// 64-bit index. The table is not empty and has less than 2^31 entries.
+    fn gather(self, table: &[Self::Elem]) -> Self;
+}
 
+/// A vector of numbers: arithmetic and comparisons. `+ - *` round according to IEEE 754.
+pub(crate) trait Numbers: Bits {
     fn add(self, o: Self) -> Self;
     fn sub(self, o: Self) -> Self;
     fn mul(self, o: Self) -> Self;
+    /// Returns `if self < o { self } else { o }`.
+    fn min(self, o: Self) -> Self;
+    /// Returns `if self > o { self } else { o }`.
+    fn max(self, o: Self) -> Self;
+    fn lt(self, o: Self) -> Self::Mask;
+    fn eq(self, o: Self) -> Self::Mask;
+}
+
+/// A vector of floats. `/` and `mul_add` round according to IEEE 754, except that the portable tier's `mul_add` may
+/// round twice.
+pub(crate) trait Float: Numbers {
     fn div(self, o: Self) -> Self;
     /// Computes `self * b + c`.
     fn mul_add(self, b: Self, c: Self) -> Self;
@@ -97,44 +139,14 @@ pub(crate) trait Float: Lanes {
     fn round(self) -> Self;
     fn floor(self) -> Self;
     fn trunc(self) -> Self;
-    /// Returns `if self < o { self } else { o }`.
-    fn min(self, o: Self) -> Self;
-    /// Returns `if self > o { self } else { o }`.
-    fn max(self, o: Self) -> Self;
-    fn lt(self, o: Self) -> Self::Mask;
-    fn eq(self, o: Self) -> Self::Mask;
     /// The mask of the lanes where either operand is NaN.
     fn unordered(self, o: Self) -> Self::Mask;
-    /// The mask of the lanes whose sign bit is set.
-    fn sign_mask(self) -> Self::Mask;
-    /// Returns whether the sign bit of any lane is set.
-    #[inline(always)]
-    fn any_sign(self) -> bool {
-        self.sign_mask().any()
-    }
-    /// Returns `yes` where the mask is set and `no` elsewhere.
-    fn select(mask: Self::Mask, yes: Self, no: Self) -> Self;
-    fn bit_and(self, o: Self) -> Self;
-    fn bit_or(self, o: Self) -> Self;
-    fn bit_xor(self, o: Self) -> Self;
-    /// Adds the bits as integers, with wraparound.
-    fn int_add(self, o: Self) -> Self;
-    /// Subtracts the bits as integers, with wraparound.
-    fn int_sub(self, o: Self) -> Self;
-    /// Shifts the bits left. `k` is less than the number of bits, also for [`Float::shr`] and [`Float::sar`].
-    fn shl(self, k: u32) -> Self;
-    /// Shifts the bits right and fills with zeros.
-    fn shr(self, k: u32) -> Self;
-    /// Shifts the bits right and fills with the sign bit.
-    fn sar(self, k: u32) -> Self;
     /// Converts the bits, a signed integer below 2^22 (f64: 2^51) in magnitude, to a float.
     fn int_to_float(self) -> Self;
-    /// Returns `table[bits mod N]`; N is a power of two. Tables of 8 to 64 entries (f64: 8 to 32) stay in registers
-    /// where the tier supports it.
-    fn lookup<const N: usize>(self, table: &[Self::Elem; N]) -> Self;
-    /// Returns `table[bits]`, or the last entry where the index is out of bounds; AVX2 ignores the highest bit of a
-    /// 64-bit index. The table is not empty and has less than 2^31 entries.
-    fn gather(self, table: &[Self::Elem]) -> Self;
+}
+
+/// A vector of floats whose exponents can be read and changed. A tier may have instructions for these operations.
+pub(crate) trait Exponents: Float {
     /// Returns m in [3/4, 3/2) and e with `self = m * 2^e`. Valid for positive normal numbers, and for subnormal ones
     /// if [`Isa::SPLITS_SUBNORMALS`].
     #[inline(always)]
@@ -184,19 +196,37 @@ pub(crate) trait Float: Lanes {
 
 /// A tier: a set of features of the CPU at hand.
 pub(crate) trait Isa: Copy + Send + Sync + 'static {
-    type F32: Float<Isa = Self, Elem = f32>;
-    type F64: Float<Isa = Self, Elem = f64>;
-    /// Whether [`Float::split`] accepts subnormal numbers.
+    type F32: Exponents<Isa = Self, Elem = f32>;
+    type F64: Exponents<Isa = Self, Elem = f64>;
+    /// Whether [`Exponents::split`] accepts subnormal numbers.
     const SPLITS_SUBNORMALS: bool;
     /// The number of vectors that a kernel can hold in registers.
     const REGISTERS: usize;
     /// Whether `mul_add` and `neg_mul_add` round once.
     const FUSED: bool;
 
+    /// The vectors that functions of long arrays process at once: as wide as four vectors of the CPU, whose independent
+    /// chains of instructions hide each other's latency.
+    type Chains: Isa;
+    fn chains(self) -> Self::Chains;
+
+    /// Returns the token without detecting the features.
+    ///
+    /// # Safety
+    /// - The CPU has the features of the tier.
+    unsafe fn assume() -> Self;
+
     /// Converts the first and the second half of the lanes to f64, exactly.
     fn widen(self, x: Self::F32) -> (Self::F64, Self::F64);
     /// The inverse of [`Isa::widen`]. Rounds to nearest.
     fn narrow(self, low: Self::F64, high: Self::F64) -> Self::F32;
+
+    /// Runs `B`, compiled for the tier. A pointer to this function is a kernel that needs no token.
+    ///
+    /// # Safety
+    /// - The CPU has the features of the tier.
+    /// - The conditions of [`Body::run`].
+    unsafe fn kernel<B: Body>(args: &B::Args);
 
     /// Runs `work`, compiled for the tier.
     fn enter<W: Work>(self, work: W) -> W::Out;
@@ -234,9 +264,30 @@ pub(crate) trait Work {
     fn run<I: Isa>(self, isa: I) -> Self::Out;
 }
 
+/// Work that runs on any tier, without a result and without captured values. Implementations are `#[inline(always)]`,
+/// and so is every function with vectors that they call.
+pub(crate) trait Body {
+    type Args;
+    /// Runs the work.
+    ///
+    /// # Safety
+    /// - The conditions of the work on its arguments.
+    unsafe fn run<I: Isa>(isa: I, args: &Self::Args);
+}
+
+/// Runs `work` on tier `I`, without a token.
+///
+/// # Safety
+/// - The CPU has the features of the tier.
+#[inline(always)]
+pub(crate) unsafe fn enter<I: Isa, W: Work>(work: W) -> W::Out {
+    // SAFETY: the caller guarantees the features.
+    unsafe { I::assume() }.enter(work)
+}
+
 /// A float type and its vectors.
 pub(crate) trait Real: Copy + polyarray_core::Element + PartialOrd {
-    type V<I: Isa>: Float<Isa = I, Elem = Self>;
+    type V<I: Isa>: Exponents<Isa = I, Elem = Self>;
     const NEG_ZERO: Self;
     const ONE: Self;
     /// The number of significant bits, which includes the implicit one.

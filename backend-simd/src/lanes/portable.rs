@@ -1,9 +1,10 @@
 //! The tier that every CPU has. It uses the vectors of the crate `wide`, which compile to the instruction set that the
 //! build enables (SSE2, NEON, WASM SIMD).
 
-use super::{Float, Isa, Lanes, Mask, Work};
+use super::twice::Twice;
+use super::{Bits, Body, Exponents, Float, Isa, Lanes, Mask, Numbers, Work};
 use polyarray_core::Element;
-use wide::{f32x8, f64x4};
+use wide::{f32x8, f64x4, i32x8, i64x4, u32x8, u64x4};
 
 /// The token of the portable tier.
 #[derive(Clone, Copy)]
@@ -17,6 +18,16 @@ impl Isa for Portable {
     // The CPU has 16 registers of half the width.
     const REGISTERS: usize = 8;
 
+    // A vector is two vectors of the CPU, which has 16 registers.
+    type Chains = Twice<Portable>;
+    #[inline(always)]
+    fn chains(self) -> Self::Chains {
+        Twice(self)
+    }
+    #[inline(always)]
+    unsafe fn assume() -> Self {
+        Portable
+    }
     #[inline(always)]
     fn widen(self, x: F32) -> (F64, F64) {
         let x = x.0.to_array();
@@ -29,13 +40,18 @@ impl Isa for Portable {
         F32(f32x8::new(std::array::from_fn(|i| if i < 4 { low[i] as f32 } else { high[i - 4] as f32 })))
     }
 
+    unsafe fn kernel<B: Body>(args: &B::Args) {
+        // SAFETY: the caller guarantees the conditions of `B`.
+        unsafe { B::run(Portable, args) };
+    }
+
     fn enter<W: Work>(self, work: W) -> W::Out {
         work.run(self)
     }
 }
 
 macro_rules! portable {
-    ($V:ident, $wide:ident, $elem:ident, $uint:ident, $int:ident, $n:literal, $mantissa:literal) => {
+    ($V:ident, $wide:ident, $elem:ident, $uints:ident, $ints:ident, $uint:ident, $n:literal, $mantissa:literal) => {
         #[derive(Clone, Copy)]
         pub(crate) struct $V($wide);
 
@@ -79,16 +95,17 @@ macro_rules! portable {
         }
 
         impl $V {
-            /// Applies `f` to the bits of each lane.
+            /// Returns the bits of the lanes as integers.
             #[inline(always)]
-            fn map_bits(self, f: impl Fn($uint) -> $uint) -> Self {
-                $V($wide::new(self.0.to_array().map(|x| $elem::from_bits(f(x.to_bits())))))
+            fn bits(self) -> $uints {
+                // SAFETY: both are arrays of lanes of the same size, and every bit pattern is an integer.
+                unsafe { std::mem::transmute::<$wide, $uints>(self.0) }
             }
-            /// Applies `f` to the bits of each pair of lanes.
+            /// Returns the lanes with these bits.
             #[inline(always)]
-            fn zip_bits(self, o: Self, f: impl Fn($uint, $uint) -> $uint) -> Self {
-                let (a, b) = (self.0.to_array(), o.0.to_array());
-                $V($wide::new(std::array::from_fn(|i| $elem::from_bits(f(a[i].to_bits(), b[i].to_bits())))))
+            fn of_bits(bits: $uints) -> Self {
+                // SAFETY: both are arrays of lanes of the same size, and every bit pattern is a float.
+                $V(unsafe { std::mem::transmute::<$uints, $wide>(bits) })
             }
         }
 
@@ -107,16 +124,72 @@ macro_rules! portable {
             }
             #[inline(always)]
             fn any(self) -> bool {
-                self.0.to_array().iter().any(|x| x.to_bits() != 0)
+                self.0.any()
             }
             #[inline(always)]
             fn all(self) -> bool {
-                self.0.to_array().iter().all(|x| x.to_bits() != 0)
+                self.0.all()
             }
         }
 
-        impl Float for $V {
+        impl Bits for $V {
             type Mask = $V;
+            #[inline(always)]
+            fn sign_mask(self) -> Self {
+                self.sar($uint::BITS - 1)
+            }
+            #[inline(always)]
+            fn select(mask: Self, yes: Self, no: Self) -> Self {
+                $V(mask.0.bitselect(yes.0, no.0))
+            }
+            #[inline(always)]
+            fn bit_and(self, o: Self) -> Self {
+                $V(self.0 & o.0)
+            }
+            #[inline(always)]
+            fn bit_or(self, o: Self) -> Self {
+                $V(self.0 | o.0)
+            }
+            #[inline(always)]
+            fn bit_xor(self, o: Self) -> Self {
+                $V(self.0 ^ o.0)
+            }
+            #[inline(always)]
+            fn int_add(self, o: Self) -> Self {
+                Self::of_bits(self.bits() + o.bits())
+            }
+            #[inline(always)]
+            fn int_sub(self, o: Self) -> Self {
+                Self::of_bits(self.bits() - o.bits())
+            }
+            #[inline(always)]
+            fn shl(self, k: u32) -> Self {
+                Self::of_bits(self.bits() << k)
+            }
+            #[inline(always)]
+            fn shr(self, k: u32) -> Self {
+                Self::of_bits(self.bits() >> k)
+            }
+            #[inline(always)]
+            fn sar(self, k: u32) -> Self {
+                // SAFETY: both are arrays of integers of the same size.
+                let signed = unsafe { std::mem::transmute::<$uints, $ints>(self.bits()) };
+                // SAFETY: as above.
+                Self::of_bits(unsafe { std::mem::transmute::<$ints, $uints>(signed >> k) })
+            }
+            #[inline(always)]
+            fn lookup<const N: usize>(self, table: &[$elem; N]) -> Self {
+                const { assert!(N.is_power_of_two()) }
+                $V($wide::new(self.0.to_array().map(|x| table[x.to_bits() as usize & (N - 1)])))
+            }
+            #[inline(always)]
+            fn gather(self, table: &[$elem]) -> Self {
+                let last = table.len() as $uint - 1;
+                $V($wide::new(self.0.to_array().map(|x| table[x.to_bits().min(last) as usize])))
+            }
+        }
+
+        impl Numbers for $V {
             #[inline(always)]
             fn add(self, o: Self) -> Self {
                 $V(self.0 + o.0)
@@ -129,6 +202,25 @@ macro_rules! portable {
             fn mul(self, o: Self) -> Self {
                 $V(self.0 * o.0)
             }
+            #[inline(always)]
+            fn min(self, o: Self) -> Self {
+                $V(self.0.simd_lt(o.0).bitselect(self.0, o.0))
+            }
+            #[inline(always)]
+            fn max(self, o: Self) -> Self {
+                $V(o.0.simd_lt(self.0).bitselect(self.0, o.0))
+            }
+            #[inline(always)]
+            fn lt(self, o: Self) -> Self {
+                $V(self.0.simd_lt(o.0))
+            }
+            #[inline(always)]
+            fn eq(self, o: Self) -> Self {
+                $V(self.0.simd_eq(o.0))
+            }
+        }
+
+        impl Float for $V {
             #[inline(always)]
             fn div(self, o: Self) -> Self {
                 $V(self.0 / o.0)
@@ -188,64 +280,8 @@ macro_rules! portable {
                 self.abs().floor().copysign(self)
             }
             #[inline(always)]
-            fn min(self, o: Self) -> Self {
-                $V(self.0.simd_lt(o.0).bitselect(self.0, o.0))
-            }
-            #[inline(always)]
-            fn max(self, o: Self) -> Self {
-                $V(o.0.simd_lt(self.0).bitselect(self.0, o.0))
-            }
-            #[inline(always)]
-            fn lt(self, o: Self) -> Self {
-                $V(self.0.simd_lt(o.0))
-            }
-            #[inline(always)]
-            fn eq(self, o: Self) -> Self {
-                $V(self.0.simd_eq(o.0))
-            }
-            #[inline(always)]
             fn unordered(self, o: Self) -> Self {
                 $V(self.0.is_nan() | o.0.is_nan())
-            }
-            #[inline(always)]
-            fn sign_mask(self) -> Self {
-                self.sar($uint::BITS - 1)
-            }
-            #[inline(always)]
-            fn select(mask: Self, yes: Self, no: Self) -> Self {
-                $V(mask.0.bitselect(yes.0, no.0))
-            }
-            #[inline(always)]
-            fn bit_and(self, o: Self) -> Self {
-                $V(self.0 & o.0)
-            }
-            #[inline(always)]
-            fn bit_or(self, o: Self) -> Self {
-                $V(self.0 | o.0)
-            }
-            #[inline(always)]
-            fn bit_xor(self, o: Self) -> Self {
-                $V(self.0 ^ o.0)
-            }
-            #[inline(always)]
-            fn int_add(self, o: Self) -> Self {
-                self.zip_bits(o, $uint::wrapping_add)
-            }
-            #[inline(always)]
-            fn int_sub(self, o: Self) -> Self {
-                self.zip_bits(o, $uint::wrapping_sub)
-            }
-            #[inline(always)]
-            fn shl(self, k: u32) -> Self {
-                self.map_bits(|x| x << k)
-            }
-            #[inline(always)]
-            fn shr(self, k: u32) -> Self {
-                self.map_bits(|x| x >> k)
-            }
-            #[inline(always)]
-            fn sar(self, k: u32) -> Self {
-                self.map_bits(|x| (x as $int >> k) as $uint)
             }
             #[inline(always)]
             fn int_to_float(self) -> Self {
@@ -254,16 +290,9 @@ macro_rules! portable {
                 let magic = $V($wide::splat((1u64 << $mantissa) as $elem * 1.5));
                 self.int_add(magic).sub(magic)
             }
-            #[inline(always)]
-            fn lookup<const N: usize>(self, table: &[$elem; N]) -> Self {
-                const { assert!(N.is_power_of_two()) }
-                $V($wide::new(self.0.to_array().map(|x| table[x.to_bits() as usize & (N - 1)])))
-            }
-            #[inline(always)]
-            fn gather(self, table: &[$elem]) -> Self {
-                let last = table.len() as $uint - 1;
-                $V($wide::new(self.0.to_array().map(|x| table[x.to_bits().min(last) as usize])))
-            }
+        }
+
+        impl Exponents for $V {
             #[inline(always)]
             fn shl_mantissa(self) -> Self {
                 self.shl($mantissa)
@@ -279,5 +308,5 @@ macro_rules! portable {
         );
     };
 }
-portable!(F32, f32x8, f32, u32, i32, 8, 23);
-portable!(F64, f64x4, f64, u64, i64, 4, 52);
+portable!(F32, f32x8, f32, u32x8, i32x8, u32, 8, 23);
+portable!(F64, f64x4, f64, u64x4, i64x4, u64, 4, 52);

@@ -1,17 +1,17 @@
 //! Compares the lanes of every tier with scalar arithmetic.
 
-use super::{Float, Isa, Lanes, Mask, Real, Work};
-use crate::tier::{NAMES, Tier};
+use super::{Bits, Exponents, Float, Isa, Lanes, Mask, Numbers, Real, Work};
+use crate::tier::{NAMES, Token};
 
 /// Runs the result of `make` on every tier that this CPU has.
 fn on_every_tier<W: Work<Out = ()>>(make: impl Fn() -> W) {
     for name in NAMES {
-        match Tier::best(Some(name)).unwrap() {
-            Tier::Portable(isa) => isa.enter(make()),
+        match Token::best(Some(name)).unwrap() {
+            Token::Portable(isa) => isa.enter(make()),
             #[cfg(target_arch = "x86_64")]
-            Tier::Avx2(isa) => isa.enter(make()),
+            Token::Avx2(isa) => isa.enter(make()),
             #[cfg(target_arch = "x86_64")]
-            Tier::Avx512(isa) => isa.enter(make()),
+            Token::Avx512(isa) => isa.enter(make()),
         }
     }
 }
@@ -62,7 +62,7 @@ macro_rules! check {
                     lanes
                 };
                 let truth =
-                    |m: <V<I> as Float>::Mask| get(Float::select(m, V::<I>::splat(isa, 1.0), V::<I>::splat(isa, 0.0)));
+                    |m: <V<I> as Bits>::Mask| get(Bits::select(m, V::<I>::splat(isa, 1.0), V::<I>::splat(isa, 0.0)));
                 let same = |name: &str, x: $elem, got: $elem, want: $elem| {
                     assert!(
                         got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan(),

@@ -1,7 +1,8 @@
 //! Pairs of vectors as one vector. Loops over long arrays use them: two independent chains of instructions hide each
 //! other's latency.
 
-use super::{Float, Isa, Lanes, Mask, Real, Work};
+use super::{Bits, Body, Exponents, Float, Isa, Lanes, Mask, Numbers, Real, Work};
+use std::marker::PhantomData;
 
 /// A tier whose vectors are pairs of the vectors of `I`.
 #[derive(Clone, Copy)]
@@ -20,6 +21,18 @@ impl<I: Isa, W: Work> Work for Bridge<I, W> {
     }
 }
 
+/// The body `B` on pairs of the vectors of `I`.
+struct OfTwice<I, B>(PhantomData<(I, B)>);
+
+impl<I: Isa, B: Body> Body for OfTwice<I, B> {
+    type Args = B::Args;
+    #[inline(always)]
+    unsafe fn run<J: Isa>(_: J, args: &B::Args) {
+        // SAFETY: `Twice::kernel`, the only user, runs this on tier `I`. The caller guarantees the conditions of `B`.
+        unsafe { B::run(Twice::<I>::assume(), args) };
+    }
+}
+
 impl<I: Isa> Isa for Twice<I> {
     type F32 = Pair<I::F32>;
     type F64 = Pair<I::F64>;
@@ -27,6 +40,16 @@ impl<I: Isa> Isa for Twice<I> {
     const SPLITS_SUBNORMALS: bool = I::SPLITS_SUBNORMALS;
     const REGISTERS: usize = I::REGISTERS / 2;
 
+    type Chains = Self;
+    #[inline(always)]
+    fn chains(self) -> Self {
+        self
+    }
+    #[inline(always)]
+    unsafe fn assume() -> Self {
+        // SAFETY: the caller guarantees the features of the tier, which are those of `I`.
+        Twice(unsafe { I::assume() })
+    }
     #[inline(always)]
     fn widen(self, x: Self::F32) -> (Self::F64, Self::F64) {
         let ((a, b), (c, d)) = (self.0.widen(x.0), self.0.widen(x.1));
@@ -35,6 +58,11 @@ impl<I: Isa> Isa for Twice<I> {
     #[inline(always)]
     fn narrow(self, low: Self::F64, high: Self::F64) -> Self::F32 {
         Pair(self.0.narrow(low.0, low.1), self.0.narrow(high.0, high.1))
+    }
+    #[inline(always)]
+    unsafe fn kernel<B: Body>(args: &B::Args) {
+        // SAFETY: the caller guarantees the features of the tier, which are those of `I`, and the conditions of `B`.
+        unsafe { I::kernel::<OfTwice<I, B>>(args) };
     }
     #[inline(always)]
     fn enter<W: Work>(self, work: W) -> W::Out {
@@ -125,17 +153,15 @@ macro_rules! both {
     )* };
 }
 
-impl<V: Float> Float for Pair<V> {
+impl<V: Bits> Bits for Pair<V> {
     type Mask = Pair<V::Mask>;
     both! {
-        add(o) -> Self; sub(o) -> Self; mul(o) -> Self; div(o) -> Self; mul_add(b, c) -> Self; neg_mul_add(b, c) ->
-        Self; product_error(b, product) -> Self;
-        neg() -> Self; abs() -> Self; copysign(sign) -> Self; sqrt() -> Self; round() -> Self; floor() -> Self; trunc()
-        -> Self;
-        min(o) -> Self; max(o) -> Self; bit_and(o) -> Self; bit_or(o) -> Self; bit_xor(o) -> Self; int_add(o) -> Self;
+        bit_and(o) -> Self;
+        bit_or(o) -> Self;
+        bit_xor(o) -> Self;
+        int_add(o) -> Self;
         int_sub(o) -> Self;
-        int_to_float() -> Self; shl_mantissa() -> Self; shr_mantissa() -> Self;
-        lt(o) -> Self::Mask; eq(o) -> Self::Mask; unordered(o) -> Self::Mask; sign_mask() -> Self::Mask;
+        sign_mask() -> Self::Mask;
     }
     #[inline(always)]
     fn any_sign(self) -> bool {
@@ -164,6 +190,43 @@ impl<V: Float> Float for Pair<V> {
     #[inline(always)]
     fn gather(self, table: &[V::Elem]) -> Self {
         Pair(self.0.gather(table), self.1.gather(table))
+    }
+}
+
+impl<V: Numbers> Numbers for Pair<V> {
+    both! {
+        add(o) -> Self;
+        sub(o) -> Self;
+        mul(o) -> Self;
+        min(o) -> Self;
+        max(o) -> Self;
+        lt(o) -> Self::Mask;
+        eq(o) -> Self::Mask;
+    }
+}
+
+impl<V: Float> Float for Pair<V> {
+    both! {
+        div(o) -> Self;
+        mul_add(b, c) -> Self;
+        neg_mul_add(b, c) -> Self;
+        product_error(b, product) -> Self;
+        neg() -> Self;
+        abs() -> Self;
+        copysign(sign) -> Self;
+        sqrt() -> Self;
+        round() -> Self;
+        floor() -> Self;
+        trunc() -> Self;
+        int_to_float() -> Self;
+        unordered(o) -> Self::Mask;
+    }
+}
+
+impl<V: Exponents> Exponents for Pair<V> {
+    both! {
+        shl_mantissa() -> Self;
+        shr_mantissa() -> Self;
     }
     #[inline(always)]
     fn split(self, isa: Self::Isa) -> (Self, Self)

@@ -1,7 +1,7 @@
 //! The inverse hyperbolic functions, as logarithms of sums of two.
 
 use super::{Function, all, aside, fast_two_sum, poly, residual};
-use crate::lanes::{Float, Isa, Mask, Real};
+use crate::lanes::{Bits, Exponents, Float, Isa, Mask, Numbers, Real};
 
 /// The constants of the logarithm for a float type. Computed with mpmath.
 pub(crate) trait Logs: Real {
@@ -220,9 +220,9 @@ impl<T: Logs> Function<T> for AnyArcsinh {
     fn vector<I: Isa>(isa: I, x: T::V<I>) -> T::V<I> {
         let c = |v: f64| all::<T, I>(isa, v);
         let a = x.abs();
-        let y = Float::select(a.lt(c(T::LARGE)), arcsinh::<T, I>(isa, a), log_of_double::<T, I>(isa, a)).copysign(x);
+        let y = Bits::select(a.lt(c(T::LARGE)), arcsinh::<T, I>(isa, a), log_of_double::<T, I>(isa, a)).copysign(x);
         // For tiny x the sum of two is less precise by two roundings. The result is x.
-        Float::select(c(T::LITTLE).lt(a).and(a.lt(c(f64::INFINITY))), y, x)
+        Bits::select(c(T::LITTLE).lt(a).and(a.lt(c(f64::INFINITY))), y, x)
     }
 }
 
@@ -259,9 +259,9 @@ impl<T: Logs> Function<T> for AnyArccosh {
     #[inline(always)]
     fn vector<I: Isa>(isa: I, x: T::V<I>) -> T::V<I> {
         let c = |v: f64| all::<T, I>(isa, v);
-        let y = Float::select(x.lt(c(T::LARGE)), arccosh::<T, I>(isa, x), log_of_double::<T, I>(isa, x));
-        let y = Float::select(x.lt(c(f64::INFINITY)), y, x);
-        Float::select(x.lt(c(1.0)), c(f64::NAN), y)
+        let y = Bits::select(x.lt(c(T::LARGE)), arccosh::<T, I>(isa, x), log_of_double::<T, I>(isa, x));
+        let y = Bits::select(x.lt(c(f64::INFINITY)), y, x);
+        Bits::select(x.lt(c(1.0)), c(f64::NAN), y)
     }
 }
 
@@ -299,8 +299,8 @@ impl<T: Logs> Function<T> for AnyArctanh {
     fn vector<I: Isa>(isa: I, x: T::V<I>) -> T::V<I> {
         let c = |v: f64| all::<T, I>(isa, v);
         let a = x.abs();
-        let end = Float::select(a.eq(c(1.0)), c(f64::INFINITY), c(f64::NAN)).copysign(x);
-        let y = Float::select(a.lt(c(1.0)), arctanh::<T, I>(isa, a).copysign(x), end);
-        Float::select(a.lt(c(T::LITTLE)).or(a.eq(c(T::LITTLE))), x, y)
+        let end = Bits::select(a.eq(c(1.0)), c(f64::INFINITY), c(f64::NAN)).copysign(x);
+        let y = Bits::select(a.lt(c(1.0)), arctanh::<T, I>(isa, a).copysign(x), end);
+        Bits::select(a.lt(c(T::LITTLE)).or(a.eq(c(T::LITTLE))), x, y)
     }
 }

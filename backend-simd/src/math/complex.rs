@@ -5,7 +5,7 @@
 
 use super::area::{Logs, log_of_sum};
 use super::{Arctan2, Cos, Exp, Function, Function2, Hypot, Sin, all, fast_two_sum};
-use crate::lanes::{Float, Isa, Lanes, Mask, Real};
+use crate::lanes::{Bits, Exponents, Float, Isa, Lanes, Mask, Numbers, Real};
 
 /// The real and imaginary parts of as many complex numbers as a vector has lanes.
 pub(crate) type Parts<T, I> = (<T as Real>::V<I>, <T as Real>::V<I>);
@@ -55,7 +55,7 @@ fn scaled<T: Real, I: Isa>(isa: I, z: Parts<T, I>, most: T::V<I>) -> (Parts<T, I
     if !little.or(large).any() {
         return (z, c(0.0));
     }
-    let pick = |up: f64, down: f64, else_: f64| Float::select(little, c(up), Float::select(large, c(down), c(else_)));
+    let pick = |up: f64, down: f64, else_: f64| Bits::select(little, c(up), Bits::select(large, c(down), c(else_)));
     let factor = pick(2.0f64.powi(by), 2.0f64.powi(-by), 1.0);
     ((z.0.mul(factor), z.1.mul(factor)), pick(f64::from(by), f64::from(-by), 0.0))
 }
@@ -77,12 +77,12 @@ impl<T: Real> ComplexFunction<T> for ComplexSqrt {
         let unscaled = |v: T::V<I>| if by.eq(c(0.0)).all() { v } else { v.mul(c(1.0).scale(isa, by)) };
         let (t, other) = (unscaled(t), unscaled(other));
         let zero = t.eq(c(0.0));
-        let other = Float::select(zero, b, other);
+        let other = Bits::select(zero, b, other);
         let negative = z.0.sign_mask().and(zero.not());
-        let (re, im) = (Float::select(negative, other, t), Float::select(negative, t, other));
+        let (re, im) = (Bits::select(negative, other, t), Bits::select(negative, t, other));
         // An infinite imaginary part gives an infinite result, even if the real part is NaN.
         let infinite = b.eq(c(f64::INFINITY));
-        (Float::select(infinite, b, re), Float::select(infinite, b, im).copysign(z.1))
+        (Bits::select(infinite, b, re), Bits::select(infinite, b, im).copysign(z.1))
     }
 }
 
@@ -102,19 +102,19 @@ where
         let (cos, sin) = (<Cos as Function<T>>::vector(isa, im), <Sin as Function<T>>::vector(isa, im));
         // Multiplies by exp(re / 2) twice where exp(re) could overflow or underflow.
         let far = c(if size_of::<T>() == 4 { 80.0 } else { 700.0 }).lt(re.abs());
-        let e = <Exp as Function<T>>::vector(isa, Float::select(far, re.mul(c(0.5)), re));
+        let e = <Exp as Function<T>>::vector(isa, Bits::select(far, re.mul(c(0.5)), re));
         let (mut x, mut y) = (e.mul(cos), e.mul(sin));
         if far.any() {
-            let again = Float::select(far, e, c(1.0));
+            let again = Bits::select(far, e, c(1.0));
             (x, y) = (x.mul(again), y.mul(again));
             let infinity = c(f64::INFINITY);
             let directed = im.abs().lt(infinity);
             // For re = ±inf and im infinite or NaN, the result has infinite magnitude and no direction, or it is zero.
             let (plus, minus) = (re.eq(infinity).and(directed.not()), re.eq(c(f64::NEG_INFINITY)).and(directed.not()));
-            x = Float::select(plus, infinity, Float::select(minus, c(0.0), x));
-            y = Float::select(plus, c(f64::NAN), Float::select(minus, c(0.0), y));
+            x = Bits::select(plus, infinity, Bits::select(minus, c(0.0), x));
+            y = Bits::select(plus, c(f64::NAN), Bits::select(minus, c(0.0), y));
         }
-        (x, Float::select(im.eq(c(0.0)), im, y))
+        (x, Bits::select(im.eq(c(0.0)), im, y))
     }
 }
 
@@ -136,10 +136,10 @@ where
         let (s, rest) = fast_two_sum(aa, bb);
         let (s, rest) = fast_two_sum(s, rest.add(a.product_error(a, aa).add(b.product_error(b, bb))));
         let log = log_of_sum::<T, I>(isa, s, rest, Some(by.mul(c(-2.0)))).mul(c(0.5));
-        let log = Float::select(x.unordered(y), c(f64::NAN), log);
+        let log = Bits::select(x.unordered(y), c(f64::NAN), log);
         let infinity = c(f64::INFINITY);
-        let log = Float::select(x.eq(infinity).or(y.eq(infinity)), infinity, log);
-        (Float::select(x.max(y).eq(c(0.0)), c(f64::NEG_INFINITY), log), angle)
+        let log = Bits::select(x.eq(infinity).or(y.eq(infinity)), infinity, log);
+        (Bits::select(x.max(y).eq(c(0.0)), c(f64::NEG_INFINITY), log), angle)
     }
 }
 
@@ -151,7 +151,7 @@ pub(crate) struct ComplexDiv;
 #[inline(always)]
 fn larger<T: Real, I: Isa>(z: Parts<T, I>) -> T::V<I> {
     let (re, im) = (z.0.abs(), z.1.abs());
-    Float::select(re.lt(im), im, re)
+    Bits::select(re.lt(im), im, re)
 }
 
 /// Returns the scale factor for a number with the larger magnitude `most`. With it, neither sums nor products of its
@@ -160,8 +160,8 @@ fn larger<T: Real, I: Isa>(z: Parts<T, I>) -> T::V<I> {
 fn quotient_scale<T: Real, I: Isa>(isa: I, most: T::V<I>) -> T::V<I> {
     let c = |v: f64| all::<T, I>(isa, v);
     let (large, little, by) = if size_of::<T>() == 4 { (125, -70, 60) } else { (1021, -900, 200) };
-    let up = Float::select(most.lt(c(2.0f64.powi(little))), c(2.0f64.powi(by)), c(1.0));
-    Float::select(c(2.0f64.powi(large)).lt(most), c(0.0625), up)
+    let up = Bits::select(most.lt(c(2.0f64.powi(little))), c(2.0f64.powi(by)), c(1.0));
+    Bits::select(c(2.0f64.powi(large)).lt(most), c(0.0625), up)
 }
 
 impl<T: Real> ComplexFunction2<T> for ComplexDiv {
@@ -179,7 +179,7 @@ impl<T: Real> ComplexFunction2<T> for ComplexDiv {
         };
         let (re, im) = (y.0.abs(), y.1.abs());
         let zero = re.max(im).eq(c(0.0));
-        (Float::select(zero, x.0.div(re), z.0), Float::select(zero, x.1.div(re), z.1))
+        (Bits::select(zero, x.0.div(re), z.0), Bits::select(zero, x.1.div(re), z.1))
     }
 }
 
@@ -187,12 +187,12 @@ impl<T: Real> ComplexFunction2<T> for ComplexDiv {
 fn quotient<T: Real, I: Isa>(x: Parts<T, I>, y: Parts<T, I>) -> Parts<T, I> {
     // This differs from !(re >= im) where a part is NaN, but then the quotient is NaN as well.
     let steep = y.0.abs().lt(y.1.abs());
-    let swap = |(a, b): Parts<T, I>| (Float::select(steep, b, a), Float::select(steep, a, b));
+    let swap = |(a, b): Parts<T, I>| (Bits::select(steep, b, a), Bits::select(steep, a, b));
     let ((p, q), (u, v)) = (swap(y), swap(x));
     let ratio = q.div(p);
     let scale = q.mul(ratio).add(p);
     let product = u.mul(ratio);
-    let im_part = Float::select(steep, product.sub(v), v.sub(product));
+    let im_part = Bits::select(steep, product.sub(v), v.sub(product));
     (v.mul(ratio).add(u).div(scale), im_part.div(scale))
 }
 

@@ -6,7 +6,7 @@ use super::complex::{
     apply_complex_abs, apply_complex2,
 };
 use crate::lanes::{Isa, Real, Work};
-use crate::tier::Tier;
+use crate::tier::Token;
 use std::marker::PhantomData;
 
 /// `name dtype re im re im`, as bits. Operands have the dtype, values are f64.
@@ -15,12 +15,12 @@ const VALUES: &str = include_str!("complex_values.txt");
 const TIERS: [&str; 3] = ["portable", "avx2", "avx512"];
 
 fn on_tier<W: Work<Out = ()>>(name: &str, work: W) {
-    match Tier::best(Some(name)).unwrap() {
-        Tier::Portable(isa) => isa.enter(work),
+    match Token::best(Some(name)).unwrap() {
+        Token::Portable(isa) => isa.enter(work),
         #[cfg(target_arch = "x86_64")]
-        Tier::Avx2(isa) => isa.enter(work),
+        Token::Avx2(isa) => isa.enter(work),
         #[cfg(target_arch = "x86_64")]
-        Tier::Avx512(isa) => isa.enter(work),
+        Token::Avx512(isa) => isa.enter(work),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The remainder of division, and division rounded down. Both are exact.
 
 use super::{Function2, all, residual};
-use crate::lanes::{Float, Isa, Mask, Real};
+use crate::lanes::{Bits, Exponents, Float, Isa, Mask, Numbers, Real};
 
 /// Splits `x = m 2^e` with m in [1, 2). Returns m and e, for positive and finite x, also for subnormal ones.
 #[inline(always)]
@@ -13,8 +13,8 @@ fn parts<T: Real, I: Isa>(isa: I, x: T::V<I>) -> (T::V<I>, T::V<I>) {
         (f64::MIN_POSITIVE, 18_014_398_509_481_984.0, 54.0, 1023.0)
     };
     let subnormal = x.lt(c(tiny));
-    let x = Float::select(subnormal, x.mul(c(raise)), x);
-    let e = x.shr_mantissa().int_to_float().sub(Float::select(subnormal, c(bias + by), c(bias)));
+    let x = Bits::select(subnormal, x.mul(c(raise)), x);
+    let e = x.shr_mantissa().int_to_float().sub(Bits::select(subnormal, c(bias + by), c(bias)));
     (x.bit_xor(x.bit_and(c(f64::INFINITY))).bit_or(c(1.0)), e)
 }
 
@@ -43,7 +43,7 @@ fn step<T: Real, I: Isa>(isa: I, a: T::V<I>, d: T::V<I>) -> T::V<I> {
         let d_high = d.shr(if size_of::<T>() == 4 { 12 } else { 26 }).shl(if size_of::<T>() == 4 { 12 } else { 26 });
         a.sub(n.mul(d_high)).sub(n.mul(d.sub(d_high)))
     };
-    Float::select(left.lt(all::<T, I>(isa, 0.0)), left.add(d), left)
+    Bits::select(left.lt(all::<T, I>(isa, 0.0)), left.add(d), left)
 }
 
 /// The remainder of truncated division: x - y trunc(x / y), exact, with the sign of x (C's fmod, Rust's `%`). NaN where
@@ -64,12 +64,12 @@ impl<T: Real> Function2<T> for Rem {
             let ((_, e_r), (m, e_b)) = (parts::<T, I>(isa, r), parts::<T, I>(isa, b));
             let j = e_r.sub(e_b).sub(c(f64::from(step_bits::<T, I>() - 1))).max(c(0.0));
             let d = m.scale(isa, e_b.add(j));
-            r = Float::select(limit.lt(r), step::<T, I>(isa, r, d), r);
+            r = Bits::select(limit.lt(r), step::<T, I>(isa, r, d), r);
         }
         let r = step::<T, I>(isa, r, b);
         // Where y is infinite, `step` multiplies it by zero, which gives NaN. The remainder is a.
-        let r = Float::select(a.lt(b), a, r);
-        Float::select(valid, r.copysign(x), c(f64::NAN))
+        let r = Bits::select(a.lt(b), a, r);
+        Bits::select(valid, r.copysign(x), c(f64::NAN))
     }
 }
 
@@ -91,15 +91,15 @@ impl<T: Real> Function2<T> for FloorDiv {
             // Without a fused instruction, intermediate products of large numbers overflow. Scaling both operands keeps
             // the sign of the remainder.
             let (large, down) = if size_of::<T>() == 4 { (100, -30) } else { (900, -200) };
-            let down = Float::select(c(2.0f64.powi(large)).lt(y.abs()), c(2.0f64.powi(down)), c(1.0));
+            let down = Bits::select(c(2.0f64.powi(large)).lt(y.abs()), c(2.0f64.powi(down)), c(1.0));
             residual(isa, x.mul(down), f, y.mul(down))
         };
         // Where the quotient is zero by underflow or because y is infinite, the remainder is x.
-        let left = Float::select(q.eq(c(0.0)), x, left);
+        let left = Bits::select(q.eq(c(0.0)), x, left);
         // Only a quotient that was rounded up to an integer can be too large.
         let below = left.bit_xor(y.bit_and(c(-0.0))).lt(c(0.0));
         let too_large = below.and(q.eq(f)).and(q.abs().lt(limit));
-        let f = Float::select(too_large, f.sub(c(1.0)), f);
-        Float::select(x.abs().eq(c(f64::INFINITY)).and(y.eq(c(0.0)).not()), c(f64::NAN), f)
+        let f = Bits::select(too_large, f.sub(c(1.0)), f);
+        Bits::select(x.abs().eq(c(f64::INFINITY)).and(y.eq(c(0.0)).not()), c(f64::NAN), f)
     }
 }

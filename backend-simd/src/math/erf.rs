@@ -1,7 +1,7 @@
 //! The error function.
 
 use super::{Exp, Function, all, poly};
-use crate::lanes::{Float, Isa, Mask, Real};
+use crate::lanes::{Bits, Float, Isa, Mask, Numbers, Real};
 
 /// The coefficients of (erf(x) / x - 1) in powers of x^2 for |x| <= 1. Computed with mpmath by weighted least squares
 /// at Chebyshev nodes: the coefficients were rounded and refitted one by one. The error is 2^-56 (f32: 2^-29) of
@@ -97,7 +97,7 @@ where
             let low = a.product_error(rest, p).add(c(constant));
             let e = <Exp as Function<T>>::vector(isa, p.neg());
             let large = c(1.0).sub(e.neg_mul_add(low, e)).copysign(x);
-            y = Float::select(small, y, large);
+            y = Bits::select(small, y, large);
         }
         y
     }

@@ -5,7 +5,7 @@
 //! first, so that they do not add to the error of the result.
 
 use super::{Function, all, fast_two_sum, large_product_error, poly, two_sum};
-use crate::lanes::{Float, Isa, Real};
+use crate::lanes::{Bits, Exponents, Float, Isa, Numbers, Real};
 
 /// The constants and polynomials of each float type. N is 16 for f32 and 8 for f64.
 pub(super) trait Exponential: Real {
@@ -297,7 +297,7 @@ macro_rules! function {
                 let (high, low) = expm1_half::<$T, I>(isa, clamp::<$T, I>(isa, x, $T::RANGE));
                 let y = high.add(low);
                 // Half of the smallest numbers is inexact, and zero keeps its sign.
-                Float::select(x.abs().lt(all::<$T, I>(isa, $T::TINY)), x, y.add(y))
+                Bits::select(x.abs().lt(all::<$T, I>(isa, $T::TINY)), x, y.add(y))
             }
         }
     };

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::lanes::Work;
-use crate::tier::{NAMES, Tier};
+use crate::tier::{NAMES, Token};
 use std::marker::PhantomData;
 
 /// Each line has a function, the bits of its arguments, the bits of the nearest f64, and the difference of the exact
@@ -43,12 +43,12 @@ where
 }
 
 fn enter<W: Work>(tier: &str, work: W) -> W::Out {
-    match Tier::best(Some(tier)).unwrap() {
-        Tier::Portable(isa) => isa.enter(work),
+    match Token::best(Some(tier)).unwrap() {
+        Token::Portable(isa) => isa.enter(work),
         #[cfg(target_arch = "x86_64")]
-        Tier::Avx2(isa) => isa.enter(work),
+        Token::Avx2(isa) => isa.enter(work),
         #[cfg(target_arch = "x86_64")]
-        Tier::Avx512(isa) => isa.enter(work),
+        Token::Avx512(isa) => isa.enter(work),
     }
 }
 

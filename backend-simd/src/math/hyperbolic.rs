@@ -2,7 +2,7 @@
 
 use super::exp::{Exponential, clamp, reduce};
 use super::{Function, all, fast_two_sum, large_product_error, poly};
-use crate::lanes::{Float, Isa, Real};
+use crate::lanes::{Bits, Exponents, Float, Isa, Numbers, Real};
 
 /// The hyperbolic sine. At most 0.6 ULP.
 pub(crate) struct Sinh;
@@ -277,7 +277,7 @@ macro_rules! function {
                 // An infinite argument is replaced by one that overflows. NaN is kept.
                 let a = c($T::RANGE[0] + 1.0).min(x.abs());
                 let y = half::<$T, I, true>(isa, a);
-                Float::select(x.abs().lt(c($T::TINY)), x, y.add(y).copysign(x))
+                Bits::select(x.abs().lt(c($T::TINY)), x, y.add(y).copysign(x))
             }
         }
 
@@ -308,11 +308,11 @@ macro_rules! function {
                 let d_low = d_low.add(m_low.scale(isa, reduced.n));
                 let inverse = c(1.0).div(d);
                 let negative = x.sign_mask();
-                let (top, top_low) = (Float::select(negative, m, c(1.0)), Float::select(negative, m_low, c(0.0)));
+                let (top, top_low) = (Bits::select(negative, m, c(1.0)), Bits::select(negative, m_low, c(0.0)));
                 let y = top.mul(inverse);
                 let left = remainder::<$T, I>(y, d, top);
                 let y = y.neg_mul_add(d_low, left.add(top_low)).mul_add(inverse, y);
-                y.scale(isa, Float::select(negative, reduced.n, c(0.0)))
+                y.scale(isa, Bits::select(negative, reduced.n, c(0.0)))
             }
         }
     };

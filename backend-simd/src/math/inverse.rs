@@ -1,7 +1,7 @@
 //! arcsin, arccos, arctan and arctan2.
 
 use super::{Function, Function2, all, fast_two_sum, poly};
-use crate::lanes::{Float, Isa, Lanes, Mask, Real};
+use crate::lanes::{Bits, Float, Isa, Lanes, Mask, Numbers, Real};
 use std::f64::consts::{FRAC_PI_2, PI};
 
 /// The constants and polynomials of each float type. The coefficients are Remez coefficients for the relative error of
@@ -150,8 +150,8 @@ impl<T: Inverse> Function<T> for Arctan {
         let near = c(0.1).max(c(20.0).min(a)).shr(T::INDEX);
         let centre = near.lookup(&T::CENTRES);
         let inside = a.lt(c(16.0));
-        let num = Float::select(inside, a.sub(centre), c(-1.0));
-        let den = Float::select(inside, a.mul_add(centre, c(1.0)), a);
+        let num = Bits::select(inside, a.sub(centre), c(-1.0));
+        let den = Bits::select(inside, a.mul_add(centre, c(1.0)), a);
         let t = num.div(den);
         let z = t.mul(t);
         let low = t.mul(z).mul_add(T::arctan(isa, z), near.lookup(&T::ANGLES[1]));
@@ -183,39 +183,39 @@ impl<T: Inverse> Function2<T> for Arctan2 {
         if large.or(little).any() {
             // Scaling prevents overflow and gives products of subnormal operands all their bits. The bits that a small
             // operand loses are far below the last bit of the angle.
-            let scale = Float::select(large, c(T::SCALES[2]), Float::select(little, c(T::SCALES[3]), c(1.0)));
+            let scale = Bits::select(large, c(T::SCALES[2]), Bits::select(little, c(T::SCALES[3]), c(1.0)));
             // If an operand is infinite, infinite operands become 1 and finite ones become 0.
             let infinity = c(f64::INFINITY);
             let limit = |v: T::V<I>| {
-                Float::select(most.eq(infinity), Float::select(v.eq(infinity), c(1.0), c(0.0)), v.mul(scale))
+                Bits::select(most.eq(infinity), Bits::select(v.eq(infinity), c(1.0), c(0.0)), v.mul(scale))
             };
             (a, b) = (limit(a), limit(b));
-            b = Float::select(most.eq(c(0.0)), c(1.0), b);
+            b = Bits::select(most.eq(c(0.0)), c(1.0), b);
         }
         // An estimate of the quotient, to 12 %, selects the centre.
         let q = a.mul(T::V::<I>::splat(isa, T::INVERSE).int_sub(b));
         let near = c(0.1).max(c(20.0).min(q)).shr(T::INDEX);
         let centre = near.lookup(&T::CENTRES);
         let inside = q.lt(c(16.0));
-        let num = Float::select(inside, less_product::<T, I>(a, centre, b), b.neg());
-        let den = Float::select(inside, centre.mul_add(a, b), a);
+        let num = Bits::select(inside, less_product::<T, I>(a, centre, b), b.neg());
+        let den = Bits::select(inside, centre.mul_add(a, b), a);
         let t = num.div(den);
         // The remainder of the division, multiplied by an estimate of the reciprocal.
         let left = less_product::<T, I>(num, t, den);
         // Products of such small numbers have no exact rounding errors without FMA.
-        let left = if I::FUSED { left } else { Float::select(num.abs().lt(c(T::SCALES[1])), c(0.0), left) };
+        let left = if I::FUSED { left } else { Bits::select(num.abs().lt(c(T::SCALES[1])), c(0.0), left) };
         let left = left.mul(T::V::<I>::splat(isa, T::INVERSE).int_sub(den));
         let z = t.mul(t);
         let low = t.mul(z).mul_add(T::arctan(isa, z), near.lookup(&T::ANGLES[1]).add(left));
         // For negative x the angle is pi minus the angle of |x|.
         let negative = x.sign_mask();
-        let flip = Float::select(negative, c(-0.0), c(0.0));
-        let base = Float::select(negative, c(PI), c(0.0));
-        let base_low = Float::select(negative, c(T::PI_LOW), c(0.0));
+        let flip = Bits::select(negative, c(-0.0), c(0.0));
+        let base = Bits::select(negative, c(PI), c(0.0));
+        let base_low = Bits::select(negative, c(T::PI_LOW), c(0.0));
         let (high, rest) = fast_two_sum(base, near.lookup(&T::ANGLES[0]).bit_xor(flip));
         let angle = high.add(t.add(low).bit_xor(flip).add(rest.add(base_low)));
         // The comparisons above may have lost a NaN.
-        Float::select(x.unordered(y), x.add(y), angle.copysign(y))
+        Bits::select(x.unordered(y), x.add(y), angle.copysign(y))
     }
 }
 
@@ -238,24 +238,24 @@ impl<T: Inverse, const COS: bool> Function<T> for Arc<COS> {
         let missing = less_product::<T, I>(w, root, root);
         // The rounding error of the root is small, so an estimate of the reciprocal suffices.
         let missing = missing.mul(T::V::<I>::splat(isa, T::HALF_INVERSE).int_sub(root));
-        let missing = Float::select(small, c(0.0), missing.add(missing));
-        let z = Float::select(small, x.mul(x), w);
+        let missing = Bits::select(small, c(0.0), missing.add(missing));
+        let z = Bits::select(small, x.mul(x), w);
         let p = z.mul(T::arcsin(isa, z));
         let twice = root.add(root);
         if COS {
             // pi/2 - x, or 2 s, or pi - 2 s
             let negative = x.sign_mask();
-            let term = Float::select(small, x.neg(), twice.copysign(x));
-            let missing = missing.bit_xor(Float::select(negative, c(-0.0), c(0.0)));
-            let base = Float::select(small, c(FRAC_PI_2), Float::select(negative, c(PI), c(0.0)));
-            let base_low = Float::select(small, c(0.5 * T::PI_LOW), Float::select(negative, c(T::PI_LOW), c(0.0)));
+            let term = Bits::select(small, x.neg(), twice.copysign(x));
+            let missing = missing.bit_xor(Bits::select(negative, c(-0.0), c(0.0)));
+            let base = Bits::select(small, c(FRAC_PI_2), Bits::select(negative, c(PI), c(0.0)));
+            let base_low = Bits::select(small, c(0.5 * T::PI_LOW), Bits::select(negative, c(T::PI_LOW), c(0.0)));
             let (high, low) = fast_two_sum(base, term);
             high.add(low.add(term.mul_add(p, base_low.add(missing))))
         } else {
             // a, or pi/2 - 2 s
-            let term = Float::select(small, a, twice.neg());
-            let base = Float::select(small, c(0.0), c(FRAC_PI_2));
-            let base_low = Float::select(small, c(0.0), c(0.5 * T::PI_LOW)).sub(missing);
+            let term = Bits::select(small, a, twice.neg());
+            let base = Bits::select(small, c(0.0), c(FRAC_PI_2));
+            let base_low = Bits::select(small, c(0.0), c(0.5 * T::PI_LOW)).sub(missing);
             let (high, low) = fast_two_sum(base, term);
             high.add(low.add(term.mul_add(p, base_low))).copysign(x)
         }

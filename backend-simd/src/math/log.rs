@@ -10,7 +10,7 @@
 
 use super::exp::cubic;
 use super::{Function, all, fast_two_sum, poly, two_sum};
-use crate::lanes::{Float, Isa, Lanes, Mask, Real};
+use crate::lanes::{Bits, Exponents, Float, Isa, Lanes, Mask, Numbers, Real};
 
 /// The logarithms to one base: of 2 and of 1/c, in two parts. The first part is a multiple of 2^-42 (f32: 2^-16).
 pub(super) struct Base<T: 'static> {
@@ -441,7 +441,7 @@ pub(super) fn unusual<T: Logarithm, I: Isa>(isa: I, x: T::V<I>) -> T::V<I> {
 pub(super) fn normalise<T: Logarithm, I: Isa>(isa: I, x: T::V<I>) -> (T::V<I>, T::V<I>) {
     let c = |v: f64| all::<T, I>(isa, v);
     let subnormal = x.lt(c(T::LIMITS[0]));
-    (Float::select(subnormal, x.mul(c(T::LIMITS[2])), x), Float::select(subnormal, c(T::LIMITS[3]), c(0.0)))
+    (Bits::select(subnormal, x.mul(c(T::LIMITS[2])), x), Bits::select(subnormal, c(T::LIMITS[3]), c(0.0)))
 }
 
 /// A logarithm, for positive and for all other arguments.
@@ -580,13 +580,13 @@ macro_rules! function {
             fn vector<I: Isa>(isa: I, x: <$T as Real>::V<I>) -> <$T as Real>::V<I> {
                 let c = |v: f64| all::<$T, I>(isa, v);
                 let y = log1p::<$T, I>(isa, x);
-                let y = Float::select(x.eq(c(-1.0)), c(f64::NEG_INFINITY), y);
-                let y = Float::select(x.lt(c(-1.0)), c(f64::NAN), y);
+                let y = Bits::select(x.eq(c(-1.0)), c(f64::NEG_INFINITY), y);
+                let y = Bits::select(x.lt(c(-1.0)), c(f64::NAN), y);
                 // Zero keeps its sign, and the result of tiny numbers is x.
                 let same = x.unordered(x)
                     .or(x.eq(c(f64::INFINITY)))
                     .or(x.abs().lt(c(if size_of::<$T>() == 4 { 2.98e-8 } else { 5.5e-17 })));
-                Float::select(same, x, y)
+                Bits::select(same, x, y)
             }
         }
     };

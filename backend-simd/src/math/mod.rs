@@ -46,7 +46,7 @@ pub(crate) use roots::{Cbrt, Hypot};
 pub(crate) use rounding::{Ceil, Floor, Round, Trunc};
 pub(crate) use trig::{Cos, Sin, Tan};
 
-use crate::lanes::{Float, Isa, Lanes, Real, Work, twice::Twice};
+use crate::lanes::{Float, Isa, Lanes, Numbers, Real, Work};
 use std::marker::PhantomData;
 
 /// A function of one float.
@@ -109,6 +109,38 @@ pub(crate) fn aside<T: Real, F: Function<T>, I: Isa>(isa: I, x: T::V<I>) -> T::V
     unsafe { T::V::<I>::load(isa, lanes.as_ptr()) }
 }
 
+/// As [`aside`], with a function of two operands.
+#[inline(always)]
+pub(crate) fn aside2<T: Real, F: Function2<T>, I: Isa>(isa: I, x: T::V<I>, y: T::V<I>) -> T::V<I> {
+    struct OneVector<'a, T, F>(&'a mut [[T; MOST_LANES]; 2], PhantomData<F>);
+    impl<T: Real, F: Function2<T>> Work for OneVector<'_, T, F> {
+        type Out = ();
+        #[inline(always)]
+        fn run<I: Isa>(self, isa: I) {
+            let [x, y] = self.0;
+            // SAFETY: each array has `MOST_LANES` elements, and no vector has more lanes.
+            unsafe {
+                let result = F::vector(isa, T::V::<I>::load(isa, x.as_ptr()), T::V::<I>::load(isa, y.as_ptr()));
+                result.store(x.as_mut_ptr());
+            }
+        }
+    }
+    #[cold]
+    #[inline(never)]
+    fn enter<T: Real, F: Function2<T>, I: Isa>(isa: I, lanes: &mut [[T; MOST_LANES]; 2]) {
+        isa.enter(OneVector::<T, F>(lanes, PhantomData));
+    }
+    let mut lanes = [[T::ONE; MOST_LANES]; 2];
+    // SAFETY: each array has `MOST_LANES` elements, and no vector has more lanes.
+    unsafe {
+        x.store(lanes[0].as_mut_ptr());
+        y.store(lanes[1].as_mut_ptr());
+    }
+    enter::<T, F, I>(isa, &mut lanes);
+    // SAFETY: the array has `MOST_LANES` elements, and no vector has more lanes.
+    unsafe { T::V::<I>::load(isa, lanes[0].as_ptr()) }
+}
+
 /// Returns `a + b` and its rounding error (D. Knuth, TAOCP 2, 4.2.2).
 #[inline(always)]
 pub(crate) fn two_sum<V: Float>(a: V, b: V) -> (V, V) {
@@ -151,15 +183,15 @@ pub(crate) fn large_product_error<T: Real, I: Isa>(isa: I, a: T::V<I>, b: T::V<I
 /// The largest number of lanes of a vector in these functions: four of the widest hardware vectors.
 const MOST_LANES: usize = 64;
 
-/// Applies `F` to `n` elements, four vectors at a time. The independent chains of instructions hide each other's
-/// latency (measured on Zen 4: a fifth faster than two vectors).
+/// Applies `F` to `n` elements, four vectors at a time ([`Isa::Chains`]). The independent chains of instructions hide
+/// each other's latency (measured on Zen 4: a fifth faster than two vectors).
 ///
 /// # Safety
 /// - `src` is valid for reads and `dst` for writes of `n` elements. They may be the same.
 #[inline(always)]
 pub(crate) unsafe fn apply<T: Real, F: Function<T>, I: Isa>(isa: I, src: *const T, dst: *mut T, n: usize) {
-    let isa = Twice(Twice(isa));
-    let width = <T::V<Twice<Twice<I>>> as Lanes>::N;
+    let isa = isa.chains();
+    let width = <T::V<I::Chains> as Lanes>::N;
     // The elements after the last full vector go through the same code in a buffer. This gives the same arithmetic and
     // only one copy of the long function body.
     let mut tail = [T::ONE; MOST_LANES];
@@ -198,8 +230,8 @@ pub(crate) unsafe fn apply2<T: Real, F: Function2<T>, I: Isa, const FORM: usize>
     out: *mut T,
     n: usize,
 ) {
-    let isa = Twice(Twice(isa));
-    let width = <T::V<Twice<Twice<I>>> as Lanes>::N;
+    let isa = isa.chains();
+    let width = <T::V<I::Chains> as Lanes>::N;
     // SAFETY: each operand has at least one readable element, because n is at least 1, which the caller guarantees.
     let (x1, y1) = unsafe { (T::V::splat(isa, *x), T::V::splat(isa, *y)) };
     let mut tail = ([T::ONE; MOST_LANES], [T::ONE; MOST_LANES]);

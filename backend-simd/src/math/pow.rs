@@ -2,8 +2,8 @@
 
 use super::exp::{Exponential, clamp, exp_of_sum};
 use super::log::{Logarithm, normalise, split, unusual};
-use super::{Function2, all, fast_two_sum};
-use crate::lanes::{Float, Isa, Mask, Real};
+use super::{Function2, all, aside2, fast_two_sum};
+use crate::lanes::{Bits, Float, Isa, Mask, Numbers, Real};
 
 /// x to the power of y: exp(y log x) with the logarithm in two parts. At most 1.3 ULP; subnormal results 1.5. Special
 /// values follow IEEE 754 and C99. The result is 1 for y = 0 and for x = 1, whatever the other operand is. A negative x
@@ -65,16 +65,16 @@ fn special<T: Logarithm + Exponential, I: Isa>(isa: I, x: T::V<I>, y: T::V<I>) -
         a.eq(zero).and(up).or(a.eq(infinity).and(down)).or(endless.and(a.lt(one).and(up).or(one.lt(a).and(down))));
     let large =
         a.eq(zero).and(down).or(a.eq(infinity).and(up)).or(endless.and(a.lt(one).and(down).or(one.lt(a).and(up))));
-    let z = Float::select(small, zero, Float::select(large, infinity, z));
+    let z = Bits::select(small, zero, Bits::select(large, infinity, z));
     // The sign. An integer y is odd if y / 2 is not an integer. Numbers too large for a fraction are even.
     let integer = y.trunc().eq(y);
     let half = y.mul(c(0.5));
     let odd = integer.and(half.trunc().eq(half).not());
-    let z = z.bit_xor(Float::select(odd, x.bit_and(c(-0.0)), zero));
+    let z = z.bit_xor(Bits::select(odd, x.bit_and(c(-0.0)), zero));
     let finite = zero.lt(a).and(a.lt(infinity)).and(b.lt(infinity));
-    let z = Float::select(x.lt(zero).and(finite).and(integer.not()), c(f64::NAN), z);
-    let z = Float::select(x.unordered(y), x.add(y), z);
-    Float::select(x.eq(one).or(y.eq(zero)).or(a.eq(one).and(endless)), one, z)
+    let z = Bits::select(x.lt(zero).and(finite).and(integer.not()), c(f64::NAN), z);
+    let z = Bits::select(x.unordered(y), x.add(y), z);
+    Bits::select(x.eq(one).or(y.eq(zero)).or(a.eq(one).and(endless)), one, z)
 }
 
 /// Returns a vector whose sign bit is set where `usual` does not apply: x is not positive and normal, or y is beyond
@@ -84,13 +84,23 @@ fn odd<T: Logarithm, I: Isa>(isa: I, x: T::V<I>, y: T::V<I>) -> T::V<I> {
     unusual::<T, I>(isa, x).bit_or(all::<T, I>(isa, T::LIMITS[5]).int_sub(y.abs()))
 }
 
+/// [`special`], for [`aside2`].
+struct AnyPow;
+
+impl<T: Logarithm + Exponential> Function2<T> for AnyPow {
+    #[inline(always)]
+    fn vector<I: Isa>(isa: I, x: T::V<I>, y: T::V<I>) -> T::V<I> {
+        special::<T, I>(isa, x, y)
+    }
+}
+
 macro_rules! function {
     ($T:ident) => {
         impl Function2<$T> for Pow {
             #[inline(always)]
             fn vector<I: Isa>(isa: I, x: <$T as Real>::V<I>, y: <$T as Real>::V<I>) -> <$T as Real>::V<I> {
                 if odd::<$T, I>(isa, x, y).any_sign() {
-                    special::<$T, I>(isa, x, y)
+                    aside2::<$T, AnyPow, I>(isa, x, y)
                 } else {
                     usual::<$T, I, false>(isa, x, y, None)
                 }

@@ -1,7 +1,7 @@
 //! The cube root and the hypotenuse.
 
 use super::{Function, Function2, all, aside, fast_two_sum, poly, residual};
-use crate::lanes::{Float, Isa, Lanes, Mask, Real};
+use crate::lanes::{Bits, Exponents, Float, Isa, Lanes, Mask, Numbers, Real};
 
 /// The constants of the cube root for a float type. Computed with mpmath.
 pub(crate) trait CubeRoots: Real {
@@ -216,7 +216,7 @@ impl<T: CubeRoots> Function<T> for Cbrt {
 
 /// Returns the mask of positive, normal and finite lanes.
 #[inline(always)]
-fn ordinary<T: CubeRoots, I: Isa>(isa: I, a: T::V<I>) -> <T::V<I> as Float>::Mask {
+fn ordinary<T: CubeRoots, I: Isa>(isa: I, a: T::V<I>) -> <T::V<I> as Bits>::Mask {
     let c = |v: f64| all::<T, I>(isa, v);
     let below_normal = T::V::<I>::splat(isa, T::BELOW_NORMAL);
     below_normal.lt(a).and(a.lt(c(f64::INFINITY)))
@@ -231,8 +231,8 @@ impl<T: CubeRoots> Function<T> for AnyCbrt {
         let c = |v: f64| all::<T, I>(isa, v);
         let a = x.abs();
         let raised = root::<T, I>(isa, a.mul(c(T::RAISE.0)), T::RAISE.1);
-        let y = Float::select(ordinary::<T, I>(isa, a), root::<T, I>(isa, a, 0.0), raised).copysign(x);
-        Float::select(c(0.0).lt(a).and(a.lt(c(f64::INFINITY))), y, x)
+        let y = Bits::select(ordinary::<T, I>(isa, a), root::<T, I>(isa, a, 0.0), raised).copysign(x);
+        Bits::select(c(0.0).lt(a).and(a.lt(c(f64::INFINITY))), y, x)
     }
 }
 
@@ -274,8 +274,8 @@ impl<T: Real> Function2<T> for Hypot {
         let (a, b) = (x.max(y), x.min(y));
         let (large, small) = (power(high).lt(a), a.lt(power(low)));
         let one = c(1.0);
-        let down = Float::select(small, power(scale), Float::select(large, power(-scale), one));
-        let up = Float::select(small, power(-scale), Float::select(large, power(scale), one));
+        let down = Bits::select(small, power(scale), Bits::select(large, power(-scale), one));
+        let up = Bits::select(small, power(-scale), Bits::select(large, power(scale), one));
         let (a, b) = (a.mul(down), b.mul(down));
         let (aa, bb) = (a.mul(a), b.mul(b));
         let (s, rest) = fast_two_sum(aa, bb);
@@ -284,8 +284,8 @@ impl<T: Real> Function2<T> for Hypot {
         let left = residual(isa, s, h, h).add(rest);
         // The lower bound avoids 0 / 0.
         let h = h.add(left.div(h.add(h).max(power(least)))).mul(up);
-        let h = Float::select(x.unordered(y), c(f64::NAN), h);
+        let h = Bits::select(x.unordered(y), c(f64::NAN), h);
         let infinity = c(f64::INFINITY);
-        Float::select(x.eq(infinity).or(y.eq(infinity)), infinity, h)
+        Bits::select(x.eq(infinity).or(y.eq(infinity)), infinity, h)
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{Arccosh, Arcsinh, Arctanh, Cbrt, Erf, FloorDiv, Function, Function2, Hypot, Rem, apply, apply2};
 use crate::lanes::{Isa, Real, Work};
-use crate::tier::Tier;
+use crate::tier::Token;
 use std::marker::PhantomData;
 
 /// `name dtype x y value rest`, as bits. Values are f64; for functions of f64 the exact value is the sum
@@ -39,12 +39,12 @@ impl<T: Real, F: Function2<T>> Work for Binary<'_, T, F> {
 }
 
 fn on_tier<W: Work<Out = ()>>(name: &str, work: W) {
-    match Tier::best(Some(name)).unwrap() {
-        Tier::Portable(isa) => isa.enter(work),
+    match Token::best(Some(name)).unwrap() {
+        Token::Portable(isa) => isa.enter(work),
         #[cfg(target_arch = "x86_64")]
-        Tier::Avx2(isa) => isa.enter(work),
+        Token::Avx2(isa) => isa.enter(work),
         #[cfg(target_arch = "x86_64")]
-        Tier::Avx512(isa) => isa.enter(work),
+        Token::Avx512(isa) => isa.enter(work),
     }
 }
 
@@ -301,7 +301,7 @@ where
             by_tier.push(whole);
         }
         let fused_tiers_agree = by_tier[1].iter().zip(&by_tier[2]).all(|(a, b)| a.same(*b));
-        let avx2 = matches!(Tier::best(Some("avx2")), Ok(Tier::Portable(_)));
+        let avx2 = matches!(Token::best(Some("avx2")), Ok(Token::Portable(_)));
         assert!(fused_tiers_agree || avx2, "{name}");
     }
 }

@@ -1,7 +1,7 @@
 //! sin, cos, tan, and the reduction of their arguments.
 
 use super::{Function, all, aside, fast_two_sum, poly, two_sum};
-use crate::lanes::{Float, Isa, Mask, Real};
+use crate::lanes::{Bits, Float, Isa, Mask, Numbers, Real};
 use std::f64::consts::{FRAC_1_PI, PI};
 
 /// f64 arguments beyond this are reduced by [`turns`].
@@ -198,7 +198,7 @@ fn reduce<T: Circle, I: Isa, const OF: u8>(isa: I, x: T::V<I>) -> Reduced<T::V<I
     let low = low_0.add(low_1).add(low_2).sub(n.mul(short_part(3)));
     let (high, low) = fast_two_sum(high, low);
     // Where n is zero, -0 stays -0.
-    let high = Float::select(n.eq(c(0.0)), x, high);
+    let high = Bits::select(n.eq(c(0.0)), x, high);
     Reduced { high, minus_low: low.neg(), multiple }
 }
 
@@ -258,9 +258,9 @@ fn reduce_any<I: Isa, const OF: u8>(isa: I, x: I::F64) -> Reduced<I::F64> {
     let large = all::<f64, I>(isa, LARGE).lt(x.abs());
     let (near, far) = (reduce::<f64, I, OF>(isa, x), reduce_large::<I, OF>(isa, x));
     Reduced {
-        high: Float::select(large, far.high, near.high),
-        minus_low: Float::select(large, far.minus_low, near.minus_low),
-        multiple: Float::select(large, far.multiple, near.multiple),
+        high: Bits::select(large, far.high, near.high),
+        minus_low: Bits::select(large, far.minus_low, near.minus_low),
+        multiple: Bits::select(large, far.multiple, near.multiple),
     }
 }
 
@@ -275,7 +275,7 @@ fn reduce_f32<I: Isa, const OF: u8>(isa: I, x: I::F64) -> (I::F64, I::F64) {
         return (r, multiple);
     }
     let far = reduce_large::<I, OF>(isa, x);
-    (Float::select(large, far.high, r), Float::select(large, far.multiple, multiple))
+    (Bits::select(large, far.high, r), Bits::select(large, far.multiple, multiple))
 }
 
 /// Computes the sine of the reduced argument, with the sign of the multiple.
@@ -302,7 +302,7 @@ fn sine<T: Circle, I: Isa>(isa: I, r: Reduced<T::V<I>>) -> T::V<I> {
     let s = r.high.mul(g);
     let low = r.high.product_error(g, s).add(r.high.mul(g_low)).sub(r.minus_low.mul(cos));
     // Below 2^-27 the sine is its argument. Products of such small numbers may underflow.
-    Float::select(r.high.abs().lt(c(7.450_580_596_923_828e-9)), r.high, s.add(low)).bit_xor(sign)
+    Bits::select(r.high.abs().lt(c(7.450_580_596_923_828e-9)), r.high, s.add(low)).bit_xor(sign)
 }
 
 /// Computes the sine or cosine of an argument converted from f32, with an error of 2^-35. The polynomial is a Remez
@@ -348,7 +348,7 @@ impl<const OF: u8> Function<f64> for LargeWave<OF> {
     fn vector<I: Isa>(isa: I, x: I::F64) -> I::F64 {
         let y = sine::<f64, I>(isa, reduce_any::<I, OF>(isa, x));
         // Infinities give NaN.
-        Float::select(all::<f64, I>(isa, LARGE).lt(x.abs()), y.sub(x.sub(x)), y)
+        Bits::select(all::<f64, I>(isa, LARGE).lt(x.abs()), y.sub(x.sub(x)), y)
     }
 }
 
@@ -371,7 +371,7 @@ impl<const OF: u8> Function<f32> for LargeWave<OF> {
         let (a, b) = isa.widen(x);
         let y = isa.narrow(sine_of_f32::<I, OF>(isa, a), sine_of_f32::<I, OF>(isa, b)).sub(x.sub(x));
         if I::FUSED {
-            Float::select(
+            Bits::select(
                 all::<f32, I>(isa, f32::LARGE).lt(x.abs()),
                 y,
                 sine::<f32, I>(isa, reduce::<f32, I, OF>(isa, x)),
@@ -459,8 +459,8 @@ fn tangent<T: Ratio, I: Isa>(isa: I, r: Reduced<T::V<I>>) -> T::V<I> {
     let num_low = r.minus_low.neg_mul_add(slope, r.high.mul_add(p_low, r.high.product_error(p, even_num)));
     let sign = r.multiple.shl(8 * size_of::<T>() as u32 - 1);
     let odd = sign.sign_mask();
-    let (num, den) = (Float::select(odd, even_den, even_num), Float::select(odd, even_num, even_den));
-    let (num_low, den_low) = (Float::select(odd, den_low, num_low), Float::select(odd, num_low, den_low));
+    let (num, den) = (Bits::select(odd, even_den, even_num), Bits::select(odd, even_num, even_den));
+    let (num_low, den_low) = (Bits::select(odd, den_low, num_low), Bits::select(odd, num_low, den_low));
     let inverse = c(1.0).div(den);
     let quotient = num.mul(inverse);
     let product = quotient.mul(den);
@@ -481,7 +481,7 @@ fn tangent_of_f32<I: Isa>(isa: I, x: I::F64) -> I::F64 {
     let num = r.mul(z.mul_add(poly::<f64, I, 2>(isa, z, P_F32), one));
     let den = z.mul_add(poly::<f64, I, 2>(isa, z, Q_F32), one);
     let odd = multiple.shl(63).sign_mask();
-    Float::select(odd, den.neg(), num).div(Float::select(odd, num, den))
+    Bits::select(odd, den.neg(), num).div(Bits::select(odd, num, den))
 }
 
 /// The tangent. The argument is reduced by a multiple of pi/2, in two parts, and a rational function is evaluated. 0.9
@@ -498,7 +498,7 @@ impl Function<f64> for Tan {
             return aside::<f64, LargeTan, I>(isa, x);
         }
         let y = tangent::<f64, I>(isa, reduce::<f64, I, TAN>(isa, x));
-        Float::select(x.eq(all::<f64, I>(isa, 0.0)), x, y)
+        Bits::select(x.eq(all::<f64, I>(isa, 0.0)), x, y)
     }
 }
 
@@ -507,8 +507,8 @@ impl Function<f64> for LargeTan {
     fn vector<I: Isa>(isa: I, x: I::F64) -> I::F64 {
         let y = tangent::<f64, I>(isa, reduce_any::<I, TAN>(isa, x));
         // Infinities give NaN.
-        let y = Float::select(all::<f64, I>(isa, LARGE).lt(x.abs()), y.sub(x.sub(x)), y);
-        Float::select(x.eq(all::<f64, I>(isa, 0.0)), x, y)
+        let y = Bits::select(all::<f64, I>(isa, LARGE).lt(x.abs()), y.sub(x.sub(x)), y);
+        Bits::select(x.eq(all::<f64, I>(isa, 0.0)), x, y)
     }
 }
 
@@ -522,7 +522,7 @@ impl Function<f32> for Tan {
             return aside::<f32, LargeTan, I>(isa, x);
         }
         let y = tangent::<f32, I>(isa, reduce::<f32, I, TAN>(isa, x));
-        Float::select(x.eq(all::<f32, I>(isa, 0.0)), x, y)
+        Bits::select(x.eq(all::<f32, I>(isa, 0.0)), x, y)
     }
 }
 
@@ -532,7 +532,7 @@ impl Function<f32> for LargeTan {
         let (a, b) = isa.widen(x);
         let y = isa.narrow(tangent_of_f32::<I>(isa, a), tangent_of_f32::<I>(isa, b)).sub(x.sub(x));
         let y = if I::FUSED {
-            Float::select(
+            Bits::select(
                 all::<f32, I>(isa, f32::LARGE).lt(x.abs()),
                 y,
                 tangent::<f32, I>(isa, reduce::<f32, I, TAN>(isa, x)),
@@ -540,6 +540,6 @@ impl Function<f32> for LargeTan {
         } else {
             y
         };
-        Float::select(x.eq(all::<f32, I>(isa, 0.0)), x, y)
+        Bits::select(x.eq(all::<f32, I>(isa, 0.0)), x, y)
     }
 }

@@ -1,32 +1,22 @@
 //! [`Order::Lanes`](polyarray_core::order::Order::Lanes): reduces each output along the runs of its elements.
 
 use super::emit::Emit;
-use super::kind::{Kernels, Run, State};
+use super::kind::{HELD, Held, Kernels, Run};
 use super::source::{Room, Source};
 use crate::exec::Strips;
-use crate::lanes::Isa;
-use crate::scratch::{filled, room};
+use crate::partial::Partial;
+use crate::scratch::{Scratch, filled, room};
 use crate::threads::{Shared, split};
 use polyarray_core::Result;
-use polyarray_core::order::Tree;
 use polyarray_core::walk::walk_many;
 use smallvec::SmallVec;
 use std::ops::Range;
-
-/// The number of results that are buffered before they are written.
-const HELD: usize = 64;
 
 /// The number of pieces per thread into which partial results are divided, so that no thread waits long for another.
 pub(super) const PIECES: usize = 4;
 
 /// Reduces every output. The first `outer` axes of the source are the output axes.
-pub(super) fn run<I: Isa, S: State>(
-    kernels: &Kernels<I, S>,
-    source: &Source<I>,
-    outer: usize,
-    threads: usize,
-    emit: &Emit<I>,
-) -> Result<()> {
+pub(super) fn run(kernels: &Kernels, source: &Source, outer: usize, threads: usize, emit: &Emit) -> Result<()> {
     let along = Along { kernels, source, outer };
     let outputs: usize = source.geometry.lens[..outer].iter().product();
     if threads == 1 || outputs >= PIECES * threads {
@@ -36,13 +26,13 @@ pub(super) fn run<I: Isa, S: State>(
     }
 }
 
-struct Along<'a, I, S> {
-    kernels: &'a Kernels<I, S>,
-    source: &'a Source<I>,
+struct Along<'a> {
+    kernels: &'a Kernels,
+    source: &'a Source,
     outer: usize,
 }
 
-impl<I: Isa, S: State> Along<'_, I, S> {
+impl Along<'_> {
     /// Returns the length of a run.
     fn len(&self) -> usize {
         self.source.geometry.lens[self.source.stepped]
@@ -54,92 +44,98 @@ impl<I: Isa, S: State> Along<'_, I, S> {
     }
 
     /// Reduces the blocks `blocks` of run `number`, which starts at `offsets`.
-    fn blocks(&self, room: &mut Room, offsets: &[isize], number: usize, blocks: Range<usize>) -> S {
+    fn blocks(&self, room: &mut Room, offsets: &[isize], number: usize, blocks: Range<usize>) -> Partial {
         let (len, size) = (self.len(), self.kernels.block());
-        let mut run = Run::new();
+        let only = blocks.len() == 1;
+        let mut run = Run::new(self.kernels);
         for start in blocks.map(|b| b * size) {
-            let n = size.min(len - start);
+            let (n, first) = (size.min(len - start), number * len + start);
             // SAFETY: the elements of a block are within the operands (invariants of `Reduce`), and they are read
             // before the next block is produced.
             unsafe {
                 let src = self.source.values(room, offsets, start, n, 0);
-                (self.kernels.push)(self.kernels.isa, &mut run, src, n, number * len + start);
+                if only {
+                    return self.kernels.whole(src, n, first);
+                }
+                run.push(src, n, first);
             }
         }
-        self.kernels.end(run)
+        run.end()
     }
 
     /// Reduces the runs `runs` of the output at `offsets`.
-    fn some_runs(&self, room: &mut Room, offsets: &[isize], runs: Range<usize>) -> S {
+    fn some_runs(&self, room: &mut Room, offsets: &[isize], runs: Range<usize>) -> Partial {
         let blocks = self.len().div_ceil(self.kernels.block());
         if self.runs().iter().all(|&n| n == 1) {
             return self.blocks(room, offsets, 0, 0..blocks);
         }
         let inner: SmallVec<[&[isize]; 8]> = self.source.geometry.strides.iter().map(|s| &s[self.outer..]).collect();
-        let (mut tree, mut number) = (Tree::new(), runs.start);
+        let (mut all, mut number) = (Run::new(self.kernels), runs.start);
         walk_many(self.runs(), &inner, offsets, runs, |at| {
-            tree.push(self.blocks(room, at, number, 0..blocks), self.kernels.merge);
+            // SAFETY: `blocks` returns results of this table.
+            unsafe { all.push_result(self.blocks(room, at, number, 0..blocks), 0) };
             number += 1;
         });
-        tree.finish(self.kernels.merge).expect("an output has a run")
+        all.end()
     }
 
     /// Reduces outputs of one block each, along one axis, with elements read in place.
-    fn short_outputs(&self, outputs: usize, threads: usize, emit: &Emit<I>) -> Result<()> {
+    fn short_outputs(&self, outputs: usize, threads: usize, emit: &Emit) -> Result<()> {
         let (len, step) = (self.len(), self.source.geometry.strides[0][0]);
         split(threads, outputs, 1, |range| {
             let mut strips = emit.strips()?;
-            let mut results: Vec<S> = room(HELD)?;
+            let mut results = Scratch::new(HELD * self.kernels.state)?;
             let mut room = self.source.room(0)?;
             for first in range.clone().step_by(HELD) {
                 let count = HELD.min(range.end - first);
-                // SAFETY: the elements of these outputs are within the operand (invariants of `Reduce`). The vector has
-                // room for `count` results, and `short` initializes them.
+                // SAFETY: the elements of these outputs are within the operand (invariants of `Reduce`). The scratch
+                // has room for `count` results, and `short` initializes them. Threads have disjoint ranges of outputs.
                 unsafe {
                     let src = self.source.values(&mut room, &[first as isize * step], 0, len, 0);
-                    (self.kernels.short)(self.kernels.isa, src, step, len, count, results.as_mut_ptr());
-                    results.set_len(count);
+                    self.kernels.short(src, step, len, count, results.ptr());
+                    give(self.kernels, emit, &mut strips, first, results.ptr(), count);
                 }
-                give(emit, &mut strips, first, &results);
             }
             Ok(())
         })
     }
 
     /// Reduces each output on one thread.
-    fn whole_outputs(&self, outputs: usize, threads: usize, emit: &Emit<I>) -> Result<()> {
+    fn whole_outputs(&self, outputs: usize, threads: usize, emit: &Emit) -> Result<()> {
         if self.outer == 1 && self.source.is_direct() && self.runs().is_empty() && self.len() <= self.kernels.block() {
             return self.short_outputs(outputs, threads, emit);
         }
         let runs: usize = self.runs().iter().product();
         split(threads, outputs, 1, |range| {
             let (mut room, mut strips) = (self.source.room(self.kernels.block())?, emit.strips()?);
-            let mut held: SmallVec<[S::Gives; HELD]> = SmallVec::new();
-            let mut first = range.start;
-            let mut write = |held: &mut SmallVec<[S::Gives; HELD]>| {
-                // SAFETY: threads have disjoint ranges of outputs.
-                unsafe { emit.write(&mut strips, first, held.as_ptr().cast(), held.len()) };
-                first += held.len();
-                held.clear();
+            let (mut held, mut count, mut first) = (Held::new(), 0, range.start);
+            let mut write = |held: &mut Held, count: &mut usize| {
+                // SAFETY: `held` has this number of values. Threads have disjoint ranges of outputs.
+                unsafe { emit.write(&mut strips, first, held.to(), *count) };
+                first += std::mem::take(count);
             };
             walk_many(&self.source.geometry.lens[..self.outer], &self.source.strides(), &self.zeros(), range, |at| {
-                held.push(self.some_runs(&mut room, at, 0..runs).give());
-                if held.len() == HELD {
-                    write(&mut held);
+                let result = self.some_runs(&mut room, at, 0..runs);
+                // SAFETY: `some_runs` returns a result of this table. `count` is below `HELD`, so there is room for its
+                // value.
+                unsafe { self.kernels.give(&result, held.to().add(count * self.kernels.value)) };
+                count += 1;
+                if count == HELD {
+                    write(&mut held, &mut count);
                 }
             });
-            write(&mut held);
+            write(&mut held, &mut count);
             Ok(())
         })
     }
 
     /// Reduces a few outputs. Full subtrees of their blocks (or of their runs, if they have several) are separate
     /// tasks.
-    fn pieces_of_outputs(&self, outputs: usize, threads: usize, emit: &Emit<I>) -> Result<()> {
+    fn pieces_of_outputs(&self, outputs: usize, threads: usize, emit: &Emit) -> Result<()> {
         let runs: usize = self.runs().iter().product();
         let leaves = if runs > 1 { runs } else { self.len().div_ceil(self.kernels.block()) };
         let pieces = Pieces::new(leaves, threads);
-        let mut partial: Vec<Option<S>> = filled(outputs * pieces.count, None)?;
+        let mut partial: Vec<Option<Partial>> = filled(outputs * pieces.count, None)?;
         let out = Shared(partial.as_mut_ptr());
         let starts = self.starts(outputs)?;
         split(threads, outputs * pieces.count, 1, |range| {
@@ -158,17 +154,15 @@ impl<I: Isa, S: State> Along<'_, I, S> {
         })?;
         let mut strips = emit.strips()?;
         for (number, states) in partial.chunks(pieces.count).enumerate() {
-            let mut tree = Tree::new();
-            for (i, state) in states.iter().enumerate() {
-                tree.push_level(
-                    state.expect("internal error: a partial result is missing"),
-                    pieces.level_of(i),
-                    self.kernels.merge,
-                );
+            let mut run = Run::new(self.kernels);
+            for (i, result) in states.iter().enumerate() {
+                let result = result.expect("internal error: a partial result is missing");
+                // SAFETY: the partial results are of this table.
+                unsafe { run.push_result(result, pieces.level_of(i)) };
             }
-            let result = tree.finish(self.kernels.merge).expect("an output has a piece").give();
+            let result = run.end();
             // SAFETY: this is one result for one output, and the other threads have finished.
-            unsafe { emit.write(&mut strips, number, (&raw const result).cast(), 1) };
+            unsafe { give(self.kernels, emit, &mut strips, number, result.at(), 1) };
         }
         Ok(())
     }
@@ -187,19 +181,21 @@ impl<I: Isa, S: State> Along<'_, I, S> {
     }
 }
 
-/// Writes the values of `results` to the outputs from number `first` on.
-pub(super) fn give<I: Isa, S: State>(emit: &Emit<I>, strips: &mut Option<Strips>, first: usize, results: &[S]) {
-    if let Some(values) = S::as_given(results) {
-        // SAFETY: the slice holds the results, and no other thread writes their outputs.
-        return unsafe { emit.write(strips, first, values.as_ptr().cast(), values.len()) };
-    }
-    let mut values: SmallVec<[S::Gives; HELD]> = SmallVec::new();
-    for (i, some) in results.chunks(HELD).enumerate() {
-        values.clear();
-        values.extend(some.iter().map(|&s| s.give()));
-        // SAFETY: the slice holds the results, and no other thread writes their outputs.
-        unsafe { emit.write(strips, first + i * HELD, values.as_ptr().cast(), values.len()) };
-    }
+/// Writes the values of `n` results to the outputs from number `first` on.
+///
+/// # Safety
+/// - `results` is valid for reads of `n` results of the table `kernels`.
+/// - The outputs `first .. first + n` exist, and no other thread writes them.
+pub(super) unsafe fn give(
+    kernels: &Kernels,
+    emit: &Emit,
+    strips: &mut Option<Strips>,
+    first: usize,
+    results: *const u8,
+    n: usize,
+) {
+    // SAFETY: the caller guarantees the results and their outputs.
+    unsafe { kernels.values(results, n, &mut |done, values, count| emit.write(strips, first + done, values, count)) };
 }
 
 /// The leaves of a tree, divided into full subtrees.

@@ -1,7 +1,7 @@
 //! Indices of minima and maxima.
 
 use super::fold::{Block, Combine, Max, Min};
-use super::kind::{Kept, Kind, Run, State, Values};
+use super::kind::{Kept, Kind, State, Values};
 use crate::lanes::{Isa, Work};
 use polyarray_core::Element;
 use std::marker::PhantomData;
@@ -121,7 +121,7 @@ impl<T: Ordered> Work for Find<T> {
         let Find(Values { src, n }, best) = self;
         let nan = best != best;
         let mut start = 0;
-        // SAFETY: all indices are below n, and n elements are readable by the contract of `push`.
+        // SAFETY: all indices are below n, and n elements are readable by the contract of `Kind::block`.
         unsafe {
             while start + STRIDE <= n {
                 let mut any = false;
@@ -152,29 +152,34 @@ impl<T: Ordered, K: Wins<T>> Kind<T> for Best<K> {
     type State = Found;
     const ROW_BYTES: usize = 8 << 10;
 
-    unsafe fn push<I: Isa>(isa: I, run: &mut Run<Found>, src: *const T, n: usize, first: usize) {
-        let values = Values { src, n };
-        let best = &mut run.one;
+    const TREE: bool = false;
+
+    #[inline(always)]
+    unsafe fn block<I: Isa>(isa: I, src: *const T, n: usize, first: usize, mut best: Option<Found>) -> Found {
         if n < SHORT {
             for i in 0..n {
                 // SAFETY: i < n, and the caller guarantees n readable elements.
                 let value = unsafe { *src.add(i) };
                 if best.is_none_or(|b| K::wins(value, T::of_bits(b.bits))) {
-                    *best = Some(Found { bits: value.bits(), index: (first + i) as i64 });
+                    best = Some(Found { bits: value.bits(), index: (first + i) as i64 });
                 }
             }
-            return;
+            return best.expect("internal error: a block has no element");
         }
+        let values = Values { src, n };
         let value = isa.enter(Block::<T, K>(values, PhantomData));
-        if best.is_none_or(|b| K::wins(value, T::of_bits(b.bits))) {
-            *best = Some(Found { bits: value.bits(), index: (first + isa.enter(Find(values, value))) as i64 });
+        match best {
+            Some(best) if !K::wins(value, T::of_bits(best.bits)) => best,
+            _ => Found { bits: value.bits(), index: (first + isa.enter(Find(values, value))) as i64 },
         }
     }
 
+    #[inline(always)]
     unsafe fn rows<I: Isa>(isa: I, kept: &mut Kept, rows: &[*const T], n: usize, first: usize, out: *mut Found) {
-        isa.enter(Rows::<T, K> { kept: kept.elements(2 * n), rows, first, out, kind: PhantomData });
+        Rows::<T, K> { kept: kept.elements(2 * n), rows, first, out, kind: PhantomData }.run(isa);
     }
 
+    #[inline(always)]
     unsafe fn narrow<I: Isa>(_: I, _: &mut Kept, _: *const T, _: usize, _: usize, _: *mut Found) {
         unreachable!("internal error: index reductions do not support narrow rows; core must use Order::Rows")
     }

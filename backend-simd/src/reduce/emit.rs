@@ -2,16 +2,16 @@
 //! output.
 
 use crate::exec::{Access, Exec, Produced, Strips};
-use crate::lanes::Isa;
 use crate::strided::{base, copy_strided};
+use crate::tier::Tier;
 use polyarray_core::op::{Output, Params};
 use polyarray_core::walk::walk_many;
 use polyarray_core::{Buffer, Program, Result};
 
 /// The destination of results. Threads share it and write different results.
-pub(crate) struct Emit<'a, I> {
+pub(crate) struct Emit<'a> {
     /// Runs the program that follows. `None` if that is the identity.
-    exec: Option<Exec<I>>,
+    exec: Option<Exec>,
     lens: &'a [usize],
     strides: &'a [isize],
     to: *mut u8,
@@ -23,20 +23,20 @@ pub(crate) struct Emit<'a, I> {
 }
 
 // SAFETY: threads write different results.
-unsafe impl<I: Isa> Sync for Emit<'_, I> {}
+unsafe impl Sync for Emit<'_> {}
 
-impl<'a, I: Isa> Emit<'a, I> {
+impl<'a> Emit<'a> {
     /// Creates an emitter for results over the axes `lens`.
     pub fn new(
-        isa: I,
+        tier: &'static Tier,
         after: &Program,
         params: &Params,
         lens: &'a [usize],
         output: &'a Output,
         buffer: &Buffer,
-    ) -> Emit<'a, I> {
+    ) -> Emit<'a> {
         let new = || {
-            Exec::new(isa, after, params, &[Access::Contiguous], false).unwrap_or_else(|| {
+            Exec::new(tier, after, params, &[Access::Contiguous], false).unwrap_or_else(|| {
                 unreachable!("internal error: the program has no kernel, so estimate should have rejected it")
             })
         };
@@ -91,7 +91,7 @@ impl<'a, I: Isa> Emit<'a, I> {
     pub unsafe fn write_run(&self, strips: &mut Option<Strips>, offset: usize, results: *const u8, n: usize) {
         // SAFETY: the caller guarantees `n` results and room for `n` elements from `offset` on.
         unsafe {
-            self.each_strip(strips, results, n, |done, from, along, count| {
+            self.each_strip(strips, results, n, &mut |done, from, along, count| {
                 copy_strided(from, along, self.to.add((offset + done) * self.size), 1, count, self.size)
             })
         };
@@ -105,7 +105,9 @@ impl<'a, I: Isa> Emit<'a, I> {
     pub unsafe fn write(&self, strips: &mut Option<Strips>, first: usize, results: *const u8, n: usize) {
         // SAFETY: the caller guarantees `n` results and the outputs `first .. first + n`.
         unsafe {
-            self.each_strip(strips, results, n, |done, from, along, count| self.put(first + done, from, along, count))
+            self.each_strip(strips, results, n, &mut |done, from, along, count| {
+                self.put(first + done, from, along, count)
+            })
         };
     }
 
@@ -120,7 +122,7 @@ impl<'a, I: Isa> Emit<'a, I> {
         strips: &mut Option<Strips>,
         results: *const u8,
         n: usize,
-        mut put: impl FnMut(usize, *const u8, isize, usize),
+        put: &mut dyn FnMut(usize, *const u8, isize, usize),
     ) {
         let Some(exec) = &self.exec else { return put(0, results, 1, n) };
         let strips = strips.as_mut().expect("internal error: a program runs without temporaries");
@@ -128,8 +130,9 @@ impl<'a, I: Isa> Emit<'a, I> {
             let count = exec.strip.min(n - done);
             // SAFETY: `done + count <= n`, and the caller guarantees `n` results. `exec` was not created to write
             // directly, so it does not use the null pointer.
-            match unsafe { exec.run(strips, &[results.add(done * self.taken)], count, std::ptr::null_mut(), |_, _| {}) }
-            {
+            match unsafe {
+                exec.run(strips, &[results.add(done * self.taken)], count, std::ptr::null_mut(), &mut |_, _| {})
+            } {
                 Produced::Strip(from) => put(done, from, 1, count),
                 Produced::Single(from) => put(done, from, 0, count),
                 Produced::Written => unreachable!("internal error: the program wrote directly to its output"),

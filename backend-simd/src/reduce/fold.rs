@@ -1,6 +1,6 @@
 //! Sums, products, minima and maxima: the combination of two elements, over blocks, rows and narrow rows.
 
-use super::kind::{Kept, Kind, Run, State, Values, as_rows, lanes_of};
+use super::kind::{Kept, Kind, State, Values, as_rows, lanes_of};
 use crate::lanes::{Float, Isa, Lanes, Mask, Real, Work};
 use polyarray_core::order::SHORT;
 use polyarray_core::{Complex, Element};
@@ -372,29 +372,33 @@ impl<T: Element + State, K: Combine<T>> Kind<T> for Fold<K> {
     type State = T;
     const ROW_BYTES: usize = 64 << 10;
 
-    unsafe fn push<I: Isa>(isa: I, run: &mut Run<T>, src: *const T, n: usize, _: usize) {
-        let leaf = isa.enter(Block::<T, K>(Values { src, n }, PhantomData));
-        run.tree.push(leaf, Self::merge);
+    #[inline(always)]
+    unsafe fn block<I: Isa>(isa: I, src: *const T, n: usize, _: usize, _: Option<T>) -> T {
+        isa.enter(Block::<T, K>(Values { src, n }, PhantomData))
     }
 
+    #[inline(always)]
     unsafe fn short<I: Isa>(isa: I, src: *const T, step: isize, n: usize, count: usize, out: *mut T) {
-        isa.enter(Short::<T, K> { src, step, n, count, out, kind: PhantomData });
+        Short::<T, K> { src, step, n, count, out, kind: PhantomData }.run(isa);
     }
 
+    #[inline(always)]
     unsafe fn rows<I: Isa>(isa: I, _: &mut Kept, rows: &[*const T], n: usize, _: usize, out: *mut T) {
         // SAFETY: `out` and each row are valid for `n` elements and do not overlap, which the caller guarantees.
         unsafe { fold_rows::<T, K, I>(isa, out, rows, n, true) };
     }
 
-    unsafe fn narrow<I: Isa>(isa: I, kept: &mut Kept, src: *const T, n: usize, width: usize, out: *mut T) {
+    #[inline(always)]
+    unsafe fn narrow<I: Isa>(_: I, kept: &mut Kept, src: *const T, n: usize, width: usize, out: *mut T) {
+        let (fold, size): (FoldBytes, usize) = (fold_bytes::<T, K, I>, size_of::<T>());
         let acc = kept.elements::<T>(lanes_of::<T>() * width);
         // SAFETY: the caller guarantees `n` elements at `src` and room for `width` results at `out`. `acc` has a row
         // for each lane. The elements of column j are `width` apart, and `width` divides n.
         unsafe {
             if K::SEQUENCE && n <= SHORT * width {
-                return as_rows(src, n, width, |rows, width| fold_rows::<T, K, I>(isa, out, rows, width, true));
+                return as_rows(src.cast(), size, n, width, &mut |rows, width| fold(out.cast(), rows, width, true));
             }
-            narrow::<T, K, I>(isa, acc.as_mut_ptr(), src, n, width);
+            narrow(fold, size, acc.as_mut_ptr().cast(), src.cast(), n, width);
             for (j, &result) in acc[..width].iter().enumerate() {
                 let finite = !K::SEQUENCE || K::is_finite(result);
                 out.add(j).write(if finite { result } else { sequence::<T, K>(src.add(j), n / width, width) });
@@ -416,7 +420,7 @@ impl<T: Copy, K: Combine<T>> Work for Block<T, K> {
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) -> T {
         let Values { src, n } = self.0;
-        // SAFETY: `src` is valid for reads of `n` elements, by the contract of `Kind::push`.
+        // SAFETY: `src` is valid for reads of `n` elements, by the contract of `Kind::block`.
         unsafe {
             if K::SEQUENCE && n <= SHORT {
                 return sequence::<T, K>(src, n, 1);
@@ -466,23 +470,23 @@ impl<T: Copy, K: Combine<T>> Work for Short<T, K> {
             let src = src.wrapping_offset(i as isize * step);
             // SAFETY: the blocks are readable and `out` has room for `count` results, by the contract of `Kind::short`.
             unsafe {
-                let result = if n >= lanes {
-                    K::block(isa, src, n)
-                } else {
-                    for (l, a) in acc[..used].iter_mut().enumerate() {
-                        *a = if l < n { K::combine(K::IDENTITY, *src.add(l)) } else { K::IDENTITY };
+                if n >= lanes {
+                    // Out of line: the code of a block is long.
+                    out.add(i).write(isa.enter(Block::<T, K>(Values { src, n }, PhantomData)));
+                    continue;
+                }
+                for (l, a) in acc[..used].iter_mut().enumerate() {
+                    *a = if l < n { K::combine(K::IDENTITY, *src.add(l)) } else { K::IDENTITY };
+                }
+                let mut half = used / 2;
+                while half > 0 {
+                    for l in 0..half {
+                        acc[l] = K::combine(acc[l], acc[l + half]);
                     }
-                    let mut half = used / 2;
-                    while half > 0 {
-                        for l in 0..half {
-                            acc[l] = K::combine(acc[l], acc[l + half]);
-                        }
-                        half /= 2;
-                    }
-                    acc[0]
-                };
-                let again = K::SEQUENCE && !K::is_finite(result);
-                out.add(i).write(if again { sequence::<T, K>(src, n, 1) } else { result });
+                    half /= 2;
+                }
+                let again = K::SEQUENCE && !K::is_finite(acc[0]);
+                out.add(i).write(if again { sequence::<T, K>(src, n, 1) } else { acc[0] });
             }
         }
     }
@@ -524,24 +528,47 @@ pub(super) unsafe fn fold_rows<T: Copy, K: Combine<T>, I: Isa>(
     isa.enter(Rows::<T, K> { acc, rows, n, fresh, kind: PhantomData });
 }
 
+/// [`fold_rows`] for elements whose type the caller does not know.
+pub(super) type FoldBytes = unsafe fn(acc: *mut u8, rows: &[*const u8], n: usize, fresh: bool);
+
+/// [`fold_rows`], as [`FoldBytes`].
+///
+/// # Safety
+/// - The conditions of [`Combine::rows`], for elements of type `T`.
+/// - The CPU has the features of the tier.
+pub(super) unsafe fn fold_bytes<T: Copy, K: Combine<T>, I: Isa>(
+    acc: *mut u8,
+    rows: &[*const u8],
+    n: usize,
+    fresh: bool,
+) {
+    // SAFETY: the caller guarantees the rows and the features. Slices of pointers have the same layout for all pointee
+    // types.
+    unsafe {
+        let rows = std::slice::from_raw_parts(rows.as_ptr().cast(), rows.len());
+        fold_rows::<T, K, I>(I::assume(), acc.cast(), rows, n, fresh);
+    }
+}
+
 /// Computes the results of the columns of a narrow block and leaves them in the first row of `acc`.
 ///
 /// # Safety
-/// - `acc` is valid for reads and writes of a row of `width` elements for each lane, and `src` for reads of `n`
-///   elements. They do not overlap.
-pub(super) unsafe fn narrow<T: Copy, K: Combine<T>, I: Isa>(
-    isa: I,
-    acc: *mut T,
-    src: *const T,
-    n: usize,
-    width: usize,
-) {
-    let all = lanes_of::<T>() * width;
-    // SAFETY: `acc` has `width` elements for each lane, and `src` has `n` elements, which the caller guarantees.
+/// - `acc` is valid for reads and writes of a row of `width` elements of `size` bytes for each lane, and `src` for
+///   reads of `n` elements. They do not overlap.
+/// - `fold` is for elements of this size, and the CPU has the features of its tier.
+pub(super) unsafe fn narrow(fold: FoldBytes, size: usize, acc: *mut u8, src: *const u8, n: usize, width: usize) {
+    let lanes = 256 / size;
+    let all = lanes * width;
+    // SAFETY: `acc` has `width` elements for each lane, and `src` has `n` elements, which the caller guarantees. Both
+    // halves lie within the rows of `acc`, and they do not overlap.
     unsafe {
-        fold_rows::<T, K, I>(isa, acc, &[], all, true);
-        as_rows(src, n, all, |rows, n| fold_rows::<T, K, I>(isa, acc, rows, n, false));
-        halves::<T, K, I>(isa, acc, width);
+        fold(acc, &[], all, true);
+        as_rows(src, size, n, all, &mut |rows, n| fold(acc, rows, n, false));
+        let mut half = lanes / 2;
+        while half > 0 {
+            fold(acc, &[acc.add(half * width * size).cast_const()], half * width, false);
+            half /= 2;
+        }
     }
 }
 

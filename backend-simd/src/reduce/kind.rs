@@ -1,9 +1,12 @@
 //! The interface of a kind of reduction: partial results of blocks, of rows and of narrow rows, and their merging.
 
-use crate::lanes::{Isa, Work};
+use crate::lanes::{Body, Isa};
+use crate::partial::Partial;
 use polyarray_core::order::{ROWS, Tree};
 use polyarray_core::{Complex, Element};
 use smallvec::SmallVec;
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 
 /// The number of lanes of a block of `T`, as in [`polyarray_core::order::lanes`].
 pub(super) const fn lanes_of<T>() -> usize {
@@ -17,39 +20,32 @@ pub(super) struct Values<T> {
     pub n: usize,
 }
 
-/// A partial result.
+/// A partial result, of at most 32 bytes.
 pub(super) trait State: Copy + Send + Sync + 'static {
     /// The element type that the program after the reduction receives.
     type Gives: Element;
+    /// Whether results and values are the same.
+    const IS_VALUE: bool = false;
     /// Returns the value of a result.
     fn give(self) -> Self::Gives;
-    /// Returns the values of results without conversion, if results and values are the same.
-    fn as_given(_: &[Self]) -> Option<&[Self::Gives]> {
-        None
-    }
 }
 
 macro_rules! values {
     ($($T:ty),*) => { $(
         impl State for $T {
             type Gives = $T;
+            const IS_VALUE: bool = true;
             #[inline(always)]
             fn give(self) -> $T {
                 self
-            }
-            fn as_given(results: &[$T]) -> Option<&[$T]> {
-                Some(results)
             }
         }
     )* };
 }
 values!(u8, i8, u16, i16, u32, i32, u64, i64, f32, f64, Complex<f32>, Complex<f64>);
 
-/// The blocks of a run so far: a tree, or one result if the order does not matter.
-pub(super) struct Run<S> {
-    pub tree: Tree<S>,
-    pub one: Option<S>,
-}
+/// The most bytes of a value.
+pub(super) const VALUE_BYTES: usize = 16;
 
 /// Memory that kernels keep from one call to the next.
 #[derive(Default)]
@@ -69,7 +65,8 @@ impl Kept {
     }
 }
 
-/// A kind of reduction of elements of type `T`.
+/// A kind of reduction of elements of type `T`. Its functions are called inside the tier ([`Isa::kernel`]) and are
+/// `#[inline(always)]`.
 pub(super) trait Kind<T: Element>: Send + Sync + 'static {
     /// A partial result.
     type State: State;
@@ -77,25 +74,27 @@ pub(super) trait Kind<T: Element>: Send + Sync + 'static {
     /// in a cache.
     const ROW_BYTES: usize;
 
-    /// Adds the next block of a run: `n` elements. The first has index `first` among the reduced elements.
+    /// Whether the results of the blocks of a run are combined as a tree. Otherwise [`block`](Self::block) combines
+    /// them.
+    const TREE: bool = true;
+
+    /// Computes the result of a block of `n` elements. The first has index `first` among the reduced elements. If not
+    /// [`TREE`](Self::TREE), merges it into `best`, the result of the previous blocks.
     ///
     /// # Safety
     /// - `src` is valid for reads of `n` elements.
-    unsafe fn push<I: Isa>(isa: I, run: &mut Run<Self::State>, src: *const T, n: usize, first: usize);
+    unsafe fn block<I: Isa>(isa: I, src: *const T, n: usize, first: usize, best: Option<Self::State>) -> Self::State;
 
     /// Computes the results of `count` outputs of one block each. The `i`-th block has `n` elements from
     /// `src + i * step` on.
     ///
     /// # Safety
     /// - The elements of all blocks are valid for reads, and `out` is valid for writes of `count` results.
+    #[inline(always)]
     unsafe fn short<I: Isa>(isa: I, src: *const T, step: isize, n: usize, count: usize, out: *mut Self::State) {
         for i in 0..count {
-            let mut run = Run::new();
             // SAFETY: i < count, so the caller guarantees the elements of block i and room for its result.
-            unsafe {
-                Self::push(isa, &mut run, src.wrapping_offset(i as isize * step), n, 0);
-                out.add(i).write(run.end(Self::merge));
-            }
+            unsafe { out.add(i).write(Self::block(isa, src.wrapping_offset(i as isize * step), n, 0, None)) };
         }
     }
 
@@ -122,54 +121,152 @@ pub(super) trait Kind<T: Element>: Send + Sync + 'static {
     }
 }
 
-/// The functions of a [`Kind`] as a table. The code that divides the work is then compiled once per type of partial
-/// results, rather than once per kind and element type.
-///
-/// # Safety
-/// The functions have the contracts of those of [`Kind`], for elements of the type of the table.
-pub(super) struct Kernels<I, S> {
-    pub isa: I,
-    pub row_bytes: usize,
-    /// The number of bytes of an element.
-    pub size: usize,
-    pub push: unsafe fn(I, &mut Run<S>, *const u8, usize, usize),
-    pub short: unsafe fn(I, *const u8, isize, usize, usize, *mut S),
-    pub rows: unsafe fn(I, &mut Kept, &[*const u8], usize, usize, *mut S),
-    pub narrow: unsafe fn(I, &mut Kept, *const u8, usize, usize, *mut S),
-    pub merge: fn(&mut S, S),
-    pub merge_all: fn(I, &mut [S], &[S]),
+/// The arguments of a kernel: those of a function of [`Kind`], of which each uses some.
+struct Call {
+    src: *const u8,
+    rows: *const [*const u8],
+    kept: *mut Kept,
+    step: isize,
+    n: usize,
+    count: usize,
+    first: usize,
+    /// Null if there is no previous result.
+    best: *const u8,
+    out: *mut u8,
 }
 
-impl<I: Isa, S: State> Kernels<I, S> {
-    /// Returns the functions of kind `K` for elements of type `T`.
-    pub fn of<T: Element, K: Kind<T, State = S>>(isa: I) -> Kernels<I, S> {
-        struct Merge<'a, T, K: Kind<T>>(&'a mut [K::State], &'a [K::State])
-        where
-            T: Element;
-        impl<T: Element, K: Kind<T>> Work for Merge<'_, T, K> {
-            type Out = ();
+impl Call {
+    /// Arguments that a kernel does not use.
+    const NONE: Call = Call {
+        src: std::ptr::null(),
+        rows: &[],
+        kept: std::ptr::null_mut(),
+        step: 0,
+        n: 0,
+        count: 0,
+        first: 0,
+        best: std::ptr::null(),
+        out: std::ptr::null_mut(),
+    };
+}
+
+/// A function of a [`Kind`], compiled for a tier.
+///
+/// # Safety
+/// - The contract of the function, for elements and partial results of the kind, which are aligned.
+/// - The CPU has the features of the tier.
+type Kernel = unsafe fn(&Call);
+
+macro_rules! kernels {
+    ($($(#[$doc:meta])* $Name:ident |$K:ident, $T:ident, $isa:ident, $call:ident| $body:expr;)*) => { $(
+        $(#[$doc])*
+        struct $Name<T, K>(PhantomData<(T, K)>);
+        impl<$T: Element, $K: Kind<$T>> Body for $Name<$T, $K> {
+            type Args = Call;
             #[inline(always)]
-            fn run<I: Isa>(self, _: I) {
-                K::merge_all(self.0, self.1);
+            unsafe fn run<I: Isa>($isa: I, $call: &Call) {
+                // SAFETY: the contract of the function of `Kind`, which the caller guarantees. Slices of pointers have
+                // the same layout for all pointee types.
+                unsafe { $body }
             }
         }
-        // SAFETY: each function has the contract of its counterpart in `Kind`. Slices of pointers have the same layout
-        // for all pointee types.
-        unsafe {
-            Kernels {
-                isa,
-                row_bytes: K::ROW_BYTES,
-                size: size_of::<T>(),
-                push: |isa, run, src, n, first| K::push(isa, run, src.cast(), n, first),
-                short: |isa, src, step, n, count, out| K::short(isa, src.cast(), step, n, count, out),
-                rows: |isa, kept, rows, n, first, out| {
-                    K::rows(isa, kept, std::slice::from_raw_parts(rows.as_ptr().cast(), rows.len()), n, first, out)
-                },
-                narrow: |isa, kept, src, n, width, out| K::narrow(isa, kept, src.cast(), n, width, out),
-                merge: K::merge,
-                merge_all: |isa, left, right| isa.enter(Merge::<T, K>(left, right)),
-            }
+    )* };
+}
+kernels! {
+    /// [`Kind::block`].
+    OfBlock |K, T, isa, call| {
+        let best = call.best.cast::<K::State>().as_ref().copied();
+        call.out.cast::<K::State>().write(K::block(isa, call.src.cast(), call.n, call.first, best));
+    };
+    /// [`Kind::short`].
+    OfShort |K, T, isa, call| K::short(isa, call.src.cast(), call.step, call.n, call.count, call.out.cast());
+    /// [`Kind::rows`].
+    OfRows |K, T, isa, call| {
+        let rows = std::slice::from_raw_parts(call.rows.cast::<*const T>(), call.rows.len());
+        K::rows(isa, &mut *call.kept, rows, call.n, call.first, call.out.cast());
+    };
+    /// [`Kind::narrow`]; `count` is the width.
+    OfNarrow |K, T, isa, call| K::narrow(isa, &mut *call.kept, call.src.cast(), call.n, call.count, call.out.cast());
+    /// [`Kind::merge_all`]; merges the results at `src` into those at `out`.
+    OfMerge |K, T, _isa, call| {
+        let (left, right) = (call.out.cast::<K::State>(), call.src.cast::<K::State>());
+        K::merge_all(std::slice::from_raw_parts_mut(left, call.n), std::slice::from_raw_parts(right, call.n));
+    };
+}
+
+/// The functions of a [`Kind`] for a tier. The code that divides the work is compiled once for all of them: it knows
+/// the sizes of elements, partial results and values, but not their types.
+///
+/// Invariant: the CPU has the features of the tier, because the table is part of the tier's
+/// ([`Tier`](crate::tier::Tier)).
+#[derive(Clone, Copy)]
+pub(super) struct Kernels {
+    pub row_bytes: usize,
+    /// The number of bytes of an element, of a partial result, and of the value of a result.
+    pub size: usize,
+    pub state: usize,
+    pub value: usize,
+    is_value: bool,
+    tree: bool,
+    block: Kernel,
+    short: Kernel,
+    rows: Kernel,
+    narrow: Kernel,
+    merge_all: Kernel,
+    merge: unsafe fn(left: *mut u8, right: *const u8),
+    /// Writes the values of `n` results to `to`.
+    give: unsafe fn(results: *const u8, n: usize, to: *mut u8),
+}
+
+impl Kernels {
+    /// Returns the functions of kind `K` for elements of type `T`, compiled for tier `I`.
+    pub const fn of<I: Isa, T: Element, K: Kind<T>>() -> Kernels {
+        const {
+            assert!(size_of::<K::State>() <= size_of::<Partial>() && align_of::<K::State>() <= align_of::<Partial>());
+            assert!(size_of::<<K::State as State>::Gives>() <= VALUE_BYTES);
         }
+        Kernels {
+            row_bytes: K::ROW_BYTES,
+            size: size_of::<T>(),
+            state: size_of::<K::State>(),
+            value: size_of::<<K::State as State>::Gives>(),
+            is_value: K::State::IS_VALUE,
+            tree: K::TREE,
+            block: I::kernel::<OfBlock<T, K>>,
+            short: I::kernel::<OfShort<T, K>>,
+            rows: I::kernel::<OfRows<T, K>>,
+            narrow: I::kernel::<OfNarrow<T, K>>,
+            merge_all: I::kernel::<OfMerge<T, K>>,
+            merge: merge::<T, K>,
+            give: give::<K::State>,
+        }
+    }
+
+    /// [`Kind::short`].
+    ///
+    /// # Safety
+    /// - The contract of [`Kind::short`].
+    pub unsafe fn short(&self, src: *const u8, step: isize, n: usize, count: usize, out: *mut u8) {
+        // SAFETY: the caller guarantees the contract of `Kind::short`, and the CPU has the features (the invariant).
+        unsafe { (self.short)(&Call { src, step, n, count, out, ..Call::NONE }) };
+    }
+
+    /// [`Kind::rows`].
+    ///
+    /// # Safety
+    /// - The contract of [`Kind::rows`].
+    pub unsafe fn rows(&self, kept: &mut Kept, rows: &[*const u8], n: usize, first: usize, out: *mut u8) {
+        // SAFETY: the caller guarantees the contract of `Kind::rows`, and the CPU has the features (the invariant).
+        unsafe { (self.rows)(&Call { kept, rows, n, first, out, ..Call::NONE }) };
+    }
+
+    /// [`Kind::narrow`].
+    ///
+    /// # Safety
+    /// - The contract of [`Kind::narrow`].
+    pub unsafe fn narrow(&self, kept: &mut Kept, src: *const u8, n: usize, width: usize, out: *mut u8) {
+        // SAFETY: the caller guarantees the contract of `Kind::narrow`, and the CPU has the features (the invariant).
+        unsafe { (self.narrow)(&Call { kept, src, n, count: width, out, ..Call::NONE }) };
     }
 
     /// The number of elements of a block.
@@ -177,99 +274,225 @@ impl<I: Isa, S: State> Kernels<I, S> {
         256 / self.size * ROWS
     }
 
-    /// Returns the result of a run.
-    pub fn end(&self, run: Run<S>) -> S {
-        run.end(self.merge)
+    /// Computes the result of one block, which is a whole run.
+    ///
+    /// # Safety
+    /// - As [`Kind::block`], for elements of the table's type.
+    pub unsafe fn whole(&self, src: *const u8, n: usize, first: usize) -> Partial {
+        let mut result = Partial::room();
+        // SAFETY: the caller guarantees the elements. There is room for any result.
+        unsafe { (self.block)(&Call { src, n, first, out: result.to(), ..Call::NONE }) };
+        result
+    }
+
+    /// Calls `f` with the values of `n` results from `results` on, some at a time: with the number of preceding
+    /// results, the address of the values and their number.
+    ///
+    /// # Safety
+    /// - `results` is valid for reads of `n` results of this table.
+    pub unsafe fn values(&self, results: *const u8, n: usize, f: &mut dyn FnMut(usize, *const u8, usize)) {
+        if self.is_value {
+            return f(0, results, n);
+        }
+        let mut held = Held::new();
+        for first in (0..n).step_by(HELD) {
+            let count = HELD.min(n - first);
+            // SAFETY: `first + count <= n`, so the caller guarantees the results. There is room for `HELD` values.
+            unsafe { (self.give)(results.add(first * self.state), count, held.to()) };
+            f(first, held.to().cast_const(), count);
+        }
+    }
+
+    /// Writes the value of a result to `to`.
+    ///
+    /// # Safety
+    /// - `result` is of this table.
+    /// - `to` is aligned to the value and valid for writes of it.
+    pub unsafe fn give(&self, result: &Partial, to: *mut u8) {
+        // SAFETY: the caller guarantees the result and room for its value.
+        unsafe { (self.give)(result.at(), 1, to) };
     }
 }
 
-impl<S> Run<S> {
-    fn end(self, merge: fn(&mut S, S)) -> S {
-        self.one.or_else(|| self.tree.finish(merge)).expect("a run has a block")
-    }
+/// # Safety
+/// - `left` is valid for reads and writes and `right` for reads of a result of `K`.
+unsafe fn merge<T: Element, K: Kind<T>>(left: *mut u8, right: *const u8) {
+    // SAFETY: the caller guarantees both results.
+    unsafe { K::merge(&mut *left.cast(), *right.cast()) };
+}
 
-    /// Returns a run without blocks.
-    pub fn new() -> Run<S> {
-        Run { tree: Tree::new(), one: None }
+/// # Safety
+/// - `results` is valid for reads of `n` results and `to` for writes of `n` values.
+unsafe fn give<S: State>(results: *const u8, n: usize, to: *mut u8) {
+    for i in 0..n {
+        // SAFETY: i < n, so the caller guarantees the result and room for its value.
+        unsafe { to.cast::<S::Gives>().add(i).write(results.cast::<S>().add(i).read().give()) };
     }
 }
 
-/// Divides `n` elements from `src` on into rows of `width` elements. Calls `f` with up to [`ROWS`] rows at a time, and
-/// finally with the shorter row that remains, if any.
+/// The number of values that are buffered before they are written.
+pub(super) const HELD: usize = 64;
+
+/// Room for [`HELD`] values.
+pub(super) struct Held([MaybeUninit<[u64; VALUE_BYTES / 8]>; HELD]);
+
+impl Held {
+    pub fn new() -> Held {
+        Held([MaybeUninit::uninit(); HELD])
+    }
+
+    /// Returns the address of the first value.
+    pub fn to(&mut self) -> *mut u8 {
+        self.0.as_mut_ptr().cast()
+    }
+}
+
+/// The results so far of a series of blocks, or of other results: a tree, or one result if the order does not matter.
+///
+/// Invariant: they are results of `kernels`.
+pub(super) struct Run<'a> {
+    kernels: &'a Kernels,
+    tree: Tree<Partial>,
+    one: Option<Partial>,
+}
+
+impl<'a> Run<'a> {
+    /// Returns a run without results.
+    pub fn new(kernels: &'a Kernels) -> Run<'a> {
+        Run { kernels, tree: Tree::new(), one: None }
+    }
+
+    /// Adds the next block.
+    ///
+    /// # Safety
+    /// - As [`Kind::block`], for elements of the table's type.
+    pub unsafe fn push(&mut self, src: *const u8, n: usize, first: usize) {
+        let best = self.one.as_ref().map_or(std::ptr::null(), Partial::at);
+        let mut result = Partial::room();
+        // SAFETY: the caller guarantees the elements. There is room for any result, and `best` is of this table (the
+        // invariant).
+        unsafe { (self.kernels.block)(&Call { src, n, first, best, out: result.to(), ..Call::NONE }) };
+        if self.kernels.tree {
+            // SAFETY: the result is of this table.
+            unsafe { self.push_result(result, 0) };
+        } else {
+            self.one = Some(result);
+        }
+    }
+
+    /// Adds the result of the next `2^level` leaves of the tree.
+    ///
+    /// # Safety
+    /// - It is a result of the table.
+    pub unsafe fn push_result(&mut self, result: Partial, level: u32) {
+        // SAFETY: both are results of this table (the invariant; the caller guarantees it for `result`).
+        self.tree.push_level(result, level, |left, right| unsafe { (self.kernels.merge)(left.to(), right.at()) });
+    }
+
+    /// Returns the result, of the table.
+    pub fn end(self) -> Partial {
+        // SAFETY: both are results of this table (the invariant).
+        let merge = |left: &mut Partial, right: Partial| unsafe { (self.kernels.merge)(left.to(), right.at()) };
+        self.one.or_else(|| self.tree.finish(merge)).expect("internal error: a run has no block")
+    }
+}
+
+/// Divides `n` elements of `size` bytes from `src` on into rows of `width` elements. Calls `f` with up to [`ROWS`] rows
+/// at a time, and finally with the shorter row that remains, if any.
 ///
 /// # Safety
 /// - `src` is valid for reads of `n` elements.
-#[inline(always)]
-pub(super) unsafe fn as_rows<T>(src: *const T, n: usize, width: usize, mut f: impl FnMut(&[*const T], usize)) {
+pub(super) unsafe fn as_rows(
+    src: *const u8,
+    size: usize,
+    n: usize,
+    width: usize,
+    f: &mut dyn FnMut(&[*const u8], usize),
+) {
     let mut rows = [std::ptr::null(); ROWS];
     let whole = n / width;
     for start in (0..whole).step_by(ROWS) {
         let count = ROWS.min(whole - start);
         for (i, row) in rows[..count].iter_mut().enumerate() {
             // SAFETY: row start + i is less than n / width, so it lies within the `n` elements.
-            *row = unsafe { src.add((start + i) * width) };
+            *row = unsafe { src.add((start + i) * width * size) };
         }
         f(&rows[..count], width);
     }
     if whole * width < n {
         // SAFETY: `whole * width < n`.
-        f(&[unsafe { src.add(whole * width) }], n - whole * width);
+        f(&[unsafe { src.add(whole * width * size) }], n - whole * width);
     }
 }
 
 /// Partial results of several outputs. They are merged as a [`Tree`](polyarray_core::order::Tree) merges those of one
 /// output.
-pub(super) struct Levels<S> {
+///
+/// Invariant: `results` has a line of `width` results of `kernels` for each level; a line begins at a multiple of
+/// `line` words.
+pub(super) struct Levels<'a> {
+    kernels: &'a Kernels,
     width: usize,
-    results: Vec<S>,
+    line: usize,
+    results: Vec<MaybeUninit<u64>>,
     levels: SmallVec<[u32; 16]>,
 }
 
-impl<S: State> Levels<S> {
-    pub fn new(width: usize) -> Levels<S> {
-        Levels { width, results: Vec::new(), levels: SmallVec::new() }
+impl<'a> Levels<'a> {
+    pub fn new(kernels: &'a Kernels, width: usize) -> Levels<'a> {
+        let line = (width * kernels.state).div_ceil(8);
+        Levels { kernels, width, line, results: Vec::new(), levels: SmallVec::new() }
+    }
+
+    /// Returns levels of as many outputs, without leaves.
+    pub fn empty(&self) -> Levels<'a> {
+        Levels::new(self.kernels, self.width)
+    }
+
+    /// Returns the address of a line.
+    fn at(&mut self, line: usize) -> *mut u8 {
+        self.results.as_mut_ptr().wrapping_add(line * self.line).cast()
     }
 
     /// Adds the results of the next `2^level` leaves, which `fill` writes to the given address.
     ///
     /// # Safety
     /// - `fill` initializes `width` results.
-    pub unsafe fn push<I: Isa>(&mut self, kernels: &Kernels<I, S>, mut level: u32, fill: impl FnOnce(*mut S)) {
-        let end = (self.levels.len() + 1) * self.width;
-        self.results.reserve(end - self.results.len());
-        fill(self.results.as_mut_ptr().wrapping_add(end - self.width));
-        // SAFETY: the elements are reserved, and `fill` initializes the last `width` of them, which the caller
-        // guarantees.
-        unsafe { self.results.set_len(end) };
+    pub unsafe fn push(&mut self, mut level: u32, fill: impl FnOnce(*mut u8)) {
+        let words = (self.levels.len() + 1) * self.line;
+        if self.results.len() < words {
+            self.results.resize(words, MaybeUninit::uninit());
+        }
+        fill(self.at(self.levels.len()));
         while self.levels.last() == Some(&level) {
             self.levels.pop();
-            self.merge(kernels);
+            self.merge_into(self.levels.len());
             level += 1;
         }
         self.levels.push(level);
     }
 
-    /// Merges the last results into the preceding ones.
-    fn merge<I: Isa>(&mut self, kernels: &Kernels<I, S>) {
-        let last = self.results.len() - self.width;
-        let (before, right) = self.results.split_at_mut(last);
-        (kernels.merge_all)(kernels.isa, &mut before[last - self.width..], right);
-        self.results.truncate(last);
+    /// Merges the line after `line` into it.
+    fn merge_into(&mut self, line: usize) {
+        let (left, right) = (self.at(line), self.at(line + 1));
+        // SAFETY: both lines have `width` results (the invariant, before the level of the later one was removed), and
+        // do not overlap.
+        unsafe { (self.kernels.merge_all)(&Call { src: right, n: self.width, out: left, ..Call::NONE }) };
     }
 
-    /// Returns the results of all leaves.
-    pub fn finish<I: Isa>(&mut self, kernels: &Kernels<I, S>) -> &[S] {
+    /// Returns the address of the results of all leaves.
+    pub fn finish(&mut self) -> *const u8 {
         while self.levels.len() > 1 {
             self.levels.pop();
-            self.merge(kernels);
+            self.merge_into(self.levels.len() - 1);
         }
-        &self.results
+        self.at(0)
     }
 
     /// Removes all leaves and sets the number of outputs.
     pub fn reset(&mut self, width: usize) {
         self.width = width;
-        self.results.clear();
+        self.line = (width * self.kernels.state).div_ceil(8);
         self.levels.clear();
     }
 }

@@ -15,129 +15,132 @@ mod products;
 pub(crate) mod source;
 
 use crate::lanes::Isa;
+use crate::tier::Tier;
 use best::Best;
 use emit::Emit;
 use fold::{Fold, Max, Min, Prod, Sum};
-use kind::{Kernels, Kind, State};
+use kind::{Kernels, Run};
 use moments::Deviations;
 use polyarray_core::op::{Operand, Reduce, Reduction};
 use polyarray_core::order::Order;
-use polyarray_core::{Buffer, Complex, DType, Element, Result, SmallReduce};
+use polyarray_core::{Buffer, Complex, DType, Result, SmallReduce};
 use products::{ComplexProducts, Products};
 use smallvec::SmallVec;
 use source::Source;
 
-/// Returns whether [`run`] supports this reduction of this dtype.
-pub(crate) fn has_kernel(kind: Reduction, dtype: DType) -> bool {
-    match kind {
-        Reduction::Sum | Reduction::Prod => {
-            matches!(dtype, DType::I64 | DType::U64 | DType::F32 | DType::F64 | DType::C32 | DType::C64)
+/// The reductions of a tier.
+pub(crate) struct Table([[Option<Kernels>; DType::ALL.len()]; Reduction::ALL.len()]);
+
+impl Table {
+    /// Returns the reductions of tier `I`.
+    pub(crate) const fn of<I: Isa>() -> Table {
+        let mut table = [[None; DType::ALL.len()]; Reduction::ALL.len()];
+        let mut k = 0;
+        while k < Reduction::ALL.len() {
+            let mut d = 0;
+            while d < DType::ALL.len() {
+                let (kind, dtype) = (Reduction::ALL[k], DType::ALL[d]);
+                table[kind as usize][dtype as usize] = kernels::<I>(kind, dtype);
+                d += 1;
+            }
+            k += 1;
         }
-        Reduction::Min | Reduction::Max | Reduction::ArgMin | Reduction::ArgMax => {
-            !matches!(dtype, DType::F16 | DType::BF16 | DType::C32 | DType::C64)
-        }
-        Reduction::Deviations => matches!(dtype, DType::F32 | DType::F64),
+        Table(table)
+    }
+
+    fn get(&self, kind: Reduction, dtype: DType) -> Option<&Kernels> {
+        self.0[kind as usize][dtype as usize].as_ref()
     }
 }
 
-/// Work that is generic over the kind of reduction.
-trait Visit {
-    type Out;
-    fn visit<T: Element, K: Kind<T>>(self) -> Self::Out;
-}
-
-/// Calls `visit` with the kind and the element type of a reduction that [`has_kernel`] accepts.
-fn dispatch<V: Visit>(kind: Reduction, dtype: DType, visit: V) -> V::Out {
+/// Returns the kernels of a reduction of this dtype, if there are any.
+const fn kernels<I: Isa>(kind: Reduction, dtype: DType) -> Option<Kernels> {
     macro_rules! sums {
         ($Float:ty, $Integer:ty, $Complex:ty) => {
             match dtype {
-                DType::F32 => visit.visit::<f32, $Float>(),
-                DType::F64 => visit.visit::<f64, $Float>(),
+                DType::F32 => Kernels::of::<I, f32, $Float>(),
+                DType::F64 => Kernels::of::<I, f64, $Float>(),
                 // The low 64 bits are the same for signed and unsigned integers.
-                DType::I64 | DType::U64 => visit.visit::<i64, $Integer>(),
-                DType::C32 => visit.visit::<Complex<f32>, $Complex>(),
-                DType::C64 => visit.visit::<Complex<f64>, $Complex>(),
-                other => unreachable!("`estimate` rejects {other}"),
+                DType::I64 | DType::U64 => Kernels::of::<I, i64, $Integer>(),
+                DType::C32 => Kernels::of::<I, Complex<f32>, $Complex>(),
+                DType::C64 => Kernels::of::<I, Complex<f64>, $Complex>(),
+                _ => return None,
             }
         };
     }
     macro_rules! extrema {
         ($Kind:ident<$K:ident>) => {
             match dtype {
-                DType::F32 => visit.visit::<f32, $Kind<$K>>(),
-                DType::F64 => visit.visit::<f64, $Kind<$K>>(),
-                DType::I8 => visit.visit::<i8, $Kind<$K>>(),
-                DType::I16 => visit.visit::<i16, $Kind<$K>>(),
-                DType::I32 => visit.visit::<i32, $Kind<$K>>(),
-                DType::I64 => visit.visit::<i64, $Kind<$K>>(),
+                DType::F32 => Kernels::of::<I, f32, $Kind<$K>>(),
+                DType::F64 => Kernels::of::<I, f64, $Kind<$K>>(),
+                DType::I8 => Kernels::of::<I, i8, $Kind<$K>>(),
+                DType::I16 => Kernels::of::<I, i16, $Kind<$K>>(),
+                DType::I32 => Kernels::of::<I, i32, $Kind<$K>>(),
+                DType::I64 => Kernels::of::<I, i64, $Kind<$K>>(),
                 // A bool is a byte of 0 or 1.
-                DType::U8 | DType::Bool => visit.visit::<u8, $Kind<$K>>(),
-                DType::U16 => visit.visit::<u16, $Kind<$K>>(),
-                DType::U32 => visit.visit::<u32, $Kind<$K>>(),
-                DType::U64 => visit.visit::<u64, $Kind<$K>>(),
-                other => unreachable!("`estimate` rejects {other}"),
+                DType::U8 | DType::Bool => Kernels::of::<I, u8, $Kind<$K>>(),
+                DType::U16 => Kernels::of::<I, u16, $Kind<$K>>(),
+                DType::U32 => Kernels::of::<I, u32, $Kind<$K>>(),
+                DType::U64 => Kernels::of::<I, u64, $Kind<$K>>(),
+                DType::F16 | DType::BF16 | DType::C32 | DType::C64 => return None,
             }
         };
     }
-    match kind {
+    Some(match kind {
         Reduction::Sum => sums!(Fold<Sum>, Fold<Sum>, Fold<Sum>),
         Reduction::Prod => sums!(Products, Fold<Prod>, ComplexProducts),
         Reduction::Min => extrema!(Fold<Min>),
         Reduction::Max => extrema!(Fold<Max>),
         Reduction::ArgMin => extrema!(Best<Min>),
         Reduction::ArgMax => extrema!(Best<Max>),
-        Reduction::Deviations if dtype == DType::F32 => visit.visit::<f32, Deviations>(),
-        Reduction::Deviations => visit.visit::<f64, Deviations>(),
-    }
+        Reduction::Deviations => match dtype {
+            DType::F32 => Kernels::of::<I, f32, Deviations>(),
+            DType::F64 => Kernels::of::<I, f64, Deviations>(),
+            _ => return None,
+        },
+    })
 }
 
-/// Runs a reduction that [`has_kernel`] accepts.
-pub(crate) fn run<I: Isa>(isa: I, op: &Reduce, threads: usize, output: &Buffer) -> Result<()> {
-    struct Run<'a, I>(I, &'a Reduce, usize, &'a Buffer);
-    impl<I: Isa> Visit for Run<'_, I> {
-        type Out = Result<()>;
-        fn visit<T: Element, K: Kind<T>>(self) -> Result<()> {
-            run_with(&Kernels::of::<T, K>(self.0), self.1, self.2, self.3)
-        }
-    }
-    dispatch(op.kind, op.before.output(), Run(isa, op, threads, output))
+/// Returns whether [`run`] supports this reduction of this dtype.
+pub(crate) fn has_kernel(tier: &Tier, kind: Reduction, dtype: DType) -> bool {
+    tier.reductions.get(kind, dtype).is_some()
 }
 
 /// Reduces the elements of `work`. Returns `false`, with nothing written, if there is no kernel for it.
 ///
 /// # Safety
 /// - `work` keeps the invariants of [`SmallReduce`].
-pub(crate) unsafe fn small<I: Isa>(isa: I, work: &SmallReduce) -> bool {
-    struct Line<'a, I>(I, &'a SmallReduce);
-    impl<I: Isa> Visit for Line<'_, I> {
-        type Out = ();
-        fn visit<T: Element, K: Kind<T>>(self) {
-            let Line(isa, work) = self;
-            let (kernels, mut run) = (Kernels::of::<T, K>(isa), kind::Run::new());
-            for start in (0..work.len).step_by(kernels.block()) {
-                let n = kernels.block().min(work.len - start);
-                // SAFETY: `values` has elements `start..start + n` of the type of the kind (invariants of
-                // `SmallReduce`, which the caller of `small` guarantees).
-                unsafe { (kernels.push)(isa, &mut run, work.values.add(start * size_of::<T>()), n, start) };
+pub(crate) unsafe fn small(tier: &'static Tier, work: &SmallReduce) -> bool {
+    let Some(kernels) = tier.reductions.get(work.kind, work.dtype) else { return false };
+    let block = kernels.block();
+    // SAFETY: `values` has `len` elements of the dtype, and `out` has room for one result and is aligned (invariants of
+    // `SmallReduce`, which the caller guarantees).
+    unsafe {
+        let result = if work.len <= block {
+            kernels.whole(work.values, work.len, 0)
+        } else {
+            let mut run = Run::new(kernels);
+            for start in (0..work.len).step_by(block) {
+                let n = block.min(work.len - start);
+                run.push(work.values.add(start * kernels.size), n, start);
             }
-            let result = kernels.end(run).give();
-            // SAFETY: `out` has room for one result and is aligned (invariants of `SmallReduce`).
-            unsafe { work.out.cast::<<K::State as State>::Gives>().write(result) };
-        }
+            run.end()
+        };
+        kernels.give(&result, work.out);
     }
-    let found = has_kernel(work.kind, work.dtype);
-    if found {
-        dispatch(work.kind, work.dtype, Line(isa, work));
-    }
-    found
+    true
 }
 
-fn run_with<I: Isa, S: State>(kernels: &Kernels<I, S>, op: &Reduce, threads: usize, output: &Buffer) -> Result<()> {
-    let isa = kernels.isa;
+/// Runs a reduction that [`has_kernel`] accepts.
+pub(crate) fn run(tier: &'static Tier, op: &Reduce, threads: usize, output: &Buffer) -> Result<()> {
+    let kernels = tier
+        .reductions
+        .get(op.kind, op.before.output())
+        .unwrap_or_else(|| unreachable!("`estimate` rejects reductions that have no kernel"));
     let lens: SmallVec<[usize; 8]> = op.outer.iter().chain(op.inner.iter()).copied().collect();
     let (last_outer, last) = (op.outer.len() - 1, lens.len() - 1);
-    let emit = Emit::new(isa, &op.after, &op.after_params, &op.outer, &op.output, output);
-    let source = |stepped| Source::new(isa, &op.before, &op.params, &lens, &op.inputs, stepped);
+    let emit = Emit::new(tier, &op.after, &op.after_params, &op.outer, &op.output, output);
+    let source = |stepped| Source::new(tier, &op.before, &op.params, &lens, &op.inputs, stepped);
     let width = op.outer[last_outer];
     let rows_without_gaps = |i: &Operand| i.strides[last_outer] == 1 && i.strides[last] == width as isize;
     match op.order {

@@ -1,9 +1,9 @@
 //! Squared deviations from the mean, in one pass over memory: each block is read twice while it is in a cache, and
 //! blocks are combined by their means.
 
-use super::fold::{Combine, Sum, halves, narrow};
-use super::kind::{Kept, Kind, Run, State, Values, lanes_of};
-use crate::lanes::{Float, Isa, Lanes, Real, Work};
+use super::fold::{Combine, Sum, fold_bytes, halves, narrow};
+use super::kind::{Kept, Kind, State, Values, lanes_of};
+use crate::lanes::{Isa, Lanes, Numbers, Real, Work};
 use polyarray_core::order::{Deviate, Moments};
 use std::ops::{Mul, Sub};
 
@@ -160,8 +160,8 @@ where
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) -> Moments<T> {
         let Values { src, n } = self.0;
-        // SAFETY: `src` is valid for reads of `n` elements, by the contract of `push`. The lanes of a block fill 256
-        // bytes, so 64 elements are enough for them.
+        // SAFETY: `src` is valid for reads of `n` elements, by the contract of `Kind::block`. The lanes of a block fill
+        // 256 bytes, so 64 elements are enough for them.
         unsafe {
             let near = T::near(Sum::block(isa, src, n), n);
             let mut room = [[Sum::IDENTITY; 64]; 3];
@@ -184,10 +184,12 @@ where
     // 64 rows of this size stay in the second-level cache until they are read again.
     const ROW_BYTES: usize = 4 << 10;
 
-    unsafe fn push<I: Isa>(isa: I, run: &mut Run<Moments<T>>, src: *const T, n: usize, _: usize) {
-        run.tree.push(isa.enter(Block(Values { src, n })), |a, b| Moments::combine(a, b));
+    #[inline(always)]
+    unsafe fn block<I: Isa>(isa: I, src: *const T, n: usize, _: usize, _: Option<Moments<T>>) -> Moments<T> {
+        Block(Values { src, n }).run(isa)
     }
 
+    #[inline(always)]
     unsafe fn rows<I: Isa>(isa: I, kept: &mut Kept, rows: &[*const T], n: usize, _: usize, out: *mut Moments<T>) {
         struct Rows<'a, T> {
             room: &'a mut [T],
@@ -218,9 +220,10 @@ where
                 }
             }
         }
-        isa.enter(Rows { room: kept.elements(3 * n), rows, out });
+        Rows { room: kept.elements(3 * n), rows, out }.run(isa);
     }
 
+    #[inline(always)]
     unsafe fn narrow<I: Isa>(isa: I, kept: &mut Kept, src: *const T, n: usize, width: usize, out: *mut Moments<T>) {
         struct Deviate3<'a, T>(&'a mut [T], *const T, usize, usize);
         impl<T: Part> Work for Deviate3<'_, T>
@@ -250,17 +253,20 @@ where
         let room = kept.elements::<T>(3 * all);
         // SAFETY: `src` has n elements, which the caller guarantees. `room` has a row of `width` elements for each
         // lane.
-        unsafe { narrow::<T, Sum, I>(isa, room.as_mut_ptr(), src, n, width) };
+        unsafe {
+            narrow(fold_bytes::<T, Sum, I>, size_of::<T>(), room.as_mut_ptr().cast(), src.cast(), n, width);
+        }
         for i in 0..all {
             room[i] = if i < width { T::near(room[i], count) } else { room[i - width] };
         }
-        isa.enter(Deviate3(room, src, n, width));
+        Deviate3(room, src, n, width).run(isa);
         for i in 0..width {
             // SAFETY: `out` has room for `width` results, which the caller guarantees.
             unsafe { out.add(i).write(T::moments(count, room[i], room[all + i], room[2 * all + i])) };
         }
     }
 
+    #[inline(always)]
     fn merge(left: &mut Moments<T>, right: Moments<T>) {
         left.combine(right);
     }

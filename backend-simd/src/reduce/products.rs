@@ -6,9 +6,9 @@
 //! infinities or NaN are recognized by their exponents. A slower kernel, which handles such numbers, reads them again.
 
 use super::fold::{Prod, halves};
-use super::kind::{Kept, Kind, Run, State, lanes_of};
+use super::kind::{Kept, Kind, State, lanes_of};
 use super::moments::{Packed, RowsAt};
-use crate::lanes::{Float, Isa, Lanes, Mask, Real, Work};
+use crate::lanes::{Bits, Exponents, Float, Isa, Lanes, Mask, Numbers, Real, Work};
 use polyarray_core::order::{Multiply, Product, SHORT};
 use polyarray_core::{Complex, Element, Wide};
 
@@ -140,11 +140,11 @@ impl<T: Apart, R: RowsAt<T>> Columns<'_, T, R> {
 #[inline(always)]
 fn carefully<T: Apart, I: Isa>(isa: I, k: &Constants<T::V<I>>, x: T::V<I>) -> (T::V<I>, T::V<I>) {
     let little = x.abs().lt(T::V::<I>::splat(isa, T::SMALLEST_NORMAL));
-    let x = Float::select(little, x.mul(T::V::<I>::splat(isa, T::from_f64((1u64 << T::RAISE) as f64))), x);
+    let x = Bits::select(little, x.mul(T::V::<I>::splat(isa, T::from_f64((1u64 << T::RAISE) as f64))), x);
     let power = x.bit_and(k.infinity);
     let special = power.eq(k.zero).or(power.eq(k.infinity));
-    let less = Float::select(little, T::V::<I>::splat(isa, T::of_int(T::RAISE)), k.zero);
-    (Float::select(special, x, x.bit_xor(power).bit_or(k.one)), power.shr_mantissa().int_sub(less))
+    let less = Bits::select(little, T::V::<I>::splat(isa, T::of_int(T::RAISE)), k.zero);
+    (Bits::select(special, x, x.bit_xor(power).bit_or(k.one)), power.shr_mantissa().int_sub(less))
 }
 
 impl<T: Apart, R: RowsAt<T>> Work for Columns<'_, T, R> {
@@ -212,7 +212,7 @@ impl<T: Apart> Work for Block<T> {
                 exponents[..lanes].iter().map(|e| e.to_int()).sum::<i64>() - (lanes * (whole + 1)) as i64 * T::BIAS;
         }
         for i in whole * lanes..n {
-            // SAFETY: i < n, and n elements are readable by the contracts of `push` and `short`.
+            // SAFETY: i < n, and n elements are readable by the contracts of `block` and `short`.
             let factor = unsafe { (*src.add(i)).factor() };
             let lane = &mut mantissas[i - whole * lanes];
             let product = T::join(Product { mantissa: *lane, exponent: 0 }, factor);
@@ -262,7 +262,7 @@ impl<T: Apart> Work for Short<T> {
                 self.out.add(i).write(if self.n <= SHORT {
                     in_sequence(src, self.n, 1)
                 } else {
-                    Block(src, self.n).run(isa)
+                    isa.enter(Block(src, self.n))
                 })
             };
         }
@@ -277,25 +277,28 @@ where
     // 64 rows of this size stay in the second-level cache until they are read again.
     const ROW_BYTES: usize = 4 << 10;
 
-    unsafe fn push<I: Isa>(isa: I, run: &mut Run<Product<T>>, src: *const T, n: usize, _: usize) {
-        // SAFETY: n elements are readable, by the contract of `Kind::push`.
-        let product = if n <= SHORT { unsafe { in_sequence(src, n, 1) } } else { isa.enter(Block(src, n)) };
-        run.tree.push(product, <Self as Kind<T>>::merge);
+    #[inline(always)]
+    unsafe fn block<I: Isa>(isa: I, src: *const T, n: usize, _: usize, _: Option<Product<T>>) -> Product<T> {
+        // SAFETY: n elements are readable, which the caller guarantees.
+        if n <= SHORT { unsafe { in_sequence(src, n, 1) } } else { isa.enter(Block(src, n)) }
     }
 
+    #[inline(always)]
     unsafe fn short<I: Isa>(isa: I, src: *const T, step: isize, n: usize, count: usize, out: *mut Product<T>) {
-        isa.enter(Short { src, step, n, count, out });
+        Short { src, step, n, count, out }.run(isa);
     }
 
+    #[inline(always)]
     unsafe fn rows<I: Isa>(isa: I, kept: &mut Kept, rows: &[*const T], n: usize, _: usize, out: *mut Product<T>) {
         let (mantissas, exponents) = kept.elements::<T>(2 * n).split_at_mut(n);
-        isa.enter(Columns { rows, n, mantissas, exponents });
+        Columns { rows, n, mantissas: &mut *mantissas, exponents: &mut *exponents }.run(isa);
         for i in 0..n {
             // SAFETY: `out` has room for n results, which the caller guarantees.
             unsafe { out.add(i).write(joined(mantissas[i], exponents[i], rows.len())) };
         }
     }
 
+    #[inline(always)]
     unsafe fn narrow<I: Isa>(isa: I, kept: &mut Kept, src: *const T, n: usize, width: usize, out: *mut Product<T>) {
         if n <= SHORT * width {
             // SAFETY: n elements are readable and `out` has room for `width` results, which the caller guarantees.
@@ -359,7 +362,7 @@ impl<T: Multiply> Work for ComplexBlock<T> {
         let mut acc = [one::<T>(); 256 / size_of::<Complex<f32>>()];
         for start in (0..n).step_by(lanes) {
             for (l, lane) in acc[..lanes.min(n - start)].iter_mut().enumerate() {
-                // SAFETY: start + l < n, and n elements are readable by the contract of `Kind::push`.
+                // SAFETY: start + l < n, and n elements are readable by the contract of `Kind::block`.
                 *lane = T::join(*lane, unsafe { *src.add(start + l) }.factor());
             }
         }
@@ -402,16 +405,18 @@ impl<T: Multiply + Send + Sync> Kind<T> for ComplexProducts {
     type State = Product<T>;
     const ROW_BYTES: usize = 4 << 10;
 
-    unsafe fn push<I: Isa>(isa: I, run: &mut Run<Product<T>>, src: *const T, n: usize, _: usize) {
-        // SAFETY: n elements are readable, by the contract of `Kind::push`.
-        let product = if n <= SHORT { unsafe { in_sequence(src, n, 1) } } else { isa.enter(ComplexBlock(src, n)) };
-        run.tree.push(product, Self::merge);
+    #[inline(always)]
+    unsafe fn block<I: Isa>(isa: I, src: *const T, n: usize, _: usize, _: Option<Product<T>>) -> Product<T> {
+        // SAFETY: n elements are readable, which the caller guarantees.
+        if n <= SHORT { unsafe { in_sequence(src, n, 1) } } else { isa.enter(ComplexBlock(src, n)) }
     }
 
+    #[inline(always)]
     unsafe fn rows<I: Isa>(isa: I, _: &mut Kept, rows: &[*const T], n: usize, _: usize, out: *mut Product<T>) {
-        isa.enter(ComplexRows { rows, n, out });
+        ComplexRows { rows, n, out }.run(isa);
     }
 
+    #[inline(always)]
     unsafe fn narrow<I: Isa>(_: I, _: &mut Kept, src: *const T, n: usize, width: usize, out: *mut Product<T>) {
         if n <= SHORT * width {
             // SAFETY: n elements are readable and `out` has room for `width` results, which the caller guarantees.

@@ -2,27 +2,27 @@
 //! into a strip.
 
 use crate::exec::{Access, Exec, Produced, Strips};
-use crate::lanes::Isa;
 use crate::scratch::Scratch;
 use crate::strided::{Geometry, accesses, copy_strided};
+use crate::tier::Tier;
 use polyarray_core::op::{Operand, Params};
 use polyarray_core::{Program, Result};
 use smallvec::SmallVec;
 
 /// Elements along one axis.
-pub(crate) struct Source<I> {
+pub(crate) struct Source {
     /// The memory layout of the operands.
     pub geometry: Geometry,
     /// The axis along which elements are read.
     pub stepped: usize,
     /// Runs the program. `None` if elements are read in place.
-    exec: Option<Exec<I>>,
+    exec: Option<Exec>,
     /// The number of bytes of an element that the program produces.
     size: usize,
 }
 
 // SAFETY: the geometry's pointers are only used for reads.
-unsafe impl<I: Isa> Sync for Source<I> {}
+unsafe impl Sync for Source {}
 
 /// The temporaries of one thread, and room for the elements that a program produces.
 pub(crate) struct Room<'a> {
@@ -30,22 +30,22 @@ pub(crate) struct Room<'a> {
     values: Scratch,
 }
 
-impl<I: Isa> Source<I> {
+impl Source {
     /// Creates a source of operands over the axes `lens`, read along axis `stepped`. The program consists of operations
     /// that have kernels.
     pub fn new(
-        isa: I,
+        tier: &'static Tier,
         program: &Program,
         params: &Params,
         lens: &[usize],
         inputs: &[Operand],
         stepped: usize,
-    ) -> Source<I> {
+    ) -> Source {
         let geometry = Geometry::new(lens, inputs);
         let access = accesses(inputs.iter().map(|i| if lens[stepped] == 1 { 1 } else { i.strides[stepped] }));
         let as_it_lies = program.is_identity() && access[..] == [Access::Contiguous];
         let exec = (!as_it_lies).then(|| {
-            Exec::new(isa, program, params, &access, true).unwrap_or_else(|| {
+            Exec::new(tier, program, params, &access, true).unwrap_or_else(|| {
                 unreachable!("internal error: the program has no kernel, so estimate should have rejected it")
             })
         });
@@ -101,7 +101,7 @@ impl<I: Isa> Source<I> {
             // SAFETY: all indices are within the operands and the room, which the caller guarantees. The room does not
             // overlap operands.
             unsafe {
-                let gather = |o: usize, to: *mut u8| {
+                let gather = &mut |o: usize, to: *mut u8| {
                     copy_strided(
                         self.address(o, offsets[o], i + done),
                         g.strides[o][self.stepped],

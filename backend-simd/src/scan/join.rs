@@ -25,6 +25,14 @@ impl<S> Carry<S> {
             Carry::Offset(x) | Carry::Last(x) => Some(x),
         }
     }
+
+    pub fn map<R>(self, f: impl Fn(S) -> R) -> Carry<R> {
+        match self {
+            Carry::Nothing => Carry::Nothing,
+            Carry::Offset(x) => Carry::Offset(f(x)),
+            Carry::Last(x) => Carry::Last(f(x)),
+        }
+    }
 }
 
 /// An operation that combines elements.
@@ -32,7 +40,7 @@ pub(super) trait Join<T: Element>: Send + Sync + 'static {
     /// The accumulated value of several elements.
     type State: Copy + Send + Sync + 'static;
     /// The state of lines that are side by side.
-    type Lines;
+    type Lines: 'static;
 
     fn join(a: Self::State, b: Self::State) -> Self::State;
 

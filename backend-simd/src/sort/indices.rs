@@ -1,8 +1,7 @@
 //! Indices in the order of the elements, with ties by index. Integers that hold both are sorted.
 
-use super::{Line, Ranked, SHARED, Sorter, integers, select, sort_keys, totals};
-use super::{PASS, Sortable};
-use crate::lanes::{Isa, Work};
+use super::{Line, PASS, SHARED, Table, integers, select, sort_keys, totals};
+use crate::lanes::{Isa, Work, enter};
 use crate::scratch::{Scratch, room};
 use crate::threads::{Shared, split};
 use polyarray_core::Result;
@@ -16,33 +15,28 @@ use std::sync::Mutex;
 ///
 /// # Errors
 /// Out of memory.
-pub(crate) unsafe fn run<I: Sorter, T: Sortable>(
-    isa: I,
-    line: &Line<T>,
-    take: Range<usize>,
-    to: *mut u64,
-    threads: usize,
-) -> Result<()> {
-    let n = line.n;
+pub(crate) unsafe fn run(line: &Line, take: Range<usize>, to: *mut u64, threads: usize) -> Result<()> {
+    let (table, n) = (line.table, line.n);
+    let ranked = (line.conversions.ranked, size_of::<u64>());
     if take.len() == n {
         // SAFETY: the output has room for n integers, which the caller guarantees, and `read` initializes them.
         let out = unsafe {
-            line.read(isa, to, Ranked, threads);
+            line.read(ranked, to.cast(), threads);
             std::slice::from_raw_parts_mut(to, n)
         };
-        return whole(isa, &|i| line.rank(i), out, threads);
+        return whole(table, &|i| line.rank(i), out, threads);
     }
     let mut scratch = Scratch::new(n * size_of::<u64>())?;
     let keys = integers::<u64>(&mut scratch, n);
     // SAFETY: the scratch has room for n integers.
-    unsafe { line.read(isa, keys.as_mut_ptr(), Ranked, threads) };
+    unsafe { line.read(ranked, keys.as_mut_ptr().cast(), threads) };
     if take.len() > n / 8 {
-        whole(isa, &|i| line.rank(i), keys, threads)?;
+        whole(table, &|i| line.rank(i), keys, threads)?;
         // SAFETY: the output has room for the taken indices, which the caller guarantees.
         unsafe { std::ptr::copy_nonoverlapping(keys[take.clone()].as_ptr(), to, take.len()) };
         return Ok(());
     }
-    for (i, index) in some(isa, keys, take, threads)?.into_iter().enumerate() {
+    for (i, index) in some(table, keys, take, threads)?.into_iter().enumerate() {
         // SAFETY: the output has room for the taken indices, which the caller guarantees.
         unsafe { to.add(i).write(index) };
     }
@@ -51,10 +45,10 @@ pub(crate) unsafe fn run<I: Sorter, T: Sortable>(
 
 /// Returns the indices of the ranks `take`. The keys of the first and the last rank bound the others. Keys equal to a
 /// bound are ordered by index.
-fn some<I: Sorter>(isa: I, keys: &[u64], take: Range<usize>, threads: usize) -> Result<Vec<u64>> {
+fn some(table: &Table, keys: &[u64], take: Range<usize>, threads: usize) -> Result<Vec<u64>> {
     let mut scratch = Scratch::new(take.len() * size_of::<u64>())?;
     let ranks = integers::<u64>(&mut scratch, take.len());
-    select::ranks(isa, keys, take.clone(), ranks, threads)?;
+    select::ranks(table, keys, take.clone(), ranks, threads)?;
     let (low, high) = (ranks[0], ranks[ranks.len() - 1]);
     let [less_low, less_high] = totals(threads, keys.len(), |range| {
         let part = &keys[range];
@@ -87,7 +81,7 @@ fn some<I: Sorter>(isa: I, keys: &[u64], take: Range<usize>, threads: usize) -> 
 type Rank<'a> = &'a dyn Fn(usize) -> u64;
 
 /// Replaces the ranks of a line's elements, in the order of indices, by the indices in the order of ranks.
-fn whole<I: Sorter>(isa: I, rank: Rank, ranks: &mut [u64], threads: usize) -> Result<()> {
+fn whole(table: &Table, rank: Rank, ranks: &mut [u64], threads: usize) -> Result<()> {
     let n = ranks.len();
     let index_bits = usize::BITS - (n - 1).leading_zeros();
     if index_bits > 32 {
@@ -96,23 +90,23 @@ fn whole<I: Sorter>(isa: I, rank: Rank, ranks: &mut [u64], threads: usize) -> Re
         ranks.sort_by_key(|&i| rank(i as usize));
         return Ok(());
     }
-    let packing = Packing::of(isa, ranks, index_bits, threads);
+    let packing = Packing::of(table, ranks, index_bits, threads);
     let parts = Shared(ranks.as_mut_ptr());
     split(threads, n, PASS, |range| {
         // SAFETY: the parts of an exclusively borrowed slice do not overlap.
         let part = unsafe { std::slice::from_raw_parts_mut(parts.get().add(range.start), range.len()) };
-        isa.enter(Pack { part, first: range.start as u64, packing });
+        (table.indices.pack)(part, range.start as u64, packing);
         Ok(())
     })?;
-    sort_keys(isa, ranks, threads)?;
+    sort_keys(table, ranks, threads)?;
     if packing.dropped > 0 {
-        resolve(isa, rank, ranks, packing, threads)?;
+        resolve(table, rank, ranks, packing, threads)?;
     }
     let parts = Shared(ranks.as_mut_ptr());
     split(threads, n, PASS, |range| {
         // SAFETY: the parts of an exclusively borrowed slice do not overlap.
         let part = unsafe { std::slice::from_raw_parts_mut(parts.get().add(range.start), range.len()) };
-        isa.enter(Unpack { part, mask: packing.mask() });
+        (table.indices.unpack)(part, packing.mask());
         Ok(())
     })
 }
@@ -126,10 +120,10 @@ struct Packing {
 }
 
 impl Packing {
-    fn of<I: Isa>(isa: I, ranks: &[u64], index_bits: u32, threads: usize) -> Packing {
+    fn of(table: &Table, ranks: &[u64], index_bits: u32, threads: usize) -> Packing {
         let ends = Mutex::new((u64::MAX, 0));
         let done = split(threads, ranks.len(), PASS, |range| {
-            let (low, high) = isa.enter(Ends(&ranks[range]));
+            let (low, high) = (table.indices.ends)(&ranks[range]);
             let mut ends = ends.lock().unwrap_or_else(|p| p.into_inner());
             *ends = (ends.0.min(low), ends.1.max(high));
             Ok(())
@@ -159,19 +153,19 @@ impl Packing {
 /// Sorts runs of packed integers that agree in all bits except the index. Their ranks may differ in the dropped bits.
 /// These bits and the position within the run are packed into an integer again: at most 32 bits were dropped, and a
 /// position has at most 32 bits.
-fn resolve<I: Sorter>(isa: I, rank: Rank, packed: &mut [u64], packing: Packing, threads: usize) -> Result<()> {
+fn resolve(table: &Table, rank: Rank, packed: &mut [u64], packing: Packing, threads: usize) -> Result<()> {
     let n = packed.len();
     let mut at = 0;
-    while let Some(start) = isa.enter(NextRun { packed, at, index_bits: packing.index_bits }) {
+    while let Some(start) = (table.indices.next_run)(packed, at, packing.index_bits) {
         let prefix = packed[start] >> packing.index_bits;
         let end = start + packed[start..n].iter().position(|p| p >> packing.index_bits != prefix).unwrap_or(n - start);
-        run_of_equals(isa, rank, &mut packed[start..end], packing, threads)?;
+        run_of_equals(table, rank, &mut packed[start..end], packing, threads)?;
         at = end;
     }
     Ok(())
 }
 
-fn run_of_equals<I: Sorter>(isa: I, rank: Rank, run: &mut [u64], packing: Packing, threads: usize) -> Result<()> {
+fn run_of_equals(table: &Table, rank: Rank, run: &mut [u64], packing: Packing, threads: usize) -> Result<()> {
     let index = |p: u64| p & packing.mask();
     if run.len() <= 16 {
         run.sort_unstable_by_key(|&p| (rank(index(p) as usize), index(p)));
@@ -187,9 +181,36 @@ fn run_of_equals<I: Sorter>(isa: I, rank: Rank, run: &mut [u64], packing: Packin
     keys.iter_mut()
         .zip(old.iter().enumerate())
         .for_each(|(key, (place, &p))| *key = within(p) << place_bits | place as u64);
-    sort_keys(isa, keys, if run.len() >= SHARED { threads } else { 1 })?;
+    sort_keys(table, keys, if run.len() >= SHARED { threads } else { 1 })?;
     run.iter_mut().zip(keys.iter()).for_each(|(p, key)| *p = old[(key & ((1 << place_bits) - 1)) as usize]);
     Ok(())
+}
+
+/// The passes over indices, compiled for a tier.
+pub(super) struct Passes {
+    /// Returns the least and the greatest rank.
+    ends: fn(&[u64]) -> (u64, u64),
+    pack: fn(part: &mut [u64], first: u64, packing: Packing),
+    unpack: fn(part: &mut [u64], mask: u64),
+    next_run: fn(packed: &[u64], at: usize, index_bits: u32) -> Option<usize>,
+}
+
+impl Passes {
+    /// Returns the passes of tier `I`.
+    ///
+    /// # Safety
+    /// - The functions are called only on a CPU with the features of the tier.
+    pub(super) const unsafe fn of<I: Isa>() -> Passes {
+        // SAFETY: the caller guarantees the features.
+        unsafe {
+            Passes {
+                ends: |ranks| enter::<I, _>(Ends(ranks)),
+                pack: |part, first, packing| enter::<I, _>(Pack { part, first, packing }),
+                unpack: |part, mask| enter::<I, _>(Unpack { part, mask }),
+                next_run: |packed, at, index_bits| enter::<I, _>(NextRun { packed, at, index_bits }),
+            }
+        }
+    }
 }
 
 struct Ends<'a>(&'a [u64]);

@@ -1,6 +1,6 @@
 //! Conversion of elements to unsigned integers in the same order.
 
-use super::{Sorter, integers, sort_keys};
+use super::{Table, integers, select, sort_keys};
 use crate::scratch::Scratch;
 use polyarray_core::{Element, Result, bf16, f16};
 
@@ -16,14 +16,16 @@ pub(crate) trait Word: Copy + Ord + Default + Send + Sync + 'static {
     ///
     /// # Errors
     /// Out of memory.
-    fn sort_words<I: Sorter>(isa: I, words: &mut [Self], threads: usize) -> Result<()>;
+    fn sort_words(table: &Table, words: &mut [Self], threads: usize) -> Result<()>;
 }
 
 /// An integer that vectors sort.
 pub(crate) trait Key: Word<Wide = Self> {
     fn to_u64(self) -> u64;
     /// Sorts on at most `threads` threads. `spare` has the same length if the tier needs scratch memory.
-    fn sort<I: Sorter>(isa: I, keys: &mut [Self], spare: &mut [Self], threads: usize);
+    fn sort(table: &Table, keys: &mut [Self], spare: &mut [Self], threads: usize);
+    /// Returns the passes of a selection.
+    fn selection(table: &Table) -> &select::Passes<Self>;
 }
 
 macro_rules! word {
@@ -43,9 +45,9 @@ macro_rules! word {
             fn not(self) -> Self {
                 !self
             }
-            fn sort_words<I: Sorter>(isa: I, words: &mut [Self], threads: usize) -> Result<()> {
-                let sort: fn(I, &mut [Self], usize) -> Result<()> = $sort;
-                sort(isa, words, threads)
+            fn sort_words(table: &Table, words: &mut [Self], threads: usize) -> Result<()> {
+                let sort: fn(&Table, &mut [Self], usize) -> Result<()> = $sort;
+                sort(table, words, threads)
             }
         }
     )* };
@@ -58,8 +60,8 @@ word! {
     } else {
         counting(words, 1 << 16, usize::from, |value| value as u16)
     };
-    u32 u32 sort_keys::<I, u32>;
-    u64 u64 sort_keys::<I, u64>;
+    u32 u32 sort_keys::<u32>;
+    u64 u64 sort_keys::<u64>;
 }
 
 /// Below this number, 16-bit integers are sorted by comparison: the counters of all values would outnumber them by far.
@@ -85,8 +87,11 @@ impl Key for u32 {
     fn to_u64(self) -> u64 {
         self.into()
     }
-    fn sort<I: Sorter>(isa: I, keys: &mut [u32], spare: &mut [u32], threads: usize) {
-        isa.sort32(keys, spare, threads);
+    fn sort(table: &Table, keys: &mut [u32], spare: &mut [u32], threads: usize) {
+        (table.sort32)(keys, spare, threads);
+    }
+    fn selection(table: &Table) -> &select::Passes<u32> {
+        &table.selection32
     }
 }
 
@@ -95,8 +100,11 @@ impl Key for u64 {
     fn to_u64(self) -> u64 {
         self
     }
-    fn sort<I: Sorter>(isa: I, keys: &mut [u64], spare: &mut [u64], threads: usize) {
-        isa.sort64(keys, spare, threads);
+    fn sort(table: &Table, keys: &mut [u64], spare: &mut [u64], threads: usize) {
+        (table.sort64)(keys, spare, threads);
+    }
+    fn selection(table: &Table) -> &select::Passes<u64> {
+        &table.selection64
     }
 }
 

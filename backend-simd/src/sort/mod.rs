@@ -16,7 +16,7 @@ mod select;
 mod tests;
 
 use crate::lanes::portable::Portable;
-use crate::lanes::{Isa, Work};
+use crate::lanes::{Body, Isa};
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::{avx2::Avx2, avx512::Avx512};
 use crate::scratch::Scratch;
@@ -26,6 +26,7 @@ pub(crate) use keys::{Key, Sortable, Word};
 use polyarray_core::op::{Give, Sort};
 use polyarray_core::walk::walk;
 use polyarray_core::{Buffer, DType, Result, bf16, f16};
+use std::marker::PhantomData;
 use std::sync::Mutex;
 
 /// A tier that sorts integers.
@@ -97,52 +98,85 @@ pub(crate) fn integers<K: Word>(scratch: &mut Scratch, n: usize) -> &mut [K] {
 ///
 /// # Errors
 /// Out of memory.
-pub(crate) fn sort_keys<I: Sorter, K: Key>(isa: I, keys: &mut [K], threads: usize) -> Result<()> {
-    let n = if I::SPARE { keys.len() } else { 0 };
+pub(crate) fn sort_keys<K: Key>(table: &Table, keys: &mut [K], threads: usize) -> Result<()> {
+    let n = if table.spare { keys.len() } else { 0 };
     let mut scratch = Scratch::new(n * size_of::<K>())?;
-    K::sort(isa, keys, integers(&mut scratch, n), threads);
+    K::sort(table, keys, integers(&mut scratch, n), threads);
     Ok(())
+}
+
+/// The functions of a tier that sort. The code that divides the work is compiled once for all tiers, and for each size
+/// of elements.
+pub(crate) struct Table {
+    /// Whether [`sort32`](Sorter::sort32) and [`sort64`](Sorter::sort64) need scratch memory as long as the keys.
+    spare: bool,
+    sort32: fn(&mut [u32], &mut [u32], usize),
+    sort64: fn(&mut [u64], &mut [u64], usize),
+    conversions: [Option<Conversions>; DType::ALL.len()],
+    selection32: select::Passes<u32>,
+    selection64: select::Passes<u64>,
+    indices: indices::Passes,
+}
+
+impl Table {
+    /// Returns the functions of tier `I`.
+    ///
+    /// # Safety
+    /// - The functions are called only on a CPU with the features of the tier.
+    pub(crate) const unsafe fn of<I: Sorter>() -> Table {
+        let mut conversions = [None; DType::ALL.len()];
+        let mut d = 0;
+        while d < DType::ALL.len() {
+            conversions[DType::ALL[d] as usize] = Conversions::of::<I>(DType::ALL[d]);
+            d += 1;
+        }
+        // SAFETY: the caller guarantees the features.
+        unsafe {
+            Table {
+                spare: I::SPARE,
+                sort32: |keys, spare, threads| I::assume().sort32(keys, spare, threads),
+                sort64: |keys, spare, threads| I::assume().sort64(keys, spare, threads),
+                conversions,
+                selection32: select::Passes::of::<I>(),
+                selection64: select::Passes::of::<I>(),
+                indices: indices::Passes::of::<I>(),
+            }
+        }
+    }
 }
 
 /// Runs a sort and writes the result to `out`.
 ///
 /// # Errors
 /// Out of memory.
-pub(crate) fn run<I: Sorter>(isa: I, op: &Sort, threads: usize, out: &Buffer) -> Result<()> {
-    match op.dtype {
-        DType::Bool => typed::<I, bool>(isa, op, threads, out),
-        DType::I8 => typed::<I, i8>(isa, op, threads, out),
-        DType::I16 => typed::<I, i16>(isa, op, threads, out),
-        DType::I32 => typed::<I, i32>(isa, op, threads, out),
-        DType::I64 => typed::<I, i64>(isa, op, threads, out),
-        DType::U8 => typed::<I, u8>(isa, op, threads, out),
-        DType::U16 => typed::<I, u16>(isa, op, threads, out),
-        DType::U32 => typed::<I, u32>(isa, op, threads, out),
-        DType::U64 => typed::<I, u64>(isa, op, threads, out),
-        DType::F16 => typed::<I, f16>(isa, op, threads, out),
-        DType::BF16 => typed::<I, bf16>(isa, op, threads, out),
-        DType::F32 => typed::<I, f32>(isa, op, threads, out),
-        DType::F64 => typed::<I, f64>(isa, op, threads, out),
-        DType::C32 | DType::C64 => {
-            unreachable!("internal error: complex numbers have no order, so core should have rejected them")
-        }
+pub(crate) fn run(table: &'static Table, op: &Sort, threads: usize, out: &Buffer) -> Result<()> {
+    match op.dtype.size() {
+        1 => sized::<u8>(table, op, threads, out),
+        2 => sized::<u16>(table, op, threads, out),
+        4 => sized::<u32>(table, op, threads, out),
+        _ => sized::<u64>(table, op, threads, out),
     }
 }
 
-fn typed<I: Sorter, T: Sortable>(isa: I, op: &Sort, threads: usize, out: &Buffer) -> Result<()> {
+/// Sorts elements of the size of `W`.
+fn sized<W: Word>(table: &'static Table, op: &Sort, threads: usize, out: &Buffer) -> Result<()> {
+    let conversions = table.conversions[op.dtype as usize].as_ref().unwrap_or_else(|| {
+        unreachable!("internal error: complex numbers have no order, so core should have rejected them")
+    });
     let (lines, taken) = (op.lines.size(), op.take.len());
     let (outer, step) = (&op.input.strides[..op.lines.len()], op.input.strides[op.lines.len()]);
-    let from = Shared(base(&op.input.buffer, op.dtype, op.input.offset).cast::<T::Word>());
+    let from = Shared(base(&op.input.buffer, op.dtype, op.input.offset).cast::<W>());
     let to = Shared(base(out, op.output(), 0));
     let size = op.output().size();
     let some_lines = |range: std::ops::Range<usize>, threads: usize| {
         let (mut number, mut done) = (range.start, Ok(()));
         walk(&op.lines, [outer], [0], range, |[at]| {
             if done.is_ok() {
-                let line = Line::<T> { from: from.get().wrapping_offset(at), step, n: op.n, flip: op.descending };
+                let from = from.get().wrapping_offset(at).cast::<u8>().cast_const();
+                let line = Line { table, conversions, from, size: size_of::<W>(), step, n: op.n, flip: op.descending };
                 // SAFETY: the line lies within the operand. Line `number` of the output has room for the taken
                 // elements, and no other thread writes to it.
-                done = unsafe { one(isa, &line, op, to.get().wrapping_add(number * taken * size), threads) };
+                done = unsafe { one::<W>(&line, op, to.get().wrapping_add(number * taken * size), threads) };
             }
             number += 1;
         });
@@ -159,53 +193,58 @@ fn typed<I: Sorter, T: Sortable>(isa: I, op: &Sort, threads: usize, out: &Buffer
 /// Sorts one line.
 ///
 /// # Safety
-/// - The line's elements are readable.
+/// - The line's elements are readable, and have the size of `W`.
 /// - `to` is valid for writes of all elements or indices that are taken of a line, and nothing else accesses them
 ///   meanwhile.
-unsafe fn one<I: Sorter, T: Sortable>(isa: I, line: &Line<T>, op: &Sort, to: *mut u8, threads: usize) -> Result<()> {
+unsafe fn one<W: Word>(line: &Line, op: &Sort, to: *mut u8, threads: usize) -> Result<()> {
+    let (table, conversions) = (line.table, line.conversions);
     let whole = op.take.len() == op.n;
     match op.give {
         Give::Values if whole => {
-            let words = to.cast::<T::Word>();
+            let words = to.cast::<W>();
             // SAFETY: the output has room for n elements, which the caller guarantees. `read` initializes them, and
             // nothing else accesses them.
             let words = unsafe {
-                line.read(isa, words, Encoded, threads);
+                line.read((conversions.encoded, size_of::<W>()), to, threads);
                 std::slice::from_raw_parts_mut(words, line.n)
             };
-            T::Word::sort_words(isa, words, threads)?;
-            line.decode(isa, words, threads);
+            W::sort_words(table, words, threads)?;
+            // SAFETY: the output has the keys of n elements.
+            unsafe { line.decode(to, line.n, threads) };
             Ok(())
         }
         Give::Values => {
             let n = line.n;
-            let mut scratch = Scratch::new(n * size_of::<Wide<T>>())?;
-            let keys = integers::<Wide<T>>(&mut scratch, n);
+            let mut scratch = Scratch::new(n * size_of::<W::Wide>())?;
+            let keys = integers::<W::Wide>(&mut scratch, n);
             // SAFETY: the scratch has room for n keys.
-            unsafe { line.read(isa, keys.as_mut_ptr(), Widened, threads) };
-            let mut found = Scratch::new(op.take.len() * size_of::<Wide<T>>())?;
-            let ranks = integers::<Wide<T>>(&mut found, op.take.len());
-            select::ranks(isa, keys, op.take.clone(), ranks, threads)?;
-            for (i, key) in ranks.iter().enumerate() {
-                let word = T::Word::narrow(*key);
-                // SAFETY: the output has room for the taken elements, which the caller guarantees.
-                unsafe { to.cast::<T::Word>().add(i).write(T::decode(turned(word, line.flip))) };
+            unsafe { line.read((conversions.widened, size_of::<W::Wide>()), keys.as_mut_ptr().cast(), threads) };
+            let mut found = Scratch::new(op.take.len() * size_of::<W::Wide>())?;
+            let ranks = integers::<W::Wide>(&mut found, op.take.len());
+            select::ranks(table, keys, op.take.clone(), ranks, threads)?;
+            // SAFETY: the output has room for the taken elements, which the caller guarantees.
+            unsafe {
+                for (i, key) in ranks.iter().enumerate() {
+                    to.cast::<W>().add(i).write(W::narrow(*key));
+                }
+                line.decode(to, ranks.len(), 1);
             }
             Ok(())
         }
         // SAFETY: the output has room for the taken indices, which the caller guarantees.
-        Give::Indices => unsafe { indices::run(isa, line, op.take.clone(), to.cast::<u64>(), threads) },
+        Give::Indices => unsafe { indices::run(line, op.take.clone(), to.cast::<u64>(), threads) },
     }
 }
 
-/// The integer type in which vectors sort elements of `T`.
-type Wide<T> = <<T as Sortable>::Word as Word>::Wide;
-
 /// The elements of a line.
 ///
-/// Invariant: `from` is valid for reads of `n` elements with a distance of `step`.
-struct Line<T: Sortable> {
-    from: *const T::Word,
+/// Invariant: `from` is valid for reads of `n` elements of `size` bytes with a distance of `step` elements. They have
+/// the dtype of `conversions`.
+struct Line {
+    table: &'static Table,
+    conversions: &'static Conversions,
+    from: *const u8,
+    size: usize,
     step: isize,
     n: usize,
     /// Whether the order is descending. The keys are then complemented.
@@ -213,10 +252,13 @@ struct Line<T: Sortable> {
 }
 
 // SAFETY: a line is only read.
-unsafe impl<T: Sortable> Sync for Line<T> {}
+unsafe impl Sync for Line {}
+
+/// The integer type in which vectors sort elements of `T`.
+type Wide<T> = <<T as Sortable>::Word as Word>::Wide;
 
 /// A conversion of an element's bits.
-trait Made<T: Sortable>: Copy + Send + Sync {
+trait Made<T: Sortable>: Copy + Send + Sync + 'static {
     type Out: Copy + Send;
     fn make(bits: T::Word, flip: bool) -> Self::Out;
 }
@@ -258,21 +300,77 @@ impl<T: Sortable> Made<T> for Ranked {
     }
 }
 
-impl<T: Sortable> Line<T> {
-    /// Converts each element by `M` and writes the results to `to`.
+/// Elements to convert: `n` elements, `step` elements apart from `from` on, into contiguous results at `to`.
+struct Converted {
+    from: *const u8,
+    step: isize,
+    n: usize,
+    flip: bool,
+    to: *mut u8,
+}
+
+/// A conversion of elements.
+///
+/// # Safety
+/// - The elements are valid for reads, and `to` for writes of the results. They are the same, or do not overlap.
+/// - The CPU has the features of the tier.
+type Conversion = unsafe fn(&Converted);
+
+/// The conversions of a dtype.
+#[derive(Clone, Copy)]
+struct Conversions {
+    encoded: Conversion,
+    widened: Conversion,
+    ranked: Conversion,
+    /// Converts keys back to the bits of elements.
+    decode: Conversion,
+}
+
+impl Conversions {
+    /// Returns the conversions of a dtype that has an order.
+    const fn of<I: Isa>(dtype: DType) -> Option<Conversions> {
+        Some(match dtype {
+            DType::Bool => Conversions::typed::<I, bool>(),
+            DType::I8 => Conversions::typed::<I, i8>(),
+            DType::I16 => Conversions::typed::<I, i16>(),
+            DType::I32 => Conversions::typed::<I, i32>(),
+            DType::I64 => Conversions::typed::<I, i64>(),
+            DType::U8 => Conversions::typed::<I, u8>(),
+            DType::U16 => Conversions::typed::<I, u16>(),
+            DType::U32 => Conversions::typed::<I, u32>(),
+            DType::U64 => Conversions::typed::<I, u64>(),
+            DType::F16 => Conversions::typed::<I, f16>(),
+            DType::BF16 => Conversions::typed::<I, bf16>(),
+            DType::F32 => Conversions::typed::<I, f32>(),
+            DType::F64 => Conversions::typed::<I, f64>(),
+            DType::C32 | DType::C64 => return None,
+        })
+    }
+
+    const fn typed<I: Isa, T: Sortable>() -> Conversions {
+        Conversions {
+            encoded: I::kernel::<Read<T, Encoded>>,
+            widened: I::kernel::<Read<T, Widened>>,
+            ranked: I::kernel::<Read<T, Ranked>>,
+            decode: I::kernel::<Decode<T>>,
+        }
+    }
+}
+
+impl Line {
+    /// Converts each element and writes the results, of `size` bytes, to `to`.
     ///
     /// # Safety
+    /// - `conversion` is one of the line's, and its results have this size.
     /// - `to` is valid for writes of `n` results, and nothing else accesses them meanwhile.
-    unsafe fn read<I: Isa, M: Made<T>>(&self, isa: I, to: *mut M::Out, _: M, threads: usize) {
+    unsafe fn read(&self, (conversion, size): (Conversion, usize), to: *mut u8, threads: usize) {
         let to = Shared(to);
         let done = split(threads, self.n, PASS, |range| {
-            isa.enter(Read::<T, M> {
-                from: self.from.wrapping_offset(range.start as isize * self.step),
-                step: self.step,
-                n: range.len(),
-                flip: self.flip,
-                to: to.get().wrapping_add(range.start),
-            });
+            let from = self.from.wrapping_offset(range.start as isize * self.step * self.size as isize);
+            let to = to.get().wrapping_add(range.start * size);
+            // SAFETY: the elements are readable (the invariant), and the caller guarantees room for the results. The
+            // parts do not overlap. The CPU has the features of the tier whose table this is.
+            unsafe { conversion(&Converted { from, step: self.step, n: range.len(), flip: self.flip, to }) };
             Ok(())
         });
         debug_assert!(done.is_ok(), "internal error: a part of an infallible pass failed");
@@ -281,38 +379,44 @@ impl<T: Sortable> Line<T> {
     /// Returns the rank of one element.
     fn rank(&self, i: usize) -> u64 {
         debug_assert!(i < self.n);
-        // SAFETY: i < n, so this is an element of the line (its invariant).
-        <Ranked as Made<T>>::make(unsafe { self.from.wrapping_offset(i as isize * self.step).read() }, self.flip)
+        let mut rank = 0u64;
+        let from = self.from.wrapping_offset(i as isize * self.step * self.size as isize);
+        let to = (&raw mut rank).cast();
+        // SAFETY: i < n, so this is an element of the line (the invariant), and there is room for its rank. The CPU has
+        // the features of the tier whose table this is.
+        unsafe { (self.conversions.ranked)(&Converted { from, step: 1, n: 1, flip: self.flip, to }) };
+        rank
     }
 
-    /// Converts keys back to the bits of elements.
-    fn decode<I: Isa>(&self, isa: I, words: &mut [T::Word], threads: usize) {
-        let (all, flip) = (Shared(words.as_mut_ptr()), self.flip);
-        let done = split(threads, words.len(), PASS, |range| {
-            // SAFETY: the range is a part of the slice, which is exclusively borrowed. The parts do not overlap.
-            let words = unsafe { std::slice::from_raw_parts_mut(all.get().add(range.start), range.len()) };
-            isa.enter(Decode::<T> { words, flip });
+    /// Converts `n` keys at `words` back to the bits of elements.
+    ///
+    /// # Safety
+    /// - `words` is valid for reads and writes of `n` keys of elements of the line's dtype, and nothing else accesses
+    ///   them meanwhile.
+    unsafe fn decode(&self, words: *mut u8, n: usize, threads: usize) {
+        let all = Shared(words);
+        let done = split(threads, n, PASS, |range| {
+            let to = all.get().wrapping_add(range.start * self.size);
+            // SAFETY: the range is a part of the keys, which the caller guarantees, and the parts do not overlap. The
+            // CPU has the features of the tier whose table this is.
+            unsafe { (self.conversions.decode)(&Converted { from: to, step: 1, n: range.len(), flip: self.flip, to }) };
             Ok(())
         });
         debug_assert!(done.is_ok(), "internal error: a part of an infallible pass failed");
     }
 }
 
-struct Read<T: Sortable, M: Made<T>> {
-    from: *const T::Word,
-    step: isize,
-    n: usize,
-    flip: bool,
-    to: *mut M::Out,
-}
+/// Converts elements of `T` by `M`.
+struct Read<T, M>(PhantomData<(T, M)>);
 
-impl<T: Sortable, M: Made<T>> Work for Read<T, M> {
-    type Out = ();
+impl<T: Sortable, M: Made<T>> Body for Read<T, M> {
+    type Args = Converted;
     #[inline(always)]
-    fn run<I: Isa>(self, _: I) {
-        let Read { from, step, n, flip, to } = self;
-        // SAFETY: the elements are readable by the invariant of `Line`, and the caller of `Line::read` guarantees room
-        // for the results. Both are aligned, because buffers are aligned to their elements.
+    unsafe fn run<I: Isa>(_: I, args: &Converted) {
+        let &Converted { from, step, n, flip, to } = args;
+        let (from, to) = (from.cast::<T::Word>(), to.cast::<M::Out>());
+        // SAFETY: the caller guarantees the elements and room for the results. Both are aligned, because buffers are
+        // aligned to their elements.
         unsafe {
             if step == 1 {
                 (0..n).for_each(|i| *to.add(i) = M::make(*from.add(i), flip));
@@ -323,17 +427,17 @@ impl<T: Sortable, M: Made<T>> Work for Read<T, M> {
     }
 }
 
-struct Decode<'a, T: Sortable> {
-    words: &'a mut [T::Word],
-    flip: bool,
-}
+/// Converts contiguous keys to elements of `T` in place.
+struct Decode<T>(PhantomData<T>);
 
-impl<T: Sortable> Work for Decode<'_, T> {
-    type Out = ();
+impl<T: Sortable> Body for Decode<T> {
+    type Args = Converted;
     #[inline(always)]
-    fn run<I: Isa>(self, _: I) {
-        for word in self.words {
-            *word = T::decode(turned(*word, self.flip));
+    unsafe fn run<I: Isa>(_: I, args: &Converted) {
+        let words = args.to.cast::<T::Word>();
+        for i in 0..args.n {
+            // SAFETY: i < n, and the caller guarantees n keys.
+            unsafe { *words.add(i) = T::decode(turned(*words.add(i), args.flip)) };
         }
     }
 }

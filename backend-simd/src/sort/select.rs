@@ -4,8 +4,8 @@
 //! Another pass collects the few keys in between, and the selection recurses on these. R. W. Floyd and R. L. Rivest,
 //! "Expected time bounds for selection" (1975).
 
-use super::{Key, PASS, Sorter, integers, sort_keys, totals};
-use crate::lanes::{Isa, Work};
+use super::{Key, PASS, Table, integers, sort_keys, totals};
+use crate::lanes::{Isa, Work, enter};
 use crate::scratch::Scratch;
 use crate::threads::{Shared, split};
 use polyarray_core::Result;
@@ -19,24 +19,24 @@ const SMALL: usize = 2048;
 ///
 /// # Errors
 /// Out of memory.
-pub(crate) fn ranks<I: Sorter, K: Key>(
-    isa: I,
+pub(crate) fn ranks<K: Key>(
+    table: &Table,
     keys: &[K],
     take: Range<usize>,
     out: &mut [K],
     threads: usize,
 ) -> Result<()> {
     if keys.len() <= SMALL || take.len() > keys.len() / 4 {
-        return by_sorting(isa, keys, take, out, threads);
+        return by_sorting(table, keys, take, out, threads);
     }
-    let Some(bracket) = Bracket::sampled(isa, keys, &take, threads)? else {
-        return by_sorting(isa, keys, take, out, threads);
+    let Some(bracket) = Bracket::sampled(table, keys, &take, threads)? else {
+        return by_sorting(table, keys, take, out, threads);
     };
-    let counts = bracket.count(isa, keys, threads);
+    let counts = bracket.count(table, keys, threads);
     let middle = counts.between.len();
     // The bracket of the sample misses a rank, or it contains too many keys.
     if take.start < counts.low.start || take.end > counts.high.end || middle > keys.len() / 2 {
-        return by_sorting(isa, keys, take, out, threads);
+        return by_sorting(table, keys, take, out, threads);
     }
     let part = |ranks: &Range<usize>| {
         ranks.start.clamp(take.start, take.end) - take.start..ranks.end.clamp(take.start, take.end) - take.start
@@ -47,19 +47,19 @@ pub(crate) fn ranks<I: Sorter, K: Key>(
     if !wanted.is_empty() {
         let mut scratch = Scratch::new(middle * size_of::<K>())?;
         let inner = integers::<K>(&mut scratch, middle);
-        bracket.collect(isa, keys, inner, threads);
+        bracket.collect(table, keys, inner, threads);
         let offset = counts.between.start;
         let inner_take = wanted.start + take.start - offset..wanted.end + take.start - offset;
-        ranks(isa, inner, inner_take, &mut out[wanted], threads)?;
+        ranks(table, inner, inner_take, &mut out[wanted], threads)?;
     }
     Ok(())
 }
 
-fn by_sorting<I: Sorter, K: Key>(isa: I, keys: &[K], take: Range<usize>, out: &mut [K], threads: usize) -> Result<()> {
+fn by_sorting<K: Key>(table: &Table, keys: &[K], take: Range<usize>, out: &mut [K], threads: usize) -> Result<()> {
     let mut scratch = Scratch::new(size_of_val(keys))?;
     let copy = integers::<K>(&mut scratch, keys.len());
     copy.copy_from_slice(keys);
-    sort_keys(isa, copy, threads)?;
+    sort_keys(table, copy, threads)?;
     out.copy_from_slice(&copy[take]);
     Ok(())
 }
@@ -83,14 +83,14 @@ impl<K: Key> Bracket<K> {
     ///
     /// # Errors
     /// Out of memory.
-    fn sampled<I: Sorter>(isa: I, keys: &[K], take: &Range<usize>, threads: usize) -> Result<Option<Bracket<K>>> {
+    fn sampled(table: &Table, keys: &[K], take: &Range<usize>, threads: usize) -> Result<Option<Bracket<K>>> {
         let n = keys.len();
         let size = ((n as f64).powf(2.0 / 3.0) as usize).max(64);
         let mut scratch = Scratch::new(size * size_of::<K>())?;
         let sample = integers::<K>(&mut scratch, size);
         let mut random = 0x2545_f491_4f6c_dd1d;
         sample.iter_mut().for_each(|place| *place = keys[below(&mut random, n)]);
-        sort_keys(isa, sample, threads)?;
+        sort_keys(table, sample, threads)?;
         // Three standard deviations of the rank. A standard deviation is at most sqrt(size) / 2.
         let margin = 1.5 * (size as f64).sqrt() + 1.0;
         let at = |rank: usize| rank as f64 * size as f64 / n as f64;
@@ -107,10 +107,10 @@ impl<K: Key> Bracket<K> {
         (low <= high).then_some((low, high))
     }
 
-    fn count<I: Isa>(&self, isa: I, keys: &[K], threads: usize) -> Counts {
+    fn count(&self, table: &Table, keys: &[K], threads: usize) -> Counts {
         let ends = [self.low.unwrap_or_default(), self.high.unwrap_or_default()];
         let [mut below_low, mut to_low, mut below_high, mut to_high] =
-            totals(threads, keys.len(), |range| isa.enter(Count { keys: &keys[range], ends }));
+            totals(threads, keys.len(), |range| (K::selection(table).count)(&keys[range], ends));
         if self.low.is_none() {
             (below_low, to_low) = (0, 0);
         }
@@ -125,14 +125,14 @@ impl<K: Key> Bracket<K> {
     }
 
     /// Copies the keys in between to `to`, which has room for exactly that many. The order is arbitrary.
-    fn collect<I: Isa>(&self, isa: I, keys: &[K], to: &mut [K], threads: usize) {
+    fn collect(&self, table: &Table, keys: &[K], to: &mut [K], threads: usize) {
         let Some((low, high)) = self.inside() else { return };
         let (next, len, to) = (AtomicUsize::new(0), to.len(), Shared(to.as_mut_ptr()));
         let done = split(threads, keys.len(), PASS, |range| {
             // The keys are gathered in a buffer that stays in the cache. Each chunk reserves space in `to` once.
             let mut kept = [K::default(); 1024];
             for chunk in keys[range].chunks(kept.len()) {
-                let count = isa.enter(Keep { keys: chunk, kept: &mut kept, low, high });
+                let count = (K::selection(table).keep)(chunk, &mut kept, low, high);
                 let at = next.fetch_add(count, Ordering::Relaxed);
                 assert!(at + count <= len, "internal error: more keys collected than counted");
                 // SAFETY: at + count <= len, as asserted. Each part has its own range of `to`.
@@ -141,6 +141,30 @@ impl<K: Key> Bracket<K> {
             Ok(())
         });
         debug_assert!(done.is_ok(), "internal error: a part of an infallible pass failed");
+    }
+}
+
+/// The passes of a selection, compiled for a tier.
+pub(crate) struct Passes<K> {
+    /// Returns the numbers of keys that are less than each end, and of those that are less or equal.
+    count: fn(keys: &[K], ends: [K; 2]) -> [usize; 4],
+    /// Copies the keys from `low` to `high` to the front of `kept` and returns their number.
+    keep: fn(keys: &[K], kept: &mut [K; 1024], low: u64, high: u64) -> usize,
+}
+
+impl<K: Key> Passes<K> {
+    /// Returns the passes of tier `I`.
+    ///
+    /// # Safety
+    /// - The functions are called only on a CPU with the features of the tier.
+    pub(super) const unsafe fn of<I: Isa>() -> Passes<K> {
+        // SAFETY: the caller guarantees the features.
+        unsafe {
+            Passes {
+                count: |keys, ends| enter::<I, _>(Count { keys, ends }),
+                keep: |keys, kept, low, high| enter::<I, _>(Keep { keys, kept, low, high }),
+            }
+        }
     }
 }
 

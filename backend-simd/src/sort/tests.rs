@@ -1,7 +1,7 @@
 //! Compares sorting of keys with the standard library, on every tier that this CPU has.
 
 use super::*;
-use crate::tier::Tier;
+use crate::tier::Token;
 use polyarray_core::Dims;
 use polyarray_core::op::Operand;
 use select::below;
@@ -9,13 +9,7 @@ use select::below;
 /// Calls `f` for each tier.
 fn on_every_tier(mut f: impl FnMut(&dyn Tested, &str)) {
     for name in crate::tier::NAMES {
-        match Tier::best(Some(name)).expect("a tier's name") {
-            Tier::Portable(isa) => f(&isa, name),
-            #[cfg(target_arch = "x86_64")]
-            Tier::Avx2(isa) => f(&isa, name),
-            #[cfg(target_arch = "x86_64")]
-            Tier::Avx512(isa) => f(&isa, name),
-        }
+        f(&&Token::best(Some(name)).expect("a tier's name").tier().sort, name);
     }
 }
 
@@ -27,16 +21,16 @@ trait Tested {
     fn argsort(&self, x: &[i64], threads: usize) -> Vec<i64>;
 }
 
-impl<I: Sorter> Tested for I {
+impl Tested for &'static Table {
     fn sort32(&self, keys: &mut [u32], threads: usize) {
-        sort_keys(*self, keys, threads).unwrap();
+        sort_keys(self, keys, threads).unwrap();
     }
     fn sort64(&self, keys: &mut [u64], threads: usize) {
-        sort_keys(*self, keys, threads).unwrap();
+        sort_keys(self, keys, threads).unwrap();
     }
     fn ranks(&self, keys: &[u64], take: std::ops::Range<usize>, threads: usize) -> Vec<u64> {
         let mut out = vec![0; take.len()];
-        select::ranks(*self, keys, take, &mut out, threads).unwrap();
+        select::ranks(self, keys, take, &mut out, threads).unwrap();
         out
     }
     fn argsort(&self, x: &[i64], threads: usize) -> Vec<i64> {
@@ -51,7 +45,7 @@ impl<I: Sorter> Tested for I {
             descending: false,
             take: 0..x.len(),
         };
-        run(*self, &op, threads, &out).unwrap();
+        run(self, &op, threads, &out).unwrap();
         let out = out.host_ptr().expect("host memory").cast::<i64>().as_ptr();
         // SAFETY: the buffer has this number of elements.
         unsafe { std::slice::from_raw_parts(out, x.len()) }.to_vec()

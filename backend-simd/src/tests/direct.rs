@@ -2,7 +2,6 @@
 //! recording a trace forces.
 
 extern crate polyarray_cpu as _;
-extern crate polyarray_simd as _;
 
 use polyarray_core::{
     Array, Binary, DType, Device, Element, Expr, Gives, IntoExpr, Kind, Unary, Wide, trace, with_device, with_dtype,

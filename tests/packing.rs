@@ -1,5 +1,6 @@
 //! Measures what matrix products allocate besides their operands. This file has only one test, because the counter
 //! counts for the whole process.
+#![cfg(feature = "simd")]
 
 extern crate polyarray_cpu as _;
 extern crate polyarray_simd as _;
