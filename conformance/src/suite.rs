@@ -84,14 +84,25 @@ impl Suite {
         run: impl Fn(&Place) -> Result<Values>,
         expected: impl FnOnce() -> Result<Expected>,
     ) {
+        let mut expected = Some(expected);
+        self.judge(&case, &run, &mut || expected.take().expect("called once")());
+    }
+
+    /// Implements [`case`](Self::case). It is compiled once, not for each of the many kinds of case.
+    fn judge(
+        &mut self,
+        case: &Case,
+        run: &dyn Fn(&Place) -> Result<Values>,
+        expected: &mut dyn FnMut() -> Result<Expected>,
+    ) {
         let place = self.place();
         let device = self.device.clone();
-        let Some(got) = self.attempt(&case, || with_device(&device, || run(&place))) else { return };
-        let Some(expected) = self.attempt(&case, expected) else { return };
+        let Some(got) = self.attempt(case, || with_device(&device, || run(&place))) else { return };
+        let Some(expected) = self.attempt(case, expected) else { return };
         match first_difference(&got, &expected, self.gpu) {
             None => self.report.passed += 1,
             Some(d) => {
-                let failure = self.failure(&case, FailureKind::Value, d.index, d.got, d.expected);
+                let failure = self.failure(case, FailureKind::Value, d.index, d.got, d.expected);
                 self.report.fail(Failure { tolerance: d.tolerance, ..failure });
             }
         }
@@ -99,6 +110,16 @@ impl Suite {
 
     /// Returns the result of `f`. If `f` fails, panics, is refused or leaves findings, reports this and returns `None`.
     pub fn attempt<R>(&mut self, case: &Case, f: impl FnOnce() -> Result<R>) -> Option<R> {
+        let (mut f, mut result) = (Some(f), None);
+        let clean = self.succeeds(case, &mut || {
+            result = Some(f.take().expect("called once")()?);
+            Ok(())
+        });
+        result.filter(|_| clean)
+    }
+
+    /// Runs `f` once. Returns whether it succeeds without findings; otherwise reports what happened.
+    fn succeeds(&mut self, case: &Case, f: &mut dyn FnMut() -> Result<()>) -> bool {
         let outcome = catch_unwind(AssertUnwindSafe(f));
         let findings = self.guard.take_findings();
         let clean = findings.is_empty();
@@ -107,7 +128,7 @@ impl Suite {
             self.report.fail(failure);
         }
         match outcome {
-            Ok(Ok(result)) => return Some(result).filter(|_| clean),
+            Ok(Ok(())) => return clean,
             Ok(Err(e)) if self.is_refusal(&e) => self.report.refuse(&case.op, case.dtype, reason(e)),
             Ok(Err(e)) => {
                 let failure = self.failure(case, FailureKind::Error, 0, e.to_string(), "a result".into());
@@ -120,7 +141,7 @@ impl Suite {
                 self.report.fail(failure);
             }
         }
-        None
+        false
     }
 
     /// Returns whether `e` is a refusal, which is no failure. `scalar`, the last fallback, must not refuse.
