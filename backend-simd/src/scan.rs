@@ -17,7 +17,7 @@ use join::{Carry, Join, Plus, Times};
 use polyarray_core::op::{Running, Scan};
 use polyarray_core::order::SCAN_BLOCK;
 use polyarray_core::walk::walk_many;
-use polyarray_core::{Buffer, Complex, DType, Element, Result};
+use polyarray_core::{Buffer, Complex, DType, Element, Result, SmallScan};
 use smallvec::SmallVec;
 use std::any::Any;
 use std::marker::PhantomData;
@@ -145,6 +145,22 @@ pub(crate) fn run(tier: &'static Tier, op: &Scan, threads: usize, output: &Buffe
         () if threads == 1 || lines >= 4 * threads || op.len < 2 * GROUP => scan.lines(threads),
         () => (0..lines).try_for_each(|line| scan.line_on_threads(line, threads)),
     }
+}
+
+/// Scans a line. Returns `false`, with nothing written, if there is no kernel for it.
+///
+/// # Safety
+/// - `work` keeps the invariants of [`SmallScan`].
+pub(crate) unsafe fn small(tier: &'static Tier, work: &SmallScan) -> bool {
+    let Some(kernels) = tier.scans.get(work.kind, work.dtype) else { return false };
+    let mut carry = Carry::Nothing;
+    for start in (0..work.len).step_by(GROUP) {
+        let (n, at) = (GROUP.min(work.len - start), start * kernels.size);
+        // SAFETY: `values` has elements `start..start + n` of the type of the kernels, and `out` a place for each (the
+        // caller guarantees the invariants of `SmallScan`). `start` is at a block, and the carry is of these kernels.
+        carry = unsafe { (kernels.blocks)(work.values.add(at), work.out.add(at), n, carry) };
+    }
+    true
 }
 
 struct Scanned<'a> {

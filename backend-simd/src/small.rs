@@ -5,8 +5,8 @@
 //! it as in [`lower`](crate::lower), so that both paths give the same bits.
 
 use crate::kernels::{Args, Kernel, Tail, cast_by_way_of};
-use crate::reduce;
 use crate::tier::Tier;
+use crate::{reduce, scan, sort};
 use polyarray_core::{Binary, DType, Instr, Operands, Ref, Small, SmallMap, Unary};
 use smallvec::SmallVec;
 use std::mem::MaybeUninit;
@@ -54,6 +54,8 @@ pub(crate) unsafe fn run(tier: &'static Tier, work: &Small) -> bool {
             Small::Map(work) => map(tier, work),
             Small::Product(work) => (tier.small_product)(work),
             Small::Reduce(work) => reduce::small(tier, work),
+            Small::Scan(work) => scan::small(tier, work),
+            Small::Sort(work) => sort::small(&tier.sort, work),
         }
     }
 }

@@ -60,12 +60,21 @@ pub(crate) fn elements<T: Element>(buffer: &Buffer, lo: usize, hi: usize) -> &[T
 
 /// Returns elements `lo..hi` of a host buffer of initialised `T`s, for writing. The caller must be its only owner.
 pub(crate) fn elements_mut<T: Element>(buffer: &mut Buffer, lo: usize, hi: usize) -> &mut [T] {
-    assert!(buffer.is_exclusive());
-    let ptr = buffer.host_ptr().expect("the buffer lies in host memory").cast::<T>();
+    exclusive_elements(buffer, lo, hi).expect("the buffer lies in host memory and has one owner")
+}
+
+/// Returns elements `lo..hi` of a host buffer of initialised `T`s, for writing; `None` if the buffer lies in another
+/// memory, is read-only or has another owner.
+#[inline]
+pub(crate) fn exclusive_elements<T: Element>(buffer: &mut Buffer, lo: usize, hi: usize) -> Option<&mut [T]> {
+    if !buffer.is_exclusive() {
+        return None;
+    }
+    let ptr = buffer.host_ptr()?.cast::<T>();
     assert!(lo <= hi && hi * size_of::<T>() <= buffer.bytes());
     assert!(ptr.is_aligned());
     // SAFETY: range, alignment and exclusive ownership were checked; the mutable borrow keeps it exclusive.
-    unsafe { std::slice::from_raw_parts_mut(ptr.as_ptr().add(lo), hi - lo) }
+    Some(unsafe { std::slice::from_raw_parts_mut(ptr.as_ptr().add(lo), hi - lo) })
 }
 
 /// Returns bytes `at .. at + len` of a host buffer for writing; `None` if the buffer lies in another memory or has

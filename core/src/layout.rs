@@ -326,7 +326,10 @@ impl Layout {
 
     /// Reverses the axes.
     pub fn t(&self) -> Layout {
-        self.permute_unchecked(&(0..self.shape.len()).rev().collect::<SmallVec<[usize; 4]>>())
+        let mut reversed = self.clone();
+        reversed.shape.0.reverse();
+        reversed.strides.reverse();
+        reversed
     }
 
     /// Inserts an axis of length 1 before `axis` (`-1`: after the last).

@@ -106,10 +106,11 @@ impl<T: Element, U: Element> Matmul<T, U> {
         self.lower()?.run(&device)
     }
 
-    /// Whether the product has no epilogue, no device of its own and the dtype of its operands, so that the fast path
-    /// can compute it.
+    /// Whether the product is one of two matrices with no epilogue, no device of its own and the dtype of its operands,
+    /// so that the fast path can compute it.
     fn is_plain(&self) -> bool {
-        self.epilogue.is_empty() && self.device.is_none() && T::DTYPE == U::DTYPE
+        let matrices = self.a.ndim() == 2 && self.b.ndim() == 2;
+        matrices && self.epilogue.is_empty() && self.device.is_none() && T::DTYPE == U::DTYPE
     }
 
     /// Computes the product and writes it into a view of its shape.
@@ -324,7 +325,10 @@ fn small(a: &RawArray, b: &RawArray, dtype: DType) -> Result<Option<RawArray>> {
     let [m, n, _] = small.lens;
     let mut buffer = Buffer::elements(dtype, m * n)?;
     let done = small.run(&mut buffer, 0)?;
-    Ok(done.then(|| RawArray { buffer, dtype, layout: Layout::contiguous([m, n].into()) }))
+    // The result has no axis for a vector.
+    let (rows, columns) = (a.layout.shape().len() == 2, b.layout.shape().len() == 2);
+    let shape: Dims = [(m, rows), (n, columns)].into_iter().filter(|(_, is_kept)| *is_kept).map(|(n, _)| n).collect();
+    Ok(done.then(|| RawArray { buffer, dtype, layout: Layout::contiguous(shape) }))
 }
 
 /// The operands of a product that is eligible for the fast path.
@@ -333,23 +337,36 @@ struct Small<'a> {
     lens: [usize; 3],
     dtype: DType,
     /// The left matrix: its array, its bytes from the first to the last element, and the strides of its rows and
-    /// columns.
+    /// columns. A vector is a matrix of one row.
     a: (&'a RawArray, &'a [u8], [usize; 2]),
-    /// The right matrix, with the same three parts.
+    /// The right matrix, with the same three parts. A vector is a matrix of one column.
     b: (&'a RawArray, &'a [u8], [usize; 2]),
 }
 
 impl<'a> Small<'a> {
-    /// Returns the operands if they are two matrices in host memory with matching shapes and non-negative strides, the
-    /// product has between 1 and [`SMALL`] multiply-adds, and the fast path is on.
+    /// Returns the operands if they are matrices or vectors in host memory with matching shapes and non-negative
+    /// strides, the product has between 1 and [`SMALL`] multiply-adds, and the fast path is on.
     fn of(a: &'a RawArray, b: &'a RawArray, dtype: DType) -> Option<Small<'a>> {
-        let ([m, k], [kb, n]) = (a.layout.shape()[..].try_into().ok()?, b.layout.shape()[..].try_into().ok()?);
+        let ([m, k], [kb, n]) = match (&a.layout.shape()[..], &b.layout.shape()[..]) {
+            (&[m, k], &[kb, n]) => ([m, k], [kb, n]),
+            (&[k], &[kb, n]) => ([1, k], [kb, n]),
+            (&[m, k], &[kb]) => ([m, k], [kb, 1]),
+            (&[k], &[kb]) => ([1, k], [kb, 1]),
+            _ => return None,
+        };
         let steps = [m, n, k].into_iter().try_fold(1, usize::checked_mul)?;
         if k != kb || steps == 0 || steps > SMALL || dtype == DType::Bool || !fast::is_open() {
             return None;
         }
         let operand = |x: &'a RawArray, rows: usize, columns: usize| {
-            let strides = [usize::try_from(x.layout.strides()[0]).ok()?, usize::try_from(x.layout.strides()[1]).ok()?];
+            let strides = match x.layout.strides()[..] {
+                [row, column] => [row, column],
+                // The axis that a vector lacks has one element.
+                [step] if rows == 1 => [0, step],
+                [step] => [step, 0],
+                _ => return None,
+            };
+            let strides = [usize::try_from(strides[0]).ok()?, usize::try_from(strides[1]).ok()?];
             let elements = (rows - 1) * strides[0] + (columns - 1) * strides[1] + 1;
             let here = x.buffer.memory() == MemoryId::HOST && x.dtype == dtype;
             here.then(|| {
@@ -378,8 +395,11 @@ impl<'a> Small<'a> {
         });
         let op = || {
             let [m, n, k] = lens;
-            let operand = |x: &RawArray| canon::operand(&x.buffer, dtype, &x.layout);
-            let (a, b) = (operand(self.a.0), operand(self.b.0));
+            let operand = |(x, _, strides): (&RawArray, &[u8], [usize; 2]), shape: [usize; 2]| {
+                let strides = strides.iter().map(|&s| s as isize).collect();
+                canon::operand(&x.buffer, dtype, &Layout::from_parts(shape.into(), strides, x.layout.offset()))
+            };
+            let (a, b) = (operand(self.a, [m, k]), operand(self.b, [k, n]));
             let (after, after_params, extras) = (Program::identity(dtype), Params::new(), SmallVec::new());
             Ok(Op::Matmul(op::Matmul {
                 dtype,
@@ -421,11 +441,11 @@ impl<T: Element> Array<T> {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn matmul(&self, other: &Array<T>) -> Result<Array<T>> {
+        if let Some(done) = small(self.raw(), other.raw(), T::DTYPE)? {
+            return Array::from_raw(done);
+        }
         let (row, column) = (self.ndim() == 1, other.ndim() == 1);
         if !row && !column {
-            if let Some(done) = small(self.raw(), other.raw(), T::DTYPE)? {
-                return Array::from_raw(done);
-            }
             return Matmul::new(self, other).run().map_err(|e| with_shapes(e, self, other));
         }
         let a = if row { self.expand_dims(0)? } else { self.clone() };

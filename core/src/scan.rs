@@ -1,13 +1,39 @@
 //! Scans of arrays and expressions: running sums and products along an axis.
 
 use crate::array::Array;
+use crate::bytes;
 use crate::device::Device;
 use crate::expr::{Expr, IntoExpr, RawArray, Tape};
+use crate::fast::{self, Key};
 use crate::layout::{Layout, resolve_axis};
 use crate::op::{Op, Operand, Output, Params, Running, Scan};
 use crate::plan::execute;
 use crate::program::{Instr, Ref};
-use crate::{DType, Element, Program, Result, canon};
+use crate::small::{Small, SmallScan};
+use crate::{Buffer, DType, Element, Program, Result, canon};
+
+/// Identifies scans in the keys of cached choices.
+const SCAN: u64 = 3 << 48;
+
+/// Scans a small contiguous line on the fast path. Returns `None` if it is left to the regular path, which also finds
+/// all errors.
+fn small<T: Element>(x: &Expr<T>, kind: Running, axis: isize, to: DType) -> Result<Option<RawArray>> {
+    if T::DTYPE != to || matches!(to, DType::F16 | DType::BF16) || !matches!(axis, -1 | 0) || !fast::is_open() {
+        return Ok(None);
+    }
+    let Some(array) = x.small_value()?.filter(|a| a.layout.shape().len() == 1) else { return Ok(None) };
+    let Some(values) = array.small_start() else { return Ok(None) };
+    let len = array.layout.len();
+    let mut buffer = Buffer::elements(to, len)?;
+    let Some(room) = bytes::room(&mut buffer, 0, len * to.size()) else { return Ok(None) };
+    let work = Small::Scan(SmallScan { kind, dtype: to, values, len, out: room.as_mut_ptr().cast() });
+    let op = || lower(&Tape::array(array.clone()), kind, 0, to).map(|(op, _)| op);
+    let key = || Key::new([SCAN | kind as u64, to as u64, u64::from(len.ilog2())]);
+    // SAFETY: the array is contiguous (`small_start`), and its `len` elements lie inside its buffer and are valid. `room`
+    // holds `len` elements of a new buffer.
+    let done = unsafe { fast::run(&work, key, op) }?;
+    Ok(done.then(|| RawArray { buffer, dtype: to, layout: Layout::contiguous(array.layout.shape().clone()) }))
+}
 
 /// Runs a scan of `tape` along `axis`.
 fn scan(mut tape: Box<Tape>, kind: Running, axis: isize, to: DType) -> Result<RawArray> {
@@ -31,6 +57,14 @@ fn scan(mut tape: Box<Tape>, kind: Running, axis: isize, to: DType) -> Result<Ra
         let whole = tape.eval(&device)?;
         return scan(Box::new(Tape::array(whole)), kind, axis as isize, to);
     }
+    let (op, layout) = lower(&tape, kind, axis, to)?;
+    Ok(RawArray { buffer: execute(op, &device, None)?, dtype: to, layout })
+}
+
+/// Returns the scan of `tape`, whose dtype is that of accumulation, and the layout of the result. The tape must have
+/// operands and elements and be within the limits of a program.
+fn lower(tape: &Tape, kind: Running, axis: usize, to: DType) -> Result<(Op, Layout)> {
+    let acc = tape.dtype();
     let layouts = tape.input_layouts()?;
     let layout = canon::fresh_layout(tape.shape(), &layouts);
     let space = canon::scan(&layout, &layouts, axis);
@@ -56,11 +90,7 @@ fn scan(mut tape: Box<Tape>, kind: Running, axis: isize, to: DType) -> Result<Ra
         after_params: Params::new(),
         output: Output { dtype: to, offset: space.output.0, strides: space.output.1 },
     });
-    Ok(RawArray {
-        buffer: execute(op, &device, None)?,
-        dtype: to,
-        layout: Layout::from_parts(tape.shape().clone(), layout.strides().into(), 0),
-    })
+    Ok((op, Layout::from_parts(tape.shape().clone(), layout.strides().into(), 0)))
 }
 
 macro_rules! scans {
@@ -71,7 +101,11 @@ macro_rules! scans {
                 for the order and the error.\n\n# Errors\n[`Error::Axis`](crate::Error::Axis) for an axis out of range \
                 (so for any axis of an array without axes), and what was wrong with the expression."]
             pub fn $name(&self, axis: isize) -> Result<Array<T::Sum>> {
-                Array::from_raw(scan(self.tape()?, Running::$kind, axis, <T::Sum as Element>::DTYPE)?)
+                let to = <T::Sum as Element>::DTYPE;
+                if let Some(done) = small(self, Running::$kind, axis, to)? {
+                    return Array::from_raw(done);
+                }
+                Array::from_raw(scan(self.tape()?, Running::$kind, axis, to)?)
             }
         )* }
 

@@ -1,6 +1,6 @@
 //! Small work on the host: what the fast path passes to a backend, without a plan, an allocation or a lock.
 
-use crate::op::Reduction;
+use crate::op::{Give, Reduction, Running};
 use crate::program::{Instr, Ref};
 use crate::{DType, Scalar};
 
@@ -12,6 +12,10 @@ pub enum Small<'a> {
     Product(SmallProduct),
     /// A reduction of all elements to one.
     Reduce(SmallReduce),
+    /// A scan of one line.
+    Scan(SmallScan),
+    /// A sort of one line.
+    Sort(SmallSort),
 }
 
 /// An elementwise program on contiguous elements: `out[i] = program(operands[0][i], operands[1][i], ..; params)`.
@@ -88,6 +92,46 @@ pub struct SmallReduce {
     pub kind: Reduction,
     /// The dtype of the elements.
     pub dtype: DType,
+    /// The first element.
+    pub values: *const u8,
+    /// The number of elements.
+    pub len: usize,
+    /// The output.
+    pub out: *mut u8,
+}
+
+/// A scan of contiguous elements, in the order that [`order`](crate::order#scans) fixes.
+///
+/// Invariants:
+/// 1. `len` is at least 1. `values` points to `len` valid elements of `dtype`, and `out` to `len` elements of `dtype`
+///    that may be written. They do not overlap, and both are aligned for `dtype`;
+/// 2. `dtype` is a dtype of accumulation: it keeps invariant 3 of [`Scan`](crate::op::Scan).
+pub struct SmallScan {
+    /// How elements are combined.
+    pub kind: Running,
+    /// The dtype of the elements and the results.
+    pub dtype: DType,
+    /// The first element.
+    pub values: *const u8,
+    /// The number of elements.
+    pub len: usize,
+    /// The output.
+    pub out: *mut u8,
+}
+
+/// An ascending sort of contiguous elements, in the order of [`Sort`](crate::op::Sort). A backend that runs out of memory
+/// may return `false` with a part of `out` written.
+///
+/// Invariants:
+/// 1. `len` is at least 1. `values` points to `len` valid elements of `dtype`, which is not complex;
+/// 2. `out` points to `len` elements that may be written: of `dtype` for values, of i64 for indices. It does not overlap
+///    `values`;
+/// 3. both pointers are aligned for their dtypes.
+pub struct SmallSort {
+    /// The dtype of the elements.
+    pub dtype: DType,
+    /// The kind of output.
+    pub give: Give,
     /// The first element.
     pub values: *const u8,
     /// The number of elements.

@@ -5,10 +5,12 @@ use crate::bytes;
 use crate::canon;
 use crate::device::Device;
 use crate::expr::{Expr, RawArray, Tape};
+use crate::fast::{self, Key};
 use crate::layout::{Layout, resolve_axis};
 use crate::op::{Give, Op, Sort};
 use crate::plan::execute;
-use crate::{DType, Dims, Element, Error, Kind, Result, Scalar, Wide, walk};
+use crate::small::{Small, SmallSort};
+use crate::{Buffer, DType, Dims, Element, Error, Kind, Result, Scalar, Wide, walk};
 use smallvec::SmallVec;
 use std::ops::Range;
 
@@ -45,24 +47,50 @@ pub(crate) fn reserve<T>(n: usize) -> Result<Vec<T>> {
     Ok(out)
 }
 
+/// Identifies sorts in the keys of cached choices.
+const SORT: u64 = 4 << 48;
+
+/// Sorts a small contiguous line on the fast path. Its dtype has an order. Returns `None` if it is left to the regular
+/// path.
+fn small(array: &RawArray, give: Give) -> Result<Option<RawArray>> {
+    let values = array.small_start().filter(|_| array.layout.shape().len() == 1 && fast::is_open());
+    let Some(values) = values else { return Ok(None) };
+    let (dtype, len) = (array.dtype, array.layout.len());
+    let request = Request { give, descending: false, take: 0..len };
+    let to = if give == Give::Values { dtype } else { DType::I64 };
+    let mut buffer = Buffer::elements(to, len)?;
+    let Some(room) = bytes::room(&mut buffer, 0, len * to.size()) else { return Ok(None) };
+    let work = Small::Sort(SmallSort { dtype, give, values, len, out: room.as_mut_ptr().cast() });
+    let op = || Ok(Op::Sort(lower(array, 0, &request)?));
+    let key = || Key::new([SORT | give as u64, dtype as u64, u64::from(len.ilog2())]);
+    // SAFETY: the array is contiguous (`small_start`), and its `len` elements lie inside its buffer and are valid. `room`
+    // holds `len` elements of a new buffer.
+    let done = unsafe { fast::run(&work, key, op) }?;
+    Ok(done.then(|| RawArray { buffer, dtype: to, layout: Layout::contiguous(array.layout.shape().clone()) }))
+}
+
+/// Returns the sort along `axis`, which becomes the last axis of the result.
+fn lower(array: &RawArray, axis: usize, request: &Request) -> Result<Sort> {
+    let shape = array.layout.shape();
+    let rest = || (0..shape.len()).filter(|&a| a != axis);
+    let last: SmallVec<[isize; 4]> = rest().chain([axis]).map(|a| a as isize).collect();
+    Ok(Sort {
+        dtype: array.dtype,
+        n: shape[axis],
+        input: canon::operand(&array.buffer, array.dtype, &array.layout.permute(&last)?),
+        lines: rest().map(|a| shape[a]).collect(),
+        give: request.give,
+        descending: request.descending,
+        take: request.take.clone(),
+    })
+}
+
 /// Sorts along `axis`. In the result, the elements (or indices) of the requested ranks replace the elements of `axis`.
 pub(crate) fn along(array: &RawArray, axis: usize, request: Request) -> Result<RawArray> {
     let device = Device::current()?;
     let shape = array.layout.shape();
-    let rest = || (0..shape.len()).filter(|&a| a != axis);
-    let last: SmallVec<[isize; 4]> = rest().chain([axis]).map(|a| a as isize).collect();
-    let moved = array.layout.permute(&last)?;
-    let lines: Dims = rest().map(|a| shape[a]).collect();
-    let result: Dims = lines.iter().copied().chain([request.take.len()]).collect();
-    let op = Sort {
-        dtype: array.dtype,
-        n: shape[axis],
-        input: canon::operand(&array.buffer, array.dtype, &moved),
-        lines,
-        give: request.give,
-        descending: request.descending,
-        take: request.take,
-    };
+    let op = lower(array, axis, &request)?;
+    let result: Dims = op.lines.iter().copied().chain([request.take.len()]).collect();
     let dtype = op.output();
     result.check(dtype)?;
     let out = if result.contains(&0) {
@@ -134,6 +162,9 @@ impl<T: Element> Array<T> {
     fn sort_whole<U: Element>(&self, op: &'static str, axis: isize, give: Give) -> Result<Array<U>> {
         ordered(op, T::DTYPE)?;
         let axis = resolve_axis(op, axis, self.ndim())?;
+        if let Some(done) = small(self.raw(), give)? {
+            return Array::from_raw(done);
+        }
         Array::from_raw(along(self.raw(), axis, Request { give, descending: false, take: 0..self.shape()[axis] })?)
     }
 

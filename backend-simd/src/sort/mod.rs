@@ -25,8 +25,9 @@ use crate::threads::{Shared, split};
 pub(crate) use keys::{Key, Sortable, Word};
 use polyarray_core::op::{Give, Sort};
 use polyarray_core::walk::walk;
-use polyarray_core::{Buffer, DType, Result, bf16, f16};
+use polyarray_core::{Buffer, DType, Result, SmallSort, bf16, f16};
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::sync::Mutex;
 
 /// A tier that sorts integers.
@@ -158,11 +159,44 @@ pub(crate) fn run(table: &'static Table, op: &Sort, threads: usize, out: &Buffer
     }
 }
 
+/// Sorts a line. Returns `false`, with arbitrary elements written, if there is not enough memory.
+///
+/// # Safety
+/// - `work` keeps the invariants of [`SmallSort`].
+pub(crate) unsafe fn small(table: &'static Table, work: &SmallSort) -> bool {
+    // SAFETY: the caller guarantees the invariants.
+    unsafe {
+        match work.dtype.size() {
+            1 => small_sized::<u8>(table, work),
+            2 => small_sized::<u16>(table, work),
+            4 => small_sized::<u32>(table, work),
+            _ => small_sized::<u64>(table, work),
+        }
+    }
+    .is_ok()
+}
+
+/// Sorts a line of elements of the size of `W`.
+///
+/// # Safety
+/// - `work` keeps the invariants of [`SmallSort`].
+unsafe fn small_sized<W: Word>(table: &'static Table, work: &SmallSort) -> Result<()> {
+    let conversions = conversions(table, work.dtype);
+    let line = Line { table, conversions, from: work.values, size: size_of::<W>(), step: 1, n: work.len, flip: false };
+    // SAFETY: the elements are readable, and `out` has room for all elements or indices (invariants of `SmallSort`).
+    unsafe { one::<W>(&line, work.give, 0..work.len, work.out, 1) }
+}
+
+/// Returns the conversions of a dtype that has an order.
+fn conversions(table: &'static Table, dtype: DType) -> &'static Conversions {
+    table.conversions[dtype as usize].as_ref().unwrap_or_else(|| {
+        unreachable!("internal error: complex numbers have no order, so core should have rejected them")
+    })
+}
+
 /// Sorts elements of the size of `W`.
 fn sized<W: Word>(table: &'static Table, op: &Sort, threads: usize, out: &Buffer) -> Result<()> {
-    let conversions = table.conversions[op.dtype as usize].as_ref().unwrap_or_else(|| {
-        unreachable!("internal error: complex numbers have no order, so core should have rejected them")
-    });
+    let conversions = conversions(table, op.dtype);
     let (lines, taken) = (op.lines.size(), op.take.len());
     let (outer, step) = (&op.input.strides[..op.lines.len()], op.input.strides[op.lines.len()]);
     let from = Shared(base(&op.input.buffer, op.dtype, op.input.offset).cast::<W>());
@@ -176,7 +210,9 @@ fn sized<W: Word>(table: &'static Table, op: &Sort, threads: usize, out: &Buffer
                 let line = Line { table, conversions, from, size: size_of::<W>(), step, n: op.n, flip: op.descending };
                 // SAFETY: the line lies within the operand. Line `number` of the output has room for the taken
                 // elements, and no other thread writes to it.
-                done = unsafe { one::<W>(&line, op, to.get().wrapping_add(number * taken * size), threads) };
+                done = unsafe {
+                    one::<W>(&line, op.give, op.take.clone(), to.get().wrapping_add(number * taken * size), threads)
+                };
             }
             number += 1;
         });
@@ -196,10 +232,10 @@ fn sized<W: Word>(table: &'static Table, op: &Sort, threads: usize, out: &Buffer
 /// - The line's elements are readable, and have the size of `W`.
 /// - `to` is valid for writes of all elements or indices that are taken of a line, and nothing else accesses them
 ///   meanwhile.
-unsafe fn one<W: Word>(line: &Line, op: &Sort, to: *mut u8, threads: usize) -> Result<()> {
+unsafe fn one<W: Word>(line: &Line, give: Give, take: Range<usize>, to: *mut u8, threads: usize) -> Result<()> {
     let (table, conversions) = (line.table, line.conversions);
-    let whole = op.take.len() == op.n;
-    match op.give {
+    let whole = take.len() == line.n;
+    match give {
         Give::Values if whole => {
             let words = to.cast::<W>();
             // SAFETY: the output has room for n elements, which the caller guarantees. `read` initializes them, and
@@ -219,9 +255,9 @@ unsafe fn one<W: Word>(line: &Line, op: &Sort, to: *mut u8, threads: usize) -> R
             let keys = integers::<W::Wide>(&mut scratch, n);
             // SAFETY: the scratch has room for n keys.
             unsafe { line.read((conversions.widened, size_of::<W::Wide>()), keys.as_mut_ptr().cast(), threads) };
-            let mut found = Scratch::new(op.take.len() * size_of::<W::Wide>())?;
-            let ranks = integers::<W::Wide>(&mut found, op.take.len());
-            select::ranks(table, keys, op.take.clone(), ranks, threads)?;
+            let mut found = Scratch::new(take.len() * size_of::<W::Wide>())?;
+            let ranks = integers::<W::Wide>(&mut found, take.len());
+            select::ranks(table, keys, take, ranks, threads)?;
             // SAFETY: the output has room for the taken elements, which the caller guarantees.
             unsafe {
                 for (i, key) in ranks.iter().enumerate() {
@@ -232,7 +268,7 @@ unsafe fn one<W: Word>(line: &Line, op: &Sort, to: *mut u8, threads: usize) -> R
             Ok(())
         }
         // SAFETY: the output has room for the taken indices, which the caller guarantees.
-        Give::Indices => unsafe { indices::run(line, op.take.clone(), to.cast::<u64>(), threads) },
+        Give::Indices => unsafe { indices::run(line, take, to.cast::<u64>(), threads) },
     }
 }
 

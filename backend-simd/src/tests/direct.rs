@@ -297,3 +297,91 @@ fn an_array_is_not_changed_through_its_clones() {
     c.view_mut().unwrap().fill(7).unwrap();
     assert_eq!(view.item().unwrap(), 1);
 }
+
+/// Compares the bits of scans and sorts of a line on both paths, on `simd` and on `auto`.
+fn lines<T: Element>(n: usize) {
+    let x = values::<T>(n, 5);
+    let compare = |name: &str, run: &dyn Fn() -> polyarray_core::Result<Vec<String>>| {
+        for device in [Device::simd().expect("linked"), Device::auto()] {
+            with_device(&device, || {
+                let short = run().map_err(|e| e.to_string());
+                let long = trace::record(run).0.map_err(|e| e.to_string());
+                assert_eq!(short, long, "{name} of {n} {} on {}", T::DTYPE, device.name());
+            });
+        }
+    };
+    for axis in [0, -1, 1, -2] {
+        compare("cumsum", &|| Ok(bytes(&x.cumsum(axis)?)));
+        compare("cumprod", &|| Ok(bytes(&x.cumprod(axis)?)));
+        compare("sort", &|| Ok(bytes(&x.sort(axis)?)));
+        compare("argsort", &|| Ok(bytes(&x.argsort(axis)?)));
+    }
+    compare("cumsum of an expression", &|| Ok(bytes(&(&x + &x).cumsum(0)?)));
+    let part = x.slice(polyarray_core::s![1..;2]).expect("at least one element");
+    compare("cumsum of a view", &|| Ok(bytes(&part.cumsum(0)?)));
+    compare("sort of a view", &|| Ok(bytes(&part.sort(0)?)));
+    let column = x.expand_dims(1).expect("two axes");
+    compare("cumsum along an axis of one", &|| Ok(bytes(&column.cumsum(1)?)));
+    compare("sort of a column", &|| Ok(bytes(&column.sort(0)?)));
+}
+
+#[test]
+fn scans_and_sorts_of_small_lines_give_the_same_either_way() {
+    for dtype in DType::ALL {
+        // Around the sizes of blocks and groups of blocks of a scan, and of the networks of a sort.
+        for n in [1, 2, 3, 8, 15, 16, 17, 63, 64, 65, 127, 128, 129, 255, 256, 257, 1000, 1024, 1025, 2049, 4100] {
+            with_dtype!(dtype, T => lines::<T>(n));
+        }
+    }
+}
+
+#[test]
+fn small_products_with_vectors_have_the_shapes_and_values_of_matrices() {
+    let counted = |shape: &[usize]| {
+        let shape = polyarray_core::Dims::from(shape);
+        Array::<f64>::from_fn(shape, |i| i.iter().fold(1.0, |x, &i| x * 3.0 + i as f64)).expect("memory")
+    };
+    for device in [Device::simd().expect("linked"), Device::auto()] {
+        with_device(&device, || {
+            for (m, k) in [(1, 1), (1, 5), (5, 1), (4, 4), (16, 16), (3, 70)] {
+                let (a, x, y) = (counted(&[m, k]), counted(&[k]), counted(&[m]));
+                let (column, row) = (x.expand_dims(1).expect("a column"), y.expand_dims(0).expect("a row"));
+                let check = |short: Array<f64>, shape: &[usize], long: Array<f64>| {
+                    assert_eq!(short.shape(), shape);
+                    assert_eq!(short.to_vec().expect("host"), long.to_vec().expect("host"), "[{m}, {k}]");
+                };
+                check(a.matmul(&x).expect("fits"), &[m], a.matmul(&column).expect("fits"));
+                check(y.matmul(&a).expect("fits"), &[k], row.matmul(&a).expect("fits"));
+                check(
+                    a.t().matmul(&y).expect("fits"),
+                    &[k],
+                    a.t().matmul(&y.expand_dims(1).expect("two")).expect("fits"),
+                );
+                let dot = x.dot(&x).expect("fits");
+                check(dot, &[], x.expand_dims(0).expect("a row").matmul(&column).expect("fits"));
+                let (long, _) = trace::record(|| a.matmul(&x));
+                check(a.matmul(&x).expect("fits"), &[m], long.expect("fits"));
+                let every_other = counted(&[2 * k]).slice(polyarray_core::s![..;2]).expect("inside");
+                check(
+                    a.matmul(&every_other).expect("fits"),
+                    &[m],
+                    a.matmul(&every_other.to_contiguous().expect("memory")).expect("fits"),
+                );
+                let reversed = x.slice(polyarray_core::s![..;-1]).expect("inside");
+                check(
+                    a.matmul(&reversed).expect("fits"),
+                    &[m],
+                    a.matmul(&reversed.to_contiguous().expect("memory")).expect("fits"),
+                );
+            }
+            let (a, x) = (counted(&[3, 4]), counted(&[5]));
+            assert!(a.matmul(&x).unwrap_err().to_string().contains("[3, 4]"));
+            assert!(x.matmul(&a).is_err() && x.dot(&counted(&[4])).is_err());
+            // A `Matmul` takes matrices only, whatever their size.
+            let y = counted(&[4]);
+            assert!(polyarray_core::Matmul::new(&a, &y).run().is_err());
+            let mut out = Array::<f64>::zeros([3, 1]).expect("memory");
+            assert!(polyarray_core::Matmul::new(&a, &y).run_into(&mut out.view_mut().expect("unique")).is_err());
+        });
+    }
+}

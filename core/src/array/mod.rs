@@ -455,7 +455,14 @@ impl<T: Element> Array<T> {
     /// # Errors
     /// As [`get`](Self::get) and [`view_mut`](Self::view_mut).
     pub fn set(&mut self, index: impl AsRef<[usize]>, value: T) -> Result<()> {
-        self.raw.layout.locate(index.as_ref())?;
+        let at = self.raw.layout.locate(index.as_ref())?;
+        if let Some(RawArray { buffer, layout, .. }) = Arc::get_mut(&mut self.raw)
+            && !layout.is_broadcast()
+            && let Some(element) = bytes::exclusive_elements::<T>(buffer, at, at + 1)
+        {
+            element[0] = value;
+            return Ok(());
+        }
         self.make_exclusive()?;
         if self.raw.buffer.memory() == MemoryId::HOST {
             let RawArray { buffer, layout, .. } = Arc::make_mut(&mut self.raw);
