@@ -60,7 +60,7 @@ fn with_parts<R>(node: &Node, f: impl FnOnce(Parts) -> R) -> Option<R> {
                 operands.push(array);
             }
             Leaf::Value(value) => param = Some(*value),
-            Leaf::Product(_) => return None,
+            Leaf::Placeholder(_) => return None,
         }
     }
     let instr = match node {
@@ -197,7 +197,7 @@ fn donor(node: &mut Node, to: DType) -> Option<(Buffer, Layout)> {
     };
     let of_leaf = |leaf: &mut Leaf| match leaf {
         Leaf::Array(a) => take(a),
-        Leaf::Value(_) | Leaf::Product(_) => None,
+        Leaf::Value(_) | Leaf::Placeholder(_) => None,
     };
     match node {
         Node::Unary(_, x) => of_leaf(x),

@@ -7,7 +7,7 @@ mod ops;
 mod tape;
 
 pub(crate) use flatten::Lead;
-pub(crate) use node::Product;
+pub(crate) use node::Placeholder;
 pub(crate) use ops::ufunc_methods;
 pub(crate) use tape::{RawArray, Tape};
 
@@ -82,8 +82,8 @@ impl<T: Element> Expr<T> {
         Expr { node, element: PhantomData }
     }
 
-    pub(crate) fn product(product: &Arc<Product>) -> Expr<T> {
-        Expr::from_node(Node::Leaf(Leaf::Product(product.clone())))
+    pub(crate) fn placeholder(placeholder: &Arc<Placeholder>) -> Expr<T> {
+        Expr::from_node(Node::Leaf(Leaf::Placeholder(placeholder.clone())))
     }
 
     pub(crate) fn failed(error: Error) -> Expr<T> {
@@ -95,7 +95,7 @@ impl<T: Element> Expr<T> {
         self.node.tape()
     }
 
-    /// As [`tape`](Self::tape), for an expression that contains the product `lead`.
+    /// As [`tape`](Self::tape), for an expression that contains the placeholders of `lead`.
     pub(crate) fn tape_with(&self, lead: Lead) -> Result<Box<Tape>> {
         flatten::flatten(&self.node, Some(lead))
     }

@@ -49,9 +49,9 @@ impl RawArray {
 /// 3. `shape` is what all operands' shapes broadcast to.
 #[derive(Clone, Debug)]
 pub(crate) struct Tape {
-    /// The dtype of the first input, if that is the product which an epilogue is applied to. Such a tape is only
-    /// converted to a program and never evaluated.
-    lead: Option<DType>,
+    /// The dtypes of the first inputs, if those are placeholders. Such a tape is never evaluated: it is converted to a
+    /// program (an epilogue), or operands are [bound](Tape::bind) to its placeholders first.
+    leads: SmallVec<[DType; MAX_INPUTS]>,
     operands: SmallVec<[Arc<RawArray>; 4]>,
     params: Params,
     instrs: SmallVec<[Instr; 8]>,
@@ -63,7 +63,7 @@ pub(crate) struct Tape {
 impl Default for Tape {
     fn default() -> Tape {
         Tape {
-            lead: None,
+            leads: SmallVec::new(),
             operands: SmallVec::new(),
             params: Params::new(),
             instrs: SmallVec::new(),
@@ -87,9 +87,9 @@ impl Tape {
         Ok(Tape { params: SmallVec::from_slice(&[value]), result: Ref::Param(0), shape, ..Tape::default() })
     }
 
-    /// Declares the first input to be a product of `dtype`. Must be called before operands are added.
-    pub fn lead_with(&mut self, dtype: DType) {
-        self.lead = Some(dtype);
+    /// Declares the first inputs to be placeholders of these dtypes. Must be called before operands are added.
+    pub fn lead_with(&mut self, dtypes: impl Iterator<Item = DType>) {
+        self.leads = dtypes.collect();
     }
 
     pub fn add_operand(&mut self, array: Arc<RawArray>) -> Ref {
@@ -99,7 +99,7 @@ impl Tape {
 
     /// Returns the reference to operand `i`.
     fn input(&self, i: usize) -> Ref {
-        Ref::Input((usize::from(self.lead.is_some()) + i) as u32)
+        Ref::Input((self.leads.len() + i) as u32)
     }
 
     pub fn add_param(&mut self, value: Scalar) -> Ref {
@@ -140,8 +140,8 @@ impl Tape {
 /// Building a short tape, whose equal operands, parameters and instructions are found by comparison with all others.
 impl Tape {
     /// Adds an operand, which must broadcast with the others, or finds it.
-    pub fn merge_operand(&mut self, array: &Arc<RawArray>) -> Result<Ref> {
-        let known = self.operands.iter().position(|o| Arc::ptr_eq(o, array) || o.same(array));
+    pub fn merge_operand(&mut self, array: Arc<RawArray>) -> Result<Ref> {
+        let known = self.operands.iter().position(|o| Arc::ptr_eq(o, &array) || o.same(&array));
         if let Some(i) = known {
             return Ok(self.input(i));
         }
@@ -150,7 +150,7 @@ impl Tape {
         } else if self.shape != *array.layout.shape() {
             self.shape = self.shape.broadcast(array.layout.shape())?;
         }
-        Ok(self.add_operand(array.clone()))
+        Ok(self.add_operand(array))
     }
 
     /// Adds a parameter, or finds it.
@@ -169,7 +169,7 @@ impl Tape {
     pub fn append(&mut self, other: &Tape) -> Result<Ref> {
         let mut inputs: SmallVec<[Ref; 8]> = SmallVec::new();
         for operand in &other.operands {
-            inputs.push(self.merge_operand(operand)?);
+            inputs.push(self.merge_operand(operand.clone())?);
         }
         let params: SmallVec<[Ref; 8]> = other.params.iter().map(|p| self.merge_param(*p)).collect();
         let mut values: SmallVec<[Ref; 8]> = SmallVec::new();
@@ -202,13 +202,14 @@ impl Tape {
         self.result
     }
 
-    fn dtype_of(&self, r: Ref) -> DType {
-        match (r, self.lead) {
-            (Ref::Input(0), Some(lead)) => lead,
-            (Ref::Input(i), Some(_)) => self.operands[i as usize - 1].dtype,
-            (Ref::Input(i), None) => self.operands[i as usize].dtype,
-            (Ref::Param(i), _) => self.params[i as usize].dtype(),
-            (Ref::Value(i), _) => self.dtypes[i as usize],
+    pub fn dtype_of(&self, r: Ref) -> DType {
+        match r {
+            Ref::Input(i) => {
+                let i = i as usize;
+                self.leads.get(i).copied().unwrap_or_else(|| self.operands[i - self.leads.len()].dtype)
+            }
+            Ref::Param(i) => self.params[i as usize].dtype(),
+            Ref::Value(i) => self.dtypes[i as usize],
         }
     }
 
@@ -327,7 +328,8 @@ impl Tape {
 
     /// Returns the program. The tape must be within the limits of a program.
     pub fn program(&self) -> Result<Program> {
-        let inputs: SmallVec<[DType; 8]> = self.lead.into_iter().chain(self.operands.iter().map(|o| o.dtype)).collect();
+        let inputs: SmallVec<[DType; 8]> =
+            self.leads.iter().copied().chain(self.operands.iter().map(|o| o.dtype)).collect();
         let params: SmallVec<[DType; 8]> = self.params.iter().map(Scalar::dtype).collect();
         Program::from_checked(&inputs, &params, &self.instrs, &self.dtypes, self.result)
     }
@@ -383,7 +385,7 @@ impl Tape {
 
     /// Returns whether the tape exceeds the limits of a program.
     pub fn is_too_long(&self) -> bool {
-        self.instrs.len() > MAX_INSTRS || self.operands.len() + usize::from(self.lead.is_some()) > MAX_INPUTS
+        self.instrs.len() > MAX_INSTRS || self.operands.len() + self.leads.len() > MAX_INPUTS
     }
 }
 
