@@ -31,8 +31,8 @@ use gemm::Engines;
 use lanes::portable::Portable;
 use polyarray_core::op::{Give, Sort};
 use polyarray_core::{
-    Backend, BackendEntry, Buffer, Cost, DType, DeviceInfo, Error, Kind, MemoryId, Op, Program, Result, RunContext,
-    Small, Unsupported, config,
+    Backend, BackendEntry, Buffer, Cost, DType, DeviceInfo, Error, Kind, MemoryId, Op, Prepared, Program, Result,
+    RunContext, Small, Unsupported, config,
 };
 use std::sync::Arc;
 use tier::Tier;
@@ -211,6 +211,16 @@ unsafe impl Backend for Simd {
                 #[cfg(target_arch = "x86_64")]
                 Tier::Avx512(isa) => small::run(isa, work),
             }
+        }
+    }
+
+    fn prepare(&self, program: &Program) -> Option<Box<dyn Prepared>> {
+        match self.tier {
+            Tier::Portable(isa) => small::prepare(isa, program),
+            #[cfg(target_arch = "x86_64")]
+            Tier::Avx2(isa) => small::prepare(isa, program),
+            #[cfg(target_arch = "x86_64")]
+            Tier::Avx512(isa) => small::prepare(isa, program),
         }
     }
 }

@@ -56,7 +56,7 @@ pub use memory::{Buffer, HostMemory, Memory, MemoryId, MemoryInfo, memory, regis
 pub use op::{Op, Precision, Side};
 pub use program::{Instr, MAX_INPUTS, MAX_INSTRS, Operands, Program, Ref};
 pub use slice::{NewAxis, SliceItem};
-pub use small::{Small, SmallMap, SmallProduct, SmallReduce};
+pub use small::{Prepared, PreparedWork, Small, SmallMap, SmallProduct, SmallReduce};
 pub use statistics::Quantile;
 pub use ufunc::{Binary, Gives, Kinds, UfuncInfo, Unary};
 
