@@ -48,7 +48,7 @@ pub use distance::Metric;
 pub use dtype::{DType, Element, Kind, Scalar, Wide, f32_rounded_to_odd};
 pub use einsum::{Contraction, EinsumPath, EinsumStep, einsum, einsum_path};
 pub use error::{Error, Result, Unsupported};
-pub use expr::{Expr, IntoExpr, select};
+pub use expr::{Arguments, Expr, Fused, Fusible, IntoExpr, Traced, fuse, select};
 pub use fork::forks;
 pub use layout::{Dims, Layout, MAX_NDIM, Strides, resolve_axes, resolve_axis};
 pub use matmul::Matmul;

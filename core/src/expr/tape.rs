@@ -1,6 +1,9 @@
 //! A program of any length with its operands, and its evaluation.
 
+mod bind;
 mod split;
+
+pub(crate) use bind::Bound;
 
 use crate::choose::{alloc_elements, can_store, execute, plan};
 use crate::device::Device;
@@ -23,8 +26,8 @@ pub(crate) struct RawArray {
 }
 
 impl RawArray {
-    /// Returns whether both refer to the same elements. Returns the first element of an array that the fast path can
-    /// read: its elements lie in host memory contiguously, in C order, and take between 1 and [`SMALL`] bytes.
+    /// Returns the first element of an array that the fast path can read: its elements lie in host memory contiguously,
+    /// in C order, and take between 1 and [`SMALL`] bytes.
     #[inline]
     pub fn small_start(&self) -> Option<*const u8> {
         let (size, len, offset) = (self.dtype.size(), self.layout.len(), self.layout.offset());
@@ -36,6 +39,7 @@ impl RawArray {
         Some(start.as_ptr().wrapping_add(offset * size))
     }
 
+    /// Returns whether both refer to the same elements.
     pub fn same(&self, other: &RawArray) -> bool {
         self.buffer.same(&other.buffer) && self.dtype == other.dtype && self.layout == other.layout
     }
