@@ -68,6 +68,15 @@ fn an_evaluation_allocates_its_output_and_strips() -> Result<()> {
         let (sum, bytes) = allocated(|| (&x * &x + 1.0).sum());
         assert_eq!(sum?, 1.25 * n as f64);
         assert!(bytes <= bound, "a sum of an expression: {bytes} bytes, at most {bound} are allowed");
+        // A compiled function, once it is prepared, allocates nothing.
+        let f = fuse(|x: Expr<f64>, a: Expr<f64>| (x * a + 1.0).square() - 0.5)?;
+        let small = Array::<f64>::ones([1000])?;
+        let mut own = small.to_contiguous()?;
+        let mut view = own.view_mut()?;
+        f.eval_into((&small, 1.0), &mut view)?;
+        let (done, bytes) = allocated(|| (0..100).try_for_each(|k| f.eval_into((&small, f64::from(k)), &mut view)));
+        done?;
+        assert_eq!(bytes, 0, "calls of a compiled function allocate nothing");
         Ok(())
     })
 }

@@ -3,8 +3,8 @@
 
 use polyarray::prelude::*;
 use polyarray::{
-    Backend, BackendEntry, Buffer, Cost, DeviceInfo, Memory, MemoryId, MemoryInfo, Op, RunContext, Small, Unsupported,
-    inventory, memory, register_memory, trace,
+    Backend, BackendEntry, Buffer, Cost, DeviceInfo, Memory, MemoryId, MemoryInfo, Op, Prepared, PreparedWork, Program,
+    RunContext, Small, Unsupported, inventory, memory, register_memory, trace,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -80,7 +80,35 @@ unsafe impl Backend for Curious {
         // SAFETY: the caller guarantees the invariants of `work`, the only condition of `run_small`.
         unsafe { Device::scalar().backend().expect("scalar is a backend").run_small(work) }
     }
+
+    fn prepare(&self, program: &Program) -> Option<Box<dyn Prepared>> {
+        with_device(&Device::scalar(), ask);
+        // The same function, while it prepares its program.
+        let f = CALLED.with_borrow(Clone::clone)?;
+        assert_eq!(with_device(&Device::auto(), || f.eval(1.0)).unwrap().item().unwrap(), 4.0);
+        Some(Box::new(Asking(program.instrs().len())))
+    }
 }
+
+thread_local! {
+    static CALLED: std::cell::RefCell<Option<Fused<(f32,), f32>>> = const { std::cell::RefCell::new(None) };
+}
+
+/// A prepared program that uses the library, and refuses all work.
+struct Asking(usize);
+
+impl Prepared for Asking {
+    unsafe fn run(&self, work: &PreparedWork) -> bool {
+        assert_eq!((self.0, work.operands.len(), work.params.len(), work.len), (2, 1, 2, 2));
+        PREPARED.fetch_add(1, Ordering::SeqCst);
+        with_device(&Device::scalar(), ask);
+        let f = CALLED.with_borrow(Clone::clone).expect("the test set it");
+        assert_eq!(with_device(&Device::auto(), || f.eval(2.0)).unwrap().item().unwrap(), 6.0);
+        false
+    }
+}
+
+static PREPARED: AtomicUsize = AtomicUsize::new(0);
 
 impl Drop for Curious {
     fn drop(&mut self) {
@@ -119,6 +147,20 @@ fn a_backend_may_compute_while_it_runs() {
             assert!(trace.events.iter().any(|e| e.device == "curious"), "{trace}");
         }
         assert!(STRIPS.load(Ordering::SeqCst) > 0);
+    });
+}
+
+#[test]
+fn a_backend_may_compute_while_it_prepares_and_runs_a_function() {
+    ends(|| {
+        let device = Device::named("curious").unwrap();
+        let x = Array::from_vec(vec![1.0f32, 2.0], [2]).unwrap();
+        let f = fuse(|x: Expr<f32>| (x + 1.0) * 2.0).unwrap();
+        CALLED.set(Some(f.clone()));
+        for _ in 0..3 {
+            assert_eq!(f.eval_on(&device, &x).unwrap().to_vec().unwrap(), [4.0, 6.0]);
+        }
+        assert_eq!(PREPARED.load(Ordering::SeqCst), 3);
     });
 }
 

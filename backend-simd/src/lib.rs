@@ -32,8 +32,8 @@ mod transpose;
 
 use gemm::Engines;
 use polyarray_core::{
-    Backend, BackendEntry, Class, Cost, DType, DeviceInfo, Error, Kind, MemoryId, Op, Profile, Program, Result,
-    RunContext, Small, Unsupported, config,
+    Backend, BackendEntry, Class, Cost, DType, DeviceInfo, Error, Kind, MemoryId, Op, Prepared, Profile, Program,
+    Result, RunContext, Small, Unsupported, config,
 };
 use std::sync::Arc;
 use tier::{Tier, Token};
@@ -179,6 +179,10 @@ unsafe impl Backend for Simd {
     unsafe fn run_small(&self, work: &Small) -> bool {
         // SAFETY: the caller guarantees the invariants of `work`.
         unsafe { small::run(self.tier, work) }
+    }
+
+    fn prepare(&self, program: &Program) -> Option<Box<dyn Prepared>> {
+        small::prepare(self.tier, program)
     }
 }
 

@@ -7,7 +7,9 @@
 use crate::kernels::{Args, Kernel, Tail, cast_by_way_of};
 use crate::tier::Tier;
 use crate::{reduce, scan, sort};
-use polyarray_core::{Binary, DType, Instr, Operands, Ref, Small, SmallMap, Unary};
+use polyarray_core::{
+    Binary, DType, Instr, Operands, Prepared, PreparedWork, Program, Ref, Scalar, Small, SmallMap, Unary, Wide,
+};
 use smallvec::SmallVec;
 use std::mem::MaybeUninit;
 
@@ -82,45 +84,187 @@ unsafe fn map(tier: &'static Tier, map: &SmallMap) -> bool {
 /// # Safety
 /// - `map` keeps the invariants of [`SmallMap`]; `aliased` is true if an operand is the output.
 #[inline(never)]
-unsafe fn strips(tier: &'static Tier, map: &SmallMap, aliased: bool) -> bool {
-    let mut steps = SmallVec::new();
-    let Some(temps) = plan(tier, map, &mut steps, aliased) else { return false };
-    let sizes: SmallVec<[usize; 8]> = map.inputs.iter().map(|d| d.size()).collect();
-    let widest = map.dtypes.iter().chain(map.inputs).map(|d| d.size()).max().unwrap_or(1);
-    let (strip, out_size) = (if temps == 0 { map.len } else { TEMP_BYTES / widest }, map.dtype_of(map.result).size());
-    let mut block = [const { MaybeUninit::<Temp>::uninit() }; TEMPS];
-    let block = block.as_mut_ptr().cast::<Temp>();
-    let mut at = 0;
-    while at < map.len {
-        let n = strip.min(map.len - at);
-        // Every address lies inside its operand, the output or a temporary, because `at < len` and the plan counts
-        // temporaries below TEMPS.
-        let output = map.out.wrapping_add(at * out_size);
-        let locate = |place: Place| -> *mut u8 {
-            match place {
-                Place::Input(i) => map.operands[i as usize].wrapping_add(at * sizes[i as usize]).cast_mut(),
-                Place::Param(i) => map.params[i as usize].bytes().as_ptr().cast_mut(),
-                Place::Temp(i) => block.wrapping_add(i as usize).cast(),
-                Place::Output => output,
+unsafe fn strips(tier: &Tier, map: &SmallMap, aliased: bool) -> bool {
+    let Some(strips) = Strips::of(tier, map, aliased) else { return false };
+    let param = |i: usize| map.params[i].bytes().as_ptr();
+    // SAFETY: the caller guarantees the invariants of `map` and `aliased`, for which the steps were chosen.
+    unsafe { strips.run(map.operands, param, map.len, map.out) };
+    true
+}
+
+/// The steps of a program, and the sizes of its elements.
+struct Strips {
+    steps: SmallVec<[Step; STEPS]>,
+    temps: usize,
+    /// The size in bytes of an element of each operand, of the widest value, and of the result.
+    sizes: SmallVec<[usize; 8]>,
+    widest: usize,
+    out_size: usize,
+}
+
+impl Strips {
+    /// Returns the steps of a program, of whose operands one is the output if it is `aliased`.
+    #[inline(always)]
+    fn of(tier: &Tier, map: &SmallMap, aliased: bool) -> Option<Strips> {
+        let mut steps = SmallVec::new();
+        let temps = plan(tier, map, &mut steps, aliased)?;
+        let sizes = map.inputs.iter().map(|d| d.size()).collect();
+        let widest = map.dtypes.iter().chain(map.inputs).map(|d| d.size()).max().unwrap_or(1);
+        Some(Strips { steps, temps, sizes, widest, out_size: map.dtype_of(map.result).size() })
+    }
+
+    /// Runs the steps strip by strip.
+    ///
+    /// # Safety
+    /// - `operands`, the parameters that `param` returns, `len` and `out` keep the invariants of [`SmallMap`] for the
+    ///   program of the steps;
+    /// - unless the steps were chosen for it, no operand is the output.
+    #[inline(always)]
+    unsafe fn run(&self, operands: &[*const u8], param: impl Fn(usize) -> *const u8, len: usize, out: *mut u8) {
+        let strip = if self.temps == 0 { len } else { TEMP_BYTES / self.widest };
+        let mut block = [const { MaybeUninit::<Temp>::uninit() }; TEMPS];
+        let block = block.as_mut_ptr().cast::<Temp>();
+        let mut at = 0;
+        while at < len {
+            let n = strip.min(len - at);
+            // Every address lies inside its operand, the output or a temporary, because `at < len` and the plan counts
+            // temporaries below TEMPS.
+            let output = out.wrapping_add(at * self.out_size);
+            let locate = |place: Place| -> *mut u8 {
+                match place {
+                    Place::Input(i) => operands[i as usize].wrapping_add(at * self.sizes[i as usize]).cast_mut(),
+                    Place::Param(i) => param(i as usize).cast_mut(),
+                    Place::Temp(i) => block.wrapping_add(i as usize).cast(),
+                    Place::Output => output,
+                }
+            };
+            for step in &self.steps {
+                let [a, b, c] = step.args.map(locate);
+                let args = Args { a, b, c, out: locate(step.out), n };
+                // SAFETY: operands and output hold n elements from `at` on, and a temporary holds a strip of the widest
+                // dtype. All are aligned (the caller; temporaries begin at multiples of 64 bytes). No step writes over
+                // an operand of its own or over a value that a later step reads: `plan` places its result in a
+                // temporary that holds none, or in the output if no operand lies there.
+                unsafe { (step.kernel)(&args) };
             }
+            let result = self.steps.last().map_or(Place::Output, |step| step.out);
+            if result != Place::Output {
+                // SAFETY: the temporary holds n results, the output has room for them, and they do not overlap.
+                unsafe { std::ptr::copy_nonoverlapping(locate(result), output, n * self.out_size) };
+            }
+            at += n;
+        }
+    }
+}
+
+/// A program that was prepared for calls with different operands.
+struct PreparedStrips {
+    /// The steps on parameters alone, which run once in a call. Their results follow the parameters of the program.
+    uniform: SmallVec<[Step; 1]>,
+    /// The steps if no operand is the output.
+    apart: Strips,
+    /// The steps if one is, unless these need too many temporaries.
+    aliased: Option<Strips>,
+}
+
+/// The result of a step on parameters, of any dtype.
+#[derive(Clone, Copy)]
+#[repr(align(16))]
+struct Slot(#[expect(dead_code, reason = "accessed through pointers")] [MaybeUninit<u8>; 16]);
+
+impl Prepared for PreparedStrips {
+    unsafe fn run(&self, work: &PreparedWork) -> bool {
+        let is_output = |&p: &*const u8| std::ptr::eq(p, work.out);
+        let strips = if work.operands.iter().any(is_output) { self.aliased.as_ref() } else { Some(&self.apart) };
+        let Some(strips) = strips else { return false };
+        let mut slots = [const { MaybeUninit::<Slot>::uninit() }; STEPS];
+        let slots = slots.as_mut_ptr().cast::<Slot>();
+        let param = |i: usize| match work.params.get(i) {
+            Some(given) => *given,
+            None => slots.wrapping_add(i - work.params.len()).cast_const().cast(),
         };
-        for step in &steps {
-            let [a, b, c] = step.args.map(locate);
-            let args = Args { a, b, c, out: locate(step.out), n };
-            // SAFETY: operands and output hold n elements from `at` on, and a temporary holds a strip of the widest
-            // dtype. All are aligned (invariant 1; temporaries begin at multiples of 64 bytes). No step writes over an
-            // operand of its own or over a value that a later step reads: `plan` places its result in a temporary that
-            // holds none, or in the output if no operand lies there.
+        for (i, step) in self.uniform.iter().enumerate() {
+            let [a, b, c] = step.args.map(|place| match place {
+                Place::Param(i) => param(i as usize),
+                Place::Input(_) | Place::Temp(_) | Place::Output => unreachable!("the step reads parameters"),
+            });
+            let args = Args { a, b, c, out: slots.wrapping_add(i).cast(), n: 1 };
+            // SAFETY: the operands are parameters, which the caller guarantees, or results of earlier such steps. A
+            // slot is aligned and large enough for every dtype, and there are at most STEPS.
             unsafe { (step.kernel)(&args) };
         }
-        let result = steps.last().map_or(Place::Output, |step| step.out);
-        if result != Place::Output {
-            // SAFETY: the temporary holds n results, the output has room for them, and they do not overlap.
-            unsafe { std::ptr::copy_nonoverlapping(locate(result), output, n * out_size) };
-        }
-        at += n;
+        // SAFETY: the caller guarantees the invariants of `PreparedWork`, which are those of `SmallMap`. The steps were
+        // chosen for whether an operand is the output, and the slots that they read were written above.
+        unsafe { strips.run(work.operands, param, work.len, work.out) };
+        true
     }
-    true
+}
+
+/// Prepares a program. Returns `None` for the programs that [`map`] refuses, except that steps on parameters alone are
+/// accepted.
+pub(crate) fn prepare(tier: &Tier, program: &Program) -> Option<Box<dyn Prepared>> {
+    // Only the dtypes of parameters matter.
+    let zero = |dtype: DType| Scalar::from_wide(dtype, Wide::Int(0));
+    let mut params: SmallVec<[Scalar; 8]> = program.params().iter().map(|&dtype| zero(dtype)).collect();
+    let (mut uniform, mut instrs) = (SmallVec::new(), SmallVec::<[Instr; STEPS]>::new());
+    let (mut dtypes, mut values) = (SmallVec::<[DType; STEPS]>::new(), SmallVec::<[Ref; STEPS]>::new());
+    let renamed = |r: Ref, values: &[Ref]| match r {
+        Ref::Value(i) => values[i as usize],
+        Ref::Input(_) | Ref::Param(_) => r,
+    };
+    for (i, instr) in program.instrs().iter().enumerate() {
+        let instr = instr.map_refs(|r| renamed(r, &values));
+        let dtype = program.dtype_of(Ref::Value(i as u32));
+        if instr.operands().iter().copied().all(is_param) {
+            uniform.push(uniform_step(tier, &instr, &params)?);
+            values.push(Ref::Param(params.len() as u32));
+            params.push(zero(dtype));
+        } else {
+            values.push(Ref::Value(instrs.len() as u32));
+            instrs.push(instr);
+            dtypes.push(dtype);
+        }
+    }
+    if uniform.len() > STEPS {
+        return None;
+    }
+    let map = SmallMap {
+        inputs: program.inputs(),
+        operands: &[],
+        params: &params,
+        instrs: &instrs,
+        dtypes: &dtypes,
+        result: renamed(program.result(), &values),
+        len: 1,
+        out: std::ptr::null_mut(),
+    };
+    let (apart, aliased) = (Strips::of(tier, &map, false)?, Strips::of(tier, &map, true));
+    Some(Box::new(PreparedStrips { uniform, apart, aliased }))
+}
+
+/// Returns the step that computes an instruction of parameters, with the kernel for strips of operands.
+fn uniform_step(tier: &Tier, instr: &Instr, params: &[Scalar]) -> Option<Step> {
+    let operands = instr.operands();
+    let place = |r: Ref| match r {
+        Ref::Param(i) => Place::Param(i),
+        Ref::Input(_) | Ref::Value(_) => unreachable!("the instruction reads parameters"),
+    };
+    let dtype_of = |r: Ref| match r {
+        Ref::Param(i) => params[i as usize].dtype(),
+        Ref::Input(_) | Ref::Value(_) => unreachable!("the instruction reads parameters"),
+    };
+    let dtype = dtype_of(operands[0]);
+    let kernel = match *instr {
+        Instr::Unary(op, _) => tier.kernels.unary(op, dtype)?,
+        Instr::Binary(op, ..) => tier.kernels.binary(op, dtype)?[0]?,
+        Instr::Select(_, x, _) => tier.kernels.select(dtype_of(x)),
+        Instr::MulAdd(..) => tier.kernels.product(Tail::Fused, 0, dtype)?,
+        Instr::Cast(to, _) if cast_by_way_of(dtype, to).is_none() => tier.kernels.cast(dtype, to)?,
+        Instr::Cast(..) => return None,
+    };
+    let mut args = [place(operands[0]); 3];
+    args.iter_mut().zip(operands).for_each(|(arg, r)| *arg = place(r));
+    Some(Step { kernel, args, out: Place::Output })
 }
 
 /// Runs a program of one instruction.

@@ -1,8 +1,8 @@
 //! The interface that a device backend implements.
 
 use crate::cost::{Cost, Profile};
-use crate::small::Small;
-use crate::{Buffer, MemoryId, Op, Result, Unsupported};
+use crate::small::{Prepared, Small};
+use crate::{Buffer, MemoryId, Op, Program, Result, Unsupported};
 
 /// The description of a device.
 #[derive(Clone, Debug)]
@@ -41,8 +41,8 @@ impl<'a> RunContext<'a> {
 ///    element of its dtype (a bool is 0 or 1 in host memory), for every operation that [`estimate`](Backend::estimate)
 ///    accepted;
 /// 3. `run` reads only the elements that the operands' offsets and strides reach, and writes only the output;
-/// 4. [`run_small`](Backend::run_small), if it returns `true`, has written all of `out` with valid elements, and
-///    nothing else;
+/// 4. [`run_small`](Backend::run_small) and [`Prepared::run`] of what [`prepare`](Backend::prepare) returned, if they
+///    return `true`, have written all of `out` with valid elements, and nothing else;
 /// 5. asynchronous work (a queue) does not access a buffer after its last clone is dropped.
 ///
 /// Returning an error, refusing and panicking are always allowed, even after a part of the output has been written.
@@ -87,6 +87,12 @@ pub unsafe trait Backend: Send + Sync {
     /// `work` keeps the invariants that the variants of [`Small`] state.
     unsafe fn run_small(&self, _work: &Small) -> bool {
         false
+    }
+    /// Fast path of [compiled functions](crate::Fused): prepares an elementwise program, so that running it on small
+    /// contiguous operands repeats no decision. Returns `None` to receive it as [`Small`] or an [`Op`] instead. Called
+    /// once for a function, and only for backends of linked crates.
+    fn prepare(&self, _program: &Program) -> Option<Box<dyn Prepared>> {
+        None
     }
     /// Waits until all submitted work is complete. Returns errors of queued work.
     fn synchronize(&self) -> Result<()> {

@@ -65,6 +65,13 @@ pub enum Error {
          the closure returns"
     )]
     NotComputed { op: &'static str },
+    /// An expression that reads an argument of a traced closure outside of a call.
+    #[error(
+        "{op}: an argument of the closure has no shape and no elements while the closure runs; use it only in the \
+         expression that the closure returns, and evaluate or reduce by the methods of the function: f.eval(..), \
+         f.sum(..)"
+    )]
+    NotCalled { op: &'static str },
     /// A program that violates a rule of the representation.
     #[error("not a valid program: {0}")]
     Program(String),

@@ -7,8 +7,8 @@
 use crate::backend::Backend;
 use crate::device::{self, Device, Slot};
 use crate::op::Op;
-use crate::small::Small;
-use crate::{MemoryId, Result, config, plan, trace};
+use crate::small::{Prepared, Small};
+use crate::{MemoryId, Program, Result, config, plan, trace};
 use smallvec::SmallVec;
 use std::cell::Cell;
 use std::sync::Arc;
@@ -87,17 +87,30 @@ pub(crate) unsafe fn run(work: &Small, key: impl FnOnce() -> Key, op: impl FnOnc
     if let Some(done) = cached(&key, give) {
         return Ok(done);
     }
+    let slot = find(op, |slot| give(slot).then(|| slot.clone()))?;
+    let done = slot.is_some();
+    remember(Choice { key, slot });
+    Ok(done)
+}
+
+/// Returns the first result of `give` for the devices that may run the work of `op` on the fast path.
+fn find<R>(op: impl FnOnce() -> Result<Op>, give: impl FnMut(&Arc<Slot>) -> Option<R>) -> Result<Option<R>> {
     // The environment may name a device. Otherwise the first candidate is the device that would run the operation on
     // the regular path. The others are hardware devices of the host that accept the operation: their fast path is
     // faster than that device's regular path.
     let device = Device::current()?;
-    let slot = match &device.0 {
-        Some(named) => Some(named.clone()).filter(give),
-        None => candidates(&op()?)?.into_iter().find(give),
-    };
-    let done = slot.is_some();
-    remember(Choice { key, slot });
-    Ok(done)
+    Ok(match &device.0 {
+        Some(named) => std::iter::once(named).find_map(give),
+        None => candidates(&op()?)?.iter().find_map(give),
+    })
+}
+
+/// Returns `program`, prepared by the current device, or under `auto` by the device that would run `op` or another one
+/// of the host. Returns `None` if these devices do not prepare it.
+pub(crate) fn prepare(program: &Program, op: impl FnOnce() -> Result<Op>) -> Result<Option<Box<dyn Prepared>>> {
+    // The output of a registered backend must be filled with zeros and validated, as in `run`.
+    let on_host = |b: &&Arc<dyn Backend>| b.memory() == MemoryId::HOST;
+    find(op, |slot| slot.opened().filter(|_| !slot.registered).filter(on_host)?.prepare(program))
 }
 
 /// Returns the devices that may run small work under `auto`, best first: none if the operation belongs elsewhere, on

@@ -52,7 +52,7 @@ pub use dtype::{DType, Element, Kind, Scalar, Wide, f32_rounded_to_odd};
 pub use dynamic::{DynArray, DynExpr, Reducer};
 pub use einsum::{Contraction, EinsumPath, EinsumStep, einsum, einsum_path};
 pub use error::{Error, Result, Unsupported};
-pub use expr::{Expr, IntoExpr, select};
+pub use expr::{Arguments, Expr, Fused, Fusible, IntoExpr, Traced, fuse, select};
 pub use fork::forks;
 pub use layout::{Dims, Layout, MAX_NDIM, Strides, resolve_axes, resolve_axis};
 pub use matmul::Matmul;
@@ -60,7 +60,7 @@ pub use memory::{Buffer, HostMemory, Memory, MemoryId, MemoryInfo, memory, regis
 pub use op::{Op, Precision, Side};
 pub use program::{Instr, MAX_INPUTS, MAX_INSTRS, Operands, Program, Ref};
 pub use slice::{NewAxis, SliceItem};
-pub use small::{Small, SmallMap, SmallProduct, SmallReduce, SmallScan, SmallSort};
+pub use small::{Prepared, PreparedWork, Small, SmallMap, SmallProduct, SmallReduce, SmallScan, SmallSort};
 pub use statistics::Quantile;
 pub use ufunc::{Binary, Gives, Kinds, UfuncInfo, Unary};
 

@@ -2,7 +2,7 @@
 
 use crate::array::{Array, ViewMut};
 use crate::device::Device;
-use crate::expr::{Expr, IntoExpr, Lead, Product, RawArray};
+use crate::expr::{Expr, IntoExpr, Lead, Placeholder, RawArray};
 use crate::fast::{self, Key};
 use crate::layout::Layout;
 use crate::op::{self, Op, Params, Precision};
@@ -246,9 +246,9 @@ impl<T: Element, U: Element> Matmul<T, U> {
             let zeros = Array::<U>::zeros(shape.clone())?;
             return Ok(Lowered { what: What::Zeros(Box::new(epilogue(zeros.into_expr())?)), shape });
         }
-        let product = Arc::new(Product { dtype: U::DTYPE, shape: shape.clone() });
-        let result = epilogue(Expr::product(&product))?;
-        let tape = result.tape_with(Lead::Input(&product))?;
+        let product = Arc::new(Placeholder { dtype: U::DTYPE, shape: Some(shape.clone()) });
+        let result = epilogue(Expr::placeholder(&product))?;
+        let tape = result.tape_with(Lead::Inputs(std::slice::from_ref(&product)))?;
         let op = |after, after_params, extras| -> Result<Box<Op>> {
             Ok(Box::new(Op::Matmul(op::Matmul {
                 dtype: T::DTYPE,
@@ -288,7 +288,7 @@ enum What<T: Element> {
     /// One operation, epilogue included.
     Product(Box<Op>),
     /// A product without epilogue, and an expression to evaluate on it.
-    Then { op: Box<Op>, product: Arc<Product>, result: Box<Expr<T>> },
+    Then { op: Box<Op>, product: Arc<Placeholder>, result: Box<Expr<T>> },
     /// The result is empty or `k` is 0, so nothing is multiplied: the epilogue applied to zeros.
     Zeros(Box<Expr<T>>),
 }

@@ -57,6 +57,37 @@ impl SmallMap<'_> {
     }
 }
 
+/// An elementwise program that a backend has prepared for small operands: see [`Backend::prepare`].
+///
+/// [`Backend::prepare`]: crate::Backend::prepare
+pub trait Prepared: Send + Sync {
+    /// Runs the program immediately, on this thread, without an allocation. Returns `false`, with nothing written, if
+    /// it does not support this work.
+    ///
+    /// # Safety
+    /// `work` keeps the invariants of [`PreparedWork`] for the program that was prepared.
+    unsafe fn run(&self, work: &PreparedWork) -> bool;
+}
+
+/// The operands, parameters and output of a prepared program, as in [`SmallMap`].
+///
+/// Invariants:
+/// 1. `len` is at least 1. `operands[j]` points to `len` valid elements of the program's input j, `params[j]` to one
+///    valid element of its parameter j, and `out` to `len` elements of the result's dtype that may be written. All
+///    pointers are aligned for their dtypes;
+/// 2. an operand that overlaps `out` is `out` itself: it has the same address, and the dtype of the result. No
+///    parameter overlaps `out`.
+pub struct PreparedWork<'a> {
+    /// The first element of each operand.
+    pub operands: &'a [*const u8],
+    /// The value of each parameter.
+    pub params: &'a [*const u8],
+    /// The number of elements.
+    pub len: usize,
+    /// The output.
+    pub out: *mut u8,
+}
+
 /// A product of two matrices: `out[m, n] = a[m, k] @ b[k, n]`.
 ///
 /// Invariants:

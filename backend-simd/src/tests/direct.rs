@@ -4,7 +4,8 @@
 extern crate polyarray_cpu as _;
 
 use polyarray_core::{
-    Array, Binary, DType, Device, Element, Expr, Gives, IntoExpr, Kind, Unary, Wide, trace, with_device, with_dtype,
+    Array, Binary, DType, Device, Element, Expr, Fused, Gives, IntoExpr, Kind, Unary, Wide, fuse, trace, with_device,
+    with_dtype,
 };
 
 /// Evaluates an expression on both paths, into a new and into an existing array, and compares the bits. It uses
@@ -121,13 +122,13 @@ fn several_steps_give_the_same_either_way() {
 
 /// Makes a random program of up to eight steps, in which steps read any earlier value: every order of products, sums
 /// and other readers occurs.
-fn random_program<T: Element>(seed: u64, inputs: &[Array<T>]) -> Expr<T> {
+fn random_program<T: Element>(seed: u64, inputs: [impl IntoExpr<T>; 3]) -> Expr<T> {
     let mut state = seed;
     let mut next = |below: usize| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as usize % below
     };
-    let mut pool: Vec<Expr<T>> = inputs.iter().map(|x| x.into_expr()).collect();
+    let mut pool: Vec<Expr<T>> = inputs.into_iter().map(IntoExpr::into_expr).collect();
     for _ in 0..2 + next(6) {
         let (x, y) = (pool[next(pool.len())].clone(), pool[next(pool.len())].clone());
         pool.push(match next(8) {
@@ -145,21 +146,73 @@ fn random_program<T: Element>(seed: u64, inputs: &[Array<T>]) -> Expr<T> {
     last.add(other)
 }
 
+/// Calls a compiled function with arrays and single values, on both paths, into a new array, an existing one and the
+/// memory of an argument, and compares the bits with those of the expression.
+fn compiled<T: Element>(
+    what: &str,
+    exact: bool,
+    f: &Fused<(T, T, T), T>,
+    [x, y, z]: &[Array<T>; 3],
+    expr: &dyn Fn([Expr<T>; 3]) -> Expr<T>,
+) {
+    let value = y.get([y.len() / 2]).expect("the index is inside the array");
+    let own = |x: &Array<T>| Array::from_vec(x.to_vec().expect("host"), x.shape()).expect("as many as the shape holds");
+    let devices = [Device::simd().expect("the crate polyarray-simd is linked"), Device::auto()];
+    for device in devices.into_iter().take(if exact { 2 } else { 1 }) {
+        with_device(&device, || {
+            let mut given = Array::<T>::zeros(x.shape()).expect("memory for the array");
+            macro_rules! same {
+                ($(($a:expr, $b:expr, $c:expr);)*) => { $(
+                    let what = format!("{what} {:?} on {}: {}", x.shape(), device.name(), stringify!($a, $b, $c));
+                    let expected = expr([$a.into_expr(), $b.into_expr(), $c.into_expr()]).eval().expect("defined");
+                    let (long, _) = trace::record(|| f.eval(($a, $b, $c)).expect("the expression was evaluated"));
+                    assert_eq!(bytes(&long), bytes(&expected), "{what}, the general path");
+                    let short = f.eval(($a, $b, $c)).expect("the general path computed it");
+                    assert_eq!(bytes(&short), bytes(&expected), "{what}");
+                    if short.shape() == given.shape() {
+                        let mut view = given.view_mut().expect("no other array shares the buffer");
+                        f.eval_into(($a, $b, $c), &mut view).expect("the general path computed it");
+                        assert_eq!(bytes(&given), bytes(&expected), "{what}, into an array");
+                    }
+                )* };
+            }
+            same! {
+                (x, y, z);
+                (x, value, z);
+                (value, value, z);
+                (value, y, value);
+                (x, x, x);
+                (own(x), y, z);
+                (x, own(y), value);
+            }
+        });
+    }
+}
+
 fn random_programs<T: Element>() {
     // Bools have no arithmetic but sums and products, which are logical.
     for seed in 0..if T::DTYPE == DType::Bool { 0 } else { 400u64 } {
         let n = [1, 9, 40, 2100][seed as usize % 4];
         let inputs = [3, 7, 5].map(|step| values::<T>(n, step));
         let exact = T::DTYPE.kind() != Kind::Complex;
-        both_ways(&format!("program {seed} of {}", T::DTYPE), exact, || random_program(seed, &inputs));
+        both_ways(&format!("program {seed} of {}", T::DTYPE), exact, || random_program(seed, inputs.each_ref()));
+        let f =
+            fuse(|x: Expr<T>, y: Expr<T>, z: Expr<T>| random_program(seed, [x, y, z])).expect("the steps are defined");
+        compiled(&format!("program {seed} of {}", T::DTYPE), exact, &f, &inputs, &|all| random_program(seed, all));
         with_device(&Device::simd().expect("linked"), || {
             // The sum of an expression, and an update with one, against the value of the general path.
-            let (value, _) = trace::record(|| random_program(seed, &inputs).eval().expect("memory for the array"));
+            let (value, _) =
+                trace::record(|| random_program(seed, inputs.each_ref()).eval().expect("memory for the array"));
             let (sum, _) = trace::record(|| value.sum().expect("a sum"));
-            assert_eq!(format!("{:?}", random_program(seed, &inputs).sum().expect("a sum")), format!("{sum:?}"));
+            let program = || random_program(seed, inputs.each_ref());
+            assert_eq!(format!("{:?}", program().sum().expect("a sum")), format!("{sum:?}"));
+            assert_eq!(
+                format!("{:?}", f.sum((&inputs[0], &inputs[1], &inputs[2])).expect("a sum")),
+                format!("{sum:?}")
+            );
             let mut updated =
                 Array::from_vec(inputs[1].to_vec().expect("host"), [n]).expect("as many as the shape holds");
-            updated += random_program(seed, &inputs);
+            updated += program();
             let (expected, _) = trace::record(|| (&inputs[1] + &value).eval().expect("memory for the array"));
             assert_eq!(bytes(&updated), bytes(&expected), "update {seed} of {}", T::DTYPE);
         });

@@ -60,7 +60,7 @@ fn with_parts<R>(node: &Node, f: impl FnOnce(Parts) -> R) -> Option<R> {
                 operands.push(array);
             }
             Leaf::Value(value) => param = Some(*value),
-            Leaf::Product(_) => return None,
+            Leaf::Placeholder(_) => return None,
         }
     }
     let instr = match node {
@@ -74,11 +74,24 @@ fn with_parts<R>(node: &Node, f: impl FnOnce(Parts) -> R) -> Option<R> {
 
 /// The output of a request.
 #[derive(Clone, Copy)]
-struct Target<'a> {
-    dtype: DType,
-    shape: &'a Dims,
+pub(super) struct Target<'a> {
+    pub dtype: DType,
+    pub shape: &'a Dims,
     /// The buffer and the offset of the first element, unless the output is not allocated yet.
-    place: Option<(&'a Buffer, usize)>,
+    pub place: Option<(&'a Buffer, usize)>,
+}
+
+impl Target<'_> {
+    /// Returns the first element of `a` if the fast path can read it as an operand: it is small, lies in host memory
+    /// contiguously and has the shape of the target; if it lies in the target's buffer, it is the target itself.
+    #[inline(always)]
+    pub fn operand(self, a: &RawArray) -> Option<*const u8> {
+        let same_shape = std::ptr::eq(a.layout.shape(), self.shape) || a.layout.shape() == self.shape;
+        let apart = self
+            .place
+            .is_none_or(|(buffer, at)| !a.buffer.same(buffer) || at == a.layout.offset() && a.dtype == self.dtype);
+        if same_shape && apart { a.small_start() } else { None }
+    }
 }
 
 /// The pointer to each operand, and its dtype.
@@ -88,8 +101,7 @@ struct Operands {
     count: usize,
 }
 
-/// Returns the operands if the fast path can evaluate `parts` into `target`: all arrays are small, lie in host memory
-/// contiguously and have the shape of the target, and an operand in the target's buffer is the target itself.
+/// Returns the operands if the fast path can evaluate `parts` into `target`: see [`Target::operand`].
 #[inline(always)]
 fn operands(parts: Parts, target: Target) -> Option<Operands> {
     let len = target.shape.size();
@@ -100,14 +112,7 @@ fn operands(parts: Parts, target: Target) -> Option<Operands> {
     let (pointers, dtypes) = ([std::ptr::null(); MAX_INPUTS], [target.dtype; MAX_INPUTS]);
     let mut found = Operands { pointers, dtypes, count: parts.operands.len() };
     for (i, a) in parts.operands.iter().enumerate() {
-        let same_shape = std::ptr::eq(a.layout.shape(), target.shape) || a.layout.shape() == target.shape;
-        let apart = target
-            .place
-            .is_none_or(|(buffer, at)| !a.buffer.same(buffer) || at == a.layout.offset() && a.dtype == target.dtype);
-        if !same_shape || !apart {
-            return None;
-        }
-        found.pointers[i] = a.small_start()?;
+        found.pointers[i] = target.operand(a)?;
         found.dtypes[i] = a.dtype;
     }
     Some(found)
@@ -188,16 +193,20 @@ pub(super) fn eval(node: &mut Node, to: DType) -> Result<Option<RawArray>> {
     done.unwrap_or(Ok(None))
 }
 
+/// Returns the buffer and the layout of a contiguous array that nothing else holds, if a result of dtype `to` can
+/// replace it.
+pub(super) fn donated(a: &mut Arc<RawArray>, to: DType) -> Option<(Buffer, Layout)> {
+    let a = Arc::get_mut(a).filter(|a| a.dtype == to && a.layout.is_c_contiguous())?;
+    let fits = a.buffer.bytes() / 2 <= a.layout.len() * to.size() && a.buffer.is_exclusive();
+    fits.then(|| (a.buffer.clone(), a.layout.clone()))
+}
+
 /// Returns the buffer and the layout of a contiguous operand that only `node` holds and that the result can replace.
 fn donor(node: &mut Node, to: DType) -> Option<(Buffer, Layout)> {
-    let take = |a: &mut Arc<RawArray>| {
-        let a = Arc::get_mut(a).filter(|a| a.dtype == to && a.layout.is_c_contiguous())?;
-        let fits = a.buffer.bytes() / 2 <= a.layout.len() * to.size() && a.buffer.is_exclusive();
-        fits.then(|| (a.buffer.clone(), a.layout.clone()))
-    };
+    let take = |a: &mut Arc<RawArray>| donated(a, to);
     let of_leaf = |leaf: &mut Leaf| match leaf {
         Leaf::Array(a) => take(a),
-        Leaf::Value(_) | Leaf::Product(_) => None,
+        Leaf::Value(_) | Leaf::Placeholder(_) => None,
     };
     match node {
         Node::Unary(_, x) => of_leaf(x),

@@ -1,26 +1,26 @@
 //! Converts the graph of an expression to a program with one instruction per step. Equal steps, operands and constants
 //! are merged.
 
-use super::node::{Arg, Leaf, Node, Product, Step};
+use super::node::{Arg, Leaf, Node, Placeholder, Step};
 use super::tape::{RawArray, Tape};
 use crate::program::{Instr, Ref};
-use crate::{Error, Result, Scalar};
+use crate::{Result, Scalar};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-/// What the product of an epilogue becomes when its expression is flattened.
+/// What placeholders become when their expression is flattened.
 #[derive(Clone, Copy)]
 pub(crate) enum Lead<'a> {
-    /// The first input of the program.
-    Input(&'a Arc<Product>),
-    /// The given array, which holds the computed product.
-    Computed(&'a Arc<Product>, &'a Arc<RawArray>),
+    /// The first inputs of the program, in this order.
+    Inputs(&'a [Arc<Placeholder>]),
+    /// The given array, which holds the computed product of an epilogue.
+    Computed(&'a Arc<Placeholder>, &'a Arc<RawArray>),
 }
 
-/// Converts `node` to a program with its operands. A product other than that of `lead` is an error, because it has no
-/// elements.
+/// Converts `node` to a program with its operands. A placeholder other than those of `lead` is an error, because it has
+/// no elements.
 pub(super) fn flatten(node: &Node, lead: Option<Lead>) -> Result<Box<Tape>> {
     if let (Node::Short(tape), None | Some(Lead::Computed(..))) = (node, lead) {
         return Ok(tape.clone());
@@ -33,8 +33,8 @@ pub(super) fn flatten(node: &Node, lead: Option<Lead>) -> Result<Box<Tape>> {
         params: Index::default(),
         instrs: Index::default(),
     };
-    if let Some(Lead::Input(product)) = lead {
-        flat.tape.lead_with(product.dtype);
+    if let Some(Lead::Inputs(leads)) = lead {
+        flat.tape.lead_with(leads.iter().map(|p| p.dtype));
     }
     let result = match node {
         Node::Failed(error) => return Err((**error).clone()),
@@ -50,7 +50,7 @@ pub(super) fn flatten(node: &Node, lead: Option<Lead>) -> Result<Box<Tape>> {
         Node::Short(tape) => flat.tape.append(tape)?,
         Node::Step(step) => flat.walk(step)?,
     };
-    flat.tape.finish(result, node.shape()?);
+    flat.tape.finish(result, node.shape_and_open()?.0);
     Ok(flat.tape)
 }
 
@@ -106,10 +106,13 @@ impl Flat<'_> {
                 at
             })),
             Leaf::Array(array) => Ok(self.operand(array)),
-            Leaf::Product(product) => match self.lead {
-                Some(Lead::Input(lead)) if Arc::ptr_eq(lead, product) => Ok(Ref::Input(0)),
-                Some(Lead::Computed(lead, array)) if Arc::ptr_eq(lead, product) => Ok(self.operand(array)),
-                _ => Err(Error::NotComputed { op: "matmul" }),
+            Leaf::Placeholder(placeholder) => match self.lead {
+                Some(Lead::Inputs(leads)) => {
+                    let at = leads.iter().position(|lead| Arc::ptr_eq(lead, placeholder));
+                    at.map(|at| Ref::Input(at as u32)).ok_or_else(|| placeholder.error())
+                }
+                Some(Lead::Computed(lead, array)) if Arc::ptr_eq(lead, placeholder) => Ok(self.operand(array)),
+                _ => Err(placeholder.error()),
             },
         }
     }

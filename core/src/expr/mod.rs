@@ -2,12 +2,15 @@
 
 mod direct;
 mod flatten;
+mod fused;
 mod node;
 mod ops;
 mod tape;
 
+pub use fused::{Arguments, Fused, Fusible, Traced, fuse};
+
 pub(crate) use flatten::Lead;
-pub(crate) use node::Product;
+pub(crate) use node::Placeholder;
 pub(crate) use ops::ufunc_methods;
 pub(crate) use tape::{RawArray, Tape};
 
@@ -18,6 +21,7 @@ use crate::program::{Instr, Ref};
 use crate::trace::Plan;
 use crate::ufunc::{Binary, Unary};
 use crate::{Buffer, DType, Dims, Element, Error, Result, Scalar};
+use fused::Peek;
 use node::{Leaf, Node};
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -45,11 +49,23 @@ pub struct Expr<T: Element> {
 pub trait IntoExpr<T: Element> {
     /// Converts to an expression.
     fn into_expr(self) -> Expr<T>;
+
+    /// Returns the operand in the form in which calls of compiled functions read it without a conversion, if any.
+    #[doc(hidden)]
+    #[inline]
+    fn peek(&self) -> Peek<'_> {
+        Peek::OTHER
+    }
 }
 
 impl<T: Element> IntoExpr<T> for T {
     fn into_expr(self) -> Expr<T> {
         Expr::from_node(Node::Leaf(Leaf::Value(Scalar::new(self))))
+    }
+
+    #[inline]
+    fn peek(&self) -> Peek<'_> {
+        Peek::value(Scalar::new(*self))
     }
 }
 
@@ -57,11 +73,21 @@ impl<T: Element> IntoExpr<T> for Array<T> {
     fn into_expr(self) -> Expr<T> {
         Expr::from_node(Node::Leaf(Leaf::Array(self.into_shared())))
     }
+
+    #[inline]
+    fn peek(&self) -> Peek<'_> {
+        Peek::owned(self.raw())
+    }
 }
 
 impl<T: Element> IntoExpr<T> for &Array<T> {
     fn into_expr(self) -> Expr<T> {
         self.clone().into_expr()
+    }
+
+    #[inline]
+    fn peek(&self) -> Peek<'_> {
+        Peek::borrowed(self.raw())
     }
 }
 
@@ -97,8 +123,8 @@ impl<T: Element> Expr<T> {
         Expr::from_node(self.node)
     }
 
-    pub(crate) fn product(product: &Arc<Product>) -> Expr<T> {
-        Expr::from_node(Node::Leaf(Leaf::Product(product.clone())))
+    pub(crate) fn placeholder(placeholder: &Arc<Placeholder>) -> Expr<T> {
+        Expr::from_node(Node::Leaf(Leaf::Placeholder(placeholder.clone())))
     }
 
     pub(crate) fn failed(error: Error) -> Expr<T> {
@@ -110,7 +136,7 @@ impl<T: Element> Expr<T> {
         self.node.tape()
     }
 
-    /// As [`tape`](Self::tape), for an expression that contains the product `lead`.
+    /// As [`tape`](Self::tape), for an expression that contains the placeholders of `lead`.
     pub(crate) fn tape_with(&self, lead: Lead) -> Result<Box<Tape>> {
         flatten::flatten(&self.node, Some(lead))
     }

@@ -13,29 +13,37 @@ pub(super) enum Leaf {
     Array(Arc<RawArray>),
     /// A single value for all elements.
     Value(Scalar),
-    /// The product that an epilogue is applied to. It has no elements yet.
-    Product(Arc<Product>),
+    /// An operand that has no elements yet.
+    Placeholder(Arc<Placeholder>),
 }
 
-/// The product of a [`Matmul`](crate::Matmul) inside its epilogue. It has a dtype and a shape and is compared by
-/// address.
-pub(crate) struct Product {
+/// An operand that has no elements yet, compared by address: the product of a [`Matmul`](crate::Matmul) inside its
+/// epilogue, or an argument of a closure that [`fuse`](crate::fuse()) traces.
+pub(crate) struct Placeholder {
     pub dtype: DType,
-    pub shape: Dims,
+    /// `None` for an argument of a traced closure, for which arrays of any shape are given later.
+    pub shape: Option<Dims>,
+}
+
+impl Placeholder {
+    /// Returns the error of an operation that needs the elements, or the missing shape.
+    pub fn error(&self) -> Error {
+        if self.shape.is_some() { Error::NotComputed { op: "matmul" } } else { Error::NotCalled { op: "fuse" } }
+    }
 }
 
 /// The largest number of steps of an expression that is a tape rather than a graph. Appending compares a step with all
 /// others, and a clone copies them.
-const SHORT: usize = 8;
+pub(super) const SHORT: usize = 8;
 
 /// The content of an expression. Loops over small arrays consist of short expressions, which need no graph: a single
 /// ufunc of leaves is stored inline, and a few steps are a tape to which further steps are appended.
 #[derive(Clone)]
 pub(super) enum Node {
     Leaf(Leaf),
-    /// A ufunc of an array or a product.
+    /// A ufunc of an array or a placeholder.
     Unary(Unary, Leaf),
-    /// A ufunc of two leaves, at least one of which is an array or a product.
+    /// A ufunc of two leaves, at least one of which is an array or a placeholder.
     Binary(Binary, Leaf, Leaf),
     /// At most [`SHORT`] steps on arrays and values. A clone copies them.
     Short(Box<Tape>),
@@ -56,12 +64,14 @@ pub(super) enum Arg {
 /// Invariants:
 /// 1. `instr` reads its i-th operand, `args[i]`, as `Ref::Value(i)`;
 /// 2. `dtype` is the dtype that `instr` gives for the dtypes of `args`, `shape` is what their shapes broadcast to, and
-///    the size in bytes of an array of both does not overflow.
+///    the size in bytes of an array of both does not overflow;
+/// 3. `open` is true if the step depends on a placeholder without a shape. Then `shape` is that of the other operands.
 pub(super) struct Step {
     pub instr: Instr,
     pub args: SmallVec<[Arg; 2]>,
     pub dtype: DType,
     pub shape: Dims,
+    pub open: bool,
 }
 
 impl Leaf {
@@ -69,17 +79,22 @@ impl Leaf {
         match self {
             Leaf::Array(a) => a.dtype,
             Leaf::Value(v) => v.dtype(),
-            Leaf::Product(p) => p.dtype,
+            Leaf::Placeholder(p) => p.dtype,
         }
     }
 
-    /// Returns the shape; `None` for a value, which has no axes.
+    /// Returns the shape; `None` for a value, which has no axes, and for a placeholder whose shape is not known.
     pub fn shape(&self) -> Option<&Dims> {
         match self {
             Leaf::Array(a) => Some(a.layout.shape()),
             Leaf::Value(_) => None,
-            Leaf::Product(p) => Some(&p.shape),
+            Leaf::Placeholder(p) => p.shape.as_ref(),
         }
+    }
+
+    /// Returns whether this is a placeholder without a shape.
+    fn is_open(&self) -> bool {
+        matches!(self, Leaf::Placeholder(p) if p.shape.is_none())
     }
 }
 
@@ -99,9 +114,9 @@ impl Leaf {
     /// Adds the operand or value to a tape.
     fn add_to(self, tape: &mut Tape) -> Result<Ref> {
         match self {
-            Leaf::Array(array) => tape.merge_operand(&array),
+            Leaf::Array(array) => tape.merge_operand(array),
             Leaf::Value(value) => Ok(tape.merge_param(value)),
-            Leaf::Product(_) => unreachable!("tapes have no products"),
+            Leaf::Placeholder(_) => unreachable!("tapes have no placeholders"),
         }
     }
 }
@@ -120,6 +135,13 @@ impl Arg {
             Arg::Step(step) => Some(&step.shape),
         }
     }
+
+    fn is_open(&self) -> bool {
+        match self {
+            Arg::Leaf(leaf) => leaf.is_open(),
+            Arg::Step(step) => step.open,
+        }
+    }
 }
 
 impl Step {
@@ -135,7 +157,8 @@ impl Step {
             shape = shape.broadcast(other)?;
         }
         shape.check(dtype)?;
-        Ok(Arc::new(Step { instr, args, dtype, shape }))
+        let open = args.iter().any(Arg::is_open);
+        Ok(Arc::new(Step { instr, args, dtype, shape, open }))
     }
 }
 
@@ -208,7 +231,7 @@ impl Node {
                 }
                 Node::Step(_) | Node::Failed(_) => return false,
             };
-            if leaves.iter().flatten().any(|leaf| matches!(leaf, Leaf::Product(_))) {
+            if leaves.iter().flatten().any(|leaf| matches!(leaf, Leaf::Placeholder(_))) {
                 return false;
             }
             steps += usize::from(!matches!(node, Node::Leaf(_)));
@@ -254,7 +277,7 @@ impl Node {
     #[inline]
     pub fn unary(self, op: Unary) -> Node {
         match self {
-            Node::Leaf(x @ (Leaf::Array(_) | Leaf::Product(_))) => Node::Unary(op, x),
+            Node::Leaf(x @ (Leaf::Array(_) | Leaf::Placeholder(_))) => Node::Unary(op, x),
             node => Node::step(Instr::Unary(op, arg(0)), [node]),
         }
     }
@@ -270,14 +293,24 @@ impl Node {
         }
     }
 
+    /// Returns the shape of the value.
     pub fn shape(&self) -> Result<Dims> {
+        match self.shape_and_open()? {
+            (shape, false) => Ok(shape),
+            (_, true) => Err(Error::NotCalled { op: "fuse" }),
+        }
+    }
+
+    /// Returns what the shapes of all operands broadcast to, and whether there are placeholders without a shape, which
+    /// do not count.
+    pub fn shape_and_open(&self) -> Result<(Dims, bool)> {
         match self {
-            Node::Leaf(leaf) => Ok(leaf.shape().cloned().unwrap_or_default()),
-            Node::Short(tape) => Ok(tape.shape().clone()),
-            Node::Step(step) => Ok(step.shape.clone()),
+            Node::Leaf(leaf) => Ok((leaf.shape().cloned().unwrap_or_default(), leaf.is_open())),
+            Node::Short(tape) => Ok((tape.shape().clone(), false)),
+            Node::Step(step) => Ok((step.shape.clone(), step.open)),
             Node::Failed(error) => Err((**error).clone()),
             single @ (Node::Unary(..) | Node::Binary(..)) => match single.clone().into_arg()? {
-                Arg::Step(step) => Ok(step.shape.clone()),
+                Arg::Step(step) => Ok((step.shape.clone(), step.open)),
                 Arg::Leaf(_) => unreachable!("a ufunc is a step"),
             },
         }

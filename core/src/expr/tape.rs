@@ -1,6 +1,9 @@
 //! A program of any length with its operands, and its evaluation.
 
+mod bind;
 mod split;
+
+pub(crate) use bind::Bound;
 
 use crate::device::Device;
 use crate::fast::SMALL;
@@ -24,8 +27,8 @@ pub(crate) struct RawArray {
 }
 
 impl RawArray {
-    /// Returns the first element of an array that the fast path can
-    /// read: its elements lie in host memory contiguously, in C order, and take between 1 and [`SMALL`] bytes.
+    /// Returns the first element of an array that the fast path can read: its elements lie in host memory contiguously,
+    /// in C order, and take between 1 and [`SMALL`] bytes.
     #[inline]
     pub fn small_start(&self) -> Option<*const u8> {
         let (size, len, offset) = (self.dtype.size(), self.layout.len(), self.layout.offset());
@@ -51,9 +54,9 @@ impl RawArray {
 /// 3. `shape` is what all operands' shapes broadcast to.
 #[derive(Clone, Debug)]
 pub(crate) struct Tape {
-    /// The dtype of the first input, if that is the product which an epilogue is applied to. Such a tape is only
-    /// converted to a program and never evaluated.
-    lead: Option<DType>,
+    /// The dtypes of the first inputs, if those are placeholders. Such a tape is never evaluated: it is converted to a
+    /// program (an epilogue), or operands are [bound](Tape::bind) to its placeholders first.
+    leads: SmallVec<[DType; MAX_INPUTS]>,
     operands: SmallVec<[Arc<RawArray>; 4]>,
     params: Params,
     instrs: SmallVec<[Instr; 8]>,
@@ -65,7 +68,7 @@ pub(crate) struct Tape {
 impl Default for Tape {
     fn default() -> Tape {
         Tape {
-            lead: None,
+            leads: SmallVec::new(),
             operands: SmallVec::new(),
             params: Params::new(),
             instrs: SmallVec::new(),
@@ -89,9 +92,9 @@ impl Tape {
         Ok(Tape { params: SmallVec::from_slice(&[value]), result: Ref::Param(0), shape, ..Tape::default() })
     }
 
-    /// Declares the first input to be a product of `dtype`. Must be called before operands are added.
-    pub fn lead_with(&mut self, dtype: DType) {
-        self.lead = Some(dtype);
+    /// Declares the first inputs to be placeholders of these dtypes. Must be called before operands are added.
+    pub fn lead_with(&mut self, dtypes: impl Iterator<Item = DType>) {
+        self.leads = dtypes.collect();
     }
 
     pub fn add_operand(&mut self, array: Arc<RawArray>) -> Ref {
@@ -101,7 +104,7 @@ impl Tape {
 
     /// Returns the reference to operand `i`.
     fn input(&self, i: usize) -> Ref {
-        Ref::Input((usize::from(self.lead.is_some()) + i) as u32)
+        Ref::Input((self.leads.len() + i) as u32)
     }
 
     pub fn add_param(&mut self, value: Scalar) -> Ref {
@@ -142,8 +145,8 @@ impl Tape {
 /// Building a short tape, whose equal operands, parameters and instructions are found by comparison with all others.
 impl Tape {
     /// Adds an operand, which must broadcast with the others, or finds it.
-    pub fn merge_operand(&mut self, array: &Arc<RawArray>) -> Result<Ref> {
-        let known = self.operands.iter().position(|o| Arc::ptr_eq(o, array) || o.same(array));
+    pub fn merge_operand(&mut self, array: Arc<RawArray>) -> Result<Ref> {
+        let known = self.operands.iter().position(|o| Arc::ptr_eq(o, &array) || o.same(&array));
         if let Some(i) = known {
             return Ok(self.input(i));
         }
@@ -152,7 +155,7 @@ impl Tape {
         } else if self.shape != *array.layout.shape() {
             self.shape = self.shape.broadcast(array.layout.shape())?;
         }
-        Ok(self.add_operand(array.clone()))
+        Ok(self.add_operand(array))
     }
 
     /// Adds a parameter, or finds it.
@@ -171,7 +174,7 @@ impl Tape {
     pub fn append(&mut self, other: &Tape) -> Result<Ref> {
         let mut inputs: SmallVec<[Ref; 8]> = SmallVec::new();
         for operand in &other.operands {
-            inputs.push(self.merge_operand(operand)?);
+            inputs.push(self.merge_operand(operand.clone())?);
         }
         let params: SmallVec<[Ref; 8]> = other.params.iter().map(|p| self.merge_param(*p)).collect();
         let mut values: SmallVec<[Ref; 8]> = SmallVec::new();
@@ -204,13 +207,14 @@ impl Tape {
         self.result
     }
 
-    fn dtype_of(&self, r: Ref) -> DType {
-        match (r, self.lead) {
-            (Ref::Input(0), Some(lead)) => lead,
-            (Ref::Input(i), Some(_)) => self.operands[i as usize - 1].dtype,
-            (Ref::Input(i), None) => self.operands[i as usize].dtype,
-            (Ref::Param(i), _) => self.params[i as usize].dtype(),
-            (Ref::Value(i), _) => self.dtypes[i as usize],
+    pub fn dtype_of(&self, r: Ref) -> DType {
+        match r {
+            Ref::Input(i) => {
+                let i = i as usize;
+                self.leads.get(i).copied().unwrap_or_else(|| self.operands[i - self.leads.len()].dtype)
+            }
+            Ref::Param(i) => self.params[i as usize].dtype(),
+            Ref::Value(i) => self.dtypes[i as usize],
         }
     }
 
@@ -330,7 +334,8 @@ impl Tape {
 
     /// Returns the program. The tape must be within the limits of a program.
     pub fn program(&self) -> Result<Program> {
-        let inputs: SmallVec<[DType; 8]> = self.lead.into_iter().chain(self.operands.iter().map(|o| o.dtype)).collect();
+        let inputs: SmallVec<[DType; 8]> =
+            self.leads.iter().copied().chain(self.operands.iter().map(|o| o.dtype)).collect();
         let params: SmallVec<[DType; 8]> = self.params.iter().map(Scalar::dtype).collect();
         Program::from_checked(&inputs, &params, &self.instrs, &self.dtypes, self.result)
     }
@@ -386,7 +391,7 @@ impl Tape {
 
     /// Returns whether the tape exceeds the limits of a program.
     pub fn is_too_long(&self) -> bool {
-        self.instrs.len() > MAX_INSTRS || self.operands.len() + usize::from(self.lead.is_some()) > MAX_INPUTS
+        self.instrs.len() > MAX_INSTRS || self.operands.len() + self.leads.len() > MAX_INPUTS
     }
 }
 
