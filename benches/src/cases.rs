@@ -329,8 +329,8 @@ impl Case {
         }
     }
 
-    /// Returns the number of bytes moved if each input is read once and the output is written once; 0 for views, and one
-    /// element for accesses to one.
+    /// Returns the number of bytes moved if each input is read once and the output is written once; 0 for views, and
+    /// the bytes of one element for accesses to one.
     pub fn bytes(&self, dtype: DType, shape: &[usize]) -> f64 {
         let elements = |shape: &[usize]| shape.iter().map(|&n| n as f64).product::<f64>();
         match self.kernel {
