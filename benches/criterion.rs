@@ -1,9 +1,9 @@
-//! The registry under criterion, at the sizes of `--quick`: `cargo bench -p polyarray-bench -- matmul`. Benches are
+//! The standard cases of the registry under criterion, at the sizes of `--quick`: `cargo bench -p polyarray-bench -- matmul`. Benches are
 //! named `CASE/DEVICE/DTYPE/SIZE`.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use polyarray::{DType, Device, with_device};
-use polyarray_bench::cases::{CASES, Case, Number};
+use polyarray_bench::cases::{CASES, Case, Group, Number};
 use polyarray_bench::problem::Problem;
 use polyarray_bench::table::show_shape;
 use polyarray_bench::with_number;
@@ -40,7 +40,7 @@ fn one<T: Number>(criterion: &mut Criterion, case: &'static Case, device: &Devic
 }
 
 fn registry(criterion: &mut Criterion) {
-    for case in CASES {
+    for case in CASES.iter().filter(|c| c.group == Group::Standard) {
         for device in Device::all().into_iter().chain([Device::auto()]) {
             for dtype in [DType::F32, DType::F64] {
                 with_number!(dtype, T => if takes::<T>(case, &device) { one::<T>(criterion, case, &device) });

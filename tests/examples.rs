@@ -6,8 +6,12 @@ use polyarray::prelude::*;
 mod custom_backend;
 #[path = "../examples/digits.rs"]
 mod digits;
+#[path = "../examples/first.rs"]
+mod first;
 #[path = "../examples/offload.rs"]
 mod offload;
+#[path = "../examples/tour.rs"]
+mod tour;
 
 /// Every device that `POLYARRAY_REQUIRE` names must be present if this build supports it, so that the tests below cover
 /// it.
@@ -31,6 +35,24 @@ fn every_device_reads_the_same_digits() {
     for device in Device::all().into_iter().chain([Device::auto()]) {
         assert_eq!(digits::right_answers(&pixels, &labels, &device).unwrap(), 1776, "on {device}");
     }
+}
+
+/// Returns the text between two marks of the README.
+fn readme(from: &str, to: &str) -> &'static str {
+    let text = include_str!("../README.md");
+    let start = text.find(from).unwrap_or_else(|| panic!("the README contains {from:?}")) + from.len();
+    &text[start..start + text[start..].find(to).unwrap_or_else(|| panic!("{to:?} follows {from:?}"))]
+}
+
+#[test]
+fn the_first_program_prints_what_the_readme_says() {
+    assert_eq!(first::run().unwrap(), readme("It prints:\n\n```text\n", "```"));
+}
+
+#[test]
+fn every_line_of_the_readmes_table_from_numpy_holds() {
+    let lines = readme("| NumPy | polyarray |\n|---|---|\n", "\n\n").lines().count();
+    assert_eq!(tour::run().unwrap(), lines);
 }
 
 #[test]

@@ -3,10 +3,13 @@
 
     python benches/peers/numpy_peers.py --quick --json peers.json
     cargo run --release -p polyarray-bench -- compare --quick --with peers.json
+    python benches/peers/numpy_peers.py --ops small --json small.json
+    cargo run --release -p polyarray-bench -- compare --ops small --with small.json
 
 Requires NumPy. numexpr, SciPy, scikit-learn and faiss are measured if they can be imported. Every result is compared
 with the same computation in float64 (long double for sums) before its time is written. Elementwise cases and matrix
-products write into an existing output (`out=`).
+products write into an existing output (`out=`). The group `small` is measured on one thread, as statements that Python
+runs in a loop, so that the call of a Python function is not part of the time.
 
 Run it on an otherwise idle machine, immediately before or after the comparison. The thread pools of BLAS and OpenMP
 wait for each other: a single busy core can slow them down a hundredfold.
@@ -20,6 +23,7 @@ import os
 import platform
 import sys
 import time
+import timeit
 
 # The libraries read their number of threads from these variables, once, when they are imported.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMEXPR_MAX_THREADS")
@@ -73,6 +77,34 @@ OTHERS = {
 }
 CASES = {**MAPS, **OTHERS}
 
+# The group of small work, as in the registry: shapes, domains of the inputs x and y, and the statement. A statement that
+# contains `out` writes into it; the value of the others is the result.
+SMALL = {
+    "add": ([[1], [1000]], [WHOLE, WHOLE], "add(x, y, out)"),
+    "exp": ([[1], [1000]], [(-10.0, 10.0)], "exp(x, out)"),
+    "square_affine": ([[1], [1000]], [(-2.0, 2.0)], "multiply(x, 2, out); add(out, 1, out); multiply(out, out, out)"),
+    "poly": (
+        [[1], [1000]],
+        [(-2.0, 2.0)],
+        "multiply(x, x, out); multiply(out, 2, out); multiply(x, -3, other); add(out, other, out); add(out, 1, out)",
+    ),
+    "sum": ([[1], [1000]], [WHOLE], "x.sum()"),
+    "min": ([[1], [1000]], [WHOLE], "x.min()"),
+    "mean": ([[1], [1000]], [WHOLE], "x.mean()"),
+    "argmax": ([[1], [1000]], [WHOLE], "x.argmax()"),
+    "any": ([[1], [1000]], [(0.0, 0.0)], "x.any()"),
+    "cumsum": ([[16]], [WHOLE], "x.cumsum()"),
+    "sort": ([[16]], [SPREAD], "sort(x)"),
+    "argsort": ([[16]], [SPREAD], "argsort(x)"),
+    "matmul": ([[4, 4, 4], [16, 16, 16]], [SIGNED, SIGNED], "matmul(x, y, out)"),
+    "matvec": ([[16, 16]], [SIGNED, SIGNED], "matmul(x, y)"),
+    "get": ([[1], [1000]], [WHOLE], "x[middle]"),
+    "set": ([[1], [1000]], [WHOLE], "out[middle] = 7"),
+    "slice": ([[1000]], [WHOLE], "x[1:]"),
+    "t": ([[20, 50]], [WHOLE], "x.T"),
+    "reshape": ([[1000]], [WHOLE], "x.reshape(1, length)"),
+}
+
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -85,9 +117,13 @@ def arguments():
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
     parser.add_argument("--json", metavar="FILE", help="output file (default: standard output)")
     args = parser.parse_args()
+    if "small" in args.ops:
+        if args.ops != ["small"] or args.sizes:
+            parser.error("the group small has sizes and one thread of its own: select it alone, without --sizes")
+        args.threads = 1
     for op in args.ops:
-        if op not in CASES:
-            parser.error(f"unknown case {op!r}; the cases are {' '.join(CASES)}")
+        if op != "small" and op not in CASES:
+            parser.error(f"unknown case {op!r}; the cases are {' '.join(CASES)}, and the group small")
     for dtype in args.dtypes:
         if dtype not in ("f32", "f64"):
             parser.error(f"{dtype!r} is not f32 or f64")
@@ -394,6 +430,73 @@ def rows(op, dtype, shape, failures):
         }
 
 
+def small_result(op, x, y):
+    """Returns the result of a case of small work in float64, and the values that errors are relative to."""
+    if op == "mean":
+        return x.astype(np.float64).mean(), np.abs(x).mean()
+    if op == "set":
+        want = np.zeros(x.shape)
+        want[x.size // 2] = 7
+        return want, 1.0
+    exact = {
+        "any": lambda: False,
+        "get": lambda: x[x.size // 2],
+        "slice": lambda: x[1:],
+        "t": lambda: x.T,
+        "reshape": lambda: x[None, :],
+    }
+    if op in exact:
+        return exact[op](), 1.0
+    return expected(op, [x, y], CASES[op][4])
+
+
+def small_rows(dtype, failures):
+    """Measures the group of small work: the least time of a statement over batches of a tenth of a millisecond."""
+    functions = {name: getattr(np, name) for name in ("add", "exp", "multiply", "sort", "argsort", "matmul")}
+    for op, (sizes, domains, statement) in SMALL.items():
+        for shape in sizes:
+            random = np.random.default_rng(1)
+            lens = input_shapes(op, shape) if op in ("matmul", "matvec") else [shape, shape]
+            drawn = (random.uniform(*domain, s) for domain, s in zip([domains[0], domains[-1]], lens))
+            x, y = (a.astype(DTYPES[dtype]) for a in drawn)
+            given = "out" in statement
+            out = np.zeros([shape[0], shape[2]] if op == "matmul" else shape, x.dtype)
+            names = {"x": x, "y": y, "out": out, "other": np.empty_like(out), "middle": x.size // 2, "length": x.size}
+            names.update(functions)
+            timer = timeit.Timer(statement, globals=names)
+            batch = max(1, int(1e-4 / max(timer.timeit(10) / 10, 1e-8)))
+            best, start = math.inf, time.perf_counter()
+            while time.perf_counter() - start < 0.25:
+                best = min(best, timer.timeit(batch) / batch)
+            result = out if given else eval(statement, names)
+            want, scale = small_result(op, x, y)
+            if op in MAPS:
+                # An exact function rounds its result once, to this dtype.
+                want = want.astype(DTYPES[dtype]).astype(np.float64)
+            judged = x[result] if op == "argsort" else result
+            allowed = tolerance(op, dtype, shape) if op in CASES else 0.0
+            if op == "mean":
+                allowed = tolerance("sum", dtype, shape)
+            worst = error(judged, want, scale)
+            if not worst <= allowed:
+                failures.append(f"{op} {dtype} {shape} by numpy: error {worst:.3e}, allowed {allowed:.3e}")
+                continue
+            moves = op not in ("get", "set", "slice", "t", "reshape")
+            flops = CASES[op][2] * math.prod(shape) if op in CASES else math.prod(shape) if op in ("mean", "any") else 0
+            yield {
+                "op": op,
+                "dtype": dtype,
+                "shape": list(shape),
+                "device": "numpy",
+                "threads": 1,
+                "seconds": best,
+                "gbps": (x.nbytes * len(domains) + np.asarray(result).nbytes) / best / 1e9 if moves else 0.0,
+                "gflops": flops / best / 1e9,
+                "max_error": worst,
+                "checked": True,
+            }
+
+
 def main():
     failures = []
     out = open(ARGS.json, "w", encoding="utf-8") if ARGS.json else sys.stdout
@@ -401,6 +504,10 @@ def main():
         print(json.dumps({"machine": machine()}), file=out, flush=True)
         for op in ARGS.ops:
             for dtype in ARGS.dtypes:
+                if op == "small":
+                    for row in small_rows(dtype, failures):
+                        print(json.dumps(row), file=out, flush=True)
+                    continue
                 for shape in shapes(op):
                     for row in rows(op, dtype, shape, failures):
                         print(json.dumps(row), file=out, flush=True)

@@ -1,9 +1,17 @@
 //! The registry: a table of every case that is measured.
 //!
-//! The program, the criterion benches and the tests read this table. To add a case, add a row. [`crate::problem`]
-//! executes the kernels.
+//! The program, the criterion benches and the tests read this table. The cases of ufuncs come from the table of ufuncs;
+//! to add another case, add a row to `cases/rows.rs`. [`crate::problem`] executes the kernels.
 
-use polyarray::{Array, Binary, DType, Element, Expr, Metric, Unary, Wide, select};
+mod rows;
+
+pub use rows::{FLOATS, NUMBERS, OVERVIEW, SMALL};
+
+use polyarray::{Array, Binary, DType, Element, Expr, Gives, Metric, Unary};
+use std::sync::LazyLock;
+
+/// Every case: the standard ones, those of small work, and one for each ufunc of real numbers that is not among them.
+pub static CASES: LazyLock<Vec<Case>> = LazyLock::new(rows::all);
 
 /// An element type of cases.
 pub trait Number: Element {
@@ -91,24 +99,13 @@ pub struct Formula {
     i64: fn(&[Array<i64>]) -> Expr<i64>,
 }
 
-/// Makes a [`Formula`] from an expression over the inputs `$x` of type `$T`.
-macro_rules! formula {
-    ($T:ident, $x:ident => $body:expr) => {{
-        fn build<$T: Number>($x: &[Array<$T>]) -> Expr<$T> {
-            $body
-        }
-        Formula { f32: build::<f32>, f64: build::<f64>, i32: build::<i32>, i64: build::<i64> }
-    }};
-}
-
-/// Returns the constant `x` as a value of type `T`.
-fn number<T: Number>(x: i128) -> T {
-    T::from_wide(Wide::Int(x))
-}
-
 /// The operation of a case. Its shapes are described by [`Sizes`].
 pub enum Kernel {
-    /// An elementwise operation, written into an existing output.
+    /// A ufunc of one operand, written into an existing output.
+    Unary(Unary),
+    /// A ufunc of two operands, written into an existing output.
+    Binary(Binary),
+    /// An elementwise expression, written into an existing output.
     Map(Formula),
     /// An elementwise operation, written into a new array.
     Fresh(Formula),
@@ -118,6 +115,10 @@ pub enum Kernel {
     SumAxis(usize),
     /// The minimum of all elements.
     Min,
+    /// The mean of all elements.
+    Mean,
+    /// Whether any element is nonzero.
+    Any,
     /// The standard deviation of all elements.
     Std,
     /// The index of the maximum.
@@ -138,6 +139,27 @@ pub enum Kernel {
     Matvec,
     /// The distances between all pairs of rows of two matrices.
     Distance(Metric),
+    /// The element in the middle.
+    Get,
+    /// Writes the element in the middle of an existing output.
+    Set,
+    /// A view of every element but the first.
+    Slice,
+    /// A view of a matrix with its axes reversed.
+    TransposedView,
+    /// A view with another shape: one row.
+    Reshape,
+}
+
+/// The use of a case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// Measured by `compare --quick` and `compare --full`.
+    Standard,
+    /// Measured only on small arrays: see [`SMALL`].
+    Small,
+    /// A ufunc that is measured if it is selected by its name, or by `--ops ufuncs`.
+    Ufunc,
 }
 
 /// The layout of a matrix product's operands, and its epilogue.
@@ -166,7 +188,10 @@ pub struct Ulps {
 pub struct Sizes {
     /// Shapes under `--quick`: few enough to verify everything on two cores and a software GPU within a minute.
     pub quick: &'static [&'static [usize]],
-    /// Shapes without `--quick`.
+    /// Shapes of the comparison without options: from small ones to ones that exceed common caches, all verified within
+    /// a minute.
+    pub overview: &'static [&'static [usize]],
+    /// Shapes under `--full`.
     pub full: &'static [&'static [usize]],
     /// Returns the shape that stands for one number N.
     pub of: fn(usize) -> Vec<usize>,
@@ -181,52 +206,18 @@ impl Sizes {
     }
 }
 
-static ELEMENTS: Sizes = Sizes {
-    quick: &[&[1000], &[100_000], &[1_000_000]],
-    full: &[&[1], &[1000], &[100_000], &[1_000_000], &[10_000_000]],
-    of: |n| vec![n],
-    axes: "N",
-};
-static MATRIX: Sizes = Sizes {
-    quick: &[&[100, 100], &[1000, 1000]],
-    full: &[&[100, 100], &[1000, 1000], &[5000, 5000]],
-    of: |n| vec![n, n],
-    axes: "ROWSxCOLUMNS",
-};
-static PRODUCT: Sizes = Sizes {
-    quick: &[&[64, 64, 64], &[256, 256, 256], &[512, 512, 512]],
-    full: &[&[16, 16, 16], &[64, 64, 64], &[256, 256, 256], &[1024, 1024, 1024], &[2048, 2048, 2048]],
-    of: |n| vec![n, n, n],
-    axes: "MxKxN",
-};
-static PRODUCTS: Sizes = Sizes {
-    quick: &[&[16, 64, 64, 64]],
-    full: &[&[64, 32, 32, 32], &[16, 64, 64, 64], &[16, 256, 256, 256]],
-    of: |n| vec![16, n, n, n],
-    axes: "BATCHxMxKxN",
-};
-static POINTS: Sizes = Sizes {
-    quick: &[&[100, 100, 50], &[400, 400, 50]],
-    full: &[&[100, 100, 50], &[500, 500, 50], &[2000, 2000, 50], &[5000, 5000, 50]],
-    of: |n| vec![n, n, 50],
-    axes: "NxMxD",
-};
-
-/// The dtypes of cases that only floats support.
-pub const FLOATS: &[DType] = &[DType::F32, DType::F64];
-/// The dtypes of cases that integers support, too.
-pub const NUMBERS: &[DType] = &[DType::F32, DType::F64, DType::I32, DType::I64];
-
 /// One row of the registry.
 pub struct Case {
+    /// The use of the case.
+    pub group: Group,
     /// The name of the case, as users give it.
     pub name: &'static str,
     /// A one-line description.
     pub doc: &'static str,
     /// The supported dtypes.
-    pub dtypes: &'static [DType],
+    pub dtypes: Vec<DType>,
     /// For each input, the interval from which its elements are drawn uniformly.
-    pub domains: &'static [(f64, f64)],
+    pub domains: Vec<(f64, f64)>,
     /// The operation.
     pub kernel: Kernel,
     /// The number of operations for each element (elementwise cases), or for each product or difference (the others).
@@ -240,302 +231,9 @@ pub struct Case {
     pub sizes: &'static Sizes,
 }
 
-/// The tolerance of a case whose results are bit-identical on every CPU device. Elsewhere results differ by at most
-/// `other`, for example because a fused multiply-add rounds once instead of twice.
-const fn exact(other: f64) -> Ulps {
-    Ulps { host: 0.0, other }
-}
-
-/// The tolerance between two devices, each of which is within the ULP bound that the table of ufuncs gives for `op`.
-const fn unary(op: Unary) -> Ulps {
-    Ulps { host: 2.0 * op.info().ulp_cpu, other: op.info().ulp_cpu + op.info().ulp_gpu }
-}
-
-/// As [`unary`].
-const fn binary(op: Binary) -> Ulps {
-    Ulps { host: 2.0 * op.info().ulp_cpu, other: op.info().ulp_cpu + op.info().ulp_gpu }
-}
-
-/// Returns a row for an elementwise case.
-#[allow(clippy::too_many_arguments, reason = "the columns of the table")]
-const fn map(
-    name: &'static str,
-    doc: &'static str,
-    dtypes: &'static [DType],
-    domains: &'static [(f64, f64)],
-    flops: f64,
-    ulps: Ulps,
-    floor: f64,
-    formula: Formula,
-) -> Case {
-    Case { name, doc, dtypes, domains, kernel: Kernel::Map(formula), flops, ulps, floor, sizes: &ELEMENTS }
-}
-
-/// The domain of matrix and vector elements: both signs, so that the terms of a product partly cancel.
-const SIGNED: (f64, f64) = (-1.0, 1.0);
-/// A domain for cases that integers support: its elements round to many different integers.
-const WHOLE: (f64, f64) = (-100.0, 100.0);
-/// The domain of cases that order elements: few of a million elements are equal, in any dtype.
-const SPREAD: (f64, f64) = (-1e6, 1e6);
-/// The error bound of a sum: blocks of 64 elements one after another, then a tree, which has 32 levels for 2^32
-/// elements. See `polyarray::order`.
-const SUMMED: Ulps = exact(64.0 + 32.0);
-/// The constant part of the tolerance of sums of products. [`Case::tolerance`] adds a part for the length of the sum.
-const PRODUCTS_SUMMED: Ulps = Ulps { host: 16.0, other: 16.0 };
-
-/// Every case.
-pub static CASES: &[Case] = &[
-    map("add", "x + y", NUMBERS, &[WHOLE, WHOLE], 1.0, binary(Binary::Add), 0.0, formula!(T, x => &x[0] + &x[1])),
-    map("mul", "x * y", NUMBERS, &[WHOLE, WHOLE], 1.0, binary(Binary::Mul), 0.0, formula!(T, x => &x[0] * &x[1])),
-    map("sqrt", "sqrt(x)", FLOATS, &[(0.0, 100.0)], 1.0, unary(Unary::Sqrt), 0.0, formula!(T, x => x[0].sqrt())),
-    map("exp", "exp(x)", FLOATS, &[(-10.0, 10.0)], 1.0, unary(Unary::Exp), 0.0, formula!(T, x => x[0].exp())),
-    map("log", "log(x)", FLOATS, &[(1e-3, 100.0)], 1.0, unary(Unary::Log), 1.0, formula!(T, x => x[0].log())),
-    map("sin", "sin(x)", FLOATS, &[(-10.0, 10.0)], 1.0, unary(Unary::Sin), 1.0, formula!(T, x => x[0].sin())),
-    map("cos", "cos(x)", FLOATS, &[(-10.0, 10.0)], 1.0, unary(Unary::Cos), 1.0, formula!(T, x => x[0].cos())),
-    map("tanh", "tanh(x)", FLOATS, &[(-4.0, 4.0)], 1.0, unary(Unary::Tanh), 0.0, formula!(T, x => x[0].tanh())),
-    map(
-        "pow",
-        "x ** y",
-        FLOATS,
-        &[(0.1, 10.0), (-3.0, 3.0)],
-        1.0,
-        binary(Binary::Pow),
-        0.0,
-        formula!(T, x => x[0].pow(&x[1])),
-    ),
-    map(
-        "where",
-        "x where x > 2, else y",
-        NUMBERS,
-        &[WHOLE, WHOLE],
-        1.0,
-        exact(0.0),
-        0.0,
-        formula!(T, x => select(x[0].greater(number::<T>(2)), &x[0], &x[1])),
-    ),
-    map(
-        "poly",
-        "2 x^2 - 3 x + 1, fused",
-        NUMBERS,
-        &[(-2.0, 2.0)],
-        5.0,
-        exact(16.0),
-        4.0,
-        formula!(T, x => x[0].square() * number::<T>(2) + &x[0] * number::<T>(-3) + number::<T>(1)),
-    ),
-    map(
-        "exp_plus_sin",
-        "exp(x) + sin(x), fused",
-        FLOATS,
-        &[(-10.0, 10.0)],
-        3.0,
-        Ulps { host: 6.0, other: 12.0 },
-        1.0,
-        formula!(T, x => x[0].exp() + x[0].sin()),
-    ),
-    map(
-        "square_affine",
-        "(2 x + 1)^2, fused",
-        NUMBERS,
-        &[(-2.0, 2.0)],
-        3.0,
-        exact(16.0),
-        1.0,
-        formula!(T, x => (&x[0] * number::<T>(2) + number::<T>(1)).square()),
-    ),
-    Case {
-        name: "add_fresh",
-        doc: "x + y into a new array",
-        dtypes: NUMBERS,
-        domains: &[WHOLE, WHOLE],
-        kernel: Kernel::Fresh(formula!(T, x => &x[0] + &x[1])),
-        flops: 1.0,
-        ulps: binary(Binary::Add),
-        floor: 0.0,
-        sizes: &ELEMENTS,
-    },
-    Case {
-        name: "sum",
-        doc: "the sum of all elements",
-        dtypes: NUMBERS,
-        domains: &[WHOLE],
-        kernel: Kernel::Sum,
-        flops: 1.0,
-        ulps: SUMMED,
-        floor: 0.0,
-        sizes: &ELEMENTS,
-    },
-    Case {
-        name: "sum_axis0",
-        doc: "the sums of a matrix's columns",
-        dtypes: NUMBERS,
-        domains: &[WHOLE],
-        kernel: Kernel::SumAxis(0),
-        flops: 1.0,
-        ulps: SUMMED,
-        floor: 0.0,
-        sizes: &MATRIX,
-    },
-    Case {
-        name: "sum_axis1",
-        doc: "the sums of a matrix's rows",
-        dtypes: NUMBERS,
-        domains: &[WHOLE],
-        kernel: Kernel::SumAxis(1),
-        flops: 1.0,
-        ulps: SUMMED,
-        floor: 0.0,
-        sizes: &MATRIX,
-    },
-    Case {
-        name: "min",
-        doc: "the minimum of all elements",
-        dtypes: NUMBERS,
-        domains: &[WHOLE],
-        kernel: Kernel::Min,
-        flops: 1.0,
-        ulps: exact(0.0),
-        floor: 0.0,
-        sizes: &ELEMENTS,
-    },
-    Case {
-        name: "argmax",
-        doc: "the index of the maximum",
-        dtypes: NUMBERS,
-        domains: &[WHOLE],
-        kernel: Kernel::ArgMax,
-        flops: 1.0,
-        ulps: exact(0.0),
-        floor: 1.0,
-        sizes: &ELEMENTS,
-    },
-    Case {
-        name: "std",
-        doc: "the standard deviation of a matrix's elements",
-        dtypes: FLOATS,
-        domains: &[WHOLE],
-        kernel: Kernel::Std,
-        flops: 4.0,
-        // Twice the bound of a sum, and the same again for the mean.
-        ulps: exact(4.0 * (64.0 + 32.0)),
-        floor: 0.0,
-        sizes: &MATRIX,
-    },
-    Case {
-        name: "cumsum",
-        doc: "the running sum",
-        dtypes: NUMBERS,
-        domains: &[WHOLE],
-        kernel: Kernel::CumSum,
-        flops: 1.0,
-        // 1040 elements in a block, and as many results of blocks: see `polyarray::order`.
-        ulps: exact(2.0 * 1040.0),
-        floor: 0.0,
-        sizes: &ELEMENTS,
-    },
-    Case {
-        name: "transpose_copy",
-        doc: "a matrix's transpose, copied into C order",
-        dtypes: NUMBERS,
-        domains: &[WHOLE],
-        kernel: Kernel::Transpose,
-        flops: 0.0,
-        ulps: exact(0.0),
-        floor: 0.0,
-        sizes: &MATRIX,
-    },
-    ordering("sort", "all elements in ascending order", NUMBERS, Kernel::Sort),
-    ordering("argsort", "the indices that sort the elements, equal elements by index", NUMBERS, Kernel::Argsort),
-    ordering("median", "the median of all elements", NUMBERS, Kernel::Median),
-    Case {
-        name: "matmul",
-        doc: "a product of matrices, [m, k] @ [k, n]",
-        dtypes: NUMBERS,
-        domains: &[SIGNED, SIGNED],
-        kernel: Kernel::Matmul(Form::Plain),
-        flops: 2.0,
-        ulps: PRODUCTS_SUMMED,
-        floor: 0.0,
-        sizes: &PRODUCT,
-    },
-    Case {
-        name: "matmul_transposed",
-        doc: "a product of transposed views, [k, m].T @ [n, k].T",
-        dtypes: NUMBERS,
-        domains: &[SIGNED, SIGNED],
-        kernel: Kernel::Matmul(Form::Transposed),
-        flops: 2.0,
-        ulps: PRODUCTS_SUMMED,
-        floor: 0.0,
-        sizes: &PRODUCT,
-    },
-    Case {
-        name: "matmul_bias_relu",
-        doc: "max(0, a product of matrices + a row), [m, k] @ [k, n] + [n]",
-        dtypes: NUMBERS,
-        domains: &[SIGNED, SIGNED, SIGNED],
-        kernel: Kernel::Matmul(Form::BiasRelu),
-        flops: 2.0,
-        ulps: PRODUCTS_SUMMED,
-        floor: 0.0,
-        sizes: &PRODUCT,
-    },
-    Case {
-        name: "matmul_batched",
-        doc: "products of matrices, [batch, m, k] @ [batch, k, n]",
-        dtypes: NUMBERS,
-        domains: &[SIGNED, SIGNED],
-        kernel: Kernel::Matmul(Form::Plain),
-        flops: 2.0,
-        ulps: PRODUCTS_SUMMED,
-        floor: 0.0,
-        sizes: &PRODUCTS,
-    },
-    Case {
-        name: "matvec",
-        doc: "a matrix times a vector, [m, k] @ [k]",
-        dtypes: NUMBERS,
-        domains: &[SIGNED, SIGNED],
-        kernel: Kernel::Matvec,
-        flops: 2.0,
-        ulps: PRODUCTS_SUMMED,
-        floor: 0.0,
-        sizes: &MATRIX,
-    },
-    distances(
-        "cdist_euclidean",
-        "Euclidean distances between two sets of points, [n, d] and [m, d]",
-        Metric::Euclidean,
-        3.0,
-    ),
-    distances(
-        "cdist_cityblock",
-        "Manhattan distances between two sets of points, [n, d] and [m, d]",
-        Metric::Cityblock,
-        3.0,
-    ),
-    distances("cdist_cosine", "cosine distances between two sets of points, [n, d] and [m, d]", Metric::Cosine, 2.0),
-];
-
-/// Returns a row for a case that orders elements. It counts no arithmetic, and its results are bit-identical
-/// everywhere.
-const fn ordering(name: &'static str, doc: &'static str, dtypes: &'static [DType], kernel: Kernel) -> Case {
-    Case { name, doc, dtypes, domains: &[SPREAD], kernel, flops: 0.0, ulps: exact(0.0), floor: 0.0, sizes: &ELEMENTS }
-}
-
-const fn distances(name: &'static str, doc: &'static str, metric: Metric, flops: f64) -> Case {
-    Case {
-        name,
-        doc,
-        dtypes: FLOATS,
-        domains: &[SIGNED, SIGNED],
-        kernel: Kernel::Distance(metric),
-        flops,
-        ulps: PRODUCTS_SUMMED,
-        floor: 0.0,
-        sizes: &POINTS,
-    }
-}
+/// The weight in the table of ufuncs above which a ufunc is a function rather than arithmetic: the square root is
+/// arithmetic, the exponential is a function.
+const FUNCTION: f64 = 12.0;
 
 impl Case {
     /// Returns the case called `name`.
@@ -543,8 +241,47 @@ impl Case {
     /// # Errors
     /// If there is none; the message lists the names.
     pub fn named(name: &str) -> Result<&'static Case, String> {
-        let known = || CASES.iter().map(|c| c.name).collect::<Vec<_>>().join(" ");
-        CASES.iter().find(|c| c.name == name).ok_or_else(|| format!("unknown case {name:?}; the cases are {}", known()))
+        CASES.iter().find(|c| c.name == name).ok_or_else(|| {
+            let known = CASES.iter().filter(|c| c.group != Group::Ufunc).map(|c| c.name).collect::<Vec<_>>().join(" ");
+            format!("unknown case {name:?}; the cases are {known}, every ufunc, and the groups small and ufuncs")
+        })
+    }
+
+    /// Returns the kind of work, as the summary of a comparison names it.
+    pub fn kind(&self) -> &'static str {
+        let function = |weight: f64| if weight > FUNCTION { "functions" } else { "arithmetic" };
+        match self.kernel {
+            Kernel::Unary(op) => function(op.info().weight),
+            Kernel::Binary(op) => function(op.info().weight),
+            Kernel::Map(_) => "expressions",
+            Kernel::Fresh(_) => "arithmetic",
+            Kernel::Sum | Kernel::SumAxis(_) | Kernel::Min | Kernel::Mean => "reductions",
+            Kernel::Any | Kernel::Std | Kernel::ArgMax => "reductions",
+            Kernel::CumSum => "running sums",
+            Kernel::Transpose => "copies",
+            Kernel::Sort | Kernel::Argsort | Kernel::Median => "sorts",
+            Kernel::Matmul(_) => "matrix products",
+            Kernel::Matvec => "matrix times vector",
+            Kernel::Distance(_) => "distances",
+            Kernel::Get | Kernel::Set => "single elements",
+            Kernel::Slice | Kernel::TransposedView | Kernel::Reshape => "views",
+        }
+    }
+
+    /// Whether the case only makes a view or accesses one element, so that no device runs an operation.
+    pub fn is_access(&self) -> bool {
+        let views = matches!(self.kernel, Kernel::Slice | Kernel::TransposedView | Kernel::Reshape);
+        views || matches!(self.kernel, Kernel::Get | Kernel::Set)
+    }
+
+    /// Whether the result is an array of truth values.
+    pub fn gives_truth(&self) -> bool {
+        let gives = match self.kernel {
+            Kernel::Unary(op) => op.info().gives,
+            Kernel::Binary(op) => op.info().gives,
+            _ => return false,
+        };
+        gives == Gives::Truth
     }
 
     /// Returns the shapes of the inputs.
@@ -561,9 +298,13 @@ impl Case {
             }
             (Kernel::Matvec, [m, k]) => vec![vec![*m, *k], vec![*k]],
             (Kernel::Distance(_), [n, m, d]) => vec![vec![*n, *d], vec![*m, *d]],
-            (Kernel::Map(_) | Kernel::Fresh(_) | Kernel::Sum | Kernel::SumAxis(_) | Kernel::Transpose, _)
+            (Kernel::Unary(_) | Kernel::Binary(_) | Kernel::Map(_) | Kernel::Fresh(_), _)
+            | (Kernel::Sum | Kernel::SumAxis(_) | Kernel::Transpose | Kernel::Mean | Kernel::Any, _)
             | (Kernel::Min | Kernel::Std | Kernel::ArgMax | Kernel::CumSum, _)
-            | (Kernel::Sort | Kernel::Argsort | Kernel::Median, _) => vec![shape.to_vec(); self.domains.len()],
+            | (Kernel::Sort | Kernel::Argsort | Kernel::Median, _)
+            | (Kernel::Get | Kernel::Set | Kernel::Slice | Kernel::TransposedView | Kernel::Reshape, _) => {
+                vec![shape.to_vec(); self.domains.len()]
+            }
             _ => unreachable!(
                 "a shape of {} lengths does not fit {}; `Case::shapes` should have rejected it",
                 shape.len(),
@@ -575,9 +316,12 @@ impl Case {
     /// Returns the shape of the result.
     pub fn output_shape(&self, shape: &[usize]) -> Vec<usize> {
         match (&self.kernel, shape) {
-            (Kernel::Sum | Kernel::Median | Kernel::Min | Kernel::Std | Kernel::ArgMax, _) => Vec::new(),
+            (Kernel::Sum | Kernel::Median | Kernel::Min | Kernel::Std | Kernel::ArgMax, _)
+            | (Kernel::Mean | Kernel::Any | Kernel::Get, _) => Vec::new(),
             (Kernel::SumAxis(axis), [rows, columns]) => vec![[*columns, *rows][*axis]],
-            (Kernel::Transpose, [rows, columns]) => vec![*columns, *rows],
+            (Kernel::Transpose | Kernel::TransposedView, [rows, columns]) => vec![*columns, *rows],
+            (Kernel::Slice, [n]) => vec![n - 1],
+            (Kernel::Reshape, [n]) => vec![1, *n],
             (Kernel::Matmul(_), [batch @ .., m, _, n]) => [batch, &[*m, *n]].concat(),
             (Kernel::Matvec, [m, _]) => vec![*m],
             (Kernel::Distance(_), [n, m, _]) => vec![*n, *m],
@@ -585,13 +329,21 @@ impl Case {
         }
     }
 
-    /// Returns the number of bytes moved if each input is read once and the output is written once.
+    /// Returns the number of bytes moved if each input is read once and the output is written once; 0 for views, and
+    /// the bytes of one element for accesses to one.
     pub fn bytes(&self, dtype: DType, shape: &[usize]) -> f64 {
         let elements = |shape: &[usize]| shape.iter().map(|&n| n as f64).product::<f64>();
+        match self.kernel {
+            Kernel::Get | Kernel::Set => return dtype.size() as f64,
+            Kernel::Slice | Kernel::TransposedView | Kernel::Reshape => return 0.0,
+            _ => {}
+        }
         let out = match self.kernel {
             Kernel::Sum | Kernel::SumAxis(_) | Kernel::CumSum => dtype.sum(),
             Kernel::Argsort | Kernel::ArgMax => DType::I64,
-            Kernel::Median => dtype.mean(),
+            Kernel::Median | Kernel::Mean => dtype.mean(),
+            Kernel::Any => DType::Bool,
+            _ if self.gives_truth() => DType::Bool,
             _ => dtype,
         };
         let read: f64 = self.input_shapes(shape).iter().map(|s| elements(s)).sum();
@@ -691,20 +443,52 @@ mod tests {
     fn names_are_the_fixed_ones_each_once() {
         let names: HashSet<_> = CASES.iter().map(|c| c.name).collect();
         assert_eq!(names.len(), CASES.len());
-        assert_eq!(names, HashSet::from(FIXED));
-        assert!(Case::named("ad").err().unwrap().contains("add mul"));
+        let standard = CASES.iter().filter(|c| c.group == Group::Standard).map(|c| c.name);
+        assert_eq!(standard.collect::<HashSet<_>>(), HashSet::from(FIXED));
+        let why = Case::named("ad").err().unwrap();
+        assert!(why.contains("add mul") && why.contains("small") && !why.contains('\n'), "{why}");
+    }
+
+    #[test]
+    fn every_ufunc_of_real_numbers_is_a_case() {
+        let unary = Unary::ALL.iter().map(|op| op.info());
+        for info in unary.chain(Binary::ALL.iter().map(|op| op.info())) {
+            let dtypes: Vec<DType> = NUMBERS.iter().copied().filter(|&d| info.kinds.contains(d)).collect();
+            match Case::named(info.name) {
+                Ok(case) => {
+                    assert!(matches!(case.kernel, Kernel::Unary(_) | Kernel::Binary(_)), "{}", info.name);
+                    assert_eq!(case.dtypes, dtypes, "{}", info.name);
+                    assert!(!dtypes.is_empty());
+                }
+                Err(_) => assert!(dtypes.is_empty(), "{} supports {dtypes:?} and is no case", info.name),
+            }
+        }
+        assert!(Case::named("tan").is_ok() && Case::named("shl").is_ok() && Case::named("conj").is_err());
+    }
+
+    #[test]
+    fn groups_name_cases_and_fit_their_shapes() {
+        for &(name, shapes) in SMALL {
+            let case = Case::named(name).unwrap();
+            assert!(shapes.iter().all(|s| s.len() == case.sizes.ndim()), "{name}");
+        }
+        assert!(OVERVIEW.iter().all(|name| Case::named(name).unwrap().group == Group::Standard));
+        for small in CASES.iter().filter(|c| c.group == Group::Small) {
+            assert!(SMALL.iter().any(|(name, _)| *name == small.name), "{} is not in the group", small.name);
+        }
     }
 
     #[test]
     fn rows_are_complete() {
-        for case in CASES {
+        for case in CASES.iter() {
             assert!(!case.doc.is_empty() && !case.dtypes.is_empty() && !case.sizes.quick.is_empty());
-            for shape in case.sizes.quick.iter().chain(case.sizes.full) {
+            for shape in case.sizes.quick.iter().chain(case.sizes.overview).chain(case.sizes.full) {
                 assert_eq!(shape.len(), case.sizes.ndim(), "{}", case.name);
-                assert!(case.bytes(DType::F32, shape) > 0.0);
+                let view = case.is_access() && !["get", "set"].contains(&case.name);
+                assert_eq!(case.bytes(DType::F32, shape) > 0.0, !view, "{}", case.name);
                 assert_eq!(
                     case.flops(shape) > 0.0,
-                    !["transpose_copy", "sort", "argsort", "median"].contains(&case.name),
+                    !case.is_access() && !["transpose_copy", "sort", "argsort", "median"].contains(&case.name),
                     "{}",
                     case.name
                 );

@@ -1,30 +1,45 @@
 //! The command `compare`: runs each case at each size on each device, verifies the results, and prints tables.
 
-use crate::cases::{CASES, Case, Number};
+use crate::cases::{Case, Number};
 use crate::json::Row;
-use crate::machine::{self, Machine};
+use crate::machine::Machine;
 use crate::measure::{Clock, fastest};
 use crate::peers::{self, Blas};
+use crate::plan::{Block, blocks};
 use crate::problem::Problem;
-use crate::table::{Mark, render, sections, show_seconds, show_shape};
+use crate::summary::summary;
+use crate::table::{Mark, Section, render, render_group, sections, show_seconds, show_shape, wrapped};
 use crate::verify::Expected;
 use crate::with_number;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use polyarray::{DType, Device, Error, MemoryId, config, trace, with_device, with_threads};
+use polyarray::{Array, DType, Device, Error, MemoryId, config, trace, with_device, with_threads};
 use std::collections::HashMap;
 use std::io::{self, IsTerminal, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The seed of all inputs.
 const SEED: u64 = 20_240_229;
 
-/// The selection of measurements. An empty list selects everything.
+/// The extent of a comparison.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Effort {
+    /// Every standard case, at small sizes.
+    Quick,
+    /// One or two cases for each kind of work, from small sizes to large ones, and the group of small work: ends within
+    /// a minute.
+    #[default]
+    Overview,
+    /// Every standard case at all sizes: takes several minutes.
+    Full,
+}
+
+/// The selection of measurements. An empty list selects everything that the effort covers.
 #[derive(Default)]
 pub struct Options {
-    /// Small sizes and short measurements.
-    pub quick: bool,
-    /// The names of cases.
+    /// The sizes, the time limits, and the cases if none is named.
+    pub effort: Effort,
+    /// The names of cases, and of groups of cases: `small` and `ufuncs`.
     pub ops: Vec<String>,
     /// The dtypes; f32 and f64 if empty.
     pub dtypes: Vec<DType>,
@@ -47,7 +62,7 @@ pub struct Outcome {
     /// The measurements of this run whose results are right.
     pub rows: Vec<Row>,
     /// The tables, including rows given by [`Options::with`].
-    pub sections: Vec<crate::table::Section>,
+    pub sections: Vec<Section>,
     /// Results that disagree with `scalar`, and unexpected errors. A comparison with any of them has failed.
     pub failures: Vec<String>,
     /// The measurements that are missing from the tables, and the reasons.
@@ -93,29 +108,73 @@ struct Pace {
     patience: f64,
     /// The number of multiply-adds that `scalar` does to verify one result.
     verify: f64,
+    /// The time after which no further size is measured. The output lists the sizes that are missing.
+    end: Duration,
 }
 
-const QUICK: Pace =
-    Pace { total: Duration::from_secs(30), most: Duration::from_millis(40), patience: 0.6, verify: 2e7 };
-const FULL: Pace =
-    Pace { total: Duration::from_secs(240), most: Duration::from_millis(250), patience: 15.0, verify: 5e8 };
+const QUICK: Pace = Pace {
+    total: Duration::from_secs(30),
+    most: Duration::from_millis(40),
+    patience: 0.6,
+    verify: 2e7,
+    end: Duration::MAX,
+};
+const OVERVIEW: Pace = Pace {
+    total: Duration::from_secs(24),
+    most: Duration::from_millis(30),
+    patience: 0.5,
+    verify: 2e7,
+    end: Duration::from_secs(45),
+};
+const FULL: Pace = Pace {
+    total: Duration::from_secs(240),
+    most: Duration::from_millis(250),
+    patience: 15.0,
+    verify: 5e8,
+    end: Duration::MAX,
+};
 
-/// Runs the comparison. Writes the header at once, and each table when it is complete.
+/// Checks the selection and the environment without measuring anything, so that a caller can create its output files
+/// afterwards.
+///
+/// # Errors
+/// As [`compare`].
+pub fn check(options: &Options) -> Result<(), Stop> {
+    // Any operation reports an invalid setting of the environment.
+    with_device(&Device::scalar(), || Array::<f32>::ones([1])?.sum()).map_err(|e| e.to_string())?;
+    blocks(options)?;
+    columns(&options.devices)?;
+    Ok(())
+}
+
+/// Runs the comparison. Writes the header at once, each table when it is complete, and the summary at the end.
 ///
 /// # Errors
 /// [`Stop`]. Wrong results are not errors here; [`Outcome::failures`] lists them.
 pub fn compare(options: &Options, out: &mut dyn Write) -> Result<Outcome, Stop> {
+    let start = Instant::now();
     let threads = options.threads.unwrap_or_else(|| config().threads);
-    let jobs = jobs(options)?;
+    let (blocks, mut notes) = blocks(options)?;
     let (devices, mut peers) = columns(&options.devices)?;
     peers.extend(options.blas.iter().map(|b| b.name().to_string()));
     let machine = Machine::measure(threads, &devices[..]);
-    writeln!(out, "{machine}")?;
-    let count: usize = jobs.iter().map(|j| j.shapes.len() * devices.len()).sum();
-    let pace = if options.quick { &QUICK } else { &FULL };
+    write!(out, "{machine}")?;
+    if options.devices.is_empty() {
+        for (name, why) in Device::absent() {
+            writeln!(out, "{}", wrapped(&format!("  {name:8} not measured: {why}"), "           "))?;
+        }
+    }
+    writeln!(out)?;
+    let count: usize = blocks.iter().flat_map(|b| &b.jobs).map(|j| j.shapes.len() * devices.len()).sum();
+    let pace = match options.effort {
+        Effort::Quick => &QUICK,
+        Effort::Overview => &OVERVIEW,
+        Effort::Full => &FULL,
+    };
     let own = devices.iter().map(|d| d.name().to_string()).chain(peers.iter().cloned());
     let mut session = Session {
         pace,
+        start,
         blas: options.blas.as_ref(),
         columns: own.collect(),
         devices,
@@ -127,85 +186,38 @@ pub fn compare(options: &Options, out: &mut dyn Write) -> Result<Outcome, Stop> 
         marks: Vec::new(),
         failures: Vec::new(),
         notes: Vec::new(),
+        late: Vec::new(),
         last: HashMap::new(),
     };
-    let others = session.merge(&options.with, &jobs);
+    let others = session.merge(&options.with, &blocks);
     let mut tables = Vec::new();
-    for job in &jobs {
-        session.last.clear();
-        for shape in &job.shapes {
-            with_threads(threads, || with_number!(job.dtype, T => session.size::<T>(job.case, shape)));
+    for block in &blocks {
+        let of_block = session.block(block, &others);
+        session.bar.suspend(|| match block.title {
+            Some(title) => write!(out, "{}", render_group(title, &of_block, &session.columns)),
+            None => of_block.iter().try_for_each(|section| writeln!(out, "{}", render(section))),
+        })?;
+        if block.title.is_some() {
+            writeln!(out)?;
         }
-        let of_job = |r: &&Row| (&r.op[..], &r.dtype[..]) == (job.case.name, job.dtype.name());
-        let rows: Vec<Row> = session.rows.iter().filter(of_job).chain(others.iter().filter(of_job)).cloned().collect();
-        let marks: Vec<Mark> = session
-            .marks
-            .iter()
-            .filter(|m| (&m.op[..], &m.dtype[..]) == (job.case.name, job.dtype.name()))
-            .cloned()
-            .collect();
-        for section in sections(&rows, &marks, &session.columns) {
-            session.bar.suspend(|| writeln!(out, "{}", render(&section)))?;
-            tables.push(section);
-        }
+        tables.extend(of_block);
     }
     session.bar.finish_and_clear();
-    writeln!(
-        out,
-        "* fastest (auto is excluded, because it runs one of the others); - refused by the device; every result was \
-         compared with scalar"
-    )?;
-    let Session { rows, failures, notes, .. } = session;
-    notes.iter().try_for_each(|note| writeln!(out, "{note}"))?;
-    Ok(Outcome { machine, rows, sections: tables, failures, notes })
-}
-
-/// A case with one dtype, and the sizes to run it at.
-struct Job {
-    case: &'static Case,
-    dtype: DType,
-    shapes: Vec<Vec<usize>>,
-}
-
-fn jobs(options: &Options) -> Result<Vec<Job>, String> {
-    let cases: Vec<&Case> = if options.ops.is_empty() {
-        CASES.iter().collect()
-    } else {
-        options.ops.iter().map(|o| Case::named(o)).collect::<Result<_, _>>()?
-    };
-    let dtypes = if options.dtypes.is_empty() { vec![DType::F32, DType::F64] } else { options.dtypes.clone() };
-    let available = machine::memory();
-    let mut jobs = Vec::new();
-    for case in cases {
-        let own = if options.quick { case.sizes.quick } else { case.sizes.full };
-        let shapes = if options.sizes.is_empty() {
-            own.iter().map(|s| s.to_vec()).collect()
-        } else {
-            case.shapes(&options.sizes)?
-        };
-        for &dtype in dtypes.iter().filter(|d| case.dtypes.contains(d)) {
-            // The factor 6 covers inputs and output, the reference result, and the device's copies.
-            let fits = |shape: &Vec<usize>| available == 0 || case.bytes(dtype, shape) * 6.0 < available as f64;
-            let (shapes, too_large): (Vec<_>, Vec<_>) = shapes.iter().cloned().partition(fits);
-            if let (Some(shape), false) = (too_large.first(), options.sizes.is_empty()) {
-                let (bytes, shape) = (case.bytes(dtype, shape) / 1e9, show_shape(shape));
-                return Err(format!(
-                    "{} {dtype} {shape} moves {bytes:.1} GB; its verification needs six times as much memory, and this \
-                     machine has {:.1} GB; choose smaller --sizes, or other --ops",
-                    case.name,
-                    available as f64 / 1e9
-                ));
-            }
-            jobs.push(Job { case, dtype, shapes });
-        }
-    }
-    if jobs.is_empty() {
-        return Err(format!(
-            "none of the selected cases supports {}; choose other --ops or --dtypes",
-            dtypes.iter().map(|d| d.name()).collect::<Vec<_>>().join(" ")
+    let legend = "* fastest (auto is excluded, because it runs one of the others); - refused by the device; every \
+                  result was compared with scalar";
+    writeln!(out, "{}", wrapped(legend, "  "))?;
+    let Session { rows, failures, notes: more, late, .. } = session;
+    notes.extend(more);
+    if !late.is_empty() {
+        notes.push(format!(
+            "not measured, because {} s were over: {}; `compare --full` measures everything",
+            pace.end.as_secs(),
+            late.join(", ")
         ));
     }
-    Ok(jobs)
+    notes.iter().try_for_each(|note| writeln!(out, "{}", wrapped(note, "  ")))?;
+    write!(out, "{}", summary(&machine, &rows))?;
+    Ok(Outcome { machine, rows, sections: tables, failures, notes })
 }
 
 /// Returns the devices and Rust libraries of these names; all of both if `names` is empty.
@@ -217,11 +229,17 @@ fn columns(names: &[String]) -> Result<(Vec<Device>, Vec<String>), String> {
             known.iter().map(|n| n.to_string()).collect(),
         ));
     }
-    let (peers, devices): (Vec<String>, Vec<String>) =
+    let (mut peers, devices): (Vec<String>, Vec<String>) =
         names.iter().cloned().partition(|name| known.contains(&&name[..]));
-    let devices: Result<_, String> =
-        devices.iter().map(|name| Device::named(name).map_err(|e| e.to_string())).collect();
-    Ok((devices?, peers))
+    peers.dedup();
+    let mut found: Vec<Device> = Vec::new();
+    for name in &devices {
+        let device = Device::named(name).map_err(|e| e.to_string())?;
+        if !found.contains(&device) {
+            found.push(device);
+        }
+    }
+    Ok((found, peers))
 }
 
 fn progress(count: usize) -> ProgressBar {
@@ -235,6 +253,7 @@ fn progress(count: usize) -> ProgressBar {
 
 struct Session<'a> {
     pace: &'static Pace,
+    start: Instant,
     blas: Option<&'a Blas>,
     columns: Vec<String>,
     devices: Vec<Device>,
@@ -246,6 +265,8 @@ struct Session<'a> {
     marks: Vec<Mark>,
     failures: Vec<String>,
     notes: Vec<String>,
+    /// The sizes that were not measured, because the time was over.
+    late: Vec<String>,
     /// The work and the seconds of each column at the last size of this case and dtype.
     last: HashMap<String, (f64, f64)>,
 }
@@ -261,9 +282,10 @@ struct Measured {
 impl Session<'_> {
     /// Returns the rows of `with` whose case, dtype and size this run measures. A column whose name is already in use
     /// is renamed to `with:NAME`.
-    fn merge(&mut self, with: &[Row], jobs: &[Job]) -> Vec<Row> {
+    fn merge(&mut self, with: &[Row], blocks: &[Block]) -> Vec<Row> {
         let measured = |r: &&Row| {
-            jobs.iter().any(|j| j.case.name == r.op && j.dtype.name() == r.dtype && j.shapes.contains(&r.shape))
+            let mut jobs = blocks.iter().flat_map(|b| &b.jobs);
+            jobs.any(|j| j.case.name == r.op && j.dtype.name() == r.dtype && j.shapes.contains(&r.shape))
         };
         let own = self.columns.clone();
         let named = |r: &Row| Row {
@@ -285,8 +307,30 @@ impl Session<'_> {
         rows
     }
 
+    /// Measures a block, and returns its tables, which include the rows of `others` at the same sizes.
+    fn block(&mut self, block: &Block, others: &[Row]) -> Vec<Section> {
+        let (first_row, first_mark) = (self.rows.len(), self.marks.len());
+        let threads = block.threads.unwrap_or(self.threads);
+        for job in &block.jobs {
+            self.last.clear();
+            for shape in &job.shapes {
+                if self.start.elapsed() > self.pace.end {
+                    self.late.push(format!("{} {} {}", job.case.name, job.dtype, show_shape(shape)));
+                    continue;
+                }
+                with_threads(threads, || with_number!(job.dtype, T => self.size::<T>(job.case, shape, threads)));
+            }
+        }
+        let here = |r: &&Row| {
+            let mut jobs = block.jobs.iter();
+            jobs.any(|j| j.case.name == r.op && j.dtype.name() == r.dtype && j.shapes.contains(&r.shape))
+        };
+        let rows: Vec<Row> = self.rows[first_row..].iter().chain(others.iter().filter(here)).cloned().collect();
+        sections(&rows, &self.marks[first_mark..], &self.columns)
+    }
+
     /// Measures one size in every column.
-    fn size<T: Number>(&mut self, case: &'static Case, shape: &[usize]) {
+    fn size<T: Number>(&mut self, case: &'static Case, shape: &[usize], threads: usize) {
         let what = format!("{} {} {}", case.name, T::DTYPE, show_shape(shape));
         self.bar.set_message(what.clone());
         let prepared = Problem::<T>::new(case, shape, SEED).and_then(|problem| {
@@ -314,7 +358,7 @@ impl Session<'_> {
             self.bar.inc(1);
         }
         for peer in self.peers.clone() {
-            let (blas, threads, most) = (self.blas, self.threads, self.pace.most);
+            let (blas, most) = (self.blas, self.pace.most);
             self.column(&problem, &peer, false, None, || Ok(by_peer(&problem, &expected, &peer, blas, threads, most)));
         }
     }
@@ -337,7 +381,7 @@ impl Session<'_> {
             device: name.into(),
             word,
         };
-        let work = case.flops(shape).max(case.bytes(T::DTYPE, shape));
+        let work = case.flops(shape).max(case.bytes(T::DTYPE, shape)).max(1.0);
         let guess = guess.or_else(|| self.last.get(name).map(|&(before, seconds)| seconds * work / before));
         if let Some(seconds) = guess.filter(|&s| s > self.pace.patience) {
             self.marks.push(mark("slow"));
@@ -419,7 +463,9 @@ fn on_device<T: Number>(
         candidates.iter().find(|c| c.device == e.device)?.estimate.as_ref().ok().map(|&(.., threads)| threads)
     };
     let threads = trace.events.iter().filter_map(threads).max().unwrap_or(1);
-    let chose = (*device == Device::auto()).then(|| ran_on.join("+"));
+    // Views and accesses to one element run on no device.
+    let chose =
+        (*device == Device::auto()).then(|| if ran_on.is_empty() { "none".to_string() } else { ran_on.join("+") });
     Ok(Measured { seconds, threads, error, chose })
 }
 
@@ -460,6 +506,7 @@ pub fn parse_size(text: &str) -> Result<Vec<usize>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cases::CASES;
     use crate::table::tests::row;
 
     #[test]
@@ -474,7 +521,7 @@ mod tests {
 
     fn options(ops: &[&str], sizes: &[usize]) -> Options {
         Options {
-            quick: true,
+            effort: Effort::Quick,
             ops: ops.iter().map(|s| s.to_string()).collect(),
             dtypes: vec![DType::F32],
             sizes: sizes.iter().map(|&n| vec![n]).collect(),
@@ -493,6 +540,9 @@ mod tests {
         assert!(why(Options { dtypes: vec![DType::Bool], ..options(&["add"], &[10]) }).contains("bool"));
         assert!(why(Options { dtypes: vec![DType::I32], ..options(&["exp"], &[10]) }).contains("i32"));
         assert!(why(options(&["matmul"], &[100_000_000])).contains("six times as much memory"));
+        assert!(why(options(&["small"], &[10])).contains("sizes of its own"));
+        let two = |ops: &[&str]| Options { sizes: vec![vec![10], vec![2, 3]], ..options(ops, &[]) };
+        assert!(why(two(&["add"])).contains("2x3 fits none of the selected cases"));
     }
 
     #[test]
@@ -515,9 +565,25 @@ mod tests {
     }
 
     #[test]
+    fn the_group_of_small_work_is_one_table_on_one_thread() {
+        let options = Options { devices: vec!["scalar".into(), "auto".into()], ..options(&["small"], &[]) };
+        let mut text = Vec::new();
+        let outcome = compare(&options, &mut text).unwrap();
+        assert_eq!(outcome.failures, [""; 0]);
+        assert!(outcome.rows.iter().all(|r| r.threads == 1));
+        for (name, shapes) in crate::cases::SMALL {
+            let found = outcome.rows.iter().filter(|r| r.op == *name).count();
+            assert_eq!(found, 2 * shapes.len(), "{name}");
+        }
+        let text = String::from_utf8(text).unwrap();
+        assert!(text.contains("small work f32") && text.contains("\n  matmul 16x16x16"), "{text}");
+    }
+
+    #[test]
     fn every_case_runs_and_agrees_on_every_device() {
         for dtype in [DType::F32, DType::F64, DType::I32] {
             let all = CASES.iter().filter(|c| c.dtypes.contains(&dtype)).map(|c| c.name).collect::<Vec<_>>();
+            assert!(all.len() > 50, "every ufunc is a case");
             let outcome = compare(&Options { dtypes: vec![dtype], ..options(&all, &[37]) }, &mut io::sink()).unwrap();
             assert_eq!(outcome.failures, [""; 0]);
             for case in all {

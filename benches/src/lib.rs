@@ -3,7 +3,8 @@
 //! ```text
 //! cases      what is measured: a table                    problem    a row of it with inputs, bound to a device
 //! verify     what results must be                         measure    the clock
-//! compare    the program's main command                   devices    what is here
+//! compare    the program's main command                   plan       the cases and sizes of a run
+//! summary    what a run says about this machine           devices    what is here
 //! accuracy   the command that measures errors in ULP
 //! machine    the machine and its ceilings                 peers      other libraries
 //! table, json, html    three ways to write a comparison
@@ -21,6 +22,8 @@ pub mod json;
 pub mod machine;
 pub mod measure;
 pub mod peers;
+mod plan;
 pub mod problem;
+pub mod summary;
 pub mod table;
 pub mod verify;

@@ -2,6 +2,7 @@
 //!
 //! Timings vary between machines and between days. Ratios to ceilings that the same run measures vary less.
 
+use crate::table::wrapped;
 use polyarray::Device;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -90,43 +91,31 @@ impl Machine {
 
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let caches = if self.caches.is_empty() { String::new() } else { format!("; {}", self.caches.join(", ")) };
-        let memory = if self.memory == 0 {
-            String::new()
-        } else {
-            format!("; {:.1} GiB", self.memory as f64 / (1u64 << 30) as f64)
-        };
-        writeln!(f, "{}; {} cores, {} threads used{caches}{memory}", self.cpu, self.cores, self.threads)?;
-        writeln!(f, "{}", self.os)?;
+        let mut parts = vec![self.cpu.clone(), format!("{} cores, {} threads used", self.cores, self.threads)];
+        parts.extend((!self.caches.is_empty()).then(|| self.caches.join(", ")));
+        parts.extend((self.memory > 0).then(|| format!("{:.1} GiB", self.memory as f64 / (1u64 << 30) as f64)));
+        writeln!(f, "{}", wrapped(&parts.join("; "), "  "))?;
+        writeln!(f, "{}", wrapped(&self.os, "  "))?;
         for d in &self.devices {
-            writeln!(f, "  {:8} {}{}", d.name, d.description, if d.hardware { "" } else { " (emulated in software)" })?;
+            let emulated = if d.hardware { "" } else { " (emulated in software)" };
+            writeln!(f, "{}", wrapped(&format!("  {:8} {}{emulated}", d.name, d.description), "           "))?;
         }
         let pair = |c: &Ceiling, unit: &str| format!("{:.1} / {:.1} {unit}", c.one, c.all);
         let (triad, read, fma) =
             (pair(&self.triad_gbps, "GB/s"), pair(&self.read_gbps, "GB/s"), pair(&self.fma_gflops, "GFLOP/s"));
-        writeln!(
-            f,
-            "ceilings on 1 / {} threads: triad {triad}, reading {read}, f32 multiply-adds {fma}",
-            self.threads
-        )?;
+        let ceilings =
+            format!("ceilings on 1 / {} threads: triad {triad}, reading {read}, f32 multiply-adds {fma}", self.threads);
+        writeln!(f, "{}", wrapped(&ceilings, "  "))?;
         let gain = self.fma_gflops.all / self.fma_gflops.one;
         if gain < SCALES * self.threads as f64 {
-            let n = self.threads;
-            writeln!(
-                f,
-                "note: {n} threads were {gain:.1} times as fast as one thread on multiply-adds in registers, which \
-                 depend on nothing but"
-            )?;
-            writeln!(
-                f,
-                "      cores: the threads share cores with other work, or are hyperthreads of one core. Other work \
-                 makes the timings and"
-            )?;
-            writeln!(
-                f,
-                "      ceilings of this run vary, so columns with similar times cannot be ranked; repeat the run on an \
-                 idle machine"
-            )?;
+            let note = format!(
+                "note: {} threads were {gain:.1} times as fast as one thread on multiply-adds in registers, which \
+                 depend on nothing but cores: the threads share cores with other work, or are hyperthreads of one \
+                 core. Other work makes the timings and ceilings of this run vary, so columns with similar times \
+                 cannot be ranked; repeat the run on an idle machine",
+                self.threads
+            );
+            writeln!(f, "{}", wrapped(&note, "      "))?;
         }
         Ok(())
     }
@@ -362,6 +351,13 @@ pub(crate) mod tests {
             assert!(shown.contains(part), "{shown}");
         }
         assert!(!shown.contains("note:"), "a speedup of 2.5 on two threads means that the cores are not shared");
+    }
+
+    #[test]
+    fn the_header_fits_the_width() {
+        let long = DeviceLine { name: "blas".into(), description: "a long name ".repeat(20), hardware: false };
+        let shown = Machine { cpu: "CPU ".repeat(30), devices: vec![long], ..sample() }.to_string();
+        assert!(shown.lines().all(|l| l.chars().count() <= crate::table::WIDTH), "{shown}");
     }
 
     #[test]

@@ -23,7 +23,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run every case at every size on every device, verify the results, and show which device is fastest (the
+    /// Run cases of every kind of work on every device, verify the results, and show which device is fastest (the
     /// default)
     Compare(Box<Compare>),
     /// Measure the largest error, in ULP, of every float ufunc on every tier of simd, and compare it with the ufunc's
@@ -35,10 +35,14 @@ enum Command {
 
 #[derive(Args)]
 struct Compare {
-    /// Use small sizes and short measurements: takes about a minute
-    #[arg(long)]
+    /// Measure every case at small sizes: takes about a minute
+    #[arg(long, conflicts_with = "full")]
     quick: bool,
-    /// Cases, by name
+    /// Measure every case at all sizes: takes several minutes (default: one or two cases for each kind of work, and
+    /// small work, within a minute)
+    #[arg(long)]
+    full: bool,
+    /// Cases, by name; the group small (small work, on one thread); the group ufuncs (every ufunc)
     #[arg(long, value_delimiter = ',', value_name = "A,B")]
     ops: Vec<String>,
     /// Dtypes (default: f32,f64; some cases take i32,i64 too)
@@ -124,7 +128,12 @@ const THREAD_VARIABLES: [&str; 6] = [
 ];
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // The texts of --help and --version.
+        Err(e) if !e.use_stderr() => e.exit(),
+        Err(e) => return fail(&one_line(&e.to_string())),
+    };
     let done = match cli.command {
         Some(Command::Devices) => {
             devices::devices(&mut io::stdout().lock()).map(|()| ExitCode::SUCCESS).map_err(Stop::Output)
@@ -147,6 +156,41 @@ fn fail(why: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
+/// Returns the first paragraph of a message of the argument parser as one line. The paragraphs below it repeat the
+/// usage.
+fn one_line(message: &str) -> String {
+    let paragraph = message.lines().take_while(|line| !line.trim().is_empty()).map(str::trim);
+    let line = paragraph.collect::<Vec<_>>().join(" ");
+    format!("{}; --help lists the options", line.strip_prefix("error: ").unwrap_or(&line))
+}
+
+/// Checks that no two of these files are the same: an output would replace an input, or another output.
+fn distinct(files: &[(&str, &Option<PathBuf>)]) -> Result<(), Stop> {
+    let given: Vec<(&str, PathBuf)> = files
+        .iter()
+        .filter_map(|(option, path)| path.as_ref().map(|p| (*option, fs::canonicalize(p).unwrap_or(p.clone()))))
+        .collect();
+    for (i, (option, path)) in given.iter().enumerate() {
+        if let Some((other, _)) = given[..i].iter().find(|(_, p)| p == path) {
+            let path = path.display();
+            return Err(Stop::Asked(format!("{other} and {option} name the same file, {path}; give two files")));
+        }
+    }
+    Ok(())
+}
+
+/// Checks a number of threads against the machine.
+fn threads(asked: Option<u16>) -> Result<Option<usize>, Stop> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let most = (8 * cores).max(64);
+    match asked.map(usize::from) {
+        Some(n) if n > most => {
+            Err(Stop::Asked(format!("--threads {n} is too large: this machine has {cores} cores; give at most {most}")))
+        }
+        asked => Ok(asked),
+    }
+}
+
 fn unusable(path: &Path, e: io::Error) -> Stop {
     Stop::Asked(format!("{}: {e}", path.display()))
 }
@@ -160,6 +204,7 @@ fn create(path: &Option<PathBuf>) -> Result<Option<BufWriter<File>>, Stop> {
 fn measure_accuracy(args: &Accuracy) -> Result<ExitCode, Stop> {
     // Reads the input before the output files are created, because an output file may be one of the inputs.
     let read = if args.read.is_empty() { None } else { Some(read_accuracy(&args.read)?) };
+    distinct(&[("--json", &args.json), ("--markdown", &args.markdown)])?;
     let (json_file, page) = (create(&args.json)?, create(&args.markdown)?);
     let options = accuracy::Options {
         ops: args.ops.clone(),
@@ -172,7 +217,7 @@ fn measure_accuracy(args: &Accuracy) -> Result<ExitCode, Stop> {
             _ => Effort::Sampled,
         },
         points: args.points.map(|n| n as usize),
-        threads: args.threads.map(usize::from),
+        threads: threads(args.threads)?,
         require_all: args.require_all,
     };
     let (place, outcome) = match read {
@@ -218,7 +263,9 @@ fn read_accuracy(files: &[PathBuf]) -> Result<(Place, Outcome), Stop> {
 }
 
 fn run(args: &Compare) -> Result<ExitCode, Stop> {
-    if let Some(threads) = args.threads {
+    let threads = threads(args.threads)?;
+    distinct(&[("--with", &args.with), ("--json", &args.json), ("--html", &args.html)])?;
+    if let Some(threads) = threads {
         for name in THREAD_VARIABLES {
             // SAFETY: no other thread accesses the environment: threads are started and libraries loaded only further
             // below.
@@ -230,17 +277,22 @@ fn run(args: &Compare) -> Result<ExitCode, Stop> {
             .map_err(|e| format!("{}: {e}", path.display()))?,
         None => Vec::new(),
     };
-    let (json_file, html_file) = (create(&args.json)?, create(&args.html)?);
     let options = Options {
-        quick: args.quick,
+        effort: match args {
+            Compare { quick: true, .. } => compare::Effort::Quick,
+            Compare { full: true, .. } => compare::Effort::Full,
+            _ => compare::Effort::Overview,
+        },
         ops: args.ops.clone(),
         dtypes: args.dtypes.clone(),
         sizes: args.sizes.clone(),
         devices: args.devices.clone(),
-        threads: args.threads.map(usize::from),
+        threads,
         with,
         blas: args.blas_peer.as_deref().map(Blas::open).transpose()?,
     };
+    compare::check(&options)?;
+    let (json_file, html_file) = (create(&args.json)?, create(&args.html)?);
     let outcome = compare::compare(&options, &mut io::stdout().lock())?;
     if let Some(mut file) = json_file {
         json::write(&mut file, &outcome.machine, &outcome.rows)?;
@@ -268,7 +320,7 @@ mod tests {
             "polyarray-bench --quick --ops add,exp --dtypes f32 --sizes 10,2x3x4 --threads 1".split(' '),
         )
         .unwrap();
-        assert!(cli.command.is_none() && cli.compare.quick);
+        assert!(cli.command.is_none() && cli.compare.quick && !cli.compare.full);
         assert_eq!(
             (cli.compare.ops, cli.compare.sizes),
             (vec!["add".to_string(), "exp".to_string()], vec![vec![10], vec![2, 3, 4]])
@@ -285,7 +337,9 @@ mod tests {
         assert!(
             matches!(accuracy, Some(Command::Accuracy(a)) if a.exhaustive && a.require_all && a.ops == ["exp", "log"])
         );
-        for bad in ["accuracy --quick --full", "--threads 0", "--sizes 0", "--dtypes float", "--nothing"] {
+        for bad in
+            ["accuracy --quick --full", "--quick --full", "--threads 0", "--sizes 0", "--dtypes float", "--nothing"]
+        {
             assert!(Cli::try_parse_from(format!("polyarray-bench {bad}").split(' ')).is_err(), "{bad}");
         }
     }

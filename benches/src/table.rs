@@ -4,6 +4,9 @@ use crate::cases::Case;
 use crate::json::Row;
 use std::collections::HashMap;
 
+/// The greatest number of columns of text that a line of output has.
+pub const WIDTH: usize = 100;
+
 /// The word that a table shows instead of a time. A cell without time and mark shows `-`: the device refuses the case.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mark {
@@ -78,6 +81,9 @@ pub fn show_shape(shape: &[usize]) -> String {
 }
 
 fn show_rate(row: &Row) -> String {
+    if row.gbps == 0.0 {
+        return "-".into();
+    }
     let compute = Case::named(&row.op).is_ok_and(Case::is_compute);
     if compute { format!("{} GFLOP/s", three_figures(row.gflops)) } else { format!("{} GB/s", three_figures(row.gbps)) }
 }
@@ -145,24 +151,76 @@ impl Section {
     }
 }
 
-/// Formats a section as text. Each line ends with a newline.
+/// Formats a section as text of at most [`WIDTH`] columns. Each line ends with a newline.
 pub fn render(section: &Section) -> String {
     let mut table = vec![[vec![format!("{} {}", section.op, section.dtype)], section.heads()].concat()];
     table
         .extend(section.lines.iter().map(|l| [vec![format!("  {}", show_shape(&l.shape))], section.texts(l)].concat()));
+    grid(&table)
+}
+
+/// Formats several sections of one dtype as one table of nanoseconds. `order` gives the order of columns.
+pub fn render_group(title: &str, group: &[Section], order: &[String]) -> String {
+    let Some(first) = group.first() else { return String::new() };
+    let columns: Vec<&String> = order.iter().filter(|c| group.iter().any(|s| s.columns.contains(c))).collect();
+    let auto = columns.iter().any(|c| *c == "auto");
+    let chose = auto.then(|| "auto chose".to_string());
+    let head = vec![format!("{title} {}, ns", first.dtype)];
+    let mut table = vec![head.into_iter().chain(columns.iter().map(|c| c.to_string())).chain(chose).collect()];
+    for section in group {
+        for line in &section.lines {
+            let cell = |name: &&String| {
+                let Some(at) = section.columns.iter().position(|c| c == *name) else { return "-".to_string() };
+                match line.cells[at] {
+                    Cell::Seconds(s) => {
+                        format!("{}{}", if line.winner == Some(at) { "*" } else { "" }, nanoseconds(s))
+                    }
+                    Cell::Word(word) => word.to_string(),
+                }
+            };
+            let chose = auto.then(|| line.chose.clone().unwrap_or_else(|| "-".into()));
+            let label = vec![format!("  {} {}", section.op, show_shape(&line.shape))];
+            table.push(label.into_iter().chain(columns.iter().map(cell)).chain(chose).collect());
+        }
+    }
+    grid(&table)
+}
+
+/// Formats seconds as nanoseconds: with one decimal below 100, else as an integer.
+fn nanoseconds(seconds: f64) -> String {
+    let ns = seconds * 1e9;
+    if ns < 99.95 { format!("{ns:.1}") } else { format!("{ns:.0}") }
+}
+
+/// Aligns the cells of a table whose first row is its head. Columns that do not fit into [`WIDTH`] continue below,
+/// with the first column repeated.
+pub(crate) fn grid(table: &[Vec<String>]) -> String {
     let widths: Vec<usize> =
         (0..table[0].len()).map(|c| table.iter().map(|row| row[c].chars().count()).max().unwrap_or(0)).collect();
     let mut out = String::new();
-    for row in &table {
-        let cells = row
-            .iter()
-            .zip(&widths)
-            .enumerate()
-            .map(|(c, (text, &w))| if c == 0 { format!("{text:<w$}") } else { format!("{text:>w$}") });
-        out.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+    let mut next = 1;
+    loop {
+        let (first, mut used) = (next, widths[0]);
+        while next < widths.len() && (next == first || used + 2 + widths[next] <= WIDTH) {
+            used += 2 + widths[next];
+            next += 1;
+        }
+        for row in table {
+            let mut line = format!("{:<1$}", row[0], widths[0]);
+            (first..next).for_each(|c| line.push_str(&format!("  {:>1$}", row[c], widths[c])));
+            out.push_str(line.trim_end());
+            out.push('\n');
+        }
+        if next >= widths.len() {
+            return out;
+        }
         out.push('\n');
     }
-    out
+}
+
+/// Breaks text into lines of at most [`WIDTH`] columns; `indent` begins every line but the first.
+pub(crate) fn wrapped(text: &str, indent: &str) -> String {
+    textwrap::fill(text, textwrap::Options::new(WIDTH).subsequent_indent(indent))
 }
 
 #[cfg(test)]
@@ -221,6 +279,21 @@ matmul f32     simd     numpy    best rate
   64x64x64  10.0 us  *5.00 us  105 GFLOP/s
 ";
         assert_eq!(render(&sections(&rows, &[], &columns())[1]), text);
+    }
+
+    #[test]
+    fn wide_tables_continue_below() {
+        let names: Vec<String> = (0..12).map(|i| format!("library{i}")).collect();
+        let rows: Vec<Row> = names.iter().map(|name| row("add", &[1000], name, 2e-7)).collect();
+        let tables = sections(&rows, &[], &names);
+        for text in [render(&tables[0]), render_group("small work", &tables, &names)] {
+            assert!(text.lines().all(|l| l.chars().count() <= WIDTH), "{text}");
+            assert!(names.iter().all(|name| text.matches(&name[..]).count() >= 1), "{text}");
+            assert_eq!(text.split("\n\n").count(), 2, "{text}");
+        }
+        let group = render_group("small work", &tables, &names);
+        assert!(group.starts_with("small work f32, ns") && group.contains("  add 1000") && group.contains("*200"));
+        assert!(wrapped(&"word ".repeat(50), "  ").lines().all(|l| l.len() <= WIDTH));
     }
 
     #[test]

@@ -13,7 +13,7 @@
 //! |---|---|
 //! | elementwise | the result, or the case's floor where the result is smaller |
 //! | sorts, indices, medians, minima, deviations | the result (`argmax`: at least 1) |
-//! | sums, running sums | the sum of magnitudes |
+//! | sums, running sums, means | the sum of magnitudes (divided by the length, for means) |
 //! | products | the sum of the terms' magnitudes |
 //! | matrix-vector products | the row's norm times the vector's (at least the sum of the terms' magnitudes) |
 //! | Euclidean distances | `(x.x + y.y) / distance`, at most the sum of the norms, at least the distance |
@@ -120,6 +120,10 @@ impl Expected {
         };
         match problem.case.kernel {
             Kernel::Sum => Some(vec![problem.slice(0).iter().map(|x| real(*x).abs()).sum()]),
+            Kernel::Mean => {
+                let x = problem.slice(0);
+                Some(vec![x.iter().map(|x| real(*x).abs()).sum::<f64>() / x.len() as f64])
+            }
             Kernel::SumAxis(axis) => Some(magnitudes(axis)),
             Kernel::CumSum => {
                 let running = problem.slice(0).iter().scan(0.0, |sum, x| {
@@ -142,9 +146,9 @@ impl Expected {
                     _ => self.values.clone(),
                 })
             }
-            Kernel::Map(_) | Kernel::Fresh(_) | Kernel::Transpose | Kernel::Sort | Kernel::Argsort | Kernel::Median => {
-                None
-            }
+            Kernel::Unary(_) | Kernel::Binary(_) | Kernel::Map(_) | Kernel::Fresh(_) | Kernel::Transpose => None,
+            Kernel::Sort | Kernel::Argsort | Kernel::Median | Kernel::Any => None,
+            Kernel::Get | Kernel::Set | Kernel::Slice | Kernel::TransposedView | Kernel::Reshape => None,
             // `new` and `parts` compute the scale of products together with their values.
             Kernel::Matmul(_) | Kernel::Min | Kernel::Std | Kernel::ArgMax => None,
         }
@@ -340,7 +344,7 @@ mod tests {
 
     #[test]
     fn scalar_agrees_with_itself_in_parts_and_as_a_whole() {
-        for case in CASES {
+        for case in CASES.iter() {
             let shape = (case.sizes.of)(13);
             for limit in [f64::INFINITY, 300.0] {
                 let (expected, result) = expected(case.name, &shape, limit);

@@ -45,20 +45,71 @@ fn compare_writes_tables_and_files_that_read_back() {
 }
 
 #[test]
-fn what_cannot_be_done_ends_with_a_reason() {
+fn output_fits_a_terminal_and_ends_with_a_summary() {
+    let ran = run(&["--ops", "add,matmul,small", "--dtypes", "f32", "--threads", "1"]);
+    let (out, err) = (text(&ran.stdout), text(&ran.stderr));
+    assert_eq!(ran.status.code(), Some(0), "{out}{err}");
+    for line in out.lines() {
+        assert!(line.chars().count() <= polyarray_bench::table::WIDTH, "{line}");
+    }
+    for part in ["small work f32, ns", "add f32", "Summary", "crossovers", "auto chose the fastest", "multiply-adds"] {
+        assert!(out.contains(part), "{part} is missing: {out}");
+    }
+}
+
+#[test]
+fn what_cannot_be_done_ends_with_one_line_and_code_2() {
+    let folder = std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let file = |name: &str, content: &[u8]| {
+        let path = folder.join(name);
+        std::fs::write(&path, content).expect("the folder of tests is writable");
+        path.to_str().expect("UTF-8").to_string()
+    };
+    let (cut, binary) = (file("cut.json", b"{\"op\":"), file("binary.json", &[0xff, 0xfe, 0]));
+    let folder = folder.to_str().expect("UTF-8");
     for (arguments, why) in [
         (&["--ops", "nothing"][..], "the cases are add mul"),
+        (&["--ops", ""], "unknown case"),
+        (&["--ops", "small", "--sizes", "10"], "sizes of its own"),
+        (&["--ops", "exp", "--dtypes", "i32"], "i32"),
+        (&["--ops", "add", "--sizes", "10,2x3"], "2x3"),
+        (&["--ops", "add", "--sizes", "9000000000000000"], "GB"),
+        (&["--dtypes", "float"], "float"),
+        (&["--dtypes", "bool"], "bool"),
         (&["--devices", "toaster"], "toaster"),
+        (&["--threads", "0"], "--threads"),
+        (&["--threads", "60000"], "60000"),
+        (&["--threads", "-1"], "-1"),
         (&["--with", "/nonexistent/rows.json"], "/nonexistent/rows.json"),
+        (&["--with", &cut], "line 1"),
+        (&["--with", &binary], "binary.json"),
+        (&["--with", folder], folder),
+        (&["--json", folder], folder),
         (&["--json", "/nonexistent/rows.json"], "/nonexistent/rows.json"),
+        (&["--json", &cut, "--with", &cut], "same file"),
+        (&["--json", &cut, "--html", &cut], "same file"),
+        (&["--json", &cut, "--ops", "nothing"], "the cases are add mul"),
         (&["--blas-peer", "/nonexistent/libx.so"], "libx.so"),
+        (&["--blas-peer", &cut], "cut.json"),
         (&["--sizes", "0"], "no elements"),
+        (&["--sizes", "many"], "many"),
+        (&["--quick", "--full"], "--full"),
         (&["--nothing"], "--nothing"),
+        (&["nothing"], "nothing"),
+        (&["accuracy", "--ops", "nothing"], "nothing"),
+        (&["accuracy", "--read", &cut], "line 1"),
     ] {
         let ran = run(arguments);
-        assert_eq!(ran.status.code(), Some(2), "{arguments:?}");
-        assert!(text(&ran.stderr).contains(why), "{arguments:?}: {}", text(&ran.stderr));
+        let err = text(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(2), "{arguments:?}: {err}");
+        assert!(err.contains(why) && err.starts_with("error: "), "{arguments:?}: {err}");
+        assert_eq!(err.lines().count(), 1, "{arguments:?}: {err}");
     }
+    let ran = Command::new(env!("CARGO_BIN_EXE_polyarray-bench")).env("POLYARRAY_THREADS", "many").output();
+    let ran = ran.expect("the program starts");
+    assert_eq!((ran.status.code(), text(&ran.stderr).lines().count()), (Some(2), 1), "{}", text(&ran.stderr));
+    assert!(text(&ran.stderr).contains("POLYARRAY_THREADS"), "{}", text(&ran.stderr));
+    assert_eq!(std::fs::read(&cut).expect("the file exists"), b"{\"op\":", "no file was replaced");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use polyarray::{
     Backend, Cost, DType, Device, DeviceInfo, MemoryId, Op, Result, RunContext, Unsupported, memory, register,
 };
-use polyarray_bench::compare::{Options, compare};
+use polyarray_bench::compare::{Effort, Options, compare};
 use std::io;
 use std::sync::Arc;
 
@@ -76,7 +76,7 @@ fn failures(name: &str, fault: Fault, op: &str) -> (Vec<String>, String) {
     let device =
         register(Liar { info, fault, scalar: Device::scalar().backend().expect("scalar has a backend").clone() });
     let options = Options {
-        quick: true,
+        effort: Effort::Quick,
         ops: vec![op.into()],
         dtypes: vec![DType::F32],
         sizes: vec![vec![40]],
@@ -127,7 +127,7 @@ fn output_that_nobody_takes_stops_it() {
         }
     }
     let options = Options {
-        quick: true,
+        effort: Effort::Quick,
         ops: vec!["add".into()],
         sizes: vec![vec![4]],
         devices: vec!["scalar".into()],

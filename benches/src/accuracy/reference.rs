@@ -4,7 +4,7 @@
 use super::big::Big;
 use super::functions as f;
 use super::judge::{Expected, Float};
-use polyarray::{Binary, DType, Gives, UfuncInfo, Unary};
+use polyarray::{Binary, DType, UfuncInfo, Unary};
 
 /// A ufunc of real floats whose results are real floats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -16,12 +16,12 @@ pub enum Op {
 }
 
 impl Op {
-    /// Returns every such ufunc of the table. Comparisons and other tests return truth values, which have no ULP; the
-    /// conformance suite covers them.
+    /// Returns every such ufunc of the table: those with a reference. Comparisons and other tests return truth values,
+    /// which have no ULP; the conformance suite covers them.
     pub fn all() -> Vec<Op> {
-        let real = |info: &UfuncInfo| info.kinds.contains(DType::F64) && info.gives != Gives::Truth;
-        let unary = Unary::ALL.iter().map(|&op| Op::Unary(op));
-        unary.chain(Binary::ALL.iter().map(|&op| Op::Binary(op))).filter(|op| real(op.info())).collect()
+        let unary = Unary::ALL.iter().filter(|op| unary_reference(**op).is_some()).map(|&op| Op::Unary(op));
+        let binary = Binary::ALL.iter().filter(|op| binary_reference(**op).is_some()).map(|&op| Op::Binary(op));
+        unary.chain(binary).collect()
     }
 
     /// Returns the row of the ufunc in the table.
@@ -41,6 +41,26 @@ impl Op {
     }
 }
 
+/// The definition of the result of a ufunc of one operand.
+#[derive(Clone, Copy)]
+pub enum UnaryReference {
+    /// IEEE 754 defines the result: in f32, which serves narrower dtypes, and in f64.
+    Exact(fn(f32) -> f32, fn(f64) -> f64),
+    /// The result is the rounded value of a function.
+    Function(Function),
+}
+
+/// The definition of the result of a ufunc of two operands.
+#[derive(Clone, Copy)]
+enum BinaryReference {
+    /// As [`UnaryReference::Exact`].
+    Exact(fn(f32, f32) -> f32, fn(f64, f64) -> f64),
+    /// The largest integer not above the quotient: see [`floor_div`].
+    FloorDiv,
+    /// The function of f64, accurate to a few ULP, for narrower dtypes, and the expectation for f64.
+    Function(fn(f64, f64) -> f64, fn(f64, f64) -> Expected),
+}
+
 /// A function without an IEEE definition.
 #[derive(Clone, Copy)]
 pub struct Function {
@@ -52,17 +72,38 @@ pub struct Function {
     pub overflows: bool,
 }
 
-/// Returns the reference of a ufunc that is not exact; `None` for exact ones.
-pub fn function(op: Unary) -> Option<Function> {
+/// Returns the reference of a ufunc; `None` if it is not defined for real floats or returns truth values. The match
+/// has no wildcard, so that the compiler reports a new row of the table.
+pub fn unary_reference(op: Unary) -> Option<UnaryReference> {
+    macro_rules! exact {
+        (|$x:ident| $body:expr) => {
+            UnaryReference::Exact(|$x| $body, |$x| $body)
+        };
+    }
     macro_rules! big {
         ($near:expr, $precise:path) => {
             big!($near, $precise, false)
         };
         ($near:expr, $precise:path, $overflows:literal) => {
-            Function { near: $near, precise: |x| $precise(Big::from_f64(x)), overflows: $overflows }
+            of!($near, |x| $precise(Big::from_f64(x)), $overflows)
+        };
+    }
+    macro_rules! of {
+        ($near:expr, $precise:expr, $overflows:literal) => {
+            UnaryReference::Function(Function { near: $near, precise: $precise, overflows: $overflows })
         };
     }
     Some(match op {
+        Unary::Neg => exact!(|x| -x),
+        Unary::Abs => exact!(|x| x.abs()),
+        Unary::Sign => exact!(|x| if x == 0.0 { 0.0 } else { x.signum() }),
+        Unary::Square => exact!(|x| x * x),
+        Unary::Sqrt => exact!(|x| x.sqrt()),
+        Unary::Reciprocal => exact!(|x| 1.0 / x),
+        Unary::Floor => exact!(|x| x.floor()),
+        Unary::Ceil => exact!(|x| x.ceil()),
+        Unary::Trunc => exact!(|x| x.trunc()),
+        Unary::Round => exact!(|x| x.round_ties_even()),
         Unary::Cbrt => big!(f64::cbrt, Big::cbrt),
         Unary::Exp => big!(f64::exp, f::exp, true),
         Unary::Exp2 => big!(f64::exp2, f::exp2, true),
@@ -71,9 +112,9 @@ pub fn function(op: Unary) -> Option<Function> {
         Unary::Log2 => big!(f64::log2, f::log2),
         Unary::Log10 => big!(f64::log10, f::log10),
         Unary::Log1p => big!(f64::ln_1p, f::log1p),
-        Unary::Sin => Function { near: f64::sin, precise: |x| f::sin_cos(x).0, overflows: false },
-        Unary::Cos => Function { near: f64::cos, precise: |x| f::sin_cos(x).1, overflows: false },
-        Unary::Tan => Function { near: f64::tan, precise: f::tan, overflows: false },
+        Unary::Sin => of!(f64::sin, |x| f::sin_cos(x).0, false),
+        Unary::Cos => of!(f64::cos, |x| f::sin_cos(x).1, false),
+        Unary::Tan => of!(f64::tan, f::tan, false),
         Unary::Arcsin => big!(f64::asin, f::asin),
         Unary::Arccos => big!(f64::acos, f::acos),
         Unary::Arctan => big!(f64::atan, f::atan),
@@ -87,7 +128,55 @@ pub fn function(op: Unary) -> Option<Function> {
         Unary::Arctanh => big!(libm::atanh, f::atanh),
         Unary::Erf => big!(libm::erf, f::erf),
         Unary::Sigmoid => big!(|x| 1.0 / (1.0 + (-x).exp()), f::sigmoid),
-        _ => return None,
+        Unary::Conj | Unary::Not => return None,
+        Unary::IsNan | Unary::IsInf | Unary::IsFinite | Unary::LogicalNot => return None,
+    })
+}
+
+/// As [`unary_reference`], for two operands.
+fn binary_reference(op: Binary) -> Option<BinaryReference> {
+    macro_rules! exact {
+        (|$x:ident, $y:ident| $body:expr) => {
+            BinaryReference::Exact(|$x, $y| $body, |$x, $y| $body)
+        };
+    }
+    // Selects one operand. If either is NaN, so is their sum.
+    macro_rules! propagating {
+        (|$x:ident, $y:ident| $first:expr) => {
+            exact!(|$x, $y| if $x.is_nan() || $y.is_nan() {
+                $x + $y
+            } else if $first {
+                $x
+            } else {
+                $y
+            })
+        };
+    }
+    // Selects one operand, but not NaN unless both are.
+    macro_rules! ignoring {
+        (|$x:ident, $y:ident| $first:expr) => {
+            exact!(|$x, $y| if $y.is_nan() || !$x.is_nan() && $first { $x } else { $y })
+        };
+    }
+    Some(match op {
+        Binary::Add => exact!(|x, y| x + y),
+        Binary::Sub => exact!(|x, y| x - y),
+        Binary::Mul => exact!(|x, y| x * y),
+        Binary::Div => exact!(|x, y| x / y),
+        Binary::Rem => exact!(|x, y| x % y),
+        Binary::Minimum => propagating!(|x, y| x < y),
+        Binary::Maximum => propagating!(|x, y| x > y),
+        Binary::Fmin => ignoring!(|x, y| x < y),
+        Binary::Fmax => ignoring!(|x, y| x > y),
+        Binary::Copysign => exact!(|x, y| x.copysign(y)),
+        Binary::FloorDiv => BinaryReference::FloorDiv,
+        Binary::Pow => BinaryReference::Function(f64::powf, precise_pow),
+        Binary::Arctan2 => BinaryReference::Function(f64::atan2, precise_arctan2),
+        Binary::Hypot => BinaryReference::Function(f64::hypot, precise_hypot),
+        Binary::Equal | Binary::NotEqual | Binary::Less | Binary::LessEqual => return None,
+        Binary::Greater | Binary::GreaterEqual => return None,
+        Binary::LogicalAnd | Binary::LogicalOr | Binary::LogicalXor => return None,
+        Binary::BitAnd | Binary::BitOr | Binary::BitXor | Binary::Shl | Binary::Shr => return None,
     })
 }
 
@@ -173,82 +262,32 @@ fn floor_div<T: Float>(x: T, y: T) -> Expected {
     }
 }
 
-/// Defines the exact ufuncs by operations of the standard library.
-macro_rules! exact {
-    ($unary:ident, $binary:ident, $A:ty) => {
-        fn $unary(op: Unary, x: $A) -> $A {
-            match op {
-                Unary::Neg => -x,
-                Unary::Abs => x.abs(),
-                Unary::Sign if x == 0.0 => 0.0,
-                Unary::Sign => x.signum(),
-                Unary::Square => x * x,
-                Unary::Sqrt => x.sqrt(),
-                Unary::Reciprocal => 1.0 / x,
-                Unary::Floor => x.floor(),
-                Unary::Ceil => x.ceil(),
-                Unary::Trunc => x.trunc(),
-                Unary::Round => x.round_ties_even(),
-                other => unreachable!("{} is not an exact ufunc of floats", other.info().name),
-            }
-        }
-
-        fn $binary(op: Binary, x: $A, y: $A) -> $A {
-            let nan = x.is_nan() || y.is_nan();
-            match op {
-                Binary::Add => x + y,
-                Binary::Sub => x - y,
-                Binary::Mul => x * y,
-                Binary::Div => x / y,
-                Binary::Rem => x % y,
-                Binary::Minimum | Binary::Maximum if nan => <$A>::NAN,
-                Binary::Fmin | Binary::Fmax if x.is_nan() => y,
-                Binary::Fmin | Binary::Fmax if y.is_nan() => x,
-                Binary::Minimum | Binary::Fmin => {
-                    if x < y {
-                        x
-                    } else {
-                        y
-                    }
-                }
-                Binary::Maximum | Binary::Fmax => {
-                    if x > y {
-                        x
-                    } else {
-                        y
-                    }
-                }
-                Binary::Copysign => x.copysign(y),
-                other => unreachable!("{} is not an exact ufunc of floats", other.info().name),
-            }
-        }
-    };
+fn missing(info: &UfuncInfo) -> ! {
+    panic!("{} has no reference for real floats; `Op::all` lists the ufuncs that have one", info.name)
 }
-exact!(exact_unary_f32, exact_binary_f32, f32);
-exact!(exact_unary_f64, exact_binary_f64, f64);
 
 /// Returns the expected result of `op` for `x` and, for two operands, `y`.
+///
+/// # Panics
+/// If the ufunc has no reference: it is not one of [`Op::all`].
 pub fn expected<T: Float>(op: Op, x: T, y: T) -> Expected {
     // f32 represents the operands exactly if `T` is narrow.
     let known = |value: f64| Expected::known(T::FORMAT, value);
     let rounded = |value: f32| known(T::nearest(f64::from(value)).wide());
+    let (x64, y64) = (x.wide(), y.wide());
     match op {
-        Op::Unary(op) => match function(op) {
-            Some(function) if T::NARROW => known((function.near)(x.wide())),
-            Some(function) => precise_unary(function, x.wide()),
-            None if T::NARROW => rounded(exact_unary_f32(op, x.wide() as f32)),
-            None => known(exact_unary_f64(op, x.wide())),
+        Op::Unary(op) => match unary_reference(op).unwrap_or_else(|| missing(op.info())) {
+            UnaryReference::Function(function) if T::NARROW => known((function.near)(x64)),
+            UnaryReference::Function(function) => precise_unary(function, x64),
+            UnaryReference::Exact(narrow, _) if T::NARROW => rounded(narrow(x64 as f32)),
+            UnaryReference::Exact(_, wide) => known(wide(x64)),
         },
-        Op::Binary(Binary::FloorDiv) => floor_div(x, y),
-        Op::Binary(op) => match (op, x.wide(), y.wide()) {
-            (Binary::Pow, x, y) if T::NARROW => known(x.powf(y)),
-            (Binary::Pow, x, y) => precise_pow(x, y),
-            (Binary::Arctan2, x, y) if T::NARROW => known(x.atan2(y)),
-            (Binary::Arctan2, x, y) => precise_arctan2(x, y),
-            (Binary::Hypot, x, y) if T::NARROW => known(x.hypot(y)),
-            (Binary::Hypot, x, y) => precise_hypot(x, y),
-            (_, x, y) if T::NARROW => rounded(exact_binary_f32(op, x as f32, y as f32)),
-            (_, x, y) => known(exact_binary_f64(op, x, y)),
+        Op::Binary(op) => match binary_reference(op).unwrap_or_else(|| missing(op.info())) {
+            BinaryReference::FloorDiv => floor_div(x, y),
+            BinaryReference::Function(near, _) if T::NARROW => known(near(x64, y64)),
+            BinaryReference::Function(_, precise) => precise(x64, y64),
+            BinaryReference::Exact(narrow, _) if T::NARROW => rounded(narrow(x64 as f32, y64 as f32)),
+            BinaryReference::Exact(_, wide) => known(wide(x64, y64)),
         },
     }
 }
@@ -258,7 +297,15 @@ pub fn expected<T: Float>(op: Op, x: T, y: T) -> Expected {
 mod tests {
     use super::super::judge::power_of_two;
     use super::*;
-    use polyarray::f16;
+    use polyarray::{Gives, f16};
+
+    /// Returns the function of a ufunc that is not exact.
+    fn function(op: Unary) -> Option<Function> {
+        match unary_reference(op) {
+            Some(UnaryReference::Function(function)) => Some(function),
+            Some(UnaryReference::Exact(..)) | None => None,
+        }
+    }
 
     /// `f(x)` as `(high + low) * 2^exponent`, computed by mpmath with 2600 bits; 106 bits are right.
     const UNARY: &[(Unary, f64, f64, f64, i32)] = &[
@@ -583,6 +630,11 @@ mod tests {
     #[test]
     fn every_ufunc_of_floats_has_a_reference() {
         let all = Op::all();
+        // The references cover exactly the rows of the table that map real floats to real floats.
+        let real = |info: &&UfuncInfo| info.kinds.contains(DType::F64) && info.gives != Gives::Truth;
+        let rows = Unary::ALL.iter().map(|op| op.info()).chain(Binary::ALL.iter().map(|op| op.info()));
+        let wanted: Vec<&str> = rows.filter(real).map(|info| info.name).collect();
+        assert_eq!(all.iter().map(|op| op.info().name).collect::<Vec<_>>(), wanted);
         for op in &all {
             for x in [0.5f32, 3.0, f32::NAN] {
                 expected(*op, x, 2.0);

@@ -50,7 +50,11 @@ impl Blas {
         let bad = |why: String| format!("--blas-peer {}: {why}", path.display());
         // SAFETY: opening a library runs its initialisers. The user names the library on the command line, and so
         // accepts that they run.
-        let library = unsafe { Library::new(path) }.map_err(|e| bad(e.to_string()))?;
+        let library = unsafe { Library::new(path) }.map_err(|e| {
+            // The source names the reason, if the system gives one.
+            let reason = std::error::Error::source(&e).map(|source| format!(": {source}"));
+            bad(format!("{e}{}", reason.unwrap_or_default()))
+        })?;
         let mut functions = HashMap::new();
         for letter in ['s', 'd'] {
             let names = PREFIXES.map(|prefix| format!("{prefix}{letter}gemm"));

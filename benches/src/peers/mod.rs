@@ -5,6 +5,8 @@
 mod blas;
 #[cfg(feature = "peers")]
 mod rust;
+#[cfg(feature = "peers")]
+mod small;
 
 pub use blas::Blas;
 
@@ -179,17 +181,27 @@ mod tests {
                 ("matmul_bias_relu", &[5, 5, 5]),
                 ("matmul_batched", &[3, 8, 5, 7]),
             ];
-            for (case, shape) in products.into_iter().chain(["add", "mul", "sum"].map(|name| (name, &[1001][..]))) {
+            let small = crate::cases::SMALL.iter().flat_map(|(name, shapes)| shapes.iter().map(|s| (*name, *s)));
+            let long = ["add", "mul", "sum"].map(|name| (name, &[1001][..]));
+            let mut supported = 0;
+            for (case, shape) in products.into_iter().chain(long).chain(small) {
                 let case = Case::named(case).unwrap();
                 let problem = Problem::<f64>::new(case, shape, 3).unwrap();
                 let Some(mut work) = work(name, None, &problem, 1) else {
                     assert!(Shape::of(&problem).is_none(), "{name} must support matrix products");
                     continue;
                 };
+                supported += 1;
                 work.run();
                 let error = Expected::new(&problem, 1e9).unwrap().error(&work.values());
                 assert!(error <= case.tolerance::<f64>(shape, false), "{name} {} {error}", case.name);
             }
+            let least = match *name {
+                "ndarray" => 30,
+                "faer" => 15,
+                _ => 5,
+            };
+            assert!(supported >= least, "{name} ran {supported} problems");
         }
     }
 }

@@ -1,9 +1,9 @@
-//! Rust libraries that multiply matrices. `ndarray` is also measured on `add`, `mul` and `sum`.
+//! Rust libraries that multiply matrices. `ndarray` and `faer` are also measured on other work: see [`super::small`].
 
-use super::{Float, Shape, Work, product};
+use super::{Float, Shape, Work, product, small};
 use crate::cases::{Kernel, Number};
 use crate::problem::Problem;
-use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, Zip};
+use ndarray::{ArrayView2, ArrayViewMut2};
 
 /// The libraries, by the names of their columns.
 pub(super) const NAMES: &[&str] = &["ndarray", "faer", "gemm", "matrixmultiply"];
@@ -13,7 +13,7 @@ type Gemm<T> =
     unsafe fn(usize, usize, usize, T, *const T, isize, isize, *const T, isize, isize, T, *mut T, isize, isize);
 
 /// A float type that all of these libraries support.
-pub(super) trait Everywhere: Float + ndarray::LinalgScalar + faer::traits::ComplexField {
+pub(super) trait Everywhere: Float + ndarray::NdFloat + faer::traits::ComplexField {
     /// The function of `matrixmultiply` for this type.
     const GEMM: Gemm<Self>;
 }
@@ -33,17 +33,17 @@ pub(super) fn work<'a, T: Everywhere, P: Number>(
     operands: (&'a [T], &'a [T]),
     threads: usize,
 ) -> Option<Box<dyn Work + 'a>> {
-    match (name, problem.case.name, &problem.case.kernel) {
-        (_, _, Kernel::Matmul(_)) => match name {
-            "ndarray" => product(problem, operands, by_ndarray::<T>),
-            "faer" => product(problem, operands, move |shape, a, b, c| by_faer(shape, a, b, c, threads)),
-            "gemm" => product(problem, operands, move |shape, a, b, c| by_gemm(shape, a, b, c, threads)),
-            "matrixmultiply" => product(problem, operands, by_matrixmultiply::<T>),
-            _ => None,
-        },
-        ("ndarray", "add", _) => Some(elementwise(operands, |x, y| x + y)),
-        ("ndarray", "mul", _) => Some(elementwise(operands, |x, y| x * y)),
-        ("ndarray", "sum", _) => Some(Box::new(Sum { x: ArrayView1::from(operands.0), total: None })),
+    match (&problem.case.kernel, name) {
+        (Kernel::Matmul(_), "ndarray") => product(problem, operands, by_ndarray::<T>),
+        (Kernel::Matmul(_), "faer") => {
+            product(problem, operands, move |shape, a, b, c| by_faer(shape, a, b, c, threads))
+        }
+        (Kernel::Matmul(_), "gemm") => {
+            product(problem, operands, move |shape, a, b, c| by_gemm(shape, a, b, c, threads))
+        }
+        (Kernel::Matmul(_), "matrixmultiply") => product(problem, operands, by_matrixmultiply::<T>),
+        (_, "ndarray") => small::by_ndarray(problem.case, &problem.shape, operands),
+        (_, "faer") => small::by_faer(problem.case, &problem.shape, operands),
         _ => None,
     }
 }
@@ -133,41 +133,4 @@ fn by_matrixmultiply<T: Everywhere>(shape: Shape, a: &[T], b: &[T], c: &mut [T])
             1,
         )
     };
-}
-
-struct Elementwise<'a, T, F> {
-    x: ArrayView1<'a, T>,
-    y: ArrayView1<'a, T>,
-    out: ndarray::Array1<T>,
-    f: F,
-}
-
-fn elementwise<'a, T: Everywhere>((x, y): (&'a [T], &'a [T]), f: impl Fn(T, T) -> T + 'a) -> Box<dyn Work + 'a> {
-    Box::new(Elementwise { x: ArrayView1::from(x), y: ArrayView1::from(y), out: ndarray::Array1::zeros(x.len()), f })
-}
-
-impl<T: Everywhere, F: Fn(T, T) -> T> Work for Elementwise<'_, T, F> {
-    fn run(&mut self) {
-        Zip::from(&mut self.out).and(&self.x).and(&self.y).for_each(|out, &x, &y| *out = (self.f)(x, y));
-        std::hint::black_box(&mut self.out);
-    }
-
-    fn values(&self) -> Vec<f64> {
-        self.out.iter().map(|x| x.to_wide().real()).collect()
-    }
-}
-
-struct Sum<'a, T> {
-    x: ArrayView1<'a, T>,
-    total: Option<T>,
-}
-
-impl<T: Everywhere> Work for Sum<'_, T> {
-    fn run(&mut self) {
-        self.total = Some(std::hint::black_box(self.x).sum());
-    }
-
-    fn values(&self) -> Vec<f64> {
-        self.total.iter().map(|x| x.to_wide().real()).collect()
-    }
 }
