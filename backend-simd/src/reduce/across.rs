@@ -114,15 +114,7 @@ impl<'a> Across<'a> {
 
     /// Reduces every output. A line has `leaves` leaves, and `columns` of its columns are processed at once. `leaf`
     /// reduces some of the leaves, from at most `most` elements at once.
-    fn run(
-        &self,
-        leaves: usize,
-        columns: usize,
-        most: usize,
-        threads: usize,
-        emit: &Emit,
-        leaf: Leaf,
-    ) -> Result<()> {
+    fn run(&self, leaves: usize, columns: usize, most: usize, threads: usize, emit: &Emit, leaf: Leaf) -> Result<()> {
         let lens = &self.source.geometry.lens[..self.outer - 1];
         let lines: usize = lens.iter().product();
         let parts = self.width.div_ceil(columns);
