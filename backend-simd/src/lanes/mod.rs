@@ -205,11 +205,6 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     /// Whether `mul_add` and `neg_mul_add` round once.
     const FUSED: bool;
 
-    /// The vectors that functions of long arrays process at once: as wide as four vectors of the CPU, whose independent
-    /// chains of instructions hide each other's latency.
-    type Chains: Isa;
-    fn chains(self) -> Self::Chains;
-
     /// Returns the token without detecting the features.
     ///
     /// # Safety

@@ -1,7 +1,6 @@
 //! The tier that every CPU has. It uses the vectors of the crate `wide`, which compile to the instruction set that the
 //! build enables (SSE2, NEON, WASM SIMD).
 
-use super::twice::Twice;
 use super::{Bits, Body, Exponents, Float, Isa, Lanes, Mask, Numbers, Work};
 use polyarray_core::Element;
 use wide::{f32x8, f64x4, i32x8, i64x4, u32x8, u64x4};
@@ -18,12 +17,6 @@ impl Isa for Portable {
     // The CPU has 16 registers of half the width.
     const REGISTERS: usize = 8;
 
-    // A vector is two vectors of the CPU, which has 16 registers.
-    type Chains = Twice<Portable>;
-    #[inline(always)]
-    fn chains(self) -> Self::Chains {
-        Twice(self)
-    }
     #[inline(always)]
     unsafe fn assume() -> Self {
         Portable

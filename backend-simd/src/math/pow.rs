@@ -99,10 +99,13 @@ macro_rules! function {
         impl Function2<$T> for Pow {
             #[inline(always)]
             fn vector<I: Isa>(isa: I, x: <$T as Real>::V<I>, y: <$T as Real>::V<I>) -> <$T as Real>::V<I> {
-                if odd::<$T, I>(isa, x, y).any_sign() {
-                    aside2::<$T, AnyPow, I>(isa, x, y)
-                } else {
+                if !odd::<$T, I>(isa, x, y).any_sign() {
                     usual::<$T, I, false>(isa, x, y, None)
+                } else if I::FUSED {
+                    // A call in the loop would make the usual case 2 to 8 % slower.
+                    special::<$T, I>(isa, x, y)
+                } else {
+                    aside2::<$T, AnyPow, I>(isa, x, y)
                 }
             }
         }
