@@ -251,8 +251,9 @@ impl<A, T: Element> Fused<A, T> {
 
     /// Builds the expression again, with these operands.
     fn replay(&self, nodes: &[Node]) -> Node {
-        if let Some(failed) = nodes.iter().find(|node| matches!(node, Node::Failed(_))) {
-            return failed.clone();
+        // The errors of arguments that no step reads count, too.
+        if let Some(error) = nodes.iter().find_map(|node| node.shape_and_open().err()) {
+            return Node::Failed(Box::new(error));
         }
         let tape = &self.body.tape;
         let mut values: Vec<Node> = Vec::with_capacity(tape.instrs().len());
