@@ -1,5 +1,5 @@
-//! The standard cases of the registry under criterion, at the sizes of `--quick`: `cargo bench -p polyarray-bench -- matmul`. Benches are
-//! named `CASE/DEVICE/DTYPE/SIZE`.
+//! The standard cases of the registry under criterion, at the sizes of `--quick`:
+//! `cargo bench -p polyarray-bench -- matmul`. Benches are named `CASE/DEVICE/DTYPE/SIZE`.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use polyarray::{DType, Device, with_device};

@@ -20,8 +20,8 @@ pub struct DeviceInfo {
 pub struct RunContext<'a> {
     /// The number of threads to use. Core passes the number of the estimate; a backend must accept any.
     pub threads: usize,
-    /// The buffers of the operation's outputs, in the order of [`Op::outputs`]. They lie in the backend's memory and are
-    /// large enough for the outputs, all of which `run` writes.
+    /// The buffers of the operation's outputs, in the order of [`Op::outputs`]. They lie in the backend's memory and
+    /// are large enough for the outputs, all of which `run` writes.
     pub outputs: &'a [Buffer],
 }
 
@@ -51,8 +51,8 @@ pub unsafe trait Backend: Send + Sync {
     fn info(&self) -> &DeviceInfo;
     /// Returns the memory in which its operands and results lie.
     fn memory(&self) -> MemoryId;
-    /// Estimates the cost of `op` on at most `threads` threads; usually [`Profile::cost`]. The buffers of `op` may lie in another memory, so only
-    /// shapes, dtypes and programs matter.
+    /// Estimates the cost of `op` on at most `threads` threads; usually [`Profile::cost`]. The buffers of `op` may lie in
+    /// another memory, so only shapes, dtypes and programs matter.
     ///
     /// # Errors
     /// The reason, as shown to users, if the device cannot run `op`.
@@ -79,8 +79,8 @@ pub unsafe trait Backend: Send + Sync {
     /// 3. During the call, nothing else reads or writes the output, except for operands that `op`'s invariants allow to
     ///    lie in it, and nothing writes operands.
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()>;
-    /// Fast path: runs small work immediately, on this thread. Returns `false`, with nothing written, to receive it as
-    /// an [`Op`] instead. Only called for backends of linked crates ([`BackendEntry`](crate::BackendEntry)); registered
+    /// Fast path: runs small work immediately, on this thread. Returns `false`, with nothing written (except as
+    /// [`SmallSort`](crate::SmallSort) states), to receive it as an [`Op`] instead. Only called for backends of linked crates ([`BackendEntry`](crate::BackendEntry)); registered
     /// ones always receive operations.
     ///
     /// # Safety

@@ -29,8 +29,8 @@ fn small<T: Element>(x: &Expr<T>, kind: Running, axis: isize, to: DType) -> Resu
     let work = Small::Scan(SmallScan { kind, dtype: to, values, len, out: room.as_mut_ptr().cast() });
     let op = || lower(&Tape::array(array.clone()), kind, 0, to).map(|(op, _)| op);
     let key = || Key::new([SCAN | kind as u64, to as u64, u64::from(len.ilog2())]);
-    // SAFETY: the array is contiguous (`small_start`), and its `len` elements lie inside its buffer and are valid. `room`
-    // holds `len` elements of a new buffer.
+    // SAFETY: the array is contiguous (`small_start`), and its `len` elements lie inside its buffer and are valid.
+    // `room` holds `len` elements of a new buffer.
     let done = unsafe { fast::run(&work, key, op) }?;
     Ok(done.then(|| RawArray { buffer, dtype: to, layout: Layout::contiguous(array.layout.shape().clone()) }))
 }

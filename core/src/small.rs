@@ -150,13 +150,13 @@ pub struct SmallScan {
     pub out: *mut u8,
 }
 
-/// An ascending sort of contiguous elements, in the order of [`Sort`](crate::op::Sort). A backend that runs out of memory
-/// may return `false` with a part of `out` written.
+/// An ascending sort of contiguous elements, in the order of [`Sort`](crate::op::Sort). A backend that runs out of
+/// memory may return `false` with a part of `out` written; core then discards `out`.
 ///
 /// Invariants:
 /// 1. `len` is at least 1. `values` points to `len` valid elements of `dtype`, which is not complex;
-/// 2. `out` points to `len` elements that may be written: of `dtype` for values, of i64 for indices. It does not overlap
-///    `values`;
+/// 2. `out` points to `len` elements that may be written: of `dtype` for values, of i64 for indices. It does not
+///    overlap `values`;
 /// 3. both pointers are aligned for their dtypes.
 pub struct SmallSort {
     /// The dtype of the elements.

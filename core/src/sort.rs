@@ -63,8 +63,8 @@ fn small(array: &RawArray, give: Give) -> Result<Option<RawArray>> {
     let work = Small::Sort(SmallSort { dtype, give, values, len, out: room.as_mut_ptr().cast() });
     let op = || Ok(Op::Sort(lower(array, 0, &request)?));
     let key = || Key::new([SORT | give as u64, dtype as u64, u64::from(len.ilog2())]);
-    // SAFETY: the array is contiguous (`small_start`), and its `len` elements lie inside its buffer and are valid. `room`
-    // holds `len` elements of a new buffer.
+    // SAFETY: the array is contiguous (`small_start`), and its `len` elements lie inside its buffer and are valid.
+    // `room` holds `len` elements of a new buffer.
     let done = unsafe { fast::run(&work, key, op) }?;
     Ok(done.then(|| RawArray { buffer, dtype: to, layout: Layout::contiguous(array.layout.shape().clone()) }))
 }

@@ -100,8 +100,8 @@ impl Blas {
 
 /// Seconds of overhead per call of the library.
 const CALL: f64 = 0.3e-6;
-/// Seconds that one thread takes to convert a product to a distance: measured on [400, 50] against [400, 50] on Sapphire
-/// Rapids.
+/// Seconds that one thread takes to convert a product to a distance: measured on [400, 50] against [400, 50] on
+/// Sapphire Rapids.
 const SECONDS_PER_PAIR: f64 = 3e-9;
 /// Seconds that one thread takes to centre a coordinate.
 const SECONDS_PER_COORDINATE: f64 = 2e-9;

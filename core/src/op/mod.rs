@@ -119,7 +119,8 @@ impl OutSpec {
         self.len() == 0
     }
 
-    /// Returns the number of elements from the start of the buffer up to the last element. `usize::MAX` if it overflows.
+    /// Returns the number of elements from the start of the buffer up to the last element; `usize::MAX` if that
+    /// overflows.
     pub fn end(&self) -> usize {
         self.lens
             .iter()

@@ -1,8 +1,8 @@
 //! Plans: the steps that compute an operation, each with the device that was chosen for it.
 //!
-//! [`Plan::new`] decides. `candidates` estimates the devices, `place` the transfers between memories, and `lower` splits
-//! an epilogue from its operation. [`Plan::run`] runs exactly these steps, and [`Plan::report`] describes them for
-//! `explain` and for traces.
+//! [`Plan::new`] decides. `candidates` estimates the devices, `place` the transfers between memories, and `lower`
+//! splits an epilogue from its operation. [`Plan::run`] runs exactly these steps, and [`Plan::report`] describes them
+//! for `explain` and for traces.
 
 mod candidates;
 mod lower;
@@ -115,8 +115,8 @@ fn chosen(op: &Op, device: &Device, detail: Detail) -> Result<(Option<Pick>, Vec
     Ok((pick, candidates))
 }
 
-/// Plans `op` on `device` and runs the plan. Writes the result into `into`, which lies in the home memory, or into a new
-/// buffer there (elsewhere if the home memory is full).
+/// Plans `op` on `device` and runs the plan. Writes the result into `into`, which lies in the home memory, or into a
+/// new buffer there (elsewhere if the home memory is full).
 pub(crate) fn execute(op: Op, device: &Device, into: Option<Buffer>) -> Result<Buffer> {
     let detail = if trace::is_recording() { Detail::All } else { Detail::Chosen };
     Plan::new(op, device, detail)?.run(device, into)
