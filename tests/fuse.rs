@@ -347,10 +347,10 @@ fn long_programs_and_many_captured_arrays() {
     for steps in [1, 4, 5, 32, 33, 200] {
         let f = fuse(|x: Expr<f64>| chain(x, steps)).unwrap();
         for device in required_devices() {
+            let mut out = Array::zeros([500]).unwrap();
             with_device(&device, || {
                 same(&format!("{steps} on {device}"), f.eval(&x), chain(of(&x), steps).eval());
                 same(&format!("{steps} on {device}"), f.call(&x).eval(), chain(of(&x), steps).eval());
-                let mut out = Array::zeros([500]).unwrap();
                 if f.eval_into(&x, &mut out.view_mut().unwrap()).is_ok() {
                     same("into", Ok(out), chain(of(&x), steps).eval());
                 }

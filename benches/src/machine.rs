@@ -100,12 +100,13 @@ impl fmt::Display for Machine {
             let emulated = if d.hardware { "" } else { " (emulated in software)" };
             writeln!(f, "{}", wrapped(&format!("  {:8} {}{emulated}", d.name, d.description), "           "))?;
         }
-        let pair = |c: &Ceiling, unit: &str| format!("{:.1} / {:.1} {unit}", c.one, c.all);
+        // No line breaks inside a pair of figures.
+        let pair = |c: &Ceiling, unit: &str| format!("{:.1} / {:.1} {unit}", c.one, c.all).replace(' ', "\u{a0}");
         let (triad, read, fma) =
             (pair(&self.triad_gbps, "GB/s"), pair(&self.read_gbps, "GB/s"), pair(&self.fma_gflops, "GFLOP/s"));
         let ceilings =
             format!("ceilings on 1 / {} threads: triad {triad}, reading {read}, f32 multiply-adds {fma}", self.threads);
-        writeln!(f, "{}", wrapped(&ceilings, "  "))?;
+        writeln!(f, "{}", wrapped(&ceilings, "  ").replace('\u{a0}', " "))?;
         let gain = self.fma_gflops.all / self.fma_gflops.one;
         if gain < SCALES * self.threads as f64 {
             let note = format!(

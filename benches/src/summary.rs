@@ -276,8 +276,8 @@ auto chose the fastest device (or one within 5 % of it) at 2 of 3 sizes; its tim
   exp f32 1000: scalar, 2.00 times the time of simd
   add f32 1: simd, 1.20 times the time of scalar
 
-best rates on 2 threads                   rate    ceiling  reached
-  add f32 4000000 on simd            48.0 GB/s  triad 2.5   1920 %
+best rates on 2 threads         rate    ceiling  reached
+  add f32 4000000 on simd  48.0 GB/s  triad 2.5   1920 %
 ";
         assert!(text.starts_with(expected), "{text}");
         assert!(text.lines().all(|l| l.chars().count() <= WIDTH), "{text}");

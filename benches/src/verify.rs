@@ -344,7 +344,7 @@ mod tests {
 
     #[test]
     fn scalar_agrees_with_itself_in_parts_and_as_a_whole() {
-        for case in CASES.iter() {
+        for case in CASES.iter().filter(|c| c.dtypes.contains(&polyarray::DType::F32)) {
             let shape = (case.sizes.of)(13);
             for limit in [f64::INFINITY, 300.0] {
                 let (expected, result) = expected(case.name, &shape, limit);

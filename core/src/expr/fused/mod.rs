@@ -123,15 +123,12 @@ impl<A, T: Element> Fused<A, T> {
     /// ```
     pub fn eval(&self, args: impl Arguments<A>) -> Result<Array<T>> {
         // Arguments that were passed by value may be donated, which requires that nothing else refers to them.
-        let direct = args.peek(|args| {
-            let owned = args.iter().any(|arg| matches!(arg.0, Peeked::Owned(_)));
-            if owned { None } else { self.body.fresh(args) }
-        });
-        if let Some(done) = direct {
+        let owned = args.peek(|args| args.iter().any(|arg| matches!(arg.0, Peeked::Owned(_))));
+        if !owned && let Some(done) = args.peek(|args| self.body.fresh(args)) {
             return Array::from_raw(done);
         }
         let Given(mut nodes) = args.give();
-        if let Some(done) = self.donated(&mut nodes) {
+        if owned && let Some(done) = self.donated(&mut nodes) {
             return Array::from_raw(done);
         }
         Array::from_raw(self.tape(nodes)?.eval(&Device::current()?)?)
