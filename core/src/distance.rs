@@ -21,7 +21,8 @@ use crate::{Dims, Element, Error, Kind, Program, Result, Wide, canon};
 /// [`Error::Shapes`] unless both have two axes and the same number of columns; [`Error::DTypeUndefined`] for other
 /// dtypes.
 ///
-/// ```no_run
+/// ```
+/// # extern crate polyarray_cpu as _;
 /// # use polyarray_core::*;
 /// let x = Array::from_vec(vec![0.0, 0.0, 3.0, 4.0], [2, 2])?;
 /// assert_eq!(distance::cdist(&x, &x, Metric::Euclidean)?.to_vec()?, [0.0, 5.0, 5.0, 0.0]);

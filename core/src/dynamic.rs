@@ -19,6 +19,7 @@ use std::sync::Arc;
 /// table, values are [`Scalar`]s, and operands must have the same dtype.
 ///
 /// ```
+/// # extern crate polyarray_cpu as _;
 /// # use polyarray_core::*;
 /// let x = Array::from_vec(vec![1.0f32, 4.0, 9.0], [3])?.erase();
 /// let roots = x.unary(Unary::Sqrt).eval()?;
@@ -373,6 +374,7 @@ impl fmt::Display for DynArray {
 /// [`eval`](DynExpr::eval) returns it.
 ///
 /// ```
+/// # extern crate polyarray_cpu as _;
 /// # use polyarray_core::*;
 /// let x = DynArray::full([2, 3], Scalar::new(2i32))?;
 /// let y = (x.expr() * Scalar::new(3i32)).cast(DType::F64).unary(Unary::Sqrt);

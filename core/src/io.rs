@@ -59,7 +59,8 @@ pub fn read_npy<T: Element>(path: impl AsRef<Path>) -> Result<Array<T>> {
 /// # Errors
 /// [`Error::File`] if the file cannot be written, or for bf16, for which the format has no name.
 ///
-/// ```no_run
+/// ```
+/// # extern crate polyarray_cpu as _;
 /// # use polyarray_core::*;
 /// io::write_npy("points.npy", &Array::from_vec(vec![0.5f64, 1.5], [2])?)?;
 /// # Ok::<(), Error>(())

@@ -19,7 +19,8 @@ type Epilogue<T> = Box<dyn FnOnce(Expr<T>) -> Expr<T>>;
 /// A matrix product that has not been computed yet: `after(A @ B)`, where A is `[.., m, k]`, B is `[.., k, n]` and the
 /// result is `[.., m, n]`. Batch axes broadcast.
 ///
-/// ```no_run
+/// ```
+/// # extern crate polyarray_cpu as _;
 /// # use polyarray_core::*;
 /// # let (a, b) = (Array::<f32>::ones([4, 8])?, Array::<f32>::ones([8, 3])?);
 /// # let c = Array::<f32>::ones([3])?;
@@ -44,7 +45,8 @@ impl<T: Element> Matmul<T> {
     /// columns of `a`, wrapping beyond), u8 in u32 (exact for up to 2^16 columns, wrapping beyond), f16 and bf16 in
     /// f32. For other dtypes the result has the dtype of the operands.
     ///
-    /// ```no_run
+    /// ```
+    /// # extern crate polyarray_cpu as _;
     /// # use polyarray_core::*;
     /// let a = Array::from_vec(vec![100i8, 100], [1, 2])?;
     /// assert_eq!(Matmul::wide(&a, &a.t()).run()?.to_vec()?, [20_000i32]);
@@ -118,7 +120,8 @@ impl<T: Element, U: Element> Matmul<T, U> {
     /// # Errors
     /// As [`run`](Self::run), and [`Error::Shapes`] if the view has another shape.
     ///
-    /// ```no_run
+    /// ```
+    /// # extern crate polyarray_cpu as _;
     /// # use polyarray_core::*;
     /// # let (a, b) = (Array::<f32>::ones([4, 8])?, Array::<f32>::ones([8, 3])?);
     /// let mut c = Array::<f32>::zeros([4, 3])?;
@@ -134,7 +137,8 @@ impl<T: Element, U: Element> Matmul<T, U> {
     /// # Errors
     /// As [`run_into`](Self::run_into).
     ///
-    /// ```no_run
+    /// ```
+    /// # extern crate polyarray_cpu as _;
     /// # use polyarray_core::*;
     /// # let (a, b) = (Array::<f32>::ones([4, 8])?, Array::<f32>::ones([8, 3])?);
     /// let mut c = Array::<f32>::ones([4, 3])?;
@@ -434,7 +438,8 @@ impl<T: Element> Array<T> {
     /// # Errors
     /// As [`Matmul::run`].
     ///
-    /// ```no_run
+    /// ```
+    /// # extern crate polyarray_cpu as _;
     /// # use polyarray_core::*;
     /// let a = Array::from_vec(vec![1.0, 2.0, 3.0, 4.0], [2, 2])?;
     /// assert_eq!(a.matmul(&a)?.to_vec()?, [7.0, 10.0, 15.0, 22.0]);

@@ -114,7 +114,8 @@ impl<T: Element> Array<T> {
     /// # Errors
     /// [`Error::Axis`] for an axis out of range, [`Error::DTypeUndefined`] for complex numbers, [`Error::OutOfMemory`].
     ///
-    /// ```no_run
+    /// ```
+    /// # extern crate polyarray_cpu as _;
     /// # use polyarray_core::*;
     /// let x = Array::from_vec(vec![3.0, f64::NAN, 1.0, 2.0], [2, 2])?;
     /// assert_eq!(x.sort(0)?.to_vec()?[..3], [1.0, 2.0, 3.0]);
@@ -133,7 +134,8 @@ impl<T: Element> Array<T> {
     /// # Errors
     /// As [`sort`](Self::sort).
     ///
-    /// ```no_run
+    /// ```
+    /// # extern crate polyarray_cpu as _;
     /// # use polyarray_core::*;
     /// let x = Array::from_vec(vec![2, 1, 2, 0], [4])?;
     /// assert_eq!(x.argsort(0)?.to_vec()?, [3, 1, 0, 2]);
@@ -149,7 +151,8 @@ impl<T: Element> Array<T> {
     /// # Errors
     /// As [`sort`](Self::sort).
     ///
-    /// ```no_run
+    /// ```
+    /// # extern crate polyarray_cpu as _;
     /// # use polyarray_core::*;
     /// let x = Array::from_vec(vec![0.0, -0.0, f64::NAN, 0.0], [4])?;
     /// assert_eq!(x.argsort_stable(0)?.to_vec()?, [0, 1, 3, 2]);
@@ -177,7 +180,8 @@ impl<T: Element> Array<T> {
     /// # Errors
     /// [`Error::Argument`] if `k` exceeds the length of `axis`, and as [`sort`](Self::sort).
     ///
-    /// ```no_run
+    /// ```
+    /// # extern crate polyarray_cpu as _;
     /// # use polyarray_core::*;
     /// let x = Array::from_vec(vec![1.0f32, 7.0, 3.0, 7.0], [4])?;
     /// let (values, indices) = x.topk(3, 0)?;

@@ -150,7 +150,8 @@ impl<T: Element> Array<T> {
     /// # Errors
     /// [`Error::DTypeUndefined`] for complex numbers, [`Error::OutOfMemory`].
     ///
-    /// ```no_run
+    /// ```
+    /// # extern crate polyarray_cpu as _;
     /// # use polyarray_core::*;
     /// let x = Array::from_vec(vec![7i32, 1, 4, 2], [2, 2])?;
     /// assert_eq!(x.median()?, 3.0);
@@ -165,7 +166,8 @@ impl<T: Element> Array<T> {
     /// # Errors
     /// [`Error::Axis`] and [`Error::RepeatedAxis`], and as [`median`](Self::median).
     ///
-    /// ```no_run
+    /// ```
+    /// # extern crate polyarray_cpu as _;
     /// # use polyarray_core::*;
     /// let x = Array::from_vec(vec![3.0f64, 9.0, 1.0, 4.0, 2.0, 2.0], [2, 3])?;
     /// assert_eq!(x.median_axis(1)?.to_vec()?, [3.0, 2.0]);
@@ -186,7 +188,8 @@ impl<T: Element> Array<T> {
     /// [`Error::Argument`] for a `q` that is NaN or outside 0 to 1, [`Error::DTypeUndefined`] for complex numbers,
     /// [`Error::OutOfMemory`].
     ///
-    /// ```no_run
+    /// ```
+    /// # extern crate polyarray_cpu as _;
     /// # use polyarray_core::*;
     /// let x = Array::from_vec(vec![4.0f64, 1.0, 2.0, 3.0], [4])?;
     /// assert_eq!(x.quantile(0.25)?, 1.75);
@@ -201,7 +204,8 @@ impl<T: Element> Array<T> {
     /// # Errors
     /// As [`quantile`](Self::quantile).
     ///
-    /// ```no_run
+    /// ```
+    /// # extern crate polyarray_cpu as _;
     /// # use polyarray_core::*;
     /// let x = Array::from_vec(vec![4i32, 1, 2, 3], [4])?;
     /// assert_eq!(x.quantile_with(0.25, Quantile::Nearest)?, 2.0);
@@ -216,7 +220,8 @@ impl<T: Element> Array<T> {
     /// # Errors
     /// [`Error::Axis`] and [`Error::RepeatedAxis`], and as [`quantile`](Self::quantile).
     ///
-    /// ```no_run
+    /// ```
+    /// # extern crate polyarray_cpu as _;
     /// # use polyarray_core::*;
     /// let x = Array::from_vec(vec![3.0f64, 9.0, 1.0, 4.0], [2, 2])?;
     /// assert_eq!(x.quantile_axis(0.5, 0)?.to_vec()?, [2.0, 6.5]);
@@ -231,7 +236,8 @@ impl<T: Element> Array<T> {
     /// # Errors
     /// As [`quantile_axis`](Self::quantile_axis).
     ///
-    /// ```no_run
+    /// ```
+    /// # extern crate polyarray_cpu as _;
     /// # use polyarray_core::*;
     /// let x = Array::from_vec(vec![3.0f64, 9.0, 1.0, 4.0], [2, 2])?;
     /// assert_eq!(x.quantile_axis_with(0.9, 1, Quantile::Nearest)?.to_vec()?, [9.0, 4.0]);
@@ -252,7 +258,8 @@ impl<T: Element> Array<T> {
     /// # Errors
     /// [`Error::DTypeUndefined`] for complex numbers, [`Error::OutOfMemory`].
     ///
-    /// ```no_run
+    /// ```
+    /// # extern crate polyarray_cpu as _;
     /// # use polyarray_core::*;
     /// let x = Array::from_vec(vec![3, 1, 3, 2], [2, 2])?;
     /// assert_eq!(x.unique()?.to_vec()?, [1, 2, 3]);
@@ -267,7 +274,8 @@ impl<T: Element> Array<T> {
     /// # Errors
     /// As [`unique`](Self::unique).
     ///
-    /// ```no_run
+    /// ```
+    /// # extern crate polyarray_cpu as _;
     /// # use polyarray_core::*;
     /// let x = Array::from_vec(vec![3, 1, 3, 2], [4])?;
     /// let (values, counts) = x.unique_counts()?;
@@ -316,7 +324,8 @@ impl<T: Element> Array<T> {
     /// [`Error::Shapes`] if this array does not have exactly one axis, [`Error::DTypeUndefined`] for complex numbers,
     /// [`Error::OutOfMemory`].
     ///
-    /// ```no_run
+    /// ```
+    /// # extern crate polyarray_cpu as _;
     /// # use polyarray_core::*;
     /// let sorted = Array::from_vec(vec![1.0, 2.0, 2.0, 5.0], [4])?;
     /// let values = Array::from_vec(vec![2.0, 9.0], [2])?;
@@ -369,7 +378,8 @@ impl<T: Element> Array<T> {
     /// not finite if an element is NaN or infinite), and for more bins than there are numbers of the dtype in the
     /// range; [`Error::DTypeUndefined`] for complex numbers; [`Error::OutOfMemory`].
     ///
-    /// ```no_run
+    /// ```
+    /// # extern crate polyarray_cpu as _;
     /// # use polyarray_core::*;
     /// let x = Array::from_vec(vec![1.0f64, 2.0, 1.0, 4.0], [4])?;
     /// let (counts, edges) = x.histogram(3, None)?;
@@ -429,7 +439,8 @@ impl<T: Element> Array<T> {
     /// [`Error::Argument`] for a negative element, [`Error::DTypeUndefined`] for other dtypes, [`Error::TooLarge`] and
     /// [`Error::OutOfMemory`] if the largest element requires more counts than fit into memory.
     ///
-    /// ```no_run
+    /// ```
+    /// # extern crate polyarray_cpu as _;
     /// # use polyarray_core::*;
     /// let x = Array::from_vec(vec![1u8, 3, 1], [3])?;
     /// assert_eq!(x.bincount(0)?.to_vec()?, [0, 2, 0, 1]);

@@ -53,7 +53,8 @@ use smallvec::SmallVec;
 /// # Ok::<(), Error>(())
 /// ```
 ///
-/// ```no_run
+/// ```
+/// # extern crate polyarray_cpu as _;
 /// # use polyarray_core::*;
 /// # let a = Array::from_vec(vec![1.0, 2.0, 3.0, 4.0], [2, 2])?;
 /// let v = Array::from_vec(vec![1.0, -1.0], [2])?;

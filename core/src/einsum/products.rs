@@ -114,7 +114,8 @@ impl<T: Element> Array<T> {
     /// [`Error::Shapes`] if lengths differ (axes of 1 are not broadcast) or an array has too few axes, [`Error::Axis`],
     /// [`Error::RepeatedAxis`], [`Error::DTypeUndefined`] for bool.
     ///
-    /// ```no_run
+    /// ```
+    /// # extern crate polyarray_cpu as _;
     /// # use polyarray_core::*;
     /// let a = Array::<f64>::ones([2, 3, 4])?;
     /// assert_eq!(a.tensordot(&Array::ones([3, 4, 5])?, 2)?.shape(), [2, 5]);
@@ -133,7 +134,8 @@ impl<T: Element> Array<T> {
     /// # Errors
     /// [`Error::Shapes`] if the last axes differ, [`Error::DTypeUndefined`] for bool.
     ///
-    /// ```no_run
+    /// ```
+    /// # extern crate polyarray_cpu as _;
     /// # use polyarray_core::*;
     /// let a = Array::from_vec(vec![1, 2, 3, 4], [2, 2])?;
     /// assert_eq!(a.inner(&Array::from_vec(vec![1, -1], [2])?)?.to_vec()?, [-1, -1]);
@@ -151,7 +153,8 @@ impl<T: Element> Array<T> {
     /// # Errors
     /// [`Error::TooLarge`], [`Error::DTypeUndefined`] for bool.
     ///
-    /// ```no_run
+    /// ```
+    /// # extern crate polyarray_cpu as _;
     /// # use polyarray_core::*;
     /// let a = Array::from_vec(vec![1, 2], [2])?;
     /// assert_eq!(a.outer(&Array::from_vec(vec![3, 4, 5], [3])?)?.to_vec()?, [3, 4, 5, 6, 8, 10]);
@@ -169,7 +172,8 @@ impl<T: Element> Array<T> {
     /// [`Error::Argument`] if the array does not have two axes. [`trace_axes`](Self::trace_axes) selects two of several
     /// axes.
     ///
-    /// ```no_run
+    /// ```
+    /// # extern crate polyarray_cpu as _;
     /// # use polyarray_core::*;
     /// let a = Array::from_vec(vec![1.0f64, 2.0, 3.0, 4.0], [2, 2])?;
     /// assert_eq!(a.trace()?, 5.0);
@@ -189,7 +193,8 @@ impl<T: Element> Array<T> {
     /// # Errors
     /// As [`diagonal`](Self::diagonal).
     ///
-    /// ```no_run
+    /// ```
+    /// # extern crate polyarray_cpu as _;
     /// # use polyarray_core::*;
     /// let a = Array::from_vec((0..8).collect::<Vec<i64>>(), [2, 2, 2])?;
     /// assert_eq!(a.trace_axes(0, 0, 1)?.to_vec()?, [6, 8]);

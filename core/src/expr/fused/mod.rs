@@ -68,7 +68,8 @@ pub fn fuse<A, F: Fusible<A>>(f: F) -> Result<Fused<A, F::Element>> {
 /// the program there; the function remembers this, and later calls take less time than building and evaluating the
 /// expression. Clones share what is remembered. Threads may call one function at the same time.
 ///
-/// ```no_run
+/// ```
+/// # extern crate polyarray_cpu as _;
 /// # use polyarray_core::*;
 /// let f = fuse(|x: Expr<f64>, a: Expr<f64>| (x * a + 1.0).square())?;
 /// let x = Array::from_vec(vec![1.0, 2.0, 3.0], [3])?;
@@ -112,7 +113,8 @@ impl<A, T: Element> Fused<A, T> {
     /// an expression; [`Error::Refused`](crate::Error::Refused) if the current device does not support the program; out
     /// of memory.
     ///
-    /// ```no_run
+    /// ```
+    /// # extern crate polyarray_cpu as _;
     /// # use polyarray_core::*;
     /// let f = fuse(|x: Expr<f32>, y: Expr<f32>| (x * 2.0 + y).sqrt())?;
     /// let (x, y) = (Array::from_vec(vec![1.5f32, 6.5], [2])?, Array::from_vec(vec![1.0f32, 3.0], [2, 1])?);
@@ -140,7 +142,8 @@ impl<A, T: Element> Fused<A, T> {
     /// # Errors
     /// As [`eval`](Self::eval).
     ///
-    /// ```no_run
+    /// ```
+    /// # extern crate polyarray_cpu as _;
     /// # use polyarray_core::*;
     /// let f = fuse(|x: Expr<f32>| x.exp())?;
     /// let y = f.eval_on(&Device::scalar(), &Array::zeros([3])?)?;
@@ -158,7 +161,8 @@ impl<A, T: Element> Fused<A, T> {
     /// As [`eval`](Self::eval), and [`Error::BroadcastTo`](crate::Error::BroadcastTo) if the shape of the view does not
     /// fit.
     ///
-    /// ```no_run
+    /// ```
+    /// # extern crate polyarray_cpu as _;
     /// # use polyarray_core::*;
     /// let f = fuse(|x: Expr<f32>, y: Expr<f32>| x - y)?;
     /// let (x, mut out) = (Array::<f32>::ones([3])?, Array::<f32>::zeros([2, 3])?);
@@ -181,7 +185,8 @@ impl<A, T: Element> Fused<A, T> {
     ///
     /// The expression stores an error of shapes, as other expressions do.
     ///
-    /// ```no_run
+    /// ```
+    /// # extern crate polyarray_cpu as _;
     /// # use polyarray_core::*;
     /// let scale = fuse(|x: Expr<f64>, by: Expr<f64>| x * by)?;
     /// let g = fuse(|x: Expr<f64>| scale.call((x, 3.0)) + 1.0)?;
