@@ -130,24 +130,28 @@ impl<T: Real> MatVec<'_, T> {
                     }
                     i += 2 * width;
                 }
-                // The rest: lanes beyond the last element are zeros in both operands, so they add nothing.
-                for half in 0..2 {
+                // The rest, of less than two vectors. Lanes beyond the last element are zeros in both operands, so they
+                // add nothing.
+                let mut half = 0;
+                while i < self.k {
                     let n = width.min(self.k - i);
                     let x = T::V::<I>::load_first(isa, self.x.add(i), n);
                     for (sum, row) in sums.iter_mut().zip(at) {
                         sum[half] = T::V::<I>::load_first(isa, row.add(i), n).mul_add(x, sum[half]);
                     }
-                    i += n;
+                    (i, half) = (i + n, 1);
                 }
                 for r in 0..count {
                     let mut lanes = [T::from_f64(0.0); 16];
                     sums[r][0].add(sums[r][1]).store(lanes.as_mut_ptr());
                     // By halves: a chain of additions would take longer than a short row.
                     let mut totals = lanes.map(T::to_f64);
-                    for half in [8, 4, 2, 1] {
+                    let mut half = width / 2;
+                    while half > 0 {
                         for l in 0..half {
                             totals[l] += totals[l + half];
                         }
+                        half /= 2;
                     }
                     self.y[first + r] = T::from_f64(totals[0]);
                 }
