@@ -62,7 +62,9 @@ pub fn read_npy<T: Element>(path: impl AsRef<Path>) -> Result<Array<T>> {
 /// ```
 /// # extern crate polyarray_cpu as _;
 /// # use polyarray_core::*;
-/// io::write_npy("points.npy", &Array::from_vec(vec![0.5f64, 1.5], [2])?)?;
+/// let path = std::env::temp_dir().join(format!("write_npy_{}.npy", std::process::id()));
+/// io::write_npy(&path, &Array::from_vec(vec![0.5f64, 1.5], [2])?)?;
+/// # std::fs::remove_file(&path).ok();
 /// # Ok::<(), Error>(())
 /// ```
 pub fn write_npy<T: Element>(path: impl AsRef<Path>, array: &Array<T>) -> Result<()> {
