@@ -81,6 +81,32 @@ fn what_has_no_room_on_a_device_is_done_on_the_host() -> Result<()> {
 }
 
 #[test]
+fn products_are_added_to_outputs_in_any_memory() -> Result<()> {
+    let (device, _) = fake("sums", &DType::ALL);
+    let (a, b) = (count(12).reshape([3, 4])?, count(8).reshape([4, 2])?);
+    let product = a.matmul(&b)?;
+    let before = Array::from_fn([3, 2], |i| 100.0 * (i[0] * 2 + i[1] + 1) as f32)?;
+    let sum = (&before + &product).eval()?.to_vec()?;
+    let places = |x: &Array<f32>| -> Result<[Array<f32>; 2]> { Ok([x.clone(), x.to_device(&device)?]) };
+    for (a, b) in places(&a)?.iter().zip(places(&b)?.iter()) {
+        for mut c in places(&before)? {
+            let home = c.device();
+            Matmul::new(a, b).add_into(&mut c.view_mut()?)?;
+            assert_eq!((c.to_vec()?, c.device()), (sum.clone(), home.clone()), "{} to {home}", a.device());
+            Matmul::new(a, b).run_into(&mut c.view_mut()?)?;
+            assert_eq!((c.to_vec()?, c.device()), (product.to_vec()?, home.clone()), "{} into {home}", a.device());
+            // With an epilogue, and into a part.
+            let mut wide = Array::from_fn([3, 4], |_| 1.0f32)?.to_device(&home)?;
+            Matmul::new(a, b).map(|e| e * 2.0).add_into(&mut wide.slice_mut(s![.., 1..3])?)?;
+            let twice = (&product * 2.0 + 1.0).eval()?.to_vec()?;
+            assert_eq!(wide.slice(s![.., 1..3])?.to_vec()?, twice, "{} to a part on {home}", a.device());
+            assert_eq!(wide.slice(s![.., ..;3])?.to_vec()?, [1.0; 6], "beside the part");
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn a_device_that_fails_is_replaced_by_the_host() -> Result<()> {
     let (device, controls) = fake("lost", &DType::ALL);
     let x = count(1000);

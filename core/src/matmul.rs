@@ -176,7 +176,9 @@ impl<T: Element, U: Element> Matmul<T, U> {
         let result = match lowered.what {
             What::Product(mut op) => {
                 let (buffer, layout) = out.parts_mut();
-                let direct = layout.is_c_contiguous() && layout.offset() == 0 && (!add || untouched);
+                // A device adds to an output in its own memory only.
+                let beside = !add || plan::home(&op)? == buffer.memory();
+                let direct = layout.is_c_contiguous() && layout.offset() == 0 && (!add || untouched) && beside;
                 let adds = |op: &mut Op, add: bool| {
                     if let Op::Matmul(o) = op {
                         o.add = add;

@@ -88,7 +88,8 @@ pub(super) fn best(op: &Op, device: &Device) -> Result<Option<Pick>> {
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Among {
     Every,
-    Host,
+    /// The open devices that work in this memory.
+    In(MemoryId),
 }
 
 /// Estimates `op` on every candidate device and returns the cheapest. Calls `on_estimate` for each. If `device` is not
@@ -109,9 +110,12 @@ pub(super) fn survey(
         on_estimate(slot, &answer);
         return Ok(answer.ok().map(|estimate| Pick { slot: slot.clone(), estimate }));
     }
-    let on_host = |s: &Slot| s.opened().is_some_and(|b| b.memory() == MemoryId::HOST);
+    let is_among = |s: &Slot| match among {
+        Among::Every => true,
+        Among::In(memory) => s.opened().is_some_and(|b| b.memory() == memory),
+    };
     let all = slots();
-    let all = || all.iter().filter(|s| among == Among::Every || on_host(s));
+    let all = || all.iter().filter(|s| is_among(s));
     let mut best: Option<Pick> = None;
     let score = |slot: &Slot, seconds: f64| {
         seconds * if slot.opened().is_some_and(|b| b.memory() == home) { CLEARLY_BETTER } else { 1.0 }

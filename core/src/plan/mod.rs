@@ -11,6 +11,7 @@ mod run;
 
 pub(crate) use candidates::Estimate;
 use candidates::{Among, Pick, best, refusal, survey};
+pub(crate) use place::home;
 
 use crate::device::{Device, Slot};
 use crate::op::{Op, Splits};
@@ -38,21 +39,28 @@ pub(crate) struct Plan {
 /// Whether a plan keeps the estimates of all devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Detail {
-    /// Only the chosen devices. Devices that cannot be the best are not asked for an estimate.
+    /// Only the chosen devices. Devices that cannot be the best are skipped.
     Chosen,
     /// All devices.
     All,
 }
 
+impl Detail {
+    /// Returns what a plan that will run must keep: everything if a trace records it.
+    fn needed() -> Detail {
+        if trace::is_recording() { Detail::All } else { Detail::Chosen }
+    }
+}
+
 impl Plan {
     /// Decides how `op` runs on `device`: whole, or with its epilogue as a second step if that is cheaper or no device
-    /// supports the whole.
+    /// supports the whole. If `device` is `auto`, the candidates are those `among` all devices.
     ///
     /// # Errors
     /// [`Error::Refused`](crate::Error::Refused) with the reason of each device if no device supports `op`;
     /// [`Error::Memories`](crate::Error::Memories) if operands lie on different devices.
-    pub fn new(op: Op, device: &Device, detail: Detail) -> Result<Plan> {
-        let (pick, candidates) = chosen(&op, device, detail)?;
+    fn new(op: Op, device: &Device, among: Among, detail: Detail) -> Result<Plan> {
+        let (pick, candidates) = chosen(&op, device, among, detail)?;
         let apart = match op.splits() {
             Splits::Never => None,
             Splits::IfRefused if pick.is_some() => None,
@@ -62,8 +70,8 @@ impl Plan {
             (detail == Detail::All).then(|| report(op, steps, candidates))
         };
         if let Some((plain, epilogue)) = apart
-            && let (first, first_candidates) = chosen(&plain, device, detail)?
-            && let (second, second_candidates) = chosen(&epilogue, device, detail)?
+            && let (first, first_candidates) = chosen(&plain, device, among, detail)?
+            && let (second, second_candidates) = chosen(&epilogue, device, among, detail)?
             && let (Some(first), Some(second)) = (first, second)
             && pick.as_ref().is_none_or(|p| first.estimate.total() + second.estimate.total() < p.estimate.total())
         {
@@ -105,9 +113,9 @@ fn report(op: &Op, steps: &[(&Op, &Pick)], candidates: Vec<Candidate>) -> trace:
 }
 
 /// Returns the cheapest device for `op`, if any supports it, and the answers of all devices if they were requested.
-fn chosen(op: &Op, device: &Device, detail: Detail) -> Result<(Option<Pick>, Vec<Candidate>)> {
+fn chosen(op: &Op, device: &Device, among: Among, detail: Detail) -> Result<(Option<Pick>, Vec<Candidate>)> {
     let (all, mut candidates) = (detail == Detail::All, Vec::new());
-    let pick = survey(op, device, Among::Every, all, |slot, answer| {
+    let pick = survey(op, device, among, all, |slot, answer| {
         if all {
             candidates.push(Candidate::new(slot.name(), answer));
         }
@@ -118,13 +126,12 @@ fn chosen(op: &Op, device: &Device, detail: Detail) -> Result<(Option<Pick>, Vec
 /// Plans `op` on `device` and runs the plan. Writes the result into `into`, which lies in the home memory, or into a
 /// new buffer there (elsewhere if the home memory is full).
 pub(crate) fn execute(op: Op, device: &Device, into: Option<Buffer>) -> Result<Buffer> {
-    let detail = if trace::is_recording() { Detail::All } else { Detail::Chosen };
-    Plan::new(op, device, detail)?.run(device, into)
+    Plan::new(op, device, Among::Every, Detail::needed())?.run(device, into)
 }
 
 /// Returns the plan for `op` without running it.
 pub(crate) fn explain(op: Op, device: &Device) -> Result<trace::Plan> {
-    Ok(Plan::new(op, device, Detail::All)?.report())
+    Ok(Plan::new(op, device, Among::Every, Detail::All)?.report())
 }
 
 /// Estimates `op` on every candidate device. Returns the cheapest if it is a host device that would run `op`

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 /// Returns the memory for the result of `op`: that of the operands (see [`operands_home`]), or the host's if that
 /// cannot store the result.
-pub(super) fn home(op: &Op) -> Result<MemoryId> {
+pub(crate) fn home(op: &Op) -> Result<MemoryId> {
     let home = operands_home(op)?;
     Ok(if home == MemoryId::HOST || op.outputs().iter().all(|o| can_store(home, o.dtype)) {
         home

@@ -1,13 +1,13 @@
 //! Runs the steps of a plan.
 
-use super::candidates::{Among, Pick, survey};
+use super::candidates::{Among, Pick};
 use super::place::{allocate, bring, home, reads};
-use super::{Detail, Plan, Step, execute};
+use super::{Detail, Plan, Step};
 use crate::backend::RunContext;
 use crate::device::Device;
 use crate::memory::memory;
 use crate::memory::transfer::{move_elements, storable};
-use crate::op::{Map, Op, Operand, OutSpec, Output};
+use crate::op::{Map, Mode, Op, Operand, OutSpec, Output};
 use crate::{Buffer, DType, Error, Layout, MemoryId, Program, Result, canon, trace};
 use smallvec::SmallVec;
 use std::time::Instant;
@@ -42,8 +42,7 @@ impl Step {
 
     /// Chooses a device again, after an operand came to lie in another memory.
     fn planned_again(self, device: &Device) -> Result<Step> {
-        let detail = if self.report.is_some() { Detail::All } else { Detail::Chosen };
-        let mut steps = Plan::new(self.op, device, detail)?.steps;
+        let mut steps = Plan::new(self.op, device, Among::Every, Detail::needed())?.steps;
         debug_assert_eq!(steps.len(), 1, "an epilogue is a map, which has no epilogue itself");
         Ok(steps.remove(0))
     }
@@ -59,13 +58,11 @@ impl Step {
         let (again, slot) = (self.op.clone(), self.pick.slot.clone());
         match self.run_there(device, into.clone()) {
             Err(why @ (Error::OutOfMemory { .. } | Error::Device { .. })) => {
-                match survey(&again, device, Among::Host, false, |_, _| ())? {
-                    Some(pick) => {
-                        trace::fell_back(slot.name(), pick.slot.name(), &why);
-                        Step { op: again, pick, report: None }.run_there(device, into)
-                    }
-                    None => Err(why),
-                }
+                let Ok(plan) = Plan::new(again, device, Among::In(MemoryId::HOST), Detail::needed()) else {
+                    return Err(why);
+                };
+                trace::fell_back(slot.name(), plan.steps[0].pick.slot.name(), &why);
+                plan.run(device, into)
             }
             done => done,
         }
@@ -130,6 +127,8 @@ fn run_away(
     device: &Device,
 ) -> Result<Buffer> {
     let wanted = op.output();
+    // The caller asks for this only where operands and output share a memory: a new buffer has nothing to add to.
+    assert_eq!(wanted.mode, Mode::Write, "internal error: the output to be added to lies in another memory");
     if into.is_some() {
         op.pack();
     }
@@ -145,13 +144,16 @@ fn run_away(
         }
         moved => moved?,
     };
-    let Some(into) = into else { return Ok(back) };
-    let at_home = if device.memory() == home { device.clone() } else { Device::auto() };
-    copy_into(back, wanted, into, &at_home)
+    match into {
+        Some(into) => copy_into(back, wanted, into, device),
+        None => Ok(back),
+    }
 }
 
-/// Copies a result in C order into `into`, with the strides of `wanted`. Both lie in one memory.
+/// Copies a result in C order into `into`, with the strides of `wanted`. Both lie in one memory, and a device of that
+/// memory copies: another one would need such a copy itself, to bring its result back.
 fn copy_into(result: Buffer, wanted: OutSpec, into: Buffer, device: &Device) -> Result<Buffer> {
+    let home = into.memory();
     let OutSpec { dtype, lens, offset, strides, .. } = wanted;
     let output = Layout::from_parts(lens.clone(), strides, offset);
     let (shape, (offset, strides), spaces) = canon::map(&output, &[Layout::contiguous(lens)]);
@@ -166,5 +168,6 @@ fn copy_into(result: Buffer, wanted: OutSpec, into: Buffer, device: &Device) -> 
         inputs,
         output: Output { dtype, offset, strides },
     });
-    execute(copy, device, Some(into))
+    let device = if device.memory() == home { device.clone() } else { Device::auto() };
+    Plan::new(copy, &device, Among::In(home), Detail::needed())?.run(&device, Some(into))
 }
