@@ -351,8 +351,11 @@ fn long_programs_and_many_captured_arrays() {
             with_device(&device, || {
                 same(&format!("{steps} on {device}"), f.eval(&x), chain(of(&x), steps).eval());
                 same(&format!("{steps} on {device}"), f.call(&x).eval(), chain(of(&x), steps).eval());
-                if f.eval_into(&x, &mut out.view_mut().unwrap()).is_ok() {
-                    same("into", Ok(out), chain(of(&x), steps).eval());
+                let into = f.eval_into(&x, &mut out.view_mut().unwrap()).map(|()| out);
+                same("into", into, chain(of(&x), steps).eval());
+                match (f.sum(&x), chain(of(&x), steps).sum()) {
+                    (Ok(got), Ok(want)) => assert_eq!(got, want, "the sum of {steps} on {device}"),
+                    (got, want) => assert!(got.is_err() && want.is_err(), "the sum of {steps} on {device}"),
                 }
             });
         }

@@ -39,6 +39,8 @@ fn with_parts<R>(node: &Node, f: impl FnOnce(Parts) -> R) -> Option<R> {
     let (leaves, info, y_dtype): ([Option<&Leaf>; 2], _, _) = match node {
         Node::Unary(op, x) => ([Some(x), None], op.info(), x.dtype()),
         Node::Binary(op, x, y) => ([Some(x), Some(y)], op.info(), y.dtype()),
+        // A compiled function may have more steps than a program.
+        Node::Short(tape) if tape.is_too_long() => return None,
         Node::Short(tape) => {
             let operands: SmallVec<[&Arc<RawArray>; 8]> = tape.operands().iter().collect();
             let (instrs, dtypes, result) = (tape.instrs(), tape.dtypes(), tape.result());

@@ -108,6 +108,11 @@ impl<T: Element> Expr<T> {
         Expr { node, element: PhantomData }
     }
 
+    /// Returns the first error that occurred while the expression was built.
+    pub(crate) fn error(&self) -> Option<Error> {
+        self.node.shape_and_open().err()
+    }
+
     /// Returns the array as an expression over a type that need not be that of its elements.
     pub(crate) fn of_raw(array: Arc<RawArray>) -> Expr<T> {
         Expr::from_node(Node::Leaf(Leaf::Array(array)))

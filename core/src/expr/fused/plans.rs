@@ -155,7 +155,7 @@ impl Body {
             }
         }
         device::with_current(|slot| {
-            let Some(plan) = self.plan(slot, values, len, args) else { return false };
+            let Some(plan) = self.plan(slot, values, &target, args) else { return false };
             let mut operands = [ptr::null(); MAX_INPUTS];
             for (operand, &(source, dtype)) in operands.iter_mut().zip(&plan.inputs) {
                 let array = match source {
@@ -197,10 +197,10 @@ impl Body {
 
     /// Returns the plan for the current device `slot`, `None` for `auto`. Makes it on the first call.
     #[inline(always)]
-    fn plan(&self, slot: Option<&Arc<Slot>>, values: u32, len: usize, args: &[Peek]) -> Option<&Plan> {
+    fn plan(&self, slot: Option<&Arc<Slot>>, values: u32, target: &Target, args: &[Peek]) -> Option<&Plan> {
         let among = if slot.is_some() { [0; 2] } else { [config::threads(), device::generation()] };
         let key = Key { slot: slot.map_or(0, |slot| Arc::as_ptr(slot).addr()), values, among };
-        let mut cell = &self.plans[len.ilog2() as usize];
+        let mut cell = &self.plans[target.shape.size().ilog2() as usize];
         let mut position = 0;
         while let Some(entry) = cell.get() {
             if entry.key == key {
@@ -208,19 +208,29 @@ impl Body {
             }
             (cell, position) = (&entry.next, position + 1);
         }
-        if position < MAX_PLANS { self.remember(cell, key, slot, args) } else { None }
+        if position < MAX_PLANS { self.remember(cell, key, slot, target, args) } else { None }
     }
 
     /// Makes the plan for `key` and appends it to a list, of which `cell` is the end. Nothing is remembered if the
-    /// choice of a device fails: the regular path finds the error.
+    /// choice of a device fails (the regular path finds the error), or if this call cannot use a plan: the device that is
+    /// chosen for its operands may not be the one for others of this size.
     #[cold]
     fn remember<'a>(
         &'a self,
         mut cell: &'a OnceLock<Box<Entry>>,
         key: Key,
         slot: Option<&Arc<Slot>>,
+        target: &Target,
         args: &[Peek],
     ) -> Option<&'a Plan> {
+        let given = args.iter().enumerate().filter_map(|(i, arg)| match arg.0 {
+            Peeked::Array(array) | Peeked::Owned(array) if self.reads(i) => Some(array),
+            _ => None,
+        });
+        let captured = self.tape.operands().iter().map(|array| &**array);
+        if given.chain(captured).any(|array| target.operand(array).is_none()) {
+            return None;
+        }
         let plan = self.prepare(key.values, args).ok()?;
         let mut entry = Box::new(Entry { key, _slot: slot.cloned(), plan, next: OnceLock::new() });
         loop {
