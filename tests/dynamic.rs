@@ -44,6 +44,8 @@ fn bytes_are_copied_and_checked() -> Result<()> {
         let shifted: Vec<u8> = [0].into_iter().chain(bytes.iter().copied()).collect();
         assert_eq!(DynArray::from_bytes(dtype, [12], &shifted[1..])?.to_bytes()?, bytes, "{dtype}");
         assert!(DynArray::from_bytes(dtype, [4, 3], &bytes[1..]).is_err(), "{dtype}");
+        let why = DynArray::from_bytes(dtype, [4, 3], &shifted).unwrap_err().to_string();
+        assert!(why.contains(&format!("{} bytes", 12 * dtype.size() + 1)), "{why}");
         assert!(DynArray::from_bytes(dtype, [5, 3], &bytes).is_err(), "{dtype}");
         assert!(DynArray::from_bytes(dtype, [usize::MAX, 3], &bytes).is_err(), "{dtype}");
         assert_eq!(DynArray::from_bytes(dtype, [0, 3], &[])?.to_bytes()?, [], "{dtype}");
@@ -149,6 +151,10 @@ fn errors_are_kept_and_name_the_dtypes() -> Result<()> {
     assert!(x.matmul(&y).unwrap_err().to_string().contains("i32"));
     assert!(x.expr().typed::<f64>().is_err());
     assert!(x.get([3, 0]).is_err() && x.item().is_err());
+    // A placeholder of a compiled function has a dtype, but no shape.
+    let root = polyarray::fuse(|x: Expr<f32>| DynExpr::from(x).unary(Unary::Sqrt).typed::<f32>())?;
+    assert_eq!(root.eval(4.0)?.item()?, 2.0);
+    assert!(polyarray::fuse(|x: Expr<f32>| DynExpr::from(x).unary(Unary::Sqrt).typed::<f64>()).is_err());
     assert_eq!(DynArray::full([2], Scalar::new(7u8))?.get([1])?, Scalar::new(7u8));
     Ok(())
 }

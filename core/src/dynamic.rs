@@ -83,6 +83,9 @@ impl DynArray {
     /// # Errors
     /// [`Error::DTypeMismatch`] if the dtype is not that of `T`.
     pub fn typed<T: Element>(&self) -> Result<Array<T>> {
+        if self.dtype() != T::DTYPE {
+            return Err(Error::DTypeMismatch { op: "typed", left: self.dtype(), right: T::DTYPE });
+        }
         Array::from_shared(self.raw.clone())
     }
 
@@ -107,14 +110,15 @@ impl DynArray {
     /// Copies elements in C order from their bytes in host memory.
     ///
     /// # Errors
-    /// [`Error::Count`] if there are not as many bytes as elements of this shape have; [`Error::Argument`] if a byte of
-    /// a bool is neither 0 nor 1; [`Error::OutOfMemory`].
+    /// [`Error::Argument`] if there are not as many bytes as the elements of this shape have, or if a byte of a bool is
+    /// neither 0 nor 1; [`Error::OutOfMemory`].
     pub fn from_bytes(dtype: DType, shape: impl Into<Dims>, bytes: &[u8]) -> Result<DynArray> {
         let shape = shape.into();
         let wanted = shape.check(dtype)?;
         if bytes.len() != wanted {
-            let found = bytes.len() / dtype.size();
-            return Err(Error::Count { op: "from_bytes", expected: shape.size(), found, shape });
+            let why = format!("an array of {dtype} with shape {shape:?} has {wanted} bytes");
+            let value = format!("{} bytes", bytes.len());
+            return Err(Error::Argument { op: "from_bytes", name: "bytes", value, why });
         }
         if dtype == DType::Bool
             && let Some(i) = bytes.iter().position(|b| *b > 1)
@@ -351,7 +355,7 @@ impl DynArray {
 impl<T: Element> TryFrom<DynArray> for Array<T> {
     type Error = Error;
     fn try_from(array: DynArray) -> Result<Array<T>> {
-        Array::from_shared(array.raw)
+        array.typed()
     }
 }
 
@@ -432,7 +436,7 @@ impl DynExpr {
     /// # Errors
     /// The first error that occurred while the expression was built.
     pub fn dtype(&self) -> Result<DType> {
-        self.untyped.shape().map(|_| self.dtype)
+        self.untyped.error().map_or(Ok(self.dtype), Err)
     }
 
     /// Returns the shape of the result.
@@ -451,7 +455,7 @@ impl DynExpr {
     pub fn typed<T: Element>(self) -> Result<Expr<T>> {
         let dtype = self.dtype()?;
         if dtype != T::DTYPE {
-            return Err(Error::DTypeMismatch { op: "expression", left: dtype, right: T::DTYPE });
+            return Err(Error::DTypeMismatch { op: "typed", left: dtype, right: T::DTYPE });
         }
         Ok(self.untyped.reinterpret())
     }
@@ -464,7 +468,7 @@ impl DynExpr {
     /// Applies a binary ufunc. `other` broadcasts, and must have the same dtype.
     pub fn binary(self, op: Binary, other: impl Into<DynExpr>) -> DynExpr {
         let other = other.into();
-        if self.dtype != other.dtype && self.untyped.shape().is_ok() && other.untyped.shape().is_ok() {
+        if self.dtype != other.dtype && self.untyped.error().is_none() && other.untyped.error().is_none() {
             let why = Error::DTypeMismatch { op: op.info().name, left: self.dtype, right: other.dtype };
             return DynExpr { dtype: self.dtype, untyped: Expr::failed(why) };
         }

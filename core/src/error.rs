@@ -51,7 +51,9 @@ pub enum Error {
     #[error("{op} is not defined for {dtype} (it is defined for {defined}); cast first: x.cast::<..>()")]
     DTypeUndefined { op: &'static str, dtype: DType, defined: String },
     /// Operands whose dtypes must be equal but differ.
-    #[error("{op}: dtypes {left} and {right} differ; cast one of them: x.cast::<..>()")]
+    #[error(
+        "{op}: dtypes {left} and {right} differ; cast one of them: x.cast::<..>(), or x.cast(DType::..) if dtypes are values"
+    )]
     DTypeMismatch { op: &'static str, left: DType, right: DType },
     /// An operation that needs elements on an array without any.
     #[error("{op} of an empty array (shape {shape:?}) is not defined")]
