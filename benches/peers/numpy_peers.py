@@ -77,8 +77,8 @@ OTHERS = {
 }
 CASES = {**MAPS, **OTHERS}
 
-# The group of small work, as in the registry: shapes, domains of the inputs x and y, and the statement. A statement that
-# contains `out` writes into it; the value of the others is the result.
+# The group of small work, as in the registry: shapes, domains of the inputs x and y, and the statement. A statement
+# that contains `out` writes into it; the value of the others is the result.
 SMALL = {
     "add": ([[1], [1000]], [WHOLE, WHOLE], "add(x, y, out)"),
     "exp": ([[1], [1000]], [(-10.0, 10.0)], "exp(x, out)"),

@@ -48,7 +48,7 @@ for part in "${parts[@]}"; do
     matrices-5000) both "$part" simd --sizes 5000 --ops sum_axis0,sum_axis1,std,transpose_copy ;;
     sorts) both "$part" simd --sizes 1000000 --ops sort,argsort,median ;;
     products-1-thread)
-        products "$part" --threads 1 --ops matmul --sizes 4,8,16,32,64,128,256,512,1024,2048
+        products "$part" --threads 1 --ops matmul --sizes 4,8,12,16,24,32,48,64,128,256,512,1024,2048
         ;;
     products)
         "${PYTHON:-python3}" benches/peers/numpy_peers.py --json "benches/results/$prefix-$part-numpy.json" \

@@ -115,7 +115,7 @@ def table(prefix, parts, ops, columns, shows):
 
 @functools.cache
 def short(prefix):
-    """Returns (label, seconds of polyarray, device, seconds of NumPy) for each row of the short table."""
+    """Returns (label, seconds of polyarray, seconds of NumPy) for each row of the short table."""
     out = []
     for part, op, dtype, shape, label in SHORT:
         here = [r for r in rows(prefix, part) if (r["op"], r["dtype"], r["shape"]) == (op, dtype, shape)]

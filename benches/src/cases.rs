@@ -200,6 +200,11 @@ pub struct Sizes {
 }
 
 impl Sizes {
+    /// The forms in which `--sizes` can give a size, for messages.
+    pub fn forms(&self) -> String {
+        if self.axes == "N" { "N".into() } else { format!("N or {}", self.axes) }
+    }
+
     /// The number of lengths in a shape.
     pub fn ndim(&self) -> usize {
         self.full[0].len()
@@ -390,7 +395,7 @@ impl Case {
         };
         let shapes: Vec<_> = sizes.iter().filter_map(fit).collect();
         if shapes.is_empty() {
-            Err(format!("none of the given --sizes fits {}: give N or {}", self.name, self.sizes.axes))
+            Err(format!("none of the given --sizes fits {}: give {}", self.name, self.sizes.forms()))
         } else {
             Ok(shapes)
         }

@@ -203,14 +203,14 @@ pub fn compare(options: &Options, out: &mut dyn Write) -> Result<Outcome, Stop> 
         tables.extend(of_block);
     }
     session.bar.finish_and_clear();
-    let legend = "* fastest (auto is excluded, because it runs one of the others); - refused by the device; every \
+    let legend = "* fastest (auto is excluded, because it runs one of the others); - refused by the device, or absent from the library; every \
                   result was compared with scalar";
     writeln!(out, "{}", wrapped(legend, "  "))?;
     let Session { rows, failures, notes: more, late, .. } = session;
     notes.extend(more);
     if !late.is_empty() {
         notes.push(format!(
-            "not measured, because {} s were over: {}; `compare --full` measures everything",
+            "not measured, because {} s were over: {}; add `--full` to measure them",
             pace.end.as_secs(),
             late.join(", ")
         ));

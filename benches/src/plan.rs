@@ -40,9 +40,8 @@ pub(crate) fn blocks(options: &Options) -> Result<(Vec<Block>, Vec<String>), Str
     }
     let fits = |case: &&Case, size: &Vec<usize>| case.shapes(std::slice::from_ref(size)).is_ok();
     if let Some(size) = options.sizes.iter().find(|size| !cases.iter().any(|case| fits(case, size))) {
-        let axes = cases.first().map_or("N", |case| case.sizes.axes);
-        let or = if axes == "N" { String::new() } else { format!(" or {axes}") };
-        return Err(format!("--sizes {} fits none of the selected cases: give N{or}", show_shape(size)));
+        let forms = cases.first().map_or("N".into(), |case| case.sizes.forms());
+        return Err(format!("--sizes {} fits none of the selected cases: give {forms}", show_shape(size)));
     }
     let mut blocks = Vec::new();
     if asked || overview && options.sizes.is_empty() {
@@ -56,7 +55,17 @@ pub(crate) fn blocks(options: &Options) -> Result<(Vec<Block>, Vec<String>), Str
             notes.push(format!("{} was not measured, because none of --sizes fits it", case.name));
             continue;
         }
-        blocks.extend(one_case(case, &dtypes, options)?);
+        if options.ops.iter().any(|name| name == case.name) {
+            let refused: Vec<_> = dtypes.iter().filter(|d| !case.dtypes.contains(d)).map(|d| d.name()).collect();
+            if !refused.is_empty() {
+                notes.push(format!(
+                    "{} was not measured in {}, which it does not support",
+                    case.name,
+                    refused.join(" ")
+                ));
+            }
+        }
+        blocks.extend(one_case(case, &dtypes, options, &mut notes)?);
     }
     if blocks.is_empty() {
         return Err(format!(
@@ -115,8 +124,13 @@ fn small(dtype: DType) -> Block {
     Block { title: Some("small work"), threads: Some(1), jobs: SMALL.iter().filter_map(job).collect() }
 }
 
-/// Returns a block for each dtype that the case supports.
-fn one_case(case: &'static Case, dtypes: &[DType], options: &Options) -> Result<Vec<Block>, String> {
+/// Returns a block for each dtype that the case supports, and adds notes about sizes that it leaves out.
+fn one_case(
+    case: &'static Case,
+    dtypes: &[DType],
+    options: &Options,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Block>, String> {
     let own = match options.effort {
         Effort::Quick => case.sizes.quick,
         Effort::Overview => case.sizes.overview,
@@ -138,6 +152,13 @@ fn one_case(case: &'static Case, dtypes: &[DType], options: &Options) -> Result<
                  machine has {:.1} GB; choose smaller --sizes, or other --ops",
                 case.name,
                 available as f64 / 1e9
+            ));
+        }
+        for shape in too_large {
+            let shape = show_shape(&shape);
+            notes.push(format!(
+                "{} {dtype} {shape} was not measured, because its verification needs more memory than this machine has",
+                case.name
             ));
         }
         blocks.push(Block { title: None, threads: None, jobs: vec![Job { case, dtype, shapes }] });
