@@ -51,8 +51,8 @@ pub unsafe trait Backend: Send + Sync {
     fn info(&self) -> &DeviceInfo;
     /// Returns the memory in which its operands and results lie.
     fn memory(&self) -> MemoryId;
-    /// Estimates the cost of `op` on at most `threads` threads; usually [`Profile::cost`]. The buffers of `op` may lie in
-    /// another memory, so only shapes, dtypes and programs matter.
+    /// Estimates the cost of `op` on at most `threads` threads; usually [`Profile::cost`]. The buffers of `op` may lie
+    /// in another memory, so only shapes, dtypes and programs matter.
     ///
     /// # Errors
     /// The reason, as shown to users, if the device cannot run `op`.
@@ -80,8 +80,8 @@ pub unsafe trait Backend: Send + Sync {
     ///    lie in it, and nothing writes operands.
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()>;
     /// Fast path: runs small work immediately, on this thread. Returns `false`, with nothing written (except as
-    /// [`SmallSort`](crate::SmallSort) states), to receive it as an [`Op`] instead. Only called for backends of linked crates ([`BackendEntry`](crate::BackendEntry)); registered
-    /// ones always receive operations.
+    /// [`SmallSort`](crate::SmallSort) states), to receive it as an [`Op`] instead. Only called for backends of linked
+    /// crates ([`BackendEntry`](crate::BackendEntry)); registered ones always receive operations.
     ///
     /// # Safety
     /// `work` keeps the invariants that the variants of [`Small`] state.
@@ -90,7 +90,7 @@ pub unsafe trait Backend: Send + Sync {
     }
     /// Fast path of [compiled functions](crate::Fused): prepares an elementwise program, so that running it on small
     /// contiguous operands repeats no decision. Returns `None` to receive it as [`Small`] or an [`Op`] instead. Called
-    /// once for a function, and only for backends of linked crates.
+    /// once for each plan of a function (see `Fused`), and only for backends of linked crates.
     fn prepare(&self, _program: &Program) -> Option<Box<dyn Prepared>> {
         None
     }
