@@ -2,7 +2,6 @@
 
 mod common;
 
-use polyarray::op::Matmul as Product;
 use polyarray::prelude::*;
 use polyarray::{Backend, Cost, DType, DeviceInfo, MemoryId, Op, RunContext, Unsupported};
 
@@ -10,7 +9,7 @@ use polyarray::{Backend, Cost, DType, DeviceInfo, MemoryId, Op, RunContext, Unsu
 struct Bare(DeviceInfo);
 
 fn is_bare(op: &Op) -> bool {
-    matches!(op, Op::Matmul(Product { dtype: DType::I16, after, .. }) if after.is_identity())
+    matches!(op, Op::Matmul(o) if o.dtype == DType::I16 && o.after.is_identity())
 }
 
 // SAFETY: `scalar` runs everything, in the same memory.

@@ -54,7 +54,7 @@ fn operand(dtype: DType, strides: &[isize]) -> Operand {
 fn map(dtype: DType) -> Op {
     let program = Program::new(&[dtype], &[], &[Instr::Unary(Unary::Sqrt, Ref::Input(0))], Ref::Value(0)).unwrap();
     let output = Output { dtype, offset: 0, strides: vec![1].into() };
-    Op::Map(Map {
+    Op::from(Map {
         program,
         params: Default::default(),
         shape: Dims::from([4]),
@@ -65,7 +65,7 @@ fn map(dtype: DType) -> Op {
 
 fn sum(dtype: DType) -> Op {
     let program = Program::identity(dtype);
-    Op::Reduce(Reduce {
+    Op::from(Reduce {
         kind: Reduction::Sum,
         before: program.clone(),
         params: Default::default(),

@@ -116,7 +116,7 @@ unsafe fn backwards(map: &Map, cx: &RunContext) -> Result<()> {
         part.output.offset = from(map.output.offset, map.output.strides[axis]);
         // SAFETY: the part accesses a subset of the map's elements; the caller guarantees the conditions of
         // `Backend::run` for the map.
-        unsafe { scalar().run(&Op::Map(part), cx) }?;
+        unsafe { scalar().run(&Op::from(part), cx) }?;
     }
     Ok(())
 }

@@ -6,55 +6,77 @@ use crate::{Dims, op};
 use smallvec::SmallVec;
 use std::borrow::Borrow;
 
-/// One axis of an index space: its length, and its stride in every operand (the output first, if any).
-#[derive(Clone)]
+/// An axis of an index space, by its number. If it is flipped, it is walked from its last index to its first.
+#[derive(Clone, Copy)]
 struct Axis {
-    len: usize,
-    strides: SmallVec<[isize; 8]>,
+    number: usize,
+    flipped: bool,
 }
+
+impl Axis {
+    /// Returns the stride of an operand, whose strides are given, along this axis.
+    fn stride(self, strides: &[isize]) -> isize {
+        if self.flipped { -strides[self.number] } else { strides[self.number] }
+    }
+}
+
+/// Some axes of an index space, in the order in which they are walked.
+type Walk = SmallVec<[Axis; 4]>;
 
 /// A canonical index space, as [`op::Map`] and [`op::Reduce`] require it.
 struct Space {
     lens: Dims,
-    strides: SmallVec<[Strides; 8]>,
+    /// The strides of each operand.
+    strides: SmallVec<[Strides; 3]>,
 }
 
-/// Returns the axes of `shape` except those of length 1, in order.
-fn axes_in_order(shape: &[usize], operands: &[&[isize]]) -> SmallVec<[Axis; 4]> {
-    (0..shape.len())
-        .filter(|&i| shape[i] != 1)
-        .map(|i| Axis { len: shape[i], strides: operands.iter().map(|s| s[i]).collect() })
-        .collect()
+/// Returns the given axes except those of length 1, in order.
+fn in_order(axes: impl IntoIterator<Item = usize>, lens: &[usize]) -> Walk {
+    axes.into_iter().filter(|&a| lens[a] != 1).map(|number| Axis { number, flipped: false }).collect()
 }
 
-/// Returns the axes of `shape` except those of length 1, by descending stride of the first operand, then of the next
-/// ones.
-fn sorted_axes(shape: &[usize], operands: &[&[isize]]) -> SmallVec<[Axis; 4]> {
-    let mut axes = axes_in_order(shape, operands);
-    axes.sort_by_key(|a| {
-        std::cmp::Reverse(a.strides.iter().map(|s| s.unsigned_abs()).collect::<SmallVec<[usize; 8]>>())
+/// Returns the given axes except those of length 1, by descending stride of the first operand, then of the next ones.
+fn sorted(axes: impl IntoIterator<Item = usize>, lens: &[usize], operands: &[&[isize]]) -> Walk {
+    let mut walk = in_order(axes, lens);
+    walk.sort_by(|x, y| {
+        let strides = |axis: usize| operands.iter().map(move |s| s[axis].unsigned_abs());
+        strides(y.number).cmp(strides(x.number))
     });
-    axes
+    walk
+}
+
+/// Flips the axes along which the first operand has a negative stride. `offsets` are those of the operands' elements at
+/// index zero.
+fn flip(walk: &mut Walk, lens: &[usize], operands: &[&[isize]], offsets: &mut [isize]) {
+    for axis in walk.iter_mut().filter(|axis| operands[0][axis.number] < 0) {
+        axis.flipped = true;
+        for (strides, offset) in operands.iter().zip(&mut *offsets) {
+            *offset += (lens[axis.number] as isize - 1) * strides[axis.number];
+        }
+    }
 }
 
 /// Merges neighbouring axes that every operand can traverse as one axis.
-fn merge(axes: SmallVec<[Axis; 4]>, operands: usize) -> Space {
-    let mut merged: SmallVec<[Axis; 4]> = SmallVec::new();
-    for axis in axes {
+fn merge(walk: &Walk, lens: &[usize], operands: &[&[isize]]) -> Space {
+    // The last one of the axes that were merged, and the product of their lengths.
+    let mut merged: SmallVec<[(Axis, usize); 4]> = SmallVec::new();
+    for &axis in walk {
+        let len = lens[axis.number];
         match merged.last_mut() {
-            Some(last) if last.strides.iter().zip(&axis.strides).all(|(&l, &s)| l == s * axis.len as isize) => {
-                last.len *= axis.len;
-                last.strides = axis.strides;
+            Some((last, all)) if operands.iter().all(|s| last.stride(s) == axis.stride(s) * len as isize) => {
+                *last = axis;
+                *all *= len;
             }
-            _ => merged.push(axis),
+            _ => merged.push((axis, len)),
         }
     }
     if merged.is_empty() {
-        merged.push(Axis { len: 1, strides: SmallVec::from_elem(1, operands) });
+        let one = || Strides::from_slice(&[1]);
+        return Space { lens: Dims::from(1), strides: operands.iter().map(|_| one()).collect() };
     }
     Space {
-        lens: merged.iter().map(|a| a.len).collect(),
-        strides: (0..operands).map(|o| merged.iter().map(|a| a.strides[o]).collect()).collect(),
+        lens: merged.iter().map(|(_, len)| *len).collect(),
+        strides: operands.iter().map(|s| merged.iter().map(|(axis, _)| axis.stride(s)).collect()).collect(),
     }
 }
 
@@ -70,26 +92,15 @@ pub(crate) fn map<L: Borrow<Layout>>(output: &Layout, inputs: &[L]) -> (Dims, Pl
         let flat = |l: &Layout| (l.offset(), Strides::from_slice(&[if l.is_c_contiguous() { 1 } else { 0 }]));
         return (Dims::from(shape.size()), flat(output), inputs.iter().map(|l| flat(l.borrow())).collect());
     }
-    let mut offsets: SmallVec<[isize; 8]> =
-        std::iter::once(output).chain(inputs.iter().map(L::borrow)).map(|l| l.offset() as isize).collect();
-    let strides: SmallVec<[&[isize]; 8]> =
-        std::iter::once(output).chain(inputs.iter().map(L::borrow)).map(Layout::strides).collect();
-    let mut axes = sorted_axes(shape, &strides);
-    for axis in axes.iter_mut().filter(|a| a.strides[0] < 0) {
-        flip(axis, &mut offsets);
-    }
-    let space = merge(axes, strides.len());
+    let layouts = || std::iter::once(output).chain(inputs.iter().map(L::borrow));
+    let mut offsets: SmallVec<[isize; 8]> = layouts().map(|l| l.offset() as isize).collect();
+    let strides: SmallVec<[&[isize]; 8]> = layouts().map(Layout::strides).collect();
+    let mut walk = sorted(0..shape.len(), shape, &strides);
+    flip(&mut walk, shape, &strides, &mut offsets);
+    let space = merge(&walk, shape, &strides);
     let mut operands = offsets.iter().map(|&o| o as usize).zip(space.strides);
     let first = operands.next().expect("the output");
     (space.lens, first, operands.collect())
-}
-
-/// Reverses the direction of an axis.
-fn flip(axis: &mut Axis, offsets: &mut [isize]) {
-    for (stride, offset) in axis.strides.iter_mut().zip(offsets) {
-        *offset += (axis.len as isize - 1) * *stride;
-        *stride = -*stride;
-    }
 }
 
 pub(crate) struct ReduceSpace {
@@ -107,32 +118,28 @@ const NARROW: usize = 16;
 /// Returns the canonical spaces of a reduction of `inputs` (all of one shape) over the axes `reduced` into a
 /// C-contiguous output of the other axes.
 pub(crate) fn reduce<L: Borrow<Layout>>(inputs: &[L], reduced: &[usize], kind: op::Reduction) -> ReduceSpace {
-    let inputs: SmallVec<[&Layout; 8]> = inputs.iter().map(L::borrow).collect();
-    let shape = inputs[0].shape();
-    let kept: SmallVec<[usize; 4]> = (0..shape.len()).filter(|a| !reduced.contains(a)).collect();
-    let out_shape: Dims = kept.iter().map(|&a| shape[a]).collect();
-    let out_strides = out_shape.c_strides();
-    let pick = |axes: &[usize], l: &Layout| -> Strides { axes.iter().map(|&a| l.strides()[a]).collect() };
-    let lens = |axes: &[usize]| -> SmallVec<[usize; 4]> { axes.iter().map(|&a| shape[a]).collect() };
+    let shape = inputs[0].borrow().shape();
+    let kept = || (0..shape.len()).filter(|a| !reduced.contains(a));
+    let mut output = Strides::from_elem(0, shape.len());
+    kept().rev().fold(1, |step, a| {
+        output[a] = step;
+        step * shape[a] as isize
+    });
+    let operands: SmallVec<[&[isize]; 8]> =
+        std::iter::once(&output[..]).chain(inputs.iter().map(|l| l.borrow().strides())).collect();
+    let outer = merge(&sorted(kept(), shape, &operands), shape, &operands);
 
-    let outer_in: SmallVec<[Strides; 4]> = inputs.iter().map(|l| pick(&kept, l)).collect();
-    let outer_all: SmallVec<[&[isize]; 8]> =
-        std::iter::once(&out_strides[..]).chain(outer_in.iter().map(|s| &s[..])).collect();
-    let outer = merge(sorted_axes(&lens(&kept), &outer_all), outer_all.len());
-
-    let inner_in: SmallVec<[Strides; 4]> = inputs.iter().map(|l| pick(reduced, l)).collect();
-    let inner_all: SmallVec<[&[isize]; 8]> = inner_in.iter().map(|s| &s[..]).collect();
-    let mut offsets: SmallVec<[isize; 8]> = inputs.iter().map(|l| l.offset() as isize).collect();
-    let axes = if kind.gives_index() {
-        axes_in_order(&lens(reduced), &inner_all)
+    let operands = &operands[1..];
+    let mut offsets: SmallVec<[isize; 8]> = inputs.iter().map(|l| l.borrow().offset() as isize).collect();
+    let reduced = reduced.iter().copied();
+    let walk = if kind.gives_index() {
+        in_order(reduced, shape)
     } else {
-        let mut axes = sorted_axes(&lens(reduced), &inner_all);
-        for axis in axes.iter_mut().filter(|a| a.strides[0] < 0) {
-            flip(axis, &mut offsets);
-        }
-        axes
+        let mut walk = sorted(reduced, shape, operands);
+        flip(&mut walk, shape, operands, &mut offsets);
+        walk
     };
-    let inner = merge(axes, inner_all.len());
+    let inner = merge(&walk, shape, operands);
 
     let last = |s: &Strides| s.last().copied().unwrap_or(0).unsigned_abs();
     let width = outer.lens.last().copied().unwrap_or(1);
@@ -165,12 +172,10 @@ pub(crate) struct ScanSpace {
 /// are positive.
 pub(crate) fn scan<L: Borrow<Layout>>(output: &Layout, inputs: &[L], axis: usize) -> ScanSpace {
     let operands: SmallVec<[&Layout; 8]> = std::iter::once(output).chain(inputs.iter().map(L::borrow)).collect();
-    let others: SmallVec<[usize; 4]> = (0..output.shape().len()).filter(|&a| a != axis).collect();
-    let lens: SmallVec<[usize; 4]> = others.iter().map(|&a| output.shape()[a]).collect();
-    let strides: SmallVec<[Strides; 8]> =
-        operands.iter().map(|l| others.iter().map(|&a| l.strides()[a]).collect()).collect();
-    let strides: SmallVec<[&[isize]; 8]> = strides.iter().map(|s| &s[..]).collect();
-    let outer = merge(sorted_axes(&lens, &strides), operands.len());
+    let shape = output.shape();
+    let strides: SmallVec<[&[isize]; 8]> = operands.iter().map(|l| l.strides()).collect();
+    let others = (0..shape.len()).filter(|&a| a != axis);
+    let outer = merge(&sorted(others, shape, &strides), shape, &strides);
     let places = operands
         .iter()
         .zip(&outer.strides)

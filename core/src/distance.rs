@@ -46,7 +46,7 @@ pub fn cdist<T: Element>(x: &Array<T>, y: &Array<T>, metric: Metric) -> Result<A
         let nothing = if metric == Metric::Cosine { f64::NAN } else { 0.0 };
         return Array::full(shape, T::from_wide(Wide::Float(nothing)));
     }
-    let op = Op::Distance(Distance {
+    let op = Op::from(Distance {
         metric,
         dtype: T::DTYPE,
         n,

@@ -189,7 +189,7 @@ impl<T: Element, U: Element> Matmul<T, U> {
                 adds(&mut op, add && direct);
                 let into = (direct && (!add || plan::is_possible(&op, &device)?)).then(|| buffer.clone());
                 adds(&mut op, add && into.is_some());
-                let made = execute(*op, &device, into)?;
+                let made = execute(op, &device, into)?;
                 if made.same(buffer) {
                     return Ok(());
                 }
@@ -213,7 +213,7 @@ impl<T: Element, U: Element> Matmul<T, U> {
     pub fn explain(self) -> Result<Plan> {
         let device = self.device.clone().map_or_else(Device::current, Ok)?;
         match self.lower()?.what {
-            What::Product(op) | What::Then { op, .. } => plan::explain(*op, &device),
+            What::Product(op) | What::Then { op, .. } => plan::explain(op, &device),
             What::Zeros(e) => e.explain(),
         }
     }
@@ -255,8 +255,8 @@ impl<T: Element, U: Element> Matmul<T, U> {
         let product = Arc::new(Placeholder { dtype: U::DTYPE, shape: Some(shape.clone()) });
         let result = epilogue(Expr::placeholder(&product))?;
         let tape = result.tape_with(Lead::Inputs(std::slice::from_ref(&product)))?;
-        let op = |after, after_params, extras| -> Result<Box<Op>> {
-            Ok(Box::new(Op::Matmul(op::Matmul {
+        let op = |after, after_params, extras| -> Result<Op> {
+            Ok(Op::from(op::Matmul {
                 dtype: T::DTYPE,
                 precision: self.precision,
                 m,
@@ -269,7 +269,7 @@ impl<T: Element, U: Element> Matmul<T, U> {
                 after_params,
                 extras,
                 add: false,
-            })))
+            }))
         };
         if tape.is_too_long() {
             // The epilogue is too long for one program. The product is computed first, then the expression is evaluated
@@ -292,9 +292,9 @@ struct Lowered<T: Element> {
 
 enum What<T: Element> {
     /// One operation, epilogue included.
-    Product(Box<Op>),
+    Product(Op),
     /// A product without epilogue, and an expression to evaluate on it.
-    Then { op: Box<Op>, product: Arc<Placeholder>, result: Box<Expr<T>> },
+    Then { op: Op, product: Arc<Placeholder>, result: Box<Expr<T>> },
     /// The result is empty or `k` is 0, so nothing is multiplied: the epilogue applied to zeros.
     Zeros(Box<Expr<T>>),
 }
@@ -306,7 +306,7 @@ impl<T: Element> Lowered<T> {
             What::Product(op) => (op, None),
             What::Then { op, product, result } => (op, Some((product, result))),
         };
-        let buffer = execute(*op, device, None)?;
+        let buffer = execute(op, device, None)?;
         let computed = Arc::new(RawArray { buffer, dtype: T::DTYPE, layout: Layout::contiguous(self.shape) });
         match then {
             None => Array::from_raw(Arc::unwrap_or_clone(computed)),
@@ -407,7 +407,7 @@ impl<'a> Small<'a> {
             };
             let (a, b) = (operand(self.a, [m, k]), operand(self.b, [k, n]));
             let (after, after_params, extras) = (Program::identity(dtype), Params::new(), SmallVec::new());
-            Ok(Op::Matmul(op::Matmul {
+            Ok(Op::from(op::Matmul {
                 dtype,
                 precision: Precision::Full,
                 m,

@@ -98,10 +98,10 @@ fn lower(tape: &Tape, request: &Request, reduced: &[usize]) -> Result<Op> {
         .zip(space.inputs)
         .map(|(o, (offset, strides))| Operand { buffer: o.buffer.clone(), dtype: o.dtype, offset, strides })
         .collect();
-    Ok(Op::Reduce(Reduce {
+    Ok(Op::from(Reduce {
         kind: request.kind,
         before: tape.program()?,
-        params: tape.params().clone(),
+        params: Params::from_slice(tape.params()),
         outer: space.outer,
         inner: space.inner,
         inputs,
@@ -133,6 +133,9 @@ fn divisor(dtype: DType, count: usize, less: usize) -> Scalar {
 /// Returns the program that is applied to each total, of dtype `total`, and its parameters: the division by the count
 /// for a mean, the square root, and the cast to the dtype of the result.
 fn after(request: &Request, total: DType, count: usize) -> Result<(Program, Params)> {
+    if request.finish == Finish::Total && total == request.to {
+        return Ok((Program::identity(total), Params::new()));
+    }
     let (mut instrs, mut params, mut result) = (SmallVec::<[Instr; 3]>::new(), Params::new(), Ref::Input(0));
     let mut push = |instr: fn(Ref) -> Instr, result: &mut Ref| {
         instrs.push(instr(*result));

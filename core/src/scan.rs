@@ -79,7 +79,7 @@ fn lower(tape: &Tape, kind: Running, axis: usize, to: DType) -> Result<(Op, Layo
     } else {
         Program::new(&[acc], &[], &[Instr::Cast(to, Ref::Input(0))], Ref::Value(0))?
     };
-    let op = Op::Scan(Scan {
+    let op = Op::from(Scan {
         kind,
         before: tape.program()?,
         params: tape.params().clone(),

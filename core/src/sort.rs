@@ -61,7 +61,7 @@ fn small(array: &RawArray, give: Give) -> Result<Option<RawArray>> {
     let mut buffer = Buffer::elements(to, len)?;
     let Some(room) = bytes::room(&mut buffer, 0, len * to.size()) else { return Ok(None) };
     let work = Small::Sort(SmallSort { dtype, give, values, len, out: room.as_mut_ptr().cast() });
-    let op = || Ok(Op::Sort(lower(array, 0, &request)?));
+    let op = || Ok(Op::from(lower(array, 0, &request)?));
     let key = || Key::new([SORT | give as u64, dtype as u64, u64::from(len.ilog2())]);
     // SAFETY: the array is contiguous (`small_start`), and its `len` elements lie inside its buffer and are valid.
     // `room` holds `len` elements of a new buffer.
@@ -96,7 +96,7 @@ pub(crate) fn along(array: &RawArray, axis: usize, request: Request) -> Result<R
     let out = if result.contains(&0) {
         Tape::filled(Scalar::from_wide(dtype, Wide::Int(0)), result)?.eval(&device)?
     } else {
-        RawArray { buffer: execute(Op::Sort(op), &device, None)?, dtype, layout: Layout::contiguous(result) }
+        RawArray { buffer: execute(Op::from(op), &device, None)?, dtype, layout: Layout::contiguous(result) }
     };
     // Moves the last axis of the result back to the position `axis`.
     let end = shape.len() - 1;

@@ -349,7 +349,7 @@ impl<T: Element> Array<T> {
         }
         let shape = Dims::from(values.shape());
         shape.check(DType::I64)?;
-        let op = Op::Search(Search {
+        let op = Op::from(Search {
             dtype: T::DTYPE,
             n: self.len(),
             sorted: operand(self.raw()),
@@ -477,7 +477,7 @@ fn counted(array: &RawArray, bins: usize, by: Bins) -> Result<Array<i64>> {
     Dims::from(bins).check(DType::I64)?;
     let (shape, (offset, strides), _) = canon::map::<Layout>(&array.layout, &[]);
     let input = Operand { buffer: array.buffer.clone(), dtype: array.dtype, offset, strides };
-    let op = Op::Count(Count { dtype: array.dtype, shape, input, bins, by });
+    let op = Op::from(Count { dtype: array.dtype, shape, input, bins, by });
     let buffer = execute(op, &Device::current()?, None)?;
     Array::from_raw(RawArray { buffer, dtype: DType::I64, layout: Layout::contiguous(bins.into()) })
 }

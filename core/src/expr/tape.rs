@@ -369,7 +369,7 @@ impl Tape {
             .map(|(o, (offset, strides))| Operand { buffer: o.buffer.clone(), dtype: o.dtype, offset, strides })
             .collect();
         let output = Output { dtype: self.dtype(), offset, strides };
-        Ok(Op::Map(Map { program: self.program()?, params: Params::from_slice(&self.params), shape, inputs, output }))
+        Ok(Op::from(Map { program: self.program()?, params: Params::from_slice(&self.params), shape, inputs, output }))
     }
 
     /// Returns buffer and layout of an operand that only this tape holds and that the result can replace element by

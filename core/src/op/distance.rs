@@ -102,6 +102,6 @@ impl Operation for Distance {
             extras: SmallVec::new(),
             output: Layout::contiguous(Dims::from([self.n, self.m])),
         };
-        (Op::Distance(plain), epilogue)
+        (Op::from(plain), epilogue)
     }
 }

@@ -117,6 +117,6 @@ impl Operation for Matmul {
             extras: std::mem::take(&mut plain.extras),
             output: Layout::contiguous(self.lens(self.m, self.n)),
         };
-        (Op::Matmul(plain), epilogue)
+        (Op::from(plain), epilogue)
     }
 }

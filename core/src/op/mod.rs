@@ -191,25 +191,32 @@ pub struct Epilogue {
 /// Defines [`Op`] from the list of operations.
 macro_rules! operations {
     ($($(#[$doc:meta])* $Name:ident,)*) => {
-        /// An operation that a backend executes.
+        /// An operation that a backend executes. The description lies in a box, so that a plan that moves it copies a
+        /// pointer.
         #[derive(Clone, Debug)]
         pub enum Op {
-            $($(#[$doc])* $Name($Name),)*
+            $($(#[$doc])* $Name(Box<$Name>),)*
         }
 
         impl Op {
             fn operation(&self) -> &dyn Operation {
                 match self {
-                    $(Op::$Name(o) => o,)*
+                    $(Op::$Name(o) => &**o,)*
                 }
             }
 
             fn operation_mut(&mut self) -> &mut dyn Operation {
                 match self {
-                    $(Op::$Name(o) => o,)*
+                    $(Op::$Name(o) => &mut **o,)*
                 }
             }
         }
+
+        $(impl From<$Name> for Op {
+            fn from(op: $Name) -> Op {
+                Op::$Name(Box::new(op))
+            }
+        })*
     };
 }
 

@@ -152,6 +152,6 @@ impl Operation for Reduce {
             extras: SmallVec::new(),
             output: Layout::from_parts(shape, output.strides.clone(), output.offset),
         };
-        (Op::Reduce(plain), epilogue)
+        (Op::from(plain), epilogue)
     }
 }

@@ -26,5 +26,5 @@ pub(super) fn split(op: &Op) -> Result<Option<(Op, Op)>> {
         .collect();
     let output = Output { dtype: epilogue.program.output(), offset, strides };
     let map = Map { program: epilogue.program, params: epilogue.params, shape, inputs, output };
-    Ok(Some((plain, Op::Map(map))))
+    Ok(Some((plain, Op::from(map))))
 }

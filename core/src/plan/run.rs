@@ -161,7 +161,7 @@ fn copy_into(result: Buffer, wanted: OutSpec, into: Buffer, device: &Device) -> 
         .into_iter()
         .map(|(offset, strides)| Operand { buffer: result.clone(), dtype, offset, strides })
         .collect();
-    let copy = Op::Map(Map {
+    let copy = Op::from(Map {
         program: Program::identity(dtype),
         params: SmallVec::new(),
         shape,
