@@ -71,7 +71,7 @@ unsafe fn map(tier: &'static Tier, map: &SmallMap) -> bool {
     let aliased = map.operands.iter().any(|&p| std::ptr::eq(p, map.out));
     match map.instrs {
         // SAFETY: the caller guarantees the invariants.
-        [instr @ (Instr::Unary(..) | Instr::Binary(..))] if !aliased || map.len <= IN_PLACE => unsafe {
+        [instr @ (Instr::Unary(..) | Instr::Binary(..) | Instr::Cast(..))] if !aliased || map.len <= IN_PLACE => unsafe {
             single(tier, map, *instr)
         },
         // SAFETY: as above, and `aliased` says whether an operand is the output.
@@ -259,7 +259,7 @@ fn uniform_step(tier: &Tier, instr: &Instr, params: &[Scalar]) -> Option<Step> {
         Instr::Binary(op, ..) => tier.kernels.binary(op, dtype)?[0]?,
         Instr::Select(_, x, _) => tier.kernels.select(dtype_of(x)),
         Instr::MulAdd(..) => tier.kernels.product(Tail::Fused, 0, dtype)?,
-        Instr::Cast(to, _) if cast_by_way_of(dtype, to).is_none() => tier.kernels.cast(dtype, to)?,
+        Instr::Cast(to, _) if is_direct_cast(dtype, to) => tier.kernels.cast(dtype, to)?,
         Instr::Cast(..) => return None,
     };
     let mut args = [place(operands[0]); 3];
@@ -283,6 +283,9 @@ unsafe fn single(tier: &'static Tier, map: &SmallMap, instr: Instr) -> bool {
             let form = if is_param(y) { 1 } else { usize::from(is_param(x)) * 2 };
             (tier.kernels.binary(op, map.dtype_of(x)).and_then(|forms| forms[form]), x, y)
         }
+        Instr::Cast(to, x @ Ref::Input(_)) if is_direct_cast(map.dtype_of(x), to) => {
+            (tier.kernels.cast(map.dtype_of(x), to), x, x)
+        }
         _ => return false,
     };
     let Some(kernel) = kernel.filter(|_| map.result == Ref::Value(0)) else { return false };
@@ -291,6 +294,11 @@ unsafe fn single(tier: &'static Tier, map: &SmallMap, instr: Instr) -> bool {
     // and an operand that overlaps it is the output (invariants of `SmallMap`).
     unsafe { kernel(&args) };
     true
+}
+
+/// Returns whether one kernel of strips converts `from` to `to`.
+fn is_direct_cast(from: DType, to: DType) -> bool {
+    cast_by_way_of(from, to).is_none()
 }
 
 #[inline(always)]
@@ -431,7 +439,7 @@ fn kernel(tier: &Tier, map: &SmallMap, fused: &[Option<usize>; STEPS], instr: &I
         Instr::Select(_, x, _) if params == 0 => tier.kernels.select(map.dtype_of(x)),
         Instr::Select(..) => return None,
         Instr::MulAdd(..) => tier.kernels.product(Tail::Fused, params, dtype)?,
-        Instr::Cast(to, _) if cast_by_way_of(dtype, to).is_none() => tier.kernels.cast(dtype, to)?,
+        Instr::Cast(to, _) if is_direct_cast(dtype, to) => tier.kernels.cast(dtype, to)?,
         Instr::Cast(..) => return None,
     };
     Some((kernel, operands))

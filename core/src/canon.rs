@@ -1,7 +1,7 @@
 //! Canonicalisation: finds the simplest equivalent index space and strides.
 
 use crate::layout::{Layout, Strides};
-use crate::order::Order;
+use crate::order::{NARROW, Order};
 use crate::{Dims, op};
 use smallvec::SmallVec;
 use std::borrow::Borrow;
@@ -111,9 +111,10 @@ pub(crate) struct ReduceSpace {
     pub order: Order,
 }
 
-/// The most outputs for which a reduction over the rows of a gapless `[rows, outputs]` matrix uses [`Order::Lanes`].
-/// Its vectors then hold elements of several outputs.
-const NARROW: usize = 16;
+/// Returns the order of a reduction of `width` columns of a matrix without gaps across its rows.
+pub(crate) fn order_of_columns(kind: op::Reduction, width: usize) -> Order {
+    if width <= NARROW && !kind.gives_index() { Order::Lanes } else { Order::Rows }
+}
 
 /// Returns the canonical spaces of a reduction of `inputs` (all of one shape) over the axes `reduced` into a
 /// C-contiguous output of the other axes.
@@ -145,7 +146,7 @@ pub(crate) fn reduce<L: Borrow<Layout>>(inputs: &[L], reduced: &[usize], kind: o
     let width = outer.lens.last().copied().unwrap_or(1);
     let rows_without_gaps =
         |i: usize| last(&outer.strides[i + 1]) == 1 && inner.strides[i].last() == Some(&(width as isize));
-    let narrow = !kind.gives_index() && width <= NARROW && (0..inputs.len()).all(rows_without_gaps);
+    let narrow = order_of_columns(kind, width) == Order::Lanes && (0..inputs.len()).all(rows_without_gaps);
     let along = outer.lens.size() == 1
         || narrow
         || inner.lens.size() > 1 && last(&inner.strides[0]) <= last(&outer.strides[1]).max(1);

@@ -87,6 +87,10 @@ pub enum Order {
     Rows,
 }
 
+/// The most outputs for which a reduction over the rows of a gapless `[rows, outputs]` matrix uses [`Order::Lanes`].
+/// Its vectors then hold elements of several outputs.
+pub const NARROW: usize = 16;
+
 /// The number of elements that each lane (or each output, across rows) combines in sequence in one block.
 pub const ROWS: usize = 64;
 

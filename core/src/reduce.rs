@@ -15,14 +15,28 @@ use crate::ufunc::{Binary, Unary};
 use crate::{DType, Dims, Element, Error, Kind, MemoryId, Program, Result, Scalar, Wide};
 use smallvec::SmallVec;
 
-/// The kind and the result of a reduction.
+/// What is reduced, how, and the result.
 #[derive(Clone, Copy)]
 struct Request {
     name: &'static str,
+    of: Of,
     kind: Reduction,
     finish: Finish,
     /// The dtype of the result.
     to: DType,
+}
+
+/// The numbers that a reduction combines.
+#[derive(Clone, Copy, PartialEq)]
+enum Of {
+    /// The elements.
+    Elements,
+    /// Whether each element is nonzero, as bool.
+    Truth,
+    /// The squares of the deviations of the elements from their mean, in the float dtype of [`floating`].
+    Deviations,
+    /// The squares of the magnitudes of the elements, in the same dtype.
+    Squares,
 }
 
 /// The step that converts a total to the result.
@@ -46,7 +60,40 @@ fn accumulator(kind: Reduction, source: DType, to: DType) -> DType {
     }
 }
 
+/// Reduces an expression to one value.
+fn whole<T: Element, U: Element>(x: &Expr<T>, request: &Request) -> Result<U> {
+    match small::total(x, request)? {
+        Some(total) => Ok(total.get()),
+        None => Array::from_raw(run(x.tape()?, request, None)?)?.item(),
+    }
+}
+
+/// Reduces an expression over some axes.
+fn over<T: Element, U: Element>(x: &Expr<T>, request: &Request, axes: impl Into<Axes>) -> Result<Array<U>> {
+    let axes = axes.into();
+    Array::from_raw(match small::over(x, request, &axes)? {
+        Some(done) => done,
+        None => run(x.tape()?, request, Some(&axes))?,
+    })
+}
+
 /// Runs a reduction of `tape` over `axes` (`None`: all axes).
+fn run(mut tape: Box<Tape>, request: &Request, axes: Option<&Axes>) -> Result<RawArray> {
+    match request.of {
+        Of::Elements => {}
+        Of::Truth => cast(&mut tape, DType::Bool)?,
+        Of::Deviations => return spread(tape, request, axes),
+        Of::Squares => return norm(tape, request, axes),
+    }
+    match axes {
+        Some(a) if request.kind.gives_index() && a.axes.len() != 1 => {
+            Err(Error::OneAxis { op: request.name, given: a.axes.len() })
+        }
+        _ => reduce(tape, request, axes),
+    }
+}
+
+/// Combines the elements of `tape` over `axes` (`None`: all axes).
 fn reduce(mut tape: Box<Tape>, request: &Request, axes: Option<&Axes>) -> Result<RawArray> {
     let device = Device::current()?;
     let shape = tape.shape().clone();
@@ -55,10 +102,7 @@ fn reduce(mut tape: Box<Tape>, request: &Request, axes: Option<&Axes>) -> Result
         None => (0..shape.len()).collect(),
     };
     let kept: Dims = (0..shape.len()).filter(|a| !reduced.contains(a)).map(|a| shape[a]).collect();
-    let shown: Dims = match axes {
-        Some(a) if a.keep => (0..shape.len()).map(|a| if reduced.contains(&a) { 1 } else { shape[a] }).collect(),
-        _ => kept.clone(),
-    };
+    let shown = axes.map_or_else(|| kept.clone(), |a| a.shown(&shape, &reduced));
     let source = tape.dtype();
     let compares = matches!(request.kind, Reduction::Min | Reduction::Max | Reduction::ArgMin | Reduction::ArgMax);
     if compares && source.kind() == Kind::Complex {
@@ -168,8 +212,8 @@ fn empty(request: &Request, count: usize, shape: &Dims, kept: &Dims, shown: Dims
         }
         Reduction::Sum | Reduction::Deviations => Scalar::from_wide(request.to, Wide::Int(0)),
         Reduction::Prod => Scalar::from_wide(request.to, Wide::Int(1)),
-        Reduction::Max if request.name == ANY.name => Scalar::new(false),
-        Reduction::Min if request.name == ALL.name => Scalar::new(true),
+        Reduction::Max if request.of == Of::Truth => Scalar::new(false),
+        Reduction::Min if request.of == Of::Truth => Scalar::new(true),
         Reduction::Min | Reduction::Max | Reduction::ArgMin | Reduction::ArgMax => {
             return Err(Error::Empty { op: request.name, shape: shape.clone() });
         }
@@ -178,34 +222,29 @@ fn empty(request: &Request, count: usize, shape: &Dims, kept: &Dims, shown: Dims
     Tape::filled(value, shown)?.eval(device)
 }
 
-const ANY: Request = Request { name: "any", kind: Reduction::Max, finish: Finish::Total, to: DType::Bool };
-const ALL: Request = Request { name: "all", kind: Reduction::Min, finish: Finish::Total, to: DType::Bool };
-const COUNT: Request = Request { name: "count_nonzero", kind: Reduction::Sum, finish: Finish::Total, to: DType::I64 };
-const ARGMIN: Request = Request { name: "argmin", kind: Reduction::ArgMin, finish: Finish::Total, to: DType::I64 };
-const ARGMAX: Request = Request { name: "argmax", kind: Reduction::ArgMax, finish: Finish::Total, to: DType::I64 };
+const ANY: Request = truth("any", Reduction::Max, DType::Bool);
+const ALL: Request = truth("all", Reduction::Min, DType::Bool);
+const COUNT: Request = truth("count_nonzero", Reduction::Sum, DType::I64);
+const ARGMIN: Request = index("argmin", Reduction::ArgMin);
+const ARGMAX: Request = index("argmax", Reduction::ArgMax);
 
-/// Reduces the truth values of the elements: whether they are nonzero.
-fn truth(mut tape: Box<Tape>, request: Request, axes: Option<&Axes>) -> Result<RawArray> {
-    cast(&mut tape, DType::Bool)?;
-    reduce(tape, &request, axes)
+const fn truth(name: &'static str, kind: Reduction, to: DType) -> Request {
+    Request { name, of: Of::Truth, kind, finish: Finish::Total, to }
 }
 
-/// Returns the index of an extremum, over all elements (in C order) or along one axis.
-fn index(tape: Box<Tape>, request: Request, axes: Option<&Axes>) -> Result<RawArray> {
-    match axes {
-        Some(a) if a.axes.len() != 1 => Err(Error::OneAxis { op: request.name, given: a.axes.len() }),
-        _ => reduce(tape, &request, axes),
-    }
+const fn index(name: &'static str, kind: Reduction) -> Request {
+    Request { name, of: Of::Elements, kind, finish: Finish::Total, to: DType::I64 }
 }
 
-/// Returns the index of an extremum on the fast path, if it is available.
-fn index_of<T: Element>(x: &Expr<T>, request: Request) -> Result<Option<usize>> {
-    Ok(small::total(x, None, &request)?.map(|i| i.get::<i64>() as usize))
+/// Returns the request for a variance (`root` false) or standard deviation of elements of `T`.
+fn spread_of<T: Element>(root: bool, ddof: usize) -> Request {
+    let (name, finish) = if root { ("std", Finish::RootMean(ddof)) } else { ("var", Finish::Mean(ddof)) };
+    Request { name, of: Of::Deviations, kind: Reduction::Deviations, finish, to: <Spread<T>>::DTYPE }
 }
 
-/// Returns the reduction of truth values on the fast path, if it is available.
-fn truth_of<T: Element, U: Element>(x: &Expr<T>, request: Request) -> Result<Option<U>> {
-    Ok(small::total(x, Some(DType::Bool), &request)?.map(|total| total.get()))
+/// Returns the request for the 2-norm of elements of `T`.
+fn norm_of<T: Element>() -> Request {
+    Request { name: "norm", of: Of::Squares, kind: Reduction::Sum, finish: Finish::Root, to: <Spread<T>>::DTYPE }
 }
 
 /// Returns the float dtype in which variances and norms of `dtype` are computed; complex for complex dtypes.
@@ -221,12 +260,11 @@ fn kept(axes: Option<&Axes>, ndim: usize) -> Axes {
 
 /// Computes a mean of squared deviations or its root. If the computation over- or underflows, repeats it with elements
 /// divided by a power of two.
-fn spread(mut tape: Box<Tape>, name: &'static str, finish: Finish, axes: Option<&Axes>) -> Result<RawArray> {
-    let float = floating(tape.dtype());
-    let to = tape.dtype().mean().real();
+fn spread(mut tape: Box<Tape>, request: &Request, axes: Option<&Axes>) -> Result<RawArray> {
+    let (float, to) = (floating(tape.dtype()), request.to);
     cast(&mut tape, float)?;
-    let request = Request { name, kind: Reduction::Deviations, finish, to: float.real() };
-    let root = matches!(finish, Finish::RootMean(_));
+    let request = Request { to: float.real(), ..*request };
+    let root = matches!(request.finish, Finish::RootMean(_));
     let plain = plain_spread(tape.clone(), &request, axes)?;
     // Results in another memory are not inspected, because that would require waiting for them.
     let mut result = Tape::array(match float.real() {
@@ -276,10 +314,10 @@ fn square_of_magnitude(tape: &mut Tape) -> Result<()> {
 }
 
 /// Computes the 2-norm.
-fn norm(mut tape: Box<Tape>, axes: Option<&Axes>) -> Result<RawArray> {
-    let (float, to) = (floating(tape.dtype()), tape.dtype().mean().real());
+fn norm(mut tape: Box<Tape>, request: &Request, axes: Option<&Axes>) -> Result<RawArray> {
+    let (float, to) = (floating(tape.dtype()), request.to);
     cast(&mut tape, float)?;
-    let request = Request { name: "norm", kind: Reduction::Sum, finish: Finish::Root, to: float.real() };
+    let request = Request { to: float.real(), ..*request };
     let plain = plain_norm(tape.clone(), &request, axes)?;
     let mut result = Tape::array(match float.real() {
         DType::F32 => rescaled::<f32>(tape, &request, true, axes, plain, plain_norm)?,
@@ -295,6 +333,24 @@ fn plain_norm(mut tape: Box<Tape>, request: &Request, axes: Option<&Axes>) -> Re
     reduce(tape, request, axes)
 }
 
+/// The smallest normal number of a real float, and its eps.
+fn limits(float: DType) -> (f64, f64) {
+    match float {
+        DType::F32 => (f64::from(f32::MIN_POSITIVE), f64::from(f32::EPSILON)),
+        _ => (f64::MIN_POSITIVE, f64::EPSILON),
+    }
+}
+
+/// Returns the range of norms and spreads (if they are a `root` of squares) of `count` elements whose squares were
+/// neither too large nor too small for their dtype.
+fn undamaged(float: DType, root: bool, count: usize) -> std::ops::Range<f64> {
+    let (normal, eps) = limits(float);
+    // Norms below this bound may have lost digits. A device that flushes subnormal squares to zero loses up to the
+    // smallest normal number per element; the total loss must be less than eps of the sum.
+    let tiny = if root { (count as f64 * normal / eps).sqrt() } else { 0.0 };
+    tiny..f64::INFINITY
+}
+
 /// Returns `plain`, the norms or spreads of `tape`, if all values are finite and large enough. Otherwise some squares
 /// may have over- or underflowed. For these values divides the elements of `tape` by a power of two near the largest
 /// magnitude, runs `again`, and multiplies the result by that power: once if the result is a `root` of squares, else
@@ -308,15 +364,8 @@ fn rescaled<A: Element>(
     again: fn(Box<Tape>, &Request, Option<&Axes>) -> Result<RawArray>,
 ) -> Result<RawArray> {
     let plain = Array::<A>::from_raw(plain)?;
-    let (normal, eps) = if A::DTYPE == DType::F32 {
-        (f64::from(f32::MIN_POSITIVE), f64::from(f32::EPSILON))
-    } else {
-        (f64::MIN_POSITIVE, f64::EPSILON)
-    };
-    // Norms below this bound may have lost digits. A device that flushes subnormal squares to zero loses up to the
-    // smallest normal number per element; the total loss must be less than eps of the sum.
-    let tiny = if root { (tape.shape().size() as f64 * normal / eps).sqrt() } else { 0.0 };
-    let good = |x: &A| (tiny..f64::INFINITY).contains(&x.to_wide().real());
+    let range = undamaged(A::DTYPE, root, tape.shape().size());
+    let good = |x: &A| range.contains(&x.to_wide().real());
     if tape.shape().contains(&0) || plain.on_host()?.as_slice().is_none_or(|all| all.iter().all(good)) {
         return Ok(plain.into_raw());
     }
@@ -330,6 +379,7 @@ fn rescaled<A: Element>(
     )?)?;
     let scale = |plain: A, largest: A| {
         let (x, most) = (plain.to_wide().real(), largest.to_wide().real());
+        let ((normal, eps), tiny) = (limits(A::DTYPE), range.start);
         let overflows = !x.is_finite() && most.is_finite();
         // If the largest magnitude is at least `tiny / eps`, deviations are zero or at least about `tiny`: no square
         // has underflowed.
@@ -364,29 +414,18 @@ macro_rules! reductions {
                 \n\n# Errors\n", $errors, "; what was wrong with the expression."
             )]
             pub fn $name(&self) -> Result<reductions!(@to $to T)> {
-                let request = Request {
-                    name: stringify!($name),
-                    kind: Reduction::$kind,
-                    finish: $finish,
-                    to: <reductions!(@to $to T) as Element>::DTYPE,
-                };
-                match small::total(self, None, &request)? {
-                    Some(total) => Ok(total.get()),
-                    None => item(reduce(self.tape()?, &request, None)),
-                }
+                let to = <reductions!(@to $to T) as Element>::DTYPE;
+                let (name, kind) = (stringify!($name), Reduction::$kind);
+                whole(self, &Request { name, of: Of::Elements, kind, finish: $finish, to })
             }
 
             #[doc = $doc]
             #[doc = "\n\nOver some axes; nothing is materialised. See [`crate::order`] for the order.\n\n\
                 # Errors\n[`Error::Axis`] and [`Error::RepeatedAxis`], and as without axes."]
             pub fn $name_axis(&self, axes: impl Into<Axes>) -> Result<Array<reductions!(@to $to T)>> {
-                let request = Request {
-                    name: stringify!($name),
-                    kind: Reduction::$kind,
-                    finish: $finish,
-                    to: <reductions!(@to $to T) as Element>::DTYPE,
-                };
-                Array::from_raw(reduce(self.tape()?, &request, Some(&axes.into()))?)
+                let to = <reductions!(@to $to T) as Element>::DTYPE;
+                let (name, kind) = (stringify!($name), Reduction::$kind);
+                over(self, &Request { name, of: Of::Elements, kind, finish: $finish, to }, axes)
             }
         )* }
 
@@ -438,15 +477,12 @@ type Spread<T> = <<T as Element>::Mean as Element>::Real;
 macro_rules! methods {
     ($(
         $(#[doc = $doc:literal])*
-        fn $name:ident($($arg:ident: $ty:ty),*) -> $out:ty = $(small $small:expr;)? |$tape:ident| $body:expr;
+        fn $name:ident($($arg:ident: $ty:ty),*) -> $out:ty = |$x:ident| $body:expr;
     )*) => {
         impl<T: Element> Expr<T> { $(
             $(#[doc = $doc])*
             pub fn $name(&self, $($arg: $ty),*) -> Result<$out> {
-                $(if let Some(done) = $small(self)? {
-                    return Ok(done);
-                })?
-                let $tape = self.tape()?;
+                let $x = self;
                 $body
             }
         )* }
@@ -459,81 +495,70 @@ macro_rules! methods {
     };
 }
 
-/// Extracts the only element of a reduction over all elements.
-fn item<U: Element>(raw: Result<RawArray>) -> Result<U> {
-    Array::from_raw(raw?)?.item()
-}
-
 methods! {
     /// The index (of the elements in C order) of the minimum. NaN precedes every number. Of equal elements, the first
     /// is selected; zeros of both signs are equal, and so are all NaNs.
     ///
     /// # Errors
     /// [`Error::Empty`] for no elements; [`Error::DTypeUndefined`] for complex numbers; the errors of the expression.
-    fn argmin() -> usize = small |x| index_of(x, ARGMIN);
-        |tape| item::<i64>(index(tape, ARGMIN, None)).map(|i| i as usize);
+    fn argmin() -> usize = |x| whole(x, &ARGMIN).map(|i: i64| i as usize);
 
     /// The index of the minimum along one axis: `argmin_axis(0)`, `argmin_axis(axis(-1).keepdims())`. Ties and NaN as
     /// in [`argmin`](Self::argmin).
     ///
     /// # Errors
     /// [`Error::OneAxis`] for several axes or none; [`Error::Axis`]; and as [`argmin`](Self::argmin).
-    fn argmin_axis(axes: impl Into<Axes>) -> Array<i64> =
-        |tape| Array::from_raw(index(tape, ARGMIN, Some(&axes.into()))?);
+    fn argmin_axis(axes: impl Into<Axes>) -> Array<i64> = |x| over(x, &ARGMIN, axes);
 
     /// The index (of the elements in C order) of the maximum. NaN precedes every number. Of equal elements, the first
     /// is selected; zeros of both signs are equal, and so are all NaNs.
     ///
     /// # Errors
     /// [`Error::Empty`] for no elements; [`Error::DTypeUndefined`] for complex numbers; the errors of the expression.
-    fn argmax() -> usize = small |x| index_of(x, ARGMAX);
-        |tape| item::<i64>(index(tape, ARGMAX, None)).map(|i| i as usize);
+    fn argmax() -> usize = |x| whole(x, &ARGMAX).map(|i: i64| i as usize);
 
     /// The index of the maximum along one axis: `argmax_axis(0)`, `argmax_axis(axis(-1).keepdims())`. Ties and NaN as
     /// in [`argmax`](Self::argmax).
     ///
     /// # Errors
     /// [`Error::OneAxis`] for several axes or none; [`Error::Axis`]; and as [`argmax`](Self::argmax).
-    fn argmax_axis(axes: impl Into<Axes>) -> Array<i64> =
-        |tape| Array::from_raw(index(tape, ARGMAX, Some(&axes.into()))?);
+    fn argmax_axis(axes: impl Into<Axes>) -> Array<i64> = |x| over(x, &ARGMAX, axes);
 
     /// Whether any element is nonzero (NaN is nonzero); false for no elements.
     ///
     /// # Errors
     /// The errors of the expression.
-    fn any() -> bool = small |x| truth_of(x, ANY); |tape| item(truth(tape, ANY, None));
+    fn any() -> bool = |x| whole(x, &ANY);
 
     /// Whether any element is nonzero (NaN is nonzero), over some axes; false for no elements.
     ///
     /// # Errors
     /// [`Error::Axis`] and [`Error::RepeatedAxis`], and the errors of the expression.
-    fn any_axis(axes: impl Into<Axes>) -> Array<bool> = |tape| Array::from_raw(truth(tape, ANY, Some(&axes.into()))?);
+    fn any_axis(axes: impl Into<Axes>) -> Array<bool> = |x| over(x, &ANY, axes);
 
     /// Whether every element is nonzero (NaN is nonzero); true for no elements.
     ///
     /// # Errors
     /// The errors of the expression.
-    fn all() -> bool = small |x| truth_of(x, ALL); |tape| item(truth(tape, ALL, None));
+    fn all() -> bool = |x| whole(x, &ALL);
 
     /// Whether every element is nonzero (NaN is nonzero), over some axes; true for no elements.
     ///
     /// # Errors
     /// [`Error::Axis`] and [`Error::RepeatedAxis`], and the errors of the expression.
-    fn all_axis(axes: impl Into<Axes>) -> Array<bool> = |tape| Array::from_raw(truth(tape, ALL, Some(&axes.into()))?);
+    fn all_axis(axes: impl Into<Axes>) -> Array<bool> = |x| over(x, &ALL, axes);
 
     /// The number of nonzero elements (NaN is nonzero).
     ///
     /// # Errors
     /// The errors of the expression.
-    fn count_nonzero() -> usize = small |x| Ok(truth_of::<T, i64>(x, COUNT)?.map(|n| n as usize));
-        |tape| item::<i64>(truth(tape, COUNT, None)).map(|n| n as usize);
+    fn count_nonzero() -> usize = |x| whole(x, &COUNT).map(|n: i64| n as usize);
 
     /// The number of nonzero elements (NaN is nonzero), over some axes.
     ///
     /// # Errors
     /// [`Error::Axis`] and [`Error::RepeatedAxis`], and the errors of the expression.
-    fn count_nonzero_axis(axes: impl Into<Axes>) -> Array<i64> =
-        |tape| Array::from_raw(truth(tape, COUNT, Some(&axes.into()))?);
+    fn count_nonzero_axis(axes: impl Into<Axes>) -> Array<i64> = |x| over(x, &COUNT, axes);
 
     /// The variance, `sum(|x - mean|^2) / (n - ddof)`: of a population with `ddof` 0, an unbiased estimate from a
     /// sample with `ddof` 1. Integers and bool are computed in f64, f16 and bf16 in f32 (rounded at the end); the
@@ -548,27 +573,27 @@ methods! {
     ///
     /// # Errors
     /// The errors of the expression.
-    fn var(ddof: usize) -> Spread<T> = |tape| item(spread(tape, "var", Finish::Mean(ddof), None));
+    fn var(ddof: usize) -> Spread<T> = |x| whole(x, &spread_of::<T>(false, ddof));
 
     /// The variance over some axes. See [`var`](Self::var).
     ///
     /// # Errors
     /// [`Error::Axis`] and [`Error::RepeatedAxis`], and the errors of the expression.
     fn var_axis(axes: impl Into<Axes>, ddof: usize) -> Array<Spread<T>> =
-        |tape| Array::from_raw(spread(tape, "var", Finish::Mean(ddof), Some(&axes.into()))?);
+        |x| over(x, &spread_of::<T>(false, ddof), axes);
 
     /// The standard deviation: the square root of the variance. See [`var`](Self::var).
     ///
     /// # Errors
     /// The errors of the expression.
-    fn std(ddof: usize) -> Spread<T> = |tape| item(spread(tape, "std", Finish::RootMean(ddof), None));
+    fn std(ddof: usize) -> Spread<T> = |x| whole(x, &spread_of::<T>(true, ddof));
 
     /// The standard deviation over some axes. See [`var`](Self::var).
     ///
     /// # Errors
     /// [`Error::Axis`] and [`Error::RepeatedAxis`], and the errors of the expression.
     fn std_axis(axes: impl Into<Axes>, ddof: usize) -> Array<Spread<T>> =
-        |tape| Array::from_raw(spread(tape, "std", Finish::RootMean(ddof), Some(&axes.into()))?);
+        |x| over(x, &spread_of::<T>(true, ddof), axes);
 
     /// The 2-norm, `sqrt(sum(|x|^2))`, of all elements as one vector; 0 for no elements. Integers and bool are computed
     /// in f64, f16 and bf16 in f32 (rounded at the end); the norm of complex numbers is real. Overflow and underflow in
@@ -577,11 +602,11 @@ methods! {
     ///
     /// # Errors
     /// The errors of the expression.
-    fn norm() -> Spread<T> = |tape| item(norm(tape, None));
+    fn norm() -> Spread<T> = |x| whole(x, &norm_of::<T>());
 
     /// The 2-norm over some axes. See [`norm`](Self::norm).
     ///
     /// # Errors
     /// [`Error::Axis`] and [`Error::RepeatedAxis`], and the errors of the expression.
-    fn norm_axis(axes: impl Into<Axes>) -> Array<Spread<T>> = |tape| Array::from_raw(norm(tape, Some(&axes.into()))?);
+    fn norm_axis(axes: impl Into<Axes>) -> Array<Spread<T>> = |x| over(x, &norm_of::<T>(), axes);
 }

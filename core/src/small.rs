@@ -1,6 +1,7 @@
 //! Small work on the host: what the fast path passes to a backend, without a plan, an allocation or a lock.
 
 use crate::op::{Give, Reduction, Running};
+use crate::order::Order;
 use crate::program::{Instr, Ref};
 use crate::{DType, Scalar};
 
@@ -10,7 +11,7 @@ pub enum Small<'a> {
     Map(SmallMap<'a>),
     /// A product of two matrices.
     Product(SmallProduct),
-    /// A reduction of all elements to one.
+    /// A reduction of the rows or the columns of a matrix.
     Reduce(SmallReduce),
     /// A scan of one line.
     Scan(SmallScan),
@@ -109,15 +110,16 @@ pub struct SmallProduct {
     pub out: *mut u8,
 }
 
-/// A reduction of contiguous elements to one, in the order that [`Order::Lanes`](crate::order::Order::Lanes) defines
-/// for one run.
+/// A reduction of the rows or the columns of a matrix in C order, in the order that [`order`](crate::order) defines.
 ///
 /// Invariants:
-/// 1. `len` is at least 1, and `values` points to `len` valid elements of `dtype`;
+/// 1. `outputs` and `len` are at least 1, and `values` points to `outputs * len` valid elements of `dtype`;
 /// 2. `dtype` is a dtype of accumulation: it keeps invariant 3 of [`Reduce`](crate::op::Reduce);
-/// 3. `out` may be written with one element, of i64 for an index and otherwise of `dtype`. It does not overlap
+/// 3. `out` may be written with `outputs` elements, of i64 for indices and otherwise of `dtype`. It does not overlap
 ///    `values`;
-/// 4. both pointers are aligned for their dtypes.
+/// 4. both pointers are aligned for their dtypes;
+/// 5. `order` is [`Order::Lanes`] for rows. Columns in this order are at most [`NARROW`](crate::order::NARROW), and the
+///    reduction gives no indices.
 pub struct SmallReduce {
     /// How elements are combined.
     pub kind: Reduction,
@@ -125,9 +127,16 @@ pub struct SmallReduce {
     pub dtype: DType,
     /// The first element.
     pub values: *const u8,
-    /// The number of elements.
+    /// The number of results.
+    pub outputs: usize,
+    /// The number of elements of each result.
     pub len: usize,
-    /// The output.
+    /// Whether columns are reduced: result j combines the elements `j`, `j + outputs`, `j + 2 * outputs` and so on.
+    /// Otherwise rows are reduced: result j combines the `len` elements from `j * len` on.
+    pub across: bool,
+    /// The order of combination.
+    pub order: Order,
+    /// The results.
     pub out: *mut u8,
 }
 

@@ -6,9 +6,9 @@ use super::emit::Emit;
 use super::kind::{Kept, Kernels, Levels};
 use super::source::{Room, Source};
 use crate::threads::{Shared, split};
-use polyarray_core::Result;
-use polyarray_core::order::ROWS;
+use polyarray_core::order::{Order, ROWS};
 use polyarray_core::walk::walk_many;
+use polyarray_core::{Result, SmallReduce};
 use smallvec::SmallVec;
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -79,6 +79,47 @@ pub(super) fn narrow(kernels: &Kernels, source: &Source, outer: usize, threads: 
     };
     across.run(if runs == 1 { blocks } else { runs }, width, kernels.block() * width, threads, emit, &leaf)
 }
+
+/// Reduces the columns of a small matrix. Returns `false`, with nothing written, if the partial results need much memory.
+///
+/// # Safety
+/// - `work` keeps the invariants of [`SmallReduce`], and `kernels` are for its dtype.
+pub(super) unsafe fn small(kernels: &Kernels, work: &SmallReduce) -> bool {
+    let &SmallReduce { values, outputs: width, len, out, .. } = work;
+    if width * kernels.state > SMALL_STATES {
+        return false;
+    }
+    let rows_of_leaf = if work.order == Order::Lanes { kernels.block() } else { ROWS };
+    let row = width * kernels.size;
+    let (mut kept, mut levels) = (Kept::default(), Levels::new(kernels, width));
+    let mut leaf = |first: usize, to: *mut u8| {
+        let count = rows_of_leaf.min(len - first);
+        // SAFETY: row i of `width` elements begins at `i * row` bytes (invariants of `SmallReduce`, which the caller
+        // guarantees), and `to` has room for `width` results.
+        unsafe {
+            let start = values.add(first * row);
+            if work.order == Order::Lanes {
+                return kernels.narrow(&mut kept, start, count * width, width, to);
+            }
+            let mut rows = [std::ptr::null(); ROWS];
+            rows[..count].iter_mut().enumerate().for_each(|(i, at)| *at = start.add(i * row));
+            kernels.rows(&mut kept, &rows[..count], width, first, to);
+        }
+    };
+    // SAFETY: `leaf` writes `width` results of this table. `out` has room for their values.
+    unsafe {
+        if len <= rows_of_leaf && kernels.is_value {
+            leaf(0, out);
+            return true;
+        }
+        (0..len).step_by(rows_of_leaf).for_each(|first| levels.push(0, |to| leaf(first, to)));
+        kernels.give_all(levels.finish(), width, out);
+    }
+    true
+}
+
+/// The most bytes of partial results of a small matrix, for each level of the tree.
+const SMALL_STATES: usize = 16 << 10;
 
 /// A function that reduces some leaves of some columns of the line at these offsets.
 type Leaf<'a> = &'a (dyn Fn(&mut Work, &[isize], Range<usize>, Range<usize>) + Sync);

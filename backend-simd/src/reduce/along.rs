@@ -7,8 +7,8 @@ use crate::exec::Strips;
 use crate::partial::Partial;
 use crate::scratch::{Scratch, filled, room};
 use crate::threads::{Shared, split};
-use polyarray_core::Result;
 use polyarray_core::walk::walk_many;
+use polyarray_core::{Result, SmallReduce};
 use smallvec::SmallVec;
 use std::ops::Range;
 
@@ -24,6 +24,43 @@ pub(super) fn run(kernels: &Kernels, source: &Source, outer: usize, threads: usi
     } else {
         along.pieces_of_outputs(outputs, threads, emit)
     }
+}
+
+/// Reduces the rows of a small matrix. Returns true.
+///
+/// # Safety
+/// - `work` keeps the invariants of [`SmallReduce`], and `kernels` are for its dtype.
+pub(super) unsafe fn small(kernels: &Kernels, work: &SmallReduce) -> bool {
+    let &SmallReduce { values, outputs, len, out, .. } = work;
+    let (block, row) = (kernels.block(), len * kernels.size);
+    // SAFETY: the elements of row i are the `len` ones from `i * row` bytes on, and `out` has room for the result of
+    // each (invariants of `SmallReduce`, which the caller guarantees).
+    unsafe {
+        if len <= block && outputs > 1 {
+            let mut held = [Partial::room(); HELD];
+            for first in (0..outputs).step_by(HELD) {
+                let count = HELD.min(outputs - first);
+                let results = held.as_mut_ptr().cast::<u8>();
+                kernels.short(values.add(first * row), len as isize, len, count, results);
+                kernels.give_all(results, count, out.add(first * kernels.value));
+            }
+            return true;
+        }
+        for i in 0..outputs {
+            let row = values.add(i * row);
+            let result = if len <= block {
+                kernels.whole(row, len, 0)
+            } else {
+                let mut run = Run::new(kernels);
+                for start in (0..len).step_by(block) {
+                    run.push(row.add(start * kernels.size), block.min(len - start), start);
+                }
+                run.end()
+            };
+            kernels.give_all(result.at(), 1, out.add(i * kernels.value));
+        }
+    }
+    true
 }
 
 struct Along<'a> {
@@ -118,7 +155,7 @@ impl Along<'_> {
                 let result = self.some_runs(&mut room, at, 0..runs);
                 // SAFETY: `some_runs` returns a result of this table. `count` is below `HELD`, so there is room for its
                 // value.
-                unsafe { self.kernels.give(&result, held.to().add(count * self.kernels.value)) };
+                unsafe { self.kernels.give_all(result.at(), 1, held.to().add(count * self.kernels.value)) };
                 count += 1;
                 if count == HELD {
                     write(&mut held, &mut count);

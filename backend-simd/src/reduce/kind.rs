@@ -206,7 +206,8 @@ pub(super) struct Kernels {
     pub size: usize,
     pub state: usize,
     pub value: usize,
-    is_value: bool,
+    /// Whether partial results are values.
+    pub is_value: bool,
     tree: bool,
     block: Kernel,
     short: Kernel,
@@ -303,14 +304,14 @@ impl Kernels {
         }
     }
 
-    /// Writes the value of a result to `to`.
+    /// Writes the values of `n` results to `to`.
     ///
     /// # Safety
-    /// - `result` is of this table.
-    /// - `to` is aligned to the value and valid for writes of it.
-    pub unsafe fn give(&self, result: &Partial, to: *mut u8) {
-        // SAFETY: the caller guarantees the result and room for its value.
-        unsafe { (self.give)(result.at(), 1, to) };
+    /// - `results` is valid for reads of `n` results of this table.
+    /// - `to` is aligned to the values and valid for writes of `n` of them.
+    pub unsafe fn give_all(&self, results: *const u8, n: usize, to: *mut u8) {
+        // SAFETY: the caller guarantees the results and room for their values.
+        unsafe { (self.give)(results, n, to) };
     }
 }
 

@@ -19,10 +19,10 @@ use crate::tier::Tier;
 use best::Best;
 use emit::Emit;
 use fold::{Fold, Max, Min, Prod, Sum};
-use kind::{Kernels, Run};
+use kind::Kernels;
 use moments::Deviations;
 use polyarray_core::op::{Operand, Reduce, Reduction};
-use polyarray_core::order::Order;
+use polyarray_core::order::{NARROW, Order};
 use polyarray_core::{Buffer, Complex, DType, Result, SmallReduce};
 use products::{ComplexProducts, Products};
 use smallvec::SmallVec;
@@ -106,29 +106,14 @@ pub(crate) fn has_kernel(tier: &Tier, kind: Reduction, dtype: DType) -> bool {
     tier.reductions.get(kind, dtype).is_some()
 }
 
-/// Reduces the elements of `work`. Returns `false`, with nothing written, if there is no kernel for it.
+/// Reduces the elements of `work`. Returns `false`, with nothing written, if it is left to [`run`].
 ///
 /// # Safety
 /// - `work` keeps the invariants of [`SmallReduce`].
 pub(crate) unsafe fn small(tier: &'static Tier, work: &SmallReduce) -> bool {
     let Some(kernels) = tier.reductions.get(work.kind, work.dtype) else { return false };
-    let block = kernels.block();
-    // SAFETY: `values` has `len` elements of the dtype, and `out` has room for one result and is aligned (invariants of
-    // `SmallReduce`, which the caller guarantees).
-    unsafe {
-        let result = if work.len <= block {
-            kernels.whole(work.values, work.len, 0)
-        } else {
-            let mut run = Run::new(kernels);
-            for start in (0..work.len).step_by(block) {
-                let n = block.min(work.len - start);
-                run.push(work.values.add(start * kernels.size), n, start);
-            }
-            run.end()
-        };
-        kernels.give(&result, work.out);
-    }
-    true
+    // SAFETY: the caller guarantees the invariants, and the kernels are for this dtype.
+    unsafe { if work.across { across::small(kernels, work) } else { along::small(kernels, work) } }
 }
 
 /// Runs a reduction that [`has_kernel`] accepts.
@@ -146,13 +131,10 @@ pub(crate) fn run(tier: &'static Tier, op: &Reduce, threads: usize, output: &Buf
     match op.order {
         Order::Rows => across::rows(kernels, &source(last_outer), op.outer.len(), threads, &emit),
         Order::Lanes
-            if width > 1 && width <= NARROW && !op.kind.gives_index() && op.inputs.iter().all(rows_without_gaps) =>
+            if (2..=NARROW).contains(&width) && !op.kind.gives_index() && op.inputs.iter().all(rows_without_gaps) =>
         {
             across::narrow(kernels, &source(last_outer), op.outer.len(), threads, &emit)
         }
         Order::Lanes => along::run(kernels, &source(last), op.outer.len(), threads, &emit),
     }
 }
-
-/// The largest number of adjacent outputs whose lanes are processed together.
-const NARROW: usize = 16;

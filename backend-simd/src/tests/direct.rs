@@ -292,6 +292,7 @@ fn totals<T: Element>(real: bool) {
                         )* };
                     }
                     same!(x.sum(), x.prod(), x.mean(), x.any(), x.all(), x.count_nonzero(), x.square().sum());
+                    same!(x.var(0), x.std(0), x.std(1), x.norm());
                     if real {
                         same!(x.min(), x.max(), x.argmin(), x.argmax());
                     }
@@ -315,6 +316,63 @@ fn reductions_of_small_arrays_give_the_same_either_way() {
         assert!(Array::<f64>::zeros([0]).unwrap().min().is_err());
         assert_eq!(Array::<f64>::zeros([0]).unwrap().sum().unwrap(), 0.0);
     });
+}
+
+/// Reductions over some axes of arrays of `shape`, on both paths. Of the elements, `special` are infinite or NaN.
+fn over_axes<T: Element>(shape: &[usize], special: bool) {
+    let one = |i: usize| match i * 7919 % 101 {
+        3 if special => Wide::Float(f64::NAN),
+        50 if special => Wide::Float(f64::INFINITY),
+        v if i.is_multiple_of(3) => Wide::Int(v as i128 - 50),
+        v => Wide::Float(v as f64 / 7.0 - 6.0),
+    };
+    let all = shape.iter().product();
+    let x = Array::from_vec((0..all).map(|i| T::from_wide(one(i))).collect(), shape).expect("as many as fit");
+    let mut sets: Vec<Vec<isize>> = vec![vec![]];
+    for axis in 0..shape.len() as isize {
+        let longer: Vec<Vec<isize>> = sets.iter().map(|s| [&[axis], &s[..]].concat()).collect();
+        sets.extend(longer);
+    }
+    for axes in &sets {
+        for keep in [false, true] {
+            let over = || {
+                let axes = polyarray_core::axis(&axes[..]);
+                if keep { axes.keepdims() } else { axes }
+            };
+            macro_rules! same {
+                ($($e:expr),* $(,)?) => { $(
+                    let text = || $e.map(|a| (a.shape().to_vec(), bytes(&a))).map_err(|e| e.to_string());
+                    let (long, _) = trace::record(text);
+                    assert_eq!(text(), long, "{} over {axes:?} of {shape:?} {}", stringify!($e), T::DTYPE);
+                )* };
+            }
+            same!(x.sum_axis(over()), x.prod_axis(over()), x.mean_axis(over()), x.any_axis(over()), x.all_axis(over()));
+            same!(x.count_nonzero_axis(over()), x.min_axis(over()), x.max_axis(over()));
+            same!(x.argmin_axis(over()), x.argmax_axis(over()), x.square().sum_axis(over()));
+            same!(x.var_axis(over(), 0), x.std_axis(over(), 1), x.norm_axis(over()));
+        }
+    }
+}
+
+#[test]
+fn reductions_of_small_arrays_over_axes_give_the_same_either_way() {
+    let matrices = [[1, 1], [1, 5], [5, 1], [2, 3], [3, 2], [7, 16], [65, 16], [9, 17], [66, 17], [300, 3], [3, 300]];
+    let others: [&[usize]; 5] = [&[2, 3, 4], &[4, 1, 6], &[1, 9, 20], &[130, 2, 1], &[3, 2, 2, 5]];
+    for device in [Device::simd().expect("linked"), Device::auto()] {
+        with_device(&device, || {
+            for dtype in DType::ALL {
+                for shape in matrices.iter().map(|s| &s[..]).chain(others) {
+                    with_dtype!(dtype, T => over_axes::<T>(shape, false));
+                    with_dtype!(dtype, T => over_axes::<T>(shape, true));
+                }
+            }
+            // Rows longer than a block, whose results are joined as a tree.
+            over_axes::<f64>(&[2, 2050], false);
+            over_axes::<f32>(&[3, 4200], false);
+            over_axes::<u8>(&[3, 20_000], false);
+            over_axes::<f32>(&[4200, 3], false);
+        });
+    }
 }
 
 #[test]

@@ -522,6 +522,13 @@ impl Axes {
     pub(crate) fn resolve(&self, op: &'static str, ndim: usize) -> Result<smallvec::SmallVec<[usize; 4]>> {
         resolve_axes(op, &self.axes, ndim)
     }
+
+    /// Returns the shape of a reduction of `shape` over these axes, which [`resolve`](Axes::resolve) returned as
+    /// `reduced`.
+    pub(crate) fn shown(&self, shape: &[usize], reduced: &[usize]) -> Dims {
+        let axes = (0..shape.len()).filter(|a| self.keep || !reduced.contains(a));
+        axes.map(|a| if reduced.contains(&a) { 1 } else { shape[a] }).collect()
+    }
 }
 
 /// Makes [`Axes`] to reduce over: `axis(0)`, `axis([0, 2]).keepdims()`.

@@ -284,12 +284,6 @@ impl<T: Element> Expr<T> {
     }
 }
 
-/// Returns an array in another dtype, if the fast path supports the cast.
-pub(crate) fn small_cast(array: Arc<RawArray>, to: DType) -> Result<Option<Arc<RawArray>>> {
-    let mut node = Node::step(Instr::Cast(to, Ref::Value(0)), [Node::Leaf(Leaf::Array(array))]);
-    Ok(direct::eval(&mut node, to)?.map(Arc::new))
-}
-
 /// Selects `x` where `condition` is true, else `y`, like NumPy's `where`. All three broadcast.
 pub fn select<T: Element>(condition: impl IntoExpr<bool>, x: impl IntoExpr<T>, y: impl IntoExpr<T>) -> Expr<T> {
     let step = Instr::Select(Ref::Value(0), Ref::Value(1), Ref::Value(2));
