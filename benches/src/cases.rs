@@ -7,7 +7,7 @@ mod rows;
 
 pub use rows::{FLOATS, NUMBERS, OVERVIEW, SMALL};
 
-use polyarray::{Array, Binary, DType, Element, Expr, Gives, Metric, Unary};
+use polyarray::{Array, Binary, Composed, DType, Element, Expr, Gives, Metric, Unary};
 use std::sync::LazyLock;
 
 /// Every case: the standard ones, those of small work, and one for each ufunc of real numbers that is not among them.
@@ -105,6 +105,8 @@ pub enum Kernel {
     Unary(Unary),
     /// A ufunc of two operands, written into an existing output.
     Binary(Binary),
+    /// A composed ufunc of one or two operands.
+    Composed(Composed),
     /// An elementwise expression, written into an existing output.
     Map(Formula),
     /// An elementwise operation, written into a new array.
@@ -258,6 +260,7 @@ impl Case {
         match self.kernel {
             Kernel::Unary(op) => function(op.info().weight),
             Kernel::Binary(op) => function(op.info().weight),
+            Kernel::Composed(op) => function(op.info().weight),
             Kernel::Map(_) => "expressions",
             Kernel::Fresh(_) => "arithmetic",
             Kernel::Sum | Kernel::SumAxis(_) | Kernel::Min | Kernel::Mean => "reductions",
@@ -303,7 +306,7 @@ impl Case {
             }
             (Kernel::Matvec, [m, k]) => vec![vec![*m, *k], vec![*k]],
             (Kernel::Distance(_), [n, m, d]) => vec![vec![*n, *d], vec![*m, *d]],
-            (Kernel::Unary(_) | Kernel::Binary(_) | Kernel::Map(_) | Kernel::Fresh(_), _)
+            (Kernel::Unary(_) | Kernel::Binary(_) | Kernel::Composed(_) | Kernel::Map(_) | Kernel::Fresh(_), _)
             | (Kernel::Sum | Kernel::SumAxis(_) | Kernel::Transpose | Kernel::Mean | Kernel::Any, _)
             | (Kernel::Min | Kernel::Std | Kernel::ArgMax | Kernel::CumSum, _)
             | (Kernel::Sort | Kernel::Argsort | Kernel::Median, _)
@@ -457,11 +460,13 @@ mod tests {
     #[test]
     fn every_ufunc_of_real_numbers_is_a_case() {
         let unary = Unary::ALL.iter().map(|op| op.info());
-        for info in unary.chain(Binary::ALL.iter().map(|op| op.info())) {
+        let composed = Composed::ALL.iter().map(|op| op.info());
+        for info in unary.chain(Binary::ALL.iter().map(|op| op.info())).chain(composed) {
             let dtypes: Vec<DType> = NUMBERS.iter().copied().filter(|&d| info.kinds.contains(d)).collect();
             match Case::named(info.name) {
                 Ok(case) => {
-                    assert!(matches!(case.kernel, Kernel::Unary(_) | Kernel::Binary(_)), "{}", info.name);
+                    let of_table = matches!(case.kernel, Kernel::Unary(_) | Kernel::Binary(_) | Kernel::Composed(_));
+                    assert!(of_table, "{}", info.name);
                     assert_eq!(case.dtypes, dtypes, "{}", info.name);
                     assert!(!dtypes.is_empty());
                 }

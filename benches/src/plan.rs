@@ -90,7 +90,9 @@ fn cases(options: &Options) -> Result<Vec<&'static Case>, String> {
         match &name[..] {
             "small" => {}
             "ufuncs" => {
-                cases.extend(CASES.iter().filter(|c| matches!(c.kernel, Kernel::Unary(_) | Kernel::Binary(_))));
+                let of_table =
+                    |c: &&Case| matches!(c.kernel, Kernel::Unary(_) | Kernel::Binary(_) | Kernel::Composed(_));
+                cases.extend(CASES.iter().filter(of_table));
             }
             _ => cases.push(Case::named(name)?),
         }

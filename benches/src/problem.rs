@@ -142,7 +142,12 @@ impl<T: Number> Runner<T> {
             Kernel::Unary(_) | Kernel::Binary(_) if self.case.gives_truth() => {
                 self.output = Output::GivenTruths(Array::from_slice(&vec![true; len], shape)?.to_device(&self.device)?);
             }
-            Kernel::Unary(_) | Kernel::Binary(_) | Kernel::Map(_) | Kernel::Matmul(_) | Kernel::Set => {
+            Kernel::Unary(_)
+            | Kernel::Binary(_)
+            | Kernel::Composed(_)
+            | Kernel::Map(_)
+            | Kernel::Matmul(_)
+            | Kernel::Set => {
                 let poison = T::from_wide(if T::DTYPE.kind() == Kind::Int {
                     Wide::Int(-0x5a5a_5a5a)
                 } else {
@@ -170,6 +175,10 @@ impl<T: Number> Runner<T> {
             }
             (&Kernel::Binary(op), Output::Given(out)) => {
                 (&x[0]).into_expr().binary::<T>(op, &x[1]).eval_into(&mut out.view_mut()?)?;
+            }
+            (&Kernel::Composed(op), Output::Given(out)) => {
+                let other = (op.operands() == 2).then(|| (&x[1]).into_expr());
+                (&x[0]).into_expr().composed(op, other).eval_into(&mut out.view_mut()?)?;
             }
             (&Kernel::Unary(op), Output::GivenTruths(out)) => {
                 (&x[0]).into_expr().unary::<bool>(op).eval_into(&mut out.view_mut()?)?;
@@ -204,7 +213,12 @@ impl<T: Number> Runner<T> {
         // Frees the last result before the next one is made, so that its block is reused.
         self.output = Output::None;
         self.output = match &self.case.kernel {
-            Kernel::Unary(_) | Kernel::Binary(_) | Kernel::Map(_) | Kernel::Matmul(_) | Kernel::Set => {
+            Kernel::Unary(_)
+            | Kernel::Binary(_)
+            | Kernel::Composed(_)
+            | Kernel::Map(_)
+            | Kernel::Matmul(_)
+            | Kernel::Set => {
                 unreachable!("`forget` allocated the output")
             }
             Kernel::Fresh(formula) => Output::Array(T::pick(formula)(x).eval()?),

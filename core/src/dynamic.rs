@@ -7,7 +7,7 @@ use crate::layout::Layout;
 use crate::slice::SliceItem;
 use crate::trace::Plan;
 use crate::ufunc::{Binary, Unary};
-use crate::{DType, Dims, Element, Error, Result, Scalar, with_dtype};
+use crate::{Composed, DType, Dims, Element, Error, Result, Scalar, with_dtype};
 use std::fmt;
 use std::sync::Arc;
 
@@ -295,6 +295,11 @@ impl DynArray {
         self.expr().binary(op, other)
     }
 
+    /// Applies a composed ufunc. See [`Expr::composed`].
+    pub fn composed(&self, op: Composed, other: Option<DynExpr>) -> DynExpr {
+        self.expr().composed(op, other)
+    }
+
     /// Casts to another dtype. See [`Expr::cast`].
     pub fn cast(&self, to: DType) -> DynExpr {
         self.expr().cast(to)
@@ -474,6 +479,20 @@ impl DynExpr {
         }
         let untyped = self.untyped.join_binary(op, other.untyped);
         DynExpr { dtype: op.info().gives.dtype(self.dtype), untyped }
+    }
+
+    /// Applies a composed ufunc. `other` is the second operand if there are two; it must have the same dtype. See
+    /// [`Expr::composed`].
+    pub fn composed(self, op: Composed, other: Option<DynExpr>) -> DynExpr {
+        let dtype = self.dtype;
+        let typed = || {
+            with_dtype!(dtype, T => {
+                let other = other.map(DynExpr::typed::<T>).transpose()?;
+                Ok(self.typed::<T>()?.composed(op, other).into())
+            })
+        };
+        let result: Result<DynExpr> = typed();
+        result.unwrap_or_else(|why| DynExpr { dtype, untyped: Expr::failed(why) })
     }
 
     /// Casts to another dtype. See [`Expr::cast`].

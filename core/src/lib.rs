@@ -12,6 +12,7 @@ mod array;
 mod backend;
 mod bytes;
 mod canon;
+mod composed;
 mod config;
 mod cost;
 mod device;
@@ -44,6 +45,7 @@ pub mod walk;
 
 pub use array::{Array, Axes, ViewMut, axis};
 pub use backend::{Backend, DeviceInfo, RunContext};
+pub use composed::Composed;
 pub use config::{Config, config, with_threads};
 pub use cost::{Class, Cost, Profile};
 pub use device::{BackendEntry, Device, Open, register, with_device};

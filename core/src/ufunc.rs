@@ -1,7 +1,8 @@
-//! The table of universal functions (ufuncs). No other place lists them.
+//! The table of universal functions (ufuncs) that have kernels. No other place lists them.
 //!
 //! The enums, the methods on `Array` and `Expr`, the conformance cases and the benches are generated from these rows.
-//! To add a ufunc, add a row; the compiler then reports every `match` in the backends that lacks it.
+//! To add a ufunc, add a row; the compiler then reports every `match` in the backends that lacks it. A ufunc without
+//! kernels of its own is a row of [`composed`](crate::Composed).
 
 use crate::{DType, Kind};
 
@@ -39,9 +40,9 @@ impl Kinds {
 
 const BOOL: Kinds = Kinds::BOOL;
 const INT: Kinds = Kinds::INT;
-const FLOAT: Kinds = Kinds::FLOAT;
+pub(crate) const FLOAT: Kinds = Kinds::FLOAT;
 const COMPLEX: Kinds = Kinds::COMPLEX;
-const REAL: Kinds = INT.or(FLOAT);
+pub(crate) const REAL: Kinds = INT.or(FLOAT);
 const NUMBER: Kinds = REAL.or(COMPLEX);
 const ANY: Kinds = BOOL.or(NUMBER);
 const FLOATING: Kinds = FLOAT.or(COMPLEX);

@@ -1,7 +1,7 @@
 //! The rows of the registry.
 
 use super::{Case, Form, Formula, Group, Kernel, Number, Sizes, Ulps};
-use polyarray::{Array, Binary, DType, Expr, Metric, UfuncInfo, Unary, Wide, select};
+use polyarray::{Array, Binary, Composed, DType, Expr, Metric, UfuncInfo, Unary, Wide, select};
 
 /// The dtypes of cases that only floats support.
 pub const FLOATS: &[DType] = &[DType::F32, DType::F64];
@@ -122,11 +122,12 @@ pub(super) fn all() -> Vec<Case> {
     standard.into_iter().chain(standard_rows()).chain(small_rows()).chain(others).collect()
 }
 
-/// Returns a case for each row of the table of ufuncs that is defined for a dtype of cases.
+/// Returns a case for each row of the tables of ufuncs that is defined for a dtype of cases.
 fn ufuncs() -> impl Iterator<Item = Case> {
     let unary = Unary::ALL.iter().map(|&op| ufunc(op.info(), 1, Kernel::Unary(op)));
     let binary = Binary::ALL.iter().map(|&op| ufunc(op.info(), 2, Kernel::Binary(op)));
-    unary.chain(binary).flatten()
+    let composed = Composed::ALL.iter().map(|&op| ufunc(op.info(), op.operands(), Kernel::Composed(op)));
+    unary.chain(binary).chain(composed).flatten()
 }
 
 fn ufunc(info: &'static UfuncInfo, operands: usize, kernel: Kernel) -> Option<Case> {

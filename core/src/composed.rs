@@ -1,0 +1,174 @@
+//! The table of composed ufuncs: functions whose bodies are expressions of other ufuncs.
+//!
+//! No backend knows them, so that a new function is one row here. The methods on `Array` and `Expr`, the tests and the
+//! benches are generated from the rows. A function that is worth kernels of its own moves to the table in
+//! [`ufunc`](crate::Unary).
+
+use crate::ufunc::{FLOAT, Gives, REAL, UfuncInfo, Unary};
+use crate::{Array, DType, Element, Error, Expr, IntoExpr, Kind, Wide, select};
+
+macro_rules! composed {
+    ($(
+        $Name:ident $name:ident($kinds:expr), ulp $cpu:literal / $gpu:literal, on ($lo:expr, $hi:expr), $doc:literal,
+        |$number:ident, $x:ident $(, $y:ident)?| $body:expr;
+    )*) => {
+        /// Ufuncs that are composed of others. See [`Expr::composed`].
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Composed { $( #[doc = $doc] $Name, )* }
+
+        impl Composed {
+            /// All rows.
+            pub const ALL: &[Composed] = &[ $( Composed::$Name ),* ];
+
+            /// Returns the row of this ufunc. The bounds on the error hold for operands of its domain. The weight is
+            /// that of a function, whatever the body is.
+            pub const fn info(self) -> &'static UfuncInfo {
+                match self { $( Composed::$Name => &UfuncInfo {
+                    name: stringify!($name), doc: $doc, kinds: $kinds, gives: Gives::Same,
+                    ulp_cpu: $cpu, ulp_gpu: $gpu, domain: ($lo, $hi), weight: 40.0,
+                }, )* }
+            }
+
+            /// Returns the number of operands: 1 or 2.
+            pub const fn operands(self) -> usize {
+                match self { $( Composed::$Name => composed!(@count $($y)?), )* }
+            }
+
+            /// Returns the expression of the operands, which have a dtype that the function is defined for and not a
+            /// half float. A function of one operand does not use the second one.
+            fn body<T: Element>(self, x: Expr<T>, y: Expr<T>) -> Expr<T> {
+                let number = |value: f64| T::from_wide(Wide::Float(value));
+                match self { $( Composed::$Name => {
+                    let ($number, $x $(, $y)?) = (number, x $(, composed!(@second $y y))?);
+                    $body
+                } )* }
+            }
+        }
+
+        $( composed!(@methods $Name $name $doc $($y)?); )*
+    };
+    (@count) => { 1 };
+    (@count $y:ident) => { 2 };
+    (@second $name:ident $y:ident) => { $y };
+    (@methods $Name:ident $name:ident $doc:literal) => {
+        impl<T: Element> Expr<T> {
+            #[doc = $doc]
+            pub fn $name(self) -> Expr<T> { self.composed(Composed::$Name, None) }
+        }
+        impl<T: Element> Array<T> {
+            #[doc = $doc]
+            pub fn $name(&self) -> Expr<T> { self.into_expr().$name() }
+        }
+    };
+    (@methods $Name:ident $name:ident $doc:literal $y:ident) => {
+        impl<T: Element> Expr<T> {
+            #[doc = $doc]
+            pub fn $name(self, other: impl IntoExpr<T>) -> Expr<T> {
+                self.composed(Composed::$Name, Some(other.into_expr()))
+            }
+        }
+        impl<T: Element> Array<T> {
+            #[doc = $doc]
+            pub fn $name(&self, other: impl IntoExpr<T>) -> Expr<T> { self.into_expr().$name(other) }
+        }
+    };
+}
+
+// name(dtypes), ulp on CPU devices / on GPUs, on (domain), description, |conversion of a number, operands| body;
+composed! {
+    Remainder remainder(REAL), ulp 1.0 / 4.0, on (-1e3, 1e3),
+        "The remainder `x - y * floor(x / y)` with the sign of y, as `%` in Python. Floats: computed from the exact \
+         remainder [`rem`](Expr::rem) and rounded once; NaN if x is infinite or y is 0. Integers: 0 if y is 0.",
+        |number, x, y| {
+            let rest = x.rem(&y);
+            let differs = rest.clone().less(number(0.0)).not_equal(y.clone().less(number(0.0)));
+            let floored = select(differs, &rest + &y, rest.clone());
+            let zero = if T::DTYPE.kind() == Kind::Float { rest.clone().copysign(y) } else { rest.clone() };
+            select(rest.equal(number(0.0)), zero, floored)
+        };
+    Logaddexp logaddexp(FLOAT), ulp 4.0 / 16.0, on (0.0, 80.0),
+        "`log(exp(x) + exp(y))` without intermediate overflow: the sum of numbers that are given by their logarithms. \
+         Near zero the error is relative to x and y, not to the result.",
+        |number, x, y| {
+            let rest = (-magnitude(&x - &y)).exp().log1p();
+            select(x.clone().equal(&y), &x + number(std::f64::consts::LN_2), x.maximum(y) + rest)
+        };
+    Logaddexp2 logaddexp2(FLOAT), ulp 4.0 / 16.0, on (0.0, 120.0),
+        "`log2(2^x + 2^y)` without intermediate overflow. Near zero the error is relative to x and y, not to the \
+         result.",
+        |number, x, y| {
+            let rest = (-magnitude(&x - &y)).exp2().log1p() * number(std::f64::consts::LOG2_E);
+            select(x.clone().equal(&y), &x + number(1.0), x.maximum(y) + rest)
+        };
+    Softplus softplus(FLOAT), ulp 4.0 / 16.0, on (-80.0, 80.0), "`log(1 + exp(x))` without intermediate overflow.",
+        |number, x| x.clone().maximum(number(0.0)) + (-magnitude(x)).exp().log1p();
+    LogSigmoid log_sigmoid(FLOAT), ulp 4.0 / 16.0, on (-80.0, 80.0),
+        "The logarithm of the [`sigmoid`](Expr::sigmoid), `-log(1 + exp(-x))`, accurate where the sigmoid is near 1.",
+        |number, x| x.clone().minimum(number(0.0)) - (-magnitude(x)).exp().log1p();
+    Heaviside heaviside(FLOAT), ulp 0.0 / 0.0, on (-1e3, 1e3),
+        "The step function: 0 where x (this operand) is negative, 1 where it is positive, y (the other operand) where \
+         it is zero, NaN for NaN.",
+        |number, x, y| {
+            let positive = select(x.clone().greater(number(0.0)), number(1.0), number(0.0));
+            let step = select(x.clone().equal(number(0.0)), y, positive);
+            select(x.clone().is_nan(), x, step)
+        };
+    Sinc sinc(FLOAT), ulp 4.0 / 16.0, on (-0.5, 0.5),
+        "`sin(pi x) / (pi x)`, 1 at zero; NaN at infinity. Beyond -0.5 .. 0.5 the error is absolute: a few eps.",
+        |number, x| {
+            // The sine has period 2 in x, and the difference is exact.
+            let near = &x - (&x * number(0.5)).round() * number(2.0);
+            let pi = number(std::f64::consts::PI);
+            let quotient = (near * pi).sin() / (&x * pi);
+            select(x.equal(number(0.0)), number(1.0), quotient)
+        };
+    Deg2rad deg2rad(FLOAT), ulp 2.0 / 2.0, on (-1e6, 1e6), "Converts degrees to radians.",
+        |number, x| x * number(std::f64::consts::PI / 180.0);
+    Rad2deg rad2deg(FLOAT), ulp 2.0 / 2.0, on (-1e6, 1e6), "Converts radians to degrees.",
+        |number, x| x * number(180.0 / std::f64::consts::PI);
+}
+
+/// Returns the magnitude of real numbers.
+fn magnitude<T: Element>(x: Expr<T>) -> Expr<T> {
+    x.then_unary(Unary::Abs)
+}
+
+impl<T: Element> Expr<T> {
+    /// Applies a composed ufunc; `other` is the second operand if it has two. Half floats are computed in f32 and
+    /// rounded once.
+    ///
+    /// The expression stores [`Error::DTypeUndefined`] if the function is not defined for the dtype, and
+    /// [`Error::Argument`] if the number of operands is wrong.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let x = Array::from_vec(vec![5.5f64, -5.5, 4.0], [3])?;
+    /// assert_eq!(x.remainder(2.0).eval()?.to_vec()?, [1.5, 0.5, 0.0]);
+    /// let names: Vec<_> = Composed::ALL.iter().map(|op| op.info().name).collect();
+    /// assert!(names.contains(&"logaddexp"));
+    /// let by_value = x.into_expr().composed(Composed::Remainder, Some(2.0.into_expr()));
+    /// assert_eq!(by_value.eval()?.to_vec()?, [1.5, 0.5, 0.0]);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn composed(self, op: Composed, other: Option<Expr<T>>) -> Expr<T> {
+        let info = op.info();
+        if op.operands() != 1 + usize::from(other.is_some()) {
+            let other = if other.is_some() { "a second operand" } else { "no second operand" };
+            let why = format!("{} has {}", info.name, if op.operands() == 1 { "one operand" } else { "two operands" });
+            return Expr::failed(Error::Argument { op: info.name, name: "other", value: other.into(), why });
+        }
+        if !info.kinds.contains(T::DTYPE) {
+            return Expr::failed(Error::DTypeUndefined {
+                op: info.name,
+                dtype: T::DTYPE,
+                defined: info.kinds.describe(),
+            });
+        }
+        let other = other.unwrap_or_else(|| self.clone());
+        match T::DTYPE {
+            DType::F16 | DType::BF16 => op.body::<f32>(self.cast(), other.cast()).cast(),
+            _ => op.body(self, other),
+        }
+    }
+}
