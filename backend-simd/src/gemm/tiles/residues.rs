@@ -326,6 +326,10 @@ impl<E: Engine, T: Real> Kernel for Residues<E, T> {
 /// The error itself is about 2^-82, and the scaled norms are at least a half.
 const JOINED: f64 = 1.0 / (1u128 << 76) as f64;
 
+/// Elements that are smaller than this, relative to their unit, may be zero: the error of putting them together is about
+/// 2^-82. A sum of products that cancel must be zero, as it is without residues.
+const NEAR_ZERO: f64 = 1.0 / (1u128 << 70) as f64;
+
 /// Checks that every element of a tile is expected to be within `eps |A||B|`. Numbers are off by up to half a step,
 /// evenly distributed. Over a row and a column, this makes a normally distributed error whose standard deviation is
 /// 0.29 times the steps times the norms. The check allows for the steps times the norms, which is 3.4 standard
@@ -382,6 +386,7 @@ impl<E: Engine, T: Real> Work for Join<'_, E, T> {
                 }
             }
             let mut row = [T::from_f64(0.0); SIDE];
+            let (mut near_zero, mut some) = ([false; SIDE], false);
             for c in 0..SIDE {
                 let whole = (sums[0][c] + sums[1][c]).round_ties_even();
                 // Exact, because it is a multiple of 2^-44 below 1. Rounding affects only the last places of the
@@ -389,7 +394,12 @@ impl<E: Engine, T: Real> Work for Join<'_, E, T> {
                 let fraction = (sums[0][c] - whole) + sums[1][c];
                 let rest = sums[2][c].mul_add(kernel.unit[0], fraction * kernel.unit[1]);
                 let x = fraction.mul_add(kernel.unit[0], rest);
+                near_zero[c] = x.abs() < NEAR_ZERO * kernel.unit[0];
+                some |= near_zero[c];
                 row[c] = T::from_f64(x * of_a.scale[r] * of_b.scale[c]);
+            }
+            if some {
+                (0..SIDE).filter(|&c| near_zero[c] && self.is_zero(r, c)).for_each(|c| row[c] = T::from_f64(0.0));
             }
             // SAFETY: a row of the tile in C, of `columns` elements, which hold values if `add`.
             let to = unsafe { std::slice::from_raw_parts_mut(t.c.add(r * t.ldc), t.columns) };
@@ -397,6 +407,14 @@ impl<E: Engine, T: Real> Work for Join<'_, E, T> {
                 *to = if t.add { to.plus(*x) } else { *x };
             }
         }
+    }
+}
+
+impl<E: Engine, T: Real> Join<'_, E, T> {
+    /// Returns whether the element in row `r` and column `c` is exactly zero: all its residues are.
+    fn is_zero(&self, r: usize, c: usize) -> bool {
+        let mut residues = self.tiles.iter().map(|tile| tile.0.as_chunks::<SIDE>().0[r][c]).zip(MODULI);
+        residues.by_ref().take(self.kernel.moduli).all(|(x, p)| i64::from(x) % i64::from(p) == 0)
     }
 }
 
