@@ -16,6 +16,7 @@ use exact::*;
 use half::slice::HalfFloatSliceExt;
 use polyarray_core::{Binary, Complex, DType, Kind, Unary, bf16, f16};
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 
 /// The arguments of a kernel: up to three operands, which are strips or single values (as the form of the kernel
 /// defines), and the output.
@@ -275,9 +276,36 @@ impl<T: Real, F: Function2<T>, const FORM: usize> Body for Smooth2<T, F, FORM> {
     }
 }
 
-/// Returns the forms of an elementary function without kernels for single values.
-const fn smooth_strips<I: Isa, T: Real, F: Function2<T>>() -> Forms {
-    [Some(I::kernel::<Smooth2<T, F, 0>>), None, None]
+/// An elementary function of two operands, of which one is a single value: the second in form 1, the first in form 2.
+/// Calls the kernel of two strips with copies of the value, because these functions are long to compile.
+struct Spread<T, F, const FORM: usize>(PhantomData<(T, F)>);
+
+/// The number of copies of a single value.
+const COPIES: usize = 256;
+
+impl<T: Real, F: Function2<T>, const FORM: usize> Body for Spread<T, F, FORM> {
+    type Args = Args;
+    #[inline(always)]
+    unsafe fn run<I: Isa>(_: I, args: &Args) {
+        let mut copies = [MaybeUninit::<T>::uninit(); COPIES];
+        let one = if FORM == 1 { args.b } else { args.a };
+        // SAFETY: the caller of the kernel guarantees a single value, n elements of the other operand and n places (the
+        // contract of `Kernel`), and the tier's features. As many copies are written as are read.
+        unsafe {
+            copies[..COPIES.min(args.n)].fill(MaybeUninit::new(*one.cast::<T>()));
+            for done in (0..args.n).step_by(COPIES) {
+                let (n, bytes) = (COPIES.min(args.n - done), done * size_of::<T>());
+                let copies = copies.as_ptr().cast::<u8>();
+                let (a, b) = if FORM == 1 { (args.a.add(bytes), copies) } else { (copies, args.b.add(bytes)) };
+                I::kernel::<Smooth2<T, F, 0>>(&Args { a, b, c: a, out: args.out.add(bytes), n });
+            }
+        }
+    }
+}
+
+/// Returns the forms of an elementary function whose single values are copied.
+const fn smooth_forms<I: Isa, T: Real, F: Function2<T>>() -> Forms {
+    [Some(I::kernel::<Smooth2<T, F, 0>>), Some(I::kernel::<Spread<T, F, 1>>), Some(I::kernel::<Spread<T, F, 2>>)]
 }
 
 /// An unsigned integer with the bits of an element.
@@ -578,7 +606,8 @@ const fn binary<I: Isa>(op: Binary, dtype: DType) -> Option<Forms> {
                 Binary::Div => forms::<I, $T, Div>(),
                 Binary::Pow => [
                     Some(I::kernel::<Smooth2<$T, Pow, 0>>),
-                    Some(I::kernel::<Smooth2<$T, Pow, 1>>),
+                    Some(I::kernel::<Spread<$T, Pow, 1>>),
+                    // The logarithm of a single base is computed once.
                     Some(I::kernel::<Smooth2<$T, Pow, 2>>),
                 ],
                 Binary::Minimum => forms::<I, $T, Minimum>(),
@@ -595,10 +624,10 @@ const fn binary<I: Isa>(op: Binary, dtype: DType) -> Option<Forms> {
                 Binary::LogicalAnd => strips::<I, $T, LogicalAnd>(),
                 Binary::LogicalOr => strips::<I, $T, LogicalOr>(),
                 Binary::LogicalXor => strips::<I, $T, LogicalXor>(),
-                Binary::Arctan2 => smooth_strips::<I, $T, Arctan2>(),
-                Binary::Hypot => smooth_strips::<I, $T, Hypot>(),
-                Binary::FloorDiv => smooth_strips::<I, $T, FloorDiv>(),
-                Binary::Rem => smooth_strips::<I, $T, Rem>(),
+                Binary::Arctan2 => smooth_forms::<I, $T, Arctan2>(),
+                Binary::Hypot => smooth_forms::<I, $T, Hypot>(),
+                Binary::FloorDiv => smooth_forms::<I, $T, FloorDiv>(),
+                Binary::Rem => smooth_forms::<I, $T, Rem>(),
                 Binary::BitAnd | Binary::BitOr | Binary::BitXor | Binary::Shl | Binary::Shr => return None,
             }
         };

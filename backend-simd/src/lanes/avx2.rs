@@ -1,5 +1,6 @@
 //! The tier of AVX2 with FMA.
 
+use super::twice::Twice;
 use super::{Bits, Body, Exponents, Float, Isa, Lanes, Mask, Numbers, Work};
 use std::arch::x86_64::*;
 
@@ -21,6 +22,12 @@ impl Isa for Avx2 {
     const FUSED: bool = true;
     const SPLITS_SUBNORMALS: bool = false;
     const REGISTERS: usize = 16;
+
+    type Chains = Twice<Twice<Avx2>>;
+    #[inline(always)]
+    fn chains(self) -> Self::Chains {
+        Twice(Twice(self))
+    }
 
     #[inline(always)]
     unsafe fn assume() -> Self {

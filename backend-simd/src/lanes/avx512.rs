@@ -1,5 +1,6 @@
 //! The tier of AVX-512 F, DQ, BW and VL, which every server and desktop CPU with AVX-512 has.
 
+use super::twice::Twice;
 use super::{Bits, Body, Exponents, Float, Isa, Lanes, Mask, Numbers, Work};
 use std::arch::x86_64::*;
 
@@ -26,6 +27,12 @@ impl Isa for Avx512 {
     const FUSED: bool = true;
     const SPLITS_SUBNORMALS: bool = true;
     const REGISTERS: usize = 32;
+
+    type Chains = Twice<Twice<Avx512>>;
+    #[inline(always)]
+    fn chains(self) -> Self::Chains {
+        Twice(Twice(self))
+    }
 
     #[inline(always)]
     unsafe fn assume() -> Self {

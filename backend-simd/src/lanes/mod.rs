@@ -205,6 +205,11 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     /// Whether `mul_add` and `neg_mul_add` round once.
     const FUSED: bool;
 
+    /// The vectors that elementary functions compute at once. The independent chains of instructions of several vectors
+    /// hide each other's latency.
+    type Chains: Isa;
+    fn chains(self) -> Self::Chains;
+
     /// Returns the token without detecting the features.
     ///
     /// # Safety

@@ -40,6 +40,12 @@ impl<I: Isa> Isa for Twice<I> {
     const SPLITS_SUBNORMALS: bool = I::SPLITS_SUBNORMALS;
     const REGISTERS: usize = I::REGISTERS / 2;
 
+    type Chains = Self;
+    #[inline(always)]
+    fn chains(self) -> Self {
+        self
+    }
+
     #[inline(always)]
     unsafe fn assume() -> Self {
         // SAFETY: the caller guarantees the features of the tier, which are those of `I`.

@@ -46,7 +46,7 @@ pub(crate) use roots::{Cbrt, Hypot};
 pub(crate) use rounding::{Ceil, Floor, Round, Trunc};
 pub(crate) use trig::{Cos, Sin, Tan};
 
-use crate::lanes::{Float, Isa, Lanes, Numbers, Real, Work, twice::Twice};
+use crate::lanes::{Float, Isa, Lanes, Numbers, Real, Work};
 use std::marker::PhantomData;
 
 /// A function of one float.
@@ -183,15 +183,15 @@ pub(crate) fn large_product_error<T: Real, I: Isa>(isa: I, a: T::V<I>, b: T::V<I
 /// The largest number of lanes of a vector in these functions: four of the widest hardware vectors.
 const MOST_LANES: usize = 64;
 
-/// Applies `F` to `n` elements, four vectors at a time. The independent chains of instructions hide each other's
-/// latency (measured on Zen 4: a fifth faster than two vectors).
+/// Applies `F` to `n` elements, several vectors at a time: see [`Isa::chains`]. (On Zen 4, four were measured to be a
+/// fifth faster than two.)
 ///
 /// # Safety
 /// - `src` is valid for reads and `dst` for writes of `n` elements. They may be the same.
 #[inline(always)]
 pub(crate) unsafe fn apply<T: Real, F: Function<T>, I: Isa>(isa: I, src: *const T, dst: *mut T, n: usize) {
-    let isa = Twice(Twice(isa));
-    let width = <T::V<Twice<Twice<I>>> as Lanes>::N;
+    let isa = isa.chains();
+    let width = <T::V<I::Chains> as Lanes>::N;
     // The elements after the last full vector go through the same code in a buffer. This gives the same arithmetic and
     // only one copy of the long function body.
     let mut tail = [T::ONE; MOST_LANES];
@@ -215,7 +215,7 @@ pub(crate) unsafe fn apply<T: Real, F: Function<T>, I: Isa>(isa: I, src: *const 
     }
 }
 
-/// Applies `F` to `n` pairs, four vectors at a time, since such functions are long dependency chains. With `FORM` 1, y
+/// Applies `F` to `n` pairs, several vectors at a time, since such functions are long dependency chains. With `FORM` 1, y
 /// is a single value. With `FORM` 2, x is a single value.
 ///
 /// # Safety
@@ -230,8 +230,8 @@ pub(crate) unsafe fn apply2<T: Real, F: Function2<T>, I: Isa, const FORM: usize>
     out: *mut T,
     n: usize,
 ) {
-    let isa = Twice(Twice(isa));
-    let width = <T::V<Twice<Twice<I>>> as Lanes>::N;
+    let isa = isa.chains();
+    let width = <T::V<I::Chains> as Lanes>::N;
     // SAFETY: each operand has at least one readable element, because n is at least 1, which the caller guarantees.
     let (x1, y1) = unsafe { (T::V::splat(isa, *x), T::V::splat(isa, *y)) };
     let mut tail = ([T::ONE; MOST_LANES], [T::ONE; MOST_LANES]);
