@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
-# Runs everything that CI runs, and stops at the first step that fails. Installs the packages that the tests need if it
-# has the permission to, and reports those that it cannot install.
+# Runs the checks and tests of every crate with all features, and stops at the first step that fails. With --long, runs
+# everything that CI runs: also each feature alone, other sets of features, every tier of simd, examples, benches, the
+# tests in an optimised build with overflow checks, and a random workload under AddressSanitizer.
 #
-# With POLYARRAY_REQUIRE=blas,gpu, tests that would be skipped because one of these devices is absent fail instead. Two
-# more names in this list add steps that take long to compile: checked (the tests in an optimised build with overflow
-# checks) and asan (a random workload under AddressSanitizer, which requires a nightly compiler).
+#     ./test.sh [--long]
+#
+# Installs the packages that the tests need if it has the permission to, and reports those that it cannot install.
+#
+# POLYARRAY_REQUIRE   With blas,gpu, tests that would be skipped because one of these devices is absent fail instead.
+#                     With asan, --long fails instead of skipping the workload if there is no nightly compiler.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -12,11 +16,21 @@ step() { printf '\n=== %s\n' "$*"; }
 say() { printf '%s\n' "$*" >&2; }
 has() { command -v "$1" >/dev/null 2>&1; }
 
+LONG=
+for argument in "$@"; do
+    case "$argument" in
+    --long) LONG=1 ;;
+    *)
+        say "Unknown argument: $argument. Usage: ./test.sh [--long]"
+        exit 2
+        ;;
+    esac
+done
+
 REQUIRED=",${POLYARRAY_REQUIRE:-},"
 required() { [[ "$REQUIRED" == *",$1,"* ]]; }
-# The tests interpret every name as a device, so the names of steps are removed.
+# The tests interpret every name as a device, so the name of a step is removed.
 devices="${REQUIRED//,asan,/,}"
-devices="${devices//,checked,/,}"
 devices="${devices#,}"
 export POLYARRAY_REQUIRE="${devices%,}"
 
@@ -115,15 +129,6 @@ cargo fmt --all --check
 step "Clippy: all features"
 cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 
-step "Clippy: no features"
-cargo clippy --locked -p polyarray -p polyarray-cpu --all-targets --no-default-features -- -D warnings
-
-step "Each feature alone"
-for feature in simd blas blas-static gpu; do
-    echo "--- $feature"
-    cargo check --locked -p polyarray --no-default-features --features "$feature"
-done
-
 step "Documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --all-features
 
@@ -134,6 +139,22 @@ tests "${ALL[@]}"
 
 step "Tests in the documentation"
 cargo test --locked --doc "${ALL[@]}"
+
+if [[ -z "$LONG" ]]; then
+    step "All steps passed; ./test.sh --long runs the other ones"
+    exit 0
+fi
+
+# ------------------------------------------------------------------------------------------ --long: sets of features
+
+step "Clippy: no features"
+cargo clippy --locked -p polyarray -p polyarray-cpu --all-targets --no-default-features -- -D warnings
+
+step "Each feature alone"
+for feature in simd blas blas-static gpu; do
+    echo "--- $feature"
+    cargo check --locked -p polyarray --no-default-features --features "$feature"
+done
 
 step "Tests: default features (BLAS found at run time)"
 tests -p polyarray -p polyarray-cpu
@@ -154,30 +175,22 @@ done
 step "Conformance of every available device"
 "$BUILT/polyarray-conformance" --check
 
-# ---------------------------------------------------------------------------------------------------- checked builds
+# -------------------------------------------------------------------------------------------- --long: checked builds
 
 # Optimised, with overflow checks and debug assertions: detects sizes and offsets that overflow only in optimised code.
-# Compilation takes about ten minutes on two cores. The unit tests of polyarray-simd would double it; they run only in
-# the profile above, which has the same checks.
-if required checked; then
-    step "Tests in release, with overflow checks and debug assertions"
-    profile=--profile
-    has cargo-nextest && profile=--cargo-profile
-    tests "$profile" checked -p polyarray-core -p polyarray-cpu -p polyarray --no-default-features --features polyarray/simd
-else
-    say "Skipped the optimised tests with overflow checks. Add checked to POLYARRAY_REQUIRE to run them."
-fi
+# Without the feature blas, `auto` chooses simd for every product. The unit tests of polyarray-simd would double the time
+# for compilation; they run only in the profile above, which has the same checks.
+step "Tests in release, with overflow checks and debug assertions"
+profile=--profile
+has cargo-nextest && profile=--cargo-profile
+tests "$profile" checked -p polyarray-core -p polyarray-cpu -p polyarray --no-default-features --features polyarray/simd
 
 # A random workload, the same in every run. Results are compared with a simple model, and AddressSanitizer checks every
 # memory access.
-if required asan; then
-    SECONDS_OF_WORK="${POLYARRAY_TORMENT_SECONDS:-20}"
-    step "A random workload under AddressSanitizer, on every tier"
+SECONDS_OF_WORK="${POLYARRAY_TORMENT_SECONDS:-20}"
+step "A random workload under AddressSanitizer, on every tier"
+if cargo +nightly --version >/dev/null 2>&1; then
     host="$(rustc -vV | sed -n 's/^host: //p')"
-    if ! cargo +nightly --version >/dev/null 2>&1; then
-        say "POLYARRAY_REQUIRE contains asan, but there is no nightly compiler. Install one: rustup toolchain install nightly."
-        exit 1
-    fi
     # With an explicit target, cargo builds build scripts and procedural macros without the sanitizer.
     RUSTFLAGS=-Zsanitizer=address cargo +nightly build --locked --target "$host" --target-dir "$TARGET_DIR/asan" \
         -p polyarray-conformance --features lean --bin polyarray-torment
@@ -188,11 +201,14 @@ if required asan; then
         echo "--- simd, at most $tier"
         POLYARRAY_SIMD="$tier" "$torment" --device simd --seconds "$SECONDS_OF_WORK"
     done
+elif required asan; then
+    say "POLYARRAY_REQUIRE contains asan, but there is no nightly compiler. Install one: rustup toolchain install nightly."
+    exit 1
 else
-    say "Skipped the workload under AddressSanitizer. Add asan to POLYARRAY_REQUIRE to run it."
+    say "Skipped: there is no nightly compiler. rustup toolchain install nightly installs one."
 fi
 
-# --------------------------------------------------------------------------------------- examples, and the benchmarks
+# ------------------------------------------------------------------------------- --long: examples and the benchmarks
 
 step "Examples"
 for example in examples/*.rs; do

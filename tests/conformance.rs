@@ -1,21 +1,8 @@
-//! Runs the conformance suite on every device found.
+//! The operations that every device found takes. The conformance suite itself runs in the tests of each backend.
 
 mod common;
 
-use polyarray_conformance::{Filter, check, support};
-
-#[test]
-fn every_device_found_conforms() {
-    let mut failed = Vec::new();
-    for device in common::required_devices() {
-        let report = check(&device, &Filter::quick());
-        println!("{report}");
-        if !report.is_ok() {
-            failed.push(report.to_string());
-        }
-    }
-    assert!(failed.is_empty(), "{}", failed.join("\n"));
-}
+use polyarray_conformance::support;
 
 #[test]
 fn every_operation_has_a_device_that_takes_it() {

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# The conformance of `scalar` and `simd`, and a random workload, on targets that this machine is not: aarch64 under qemu,
-# and wasm32 (WASI preview 1) under Node.js.
+# Runs the conformance suite and a random workload on `scalar` and `simd` for other targets: aarch64 under qemu, and
+# wasm32 (WASI preview 1) under Node.js.
 #
-#     tests/portability.sh [aarch64] [wasm32]        both, if none is named
+#     tests/portability.sh [aarch64] [wasm32]        without arguments: both
 #
-# Run by hand, as root, on Debian for x86-64 with the network there: a newer Debian is set up in a folder, because its
-# compiler comes with the standard libraries of these targets. Nothing else on the machine is changed, but that the package
-# debootstrap is installed. What is there is used again: to begin anew, remove the folder.
+# Requires root, Debian on x86-64 and network access. The script installs a newer Debian in a folder, because the
+# compiler of that Debian has the standard libraries of these targets, and the package debootstrap on this system. Later
+# runs use the folder again; remove it to start afresh.
 #
-# POLYARRAY_PORTABILITY   the folder (default: target/portability); takes 3 GB
+# POLYARRAY_PORTABILITY   the folder (default: target/portability); it takes 3 GB
 # POLYARRAY_TORMENT_SECONDS   seconds of random work on each target and device (default: 20)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -22,11 +22,11 @@ die() {
 targets=("$@")
 [[ ${#targets[@]} -gt 0 ]] || targets=(aarch64 wasm32)
 for target in "${targets[@]}"; do
-    [[ "$target" == aarch64 || "$target" == wasm32 ]] || die "There is no target $target here: aarch64 and wasm32 are known."
+    [[ "$target" == aarch64 || "$target" == wasm32 ]] || die "Unknown target: $target. The targets are aarch64 and wasm32."
 done
-[[ "$(uname -sm)" == "Linux x86_64" ]] || die "This is $(uname -sm); the emulators are set up on Linux for x86_64."
-[[ $EUID -eq 0 ]] || die "Root is needed, to set up another Debian in a folder and to run programs in it (debootstrap, chroot)."
-command -v apt-get >/dev/null || die "This is no Debian: there is no apt-get to install debootstrap with."
+[[ "$(uname -sm)" == "Linux x86_64" ]] || die "This system is $(uname -sm). The script supports Linux on x86_64 only."
+[[ $EUID -eq 0 ]] || die "Run this script as root: debootstrap and chroot require it."
+command -v apt-get >/dev/null || die "This system has no apt-get, with which the script would install debootstrap."
 
 folder="${POLYARRAY_PORTABILITY:-target/portability}"
 mkdir -p "$folder"
@@ -39,7 +39,7 @@ seconds="${POLYARRAY_TORMENT_SECONDS:-20}"
 PACKAGES=(rustc cargo libstd-rust-dev libstd-rust-dev:arm64 libstd-rust-dev-wasm32 gcc libc6-dev
     gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user nodejs ca-certificates)
 
-# In the folder, with a /proc that is gone when the command has ended.
+# Runs a command in the folder, with a /proc of its own.
 inside() {
     unshare --mount --propagation private -- bash -c '
         mount -t proc proc "$0/proc" && exec chroot "$0" /usr/bin/env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin \
@@ -51,16 +51,16 @@ if [[ ! -e "$debian/.complete" ]]; then
     command -v debootstrap >/dev/null || { apt-get update -q && apt-get install -q -y --no-install-recommends debootstrap; }
     rm -rf "$debian"
     debootstrap --variant=minbase sid "$debian"
-    # The lists are signed either way; that they expire is of no use where a clock or a mirror is behind.
+    # Package lists are signed in any case. Their expiry dates would reject a mirror that is out of date.
     echo 'Acquire::Check-Valid-Until "false";' >"$debian/etc/apt/apt.conf.d/90valid"
     cp /etc/resolv.conf "$debian/etc/resolv.conf"
     inside dpkg --add-architecture arm64
     inside apt-get update -q
     touch "$debian/.complete"
 fi
-# The linker for wasm32 is that of the LLVM that the compiler uses: lld-22, for example.
+# The linker for wasm32 must have the version of the compiler's LLVM, for example lld-22.
 lld="$(inside apt-cache depends libstd-rust-dev-wasm32 | grep -o 'lld-[0-9]*' | head -n 1)"
-[[ -n "$lld" ]] || die "libstd-rust-dev-wasm32 recommends no lld any more: which linker belongs to it has to be found out anew."
+[[ -n "$lld" ]] || die "libstd-rust-dev-wasm32 no longer recommends a version of lld. Find out which linker it needs, and adapt this script."
 PACKAGES+=("$lld")
 missing=()
 for package in "${PACKAGES[@]}"; do
@@ -77,7 +77,7 @@ mkdir -p "$debian/polyarray" "$debian/cargo"
 git ls-files -co --exclude-standard -z | while IFS= read -r -d '' file; do
     if [[ -e "$file" ]]; then printf '%s\0' "$file"; fi
 done | tar --null -T - -c | tar -x -C "$debian/polyarray"
-# Fetched from here where there is a cargo, whose certificates and proxies are set up.
+# The cargo of this system fetches the packages, if there is one: its certificates and proxies are set up.
 fetch=(cargo fetch --locked --target x86_64-unknown-linux-gnu --target aarch64-unknown-linux-gnu --target wasm32-wasip1)
 if command -v cargo >/dev/null; then
     CARGO_HOME="$debian/cargo" "${fetch[@]}"
@@ -85,7 +85,7 @@ else
     inside env --chdir=/polyarray "${fetch[@]}"
 fi
 
-# Node.js runs what calls for WASI preview 1. It has no threads.
+# Runs a WASI program in Node.js, without threads.
 cat >"$debian/wasi.mjs" <<'SCRIPT'
 import { readFileSync } from 'node:fs';
 import { WASI } from 'node:wasi';
@@ -97,8 +97,8 @@ SCRIPT
 
 # ------------------------------------------------------------------------------------------------------------- checks
 
-# The suite, then random work, on both devices; each must be there. Warnings are errors here too: code of another target is
-# what the compiler of this machine does not see.
+# Runs the suite and the random workload on both devices. Warnings are errors, because other builds do not compile the
+# code for these targets.
 check() {
     local triple="$1" suffix="$2" device
     shift 2
