@@ -25,7 +25,6 @@ fn sort_puts_nan_last_and_negative_zero_first() {
         let x = array(&[0.0, NAN, -INF, 3.5, -0.0, INF, -1.0, -NAN, 0.0, 5e-324]);
         assert_eq!(bits(x.sort(0)?), bits(array(&[-INF, -1.0, -0.0, 0.0, 0.0, 5e-324, 3.5, INF, NAN, NAN])));
         assert_eq!(x.argsort(-1)?.to_vec()?, [2, 6, 0, 4, 8, 9, 3, 5, 1, 7], "zeros are equal, and so are NaNs");
-        assert_eq!(x.argsort_stable(0)?.to_vec()?, x.argsort(0)?.to_vec()?);
         Ok(())
     });
 }

@@ -203,6 +203,10 @@ pub fn compare(options: &Options, out: &mut dyn Write) -> Result<Outcome, Stop> 
         tables.extend(of_block);
     }
     session.bar.finish_and_clear();
+    if session.rows.is_empty() && session.failures.is_empty() && session.late.is_empty() {
+        let of_columns = session.columns.join(", ");
+        return Err(Stop::Asked(format!("none of {of_columns} supports a selected case at a selected dtype and size")));
+    }
     let legend = "* fastest (auto is excluded, because it runs one of the others); - refused by the device, or absent from the library; every \
                   result was compared with scalar";
     writeln!(out, "{}", wrapped(legend, "  "))?;
@@ -541,6 +545,10 @@ mod tests {
         assert!(why(Options { dtypes: vec![DType::I32], ..options(&["exp"], &[10]) }).contains("i32"));
         assert!(why(options(&["matmul"], &[100_000_000])).contains("six times as much memory"));
         assert!(why(options(&["small"], &[10])).contains("sizes of its own"));
+        if Device::named("blas").is_ok() {
+            let none = Options { devices: vec!["blas".into()], ..options(&["add"], &[10]) };
+            assert!(why(none).contains("none of blas supports a selected case"));
+        }
         let two = |ops: &[&str]| Options { sizes: vec![vec![10], vec![2, 3]], ..options(ops, &[]) };
         assert!(why(two(&["add"])).contains("2x3 fits none of the selected cases"));
     }

@@ -283,7 +283,7 @@ matmul f32     simd     numpy    best rate
 
     #[test]
     fn wide_tables_continue_below() {
-        let names: Vec<String> = (0..12).map(|i| format!("library{i}")).collect();
+        let names: Vec<String> = (0..12).map(|i| format!("library{i:02}")).collect();
         let rows: Vec<Row> = names.iter().map(|name| row("add", &[1000], name, 2e-7)).collect();
         let tables = sections(&rows, &[], &names);
         for text in [render(&tables[0]), render_group("small work", &tables, &names)] {

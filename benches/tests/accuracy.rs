@@ -3,7 +3,9 @@
 use polyarray::{
     Backend, Cost, DType, Device, DeviceInfo, MemoryId, Op, Result, RunContext, Unsupported, memory, register,
 };
-use polyarray_bench::accuracy::{Effort, Options, Outcome, Row, accuracy};
+#[cfg(feature = "simd")]
+use polyarray_bench::accuracy::Effort;
+use polyarray_bench::accuracy::{Options, Outcome, Row, accuracy};
 use std::io;
 use std::process::{Command, Output};
 use std::sync::Arc;

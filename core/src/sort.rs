@@ -129,7 +129,7 @@ impl<T: Element> Array<T> {
     /// result has the shape of the array and dtype i64. All real dtypes are supported.
     ///
     /// The order is stable: equal elements (both zeros are equal, and all NaNs are equal) keep their order, so that
-    /// every device returns the same indices. [`argsort_stable`](Self::argsort_stable) is identical.
+    /// every device returns the same indices.
     ///
     /// # Errors
     /// As [`sort`](Self::sort).
@@ -143,23 +143,6 @@ impl<T: Element> Array<T> {
     /// ```
     pub fn argsort(&self, axis: isize) -> Result<Array<i64>> {
         self.sort_whole("argsort", axis, Give::Indices)
-    }
-
-    /// The same as [`argsort`](Self::argsort), under a name that states the guarantee. Breaking ties by index costs
-    /// less than a scan, so there is no unstable variant.
-    ///
-    /// # Errors
-    /// As [`sort`](Self::sort).
-    ///
-    /// ```
-    /// # extern crate polyarray_cpu as _;
-    /// # use polyarray_core::*;
-    /// let x = Array::from_vec(vec![0.0, -0.0, f64::NAN, 0.0], [4])?;
-    /// assert_eq!(x.argsort_stable(0)?.to_vec()?, [0, 1, 3, 2]);
-    /// # Ok::<(), Error>(())
-    /// ```
-    pub fn argsort_stable(&self, axis: isize) -> Result<Array<i64>> {
-        self.sort_whole("argsort_stable", axis, Give::Indices)
     }
 
     fn sort_whole<U: Element>(&self, op: &'static str, axis: isize, give: Give) -> Result<Array<U>> {
