@@ -5,12 +5,12 @@
 //! [`ufunc`](crate::Unary).
 
 use crate::ufunc::{FLOAT, Gives, REAL, UfuncInfo, Unary};
-use crate::{Array, DType, Element, Error, Expr, IntoExpr, Kind, Wide, select};
+use crate::{Array, DType, Element, Error, Expr, IntoExpr, Kind, Scalar, Wide, select};
 
 macro_rules! composed {
     ($(
         $Name:ident $name:ident($kinds:expr), ulp $cpu:literal / $gpu:literal, on ($lo:expr, $hi:expr), $doc:literal,
-        |$number:ident, $x:ident $(, $y:ident)?| $body:expr;
+        |$dtype:ident, $x:ident $(, $y:ident)?| $body:expr;
     )*) => {
         /// Ufuncs that are composed of others. See [`Expr::composed`].
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,12 +34,12 @@ macro_rules! composed {
                 match self { $( Composed::$Name => composed!(@count $($y)?), )* }
             }
 
-            /// Returns the expression of the operands, which have a dtype that the function is defined for and not a
-            /// half float. A function of one operand does not use the second one.
-            fn body<T: Element>(self, x: Expr<T>, y: Expr<T>) -> Expr<T> {
-                let number = |value: f64| T::from_wide(Wide::Float(value));
+            /// Returns the expression of operands of `dtype`, for which the function is defined, and which is not a half
+            /// float. A function of one operand does not use the second one.
+            #[allow(unused_variables, reason = "most bodies need no numbers of the dtype, or not the second operand")]
+            fn body(self, dtype: DType, x: Expr<Any>, y: Expr<Any>) -> Expr<Any> {
                 match self { $( Composed::$Name => {
-                    let ($number, $x $(, $y)?) = (number, x $(, composed!(@second $y y))?);
+                    let ($dtype, $x $(, $y)?) = (dtype, x $(, composed!(@second $y y))?);
                     $body
                 } )* }
             }
@@ -74,63 +74,89 @@ macro_rules! composed {
     };
 }
 
-// name(dtypes), ulp on CPU devices / on GPUs, on (domain), description, |conversion of a number, operands| body;
+// name(dtypes), ulp on CPU devices / on GPUs, on (domain), description, |dtype, operands| body;
 composed! {
     Remainder remainder(REAL), ulp 1.0 / 4.0, on (-1e3, 1e3),
         "The remainder `x - y * floor(x / y)` with the sign of y, as `%` in Python. Floats: computed from the exact \
          remainder [`rem`](Expr::rem) and rounded once; NaN if x is infinite or y is 0. Integers: 0 if y is 0.",
-        |number, x, y| {
+        |dtype, x, y| {
             let rest = x.rem(&y);
-            let differs = rest.clone().less(number(0.0)).not_equal(y.clone().less(number(0.0)));
+            let differs = rest.clone().less(number(dtype, 0.0)).not_equal(y.clone().less(number(dtype, 0.0)));
             let floored = select(differs, &rest + &y, rest.clone());
-            let zero = if T::DTYPE.kind() == Kind::Float { rest.clone().copysign(y) } else { rest.clone() };
-            select(rest.equal(number(0.0)), zero, floored)
+            let zero = if dtype.kind() == Kind::Float { rest.clone().copysign(y) } else { rest.clone() };
+            select(rest.equal(number(dtype, 0.0)), zero, floored)
         };
     Logaddexp logaddexp(FLOAT), ulp 4.0 / 16.0, on (0.0, 80.0),
         "`log(exp(x) + exp(y))` without intermediate overflow: the sum of numbers that are given by their logarithms. \
          Near zero the error is relative to x and y, not to the result.",
-        |number, x, y| {
+        |dtype, x, y| {
             let rest = (-magnitude(&x - &y)).exp().log1p();
-            select(x.clone().equal(&y), &x + number(std::f64::consts::LN_2), x.maximum(y) + rest)
+            select(x.clone().equal(&y), &x + number(dtype, std::f64::consts::LN_2), x.maximum(y) + rest)
         };
     Logaddexp2 logaddexp2(FLOAT), ulp 4.0 / 16.0, on (0.0, 120.0),
         "`log2(2^x + 2^y)` without intermediate overflow. Near zero the error is relative to x and y, not to the \
          result.",
-        |number, x, y| {
-            let rest = (-magnitude(&x - &y)).exp2().log1p() * number(std::f64::consts::LOG2_E);
-            select(x.clone().equal(&y), &x + number(1.0), x.maximum(y) + rest)
+        |dtype, x, y| {
+            let rest = (-magnitude(&x - &y)).exp2().log1p() * number(dtype, std::f64::consts::LOG2_E);
+            select(x.clone().equal(&y), &x + number(dtype, 1.0), x.maximum(y) + rest)
         };
     Softplus softplus(FLOAT), ulp 4.0 / 16.0, on (-80.0, 80.0), "`log(1 + exp(x))` without intermediate overflow.",
-        |number, x| x.clone().maximum(number(0.0)) + (-magnitude(x)).exp().log1p();
+        |dtype, x| x.clone().maximum(number(dtype, 0.0)) + (-magnitude(x)).exp().log1p();
     LogSigmoid log_sigmoid(FLOAT), ulp 4.0 / 16.0, on (-80.0, 80.0),
         "The logarithm of the [`sigmoid`](Expr::sigmoid), `-log(1 + exp(-x))`, accurate where the sigmoid is near 1.",
-        |number, x| x.clone().minimum(number(0.0)) - (-magnitude(x)).exp().log1p();
+        |dtype, x| x.clone().minimum(number(dtype, 0.0)) - (-magnitude(x)).exp().log1p();
     Heaviside heaviside(FLOAT), ulp 0.0 / 0.0, on (-1e3, 1e3),
         "The step function: 0 where x (this operand) is negative, 1 where it is positive, y (the other operand) where \
          it is zero, NaN for NaN.",
-        |number, x, y| {
-            let positive = select(x.clone().greater(number(0.0)), number(1.0), number(0.0));
-            let step = select(x.clone().equal(number(0.0)), y, positive);
+        |dtype, x, y| {
+            let positive = select(x.clone().greater(number(dtype, 0.0)), number(dtype, 1.0), number(dtype, 0.0));
+            let step = select(x.clone().equal(number(dtype, 0.0)), y, positive);
             select(x.clone().is_nan(), x, step)
         };
     Sinc sinc(FLOAT), ulp 4.0 / 16.0, on (-0.5, 0.5),
         "`sin(pi x) / (pi x)`, 1 at zero; NaN at infinity. Beyond -0.5 .. 0.5 the error is absolute: a few eps.",
-        |number, x| {
+        |dtype, x| {
             // The sine has period 2 in x, and the difference is exact.
-            let near = &x - (&x * number(0.5)).round() * number(2.0);
-            let pi = number(std::f64::consts::PI);
-            let quotient = (near * pi).sin() / (&x * pi);
-            select(x.equal(number(0.0)), number(1.0), quotient)
+            let near = &x - (&x * number(dtype, 0.5)).round() * number(dtype, 2.0);
+            let pi = number(dtype, std::f64::consts::PI);
+            let quotient = (near * &pi).sin() / (&x * pi);
+            select(x.equal(number(dtype, 0.0)), number(dtype, 1.0), quotient)
         };
     Deg2rad deg2rad(FLOAT), ulp 2.0 / 2.0, on (-1e6, 1e6), "Converts degrees to radians.",
-        |number, x| x * number(std::f64::consts::PI / 180.0);
+        |dtype, x| x * number(dtype, std::f64::consts::PI / 180.0);
     Rad2deg rad2deg(FLOAT), ulp 2.0 / 2.0, on (-1e6, 1e6), "Converts radians to degrees.",
-        |number, x| x * number(180.0 / std::f64::consts::PI);
+        |dtype, x| x * number(dtype, 180.0 / std::f64::consts::PI);
+}
+
+/// Stands for the element type of the operands, whatever it is, so that the bodies are compiled once.
+type Any = u8;
+
+/// Returns a value of a dtype.
+fn number(dtype: DType, value: f64) -> Expr<Any> {
+    Expr::of_value(Scalar::from_wide(dtype, Wide::Float(value)))
 }
 
 /// Returns the magnitude of real numbers.
-fn magnitude<T: Element>(x: Expr<T>) -> Expr<T> {
+fn magnitude(x: Expr<Any>) -> Expr<Any> {
     x.then_unary(Unary::Abs)
+}
+
+/// Applies a composed ufunc to operands of `dtype`: see [`Expr::composed`].
+pub(crate) fn apply(op: Composed, dtype: DType, x: Expr<Any>, y: Option<Expr<Any>>) -> Expr<Any> {
+    let info = op.info();
+    if op.operands() != 1 + usize::from(y.is_some()) {
+        let value = if y.is_some() { "a second operand" } else { "no second operand" };
+        let why = format!("{} has {}", info.name, if op.operands() == 1 { "one operand" } else { "two operands" });
+        return Expr::failed(Error::Argument { op: info.name, name: "other", value: value.into(), why });
+    }
+    if !info.kinds.contains(dtype) {
+        return Expr::failed(Error::DTypeUndefined { op: info.name, dtype, defined: info.kinds.describe() });
+    }
+    let y = y.unwrap_or_else(|| x.clone());
+    match dtype {
+        DType::F16 | DType::BF16 => op.body(DType::F32, x.cast_to(DType::F32), y.cast_to(DType::F32)).cast_to(dtype),
+        _ => op.body(dtype, x, y),
+    }
 }
 
 impl<T: Element> Expr<T> {
@@ -152,23 +178,6 @@ impl<T: Element> Expr<T> {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn composed(self, op: Composed, other: Option<Expr<T>>) -> Expr<T> {
-        let info = op.info();
-        if op.operands() != 1 + usize::from(other.is_some()) {
-            let other = if other.is_some() { "a second operand" } else { "no second operand" };
-            let why = format!("{} has {}", info.name, if op.operands() == 1 { "one operand" } else { "two operands" });
-            return Expr::failed(Error::Argument { op: info.name, name: "other", value: other.into(), why });
-        }
-        if !info.kinds.contains(T::DTYPE) {
-            return Expr::failed(Error::DTypeUndefined {
-                op: info.name,
-                dtype: T::DTYPE,
-                defined: info.kinds.describe(),
-            });
-        }
-        let other = other.unwrap_or_else(|| self.clone());
-        match T::DTYPE {
-            DType::F16 | DType::BF16 => op.body::<f32>(self.cast(), other.cast()).cast(),
-            _ => op.body(self, other),
-        }
+        apply(op, T::DTYPE, self.reinterpret(), other.map(Expr::reinterpret)).reinterpret()
     }
 }

@@ -1,6 +1,7 @@
 //! Arrays and expressions whose dtype is a value instead of a type parameter.
 
 use crate::array::{Array, Axes};
+use crate::composed;
 use crate::device::Device;
 use crate::expr::{Expr, IntoExpr, RawArray};
 use crate::layout::Layout;
@@ -485,14 +486,12 @@ impl DynExpr {
     /// [`Expr::composed`].
     pub fn composed(self, op: Composed, other: Option<DynExpr>) -> DynExpr {
         let dtype = self.dtype;
-        let typed = || {
-            with_dtype!(dtype, T => {
-                let other = other.map(DynExpr::typed::<T>).transpose()?;
-                Ok(self.typed::<T>()?.composed(op, other).into())
-            })
-        };
-        let result: Result<DynExpr> = typed();
-        result.unwrap_or_else(|why| DynExpr { dtype, untyped: Expr::failed(why) })
+        if let Some(other) = other.as_ref().filter(|o| o.dtype != dtype) {
+            let why = Error::DTypeMismatch { op: op.info().name, left: dtype, right: other.dtype };
+            let why = [&self, other].iter().find_map(|e| e.untyped.error()).unwrap_or(why);
+            return DynExpr { dtype, untyped: Expr::failed(why) };
+        }
+        DynExpr { dtype, untyped: composed::apply(op, dtype, self.untyped, other.map(|o| o.untyped)) }
     }
 
     /// Casts to another dtype. See [`Expr::cast`].

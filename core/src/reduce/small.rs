@@ -20,32 +20,33 @@ const REDUCE: u64 = 2 << 48;
 /// Returns the reduction of all elements of an expression. Returns `None` if it is left to the regular path, which also
 /// finds all errors.
 pub(super) fn total<T: Element>(x: &Expr<T>, request: &Request) -> Result<Option<Scalar>> {
-    let mut room = Room::new();
-    let Some(numbers) = numbers(x, request, &mut room)? else { return Ok(None) };
-    let layout = &numbers.array.layout;
-    // Of every dtype zero is a valid element.
-    let mut result = [0u128; 1];
-    let result: &mut [u8] = bytemuck::cast_slice_mut(&mut result);
-    let (matrix, axes) = (Matrix::whole(layout.len()), || (0..layout.shape().len()).collect());
-    // SAFETY: 16 bytes with their alignment have room for a result of any dtype, and nothing else accesses them.
-    let done = unsafe { reduce(&numbers, request, &matrix, axes, result.as_mut_ptr()) }?;
-    Ok(done.then(|| Scalar::from_bytes(request.to, &result[..request.to.size()])))
+    with_numbers(x, request, |numbers| {
+        let layout = &numbers.array.layout;
+        // Of every dtype zero is a valid element.
+        let mut result = [0u128; 1];
+        let result: &mut [u8] = bytemuck::cast_slice_mut(&mut result);
+        let (matrix, axes) = (Matrix::whole(layout.len()), || (0..layout.shape().len()).collect());
+        // SAFETY: 16 bytes with their alignment have room for a result of any dtype, and nothing else accesses them.
+        let done = unsafe { reduce(numbers, request, &matrix, axes, result.as_mut_ptr()) }?;
+        Ok(done.then(|| Scalar::from_bytes(request.to, &result[..request.to.size()])))
+    })
 }
 
 /// Returns the reduction over some axes, as [`total`] over all.
 pub(super) fn over<T: Element>(x: &Expr<T>, request: &Request, axes: &Axes) -> Result<Option<RawArray>> {
-    let mut room = Room::new();
-    let Some(numbers) = numbers(x, request, &mut room)? else { return Ok(None) };
-    let shape = numbers.array.layout.shape();
-    let Ok(reduced) = axes.resolve(request.name, shape.len()) else { return Ok(None) };
-    let several = request.kind.gives_index() && reduced.len() != 1;
-    let Some(matrix) = Matrix::of(shape, &reduced).filter(|_| !several) else { return Ok(None) };
-    let mut buffer = Buffer::elements(request.to, matrix.outputs)?;
-    let Some(results) = bytes::room(&mut buffer, 0, matrix.outputs * request.to.size()) else { return Ok(None) };
-    // SAFETY: `results` has room for all results in a new buffer.
-    let done = unsafe { reduce(&numbers, request, &matrix, || reduced.clone(), results.as_mut_ptr().cast()) }?;
-    let shown = || axes.shown(shape, &reduced);
-    Ok(done.then(|| RawArray { buffer, dtype: request.to, layout: Layout::contiguous(shown()) }))
+    with_numbers(x, request, |numbers| {
+        let shape = numbers.array.layout.shape();
+        let Ok(reduced) = axes.resolve(request.name, shape.len()) else { return Ok(None) };
+        let several = request.kind.gives_index() && reduced.len() != 1;
+        let Some(matrix) = Matrix::of(shape, &reduced).filter(|_| !several) else { return Ok(None) };
+        let mut buffer = Buffer::elements(request.to, matrix.outputs)?;
+        let bytes = matrix.outputs * request.to.size();
+        let Some(results) = bytes::room(&mut buffer, 0, bytes) else { return Ok(None) };
+        // SAFETY: `results` has room for all results in a new buffer.
+        let done = unsafe { reduce(numbers, request, &matrix, || reduced.clone(), results.as_mut_ptr().cast()) }?;
+        let shown = || axes.shown(shape, &reduced);
+        Ok(done.then(|| RawArray { buffer, dtype: request.to, layout: Layout::contiguous(shown()) }))
+    })
 }
 
 /// The numbers that are combined.
@@ -58,29 +59,12 @@ struct Numbers {
     start: *const u8,
 }
 
-/// Memory for converted numbers.
-struct Room {
-    few: [MaybeUninit<u128>; 128],
-    many: Vec<u128>,
-}
-
-impl Room {
-    fn new() -> Room {
-        Room { few: [MaybeUninit::uninit(); 128], many: Vec::new() }
-    }
-
-    /// Returns memory for `bytes` bytes, or `None` if there is none.
-    fn of(&mut self, bytes: usize) -> Option<*mut u8> {
-        if bytes <= size_of_val(&self.few) {
-            return Some(self.few.as_mut_ptr().cast());
-        }
-        self.many.try_reserve_exact(bytes.div_ceil(size_of::<u128>())).ok()?;
-        Some(self.many.as_mut_ptr().cast())
-    }
-}
-
-/// Returns the numbers that are combined, if the fast path reduces them.
-fn numbers<T: Element>(x: &Expr<T>, request: &Request, room: &mut Room) -> Result<Option<Numbers>> {
+/// Calls `f` with the numbers that are combined, if the fast path reduces them.
+fn with_numbers<T: Element, R>(
+    x: &Expr<T>,
+    request: &Request,
+    f: impl FnOnce(&Numbers) -> Result<Option<R>>,
+) -> Result<Option<R>> {
     let through = match request.of {
         Of::Elements | Of::Squares => T::DTYPE,
         Of::Truth => DType::Bool,
@@ -99,35 +83,41 @@ fn numbers<T: Element>(x: &Expr<T>, request: &Request, room: &mut Room) -> Resul
     let value = if squares { x.clone().then_unary::<T>(Unary::Square).small_value() } else { x.small_value() };
     let Some(array) = value? else { return Ok(None) };
     let Some(start) = array.small_start() else { return Ok(None) };
-    let start =
-        if [through, acc] == [T::DTYPE; 2] { Some(start) } else { converted::<T>(&array, start, through, acc, room)? };
-    Ok(start.map(|start| Numbers { array, dtype: acc, start }))
+    let numbers = Numbers { array, dtype: T::DTYPE, start };
+    if [through, acc] == [T::DTYPE; 2] { f(&numbers) } else { converted(numbers, through, acc, f) }
 }
 
-/// Converts the elements of an array, of which `start` is the first, to `through` and then to `acc`. Returns the first
-/// one, or `None` if the fast path does not convert them.
-fn converted<T: Element>(
-    array: &Arc<RawArray>,
-    start: *const u8,
+/// Calls `f` with the numbers converted to `through` and then to `acc`, if the fast path converts them.
+#[inline(never)]
+fn converted<R>(
+    numbers: Numbers,
     through: DType,
     acc: DType,
-    room: &mut Room,
-) -> Result<Option<*const u8>> {
+    f: impl FnOnce(&Numbers) -> Result<Option<R>>,
+) -> Result<Option<R>> {
+    let Numbers { array, dtype, start } = numbers;
     let len = array.layout.len();
     if len.saturating_mul(acc.size()) > SMALL {
         return Ok(None);
     }
-    let Some(out) = room.of(len * acc.size()) else { return Ok(None) };
+    let (mut few, mut many) = ([MaybeUninit::<u128>::uninit(); 128], Vec::<u128>::new());
+    let mut out = few.as_mut_ptr().cast::<u8>();
+    if len * acc.size() > size_of_val(&few) {
+        if many.try_reserve_exact((len * acc.size()).div_ceil(size_of::<u128>())).is_err() {
+            return Ok(None);
+        }
+        out = many.as_mut_ptr().cast();
+    }
     let mut instrs = SmallVec::<[Instr; 2]>::new();
     let (mut dtypes, mut result) = (SmallVec::<[DType; 2]>::new(), Ref::Input(0));
-    for (from, to) in [(T::DTYPE, through), (through, acc)] {
+    for (from, to) in [(dtype, through), (through, acc)] {
         if from != to {
             instrs.push(Instr::Cast(to, result));
             dtypes.push(to);
             result = Ref::Value(instrs.len() as u32 - 1);
         }
     }
-    let (inputs, operands) = (&[T::DTYPE], &[start]);
+    let (inputs, operands) = (&[dtype], &[start]);
     let (instrs, dtypes, params) = (&instrs[..], &dtypes[..], &[]);
     let work = Small::Map(SmallMap { inputs, operands, params, instrs, dtypes, result, len, out });
     let op = || {
@@ -136,10 +126,13 @@ fn converted<T: Element>(
         cast(&mut tape, acc)?;
         tape.fresh_op()
     };
-    let key = || Key::new(instrs.iter().map(Instr::code).chain([T::DTYPE as u64, u64::from(len.ilog2())]));
+    let key = || Key::new(instrs.iter().map(Instr::code).chain([dtype as u64, u64::from(len.ilog2())]));
     // SAFETY: the array is contiguous and its elements lie inside its buffer and are valid (`small_start`). There is
     // room for the results, aligned for every dtype, which nothing else accesses.
-    Ok(unsafe { fast::run(&work, key, op) }?.then_some(out.cast_const()))
+    if !unsafe { fast::run(&work, key, op) }? {
+        return Ok(None);
+    }
+    f(&Numbers { array, dtype: acc, start: out })
 }
 
 /// Elements in C order as a matrix of which the rows or the columns are reduced.
