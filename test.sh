@@ -184,6 +184,8 @@ step "Tests in release, with overflow checks and debug assertions"
 profile=--profile
 has cargo-nextest && profile=--cargo-profile
 tests "$profile" checked -p polyarray-core -p polyarray-cpu -p polyarray --no-default-features --features polyarray/simd
+cargo run --locked --profile checked -p polyarray-conformance --features lean --bin polyarray-conformance -- \
+    --check --device simd
 
 # A random workload, the same in every run. Results are compared with a simple model, and AddressSanitizer checks every
 # memory access.

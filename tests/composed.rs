@@ -242,6 +242,10 @@ fn what_is_not_defined_is_an_error_with_the_functions_name() -> Result<()> {
     assert!(error.contains("remainder has two operands"), "{error}");
     let error = text(expr.clone().composed(Composed::Sinc, Some(expr)).eval().expect_err("two operands of one"));
     assert!(error.contains("sinc has one operand"), "{error}");
+    // The first error of an operand is kept.
+    let three = Array::from_vec(vec![1i32, 2, 3], [3])?;
+    let error = (Array::<i32>::ones([2])? + &three).softplus().eval().expect_err("two shapes");
+    assert!(matches!(error, Error::Broadcast { .. }), "{error}");
     let (a, b) = (DynArray::zeros(DType::F32, [2])?, DynArray::zeros(DType::F64, [2])?);
     let error = text(a.composed(Composed::Logaddexp, Some(b.into())).eval().expect_err("two dtypes"));
     assert!(error.contains("f32") && error.contains("f64"), "{error}");

@@ -107,6 +107,27 @@ fn products_are_added_to_outputs_in_any_memory() -> Result<()> {
 }
 
 #[test]
+fn the_host_writes_into_the_memory_of_a_device_that_fails() -> Result<()> {
+    let (device, controls) = fake("lost-into", &DType::ALL);
+    let x = count(12).to_device(&device)?;
+    let mut y = count(24).to_device(&device)?;
+    controls.lost.store(true, Ordering::Relaxed);
+    (&x + 1.0).eval_into(&mut y.slice_mut(s![6..18])?)?;
+    assert_eq!(y.device(), device);
+    let half = y.slice(s![6..18])?.to_vec()?;
+    assert_eq!(half, (1..13).map(|i| i as f32).collect::<Vec<_>>());
+    let (a, b) = (x.reshape([3, 4])?, x.reshape([4, 3])?);
+    let mut square = Array::<f32>::zeros([3, 3])?.to_device(&device)?;
+    Matmul::new(&a, &b).run_into(&mut square.view_mut()?)?;
+    assert_eq!(square.to_vec()?, a.to_device(&Device::scalar())?.matmul(&b.to_device(&Device::scalar())?)?.to_vec()?);
+    // Elements that are not adjacent there: only that device could place them.
+    let error = (&x + 1.0).eval_into(&mut y.slice_mut(s![..;2])?).expect_err("the device is lost");
+    assert!(matches!(error, Error::Device { .. }), "{error}");
+    assert_eq!(y.to_vec()?[..6], [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+    Ok(())
+}
+
+#[test]
 fn a_device_that_fails_is_replaced_by_the_host() -> Result<()> {
     let (device, controls) = fake("lost", &DType::ALL);
     let x = count(1000);

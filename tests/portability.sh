@@ -59,7 +59,7 @@ if [[ ! -e "$debian/.complete" ]]; then
     touch "$debian/.complete"
 fi
 # The linker for wasm32 must have the version of the compiler's LLVM, for example lld-22.
-lld="$(inside apt-cache depends libstd-rust-dev-wasm32 | grep -o 'lld-[0-9]*' | head -n 1)"
+lld="$(inside apt-cache depends libstd-rust-dev-wasm32 | grep -o 'lld-[0-9]*' | head -n 1 || true)"
 [[ -n "$lld" ]] || die "libstd-rust-dev-wasm32 no longer recommends a version of lld. Find out which linker it needs, and adapt this script."
 PACKAGES+=("$lld")
 missing=()

@@ -144,6 +144,9 @@ fn magnitude(x: Expr<Any>) -> Expr<Any> {
 /// Applies a composed ufunc to operands of `dtype`: see [`Expr::composed`].
 pub(crate) fn apply(op: Composed, dtype: DType, x: Expr<Any>, y: Option<Expr<Any>>) -> Expr<Any> {
     let info = op.info();
+    if let Some(first) = x.error().or_else(|| y.as_ref().and_then(Expr::error)) {
+        return Expr::failed(first);
+    }
     if op.operands() != 1 + usize::from(y.is_some()) {
         let value = if y.is_some() { "a second operand" } else { "no second operand" };
         let why = format!("{} has {}", info.name, if op.operands() == 1 { "one operand" } else { "two operands" });

@@ -486,9 +486,12 @@ impl DynExpr {
     /// [`Expr::composed`].
     pub fn composed(self, op: Composed, other: Option<DynExpr>) -> DynExpr {
         let dtype = self.dtype;
-        if let Some(other) = other.as_ref().filter(|o| o.dtype != dtype) {
+        let failed = |e: &DynExpr| e.untyped.error().is_some();
+        if let Some(other) = other.as_ref().filter(|o| op.operands() == 2 && o.dtype != dtype)
+            && !failed(&self)
+            && !failed(other)
+        {
             let why = Error::DTypeMismatch { op: op.info().name, left: dtype, right: other.dtype };
-            let why = [&self, other].iter().find_map(|e| e.untyped.error()).unwrap_or(why);
             return DynExpr { dtype, untyped: Expr::failed(why) };
         }
         DynExpr { dtype, untyped: composed::apply(op, dtype, self.untyped, other.map(|o| o.untyped)) }

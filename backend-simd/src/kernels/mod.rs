@@ -40,7 +40,7 @@ pub(crate) struct Args {
 pub(crate) type Kernel = unsafe fn(&Args);
 
 /// The kernels of a binary instruction: for two strips; for a strip and a single value; for a single value and a
-/// strip. The last two exist only for the most common dtypes. For others, single values are expanded to strips.
+/// strip. The last two are missing for some ufuncs and dtypes. Callers then expand single values to strips.
 pub(crate) type Forms = [Option<Kernel>; 3];
 
 /// The number of dtypes.

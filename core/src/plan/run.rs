@@ -6,9 +6,9 @@ use super::{Detail, Plan, Step};
 use crate::backend::RunContext;
 use crate::device::Device;
 use crate::memory::memory;
-use crate::memory::transfer::{move_elements, storable};
+use crate::memory::transfer::{move_elements, storable, upload_elements};
 use crate::op::{Map, Mode, Op, Operand, OutSpec, Output};
-use crate::{Buffer, DType, Error, Layout, MemoryId, Program, Result, canon, trace};
+use crate::{Buffer, DType, Error, Layout, MemoryId, Program, Result, bytes, canon, trace};
 use smallvec::SmallVec;
 use std::time::Instant;
 
@@ -105,14 +105,14 @@ unsafe fn run_on(pick: &Pick, op: &Op, output: &Buffer, fresh: bool) -> Result<(
     let registered = pick.slot.registered;
     if registered && fresh {
         // SAFETY: no array shows the fresh output, and nothing else accesses it, which the caller guarantees.
-        unsafe { crate::bytes::zero(output) };
+        unsafe { bytes::zero(output) };
     }
     let cx = RunContext { threads: pick.estimate.cost.threads, outputs: std::slice::from_ref(output) };
     // SAFETY: the caller guarantees the conditions of `Backend::run`.
     unsafe { pick.slot.backend()?.run(op, &cx) }?;
     if registered && op.output().dtype == DType::Bool {
         // SAFETY: `output` was zeroed above or written before; the caller guarantees that nothing else accesses it.
-        unsafe { crate::bytes::normalise_bools(output) };
+        unsafe { bytes::normalise_bools(output) };
     }
     Ok(())
 }
@@ -135,6 +135,17 @@ fn run_away(
     let result = allocate(&op.output(), there)?;
     // SAFETY: as in `run_there`; `result` is a new buffer that is large enough for the output.
     unsafe { run_on(pick, op, &result, true) }?;
+    if let Some(into) = &into
+        && there == MemoryId::HOST
+        && Layout::from_parts(wanted.lens.clone(), wanted.strides.clone(), wanted.offset).is_c_contiguous()
+    {
+        let size = wanted.len() * wanted.dtype.size();
+        trace::copied(size, "transfer");
+        // SAFETY: the caller owns the output exclusively, and the operands were moved to the host. The result has been
+        // written.
+        unsafe { upload_elements(wanted.dtype, &bytes::host_bytes(&result)[..size], into, wanted.offset) }?;
+        return Ok(into.clone());
+    }
     let len = result.bytes() / storable(&*memory(there), wanted.dtype)?;
     let back = match move_elements(&result, wanted.dtype, 0, len, home) {
         // If the home memory is full, a result in host memory stays there.
@@ -151,7 +162,7 @@ fn run_away(
 }
 
 /// Copies a result in C order into `into`, with the strides of `wanted`. Both lie in one memory, and a device of that
-/// memory copies: another one would need such a copy itself, to bring its result back.
+/// memory copies, without a fallback: another one would need such a copy itself, to bring its result back.
 fn copy_into(result: Buffer, wanted: OutSpec, into: Buffer, device: &Device) -> Result<Buffer> {
     let home = into.memory();
     let OutSpec { dtype, lens, offset, strides, .. } = wanted;
@@ -169,5 +180,7 @@ fn copy_into(result: Buffer, wanted: OutSpec, into: Buffer, device: &Device) -> 
         output: Output { dtype, offset, strides },
     });
     let device = if device.memory() == home { device.clone() } else { Device::auto() };
-    Plan::new(copy, &device, Among::In(home), Detail::needed())?.run(&device, Some(into))
+    let mut steps = Plan::new(copy, &device, Among::In(home), Detail::needed())?.steps;
+    debug_assert_eq!(steps.len(), 1, "a map has no epilogue");
+    steps.remove(0).run_there(&device, Some(into))
 }

@@ -34,17 +34,22 @@ pub(super) fn total<T: Element>(x: &Expr<T>, request: &Request) -> Result<Option
 
 /// Returns the reduction over some axes, as [`total`] over all.
 pub(super) fn over<T: Element>(x: &Expr<T>, request: &Request, axes: &Axes) -> Result<Option<RawArray>> {
+    // The axes are checked first, because the regular path would compute the numbers again.
+    let Ok(shape) = x.shape() else { return Ok(None) };
+    let Ok(reduced) = axes.resolve(request.name, shape.len()) else { return Ok(None) };
+    let several = request.kind.gives_index() && reduced.len() != 1;
+    let Some(matrix) = Matrix::of(&shape, &reduced).filter(|_| !several) else { return Ok(None) };
     with_numbers(x, request, |numbers| {
-        let shape = numbers.array.layout.shape();
-        let Ok(reduced) = axes.resolve(request.name, shape.len()) else { return Ok(None) };
-        let several = request.kind.gives_index() && reduced.len() != 1;
-        let Some(matrix) = Matrix::of(shape, &reduced).filter(|_| !several) else { return Ok(None) };
+        // What is read relies on this, not on the shape that the expression states.
+        if numbers.array.layout.len() != matrix.outputs * matrix.len {
+            return Ok(None);
+        }
         let mut buffer = Buffer::elements(request.to, matrix.outputs)?;
         let bytes = matrix.outputs * request.to.size();
         let Some(results) = bytes::room(&mut buffer, 0, bytes) else { return Ok(None) };
         // SAFETY: `results` has room for all results in a new buffer.
         let done = unsafe { reduce(numbers, request, &matrix, || reduced.clone(), results.as_mut_ptr().cast()) }?;
-        let shown = || axes.shown(shape, &reduced);
+        let shown = || axes.shown(&shape, &reduced);
         Ok(done.then(|| RawArray { buffer, dtype: request.to, layout: Layout::contiguous(shown()) }))
     })
 }
