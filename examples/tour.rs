@@ -63,6 +63,7 @@ fn from_numpy() -> Result<usize> {
         a.reshape([3, 2])?.shape() == [3, 2] && a.ravel()?.shape() == [6],
         (&a + &x).eval()?.shape() == [2, 3],
         (x.exp() + x.sin()).eval()?.len() == 3,
+        x.remainder(2.0).eval()?.to_vec()? == [1.0, 1.0, 0.0] && a.logaddexp(&x).eval()?.shape() == [2, 3],
         select(x.greater(1.5), &x, 0.0).eval()?.to_vec()? == [3.0, 0.0, 2.0],
         x.clip(1.5, 2.5).eval()?.to_vec()? == [2.5, 1.5, 2.0],
         x.cast::<i32>().eval()?.to_vec()? == [3, 1, 2],

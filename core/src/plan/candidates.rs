@@ -149,10 +149,10 @@ pub(super) fn survey(
     Ok(best)
 }
 
-/// Returns the error that lists why each device refuses `op`.
-pub(super) fn refusal(op: &Op, device: &Device) -> Error {
+/// Returns the error that lists why each candidate refuses `op`.
+pub(super) fn refusal(op: &Op, device: &Device, among: Among) -> Error {
     let mut reasons = Vec::new();
-    let surveyed = survey(op, device, Among::Every, true, |slot, answer| {
+    let surveyed = survey(op, device, among, true, |slot, answer| {
         if let Err(why) = answer {
             reasons.push((slot.name().to_string(), why.to_string()));
         }

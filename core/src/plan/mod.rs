@@ -84,7 +84,7 @@ impl Plan {
             ];
             return Ok(Plan { steps, report: whole });
         }
-        let Some(pick) = pick else { return Err(refusal(&op, device)) };
+        let Some(pick) = pick else { return Err(refusal(&op, device, among)) };
         let report = requested(&op, &[(&op, &pick)], candidates);
         Ok(Plan { steps: smallvec![Step { op, pick, report: report.clone() }], report })
     }
