@@ -357,7 +357,8 @@ fn over_axes<T: Element>(shape: &[usize], special: bool) {
 #[test]
 fn reductions_of_small_arrays_over_axes_give_the_same_either_way() {
     let matrices = [[1, 1], [1, 5], [5, 1], [2, 3], [3, 2], [7, 16], [65, 16], [9, 17], [66, 17], [300, 3], [3, 300]];
-    let others: [&[usize]; 5] = [&[2, 3, 4], &[4, 1, 6], &[1, 9, 20], &[130, 2, 1], &[3, 2, 2, 5]];
+    let others: [&[usize]; 8] =
+        [&[0, 3], &[3, 0], &[2, 0, 1], &[2, 3, 4], &[4, 1, 6], &[1, 9, 20], &[130, 2, 1], &[3, 2, 2, 5]];
     for device in [Device::simd().expect("linked"), Device::auto()] {
         with_device(&device, || {
             for dtype in DType::ALL {

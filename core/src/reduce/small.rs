@@ -158,6 +158,10 @@ impl Matrix {
     /// Returns the matrix for a reduction of an array of `shape` over the axes `reduced`: its first axes or its last
     /// ones, not counting axes of length 1. Returns `None` for other axes and if each output has one element or none.
     fn of(shape: &[usize], reduced: &[usize]) -> Option<Matrix> {
+        // The other lengths of an empty array may have a product that overflows.
+        if shape.contains(&0) {
+            return None;
+        }
         let (mut outputs, mut len, mut changes) = (1, 1, SmallVec::<[bool; 2]>::new());
         for (axis, &n) in shape.iter().enumerate().filter(|&(_, &n)| n != 1) {
             let is_reduced = reduced.contains(&axis);
@@ -166,7 +170,7 @@ impl Matrix {
                 changes.push(is_reduced);
             }
         }
-        let fits = changes.len() <= 2 && len > 1 && outputs > 0;
+        let fits = changes.len() <= 2 && len > 1;
         fits.then_some(Matrix { outputs, len, across: changes[..] == [true, false] })
     }
 }
