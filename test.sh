@@ -178,8 +178,8 @@ step "Conformance of every available device"
 # -------------------------------------------------------------------------------------------- --long: checked builds
 
 # Optimised, with overflow checks and debug assertions: detects sizes and offsets that overflow only in optimised code.
-# Without the feature blas, `auto` chooses simd for every product. The unit tests of polyarray-simd would double the time
-# for compilation; they run only in the profile above, which has the same checks.
+# Without the feature blas, `auto` chooses simd for every product. The unit tests of polyarray-simd would double the
+# time for compilation; they run only in the profile above, which has the same checks.
 step "Tests in release, with overflow checks and debug assertions"
 profile=--profile
 has cargo-nextest && profile=--cargo-profile

@@ -71,8 +71,8 @@ unsafe fn map(tier: &'static Tier, map: &SmallMap) -> bool {
     let aliased = map.operands.iter().any(|&p| std::ptr::eq(p, map.out));
     match map.instrs {
         // SAFETY: the caller guarantees the invariants.
-        [instr @ (Instr::Unary(..) | Instr::Binary(..) | Instr::Cast(..))] if !aliased || map.len <= IN_PLACE => unsafe {
-            single(tier, map, *instr)
+        [i @ (Instr::Unary(..) | Instr::Binary(..) | Instr::Cast(..))] if !aliased || map.len <= IN_PLACE => unsafe {
+            single(tier, map, *i)
         },
         // SAFETY: as above, and `aliased` says whether an operand is the output.
         _ => unsafe { strips(tier, map, aliased) },

@@ -34,8 +34,8 @@ macro_rules! composed {
                 match self { $( Composed::$Name => composed!(@count $($y)?), )* }
             }
 
-            /// Returns the expression of operands of `dtype`, for which the function is defined, and which is not a half
-            /// float. A function of one operand does not use the second one.
+            /// Returns the expression of operands of `dtype`, for which the function is defined, and which is not a
+            /// half float. A function of one operand does not use the second one.
             #[allow(unused_variables, reason = "most bodies need no numbers of the dtype, or not the second operand")]
             fn body(self, dtype: DType, x: Expr<Any>, y: Expr<Any>) -> Expr<Any> {
                 match self { $( Composed::$Name => {

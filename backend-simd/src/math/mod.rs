@@ -215,8 +215,8 @@ pub(crate) unsafe fn apply<T: Real, F: Function<T>, I: Isa>(isa: I, src: *const 
     }
 }
 
-/// Applies `F` to `n` pairs, several vectors at a time, since such functions are long dependency chains. With `FORM` 1, y
-/// is a single value. With `FORM` 2, x is a single value.
+/// Applies `F` to `n` pairs, several vectors at a time, since such functions are long dependency chains. With `FORM` 1,
+/// y is a single value. With `FORM` 2, x is a single value.
 ///
 /// # Safety
 /// - `x` and `y` are valid for reads of `n` elements (of one element where the operand is a single value), and `out`

@@ -80,7 +80,8 @@ pub(super) fn narrow(kernels: &Kernels, source: &Source, outer: usize, threads: 
     across.run(if runs == 1 { blocks } else { runs }, width, kernels.block() * width, threads, emit, &leaf)
 }
 
-/// Reduces the columns of a small matrix. Returns `false`, with nothing written, if the partial results need much memory.
+/// Reduces the columns of a small matrix. Returns `false`, with nothing written, if the partial results need much
+/// memory.
 ///
 /// # Safety
 /// - `work` keeps the invariants of [`SmallReduce`], and `kernels` are for its dtype.

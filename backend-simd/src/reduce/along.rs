@@ -26,11 +26,11 @@ pub(super) fn run(kernels: &Kernels, source: &Source, outer: usize, threads: usi
     }
 }
 
-/// Reduces the rows of a small matrix. Returns true.
+/// Reduces the rows of a small matrix.
 ///
 /// # Safety
 /// - `work` keeps the invariants of [`SmallReduce`], and `kernels` are for its dtype.
-pub(super) unsafe fn small(kernels: &Kernels, work: &SmallReduce) -> bool {
+pub(super) unsafe fn small(kernels: &Kernels, work: &SmallReduce) {
     let &SmallReduce { values, outputs, len, out, .. } = work;
     let (block, row) = (kernels.block(), len * kernels.size);
     // SAFETY: the elements of row i are the `len` ones from `i * row` bytes on, and `out` has room for the result of
@@ -44,7 +44,7 @@ pub(super) unsafe fn small(kernels: &Kernels, work: &SmallReduce) -> bool {
                 kernels.short(values.add(first * row), len as isize, len, count, results);
                 kernels.give_all(results, count, out.add(first * kernels.value));
             }
-            return true;
+            return;
         }
         for i in 0..outputs {
             let row = values.add(i * row);
@@ -60,7 +60,6 @@ pub(super) unsafe fn small(kernels: &Kernels, work: &SmallReduce) -> bool {
             kernels.give_all(result.at(), 1, out.add(i * kernels.value));
         }
     }
-    true
 }
 
 struct Along<'a> {

@@ -113,7 +113,13 @@ pub(crate) fn has_kernel(tier: &Tier, kind: Reduction, dtype: DType) -> bool {
 pub(crate) unsafe fn small(tier: &'static Tier, work: &SmallReduce) -> bool {
     let Some(kernels) = tier.reductions.get(work.kind, work.dtype) else { return false };
     // SAFETY: the caller guarantees the invariants, and the kernels are for this dtype.
-    unsafe { if work.across { across::small(kernels, work) } else { along::small(kernels, work) } }
+    unsafe {
+        if work.across {
+            return across::small(kernels, work);
+        }
+        along::small(kernels, work);
+    }
+    true
 }
 
 /// Runs a reduction that [`has_kernel`] accepts.

@@ -127,7 +127,7 @@ fn run_away(
     device: &Device,
 ) -> Result<Buffer> {
     let wanted = op.output();
-    // The caller asks for this only where operands and output share a memory: a new buffer has nothing to add to.
+    // Products that add to their output are planned only in its memory: a new buffer holds no numbers to add to.
     assert_eq!(wanted.mode, Mode::Write, "internal error: the output to be added to lies in another memory");
     if into.is_some() {
         op.pack();

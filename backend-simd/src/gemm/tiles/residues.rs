@@ -326,8 +326,8 @@ impl<E: Engine, T: Real> Kernel for Residues<E, T> {
 /// The error itself is about 2^-82, and the scaled norms are at least a half.
 const JOINED: f64 = 1.0 / (1u128 << 76) as f64;
 
-/// Elements that are smaller than this, relative to their unit, may be zero: the error of putting them together is about
-/// 2^-82. A sum of products that cancel must be zero, as it is without residues.
+/// Elements that are smaller than this, relative to their unit, may be zero: the error of putting them together is
+/// about 2^-82. A sum of products that cancel must be zero, as it is without residues.
 const NEAR_ZERO: f64 = 1.0 / (1u128 << 70) as f64;
 
 /// Checks that every element of a tile is expected to be within `eps |A||B|`. Numbers are off by up to half a step,
@@ -413,8 +413,8 @@ impl<E: Engine, T: Real> Work for Join<'_, E, T> {
 impl<E: Engine, T: Real> Join<'_, E, T> {
     /// Returns whether the element in row `r` and column `c` is exactly zero: all its residues are.
     fn is_zero(&self, r: usize, c: usize) -> bool {
-        let mut residues = self.tiles.iter().map(|tile| tile.0.as_chunks::<SIDE>().0[r][c]).zip(MODULI);
-        residues.by_ref().take(self.kernel.moduli).all(|(x, p)| i64::from(x) % i64::from(p) == 0)
+        let residues = self.tiles.iter().map(|tile| tile.0.as_chunks::<SIDE>().0[r][c]);
+        residues.zip(MODULI).take(self.kernel.moduli).all(|(x, p)| i64::from(x) % i64::from(p) == 0)
     }
 }
 

@@ -35,7 +35,8 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// The first error in the expression that the closure returns, or the error that the closure returns;
-/// [`Error::NotCalled`](crate::Error::NotCalled) if the closure evaluates or reduces its arguments or reads their shape, or returns an expression that contains an argument of another closure.
+/// [`Error::NotCalled`](crate::Error::NotCalled) if the closure evaluates or reduces its arguments or reads their
+/// shape, or returns an expression that contains an argument of another closure.
 ///
 /// ```
 /// # use polyarray_core::*;

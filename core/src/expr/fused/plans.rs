@@ -212,8 +212,8 @@ impl Body {
     }
 
     /// Makes the plan for `key` and appends it to a list, of which `cell` is the end. Nothing is remembered if the
-    /// choice of a device fails (the regular path finds the error), or if this call cannot use a plan: the device that is
-    /// chosen for its operands may not be the one for others of this size.
+    /// choice of a device fails (the regular path finds the error), or if this call cannot use a plan: the device that
+    /// is chosen for its operands may not be the one for others of this size.
     #[cold]
     fn remember<'a>(
         &'a self,
