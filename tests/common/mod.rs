@@ -42,3 +42,14 @@ pub fn count(shape: impl Into<polyarray::Dims>) -> Array<f32> {
     Array::from_vec((0..shape.size()).map(|i| i as f32).collect(), shape)
         .expect("the vector has as many elements as the shape")
 }
+
+/// Asserts that `result` is the expected error, and that its message contains all of `figures`.
+#[track_caller]
+pub fn refused<T>(result: Result<T>, is: impl Fn(&Error) -> bool, figures: &[&str]) {
+    let Err(e) = result else { panic!("an error was expected") };
+    assert!(is(&e), "another error was expected: {e:?}");
+    let message = e.to_string();
+    for figure in figures {
+        assert!(message.contains(figure), "{figure:?} is missing in {message:?}");
+    }
+}

@@ -1,0 +1,79 @@
+//! The examples, on every device found.
+
+use polyarray::prelude::*;
+
+#[path = "../../examples/custom_backend.rs"]
+mod custom_backend;
+#[path = "../../examples/digits.rs"]
+mod digits;
+#[path = "../../examples/first.rs"]
+mod first;
+#[path = "../../examples/offload.rs"]
+mod offload;
+#[path = "../../examples/tour.rs"]
+mod tour;
+
+/// Every device that `POLYARRAY_REQUIRE` names must be present if this build supports it, so that the tests below cover
+/// it.
+#[test]
+fn required_devices_are_here() {
+    let features = [("simd", cfg!(feature = "simd")), ("blas", cfg!(feature = "blas")), ("gpu", cfg!(feature = "gpu"))];
+    let built = |name: &str| !features.contains(&(name, false));
+    let required = std::env::var("POLYARRAY_REQUIRE").unwrap_or_default();
+    for name in required.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        match Device::named(name) {
+            Ok(device) => assert_eq!(device.name(), name),
+            Err(why) => assert!(!built(name), "POLYARRAY_REQUIRE={required}: {why}"),
+        }
+    }
+}
+
+#[test]
+fn every_device_reads_the_same_digits() {
+    let (pixels, labels) = digits::load().unwrap();
+    assert_eq!((pixels.shape(), labels.shape()), (&[1797, 64][..], &[1797][..]));
+    for device in Device::all().into_iter().chain([Device::auto()]) {
+        assert_eq!(digits::right_answers(&pixels, &labels, &device).unwrap(), 1776, "on {device}");
+    }
+}
+
+/// Returns the text between two marks of the README.
+fn readme(from: &str, to: &str) -> &'static str {
+    let text = include_str!("../../README.md");
+    let start = text.find(from).unwrap_or_else(|| panic!("the README contains {from:?}")) + from.len();
+    &text[start..start + text[start..].find(to).unwrap_or_else(|| panic!("{to:?} follows {from:?}"))]
+}
+
+#[test]
+fn the_first_program_prints_what_the_readme_says() {
+    assert_eq!(first::run().unwrap(), readme("It prints:\n\n```text\n", "```"));
+}
+
+#[test]
+fn every_line_of_the_readmes_table_from_numpy_holds() {
+    let lines = readme("| NumPy | polyarray |\n|---|---|\n", "\n\n").lines().count();
+    assert_eq!(tour::run().unwrap(), lines);
+}
+
+#[test]
+fn a_backend_from_outside_is_used() {
+    assert_eq!(custom_backend::run().unwrap(), [1, 1, 1, 0]);
+}
+
+#[test]
+fn a_product_goes_where_auto_says() {
+    let chosen = offload::run(256).unwrap();
+    assert!(Device::all().iter().any(|d| d.name() == chosen), "auto chose {chosen}");
+}
+
+/// A product so large that the transfers pay on any hardware GPU.
+#[cfg(feature = "gpu")]
+#[test]
+fn a_large_product_goes_to_a_gpu() {
+    match Device::gpu() {
+        Ok(gpu) if gpu.info().hardware => assert_eq!(offload::run(4096).unwrap(), "gpu"),
+        // Only an emulated GPU is present, which `auto` must not choose.
+        Ok(_) => assert_ne!(offload::run(1024).unwrap(), "gpu"),
+        Err(why) => eprintln!("skipped: {why}"),
+    }
+}

@@ -1,0 +1,30 @@
+//! The tests that use the devices as they are found, in one program: every further one would link the library again.
+//! A test that registers a device, replaces the allocator or needs a process of its own is a file beside this folder.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bad_input;
+mod composed;
+mod conformance;
+mod dynamic;
+mod einsum;
+mod epilogues;
+mod examples;
+mod expressions;
+mod extremes;
+mod fuse;
+#[cfg(feature = "simd")]
+mod large;
+mod long_expressions;
+mod npy;
+mod ownership;
+mod printing;
+mod products;
+mod ranges;
+mod recordings;
+mod safety;
+mod semantics;
+mod sorting;
+mod traps;
+mod ufuncs;
