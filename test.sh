@@ -194,8 +194,8 @@ step "A random workload under AddressSanitizer, on every tier"
 if cargo +nightly --version >/dev/null 2>&1; then
     host="$(rustc -vV | sed -n 's/^host: //p')"
     # With an explicit target, cargo builds build scripts and procedural macros without the sanitizer.
-    RUSTFLAGS=-Zsanitizer=address cargo +nightly build --locked --target "$host" --target-dir "$TARGET_DIR/asan" \
-        -p polyarray-conformance --features lean --bin polyarray-torment
+    CARGO_PROFILE_DEV_DEBUG=line-tables-only RUSTFLAGS=-Zsanitizer=address cargo +nightly build --locked \
+        --target "$host" --target-dir "$TARGET_DIR/asan" -p polyarray-conformance --features lean --bin polyarray-torment
     torment="$TARGET_DIR/asan/$host/debug/polyarray-torment"
     echo "--- scalar"
     "$torment" --device scalar --seconds "$SECONDS_OF_WORK"

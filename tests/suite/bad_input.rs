@@ -1,8 +1,8 @@
 //! Every kind of bad input gives an error that names the problem and the figures.
 
 use crate::common::{count, refused, required_devices};
-use polyarray::prelude::*;
 use polyarray::Dims;
+use polyarray::prelude::*;
 
 /// More elements than any machine has bytes of memory. Their size in bytes still fits into an address.
 const HUGE: usize = 1 << 45;

@@ -1,11 +1,9 @@
 //! Runs the conformance suite on every tier that this CPU has.
 
-extern crate polyarray_cpu as _;
-
 use polyarray_conformance::{Filter, check_backend};
 
 fn tier(name: &str) {
-    let backend = crate::backend(Some(name)).expect("the name is that of a tier");
+    let backend = polyarray_simd::backend(Some(name)).expect("the name is that of a tier");
     println!("{name}: {}", backend.info().description);
     check_backend(backend, &Filter::quick()).assert_ok();
 }
@@ -27,6 +25,7 @@ fn avx512_tier_conforms() {
 
 #[test]
 fn a_tier_that_there_is_not_is_an_error() {
-    let error = crate::backend(Some("avx1024")).err().expect("avx1024 is no tier, so this is an error").to_string();
+    let error =
+        polyarray_simd::backend(Some("avx1024")).err().expect("avx1024 is no tier, so this is an error").to_string();
     assert!(error.contains("avx1024") && error.contains("avx512"), "{error}");
 }

@@ -1,8 +1,6 @@
 //! Small arrays take the fast path (`Backend::run_small`). It must give the same bits as the general path, which
 //! recording a trace forces.
 
-extern crate polyarray_cpu as _;
-
 use polyarray_core::{
     Array, Binary, DType, Device, Element, Expr, Fused, Gives, IntoExpr, Kind, Unary, Wide, fuse, trace, with_device,
     with_dtype,
