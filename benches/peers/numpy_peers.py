@@ -5,6 +5,9 @@
     cargo run --release -p polyarray-bench -- compare --quick --with peers.json
     python benches/peers/numpy_peers.py --ops small --json small.json
     cargo run --release -p polyarray-bench -- compare --ops small --with small.json
+    cargo run --release -p polyarray-bench -- sweep --sample 5000 --threads 1 --list > cases.json
+    python benches/peers/numpy_peers.py --sweep cases.json --threads 1 --json numpy.json
+    cargo run --release -p polyarray-bench -- sweep --sample 5000 --threads 1 --with numpy.json
 
 Requires NumPy. numexpr, SciPy, scikit-learn and faiss are measured if they can be imported. Every result is compared
 with the same computation in float64 (long double for sums) before its time is written. Elementwise cases and matrix
@@ -115,6 +118,7 @@ def arguments():
     parser.add_argument("--dtypes", type=names, default=["f32", "f64"], metavar="D,..", help="f32, f64")
     parser.add_argument("--sizes", type=size, metavar="N,..", help="N, or a shape such as 512x256x128")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+    parser.add_argument("--sweep", metavar="FILE", help="measure the cases of this file, which `polyarray-bench sweep --list` wrote, with NumPy alone")
     parser.add_argument("--json", metavar="FILE", help="output file (default: standard output)")
     args = parser.parse_args()
     if "small" in args.ops:
@@ -501,6 +505,13 @@ def main():
     failures = []
     out = open(ARGS.json, "w", encoding="utf-8") if ARGS.json else sys.stdout
     with out:
+        if ARGS.sweep:
+            import numpy_sweep
+
+            with open(ARGS.sweep, encoding="utf-8") as cases:
+                for row in numpy_sweep.rows([json.loads(line) for line in cases], ARGS.threads):
+                    print(json.dumps(row), file=out, flush=True)
+            return
         print(json.dumps({"machine": machine()}), file=out, flush=True)
         for op in ARGS.ops:
             for dtype in ARGS.dtypes:

@@ -246,7 +246,8 @@ fn columns(names: &[String]) -> Result<(Vec<Device>, Vec<String>), String> {
     Ok((found, peers))
 }
 
-fn progress(count: usize) -> ProgressBar {
+/// Returns a progress bar; a hidden one if the stream of errors is no terminal.
+pub(crate) fn progress(count: usize) -> ProgressBar {
     if !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }

@@ -6,12 +6,13 @@
 //! compare    the program's main command                   plan       the cases and sizes of a run
 //! summary    what a run says about this machine           devices    what is here
 //! accuracy   the command that measures errors in ULP
+//! sweep      the command that compares every operation on every dtype and layout
 //! machine    the machine and its ceilings                 peers      other libraries
 //! table, json, html    three ways to write a comparison
 //! ```
 //!
 //! `criterion.rs` runs the same registry under criterion. `peers/numpy_peers.py` runs the same cases under NumPy and
-//! related libraries.
+//! related libraries, and with `--sweep` the cases that `sweep --list` wrote.
 
 pub mod accuracy;
 pub mod cases;
@@ -25,5 +26,6 @@ pub mod peers;
 mod plan;
 pub mod problem;
 pub mod summary;
+pub mod sweep;
 pub mod table;
 pub mod verify;

@@ -5,7 +5,7 @@ use polyarray::DType;
 use polyarray_bench::accuracy::{self, Effort, Outcome, Place};
 use polyarray_bench::compare::{self, Options, Stop};
 use polyarray_bench::peers::Blas;
-use polyarray_bench::{devices, html, json};
+use polyarray_bench::{devices, html, json, sweep};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -29,6 +29,9 @@ enum Command {
     /// Measure the largest error, in ULP, of every float ufunc on every tier of simd, and compare it with the ufunc's
     /// bound
     Accuracy(Accuracy),
+    /// Run every operation on every dtype and layout, and list the slowest cases: those that are slower than on
+    /// `scalar`, than in another library (--with), or than a third of the rate on contiguous data
+    Sweep(Sweep),
     /// List the available devices, and the absent ones with how to get them
     Devices,
 }
@@ -117,6 +120,47 @@ struct Accuracy {
     markdown: Option<PathBuf>,
 }
 
+#[derive(Args)]
+struct Sweep {
+    /// Operations, by name or the beginning of it (add stands for add_row too)
+    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    ops: Vec<String>,
+    /// Dtypes (default: all)
+    #[arg(long, value_delimiter = ',', value_name = "D,..")]
+    dtypes: Vec<DType>,
+    /// Numbers of elements (default: 1000,10000,1000000)
+    #[arg(long, value_delimiter = ',', value_name = "N,..", value_parser = clap::value_parser!(u32).range(8..=100_000_000))]
+    sizes: Vec<u32>,
+    /// The device to compare with scalar
+    #[arg(long, value_name = "D", default_value = "auto")]
+    device: String,
+    /// The number of threads (default: all)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+    /// Measure this many cases, drawn at random (default: all, which takes hours)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    sample: Option<u32>,
+    /// The seed of the draw
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Write the cases as JSON, one object per line, and measure nothing: input of numpy_peers.py --sweep
+    #[arg(long, conflicts_with_all = ["with", "json", "fail_above"])]
+    list: bool,
+    /// Compare with the measurements of this file, written by numpy_peers.py --sweep
+    #[arg(long, value_name = "FILE")]
+    with: Option<PathBuf>,
+    /// Write the measurements to this file, one JSON object per line
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// The number of cases in each list of the worst ones
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    worst: usize,
+    /// Fail if a case takes this many times as long as what it is compared with (three times as many for the rate on
+    /// contiguous data)
+    #[arg(long, value_name = "F")]
+    fail_above: Option<f64>,
+}
+
 /// The environment variables that other libraries read their number of threads from.
 const THREAD_VARIABLES: [&str; 6] = [
     "OMP_NUM_THREADS",
@@ -140,6 +184,7 @@ fn main() -> ExitCode {
         }
         Some(Command::Compare(args)) => run(&args),
         Some(Command::Accuracy(args)) => measure_accuracy(&args),
+        Some(Command::Sweep(args)) => run_sweep(&args),
         None => run(&cli.compare),
     };
     match done {
@@ -260,6 +305,48 @@ fn read_accuracy(files: &[PathBuf]) -> Result<(Place, Outcome), Stop> {
     writeln!(out, "{}", accuracy::report::HEADER)?;
     rows.iter().try_for_each(|row| writeln!(out, "{row}"))?;
     Ok((place.expect("--read has at least one file"), Outcome { rows }))
+}
+
+fn run_sweep(args: &Sweep) -> Result<ExitCode, Stop> {
+    distinct(&[("--with", &args.with), ("--json", &args.json)])?;
+    if let Some(factor) = args.fail_above.filter(|f| !(f.is_finite() && *f >= 1.0)) {
+        return Err(Stop::Asked(format!("--fail-above {factor} is not a factor of at least 1")));
+    }
+    let with = match &args.with {
+        Some(path) => sweep::read(&fs::read_to_string(path).map_err(|e| unusable(path, e))?)
+            .map_err(|e| format!("{}: {e}", path.display()))?,
+        None => Vec::new(),
+    };
+    let sizes: Vec<usize> = args.sizes.iter().map(|&n| n as usize).collect();
+    let options = sweep::Options {
+        ops: args.ops.clone(),
+        dtypes: args.dtypes.clone(),
+        sizes: if sizes.is_empty() { sweep::SIZES.to_vec() } else { sizes },
+        device: args.device.clone(),
+        threads: threads(args.threads)?.unwrap_or(polyarray::config().threads),
+        sample: args.sample.map(|n| n as usize),
+        seed: args.seed,
+        with,
+        worst: args.worst,
+        fail_above: args.fail_above,
+    };
+    let mut out = io::stdout().lock();
+    if args.list {
+        return sweep::list(&options, &mut out).map(|()| ExitCode::SUCCESS);
+    }
+    let json_file = create(&args.json)?;
+    let (report, rows) = sweep::sweep(&options, &mut out)?;
+    if let Some(mut file) = json_file {
+        for row in &rows {
+            writeln!(file, "{}", serde_json::to_string(row).expect("a row has no maps"))?;
+        }
+        file.flush()?;
+    }
+    let failures = report.failures();
+    if failures > 0 {
+        eprintln!("FAILED: {failures} cases are beyond the limit of --fail-above");
+    }
+    Ok(ExitCode::from(u8::from(failures > 0)))
 }
 
 fn run(args: &Compare) -> Result<ExitCode, Stop> {

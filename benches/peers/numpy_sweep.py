@@ -1,0 +1,154 @@
+"""Times NumPy on the cases that `polyarray-bench sweep --list` wrote. numpy_peers.py --sweep runs it.
+
+The name of a layout is the shape of an array in C order and a view of it: `1000x1000.T`, `100x100x100.p201` (the axes 2,
+0, 1), `1000x1001[:,:-1]`. The name of an operation ends with its second operand (`_row`: of the last axis; `_col`, `_mid`:
+of the first, of the second axis, with the others of length 1; `_value`) or with its axis (`_first`, `_middle`,
+`_last`). Cases that NumPy does not have are left out.
+"""
+
+import re
+import time
+import warnings
+
+import numpy as np
+
+try:
+    from scipy import special
+except ImportError:
+    special = None
+
+DTYPES = {
+    "bool": np.bool_, "i8": np.int8, "i16": np.int16, "i32": np.int32, "i64": np.int64, "u8": np.uint8, "u16": np.uint16,
+    "u32": np.uint32, "u64": np.uint64, "f16": np.float16, "f32": np.float32, "f64": np.float64, "c32": np.complex64,
+    "c64": np.complex128,
+}  # fmt: skip
+
+# Names that differ from NumPy's. Division of integers truncates in polyarray; NumPy has only the one that rounds down.
+RENAMED = {
+    "neg": "negative", "abs": "absolute", "round": "rint", "is_nan": "isnan", "is_inf": "isinf", "is_finite": "isfinite",
+    "not": "invert", "sub": "subtract", "mul": "multiply", "div": "divide", "floor_div": "floor_divide", "rem": "fmod",
+    "pow": "power", "bitand": "bitwise_and", "bitor": "bitwise_or", "bitxor": "bitwise_xor", "shl": "left_shift",
+    "shr": "right_shift",
+}  # fmt: skip
+REDUCTIONS = ("sum", "prod", "min", "max", "mean", "var", "std", "any", "all", "argmin", "argmax")
+AXES = {"first": 0, "middle": 1, "last": -1}
+OTHERS = ("value", "row", "col", "mid")
+
+
+def pool(dtype, length, least=0.1, seed=1):
+    """The same ranges as in src/sweep/cases.rs."""
+    u = np.random.default_rng(seed).random(length)
+    kind = np.dtype(dtype).kind
+    if kind == "b":
+        return u < 0.5
+    if kind in "iu":
+        return (1 + u * (120 if np.dtype(dtype).itemsize == 1 else 30_000)).astype(dtype)
+    return (least + 0.8 * u + (1j * (0.9 - 0.8 * u) if kind == "c" else 0)).astype(dtype)
+
+
+def laid_out(pool, name):
+    """Returns a view of the first elements of `pool` with the layout of this name."""
+    shape, view = re.fullmatch(r"([0-9x]+)(.*)", name).groups()
+    shape = [int(n) for n in shape.split("x")]
+    base = pool[: int(np.prod(shape))].reshape(shape)
+    if view == "":
+        return base
+    if view == ".T":
+        return base.T
+    if view.startswith(".p"):
+        return base.transpose([int(axis) for axis in view[2:]])
+    parts = [[int(i) if i else None for i in part.split(":")] for part in view[1:-1].split(",")]
+    return base[tuple(slice(*part) for part in parts)]
+
+
+def base_length(name):
+    return int(np.prod([int(n) for n in re.match(r"[0-9x]+", name).group().split("x")]))
+
+
+def function(op, x, other, three):
+    """Returns the case as a function without arguments, or None if NumPy does not have it."""
+    name, _, suffix = op.rpartition("_")
+    if suffix in AXES:
+        axis = AXES[suffix]
+    elif suffix in OTHERS:
+        axis = None
+    else:
+        name, axis = op, None
+    y = {
+        "value": lambda: three,
+        "row": lambda: other[(0,) * (other.ndim - 1)],
+        "col": lambda: other[(slice(None),) + (slice(0, 1),) * (other.ndim - 1)],
+        "mid": lambda: other[(slice(0, 1), slice(None)) + (slice(0, 1),) * (other.ndim - 2)],
+    }.get(suffix, lambda: other)()
+    if name == "copy":
+        return lambda: x.copy(order="C")
+    if name.startswith("cast_"):
+        to = DTYPES.get(name[5:])
+        return to and (lambda: x.astype(to, order="C"))
+    if name == "where":
+        return lambda: np.where(x > three, x, y)
+    if name in REDUCTIONS:
+        method = getattr(x, name)
+        return lambda: method(axis=axis)
+    if name == "norm":
+        return lambda: np.linalg.norm(x.ravel() if axis is None else x, axis=axis)
+    if name in ("count_nonzero", "median"):
+        method = getattr(np, name)
+        return lambda: method(x, axis=axis)
+    if name in ("cumsum", "cumprod"):
+        method = getattr(x, name)
+        return lambda: method(axis=axis)
+    if name in ("sort", "argsort"):
+        method = getattr(np, name)
+        return lambda: method(x, axis=axis)
+    if name in ("erf", "sigmoid"):
+        ufunc = special and {"erf": special.erf, "sigmoid": special.expit}[name]
+    elif name == "div" and x.dtype.kind in "iu":
+        ufunc = np.floor_divide
+    else:
+        ufunc = getattr(np, RENAMED.get(name, name), None)
+    if ufunc is None:
+        return None
+    return (lambda: ufunc(x)) if ufunc.nin == 1 else (lambda: ufunc(x, y))
+
+
+def fastest(run, budget):
+    """The least seconds of a run, in batches of at least 20 us, as in src/measure.rs."""
+    clock = time.perf_counter
+    start = clock()
+    run()
+    once = clock() - start
+    batch = max(1, min(1000, int(20e-6 / max(once, 1e-7))))
+    best, start = float("inf"), clock()
+    while True:
+        before = clock()
+        for _ in range(batch):
+            run()
+        best = min(best, (clock() - before) / batch)
+        if clock() - start >= budget:
+            return best
+
+
+def rows(cases, threads):
+    """Yields the measurement of each case that NumPy has."""
+    longest = max(max(base_length(case["layout"]), case["size"]) for case in cases)
+    dtype = None
+    warnings.simplefilter("ignore")
+    np.seterr(all="ignore")
+    for case in cases:
+        if case["dtype"] not in DTYPES:
+            continue
+        if case["dtype"] != dtype:
+            dtype = case["dtype"]
+            of = DTYPES[dtype]
+            low, other, high = pool(of, longest), pool(of, longest, seed=2), pool(of, longest, least=1.1, seed=3)
+        x = laid_out(high if case["op"] == "arccosh" else low, case["layout"])
+        run = function(case["op"], x, laid_out(other, case["layout"]), np.dtype(of).type(3))
+        if run is None:
+            continue
+        try:
+            run()
+        except TypeError:
+            continue  # the ufunc is not defined for the dtype
+        seconds = fastest(run, 150e-6 + 3e-9 * case["size"])
+        yield {**case, "device": "numpy", "threads": threads, "seconds": seconds}
