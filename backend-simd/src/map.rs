@@ -2,11 +2,12 @@
 
 use crate::exec::{Access, Exec, Produced, STRIP_UNIT, Strips};
 use crate::kernels::{self, Args};
-use crate::strided::{Geometry, accesses, base, copy_strided};
+use crate::scratch::Scratch;
+use crate::strided::{Geometry, accesses, base};
 use crate::threads::split;
 use crate::tier::{Stream, Tier};
 use polyarray_core::op::Map;
-use polyarray_core::walk::walk_many;
+use polyarray_core::walk::{copy_strided, dense, gather, scatter, walk_many};
 use polyarray_core::{Buffer, Result};
 use smallvec::SmallVec;
 use std::ops::Range;
@@ -15,8 +16,10 @@ use std::ops::Range;
 /// read.
 const STREAM_BYTES: usize = 8 << 20;
 /// If the innermost axis is shorter than this, its strips would be too short to be efficient. Strips then run across
-/// axes, and operands are gathered.
-const SHORT_RUN: usize = 32;
+/// axes.
+const SHORT_RUN: usize = 256;
+/// The most elements that an operand repeats if it is read from repetitions instead of being gathered.
+const MOST_REPEATED: usize = 1024;
 
 /// Runs a map. Its program must have a kernel for every instruction.
 pub(crate) fn run(tier: &'static Tier, op: &Map, threads: usize, output: &Buffer) -> Result<()> {
@@ -28,16 +31,15 @@ pub(crate) fn run(tier: &'static Tier, op: &Map, threads: usize, output: &Buffer
     }
     let inner = *op.shape.last().expect("at least one axis");
     let total = op.shape.size();
-    let short = op.shape.len() > 1 && inner < SHORT_RUN;
+    let across = op.shape.len() > 1 && inner < SHORT_RUN;
     let out_step = *op.output.strides.last().expect("at least one axis");
+    let in_runs = if across { dense(&op.shape, &op.output.strides) } else { out_step == 1 };
     let aliased = op.inputs.iter().any(|i| i.buffer.same(output));
-    let stream = out_step == 1 && !aliased && !short && total * size >= STREAM_BYTES;
-    let direct = out_step == 1 && !aliased && !short && !stream;
-    let access: SmallVec<[Access; 8]> = if short {
-        op.inputs
-            .iter()
-            .map(|i| if i.strides.iter().all(|&s| s == 0) { Access::Single } else { Access::Gathered })
-            .collect()
+    let stream = in_runs && !aliased && total * size >= STREAM_BYTES;
+    let direct = in_runs && !aliased && !stream;
+    let kinds: SmallVec<[Operand; 8]> = op.inputs.iter().map(|i| Operand::of(&op.shape, &i.strides)).collect();
+    let access: SmallVec<[Access; 8]> = if across {
+        kinds.iter().map(|kind| kind.access()).collect()
     } else {
         accesses(op.inputs.iter().map(|i| *i.strides.last().expect("at least one axis")))
     };
@@ -48,14 +50,49 @@ pub(crate) fn run(tier: &'static Tier, op: &Map, threads: usize, output: &Buffer
     let geometry = &geometry;
     split(threads, total, STRIP_UNIT * 4, |range| {
         let mut strips = exec.strips()?;
-        if short {
-            flat_part(&exec, &mut strips, geometry, range, &emit)
+        if across {
+            part_across(&exec, &mut strips, geometry, &kinds, range, &emit, in_runs)?;
         } else {
-            part(&exec, &mut strips, geometry, range, &emit)
+            part(&exec, &mut strips, geometry, range, &emit);
         }
         (tier.fence)();
         Ok(())
     })
+}
+
+/// The way to an operand's elements if strips run across axes.
+#[derive(Clone, Copy, PartialEq)]
+enum Operand {
+    /// In place: the elements lie in C order without gaps.
+    Dense,
+    /// One element for all.
+    Single,
+    /// The operand depends only on the last axes, which have this number of elements together. A strip reads them from
+    /// a block of repetitions.
+    Repeated(usize),
+    /// The elements of a strip are copied together.
+    Gathered,
+}
+
+impl Operand {
+    fn of(lens: &[usize], strides: &[isize]) -> Operand {
+        let constant = strides.iter().take_while(|&&s| s == 0).count();
+        let period: usize = lens[constant..].iter().product();
+        match () {
+            () if constant == lens.len() => Operand::Single,
+            () if dense(lens, strides) => Operand::Dense,
+            () if constant > 0 && period <= MOST_REPEATED => Operand::Repeated(period),
+            () => Operand::Gathered,
+        }
+    }
+
+    fn access(self) -> Access {
+        match self {
+            Operand::Dense | Operand::Repeated(_) => Access::Contiguous,
+            Operand::Single => Access::Single,
+            Operand::Gathered => Access::Gathered,
+        }
+    }
 }
 
 /// How results are written to the output.
@@ -127,33 +164,72 @@ fn part(exec: &Exec, strips: &mut Strips, g: &Geometry, range: Range<usize>, emi
     });
 }
 
-/// Computes the elements numbered `range` if the innermost axis is short: strips run across axes, and operands are
-/// gathered.
-fn flat_part(exec: &Exec, strips: &mut Strips, g: &Geometry, range: Range<usize>, emit: &Emit) {
+/// Computes the elements numbered `range` in strips that run across axes. `in_runs` says that the output lies in C order
+/// without gaps.
+fn part_across(
+    exec: &Exec,
+    strips: &mut Strips,
+    g: &Geometry,
+    kinds: &[Operand],
+    range: Range<usize>,
+    emit: &Emit,
+    in_runs: bool,
+) -> Result<()> {
     let inputs = g.bases.len() - 1;
-    let at: SmallVec<[*const u8; 8]> = g.bases[..inputs].iter().map(|b| b.cast_const()).collect();
+    // SAFETY: the numbers are those of indices inside the operand (invariants of `Map`), and both calls below pass memory
+    // with room for all of them.
+    let gather = |o: usize, numbers: Range<usize>, to: *mut u8| unsafe {
+        gather(&g.lens, &g.strides[o], numbers, g.bases[o], to, g.sizes[o]);
+    };
+    let mut repeated: SmallVec<[Option<Scratch>; 4]> = SmallVec::new();
+    for (o, kind) in kinds.iter().enumerate() {
+        repeated.push(match *kind {
+            Operand::Repeated(period) => {
+                let bytes = period * g.sizes[o];
+                let mut block = Scratch::new((exec.strip + period) * g.sizes[o])?;
+                gather(o, 0..period, block.ptr());
+                let (mut done, all) = (bytes, (exec.strip + period) * g.sizes[o]);
+                while done < all {
+                    let more = done.min(all - done);
+                    // SAFETY: the block has `all` bytes, of which the first `done` are written.
+                    unsafe { std::ptr::copy_nonoverlapping(block.ptr(), block.ptr().add(done), more) };
+                    done += more;
+                }
+                Some(block)
+            }
+            _ => None,
+        });
+    }
+    let mut at: SmallVec<[*const u8; 8]> = g.bases[..inputs].iter().map(|b| b.cast_const()).collect();
     let mut start = range.start;
     while start < range.end {
         let n = exec.strip.min(range.end - start);
-        let each = |o: usize, f: &mut dyn FnMut(usize, *mut u8)| {
-            let mut i = 0;
-            walk_many(&g.lens, &[&g.strides[o][..]], &[0], start..start + n, |offset| {
-                f(i, g.bases[o].wrapping_offset(offset[0] * g.sizes[o] as isize));
-                i += 1;
-            });
-        };
-        // SAFETY: as in `part`. Operands are gathered before the output, which may be one of them, is written.
+        for (o, kind) in kinds.iter().enumerate() {
+            match (kind, &mut repeated[o]) {
+                (Operand::Dense, _) => at[o] = g.bases[o].wrapping_add(start * g.sizes[o]),
+                (Operand::Repeated(period), Some(block)) => {
+                    at[o] = block.ptr().wrapping_add(start % period * g.sizes[o])
+                }
+                _ => {}
+            }
+        }
+        let out = g.bases[inputs].wrapping_add(start * emit.size);
+        // SAFETY: as in `part`. A block of repetitions has `strip` elements from each position below its period on.
+        // Operands are read before the output, which may be one of them, is written.
         unsafe {
-            let produced = exec.run(strips, &at, n, std::ptr::null_mut(), &mut |o, to| {
-                each(o, &mut |i, from| copy_strided(from, 0, to.add(i * g.sizes[o]), 1, 1, g.sizes[o]));
-            });
-            let (from, step) = match produced {
-                Produced::Strip(from) => (from, emit.size),
-                Produced::Single(from) => (from, 0),
-                Produced::Written => unreachable!("the program was prepared without `direct`"),
-            };
-            each(inputs, &mut |i, to| copy_strided(from.add(i * step), 0, to, 1, 1, emit.size));
+            let produced = exec.run(strips, &at, n, out, &mut |o, to| gather(o, start..start + n, to));
+            if in_runs {
+                emit.write(produced, out, n);
+            } else {
+                let from = match produced {
+                    Produced::Strip(from) => (from, false),
+                    Produced::Single(from) => (from, true),
+                    Produced::Written => unreachable!("the program was prepared without `direct`"),
+                };
+                scatter(&g.lens, &g.strides[inputs], start..start + n, from, g.bases[inputs], emit.size);
+            }
         }
         start += n;
     }
+    Ok(())
 }

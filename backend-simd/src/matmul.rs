@@ -8,10 +8,11 @@ use crate::gemm::{
 use crate::lanes::{Isa, Real};
 use crate::matvec;
 use crate::scratch::Scratch;
-use crate::strided::{Geometry, copy_strided};
+use crate::strided::Geometry;
 use crate::threads::{Shared, split};
 use crate::tier::Tier;
 use polyarray_core::op::{Matmul, Operand};
+use polyarray_core::walk::copy_strided;
 use polyarray_core::walk::walk;
 use polyarray_core::{Buffer, DType, Program, Result, SmallProduct, bf16, f16};
 use smallvec::SmallVec;

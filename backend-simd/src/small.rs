@@ -4,7 +4,7 @@
 //! The kernels are those of [`exec`](crate::exec), and a product that only one sum or difference reads is computed with
 //! it as in [`lower`](crate::lower), so that both paths give the same bits.
 
-use crate::kernels::{Args, Kernel, Tail, cast_by_way_of};
+use crate::kernels::{self, Args, Kernel, Tail, cast_by_way_of};
 use crate::tier::Tier;
 use crate::{reduce, scan, sort};
 use polyarray_core::{
@@ -72,9 +72,10 @@ unsafe fn map(tier: &'static Tier, map: &SmallMap) -> bool {
     match map.instrs {
         // SAFETY: the caller guarantees the invariants.
         [i @ (Instr::Unary(..) | Instr::Binary(..) | Instr::Cast(..))] if !aliased || map.len <= IN_PLACE => unsafe {
-            single(tier, map, *i)
+            // `aliased` says whether an operand is the output.
+            single(tier, map, *i) || strips(tier, map, aliased)
         },
-        // SAFETY: as above, and `aliased` says whether an operand is the output.
+        // SAFETY: as above.
         _ => unsafe { strips(tier, map, aliased) },
     }
 }
@@ -339,11 +340,21 @@ fn plan(tier: &Tier, map: &SmallMap, steps: &mut SmallVec<[Step; STEPS]>, aliase
         if fused[at].is_some() {
             continue;
         }
-        let (kernel, operands) = kernel(tier, map, &fused, instr)?;
+        let Found { kernel, operands, spread } = kernel(tier, map, &fused, instr)?;
         let mut args = [Place::Output; 3];
+        let mut expanded = SmallVec::<[usize; 2]>::new();
         for (arg, r) in args.iter_mut().zip(operands) {
             *arg = match r {
                 Ref::Input(i) => Place::Input(i),
+                Ref::Param(i) if spread => {
+                    let t = live.iter().position(|live| !live)?;
+                    live[t] = true;
+                    used = used.max(t + 1);
+                    expanded.push(t);
+                    let (fill, out) = (kernels::fill(map.dtype_of(r)), Place::Temp(t as u32));
+                    steps.push(Step { kernel: fill, args: [Place::Param(i); 3], out });
+                    out
+                }
                 Ref::Param(i) => Place::Param(i),
                 Ref::Value(i) => places[i as usize],
             };
@@ -366,6 +377,7 @@ fn plan(tier: &Tier, map: &SmallMap, steps: &mut SmallVec<[Step; STEPS]>, aliase
                 live[t as usize] = false;
             }
         }
+        expanded.into_iter().for_each(|t| live[t] = false);
         steps.push(Step { kernel, args, out });
     }
     Some(used)
@@ -405,9 +417,17 @@ fn fused(map: &SmallMap) -> [Option<usize>; STEPS] {
     fused
 }
 
-/// Returns the kernel of an instruction, and its operands: those of the product that is fused into it, if any, and its
-/// own.
-fn kernel(tier: &Tier, map: &SmallMap, fused: &[Option<usize>; STEPS], instr: &Instr) -> Option<(Kernel, Operands)> {
+/// The kernel of an instruction.
+struct Found {
+    kernel: Kernel,
+    /// The operands of the product that is fused into the instruction, if any, and its own.
+    operands: Operands,
+    /// Whether the kernel reads a strip also where an operand is a parameter.
+    spread: bool,
+}
+
+/// Returns the kernel of an instruction. Returns `None` if there is none, or if all operands are parameters.
+fn kernel(tier: &Tier, map: &SmallMap, fused: &[Option<usize>; STEPS], instr: &Instr) -> Option<Found> {
     let operands = instr.operands();
     let (dtype, params) = (map.dtype_of(operands[0]), mask(&operands));
     if params + 1 == 1 << operands.len() {
@@ -430,17 +450,23 @@ fn kernel(tier: &Tier, map: &SmallMap, fused: &[Option<usize>; STEPS], instr: &I
         };
         if let Some((tail, factors, other)) = product {
             let operands = Operands::from([factors[0], factors[1], other]);
-            return Some((tier.kernels.product(tail, mask(&operands), dtype)?, operands));
+            let kernel = tier.kernels.product(tail, mask(&operands), dtype)?;
+            return Some(Found { kernel, operands, spread: false });
         }
     }
-    let kernel = match *instr {
-        Instr::Unary(op, _) => tier.kernels.unary(op, dtype)?,
-        Instr::Binary(op, ..) => tier.kernels.binary(op, dtype)?[[0, 2, 1][params]]?,
-        Instr::Select(_, x, _) if params == 0 => tier.kernels.select(map.dtype_of(x)),
-        Instr::Select(..) => return None,
-        Instr::MulAdd(..) => tier.kernels.product(Tail::Fused, params, dtype)?,
-        Instr::Cast(to, _) if is_direct_cast(dtype, to) => tier.kernels.cast(dtype, to)?,
+    let (kernel, spread) = match *instr {
+        Instr::Unary(op, _) => (tier.kernels.unary(op, dtype)?, false),
+        Instr::Binary(op, ..) => {
+            let forms = tier.kernels.binary(op, dtype)?;
+            match forms[[0, 2, 1][params]] {
+                Some(kernel) => (kernel, false),
+                None => (forms[0]?, true),
+            }
+        }
+        Instr::Select(_, x, _) => (tier.kernels.select(map.dtype_of(x)), true),
+        Instr::MulAdd(..) => (tier.kernels.product(Tail::Fused, params, dtype)?, false),
+        Instr::Cast(to, _) if is_direct_cast(dtype, to) => (tier.kernels.cast(dtype, to)?, false),
         Instr::Cast(..) => return None,
     };
-    Some((kernel, operands))
+    Some(Found { kernel, operands, spread })
 }

@@ -52,37 +52,3 @@ pub(crate) fn accesses(inner_strides: impl Iterator<Item = isize>) -> SmallVec<[
     };
     inner_strides.map(access).collect()
 }
-
-/// Copies `n` elements of `size` bytes from elements `from_step` apart to elements `to_step` apart.
-///
-/// # Safety
-/// - `from` is valid for reads and `to` for writes of those elements; they do not overlap, or are the same.
-pub(crate) unsafe fn copy_strided(
-    from: *const u8,
-    from_step: isize,
-    to: *mut u8,
-    to_step: isize,
-    n: usize,
-    size: usize,
-) {
-    /// # Safety
-    /// - as for `copy_strided`, with elements of the size of `T`.
-    unsafe fn copy<T: Copy>(from: *const T, from_step: isize, to: *mut T, to_step: isize, n: usize) {
-        for i in 0..n as isize {
-            // SAFETY: the caller guarantees that `n` elements at these steps are valid. Unaligned, because complex
-            // numbers are aligned to their parts only.
-            unsafe { to.offset(i * to_step).write_unaligned(from.offset(i * from_step).read_unaligned()) };
-        }
-    }
-    // SAFETY: the caller guarantees valid elements of `size` bytes; `T` has that size.
-    unsafe {
-        match size {
-            _ if from_step == 1 && to_step == 1 => std::ptr::copy(from, to, n * size),
-            1 => copy::<u8>(from, from_step, to, to_step, n),
-            2 => copy::<u16>(from.cast(), from_step, to.cast(), to_step, n),
-            4 => copy::<u32>(from.cast(), from_step, to.cast(), to_step, n),
-            8 => copy::<u64>(from.cast(), from_step, to.cast(), to_step, n),
-            _ => copy::<u128>(from.cast(), from_step, to.cast(), to_step, n),
-        }
-    }
-}

@@ -524,7 +524,7 @@ impl DynExpr {
     /// # Errors
     /// As [`Expr::eval`].
     pub fn eval(self) -> Result<DynArray> {
-        with_dtype!(self.dtype()?, T => self.typed::<T>()?.eval().map(Array::erase))
+        Ok(DynArray { raw: Arc::new(self.untyped.eval_raw(self.dtype)?) })
     }
 
     /// Evaluates the expression on `device`. See [`Expr::eval_on`].

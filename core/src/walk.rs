@@ -64,6 +64,221 @@ fn walk_each(lens: &[usize], strides: &[&[isize]], starts: &[isize], range: Rang
     }
 }
 
+/// Whether operands with these strides have their elements in C order without gaps. The axes have lengths other than 1,
+/// as those of canonical index spaces do.
+pub fn dense(lens: &[usize], strides: &[isize]) -> bool {
+    let mut step = 1;
+    lens.iter().zip(strides).rev().all(|(&len, &stride)| {
+        let fits = stride == step;
+        step *= len as isize;
+        fits
+    })
+}
+
+/// Copies the elements numbered `range` in C order, of an operand of these strides, to consecutive elements of `to`.
+///
+/// # Safety
+/// - `from` is the address of the operand's element at index zero; every element of `range` is valid for reads, and has
+///   `size` bytes;
+/// - `to` is valid for writes of as many elements as `range` has; it does not overlap the operand.
+pub unsafe fn gather(
+    lens: &[usize],
+    strides: &[isize],
+    range: Range<usize>,
+    from: *const u8,
+    to: *mut u8,
+    size: usize,
+) {
+    let steps = last_two(strides);
+    for_blocks(lens, strides, range, |position, part, done| {
+        // SAFETY: the positions are those of elements of `range`, which the caller guarantees, as it does the room in
+        // `to`.
+        unsafe {
+            let from = from.wrapping_offset(position * size as isize);
+            copy_block(from, steps, to.add(done * size), [part[1] as isize, 1], part, size);
+        }
+    });
+}
+
+/// Copies consecutive elements of `from`, or its first one if `single`, to the elements numbered `range` in C order of
+/// an operand of these strides.
+///
+/// # Safety
+/// - `from` is valid for reads of as many elements as `range` has, or of one; each has `size` bytes;
+/// - `to` is the address of the operand's element at index zero; every element of `range` is valid for writes; they do
+///   not overlap `from`.
+pub unsafe fn scatter(
+    lens: &[usize],
+    strides: &[isize],
+    range: Range<usize>,
+    (from, single): (*const u8, bool),
+    to: *mut u8,
+    size: usize,
+) {
+    let (steps, along) = (last_two(strides), isize::from(!single));
+    for_blocks(lens, strides, range, |position, part, done| {
+        // SAFETY: as in `gather`.
+        unsafe {
+            let to = to.wrapping_offset(position * size as isize);
+            let from = from.wrapping_offset(done as isize * along * size as isize);
+            copy_block(from, [part[1] as isize * along, along], to, steps, part, size);
+        }
+    });
+}
+
+/// Returns the strides of the last two axes; 0 for one that does not exist.
+fn last_two(strides: &[isize]) -> [isize; 2] {
+    [2, 1].map(|back| strides.len().checked_sub(back).map_or(0, |axis| strides[axis]))
+}
+
+/// Calls `f(position, [rows, columns], done)` for each part of the elements numbered `range` in C order: `rows` rows of
+/// the innermost axis, and of each the same `columns`. `position` is that of the part's first element, in elements, and
+/// `done` the number of elements before the part.
+fn for_blocks(lens: &[usize], strides: &[isize], range: Range<usize>, mut f: impl FnMut(isize, [usize; 2], usize)) {
+    let (&inner, outer) = lens.split_last().expect("at least one axis");
+    let (&middle, outer) = outer.split_last().unwrap_or((&1, &[]));
+    let axes = outer.len();
+    let stride = |back: usize| lens.len().checked_sub(back).map_or(0, |axis| strides[axis]);
+    let (mut column, mut row) = (range.start % inner, range.start / inner % middle);
+    // The index of the outer axes, and their share of the position.
+    let mut index: SmallVec<[usize; 8]> = SmallVec::from_elem(0, axes);
+    let (mut rest, mut base) = (range.start / inner / middle, 0);
+    for axis in (0..axes).rev() {
+        index[axis] = rest % outer[axis];
+        rest /= outer[axis];
+        base += index[axis] as isize * strides[axis];
+    }
+    let mut at = range.start;
+    while at < range.end {
+        let left = range.end - at;
+        let whole = column == 0 && left >= inner;
+        let part = if whole { [(middle - row).min(left / inner), inner] } else { [1, (inner - column).min(left)] };
+        f(base + row as isize * stride(2) + column as isize * stride(1), part, at - range.start);
+        at += part[0] * part[1];
+        column += part[1];
+        if column == inner {
+            (column, row) = (0, row + part[0]);
+        }
+        if row < middle {
+            continue;
+        }
+        row = 0;
+        for axis in (0..axes).rev() {
+            index[axis] += 1;
+            base += strides[axis];
+            if index[axis] < outer[axis] {
+                break;
+            }
+            base -= outer[axis] as isize * strides[axis];
+            index[axis] = 0;
+        }
+    }
+}
+
+/// Copies `rows` times `columns` elements of `size` bytes between positions whose strides along rows and columns are
+/// `from_strides` and `to_strides`, in elements.
+///
+/// # Safety
+/// - `from` is valid for reads and `to` for writes of those elements; they do not overlap, or are the same.
+unsafe fn copy_block(
+    from: *const u8,
+    from_strides: [isize; 2],
+    to: *mut u8,
+    to_strides: [isize; 2],
+    part: [usize; 2],
+    size: usize,
+) {
+    /// Copies rows of `N` elements.
+    ///
+    /// # Safety
+    /// - as for `copy_block`, with elements of the size of `T` and `N` columns.
+    unsafe fn narrow<T: Copy, const N: usize>(
+        mut from: *const T,
+        [down, along]: [isize; 2],
+        mut to: *mut T,
+        [to_down, to_along]: [isize; 2],
+        rows: usize,
+    ) {
+        for _ in 0..rows {
+            for i in 0..N as isize {
+                // SAFETY: the caller guarantees that the elements are valid. Unaligned, because complex numbers are
+                // aligned to their parts only.
+                unsafe {
+                    to.wrapping_offset(i * to_along).write_unaligned(from.wrapping_offset(i * along).read_unaligned())
+                };
+            }
+            (from, to) = (from.wrapping_offset(down), to.wrapping_offset(to_down));
+        }
+    }
+    /// # Safety
+    /// - as for `copy_block`, with elements of the size of `T`.
+    unsafe fn copy<T: Copy>(from: *const u8, f: [isize; 2], to: *mut u8, t: [isize; 2], [rows, columns]: [usize; 2]) {
+        let (from, to) = (from.cast::<T>(), to.cast::<T>());
+        // SAFETY: the caller guarantees the elements.
+        unsafe {
+            match columns {
+                1 => narrow::<T, 1>(from, f, to, t, rows),
+                2 => narrow::<T, 2>(from, f, to, t, rows),
+                3 => narrow::<T, 3>(from, f, to, t, rows),
+                4 => narrow::<T, 4>(from, f, to, t, rows),
+                5 => narrow::<T, 5>(from, f, to, t, rows),
+                6 => narrow::<T, 6>(from, f, to, t, rows),
+                7 => narrow::<T, 7>(from, f, to, t, rows),
+                8 => narrow::<T, 8>(from, f, to, t, rows),
+                _ => {
+                    for row in 0..rows as isize {
+                        let (from, to) = (from.wrapping_offset(row * f[0]), to.wrapping_offset(row * t[0]));
+                        copy_strided(from.cast(), f[1], to.cast(), t[1], columns, size_of::<T>());
+                    }
+                }
+            }
+        }
+    }
+    // SAFETY: the caller guarantees valid elements of `size` bytes; `T` has that size.
+    unsafe {
+        match size {
+            1 => copy::<u8>(from, from_strides, to, to_strides, part),
+            2 => copy::<u16>(from, from_strides, to, to_strides, part),
+            4 => copy::<u32>(from, from_strides, to, to_strides, part),
+            8 => copy::<u64>(from, from_strides, to, to_strides, part),
+            _ => copy::<u128>(from, from_strides, to, to_strides, part),
+        }
+    }
+}
+
+/// Copies `n` elements of `size` bytes from elements `from_step` apart to elements `to_step` apart.
+///
+/// # Safety
+/// - `from` is valid for reads and `to` for writes of those elements; they do not overlap, or are the same.
+pub unsafe fn copy_strided(from: *const u8, from_step: isize, to: *mut u8, to_step: isize, n: usize, size: usize) {
+    /// # Safety
+    /// - as for `copy_strided`, with elements of the size of `T`.
+    unsafe fn copy<T: Copy>(from: *const T, from_step: isize, to: *mut T, to_step: isize, n: usize) {
+        // SAFETY: the caller guarantees that `n` elements at these steps are valid. Unaligned, because complex numbers
+        // are aligned to their parts only.
+        unsafe {
+            if from_step == 0 && to_step == 1 {
+                let value = from.read_unaligned();
+                return (0..n).for_each(|i| to.add(i).write_unaligned(value));
+            }
+            for i in 0..n as isize {
+                to.offset(i * to_step).write_unaligned(from.offset(i * from_step).read_unaligned());
+            }
+        }
+    }
+    // SAFETY: the caller guarantees valid elements of `size` bytes; `T` has that size.
+    unsafe {
+        match size {
+            _ if from_step == 1 && to_step == 1 => std::ptr::copy(from, to, n * size),
+            1 => copy::<u8>(from, from_step, to, to_step, n),
+            2 => copy::<u16>(from.cast(), from_step, to.cast(), to_step, n),
+            4 => copy::<u32>(from.cast(), from_step, to.cast(), to_step, n),
+            8 => copy::<u64>(from.cast(), from_step, to.cast(), to_step, n),
+            _ => copy::<u128>(from.cast(), from_step, to.cast(), to_step, n),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

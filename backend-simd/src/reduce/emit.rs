@@ -2,10 +2,10 @@
 //! output.
 
 use crate::exec::{Access, Exec, Produced, Strips};
-use crate::strided::{base, copy_strided};
+use crate::strided::base;
 use crate::tier::Tier;
 use polyarray_core::op::{Output, Params};
-use polyarray_core::walk::walk_many;
+use polyarray_core::walk::{copy_strided, walk_many};
 use polyarray_core::{Buffer, Program, Result};
 
 /// The destination of results. Threads share it and write different results.

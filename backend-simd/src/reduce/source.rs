@@ -3,9 +3,10 @@
 
 use crate::exec::{Access, Exec, Produced, Strips};
 use crate::scratch::Scratch;
-use crate::strided::{Geometry, accesses, copy_strided};
+use crate::strided::{Geometry, accesses};
 use crate::tier::Tier;
 use polyarray_core::op::{Operand, Params};
+use polyarray_core::walk::copy_strided;
 use polyarray_core::{Program, Result};
 use smallvec::SmallVec;
 

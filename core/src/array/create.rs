@@ -3,8 +3,9 @@
 use super::Array;
 use crate::device::Device;
 use crate::expr::{RawArray, Tape};
+use crate::fast::{self, SMALL};
 use crate::layout::Layout;
-use crate::{Buffer, Dims, Element, Error, Result, Scalar, Wide};
+use crate::{Buffer, Dims, Element, Error, MemoryId, Result, Scalar, Wide};
 
 impl<T: Element> Array<T> {
     /// Makes an array of the elements of `data`, in C order, without copying them.
@@ -67,7 +68,18 @@ impl<T: Element> Array<T> {
     /// # Errors
     /// [`Error::TooLarge`], [`Error::OutOfMemory`].
     pub fn full(shape: impl Into<Dims>, value: T) -> Result<Array<T>> {
-        Array::from_raw(Tape::filled(Scalar::new(value), shape.into())?.eval(&Device::current()?)?)
+        let (shape, device) = (shape.into(), Device::current()?);
+        let (bytes, len) = (shape.check(T::DTYPE)?, shape.size());
+        if (1..=SMALL).contains(&bytes) && device.memory() == MemoryId::HOST && fast::is_open() {
+            let buffer = Buffer::elements(T::DTYPE, len)?;
+            if let Some(start) = buffer.host_ptr() {
+                let start = start.cast::<T>().as_ptr();
+                // SAFETY: the buffer is new, aligned for every dtype, and has `len` elements.
+                (0..len).for_each(|i| unsafe { start.add(i).write(value) });
+                return Array::from_raw(RawArray { buffer, dtype: T::DTYPE, layout: Layout::contiguous(shape) });
+            }
+        }
+        Array::from_raw(Tape::filled(Scalar::new(value), shape)?.eval(&device)?)
     }
 
     /// Makes an array of zeros (`false` for bool).

@@ -406,7 +406,11 @@ impl<T: Element> Array<T> {
 
     /// Copies the elements into a new buffer of the same memory with the given layout.
     fn copied(&self, layout: Layout) -> Result<Array<T>> {
-        Array::from_raw(Tape::array(self.raw().clone()).eval_to(layout, &Device::current()?)?)
+        let raw = match crate::expr::copy(self.raw(), &layout)? {
+            Some(raw) => raw,
+            None => Tape::array(self.raw().clone()).eval_to(layout, &Device::current()?)?,
+        };
+        Array::from_raw(raw)
     }
 
     /// Makes this array the only owner of its buffer: copies the elements if the buffer is shared or read-only. Fails

@@ -7,7 +7,8 @@ use crate::fast::{self, Key, SMALL};
 use crate::layout::{Dims, Layout};
 use crate::program::{Instr, MAX_INPUTS, Ref};
 use crate::small::{Small, SmallMap};
-use crate::{Buffer, DType, MemoryId, Result, Scalar};
+use crate::walk::{dense, gather};
+use crate::{Buffer, DType, MemoryId, Result, Scalar, canon};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -101,6 +102,8 @@ struct Operands {
     pointers: [*const u8; MAX_INPUTS],
     dtypes: [DType; MAX_INPUTS],
     count: usize,
+    /// The copies of operands that `pointers` refers to.
+    copies: SmallVec<[Buffer; 2]>,
 }
 
 /// Returns the operands if the fast path can evaluate `parts` into `target`: see [`Target::operand`].
@@ -112,12 +115,68 @@ fn operands(parts: Parts, target: Target) -> Option<Operands> {
         return None;
     }
     let (pointers, dtypes) = ([std::ptr::null(); MAX_INPUTS], [target.dtype; MAX_INPUTS]);
-    let mut found = Operands { pointers, dtypes, count: parts.operands.len() };
+    let mut found = Operands { pointers, dtypes, count: parts.operands.len(), copies: SmallVec::new() };
     for (i, a) in parts.operands.iter().enumerate() {
         found.pointers[i] = target.operand(a)?;
         found.dtypes[i] = a.dtype;
     }
     Some(found)
+}
+
+/// Returns the layout of a new result of `parts`, and each operand's layout, broadcast to its shape. Returns `None` if
+/// this is left to the regular path: for operands that are not small or not in host memory, and for shapes that do not
+/// broadcast.
+fn layouts(parts: Parts) -> Option<(Layout, SmallVec<[Layout; 3]>)> {
+    let (first, others) = parts.operands.split_first()?;
+    let mut shape = first.layout.shape().clone();
+    for other in others {
+        if *other.layout.shape() != shape {
+            shape = shape.broadcast(other.layout.shape()).ok()?;
+        }
+    }
+    let widest = parts.dtypes.iter().chain(parts.operands.iter().map(|a| &a.dtype)).map(|d| d.size()).max()?;
+    let small = (1..=SMALL).contains(&shape.checked_len()?.checked_mul(widest)?);
+    if !small || parts.operands.len() > MAX_INPUTS || parts.operands.iter().any(|a| a.buffer.host_ptr().is_none()) {
+        return None;
+    }
+    let each: SmallVec<[Layout; 3]> =
+        parts.operands.iter().map(|a| a.layout.broadcast_to(&shape).ok()).collect::<Option<_>>()?;
+    Some((canon::fresh_layout(&shape, &each), each))
+}
+
+/// Returns the operands in the order of `to`, the layout of the output: copies of those that have another order, and of
+/// those that overlap the output in its buffer, if there is one.
+///
+/// # Errors
+/// Out of memory.
+fn gathered(parts: Parts, each: &[Layout], to: &Layout, place: Option<&Buffer>) -> Result<Option<Operands>> {
+    let (lens, output, places) = canon::map(to, each);
+    if !dense(&lens, &output.1) {
+        return Ok(None);
+    }
+    let len = lens.size();
+    let (pointers, dtypes) = ([std::ptr::null(); MAX_INPUTS], [DType::F64; MAX_INPUTS]);
+    let mut found = Operands { pointers, dtypes, count: parts.operands.len(), copies: SmallVec::new() };
+    for (i, (a, (offset, strides))) in parts.operands.iter().zip(places).enumerate() {
+        let size = a.dtype.size();
+        let Some(start) = a.buffer.host_ptr().filter(|_| each[i].span().1 * size <= a.buffer.bytes()) else {
+            return Ok(None);
+        };
+        let first = start.as_ptr().wrapping_add(offset * size);
+        found.dtypes[i] = a.dtype;
+        found.pointers[i] = if dense(&lens, &strides) && place.is_none_or(|out| !a.buffer.same(out)) {
+            first
+        } else {
+            let copy = Buffer::elements(a.dtype, len)?;
+            let Some(room) = copy.host_ptr() else { return Ok(None) };
+            // SAFETY: the positions are those of elements of the array, which lie inside its buffer (checked above) and
+            // have been written (invariants of arrays). The copy is new and has room for all of them.
+            unsafe { gather(&lens, &strides, 0..len, first, room.as_ptr(), size) };
+            found.copies.push(copy);
+            room.as_ptr()
+        };
+    }
+    Ok(Some(found))
 }
 
 /// Evaluates `parts` into `out`. Returns whether a backend did so; otherwise nothing has been written.
@@ -157,7 +216,15 @@ pub(super) unsafe fn write(node: &Node, to: DType, out: &Buffer, layout: &Layout
     };
     let target = Target { dtype: to, shape, place: Some((out, offset)) };
     let done = with_parts(node, |parts| {
-        let Some(operands) = operands(parts, target) else { return Ok(false) };
+        let found = match operands(parts, target) {
+            Some(found) => Some(found),
+            None if parts.dtype() != to => None,
+            None => match layouts(parts).filter(|(fresh, _)| fresh.shape() == shape) {
+                Some((_, each)) => gathered(parts, &each, layout, Some(out))?,
+                None => None,
+            },
+        };
+        let Some(operands) = found else { return Ok(false) };
         // SAFETY: the operands are those of `parts`. The output lies inside its buffer, which was checked above, is
         // aligned because the buffer is that of an array, and belongs to the caller.
         unsafe { run(parts, &operands, len, start.as_ptr().wrapping_add(offset * to.size()), node) }
@@ -184,15 +251,46 @@ pub(super) fn eval(node: &mut Node, to: DType) -> Result<Option<RawArray>> {
         Node::Unary(..) | Node::Binary(..) | Node::Leaf(_) | Node::Step(_) | Node::Failed(_) => return Ok(None),
     };
     let done = with_parts(node, |parts| {
-        let Some(operands) = operands(parts, Target { dtype: to, shape, place: None }) else { return Ok(None) };
-        let len = shape.size();
+        let (operands, layout) = match operands(parts, Target { dtype: to, shape, place: None }) {
+            Some(operands) => (operands, Layout::contiguous(shape.clone())),
+            None if parts.dtype() != to => return Ok(None),
+            None => {
+                let Some((layout, each)) = layouts(parts) else { return Ok(None) };
+                let Some(operands) = gathered(parts, &each, &layout, None)? else { return Ok(None) };
+                (operands, layout)
+            }
+        };
+        let len = layout.len();
         let buffer = Buffer::elements(to, len)?;
         let Some(out) = buffer.host_ptr() else { return Ok(None) };
         // SAFETY: the operands are those of `parts`. The buffer is new and has `len` elements.
         let done = unsafe { run(parts, &operands, len, out.as_ptr(), node) }?;
-        Ok(done.then(|| RawArray { buffer, dtype: to, layout: Layout::contiguous(shape.clone()) }))
+        Ok(done.then_some(RawArray { buffer, dtype: to, layout }))
     });
     done.unwrap_or(Ok(None))
+}
+
+/// Returns a copy of `array` in host memory with the layout `to`, which has no gaps. Returns `None` if this is left to
+/// the regular path.
+///
+/// # Errors
+/// Out of memory.
+pub(crate) fn copy(array: &RawArray, to: &Layout) -> Result<Option<RawArray>> {
+    let (size, len) = (array.dtype.size(), array.layout.len());
+    let inside = array.layout.span().1 * size <= array.buffer.bytes();
+    let small = (1..=SMALL).contains(&len.saturating_mul(size)) && inside && fast::is_open();
+    let Some(start) = array.buffer.host_ptr().filter(|_| small) else { return Ok(None) };
+    let (lens, output, places) = canon::map(to, &[&array.layout]);
+    let (offset, strides) = &places[0];
+    if !dense(&lens, &output.1) || output.0 != 0 {
+        return Ok(None);
+    }
+    let buffer = Buffer::elements(array.dtype, len)?;
+    let Some(room) = buffer.host_ptr() else { return Ok(None) };
+    // SAFETY: the positions are those of elements of the array, which lie inside its buffer (checked above) and have been
+    // written (invariants of arrays). The buffer is new and has room for all of them.
+    unsafe { gather(&lens, strides, 0..len, start.as_ptr().wrapping_add(offset * size), room.as_ptr(), size) };
+    Ok(Some(RawArray { buffer, dtype: array.dtype, layout: to.clone() }))
 }
 
 /// Returns the buffer and the layout of a contiguous array that nothing else holds, if a result of dtype `to` can

@@ -9,6 +9,7 @@ mod tape;
 
 pub use fused::{Arguments, Fused, Fusible, Traced, fuse};
 
+pub(crate) use direct::copy;
 pub(crate) use flatten::Lead;
 pub(crate) use node::Placeholder;
 pub(crate) use ops::ufunc_methods;
@@ -184,13 +185,18 @@ impl<T: Element> Expr<T> {
     /// # Errors
     /// The error of the expression; [`Error::Refused`](crate::Error::Refused) if the current device does not support
     /// it; out of memory.
-    pub fn eval(mut self) -> Result<Array<T>> {
-        if let Some(done) = direct::eval(&mut self.node, T::DTYPE)? {
-            return Array::from_raw(done);
+    pub fn eval(self) -> Result<Array<T>> {
+        Array::from_raw(self.eval_raw(T::DTYPE)?)
+    }
+
+    /// As [`eval`](Self::eval), for an expression whose dtype is `dtype` whatever `T` is.
+    pub(crate) fn eval_raw(mut self, dtype: DType) -> Result<RawArray> {
+        if let Some(done) = direct::eval(&mut self.node, dtype)? {
+            return Ok(done);
         }
         // The tape becomes the only owner of operands that only the expression held.
         let mut tape = self.node.into_tape()?;
-        Array::from_raw(tape.eval(&Device::current()?)?)
+        tape.eval(&Device::current()?)
     }
 
     /// Evaluates the expression on `device`. The result lies in the memory of the operands.

@@ -11,9 +11,6 @@ use std::sync::{Mutex, OnceLock};
 
 /// The alignment of every block that this library allocates: one cache line, one AVX-512 register.
 const ALIGN: usize = 64;
-/// Blocks of at least this size are rounded up in size and kept when freed. For smaller blocks, the system's allocator
-/// returns warm memory itself.
-const LARGE: usize = 128 << 10;
 /// The size of a huge page. Blocks of at least this size are aligned to it and use huge pages where the system has
 /// them.
 const HUGE: usize = 2 << 20;
@@ -39,15 +36,20 @@ unsafe impl Send for HostBlock {}
 // SAFETY: shared blocks are only read, by invariant 2 of `Buffer`.
 unsafe impl Sync for HostBlock {}
 
-/// The largest size of a small block. Small sizes are rounded up to a power of two (at least [`ALIGN`]), and each
-/// thread keeps a few freed blocks of each size: the system's aligned allocation costs more than an operation on a few
-/// elements.
-const SMALL: usize = 1 << 10;
-/// The number of freed blocks that a thread keeps for each small size.
-const SMALL_KEPT: usize = 16;
+/// The largest size of a small block. Larger ones are kept in a pool that all threads share. The sizes of small blocks are rounded up to a power of two (at least [`ALIGN`]) or
+/// three quarters of one, and each thread keeps a few freed blocks of each size: the system's aligned allocation costs
+/// more than an operation on a thousand elements.
+const SMALL: usize = 128 << 10;
+/// The number of size classes: the powers of two from [`ALIGN`] to [`SMALL`], and the steps between them.
+const CLASSES: usize = 2 * (SMALL / ALIGN).ilog2() as usize + 1;
+
+/// Returns the number of freed blocks of a size that a thread keeps: 16 KiB of them, between 2 and 16.
+fn small_kept(bytes: usize) -> usize {
+    ((16 << 10) / bytes).clamp(2, 16)
+}
 
 /// The freed small blocks of a thread, one list for each size class.
-struct SmallBlocks([Vec<NonNull<u8>>; (SMALL / ALIGN).ilog2() as usize + 1]);
+struct SmallBlocks([Vec<NonNull<u8>>; CLASSES]);
 
 impl Drop for SmallBlocks {
     fn drop(&mut self) {
@@ -61,16 +63,20 @@ impl Drop for SmallBlocks {
 }
 
 thread_local! {
-    static SMALL_BLOCKS: RefCell<SmallBlocks> = const { RefCell::new(SmallBlocks([const { Vec::new() }; 5])) };
+    static SMALL_BLOCKS: RefCell<SmallBlocks> = const { RefCell::new(SmallBlocks([const { Vec::new() }; CLASSES])) };
 }
 
-/// Returns the size class (the index of the list of freed blocks) for a size.
+/// Returns the size class (the index of the list of freed blocks) for a size: even ones have a power of two.
 fn small_class(bytes: usize) -> usize {
-    bytes.div_ceil(ALIGN).next_power_of_two().ilog2() as usize
+    let lines = bytes.div_ceil(ALIGN).max(1);
+    let class = 2 * lines.next_power_of_two().ilog2() as usize;
+    // Three quarters of a cache line or of two are no whole number of lines.
+    if class >= 4 && lines <= 3 << (class / 2 - 2) { class - 1 } else { class }
 }
 
 fn small_layout(class: usize) -> Layout {
-    Layout::from_size_align(ALIGN << class, ALIGN).expect("the alignment is a power of two and the size is small")
+    let lines = if class.is_multiple_of(2) { 1 << (class / 2) } else { 3 << (class.div_ceil(2) - 2) };
+    Layout::from_size_align(ALIGN * lines, ALIGN).expect("the alignment is a power of two and the size is small")
 }
 
 impl HostBlock {
@@ -85,7 +91,7 @@ impl HostBlock {
         let layout = layout_for(bytes).ok_or_else(|| exhausted(bytes, "the size overflows the address space"))?;
         // The lock guard is dropped at the end of this statement, because a failed allocation trims the pool, which
         // locks it again.
-        let kept = if layout.size() < LARGE { None } else { fork::lock(pool()).and_then(|mut pool| pool.take(layout)) };
+        let kept = fork::lock(pool()).and_then(|mut pool| pool.take(layout));
         trace::allocated(bytes, kept.is_some());
         let ptr = kept.map_or_else(|| allocate(layout), Ok)?;
         Ok(HostBlock { ptr, owner: Owner::Pool(layout) })
@@ -125,9 +131,6 @@ impl Drop for HostBlock {
 /// Returns the layout that is allocated for a request. Sizes of large blocks are rounded up to eighths of a power of
 /// two, so that freed blocks can be reused.
 fn layout_for(bytes: usize) -> Option<Layout> {
-    if bytes < LARGE {
-        return Layout::from_size_align(bytes, ALIGN).ok();
-    }
     let step = bytes.checked_next_power_of_two()? / 16;
     let size = bytes.div_ceil(step).checked_mul(step)?;
     Layout::from_size_align(size, if bytes >= HUGE { HUGE } else { 4096 }).ok()
@@ -161,7 +164,7 @@ fn allocate(layout: Layout) -> Result<NonNull<u8>> {
 fn release_small(ptr: NonNull<u8>, layout: Layout) {
     let kept = SMALL_BLOCKS.try_with(|b| {
         let list = &mut b.borrow_mut().0[small_class(layout.size())];
-        let room = list.len() < SMALL_KEPT;
+        let room = list.len() < small_kept(layout.size());
         if room {
             list.push(ptr);
         }
@@ -175,8 +178,8 @@ fn release_small(ptr: NonNull<u8>, layout: Layout) {
 }
 
 fn release(ptr: NonNull<u8>, layout: Layout) {
-    let pool = if layout.size() < LARGE { None } else { fork::lock(pool()) };
-    let evicted = pool.map_or_else(|| SmallVec::from_iter([(ptr, layout)]), |mut pool| pool.put(ptr, layout));
+    let evicted =
+        fork::lock(pool()).map_or_else(|| SmallVec::from_iter([(ptr, layout)]), |mut pool| pool.put(ptr, layout));
     free(evicted);
 }
 
@@ -233,7 +236,7 @@ fn pool() -> &'static Mutex<Pool> {
     })
 }
 
-/// Frees all large blocks (128 KiB and more) that are kept for reuse. The pool never holds more than a sixteenth of the
+/// Frees all large blocks (more than 128 KiB) that are kept for reuse. The pool never holds more than a sixteenth of the
 /// machine's memory (256 MiB if its size is unknown). The few freed small blocks of each thread stay.
 pub fn trim() {
     let blocks = {
