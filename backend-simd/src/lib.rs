@@ -2,12 +2,14 @@
 //!
 //! An operation passes through these modules: `Simd` estimates its cost; `map`, `reduce`, `scan`, `matmul`,
 //! `distance`, `sort`, `search` and `count` split it into strips, blocks and threads; `exec` runs a program on a
-//! strip; `kernels` has one kernel per instruction; `math` and `lanes` have functions and vectors that are generic over
-//! the tier; `tier` has a table of kernels for each tier, and chooses the best that this CPU supports.
+//! strip, `flat` on strips across short axes; `kernels` has one kernel per instruction; `math` and `lanes` have
+//! functions and vectors that are generic over the tier; `tier` has a table of kernels for each tier, and chooses the
+//! best that this CPU supports.
 
 mod count;
 mod distance;
 mod exec;
+mod flat;
 mod gemm;
 mod kernels;
 mod lanes;

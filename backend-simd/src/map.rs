@@ -1,13 +1,13 @@
 //! Elementwise operations.
 
-use crate::exec::{Access, Exec, Produced, STRIP_UNIT, Strips};
+use crate::exec::{Exec, Produced, STRIP_UNIT, Strips};
+use crate::flat::Flat;
 use crate::kernels::{self, Args};
-use crate::scratch::Scratch;
 use crate::strided::{Geometry, accesses, base};
 use crate::threads::split;
 use crate::tier::{Stream, Tier};
 use polyarray_core::op::Map;
-use polyarray_core::walk::{copy_strided, dense, gather, scatter, walk_many};
+use polyarray_core::walk::{copy_strided, dense, scatter, walk_many};
 use polyarray_core::{Buffer, Result};
 use smallvec::SmallVec;
 use std::ops::Range;
@@ -18,9 +18,6 @@ const STREAM_BYTES: usize = 8 << 20;
 /// If the innermost axis is shorter than this, its strips would be too short to be efficient. Strips then run across
 /// axes.
 const SHORT_RUN: usize = 256;
-/// The most elements that an operand repeats if it is read from repetitions instead of being gathered.
-const MOST_REPEATED: usize = 1024;
-
 /// Runs a map. Its program must have a kernel for every instruction.
 pub(crate) fn run(tier: &'static Tier, op: &Map, threads: usize, output: &Buffer) -> Result<()> {
     let mut geometry = Geometry::new(&op.shape, &op.inputs);
@@ -37,62 +34,26 @@ pub(crate) fn run(tier: &'static Tier, op: &Map, threads: usize, output: &Buffer
     let aliased = op.inputs.iter().any(|i| i.buffer.same(output));
     let stream = in_runs && !aliased && total * size >= STREAM_BYTES;
     let direct = in_runs && !aliased && !stream;
-    let kinds: SmallVec<[Operand; 8]> = op.inputs.iter().map(|i| Operand::of(&op.shape, &i.strides)).collect();
-    let access: SmallVec<[Access; 8]> = if across {
-        kinds.iter().map(|kind| kind.access()).collect()
-    } else {
-        accesses(op.inputs.iter().map(|i| *i.strides.last().expect("at least one axis")))
-    };
-    let exec = Exec::new(tier, &op.program, &op.params, &access, direct)
-        .unwrap_or_else(|| unreachable!("`estimate` rejects programs that lack a kernel"));
     let emit =
         Emit { size, step: out_step, stream: stream.then_some(tier.stream), fill: kernels::fill(op.output.dtype) };
     let geometry = &geometry;
+    const NO_KERNEL: &str = "internal error: `estimate` rejects programs that lack a kernel";
+    if across {
+        let flat = Flat::new(tier, &op.program, &op.params, geometry, op.inputs.len(), direct).expect(NO_KERNEL);
+        return split(threads, total, STRIP_UNIT * 4, |range| {
+            part_across(&flat, geometry, range, &emit, in_runs)?;
+            (tier.fence)();
+            Ok(())
+        });
+    }
+    let access = accesses(op.inputs.iter().map(|i| *i.strides.last().expect("at least one axis")));
+    let exec = Exec::new(tier, &op.program, &op.params, &access, direct).expect(NO_KERNEL);
     split(threads, total, STRIP_UNIT * 4, |range| {
         let mut strips = exec.strips()?;
-        if across {
-            part_across(&exec, &mut strips, geometry, &kinds, range, &emit, in_runs)?;
-        } else {
-            part(&exec, &mut strips, geometry, range, &emit);
-        }
+        part(&exec, &mut strips, geometry, range, &emit);
         (tier.fence)();
         Ok(())
     })
-}
-
-/// The way to an operand's elements if strips run across axes.
-#[derive(Clone, Copy, PartialEq)]
-enum Operand {
-    /// In place: the elements lie in C order without gaps.
-    Dense,
-    /// One element for all.
-    Single,
-    /// The operand depends only on the last axes, which have this number of elements together. A strip reads them from
-    /// a block of repetitions.
-    Repeated(usize),
-    /// The elements of a strip are copied together.
-    Gathered,
-}
-
-impl Operand {
-    fn of(lens: &[usize], strides: &[isize]) -> Operand {
-        let constant = strides.iter().take_while(|&&s| s == 0).count();
-        let period: usize = lens[constant..].iter().product();
-        match () {
-            () if constant == lens.len() => Operand::Single,
-            () if dense(lens, strides) => Operand::Dense,
-            () if constant > 0 && period <= MOST_REPEATED => Operand::Repeated(period),
-            () => Operand::Gathered,
-        }
-    }
-
-    fn access(self) -> Access {
-        match self {
-            Operand::Dense | Operand::Repeated(_) => Access::Contiguous,
-            Operand::Single => Access::Single,
-            Operand::Gathered => Access::Gathered,
-        }
-    }
 }
 
 /// How results are written to the output.
@@ -166,70 +127,27 @@ fn part(exec: &Exec, strips: &mut Strips, g: &Geometry, range: Range<usize>, emi
 
 /// Computes the elements numbered `range` in strips that run across axes. `in_runs` says that the output lies in C order
 /// without gaps.
-fn part_across(
-    exec: &Exec,
-    strips: &mut Strips,
-    g: &Geometry,
-    kinds: &[Operand],
-    range: Range<usize>,
-    emit: &Emit,
-    in_runs: bool,
-) -> Result<()> {
-    let inputs = g.bases.len() - 1;
-    // SAFETY: the numbers are those of indices inside the operand (invariants of `Map`), and both calls below pass memory
-    // with room for all of them.
-    let gather = |o: usize, numbers: Range<usize>, to: *mut u8| unsafe {
-        gather(&g.lens, &g.strides[o], numbers, g.bases[o], to, g.sizes[o]);
-    };
-    let mut repeated: SmallVec<[Option<Scratch>; 4]> = SmallVec::new();
-    for (o, kind) in kinds.iter().enumerate() {
-        repeated.push(match *kind {
-            Operand::Repeated(period) => {
-                let bytes = period * g.sizes[o];
-                let mut block = Scratch::new((exec.strip + period) * g.sizes[o])?;
-                gather(o, 0..period, block.ptr());
-                let (mut done, all) = (bytes, (exec.strip + period) * g.sizes[o]);
-                while done < all {
-                    let more = done.min(all - done);
-                    // SAFETY: the block has `all` bytes, of which the first `done` are written.
-                    unsafe { std::ptr::copy_nonoverlapping(block.ptr(), block.ptr().add(done), more) };
-                    done += more;
-                }
-                Some(block)
-            }
-            _ => None,
-        });
-    }
-    let mut at: SmallVec<[*const u8; 8]> = g.bases[..inputs].iter().map(|b| b.cast_const()).collect();
-    let mut start = range.start;
-    while start < range.end {
-        let n = exec.strip.min(range.end - start);
-        for (o, kind) in kinds.iter().enumerate() {
-            match (kind, &mut repeated[o]) {
-                (Operand::Dense, _) => at[o] = g.bases[o].wrapping_add(start * g.sizes[o]),
-                (Operand::Repeated(period), Some(block)) => {
-                    at[o] = block.ptr().wrapping_add(start % period * g.sizes[o])
-                }
-                _ => {}
-            }
-        }
-        let out = g.bases[inputs].wrapping_add(start * emit.size);
-        // SAFETY: as in `part`. A block of repetitions has `strip` elements from each position below its period on.
-        // Operands are read before the output, which may be one of them, is written.
+fn part_across(flat: &Flat, g: &Geometry, range: Range<usize>, emit: &Emit, in_runs: bool) -> Result<()> {
+    let mut room = flat.room(g)?;
+    let output = g.bases.len() - 1;
+    for start in range.clone().step_by(flat.strip()) {
+        let n = flat.strip().min(range.end - start);
+        let out = g.bases[output].wrapping_add(start * emit.size);
+        // SAFETY: the elements numbered `start .. start + n` are inside the operands and the output (invariants of
+        // `Map`), and threads have disjoint ranges. `direct` is set only if no operand lies in the output; otherwise
+        // operands are read before the output, which may be one of them, is written.
         unsafe {
-            let produced = exec.run(strips, &at, n, out, &mut |o, to| gather(o, start..start + n, to));
-            if in_runs {
-                emit.write(produced, out, n);
-            } else {
-                let from = match produced {
-                    Produced::Strip(from) => (from, false),
-                    Produced::Single(from) => (from, true),
-                    Produced::Written => unreachable!("the program was prepared without `direct`"),
-                };
-                scatter(&g.lens, &g.strides[inputs], start..start + n, from, g.bases[inputs], emit.size);
+            match flat.run(g, &mut room, start, n, out) {
+                produced if in_runs => emit.write(produced, out, n),
+                Produced::Written => unreachable!("the program was prepared without `direct`"),
+                Produced::Strip(from) => {
+                    scatter(&g.lens, &g.strides[output], start..start + n, (from, false), g.bases[output], emit.size)
+                }
+                Produced::Single(from) => {
+                    scatter(&g.lens, &g.strides[output], start..start + n, (from, true), g.bases[output], emit.size)
+                }
             }
         }
-        start += n;
     }
     Ok(())
 }

@@ -155,8 +155,7 @@ struct Sweep {
     /// The number of cases in each list of the worst ones
     #[arg(long, value_name = "N", default_value_t = 20)]
     worst: usize,
-    /// Fail if a case takes this many times as long as what it is compared with (three times as many for the rate on
-    /// contiguous data)
+    /// Fail if a case takes this many times as long as on scalar, or as in the other library
     #[arg(long, value_name = "F")]
     fail_above: Option<f64>,
 }

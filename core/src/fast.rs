@@ -67,6 +67,16 @@ pub(crate) fn is_open() -> bool {
     !trace::is_recording() && config::config().check().is_ok()
 }
 
+/// Whether core may itself fill and copy small arrays of the host: the fast path is open, and the current device is
+/// `auto`, or one of a linked crate that works in host memory. A registered device does its own work.
+///
+/// # Errors
+/// As [`Device::current`].
+pub(crate) fn is_open_to_core() -> Result<bool> {
+    let works_here = |slot: &Arc<Slot>| !slot.registered && slot.opened().is_some_and(|b| b.memory() == MemoryId::HOST);
+    Ok(Device::current()?.0.as_ref().is_none_or(works_here) && is_open())
+}
+
 /// Runs `work` on the fast path and returns whether a backend did it. `op` builds the equivalent [`Op`], with which a
 /// backend is chosen if no choice is cached for `key`.
 ///

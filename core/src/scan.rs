@@ -44,7 +44,8 @@ fn scan(mut tape: Box<Tape>, kind: Running, axis: isize, to: DType) -> Result<Ra
         let on = tape.result();
         tape.push(Instr::Cast(acc, on))?;
     }
-    if tape.shape().contains(&0) {
+    // The scan of lines of one element is the conversion to the dtype of the result.
+    if tape.shape().contains(&0) || tape.shape()[axis] == 1 {
         if acc != to {
             let on = tape.result();
             tape.push(Instr::Cast(to, on))?;

@@ -25,6 +25,7 @@ mod ranges;
 mod recordings;
 mod safety;
 mod semantics;
+mod short_axes;
 mod sorting;
 mod traps;
 mod ufuncs;

@@ -67,10 +67,32 @@ macro_rules! comparable {
 }
 comparable! { i8, 0; i16, 0; i32, 0; i64, 0; u8, 0; u16, 0; u32, 0; u64, 0; f32, 0.0; f64, 0.0; }
 
+/// The truncated quotient of integers of at most 16 bits by one that is not 0, wrapped, through f32, whose division is a
+/// vector instruction. It is exact: a quotient that is no integer differs from the next one by at least 2^-16 of itself,
+/// and f32 rounds to within 2^-24.
+macro_rules! quotient_of_16 {
+    ($T:ty) => {
+        |x: $T, y: $T| {
+            // SAFETY: y is not 0, so the quotient is finite and at most 2^16.
+            unsafe { (f32::from(x) / f32::from(y)).to_int_unchecked::<i32>() as $T }
+        }
+    };
+}
+
+/// As `quotient_of_16`, of integers of 32 bits through f64, which rounds to within 2^-53.
+macro_rules! quotient_of_32 {
+    ($T:ty) => {
+        |x: $T, y: $T| {
+            // SAFETY: y is not 0, so the quotient is finite and at most 2^32.
+            unsafe { (f64::from(x) / f64::from(y)).to_int_unchecked::<i64>() as $T }
+        }
+    };
+}
+
 /// Integers, signed and unsigned. Wrapping operations give the same bits for both, and are used for both through the
 /// signed type.
 macro_rules! integers {
-    ($($T:ty, negative $negative:expr, abs $abs:expr, shifted out $gone:expr;)*) => { $(
+    ($($T:ty, negative $negative:expr, abs $abs:expr, quotient $quotient:expr, shifted out $gone:expr;)*) => { $(
         exact1! { $T:
             Neg |x| -> $T { x.wrapping_neg() }
             Abs |x| -> $T { ($abs)(x) }
@@ -82,15 +104,20 @@ macro_rules! integers {
             Add |x, y| -> $T { x.wrapping_add(y) }
             Sub |x, y| -> $T { x.wrapping_sub(y) }
             Mul |x, y| -> $T { x.wrapping_mul(y) }
-            Div |x, y| -> $T { if y == 0 { 0 } else { x.wrapping_div(y) } }
-            IntFloorDiv |x, y| -> $T {
-                if y == 0 {
-                    return 0;
-                }
-                let below = x.wrapping_rem(y) != 0 && ($negative)(x) != ($negative)(y);
-                x.wrapping_div(y).wrapping_sub(<$T>::from(below))
+            Div |x, y| -> $T {
+                let quotient = ($quotient)(x, if y == 0 { 1 } else { y });
+                if y == 0 { 0 } else { quotient }
             }
-            IntRem |x, y| -> $T { if y == 0 { 0 } else { x.wrapping_rem(y) } }
+            IntFloorDiv |x, y| -> $T {
+                let quotient = ($quotient)(x, if y == 0 { 1 } else { y });
+                let rest = x.wrapping_sub(quotient.wrapping_mul(y));
+                let below = rest != 0 && ($negative)(x) != ($negative)(y);
+                if y == 0 { 0 } else { quotient.wrapping_sub(<$T>::from(below)) }
+            }
+            IntRem |x, y| -> $T {
+                let quotient = ($quotient)(x, if y == 0 { 1 } else { y });
+                if y == 0 { 0 } else { x.wrapping_sub(quotient.wrapping_mul(y)) }
+            }
             IntPow |x, y| -> $T {
                 if ($negative)(y) {
                     // The truncated fraction: 0, except for the bases 1 and -1.
@@ -116,14 +143,14 @@ macro_rules! integers {
     )* };
 }
 integers! {
-    i8, negative |x: i8| x < 0, abs i8::wrapping_abs, shifted out |x: i8| x >> 7;
-    i16, negative |x: i16| x < 0, abs i16::wrapping_abs, shifted out |x: i16| x >> 15;
-    i32, negative |x: i32| x < 0, abs i32::wrapping_abs, shifted out |x: i32| x >> 31;
-    i64, negative |x: i64| x < 0, abs i64::wrapping_abs, shifted out |x: i64| x >> 63;
-    u8, negative |_: u8| false, abs |x: u8| x, shifted out |_: u8| 0;
-    u16, negative |_: u16| false, abs |x: u16| x, shifted out |_: u16| 0;
-    u32, negative |_: u32| false, abs |x: u32| x, shifted out |_: u32| 0;
-    u64, negative |_: u64| false, abs |x: u64| x, shifted out |_: u64| 0;
+    i8, negative |x: i8| x < 0, abs i8::wrapping_abs, quotient quotient_of_16!(i8), shifted out |x: i8| x >> 7;
+    i16, negative |x: i16| x < 0, abs i16::wrapping_abs, quotient quotient_of_16!(i16), shifted out |x: i16| x >> 15;
+    i32, negative |x: i32| x < 0, abs i32::wrapping_abs, quotient quotient_of_32!(i32), shifted out |x: i32| x >> 31;
+    i64, negative |x: i64| x < 0, abs i64::wrapping_abs, quotient i64::wrapping_div, shifted out |x: i64| x >> 63;
+    u8, negative |_: u8| false, abs |x: u8| x, quotient quotient_of_16!(u8), shifted out |_: u8| 0;
+    u16, negative |_: u16| false, abs |x: u16| x, quotient quotient_of_16!(u16), shifted out |_: u16| 0;
+    u32, negative |_: u32| false, abs |x: u32| x, quotient quotient_of_32!(u32), shifted out |_: u32| 0;
+    u64, negative |_: u64| false, abs |x: u64| x, quotient u64::wrapping_div, shifted out |_: u64| 0;
 }
 
 /// Whether a shift count is below the width. A negative count has been converted to a large one.

@@ -3,11 +3,13 @@
 use super::emit::Emit;
 use super::kind::{HELD, Held, Kernels, Run};
 use super::source::{Room, Source};
-use crate::exec::Strips;
+use crate::exec::{Produced, Strips};
+use crate::flat::{self, Flat};
 use crate::partial::Partial;
 use crate::scratch::{Scratch, filled, room};
+use crate::strided::Geometry;
 use crate::threads::{Shared, split};
-use polyarray_core::walk::walk_many;
+use polyarray_core::walk::{copy_strided, walk_many};
 use polyarray_core::{Result, SmallReduce};
 use smallvec::SmallVec;
 use std::ops::Range;
@@ -59,6 +61,119 @@ pub(super) unsafe fn small(kernels: &Kernels, work: &SmallReduce) {
             };
             kernels.give_all(result.at(), 1, out.add(i * kernels.value));
         }
+    }
+}
+
+/// The longest lines that [`Lines`] reduces: several fit into a strip.
+pub(super) const SHORT_LINE: usize = 128;
+
+/// Short lines that do not lie one after another, or whose elements a program computes: the elements of several lines
+/// are computed together, in strips across the axes of `g`. The first `outer` axes are those of the outputs, and the last
+/// one is that of the lines.
+pub(super) struct Lines<'a> {
+    pub kernels: &'a Kernels,
+    pub flat: &'a Flat,
+    pub g: &'a Geometry,
+    pub outer: usize,
+}
+
+/// The memory of one thread.
+struct LinesRoom<'a> {
+    flat: flat::Room<'a>,
+    values: Scratch,
+}
+
+impl Lines<'_> {
+    /// Reduces every output.
+    pub fn run(&self, threads: usize, emit: &Emit) -> Result<()> {
+        let outputs: usize = self.g.lens[..self.outer].iter().product();
+        if threads > 1 && outputs < PIECES * threads {
+            let pieces = Pieces::new(self.runs(), threads);
+            return in_pieces(self.kernels, outputs, pieces, threads, emit, |range, write| {
+                let mut room = self.room()?;
+                range.for_each(|task| {
+                    let runs = pieces.range(task % pieces.count);
+                    write(task, self.some_runs(&mut room, task / pieces.count, runs));
+                });
+                Ok(())
+            });
+        }
+        split(threads, outputs, 1, |range| {
+            let (mut room, mut strips) = (self.room()?, emit.strips()?);
+            if self.runs() > 1 {
+                for output in range {
+                    let result = self.some_runs(&mut room, output, 0..self.runs());
+                    // SAFETY: threads have disjoint ranges of outputs.
+                    unsafe { give(self.kernels, emit, &mut strips, output, result.at(), 1) };
+                }
+                return Ok(());
+            }
+            let mut results = Scratch::new(HELD * self.kernels.state)?;
+            for first in range.clone().step_by(self.together()) {
+                let count = self.together().min(range.end - first);
+                let (src, len) = (self.elements(&mut room, first, count), self.len());
+                // SAFETY: `src` has the elements of `count` lines, each of one block, and the scratch has room for their
+                // results. Threads have disjoint ranges of outputs.
+                unsafe {
+                    self.kernels.short(src, len as isize, len, count, results.ptr());
+                    give(self.kernels, emit, &mut strips, first, results.ptr(), count);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn len(&self) -> usize {
+        *self.g.lens.last().expect("the axis of the lines")
+    }
+
+    /// Returns the number of lines of an output.
+    fn runs(&self) -> usize {
+        self.g.lens[self.outer..self.g.lens.len() - 1].iter().product()
+    }
+
+    /// Returns the number of lines whose elements are computed together.
+    fn together(&self) -> usize {
+        (self.flat.strip() / self.len()).min(HELD)
+    }
+
+    fn room(&self) -> Result<LinesRoom<'_>> {
+        let values = Scratch::new(self.together() * self.len() * self.kernels.size)?;
+        Ok(LinesRoom { flat: self.flat.room(self.g)?, values })
+    }
+
+    /// Computes the elements of `count` lines from number `first` on, at most [`together`](Self::together).
+    fn elements(&self, room: &mut LinesRoom, first: usize, count: usize) -> *const u8 {
+        let (n, to) = (count * self.len(), room.values.ptr());
+        // SAFETY: the lines are inside the operands (invariants of `Reduce`), and a strip has room for them. `values` has
+        // room for their elements, and overlaps no operand.
+        unsafe {
+            match self.flat.run(self.g, &mut room.flat, first * self.len(), n, to) {
+                Produced::Written => to,
+                Produced::Strip(from) => from,
+                Produced::Single(from) => {
+                    copy_strided(from, 0, to, 1, n, self.kernels.size);
+                    to
+                }
+            }
+        }
+    }
+
+    /// Reduces the lines `runs` of an output.
+    fn some_runs(&self, room: &mut LinesRoom, output: usize, runs: Range<usize>) -> Partial {
+        let (mut all, len) = (Run::new(self.kernels), self.len());
+        for first in runs.clone().step_by(self.together()) {
+            let count = self.together().min(runs.end - first);
+            let src = self.elements(room, output * self.runs() + first, count);
+            for i in 0..count {
+                // SAFETY: `src` has the elements of `count` lines, each of one block.
+                unsafe {
+                    let result = self.kernels.whole(src.add(i * len * self.kernels.size), len, (first + i) * len);
+                    all.push_result(result, 0);
+                }
+            }
+        }
+        all.end()
     }
 }
 
@@ -171,36 +286,20 @@ impl Along<'_> {
         let runs: usize = self.runs().iter().product();
         let leaves = if runs > 1 { runs } else { self.len().div_ceil(self.kernels.block()) };
         let pieces = Pieces::new(leaves, threads);
-        let mut partial: Vec<Option<Partial>> = filled(outputs * pieces.count, None)?;
-        let out = Shared(partial.as_mut_ptr());
         let starts = self.starts(outputs)?;
-        split(threads, outputs * pieces.count, 1, |range| {
+        in_pieces(self.kernels, outputs, pieces, threads, emit, |range, write| {
             let mut room = self.source.room(self.kernels.block())?;
-            for task in range {
+            range.for_each(|task| {
                 let (offsets, leaves) = (&starts[task / pieces.count], pieces.range(task % pieces.count));
                 let state = if runs > 1 {
                     self.some_runs(&mut room, offsets, leaves)
                 } else {
                     self.blocks(&mut room, offsets, 0, leaves)
                 };
-                // SAFETY: threads have disjoint ranges of the partial results.
-                unsafe { *out.get().add(task) = Some(state) };
-            }
+                write(task, state);
+            });
             Ok(())
-        })?;
-        let mut strips = emit.strips()?;
-        for (number, states) in partial.chunks(pieces.count).enumerate() {
-            let mut run = Run::new(self.kernels);
-            for (i, result) in states.iter().enumerate() {
-                let result = result.expect("internal error: a partial result is missing");
-                // SAFETY: the partial results are of this table.
-                unsafe { run.push_result(result, pieces.level_of(i)) };
-            }
-            let result = run.end();
-            // SAFETY: this is one result for one output, and the other threads have finished.
-            unsafe { give(self.kernels, emit, &mut strips, number, result.at(), 1) };
-        }
-        Ok(())
+        })
     }
 
     fn zeros(&self) -> SmallVec<[isize; 8]> {
@@ -215,6 +314,41 @@ impl Along<'_> {
         });
         Ok(starts)
     }
+}
+
+/// Reduces a few outputs, each in `pieces`. `reduce` receives the numbers of tasks, `pieces.count` for each output, and
+/// passes the partial result of each to its second argument.
+fn in_pieces(
+    kernels: &Kernels,
+    outputs: usize,
+    pieces: Pieces,
+    threads: usize,
+    emit: &Emit,
+    reduce: impl Fn(Range<usize>, &mut dyn FnMut(usize, Partial)) -> Result<()> + Sync,
+) -> Result<()> {
+    let mut partial: Vec<Option<Partial>> = filled(outputs * pieces.count, None)?;
+    let out = Shared(partial.as_mut_ptr());
+    split(threads, outputs * pieces.count, 1, |range| {
+        let numbers = range.clone();
+        reduce(range, &mut |task, state| {
+            assert!(numbers.contains(&task), "a task of another thread");
+            // SAFETY: threads have disjoint ranges of the partial results.
+            unsafe { *out.get().add(task) = Some(state) };
+        })
+    })?;
+    let mut strips = emit.strips()?;
+    for (number, states) in partial.chunks(pieces.count).enumerate() {
+        let mut run = Run::new(kernels);
+        for (i, result) in states.iter().enumerate() {
+            let result = result.expect("internal error: a partial result is missing");
+            // SAFETY: the partial results are of this table.
+            unsafe { run.push_result(result, pieces.level_of(i)) };
+        }
+        let result = run.end();
+        // SAFETY: this is one result for one output, and the other threads have finished.
+        unsafe { give(kernels, emit, &mut strips, number, result.at(), 1) };
+    }
+    Ok(())
 }
 
 /// Writes the values of `n` results to the outputs from number `first` on.
@@ -235,6 +369,7 @@ pub(super) unsafe fn give(
 }
 
 /// The leaves of a tree, divided into full subtrees.
+#[derive(Clone, Copy)]
 pub(super) struct Pieces {
     leaves: usize,
     level: u32,

@@ -14,8 +14,10 @@ mod moments;
 mod products;
 pub(crate) mod source;
 
+use crate::flat::Flat;
 use crate::lanes::Isa;
 use crate::tier::Tier;
+use along::Lines;
 use best::Best;
 use emit::Emit;
 use fold::{Fold, Max, Min, Prod, Sum};
@@ -141,6 +143,17 @@ pub(crate) fn run(tier: &'static Tier, op: &Reduce, threads: usize, output: &Buf
         {
             across::narrow(kernels, &source(last_outer), op.outer.len(), threads, &emit)
         }
-        Order::Lanes => along::run(kernels, &source(last), op.outer.len(), threads, &emit),
+        Order::Lanes => {
+            let source = source(last);
+            let in_place = source.is_direct() && op.outer.len() == 1 && op.inner.len() == 1;
+            let alone = op.outer.iter().chain(op.inner.iter()).product::<usize>() == lens[last];
+            if lens[last] > along::SHORT_LINE || lens[last] > kernels.block() || in_place || alone {
+                return along::run(kernels, &source, op.outer.len(), threads, &emit);
+            }
+            let (g, outer) = (&source.geometry, op.outer.len());
+            let flat = Flat::new(tier, &op.before, &op.params, g, op.inputs.len(), true)
+                .expect("internal error: the program of the source has kernels");
+            Lines { kernels, flat: &flat, g, outer }.run(threads, &emit)
+        }
     }
 }

@@ -53,10 +53,17 @@ macro_rules! word {
     )* };
 }
 word! {
-    u8 u32 |_, words, _| counting(words, 1 << 8, usize::from, |value| value as u8);
-    u16 u32 |_, words, _| if words.len() < FEW {
+    u8 u32 |_, words, _| if words.len() < FEW {
         words.sort_unstable();
         Ok(())
+    } else {
+        counting(words, 1 << 8, usize::from, |value| value as u8)
+    };
+    u16 u32 |table, words, threads| if words.len() < FEW {
+        words.sort_unstable();
+        Ok(())
+    } else if words.len() < SOME {
+        widened(table, words, threads)
     } else {
         counting(words, 1 << 16, usize::from, |value| value as u16)
     };
@@ -64,8 +71,22 @@ word! {
     u64 u64 sort_keys::<u64>;
 }
 
-/// Below this number, 16-bit integers are sorted by comparison: the counters of all values would outnumber them by far.
-const FEW: usize = 1 << 13;
+/// Below this number, 8-bit and 16-bit integers are sorted by the standard library: counters and conversions would
+/// outnumber them by far.
+const FEW: usize = 48;
+/// Below this number, 16-bit integers are sorted as 32-bit ones, by vectors: the counters of all values would outnumber
+/// them by far.
+const SOME: usize = 1 << 13;
+
+/// Sorts integers as those of the width that vectors sort.
+fn widened<W: Word>(table: &Table, words: &mut [W], threads: usize) -> Result<()> {
+    let mut scratch = Scratch::new(words.len() * size_of::<W::Wide>())?;
+    let keys = integers::<W::Wide>(&mut scratch, words.len());
+    keys.iter_mut().zip(&*words).for_each(|(key, word)| *key = word.widen());
+    sort_keys(table, keys, threads)?;
+    words.iter_mut().zip(&*keys).for_each(|(word, key)| *word = W::narrow(*key));
+    Ok(())
+}
 
 /// Counting sort over `values` possible values.
 fn counting<W: Word>(words: &mut [W], values: usize, index: fn(W) -> usize, value: fn(usize) -> W) -> Result<()> {

@@ -41,7 +41,7 @@ pub struct Options {
     pub with: Vec<Row>,
     /// The number of cases in each list of the worst ones.
     pub worst: usize,
-    /// The factor beyond which a case fails.
+    /// The factor beyond which a case that is slower than `scalar` or the other library fails.
     pub fail_above: Option<f64>,
 }
 
@@ -137,8 +137,8 @@ pub fn select(options: &Options) -> Result<Vec<Case>, Stop> {
         ));
     }
     if let Some(sample) = options.sample {
-        let mut random = Random::new(options.seed);
-        let mut drawn: Vec<(u64, usize)> = (0..all.len()).map(|i| (random.bits(), i)).collect();
+        // By name, so that the draw changes little if cases are added.
+        let mut drawn: Vec<(u64, usize)> = all.iter().enumerate().map(|(i, c)| (rank(c, options.seed), i)).collect();
         drawn.sort_unstable();
         drawn.truncate(sample);
         let mut kept: Vec<usize> = drawn.into_iter().map(|(_, i)| i).collect();
@@ -146,6 +146,12 @@ pub fn select(options: &Options) -> Result<Vec<Case>, Stop> {
         all = kept.into_iter().map(|i| all[i].clone()).collect();
     }
     Ok(all)
+}
+
+/// Returns a number that is random for each case and seed.
+fn rank(case: &Case, seed: u64) -> u64 {
+    let name = format!("{} {} {}", case.work, case.dtype, case.layout);
+    name.bytes().fold(seed, |hash, byte| Random::new(hash ^ u64::from(byte)).bits())
 }
 
 /// Writes the cases, one JSON object per line, for another program to measure.

@@ -5,7 +5,7 @@ use crate::device::Device;
 use crate::expr::{RawArray, Tape};
 use crate::fast::{self, SMALL};
 use crate::layout::Layout;
-use crate::{Buffer, Dims, Element, Error, MemoryId, Result, Scalar, Wide};
+use crate::{Buffer, Dims, Element, Error, Result, Scalar, Wide};
 
 impl<T: Element> Array<T> {
     /// Makes an array of the elements of `data`, in C order, without copying them.
@@ -68,9 +68,9 @@ impl<T: Element> Array<T> {
     /// # Errors
     /// [`Error::TooLarge`], [`Error::OutOfMemory`].
     pub fn full(shape: impl Into<Dims>, value: T) -> Result<Array<T>> {
-        let (shape, device) = (shape.into(), Device::current()?);
+        let shape = shape.into();
         let (bytes, len) = (shape.check(T::DTYPE)?, shape.size());
-        if (1..=SMALL).contains(&bytes) && device.memory() == MemoryId::HOST && fast::is_open() {
+        if (1..=SMALL).contains(&bytes) && fast::is_open_to_core()? {
             let buffer = Buffer::elements(T::DTYPE, len)?;
             if let Some(start) = buffer.host_ptr() {
                 let start = start.cast::<T>().as_ptr();
@@ -79,7 +79,7 @@ impl<T: Element> Array<T> {
                 return Array::from_raw(RawArray { buffer, dtype: T::DTYPE, layout: Layout::contiguous(shape) });
             }
         }
-        Array::from_raw(Tape::filled(Scalar::new(value), shape)?.eval(&device)?)
+        Array::from_raw(Tape::filled(Scalar::new(value), shape)?.eval(&Device::current()?)?)
     }
 
     /// Makes an array of zeros (`false` for bool).

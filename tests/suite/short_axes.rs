@@ -1,0 +1,198 @@
+//! Operations on short axes run in strips across them: every device gives the results of `scalar`, for shapes of several
+//! strips and layouts of every kind.
+
+use crate::common::on_every_device;
+use polyarray::prelude::*;
+use polyarray::{
+    Axes, Binary, Complex, Dims, DynArray, Kind, Reducer, Scalar, SliceItem, Unary, Wide, with_dtype, with_threads,
+};
+
+const SHAPES: [&[usize]; 9] = [
+    &[700, 3],
+    &[3, 1700],
+    &[40, 7, 16],
+    &[33, 2, 65],
+    &[9, 5, 4, 31],
+    &[2, 3, 2, 2, 150],
+    &[130, 1, 33],
+    &[4, 1100, 1],
+    &[129, 17],
+];
+
+fn filled(dtype: DType, shape: &[usize], seed: usize) -> DynArray {
+    let n: usize = shape.iter().product();
+    let value =
+        |i: usize| ((i * 7919 + seed * 104_729) % 113) as i128 - if dtype.kind() == Kind::Uint { 0 } else { 56 };
+    with_dtype!(dtype, T => {
+        let data = (0..n).map(|i| T::from_wide(Wide::Int(value(i)))).collect();
+        Array::<T>::from_vec(data, Dims::from(shape)).unwrap().erase()
+    })
+}
+
+/// Returns views of `x` with different layouts.
+fn views(x: &DynArray) -> Vec<DynArray> {
+    let all = |item: SliceItem| vec![item; x.ndim()];
+    let last = |item: SliceItem| {
+        let mut items = all((..).into());
+        items[x.ndim() - 1] = item;
+        items
+    };
+    let mut rotated: Vec<isize> = (1..x.ndim() as isize).collect();
+    rotated.push(0);
+    let mut views = vec![
+        x.clone(),
+        x.t(),
+        x.permute(&rotated).unwrap(),
+        x.slice(all(SliceItem::from(..).step(-1))).unwrap(),
+        x.slice(all(SliceItem::from(..).step(2))).unwrap(),
+        x.slice(last((1..).into())).unwrap(),
+        x.slice(last(SliceItem::from(..).step(3))).unwrap(),
+    ];
+    views.retain(|view| !view.is_empty());
+    views
+}
+
+/// Returns operands that broadcast to the shape of `x`: of the last axis, of the first, of the second, of all but one, a
+/// single element, and all of it.
+fn others(x: &DynArray) -> Vec<DynArray> {
+    let (shape, ndim) = (x.shape(), x.ndim());
+    let kept = |keep: &dyn Fn(usize) -> bool| -> Vec<usize> {
+        (0..ndim).map(|axis| if keep(axis) { shape[axis] } else { 1 }).collect()
+    };
+    let shapes = [
+        vec![shape[ndim - 1]],
+        kept(&|axis| axis == 0),
+        kept(&|axis| axis == 1),
+        kept(&|axis| axis != 1),
+        kept(&|_| false),
+        shape.to_vec(),
+    ];
+    shapes.iter().enumerate().map(|(i, shape)| filled(x.dtype(), shape, i + 2)).collect()
+}
+
+/// Compares `f` on every device, on one thread and on several, with `scalar`.
+fn same(what: &str, f: impl Fn() -> Result<DynArray>) {
+    let wanted = with_device(&Device::scalar(), &f).unwrap();
+    let bytes = wanted.to_bytes().unwrap();
+    on_every_device(|device| {
+        for threads in [1, 3] {
+            let got = with_threads(threads, &f)?;
+            assert_eq!(got.shape(), wanted.shape(), "{what} on {device}");
+            assert!(got.to_bytes()? == bytes, "{what} on {device}, {threads} threads");
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn maps_with_operands_that_broadcast() {
+    for dtype in [DType::U8, DType::I16, DType::F32, DType::F64, DType::C64, DType::F16] {
+        for shape in SHAPES {
+            let x = filled(dtype, shape, 1);
+            for (v, view) in views(&x).iter().enumerate() {
+                for (o, other) in others(view).iter().enumerate() {
+                    let what = format!("{dtype} {shape:?}, view {v}, operand {o}");
+                    same(&format!("sums of {what}"), || view.binary(Binary::Add, other).eval());
+                    same(&format!("equality of {what}"), || view.binary(Binary::Equal, other).eval());
+                    same(&format!("three operands of {what}"), || {
+                        view.binary(Binary::NotEqual, other).select(other, view).binary(Binary::Sub, view).eval()
+                    });
+                }
+                let into = with_dtype!(dtype, T => {
+                    let view = view.typed::<T>().unwrap();
+                    let mut out = Array::<T>::zeros(Dims::from([view.shape(), &[2]].concat())).unwrap();
+                    let mut items: Vec<SliceItem> = vec![(..).into(); view.ndim()];
+                    items.push(1.into());
+                    (&view + T::from_wide(Wide::Int(3))).eval_into(&mut out.slice_mut(items).unwrap()).unwrap();
+                    out.erase()
+                });
+                let sum = view.binary(Binary::Add, Scalar::from_wide(dtype, Wide::Int(3))).eval().unwrap();
+                let mut at: Vec<SliceItem> = vec![(..).into(); view.ndim()];
+                at.push(1.into());
+                assert!(
+                    into.slice(at).unwrap().to_bytes().unwrap() == sum.to_bytes().unwrap(),
+                    "{dtype} {shape:?} {v}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn integers_divide_by_every_number() {
+    for dtype in [DType::I8, DType::U8, DType::I16, DType::U16, DType::I32, DType::U32, DType::I64, DType::U64] {
+        let edges: Vec<Wide> = with_dtype!(dtype, T => {
+            let near = [0i128, 1, 2, 3, 5, 7, 10, 127, 128, 255, 32_767, 65_535, 1 << 31, (1 << 31) - 1, i128::from(u32::MAX)];
+            let signed = near.iter().flat_map(|&i| [i, -i, !i]);
+            let wrapped = signed.map(|i| T::from_wide(Wide::Int(i)).to_wide()).collect::<Vec<_>>();
+            let most = 1i128 << (8 * dtype.size() - usize::from(dtype.kind() == Kind::Int));
+            let least = if dtype.kind() == Kind::Int { -most } else { 0 };
+            wrapped.into_iter().chain([Wide::Int(least), Wide::Int(most - 1)]).collect()
+        });
+        let column = |values: &[Wide], shape: [usize; 2]| {
+            with_dtype!(dtype, T => {
+                let data = values.iter().map(|&w| T::from_wide(w)).collect();
+                Array::<T>::from_vec(data, shape).unwrap().erase()
+            })
+        };
+        let (x, y) = (column(&edges, [edges.len(), 1]), column(&edges, [1, edges.len()]));
+        for op in [Binary::Div, Binary::FloorDiv, Binary::Rem] {
+            same(&format!("{op:?} of {dtype}"), || x.binary(op, &y).eval());
+        }
+    }
+}
+
+#[test]
+fn reductions_of_short_lines() {
+    let reducers =
+        [Reducer::Sum, Reducer::Prod, Reducer::Min, Reducer::Max, Reducer::Any, Reducer::CountNonzero, Reducer::ArgMin];
+    for dtype in [DType::U8, DType::Bool, DType::I32, DType::F32, DType::F64, DType::F16] {
+        for shape in SHAPES {
+            let x = filled(dtype, shape, 1);
+            for (v, view) in views(&x).iter().enumerate() {
+                for axis in 0..view.ndim() {
+                    for by in reducers.into_iter().filter(|by| dtype != DType::Bool || !matches!(by, Reducer::Prod)) {
+                        let what = format!("{by:?} of {dtype} {shape:?}, view {v}, over axis {axis}");
+                        same(&what, || view.reduce(by, Some(Axes::from(axis))));
+                    }
+                }
+                same(&format!("sum of {dtype} {shape:?}, view {v}"), || view.reduce(Reducer::Sum, None));
+                same(&format!("argmax of {dtype} {shape:?}, view {v}"), || view.reduce(Reducer::ArgMax, None));
+            }
+        }
+    }
+}
+
+#[test]
+fn lines_of_one_element() -> Result<()> {
+    let x = Array::from_vec((0..600).map(|i| (i % 7) as f32 - 3.0).collect(), [3, 1, 200])?;
+    assert_eq!(x.sort(1)?.to_vec()?, x.to_vec()?);
+    assert_eq!((x.argsort(1)?.shape(), x.argsort(1)?.to_vec()?), (&[3, 1, 200][..], vec![0; 600]));
+    assert_eq!(x.cumsum(1)?.to_vec()?, x.to_vec()?);
+    assert_eq!(x.cast::<u8>().cumprod(1)?.to_vec()?, x.cast::<u64>().eval()?.to_vec()?);
+    let mut sorted = x.sort(1)?;
+    sorted.set([0, 0, 0], 9.0)?;
+    assert_eq!(x.get([0, 0, 0])?, -3.0, "the result is an array of its own");
+    assert!(x.cast::<Complex<f32>>().sort(1).is_err());
+    Ok(())
+}
+
+#[test]
+fn sorts_of_short_lines() {
+    for dtype in [DType::Bool, DType::I8, DType::U8, DType::I16, DType::U16, DType::F16, DType::F32] {
+        for n in [2, 5, 31, 47, 48, 60, 300] {
+            let x = filled(dtype, &[5, n], 3);
+            same(&format!("sort of {dtype}, lines of {n}"), || x.sort(1));
+            same(&format!("argsort of {dtype}, lines of {n}"), || x.argsort(1));
+        }
+    }
+}
+
+#[test]
+fn unary_maps_of_transposed_arrays_keep_their_axis_order() -> Result<()> {
+    let x = Array::from_vec((0..12).map(f64::from).collect(), [3, 4])?.t();
+    let small = x.erase().unary(Unary::Neg).eval()?;
+    assert_eq!((small.shape(), small.strides()), (&[4, 3][..], &[1, 4][..]));
+    assert_eq!(small.get([1, 2])?, Scalar::new(-9.0));
+    Ok(())
+}
