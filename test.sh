@@ -195,7 +195,8 @@ if cargo +nightly --version >/dev/null 2>&1; then
     host="$(rustc -vV | sed -n 's/^host: //p')"
     # With an explicit target, cargo builds build scripts and procedural macros without the sanitizer.
     CARGO_PROFILE_DEV_DEBUG=line-tables-only RUSTFLAGS=-Zsanitizer=address cargo +nightly build --locked \
-        --target "$host" --target-dir "$TARGET_DIR/asan" -p polyarray-conformance --features lean --bin polyarray-torment
+        --target "$host" --target-dir "$TARGET_DIR/asan" -p polyarray-conformance --features lean \
+        --bin polyarray-torment
     torment="$TARGET_DIR/asan/$host/debug/polyarray-torment"
     echo "--- scalar"
     "$torment" --device scalar --seconds "$SECONDS_OF_WORK"
@@ -224,6 +225,10 @@ step "The devices that were tested"
 
 step "polyarray-bench compare, at one small size"
 "$BUILT/polyarray-bench" compare --quick --ops add --sizes 1000
+
+# Shows cases that are slow, and fails for none: this build is not optimised enough for that.
+step "polyarray-bench sweep, a sample at one small size"
+"$BUILT/polyarray-bench" sweep --sample 200 --sizes 1000 --threads 1 --worst 5
 
 step "Errors of ufuncs on every tier of simd, with few points (--quick)"
 "$BUILT/polyarray-bench" accuracy --quick --require-all

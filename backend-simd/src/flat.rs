@@ -106,8 +106,8 @@ impl Flat {
         let all = (self.strip() + period) * size;
         let mut block = Scratch::new(all)?;
         let start = block.ptr();
-        // SAFETY: the numbers are those of elements of the operand, and the block has room for `all` bytes, of which the
-        // first `done` are written.
+        // SAFETY: the numbers are those of elements of the operand, and the block has room for `all` bytes, of which
+        // the first `done` are written.
         unsafe {
             gather(&g.lens, &g.strides[o], 0..period, g.bases[o], start, size);
             let mut done = period * size;
@@ -123,8 +123,8 @@ impl Flat {
     /// Computes the `n` elements from number `start` on.
     ///
     /// # Safety
-    /// - `n` is at least 1 and at most [`strip`](Self::strip). The elements lie inside the operands of `g`, the geometry
-    ///   for which the program was prepared; `room` was made by this program for it;
+    /// - `n` is at least 1 and at most [`strip`](Self::strip). The elements lie inside the operands of `g`, the
+    ///   geometry for which the program was prepared; `room` was made by this program for it;
     /// - `out` is valid for writes of `n` elements of the result's dtype and overlaps no operand, if the program was
     ///   prepared with `direct`; otherwise it is not used.
     pub unsafe fn run(&self, g: &Geometry, room: &mut Room, start: usize, n: usize, out: *mut u8) -> Produced {

@@ -125,8 +125,8 @@ fn part(exec: &Exec, strips: &mut Strips, g: &Geometry, range: Range<usize>, emi
     });
 }
 
-/// Computes the elements numbered `range` in strips that run across axes. `in_runs` says that the output lies in C order
-/// without gaps.
+/// Computes the elements numbered `range` in strips that run across axes. `in_runs` says that the output lies in C
+/// order without gaps.
 fn part_across(flat: &Flat, g: &Geometry, range: Range<usize>, emit: &Emit, in_runs: bool) -> Result<()> {
     let mut room = flat.room(g)?;
     let output = g.bases.len() - 1;

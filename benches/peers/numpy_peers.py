@@ -133,6 +133,14 @@ def arguments():
             parser.error(f"{dtype!r} is not f32 or f64")
     if args.threads < 1:
         parser.error("--threads must be at least 1")
+    if args.sweep:
+        try:
+            with open(args.sweep, encoding="utf-8") as cases:
+                args.sweep = [json.loads(line) for line in cases]
+        except (OSError, ValueError) as why:
+            parser.error(f"--sweep {args.sweep}: {why}")
+        if not args.sweep:
+            parser.error("the file of --sweep has no cases")
     return args
 
 
@@ -508,9 +516,8 @@ def main():
         if ARGS.sweep:
             import numpy_sweep
 
-            with open(ARGS.sweep, encoding="utf-8") as cases:
-                for row in numpy_sweep.rows([json.loads(line) for line in cases], ARGS.threads):
-                    print(json.dumps(row), file=out, flush=True)
+            for row in numpy_sweep.rows(ARGS.sweep, ARGS.threads):
+                print(json.dumps(row), file=out, flush=True)
             return
         print(json.dumps({"machine": machine()}), file=out, flush=True)
         for op in ARGS.ops:

@@ -122,14 +122,19 @@ struct Accuracy {
 
 #[derive(Args)]
 struct Sweep {
-    /// Operations, by name or the beginning of it (add stands for add_row too)
+    /// Operations, by name, with or without their operand or axis (add stands for add_row too)
     #[arg(long, value_delimiter = ',', value_name = "A,B")]
     ops: Vec<String>,
     /// Dtypes (default: all)
     #[arg(long, value_delimiter = ',', value_name = "D,..")]
     dtypes: Vec<DType>,
     /// Numbers of elements (default: 1000,10000,1000000)
-    #[arg(long, value_delimiter = ',', value_name = "N,..", value_parser = clap::value_parser!(u32).range(8..=100_000_000))]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "N,..",
+        value_parser = clap::value_parser!(u32).range(8..=100_000_000)
+    )]
     sizes: Vec<u32>,
     /// The device to compare with scalar
     #[arg(long, value_name = "D", default_value = "auto")]
@@ -316,7 +321,9 @@ fn run_sweep(args: &Sweep) -> Result<ExitCode, Stop> {
             .map_err(|e| format!("{}: {e}", path.display()))?,
         None => Vec::new(),
     };
-    let sizes: Vec<usize> = args.sizes.iter().map(|&n| n as usize).collect();
+    let mut sizes: Vec<usize> = args.sizes.iter().map(|&n| n as usize).collect();
+    sizes.sort_unstable();
+    sizes.dedup();
     let options = sweep::Options {
         ops: args.ops.clone(),
         dtypes: args.dtypes.clone(),
@@ -333,6 +340,7 @@ fn run_sweep(args: &Sweep) -> Result<ExitCode, Stop> {
     if args.list {
         return sweep::list(&options, &mut out).map(|()| ExitCode::SUCCESS);
     }
+    sweep::select(&options)?;
     let json_file = create(&args.json)?;
     let (report, rows) = sweep::sweep(&options, &mut out)?;
     if let Some(mut file) = json_file {

@@ -68,13 +68,18 @@ pub(crate) fn is_open() -> bool {
 }
 
 /// Whether core may itself fill and copy small arrays of the host: the fast path is open, and the current device is
-/// `auto`, or one of a linked crate that works in host memory. A registered device does its own work.
+/// `auto`. A named device does its own work, or refuses it.
 ///
 /// # Errors
 /// As [`Device::current`].
 pub(crate) fn is_open_to_core() -> Result<bool> {
-    let works_here = |slot: &Arc<Slot>| !slot.registered && slot.opened().is_some_and(|b| b.memory() == MemoryId::HOST);
-    Ok(Device::current()?.0.as_ref().is_none_or(works_here) && is_open())
+    Ok(Device::current()?.0.is_none() && is_open())
+}
+
+/// Whether the current device may take the fast path: it is `auto`, or one of a linked crate that works in host memory.
+pub(crate) fn may_run() -> bool {
+    let here = |slot: &Arc<Slot>| !slot.registered && slot.opened().is_some_and(|b| b.memory() == MemoryId::HOST);
+    device::with_current(|slot| slot.is_none_or(here))
 }
 
 /// Runs `work` on the fast path and returns whether a backend did it. `op` builds the equivalent [`Op`], with which a

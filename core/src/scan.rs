@@ -10,7 +10,7 @@ use crate::op::{Op, Operand, Output, Params, Running, Scan};
 use crate::plan::execute;
 use crate::program::{Instr, Ref};
 use crate::small::{Small, SmallScan};
-use crate::{Buffer, DType, Element, Program, Result, canon};
+use crate::{Buffer, DType, Element, Kind, Program, Result, canon};
 
 /// Identifies scans in the keys of cached choices.
 const SCAN: u64 = 3 << 48;
@@ -44,8 +44,10 @@ fn scan(mut tape: Box<Tape>, kind: Running, axis: isize, to: DType) -> Result<Ra
         let on = tape.result();
         tape.push(Instr::Cast(acc, on))?;
     }
-    // The scan of lines of one element is the conversion to the dtype of the result.
-    if tape.shape().contains(&0) || tape.shape()[axis] == 1 {
+    // The scan of lines of one element is the conversion to the dtype of the result, except that products of complex
+    // numbers are rounded as products.
+    let single = tape.shape()[axis] == 1 && !(kind == Running::Prod && acc.kind() == Kind::Complex);
+    if tape.shape().contains(&0) || single {
         if acc != to {
             let on = tape.result();
             tape.push(Instr::Cast(to, on))?;

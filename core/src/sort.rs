@@ -4,7 +4,7 @@ use crate::array::Array;
 use crate::bytes;
 use crate::canon;
 use crate::device::Device;
-use crate::expr::{Expr, RawArray, Tape};
+use crate::expr::{Expr, RawArray, Tape, copy};
 use crate::fast::{self, Key};
 use crate::layout::{Layout, resolve_axis};
 use crate::op::{Give, Op, Sort};
@@ -92,7 +92,13 @@ pub(crate) fn along(array: &RawArray, axis: usize, request: Request) -> Result<R
     if shape[axis] == 1 && request.take == (0..1) && array.buffer.memory() == MemoryId::HOST {
         // Lines of one element are sorted.
         return match request.give {
-            Give::Values => Ok(array.clone()),
+            Give::Values => {
+                let to = Layout::contiguous(shape.clone());
+                match copy(array, &to)? {
+                    Some(copied) => Ok(copied),
+                    None => Tape::array(array.clone()).eval_to(to, &device),
+                }
+            }
             Give::Indices => Tape::filled(Scalar::new(0i64), shape.clone())?.eval(&device),
         };
     }

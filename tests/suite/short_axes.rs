@@ -1,5 +1,5 @@
-//! Operations on short axes run in strips across them: every device gives the results of `scalar`, for shapes of several
-//! strips and layouts of every kind.
+//! Operations on short axes run in strips across them: every device gives the results of `scalar`, for shapes of
+//! several strips and layouts of every kind.
 
 use crate::common::on_every_device;
 use polyarray::prelude::*;
@@ -52,8 +52,8 @@ fn views(x: &DynArray) -> Vec<DynArray> {
     views
 }
 
-/// Returns operands that broadcast to the shape of `x`: of the last axis, of the first, of the second, of all but one, a
-/// single element, and all of it.
+/// Returns operands that broadcast to the shape of `x`: of the last axis, of the first, of the second, of all but one,
+/// a single element, and all of it.
 fn others(x: &DynArray) -> Vec<DynArray> {
     let (shape, ndim) = (x.shape(), x.ndim());
     let kept = |keep: &dyn Fn(usize) -> bool| -> Vec<usize> {
@@ -122,7 +122,8 @@ fn maps_with_operands_that_broadcast() {
 fn integers_divide_by_every_number() {
     for dtype in [DType::I8, DType::U8, DType::I16, DType::U16, DType::I32, DType::U32, DType::I64, DType::U64] {
         let edges: Vec<Wide> = with_dtype!(dtype, T => {
-            let near = [0i128, 1, 2, 3, 5, 7, 10, 127, 128, 255, 32_767, 65_535, 1 << 31, (1 << 31) - 1, i128::from(u32::MAX)];
+            let near =
+                [0i128, 1, 2, 3, 5, 7, 10, 127, 128, 255, 32_767, 65_535, 1 << 31, (1 << 31) - 1, i128::from(u32::MAX)];
             let signed = near.iter().flat_map(|&i| [i, -i, !i]);
             let wrapped = signed.map(|i| T::from_wide(Wide::Int(i)).to_wide()).collect::<Vec<_>>();
             let most = 1i128 << (8 * dtype.size() - usize::from(dtype.kind() == Kind::Int));
@@ -173,6 +174,10 @@ fn lines_of_one_element() -> Result<()> {
     let mut sorted = x.sort(1)?;
     sorted.set([0, 0, 0], 9.0)?;
     assert_eq!(x.get([0, 0, 0])?, -3.0, "the result is an array of its own");
+    let one = Array::from_vec(vec![10, 20, 30], [3])?.slice(s![2..3])?;
+    assert_eq!((one.unique()?.to_vec()?, one.sort(0)?.to_vec()?), (vec![30], vec![30]), "a view with an offset");
+    let mut repeated = Array::from_vec(vec![5.0], [1, 1])?.broadcast_to([3, 1])?.sort(1)?;
+    assert_eq!((repeated.strides().to_vec(), repeated.view_mut().is_ok()), (vec![1, 1], true));
     assert!(x.cast::<Complex<f32>>().sort(1).is_err());
     Ok(())
 }
@@ -194,5 +199,39 @@ fn unary_maps_of_transposed_arrays_keep_their_axis_order() -> Result<()> {
     let small = x.erase().unary(Unary::Neg).eval()?;
     assert_eq!((small.shape(), small.strides()), (&[4, 3][..], &[1, 4][..]));
     assert_eq!(small.get([1, 2])?, Scalar::new(-9.0));
+    Ok(())
+}
+
+/// The order of a sum follows from the layout of the operands, whatever their size and whether a trace is recorded.
+#[test]
+fn sums_of_expressions_have_the_same_bits_on_every_path() -> Result<()> {
+    let number = |i: usize| ((i * 2_654_435_761) % 1_000_003) as f32 / 997.0 - 400.0;
+    let make = |shape: [usize; 2]| Array::from_vec((0..shape[0] * shape[1]).map(number).collect(), shape);
+    let (a, b) = (make([2, 100])?, make([1, 100])?.reshape([100])?);
+    let (square, row) = (make([40, 60])?, make([60, 40])?);
+    for device in [Device::scalar(), Device::auto()].into_iter().chain(Device::named("simd")) {
+        let sums = || -> Result<[f32; 4]> {
+            let part = square.slice(s![.., ..50])?;
+            Ok([(&a + &b).sum()?, (&square.t() + &row).sum()?, part.norm()?, (&part * 3.0).sum()?])
+        };
+        let bits = |sums: [f32; 4]| sums.map(f32::to_bits);
+        let wanted = bits(with_device(&Device::scalar(), sums)?);
+        assert_eq!(bits(with_device(&device, sums)?), wanted, "{device}");
+        let (recorded, _) = polyarray::trace::record(|| with_device(&device, sums));
+        assert_eq!(bits(recorded?), wanted, "{device}, recorded");
+    }
+    Ok(())
+}
+
+/// A device that is named runs every operation or refuses it, however small it is.
+#[test]
+fn a_named_device_is_not_bypassed() -> Result<()> {
+    let Ok(blas) = Device::blas() else { return Ok(()) };
+    let x = Array::from_vec(vec![1.0, 2.0, 3.0, 4.0], [2, 2])?.t();
+    with_device(&blas, || {
+        assert!(matches!(Array::full([10], 1.0), Err(Error::Refused { .. })));
+        assert!(matches!(x.flatten(), Err(Error::Refused { .. })));
+        assert!(matches!((&x + &x).eval(), Err(Error::Refused { .. })));
+    });
     Ok(())
 }

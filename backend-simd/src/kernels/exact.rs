@@ -67,9 +67,9 @@ macro_rules! comparable {
 }
 comparable! { i8, 0; i16, 0; i32, 0; i64, 0; u8, 0; u16, 0; u32, 0; u64, 0; f32, 0.0; f64, 0.0; }
 
-/// The truncated quotient of integers of at most 16 bits by one that is not 0, wrapped, through f32, whose division is a
-/// vector instruction. It is exact: a quotient that is no integer differs from the next one by at least 2^-16 of itself,
-/// and f32 rounds to within 2^-24.
+/// The truncated quotient of integers of at most 16 bits by one that is not 0, wrapped, through f32, whose division is
+/// a vector instruction. It is exact: a quotient that is no integer differs from the next one by at least 2^-16 of
+/// itself, and f32 rounds to within 2^-24.
 macro_rules! quotient_of_16 {
     ($T:ty) => {
         |x: $T, y: $T| {

@@ -68,8 +68,8 @@ pub(super) unsafe fn small(kernels: &Kernels, work: &SmallReduce) {
 pub(super) const SHORT_LINE: usize = 128;
 
 /// Short lines that do not lie one after another, or whose elements a program computes: the elements of several lines
-/// are computed together, in strips across the axes of `g`. The first `outer` axes are those of the outputs, and the last
-/// one is that of the lines.
+/// are computed together, in strips across the axes of `g`. The first `outer` axes are those of the outputs, and the
+/// last one is that of the lines.
 pub(super) struct Lines<'a> {
     pub kernels: &'a Kernels,
     pub flat: &'a Flat,
@@ -112,8 +112,8 @@ impl Lines<'_> {
             for first in range.clone().step_by(self.together()) {
                 let count = self.together().min(range.end - first);
                 let (src, len) = (self.elements(&mut room, first, count), self.len());
-                // SAFETY: `src` has the elements of `count` lines, each of one block, and the scratch has room for their
-                // results. Threads have disjoint ranges of outputs.
+                // SAFETY: `src` has the elements of `count` lines, each of one block, and the scratch has room for
+                // their results. Threads have disjoint ranges of outputs.
                 unsafe {
                     self.kernels.short(src, len as isize, len, count, results.ptr());
                     give(self.kernels, emit, &mut strips, first, results.ptr(), count);
@@ -145,8 +145,8 @@ impl Lines<'_> {
     /// Computes the elements of `count` lines from number `first` on, at most [`together`](Self::together).
     fn elements(&self, room: &mut LinesRoom, first: usize, count: usize) -> *const u8 {
         let (n, to) = (count * self.len(), room.values.ptr());
-        // SAFETY: the lines are inside the operands (invariants of `Reduce`), and a strip has room for them. `values` has
-        // room for their elements, and overlaps no operand.
+        // SAFETY: the lines are inside the operands (invariants of `Reduce`), and a strip has room for them. `values`
+        // has room for their elements, and overlaps no operand.
         unsafe {
             match self.flat.run(self.g, &mut room.flat, first * self.len(), n, to) {
                 Produced::Written => to,

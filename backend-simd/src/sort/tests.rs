@@ -15,8 +15,8 @@ fn on_every_tier(mut f: impl FnMut(&dyn Tested, &str)) {
 
 /// Returns the table of sorts of a tier, without its other kernels, which would take minutes to compile.
 fn table(token: Token) -> &'static Table {
-    /// SAFETY: an instruction set is a token of the CPU's features.
     fn of<I: Sorter>(_: I) -> &'static Table {
+        // SAFETY: the argument is a token: it exists only on a CPU with the features of the tier.
         const { &unsafe { Table::of::<I>() } }
     }
     match token {

@@ -46,7 +46,7 @@ pub enum Work {
     Unary(Unary),
     /// A ufunc of two operands.
     Binary(Binary, Other),
-    /// The larger of two numbers, chosen by a comparison and `select`.
+    /// The first operand where it is not 3, else the second: a comparison and `select`.
     Select(Other),
     /// A reduction.
     Reduce(Reducer, Along),
@@ -62,7 +62,7 @@ pub enum Work {
     Median(Along),
 }
 
-/// Every reduction. The compiler checks [`reducer_name`], so a reduction that is missing here is at least named.
+/// Every reduction. The compiler reports a new one in [`reducer_name`]; it belongs here, too.
 const REDUCERS: [Reducer; 13] = [
     Reducer::Sum,
     Reducer::Prod,
@@ -217,7 +217,7 @@ impl Work {
     }
 
     /// Whether the operands must be 1 or more.
-    fn from_one(self) -> bool {
+    fn starts_at_one(self) -> bool {
         matches!(self, Work::Unary(op) if op.info().domain.0 >= 1.0)
     }
 }
@@ -301,7 +301,8 @@ impl Pools {
                     Kind::Float => Wide::Float(least + 0.8 * u),
                     Kind::Complex => Wide::Complex(least + 0.8 * u, 0.9 - 0.8 * u),
                 };
-                let data = (0..len).map(|_| <T as polyarray::Element>::from_wide(one(random.uniform((0.0, 1.0))))).collect();
+                let mut next = || <T as polyarray::Element>::from_wide(one(random.uniform((0.0, 1.0))));
+                let data = (0..len).map(|_| next()).collect();
                 Ok(Array::<T>::from_vec(data, [len])?.erase())
             })
         };
@@ -315,7 +316,7 @@ impl Pools {
     /// Out of memory; if the pools are too small.
     pub fn ready(&mut self, case: &Case) -> Result<Ready> {
         let [low, other, high] = self.get(case.dtype)?;
-        let x = case.layout.of(if case.work.from_one() { high } else { low })?;
+        let x = case.layout.of(if case.work.starts_at_one() { high } else { low })?;
         let y = case.layout.of(other)?;
         Ok(Ready::new(case.work, x, y))
     }
@@ -369,8 +370,8 @@ impl Ready {
                 None => x.binary(op, self.value).eval(),
             },
             Work::Select(_) => match &self.y {
-                Some(y) => x.binary(Binary::Greater, self.value).select(x, y).eval(),
-                None => x.binary(Binary::Greater, self.value).select(x, self.value).eval(),
+                Some(y) => x.binary(Binary::NotEqual, self.value).select(x, y).eval(),
+                None => x.binary(Binary::NotEqual, self.value).select(x, self.value).eval(),
             },
             Work::Reduce(by, along) => x.reduce(by, axis(along).map(Axes::from)),
             Work::Cumsum(along) => x.cumsum(axis(along).unwrap_or(0)),

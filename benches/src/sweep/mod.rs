@@ -66,6 +66,9 @@ pub struct Row {
     pub seconds: Option<f64>,
 }
 
+/// What identifies a case: the names of operation, dtype and layout, and the size.
+type Key = (String, String, String, usize);
+
 impl Row {
     fn of(case: &Case, device: &str, threads: usize, seconds: Option<f64>) -> Row {
         Row {
@@ -79,8 +82,8 @@ impl Row {
         }
     }
 
-    fn key(&self) -> [String; 3] {
-        [self.op.clone(), self.dtype.clone(), self.layout.clone()]
+    fn key(&self) -> Key {
+        (self.op.clone(), self.dtype.clone(), self.layout.clone(), self.size)
     }
 }
 
@@ -124,12 +127,10 @@ pub fn read(text: &str) -> Result<Vec<Row>, String> {
 /// [`Stop::Asked`] if there is none.
 pub fn select(options: &Options) -> Result<Vec<Case>, Stop> {
     let mut all = cases::all(&options.sizes).map_err(|e| Stop::Asked(e.to_string()))?;
-    let named = |case: &Case| {
-        let name = case.work.to_string();
-        let starts =
-            |op: &String| name == *op || name.strip_prefix(op.as_str()).is_some_and(|rest| rest.starts_with('_'));
-        options.ops.is_empty() || options.ops.iter().any(starts)
-    };
+    if let Some(op) = options.ops.iter().find(|op| !all.iter().any(|case| has_name(case, op))) {
+        return Err(Stop::Asked(format!("no case has the operation {op}; `sweep --list` shows the cases")));
+    }
+    let named = |case: &Case| options.ops.is_empty() || options.ops.iter().any(|op| has_name(case, op));
     all.retain(|case| named(case) && (options.dtypes.is_empty() || options.dtypes.contains(&case.dtype)));
     if all.is_empty() {
         return Err(Stop::Asked(
@@ -148,9 +149,15 @@ pub fn select(options: &Options) -> Result<Vec<Case>, Stop> {
     Ok(all)
 }
 
+/// Whether `op` is the name of the case's operation, with or without its operand or axis.
+fn has_name(case: &Case, op: &str) -> bool {
+    let name = case.work.to_string();
+    name == op || name.strip_prefix(op).is_some_and(|rest| rest.starts_with('_'))
+}
+
 /// Returns a number that is random for each case and seed.
 fn rank(case: &Case, seed: u64) -> u64 {
-    let name = format!("{} {} {}", case.work, case.dtype, case.layout);
+    let name = format!("{} {} {} {}", case.work, case.dtype, case.layout, case.size);
     name.bytes().fold(seed, |hash, byte| Random::new(hash ^ u64::from(byte)).bits())
 }
 
@@ -202,7 +209,7 @@ struct Sweeper<'a> {
     options: &'a Options,
     device: Device,
     pools: Pools,
-    peer: HashMap<[String; 3], f64>,
+    peer: HashMap<Key, f64>,
     /// The times of cases on contiguous data.
     plain: Vec<(Case, f64)>,
 }
@@ -212,7 +219,17 @@ impl<'a> Sweeper<'a> {
         let device = Device::named(&options.device).map_err(|e| Stop::Asked(e.to_string()))?;
         let longest = cases.iter().map(|case| case.layout.base_len().max(case.size)).max().unwrap_or(0);
         let peer = options.with.iter().filter(|row| row.threads == options.threads);
-        let peer = peer.filter_map(|row| row.seconds.map(|s| (row.key(), s))).collect();
+        let peer: HashMap<Key, f64> = peer.filter_map(|row| row.seconds.map(|s| (row.key(), s))).collect();
+        let known = |case: &Case| peer.contains_key(&Row::of(case, "", 0, None).key());
+        if !options.with.is_empty() && !cases.iter().any(known) {
+            return Err(Stop::Asked(format!(
+                "--with has no time of any of these cases on {} threads; measure it with the same options",
+                options.threads
+            )));
+        }
+        if options.with.iter().any(|row| row.device != options.with[0].device) {
+            return Err(Stop::Asked("--with has rows of several devices; give a file with those of one".into()));
+        }
         Ok(Sweeper { options, device, pools: Pools::new(longest), peer, plain: Vec::new() })
     }
 
@@ -315,7 +332,12 @@ mod tests {
     #[test]
     fn what_cannot_be_swept_is_an_error() {
         let none = Options { ops: vec!["frobnicate".into()], ..options() };
-        assert!(matches!(select(&none), Err(Stop::Asked(why)) if why.contains("--list")));
+        assert!(matches!(select(&none), Err(Stop::Asked(why)) if why.contains("frobnicate")));
+        let some = Options { ops: vec!["add".into(), "frobnicate".into()], ..options() };
+        assert!(select(&some).is_err());
+        let other = r#"{"op":"add","dtype":"f32","layout":"7x9","size":1000,"device":"x","threads":1,"seconds":1}"#;
+        let with = Options { with: read(other).unwrap(), ..options() };
+        assert!(matches!(sweep(&with, &mut Vec::new()), Err(Stop::Asked(why)) if why.contains("--with")));
         let absent = Options { device: "tpu".into(), ..options() };
         assert!(matches!(sweep(&absent, &mut Vec::new()), Err(Stop::Asked(why)) if why.contains("tpu")));
         assert!(read("{}").unwrap_err().starts_with("line 1: "));

@@ -84,7 +84,7 @@ impl Report {
         if slow.is_empty() {
             return Ok(());
         }
-        writeln!(out, "\nSlower than {} by more than {:.2}, the worst first", measure.name, measure.limit)?;
+        writeln!(out, "\nMore than {:.2} times as slow as {}, the worst first", measure.limit, measure.name)?;
         for (ratio, m) in slow.iter().take(worst) {
             let other = (measure.other)(m).expect("the case has a ratio");
             let (op, dtype, layout) = (m.case.work.to_string(), m.case.dtype.to_string(), m.case.layout.to_string());

@@ -218,7 +218,7 @@ pub(super) unsafe fn write(node: &Node, to: DType, out: &Buffer, layout: &Layout
     let done = with_parts(node, |parts| {
         let found = match operands(parts, target) {
             Some(found) => Some(found),
-            None if parts.dtype() != to => None,
+            None if parts.dtype() != to || !fast::may_run() => None,
             None => match layouts(parts).filter(|(fresh, _)| fresh.shape() == shape) {
                 Some((_, each)) => gathered(parts, &each, layout, Some(out))?,
                 None => None,
@@ -234,7 +234,10 @@ pub(super) unsafe fn write(node: &Node, to: DType, out: &Buffer, layout: &Layout
 
 /// Returns the value of `node`, of dtype `to`, in a new array or in the buffer of an operand that only `node` holds.
 /// Returns `None` if this is left to the regular path.
-pub(super) fn eval(node: &mut Node, to: DType) -> Result<Option<RawArray>> {
+///
+/// With `in_order`, operands that do not lie in the order of the result are left to the regular path, too: a reduction
+/// of the value then combines elements in the same order as one of the expression.
+pub(super) fn eval(node: &mut Node, to: DType, in_order: bool) -> Result<Option<RawArray>> {
     if !fast::is_open() {
         return Ok(None);
     }
@@ -253,7 +256,7 @@ pub(super) fn eval(node: &mut Node, to: DType) -> Result<Option<RawArray>> {
     let done = with_parts(node, |parts| {
         let (operands, layout) = match operands(parts, Target { dtype: to, shape, place: None }) {
             Some(operands) => (operands, Layout::contiguous(shape.clone())),
-            None if parts.dtype() != to => return Ok(None),
+            None if parts.dtype() != to || in_order || !fast::may_run() => return Ok(None),
             None => {
                 let Some((layout, each)) = layouts(parts) else { return Ok(None) };
                 let Some(operands) = gathered(parts, &each, &layout, None)? else { return Ok(None) };
@@ -287,8 +290,8 @@ pub(crate) fn copy(array: &RawArray, to: &Layout) -> Result<Option<RawArray>> {
     }
     let buffer = Buffer::elements(array.dtype, len)?;
     let Some(room) = buffer.host_ptr() else { return Ok(None) };
-    // SAFETY: the positions are those of elements of the array, which lie inside its buffer (checked above) and have been
-    // written (invariants of arrays). The buffer is new and has room for all of them.
+    // SAFETY: the positions are those of elements of the array, which lie inside its buffer (checked above) and have
+    // been written (invariants of arrays). The buffer is new and has room for all of them.
     unsafe { gather(&lens, strides, 0..len, start.as_ptr().wrapping_add(offset * size), room.as_ptr(), size) };
     Ok(Some(RawArray { buffer, dtype: array.dtype, layout: to.clone() }))
 }

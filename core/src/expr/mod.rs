@@ -162,12 +162,13 @@ impl<T: Element> Expr<T> {
         Expr::from_node(self.node.binary(op, other.node))
     }
 
-    /// Returns the value of the expression if it is an array already, or if the fast path can evaluate it.
+    /// Returns the value of the expression if it is an array already, or if the fast path can evaluate it from operands
+    /// that lie in the order of the result.
     pub(crate) fn small_value(&self) -> Result<Option<Arc<RawArray>>> {
         match &self.node {
             Node::Leaf(Leaf::Array(array)) => Ok(Some(array.clone())),
             Node::Leaf(_) | Node::Step(_) | Node::Failed(_) => Ok(None),
-            node => Ok(direct::eval(&mut node.clone(), T::DTYPE)?.map(Arc::new)),
+            node => Ok(direct::eval(&mut node.clone(), T::DTYPE, true)?.map(Arc::new)),
         }
     }
 
@@ -191,7 +192,7 @@ impl<T: Element> Expr<T> {
 
     /// As [`eval`](Self::eval), for an expression whose dtype is `dtype` whatever `T` is.
     pub(crate) fn eval_raw(mut self, dtype: DType) -> Result<RawArray> {
-        if let Some(done) = direct::eval(&mut self.node, dtype)? {
+        if let Some(done) = direct::eval(&mut self.node, dtype, false)? {
             return Ok(done);
         }
         // The tape becomes the only owner of operands that only the expression held.

@@ -36,9 +36,9 @@ unsafe impl Send for HostBlock {}
 // SAFETY: shared blocks are only read, by invariant 2 of `Buffer`.
 unsafe impl Sync for HostBlock {}
 
-/// The largest size of a small block. Larger ones are kept in a pool that all threads share. The sizes of small blocks are rounded up to a power of two (at least [`ALIGN`]) or
-/// three quarters of one, and each thread keeps a few freed blocks of each size: the system's aligned allocation costs
-/// more than an operation on a thousand elements.
+/// The largest size of a small block. Larger ones are kept in a pool that all threads share. The sizes of small blocks
+/// are rounded up to a power of two (at least [`ALIGN`]) or three quarters of one, and each thread keeps a few freed
+/// blocks of each size: the system's aligned allocation costs more than an operation on a thousand elements.
 const SMALL: usize = 128 << 10;
 /// The number of size classes: the powers of two from [`ALIGN`] to [`SMALL`], and the steps between them.
 const CLASSES: usize = 2 * (SMALL / ALIGN).ilog2() as usize + 1;
@@ -236,8 +236,8 @@ fn pool() -> &'static Mutex<Pool> {
     })
 }
 
-/// Frees all large blocks (more than 128 KiB) that are kept for reuse. The pool never holds more than a sixteenth of the
-/// machine's memory (256 MiB if its size is unknown). The few freed small blocks of each thread stay.
+/// Frees all large blocks (more than 128 KiB) that are kept for reuse. The pool never holds more than a sixteenth of
+/// the machine's memory (256 MiB if its size is unknown). The few freed small blocks of each thread stay.
 pub fn trim() {
     let blocks = {
         let Some(mut pool) = fork::lock(pool()) else { return };
