@@ -51,14 +51,20 @@ fn small_kept(bytes: usize) -> usize {
 /// The freed small blocks of a thread, one list for each size class.
 struct SmallBlocks([Vec<NonNull<u8>>; CLASSES]);
 
-impl Drop for SmallBlocks {
-    fn drop(&mut self) {
+impl SmallBlocks {
+    fn free(&mut self) {
         for (class, blocks) in self.0.iter_mut().enumerate() {
             for ptr in blocks.drain(..) {
                 // SAFETY: a block in list `class` was allocated by `allocate` with the layout of that class.
                 unsafe { std::alloc::dealloc(ptr.as_ptr(), small_layout(class)) };
             }
         }
+    }
+}
+
+impl Drop for SmallBlocks {
+    fn drop(&mut self) {
+        self.free();
     }
 }
 
@@ -236,9 +242,12 @@ fn pool() -> &'static Mutex<Pool> {
     })
 }
 
-/// Frees all large blocks (more than 128 KiB) that are kept for reuse. The pool never holds more than a sixteenth of
-/// the machine's memory (256 MiB if its size is unknown). The few freed small blocks of each thread stay.
+/// Frees all large blocks (more than 128 KiB) that are kept for reuse, and the small ones of this thread. The pool never
+/// holds more than a sixteenth of the machine's memory (256 MiB if its size is unknown), and a thread less than a
+/// mebibyte of small blocks.
 pub fn trim() {
+    // A thread that ends has freed its blocks.
+    let _ = SMALL_BLOCKS.try_with(|blocks| blocks.borrow_mut().free());
     let blocks = {
         let Some(mut pool) = fork::lock(pool()) else { return };
         pool.bytes = 0;
