@@ -18,6 +18,7 @@ const STREAM_BYTES: usize = 8 << 20;
 /// If the innermost axis is shorter than this, its strips would be too short to be efficient. Strips then run across
 /// axes.
 const SHORT_RUN: usize = 256;
+
 /// Runs a map. Its program must have a kernel for every instruction.
 pub(crate) fn run(tier: &'static Tier, op: &Map, threads: usize, output: &Buffer) -> Result<()> {
     let mut geometry = Geometry::new(&op.shape, &op.inputs);
@@ -137,16 +138,16 @@ fn part_across(flat: &Flat, g: &Geometry, range: Range<usize>, emit: &Emit, in_r
         // `Map`), and threads have disjoint ranges. `direct` is set only if no operand lies in the output; otherwise
         // operands are read before the output, which may be one of them, is written.
         unsafe {
-            match flat.run(g, &mut room, start, n, out) {
-                produced if in_runs => emit.write(produced, out, n),
+            let from = match flat.run(g, &mut room, start, n, out) {
+                produced if in_runs => {
+                    emit.write(produced, out, n);
+                    continue;
+                }
                 Produced::Written => unreachable!("the program was prepared without `direct`"),
-                Produced::Strip(from) => {
-                    scatter(&g.lens, &g.strides[output], start..start + n, (from, false), g.bases[output], emit.size)
-                }
-                Produced::Single(from) => {
-                    scatter(&g.lens, &g.strides[output], start..start + n, (from, true), g.bases[output], emit.size)
-                }
-            }
+                Produced::Strip(from) => (from, false),
+                Produced::Single(from) => (from, true),
+            };
+            scatter(&g.lens, &g.strides[output], start..start + n, from, g.bases[output], emit.size);
         }
     }
     Ok(())

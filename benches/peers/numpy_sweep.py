@@ -19,17 +19,17 @@ except ImportError:
     special = None
 
 DTYPES = {
-    "bool": np.bool_, "i8": np.int8, "i16": np.int16, "i32": np.int32, "i64": np.int64, "u8": np.uint8, "u16": np.uint16,
-    "u32": np.uint32, "u64": np.uint64, "f16": np.float16, "f32": np.float32, "f64": np.float64, "c32": np.complex64,
-    "c64": np.complex128,
+    "bool": np.bool_, "i8": np.int8, "i16": np.int16, "i32": np.int32, "i64": np.int64, "u8": np.uint8,
+    "u16": np.uint16, "u32": np.uint32, "u64": np.uint64, "f16": np.float16, "f32": np.float32, "f64": np.float64,
+    "c32": np.complex64, "c64": np.complex128,
 }  # fmt: skip
 
 # Names that differ from NumPy's. Division of integers truncates in polyarray; NumPy has only the one that rounds down.
 RENAMED = {
-    "neg": "negative", "abs": "absolute", "round": "rint", "is_nan": "isnan", "is_inf": "isinf", "is_finite": "isfinite",
-    "not": "invert", "sub": "subtract", "mul": "multiply", "div": "divide", "floor_div": "floor_divide", "rem": "fmod",
-    "pow": "power", "bitand": "bitwise_and", "bitor": "bitwise_or", "bitxor": "bitwise_xor", "shl": "left_shift",
-    "shr": "right_shift",
+    "neg": "negative", "abs": "absolute", "round": "rint", "is_nan": "isnan", "is_inf": "isinf",
+    "is_finite": "isfinite", "not": "invert", "sub": "subtract", "mul": "multiply", "div": "divide",
+    "floor_div": "floor_divide", "rem": "fmod", "pow": "power", "bitand": "bitwise_and", "bitor": "bitwise_or",
+    "bitxor": "bitwise_xor", "shl": "left_shift", "shr": "right_shift",
 }  # fmt: skip
 REDUCTIONS = ("sum", "prod", "min", "max", "mean", "var", "std", "any", "all", "argmin", "argmax")
 AXES = {"first": 0, "middle": 1, "last": -1}

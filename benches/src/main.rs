@@ -340,13 +340,11 @@ fn run_sweep(args: &Sweep) -> Result<ExitCode, Stop> {
     if args.list {
         return sweep::list(&options, &mut out).map(|()| ExitCode::SUCCESS);
     }
-    sweep::select(&options)?;
+    sweep::check(&options)?;
     let json_file = create(&args.json)?;
     let (report, rows) = sweep::sweep(&options, &mut out)?;
     if let Some(mut file) = json_file {
-        for row in &rows {
-            writeln!(file, "{}", serde_json::to_string(row).expect("a row has no maps"))?;
-        }
+        sweep::write(&mut file, &rows)?;
         file.flush()?;
     }
     let failures = report.failures();

@@ -15,7 +15,7 @@ use crate::problem::Random;
 use polyarray::{DType, Device, with_device, with_threads};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::io::Write;
+use std::io::{self, Write};
 use std::time::Duration;
 
 /// The sizes of a sweep that is not told others.
@@ -166,11 +166,24 @@ fn rank(case: &Case, seed: u64) -> u64 {
 /// # Errors
 /// As [`select`]; [`Stop::Output`].
 pub fn list(options: &Options, out: &mut dyn Write) -> Result<(), Stop> {
-    for case in select(options)? {
-        let row = Row::of(&case, "", options.threads, None);
-        writeln!(out, "{}", serde_json::to_string(&row).expect("a row has no maps"))?;
-    }
-    Ok(())
+    let rows: Vec<Row> = select(options)?.iter().map(|case| Row::of(case, "", options.threads, None)).collect();
+    Ok(write(out, &rows)?)
+}
+
+/// Writes rows, one JSON object per line.
+///
+/// # Errors
+/// Those of the output.
+pub fn write(out: &mut dyn Write, rows: &[Row]) -> io::Result<()> {
+    rows.iter().try_for_each(|row| writeln!(out, "{}", serde_json::to_string(row)?))
+}
+
+/// Checks options before anything is measured or an output file is created.
+///
+/// # Errors
+/// As [`sweep`], except for its output.
+pub fn check(options: &Options) -> Result<(), Stop> {
+    Sweeper::new(options, &select(options)?).map(|_| ())
 }
 
 /// Measures the cases and writes the report. Returns it with a row for each case and device.

@@ -242,9 +242,9 @@ fn pool() -> &'static Mutex<Pool> {
     })
 }
 
-/// Frees all large blocks (more than 128 KiB) that are kept for reuse, and the small ones of this thread. The pool never
-/// holds more than a sixteenth of the machine's memory (256 MiB if its size is unknown), and a thread less than a
-/// mebibyte of small blocks.
+/// Frees all large blocks (more than 128 KiB) that are kept for reuse, and the small ones of this thread. The pool
+/// never holds more than a sixteenth of the machine's memory (256 MiB if its size is unknown), and a thread less than
+/// a mebibyte of small blocks.
 pub fn trim() {
     // A thread that ends has freed its blocks.
     let _ = SMALL_BLOCKS.try_with(|blocks| blocks.borrow_mut().free());
