@@ -3,7 +3,8 @@
 
 use super::layout::{self, Layout};
 use polyarray::{
-    Array, Axes, Binary, DType, DynArray, Kind, Reducer, Result, Scalar, SliceItem, Unary, Wide, with_dtype,
+    Array, Axes, Binary, Composed, DType, DynArray, DynExpr, Kind, Reducer, Result, Scalar, SliceItem, Unary, Wide,
+    with_dtype,
 };
 use std::fmt;
 
@@ -46,6 +47,8 @@ pub enum Work {
     Unary(Unary),
     /// A ufunc of two operands.
     Binary(Binary, Other),
+    /// A composed ufunc. If it has one operand, the second one is not used.
+    Composed(Composed, Other),
     /// The first operand where it is not 3, else the second: a comparison and `select`.
     Select(Other),
     /// A reduction.
@@ -127,6 +130,7 @@ impl fmt::Display for Work {
             Work::Cast(to) => write!(f, "cast_{to}"),
             Work::Unary(op) => write!(f, "{}", op.info().name),
             Work::Binary(op, other) => write!(f, "{}{other}", op.info().name),
+            Work::Composed(op, other) => write!(f, "{}{other}", op.info().name),
             Work::Select(other) => write!(f, "where{other}"),
             Work::Reduce(by, along) => write!(f, "{}{along}", reducer_name(*by)),
             Work::Cumsum(along) => write!(f, "cumsum{along}"),
@@ -179,6 +183,10 @@ impl Work {
         out.extend(DType::ALL.map(Work::Cast));
         out.extend(Unary::ALL.iter().map(|&op| Work::Unary(op)));
         out.extend(Binary::ALL.iter().flat_map(|&op| others.map(|other| Work::Binary(op, other))));
+        out.extend(Composed::ALL.iter().flat_map(|&op| {
+            let others = if op.operands() == 2 { &others[..] } else { &[Other::Same] };
+            others.iter().map(move |&other| Work::Composed(op, other)).collect::<Vec<_>>()
+        }));
         out.extend(others.map(Work::Select));
         out.extend(REDUCERS.iter().flat_map(|&by| along.map(|along| Work::Reduce(by, along))));
         for line in lines {
@@ -192,7 +200,7 @@ impl Work {
     fn suits(self, ndim: usize) -> bool {
         match self {
             Work::Copy | Work::Cast(_) | Work::Unary(_) => true,
-            Work::Binary(_, other) | Work::Select(other) => other.suits(ndim),
+            Work::Binary(_, other) | Work::Composed(_, other) | Work::Select(other) => other.suits(ndim),
             // A line of one axis is its first and its last axis.
             Work::Cumsum(along) | Work::Cumprod(along) | Work::Sort(along) | Work::Argsort(along) => {
                 along.suits(ndim) || ndim == 1 && along == Along::Last
@@ -205,6 +213,7 @@ impl Work {
     pub fn plain(self) -> Work {
         match self {
             Work::Binary(op, _) => Work::Binary(op, Other::Same),
+            Work::Composed(op, _) => Work::Composed(op, Other::Same),
             Work::Select(_) => Work::Select(Other::Same),
             Work::Reduce(by, _) => Work::Reduce(by, Along::All),
             Work::Cumsum(_) => Work::Cumsum(Along::Last),
@@ -337,7 +346,7 @@ impl Ready {
             (0..y.ndim()).map(|axis| if axis == keep { whole } else { one }).collect()
         };
         let other = match work {
-            Work::Binary(_, other) | Work::Select(other) => Some(other),
+            Work::Binary(_, other) | Work::Composed(_, other) | Work::Select(other) => Some(other),
             _ => None,
         };
         let part = |keep: usize| y.slice(index(keep)).expect("each range lies within its axis");
@@ -369,6 +378,10 @@ impl Ready {
                 Some(y) => x.binary(op, y).eval(),
                 None => x.binary(op, self.value).eval(),
             },
+            Work::Composed(op, _) => {
+                let other = self.y.as_ref().map_or(DynExpr::from(self.value), DynExpr::from);
+                x.composed(op, (op.operands() == 2).then_some(other)).eval()
+            }
             Work::Select(_) => match &self.y {
                 Some(y) => x.binary(Binary::NotEqual, self.value).select(x, y).eval(),
                 None => x.binary(Binary::NotEqual, self.value).select(x, self.value).eval(),

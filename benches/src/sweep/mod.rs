@@ -253,7 +253,7 @@ impl<'a> Sweeper<'a> {
         let seconds = match self.plain.iter().find(|(known, _)| *known == plain) {
             Some((_, seconds)) => *seconds,
             None => {
-                let seconds = if plain == *case { ours } else { self.time(&plain, &self.device.clone(), 1)? };
+                let seconds = if plain == *case { ours } else { self.time(&plain, &self.device.clone(), 10)? };
                 // Cases are in the order of their dtypes, so only those of one dtype are needed.
                 self.plain.retain(|(known, _)| known.dtype == case.dtype);
                 self.plain.push((plain.clone(), seconds));
