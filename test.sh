@@ -230,6 +230,9 @@ step "polyarray-bench compare, at one small size"
 step "polyarray-bench sweep, a sample at one small size"
 "$BUILT/polyarray-bench" sweep --sample 200 --sizes 1000 --threads 1 --worst 5
 
+step "polyarray-bench programs, once"
+"$BUILT/polyarray-bench" programs --budget 1
+
 step "Errors of ufuncs on every tier of simd, with few points (--quick)"
 "$BUILT/polyarray-bench" accuracy --quick --require-all
 

@@ -8,6 +8,8 @@
     cargo run --release -p polyarray-bench -- sweep --sample 5000 --threads 1 --list > cases.json
     python benches/peers/numpy_peers.py --sweep cases.json --threads 1 --json numpy.json
     cargo run --release -p polyarray-bench -- sweep --sample 5000 --threads 1 --with numpy.json
+    python benches/peers/numpy_peers.py --programs --threads 2 --json programs.json
+    cargo run --release -p polyarray-bench -- programs --with programs.json
 
 Requires NumPy. numexpr, SciPy, scikit-learn and faiss are measured if they can be imported. Every result is compared
 with the same computation in float64 (long double for sums) before its time is written. Elementwise cases and matrix
@@ -118,6 +120,7 @@ def arguments():
     parser.add_argument("--dtypes", type=names, default=["f32", "f64"], metavar="D,..", help="f32, f64")
     parser.add_argument("--sizes", type=size, metavar="N,..", help="N, or a shape such as 512x256x128")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+    parser.add_argument("--programs", action="store_true", help="measure the programs of `polyarray-bench programs` with NumPy alone")
     parser.add_argument("--sweep", metavar="FILE", help="measure the cases of this file, which `polyarray-bench sweep --list` wrote, with NumPy alone")
     parser.add_argument("--json", metavar="FILE", help="output file (default: standard output)")
     args = parser.parse_args()
@@ -513,6 +516,12 @@ def main():
     failures = []
     out = open(ARGS.json, "w", encoding="utf-8") if ARGS.json else sys.stdout
     with out:
+        if ARGS.programs:
+            import numpy_programs
+
+            for row in numpy_programs.rows(ARGS.threads, 0.5):
+                print(json.dumps(row), file=out, flush=True)
+            return
         if ARGS.sweep:
             import numpy_sweep
 

@@ -7,6 +7,7 @@
 //! summary    what a run says about this machine           devices    what is here
 //! accuracy   the command that measures errors in ULP
 //! sweep      the command that compares every operation on every dtype and layout
+//! programs   the command that measures short computations of several operations
 //! machine    the machine and its ceilings                 peers      other libraries
 //! table, json, html    three ways to write a comparison
 //! ```
@@ -25,6 +26,7 @@ pub mod measure;
 pub mod peers;
 mod plan;
 pub mod problem;
+pub mod programs;
 pub mod summary;
 pub mod sweep;
 pub mod table;

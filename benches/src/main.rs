@@ -5,11 +5,12 @@ use polyarray::DType;
 use polyarray_bench::accuracy::{self, Effort, Outcome, Place};
 use polyarray_bench::compare::{self, Options, Stop};
 use polyarray_bench::peers::Blas;
-use polyarray_bench::{devices, html, json, sweep};
+use polyarray_bench::{devices, html, json, programs, sweep};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Compares the devices of this machine: which device is fastest for each operation and size.
 #[derive(Parser)]
@@ -32,6 +33,8 @@ enum Command {
     /// Run every operation on every dtype and layout, and list the slowest cases: those that are slower than on
     /// `scalar`, than in another library (--with), or than a third of the rate on contiguous data
     Sweep(Sweep),
+    /// Measure short computations as users write them, of several operations each
+    Programs(Programs),
     /// List the available devices, and the absent ones with how to get them
     Devices,
 }
@@ -165,6 +168,22 @@ struct Sweep {
     fail_above: Option<f64>,
 }
 
+#[derive(Args)]
+struct Programs {
+    /// The largest number of threads (default: all); each program is measured with one thread, too
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+    /// The milliseconds of repeated runs of each measurement
+    #[arg(long, value_name = "MS", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=60_000))]
+    budget: u32,
+    /// Compare with the measurements of this file, written by numpy_peers.py --programs
+    #[arg(long, value_name = "FILE")]
+    with: Option<PathBuf>,
+    /// Write the measurements to this file, one JSON object per line
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
 /// The environment variables that other libraries read their number of threads from.
 const THREAD_VARIABLES: [&str; 6] = [
     "OMP_NUM_THREADS",
@@ -189,6 +208,7 @@ fn main() -> ExitCode {
         Some(Command::Compare(args)) => run(&args),
         Some(Command::Accuracy(args)) => measure_accuracy(&args),
         Some(Command::Sweep(args)) => run_sweep(&args),
+        Some(Command::Programs(args)) => run_programs(&args),
         None => run(&cli.compare),
     };
     match done {
@@ -352,6 +372,24 @@ fn run_sweep(args: &Sweep) -> Result<ExitCode, Stop> {
         eprintln!("FAILED: {failures} cases are beyond the limit of --fail-above");
     }
     Ok(ExitCode::from(u8::from(failures > 0)))
+}
+
+fn run_programs(args: &Programs) -> Result<ExitCode, Stop> {
+    distinct(&[("--with", &args.with), ("--json", &args.json)])?;
+    let with = match &args.with {
+        Some(path) => programs::read(&fs::read_to_string(path).map_err(|e| unusable(path, e))?)
+            .map_err(|e| format!("{}: {e}", path.display()))?,
+        None => Vec::new(),
+    };
+    let threads = threads(args.threads)?.unwrap_or(polyarray::config().threads);
+    let json_file = create(&args.json)?;
+    let budget = Duration::from_millis(args.budget.into());
+    let rows = programs::run(threads, budget, &with, &mut io::stdout().lock())?;
+    if let Some(mut file) = json_file {
+        rows.iter().try_for_each(|row| writeln!(file, "{}", serde_json::to_string(row).map_err(io::Error::from)?))?;
+        file.flush()?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn run(args: &Compare) -> Result<ExitCode, Stop> {
