@@ -48,7 +48,8 @@ macro_rules! integers {
     )* };
 }
 integers! {
-    i32: i8 i16 i32 u8 u16 u32;
+    i32: i8 i16 i32;
+    u32: u8 u16 u32;
     i64: i64 u64;
 }
 

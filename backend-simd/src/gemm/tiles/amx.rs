@@ -169,14 +169,15 @@ impl Engine for Amx {
         }
     }
 
-    unsafe fn int8(self, steps: usize, a: *const u8, b: *const u8, c: *mut i32, add: bool) {
+    unsafe fn bytes(self, signed: bool, steps: usize, a: *const u8, b: *const u8, c: *mut i32, add: bool) {
         debug_assert!(steps > 0);
         // SAFETY: as in `bf16`; C holds values if `add`.
         unsafe {
-            if add {
-                steps!(load_c!(), steps, a, b, c, 2048, part!("tdpbssd", 0: 0));
-            } else {
-                steps!(zero!(), steps, a, b, c, 2048, part!("tdpbssd", 0: 0));
+            match (signed, add) {
+                (true, true) => steps!(load_c!(), steps, a, b, c, 2048, part!("tdpbssd", 0: 0)),
+                (true, false) => steps!(zero!(), steps, a, b, c, 2048, part!("tdpbssd", 0: 0)),
+                (false, true) => steps!(load_c!(), steps, a, b, c, 2048, part!("tdpbuud", 0: 0)),
+                (false, false) => steps!(zero!(), steps, a, b, c, 2048, part!("tdpbuud", 0: 0)),
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Products of i8, exact in 32 bits (which wrap).
+//! Products of i8 and u8, exact in 32 bits (which wrap).
 
 use super::super::{
     Kernel, Matrix, Tile,
@@ -7,18 +7,59 @@ use super::super::{
 use super::{Engine, SIDE, STEP, load};
 use crate::lanes::{Isa, Work};
 use polyarray_core::Result;
+use std::marker::PhantomData;
 
-/// The kernel of i8.
-pub(crate) struct Bytes<E>(pub E);
+/// The kernel of bytes of type `T`.
+pub(crate) struct Bytes<E, T> {
+    engine: E,
+    bytes: PhantomData<T>,
+}
+
+impl<E, T> Bytes<E, T> {
+    pub(crate) fn new(engine: E) -> Bytes<E, T> {
+        Bytes { engine, bytes: PhantomData }
+    }
+}
+
+/// i8 or u8.
+pub(crate) trait Byte: Copy + Send + Sync {
+    const SIGNED: bool;
+    /// The integer of 32 bits in which products are added up.
+    type Sum: Copy + Send + Sync;
+    fn bits(self) -> u8;
+    /// Returns the number with the bits of `product`, added to `to` if there is one, wrapping.
+    fn sum(product: i32, to: Option<Self::Sum>) -> Self::Sum;
+}
+
+macro_rules! bytes {
+    ($($T:ident in $Sum:ident, $signed:literal;)*) => { $(
+        impl Byte for $T {
+            const SIGNED: bool = $signed;
+            type Sum = $Sum;
+            #[inline(always)]
+            fn bits(self) -> u8 {
+                self as u8
+            }
+            #[inline(always)]
+            fn sum(product: i32, to: Option<$Sum>) -> $Sum {
+                to.unwrap_or(0).wrapping_add(product as $Sum)
+            }
+        }
+    )* };
+}
+bytes! {
+    i8 in i32, true;
+    u8 in u32, false;
+}
 
 /// The elements of the depth in a step.
 const DEPTH: usize = 64;
 /// The longest panels: one of A and one of B fit the first-level cache.
 const LONGEST: usize = 512;
 
-impl<E: Engine> Kernel for Bytes<E> {
-    type Element = i8;
-    type Sum = i32;
+impl<E: Engine, T: Byte> Kernel for Bytes<E, T> {
+    type Element = T;
+    type Sum = T::Sum;
 
     fn rows(&self) -> usize {
         SIDE
@@ -36,28 +77,28 @@ impl<E: Engine> Kernel for Bytes<E> {
         Blocks::of_depth(caches(), [SIDE; 2], [1; 2], shape, threads, (LONGEST, DEPTH))
     }
 
-    unsafe fn pack_a(&self, from: Matrix<i8>, rows: usize, depth: usize, to: *mut u8) {
-        self.0.isa().enter(Pack { from, vectors: rows, depth, to, of_b: false });
+    unsafe fn pack_a(&self, from: Matrix<T>, rows: usize, depth: usize, to: *mut u8) {
+        self.engine.isa().enter(Pack { from, vectors: rows, depth, to, of_b: false });
     }
 
-    unsafe fn pack_b(&self, from: Matrix<i8>, depth: usize, columns: usize, to: *mut u8) {
-        self.0.isa().enter(Pack { from: from.transposed(), vectors: columns, depth, to, of_b: true });
+    unsafe fn pack_b(&self, from: Matrix<T>, depth: usize, columns: usize, to: *mut u8) {
+        self.engine.isa().enter(Pack { from: from.transposed(), vectors: columns, depth, to, of_b: true });
     }
 
     fn within(&self, work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
-        self.0.within(work)
+        self.engine.within(work)
     }
 
-    unsafe fn tile(&self, t: Tile<i8, i32>) -> Result<()> {
-        let mut product = Block([0; SIDE * SIDE]);
+    unsafe fn tile(&self, t: Tile<T, T::Sum>) -> Result<()> {
+        let (mut product, steps) = (Block([0; SIDE * SIDE]), t.depth.div_ceil(DEPTH));
         // SAFETY: the contract of `Kernel::tile`: the panels have this depth, and C is valid for `rows` rows of
         // `columns` elements.
         unsafe {
-            self.0.int8(t.depth.div_ceil(DEPTH), t.a.panel(), t.b.panel(), product.0.as_mut_ptr(), false);
+            self.engine.bytes(T::SIGNED, steps, t.a.panel(), t.b.panel(), product.0.as_mut_ptr(), false);
             for r in 0..t.rows {
                 let to = std::slice::from_raw_parts_mut(t.c.add(r * t.ldc), t.columns);
                 for (to, x) in to.iter_mut().zip(&product.0[r * SIDE..]) {
-                    *to = if t.add { to.wrapping_add(*x) } else { *x };
+                    *to = T::sum(*x, t.add.then_some(*to));
                 }
             }
         }
@@ -70,15 +111,15 @@ impl<E: Engine> Kernel for Bytes<E> {
 pub(crate) struct Block<T>(pub [T; SIDE * SIDE]);
 
 /// Packs vectors (rows of A, columns of B) of bytes into panels.
-struct Pack {
-    from: Matrix<i8>,
+struct Pack<T> {
+    from: Matrix<T>,
     vectors: usize,
     depth: usize,
     to: *mut u8,
     of_b: bool,
 }
 
-impl Work for Pack {
+impl<T: Byte> Work for Pack<T> {
     type Out = ();
     #[inline(always)]
     fn run<I: Isa>(self, _: I) {
@@ -89,14 +130,7 @@ impl Work for Pack {
                 let to = to.wrapping_add((number * depth.div_ceil(DEPTH) + step) * STEP);
                 // SAFETY: the vectors and depths are limited to those of the matrix; `to` is a step of the panel.
                 unsafe {
-                    load(
-                        from.from(first, k),
-                        SIDE.min(vectors - first),
-                        DEPTH.min(depth - k),
-                        0,
-                        |x| x as u8,
-                        &mut block,
-                    );
+                    load(from.from(first, k), SIDE.min(vectors - first), DEPTH.min(depth - k), 0, T::bits, &mut block);
                     store(&block, to, of_b);
                 }
             }

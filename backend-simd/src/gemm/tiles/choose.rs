@@ -3,7 +3,7 @@
 #[cfg(target_arch = "x86_64")]
 use super::{
     amx::Amx,
-    bytes::Bytes,
+    bytes::{Byte, Bytes},
     dots::Dots,
     parts::{EXACT, FAST, FULL, Parts, SINGLE},
     residues::Residues,
@@ -47,9 +47,9 @@ impl Engines {
             (DType::F32 | DType::F64, true, _) => 2.0,
             (DType::F16, true, _) => 3.0,
             (DType::BF16, true, _) => 8.0,
-            (DType::I8, true, _) => 30.0,
+            (DType::I8 | DType::U8, true, _) => 30.0,
             (DType::BF16, false, true) => 1.5,
-            (DType::I8, false, true) => 8.0,
+            (DType::I8 | DType::U8, false, true) => 8.0,
             _ => 1.0,
         }
     }
@@ -223,16 +223,16 @@ mod x86 {
         }
     }
 
-    impl Tiled<i32> for i8 {
+    impl<T: Byte> Tiled<T::Sum> for T {
         unsafe fn by_tiles(
             engines: Engines,
-            p: Product<i8, i32>,
+            p: Product<T, T::Sum>,
             _: Precision,
             threads: usize,
-            finish: Option<Finish<i32>>,
+            finish: Option<Finish<T::Sum>>,
         ) -> Option<Result<()>> {
             // SAFETY: the contract of `product`, which the caller guarantees.
-            unsafe { either(engines, Bytes, Bytes, p, threads, finish) }
+            unsafe { either(engines, Bytes::<_, T>::new, Bytes::<_, T>::new, p, threads, finish) }
         }
     }
 }

@@ -37,9 +37,14 @@ impl Engine for Dots {
         }
     }
 
-    unsafe fn int8(self, steps: usize, a: *const u8, b: *const u8, c: *mut i32, add: bool) {
-        // SAFETY: the token proves the features; the caller guarantees the contract of `Engine::int8`.
-        unsafe { int8(steps, a, b, c, add) };
+    unsafe fn bytes(self, signed: bool, steps: usize, a: *const u8, b: *const u8, c: *mut i32, add: bool) {
+        // SAFETY: the token proves the features; the caller guarantees the contract of `Engine::bytes`.
+        unsafe {
+            match signed {
+                true => bytes::<true>(steps, a, b, c, add),
+                false => bytes::<false>(steps, a, b, c, add),
+            }
+        }
     }
 }
 
@@ -98,15 +103,16 @@ fn pairs(x: __m512i) -> __m512bh {
     unsafe { std::mem::transmute(x) }
 }
 
-/// Implements [`Engine::int8`]. VNNI multiplies unsigned bytes by signed ones, so 128 is added to the bytes of A, and
-/// 128 times the sum of the column of B is subtracted.
+/// Implements [`Engine::bytes`]. VNNI multiplies unsigned bytes by signed ones. Of signed bytes, 128 is added to those
+/// of A, and 128 times the sum of the column of B is subtracted. Of unsigned ones, 128 is subtracted from those of A, and
+/// the same product is added.
 ///
 /// # Safety
-/// - as [`Engine::int8`];
+/// - as [`Engine::bytes`];
 /// - the CPU has AVX-512 F and VNNI.
 #[target_feature(enable = "avx512f,avx512vnni")]
-unsafe fn int8(steps: usize, a: *const u8, b: *const u8, c: *mut i32, add: bool) {
-    let offset = _mm512_set1_epi8(-128);
+unsafe fn bytes<const SIGNED: bool>(steps: usize, a: *const u8, b: *const u8, c: *mut i32, add: bool) {
+    let (offset, ones) = (_mm512_set1_epi8(-128), _mm512_set1_epi8(1));
     for first in (0..SIDE).step_by(ROWS) {
         let mut sums = [[_mm512_setzero_si512(); 2]; ROWS];
         let mut columns = [_mm512_setzero_si512(); 2];
@@ -118,12 +124,18 @@ unsafe fn int8(steps: usize, a: *const u8, b: *const u8, c: *mut i32, add: bool)
                 unsafe {
                     let y = [b, b.wrapping_add(1024)].map(|b| _mm512_loadu_si512(b.add(q * 64).cast()));
                     for v in 0..2 {
-                        columns[v] = _mm512_dpbusd_epi32(columns[v], offset, y[v]);
+                        columns[v] = match SIGNED {
+                            true => _mm512_dpbusd_epi32(columns[v], ones, y[v]),
+                            false => _mm512_dpbusd_epi32(columns[v], y[v], ones),
+                        };
                     }
                     for r in 0..ROWS {
                         let x = _mm512_xor_si512(_mm512_set1_epi32(a.add(r * 64 + q * 4).cast::<i32>().read()), offset);
                         for v in 0..2 {
-                            sums[r][v] = _mm512_dpbusd_epi32(sums[r][v], x, y[v]);
+                            sums[r][v] = match SIGNED {
+                                true => _mm512_dpbusd_epi32(sums[r][v], x, y[v]),
+                                false => _mm512_dpbusd_epi32(sums[r][v], y[v], x),
+                            };
                         }
                     }
                 }
@@ -135,7 +147,11 @@ unsafe fn int8(steps: usize, a: *const u8, b: *const u8, c: *mut i32, add: bool)
                 // if `add`.
                 unsafe {
                     let to = c.add((first + r) * SIDE + v * 16);
-                    let sum = _mm512_sub_epi32(sums[r][v], columns[v]);
+                    let more = _mm512_slli_epi32::<7>(columns[v]);
+                    let sum = match SIGNED {
+                        true => _mm512_sub_epi32(sums[r][v], more),
+                        false => _mm512_add_epi32(sums[r][v], more),
+                    };
                     _mm512_storeu_si512(
                         to.cast(),
                         if add { _mm512_add_epi32(sum, _mm512_loadu_si512(to.cast())) } else { sum },

@@ -1,11 +1,11 @@
-//! Products by engines that multiply whole tiles of short numbers: bf16 into f32, and i8 into i32. Longer numbers are
+//! Products by engines that multiply whole tiles of short numbers: bf16 into f32, and bytes into 32-bit integers. Longer numbers are
 //! split into short parts, whose products add up to the product of the whole.
 //!
 //! - [`engine`](Engine): the multiplication of tiles, by AMX or by the dot products of AVX-512.
-//! - [`parts`]: floats as sums of bf16 numbers; [`bytes`]: i8; [`residues`]: floats as integers modulo many numbers
+//! - [`parts`]: floats as sums of bf16 numbers; [`bytes`]: i8 and u8; [`residues`]: floats as integers modulo many numbers
 //!   up to 256.
 //!
-//! All of them have the same panel format. A step is 64 bytes of the depth: 32 bf16 or 64 i8. A panel has, for each
+//! All of them have the same panel format. A step is 64 bytes of the depth: 32 bf16 or 64 bytes. A panel has, for each
 //! step and each part, two tiles of 1 KB. A tile of A is 16 rows of 64 bytes. A tile of B has 16 columns: the first 4
 //! bytes of the depth of each column in turn, then the next 4 bytes of each, and so on.
 
@@ -54,12 +54,12 @@ pub(crate) trait Engine: Copy + Send + Sync + 'static {
     /// - `a` and `b` are aligned to 4 bytes and valid for reads of panels of `steps` steps with `reach.len()` parts;
     /// - `c` is valid for writes of 1024 elements.
     unsafe fn bf16(self, reach: Reach, steps: usize, a: *const u8, b: *const u8, c: *mut f32);
-    /// Sets C, 32 by 32 in rows, to the product over `steps` steps of 64 elements, wrapping. With `add`, adds the
-    /// product to C.
+    /// Sets C, 32 by 32 in rows, to the product over `steps` steps of 64 bytes, `signed` or not, wrapping. With `add`,
+    /// adds the product to C.
     ///
     /// # Safety
     /// - as [`Engine::bf16`], with one part; `c` is valid for reads if `add`.
-    unsafe fn int8(self, steps: usize, a: *const u8, b: *const u8, c: *mut i32, add: bool);
+    unsafe fn bytes(self, signed: bool, steps: usize, a: *const u8, b: *const u8, c: *mut i32, add: bool);
 }
 
 /// Copies `[rows, columns]` of a matrix into a block `[32, N]`, converted. The rest of the block becomes zero.

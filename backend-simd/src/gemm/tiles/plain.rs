@@ -48,14 +48,14 @@ impl Engine for Plain {
         }
     }
 
-    unsafe fn int8(self, steps: usize, a: *const u8, b: *const u8, c: *mut i32, add: bool) {
+    unsafe fn bytes(self, signed: bool, steps: usize, a: *const u8, b: *const u8, c: *mut i32, add: bool) {
         // SAFETY: the caller guarantees panels of `steps` steps.
         let (a, b) =
             unsafe { (std::slice::from_raw_parts(a, steps * STEP), std::slice::from_raw_parts(b, steps * STEP)) };
         for at in 0..SIDE * SIDE {
             let product = |step: usize, k: usize| {
-                i32::from(a[step * STEP + place(k, at / SIDE, false)] as i8)
-                    * i32::from(b[step * STEP + place(k, at % SIDE, true)] as i8)
+                let number = |byte: u8| if signed { i32::from(byte as i8) } else { i32::from(byte) };
+                number(a[step * STEP + place(k, at / SIDE, false)]) * number(b[step * STEP + place(k, at % SIDE, true)])
             };
             let sum = (0..steps)
                 .flat_map(|step| (0..64).map(move |k| (step, k)))

@@ -286,7 +286,14 @@ impl<E: Engine, T: Real> Kernel for Residues<E, T> {
             let fit = !self.hopeless.load(Ordering::Relaxed) && of_a.fit == 1 && of_b.fit == 1;
             if fit {
                 let [a, b] = [a, b].map(|panel| panel.add((modulus * steps + chunk * CHUNK) * STEP));
-                self.engine.int8(CHUNK.min(steps - chunk * CHUNK), a, b, products.add(modulus).cast(), chunk > 0);
+                self.engine.bytes(
+                    true,
+                    CHUNK.min(steps - chunk * CHUNK),
+                    a,
+                    b,
+                    products.add(modulus).cast(),
+                    chunk > 0,
+                );
             }
             if t.plane + 1 < self.planes(t.depth) {
                 return Ok(());

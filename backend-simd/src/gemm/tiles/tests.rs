@@ -62,13 +62,13 @@ fn engines_multiply_what_plain_loops_do() {
     };
     with_engines!(engine => engine.within(&mut || {
         for steps in [1, 3] {
-            for add in [false, true] {
+            for (signed, add) in [(true, false), (true, true), (false, false), (false, true)] {
                 // SAFETY: the panels have three steps of one part; C is 32 by 32.
                 let [got, wanted] = unsafe {[
-                    product(add, &|c| engine.int8(steps, a.as_ptr(), b.as_ptr(), c, add)),
-                    product(add, &|c| Plain.int8(steps, a.as_ptr(), b.as_ptr(), c, add)),
+                    product(add, &|c| engine.bytes(signed, steps, a.as_ptr(), b.as_ptr(), c, add)),
+                    product(add, &|c| Plain.bytes(signed, steps, a.as_ptr(), b.as_ptr(), c, add)),
                 ]};
-                assert_eq!(got, wanted, "int8, {steps} steps, add {add}");
+                assert_eq!(got, wanted, "bytes, signed {signed}, {steps} steps, add {add}");
             }
             for reach in [SINGLE, FAST, EXACT, FULL] {
                 let (mut got, mut wanted) = (vec![f32::NAN; SIDE * SIDE], vec![f32::NAN; SIDE * SIDE]);
@@ -89,10 +89,16 @@ fn kernels_multiply_every_block() {
     with_engines!(engine => {
         for shape in [[1, 1, 1], [7, 39, 5], [40, 70, 33], [65, 33, 700]] {
             check_kernel(
-                &Bytes(engine),
+                &Bytes::<_, i8>::new(engine),
                 shape,
                 |x, y| (x * 19 + y) as i8,
                 |s: Option<i32>, a: i8, b: i8| s.unwrap_or(0) + i32::from(a) * i32::from(b),
+            );
+            check_kernel(
+                &Bytes::<_, u8>::new(engine),
+                shape,
+                |x, y| (x * 19 + y) as u8,
+                |s: Option<u32>, a: u8, b: u8| s.unwrap_or(0).wrapping_add(u32::from(a) * u32::from(b)),
             );
             let scale = if shape[2] < 100 { 64 } else { 8 };
             let float = |s: Option<f32>, a: f32, b: f32| s.unwrap_or(0.0) + a * b;
