@@ -177,8 +177,8 @@ impl<T: Deviate> Moments<T> {
 /// A product with a separate exponent, `mantissa * 2^exponent`: see [the module](self#products).
 ///
 /// Invariant: the magnitude of a real mantissa is in [1, 2), or the mantissa is zero, infinite or NaN. Of a complex
-/// mantissa, the larger part is in [2, 4), or both parts are smaller because the number was computed from subnormal
-/// numbers, or a part is infinite or NaN.
+/// mantissa, the larger part is in [2, 4), or both parts are moderate (see [`Multiply::times`]), or both are smaller
+/// because the number was computed from subnormal numbers, or a part is infinite or NaN.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Product<T> {
     /// The product of the factors without their exponents.
@@ -193,6 +193,13 @@ pub trait Multiply: crate::Element {
     fn factor(self) -> Product<Self>;
     /// Multiplies two products.
     fn join(left: Product<Self>, right: Product<Self>) -> Product<Self>;
+    /// Multiplies a product by a number: the same number as `join(left, x.factor())`. The mantissa is not scaled while
+    /// the parts of complex numbers are moderate, so that neither scaling them nor their products can over- or
+    /// underflow: scaling would be exact, and takes most of the time.
+    #[inline(always)]
+    fn times(left: Product<Self>, x: Self) -> Product<Self> {
+        Self::join(left, x.factor())
+    }
     /// Converts a product to a number, with a single rounding. The result is infinite or zero if the product is out of
     /// range.
     fn value(product: Product<Self>) -> Self;
@@ -249,11 +256,24 @@ macro_rules! multiply {
             }
 
             #[inline(always)]
-            fn join(
-                Product { mantissa: a, exponent }: Product<Self>,
-                Product { mantissa: b, exponent: other }: Product<Self>,
-            ) -> Product<Self> {
-                shared::<$T>(Complex::new(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re), exponent + other)
+            fn join(left: Product<Self>, right: Product<Self>) -> Product<Self> {
+                // Moderate mantissas are scaled first: products of parts may then underflow only if the smaller part
+                // of the result does.
+                let [left, right] = [left, right].map(|x| shared::<$T>(x.mantissa, x.exponent));
+                let (a, b) = (left.mantissa, right.mantissa);
+                let product = Complex::new(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re);
+                shared::<$T>(product, left.exponent + right.exponent)
+            }
+
+            #[inline(always)]
+            fn times(left: Product<Self>, x: Self) -> Product<Self> {
+                let a = left.mantissa;
+                let mantissa = Complex::new(a.re * x.re - a.im * x.im, a.re * x.im + a.im * x.re);
+                if [a, x, mantissa].iter().all(|z| $T::is_moderate(z.re) && $T::is_moderate(z.im)) {
+                    Product { mantissa, exponent: left.exponent }
+                } else {
+                    Self::join(left, x.factor())
+                }
             }
 
             #[inline(always)]
@@ -267,6 +287,13 @@ macro_rules! multiply {
         }
 
         impl Shared for $T {
+            #[inline(always)]
+            fn is_moderate(x: $T) -> bool {
+                let (magnitude, quarter) = (x.to_bits() << 1, $bias as $bits / 4);
+                let bits = |exponent: $bits| exponent << ($mantissa + 1);
+                magnitude == 0 || magnitude.wrapping_sub(bits($bias - quarter)) < bits(2 * quarter)
+            }
+
             #[inline(always)]
             fn shared(z: Complex<$T>) -> (Complex<$T>, i64) {
                 // The bits of magnitudes, as integers, have the same order as the magnitudes.
@@ -289,6 +316,9 @@ multiply! {
 
 /// The type of the parts of a complex number.
 trait Shared: Sized {
+    /// Whether `x` is zero, or its exponent within a quarter of the range: products of two such numbers, and
+    /// differences of these, are exact multiples of a normal number's last place.
+    fn is_moderate(x: Self) -> bool;
     /// Divides a number by the power of two that brings the larger of its parts into [2, 4). Returns the quotient and
     /// the exponent of that power. Subnormal numbers are divided by the smallest of these powers, numbers with an
     /// infinite or NaN part by 1.

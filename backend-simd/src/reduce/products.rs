@@ -239,7 +239,7 @@ impl<T: Apart> Work for Block<T> {
 /// - The elements are valid for reads.
 unsafe fn in_sequence<T: Element + Multiply>(src: *const T, n: usize, step: usize) -> Product<T> {
     // SAFETY: i < n, and the caller guarantees that the elements are readable.
-    (0..n).fold(one(), |product, i| T::join(product, unsafe { *src.add(i * step) }.factor()))
+    (0..n).fold(one(), |product, i| T::times(product, unsafe { *src.add(i * step) }))
 }
 
 /// Outputs of one block each.
@@ -363,7 +363,7 @@ impl<T: Multiply> Work for ComplexBlock<T> {
         for start in (0..n).step_by(lanes) {
             for (l, lane) in acc[..lanes.min(n - start)].iter_mut().enumerate() {
                 // SAFETY: start + l < n, and n elements are readable by the contract of `Kind::block`.
-                *lane = T::join(*lane, unsafe { *src.add(start + l) }.factor());
+                *lane = T::times(*lane, unsafe { *src.add(start + l) });
             }
         }
         let mut half = lanes / 2;
@@ -394,7 +394,7 @@ impl<T: Multiply> Work for ComplexRows<'_, T> {
             for row in self.rows {
                 for i in 0..self.n {
                     let product = self.out.add(i);
-                    *product = T::join(*product, (*row.add(i)).factor());
+                    *product = T::times(*product, *row.add(i));
                 }
             }
         }
@@ -427,7 +427,7 @@ impl<T: Multiply + Send + Sync> Kind<T> for ComplexProducts {
         for i in 0..n {
             let lane = &mut acc[i % (lanes * width)];
             // SAFETY: i < n, and n elements are readable, which the caller guarantees.
-            *lane = T::join(*lane, unsafe { *src.add(i) }.factor());
+            *lane = T::times(*lane, unsafe { *src.add(i) });
         }
         let mut half = lanes / 2;
         while half > 0 {

@@ -340,7 +340,7 @@ unsafe fn kept_blocks<T: Factor>(src: *const T, to: *mut T, n: usize, carry: Car
             && let Some(sums) = plain_products(src, to, offset.map(T::value))
         {
             for sum in sums {
-                offset = Some(offset.map_or(sum.factor(), |o| T::join(o, sum.factor())));
+                offset = Some(offset.map_or(sum.factor(), |o| T::times(o, sum)));
             }
             done = n;
         }
@@ -349,7 +349,7 @@ unsafe fn kept_blocks<T: Factor>(src: *const T, to: *mut T, n: usize, carry: Car
             let mut sum = (*src.add(done)).factor();
             for i in done..end {
                 if i > done {
-                    sum = T::join(sum, (*src.add(i)).factor());
+                    sum = T::times(sum, *src.add(i));
                 }
                 to.add(i).write(T::value(offset.map_or(sum, |o| T::join(o, sum))));
             }
