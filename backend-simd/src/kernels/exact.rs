@@ -227,7 +227,63 @@ macro_rules! to {
         }
     )* };
 }
-to!(i8, i16, i32, i64, u8, u16, u32, u64, f32, f64 => [i8, i16, i32, i64, u8, u16, u32, u64, f32, f64]);
+to!(i8, i16, i32, i64, u8, u16, u32, u64 => [i8, i16, i32, i64, u8, u16, u32, u64, f32, f64]);
+to!(f32, f64 => [f32, f64]);
+
+/// Casts of floats to integers of up to 32 bits. They give what `as` gives, which the compiler does not translate to
+/// vectors: the number is brought into the range of the integer in `$F`, which has its bounds, and converted to `$Int`.
+macro_rules! to_narrow {
+    ($($From:ty, in $F:ty, by $Int:ty => [$($U:ty),*];)*) => { $( to_narrow!(@each $From, $F, $Int, $($U)*); )* };
+    (@each $From:ty, $F:ty, $Int:ty, $($U:ty)*) => { $(
+        impl Exact1<$From> for To<$U> {
+            type Out = $U;
+            #[inline(always)]
+            fn f(x: $From) -> $U {
+                const LEAST: $F = <$U>::MIN as $F;
+                const MOST: $F = <$U>::MAX as $F;
+                let wide = <$F>::from(x);
+                let above = if wide > LEAST { wide } else { LEAST };
+                let within = if above < MOST { above } else { MOST };
+                // SAFETY: the number is within the bounds of `$U`, which `$F` represents exactly and `$Int` contains.
+                let int = unsafe { within.to_int_unchecked::<$Int>() } as $U;
+                if x.is_nan() { 0 } else { int }
+            }
+        }
+    )* };
+}
+to_narrow! {
+    f32, in f32, by i32 => [i8, i16, u8, u16];
+    f32, in f64, by i32 => [i32];
+    f32, in f64, by i64 => [u32];
+    f64, in f64, by i32 => [i8, i16, u8, u16, i32];
+    f64, in f64, by i64 => [u32];
+}
+
+/// Casts of floats to integers of 64 bits, as `to_narrow`. Their largest numbers are no floats, so a float from `$TOP`
+/// on gives `MAX`.
+macro_rules! to_long {
+    ($($From:ty => $U:ty, below $TOP:literal;)*) => { $(
+        impl Exact1<$From> for To<$U> {
+            type Out = $U;
+            #[inline(always)]
+            fn f(x: $From) -> $U {
+                const LEAST: $From = <$U>::MIN as $From;
+                let above = if x > LEAST { x } else { LEAST };
+                let within = if above < $TOP { above } else { 0.0 };
+                // SAFETY: the number is at least `MIN`, which is a float, and less than the float after `MAX`.
+                let int = unsafe { within.to_int_unchecked::<$U>() };
+                let bounded = if x >= $TOP { <$U>::MAX } else { int };
+                if x.is_nan() { 0 } else { bounded }
+            }
+        }
+    )* };
+}
+to_long! {
+    f32 => i64, below 9_223_372_036_854_775_808.0;
+    f64 => i64, below 9_223_372_036_854_775_808.0;
+    f32 => u64, below 18_446_744_073_709_551_616.0;
+    f64 => u64, below 18_446_744_073_709_551_616.0;
+}
 
 /// Casts into half floats from all types but f32: through f64, and an f32 rounded to odd.
 macro_rules! to_half {

@@ -4,6 +4,7 @@
 //! tier. The elementary functions are written with vectors in [`math`](crate::math). To add a ufunc, add it to
 //! [`unary`] or [`binary`]: the compiler reports the matches that lack it.
 
+mod divide;
 mod exact;
 
 use crate::lanes::{Body, Isa, Real};
@@ -12,6 +13,7 @@ use crate::math::{
     ComplexFunction, ComplexFunction2, ComplexLog, ComplexSqrt, Cos, Cosh, Erf, Exp, Exp2, Expm1, Floor, FloorDiv,
     Function, Function2, Hypot, Log, Log1p, Log2, Log10, Pow, Rem, Round, Sigmoid, Sin, Sinh, Tan, Tanh, Trunc,
 };
+use divide::{ByValue, Divided, OfQuotient};
 use exact::*;
 use half::slice::HalfFloatSliceExt;
 use polyarray_core::{Binary, Complex, DType, Kind, Unary, bf16, f16};
@@ -164,6 +166,11 @@ const fn forms<I: Isa, T: Copy, F: Exact2<T>>() -> Forms {
 /// Returns the forms without kernels for single values.
 const fn strips<I: Isa, T: Copy, F: Exact2<T>>() -> Forms {
     [Some(I::kernel::<Zip<T, F, 0>>), None, None]
+}
+
+/// Returns the forms of a quotient of integers, or of a function of it.
+const fn quotients<I: Isa, T: Divided, F: Exact2<T> + OfQuotient<T>>() -> Forms {
+    [Some(I::kernel::<Zip<T, F, 0>>), Some(I::kernel::<ByValue<T, F>>), None]
 }
 
 /// A body that works on the parts of complex numbers, which are twice as many as the numbers.
@@ -573,9 +580,9 @@ const fn binary<I: Isa>(op: Binary, dtype: DType) -> Option<Forms> {
                 Binary::Add => $often::<I, $S, Add>(),
                 Binary::Sub => $often::<I, $S, Sub>(),
                 Binary::Mul => $often::<I, $S, Mul>(),
-                Binary::Div => $often::<I, $T, Div>(),
-                Binary::FloorDiv => strips::<I, $T, IntFloorDiv>(),
-                Binary::Rem => strips::<I, $T, IntRem>(),
+                Binary::Div => quotients::<I, $T, Div>(),
+                Binary::FloorDiv => quotients::<I, $T, IntFloorDiv>(),
+                Binary::Rem => quotients::<I, $T, IntRem>(),
                 Binary::Pow => strips::<I, $T, IntPow>(),
                 Binary::Minimum | Binary::Fmin => $often::<I, $T, Minimum>(),
                 Binary::Maximum | Binary::Fmax => $often::<I, $T, Maximum>(),
@@ -662,8 +669,8 @@ const fn binary<I: Isa>(op: Binary, dtype: DType) -> Option<Forms> {
         DType::I64 => int!(i64, i64, forms),
         DType::U8 => int!(u8, i8, strips),
         DType::U16 => int!(u16, i16, strips),
-        DType::U32 => int!(u32, i32, strips),
-        DType::U64 => int!(u64, i64, strips),
+        DType::U32 => int!(u32, i32, forms),
+        DType::U64 => int!(u64, i64, forms),
         DType::F16 | DType::BF16 => return None,
         DType::F32 => float!(f32),
         DType::F64 => float!(f64),
