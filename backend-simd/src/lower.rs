@@ -9,6 +9,7 @@
 
 use crate::kernels::{self, Tail};
 use polyarray_core::{Binary, DType, Instr, Operands, Program, Ref, Unary};
+use smallvec::SmallVec;
 
 /// The work of one kernel.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,11 +42,21 @@ pub(crate) struct Lowered<'a> {
     /// The dtype of each step's result.
     dtypes: Vec<DType>,
     pub result: Ref,
-    /// Half floats that have been widened, each with its value in f32.
-    widened: Vec<(Ref, Ref)>,
 }
 
-fn is_half(dtype: DType) -> bool {
+/// A program with the casts that it needs to consist of instructions with kernels.
+pub(crate) struct Expanded<'a> {
+    /// Returns the dtype of an input or a parameter.
+    outside: &'a dyn Fn(Ref) -> DType,
+    pub instrs: SmallVec<[Instr; 8]>,
+    /// The dtype of each instruction's result.
+    pub dtypes: SmallVec<[DType; 8]>,
+    pub result: Ref,
+    /// Half floats that have been widened, each with its value in f32.
+    widened: SmallVec<[(Ref, Ref); 4]>,
+}
+
+pub(crate) fn is_half(dtype: DType) -> bool {
     matches!(dtype, DType::F16 | DType::BF16)
 }
 
@@ -56,21 +67,12 @@ pub(crate) fn computed_in(dtype: DType) -> DType {
 
 impl<'a> Lowered<'a> {
     pub(crate) fn new(program: &'a Program) -> Lowered<'a> {
-        let count = program.instrs().len();
-        let mut lowered = Lowered {
-            program,
-            steps: Vec::with_capacity(count),
-            dtypes: Vec::with_capacity(count),
-            result: program.result(),
-            widened: Vec::new(),
-        };
-        let mut renamed: Vec<Ref> = Vec::with_capacity(count);
-        for (at, instr) in program.instrs().iter().enumerate() {
-            let gives = program.dtype_of(Ref::Value(at as u32));
-            let step = instr.map_refs(|r| rename(r, &renamed));
-            renamed.push(lowered.step(step, gives));
-        }
-        lowered.result = rename(program.result(), &renamed);
+        let outside = |r| program.dtype_of(r);
+        let gives = (0..program.instrs().len()).map(|at| program.dtype_of(Ref::Value(at as u32)));
+        let Expanded { instrs, dtypes, result, .. } =
+            Expanded::new(program.instrs(), gives, program.result(), &outside);
+        let steps = instrs.into_iter().map(Step::Plain).collect();
+        let mut lowered = Lowered { program, steps, dtypes: dtypes.into_vec(), result };
         lowered.fold_products();
         lowered
     }
@@ -144,11 +146,38 @@ impl<'a> Lowered<'a> {
     pub(crate) fn all_dtypes(&self) -> impl Iterator<Item = DType> + '_ {
         self.program.inputs().iter().chain(self.program.params()).chain(&self.dtypes).copied()
     }
+}
+
+impl<'a> Expanded<'a> {
+    /// Expands instructions whose results have the dtypes `gives`.
+    pub(crate) fn new(
+        instrs: &[Instr],
+        gives: impl IntoIterator<Item = DType>,
+        result: Ref,
+        outside: &'a dyn Fn(Ref) -> DType,
+    ) -> Expanded<'a> {
+        let (instrs_of, dtypes, widened) = (SmallVec::new(), SmallVec::new(), SmallVec::new());
+        let mut expanded = Expanded { outside, instrs: instrs_of, dtypes, result, widened };
+        let mut renamed: SmallVec<[Ref; 8]> = SmallVec::new();
+        for (instr, gives) in instrs.iter().zip(gives) {
+            let step = instr.map_refs(|r| rename(r, &renamed));
+            renamed.push(expanded.step(step, gives));
+        }
+        expanded.result = rename(result, &renamed);
+        expanded
+    }
+
+    fn dtype_of(&self, r: Ref) -> DType {
+        match r {
+            Ref::Value(i) => self.dtypes[i as usize],
+            outside => (self.outside)(outside),
+        }
+    }
 
     fn push(&mut self, instr: Instr, gives: DType) -> Ref {
-        self.steps.push(Step::Plain(instr));
+        self.instrs.push(instr);
         self.dtypes.push(gives);
-        Ref::Value(self.steps.len() as u32 - 1)
+        Ref::Value(self.instrs.len() as u32 - 1)
     }
 
     fn step(&mut self, instr: Instr, gives: DType) -> Ref {
@@ -193,6 +222,7 @@ impl<'a> Lowered<'a> {
     }
 }
 
-fn rename(r: Ref, renamed: &[Ref]) -> Ref {
+/// Returns what `r` is called if earlier values have other names.
+pub(crate) fn rename(r: Ref, renamed: &[Ref]) -> Ref {
     if let Ref::Value(i) = r { renamed[i as usize] } else { r }
 }

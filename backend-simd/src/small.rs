@@ -5,6 +5,7 @@
 //! it as in [`lower`](crate::lower), so that both paths give the same bits.
 
 use crate::kernels::{self, Args, Kernel, Tail, cast_by_way_of};
+use crate::lower::{Expanded, is_half, rename};
 use crate::tier::Tier;
 use crate::{reduce, scan, sort};
 use polyarray_core::{
@@ -62,8 +63,8 @@ pub(crate) unsafe fn run(tier: &'static Tier, work: &Small) -> bool {
     }
 }
 
-/// Runs a program. Returns `false`, with nothing written, if it is too long, an instruction has no kernel of its own
-/// (as for half floats), or too many values are live at once.
+/// Runs a program. Returns `false`, with nothing written, if it is too long, an instruction has no kernel, or too many
+/// values are live at once.
 ///
 /// # Safety
 /// - `map` keeps the invariants of [`SmallMap`].
@@ -86,6 +87,54 @@ unsafe fn map(tier: &'static Tier, map: &SmallMap) -> bool {
 /// - `map` keeps the invariants of [`SmallMap`]; `aliased` is true if an operand is the output.
 #[inline(never)]
 unsafe fn strips(tier: &Tier, map: &SmallMap, aliased: bool) -> bool {
+    let mut dtypes = map.inputs.iter().chain(map.dtypes).copied();
+    let indirect = |i: &Instr| matches!(*i, Instr::Cast(to, x) if !is_direct_cast(map.dtype_of(x), to));
+    if dtypes.any(is_half) || map.instrs.iter().any(indirect) {
+        // SAFETY: the contract of this function.
+        return unsafe { expanded(tier, map, aliased) };
+    }
+    // SAFETY: the contract of this function.
+    unsafe { planned(tier, map, aliased) }
+}
+
+/// Runs a program with half floats or casts that have no kernel, with the casts that it needs.
+///
+/// # Safety
+/// - as [`strips`].
+#[inline(never)]
+unsafe fn expanded(tier: &Tier, map: &SmallMap, aliased: bool) -> bool {
+    let outside = |r| map.dtype_of(r);
+    let wide = Expanded::new(map.instrs, map.dtypes.iter().copied(), map.result, &outside);
+    let mut params: SmallVec<[Scalar; 4]> = SmallVec::from_slice(map.params);
+    let (mut instrs, mut dtypes) = (SmallVec::<[Instr; STEPS]>::new(), SmallVec::<[DType; STEPS]>::new());
+    let mut renamed = SmallVec::<[Ref; STEPS]>::new();
+    for (instr, &gives) in wide.instrs.iter().zip(&wide.dtypes) {
+        match instr.map_refs(|r| rename(r, &renamed)) {
+            // A parameter is converted once.
+            Instr::Cast(DType::F32, Ref::Param(i)) if is_half(params[i as usize].dtype()) => {
+                renamed.push(Ref::Param(params.len() as u32));
+                params.push(Scalar::from_wide(DType::F32, params[i as usize].to_wide()));
+            }
+            instr => {
+                renamed.push(Ref::Value(instrs.len() as u32));
+                instrs.push(instr);
+                dtypes.push(gives);
+            }
+        }
+    }
+    let result = rename(wide.result, &renamed);
+    let wide = SmallMap { params: &params, instrs: &instrs, dtypes: &dtypes, result, ..*map };
+    // SAFETY: the program has the same operands and result, which the caller guarantees.
+    unsafe { planned(tier, &wide, aliased) }
+}
+
+/// Runs a program all of whose instructions have kernels strip by strip. Returns `false` if one has none, or it is too
+/// long.
+///
+/// # Safety
+/// - as [`strips`].
+#[inline(always)]
+unsafe fn planned(tier: &Tier, map: &SmallMap, aliased: bool) -> bool {
     let Some(strips) = Strips::of(tier, map, aliased) else { return false };
     let param = |i: usize| map.params[i].bytes().as_ptr();
     // SAFETY: the caller guarantees the invariants of `map` and `aliased`, for which the steps were chosen.
@@ -316,9 +365,8 @@ fn mask(operands: &[Ref]) -> usize {
 /// number of temporaries. If the output is `aliased`, the last step writes a temporary.
 fn plan(tier: &Tier, map: &SmallMap, steps: &mut SmallVec<[Step; STEPS]>, aliased: bool) -> Option<usize> {
     let count = map.instrs.len();
-    let half = |d: &DType| matches!(d, DType::F16 | DType::BF16);
     let ends_with_result = count > 0 && map.result == Ref::Value(count as u32 - 1);
-    if count > STEPS || !ends_with_result || map.inputs.iter().chain(map.dtypes).any(half) {
+    if count > STEPS || !ends_with_result {
         return None;
     }
     let fused = fused(map);
