@@ -9,10 +9,12 @@ use crate::scratch::Scratch;
 use crate::strided::Geometry;
 use crate::tier::Tier;
 use polyarray_core::op::Params;
-use polyarray_core::walk::{dense, gather};
+use polyarray_core::walk::{copy_strided, dense, gather};
 use polyarray_core::{Program, Result};
 use smallvec::SmallVec;
 
+/// The longest lines that are worth computing in strips of several lines.
+const SHORT_LINE: usize = 512;
 /// The most elements that an operand repeats if it is read from repetitions instead of being gathered.
 const MOST_REPEATED: usize = 1024;
 
@@ -32,7 +34,7 @@ enum Way {
 
 impl Way {
     fn of(lens: &[usize], strides: &[isize]) -> Way {
-        let constant = strides.iter().take_while(|&&s| s == 0).count();
+        let constant = lens.iter().zip(strides).take_while(|&(&len, &s)| len == 1 || s == 0).count();
         let period: usize = lens[constant..].iter().product();
         match () {
             () if constant == lens.len() => Way::Single,
@@ -55,6 +57,8 @@ impl Way {
 pub(crate) struct Flat {
     exec: Exec,
     ways: SmallVec<[Way; 8]>,
+    /// The number of bytes of an element of the result.
+    size: usize,
 }
 
 /// The memory of one thread: temporaries, and blocks of repetitions.
@@ -77,7 +81,22 @@ impl Flat {
     ) -> Option<Flat> {
         let ways: SmallVec<[Way; 8]> = g.strides[..inputs].iter().map(|strides| Way::of(&g.lens, strides)).collect();
         let access: SmallVec<[Access; 8]> = ways.iter().map(|way| way.access()).collect();
-        Some(Flat { exec: Exec::new(tier, program, params, &access, direct)?, ways })
+        let exec = Exec::new(tier, program, params, &access, direct)?;
+        Some(Flat { exec, ways, size: program.output().size() })
+    }
+
+    /// Prepares a program that has kernels for lines along the last axis of a geometry, as [`new`](Self::new) with
+    /// `direct`. Returns `None` if the lines are too long for several of them to be computed together.
+    pub fn for_lines(
+        tier: &'static Tier,
+        program: &Program,
+        params: &Params,
+        g: &Geometry,
+        inputs: usize,
+    ) -> Option<Flat> {
+        let len = *g.lens.last()?;
+        let flat = (len <= SHORT_LINE).then(|| Flat::new(tier, program, params, g, inputs, true)).flatten()?;
+        (2 * len <= flat.strip()).then_some(flat)
     }
 
     /// Returns the largest number of elements of a strip.
@@ -143,6 +162,25 @@ impl Flat {
             self.exec.run(&mut room.strips, &at, n, out, &mut |o, to| {
                 gather(&g.lens, &g.strides[o], start..start + n, g.bases[o], to, g.sizes[o]);
             })
+        }
+    }
+
+    /// Computes the `n` elements from number `start` on, in the order of their numbers without gaps: at the address
+    /// that is returned, which may be `to`. The program was prepared with `direct`.
+    ///
+    /// # Safety
+    /// - As [`run`](Self::run), with `to` as the output.
+    pub unsafe fn elements(&self, g: &Geometry, room: &mut Room, start: usize, n: usize, to: *mut u8) -> *const u8 {
+        // SAFETY: the caller guarantees the contract of `run`. `to` has room for `n` elements.
+        unsafe {
+            match self.run(g, room, start, n, to) {
+                Produced::Written => to,
+                Produced::Strip(from) => from,
+                Produced::Single(from) => {
+                    copy_strided(from, 0, to, 1, n, self.size);
+                    to
+                }
+            }
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod join;
 
+use crate::flat::Flat;
 use crate::lanes::{Isa, Work, enter};
 use crate::partial::Partial;
 use crate::reduce::emit::Emit;
@@ -30,6 +31,8 @@ const AT_ONCE: usize = 8;
 const GROUP: usize = AT_ONCE * SCAN_BLOCK;
 /// The bytes of a row of lines that are side by side and scanned together.
 const ACROSS_BYTES: usize = 4 << 10;
+/// The least number of lines that are side by side and scanned together.
+const NARROW: usize = 16;
 
 /// The functions of a [`Join`] for a tier. The code that divides the work is compiled once for all of them: it knows
 /// the size of elements, but neither their type nor that of accumulated values.
@@ -135,15 +138,20 @@ pub(crate) fn run(tier: &'static Tier, op: &Scan, threads: usize, output: &Buffe
         .unwrap_or_else(|| unreachable!("`estimate` rejects scans that have no kernel"));
     let lens = op.shape();
     let (last_outer, axis) = (op.outer.len() - 1, op.outer.len());
-    let along = op.output.strides[axis] == 1;
+    // Rows of lines that are side by side are too short for vectors if there are only a few lines.
+    let along = op.output.strides[axis] == 1 || op.outer[last_outer] < NARROW;
     let emit = Emit::new(tier, &op.after, &op.after_params, &lens, &op.output, output);
     let source = Source::new(tier, &op.before, &op.params, &lens, &op.inputs, if along { axis } else { last_outer });
     let scan = Scanned { kernels, source: &source, emit: &emit, axis };
     let lines: usize = op.outer.iter().product();
-    match () {
-        () if !along => scan.across(threads),
-        () if threads == 1 || lines >= 4 * threads || op.len < 2 * GROUP => scan.lines(threads),
-        () => (0..lines).try_for_each(|line| scan.line_on_threads(line, threads)),
+    let flat = (along && lines > 1)
+        .then(|| Flat::for_lines(tier, &op.before, &op.params, &source.geometry, op.inputs.len()))
+        .flatten();
+    match flat {
+        _ if !along => scan.across(threads),
+        Some(flat) => scan.short_lines(&flat, threads),
+        None if threads == 1 || lines >= 4 * threads || op.len < 2 * GROUP => scan.lines(threads),
+        None => (0..lines).try_for_each(|line| scan.line_on_threads(line, threads)),
     }
 }
 
@@ -185,6 +193,42 @@ impl Scanned<'_> {
         let mut start = zeros.clone();
         walk_many(&g.lens[..self.axis], &self.source.strides(), &zeros, line..line + 1, |at| start = at.into());
         start
+    }
+
+    /// Returns the distance of a line's elements in the output.
+    fn step(&self) -> usize {
+        self.emit.stride(self.axis)
+    }
+
+    /// Returns the address for writing results of a line directly from element `offset` of the output on, if no program
+    /// follows and they are contiguous.
+    fn place_of_line(&self, offset: usize) -> Option<*mut u8> {
+        self.emit.place(offset).filter(|_| self.step() == 1)
+    }
+
+    /// Scans short lines: the elements of several lines are computed together.
+    fn short_lines(&self, flat: &Flat, threads: usize) -> Result<()> {
+        let (g, len, size) = (&self.source.geometry, self.len(), self.kernels.size);
+        let lines: usize = g.lens[..self.axis].iter().product();
+        let together = flat.strip() / len;
+        split(threads, lines, 1, |range| {
+            let (mut room, mut strips) = (flat.room(g)?, self.emit.strips()?);
+            let [mut values, mut results] =
+                [Scratch::new(together * len * size)?, Scratch::new(together * len * size)?];
+            for first in range.clone().step_by(together) {
+                let (count, to) = (together.min(range.end - first), results.ptr());
+                // SAFETY: the lines are inside the operands (invariants of `Scan`), and a strip has room for them, as
+                // `values` and `results` have. Each line begins without a carry. Threads have disjoint ranges of lines.
+                unsafe {
+                    let src = flat.elements(g, &mut room, first * len, count * len, values.ptr());
+                    for at in (0..count).map(|line| line * len * size) {
+                        (self.kernels.blocks)(src.add(at), to.add(at), len, Carry::Nothing);
+                    }
+                    self.emit.write(&mut strips, first * len, to, count * len);
+                }
+            }
+            Ok(())
+        })
     }
 
     /// Scans the lines, each on one thread.
@@ -283,7 +327,7 @@ impl Scanned<'_> {
 struct Worker<'a> {
     room: Room<'a>,
     strips: Option<crate::exec::Strips<'a>>,
-    /// The results before the epilogue. Empty if there is no epilogue.
+    /// The results before the epilogue, or before they are written some elements apart.
     results: Scratch,
 }
 
@@ -291,7 +335,7 @@ impl<'a> Worker<'a> {
     /// Allocates scratch memory for at most `most` elements at once.
     fn new(scan: &'a Scanned, most: usize) -> Result<Worker<'a>> {
         let most = most.min(scan.source.geometry.lens[scan.source.stepped]);
-        let results = Scratch::new(if scan.emit.place(0).is_some() { 0 } else { most * scan.kernels.size })?;
+        let results = Scratch::new(most * scan.kernels.size)?;
         Ok(Worker { room: scan.source.room(most)?, strips: scan.emit.strips()?, results })
     }
 
@@ -313,8 +357,8 @@ impl<'a> Worker<'a> {
         range: Range<usize>,
         carry: Carry<Partial>,
     ) -> Carry<Partial> {
-        let (n, at) = (range.len(), at + range.start);
-        let place = scan.emit.place(at);
+        let (n, at) = (range.len(), at + range.start * scan.step());
+        let place = scan.place_of_line(at);
         // SAFETY: `range` is inside the line, and its elements are used before the room is filled again. The output,
         // or `results`, has a place for each of the n elements. The carry is of these kernels.
         unsafe {
@@ -322,7 +366,7 @@ impl<'a> Worker<'a> {
             let to = place.unwrap_or(self.results.ptr());
             let carry = (scan.kernels.blocks)(src, to, n, carry);
             if place.is_none() {
-                scan.emit.write_run(&mut self.strips, at, to, n);
+                scan.emit.write_run(&mut self.strips, (at, scan.step()), to, n);
             }
             carry
         }
@@ -359,7 +403,7 @@ impl<'a> Worker<'a> {
             let out = place.unwrap_or(self.results.ptr());
             (scan.kernels.row)(lines, src, out, index);
             if place.is_none() {
-                scan.emit.write_run(&mut self.strips, to, out, n);
+                scan.emit.write_run(&mut self.strips, (to, 1), out, n);
             }
         }
     }

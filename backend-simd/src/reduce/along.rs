@@ -3,13 +3,13 @@
 use super::emit::Emit;
 use super::kind::{HELD, Held, Kernels, Run};
 use super::source::{Room, Source};
-use crate::exec::{Produced, Strips};
+use crate::exec::Strips;
 use crate::flat::{self, Flat};
 use crate::partial::Partial;
 use crate::scratch::{Scratch, filled, room};
 use crate::strided::Geometry;
 use crate::threads::{Shared, split};
-use polyarray_core::walk::{copy_strided, walk_many};
+use polyarray_core::walk::walk_many;
 use polyarray_core::{Result, SmallReduce};
 use smallvec::SmallVec;
 use std::ops::Range;
@@ -63,9 +63,6 @@ pub(super) unsafe fn small(kernels: &Kernels, work: &SmallReduce) {
         }
     }
 }
-
-/// The longest lines that [`Lines`] reduces: several fit into a strip.
-pub(super) const SHORT_LINE: usize = 128;
 
 /// Short lines that do not lie one after another, or whose elements a program computes: the elements of several lines
 /// are computed together, in strips across the axes of `g`. The first `outer` axes are those of the outputs, and the
@@ -147,30 +144,26 @@ impl Lines<'_> {
         let (n, to) = (count * self.len(), room.values.ptr());
         // SAFETY: the lines are inside the operands (invariants of `Reduce`), and a strip has room for them. `values`
         // has room for their elements, and overlaps no operand.
-        unsafe {
-            match self.flat.run(self.g, &mut room.flat, first * self.len(), n, to) {
-                Produced::Written => to,
-                Produced::Strip(from) => from,
-                Produced::Single(from) => {
-                    copy_strided(from, 0, to, 1, n, self.kernels.size);
-                    to
-                }
-            }
-        }
+        unsafe { self.flat.elements(self.g, &mut room.flat, first * self.len(), n, to) }
     }
 
     /// Reduces the lines `runs` of an output.
     fn some_runs(&self, room: &mut LinesRoom, output: usize, runs: Range<usize>) -> Partial {
         let (mut all, len) = (Run::new(self.kernels), self.len());
+        // The elements of several lines are contiguous, and may be one block if their order does not matter.
+        let most = if self.kernels.in_any_order { (self.kernels.block() / len).max(1) } else { 1 };
         for first in runs.clone().step_by(self.together()) {
             let count = self.together().min(runs.end - first);
             let src = self.elements(room, output * self.runs() + first, count);
-            for i in 0..count {
-                // SAFETY: `src` has the elements of `count` lines, each of one block.
-                unsafe {
-                    let result = self.kernels.whole(src.add(i * len * self.kernels.size), len, (first + i) * len);
-                    all.push_result(result, 0);
+            for i in (0..count).step_by(most) {
+                let n = most.min(count - i) * len;
+                // SAFETY: `src` has the elements of `count` lines. Each has at most one block, and so have `most`.
+                let result = unsafe { self.kernels.whole(src.add(i * len * self.kernels.size), n, (first + i) * len) };
+                if self.kernels.is_decided(&result) {
+                    return result;
                 }
+                // SAFETY: the result is of this table.
+                unsafe { all.push_result(result, 0) };
             }
         }
         all.end()
@@ -197,19 +190,29 @@ impl Along<'_> {
     /// Reduces the blocks `blocks` of run `number`, which starts at `offsets`.
     fn blocks(&self, room: &mut Room, offsets: &[isize], number: usize, blocks: Range<usize>) -> Partial {
         let (len, size) = (self.len(), self.kernels.block());
-        let only = blocks.len() == 1;
-        let mut run = Run::new(self.kernels);
-        for start in blocks.map(|b| b * size) {
-            let (n, first) = (size.min(len - start), number * len + start);
+        let range = blocks.start * size..len.min(blocks.end * size);
+        let (mut run, mut start, mut piece) = (Run::new(self.kernels), range.start, self.kernels.first_piece());
+        while start < range.end {
+            let (n, first) = (piece.min(range.end - start), number * len + start);
             // SAFETY: the elements of a block are within the operands (invariants of `Reduce`), and they are read
             // before the next block is produced.
             unsafe {
                 let src = self.source.values(room, offsets, start, n, 0);
-                if only {
+                if n == range.len() {
                     return self.kernels.whole(src, n, first);
                 }
-                run.push(src, n, first);
+                if self.kernels.may_be_decided() {
+                    let result = self.kernels.whole(src, n, first);
+                    if self.kernels.is_decided(&result) {
+                        return result;
+                    }
+                    run.push_result(result, 0);
+                } else {
+                    run.push(src, n, first);
+                }
             }
+            start += n;
+            piece = size.min(2 * piece);
         }
         run.end()
     }
@@ -222,12 +225,21 @@ impl Along<'_> {
         }
         let inner: SmallVec<[&[isize]; 8]> = self.source.geometry.strides.iter().map(|s| &s[self.outer..]).collect();
         let (mut all, mut number) = (Run::new(self.kernels), runs.start);
+        let mut decided = None;
         walk_many(self.runs(), &inner, offsets, runs, |at| {
+            if decided.is_some() {
+                return;
+            }
+            let result = self.blocks(room, at, number, 0..blocks);
+            if self.kernels.is_decided(&result) {
+                decided = Some(result);
+                return;
+            }
             // SAFETY: `blocks` returns results of this table.
-            unsafe { all.push_result(self.blocks(room, at, number, 0..blocks), 0) };
+            unsafe { all.push_result(result, 0) };
             number += 1;
         });
-        all.end()
+        decided.unwrap_or_else(|| all.end())
     }
 
     /// Reduces outputs of one block each, along one axis, with elements read in place.

@@ -5,7 +5,7 @@ use crate::exec::{Access, Exec, Produced, Strips};
 use crate::strided::base;
 use crate::tier::Tier;
 use polyarray_core::op::{Output, Params};
-use polyarray_core::walk::{copy_strided, walk_many};
+use polyarray_core::walk::{copy_strided, scatter, walk_many};
 use polyarray_core::{Buffer, Program, Result};
 
 /// The destination of results. Threads share it and write different results.
@@ -83,16 +83,24 @@ impl<'a> Emit<'a> {
         self.exec.is_none().then(|| self.to.wrapping_add(offset * self.size))
     }
 
-    /// Runs the following program on `n` results and writes them contiguously from element `offset` on.
+    /// Runs the following program on `n` results and writes them from element `offset` on, `step` elements apart.
     ///
     /// # Safety
     /// - `results` is valid for reads of `n` elements of the program's input dtype.
-    /// - The output is valid for writes of `n` elements from `offset` on, and no other thread writes them.
-    pub unsafe fn write_run(&self, strips: &mut Option<Strips>, offset: usize, results: *const u8, n: usize) {
+    /// - The output is valid for writes of `n` elements from `offset` on, `step` apart, and no other thread writes
+    ///   them.
+    pub unsafe fn write_run(
+        &self,
+        strips: &mut Option<Strips>,
+        (offset, step): (usize, usize),
+        results: *const u8,
+        n: usize,
+    ) {
         // SAFETY: the caller guarantees `n` results and room for `n` elements from `offset` on.
         unsafe {
             self.each_strip(strips, results, n, &mut |done, from, along, count| {
-                copy_strided(from, along, self.to.add((offset + done) * self.size), 1, count, self.size)
+                let to = self.to.add((offset + done * step) * self.size);
+                copy_strided(from, along, to, step as isize, count, self.size)
             })
         };
     }
@@ -150,21 +158,8 @@ impl<'a> Emit<'a> {
             // SAFETY: the caller guarantees the elements at `from` and the outputs, which are contiguous.
             return unsafe { copy_strided(from, along, self.to.add(first * self.size), 1, n, self.size) };
         }
-        let mut i = 0;
-        walk_many(self.lens, &[self.strides], &[0], first..first + n, |at| {
-            // SAFETY: the caller guarantees the elements at `from` and the outputs. The strides stay within the output
-            // (invariants of the operation).
-            unsafe {
-                copy_strided(
-                    from.offset(i * along * self.size as isize),
-                    0,
-                    self.to.offset(at[0] * self.size as isize),
-                    1,
-                    1,
-                    self.size,
-                )
-            };
-            i += 1;
-        });
+        // SAFETY: the caller guarantees the elements at `from` and the outputs. The strides stay within the output
+        // (invariants of the operation).
+        unsafe { scatter(self.lens, self.strides, first..first + n, (from, along == 0), self.to, self.size) };
     }
 }

@@ -208,6 +208,10 @@ pub(super) struct Kernels {
     pub value: usize,
     /// Whether partial results are values.
     pub is_value: bool,
+    /// The first byte of a result that no further element changes, if there is one.
+    end: Option<u8>,
+    /// Whether elements may be combined in any order.
+    pub in_any_order: bool,
     tree: bool,
     block: Kernel,
     short: Kernel,
@@ -232,6 +236,9 @@ impl Kernels {
             state: size_of::<K::State>(),
             value: size_of::<<K::State as State>::Gives>(),
             is_value: K::State::IS_VALUE,
+            end: None,
+            // The position of the best element does not depend on the order of the comparisons.
+            in_any_order: !K::TREE,
             tree: K::TREE,
             block: I::kernel::<OfBlock<T, K>>,
             short: I::kernel::<OfShort<T, K>>,
@@ -241,6 +248,34 @@ impl Kernels {
             merge: merge::<T, K>,
             give: give::<K::State>,
         }
+    }
+
+    /// Returns the same functions for elements that may be combined in any order.
+    pub const fn in_any_order(mut self) -> Kernels {
+        self.in_any_order = true;
+        self
+    }
+
+    /// Returns the same functions for bytes of which one with this value decides the result.
+    pub const fn ending_at(mut self, end: Option<u8>) -> Kernels {
+        self.end = end;
+        self.in_any_order()
+    }
+
+    /// Whether further elements cannot change this result.
+    pub fn is_decided(&self, result: &Partial) -> bool {
+        // SAFETY: a result that one byte decides is a byte.
+        self.end.is_some_and(|end| unsafe { *result.at() } == end)
+    }
+
+    /// Whether one element may decide a result.
+    pub fn may_be_decided(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// Returns how many elements of a line are combined first: a block, or fewer if these may decide the result.
+    pub fn first_piece(&self) -> usize {
+        if self.may_be_decided() { DECIDING } else { self.block() }
     }
 
     /// [`Kind::short`].
@@ -330,6 +365,9 @@ unsafe fn give<S: State>(results: *const u8, n: usize, to: *mut u8) {
         unsafe { to.cast::<S::Gives>().add(i).write(results.cast::<S>().add(i).read().give()) };
     }
 }
+
+/// The number of elements after which a result that one element may decide is first looked at.
+const DECIDING: usize = 256;
 
 /// The number of values that are buffered before they are written.
 pub(super) const HELD: usize = 64;

@@ -13,6 +13,7 @@ mod kind;
 mod moments;
 mod products;
 pub(crate) mod source;
+mod truths;
 
 use crate::flat::Flat;
 use crate::lanes::Isa;
@@ -25,10 +26,12 @@ use kind::Kernels;
 use moments::Deviations;
 use polyarray_core::op::{Operand, Reduce, Reduction};
 use polyarray_core::order::{NARROW, Order};
-use polyarray_core::{Buffer, Complex, DType, Result, SmallReduce};
+use polyarray_core::{Buffer, Complex, DType, Instr, Program, Ref, Result, SmallReduce};
 use products::{ComplexProducts, Products};
 use smallvec::SmallVec;
 use source::Source;
+use std::borrow::Cow;
+use truths::Truths;
 
 /// The reductions of a tier.
 pub(crate) struct Table([[Option<Kernels>; DType::ALL.len()]; Reduction::ALL.len()]);
@@ -63,7 +66,9 @@ const fn kernels<I: Isa>(kind: Reduction, dtype: DType) -> Option<Kernels> {
                 DType::F32 => Kernels::of::<I, f32, $Float>(),
                 DType::F64 => Kernels::of::<I, f64, $Float>(),
                 // The low 64 bits are the same for signed and unsigned integers.
-                DType::I64 | DType::U64 => Kernels::of::<I, i64, $Integer>(),
+                DType::I64 | DType::U64 => Kernels::of::<I, i64, $Integer>().in_any_order(),
+                // A sum of truth values before they are converted to integers: see `counted`.
+                DType::Bool if matches!(kind, Reduction::Sum) => Kernels::of::<I, u8, Truths>().in_any_order(),
                 DType::C32 => Kernels::of::<I, Complex<f32>, $Complex>(),
                 DType::C64 => Kernels::of::<I, Complex<f64>, $Complex>(),
                 _ => return None,
@@ -71,19 +76,20 @@ const fn kernels<I: Isa>(kind: Reduction, dtype: DType) -> Option<Kernels> {
         };
     }
     macro_rules! extrema {
-        ($Kind:ident<$K:ident>) => {
+        ($Kind:ident<$K:ident>, ends at $end:expr) => {
             match dtype {
                 DType::F32 => Kernels::of::<I, f32, $Kind<$K>>(),
                 DType::F64 => Kernels::of::<I, f64, $Kind<$K>>(),
-                DType::I8 => Kernels::of::<I, i8, $Kind<$K>>(),
-                DType::I16 => Kernels::of::<I, i16, $Kind<$K>>(),
-                DType::I32 => Kernels::of::<I, i32, $Kind<$K>>(),
-                DType::I64 => Kernels::of::<I, i64, $Kind<$K>>(),
+                DType::I8 => Kernels::of::<I, i8, $Kind<$K>>().in_any_order(),
+                DType::I16 => Kernels::of::<I, i16, $Kind<$K>>().in_any_order(),
+                DType::I32 => Kernels::of::<I, i32, $Kind<$K>>().in_any_order(),
+                DType::I64 => Kernels::of::<I, i64, $Kind<$K>>().in_any_order(),
+                DType::U8 => Kernels::of::<I, u8, $Kind<$K>>().in_any_order(),
                 // A bool is a byte of 0 or 1.
-                DType::U8 | DType::Bool => Kernels::of::<I, u8, $Kind<$K>>(),
-                DType::U16 => Kernels::of::<I, u16, $Kind<$K>>(),
-                DType::U32 => Kernels::of::<I, u32, $Kind<$K>>(),
-                DType::U64 => Kernels::of::<I, u64, $Kind<$K>>(),
+                DType::Bool => Kernels::of::<I, u8, $Kind<$K>>().ending_at($end),
+                DType::U16 => Kernels::of::<I, u16, $Kind<$K>>().in_any_order(),
+                DType::U32 => Kernels::of::<I, u32, $Kind<$K>>().in_any_order(),
+                DType::U64 => Kernels::of::<I, u64, $Kind<$K>>().in_any_order(),
                 DType::F16 | DType::BF16 | DType::C32 | DType::C64 => return None,
             }
         };
@@ -91,10 +97,10 @@ const fn kernels<I: Isa>(kind: Reduction, dtype: DType) -> Option<Kernels> {
     Some(match kind {
         Reduction::Sum => sums!(Fold<Sum>, Fold<Sum>, Fold<Sum>),
         Reduction::Prod => sums!(Products, Fold<Prod>, ComplexProducts),
-        Reduction::Min => extrema!(Fold<Min>),
-        Reduction::Max => extrema!(Fold<Max>),
-        Reduction::ArgMin => extrema!(Best<Min>),
-        Reduction::ArgMax => extrema!(Best<Max>),
+        Reduction::Min => extrema!(Fold<Min>, ends at Some(0)),
+        Reduction::Max => extrema!(Fold<Max>, ends at Some(1)),
+        Reduction::ArgMin => extrema!(Best<Min>, ends at None),
+        Reduction::ArgMax => extrema!(Best<Max>, ends at None),
         Reduction::Deviations => match dtype {
             DType::F32 => Kernels::of::<I, f32, Deviations>(),
             DType::F64 => Kernels::of::<I, f64, Deviations>(),
@@ -126,14 +132,15 @@ pub(crate) unsafe fn small(tier: &'static Tier, work: &SmallReduce) -> bool {
 
 /// Runs a reduction that [`has_kernel`] accepts.
 pub(crate) fn run(tier: &'static Tier, op: &Reduce, threads: usize, output: &Buffer) -> Result<()> {
+    let before = counted(op.kind, &op.before);
     let kernels = tier
         .reductions
-        .get(op.kind, op.before.output())
+        .get(op.kind, before.output())
         .unwrap_or_else(|| unreachable!("`estimate` rejects reductions that have no kernel"));
     let lens: SmallVec<[usize; 8]> = op.outer.iter().chain(op.inner.iter()).copied().collect();
     let (last_outer, last) = (op.outer.len() - 1, lens.len() - 1);
     let emit = Emit::new(tier, &op.after, &op.after_params, &op.outer, &op.output, output);
-    let source = |stepped| Source::new(tier, &op.before, &op.params, &lens, &op.inputs, stepped);
+    let source = |stepped| Source::new(tier, &before, &op.params, &lens, &op.inputs, stepped);
     let width = op.outer[last_outer];
     let rows_without_gaps = |i: &Operand| i.strides[last_outer] == 1 && i.strides[last] == width as isize;
     match op.order {
@@ -147,13 +154,28 @@ pub(crate) fn run(tier: &'static Tier, op: &Reduce, threads: usize, output: &Buf
             let source = source(last);
             let in_place = source.is_direct() && op.outer.len() == 1 && op.inner.len() == 1;
             let alone = op.outer.iter().chain(op.inner.iter()).product::<usize>() == lens[last];
-            if lens[last] > along::SHORT_LINE || lens[last] > kernels.block() || in_place || alone {
-                return along::run(kernels, &source, op.outer.len(), threads, &emit);
-            }
             let (g, outer) = (&source.geometry, op.outer.len());
-            let flat = Flat::new(tier, &op.before, &op.params, g, op.inputs.len(), true)
-                .expect("internal error: the program of the source has kernels");
-            Lines { kernels, flat: &flat, g, outer }.run(threads, &emit)
+            let flat = (lens[last] <= kernels.block() && !in_place && !alone)
+                .then(|| Flat::for_lines(tier, &before, &op.params, g, op.inputs.len()))
+                .flatten();
+            match flat {
+                Some(flat) => Lines { kernels, flat: &flat, g, outer }.run(threads, &emit),
+                None => along::run(kernels, &source, outer, threads, &emit),
+            }
         }
     }
+}
+
+/// Returns the program before a sum without a final conversion of truth values to integers, if there is one: truth
+/// values have a kernel of their own.
+fn counted(kind: Reduction, before: &Program) -> Cow<'_, Program> {
+    if let Some((&Instr::Cast(DType::I64 | DType::U64, truth), rest)) = before.instrs().split_last()
+        && kind == Reduction::Sum
+        && before.dtype_of(truth) == DType::Bool
+        && before.result() == Ref::Value(rest.len() as u32)
+        && let Ok(program) = Program::new(before.inputs(), before.params(), rest, truth)
+    {
+        return Cow::Owned(program);
+    }
+    Cow::Borrowed(before)
 }
