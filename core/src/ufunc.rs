@@ -221,7 +221,8 @@ ufuncs! {
             "The exact remainder `x - y * trunc(x / y)` with the sign of x, `x % y`. Floats: NaN if x is infinite or y \
              is 0. Integers: 0 if y is 0.";
         Pow pow(REAL) -> Same, ulp 2.0 / 4.0, on (1e-3, 30.0), weight 60.0,
-            "x to the power of y; integers wrap, and truncate where y is negative (0 to a negative power is 0).";
+            "x to the power of y; integers wrap, and truncate where y is negative (0 to a negative power is 0). The \
+             single values 2 and 3, and for floats 0.5 and -1, are computed as products, root and reciprocal.";
         Arctan2 arctan2(FLOAT) -> Same, ulp 2.0 / 4.0, on (-1e3, 1e3), weight 40.0,
             "The angle in -pi .. pi of the point with ordinate x (this operand) and abscissa y (the other operand); \
              signs of zeros are significant.";

@@ -5,6 +5,7 @@ mod flatten;
 mod fused;
 mod node;
 mod ops;
+mod powers;
 mod tape;
 
 pub use fused::{Arguments, Fused, Fusible, Traced, fuse};

@@ -1,5 +1,6 @@
 //! The graph of an expression: steps on operands. A subexpression that is used several times is shared.
 
+use super::powers;
 use super::tape::{RawArray, Tape};
 use crate::layout::Dims;
 use crate::program::{Instr, MAX_INPUTS, Ref};
@@ -284,6 +285,12 @@ impl Node {
 
     #[inline]
     pub fn binary(self, op: Binary, other: Node) -> Node {
+        if op == Binary::Pow
+            && let Node::Leaf(Leaf::Value(exponent)) = &other
+            && let Some(power) = powers::short(&self, exponent)
+        {
+            return power;
+        }
         match (self, other) {
             (Node::Leaf(Leaf::Value(x)), Node::Leaf(Leaf::Value(y))) => {
                 Node::step(Instr::Binary(op, arg(0), arg(1)), [Node::Leaf(Leaf::Value(x)), Node::Leaf(Leaf::Value(y))])
