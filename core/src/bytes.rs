@@ -77,6 +77,15 @@ pub(crate) fn exclusive_elements<T: Element>(buffer: &mut Buffer, lo: usize, hi:
     Some(unsafe { std::slice::from_raw_parts_mut(ptr.as_ptr().add(lo), hi - lo) })
 }
 
+/// Returns the first `len` elements of a new host buffer, not written yet; `None` as [`room`].
+pub(crate) fn room_of<T: Element>(buffer: &mut Buffer, len: usize) -> Option<&mut [MaybeUninit<T>]> {
+    let room = room(buffer, 0, len * size_of::<T>())?.as_mut_ptr().cast::<MaybeUninit<T>>();
+    assert!(room.is_aligned());
+    // SAFETY: `room` has the bytes of `len` elements, which may hold anything; the alignment was checked, and the
+    // mutable borrow of the buffer continues.
+    Some(unsafe { std::slice::from_raw_parts_mut(room, len) })
+}
+
 /// Returns bytes `at .. at + len` of a host buffer for writing; `None` if the buffer lies in another memory or has
 /// another owner.
 pub(crate) fn room(buffer: &mut Buffer, at: usize, len: usize) -> Option<&mut [MaybeUninit<u8>]> {

@@ -3,9 +3,10 @@
 use super::Array;
 use crate::device::Device;
 use crate::expr::{RawArray, Tape};
-use crate::fast::{self, SMALL};
+use crate::fast::{self, COPIED};
 use crate::layout::Layout;
-use crate::{Buffer, Dims, Element, Error, Result, Scalar, Wide};
+use crate::{Buffer, Dims, Element, Error, Result, Scalar, Wide, bytes};
+use smallvec::SmallVec;
 
 impl<T: Element> Array<T> {
     /// Makes an array of the elements of `data`, in C order, without copying them.
@@ -50,17 +51,19 @@ impl<T: Element> Array<T> {
     /// [`Error::TooLarge`], [`Error::OutOfMemory`].
     pub fn from_fn(shape: impl Into<Dims>, mut f: impl FnMut(&[usize]) -> T) -> Result<Array<T>> {
         let shape = shape.into();
-        let mut data = reserve(&shape)?;
-        let mut index = vec![0; shape.len()];
-        for n in 0..shape.size() {
-            let mut rest = n;
-            for axis in (0..shape.len()).rev() {
-                index[axis] = rest % shape[axis];
-                rest /= shape[axis];
+        let mut index: SmallVec<[usize; 4]> = SmallVec::from_elem(0, shape.len());
+        let lens = shape.clone();
+        filled(shape, |_| {
+            let value = f(&index);
+            for (at, len) in index.iter_mut().zip(&*lens).rev() {
+                *at += 1;
+                if *at < *len {
+                    break;
+                }
+                *at = 0;
             }
-            data.push(f(&index));
-        }
-        Array::from_vec(data, shape)
+            value
+        })
     }
 
     /// Makes an array filled with `value`.
@@ -70,7 +73,7 @@ impl<T: Element> Array<T> {
     pub fn full(shape: impl Into<Dims>, value: T) -> Result<Array<T>> {
         let shape = shape.into();
         let (bytes, len) = (shape.check(T::DTYPE)?, shape.size());
-        if (1..=SMALL).contains(&bytes) && fast::is_open_to_core()? {
+        if (1..=COPIED).contains(&bytes) && fast::is_open_to_core()? {
             let buffer = Buffer::elements(T::DTYPE, len)?;
             if let Some(start) = buffer.host_ptr() {
                 let start = start.cast::<T>().as_ptr();
@@ -104,7 +107,12 @@ impl<T: Element> Array<T> {
     /// As [`full`](Self::full).
     pub fn eye(n: usize) -> Result<Array<T>> {
         let one = T::from_wide(Wide::Int(1));
-        Array::from_fn([n, n], |ix| if ix[0] == ix[1] { one } else { T::default() })
+        let mut next = 0;
+        filled([n, n].into(), |i| {
+            let is_diagonal = i == next;
+            next += if is_diagonal { n + 1 } else { 0 };
+            if is_diagonal { one } else { T::default() }
+        })
     }
 
     /// Makes the array `start`, `start + step`, .. up to but excluding `stop`, of `ceil((stop - start) / step)`
@@ -187,9 +195,18 @@ impl<T: Element> Array<T> {
 
 /// Makes an array of one axis of the values of `f` at each index.
 fn row<T: Element>(n: usize, f: impl Fn(usize) -> T) -> Result<Array<T>> {
-    let mut data = reserve(&n.into())?;
-    data.extend((0..n).map(f));
-    Array::from_vec(data, n)
+    filled(n.into(), f)
+}
+
+/// Makes an array of the values of `f`, which is called with the number of each element in C order.
+fn filled<T: Element>(shape: Dims, mut f: impl FnMut(usize) -> T) -> Result<Array<T>> {
+    shape.check(T::DTYPE)?;
+    let mut buffer = Buffer::elements(T::DTYPE, shape.size())?;
+    let room = bytes::room_of::<T>(&mut buffer, shape.size()).expect("a new buffer of the host");
+    for (i, to) in room.iter_mut().enumerate() {
+        to.write(f(i));
+    }
+    Array::from_raw(RawArray { buffer, dtype: T::DTYPE, layout: Layout::contiguous(shape) })
 }
 
 /// Evenly spaced numbers from `first` to `last`.
