@@ -104,6 +104,8 @@ pub(crate) fn map<L: Borrow<Layout>>(output: &Layout, inputs: &[L]) -> (Dims, Pl
 }
 
 pub(crate) struct ReduceSpace {
+    /// The strides of the result along the axes that are not reduced, in the order of the shape.
+    pub kept: Strides,
     pub outer: Dims,
     pub inner: Dims,
     pub output: Strides,
@@ -116,16 +118,17 @@ pub(crate) fn order_of_columns(kind: op::Reduction, width: usize) -> Order {
     if width <= NARROW && !kind.gives_index() { Order::Lanes } else { Order::Rows }
 }
 
-/// Returns the canonical spaces of a reduction of `inputs` (all of one shape) over the axes `reduced` into a
-/// C-contiguous output of the other axes.
+/// Returns the canonical spaces of a reduction of `inputs` (all of one shape) over the axes `reduced` into an output of
+/// the other axes without gaps, in the axis order of the inputs: as a [new result](fresh_layout) has it.
 pub(crate) fn reduce<L: Borrow<Layout>>(inputs: &[L], reduced: &[usize], kind: op::Reduction) -> ReduceSpace {
     let shape = inputs[0].borrow().shape();
     let kept = || (0..shape.len()).filter(|a| !reduced.contains(a));
     let mut output = Strides::from_elem(0, shape.len());
-    kept().rev().fold(1, |step, a| {
+    common_order(inputs, kept(), shape).iter().rev().fold(1, |step, &a| {
         output[a] = step;
         step * shape[a] as isize
     });
+    let result = kept().map(|a| output[a]).collect();
     let operands: SmallVec<[&[isize]; 8]> =
         std::iter::once(&output[..]).chain(inputs.iter().map(|l| l.borrow().strides())).collect();
     let outer = merge(&sorted(kept(), shape, &operands), shape, &operands);
@@ -147,13 +150,17 @@ pub(crate) fn reduce<L: Borrow<Layout>>(inputs: &[L], reduced: &[usize], kind: o
     let rows_without_gaps =
         |i: usize| last(&outer.strides[i + 1]) == 1 && inner.strides[i].last() == Some(&(width as isize));
     let narrow = order_of_columns(kind, width) == Order::Lanes && (0..inputs.len()).all(rows_without_gaps);
+    // An index does not depend on the order, and rows of a few columns are too short for vectors.
+    let few = kind.gives_index() && width <= NARROW;
     let along = outer.lens.size() == 1
         || narrow
+        || few
         || inner.lens.size() > 1 && last(&inner.strides[0]) <= last(&outer.strides[1]).max(1);
     let joined = (0..inputs.len())
         .map(|i| (offsets[i] as usize, outer.strides[i + 1].iter().chain(&inner.strides[i]).copied().collect()))
         .collect();
     ReduceSpace {
+        kept: result,
         outer: outer.lens,
         inner: inner.lens,
         output: outer.strides[0].clone(),
@@ -185,6 +192,23 @@ pub(crate) fn scan<L: Borrow<Layout>>(output: &Layout, inputs: &[L], axis: usize
     ScanSpace { outer: outer.lens, output: places.remove(0), inputs: places }
 }
 
+/// Returns `axes` by descending stride of the inputs that are not broadcast, if these agree on an order; else as they
+/// are.
+fn common_order<L: Borrow<Layout>>(
+    inputs: &[L],
+    axes: impl Iterator<Item = usize>,
+    shape: &Dims,
+) -> SmallVec<[usize; 4]> {
+    let natural: SmallVec<[usize; 4]> = axes.collect();
+    let full = || inputs.iter().map(L::borrow).filter(|l| !l.is_broadcast());
+    let key = |l: &Layout, a: usize| if shape[a] == 1 { usize::MAX } else { l.strides()[a].unsigned_abs() };
+    let Some(first) = full().next() else { return natural };
+    let mut order = natural.clone();
+    order.sort_by_key(|&a| std::cmp::Reverse(key(first, a)));
+    let agree = full().all(|l| order.windows(2).all(|w| key(l, w[0]) >= key(l, w[1])));
+    if agree { order } else { natural }
+}
+
 /// Returns the layout for a new result of `shape`: if the operands that are not broadcast agree on an axis order, that
 /// order, so that they are walked contiguously, else C order.
 pub(crate) fn fresh_layout<L: Borrow<Layout>>(shape: &Dims, inputs: &[L]) -> Layout {
@@ -193,14 +217,7 @@ pub(crate) fn fresh_layout<L: Borrow<Layout>>(shape: &Dims, inputs: &[L]) -> Lay
     if shape.len() < 2 || full().next().is_none() || full().any(Layout::is_c_contiguous) {
         return contiguous;
     }
-    let mut axes: SmallVec<[usize; 4]> = (0..shape.len()).collect();
-    let key = |l: &Layout, a: usize| if shape[a] == 1 { usize::MAX } else { l.strides()[a].unsigned_abs() };
-    let first = full().next().expect("there is an operand that is not broadcast");
-    axes.sort_by_key(|&a| std::cmp::Reverse(key(first, a)));
-    let agree = full().all(|l| axes.windows(2).all(|w| key(l, w[0]) >= key(l, w[1])));
-    if !agree {
-        return contiguous;
-    }
+    let axes = common_order(inputs, 0..shape.len(), shape);
     let mut strides: Strides = SmallVec::from_elem(0, shape.len());
     let mut step = 1;
     for &a in axes.iter().rev() {

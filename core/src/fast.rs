@@ -13,9 +13,11 @@ use smallvec::SmallVec;
 use std::cell::Cell;
 use std::sync::Arc;
 
-/// The largest size of an operand in bytes. Up to this size one thread is the best choice, and preparing an operation
-/// would cost a noticeable share of the time.
-pub(crate) const SMALL: usize = 64 << 10;
+/// The largest size of an operand in bytes. Up to this size preparing an operation would cost a noticeable share of the
+/// time: a microsecond, in which a core moves a hundred kilobytes.
+pub(crate) const SMALL: usize = 256 << 10;
+/// The largest size in bytes of an array that core itself copies, fills or converts.
+pub(crate) const COPIED: usize = 64 << 10;
 
 /// The number of choices that each thread caches.
 const CHOICES: usize = 64;

@@ -7,7 +7,7 @@ use crate::array::{Array, Axes};
 use crate::canon;
 use crate::device::Device;
 use crate::expr::{Expr, IntoExpr, RawArray, Tape};
-use crate::layout::Layout;
+use crate::layout::{Layout, Strides};
 use crate::op::{Op, Operand, Output, Params, Reduce, Reduction};
 use crate::plan::execute;
 use crate::program::{Instr, Ref};
@@ -124,13 +124,26 @@ fn reduce(mut tape: Box<Tape>, request: &Request, axes: Option<&Axes>) -> Result
         let whole = tape.eval(&device)?;
         return reduce(Box::new(Tape::array(whole)), request, axes);
     }
-    let op = lower(&tape, request, &reduced)?;
-    Ok(RawArray { buffer: execute(op, &device, None)?, dtype: request.to, layout: Layout::contiguous(shown) })
+    let (op, kept) = lower(&tape, request, &reduced)?;
+    let layout = result_layout(shown, shape.len(), &reduced, &kept);
+    Ok(RawArray { buffer: execute(op, &device, None)?, dtype: request.to, layout })
 }
 
-/// Returns the reduction of `tape`, whose dtype is that of accumulation, over the axes `reduced`. The tape must have
-/// operands and elements and be within the limits of a program.
-fn lower(tape: &Tape, request: &Request, reduced: &[usize]) -> Result<Op> {
+/// Returns the layout of the result `shown` of a reduction of `ndim` axes, whose strides along those that are not
+/// `reduced` are `kept`.
+fn result_layout(shown: Dims, ndim: usize, reduced: &[usize], kept: &Strides) -> Layout {
+    // Axes of length 1 stand for the reduced ones, if these are shown.
+    let (mut kept, all) = (kept.iter(), shown.len() == ndim);
+    let strides = (0..ndim).filter_map(|a| match reduced.contains(&a) {
+        true => all.then_some(1),
+        false => kept.next().copied(),
+    });
+    Layout::from_parts(shown, strides.collect(), 0)
+}
+
+/// Returns the reduction of `tape`, whose dtype is that of accumulation, over the axes `reduced`, and the strides of
+/// the result along the other axes. The tape must have operands and elements and be within the limits of a program.
+fn lower(tape: &Tape, request: &Request, reduced: &[usize]) -> Result<(Op, Strides)> {
     let count: usize = reduced.iter().map(|&a| tape.shape()[a]).product();
     let inputs = tape.input_layouts()?;
     let space = canon::reduce(&inputs, reduced, request.kind);
@@ -142,7 +155,7 @@ fn lower(tape: &Tape, request: &Request, reduced: &[usize]) -> Result<Op> {
         .zip(space.inputs)
         .map(|(o, (offset, strides))| Operand { buffer: o.buffer.clone(), dtype: o.dtype, offset, strides })
         .collect();
-    Ok(Op::from(Reduce {
+    let op = Op::from(Reduce {
         kind: request.kind,
         before: tape.program()?,
         params: Params::from_slice(tape.params()),
@@ -153,7 +166,8 @@ fn lower(tape: &Tape, request: &Request, reduced: &[usize]) -> Result<Op> {
         output: Output { dtype: request.to, offset: 0, strides: space.output },
         after,
         after_params,
-    }))
+    });
+    Ok((op, space.kept))
 }
 
 /// Casts the result of `tape` to another dtype.
@@ -366,7 +380,7 @@ fn rescaled<A: Element>(
     let plain = Array::<A>::from_raw(plain)?;
     let range = undamaged(A::DTYPE, root, tape.shape().size());
     let good = |x: &A| range.contains(&x.to_wide().real());
-    if tape.shape().contains(&0) || plain.on_host()?.as_slice().is_none_or(|all| all.iter().all(good)) {
+    if tape.shape().contains(&0) || plain.to_vec()?.iter().all(good) {
         return Ok(plain.into_raw());
     }
     let axes = kept(axes, tape.shape().len());

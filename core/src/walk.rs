@@ -64,12 +64,12 @@ fn walk_each(lens: &[usize], strides: &[&[isize]], starts: &[isize], range: Rang
     }
 }
 
-/// Whether operands with these strides have their elements in C order without gaps. The axes have lengths other than 1,
-/// as those of canonical index spaces do.
+/// Whether operands with these strides have their elements in C order without gaps. Strides of axes of length 1 do not
+/// matter.
 pub fn dense(lens: &[usize], strides: &[isize]) -> bool {
     let mut step = 1;
     lens.iter().zip(strides).rev().all(|(&len, &stride)| {
-        let fits = stride == step;
+        let fits = len == 1 || stride == step;
         step *= len as isize;
         fits
     })

@@ -71,7 +71,7 @@ fn others(x: &DynArray) -> Vec<DynArray> {
     shapes.iter().enumerate().map(|(i, shape)| filled(x.dtype(), shape, i + 2)).collect()
 }
 
-/// Compares `f` on every device, on one thread and on several, with `scalar`.
+/// Compares `f` on every device, on one thread and on several, with `scalar`. `simd` must not refuse it.
 fn same(what: &str, f: impl Fn() -> Result<DynArray>) {
     same_where(what, |_| true, f);
 }
@@ -84,6 +84,9 @@ fn same_on_the_host(what: &str, f: impl Fn() -> Result<DynArray>) {
 fn same_where(what: &str, of: impl Fn(&Device) -> bool, f: impl Fn() -> Result<DynArray>) {
     let wanted = with_device(&Device::scalar(), &f).unwrap();
     let bytes = wanted.to_bytes().unwrap();
+    if let Ok(simd) = Device::named("simd") {
+        assert!(with_device(&simd, &f).is_ok(), "{what}: simd refuses it");
+    }
     on_every_device(|device| {
         for threads in [1, 3].into_iter().filter(|_| of(device)) {
             let got = with_threads(threads, &f)?;
@@ -244,4 +247,59 @@ fn a_named_device_is_not_bypassed() -> Result<()> {
         assert!(matches!((&x + &x).eval(), Err(Error::Refused { .. })));
     });
     Ok(())
+}
+
+/// Threads divide strips and lines anywhere: at sizes for which several threads are chosen.
+#[test]
+fn large_arrays_on_several_threads() {
+    for shape in [[400_000, 3], [3, 400_000], [31_000, 33]] {
+        for dtype in [DType::F32, DType::I16, DType::Bool] {
+            let x = filled(dtype, &shape, 1);
+            let (row, column) = (filled(dtype, &[1, shape[1]], 2), filled(dtype, &[shape[0], 1], 3));
+            let what = format!("{dtype} {shape:?}");
+            same(&format!("comparison of {what} with a row"), || x.binary(Binary::NotEqual, &row).eval());
+            same(&format!("comparison of {what} with a column"), || x.binary(Binary::Equal, &column).eval());
+            for axis in [0, 1] {
+                for by in [Reducer::Max, Reducer::Any, Reducer::All, Reducer::CountNonzero, Reducer::ArgMax] {
+                    same(&format!("{by:?} of {what} over axis {axis}"), || x.reduce(by, Some(Axes::from(axis))));
+                    same(&format!("{by:?} of {what}"), || x.reduce(by, None));
+                }
+                same(&format!("sums of {what} over axis {axis}"), || x.reduce(Reducer::Sum, Some(Axes::from(axis))));
+                same(&format!("running sums of {what} along axis {axis}"), || x.cumsum(axis));
+            }
+        }
+    }
+}
+
+/// A single true element among false ones, and the reverse, at every place of a block: reductions of truth values end
+/// early.
+#[test]
+fn one_truth_value_decides() {
+    for n in [1, 2, 63, 64, 65, 4095, 4096, 4097, 20_000, 300_000] {
+        for at in [0, n / 2, n - 1] {
+            for odd in [true, false] {
+                let mut data = vec![!odd; n];
+                data[at] = odd;
+                let x = Array::from_vec(data, [n]).unwrap().erase();
+                for by in [Reducer::Any, Reducer::All, Reducer::Min, Reducer::Max, Reducer::CountNonzero, Reducer::Sum]
+                {
+                    same(&format!("{by:?} of {n} truth values, {odd} at {at}"), || x.reduce(by, None));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn casts_of_floats_saturate() {
+    let edges = [7.0, 8.0, 15.0, 16.0, 31.0, 32.0, 63.0, 64.0].map(f64::exp2);
+    let near = edges.iter().flat_map(|&x| [x, x - 1.0, x - 0.5, x + 0.5, x + 1.0, x.next_down(), x.next_up()]);
+    let mut all: Vec<f64> = near.flat_map(|x| [x, -x]).collect();
+    all.extend([0.0, -0.0, 0.5, -0.5, 0.999, -0.999, 1.5, f64::NAN, -f64::NAN, f64::INFINITY, -f64::INFINITY, 1e300]);
+    for dtype in [DType::F32, DType::F64, DType::F16, DType::BF16] {
+        let x = Array::from_vec(all.clone(), [all.len()]).unwrap().erase().cast(dtype).eval().unwrap();
+        for to in DType::ALL {
+            same(&format!("{dtype} to {to}"), || x.cast(to).eval());
+        }
+    }
 }

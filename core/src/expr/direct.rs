@@ -3,7 +3,7 @@
 
 use super::RawArray;
 use super::node::{Leaf, Node};
-use crate::fast::{self, Key, SMALL};
+use crate::fast::{self, COPIED, Key, SMALL};
 use crate::layout::{Dims, Layout};
 use crate::program::{Instr, MAX_INPUTS, Ref};
 use crate::small::{Small, SmallMap};
@@ -166,6 +166,8 @@ fn gathered(parts: Parts, each: &[Layout], to: &Layout, place: Option<&Buffer>) 
         found.dtypes[i] = a.dtype;
         found.pointers[i] = if dense(&lens, &strides) && place.is_none_or(|out| !a.buffer.same(out)) {
             first
+        } else if len * size > COPIED {
+            return Ok(None);
         } else {
             let copy = Buffer::elements(a.dtype, len)?;
             let Some(room) = copy.host_ptr() else { return Ok(None) };
@@ -281,7 +283,7 @@ pub(super) fn eval(node: &mut Node, to: DType, in_order: bool) -> Result<Option<
 pub(crate) fn copy(array: &RawArray, to: &Layout) -> Result<Option<RawArray>> {
     let (size, len) = (array.dtype.size(), array.layout.len());
     let inside = array.layout.span().1 * size <= array.buffer.bytes();
-    let small = (1..=SMALL).contains(&len.saturating_mul(size)) && inside && fast::is_open_to_core()?;
+    let small = (1..=COPIED).contains(&len.saturating_mul(size)) && inside && fast::is_open_to_core()?;
     let Some(start) = array.buffer.host_ptr().filter(|_| small) else { return Ok(None) };
     let (lens, output, places) = canon::map(to, &[&array.layout]);
     let (offset, strides) = &places[0];

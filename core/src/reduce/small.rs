@@ -1,15 +1,16 @@
-//! Fast path: reductions of small contiguous host arrays, without a plan.
+//! Fast path: reductions of small host arrays, without a plan.
 
-use super::{Finish, Of, Request, accumulator, cast, divisor, floating, lower, undamaged};
+use super::{Finish, Of, Request, accumulator, cast, divisor, floating, lower, result_layout, undamaged};
 use crate::array::Axes;
 use crate::expr::{Expr, RawArray, Tape};
-use crate::fast::{self, Key, SMALL};
-use crate::layout::Layout;
+use crate::fast::{self, COPIED, Key};
+use crate::layout::{Layout, Strides};
 use crate::op::Reduction;
 use crate::order::Order;
 use crate::program::{Instr, Ref};
 use crate::small::{Small, SmallMap, SmallReduce};
-use crate::{Buffer, DType, Element, Kind, Result, Scalar, Unary, bytes, canon};
+use crate::walk::{dense, gather};
+use crate::{Buffer, DType, Dims, Element, Kind, Result, Scalar, Unary, bytes, canon};
 use smallvec::SmallVec;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
@@ -20,14 +21,14 @@ const REDUCE: u64 = 2 << 48;
 /// Returns the reduction of all elements of an expression. Returns `None` if it is left to the regular path, which also
 /// finds all errors.
 pub(super) fn total<T: Element>(x: &Expr<T>, request: &Request) -> Result<Option<Scalar>> {
-    with_numbers(x, request, |numbers| {
-        let layout = &numbers.array.layout;
+    let all = |shape: &Dims| Some((0..shape.len()).collect());
+    with_numbers(x, request, all, |numbers| {
         // Of every dtype zero is a valid element.
         let mut result = [0u128; 1];
         let result: &mut [u8] = bytemuck::cast_slice_mut(&mut result);
-        let (matrix, axes) = (Matrix::whole(layout.len()), || (0..layout.shape().len()).collect());
-        // SAFETY: 16 bytes with their alignment have room for a result of any dtype, and nothing else accesses them.
-        let done = unsafe { reduce(numbers, request, &matrix, axes, result.as_mut_ptr()) }?;
+        // SAFETY: 16 bytes with their alignment have room for a result of any dtype, of which there is one if all axes
+        // are reduced, and nothing else accesses them.
+        let done = unsafe { reduce(numbers, request, result.as_mut_ptr()) }?;
         Ok(done.then(|| Scalar::from_bytes(request.to, &result[..request.to.size()])))
     })
 }
@@ -37,20 +38,22 @@ pub(super) fn over<T: Element>(x: &Expr<T>, request: &Request, axes: &Axes) -> R
     // The axes are checked first, because the regular path would compute the numbers again.
     let Ok(shape) = x.shape() else { return Ok(None) };
     let Ok(reduced) = axes.resolve(request.name, shape.len()) else { return Ok(None) };
-    let several = request.kind.gives_index() && reduced.len() != 1;
-    let Some(matrix) = Matrix::of(&shape, &reduced).filter(|_| !several) else { return Ok(None) };
-    with_numbers(x, request, |numbers| {
-        // What is read relies on this, not on the shape that the expression states.
-        if numbers.array.layout.len() != matrix.outputs * matrix.len {
-            return Ok(None);
-        }
-        let mut buffer = Buffer::elements(request.to, matrix.outputs)?;
-        let bytes = matrix.outputs * request.to.size();
+    if request.kind.gives_index() && reduced.len() != 1 {
+        return Ok(None);
+    }
+    let given = |found: &Dims| (*found == shape).then(|| reduced.clone());
+    with_numbers(x, request, given, |numbers| {
+        let mut buffer = Buffer::elements(request.to, numbers.matrix.outputs)?;
+        let bytes = numbers.matrix.outputs * request.to.size();
         let Some(results) = bytes::room(&mut buffer, 0, bytes) else { return Ok(None) };
         // SAFETY: `results` has room for all results in a new buffer.
-        let done = unsafe { reduce(numbers, request, &matrix, || reduced.clone(), results.as_mut_ptr().cast()) }?;
-        let shown = || axes.shown(&shape, &reduced);
-        Ok(done.then(|| RawArray { buffer, dtype: request.to, layout: Layout::contiguous(shown()) }))
+        let done = unsafe { reduce(numbers, request, results.as_mut_ptr().cast()) }?;
+        let shown = axes.shown(&shape, &reduced);
+        let layout = match &numbers.kept {
+            Some(kept) => result_layout(shown, shape.len(), &reduced, kept),
+            None => Layout::contiguous(shown),
+        };
+        Ok(done.then_some(RawArray { buffer, dtype: request.to, layout }))
     })
 }
 
@@ -58,16 +61,26 @@ pub(super) fn over<T: Element>(x: &Expr<T>, request: &Request, axes: &Axes) -> R
 struct Numbers {
     /// The array that holds them, or those from which they were converted.
     array: Arc<RawArray>,
+    /// The axes of this array that are reduced.
+    reduced: SmallVec<[usize; 4]>,
     /// The dtype of accumulation.
     dtype: DType,
-    /// The first number, in this dtype.
+    /// The first number, in this dtype. They are valid and contiguous.
     start: *const u8,
+    /// How they lie there.
+    matrix: Matrix,
+    /// The strides of the result along the axes that are not reduced, unless it lies in C order.
+    kept: Option<Strides>,
+    /// The buffer of `start` if the numbers were copied to bring them into this form.
+    _copied: Option<Buffer>,
 }
 
-/// Calls `f` with the numbers that are combined, if the fast path reduces them.
+/// Calls `f` with the numbers that are combined, if the fast path reduces them over the axes that `reduced` returns for
+/// the array that holds them.
 fn with_numbers<T: Element, R>(
     x: &Expr<T>,
     request: &Request,
+    reduced: impl FnOnce(&Dims) -> Option<SmallVec<[usize; 4]>>,
     f: impl FnOnce(&Numbers) -> Result<Option<R>>,
 ) -> Result<Option<R>> {
     let through = match request.of {
@@ -87,9 +100,62 @@ fn with_numbers<T: Element, R>(
     }
     let value = if squares { x.clone().then_unary::<T>(Unary::Square).small_value() } else { x.small_value() };
     let Some(array) = value? else { return Ok(None) };
-    let Some(start) = array.small_start() else { return Ok(None) };
-    let numbers = Numbers { array, dtype: T::DTYPE, start };
+    let Some(reduced) = reduced(array.layout.shape()) else { return Ok(None) };
+    let numbers = match array.small_start().zip(Matrix::of(request.kind, array.layout.shape(), &reduced)) {
+        Some((start, matrix)) => {
+            Some(Numbers { array, reduced, dtype: T::DTYPE, start, matrix, kept: None, _copied: None })
+        }
+        None => arranged(array, reduced, request.kind, acc)?,
+    };
+    let Some(numbers) = numbers else { return Ok(None) };
     if [through, acc] == [T::DTYPE; 2] { f(&numbers) } else { converted(numbers, through, acc, f) }
+}
+
+/// The largest size in bytes of an array that is copied to bring its elements into the form of a matrix. The regular
+/// path reads larger ones where they lie.
+const ARRANGED: usize = 16 << 10;
+
+/// Brings the elements of an array into the form of a matrix, in the order in which the regular path combines them.
+/// Returns `None` if the fast path does not do it.
+#[inline(never)]
+fn arranged(
+    array: Arc<RawArray>,
+    reduced: SmallVec<[usize; 4]>,
+    kind: Reduction,
+    acc: DType,
+) -> Result<Option<Numbers>> {
+    let (size, len, dtype) = (array.dtype.size(), array.layout.len(), array.dtype);
+    let inside = array.layout.span().1 * size <= array.buffer.bytes();
+    let small = (1..=ARRANGED).contains(&len.saturating_mul(size)) && inside && fast::may_run();
+    let Some(start) = array.buffer.host_ptr().filter(|_| small) else { return Ok(None) };
+    let canon::ReduceSpace { kept, outer, inner, mut inputs, order, .. } =
+        canon::reduce(&[&array.layout], &reduced, kind);
+    // Each run along the last axis is combined separately, which only matters for floats.
+    if inner.len() > 1 && !kind.gives_index() && matches!(acc.kind(), Kind::Float | Kind::Complex) {
+        return Ok(None);
+    }
+    let (offset, strides) = inputs.remove(0);
+    let across = order == Order::Rows;
+    let (of_outer, of_inner) = strides.split_at(outer.len());
+    let join = |first: &[isize], second: &[isize]| [first, second].concat();
+    let (lens, strides) = match across {
+        true => ([&inner[..], &outer[..]].concat(), join(of_inner, of_outer)),
+        false => ([&outer[..], &inner[..]].concat(), join(of_outer, of_inner)),
+    };
+    let matrix = Matrix { outputs: outer.size(), len: inner.size(), across, order };
+    let start = start.as_ptr().wrapping_add(offset * size).cast_const();
+    let copied = if dense(&lens, &strides) { None } else { Some(Buffer::elements(dtype, len)?) };
+    let at = match &copied {
+        None => start,
+        Some(buffer) => {
+            let Some(room) = buffer.host_ptr() else { return Ok(None) };
+            // SAFETY: the positions are those of elements of the array, which lie inside its buffer (checked above) and
+            // have been written (invariants of arrays). The buffer is new and has room for all of them.
+            unsafe { gather(&lens, &strides, 0..len, start, room.as_ptr(), size) };
+            room.as_ptr().cast_const()
+        }
+    };
+    Ok(Some(Numbers { array, reduced, dtype, start: at, matrix, kept: Some(kept), _copied: copied }))
 }
 
 /// Calls `f` with the numbers converted to `through` and then to `acc`, if the fast path converts them.
@@ -100,9 +166,9 @@ fn converted<R>(
     acc: DType,
     f: impl FnOnce(&Numbers) -> Result<Option<R>>,
 ) -> Result<Option<R>> {
-    let Numbers { array, dtype, start } = numbers;
-    let len = array.layout.len();
-    if len.saturating_mul(acc.size()) > SMALL {
+    let Numbers { array, dtype, start, .. } = &numbers;
+    let (dtype, len) = (*dtype, array.layout.len());
+    if len.saturating_mul(acc.size()) > COPIED {
         return Ok(None);
     }
     let (mut few, mut many) = ([MaybeUninit::<u128>::uninit(); 128], Vec::<u128>::new());
@@ -122,7 +188,7 @@ fn converted<R>(
             result = Ref::Value(instrs.len() as u32 - 1);
         }
     }
-    let (inputs, operands) = (&[dtype], &[start]);
+    let (inputs, operands) = (&[dtype], &[*start]);
     let (instrs, dtypes, params) = (&instrs[..], &dtypes[..], &[]);
     let work = Small::Map(SmallMap { inputs, operands, params, instrs, dtypes, result, len, out });
     let op = || {
@@ -137,7 +203,7 @@ fn converted<R>(
     if !unsafe { fast::run(&work, key, op) }? {
         return Ok(None);
     }
-    f(&Numbers { array, dtype: acc, start: out })
+    f(&Numbers { dtype: acc, start: out, ..numbers })
 }
 
 /// Elements in C order as a matrix of which the rows or the columns are reduced.
@@ -147,17 +213,14 @@ struct Matrix {
     len: usize,
     /// Whether the columns are reduced, across the rows.
     across: bool,
+    /// The order in which elements are combined.
+    order: Order,
 }
 
 impl Matrix {
-    /// Returns the matrix of one row.
-    fn whole(len: usize) -> Matrix {
-        Matrix { outputs: 1, len, across: false }
-    }
-
     /// Returns the matrix for a reduction of an array of `shape` over the axes `reduced`: its first axes or its last
-    /// ones, not counting axes of length 1. Returns `None` for other axes and if each output has one element or none.
-    fn of(shape: &[usize], reduced: &[usize]) -> Option<Matrix> {
+    /// ones, not counting axes of length 1. Returns `None` for other axes, and if there is no element.
+    fn of(kind: Reduction, shape: &[usize], reduced: &[usize]) -> Option<Matrix> {
         // The other lengths of an empty array may have a product that overflows.
         if shape.contains(&0) {
             return None;
@@ -170,36 +233,29 @@ impl Matrix {
                 changes.push(is_reduced);
             }
         }
-        let fits = changes.len() <= 2 && len > 1;
-        fits.then_some(Matrix { outputs, len, across: changes[..] == [true, false] })
+        let across = changes[..] == [true, false];
+        let order = if across { canon::order_of_columns(kind, outputs) } else { Order::Lanes };
+        (changes.len() <= 2).then_some(Matrix { outputs, len, across, order })
     }
 }
 
-/// Reduces `numbers`, which are the elements of `matrix`. Returns `false` if the fast path does not do it; `out` may be
-/// written even so.
+/// Reduces `numbers`. Returns `false` if the fast path does not do it; `out` may be written even so.
 ///
 /// # Safety
 /// `out` is aligned and valid for writes of all outputs, and nothing else accesses them.
-unsafe fn reduce(
-    numbers: &Numbers,
-    request: &Request,
-    matrix: &Matrix,
-    axes: impl Fn() -> SmallVec<[usize; 4]>,
-    out: *mut u8,
-) -> Result<bool> {
-    let &Matrix { outputs, len, across } = matrix;
+unsafe fn reduce(numbers: &Numbers, request: &Request, out: *mut u8) -> Result<bool> {
+    let Matrix { outputs, len, across, order } = numbers.matrix;
     let (kind, &Numbers { dtype, start: values, .. }) = (request.kind, numbers);
-    let order = if across { canon::order_of_columns(kind, outputs) } else { Order::Lanes };
     let work = Small::Reduce(SmallReduce { kind, dtype, values, outputs, len, across, order, out });
     let op = || {
         let mut tape = Tape::array(numbers.array.clone());
         cast(&mut tape, dtype)?;
-        lower(&tape, request, &axes())
+        lower(&tape, request, &numbers.reduced).map(|(op, _)| op)
     };
     let size = |n: usize| u64::from(n.ilog2());
     let key = || Key::new([REDUCE | kind as u64 | u64::from(across) << 8, dtype as u64, size(len), size(outputs)]);
-    // SAFETY: the `outputs * len` numbers are contiguous and valid: those of an array (`small_start`), or converted
-    // ones. The caller guarantees room for the results.
+    // SAFETY: the `outputs * len` numbers are contiguous and valid: those of an array (`small_start`), copied ones
+    // (`arranged`), or converted ones. The caller guarantees room for the results.
     if !unsafe { fast::run(&work, key, op) }? {
         return Ok(false);
     }
