@@ -1,7 +1,11 @@
 //! Reductions of arrays and expressions over all elements or over some axes: sums, products, extrema and their indices,
 //! means, variances, norms, `any` and `all`.
 
+mod exponentials;
+mod nan;
 mod small;
+
+pub(crate) use nan::has_nan;
 
 use crate::array::{Array, Axes};
 use crate::canon;
@@ -60,6 +64,16 @@ fn accumulator(kind: Reduction, source: DType, to: DType) -> DType {
     }
 }
 
+/// Whether elements of the dtype are computed in f32.
+pub(crate) fn is_half(dtype: DType) -> bool {
+    matches!(dtype, DType::F16 | DType::BF16)
+}
+
+/// Returns `x` as an element of `T`.
+pub(crate) fn float<T: Element>(x: f64) -> T {
+    T::from_wide(Wide::Float(x))
+}
+
 /// Reduces an expression to one value.
 fn whole<T: Element, U: Element>(x: &Expr<T>, request: &Request) -> Result<U> {
     match small::total(x, request)? {
@@ -75,6 +89,19 @@ fn over<T: Element, U: Element>(x: &Expr<T>, request: &Request, axes: impl Into<
         Some(done) => done,
         None => run(x.tape()?, request, Some(&axes))?,
     })
+}
+
+/// Reduces an expression over `axes` (`None`: all axes, to an array without axes).
+fn over_some<T: Element, U: Element>(x: &Expr<T>, request: &Request, axes: Option<&Axes>) -> Result<Array<U>> {
+    match axes {
+        Some(axes) => over(x, request, axes.clone()),
+        None => Array::full((), whole(x, request)?),
+    }
+}
+
+/// Returns the request for a reduction of the elements to elements of `U`, without a further step.
+fn total<U: Element>(name: &'static str, kind: Reduction) -> Request {
+    Request { name, of: Of::Elements, kind, finish: Finish::Total, to: U::DTYPE }
 }
 
 /// Runs a reduction of `tape` over `axes` (`None`: all axes).
@@ -485,29 +512,30 @@ reductions! {
 }
 
 /// The type of variances and norms: a real float.
-type Spread<T> = <<T as Element>::Mean as Element>::Real;
+pub(crate) type Spread<T> = <<T as Element>::Mean as Element>::Real;
 
 /// Defines methods of expressions and the same methods of arrays.
 macro_rules! methods {
     ($(
-        $(#[doc = $doc:literal])*
+        $(#[$attr:meta])*
         fn $name:ident($($arg:ident: $ty:ty),*) -> $out:ty = |$x:ident| $body:expr;
     )*) => {
         impl<T: Element> Expr<T> { $(
-            $(#[doc = $doc])*
+            $(#[$attr])*
             pub fn $name(&self, $($arg: $ty),*) -> Result<$out> {
                 let $x = self;
                 $body
             }
         )* }
         impl<T: Element> Array<T> { $(
-            $(#[doc = $doc])*
+            $(#[$attr])*
             pub fn $name(&self, $($arg: $ty),*) -> Result<$out> {
                 self.into_expr().$name($($arg),*)
             }
         )* }
     };
 }
+pub(crate) use methods;
 
 methods! {
     /// The index (of the elements in C order) of the minimum. NaN precedes every number. Of equal elements, the first

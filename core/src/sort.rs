@@ -187,15 +187,39 @@ impl<T: Element> Array<T> {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn topk(&self, k: usize, axis: isize) -> Result<(Array<T>, Array<i64>)> {
-        ordered("topk", T::DTYPE)?;
-        let axis = resolve_axis("topk", axis, self.ndim())?;
+        self.ranked("topk", k, axis, true)
+    }
+
+    /// The `k` smallest elements along `axis` and their indices, as [`topk`](Self::topk) returns the largest ones. The
+    /// smallest element is first, and NaN counts as the largest value.
+    ///
+    /// # Errors
+    /// As [`topk`](Self::topk).
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let x = Array::from_vec(vec![7.0f32, 1.0, 3.0, 1.0], [4])?;
+    /// let (values, indices) = x.bottomk(3, 0)?;
+    /// assert_eq!(values.to_vec()?, [1.0, 1.0, 3.0]);
+    /// assert_eq!(indices.to_vec()?, [1, 3, 2]);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn bottomk(&self, k: usize, axis: isize) -> Result<(Array<T>, Array<i64>)> {
+        self.ranked("bottomk", k, axis, false)
+    }
+
+    /// Returns the elements of the first `k` ranks along `axis` and their indices.
+    fn ranked(&self, op: &'static str, k: usize, axis: isize, descending: bool) -> Result<(Array<T>, Array<i64>)> {
+        ordered(op, T::DTYPE)?;
+        let axis = resolve_axis(op, axis, self.ndim())?;
         let n = self.shape()[axis];
         if k > n {
             let why = format!("axis {axis} of shape {:?} has {n} elements", self.shape());
-            return Err(Error::Argument { op: "topk", name: "k", value: k.to_string(), why });
+            return Err(Error::Argument { op, name: "k", value: k.to_string(), why });
         }
         let indices =
-            Array::from_raw(along(self.raw(), axis, Request { give: Give::Indices, descending: true, take: 0..k })?)?;
+            Array::from_raw(along(self.raw(), axis, Request { give: Give::Indices, descending, take: 0..k })?)?;
         Ok((self.pick(&indices, axis)?, indices))
     }
 
@@ -242,5 +266,13 @@ impl<T: Element> Expr<T> {
     /// As [`eval`](Self::eval) and [`Array::topk`].
     pub fn topk(self, k: usize, axis: isize) -> Result<(Array<T>, Array<i64>)> {
         self.eval()?.topk(k, axis)
+    }
+
+    /// Evaluates the expression and returns the `k` smallest elements of the result: [`Array::bottomk`].
+    ///
+    /// # Errors
+    /// As [`eval`](Self::eval) and [`Array::bottomk`].
+    pub fn bottomk(self, k: usize, axis: isize) -> Result<(Array<T>, Array<i64>)> {
+        self.eval()?.bottomk(k, axis)
     }
 }

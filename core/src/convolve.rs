@@ -1,0 +1,163 @@
+//! Convolutions and cross-correlations of lines, as sums over windows. A window is a view, so nothing but the result is
+//! written.
+
+use crate::array::Array;
+use crate::expr::select;
+use crate::layout::Layout;
+use crate::reduce::{float, is_half};
+use crate::{Element, Error, Kind, Result, s};
+use std::ops::Range;
+
+/// The part of a convolution or correlation of lines of n and m elements that is computed: NumPy's modes of the same
+/// names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Overlap {
+    /// All n + m - 1 positions where the lines overlap.
+    Full,
+    /// The max(n, m) positions in the middle of them.
+    Same,
+    /// The max(n, m) - min(n, m) + 1 positions where the shorter line lies inside the longer one.
+    Valid,
+}
+
+impl Overlap {
+    /// Returns the positions, of those of the full result, for a line of `n` elements and one of `m` elements, at most
+    /// as many. `first` is the position at which [`Overlap::Same`] begins.
+    fn positions(self, n: usize, m: usize, first: usize) -> Range<usize> {
+        match self {
+            Overlap::Full => 0..n + m - 1,
+            Overlap::Same => first..first + n,
+            Overlap::Valid => m - 1..n,
+        }
+    }
+}
+
+/// Returns `rows` windows of `len` elements of a line, from element `first` on: a view `[rows, len]`.
+fn windows<T: Element>(line: &Array<T>, first: usize, rows: usize, len: usize) -> Array<T> {
+    let (layout, step) = (line.layout(), line.strides()[0]);
+    let offset = (layout.offset() as isize + first as isize * step) as usize;
+    line.with_layout(Layout::from_parts([rows, len].into(), [step, step].as_slice().into(), offset))
+}
+
+/// Returns the sums of the products of `weights` and of each of `rows` windows of `line`, from element `first` on. With
+/// `inside`, only elements count for which it is true.
+fn sums<T: Element>(
+    line: &Array<T>,
+    inside: Option<&Array<bool>>,
+    first: usize,
+    rows: usize,
+    weights: &Array<T>,
+) -> Result<Array<T>> {
+    let len = weights.len();
+    let products = windows(line, first, rows, len) * weights;
+    let terms = match inside {
+        // -0 is the neutral element of a sum of floats.
+        Some(inside) => select(windows(inside, first, rows, len), products, float::<T>(-0.0)),
+        None => products,
+    };
+    // Sums of integers wrap, so that the low bits of a sum in 64 bits are the sum.
+    terms.sum_axis(1)?.cast().eval()
+}
+
+/// Returns the given positions of the full result for a line of n elements and m weights, at most n: at position i the
+/// sum of `line[i + j - (m - 1)] * weights[j]` over all j for which the element exists.
+fn positions<T: Element>(line: &Array<T>, weights: &Array<T>, range: Range<usize>) -> Result<Array<T>> {
+    let (n, m) = (line.len(), weights.len());
+    let edge = m - 1;
+    let middle = range.start.max(edge)..range.end.min(n);
+    let whole = |r: &Range<usize>| sums(line, None, r.start - edge, r.len(), weights);
+    if middle == range {
+        return whole(&range);
+    }
+    let mut out = Array::zeros(range.len())?;
+    out.slice_mut(s![middle.start - range.start..middle.end - range.start])?.assign(whole(&middle)?)?;
+    // At each end, the windows reach into as many absent elements as there are present ones.
+    for (part, present, at) in [
+        (range.start..range.end.min(edge), 0..edge, edge),
+        (range.start.max(n)..range.end, n - edge..n, 0),
+    ] {
+        if part.is_empty() {
+            continue;
+        }
+        let (mut padded, mut inside) = (Array::zeros(2 * edge)?, Array::zeros(2 * edge)?);
+        padded.slice_mut(s![at..at + edge])?.assign(line.slice(s![present])?)?;
+        inside.slice_mut(s![at..at + edge])?.fill(true)?;
+        let first = if at > 0 { part.start } else { part.start - n };
+        let sums = sums(&padded, Some(&inside), first, part.len(), weights)?;
+        out.slice_mut(s![part.start - range.start..part.end - range.start])?.assign(sums)?;
+    }
+    out.beside(line)
+}
+
+impl<T: Element> Array<T> {
+    /// The convolution of this line of n elements with another one of m elements: `sum(x[j] * y[i - j])` over j, for
+    /// the positions i that `overlap` selects. Computed by direct sums, in time n m; terms are added in the order of
+    /// [`order`](crate::order). Integers wrap; half floats are computed in f32 and rounded once.
+    ///
+    /// # Errors
+    /// [`Error::Shapes`] if an operand does not have exactly one axis, [`Error::Empty`] if it has no elements,
+    /// [`Error::DTypeUndefined`] for bool, [`Error::OutOfMemory`].
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let (x, y) = (Array::from_vec(vec![1, 2, 3], [3])?, Array::from_vec(vec![1, 10], [2])?);
+    /// assert_eq!(x.convolve(&y, Overlap::Full)?.to_vec()?, [1, 12, 23, 30]);
+    /// assert_eq!(x.convolve(&y, Overlap::Same)?.to_vec()?, [1, 12, 23]);
+    /// assert_eq!(x.convolve(&y, Overlap::Valid)?.to_vec()?, [12, 23]);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn convolve(&self, other: &Array<T>, overlap: Overlap) -> Result<Array<T>> {
+        lines("convolve", self, other)?;
+        if is_half(T::DTYPE) {
+            let (x, y) = (self.cast::<f32>().eval()?, other.cast::<f32>().eval()?);
+            return x.convolve(&y, overlap)?.cast().eval();
+        }
+        let (long, short) = if self.len() < other.len() { (other, self) } else { (self, other) };
+        let range = overlap.positions(long.len(), short.len(), (short.len() - 1) / 2);
+        positions(long, &short.slice(s![..;-1])?, range)
+    }
+
+    /// The cross-correlation of this line with another one: `sum(x[i + j] * conj(y[j]))` over j, for the shifts i that
+    /// `overlap` selects, in ascending order. NumPy's default is [`Overlap::Valid`]. Otherwise as
+    /// [`convolve`](Self::convolve).
+    ///
+    /// # Errors
+    /// As [`convolve`](Self::convolve).
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let (x, y) = (Array::from_vec(vec![1, 2, 3], [3])?, Array::from_vec(vec![1, 10], [2])?);
+    /// assert_eq!(x.correlate(&y, Overlap::Valid)?.to_vec()?, [21, 32]);
+    /// assert_eq!(x.correlate(&y, Overlap::Full)?.to_vec()?, [10, 21, 32, 3]);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn correlate(&self, other: &Array<T>, overlap: Overlap) -> Result<Array<T>> {
+        lines("correlate", self, other)?;
+        if is_half(T::DTYPE) {
+            let (x, y) = (self.cast::<f32>().eval()?, other.cast::<f32>().eval()?);
+            return x.correlate(&y, overlap)?.cast().eval();
+        }
+        let weights = if T::DTYPE.kind() == Kind::Complex { other.conj().eval()? } else { other.clone() };
+        let (n, m) = (self.len(), other.len());
+        if n >= m {
+            return positions(self, &weights, overlap.positions(n, m, (m - 1) / 2));
+        }
+        // The same sums, as windows of the longer line.
+        let (long, short) = (weights.slice(s![..;-1])?, self.slice(s![..;-1])?);
+        positions(&long, &short, overlap.positions(m, n, n / 2))
+    }
+}
+
+/// Fails unless both operands are lines with elements.
+fn lines<T: Element>(op: &'static str, x: &Array<T>, y: &Array<T>) -> Result<()> {
+    if x.ndim() != 1 || y.ndim() != 1 {
+        let why = "both operands must have exactly one axis".into();
+        return Err(Error::Shapes { op, left: x.shape().into(), right: y.shape().into(), why });
+    }
+    match [x, y].into_iter().find(|operand| operand.is_empty()) {
+        Some(empty) => Err(Error::Empty { op, shape: empty.shape().into() }),
+        None => Ok(()),
+    }
+}
