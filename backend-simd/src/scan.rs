@@ -1,4 +1,4 @@
-//! Running sums and products, in the order that [`polyarray_core::order`] fixes.
+//! Running sums, products, minima and maxima, in the order that [`polyarray_core::order`] fixes.
 //!
 //! If the scanned axis is the innermost one of the output, several blocks of a line are scanned at once, so that
 //! additions do not wait for each other. If another axis is innermost, lines are side by side, and a vector holds one
@@ -14,7 +14,7 @@ use crate::reduce::source::{Room, Source};
 use crate::scratch::{Scratch, filled};
 use crate::threads::{Shared, split};
 use crate::tier::Tier;
-use join::{Carry, Join, Plus, Times};
+use join::{Carry, Join, Largest, Plus, Smallest, Times};
 use polyarray_core::op::{Running, Scan};
 use polyarray_core::order::SCAN_BLOCK;
 use polyarray_core::walk::walk_many;
@@ -92,8 +92,12 @@ impl Table {
         let mut d = 0;
         while d < DType::ALL.len() {
             let dtype = DType::ALL[d];
-            table[Running::Sum as usize][dtype as usize] = kernels::<I>(Running::Sum, dtype);
-            table[Running::Prod as usize][dtype as usize] = kernels::<I>(Running::Prod, dtype);
+            let mut k = 0;
+            while k < Running::ALL.len() {
+                let kind = Running::ALL[k];
+                table[kind as usize][dtype as usize] = kernels::<I>(kind, dtype);
+                k += 1;
+            }
             d += 1;
         }
         Table(table)
@@ -119,9 +123,22 @@ const fn kernels<I: Isa>(kind: Running, dtype: DType) -> Option<Kernels> {
             }
         };
     }
+    macro_rules! by_order {
+        ($J:ident) => {
+            match dtype {
+                DType::I64 => Kernels::of::<I, i64, $J>(),
+                DType::U64 => Kernels::of::<I, u64, $J>(),
+                DType::F32 => Kernels::of::<I, f32, $J>(),
+                DType::F64 => Kernels::of::<I, f64, $J>(),
+                _ => return None,
+            }
+        };
+    }
     Some(match kind {
         Running::Sum => by_type!(Plus),
         Running::Prod => by_type!(Times),
+        Running::Min => by_order!(Smallest),
+        Running::Max => by_order!(Largest),
     })
 }
 

@@ -1,4 +1,4 @@
-//! Running sums and products along every axis.
+//! Running sums, products, minima and maxima along every axis.
 
 use crate::compare::{Expected, Tolerance, Values};
 use crate::layouts::{Lay, Place};
@@ -12,13 +12,20 @@ pub(crate) fn apply<T: Element>(running: Running, e: &Expr<T>, axis: isize) -> R
     match running {
         Running::Sum => Values::of(&e.cumsum(axis)?),
         Running::Prod => Values::of(&e.cumprod(axis)?),
+        Running::Min => Values::of(&e.cummin(axis)?),
+        Running::Max => Values::of(&e.cummax(axis)?),
     }
+}
+
+/// Whether a scan is defined for a dtype.
+pub(crate) fn accepts(running: Running, dtype: DType) -> bool {
+    !running.selects() || dtype.kind() != Kind::Complex
 }
 
 pub(crate) fn run(suite: &mut Suite) {
     for running in Running::ALL {
         for dtype in DType::ALL {
-            if suite.wants(running.name(), dtype) {
+            if accepts(running, dtype) && suite.wants(running.name(), dtype) {
                 with_dtype!(dtype, T => cases::<T>(suite, running));
             }
         }

@@ -114,7 +114,7 @@ pub fn support(devices: &[Device]) -> Result<Vec<Support>> {
         }
     }
     for running in Running::ALL {
-        for dtype in DType::ALL {
+        for dtype in DType::ALL.into_iter().filter(|&d| crate::scans::accepts(running, d)) {
             let run =
                 || with_dtype!(dtype, T => crate::scans::apply(running, &matrix::<T>()?.into_expr(), 0).map(|_| ()));
             ask(&mut table, &probe, &answers, running.name(), dtype, run)?;

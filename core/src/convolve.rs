@@ -72,10 +72,9 @@ fn positions<T: Element>(line: &Array<T>, weights: &Array<T>, range: Range<usize
     let mut out = Array::zeros(range.len())?;
     out.slice_mut(s![middle.start - range.start..middle.end - range.start])?.assign(whole(&middle)?)?;
     // At each end, the windows reach into as many absent elements as there are present ones.
-    for (part, present, at) in [
-        (range.start..range.end.min(edge), 0..edge, edge),
-        (range.start.max(n)..range.end, n - edge..n, 0),
-    ] {
+    for (part, present, at) in
+        [(range.start..range.end.min(edge), 0..edge, edge), (range.start.max(n)..range.end, n - edge..n, 0)]
+    {
         if part.is_empty() {
             continue;
         }

@@ -330,6 +330,22 @@ impl DynArray {
         with_dtype!(self.dtype(), T => self.typed::<T>()?.cumprod(axis).map(Array::erase))
     }
 
+    /// Computes running minima along an axis. See [`Array::cummin`].
+    ///
+    /// # Errors
+    /// As [`Array::cummin`].
+    pub fn cummin(&self, axis: isize) -> Result<DynArray> {
+        with_dtype!(self.dtype(), T => self.typed::<T>()?.cummin(axis).map(Array::erase))
+    }
+
+    /// Computes running maxima along an axis. See [`Array::cummax`].
+    ///
+    /// # Errors
+    /// As [`Array::cummax`].
+    pub fn cummax(&self, axis: isize) -> Result<DynArray> {
+        with_dtype!(self.dtype(), T => self.typed::<T>()?.cummax(axis).map(Array::erase))
+    }
+
     /// Sorts the elements along an axis. See [`Array::sort`].
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Scans of arrays and expressions: running sums and products along an axis.
+//! Scans of arrays and expressions: running sums, products, minima and maxima along an axis.
 
 use crate::array::Array;
 use crate::bytes;
@@ -9,16 +9,28 @@ use crate::layout::{Layout, resolve_axis};
 use crate::op::{Op, Operand, Output, Params, Running, Scan};
 use crate::plan::execute;
 use crate::program::{Instr, Ref};
+use crate::reduce::is_half;
 use crate::small::{Small, SmallScan};
+use crate::sort::ordered;
 use crate::{Buffer, DType, Element, Kind, Program, Result, canon};
 
 /// Identifies scans in the keys of cached choices.
 const SCAN: u64 = 3 << 48;
 
+/// Returns the dtype in which results of dtype `to` are computed.
+fn accumulator(to: DType) -> DType {
+    match to.kind() {
+        _ if is_half(to) => DType::F32,
+        Kind::Bool | Kind::Int | Kind::Uint => to.sum(),
+        Kind::Float | Kind::Complex => to,
+    }
+}
+
 /// Scans a small contiguous line on the fast path. Returns `None` if it is left to the regular path, which also finds
 /// all errors.
 fn small<T: Element>(x: &Expr<T>, kind: Running, axis: isize, to: DType) -> Result<Option<RawArray>> {
-    if T::DTYPE != to || matches!(to, DType::F16 | DType::BF16) || !matches!(axis, -1 | 0) || !fast::is_open() {
+    let complex = kind.selects() && to.kind() == Kind::Complex;
+    if [T::DTYPE, accumulator(to)] != [to; 2] || complex || !matches!(axis, -1 | 0) || !fast::is_open() {
         return Ok(None);
     }
     let Some(array) = x.small_value()?.filter(|a| a.layout.shape().len() == 1) else { return Ok(None) };
@@ -39,7 +51,10 @@ fn small<T: Element>(x: &Expr<T>, kind: Running, axis: isize, to: DType) -> Resu
 fn scan(mut tape: Box<Tape>, kind: Running, axis: isize, to: DType) -> Result<RawArray> {
     let device = Device::current()?;
     let axis = resolve_axis(kind.name(), axis, tape.shape().len())?;
-    let acc = if matches!(to, DType::F16 | DType::BF16) { DType::F32 } else { to };
+    if kind.selects() {
+        ordered(kind.name(), to)?;
+    }
+    let acc = accumulator(to);
     if tape.dtype() != acc {
         let on = tape.result();
         tape.push(Instr::Cast(acc, on))?;
@@ -97,14 +112,16 @@ fn lower(tape: &Tape, kind: Running, axis: usize, to: DType) -> Result<(Op, Layo
 }
 
 macro_rules! scans {
-    ($( $name:ident $kind:ident, $doc:literal; )*) => {
+    (@to Same $T:ident) => { $T };
+    (@to Sum $T:ident) => { <$T as Element>::Sum };
+    ($( $name:ident $kind:ident => $to:ident, $doc:literal; )*) => {
         impl<T: Element> Expr<T> { $(
             #[doc = $doc]
             #[doc = "\n\nThe result has the shape of the expression, which is not materialised. See [`crate::order`] \
                 for the order and the error.\n\n# Errors\n[`Error::Axis`](crate::Error::Axis) for an axis out of range \
                 (so for any axis of an array without axes), and what was wrong with the expression."]
-            pub fn $name(&self, axis: isize) -> Result<Array<T::Sum>> {
-                let to = <T::Sum as Element>::DTYPE;
+            pub fn $name(&self, axis: isize) -> Result<Array<scans!(@to $to T)>> {
+                let to = <scans!(@to $to T) as Element>::DTYPE;
                 if let Some(done) = small(self, Running::$kind, axis, to)? {
                     return Array::from_raw(done);
                 }
@@ -117,7 +134,7 @@ macro_rules! scans {
             #[doc = "\n\nThe result has the shape of the array. See [`crate::order`] for the order and the error.\n\n\
                 # Errors\n[`Error::Axis`](crate::Error::Axis) for an axis out of range (so for any axis of an array \
                 without axes)."]
-            pub fn $name(&self, axis: isize) -> Result<Array<T::Sum>> {
+            pub fn $name(&self, axis: isize) -> Result<Array<scans!(@to $to T)>> {
                 self.into_expr().$name(axis)
             }
         )* }
@@ -125,10 +142,14 @@ macro_rules! scans {
 }
 
 scans! {
-    cumsum Sum, "The running sum along `axis` (negative: from the end): element i is the sum of elements 0 to i. \
+    cumsum Sum => Sum, "The running sum along `axis` (negative: from the end): element i is the sum of elements 0 to i. \
         Integers and bool are summed in 64 bits and wrap there; f16 and bf16 are summed in f32 and rounded at each \
         element.";
-    cumprod Prod, "The running product along `axis` (negative: from the end): element i is the product of elements 0 \
+    cumprod Prod => Sum, "The running product along `axis` (negative: from the end): element i is the product of elements 0 \
         to i. Integers and bool are multiplied in 64 bits and wrap there; f16 and bf16 are multiplied in f32 and \
         rounded at each element.";
+    cummin Min => Same, "The running minimum along `axis` (negative: from the end): element i is the smallest of elements \
+        0 to i; NaN from the first NaN on. Not defined for complex numbers.";
+    cummax Max => Same, "The running maximum along `axis` (negative: from the end): element i is the largest of elements \
+        0 to i; NaN from the first NaN on. Not defined for complex numbers.";
 }

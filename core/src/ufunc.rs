@@ -45,6 +45,7 @@ const COMPLEX: Kinds = Kinds::COMPLEX;
 pub(crate) const REAL: Kinds = INT.or(FLOAT);
 const NUMBER: Kinds = REAL.or(COMPLEX);
 const ANY: Kinds = BOOL.or(NUMBER);
+const ORDERED: Kinds = BOOL.or(REAL);
 const FLOATING: Kinds = FLOAT.or(COMPLEX);
 const BITS: Kinds = BOOL.or(INT);
 
@@ -229,25 +230,25 @@ ufuncs! {
         Hypot hypot(FLOAT) -> Same, ulp 2.0 / 4.0, on (-1e6, 1e6), weight 16.0,
             "`sqrt(x^2 + y^2)` without intermediate overflow; infinite if either operand is infinite, even if the \
              other is NaN.";
-        Minimum minimum(REAL) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0,
+        Minimum minimum(ORDERED) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0,
             "The smaller of x and y; NaN if either is NaN, y if they are equal.";
-        Maximum maximum(REAL) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0,
+        Maximum maximum(ORDERED) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0,
             "The larger of x and y; NaN if either is NaN, y if they are equal.";
-        Fmin fmin(REAL) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 2.0,
+        Fmin fmin(ORDERED) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 2.0,
             "The smaller of x and y; if one is NaN, the other; y if they are equal.";
-        Fmax fmax(REAL) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 2.0,
+        Fmax fmax(ORDERED) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 2.0,
             "The larger of x and y; if one is NaN, the other; y if they are equal.";
         Copysign copysign(FLOAT) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0,
             "The magnitude of x with the sign of y, zeros and NaN included.";
         Equal equal(ANY) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0, "Whether x equals y; false for NaN.";
         NotEqual not_equal(ANY) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0,
             "Whether x differs from y; true for NaN.";
-        Less less(REAL) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0, "Whether x is below y; false for NaN.";
-        LessEqual less_equal(REAL) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0,
+        Less less(ORDERED) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0, "Whether x is below y; false for NaN.";
+        LessEqual less_equal(ORDERED) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0,
             "Whether x is at most y; false for NaN.";
-        Greater greater(REAL) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0,
+        Greater greater(ORDERED) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0,
             "Whether x is above y; false for NaN.";
-        GreaterEqual greater_equal(REAL) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0,
+        GreaterEqual greater_equal(ORDERED) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0,
             "Whether x is at least y; false for NaN.";
         LogicalAnd logical_and(ANY) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
             "Whether both operands are nonzero (true); NaN counts as nonzero.";

@@ -53,3 +53,31 @@ pub fn refused<T>(result: Result<T>, is: impl Fn(&Error) -> bool, figures: &[&st
         assert!(message.contains(figure), "{figure:?} is missing in {message:?}");
     }
 }
+
+/// Asserts that the elements in C order are those of `want` to within a few eps of the larger of their magnitude and 1.
+/// NaNs are equal.
+#[track_caller]
+pub fn nearly<T: Element>(got: &Array<T>, want: &[f64]) {
+    let got: Vec<f64> = got.to_vec().unwrap().iter().map(|x| x.to_wide().real()).collect();
+    let eps = if T::DTYPE == DType::F32 { f64::from(f32::EPSILON) } else { f64::EPSILON };
+    let same = |(&got, &want): (&f64, &f64)| {
+        got == want || got.is_nan() && want.is_nan() || (got - want).abs() <= 16.0 * eps * want.abs().max(1.0)
+    };
+    assert!(got.len() == want.len() && got.iter().zip(want).all(same), "{got:?}, not {want:?}");
+}
+
+/// Returns arrays of the same elements with different layouts: in C and Fortran order, reversed along every axis, with
+/// gaps and an offset.
+pub fn layouts<T: Element>(x: &Array<T>) -> Result<Vec<Array<T>>> {
+    let every = |item: polyarray::SliceItem| vec![item; x.ndim()];
+    let reversed = every(polyarray::SliceItem::from(..).step(-1));
+    let wide: polyarray::Dims = x.shape().iter().map(|n| 2 * n + 1).collect();
+    let (gaps, mut wide) = (every(polyarray::SliceItem::from(1..).step(2)), Array::zeros(wide)?);
+    wide.slice_mut(&gaps)?.assign(x)?;
+    Ok(vec![
+        x.clone(),
+        x.t().to_contiguous()?.t(),
+        x.slice(&reversed)?.to_contiguous()?.slice(&reversed)?,
+        wide.slice(&gaps)?,
+    ])
+}

@@ -93,7 +93,7 @@ impl<S: Copy> Prefix<S> {
     }
 }
 
-/// Running sums, and running products of integers.
+/// Running sums, minima and maxima, and running products of integers.
 struct Fold<T> {
     combine: fn(T, T) -> T,
     blocks: Prefix<T>,
@@ -109,6 +109,8 @@ impl<T: Ufuncs> Fold<T> {
         let combine = T::combine(match kind {
             Running::Sum => Reduction::Sum,
             Running::Prod => Reduction::Prod,
+            Running::Min => Reduction::Min,
+            Running::Max => Reduction::Max,
         });
         Fold { combine, blocks: Prefix::new(), last: None, one_by_one: false }
     }

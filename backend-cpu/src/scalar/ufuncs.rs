@@ -82,8 +82,12 @@ impl Ufuncs for bool {
         match op {
             Binary::Equal => each2(x, y, out, |x, y| x == y),
             Binary::NotEqual | Binary::LogicalXor | Binary::BitXor => each2(x, y, out, |x, y| x != y),
-            Binary::LogicalAnd | Binary::BitAnd => each2(x, y, out, |x, y| x & y),
-            Binary::LogicalOr | Binary::BitOr => each2(x, y, out, |x, y| x | y),
+            Binary::LogicalAnd | Binary::BitAnd | Binary::Minimum | Binary::Fmin => each2(x, y, out, |x, y| x & y),
+            Binary::LogicalOr | Binary::BitOr | Binary::Maximum | Binary::Fmax => each2(x, y, out, |x, y| x | y),
+            Binary::Less => each2(x, y, out, |x, y| !x & y),
+            Binary::LessEqual => each2(x, y, out, |x, y| !x | y),
+            Binary::Greater => each2(x, y, out, |x, y| x & !y),
+            Binary::GreaterEqual => each2(x, y, out, |x, y| x | !y),
             other => undefined(other.info().name, DType::Bool),
         }
     }

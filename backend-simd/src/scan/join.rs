@@ -78,6 +78,8 @@ trait Plain<T: Element>: Send + Sync + 'static {
 
 pub(super) struct Plus;
 pub(super) struct Times;
+pub(super) struct Smallest;
+pub(super) struct Largest;
 
 macro_rules! plain {
     ($($J:ident $T:ty, sequence $sequence:literal, |$a:ident, $b:ident| $join:expr, |$x:ident| $finite:expr;)*) => { $(
@@ -123,6 +125,15 @@ plain! {
     Plus Complex<f64>, sequence true, |a, b| Complex::new(a.re + b.re, a.im + b.im),
         |x| x.re.is_finite() & x.im.is_finite();
     Times i64, sequence false, |a, b| a.wrapping_mul(b), |_x| true;
+    // Of equal elements the later one, and NaN if there is one, as on every device. Blocks do not affect the result.
+    Smallest i64, sequence false, |a, b| if a < b { a } else { b }, |_x| true;
+    Smallest u64, sequence false, |a, b| if a < b { a } else { b }, |_x| true;
+    Smallest f32, sequence false, |a, b| if a < b || a.is_nan() { a } else { b }, |_x| true;
+    Smallest f64, sequence false, |a, b| if a < b || a.is_nan() { a } else { b }, |_x| true;
+    Largest i64, sequence false, |a, b| if a > b { a } else { b }, |_x| true;
+    Largest u64, sequence false, |a, b| if a > b { a } else { b }, |_x| true;
+    Largest f32, sequence false, |a, b| if a > b || a.is_nan() { a } else { b }, |_x| true;
+    Largest f64, sequence false, |a, b| if a > b || a.is_nan() { a } else { b }, |_x| true;
 }
 
 /// A number whose products [`Times`] computes with separate exponents ([`Product`]).

@@ -1,4 +1,4 @@
-//! Running sums and products along an axis.
+//! Running sums, products, minima and maxima along an axis.
 
 use super::{Operand, Operation, OutSpec, Output, Params};
 use crate::{Class, DType, Dims, Program};
@@ -11,18 +11,29 @@ pub enum Running {
     Sum,
     /// `a * b`.
     Prod,
+    /// [`Binary::Minimum`](crate::Binary::Minimum): propagates NaN.
+    Min,
+    /// [`Binary::Maximum`](crate::Binary::Maximum): propagates NaN.
+    Max,
 }
 
 impl Running {
     /// Every scan.
-    pub const ALL: [Running; 2] = [Running::Sum, Running::Prod];
+    pub const ALL: [Running; 4] = [Running::Sum, Running::Prod, Running::Min, Running::Max];
 
     /// NumPy's name of the scan.
     pub fn name(self) -> &'static str {
         match self {
             Running::Sum => "cumsum",
             Running::Prod => "cumprod",
+            Running::Min => "cummin",
+            Running::Max => "cummax",
         }
+    }
+
+    /// Whether results are elements: minima and maxima, which complex numbers do not have.
+    pub fn selects(self) -> bool {
+        matches!(self, Running::Min | Running::Max)
     }
 }
 
@@ -34,7 +45,8 @@ impl Running {
 ///    the largest output stride to the smallest; `len` is at least 1;
 /// 2. strides of inputs and of the output are for the axes of `outer` followed by the scanned axis; the output's
 ///    strides are positive, and 1 along the scanned axis or along the last axis of `outer` (unless `outer` is `[1]`);
-/// 3. `before.output()` is the dtype of accumulation: i64, u64, f32, f64, c32, c64;
+/// 3. `before.output()` is the dtype of accumulation: i64, u64, f32, f64, c32, c64 (not complex for
+///    minima and maxima);
 /// 4. `after` has one input of that dtype, and its result has the output's dtype;
 /// 5. no input lies in the output's buffer.
 ///

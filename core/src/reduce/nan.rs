@@ -1,9 +1,7 @@
 //! Reductions that ignore NaN: reductions of expressions in which NaN is replaced. Integers and bool have no NaN, so
 //! these are the ordinary reductions of them.
 
-use super::{
-    Finish, Of, Request, Spread, float, is_half, kept, methods, over, over_some, total, truth, whole,
-};
+use super::{Finish, Of, Request, Spread, float, is_half, kept, methods, over, over_some, total, truth, whole};
 use crate::array::{Array, Axes};
 use crate::expr::{Expr, IntoExpr, select};
 use crate::op::Reduction;
@@ -68,12 +66,7 @@ fn all_nan<T: Element>(name: &'static str, x: &Expr<T>, axes: Option<&Axes>) -> 
 }
 
 /// Computes a minimum or maximum.
-fn extremum<T: Element>(
-    name: &'static str,
-    kind: Reduction,
-    x: &Expr<T>,
-    axes: Option<&Axes>,
-) -> Result<Array<T>> {
+fn extremum<T: Element>(name: &'static str, kind: Reduction, x: &Expr<T>, axes: Option<&Axes>) -> Result<Array<T>> {
     let request = total::<T>(name, kind);
     if T::DTYPE.kind() != Kind::Float {
         return over_some(x, &request, axes);

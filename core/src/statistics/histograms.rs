@@ -128,11 +128,7 @@ impl<T: Element> Array<T> {
     ///
     /// # Errors
     /// [`Error::Shapes`] if the shapes differ, and as [`histogram_edges`](Self::histogram_edges).
-    pub fn histogram_weighted<W: Element>(
-        &self,
-        edges: &Array<T::Mean>,
-        weights: &Array<W>,
-    ) -> Result<Array<W::Mean>> {
+    pub fn histogram_weighted<W: Element>(&self, edges: &Array<T::Mean>, weights: &Array<W>) -> Result<Array<W::Mean>> {
         let (found, bins) = self.bins_of("histogram_weighted", edges)?;
         let sums = sums("histogram_weighted", &found.eval()?, weights, bins + 2)?;
         sums.slice(s![1..bins + 1])?.beside(self)

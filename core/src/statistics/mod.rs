@@ -70,7 +70,8 @@ impl<T: Element> Lines<T> {
             }
         };
         Ok(Lines { array, n, shown, reduced: reduced_axes })
-    }}
+    }
+}
 
 fn operand(array: &RawArray) -> Operand {
     canon::operand(&array.buffer, array.dtype, &array.layout)

@@ -283,12 +283,7 @@ impl<T: Element> Array<T> {
     ///
     /// # Errors
     /// As [`quantile_axis`](Self::quantile_axis).
-    pub fn quantiles_axis_with(
-        &self,
-        qs: &[f64],
-        axes: impl Into<Axes>,
-        method: Quantile,
-    ) -> Result<Array<T::Mean>> {
+    pub fn quantiles_axis_with(&self, qs: &[f64], axes: impl Into<Axes>, method: Quantile) -> Result<Array<T::Mean>> {
         let axes = axes.into();
         let shown = axes.shown(self.shape(), &axes.resolve("quantiles", self.ndim())?);
         stacked(self, &self.quantiles_of("quantiles", qs, method, Some(&axes))?, &shown)
@@ -350,12 +345,7 @@ impl<T: Element> Array<T> {
     ///
     /// # Errors
     /// As [`quantile_axis`](Self::quantile_axis).
-    pub fn nanquantile_axis_with(
-        &self,
-        q: f64,
-        axes: impl Into<Axes>,
-        method: Quantile,
-    ) -> Result<Array<T::Mean>> {
+    pub fn nanquantile_axis_with(&self, q: f64, axes: impl Into<Axes>, method: Quantile) -> Result<Array<T::Mean>> {
         self.nanquantile_of("nanquantile", q, method, Some(&axes.into()))
     }
 

@@ -37,7 +37,13 @@ fn merged<T: Element>(a: &[T], b: &[T], nan_is_one: bool, keep: impl Fn(Ordering
         let order = match (a.get(i), b.get(j)) {
             (Some(&x), Some(&y)) if compare(x, y).is_eq() && is_nan(x) && !nan_is_one => Ordering::Less,
             (Some(&x), Some(&y)) => compare(x, y),
-            (x, _) => if x.is_some() { Ordering::Less } else { Ordering::Greater },
+            (x, _) => {
+                if x.is_some() {
+                    Ordering::Less
+                } else {
+                    Ordering::Greater
+                }
+            }
         };
         if keep(order) {
             out.push(if order.is_gt() { b[j] } else { a[i] });
