@@ -98,7 +98,7 @@ impl<T: Element> Array<T> {
     /// ```
     /// # extern crate polyarray_cpu as _;
     /// # use polyarray_core::*;
-    /// let x = Array::from_vec(vec![1, 2, 3, 4], [2, 2])?;
+    /// let x = Array::from_vec(vec![1i32, 2, 3, 4], [2, 2])?;
     /// let weights = Array::from_vec(vec![1.0, 3.0], [2])?;
     /// assert_eq!(x.average_axis(&weights, 1)?.to_vec()?, [1.75, 3.75]);
     /// assert_eq!(x.average(&weights.broadcast_to([2, 2])?)?, 2.75);
