@@ -53,6 +53,9 @@ impl GpuBackend {
                     "sorting, searching and counting are not supported on GPUs yet; use a host device",
                 ));
             }
+            Op::Random(_) => {
+                return Err(Unsupported::new("random numbers are not supported on GPUs yet; use a host device"));
+            }
             Op::Scan(_) => {
                 return Err(Unsupported::new(
                     "running sums and products (scans) are not supported on GPUs yet; use a host device",
@@ -80,7 +83,7 @@ impl GpuBackend {
         match op {
             Op::Matmul(o) => lacking = lacking.or_else(|| render::lacking(o.dtype)),
             Op::Distance(o) => lacking = lacking.or_else(|| render::lacking(o.dtype)),
-            Op::Map(_) | Op::Reduce(_) | Op::Scan(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) => {}
+            Op::Map(_) | Op::Reduce(_) | Op::Scan(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) | Op::Random(_) => {}
         }
         if let Some(why) = lacking {
             return Err(Unsupported::new(why));
@@ -159,7 +162,7 @@ unsafe impl Backend for GpuBackend {
             Op::Scan(_) => unreachable!("estimate refuses scans"),
             Op::Matmul(o) => matmul::run(&self.gpu, o, cx.output()),
             Op::Distance(o) => distance::run(&self.gpu, o, cx.output()),
-            Op::Sort(_) | Op::Search(_) | Op::Count(_) => unreachable!("estimate refuses them"),
+            Op::Sort(_) | Op::Search(_) | Op::Count(_) | Op::Random(_) => unreachable!("estimate refuses them"),
         }
     }
 

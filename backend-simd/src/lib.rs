@@ -1,7 +1,7 @@
 //! The device `simd` of polyarray: explicit SIMD on all cores.
 //!
 //! An operation passes through these modules: `Simd` estimates its cost; `map`, `reduce`, `scan`, `matmul`,
-//! `distance`, `sort`, `search` and `count` split it into strips, blocks and threads; `exec` runs a program on a
+//! `distance`, `sort`, `search`, `count` and `random` split it into strips, blocks and threads; `exec` runs a program on a
 //! strip, `flat` on strips across short axes; `kernels` has one kernel per instruction; `math` and `lanes` have
 //! functions and vectors that are generic over the tier; `tier` has a table of kernels for each tier, and chooses the
 //! best that this CPU supports.
@@ -19,6 +19,7 @@ mod math;
 mod matmul;
 mod matvec;
 mod partial;
+mod random;
 mod reduce;
 mod scan;
 mod scratch;
@@ -94,7 +95,7 @@ struct Simd {
 
 /// Returns the speed of a tier.
 fn profile(tier: &Tier, engines: &Engines) -> Profile {
-    use Class::{ArgReduce, ArgSort, Cosine, Count, Distance, Map, MatVec, Product, Reduce, Search, Sort};
+    use Class::{ArgReduce, ArgSort, Cosine, Count, Distance, Map, MatVec, Product, Random, Reduce, Search, Sort};
     /// Vector instructions per second and thread.
     const RATE: f64 = 2.0e9;
     let vectors = |dtype: DType| RATE * (tier.vector_bytes / dtype.size().max(4)) as f64;
@@ -124,7 +125,9 @@ fn profile(tier: &Tier, engines: &Engines) -> Profile {
             .with_rate(&[MatVec], &[dtype], product)
             .with_rate(&[Product], &[dtype], engines.gain(dtype) * product)
             .with_rate(&[Sort], &[dtype], sort(dtype.size() == 8))
-            .with_rate(&[ArgSort], &[dtype], sort(true));
+            .with_rate(&[ArgSort], &[dtype], sort(true))
+            // The generator computes in lanes of 64 bits for every dtype.
+            .with_rate(&[Random], &[dtype], vectors(DType::F64));
     }
     profile
 }
@@ -180,6 +183,7 @@ unsafe impl Backend for Simd {
                 Op::Sort(o) => sort::run(&tier.sort, o, threads, output),
                 Op::Search(o) => search::run(&tier.search, o, threads, output),
                 Op::Count(o) => count::run(o, threads, output),
+                Op::Random(o) => random::run(&tier.random, o, threads, output),
             }
         }
     }

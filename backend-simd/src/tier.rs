@@ -5,7 +5,7 @@ use crate::lanes::portable::Portable;
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::{avx2::Avx2, avx512::Avx512};
 use crate::sort::Sorter;
-use crate::{distance, kernels, matmul, reduce, scan, search, sort};
+use crate::{distance, kernels, matmul, random, reduce, scan, search, sort};
 use polyarray_core::op::{Distance, Matmul};
 use polyarray_core::{Buffer, DType, Result, SmallProduct};
 
@@ -28,6 +28,7 @@ pub(crate) struct Tier {
     pub scans: scan::Table,
     pub sort: sort::Table,
     pub search: search::Table,
+    pub random: random::Table,
     pub stream: Stream,
     /// [`fence`](crate::lanes::Isa::fence).
     pub fence: fn(),
@@ -49,6 +50,7 @@ impl Tier {
                 scans: scan::Table::of::<I>(),
                 sort: sort::Table::of::<I>(),
                 search: search::Table::of::<I>(),
+                random: random::Table::of::<I>(),
                 stream: |src, dst, bytes| I::assume().stream(src, dst, bytes),
                 fence: || I::assume().fence(),
                 small_product: |work| matmul::small(I::assume(), work),

@@ -114,7 +114,7 @@ impl Guard {
                 o.output.offset += shift;
                 shift
             }
-            Op::Matmul(_) | Op::Distance(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) => 0,
+            Op::Matmul(_) | Op::Distance(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) | Op::Random(_) => 0,
         };
         let layout = output_layout(&op);
         let dtype = op.output().dtype;
@@ -294,7 +294,7 @@ fn output_layout(op: &Op) -> Layout {
         Op::Map(o) => of(&o.shape, &o.output),
         Op::Reduce(o) => of(&o.outer, &o.output),
         Op::Scan(o) => of(&o.shape(), &o.output),
-        Op::Matmul(_) | Op::Distance(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) => {
+        Op::Matmul(_) | Op::Distance(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) | Op::Random(_) => {
             Layout::contiguous(polyarray_core::Dims::from(op.output().len()))
         }
     }
@@ -340,6 +340,7 @@ fn broken_invariant(op: &Op, output: &Buffer) -> Option<String> {
             .then(|| format!("ranks {:?} of lines of length {}", o.take, o.n)),
         Op::Search(o) => (o.n * o.shape.size() == 0).then(|| "a search with an axis of length 0".into()),
         Op::Count(o) => (o.bins * o.shape.size() == 0).then(|| "a count without elements or bins".into()),
+        Op::Random(o) => (o.len == 0).then(|| "random numbers without elements".into()),
     };
     let end = output_layout(op).span().1 * stored(op.output().dtype);
     let short =

@@ -40,6 +40,7 @@
 //! | matmul of floats | k eps (\|A\|\|B\|) of each element | the same |
 //! | matmul of integers | the same bits | the same bits |
 //! | sorts, order statistics, searches, counts | the same bits: core fixes the order of ties | the same bits |
+//! | random numbers | the same bits: core defines them | the same bits |
 //! | distances | as documented at [`polyarray_core::distance::cdist`] | the same |
 //!
 //! 1. Any NaN is accepted for a NaN.
@@ -59,6 +60,7 @@ mod guard;
 mod layouts;
 mod products;
 mod programs;
+mod random;
 mod reductions;
 mod report;
 mod scans;

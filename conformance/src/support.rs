@@ -3,9 +3,11 @@
 use crate::elementwise::{How, Kernel, Work};
 use crate::layouts::{Lay, Place};
 use crate::products::distance_name;
+use crate::random::Draw;
 use crate::reductions::Fold;
 use crate::sorting::Sorting;
 use polyarray_core::op::Running;
+use polyarray_core::random::Generator;
 use polyarray_core::{
     Array, Backend, Cost, DType, Device, DeviceInfo, Element, Error, IntoExpr, Kind, MemoryId, Metric, Op, Result,
     RunContext, Unsupported, distance, memory, register, with_device, with_dtype,
@@ -148,6 +150,14 @@ pub fn support(devices: &[Device]) -> Result<Vec<Support>> {
                 dtype,
                 || with_dtype!(dtype, T => sorting.apply(&matrix::<T>()?.ravel()?, 0).map(|_| ())),
             )?;
+        }
+    }
+    let mut draws: Vec<Draw> = Draw::ALL.into();
+    draws.dedup_by_key(|draw| draw.name());
+    for draw in draws {
+        for dtype in DType::ALL.into_iter().filter(|&d| draw.accepts(d)) {
+            let run = || with_dtype!(dtype, T => draw.apply::<T>(&mut Generator::new(0), 9).map(|_| ()));
+            ask(&mut table, &probe, &answers, draw.name(), dtype, run)?;
         }
     }
     Ok(table)

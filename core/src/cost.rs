@@ -50,11 +50,13 @@ pub enum Class {
     Search,
     /// Histograms.
     Count,
+    /// Random numbers.
+    Random,
 }
 
 impl Class {
     /// Every class.
-    pub const ALL: [Class; 12] = [
+    pub const ALL: [Class; 13] = [
         Class::Map,
         Class::Reduce,
         Class::ArgReduce,
@@ -67,6 +69,7 @@ impl Class {
         Class::ArgSort,
         Class::Search,
         Class::Count,
+        Class::Random,
     ];
 }
 

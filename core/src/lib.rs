@@ -1,8 +1,8 @@
 //! The core of polyarray: arrays, and the operations that devices run.
 //!
 //! ```text
-//! Array, Expr  -->  Op (Map | Reduce | Scan | Matmul | Distance | Sort | Search | Count)  -->  Backend, on a Memory
-//! what you write    what is to be done, with its operands' layouts                                 who does it, where
+//! Array, Expr --> Op (Map | Reduce | Scan | Matmul | Distance | Sort | Search | Count | Random) --> Backend on a Memory
+//! what you write  what is to be done, with its operands' layouts                                  who does it, where
 //! ```
 //!
 //! Users link `polyarray`, which includes the devices. Authors of a backend link this crate and implement [`Backend`]
@@ -43,6 +43,7 @@ pub mod distance;
 pub mod io;
 pub mod op;
 pub mod order;
+pub mod random;
 pub mod trace;
 pub mod walk;
 

@@ -28,6 +28,7 @@ mod ownership;
 mod printing;
 mod products;
 mod quantiles;
+mod random;
 mod ranges;
 mod recordings;
 mod safety;

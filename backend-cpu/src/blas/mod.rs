@@ -154,6 +154,9 @@ unsafe impl Backend for Blas {
             Op::Sort(_) | Op::Search(_) | Op::Count(_) => Err(Unsupported::new(
                 "BLAS supports only matrix products and distances; it has no sorting, searching or counting",
             )),
+            Op::Random(_) => {
+                Err(Unsupported::new("BLAS supports only matrix products and distances; it has no random numbers"))
+            }
         }
     }
 
@@ -161,7 +164,7 @@ unsafe impl Backend for Blas {
         match op {
             Op::Matmul(o) => matmul::run(&self.library, o, cx),
             Op::Distance(o) => distance::run(&self.library, o, cx),
-            Op::Map(_) | Op::Reduce(_) | Op::Scan(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) => {
+            Op::Map(_) | Op::Reduce(_) | Op::Scan(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) | Op::Random(_) => {
                 unreachable!("`estimate` refuses every operation except products and distances")
             }
         }

@@ -5,6 +5,7 @@ mod count;
 pub(crate) mod distance;
 mod functions;
 mod matmul;
+mod random;
 mod reduce;
 mod scan;
 mod sort;
@@ -87,6 +88,7 @@ unsafe impl Backend for Scalar {
             Op::Sort(o) => sort::run(o, cx.output()),
             Op::Search(o) => sort::search(o, cx.output()),
             Op::Count(o) => count::run(o, cx.output()),
+            Op::Random(o) => random::run(o, cx.output()),
         }
     }
 }

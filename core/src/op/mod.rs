@@ -10,6 +10,7 @@ mod count;
 mod distance;
 mod map;
 mod matmul;
+mod random;
 mod reduce;
 mod scan;
 mod search;
@@ -19,6 +20,7 @@ pub use count::{Bins, Count};
 pub use distance::{Distance, Metric};
 pub use map::Map;
 pub use matmul::{Matmul, Precision};
+pub use random::{Distribution, Random};
 pub use reduce::{Reduce, Reduction};
 pub use scan::{Running, Scan};
 pub use search::{Search, Side};
@@ -237,6 +239,8 @@ operations! {
     Search,
     /// Counts of elements in bins.
     Count,
+    /// Random numbers.
+    Random,
 }
 
 impl Op {

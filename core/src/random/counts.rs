@@ -1,0 +1,226 @@
+//! The Poisson and the binomial distribution.
+//!
+//! For small means, one uniform number is compared with the running sum of the probabilities. For large means,
+//! transformed rejection with squeeze is used: W. Hörmann, "The transformed rejection method for generating Poisson
+//! random variables", Insurance: Mathematics and Economics 12, 1993 (PTRS), and "The generation of binomial random
+//! variates", J. Stat. Comput. Simul. 46, 1993 (BTRS). Probabilities are computed as in C. Loader, "Fast and accurate
+//! computation of binomial probabilities", 2000, which is accurate for large numbers, too.
+
+use super::philox::ElementStream;
+use std::f64::consts::TAU;
+
+/// The mean from which on rejection is used.
+const LARGE: f64 = 10.0;
+
+/// The region in which pairs of uniform numbers are accepted, for numbers near `centre`.
+#[derive(Clone, Copy, Debug)]
+struct Hat {
+    a: f64,
+    b: f64,
+    centre: f64,
+    /// The height below which pairs are accepted without a comparison with the probability.
+    squeeze: f64,
+    /// The factor between heights and probabilities.
+    alpha: f64,
+}
+
+impl Hat {
+    /// Returns the number of an accepted pair of uniform numbers. `log_probability` is the logarithm of the probability
+    /// of a number from 0 to `largest`.
+    fn draw(&self, stream: &mut ElementStream, largest: f64, log_probability: impl Fn(f64) -> f64) -> f64 {
+        let Hat { a, b, centre, squeeze, alpha } = *self;
+        loop {
+            let u = stream.uniform() - 0.5;
+            let v = stream.positive();
+            let us = 0.5 - u.abs();
+            let k = ((2.0 * a / us + b) * u + centre).floor();
+            if us >= 0.07 && v <= squeeze {
+                return k;
+            }
+            // For `us = 0` the number is infinite.
+            if !(0.0..=largest).contains(&k) {
+                continue;
+            }
+            if libm::log(v * alpha / (a / (us * us) + b)) <= log_probability(k) {
+                return k;
+            }
+        }
+    }
+}
+
+/// Returns `ln(k!) - ((k + 1/2) ln k - k + ln(2 pi) / 2)`, the error of Stirling's formula, for k at least 1.
+fn stirling_error(k: f64) -> f64 {
+    if k < 16.0 {
+        return libm::lgamma(k + 1.0) - (k + 0.5) * libm::log(k) + k - 0.5 * libm::log(TAU);
+    }
+    let square = k * k;
+    (1.0 / 12.0 - (1.0 / 360.0 - (1.0 / 1260.0 - (1.0 / 1680.0) / square) / square) / square) / k
+}
+
+/// Returns `k ln(k / m) + m - k` without cancellation.
+fn deviance(k: f64, m: f64) -> f64 {
+    if (k - m).abs() >= 0.1 * (k + m) {
+        return k * libm::log(k / m) + m - k;
+    }
+    let v = (k - m) / (k + m);
+    let (mut sum, mut power) = ((k - m) * v, 2.0 * k * v);
+    for odd in (3u32..).step_by(2) {
+        power *= v * v;
+        let next = sum + power / f64::from(odd);
+        if next == sum {
+            break;
+        }
+        sum = next;
+    }
+    sum
+}
+
+/// The Poisson distribution.
+#[derive(Clone, Copy, Debug)]
+pub struct Poisson {
+    mean: f64,
+    /// The probability of 0, if the mean is small.
+    first: f64,
+    hat: Hat,
+}
+
+impl Poisson {
+    /// Makes a sampler with a mean that is not negative.
+    pub fn new(mean: f64) -> Poisson {
+        let b = 0.931 + 2.53 * mean.sqrt();
+        let a = -0.059 + 0.024_83 * b;
+        let hat =
+            Hat { a, b, centre: mean + 0.43, squeeze: 0.9277 - 3.6224 / (b - 2.0), alpha: 1.1239 + 1.1328 / (b - 3.4) };
+        Poisson { mean, first: libm::exp(-mean), hat }
+    }
+
+    /// Returns the value of an element.
+    pub fn draw(&self, stream: &mut ElementStream) -> i64 {
+        let mean = self.mean;
+        if mean < LARGE {
+            return inverted(stream.uniform(), self.first, u64::MAX, |k| mean / k) as i64;
+        }
+        let log_probability = |k: f64| match k {
+            0.0 => -mean,
+            k => -stirling_error(k) - deviance(k, mean) - 0.5 * libm::log(TAU * k),
+        };
+        self.hat.draw(stream, f64::MAX, log_probability) as i64
+    }
+}
+
+/// The binomial distribution.
+#[derive(Clone, Copy, Debug)]
+pub struct Binomial {
+    n: u64,
+    /// The probability of success or that of failure, whichever is smaller.
+    p: f64,
+    /// Whether `p` is the probability of failure.
+    failures: bool,
+    /// The probability of 0, if the mean is small.
+    first: f64,
+    /// The logarithm of the probability of the most probable number, if the mean is large.
+    log_largest: f64,
+    hat: Hat,
+}
+
+impl Binomial {
+    /// Makes a sampler of `n` trials with a probability of success from 0 to 1.
+    pub fn new(n: u64, p: f64) -> Binomial {
+        let failures = p > 0.5;
+        let p = if failures { 1.0 - p } else { p };
+        let (trials, mean) = (n as f64, n as f64 * p);
+        let deviation = (mean * (1.0 - p)).sqrt();
+        let b = 1.15 + 2.53 * deviation;
+        let a = -0.0873 + 0.0248 * b + 0.01 * p;
+        let hat = Hat { a, b, centre: mean + 0.5, squeeze: 0.92 - 4.2 / b, alpha: (2.83 + 5.1 / b) * deviation };
+        let first = libm::exp(trials * libm::log1p(-p));
+        let mut binomial = Binomial { n, p, failures, first, log_largest: 0.0, hat };
+        if mean >= LARGE {
+            binomial.log_largest = binomial.log_probability(((trials + 1.0) * p).floor());
+        }
+        binomial
+    }
+
+    fn mean(&self) -> f64 {
+        self.n as f64 * self.p
+    }
+
+    fn log_probability(&self, k: f64) -> f64 {
+        let (n, p, q) = (self.n as f64, self.p, 1.0 - self.p);
+        if k == 0.0 {
+            return n * libm::log1p(-p);
+        }
+        if k == n {
+            return n * libm::log(p);
+        }
+        let errors = stirling_error(n) - stirling_error(k) - stirling_error(n - k);
+        errors - deviance(k, n * p) - deviance(n - k, n * q) + 0.5 * libm::log(n / (TAU * k * (n - k)))
+    }
+
+    /// Returns the value of an element.
+    pub fn draw(&self, stream: &mut ElementStream) -> i64 {
+        let n = self.n as f64;
+        let k = if self.mean() < LARGE {
+            let odds = self.p / (1.0 - self.p);
+            inverted(stream.uniform(), self.first, self.n, |k| (n - k + 1.0) / k * odds)
+        } else {
+            let log_relative = |k: f64| self.log_probability(k) - self.log_largest;
+            // A float may be larger than the number of trials that it stands for.
+            (self.hat.draw(stream, n, log_relative) as u64).min(self.n)
+        };
+        (if self.failures { self.n - k } else { k }) as i64
+    }
+}
+
+/// Returns the least number whose probability, together with those of the smaller numbers, exceeds `u`; at most
+/// `largest`. `first` is the probability of 0, and `ratio` returns the probability of a number divided by that of the
+/// previous one.
+fn inverted(u: f64, first: f64, largest: u64, ratio: impl Fn(f64) -> f64) -> u64 {
+    let (mut k, mut probability, mut sum) = (0, first, first);
+    while u >= sum && k < largest {
+        k += 1;
+        probability *= ratio(k as f64);
+        let next = sum + probability;
+        if next == sum {
+            // Rounding keeps the sum below `u`.
+            break;
+        }
+        sum = next;
+    }
+    k
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Exact values: ln(k!) of numbers whose factorial is a float, and the limit of the series.
+    #[test]
+    fn errors_of_the_formula_of_stirling() {
+        for k in 1..20u32 {
+            let factorial: f64 = (1..=k).map(f64::from).product();
+            let x = f64::from(k);
+            let expected = factorial.ln() - (x + 0.5) * x.ln() + x - 0.5 * TAU.ln();
+            assert!((stirling_error(x) - expected).abs() < 2e-14, "{k}: {} {expected}", stirling_error(x));
+        }
+        assert!((stirling_error(1e9) * 12e9 - 1.0).abs() < 1e-15);
+    }
+
+    #[test]
+    fn deviances_near_and_far() {
+        for (k, m) in [(10.0, 10.0), (10.0, 10.5), (9.0, 11.0), (5.0, 20.0), (1e15, 1e15 + 1e7)] {
+            // ln(1 + x) of a small x, which is exact here.
+            let expected = if k > 1e10 { (k - m) * (k - m) / (2.0 * m) } else { k * (k / m).ln() + m - k };
+            assert!((deviance(k, m) - expected).abs() <= 1e-7 * expected + 1e-14, "{k} {m}: {}", deviance(k, m));
+        }
+    }
+
+    #[test]
+    fn probabilities_have_the_sum_one() {
+        for (n, p) in [(40u64, 0.3), (25, 0.5), (1000, 0.011)] {
+            let binomial = Binomial::new(n, p);
+            let sum: f64 = (0..=n).map(|k| binomial.log_probability(k as f64).exp()).sum();
+            assert!((sum - 1.0).abs() < 1e-12, "{n} {p}: {sum}");
+        }
+    }
+}
