@@ -25,8 +25,8 @@ pub enum Replacement {
 }
 
 impl Generator {
-    /// Makes a random permutation of the integers 0 to `n - 1`. All permutations are equally probable (as far as 64 bits
-    /// of the key allow).
+    /// Makes a random permutation of the integers 0 to `n - 1`. All permutations are equally probable (as far as 64
+    /// bits of the key allow).
     ///
     /// # Errors
     /// [`Error::TooLarge`], [`Error::OutOfMemory`].

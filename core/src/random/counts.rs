@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn deviances_near_and_far() {
-        for (k, m) in [(10.0, 10.0), (10.0, 10.5), (9.0, 11.0), (5.0, 20.0), (1e15, 1e15 + 1e7)] {
+        for (k, m) in [(10.0f64, 10.0), (10.0, 10.5), (9.0, 11.0), (5.0, 20.0), (1e15, 1e15 + 1e7)] {
             // ln(1 + x) of a small x, which is exact here.
             let expected = if k > 1e10 { (k - m) * (k - m) / (2.0 * m) } else { k * (k / m).ln() + m - k };
             assert!((deviance(k, m) - expected).abs() <= 1e-7 * expected + 1e-14, "{k} {m}: {}", deviance(k, m));
