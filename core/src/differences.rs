@@ -1,7 +1,7 @@
 //! Differences of neighbouring elements, and integrals by the trapezoidal rule.
 
 use crate::array::Array;
-use crate::expr::Expr;
+use crate::expr::{Expr, IntoExpr};
 use crate::layout::resolve_axis;
 use crate::reduce::{float, is_half};
 use crate::{DType, Element, Error, Result};
@@ -93,7 +93,12 @@ impl<T: Element> Array<T> {
         if y.shape()[axis] == 0 {
             return Array::from_raw(y.sum_axis(axis)?.into_raw());
         }
-        trapezoid(&y, crate::IntoExpr::into_expr(float::<T::Mean>(dx)), axis)
+        if is_half(T::Mean::DTYPE) {
+            // A half float of `dx` would lose most of its digits.
+            let sums = trapezoid(&y.cast::<f32>().eval()?, float::<f32>(dx).into_expr(), axis)?;
+            return sums.cast::<T::Mean>().eval();
+        }
+        trapezoid(&y, float::<T::Mean>(dx).into_expr(), axis)
     }
 
     /// The integral along `axis` by the trapezoidal rule, for elements at positions `x`: an array with one axis as long

@@ -39,6 +39,10 @@ pub(crate) fn ordered(op: &'static str, dtype: DType) -> Result<()> {
 /// [`Error::OutOfMemory`].
 pub(crate) fn reserve<T>(n: usize) -> Result<Vec<T>> {
     let (bytes, mut out) = (n.saturating_mul(size_of::<T>()), Vec::new());
+    // The pool checks large sizes against the machine's memory: a system that overcommits grants any size.
+    if bytes > 1 << 30 {
+        drop(Buffer::host(bytes)?);
+    }
     out.try_reserve_exact(n).map_err(|e| Error::OutOfMemory {
         memory: "the host".into(),
         bytes,

@@ -105,6 +105,10 @@ fn interpolation_between_points() {
         let (twice, steps) = (array(&[0.0, 1.0, 1.0, 2.0]), array(&[0.0, 1.0, 5.0, 6.0]));
         nearly(&array(&[0.5, 1.0, 1.5]).interp(&twice, &steps)?, &[0.5, 5.0, 5.5]);
         nearly(&array(&[0.5, 1.5]).interp(&x, &array(&[INF, INF, 1.0]))?, &[INF, INF]);
+        // A point is exact whatever follows it.
+        for next in [INF, f64::NAN, 1.7e308] {
+            assert_eq!(array(&[0.0]).interp(&array(&[0.0, 1.0]), &array(&[-1.7e308, next]))?.item()?, -1.7e308);
+        }
         nearly(&array(&[1, 3]).interp(&array(&[0, 2]), &array(&[10, 20]))?, &[15.0, 20.0]);
         assert_eq!(array::<f64>(&[]).interp(&x, &y)?.shape(), [0]);
         Ok(())

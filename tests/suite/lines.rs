@@ -42,6 +42,9 @@ fn integrals() {
             assert_eq!(y.trapezoid_at(&x, -1)?.to_vec()?, [10.5, -0.5]);
         }
         assert_eq!(array(&[1i32, 2]).trapezoid(1.0, 0)?.item()?, 1.5);
+        // The distance is not rounded to a half float, which would be infinite.
+        let small = array(&[f16::from_f32(0.0009765625); 2]);
+        assert_eq!(small.trapezoid(1e5, 0)?.item()?, f16::from_f32(97.65625));
         assert_eq!(array(&[60000.0, 60000.0].map(f16::from_f64)).trapezoid(0.5, 0)?.item()?.to_f64(), 30000.0);
         let z = array(&[Complex::new(1.0f64, 2.0), Complex::new(3.0, 0.0)]);
         assert_eq!(z.trapezoid(1.0, 0)?.item()?, Complex::new(2.0, 1.0));

@@ -246,9 +246,10 @@ impl Generator {
             return invalid("choice_weighted", "shape", format!("{count} rows"), why);
         }
         let times = self.exponential::<f64>(weights.len(), 1.0)?.to_vec()?;
+        // Logarithms of waiting times, because the times of tiny weights overflow.
         let mut events = crate::sort::reserve(positive)?;
         let all = times.iter().zip(weights).zip(0i64..);
-        events.extend(all.filter(|((_, w), _)| **w > 0.0).map(|((time, w), i)| (time / w, i)));
+        events.extend(all.filter(|((_, w), _)| **w > 0.0).map(|((time, w), i)| (libm::log(*time) - libm::log(*w), i)));
         let order = |a: &(f64, i64), b: &(f64, i64)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
         if (1..positive).contains(&count) {
             events.select_nth_unstable_by(count, order);

@@ -154,6 +154,9 @@ fn ascends<T: Element>(x: &[T]) -> bool {
 /// Returns the value at `at` of the line through two points, computed from the first one; from the second one if that
 /// gives NaN; or the value of both, if they have the same.
 fn between((x, y): (f64, f64), (next_x, next_y): (f64, f64), at: f64) -> f64 {
+    if at == x {
+        return y;
+    }
     let slope = (next_y - y) / (next_x - x);
     let from_first = slope * (at - x) + y;
     if !from_first.is_nan() {

@@ -167,6 +167,11 @@ fn weighted_samples_have_their_probabilities() {
     assert_eq!(r.position(), 3000 * 8, "two words for each weight");
     let all = rng().choice_weighted(&x, &weights, 3, Replacement::Without).unwrap();
     assert_eq!(all.sort(0).unwrap().to_vec().unwrap(), [10, 30, 40]);
+    // Waiting times of such weights are infinite; those of both rows nevertheless differ.
+    let tiny = Array::from_vec(vec![1.0, 5e-324, 5e-324], [3]).unwrap();
+    let x = Array::arange(0i64, 3, 1).unwrap();
+    let mut second = || r.choice_weighted(&x, &tiny, 2, Replacement::Without).unwrap().get([1]).unwrap();
+    fits(1000, &mut second, &[(1, 0.5), (2, 0.5)]);
 }
 
 #[test]
