@@ -17,7 +17,7 @@ pub use polyarray_core::*;
 pub mod prelude {
     pub use polyarray_core::{
         Array, Complex, DType, Device, Element, Error, Expr, Fused, IntoExpr, Matmul, Metric, NewAxis, Overlap,
-        Precision, Quantile, Result, Side, ViewMut, axis, bf16, distance, einsum, einsum_path, f16, fuse, io, random, register,
-        s, select, trace, with_device,
+        Precision, Quantile, Result, Side, ViewMut, axis, bf16, distance, einsum, einsum_path, f16, fuse, io, random,
+        register, s, select, trace, with_device,
     };
 }

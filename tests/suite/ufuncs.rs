@@ -291,3 +291,32 @@ fn what_a_ufunc_is_not_defined_for_is_an_error() {
         text(array(&[Complex::new(1.0f32, 0.0)]).less(Complex::new(0.0, 0.0)).eval().unwrap_err()).contains("less")
     );
 }
+
+/// The exponents that are computed without `pow` give its special values, and otherwise its results to within its
+/// bound.
+#[test]
+fn powers_of_a_value_are_those_of_an_array_of_it() {
+    fn check<T: Element>(special: &[f64], exponents: &[f64], ulps: f64) -> Result<()> {
+        let number = |x: &f64| T::from_wide(Wide::Float(*x));
+        let x = Array::from_vec(special.iter().map(number).collect(), special.len())?;
+        for exponent in exponents {
+            let many = Array::full(special.len(), number(exponent))?;
+            let (short, long) = (x.pow(number(exponent)).eval()?.to_vec()?, x.pow(&many).eval()?.to_vec()?);
+            for ((x, a), b) in special.iter().zip(short).zip(long) {
+                let [a, b] = [a, b].map(|x: T| x.to_wide().real());
+                let near = a != 0.0 && b != 0.0 && (a - b).abs() <= ulps * b.abs();
+                let same = near || a == b && a.signum() == b.signum() || a.is_nan() && b.is_nan();
+                assert!(same, "{x} to the power of {exponent} as {}: {a}, not {b}", T::DTYPE);
+            }
+        }
+        Ok(())
+    }
+    let special =
+        [0.0, -0.0, 1.0, -1.0, 2.0, -2.5, 0.3, 7.0, 1e5, 1e-5, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, -3.0];
+    on_every_device(|_| check::<f32>(&special, &[2.0, 3.0, 0.5, -1.0, 4.0], 8.0 * f64::from(f32::EPSILON)));
+    on_every_device(|_| check::<f64>(&special, &[2.0, 3.0, 0.5, -1.0, 4.0], 3.0 * f64::EPSILON));
+    on_every_device(|_| check::<f16>(&special, &[2.0, 3.0, 0.5, -1.0, 4.0], 0.002));
+    let whole = [0.0, 1.0, 2.0, 3.0, 11.0, 15.0, 100.0];
+    on_every_device(|_| check::<u8>(&whole, &[2.0, 3.0, 4.0], 0.0));
+    on_every_device(|_| check::<i32>(&[0.0, -1.0, 2.0, -7.0, 46341.0, 1e9], &[2.0, 3.0, -1.0, 4.0], 0.0));
+}
