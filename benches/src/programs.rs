@@ -12,14 +12,17 @@ use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::time::Duration;
 
+/// Computes a program on inputs that were made before.
+type Run = Box<dyn Fn() -> Result<Outcome>>;
+
 /// A computation.
 pub struct Program {
     /// Its name, also in the output of `numpy_programs.py`.
     pub name: &'static str,
     /// What it computes, with shapes and dtypes.
     pub doc: &'static str,
-    /// Returns the function that computes it, on inputs that are made once.
-    prepare: fn() -> Result<Box<dyn Fn() -> Result<Outcome>>>,
+    /// Makes the inputs, and returns the function that computes the program on them.
+    prepare: fn() -> Result<Run>,
     /// The largest difference from the result of `scalar`, relative to the largest element.
     tolerance: f64,
 }
@@ -81,23 +84,23 @@ fn bytes(lens: &[usize]) -> Result<Array<u8>> {
     uniform(lens, 0.0, 256.0)?.cast::<u8>().eval()
 }
 
-fn tanh() -> Result<Box<dyn Fn() -> Result<Outcome>>> {
+fn tanh() -> Result<Run> {
     let x = uniform(&[100_000], -4.0, 4.0)?.cast::<f32>().eval()?;
     Ok(Box::new(move || Ok(Outcome::F32(x.tanh().eval()?))))
 }
 
-fn transpose() -> Result<Box<dyn Fn() -> Result<Outcome>>> {
+fn transpose() -> Result<Run> {
     let x = uniform(&[5000, 5000], -1.0, 1.0)?;
     Ok(Box::new(move || Ok(Outcome::F64(x.t().to_contiguous()?))))
 }
 
-fn rgb_image() -> Result<Box<dyn Fn() -> Result<Outcome>>> {
+fn rgb_image() -> Result<Run> {
     let image = bytes(&[1080, 1920, 3])?;
     let means = Array::from_vec(vec![0.485f32, 0.456, 0.406], [3])?;
     Ok(Box::new(move || Ok(Outcome::F32((image.cast::<f32>() / 255.0 - &means).eval()?))))
 }
 
-fn softmax() -> Result<Box<dyn Fn() -> Result<Outcome>>> {
+fn softmax() -> Result<Run> {
     let x = uniform(&[100_000, 10], -5.0, 5.0)?.cast::<f32>().eval()?;
     Ok(Box::new(move || {
         let shifted = (&x - &x.max_axis(axis(-1).keepdims())?).exp().eval()?;
@@ -105,17 +108,17 @@ fn softmax() -> Result<Box<dyn Fn() -> Result<Outcome>>> {
     }))
 }
 
-fn standardize() -> Result<Box<dyn Fn() -> Result<Outcome>>> {
+fn standardize() -> Result<Run> {
     let x = uniform(&[100_000, 20], -5.0, 5.0)?;
     Ok(Box::new(move || Ok(Outcome::F64(((&x - &x.mean_axis(0)?) / &x.std_axis(0, 0)?).eval()?))))
 }
 
-fn wide_u8() -> Result<Box<dyn Fn() -> Result<Outcome>>> {
+fn wide_u8() -> Result<Run> {
     let (a, b) = (bytes(&[1000, 1000])?, bytes(&[1000, 1000])?);
     Ok(Box::new(move || Ok(Outcome::U32(Matmul::wide(&a, &b).run()?))))
 }
 
-fn kmeans_step() -> Result<Box<dyn Fn() -> Result<Outcome>>> {
+fn kmeans_step() -> Result<Run> {
     let (count, centres) = (1797, 10);
     let x = uniform(&[count, 64], 0.0, 16.0)?;
     let start = x.slice(s![..centres, ..])?.to_contiguous()?;
