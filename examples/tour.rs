@@ -51,6 +51,8 @@ fn from_numpy() -> Result<usize> {
     let x = Array::from_vec(vec![3.0f32, 1.0, 2.0], [3])?;
     let a = Array::<f32>::from_fn([2, 3], |ix| (3 * ix[0] + ix[1]) as f32)?;
     let (mut m, q) = (a.clone(), Array::<f32>::ones([4, 3])?);
+    let (y, z) = (Array::<f32>::arange(1.0, 4.0, 1.0)?, Array::<f32>::arange(1.5, 4.0, 1.0)?);
+    let mut rng = random::Generator::new(7);
     let checks = [
         Array::from_vec(vec![3.0f32, 1.0, 2.0], [3])?.len() == 3,
         Array::<f32>::zeros([2, 3])?.sum()? == 0.0,
@@ -87,6 +89,13 @@ fn from_numpy() -> Result<usize> {
         x.cumsum(0)?.to_vec()? == [3.0, 4.0, 6.0],
         x.sort(0)?.to_vec()? == [1.0, 2.0, 3.0] && x.argsort(0)?.to_vec()? == [1, 2, 0],
         x.median()? == 2.0 && x.quantile(0.5)? == 2.0,
+        x.quantiles(&[0.1, 0.9])?.len() == 2 && x.nanmean()? == 2.0,
+        a.cov(1)?.to_vec()? == [1.0; 4] && a.corrcoef()?.min()? > 0.999,
+        x.diff(1, 0)?.to_vec()? == [-2.0, 1.0] && x.trapezoid(0.5, 0)?.item()? == 1.75,
+        x.histogram(4, None)?.0.to_vec()? == [1, 0, 1, 1] && x.interp(&y, &z)?.to_vec()? == [3.5, 1.5, 2.5],
+        x.convolve(&y, Overlap::Same)?.len() == 3 && x.isin(&y)?.all()?,
+        rng == random::Generator::new(7),
+        rng.normal::<f32>([2, 3], 0.0, 1.0)?.shape() == [2, 3] && rng.permutation(5)?.sum()? == 10,
         x.unique()?.len() == 3 && x.topk(2, 0)?.0.to_vec()? == [3.0, 2.0],
         a.matmul(&a.t())?.shape() == [2, 2] && x.dot(&x)?.item()? == 14.0,
         einsum("ij,kj->ik", &[&a, &a])?.shape() == [2, 2],
