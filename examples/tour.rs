@@ -97,6 +97,19 @@ fn from_numpy() -> Result<usize> {
         rng == random::Generator::new(7),
         rng.normal::<f32>([2, 3], 0.0, 1.0)?.shape() == [2, 3] && rng.permutation(5)?.sum()? == 10,
         x.unique()?.len() == 3 && x.topk(2, 0)?.0.to_vec()? == [3.0, 2.0],
+        x.mask(&x.greater(1.5).eval()?)?.to_vec()? == [3.0, 2.0] && x.nonzero()?[0].len() == 3,
+        {
+            let (columns, i) = (Array::from_vec(vec![2, -1], [2])?, x.argsort(0)?);
+            a.take(&columns, 1)?.shape() == [2, 2] && x.take_along_axis(&i, 0)?.to_vec()? == [1.0, 2.0, 3.0]
+        },
+        {
+            let (mut m, rows) = (a.clone(), Array::from_vec(vec![0, 0], [2])?);
+            m.assign_where(&m.less(2.0).eval()?, 0.0)?;
+            m.scatter_add(&rows, &a, 0)?;
+            m.slice(s![1])?.to_vec()? == a.slice(s![1])?.to_vec()? && m.sum()? > a.sum()?
+        },
+        Array::concatenate(&[&a, &m], 1)?.shape() == [2, 6] && x.tile(&[2])?.shape() == [6],
+        x.pad(&[(1, 1)], Pad::Edge)?.len() == 5 && x.roll(1, 0)?.to_vec()? == [2.0, 3.0, 1.0],
         a.matmul(&a.t())?.shape() == [2, 2] && x.dot(&x)?.item()? == 14.0,
         einsum("ij,kj->ik", &[&a, &a])?.shape() == [2, 2],
         x.norm()? > 3.7,

@@ -146,6 +146,11 @@ impl<'a> Source<'a> {
             self.block.read(at, stride, count, &mut to[done * size..])
         });
     }
+
+    /// Copies the element `at` elements after the one at index zero to the front of `to`.
+    pub fn element(&self, at: isize, to: &mut [u8]) {
+        self.block.read(self.offset + at, 1, 1, to);
+    }
 }
 
 #[cfg(feature = "blas")]
@@ -180,6 +185,20 @@ impl<'a> Target<'a> {
         for_each_run(lens, self.strides, self.offset, range, |done, at, count| {
             self.block.write(at, stride, count, &from[done * size..])
         });
+    }
+
+    /// Copies the element `at` elements after the one at index zero to the front of `to`.
+    ///
+    /// # Safety
+    /// - The element has been written.
+    pub unsafe fn element(&self, at: isize, to: &mut [u8]) {
+        // `read` requires initialised elements, which the caller guarantees.
+        self.block.read(self.offset + at, 1, 1, to);
+    }
+
+    /// Copies the front of `from` to the element `at` elements after the one at index zero.
+    pub fn set_element(&self, at: isize, from: &[u8]) {
+        self.block.write(self.offset + at, 1, 1, from);
     }
 }
 

@@ -56,6 +56,11 @@ impl GpuBackend {
             Op::Random(_) => {
                 return Err(Unsupported::new("random numbers are not supported on GPUs yet; use a host device"));
             }
+            Op::Gather(_) | Op::Scatter(_) => {
+                return Err(Unsupported::new(
+                    "reads and writes at indices are not supported on GPUs yet; use a host device",
+                ));
+            }
             Op::Scan(_) => {
                 return Err(Unsupported::new(
                     "running sums and products (scans) are not supported on GPUs yet; use a host device",
@@ -83,7 +88,15 @@ impl GpuBackend {
         match op {
             Op::Matmul(o) => lacking = lacking.or_else(|| render::lacking(o.dtype)),
             Op::Distance(o) => lacking = lacking.or_else(|| render::lacking(o.dtype)),
-            Op::Map(_) | Op::Reduce(_) | Op::Scan(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) | Op::Random(_) => {}
+            Op::Map(_)
+            | Op::Reduce(_)
+            | Op::Scan(_)
+            | Op::Sort(_)
+            | Op::Search(_)
+            | Op::Count(_)
+            | Op::Random(_)
+            | Op::Gather(_)
+            | Op::Scatter(_) => {}
         }
         if let Some(why) = lacking {
             return Err(Unsupported::new(why));
@@ -163,6 +176,10 @@ unsafe impl Backend for GpuBackend {
             Op::Matmul(o) => matmul::run(&self.gpu, o, cx.output()),
             Op::Distance(o) => distance::run(&self.gpu, o, cx.output()),
             Op::Sort(_) | Op::Search(_) | Op::Count(_) | Op::Random(_) => unreachable!("estimate refuses them"),
+            }
+            Op::Sort(_) | Op::Search(_) | Op::Count(_) | Op::Gather(_) | Op::Scatter(_) => {
+                unreachable!("estimate refuses them")
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! The device `simd` of polyarray: explicit SIMD on all cores.
 //!
 //! An operation passes through these modules: `Simd` estimates its cost; `map`, `reduce`, `scan`, `matmul`,
-//! `distance`, `sort`, `search`, `count` and `random` split it into strips, blocks and threads; `exec` runs a program on a
+//! `distance`, `sort`, `search`, `count`, `random` and `index` split it into strips, blocks and threads; `exec` runs a program on
 //! strip, `flat` on strips across short axes; `kernels` has one kernel per instruction; `math` and `lanes` have
 //! functions and vectors that are generic over the tier; `tier` has a table of kernels for each tier, and chooses the
 //! best that this CPU supports.
@@ -11,6 +11,7 @@ mod distance;
 mod exec;
 mod flat;
 mod gemm;
+mod index;
 mod kernels;
 mod lanes;
 mod lower;
@@ -95,12 +96,18 @@ struct Simd {
 
 /// Returns the speed of a tier.
 fn profile(tier: &Tier, engines: &Engines) -> Profile {
-    use Class::{ArgReduce, ArgSort, Cosine, Count, Distance, Map, MatVec, Product, Random, Reduce, Search, Sort};
+    use Class::{
+        ArgReduce, ArgSort, Cosine, Count, Distance, Index, Map, MatVec, Product, Random, Reduce, Search, Sort,
+    };
     /// Vector instructions per second and thread.
     const RATE: f64 = 2.0e9;
     let vectors = |dtype: DType| RATE * (tier.vector_bytes / dtype.size().max(4)) as f64;
     // Elements along the axis of a scan depend on each other, so vectors do not help.
-    let mut profile = Profile::new(START_UP, 1.2e10, RATE).with_rate(&[Search, Count], &DType::ALL, 0.5e9);
+    let mut profile = Profile::new(START_UP, 1.2e10, RATE).with_rate(&[Search, Count], &DType::ALL, 0.5e9).with_rate(
+        &[Index],
+        &DType::ALL,
+        1e9,
+    );
     (profile.wake, profile.cache) = (8e-6, (1 << 20) as f64);
     for dtype in DType::ALL {
         // A complex product is four real ones; an integer one is a multiplication and an addition, of which the 64-bit
@@ -184,6 +191,8 @@ unsafe impl Backend for Simd {
                 Op::Search(o) => search::run(&tier.search, o, threads, output),
                 Op::Count(o) => count::run(o, threads, output),
                 Op::Random(o) => random::run(&tier.random, o, threads, output),
+                Op::Gather(o) => index::gather(o, threads, output),
+                Op::Scatter(o) => index::scatter(o, threads, output),
             }
         }
     }

@@ -5,6 +5,7 @@
 
 use crate::compare::{Expected, Tolerance, Values, first_difference};
 use crate::elementwise::{How, Kernel, Work};
+use crate::indexing::{self, Indexing};
 use crate::layouts::{Lay, Place};
 use crate::products::distance_name;
 use crate::reductions::{Fold, Over};
@@ -197,6 +198,18 @@ fn threads_of_the_rest<T: Element>(suite: &mut Suite) {
             threads_case(suite, sorting.name(), T::DTYPE, &format!("{sorting:?} [301, 33]"), || {
                 sorting.apply(&array(&[301, 33])?, 0)
             });
+        }
+    }
+    // One dtype for each size of elements.
+    if matches!(T::DTYPE, DType::F64 | DType::F32 | DType::I16 | DType::U8 | DType::C64) {
+        let at: Vec<i64> = (0..70_000).map(|_| suite.rng.next() as i64).collect();
+        for indexing in Indexing::ALL.into_iter().filter(|i| i.accepts(T::DTYPE)) {
+            for (shape, axis) in [([60_001, 1], 0), ([2001, 33], 0), ([2001, 33], 1), ([33, 2001], 0)] {
+                let detail = format!("{indexing:?} {shape:?} along {axis}");
+                threads_case(suite, indexing.name(), T::DTYPE, &detail, || {
+                    indexing::long(indexing, &x, &at, shape, axis)
+                });
+            }
         }
     }
     // Two products of k terms, each with an error of k eps times at most k (twice that for complex terms).

@@ -2,7 +2,7 @@
 //! written.
 
 use crate::report::FailureKind;
-use polyarray_core::op::{Op, Operand, Output};
+use polyarray_core::op::{Mode, Op, Operand, Output};
 use polyarray_core::{
     Backend, Buffer, Cost, DType, DeviceInfo, Layout, MemoryId, Result, RunContext, Unsupported, memory, walk,
 };
@@ -88,6 +88,7 @@ impl Guard {
         }
         let mut in_place = false;
         op.for_each_input(|operand, _| in_place |= operand.buffer.same(cx.output()));
+        in_place |= op.outputs().iter().any(|o| o.mode != Mode::Write);
         let first = self.attempt(op, cx, 0, FILLS[0], in_place)?;
         if !in_place {
             let second = self.attempt(op, cx, SHIFT, FILLS[1], in_place)?;
@@ -96,7 +97,7 @@ impl Guard {
         self.deliver(&first, cx.output())
     }
 
-    /// Runs the operation into a new buffer filled with `fill` (and with the operands in `cx.output()` if `in_place`),
+    /// Runs the operation into a new buffer filled with `fill` (and with the elements of `cx.output()` if `in_place`),
     /// `shift` elements further on if the operation has an output offset.
     fn attempt(&self, op: &Op, cx: &RunContext, shift: usize, fill: u8, in_place: bool) -> Result<Written> {
         let memory = memory(self.inner.memory());
@@ -114,16 +115,23 @@ impl Guard {
                 o.output.offset += shift;
                 shift
             }
-            Op::Matmul(_) | Op::Distance(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) | Op::Random(_) => 0,
+            Op::Matmul(_)
+            | Op::Distance(_)
+            | Op::Sort(_)
+            | Op::Search(_)
+            | Op::Count(_)
+            | Op::Random(_)
+            | Op::Gather(_)
+            | Op::Scatter(_) => 0,
         };
         let layout = output_layout(&op);
         let dtype = op.output().dtype;
         let size = memory.info().stored_size(dtype).unwrap_or(dtype.size());
         let mut bytes = vec![fill; (layout.span().1 + GUARD) * size];
         if in_place {
-            // SAFETY: an operand lies in the output with the same layout (invariant 4 of `Map`; the shift is 0), so its
-            // elements are written and nothing else writes them (conditions 2 and 3 of `Backend::run`, guaranteed by
-            // the caller).
+            // SAFETY: an operand lies in the output with the same layout (invariant 4 of `Map`; the shift is 0), or the
+            // operation changes the output, so its elements are written and nothing else writes them (conditions 2 and
+            // 3 of `Backend::run`, guaranteed by the caller).
             for_each_run(&layout, |at, n| unsafe {
                 memory.download(cx.output(), at * size, &mut bytes[at * size..(at + n) * size])
             })?;
@@ -294,9 +302,17 @@ fn output_layout(op: &Op) -> Layout {
         Op::Map(o) => of(&o.shape, &o.output),
         Op::Reduce(o) => of(&o.outer, &o.output),
         Op::Scan(o) => of(&o.shape(), &o.output),
-        Op::Matmul(_) | Op::Distance(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) | Op::Random(_) => {
-            Layout::contiguous(polyarray_core::Dims::from(op.output().len()))
+        Op::Scatter(_) => {
+            let out = op.output();
+            Layout::from_parts(out.lens, out.strides, out.offset)
         }
+        Op::Matmul(_)
+        | Op::Distance(_)
+        | Op::Sort(_)
+        | Op::Search(_)
+        | Op::Count(_)
+        | Op::Random(_)
+        | Op::Gather(_) => Layout::contiguous(polyarray_core::Dims::from(op.output().len())),
     }
 }
 
@@ -341,6 +357,9 @@ fn broken_invariant(op: &Op, output: &Buffer) -> Option<String> {
         Op::Search(o) => (o.n * o.shape.size() == 0).then(|| "a search with an axis of length 0".into()),
         Op::Count(o) => (o.bins * o.shape.size() == 0).then(|| "a count without elements or bins".into()),
         Op::Random(o) => (o.len == 0).then(|| "random numbers without elements".into()),
+        Op::Gather(o) => (o.len * o.shape.size() == 0).then(|| "a gather with an axis of length 0".into()),
+        Op::Scatter(o) => (o.len * o.shape.size() == 0 || o.output.strides.iter().rev().skip(1).any(|&s| s < 0))
+            .then(|| format!("a scatter of {:?} along {} with output strides {:?}", o.shape, o.len, o.output.strides)),
     };
     let end = output_layout(op).span().1 * stored(op.output().dtype);
     let short =

@@ -41,6 +41,7 @@
 //! | matmul of integers | the same bits | the same bits |
 //! | sorts, order statistics, searches, counts | the same bits: core fixes the order of ties | the same bits |
 //! | random numbers | the same bits: core defines them | the same bits |
+//! | reads and writes at indices | the same bits: values are combined in the order of the indices | the same bits |
 //! | distances | as documented at [`polyarray_core::distance::cdist`] | the same |
 //!
 //! 1. Any NaN is accepted for a NaN.
@@ -57,6 +58,7 @@ mod compare;
 mod consistency;
 mod elementwise;
 mod guard;
+mod indexing;
 mod layouts;
 mod products;
 mod programs;

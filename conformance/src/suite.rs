@@ -5,7 +5,7 @@ use crate::guard::{Guard, Guarded};
 use crate::layouts::Place;
 use crate::report::{Failure, FailureKind, Report};
 use crate::values::Rng;
-use crate::{Filter, consistency, elementwise, products, programs, random, reductions, scans, sorting};
+use crate::{Filter, consistency, elementwise, indexing, products, programs, random, reductions, scans, sorting};
 use polyarray_core::{Backend, DType, Device, Error, MemoryId, Result, register, with_device};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -50,6 +50,7 @@ impl Suite {
         products::run(&mut self);
         sorting::run(&mut self);
         random::run(&mut self);
+        indexing::run(&mut self);
         consistency::run(&mut self);
         self.guard.close();
         self.report

@@ -1,6 +1,7 @@
 //! Support of every operation and dtype by every device, determined without running an operation.
 
 use crate::elementwise::{How, Kernel, Work};
+use crate::indexing::Indexing;
 use crate::layouts::{Lay, Place};
 use crate::products::distance_name;
 use crate::random::Draw;
@@ -158,6 +159,19 @@ pub fn support(devices: &[Device]) -> Result<Vec<Support>> {
         for dtype in DType::ALL.into_iter().filter(|&d| draw.accepts(d)) {
             let run = || with_dtype!(dtype, T => draw.apply::<T>(&mut Generator::new(0), 9).map(|_| ()));
             ask(&mut table, &probe, &answers, draw.name(), dtype, run)?;
+        }
+    }
+    let aligned = |i: &Indexing| matches!(i, Indexing::ScatterAlong(_));
+    for indexing in Indexing::ALL.into_iter().filter(|i| !aligned(i)) {
+        for dtype in DType::ALL.into_iter().filter(|&d| indexing.accepts(d)) {
+            let run = || {
+                with_dtype!(dtype, T => {
+                    let indices = Array::from_vec(vec![0i64; 9], [3, 3])?;
+                    let values = Array::from_vec(vec![T::default()], ())?;
+                    indexing.apply(matrix::<T>()?, &indices, &values, 0).map(|_| ())
+                })
+            };
+            ask(&mut table, &probe, &answers, indexing.name(), dtype, run)?;
         }
     }
     Ok(table)

@@ -45,6 +45,10 @@ enum Defect {
     SortLosesLast,
     /// A histogram lacks an element on the last edge.
     CountsHalfOpen,
+    /// A gather changes its last element.
+    GatherOff,
+    /// A scatter changes an element that no index refers to.
+    ScatterElsewhere,
     /// Accepted operations return an error.
     Fails,
     /// Accepted operations panic.
@@ -204,6 +208,22 @@ impl Broken {
                     write(&(last - 1).to_ne_bytes(), cx.output(), at);
                 }
             }
+            Defect::GatherOff => {
+                if let Op::Gather(o) = op
+                    && o.dtype == DType::F32
+                {
+                    alter_f32(cx.output(), 0, o.shape.size() - 1, |x| x + 1.0);
+                }
+            }
+            Defect::ScatterElsewhere => {
+                if let Op::Scatter(o) = op
+                    && o.dtype == DType::F32
+                    && *o.shape == [1]
+                {
+                    let out = op.output();
+                    alter_f32(cx.output(), out.offset, out.lens.size() - 1, |x| x + 1.0);
+                }
+            }
             Defect::DistanceCancels => {
                 if let Op::Distance(o) = op
                     && o.dtype == DType::F32
@@ -330,6 +350,8 @@ fn wrong_values_are_found() {
     found(Defect::SortUnstable, f32s("argsort"), FailureKind::Value, "argsort");
     found(Defect::SortLosesLast, f32s("sort"), FailureKind::Value, "sort");
     found(Defect::CountsHalfOpen, f32s("histogram"), FailureKind::Value, "histogram");
+    found(Defect::GatherOff, f32s("take"), FailureKind::Value, "take");
+    found(Defect::ScatterElsewhere, f32s("scatter"), FailureKind::Value, "scatter");
     found(Defect::BoolOfTwo, f32s("less"), FailureKind::Invalid, "less");
 }
 

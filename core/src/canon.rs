@@ -192,6 +192,16 @@ pub(crate) fn scan<L: Borrow<Layout>>(output: &Layout, inputs: &[L], axis: usize
     ScanSpace { outer: outer.lens, output: places.remove(0), inputs: places }
 }
 
+/// Returns the canonical index space of a gather or a scatter, and the strides of each operand in it. The order of the
+/// axes is kept, because values for one element are combined in C order. Axes along which the first operand has a
+/// negative stride are reversed; `offsets` are those of the operands' elements at index zero.
+pub(crate) fn indexed(shape: &[usize], strides: &[&[isize]], offsets: &mut [isize]) -> (Dims, SmallVec<[Strides; 3]>) {
+    let mut walk = in_order(0..shape.len(), shape);
+    flip(&mut walk, shape, strides, offsets);
+    let space = merge(&walk, shape, strides);
+    (space.lens, space.strides)
+}
+
 /// Returns `axes` by descending stride of the inputs that are not broadcast, if these agree on an order; else as they
 /// are.
 fn common_order<L: Borrow<Layout>>(

@@ -52,11 +52,13 @@ pub enum Class {
     Count,
     /// Random numbers.
     Random,
+    /// Reads and writes at indices.
+    Index,
 }
 
 impl Class {
     /// Every class.
-    pub const ALL: [Class; 13] = [
+    pub const ALL: [Class; 14] = [
         Class::Map,
         Class::Reduce,
         Class::ArgReduce,
@@ -70,6 +72,7 @@ impl Class {
         Class::Search,
         Class::Count,
         Class::Random,
+        Class::Index,
     ];
 }
 

@@ -4,7 +4,7 @@ use crate::array::{Array, Axes};
 use crate::composed;
 use crate::device::Device;
 use crate::expr::{Expr, IntoExpr, RawArray};
-use crate::layout::Layout;
+use crate::layout::{AxisIndex, Layout, NewShape};
 use crate::slice::SliceItem;
 use crate::trace::Plan;
 use crate::ufunc::{Binary, Unary};
@@ -209,7 +209,7 @@ impl DynArray {
     ///
     /// # Errors
     /// As [`Array::get`].
-    pub fn get(&self, index: impl AsRef<[usize]>) -> Result<Scalar> {
+    pub fn get<I: AxisIndex>(&self, index: impl AsRef<[I]>) -> Result<Scalar> {
         with_dtype!(self.dtype(), T => self.typed::<T>()?.get(index).map(Scalar::new))
     }
 
@@ -246,8 +246,8 @@ impl DynArray {
     ///
     /// # Errors
     /// As [`Array::reshape`].
-    pub fn reshape(&self, shape: impl Into<Dims>) -> Result<DynArray> {
-        let shape = shape.into();
+    pub fn reshape(&self, shape: impl NewShape) -> Result<DynArray> {
+        let shape = shape.resolve(self.len())?;
         with_dtype!(self.dtype(), T => self.typed::<T>()?.reshape(shape).map(Array::erase))
     }
 

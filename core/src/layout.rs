@@ -253,6 +253,29 @@ impl Layout {
         self.shape.iter().zip(&self.strides).any(|(&n, &s)| n > 1 && s == 0)
     }
 
+    /// Returns whether two indices may denote the same element. Layouts whose axes are nested (the elements along an
+    /// axis lie closer together than one step of the next one), as those of all views except [`broadcast_to`] and
+    /// [`windows`](crate::Array::windows), do not overlap.
+    ///
+    /// [`broadcast_to`]: Layout::broadcast_to
+    pub(crate) fn may_overlap(&self) -> bool {
+        let mut axes: SmallVec<[(usize, usize); 4]> = self
+            .shape
+            .iter()
+            .zip(&self.strides)
+            .filter(|(n, _)| **n > 1)
+            .map(|(&n, s)| (s.unsigned_abs(), n))
+            .collect();
+        axes.sort_unstable();
+        let mut reach = 0;
+        !self.is_empty()
+            && axes.iter().any(|&(stride, n)| {
+                let overlaps = stride <= reach;
+                reach += (n - 1) * stride;
+                overlaps
+            })
+    }
+
     /// Returns the first and one past the last position in the buffer that the layout covers.
     pub fn span(&self) -> (usize, usize) {
         if self.is_empty() {
@@ -268,15 +291,16 @@ impl Layout {
     }
 
     /// Returns the position in the buffer of the element at `index`. Checks the length and the range of `index`.
-    pub fn locate(&self, index: &[usize]) -> Result<usize> {
+    /// Negative indices count from the end.
+    pub fn locate<I: AxisIndex>(&self, index: &[I]) -> Result<usize> {
         if index.len() != self.shape.len() {
             return Err(Error::IndexCount { given: index.len(), ndim: self.shape.len(), shape: self.shape.clone() });
         }
         let mut at = self.offset as isize;
         for (axis, (&i, (&n, &s))) in index.iter().zip(self.shape.iter().zip(&self.strides)).enumerate() {
-            if i >= n {
+            let Some(i) = i.from_front(n) else {
                 return Err(Error::Index { what: format!("index {i}"), axis, len: n });
-            }
+            };
             at += i as isize * s;
         }
         Ok(at as usize)
@@ -438,6 +462,117 @@ impl Layout {
         self.shape.axes_mut().remove(axis);
         self.strides.remove(axis);
     }
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// An integer that is a position along an axis. Negative ones count from the end.
+pub trait AxisIndex: sealed::Sealed + Copy + fmt::Display {
+    /// Returns the position from the front of an axis of length `len`, or `None` if there is no such element.
+    fn from_front(self, len: usize) -> Option<usize>;
+}
+
+macro_rules! axis_index {
+    ($($T:ty),*) => { $(
+        impl sealed::Sealed for $T {}
+        impl AxisIndex for $T {
+            #[inline]
+            fn from_front(self, len: usize) -> Option<usize> {
+                let back = |_| usize::try_from(len as i128 + self as i128);
+                usize::try_from(self).or_else(back).ok().filter(|&at| at < len)
+            }
+        }
+    )* };
+}
+axis_index!(usize, isize, i64, i32, u32, u64);
+
+/// The shape of a reshaped array: lengths of the axes, of which one may be -1 if the type is signed. It stands for the
+/// length that the other ones leave.
+pub trait NewShape {
+    /// Returns the shape of an array of `len` elements.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a negative length other than -1, for a second -1, and for a -1 that has no solution.
+    fn resolve(self, len: usize) -> Result<Dims>;
+}
+
+macro_rules! new_shape {
+    ($($T:ty),*) => { $(
+        impl NewShape for $T {
+            fn resolve(self, _: usize) -> Result<Dims> {
+                Ok(self.into())
+            }
+        }
+    )* };
+}
+new_shape!(Dims, &Dims, usize, (), &[usize], Vec<usize>, &Vec<usize>);
+
+impl<const N: usize> NewShape for [usize; N] {
+    fn resolve(self, _: usize) -> Result<Dims> {
+        Ok(self.into())
+    }
+}
+
+macro_rules! signed_shape {
+    ($($T:ty),*) => { $(
+        impl NewShape for $T {
+            fn resolve(self, len: usize) -> Result<Dims> {
+                inferred(len, [self].into_iter().map(|n| n as i64))
+            }
+        }
+        impl<const N: usize> NewShape for [$T; N] {
+            fn resolve(self, len: usize) -> Result<Dims> {
+                self[..].resolve(len)
+            }
+        }
+        impl NewShape for &[$T] {
+            fn resolve(self, len: usize) -> Result<Dims> {
+                inferred(len, self.iter().map(|&n| n as i64))
+            }
+        }
+        impl NewShape for Vec<$T> {
+            fn resolve(self, len: usize) -> Result<Dims> {
+                self[..].resolve(len)
+            }
+        }
+        impl NewShape for &Vec<$T> {
+            fn resolve(self, len: usize) -> Result<Dims> {
+                self[..].resolve(len)
+            }
+        }
+    )* };
+}
+signed_shape!(isize, i64, i32);
+
+/// Returns the lengths, with -1 replaced by the length that makes `len` elements.
+fn inferred(len: usize, lengths: impl Iterator<Item = i64> + Clone) -> Result<Dims> {
+    let refuse =
+        |value: i64, why: String| Error::Argument { op: "reshape", name: "length", value: value.to_string(), why };
+    let (mut shape, mut open) = (Dims::new(), None);
+    for (axis, n) in lengths.clone().enumerate() {
+        match usize::try_from(n) {
+            Ok(n) => shape.push(n),
+            Err(_) if n == -1 && open.is_none() => {
+                open = Some(axis);
+                shape.push(1);
+            }
+            Err(_) if n == -1 => return Err(refuse(n, "only one length can be inferred".into())),
+            Err(_) => {
+                return Err(refuse(n, "a length is not negative; -1 stands for the length to be inferred".into()));
+            }
+        }
+    }
+    if let Some(axis) = open {
+        let others = shape.checked_len().unwrap_or(usize::MAX);
+        if others == 0 || len % others != 0 {
+            let given: SmallVec<[i64; 4]> = lengths.collect();
+            return Err(refuse(-1, format!("no length makes {len} elements of shape {given:?}")));
+        }
+        shape.axes_mut()[axis] = len / others;
+    }
+    Ok(shape)
 }
 
 /// Returns `axis` as an index from the front.

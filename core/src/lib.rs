@@ -1,8 +1,9 @@
 //! The core of polyarray: arrays, and the operations that devices run.
 //!
 //! ```text
-//! Array, Expr --> Op (Map | Reduce | Scan | Matmul | Distance | Sort | Search | Count | Random) --> Backend on a Memory
-//! what you write  what is to be done, with its operands' layouts                                  who does it, where
+//! Array, Expr --> Op (Map | Reduce | Scan | Matmul | Distance | Sort | Search | Count  --> Backend on a Memory
+//!                     | Random | Gather | Scatter)
+//! what you write  what is to be done, with its operands' layouts                        who does it, where
 //! ```
 //!
 //! Users link `polyarray`, which includes the devices. Authors of a backend link this crate and implement [`Backend`]
@@ -26,6 +27,8 @@ mod error;
 mod expr;
 mod fast;
 mod fork;
+mod index;
+mod join;
 mod layout;
 mod matmul;
 mod memory;
@@ -47,7 +50,7 @@ pub mod random;
 pub mod trace;
 pub mod walk;
 
-pub use array::{Array, Axes, ViewMut, axis};
+pub use array::{Array, Axes, Blocks, Indexing, ViewMut, axis};
 pub use backend::{Backend, DeviceInfo, RunContext};
 pub use composed::Composed;
 pub use config::{Config, config, with_threads};
@@ -61,10 +64,12 @@ pub use einsum::{Contraction, EinsumPath, EinsumStep, einsum, einsum_path};
 pub use error::{Error, Result, Unsupported};
 pub use expr::{Arguments, Expr, Fused, Fusible, IntoExpr, Traced, fuse, select};
 pub use fork::forks;
-pub use layout::{Dims, Layout, MAX_NDIM, Strides, resolve_axes, resolve_axis};
+pub use index::Index;
+pub use join::Pad;
+pub use layout::{AxisIndex, Dims, Layout, MAX_NDIM, NewShape, Strides, resolve_axes, resolve_axis};
 pub use matmul::Matmul;
 pub use memory::{Buffer, HostMemory, Memory, MemoryId, MemoryInfo, memory, register_memory, trim};
-pub use op::{Op, Precision, Side};
+pub use op::{Combine, Op, Precision, Side};
 pub use program::{Instr, MAX_INPUTS, MAX_INSTRS, Operands, Program, Ref};
 pub use slice::{NewAxis, SliceItem};
 pub use small::{Prepared, PreparedWork, Small, SmallMap, SmallProduct, SmallReduce, SmallScan, SmallSort};

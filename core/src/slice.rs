@@ -1,6 +1,6 @@
 //! Basic slicing: ranges with steps, single indices, new axes.
 
-use crate::layout::Layout;
+use crate::layout::{AxisIndex, Layout};
 use crate::{Error, Result};
 
 /// A slice item that inserts an axis of length 1.
@@ -13,7 +13,8 @@ pub enum SliceItem {
     /// A single index. The axis is removed. Negative indices count from the end.
     Index(isize),
     /// The elements from `start` to before `end`, each counted from the end if negative, and of these every `step`-th.
-    /// A negative step walks the range backwards.
+    /// A negative step walks the range backwards. As in NumPy, bounds outside the axis select up to its end, and a range
+    /// whose start is not before its end is empty.
     Range {
         /// The first element of the range.
         start: isize,
@@ -48,8 +49,7 @@ impl From<std::ops::RangeFull> for SliceItem {
     }
 }
 
-/// Converts an index to `isize`. An index that does not fit becomes `isize::MAX`, which is out of range for every axis,
-/// too.
+/// Converts an index to `isize`. An index that does not fit becomes `isize::MAX`, which lies outside every axis, too.
 fn index<I: TryInto<isize>>(i: I) -> isize {
     i.try_into().unwrap_or(isize::MAX)
 }
@@ -90,7 +90,7 @@ slice_from!(isize, i32, usize);
 ///
 /// Each item is a range (`a..b`, `a..`, `..b`, `..`, optionally followed by `;step`), one index, or
 /// [`NewAxis`](crate::NewAxis). Negative numbers count from the end. The range is selected first, then the step walks
-/// it, so `..;-1` reverses an axis. Axes without an item are kept whole.
+/// it, so `..;-1` reverses an axis. Bounds outside the axis select up to its end. Axes without an item are kept whole.
 #[macro_export]
 macro_rules! s {
     // Clippy reports `1..-1` as an empty loop. Here it means all but the first and the last element.
@@ -113,8 +113,7 @@ impl Layout {
     /// Returns the view that `items` describe.
     ///
     /// # Errors
-    /// [`Error::Index`] for an index or a bound outside its axis, a start after its end, or a step of zero;
-    /// [`Error::IndexCount`] for more items than axes.
+    /// [`Error::Index`] for an index outside its axis or a step of zero; [`Error::IndexCount`] for more items than axes.
     pub fn slice(&self, items: &[SliceItem]) -> Result<Layout> {
         let taken = items.iter().filter(|i| !matches!(i, SliceItem::NewAxis)).count();
         if taken > self.shape().len() {
@@ -130,21 +129,22 @@ impl Layout {
                 }
                 SliceItem::Index(i) => {
                     let len = out.shape()[axis];
-                    let at = from_end(i, len).filter(|&at| at < len);
-                    let at = at.ok_or_else(|| Error::Index { what: format!("index {i}"), axis: source, len })?;
+                    let at = i.from_front(len).ok_or_else(|| Error::Index {
+                        what: format!("index {i}"),
+                        axis: source,
+                        len,
+                    })?;
                     out.cut(axis, at, 1, 1);
                     out.remove_axis(axis);
                     source += 1;
                 }
                 SliceItem::Range { start, end, step } => {
                     let len = out.shape()[axis];
-                    let bad = || Error::Index { what: show_range(start, end, step), axis: source, len };
-                    let lo = from_end(start, len).ok_or_else(bad)?;
-                    let hi = end.map_or(Some(len), |e| from_end(e, len)).ok_or_else(bad)?;
-                    if lo > hi || step == 0 {
-                        return Err(bad());
+                    if step == 0 {
+                        return Err(Error::Index { what: show_range(start, end, step), axis: source, len });
                     }
-                    let count = (hi - lo).div_ceil(step.unsigned_abs());
+                    let (lo, hi) = (clamped(start, len), end.map_or(len, |e| clamped(e, len)));
+                    let count = hi.saturating_sub(lo).div_ceil(step.unsigned_abs());
                     out.cut(axis, if step > 0 { lo } else { hi.saturating_sub(1) }, step, count);
                     axis += 1;
                     source += 1;
@@ -155,10 +155,9 @@ impl Layout {
     }
 }
 
-/// Returns `i` counted from the front, or `None` if it lies outside `0..=len`.
-fn from_end(i: isize, len: usize) -> Option<usize> {
-    let at = if i < 0 { i + len as isize } else { i };
-    usize::try_from(at).ok().filter(|&at| at <= len)
+/// Returns the bound `i`, counted from the front and limited to `0..=len`.
+fn clamped(i: isize, len: usize) -> usize {
+    if i < 0 { len.saturating_sub(i.unsigned_abs()) } else { i.unsigned_abs().min(len) }
 }
 
 fn show_range(start: isize, end: Option<isize>, step: isize) -> String {

@@ -10,7 +10,7 @@ use crate::layout::{Layout, resolve_axis};
 use crate::op::{Give, Op, Sort};
 use crate::plan::execute;
 use crate::small::{Small, SmallSort};
-use crate::{Buffer, DType, Dims, Element, Error, Kind, MemoryId, Result, Scalar, Wide, walk};
+use crate::{Buffer, DType, Dims, Element, Error, Kind, MemoryId, Result, Scalar, Wide};
 use smallvec::SmallVec;
 use std::ops::Range;
 
@@ -224,26 +224,7 @@ impl<T: Element> Array<T> {
         }
         let indices =
             Array::from_raw(along(self.raw(), axis, Request { give: Give::Indices, descending, take: 0..k })?)?;
-        Ok((self.pick(&indices, axis)?, indices))
-    }
-
-    /// Returns the elements at `indices` along `axis`. Except along `axis`, `indices` has the shape of this array.
-    fn pick(&self, indices: &Array<i64>, axis: usize) -> Result<Array<T>> {
-        if indices.is_empty() {
-            return Array::from_vec(Vec::new(), indices.shape())?.beside(self);
-        }
-        let (here, at) = (self.on_host()?, indices.to_vec()?);
-        let (lo, hi) = here.layout().span();
-        let elements = bytes::elements::<T>(&here.raw().buffer, lo, hi);
-        let mut lines: SmallVec<[isize; 4]> = here.strides().into();
-        let step = std::mem::replace(&mut lines[axis], 0);
-        let (mut out, mut next) = (reserve(at.len())?, at.iter());
-        let start = here.layout().offset() as isize - lo as isize;
-        walk::walk(indices.shape(), [&lines], [start], 0..at.len(), |[line]| {
-            let index = *next.next().expect("one index for each step");
-            out.push(elements[(line + index as isize * step) as usize]);
-        });
-        Array::from_vec(out, indices.shape())?.beside(self)
+        Ok((self.take_along_axis(&indices, axis as isize)?, indices))
     }
 }
 

@@ -90,7 +90,7 @@ pub unsafe fn gather(
     size: usize,
 ) {
     let steps = last_two(strides);
-    for_blocks(lens, strides, range, |position, part, done| {
+    for_blocks(lens, [strides], range, |[position], part, done| {
         // SAFETY: the positions are those of elements of `range`, which the caller guarantees, as it does the room in
         // `to`.
         unsafe {
@@ -116,7 +116,7 @@ pub unsafe fn scatter(
     size: usize,
 ) {
     let (steps, along) = (last_two(strides), isize::from(!single));
-    for_blocks(lens, strides, range, |position, part, done| {
+    for_blocks(lens, [strides], range, |[position], part, done| {
         // SAFETY: as in `gather`.
         unsafe {
             let to = to.wrapping_offset(position * size as isize);
@@ -126,34 +126,60 @@ pub unsafe fn scatter(
     });
 }
 
+/// Copies the elements at all indices of axes of lengths `lens` between two operands of these strides.
+///
+/// # Safety
+/// - `from` and `to` are the addresses of the operands' elements at index zero, which have `size` bytes; all elements of
+///   `from` are valid for reads, and those of `to` for writes; the operands do not overlap.
+pub(crate) unsafe fn copy(lens: &[usize], strides: [&[isize]; 2], from: *const u8, to: *mut u8, size: usize) {
+    let [from_steps, to_steps] = strides.map(|s| last_two(&s[..lens.len()]));
+    for_blocks(lens, strides, 0..lens.iter().product(), |positions, part, _| {
+        let [from_at, to_at] = positions.map(|p| p * size as isize);
+        // SAFETY: the positions are those of elements, which the caller guarantees.
+        unsafe {
+            copy_block(from.wrapping_offset(from_at), from_steps, to.wrapping_offset(to_at), to_steps, part, size);
+        }
+    });
+}
+
 /// Returns the strides of the last two axes; 0 for one that does not exist.
-fn last_two(strides: &[isize]) -> [isize; 2] {
+pub fn last_two(strides: &[isize]) -> [isize; 2] {
     [2, 1].map(|back| strides.len().checked_sub(back).map_or(0, |axis| strides[axis]))
 }
 
-/// Calls `f(position, [rows, columns], done)` for each part of the elements numbered `range` in C order: `rows` rows of
-/// the innermost axis, and of each the same `columns`. `position` is that of the part's first element, in elements, and
-/// `done` the number of elements before the part.
-fn for_blocks(lens: &[usize], strides: &[isize], range: Range<usize>, mut f: impl FnMut(isize, [usize; 2], usize)) {
+/// Calls `f(positions, [rows, columns], done)` for each part of the elements numbered `range` in C order: `rows` rows of
+/// the innermost axis, and of each the same `columns`. `positions` are those of the part's first element in each
+/// operand, in elements and relative to the element at index zero; `strides[o]` are the strides of operand `o`. `done`
+/// is the number of elements before the part. There is at least one axis.
+pub fn for_blocks<const N: usize>(
+    lens: &[usize],
+    strides: [&[isize]; N],
+    range: Range<usize>,
+    mut f: impl FnMut([isize; N], [usize; 2], usize),
+) {
     let (&inner, outer) = lens.split_last().expect("at least one axis");
     let (&middle, outer) = outer.split_last().unwrap_or((&1, &[]));
     let axes = outer.len();
-    let stride = |back: usize| lens.len().checked_sub(back).map_or(0, |axis| strides[axis]);
+    let steps = strides.map(|s| last_two(&s[..lens.len()]));
     let (mut column, mut row) = (range.start % inner, range.start / inner % middle);
-    // The index of the outer axes, and their share of the position.
+    // The index of the outer axes, and their share of the positions.
     let mut index: SmallVec<[usize; 8]> = SmallVec::from_elem(0, axes);
-    let (mut rest, mut base) = (range.start / inner / middle, 0);
+    let (mut rest, mut base) = (range.start / inner / middle, [0; N]);
+    let moved = |base: &mut [isize; N], axis: usize, by: isize| {
+        base.iter_mut().zip(strides).for_each(|(base, s)| *base += by * s[axis]);
+    };
     for axis in (0..axes).rev() {
         index[axis] = rest % outer[axis];
         rest /= outer[axis];
-        base += index[axis] as isize * strides[axis];
+        moved(&mut base, axis, index[axis] as isize);
     }
     let mut at = range.start;
     while at < range.end {
         let left = range.end - at;
         let whole = column == 0 && left >= inner;
         let part = if whole { [(middle - row).min(left / inner), inner] } else { [1, (inner - column).min(left)] };
-        f(base + row as isize * stride(2) + column as isize * stride(1), part, at - range.start);
+        let first = std::array::from_fn(|o| base[o] + row as isize * steps[o][0] + column as isize * steps[o][1]);
+        f(first, part, at - range.start);
         at += part[0] * part[1];
         column += part[1];
         if column == inner {
@@ -165,11 +191,11 @@ fn for_blocks(lens: &[usize], strides: &[isize], range: Range<usize>, mut f: imp
         row = 0;
         for axis in (0..axes).rev() {
             index[axis] += 1;
-            base += strides[axis];
+            moved(&mut base, axis, 1);
             if index[axis] < outer[axis] {
                 break;
             }
-            base -= outer[axis] as isize * strides[axis];
+            moved(&mut base, axis, -(outer[axis] as isize));
             index[axis] = 0;
         }
     }

@@ -73,9 +73,9 @@ impl Model {
                 }
                 Item::Range(start, end, step) => {
                     let n = *self.shape.get(axis)? as isize;
-                    let count = |i: isize| Some(if i < 0 { i + n } else { i }).filter(|i| (0..=n).contains(i));
-                    let (lo, hi) = (count(start)?, count(end.unwrap_or(n))?);
-                    if lo > hi || step == 0 {
+                    let bound = |i: isize| (if i < 0 { i + n } else { i }).clamp(0, n);
+                    let (lo, hi) = (bound(start), bound(end.unwrap_or(n)));
+                    if step == 0 {
                         return None;
                     }
                     let mut taken: Vec<usize> = (lo as usize..hi as usize).collect();

@@ -138,10 +138,8 @@ fn slices_and_indices_out_of_range() {
     let index = |e: &Error| matches!(e, Error::Index { .. });
     refused(x.slice(s![4]), index, &["index 4", "axis 0", "length 4"]);
     refused(x.slice(s![.., -7]), index, &["index -7", "axis 1", "length 6"]);
-    refused(x.slice(s![1..5]), index, &["range 1..5", "axis 0", "length 4"]);
-    refused(x.slice(s![3..2]), index, &["range 3..2"]);
-    refused(x.slice(s![.., 0..9;2]), index, &["range 0..9;2", "axis 1"]);
-    refused(x.slice(s![..;0]), index, &[";0"]);
+    refused(x.slice(s![..;0]), index, &[";0", "axis 0", "length 4"]);
+    refused(x.slice(s![.., 1..9;0]), index, &["range 1..9;0", "axis 1"]);
     refused(x.slice(s![NewAxis, 0, 6]), index, &["index 6", "axis 1"]);
     refused(
         x.slice(s![0, 0, 0]),
@@ -151,7 +149,8 @@ fn slices_and_indices_out_of_range() {
     refused(x.get([4, 0]), index, &["index 4", "length 4"]);
     refused(x.get([0]), |e| matches!(e, Error::IndexCount { .. }), &["1", "2 axes"]);
     refused(x.set([0, 6], 1.0), index, &["index 6"]);
-    refused(x.slice_mut(s![9..]).map(|_| ()), index, &["range 9..", "length 4"]);
+    refused(x.get([-5, 0]), index, &["index -5", "length 4"]);
+    refused(x.slice_mut(s![9]).map(|_| ()), index, &["index 9", "length 4"]);
     refused(x.item(), |e| matches!(e, Error::Count { op: "item", .. }), &["item", "holds 24 elements, not 1"]);
 }
 
@@ -269,7 +268,7 @@ fn shapes_whose_size_overflows() {
     refused(Array::from_vec(Vec::<f32>::new(), [1 << 40, 1 << 40]), large, &[]);
     refused(Array::from_fn([1 << 40, 1 << 40], |_| 0u8), large, &[]);
     refused(Array::<u8>::zeros([0, usize::MAX, 16]), large, &["[0, "]);
-    refused(count([4]).reshape([1 << 33, 1 << 33]), large, &[]);
+    refused(count([4]).reshape([1usize << 33, 1 << 33]), large, &[]);
     refused(count([1]).broadcast_to([1 << 40, 1 << 40]), large, &[]);
     let (row, column) =
         (count([1]).broadcast_to([1 << 40]).unwrap(), count([1, 1]).broadcast_to([1 << 40, 1]).unwrap());

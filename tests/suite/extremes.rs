@@ -129,11 +129,11 @@ fn indices_beyond_every_axis() {
     let out = |r: Result<Array<f32>>| assert!(matches!(r, Err(Error::Index { .. })), "{r:?}");
     for far in [usize::MAX, usize::MAX - 1, isize::MAX as usize, isize::MAX as usize + 1, 5] {
         out(x.slice(s![far]));
-        out(x.slice(s![0..far]));
-        out(x.slice(s![..far]));
-        out(x.slice(s![far..]));
-        out(x.slice(s![0..=far]));
-        out(x.slice(s![far..far]));
+        assert_eq!(x.slice(s![0..far]).unwrap().shape(), [4, 3]);
+        assert_eq!(x.slice(s![..far]).unwrap().shape(), [4, 3]);
+        assert_eq!(x.slice(s![far..]).unwrap().shape(), [0, 3]);
+        assert_eq!(x.slice(s![0..=far]).unwrap().shape(), [4, 3]);
+        assert_eq!(x.slice(s![far..far]).unwrap().shape(), [0, 3]);
         assert!(x.get([far, 0]).is_err());
         assert!(x.clone().set([far, 0], 1.0).is_err());
         assert!(matches!(x.sum_axis(far), Err(Error::Axis { .. })));
@@ -143,14 +143,14 @@ fn indices_beyond_every_axis() {
     }
     for far in [isize::MIN, isize::MIN + 1, -5, isize::MAX] {
         out(x.slice(s![far]));
-        out(x.slice(s![far..]));
+        assert_eq!(x.slice(s![far..]).unwrap().shape(), [if far < 0 { 4 } else { 0 }, 3]);
         assert!(matches!(x.sum_axis(far), Err(Error::Axis { .. })));
         assert!(x.expand_dims(far).is_err());
         assert!(x.permute(&[far, 0]).is_err());
         assert!(x.cumsum(far).is_err());
         assert_eq!(x.diagonal_at(far, 0, 1).unwrap().len(), 0);
     }
-    out(x.slice(s![..=isize::MAX]));
+    assert_eq!(x.slice(s![..=isize::MAX]).unwrap().shape(), [4, 3]);
     for (step, rows) in [
         (isize::MAX, vec![0.0]),
         (isize::MIN, vec![9.0]),

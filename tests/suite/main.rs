@@ -17,6 +17,8 @@ mod expressions;
 mod extremes;
 mod fuse;
 mod histograms;
+mod indexing;
+mod joining;
 #[cfg(feature = "simd")]
 mod large;
 mod lines;

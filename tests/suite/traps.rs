@@ -71,7 +71,7 @@ fn axes_of_one_and_arrays_without_axes() {
         let (row, column) = (count([1, 4]), count([3, 1]));
         assert_eq!((&row + &column).eval()?.to_vec()?, [0., 1., 2., 3., 1., 2., 3., 4., 2., 3., 4., 5.]);
         let mut set = Array::<f32>::zeros(())?;
-        set.set([], 7.0)?;
+        set.set([0usize; 0], 7.0)?;
         assert_eq!(set.item()?, 7.0);
         Ok(())
     });

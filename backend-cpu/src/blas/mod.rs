@@ -157,6 +157,9 @@ unsafe impl Backend for Blas {
             Op::Random(_) => {
                 Err(Unsupported::new("BLAS supports only matrix products and distances; it has no random numbers"))
             }
+            Op::Gather(_) | Op::Scatter(_) => Err(Unsupported::new(
+                "BLAS supports only matrix products and distances; it has no reads and writes at indices",
+            )),
         }
     }
 
@@ -164,7 +167,15 @@ unsafe impl Backend for Blas {
         match op {
             Op::Matmul(o) => matmul::run(&self.library, o, cx),
             Op::Distance(o) => distance::run(&self.library, o, cx),
-            Op::Map(_) | Op::Reduce(_) | Op::Scan(_) | Op::Sort(_) | Op::Search(_) | Op::Count(_) | Op::Random(_) => {
+            Op::Map(_)
+            | Op::Reduce(_)
+            | Op::Scan(_)
+            | Op::Sort(_)
+            | Op::Search(_)
+            | Op::Count(_)
+            | Op::Random(_)
+            | Op::Gather(_)
+            | Op::Scatter(_) => {
                 unreachable!("`estimate` refuses every operation except products and distances")
             }
         }

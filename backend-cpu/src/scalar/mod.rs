@@ -4,6 +4,7 @@
 mod count;
 pub(crate) mod distance;
 mod functions;
+mod index;
 mod matmul;
 mod random;
 mod reduce;
@@ -49,14 +50,14 @@ impl Scalar {
 
 /// Returns the assumed speed of this device.
 fn profile() -> Profile {
-    use Class::{ArgReduce, ArgSort, Count, MatVec, Product, Reduce, Scan, Search, Sort};
+    use Class::{ArgReduce, ArgSort, Count, Index, MatVec, Product, Reduce, Scan, Search, Sort};
     Profile::new(20e-9, 8e9, 1e9)
         .with_rate(&[Reduce, ArgReduce, Scan], &DType::ALL, 0.7e9)
         .with_rate(&[Product, MatVec], &DType::ALL, 0.6e9)
         // Accumulation in twice the precision needs ten times the steps.
         .with_rate(&[Product, MatVec], &[DType::F64, DType::C64], 0.2e9)
         .with_rate(&[Sort, ArgSort, Search], &DType::ALL, 0.1e9)
-        .with_rate(&[Count], &DType::ALL, 0.3e9)
+        .with_rate(&[Count, Index], &DType::ALL, 0.3e9)
 }
 
 // SAFETY: every kind of operation writes its whole output through `Target`, which checks every position against the
@@ -89,6 +90,10 @@ unsafe impl Backend for Scalar {
             Op::Search(o) => sort::search(o, cx.output()),
             Op::Count(o) => count::run(o, cx.output()),
             Op::Random(o) => random::run(o, cx.output()),
+            Op::Gather(o) => index::gather(o, cx.output()),
+            // SAFETY: the caller guarantees that the elements of the output have been written (invariant 6 of
+            // `Scatter`).
+            Op::Scatter(o) => unsafe { index::scatter(o, cx.output()) },
         }
     }
 }

@@ -1,22 +1,28 @@
 //! Arrays: a buffer and a layout.
 
+mod bits;
 mod create;
 mod fmt;
+mod grid;
+mod moves;
+mod split;
 mod view;
+mod windows;
 
 pub(crate) use create::reserve;
+pub use grid::Indexing;
 pub use view::ViewMut;
+pub use windows::Blocks;
 
 use crate::bytes;
 use crate::device::{Device, slots};
 use crate::expr::{Expr, IntoExpr, RawArray, Tape};
-use crate::layout::{Layout, resolve_axes};
+use crate::layout::{AxisIndex, Layout, NewShape, resolve_axes};
 use crate::memory::transfer::{alloc_elements, can_store, move_elements};
 use crate::slice::SliceItem;
 use crate::trace;
 use crate::ufunc::Binary;
-use crate::{DType, Dims, Element, Error, MemoryId, Result};
-use smallvec::SmallVec;
+use crate::{DType, Dims, Element, Error, MAX_NDIM, MemoryId, Result, Strides};
 use std::borrow::Cow;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -150,7 +156,11 @@ impl<T: Element> Array<T> {
     /// # Errors
     /// [`Error::Storage`] for a dtype that the memory cannot hold, [`Error::OutOfMemory`].
     pub fn to_device(&self, device: &Device) -> Result<Array<T>> {
-        let there = device.memory();
+        self.in_memory(device.memory())
+    }
+
+    /// Returns the same elements in a memory. Shares the buffer if it lies there already.
+    pub(crate) fn in_memory(&self, there: MemoryId) -> Result<Array<T>> {
         if self.raw.buffer.memory() == there {
             return Ok(self.clone());
         }
@@ -218,11 +228,18 @@ impl<T: Element> Array<T> {
         })
     }
 
-    /// Returns the element at an index.
+    /// Returns the element at an index: one integer for each axis, of which negative ones count from the end.
     ///
     /// # Errors
     /// [`Error::Index`] for an index out of range, [`Error::IndexCount`] for a wrong number.
-    pub fn get(&self, index: impl AsRef<[usize]>) -> Result<T> {
+    ///
+    /// ```
+    /// # use polyarray_core::*;
+    /// let a = Array::from_vec(vec![1, 2, 3, 4, 5, 6], [2, 3])?;
+    /// assert_eq!((a.get([1, 0])?, a.get([-1, -1])?), (4, 6));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn get<I: AxisIndex>(&self, index: impl AsRef<[I]>) -> Result<T> {
         let at = self.raw.layout.locate(index.as_ref())?;
         if self.raw.buffer.memory() == MemoryId::HOST {
             return Ok(bytes::elements::<T>(&self.raw.buffer, at, at + 1)[0]);
@@ -244,13 +261,13 @@ impl<T: Element> Array<T> {
                 found: 1,
             });
         }
-        self.get(vec![0; self.ndim()])
+        self.get(&[0usize; MAX_NDIM][..self.ndim()])
     }
 
     /// Returns a view of a part: `a.slice(s![1..3, .., NewAxis, ..;-1, -1])`. See [`s!`](crate::s).
     ///
     /// # Errors
-    /// [`Error::Index`] for an item outside its axis, [`Error::IndexCount`] for too many items.
+    /// [`Error::Index`] for an index outside its axis or a step of zero, [`Error::IndexCount`] for too many items.
     pub fn slice(&self, items: impl AsRef<[SliceItem]>) -> Result<Array<T>> {
         Ok(self.with_layout(self.raw.layout.slice(items.as_ref())?))
     }
@@ -268,12 +285,20 @@ impl<T: Element> Array<T> {
         Ok(self.with_layout(self.raw.layout.permute(axes)?))
     }
 
-    /// Reshapes the elements in C order: returns a view if strides allow it, else a copy.
+    /// Reshapes the elements in C order: returns a view if strides allow it, else a copy. One length may be -1; it is
+    /// inferred from the others.
     ///
     /// # Errors
-    /// [`Error::Count`] if the number of elements differs.
-    pub fn reshape(&self, shape: impl Into<Dims>) -> Result<Array<T>> {
-        let shape = shape.into();
+    /// [`Error::Count`] if the number of elements differs, [`Error::Argument`] if a length cannot be inferred.
+    ///
+    /// ```
+    /// # use polyarray_core::*;
+    /// let a = Array::from_vec((0..10).collect::<Vec<i64>>(), [10])?;
+    /// assert_eq!(a.reshape([-1, 5])?.shape(), [2, 5]);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn reshape(&self, shape: impl NewShape) -> Result<Array<T>> {
+        let shape = shape.resolve(self.len())?;
         let bytes = shape.check(T::DTYPE)?;
         if bytes != self.nbytes() {
             return Err(Error::Count { op: "reshape", expected: shape.size(), found: self.len(), shape });
@@ -405,7 +430,7 @@ impl<T: Element> Array<T> {
     }
 
     /// Copies the elements into a new buffer of the same memory with the given layout.
-    fn copied(&self, layout: Layout) -> Result<Array<T>> {
+    pub(crate) fn copied(&self, layout: Layout) -> Result<Array<T>> {
         let raw = match crate::expr::copy(self.raw(), &layout)? {
             Some(raw) => raw,
             None => Tape::array(self.raw().clone()).eval_to(layout, &Device::current()?)?,
@@ -416,10 +441,10 @@ impl<T: Element> Array<T> {
     /// Makes this array the only owner of its buffer: copies the elements if the buffer is shared or read-only. Fails
     /// for broadcast views.
     fn make_exclusive(&mut self) -> Result<()> {
-        if self.raw.layout.is_broadcast() {
+        if self.raw.layout.may_overlap() {
             return Err(Error::NotWritable {
                 why: format!(
-                    "strides {:?} refer to one element by several indices (broadcast); \
+                    "strides {:?} refer to one element by several indices (broadcast or sliding windows); \
                      make a copy with flatten or to_contiguous",
                     self.strides()
                 ),
@@ -458,10 +483,10 @@ impl<T: Element> Array<T> {
     ///
     /// # Errors
     /// As [`get`](Self::get) and [`view_mut`](Self::view_mut).
-    pub fn set(&mut self, index: impl AsRef<[usize]>, value: T) -> Result<()> {
+    pub fn set<I: AxisIndex>(&mut self, index: impl AsRef<[I]>, value: T) -> Result<()> {
         let at = self.raw.layout.locate(index.as_ref())?;
         if let Some(RawArray { buffer, layout, .. }) = Arc::get_mut(&mut self.raw)
-            && !layout.is_broadcast()
+            && !layout.may_overlap()
             && let Some(element) = bytes::exclusive_elements::<T>(buffer, at, at + 1)
         {
             element[0] = value;
@@ -474,8 +499,9 @@ impl<T: Element> Array<T> {
             bytes::elements_mut::<T>(buffer, at, at + 1)[0] = value;
             return Ok(());
         }
-        let items: SmallVec<[SliceItem; 4]> = index.as_ref().iter().map(|&i| SliceItem::from(i)).collect();
-        self.slice_mut(items)?.fill(value)
+        let RawArray { buffer, layout, .. } = Arc::make_mut(&mut self.raw);
+        let at = layout.locate(index.as_ref())?;
+        ViewMut::new(buffer, Cow::Owned(Layout::from_parts(Dims::new(), Strides::new(), at))).fill(value)
     }
 
     /// Releases the part of the buffer outside this view, by copying its elements into a buffer of their own.

@@ -36,6 +36,24 @@ impl<'a, T: Element> ViewMut<'a, T> {
         (self.buffer, &self.layout)
     }
 
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    pub(crate) fn memory(&self) -> MemoryId {
+        self.buffer.memory()
+    }
+
+    /// Changes a copy of the elements in host memory by `f`, and writes it back.
+    pub(crate) fn on_host(&mut self, f: impl FnOnce(&mut Array<T>) -> Result<()>) -> Result<()> {
+        let there = Array::from_raw(self.raw())?;
+        let mut host = there.on_host()?;
+        f(&mut host)?;
+        let back = host.beside(&there)?;
+        drop(there);
+        self.assign(back)
+    }
+
     /// Returns the lengths of the axes.
     pub fn shape(&self) -> &[usize] {
         self.layout.shape()

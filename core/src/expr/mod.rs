@@ -163,6 +163,14 @@ impl<T: Element> Expr<T> {
         Expr::from_node(self.node.binary(op, other.node))
     }
 
+    /// Returns the value if the expression is a single one.
+    pub(crate) fn single(&self) -> Option<Scalar> {
+        match &self.node {
+            Node::Leaf(Leaf::Value(value)) => Some(*value),
+            _ => None,
+        }
+    }
+
     /// Returns the value of the expression if it is an array already, or if the fast path can evaluate it from operands
     /// that lie in the order of the result.
     pub(crate) fn small_value(&self) -> Result<Option<Arc<RawArray>>> {

@@ -382,7 +382,7 @@ impl Tape {
             let o = Arc::get_mut(operand)?;
             let fits = o.dtype == dtype
                 && o.layout.shape() == shape
-                && (o.layout.strides() == layout.strides() || result_is_operand && !o.layout.is_broadcast())
+                && (o.layout.strides() == layout.strides() || result_is_operand && !o.layout.may_overlap())
                 && o.buffer.bytes() / 2 <= shape.size() * dtype.size()
                 && o.buffer.is_exclusive();
             fits.then(|| (o.buffer.clone(), o.layout.clone()))

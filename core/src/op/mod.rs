@@ -8,21 +8,25 @@
 
 mod count;
 mod distance;
+mod gather;
 mod map;
 mod matmul;
 mod random;
 mod reduce;
 mod scan;
+mod scatter;
 mod search;
 mod sort;
 
 pub use count::{Bins, Count};
 pub use distance::{Distance, Metric};
+pub use gather::Gather;
 pub use map::Map;
 pub use matmul::{Matmul, Precision};
 pub use random::{Distribution, Random};
 pub use reduce::{Reduce, Reduction};
 pub use scan::{Running, Scan};
+pub use scatter::{Combine, Scatter};
 pub use search::{Search, Side};
 pub use sort::{Give, Sort};
 
@@ -90,6 +94,8 @@ pub enum Mode {
     Write,
     /// It adds the results to them.
     Add,
+    /// It changes some of them, and keeps the others.
+    Update,
 }
 
 impl Output {
@@ -241,6 +247,10 @@ operations! {
     Count,
     /// Random numbers.
     Random,
+    /// Reads at indices along an axis.
+    Gather,
+    /// Writes at indices along an axis.
+    Scatter,
 }
 
 impl Op {

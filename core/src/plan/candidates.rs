@@ -72,8 +72,8 @@ fn estimate_on(slot: &Slot, op: &Op, home: MemoryId, threads: usize) -> Result<E
             "it was opened before this process was forked; its driver works only in the parent process",
         ));
     }
-    if there != home && op.outputs().iter().any(|o| o.mode == Mode::Add) {
-        return Err(Unsupported::new("the output to be added to lies in another memory"));
+    if there != home && op.outputs().iter().any(|o| o.mode != Mode::Write) {
+        return Err(Unsupported::new("the output to be changed lies in another memory"));
     }
     let transfers = if there == MemoryId::HOST && home == MemoryId::HOST { 0.0 } else { transfers(op, there, home) };
     Ok(Estimate { cost, transfers })

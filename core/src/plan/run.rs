@@ -127,8 +127,8 @@ fn run_away(
     device: &Device,
 ) -> Result<Buffer> {
     let wanted = op.output();
-    // Products that add to their output are planned only in its memory: a new buffer holds no numbers to add to.
-    assert_eq!(wanted.mode, Mode::Write, "internal error: the output to be added to lies in another memory");
+    // Operations that change their output are planned only in its memory: a new buffer holds no elements to change.
+    assert_eq!(wanted.mode, Mode::Write, "internal error: the output to be changed lies in another memory");
     if into.is_some() {
         op.pack();
     }
