@@ -175,9 +175,7 @@ unsafe impl Backend for GpuBackend {
             Op::Scan(_) => unreachable!("estimate refuses scans"),
             Op::Matmul(o) => matmul::run(&self.gpu, o, cx.output()),
             Op::Distance(o) => distance::run(&self.gpu, o, cx.output()),
-            Op::Sort(_) | Op::Search(_) | Op::Count(_) | Op::Random(_) => unreachable!("estimate refuses them"),
-            }
-            Op::Sort(_) | Op::Search(_) | Op::Count(_) | Op::Gather(_) | Op::Scatter(_) => {
+            Op::Sort(_) | Op::Search(_) | Op::Count(_) | Op::Random(_) | Op::Gather(_) | Op::Scatter(_) => {
                 unreachable!("estimate refuses them")
             }
         }

@@ -2,9 +2,8 @@
 //! filled with a value.
 
 use super::Parts;
-use crate::array::Array;
+use crate::array::{Array, reserve};
 use crate::layout::Layout;
-use crate::sort::reserve;
 use crate::{Dims, Element, Error, Result};
 use smallvec::SmallVec;
 
@@ -34,6 +33,8 @@ struct Segment {
 
 /// An axis with more segments than this is gathered before the blocks are copied.
 const FEW: usize = 16;
+/// An axis is gathered, too, if there would be more blocks than this.
+const MANY: usize = 256;
 
 impl<T> Pad<T> {
     /// Returns the number of elements after which the elements beside an axis of length `n` repeat; 0 if a single
@@ -41,6 +42,7 @@ impl<T> Pad<T> {
     fn period(&self, n: usize) -> usize {
         match self {
             Pad::Constant(_) | Pad::Edge => 0,
+            _ if n == 1 => 0,
             Pad::Reflect => 2 * n.saturating_sub(1),
             Pad::Symmetric => 2 * n,
             Pad::Wrap => n,
@@ -52,7 +54,9 @@ impl<T> Pad<T> {
     fn run(&self, n: usize, before: usize, at: usize) -> (usize, isize, usize) {
         // The array and its mirror image alternate. `phase` is the position in a period, which begins with the array.
         let period = self.period(n);
-        let phase = (at % period + period - before % period) % period;
+        // The sum of two numbers of up to a period may exceed the largest `usize`.
+        let phase = ((at % period) as u128 + (period - before % period) as u128) % period as u128;
+        let phase = phase as usize;
         match self {
             _ if phase < n => (phase, 1, n - phase),
             Pad::Symmetric => (period - 1 - phase, -1, period - phase),
@@ -129,21 +133,23 @@ impl<T: Element> Array<T> {
         if shape.contains(&0) {
             return Array::from_vec(Vec::new(), shape)?.beside(self);
         }
-        let (mut from, mut axes) = (self.clone(), Vec::with_capacity(shape.len()));
+        // The output comes first: a size that does not fit into memory is an error before anything is computed.
+        let mut parts = Parts::new::<T>(Layout::contiguous(shape.clone()), self.raw().buffer.memory())?;
+        let (mut from, mut axes, mut blocks_so_far) = (self.clone(), Vec::with_capacity(shape.len()), 1);
         for (a, &w) in widths.iter().enumerate() {
             let n = from.shape()[a];
-            let segments = match mode.segments(n, w) {
+            let segments = match mode.segments(n, w).filter(|s| constant || s.len() * blocks_so_far <= MANY) {
                 Some(segments) => segments,
                 None => {
-                    let mut at = reserve(shape[a])?;
+                    let mut at = reserve::<i64>(&shape[a].into())?;
                     at.extend((0..shape[a]).map(|i| mode.run(n, w.0, i).0 as i64));
                     from = from.take(&Array::<i64>::from_vec(at, shape[a])?, a as isize)?;
                     SmallVec::from_iter([Segment { at: 0, len: shape[a], from: Some((0, 1)) }])
                 }
             };
+            blocks_so_far *= segments.len();
             axes.push(segments);
         }
-        let mut parts = Parts::new::<T>(Layout::contiguous(shape), self.raw().buffer.memory())?;
         let (source, out) = (from.layout().clone(), parts.layout().clone());
         blocks(&mut parts, &from, &mode, &axes, 0, source, out)?;
         parts.finish()

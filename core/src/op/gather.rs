@@ -57,6 +57,12 @@ impl Operation for Gather {
         smallvec![OutSpec::packed(self.dtype, self.shape.clone())]
     }
 
+    /// The elements that are read, not all that indices can reach.
+    fn bytes(&self) -> f64 {
+        let (element, index) = (self.dtype.size(), DType::I64.size());
+        self.shape.size() as f64 * (2 * element + index) as f64
+    }
+
     fn work(&self) -> f64 {
         2.0 * self.shape.size() as f64
     }

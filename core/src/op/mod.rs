@@ -154,6 +154,17 @@ pub trait Operation {
     fn programs(&self) -> SmallVec<[&Program; 2]> {
         SmallVec::new()
     }
+    /// Returns the number of bytes read and written if each operand element is read once from memory and each result is
+    /// written once.
+    fn bytes(&self) -> f64 {
+        let mut bytes: f64 = self.outputs().iter().map(|o| o.len() as f64 * o.dtype.size() as f64).sum();
+        self.for_each_input(&mut |operand, lens| {
+            let touched: f64 =
+                lens.iter().zip(&operand.strides).map(|(&n, &s)| if s == 0 { 1.0 } else { n as f64 }).product();
+            bytes += touched * operand.dtype.size() as f64;
+        });
+        bytes
+    }
     /// Estimates the number of simple instructions on single elements (a multiply-add counts as one).
     fn work(&self) -> f64;
     /// Returns the kind of work and the dtype that determine the rate.
@@ -318,16 +329,9 @@ impl Op {
         self.operation().split()
     }
 
-    /// Returns the number of bytes read and written if each operand element is read once from memory and each result is
-    /// written once.
+    /// See [`Operation::bytes`].
     pub fn bytes(&self) -> f64 {
-        let mut bytes: f64 = self.outputs().iter().map(|o| o.len() as f64 * o.dtype.size() as f64).sum();
-        self.for_each_input(|operand, lens| {
-            let touched: f64 =
-                lens.iter().zip(&operand.strides).map(|(&n, &s)| if s == 0 { 1.0 } else { n as f64 }).product();
-            bytes += touched * operand.dtype.size() as f64;
-        });
-        bytes
+        self.operation().bytes()
     }
 }
 

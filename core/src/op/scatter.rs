@@ -105,6 +105,12 @@ impl Operation for Scatter {
         smallvec![OutSpec { dtype: self.dtype, lens, offset: first as usize, strides, mode: Mode::Update }]
     }
 
+    /// The elements that are written, not all that indices can reach.
+    fn bytes(&self) -> f64 {
+        let (element, index) = (self.dtype.size(), DType::I64.size());
+        self.shape.size() as f64 * (3 * element + index) as f64
+    }
+
     fn work(&self) -> f64 {
         2.0 * self.shape.size() as f64
     }

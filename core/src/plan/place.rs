@@ -71,7 +71,7 @@ pub(super) fn allocate(output: &OutSpec, there: MemoryId) -> Result<Buffer> {
 }
 
 /// Moves every operand of `op` that lies in another memory to memory `there`. An operand that occurs twice is moved
-/// once.
+/// once. Views of one buffer as several dtypes are moved separately, because the memory may store them differently.
 pub(super) fn bring(op: &mut Op, there: MemoryId) -> Result<()> {
     let mut all_there = true;
     op.for_each_input(|operand, _| all_there &= operand.buffer.memory() == there);
@@ -81,7 +81,7 @@ pub(super) fn bring(op: &mut Op, there: MemoryId) -> Result<()> {
     let mut spans: SmallVec<[(usize, usize); 4]> = SmallVec::new();
     op.for_each_input(|operand, lens| spans.push(operand.span(lens)));
     let mut spans = spans.into_iter();
-    let mut moved: SmallVec<[(Buffer, usize, usize, Buffer); 4]> = SmallVec::new();
+    let mut moved: SmallVec<[(Buffer, DType, (usize, usize), Buffer); 4]> = SmallVec::new();
     let mut failed = None;
     op.for_each_input_mut(|operand| {
         let (lo, hi) = spans.next().expect("a span for each operand");
@@ -90,11 +90,11 @@ pub(super) fn bring(op: &mut Op, there: MemoryId) -> Result<()> {
         }
         let known = moved
             .iter()
-            .find(|(from, l, h, _)| from.same(&operand.buffer) && (*l, *h) == (lo, hi))
+            .find(|(from, dtype, span, _)| from.same(&operand.buffer) && *dtype == operand.dtype && *span == (lo, hi))
             .map(|(.., to)| to.clone());
         match known.map_or_else(|| move_elements(&operand.buffer, operand.dtype, lo, hi, there), Ok) {
             Ok(to) => {
-                moved.push((std::mem::replace(&mut operand.buffer, to.clone()), lo, hi, to));
+                moved.push((std::mem::replace(&mut operand.buffer, to.clone()), operand.dtype, (lo, hi), to));
                 operand.offset -= lo;
             }
             Err(e) => failed = Some(e),
