@@ -1,6 +1,7 @@
 //! Basic slicing: ranges with steps, single indices, new axes.
 
-use crate::layout::{AxisIndex, Layout};
+use crate::layout::Layout;
+use crate::signed::AxisIndex;
 use crate::{Error, Result};
 
 /// A slice item that inserts an axis of length 1.
