@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn rows_round_trip_and_bad_lines_are_named() {
         let row = Row { program: "tanh".into(), device: "numpy".into(), threads: 1, seconds: 1e-6 };
-        assert_eq!(read(&serde_json::to_string(&row).unwrap()).unwrap(), [row.clone()]);
+        assert_eq!(read(&serde_json::to_string(&row).unwrap()).unwrap(), std::slice::from_ref(&row));
         assert!(read("\n{}").unwrap_err().starts_with("line 2: "));
         let never = serde_json::to_string(&Row { seconds: 0.0, ..row }).unwrap();
         assert!(read(&never).unwrap_err().contains("not positive"));

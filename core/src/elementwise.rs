@@ -265,7 +265,7 @@ impl<T: Element> Array<T> {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn real(&self) -> Result<Array<T::Real>> {
-        if T::DTYPE.kind() == Kind::Complex { self.part(0) } else { Array::from_raw(self.raw().clone()) }
+        if T::DTYPE.kind() == Kind::Complex { self.component(0) } else { Array::from_raw(self.raw().clone()) }
     }
 
     /// The imaginary parts of complex numbers: a view of the same buffer. Zeros for a real array.
@@ -273,7 +273,7 @@ impl<T: Element> Array<T> {
     /// # Errors
     /// [`Error::OutOfMemory`]; errors that the device reports.
     pub fn imag(&self) -> Result<Array<T::Real>> {
-        if T::DTYPE.kind() == Kind::Complex { self.part(1) } else { Array::zeros(self.shape()) }
+        if T::DTYPE.kind() == Kind::Complex { self.component(1) } else { Array::zeros(self.shape()) }
     }
 
     /// The angle in -pi .. pi of complex numbers, `arctan2(imag, real)`; 0 or pi for real ones. Integers and bool give
@@ -287,7 +287,7 @@ impl<T: Element> Array<T> {
     }
 
     /// Returns the real (0) or imaginary (1) parts of complex numbers.
-    fn part(&self, which: usize) -> Result<Array<T::Real>> {
+    fn component(&self, which: usize) -> Result<Array<T::Real>> {
         let here = self.on_host()?;
         let layout = here.layout();
         // A complex number consists of two numbers of the type of its parts, the real one first.

@@ -299,7 +299,7 @@ impl Layout {
         }
         let mut at = self.offset as isize;
         for (axis, (&i, (&n, &s))) in index.iter().zip(self.shape.iter().zip(&self.strides)).enumerate() {
-            let Some(i) = i.from_front(n) else {
+            let Some(i) = i.position(n) else {
                 return Err(Error::Index { what: format!("index {i}"), axis, len: n });
             };
             at += i as isize * s;
@@ -467,8 +467,8 @@ impl Layout {
 
 /// Returns `axis` as an index from the front.
 pub fn resolve_axis(op: &'static str, axis: isize, ndim: usize) -> Result<usize> {
-    let from_front = if axis < 0 { axis + ndim as isize } else { axis };
-    usize::try_from(from_front).ok().filter(|&a| a < ndim).ok_or(Error::Axis { op, axis, ndim })
+    let position = if axis < 0 { axis + ndim as isize } else { axis };
+    usize::try_from(position).ok().filter(|&a| a < ndim).ok_or(Error::Axis { op, axis, ndim })
 }
 
 /// Returns each of `axes` as an index from the front. Repeated axes are an error.

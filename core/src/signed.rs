@@ -11,7 +11,7 @@ mod sealed {
 /// An integer that is a position along an axis. Negative ones count from the end.
 pub trait AxisIndex: sealed::Sealed + Copy + fmt::Display {
     /// Returns the position from the front of an axis of length `len`, or `None` if there is no such element.
-    fn from_front(self, len: usize) -> Option<usize>;
+    fn position(self, len: usize) -> Option<usize>;
 }
 
 macro_rules! axis_index {
@@ -19,7 +19,7 @@ macro_rules! axis_index {
         impl sealed::Sealed for $T {}
         impl AxisIndex for $T {
             #[inline]
-            fn from_front(self, len: usize) -> Option<usize> {
+            fn position(self, len: usize) -> Option<usize> {
                 let back = |_| usize::try_from(len as i128 + self as i128);
                 usize::try_from(self).or_else(back).ok().filter(|&at| at < len)
             }
@@ -106,7 +106,7 @@ fn inferred(len: usize, lengths: impl Iterator<Item = i64> + Clone) -> Result<Di
     }
     if let Some(axis) = open {
         let others = shape.checked_len().unwrap_or(usize::MAX);
-        if others == 0 || len % others != 0 {
+        if others == 0 || !len.is_multiple_of(others) {
             let given: SmallVec<[i64; 4]> = lengths.collect();
             return Err(refuse(-1, format!("no length makes {len} elements of shape {given:?}")));
         }

@@ -130,7 +130,7 @@ impl Layout {
                 }
                 SliceItem::Index(i) => {
                     let len = out.shape()[axis];
-                    let at = i.from_front(len).ok_or_else(|| Error::Index {
+                    let at = i.position(len).ok_or_else(|| Error::Index {
                         what: format!("index {i}"),
                         axis: source,
                         len,

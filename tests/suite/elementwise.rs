@@ -18,14 +18,13 @@ fn closeness_is_that_of_numpy() {
         let close = [true, false, false, true, true, true, false];
         assert_eq!(x.isclose(&y, 1e-5, 1e-8).eval()?.to_vec()?, close);
         assert!(x.isclose_equal_nan(&y, 1e-5, 1e-8).eval()?.get([6])?);
-        assert_eq!(array(&[10, 100]).isclose(&array(&[11, 101]), 0.01, 0.5).eval()?.to_vec()?, [false, true]);
-        assert!(array(&[true, false]).allclose(&array(&[true, false]), 0.0, 0.0)?);
+        assert_eq!(array(&[10, 100]).isclose(array(&[11, 101]), 0.01, 0.5).eval()?.to_vec()?, [false, true]);
+        assert!(array(&[true, false]).allclose(array(&[true, false]), 0.0, 0.0)?);
         assert!(array::<f64>(&[]).allclose(1.0, 0.0, 0.0)?);
         let matrix = Array::from_vec(vec![1.0, 2.0, 1.0, 2.0 + 1e-10], [2, 2])?;
         for matrix in layouts(&matrix)? {
             assert!(
-                matrix.allclose(&array(&[1.0, 2.0]), 1e-9, 0.0)?
-                    && !matrix.allclose(&array(&[1.0, 2.0]), 1e-11, 0.0)?
+                matrix.allclose(array(&[1.0, 2.0]), 1e-9, 0.0)? && !matrix.allclose(array(&[1.0, 2.0]), 1e-11, 0.0)?
             );
         }
         let z = array(&[Complex::new(1.0, 1.0)]);
@@ -37,10 +36,10 @@ fn closeness_is_that_of_numpy() {
         Ok(())
     });
     let x = array(&[1.0, 2.0]);
-    refused(x.allclose(&array(&[1.0; 3]), 0.0, 0.0), |e| matches!(e, Error::Broadcast { .. }), &["[2]", "[3]"]);
+    refused(x.allclose(array(&[1.0; 3]), 0.0, 0.0), |e| matches!(e, Error::Broadcast { .. }), &["[2]", "[3]"]);
     let f32s = array(&[1.0f32, 2.0]);
     on_every_device(|_| {
-        assert!(f32s.allclose(&array(&[1.0f32, 2.000001]), 1e-5, 1e-8)?);
+        assert!(f32s.allclose(array(&[1.0f32, 2.000001]), 1e-5, 1e-8)?);
         Ok(())
     });
 }
@@ -70,7 +69,7 @@ fn quotient_and_remainder_belong_together() {
         assert_eq!(rest.eval()?.to_vec()?, [1, 2, -2, -1, 0, 0]);
         Ok(())
     });
-    let (quotient, rest) = array(&[1.0, -0.5, 1e300]).divmod(&array(&[0.0, 1.0, 3.0]));
+    let (quotient, rest) = array(&[1.0, -0.5, 1e300]).divmod(array(&[0.0, 1.0, 3.0]));
     nearly(&quotient.eval().unwrap(), &[INF, -1.0, (1e300f64 / 3.0).floor()]);
     // The remainder is exact, however large the quotient is.
     nearly(&rest.eval().unwrap(), &[NAN, 0.5, 1e300f64.rem_euclid(3.0)]);

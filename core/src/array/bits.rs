@@ -64,7 +64,11 @@ impl<T: Element> Array<T> {
         }
         let scaled = |elements: usize| {
             let bytes = elements * from;
-            if bytes % to == 0 { Ok(bytes / to) } else { Err(format!("{bytes} bytes are no multiple of {to}")) }
+            if bytes.is_multiple_of(to) {
+                Ok(bytes / to)
+            } else {
+                Err(format!("{bytes} bytes are no multiple of {to}"))
+            }
         };
         let mut lens = shape.clone();
         lens.axes_mut()[axes] = scaled(n)?;

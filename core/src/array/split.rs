@@ -19,7 +19,7 @@ impl<T: Element> Array<T> {
     /// ```
     pub fn split(&self, sections: usize, axis: isize) -> Result<Vec<Array<T>>> {
         let n = self.shape()[resolve_axis("split", axis, self.ndim())?];
-        if sections == 0 || n % sections != 0 {
+        if sections == 0 || !n.is_multiple_of(sections) {
             let why = format!("an axis of length {n} has no so many equal parts; array_split makes unequal ones");
             return Err(Error::Argument { op: "split", name: "sections", value: sections.to_string(), why });
         }

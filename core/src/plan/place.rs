@@ -3,7 +3,7 @@
 use crate::memory::memory;
 use crate::memory::transfer::{alloc_elements, can_store, move_elements};
 use crate::op::{Op, OutSpec};
-use crate::{Buffer, Error, MemoryId, Result};
+use crate::{Buffer, DType, Error, MemoryId, Result};
 use smallvec::SmallVec;
 
 /// Returns the memory for the result of `op`: that of the operands (see [`operands_home`]), or the host's if that
@@ -70,6 +70,13 @@ pub(super) fn allocate(output: &OutSpec, there: MemoryId) -> Result<Buffer> {
     alloc_elements(output.dtype, output.end(), there)
 }
 
+/// Elements that were moved: those of a buffer in a range of positions.
+struct Moved {
+    buffer: Buffer,
+    dtype: DType,
+    span: (usize, usize),
+}
+
 /// Moves every operand of `op` that lies in another memory to memory `there`. An operand that occurs twice is moved
 /// once. Views of one buffer as several dtypes are moved separately, because the memory may store them differently.
 pub(super) fn bring(op: &mut Op, there: MemoryId) -> Result<()> {
@@ -81,20 +88,19 @@ pub(super) fn bring(op: &mut Op, there: MemoryId) -> Result<()> {
     let mut spans: SmallVec<[(usize, usize); 4]> = SmallVec::new();
     op.for_each_input(|operand, lens| spans.push(operand.span(lens)));
     let mut spans = spans.into_iter();
-    let mut moved: SmallVec<[(Buffer, DType, (usize, usize), Buffer); 4]> = SmallVec::new();
+    let mut moved: SmallVec<[(Moved, Buffer); 4]> = SmallVec::new();
     let mut failed = None;
     op.for_each_input_mut(|operand| {
         let (lo, hi) = spans.next().expect("a span for each operand");
         if operand.buffer.memory() == there || failed.is_some() {
             return;
         }
-        let known = moved
-            .iter()
-            .find(|(from, dtype, span, _)| from.same(&operand.buffer) && *dtype == operand.dtype && *span == (lo, hi))
-            .map(|(.., to)| to.clone());
+        let same = |m: &Moved| m.buffer.same(&operand.buffer) && m.dtype == operand.dtype && m.span == (lo, hi);
+        let known = moved.iter().find(|(from, _)| same(from)).map(|(_, to)| to.clone());
         match known.map_or_else(|| move_elements(&operand.buffer, operand.dtype, lo, hi, there), Ok) {
             Ok(to) => {
-                moved.push((std::mem::replace(&mut operand.buffer, to.clone()), operand.dtype, (lo, hi), to));
+                let buffer = std::mem::replace(&mut operand.buffer, to.clone());
+                moved.push((Moved { buffer, dtype: operand.dtype, span: (lo, hi) }, to));
                 operand.offset -= lo;
             }
             Err(e) => failed = Some(e),
