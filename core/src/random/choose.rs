@@ -4,7 +4,7 @@ use super::{Generator, elements, invalid};
 use crate::array::{Array, reserve};
 use crate::layout::resolve_axis;
 use crate::op::Distribution;
-use crate::{Dims, Element, Error, Result, bytes, walk};
+use crate::{Dims, Element, Error, Result};
 use elements::ElementStream;
 use std::collections::HashMap;
 
@@ -75,7 +75,7 @@ impl Generator {
         }
         let mut after = self.clone();
         let order = after.permutation(rows)?.to_vec()?;
-        let shuffled = rows_at(&view.to_owned()?, &order, Dims::from(view.shape()))?;
+        let shuffled = rows_at(&view.to_owned()?, order, Dims::from(view.shape()))?;
         view.assign(shuffled)?;
         *self = after;
         Ok(())
@@ -111,7 +111,7 @@ impl Generator {
             Replacement::With => after.integers(chosen.count, 0..chosen.rows as i64)?.to_vec()?,
             Replacement::Without => after.distinct(chosen.rows, chosen.count)?,
         };
-        let result = rows_at(x, &indices, chosen.shape)?;
+        let result = rows_at(x, indices, chosen.shape)?;
         *self = after;
         Ok(result)
     }
@@ -161,7 +161,7 @@ impl Generator {
             Replacement::With => after.with_weights(weights, chosen.count)?,
             Replacement::Without => after.distinct_with_weights(&weights, chosen.count)?,
         };
-        let result = rows_at(x, &indices, chosen.shape)?;
+        let result = rows_at(x, indices, chosen.shape)?;
         *self = after;
         Ok(result)
     }
@@ -302,20 +302,8 @@ fn swap_rows<T>(elements: &mut [T], len: usize, i: usize, j: usize) {
     }
 }
 
-/// Copies the rows of `x` with these indices to an array of shape `shape`, in the memory of `x`.
-fn rows_at<T: Element>(x: &Array<T>, indices: &[i64], shape: Dims) -> Result<Array<T>> {
-    let mut out = reserve::<T>(&shape)?;
-    if !shape.contains(&0) {
-        let here = x.on_host()?;
-        let (lo, hi) = here.layout().span();
-        let elements = bytes::elements::<T>(&here.raw().buffer, lo, hi);
-        let start = here.layout().offset() as isize - lo as isize;
-        let (inner, strides) = (&here.shape()[1..], &here.strides()[1..]);
-        let len = inner.iter().product();
-        for &index in indices {
-            let first = start + index as isize * here.strides()[0];
-            walk::walk(inner, [strides], [first], 0..len, |[at]| out.push(elements[at as usize]));
-        }
-    }
-    Array::from_vec(out, shape)?.beside(x)
+/// Returns the rows of `x` with these indices as an array of shape `shape`.
+fn rows_at<T: Element>(x: &Array<T>, indices: Vec<i64>, shape: Dims) -> Result<Array<T>> {
+    let count = indices.len();
+    x.take(&Array::from_vec(indices, count)?, 0)?.reshape(shape)
 }
