@@ -172,7 +172,7 @@ fn arrays_without_elements() {
         assert_eq!(count([3, 4]).take_along_axis(&none.reshape([3, 0])?, 1)?.shape(), [3, 0]);
         let mut x = count([3, 4]);
         x.put(&none, 7.0, 1)?;
-        x.scatter_add(&none, count([0]), 0)?;
+        x.scatter_add(&none, count([0, 4]), 0)?;
         assert_eq!(x.to_vec()?, count([3, 4]).to_vec()?);
         count([3, 0]).put(&Array::from_vec(vec![2i64], [1])?, 7.0, 0)?;
         let nothing = Array::<bool>::zeros([0])?;

@@ -252,8 +252,8 @@ fn a_named_device_is_not_bypassed() -> Result<()> {
 /// Threads divide strips and lines anywhere: at sizes for which several threads are chosen.
 #[test]
 fn large_arrays_on_several_threads() {
-    for shape in [[400_000, 3], [3, 400_000], [31_000, 33]] {
-        for dtype in [DType::F32, DType::I16, DType::Bool] {
+    for shape in [[150_000, 3], [3, 150_000], [13_000, 33]] {
+        for dtype in [DType::F32, DType::Bool] {
             let x = filled(dtype, &shape, 1);
             let (row, column) = (filled(dtype, &[1, shape[1]], 2), filled(dtype, &[shape[0], 1], 3));
             let what = format!("{dtype} {shape:?}");

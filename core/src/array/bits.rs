@@ -73,12 +73,14 @@ impl<T: Element> Array<T> {
         let mut lens = shape.clone();
         lens.axes_mut()[axes] = scaled(n)?;
         lens.check(U::DTYPE).map_err(|e| e.to_string())?;
+        if layout.is_empty() {
+            return Ok(Layout::contiguous(lens));
+        }
         let step = |(&n, &s): (&usize, &isize)| {
             // The stride of an axis with less than two elements does not matter.
             if n < 2 { Ok(1) } else { scaled(s.unsigned_abs()).map(|by| by as isize * s.signum()) }
         };
         let strides: Result<Strides, String> = outer.iter().zip(layout.strides()).map(step).chain([Ok(1)]).collect();
-        let offset = if layout.is_empty() { 0 } else { scaled(layout.offset())? };
-        Ok(Layout::from_parts(lens, strides?, offset))
+        Ok(Layout::from_parts(lens, strides?, scaled(layout.offset())?))
     }
 }

@@ -3,6 +3,7 @@
 use super::place::{home, transfers};
 use crate::cost::Cost;
 use crate::device::{Device, Slot, slots};
+use crate::memory::transfer::can_store;
 use crate::op::{Mode, Op};
 use crate::{Error, MemoryId, Result, Unsupported, config};
 use std::sync::Arc;
@@ -71,6 +72,17 @@ fn estimate_on(slot: &Slot, op: &Op, home: MemoryId, threads: usize) -> Result<E
         return Err(Unsupported::new(
             "it was opened before this process was forked; its driver works only in the parent process",
         ));
+    }
+    if there != MemoryId::HOST {
+        let mut lacking = None;
+        op.for_each_input(|operand, _| {
+            if operand.buffer.memory() != there && !can_store(there, operand.dtype) {
+                lacking = Some(operand.dtype);
+            }
+        });
+        if let Some(dtype) = lacking {
+            return Err(Unsupported::new(format!("its memory does not store {dtype}")));
+        }
     }
     if there != home && op.outputs().iter().any(|o| o.mode != Mode::Write) {
         return Err(Unsupported::new("the output to be changed lies in another memory"));
