@@ -196,7 +196,10 @@ unsafe fn combined(op: &Scatter, threads: usize, out: &Buffer) -> Result<()> {
     // SAFETY: the caller guarantees the conditions, and the types are those of the dtypes.
     unsafe {
         match op.dtype {
-            DType::Bool => unreachable!("core refuses to combine truth values"),
+            // The smaller of two truth values is true if both are, the larger one if one is.
+            DType::Bool => {
+                of!(u8, |_, _| unreachable!("core refuses to add truth values"), |a, b| a & b, |a, b| a | b)
+            }
             DType::I8 => integer!(i8),
             DType::I16 => integer!(i16),
             DType::I32 => integer!(i32),

@@ -46,8 +46,8 @@ impl<T: Element> Expr<T> {
         (self.clone().floor_div(&other), self.remainder(other))
     }
 
-    /// The linear interpolation `x + (end - x) * t`, computed from the nearer end, so that it is exact at both as long as
-    /// `end - x` is finite. Floats only; half floats are computed in f32 and rounded once. `t` beyond 0 to 1
+    /// The linear interpolation `x + (end - x) * t`, computed from the nearer end, so that it is exact at both as long
+    /// as `end - x` is finite. Floats only; half floats are computed in f32 and rounded once. `t` beyond 0 to 1
     /// extrapolates.
     ///
     /// ```

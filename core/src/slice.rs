@@ -14,8 +14,8 @@ pub enum SliceItem {
     /// A single index. The axis is removed. Negative indices count from the end.
     Index(isize),
     /// The elements from `start` to before `end`, each counted from the end if negative, and of these every `step`-th.
-    /// A negative step walks the range backwards. As in NumPy, bounds outside the axis select up to its end, and a range
-    /// whose start is not before its end is empty.
+    /// A negative step walks the range backwards. As in NumPy, bounds outside the axis select up to its end, and a
+    /// range whose start is not before its end is empty.
     Range {
         /// The first element of the range.
         start: isize,
@@ -113,8 +113,8 @@ macro_rules! s {
 impl Layout {
     /// Returns the view that `items` describe.
     ///
-    /// # Errors
-    /// [`Error::Index`] for an index outside its axis or a step of zero; [`Error::IndexCount`] for more items than axes.
+    /// # Errors [`Error::Index`] for an index outside its axis or a step of zero; [`Error::IndexCount`] for more items
+    /// than axes.
     pub fn slice(&self, items: &[SliceItem]) -> Result<Layout> {
         let taken = items.iter().filter(|i| !matches!(i, SliceItem::NewAxis)).count();
         if taken > self.shape().len() {

@@ -129,8 +129,8 @@ pub unsafe fn scatter(
 /// Copies the elements at all indices of axes of lengths `lens` between two operands of these strides.
 ///
 /// # Safety
-/// - `from` and `to` are the addresses of the operands' elements at index zero, which have `size` bytes; all elements of
-///   `from` are valid for reads, and those of `to` for writes; the operands do not overlap.
+/// - `from` and `to` are the addresses of the operands' elements at index zero, which have `size` bytes; all elements
+///   of `from` are valid for reads, and those of `to` for writes; the operands do not overlap.
 pub(crate) unsafe fn copy(lens: &[usize], strides: [&[isize]; 2], from: *const u8, to: *mut u8, size: usize) {
     let [from_steps, to_steps] = strides.map(|s| last_two(&s[..lens.len()]));
     for_blocks(lens, strides, 0..lens.iter().product(), |positions, part, _| {
@@ -147,8 +147,8 @@ pub fn last_two(strides: &[isize]) -> [isize; 2] {
     [2, 1].map(|back| strides.len().checked_sub(back).map_or(0, |axis| strides[axis]))
 }
 
-/// Calls `f(positions, [rows, columns], done)` for each part of the elements numbered `range` in C order: `rows` rows of
-/// the innermost axis, and of each the same `columns`. `positions` are those of the part's first element in each
+/// Calls `f(positions, [rows, columns], done)` for each part of the elements numbered `range` in C order: `rows` rows
+/// of the innermost axis, and of each the same `columns`. `positions` are those of the part's first element in each
 /// operand, in elements and relative to the element at index zero; `strides[o]` are the strides of operand `o`. `done`
 /// is the number of elements before the part. There is at least one axis.
 pub fn for_blocks<const N: usize>(

@@ -41,6 +41,10 @@ impl<T: Element> Array<T> {
         }
         let refuse = |why: String| Error::Argument { op, name: "dtype", value: U::DTYPE.to_string(), why };
         let layout = self.resized::<U>().map_err(refuse)?;
+        if layout.is_empty() {
+            // The buffer may not be aligned for the dtype, and holds nothing to share.
+            return Array::from_vec(Vec::new(), layout.shape().clone())?.beside(self);
+        }
         if buffer.host_ptr().is_some_and(|start| !start.cast::<U>().is_aligned()) {
             return Err(refuse("the elements are not aligned for it; make a copy with flatten".into()));
         }

@@ -32,9 +32,9 @@ impl<T: Element> Array<T> {
         arrays.iter().map(|a| a.broadcast_to(&shape)).collect()
     }
 
-    /// Returns the coordinates of a grid as read-only views: for arrays `[n]`, `[m]`, .. of the positions along each axis,
-    /// arrays of the shape `[n, m, ..]` ([`Indexing::Ij`]) or `[m, n, ..]` ([`Indexing::Xy`]). Array i of the result has
-    /// the elements of array i, repeated along the other axes.
+    /// Returns the coordinates of a grid as read-only views: for arrays `[n]`, `[m]`, .. of the positions along each
+    /// axis, arrays of the shape `[n, m, ..]` ([`Indexing::Ij`]) or `[m, n, ..]` ([`Indexing::Xy`]). Array i of the
+    /// result has the elements of array i, repeated along the other axes.
     ///
     /// # Errors
     /// [`Error::Shapes`] for arrays of more than one axis, or for too many arrays; [`Error::TooLarge`].

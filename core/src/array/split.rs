@@ -26,10 +26,11 @@ impl<T: Element> Array<T> {
         self.array_split(sections, axis)
     }
 
-    /// Splits an axis into `sections` parts, which are views. Their lengths differ by at most one, the longer ones first.
+    /// Splits an axis into `sections` parts, which are views. Their lengths differ by at most one, the longer ones
+    /// first.
     ///
-    /// # Errors
-    /// [`Error::Axis`]; [`Error::Argument`] for no sections; [`Error::OutOfMemory`] for more views than the memory holds.
+    /// # Errors [`Error::Axis`]; [`Error::Argument`] for no sections; [`Error::OutOfMemory`] for more views than the
+    /// memory holds.
     ///
     /// ```
     /// # use polyarray_core::*;

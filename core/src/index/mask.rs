@@ -141,9 +141,8 @@ impl<T: Element> Array<T> {
     /// broadcast to the shape of this array. For as many values as there are selected elements, use
     /// [`put`](Self::put) with [`nonzero`](Self::nonzero).
     ///
-    /// # Errors
-    /// [`Error::Broadcast`] and [`Error::BroadcastTo`] for other shapes; as [`view_mut`](Self::view_mut), and the errors
-    /// of the expression `values`.
+    /// # Errors [`Error::Broadcast`] and [`Error::BroadcastTo`] for other shapes; as [`view_mut`](Self::view_mut), and
+    /// the errors of the expression `values`.
     ///
     /// ```
     /// # extern crate polyarray_cpu as _;
@@ -231,8 +230,8 @@ fn positions(mask: &[bool]) -> Result<Array<i64>> {
     selected(mask, |at| std::array::from_fn(|i| (at + i) as i64), |at| at as i64)
 }
 
-/// Returns the values at the positions where `mask` is true. `chunk` returns the eight values from a position on, `one` a
-/// single value.
+/// Returns the values at the positions where `mask` is true. `chunk` returns the eight values from a position on, `one`
+/// a single value.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].

@@ -43,9 +43,9 @@ macro_rules! methods {
 }
 
 methods! {
-    /// Writes `values` to the elements at `indices` along `axis`: `x[.., indices, ..] = values`. The values broadcast to
-    /// the shape that [`take`](Array::take) would return. Negative indices count from the end. Of several values for one
-    /// element, the last one in C order remains.
+    /// Writes `values` to the elements at `indices` along `axis`: `x[.., indices, ..] = values`. The values broadcast
+    /// to the shape that [`take`](Array::take) would return. Negative indices count from the end. Of several values for
+    /// one element, the last one in C order remains.
     ///
     /// # Errors
     /// As [`take`](Array::take), and as [`view_mut`](Array::view_mut);
@@ -61,9 +61,9 @@ methods! {
     /// ```
     put(Combine::Set) as scatter;
 
-    /// Writes `values` to the elements at `indices` along `axis`, each for its own line: `x[.., indices[.., i, ..], ..] =
-    /// values[.., i, ..]`. The indices have as many axes as this array; those other than `axis` broadcast to its shape,
-    /// and the values to that of the result of [`take_along_axis`](Array::take_along_axis).
+    /// Writes `values` to the elements at `indices` along `axis`, each for its own line: `x[.., indices[.., i, ..], ..]
+    /// = values[.., i, ..]`. The indices have as many axes as this array; those other than `axis` broadcast to its
+    /// shape, and the values to that of the result of [`take_along_axis`](Array::take_along_axis).
     ///
     /// # Errors
     /// As [`put`](Array::put); [`Error::Shapes`](crate::Error::Shapes) if the numbers of axes differ.

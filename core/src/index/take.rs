@@ -10,8 +10,8 @@ use crate::plan::execute;
 use crate::{DType, Element, Result, canon};
 
 impl<T: Element> Array<T> {
-    /// The elements at `indices` along `axis`: `[.., n, ..]` becomes `[.., indices.shape(), ..]`. Negative indices count
-    /// from the end. All dtypes and all integer dtypes of indices are supported.
+    /// The elements at `indices` along `axis`: `[.., n, ..]` becomes `[.., indices.shape(), ..]`. Negative indices
+    /// count from the end. All dtypes and all integer dtypes of indices are supported.
     ///
     /// The result lies in the memory of this array. To take elements of all axes as one line, take those of
     /// [`ravel`](Self::ravel).
@@ -41,9 +41,9 @@ impl<T: Element> Array<T> {
         self.gather(indices, space, axis)
     }
 
-    /// The elements at `indices` along `axis`, each for its own line: `result[.., i, ..] = x[.., indices[.., i, ..], ..]`.
-    /// Both arrays have the same number of axes; those other than `axis` broadcast. Negative indices count from the end.
-    /// With the result of [`argsort`](Self::argsort) it returns the sorted array.
+    /// The elements at `indices` along `axis`, each for its own line: `result[.., i, ..] = x[.., indices[.., i, ..],
+    /// ..]`. Both arrays have the same number of axes; those other than `axis` broadcast. Negative indices count from
+    /// the end. With the result of [`argsort`](Self::argsort) it returns the sorted array.
     ///
     /// # Errors
     /// As [`take`](Self::take); [`Error::Shapes`](crate::Error::Shapes) if the numbers of axes differ,

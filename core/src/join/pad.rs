@@ -49,8 +49,9 @@ impl<T> Pad<T> {
         }
     }
 
-    /// Returns the index of the array for index `at` of the output, the step to the next one, and how many indices these
-    /// steps hold for. The axis has length `n`, `before` elements are added in front of it, and there is a period.
+    /// Returns the index of the array for index `at` of the output, the step to the next one, and how many indices
+    /// these steps hold for. The axis has length `n`, `before` elements are added in front of it, and there is a
+    /// period.
     fn run(&self, n: usize, before: usize, at: usize) -> (usize, isize, usize) {
         // The array and its mirror image alternate. `phase` is the position in a period, which begins with the array.
         let period = self.period(n);
@@ -95,8 +96,8 @@ impl<T> Pad<T> {
 type Segments = SmallVec<[Segment; 4]>;
 
 impl<T: Element> Array<T> {
-    /// Adds elements at both ends of each axis: `widths[a]` are the numbers before and after the elements of axis `a`. A
-    /// single pair holds for all axes. The widths may exceed the lengths: mirrored and repeated elements continue
+    /// Adds elements at both ends of each axis: `widths[a]` are the numbers before and after the elements of axis `a`.
+    /// A single pair holds for all axes. The widths may exceed the lengths: mirrored and repeated elements continue
     /// periodically.
     ///
     /// # Errors

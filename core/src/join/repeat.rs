@@ -58,8 +58,8 @@ impl<T: Element> Array<T> {
         self.take(&Array::from_vec(at, total)?, axis as isize)
     }
 
-    /// Repeats the whole array: `n` times along each axis for `repeats = [.., n, ..]`. Missing leading numbers are 1, and
-    /// further ones repeat along new leading axes.
+    /// Repeats the whole array: `n` times along each axis for `repeats = [.., n, ..]`. Missing leading numbers are 1,
+    /// and further ones repeat along new leading axes.
     ///
     /// # Errors
     /// [`Error::Shapes`] if the axes and those along which the array is repeated are more than [`MAX_NDIM`];
@@ -88,8 +88,8 @@ impl<T: Element> Array<T> {
         })
     }
 
-    /// Copies a view in which each axis is replaced by the axes that `split` pushes for its number and length: each has a
-    /// length, and is the axis itself (once) or a repetition. In the result, they are one axis again.
+    /// Copies a view in which each axis is replaced by the axes that `split` pushes for its number and length: each has
+    /// a length, and is the axis itself (once) or a repetition. In the result, they are one axis again.
     fn repeated(&self, op: &'static str, split: impl Fn(usize, usize, &mut Vec<(usize, bool)>)) -> Result<Array<T>> {
         let (mut shape, mut lens, mut strides) = (Dims::new(), Dims::new(), Strides::new());
         for (a, (&len, &stride)) in self.shape().iter().zip(self.strides()).enumerate() {

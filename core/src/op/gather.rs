@@ -16,7 +16,8 @@ use smallvec::{SmallVec, smallvec};
 /// 1. `shape` has at least one axis, no axis of 0, axes of 1 only as `[1]`, and no mergeable neighbours; `len`, the
 ///    length of the gathered axis, is at least 1;
 /// 2. `indices` has dtype i64 and strides for `shape`; every index is at least `-len` and less than `len`;
-/// 3. `input` has dtype `dtype` and strides for `shape` followed by the gathered axis; all strides may be 0 or negative;
+/// 3. `input` has dtype `dtype` and strides for `shape` followed by the gathered axis; all strides may be 0 or
+///    negative;
 /// 4. the result is `shape` in C order from the start of its buffer, and no operand lies in that buffer.
 #[derive(Clone, Debug)]
 pub struct Gather {

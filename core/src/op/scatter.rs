@@ -43,8 +43,8 @@ impl Combine {
 }
 
 /// A scatter: for each index p of `shape`, in C order, `how` combines `values[p]` with the element of the output whose
-/// position along the scattered axis is `indices[p]`, and whose position along the other axes follows from p. A negative
-/// index counts from the end of the axis. All other elements of the output keep their values.
+/// position along the scattered axis is `indices[p]`, and whose position along the other axes follows from p. A
+/// negative index counts from the end of the axis. All other elements of the output keep their values.
 ///
 /// Invariants:
 /// 1. `shape` has at least one axis, no axis of 0, axes of 1 only as `[1]`, and no mergeable neighbours; `len`, the

@@ -3,8 +3,8 @@
 /// The value of a quantile that falls between two elements: NumPy's thirteen methods. The first nine are the
 /// definitions 1 to 9 of Hyndman and Fan, "Sample quantiles in statistical packages", 1996.
 ///
-/// With the n elements in ascending order and ranks from 0, a quantile q has a position among the ranks. Positions below
-/// 0 are the smallest element, and those above n - 1 the largest.
+/// With the n elements in ascending order and ranks from 0, a quantile q has a position among the ranks. Positions
+/// below 0 are the smallest element, and those above n - 1 the largest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Quantile {
     /// The element of rank `ceil(n q) - 1`: the inverse of the distribution function.

@@ -1,5 +1,5 @@
-//! Order statistics, counting and moments: medians and quantiles, distinct elements and sets, binary search, histograms,
-//! averages and covariances.
+//! Order statistics, counting and moments: medians and quantiles, distinct elements and sets, binary search,
+//! histograms, averages and covariances.
 
 mod histograms;
 mod methods;

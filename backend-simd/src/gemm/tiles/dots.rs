@@ -104,8 +104,8 @@ fn pairs(x: __m512i) -> __m512bh {
 }
 
 /// Implements [`Engine::bytes`]. VNNI multiplies unsigned bytes by signed ones. Of signed bytes, 128 is added to those
-/// of A, and 128 times the sum of the column of B is subtracted. Of unsigned ones, 128 is subtracted from those of A, and
-/// the same product is added.
+/// of A, and 128 times the sum of the column of B is subtracted. Of unsigned ones, 128 is subtracted from those of A,
+/// and the same product is added.
 ///
 /// # Safety
 /// - as [`Engine::bytes`];

@@ -1,9 +1,9 @@
-//! Products by engines that multiply whole tiles of short numbers: bf16 into f32, and bytes into 32-bit integers. Longer numbers are
-//! split into short parts, whose products add up to the product of the whole.
+//! Products by engines that multiply whole tiles of short numbers: bf16 into f32, and bytes into 32-bit integers.
+//! Longer numbers are split into short parts, whose products add up to the product of the whole.
 //!
 //! - [`engine`](Engine): the multiplication of tiles, by AMX or by the dot products of AVX-512.
-//! - [`parts`]: floats as sums of bf16 numbers; [`bytes`]: i8 and u8; [`residues`]: floats as integers modulo many numbers
-//!   up to 256.
+//! - [`parts`]: floats as sums of bf16 numbers; [`bytes`]: i8 and u8; [`residues`]: floats as integers modulo many
+//!   numbers up to 256.
 //!
 //! All of them have the same panel format. A step is 64 bytes of the depth: 32 bf16 or 64 bytes. A panel has, for each
 //! step and each part, two tiles of 1 KB. A tile of A is 16 rows of 64 bytes. A tile of B has 16 columns: the first 4
