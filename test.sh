@@ -172,8 +172,9 @@ for tier in portable avx2 avx512; do
     POLYARRAY_SIMD="$tier" "$BUILT/polyarray-conformance" --check --device simd
 done
 
-step "Conformance of every available device"
-"$BUILT/polyarray-conformance" --check
+# The conformance of the other devices is among their tests above; that of an emulated GPU takes minutes.
+step "Conformance of simd: the best tier of this CPU"
+"$BUILT/polyarray-conformance" --check --device simd
 
 # -------------------------------------------------------------------------------------------- --long: checked builds
 
