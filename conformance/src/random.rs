@@ -67,7 +67,7 @@ impl Draw {
         match self {
             Draw::Integers(..) => matches!(dtype.kind(), Kind::Int | Kind::Uint),
             Draw::FewIntegers(n) => match dtype.kind() {
-                Kind::Int | Kind::Uint => n >> (8 * dtype.size() - 1).min(62) == 0,
+                Kind::Int | Kind::Uint => n >> (8 * dtype.size() - 1) == 0,
                 _ => false,
             },
             Draw::Bernoulli(_) => dtype == DType::Bool,

@@ -1,9 +1,10 @@
 //! The core of polyarray: arrays, and the operations that devices run.
 //!
 //! ```text
-//! Array, Expr --> Op (Map | Reduce | Scan | Matmul | Distance | Sort | Search | Count  --> Backend on a Memory
-//!                     | Random | Gather | Scatter)
-//! what you write  what is to be done, with its operands' layouts                        who does it, where
+//! Array, Expr  -->  Op: Map | Reduce | Scan | Matmul | Distance    -->  Backend, Memory
+//!                       | Sort | Search | Count | Random
+//!                       | Gather | Scatter
+//! user's API        operation, with the layouts of its operands         execution on a device
 //! ```
 //!
 //! Users link `polyarray`, which includes the devices. Authors of a backend link this crate and implement [`Backend`]

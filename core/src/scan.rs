@@ -142,14 +142,17 @@ macro_rules! scans {
 }
 
 scans! {
-    cumsum Sum => Sum, "The running sum along `axis` (negative: from the end): element i is the sum of elements 0 to i. \
-        Integers and bool are summed in 64 bits and wrap there; f16 and bf16 are summed in f32 and rounded at each \
-        element.";
-    cumprod Prod => Sum, "The running product along `axis` (negative: from the end): element i is the product of elements 0 \
-        to i. Integers and bool are multiplied in 64 bits and wrap there; f16 and bf16 are multiplied in f32 and \
-        rounded at each element.";
-    cummin Min => Same, "The running minimum along `axis` (negative: from the end): element i is the smallest of elements \
-        0 to i; NaN from the first NaN on. Not defined for complex numbers.";
-    cummax Max => Same, "The running maximum along `axis` (negative: from the end): element i is the largest of elements \
-        0 to i; NaN from the first NaN on. Not defined for complex numbers.";
+    cumsum Sum => Sum,
+        "The running sum along `axis` (negative: from the end): element i is the sum of elements 0 to i. Integers and \
+        bool are summed in 64 bits and wrap there; f16 and bf16 are summed in f32 and rounded at each element.";
+    cumprod Prod => Sum,
+        "The running product along `axis` (negative: from the end): element i is the product of elements 0 to i. \
+        Integers and bool are multiplied in 64 bits and wrap there; f16 and bf16 are multiplied in f32 and rounded at \
+        each element.";
+    cummin Min => Same,
+        "The running minimum along `axis` (negative: from the end): element i is the smallest of elements 0 to i; NaN \
+        from the first NaN on. Not defined for complex numbers.";
+    cummax Max => Same,
+        "The running maximum along `axis` (negative: from the end): element i is the largest of elements 0 to i; NaN \
+        from the first NaN on. Not defined for complex numbers.";
 }

@@ -113,7 +113,8 @@ macro_rules! s {
 impl Layout {
     /// Returns the view that `items` describe.
     ///
-    /// # Errors [`Error::Index`] for an index outside its axis or a step of zero; [`Error::IndexCount`] for more items
+    /// # Errors
+    /// [`Error::Index`] for an index outside its axis or a step of zero; [`Error::IndexCount`] for more items
     /// than axes.
     pub fn slice(&self, items: &[SliceItem]) -> Result<Layout> {
         let taken = items.iter().filter(|i| !matches!(i, SliceItem::NewAxis)).count();

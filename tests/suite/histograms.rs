@@ -154,7 +154,8 @@ proptest! {
         edges in prop::collection::btree_set(-60..60i32, 2..9),
     ) {
         let edges: Vec<f64> = edges.into_iter().map(f64::from).collect();
-        let inside = |x: f64, i: usize| edges[i] <= x && (x < edges[i + 1] || i + 2 == edges.len() && x == edges[i + 1]);
+        let last = edges.len() - 2;
+        let inside = |x: f64, i: usize| edges[i] <= x && (x < edges[i + 1] || i == last && x == edges[i + 1]);
         let count = |i: usize| data.iter().filter(|&&x| inside(f64::from(x), i)).count() as i64;
         let want: Vec<i64> = (0..edges.len() - 1).map(count).collect();
         on_every_device(|_| {

@@ -227,34 +227,35 @@ proptest! {
         let mut want = start.clone();
         scattered(how, &mut want, &shape, &at, &values, axis);
         on_every_device(|device| {
-            let plain = Array::from_slice(&start, &shape[..])?;
-            // The same elements in other layouts: reversed axes, Fortran order, every other element.
-            let mut x = match layout {
-                0 => plain.flatten()?.reshape(&shape[..])?,
-                1 => plain.flip(Axes::from(&(0..shape.len()).collect::<Vec<_>>()[..]))?.flatten()?
-                    .reshape(&shape[..])?.flip(Axes::from(&(0..shape.len()).collect::<Vec<_>>()[..]))?,
-                2 => plain.to_f_order()?,
-                _ => plain.repeat(2, -1)?.flatten()?.reshape(
-                    shape.iter().enumerate().map(|(a, &n)| if a + 1 == shape.len() { 2 * n } else { n })
-                        .collect::<Vec<_>>(),
-                )?.slice(
-                    shape.iter().enumerate()
-                        .map(|(a, _)| SliceItem::from(..).step(if a + 1 == shape.len() { 2 } else { 1 }))
-                        .collect::<Vec<_>>(),
-                )?,
+            let last = shape.len() - 1;
+            let all = Axes::from(&(0..shape.len()).collect::<Vec<_>>()[..]);
+            // The same elements in layouts that nothing shares: C order, reversed axes, Fortran order, every other one.
+            let make = || -> Result<Array<f64>> {
+                let plain = Array::from_slice(&start, &shape[..])?;
+                match layout {
+                    0 => Ok(plain),
+                    1 => plain.flip(all.clone())?.flatten()?.reshape(&shape[..])?.flip(all.clone()),
+                    2 => plain.to_f_order(),
+                    _ => {
+                        let wide: Vec<usize> = (0..=last).map(|a| if a == last { 2 * shape[a] } else { shape[a] }).collect();
+                        let steps: Vec<SliceItem> =
+                            (0..=last).map(|a| SliceItem::from(..).step(if a == last { 2 } else { 1 })).collect();
+                        plain.repeat(2, -1)?.reshape(wide)?.slice(steps)
+                    }
+                }
             };
-            drop(plain);
-            let before = x.clone();
             let values = Array::from_slice(&values, &value_shape[..])?;
             let at = Array::from_slice(&at, at.len())?;
+            let mut x = make()?;
             x.scatter(how, &at, &values, axis as isize)?;
             assert_eq!(x.to_vec()?, want, "{device} {how:?} {shape:?} along {axis}");
-            assert_eq!(before.to_vec()?, start, "a copy keeps its elements");
-            // The same by aligned indices, into a view.
-            let aligned: Vec<usize> = (0..shape.len()).map(|a| if a == axis { at.len() } else { 1 }).collect();
-            let mut y = before.clone();
+            // The same by aligned indices, into a view of an array that is shared.
+            let aligned: Vec<usize> = (0..=last).map(|a| if a == axis { at.len() } else { 1 }).collect();
+            let mut y = make()?;
+            let before = y.clone();
             y.view_mut()?.scatter_along_axis(how, &at.reshape(aligned)?, &values, axis as isize)?;
             assert_eq!(y.to_vec()?, want, "{device} {how:?} {shape:?} along {axis}, aligned");
+            assert_eq!(before.to_vec()?, start, "a copy keeps its elements");
             Ok(())
         });
     }

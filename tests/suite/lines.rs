@@ -156,7 +156,9 @@ proptest! {
         let (n, m) = (a.len(), b.len());
         let at = |i: usize| (0..m).filter(|&j| j <= i && i - j < n).map(|j| a[i - j] * b[j]).sum::<i64>();
         let want: Vec<i64> = (0..n + m - 1).map(at).collect();
-        let running = |f: fn(i64, i64) -> i64| a.iter().scan(a[0], |s, &x| { *s = f(*s, x); Some(*s) }).collect::<Vec<_>>();
+        let running = |f: fn(i64, i64) -> i64| -> Vec<i64> {
+            (1..=n).map(|end| a[..end].iter().copied().reduce(f).expect("at least one element")).collect()
+        };
         let (x, y) = (array(&a), array(&b));
         on_every_device(|_| {
             assert_eq!(x.convolve(&y, Overlap::Full)?.to_vec()?, want);

@@ -29,7 +29,8 @@ impl<T: Element> Array<T> {
     /// Splits an axis into `sections` parts, which are views. Their lengths differ by at most one, the longer ones
     /// first.
     ///
-    /// # Errors [`Error::Axis`]; [`Error::Argument`] for no sections; [`Error::OutOfMemory`] for more views than the
+    /// # Errors
+    /// [`Error::Axis`]; [`Error::Argument`] for no sections; [`Error::OutOfMemory`] for more views than the
     /// memory holds.
     ///
     /// ```

@@ -205,7 +205,8 @@ unsafe fn run(parts: Parts, operands: &Operands, len: usize, out: *mut u8, node:
 /// Writes the value of `node`, of dtype `to`, where `layout` specifies in `out`. Returns `false` if this is left to the
 /// regular path.
 ///
-/// # Safety The caller may write the elements of `layout` in `out`: nothing else accesses them during the call, except
+/// # Safety
+/// The caller may write the elements of `layout` in `out`: nothing else accesses them during the call, except
 /// as operands of `node`.
 pub(super) unsafe fn write(node: &Node, to: DType, out: &Buffer, layout: &Layout) -> Result<bool> {
     if out.memory() != MemoryId::HOST || !layout.is_c_contiguous() || !fast::is_open() {

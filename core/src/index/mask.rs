@@ -141,7 +141,8 @@ impl<T: Element> Array<T> {
     /// broadcast to the shape of this array. For as many values as there are selected elements, use
     /// [`put`](Self::put) with [`nonzero`](Self::nonzero).
     ///
-    /// # Errors [`Error::Broadcast`] and [`Error::BroadcastTo`] for other shapes; as [`view_mut`](Self::view_mut), and
+    /// # Errors
+    /// [`Error::Broadcast`] and [`Error::BroadcastTo`] for other shapes; as [`view_mut`](Self::view_mut), and
     /// the errors of the expression `values`.
     ///
     /// ```

@@ -74,7 +74,7 @@ impl Quantile {
             Position { low: rank, high: rank, weight: 0.0 }
         };
         let between = |index: f64, weight: fn(f64) -> f64| {
-            if index < 0.0 || index >= last as f64 {
+            if !(0.0..last as f64).contains(&index) {
                 return element(index);
             }
             let low = index.floor();

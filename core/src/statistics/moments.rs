@@ -120,10 +120,10 @@ impl<T: Element> Array<T> {
         average(&self.cast(), &weights, axes)
     }
 
-    /// The covariance matrix `[v, v]` of v variables with n observations, the rows of this array `[v, n]`: `sum((x_i -
-    /// mean_i) * conj(x_j - mean_j)) / (n - ddof)`. NumPy's default is a `ddof` of 1. An array with one axis is one
-    /// variable, and the result, its variance, has no axes. NaN if n is not more than `ddof`. Integers and bool give
-    /// f64; half floats are computed in f32 and rounded once.
+    /// The covariance matrix `[v, v]` of v variables with n observations, the rows of this array `[v, n]`:
+    /// `sum((x_i - mean_i) * conj(x_j - mean_j)) / (n - ddof)`. NumPy's default is a `ddof` of 1. An array with one
+    /// axis is one variable, and the result, its variance, has no axes. NaN if n is not more than `ddof`. Integers and
+    /// bool give f64; half floats are computed in f32 and rounded once.
     ///
     /// # Errors
     /// [`Error::Argument`] if the array has neither one axis nor two; [`Error::OutOfMemory`].

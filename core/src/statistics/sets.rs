@@ -10,7 +10,7 @@ use crate::{Element, Result};
 use std::cmp::Ordering;
 
 /// The distinct elements of an array and where they occur: the result of [`Array::unique_all`].
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Unique<T: Element> {
     /// The k distinct elements `[k]` in ascending order, NaN last.
     pub values: Array<T>,
