@@ -79,6 +79,18 @@ impl<T: Element> From<Array<T>> for DynArray {
     }
 }
 
+impl<T: Element> From<&Array<T>> for DynArray {
+    fn from(array: &Array<T>) -> DynArray {
+        array.clone().erase()
+    }
+}
+
+impl From<&DynArray> for DynArray {
+    fn from(array: &DynArray) -> DynArray {
+        array.clone()
+    }
+}
+
 impl DynArray {
     /// Returns the same array with its dtype as a type. Shares the elements.
     ///
@@ -382,6 +394,17 @@ impl<T: Element> TryFrom<DynArray> for Array<T> {
     }
 }
 
+/// Arrays are equal if dtype and shape are the same and all elements are equal. See [`Array::array_equal`].
+///
+/// # Panics
+/// As `==` of [`Array`].
+impl PartialEq for DynArray {
+    #[track_caller]
+    fn eq(&self, other: &DynArray) -> bool {
+        with_dtype!(self.dtype(), T => self.typed::<T>().ok().zip(other.typed::<T>().ok()).is_some_and(|(a, b)| a == b))
+    }
+}
+
 impl fmt::Debug for DynArray {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         with_dtype!(self.dtype(), T => fmt::Debug::fmt(&self.typed::<T>().map_err(|_| fmt::Error)?, f))
@@ -450,6 +473,18 @@ impl From<Scalar> for DynExpr {
 impl From<&DynExpr> for DynExpr {
     fn from(expr: &DynExpr) -> DynExpr {
         expr.clone()
+    }
+}
+
+impl fmt::Display for DynExpr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.untyped, f)
+    }
+}
+
+impl fmt::Debug for DynExpr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.untyped, f)
     }
 }
 

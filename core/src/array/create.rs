@@ -101,6 +101,43 @@ impl<T: Element> Array<T> {
         Array::full(shape, T::from_wide(Wide::Int(1)))
     }
 
+    /// Makes an array of the shape of this one, filled with `value`. It lies in the memory of this array, in the same
+    /// order of axes.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`]; errors that the device reports.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let x = Array::from([[1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0]]);
+    /// assert_eq!(x.full_like(0.5)?, Array::full([2, 3], 0.5)?);
+    /// assert_eq!(x.t().zeros_like()?.strides(), [1, 3]);
+    /// assert_eq!(x.ones_like()?.sum()?, 6.0);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn full_like(&self, value: T) -> Result<Array<T>> {
+        let layout = crate::canon::fresh_layout(self.layout().shape(), std::slice::from_ref(self.layout()));
+        let row = Array::full(layout.len(), value)?.beside(self)?;
+        Ok(row.with_layout(layout))
+    }
+
+    /// Makes an array of zeros (`false` for bool) of the shape of this one. See [`full_like`](Self::full_like).
+    ///
+    /// # Errors
+    /// As [`full_like`](Self::full_like).
+    pub fn zeros_like(&self) -> Result<Array<T>> {
+        self.full_like(T::from_wide(Wide::Int(0)))
+    }
+
+    /// Makes an array of ones (`true` for bool) of the shape of this one. See [`full_like`](Self::full_like).
+    ///
+    /// # Errors
+    /// As [`full_like`](Self::full_like).
+    pub fn ones_like(&self) -> Result<Array<T>> {
+        self.full_like(T::from_wide(Wide::Int(1)))
+    }
+
     /// Makes the identity matrix `[n, n]`.
     ///
     /// # Errors

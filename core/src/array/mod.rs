@@ -1,16 +1,20 @@
 //! Arrays: a buffer and a layout.
 
 mod bits;
+mod compare;
 mod create;
 mod fmt;
 mod grid;
+mod iter;
 mod moves;
 mod split;
+mod update;
 mod view;
 mod windows;
 
 pub(crate) use create::reserve;
 pub use grid::Indexing;
+pub use iter::{Elements, Views};
 pub use view::ViewMut;
 pub use windows::Blocks;
 
@@ -350,6 +354,21 @@ impl<T: Element> Array<T> {
         Ok(self.with_layout(self.raw.layout.expand_dims(axis)?))
     }
 
+    /// Returns a view with a new axis of length 1 before `axis`: another name of [`expand_dims`](Self::expand_dims).
+    ///
+    /// # Errors
+    /// [`Error::Axis`] for an axis out of range.
+    ///
+    /// ```
+    /// # use polyarray_core::*;
+    /// assert_eq!(Array::from([1, 2, 3]).newaxis(1)?, Array::from([[1], [2], [3]]));
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[doc(alias("insert_axis", "unsqueeze"))]
+    pub fn newaxis(&self, axis: isize) -> Result<Array<T>> {
+        self.expand_dims(axis)
+    }
+
     /// Returns a view without the axes of length 1.
     ///
     /// # Errors
@@ -518,7 +537,7 @@ impl<T: Element> Array<T> {
     }
 
     /// Evaluates `self = op(self, right)` in place.
-    pub(crate) fn update(&mut self, right: Expr<T>, op: Binary) -> Result<()> {
+    pub(crate) fn update_by(&mut self, right: Expr<T>, op: Binary) -> Result<()> {
         self.make_exclusive()?;
         let updated = (&*self).into_expr().join_binary::<T>(op, right);
         let here = self.raw();

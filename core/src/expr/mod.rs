@@ -2,6 +2,7 @@
 
 mod direct;
 mod flatten;
+mod fmt;
 mod fused;
 mod node;
 mod ops;
@@ -42,12 +43,32 @@ use std::sync::Arc;
 /// # Ok::<(), Error>(())
 /// ```
 #[derive(Clone)]
+#[must_use = "an expression computes nothing until it is evaluated: call `eval`, `eval_into` or a reduction"]
 pub struct Expr<T: Element> {
     node: Node,
     element: PhantomData<T>,
 }
 
 /// An operand of an expression over `T`: arrays and expressions, owned or borrowed, and single values.
+///
+/// Operands have one dtype. A literal of another one, or an array of another one, does not compile:
+///
+/// ```compile_fail,E0277
+/// # use polyarray_core::*;
+/// let x = Array::from([1.0f32, 2.0]);
+/// let y = &x * 2; // `2` is an integer: write `2.0`
+/// ```
+///
+/// ```compile_fail,E0277
+/// # use polyarray_core::*;
+/// let (x, n) = (Array::from([1.0f32, 2.0]), Array::from([1i32, 2]));
+/// let y = &x + &n; // write `n.cast::<f32>()`
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an operand of an expression of `{T}`",
+    label = "expected an array, an expression or a value of `{T}`",
+    note = "operands have one dtype: write `2.0` instead of `2` for a float, and `x.cast::<{T}>()` to convert an array"
+)]
 pub trait IntoExpr<T: Element> {
     /// Converts to an expression.
     fn into_expr(self) -> Expr<T>;
@@ -298,6 +319,22 @@ impl<T: Element> Expr<T> {
         let step = Instr::MulAdd(Ref::Value(0), Ref::Value(1), Ref::Value(2));
         Expr::from_node(Node::step(step, [self.node, by.node, plus.node]))
     }
+}
+
+/// Evaluates `tape` into `out`, to whose shape its shape must broadcast.
+///
+/// # Safety
+/// Nothing but operands of the tape accesses the elements of `out` during the call.
+pub(crate) unsafe fn write_tape(tape: Box<Tape>, out: &RawArray) -> Result<()> {
+    if tape.instrs().is_empty() {
+        return tape.eval_into(out, &Device::current()?);
+    }
+    let node = Node::Short(tape);
+    // SAFETY: the caller guarantees the condition of `write`.
+    if unsafe { direct::write(&node, out.dtype, &out.buffer, &out.layout) }? {
+        return Ok(());
+    }
+    node.into_tape()?.eval_into(out, &Device::current()?)
 }
 
 /// Selects `x` where `condition` is true, else `y`, like NumPy's `where`. All three broadcast.
