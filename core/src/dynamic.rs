@@ -1,6 +1,7 @@
 //! Arrays and expressions whose dtype is a value instead of a type parameter.
 
 use crate::array::{Array, Axes};
+use crate::bytes;
 use crate::composed;
 use crate::device::Device;
 use crate::expr::{Expr, IntoExpr, RawArray};
@@ -284,6 +285,32 @@ impl DynArray {
     /// Returns a view without the axes of length 1.
     pub fn squeeze(&self) -> DynArray {
         self.with_layout(self.raw.layout.squeeze())
+    }
+
+    #[cfg(feature = "dlpack")]
+    pub(crate) fn raw(&self) -> &RawArray {
+        &self.raw
+    }
+
+    /// Returns the elements in host memory in C order without gaps. Copies them unless they already are.
+    pub(crate) fn packed(&self) -> Result<DynArray> {
+        with_dtype!(self.dtype(), T => {
+            let array = self.typed::<T>()?;
+            match array.as_slice() {
+                Some(_) => Ok(self.clone()),
+                None => Array::from_vec(array.to_vec()?, array.shape()).map(Array::erase),
+            }
+        })
+    }
+
+    /// Returns the bytes of the elements of a [`packed`](Self::packed) array.
+    pub(crate) fn packed_bytes(&self) -> &[u8] {
+        // An empty view may lie beyond the end of its buffer, and in any memory.
+        if self.is_empty() {
+            return &[];
+        }
+        let (lo, hi) = self.raw.layout.span();
+        with_dtype!(self.dtype(), T => bytemuck::cast_slice(bytes::elements::<T>(&self.raw.buffer, lo, hi)))
     }
 
     fn with_layout(&self, layout: Layout) -> DynArray {

@@ -22,13 +22,34 @@ impl<T: Element> Array<T> {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn array_equal(&self, other: &Array<T>) -> Result<bool> {
+        self.matches(other, T::eq)
+    }
+
+    /// As [`array_equal`](Self::array_equal), with NaN equal to NaN.
+    ///
+    /// # Errors
+    /// As [`array_equal`](Self::array_equal).
+    ///
+    /// ```
+    /// # use polyarray_core::*;
+    /// let x = Array::from([1.0, f64::NAN]);
+    /// assert!(!x.array_equal(&x)? && x.array_equal_nan(&x)?);
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[expect(clippy::eq_op, reason = "NaN differs from itself")]
+    pub fn array_equal_nan(&self, other: &Array<T>) -> Result<bool> {
+        self.matches(other, |a, b| a == b || a != a && b != b)
+    }
+
+    /// Whether both arrays have the same shape, and `same` holds for all pairs of elements.
+    fn matches(&self, other: &Array<T>, same: impl Fn(&T, &T) -> bool) -> Result<bool> {
         if self.shape() != other.shape() {
             return Ok(false);
         }
         let (a, b) = (self.on_host()?, other.on_host()?);
         match (a.as_slice(), b.as_slice()) {
-            (Some(a), Some(b)) => Ok(a == b),
-            _ => Ok(a.iter()?.eq(b.iter()?)),
+            (Some(a), Some(b)) => Ok(a.iter().zip(b).all(|(a, b)| same(a, b))),
+            _ => Ok(a.iter()?.zip(b.iter()?).all(|(a, b)| same(&a, &b))),
         }
     }
 }

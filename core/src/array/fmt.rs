@@ -35,7 +35,7 @@ const LINE: usize = 75;
 /// ```
 /// # use polyarray_core::*;
 /// let a = Array::from([[1.0, 0.125], [-10.5, 1e20]]);
-/// assert_eq!(a.to_string(), "[[  1   ,  0.125],\n [-10.5 ,  1e20 ]]");
+/// assert_eq!(a.to_string(), "[[  1    ,   0.125],\n [-10.5  ,   1e20 ]]");
 /// assert_eq!(format!("{:8.2}", Array::from([1.0f32, 2.5])), "[    1.00,     2.50]");
 /// # Ok::<(), Error>(())
 /// ```
@@ -150,8 +150,7 @@ impl Style {
 
     fn float(&self, x: f64, dtype: DType) -> String {
         let size = x.abs();
-        let exponent =
-            size.is_finite() && (size >= LARGE || (self.precision.is_none() && size < SMALL && size > 0.0));
+        let exponent = size.is_finite() && (size >= LARGE || (self.precision.is_none() && size < SMALL && size > 0.0));
         match (exponent, self.precision) {
             (true, Some(p)) => format!("{x:.p$e}"),
             (false, Some(p)) => format!("{x:.p$}"),
@@ -237,12 +236,14 @@ impl Columns {
     fn write(&self, text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = self.width;
         let Some(at) = point(text) else {
-            return if self.to_left { write!(f, "{text:<width$}") } else { write!(f, "{text:>width$}") };
+            // Padded by hand: a format has at most 65535 characters.
+            let rest = " ".repeat(width - text.len());
+            return if self.to_left { write!(f, "{text}{rest}") } else { write!(f, "{rest}{text}") };
         };
         let (before, after) = (self.left - at, self.right - (text.len() - at));
         let rest = width - self.left - self.right;
         let (before, after) = if self.to_left { (before, after + rest) } else { (before + rest, after) };
-        write!(f, "{:before$}{text}{:after$}", "", "")
+        write!(f, "{}{text}{}", " ".repeat(before), " ".repeat(after))
     }
 }
 
