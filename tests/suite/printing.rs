@@ -54,7 +54,7 @@ fn huge_and_tiny_floats_have_an_exponent() {
     assert_eq!(shown(vec![f64::INFINITY, f64::NEG_INFINITY, f64::NAN]), "[ inf, -inf,  NaN]");
     assert_eq!(shown(vec![f64::MAX, f64::from_bits(1)]), "[1.79769313e308, 5e-324        ]");
     let singles = Array::from([1e30f32, 0.1, 1e-30]);
-    assert_eq!(singles.to_string(), "[1e30 , 0.1 , 1e-30]");
+    assert_eq!(singles.to_string(), "[1e30 , 0.1  , 1e-30]");
     assert_eq!(format!("{singles:.2}"), "[1.00e30, 0.10   , 0.00   ]");
     let complex = Array::from([Complex::new(1e300, -1e-300), Complex::new(1.5, -2.0), Complex::new(0.25, f64::NAN)]);
     assert_eq!(complex.to_string(), "[1e300-1e-300i,        1.5-2i,     0.25+NaNi]");
