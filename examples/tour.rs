@@ -55,7 +55,9 @@ fn from_numpy() -> Result<usize> {
     let mut rng = random::Generator::new(7);
     let checks = [
         Array::from_vec(vec![3.0f32, 1.0, 2.0], [3])?.len() == 3,
+        Array::from([[1, 2], [3, 4]]).shape() == [2, 2],
         Array::<f32>::zeros([2, 3])?.sum()? == 0.0,
+        a.zeros_like()?.shape() == [2, 3] && a.full_like(2.0)?.sum()? == 12.0,
         Array::<f64>::arange(0.0, 10.0, 2.0)?.len() == 5,
         Array::<f64>::linspace(0.0, 1.0, 5)?.get([1])? == 0.25,
         a.shape() == [2, 3] && a.dtype() == DType::F32,
@@ -82,6 +84,13 @@ fn from_numpy() -> Result<usize> {
             m += &a;
             m.get([0, 2])? == 2.0
         },
+        {
+            m.update(|m| (m * 2.0 + 1.0).square())?;
+            m.get([0, 2])? == 25.0
+        },
+        a != q && a.equal(2.0).eval()?.iter()?.position(|equal| equal) == Some(2),
+        a.axis_iter(1)?.next() == Some(Array::from([0.0, 3.0])) && a.iter()?.last() == Some(5.0),
+        a.map_elements(f32::sqrt)?.get([1, 1])? == 2.0,
         a.sum()? == 15.0 && a.sum_axis(0)?.to_vec()? == [3.0, 5.0, 7.0],
         a.mean_axis(axis(1).keepdims())?.shape() == [2, 1],
         x.std(0)? > 0.8 && x.argmax()? == 0,

@@ -16,8 +16,8 @@ pub use polyarray_core::*;
 /// The names that most programs need in scope: `use polyarray::prelude::*;`.
 pub mod prelude {
     pub use polyarray_core::{
-        Array, Combine, Complex, DType, Device, Element, Error, Expr, Fused, Indexing, IntoExpr, Matmul, Metric,
-        NewAxis, Overlap, Pad, Precision, Quantile, Result, Side, ViewMut, axis, bf16, distance, einsum, einsum_path,
-        f16, fuse, io, random, register, s, select, trace, with_device,
+        Array, Combine, Complex, DType, Device, Element, Error, Expr, Float, Fused, Indexing, IntoExpr, Matmul, Metric,
+        NewAxis, Number, Overlap, Pad, Precision, Quantile, Real, Result, Side, ViewMut, axis, bf16, distance, einsum,
+        einsum_path, f16, fuse, io, random, register, s, select, trace, with_device,
     };
 }

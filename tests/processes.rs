@@ -255,7 +255,7 @@ fn work_of_an_ending_thread() -> Result<()> {
             assert_eq!(((&x + 1.0) * &x + 2.0).eval()?.get([2])?, 8.0);
             assert_eq!(x.sum()?, 4950.0);
             let a = x.reshape([10, 10])?;
-            assert_eq!(a.matmul(&a)?.get([0, 0])?, (0..10).map(|i| (10 * i * i) as f32).sum());
+            assert_eq!(a.matmul(&a)?.get([0, 0])?, (0..10).map(|i| (10 * i * i) as f32).sum::<f32>());
             assert_eq!(a.t().to_vec()?[1], 10.0);
             assert_eq!(x.sort(0)?.get([3])?, 3.0);
             let (sum, trace) = trace::record(|| x.sum());

@@ -60,7 +60,15 @@ mod sealed {
 
 /// A Rust type that can be the element of an array.
 ///
-/// The list is closed: see [`DType`].
+/// The list is closed: see [`DType`]. [`Number`](crate::Number), [`Real`](crate::Real) and [`Float`](crate::Float) are
+/// the bounds for generic code that needs arithmetic.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an element of an array",
+    label = "expected the Rust type of a dtype",
+    note = "the dtypes are bool i8 i16 i32 i64 u8 u16 u32 u64 f16 bf16 f32 f64 Complex<f32> Complex<f64>",
+    note = "a `usize` is stored as u64 or i64; in generic code, add the bound `Element`, or `Number`, `Real`, `Float` \
+            for arithmetic"
+)]
 pub trait Element:
     sealed::Sealed + NoUninit + CheckedBitPattern + Default + PartialEq + fmt::Debug + fmt::Display + Send + Sync + 'static
 {

@@ -1,6 +1,7 @@
 //! Arrays and expressions whose dtype is a value instead of a type parameter.
 
 use crate::array::{Array, Axes};
+use crate::bytes;
 use crate::composed;
 use crate::device::Device;
 use crate::expr::{Expr, IntoExpr, RawArray};
@@ -76,6 +77,18 @@ impl<T: Element> Array<T> {
 impl<T: Element> From<Array<T>> for DynArray {
     fn from(array: Array<T>) -> DynArray {
         array.erase()
+    }
+}
+
+impl<T: Element> From<&Array<T>> for DynArray {
+    fn from(array: &Array<T>) -> DynArray {
+        array.clone().erase()
+    }
+}
+
+impl From<&DynArray> for DynArray {
+    fn from(array: &DynArray) -> DynArray {
+        array.clone()
     }
 }
 
@@ -274,6 +287,32 @@ impl DynArray {
         self.with_layout(self.raw.layout.squeeze())
     }
 
+    #[cfg(feature = "dlpack")]
+    pub(crate) fn raw(&self) -> &RawArray {
+        &self.raw
+    }
+
+    /// Returns the elements in host memory in C order without gaps. Copies them unless they already are.
+    pub(crate) fn packed(&self) -> Result<DynArray> {
+        with_dtype!(self.dtype(), T => {
+            let array = self.typed::<T>()?;
+            match array.as_slice() {
+                Some(_) => Ok(self.clone()),
+                None => Array::from_vec(array.to_vec()?, array.shape()).map(Array::erase),
+            }
+        })
+    }
+
+    /// Returns the bytes of the elements of a [`packed`](Self::packed) array.
+    pub(crate) fn packed_bytes(&self) -> &[u8] {
+        // An empty view may lie beyond the end of its buffer, and in any memory.
+        if self.is_empty() {
+            return &[];
+        }
+        let (lo, hi) = self.raw.layout.span();
+        with_dtype!(self.dtype(), T => bytemuck::cast_slice(bytes::elements::<T>(&self.raw.buffer, lo, hi)))
+    }
+
     fn with_layout(&self, layout: Layout) -> DynArray {
         DynArray { raw: Arc::new(RawArray { layout, buffer: self.raw.buffer.clone(), dtype: self.raw.dtype }) }
     }
@@ -382,6 +421,17 @@ impl<T: Element> TryFrom<DynArray> for Array<T> {
     }
 }
 
+/// Arrays are equal if dtype and shape are the same and all elements are equal. See [`Array::array_equal`].
+///
+/// # Panics
+/// As `==` of [`Array`].
+impl PartialEq for DynArray {
+    #[track_caller]
+    fn eq(&self, other: &DynArray) -> bool {
+        with_dtype!(self.dtype(), T => self.typed::<T>().ok().zip(other.typed::<T>().ok()).is_some_and(|(a, b)| a == b))
+    }
+}
+
 impl fmt::Debug for DynArray {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         with_dtype!(self.dtype(), T => fmt::Debug::fmt(&self.typed::<T>().map_err(|_| fmt::Error)?, f))
@@ -450,6 +500,18 @@ impl From<Scalar> for DynExpr {
 impl From<&DynExpr> for DynExpr {
     fn from(expr: &DynExpr) -> DynExpr {
         expr.clone()
+    }
+}
+
+impl fmt::Display for DynExpr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.untyped, f)
+    }
+}
+
+impl fmt::Debug for DynExpr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.untyped, f)
     }
 }
 

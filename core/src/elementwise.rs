@@ -218,39 +218,6 @@ impl<T: Element> Array<T> {
         self.into_expr().allclose_equal_nan(other, rtol, atol)
     }
 
-    /// Whether both arrays have the same shape and equal elements; NaN differs from everything.
-    ///
-    /// # Errors
-    /// Errors that the device reports.
-    ///
-    /// ```
-    /// # extern crate polyarray_cpu as _;
-    /// # use polyarray_core::*;
-    /// let x = Array::from_vec(vec![1.0, f64::NAN], [2])?;
-    /// assert!(!x.array_equal(&x)? && x.array_equal_nan(&x)?);
-    /// assert!(!x.array_equal(&x.expand_dims(0)?)?);
-    /// # Ok::<(), Error>(())
-    /// ```
-    pub fn array_equal(&self, other: &Array<T>) -> Result<bool> {
-        if self.shape() == other.shape() { self.equal(other).all() } else { Ok(false) }
-    }
-
-    /// As [`array_equal`](Self::array_equal), with NaN equal to NaN.
-    ///
-    /// # Errors
-    /// As [`array_equal`](Self::array_equal).
-    pub fn array_equal_nan(&self, other: &Array<T>) -> Result<bool> {
-        if self.shape() != other.shape() {
-            return Ok(false);
-        }
-        match T::DTYPE.kind() {
-            Kind::Float | Kind::Complex => {
-                self.equal(other).logical_or(self.is_nan().logical_and(other.is_nan())).all()
-            }
-            Kind::Bool | Kind::Int | Kind::Uint => self.equal(other).all(),
-        }
-    }
-
     /// The real parts of complex numbers: a view of the same buffer. Real arrays are returned as they are.
     ///
     /// # Errors

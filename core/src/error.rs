@@ -4,6 +4,19 @@ use crate::{DType, Dims};
 use std::path::PathBuf;
 
 /// The result of every fallible call of this library.
+///
+/// With two parameters it is the `Result` of the standard library, so `use polyarray::prelude::*;` takes nothing away.
+/// A function that also meets errors of other crates returns a boxed one, to which `?` converts all of them:
+///
+/// ```
+/// # use polyarray_core::*;
+/// fn total(text: &str) -> Result<f64, Box<dyn std::error::Error>> {
+///     let numbers: Result<Vec<f64>, _> = text.split(' ').map(str::parse).collect();
+///     Ok(Array::from(numbers?).iter()?.sum())
+/// }
+/// assert_eq!(total("1.5 2.5").unwrap(), 4.0);
+/// assert!(total("1.5 two").is_err());
+/// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The reason for a failure.
@@ -104,6 +117,13 @@ pub enum Error {
     /// An invalid setting.
     #[error("{name}={value:?}: {why}")]
     Setting { name: &'static str, value: String, why: String },
+}
+
+/// For generic code: `x.try_into()?` has this error where a conversion cannot fail.
+impl From<std::convert::Infallible> for Error {
+    fn from(never: std::convert::Infallible) -> Error {
+        match never {}
+    }
 }
 
 fn list(reasons: &[(String, String)]) -> String {

@@ -1,5 +1,6 @@
-//! Reading and writing `.npy` files, NumPy's format for one array
-//! (<https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>).
+//! Reading and writing NumPy's files: `.npy`, the format for one array
+//! (<https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>), and with the feature `npz` archives of
+//! named arrays.
 //!
 //! ```text
 //! "\x93NUMPY" | version: 2 bytes | length of the header: 2 bytes (version 1) or 4 | header | elements
@@ -10,20 +11,24 @@
 //! it allocates memory. It parses the header with a parser that accepts only this one dict and no other Python syntax.
 
 use crate::array::Array;
-use crate::bytes::fresh_bytes;
-use crate::expr::RawArray;
 use crate::layout::Layout;
-use crate::{Buffer, DType, Dims, Element, Error, Kind, MAX_NDIM, Result};
+use crate::{Device, DynArray, Element, Error, Result};
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::path::Path;
 
 mod header;
-use header::{Header, Order};
+mod npy;
+#[cfg(feature = "npz")]
+mod npz;
 
-const MAGIC: &[u8] = b"\x93NUMPY";
-/// The longest header in bytes that the reader accepts: NumPy's own limit. The header of an array has about 100 bytes.
-const MAX_HEADER: usize = 10_000;
+use header::Order;
+use npy::Head;
+#[cfg(feature = "safetensors")]
+pub(crate) use npy::turn_round;
+#[cfg(feature = "npz")]
+pub use npz::{read_npz, read_npz_array, write_npz, write_npz_compressed};
 
 /// Reads an array from a `.npy` file.
 ///
@@ -46,9 +51,92 @@ const MAX_HEADER: usize = 10_000;
 /// # std::fs::remove_file(&path).ok();
 /// # Ok::<(), Error>(())
 /// ```
+#[doc(alias("load", "fromfile"))]
 pub fn read_npy<T: Element>(path: impl AsRef<Path>) -> Result<Array<T>> {
     let path = path.as_ref();
-    read(path, T::DTYPE).and_then(Array::from_raw)
+    let (mut file, len) = open(path)?;
+    let head = head::<T>(&mut file, len).map_err(|why| bad(path, why))?;
+    head.load(&mut file, true).map_err(|e| e.at(path))?.typed()
+}
+
+/// As [`read_npy`], for a file whose dtype is known only at run time.
+///
+/// # Errors
+/// As [`read_npy`], except that every dtype of this library is accepted.
+///
+/// ```
+/// # use polyarray_core::*;
+/// let path = std::env::temp_dir().join(format!("read_npy_dyn_{}.npy", std::process::id()));
+/// io::write_npy(&path, &Array::from([1u8, 2]))?;
+/// assert_eq!(io::read_npy_dyn(&path)?.dtype(), DType::U8);
+/// # std::fs::remove_file(&path).ok();
+/// # Ok::<(), Error>(())
+/// ```
+pub fn read_npy_dyn(path: impl AsRef<Path>) -> Result<DynArray> {
+    let path = path.as_ref();
+    let (mut file, len) = open(path)?;
+    let head = Head::read(&mut file, len).and_then(|head| head.checked(len)).map_err(|why| bad(path, why))?;
+    head.load(&mut file, true).map_err(|e| e.at(path))
+}
+
+/// Reads the indices `rows` of the first axis of the array in a `.npy` file, and nothing else of the elements: for files
+/// that are larger than the memory.
+///
+/// # Errors
+/// [`Error::Index`] if `rows` does not lie within the axis, [`Error::Axis`] if the array has no axes; otherwise as
+/// [`read_npy`].
+///
+/// ```
+/// # use polyarray_core::*;
+/// let path = std::env::temp_dir().join(format!("read_npy_rows_{}.npy", std::process::id()));
+/// io::write_npy(&path, &Array::from([[1.5f32, 2.5], [3.5, 4.5], [5.5, 6.5]]))?;
+/// assert_eq!(io::read_npy_rows::<f32>(&path, 1..3)?, Array::from([[3.5, 4.5], [5.5, 6.5]]));
+/// # std::fs::remove_file(&path).ok();
+/// # Ok::<(), Error>(())
+/// ```
+pub fn read_npy_rows<T: Element>(path: impl AsRef<Path>, rows: Range<usize>) -> Result<Array<T>> {
+    let path = path.as_ref();
+    let (mut file, len) = open(path)?;
+    let mut head = head::<T>(&mut file, len).map_err(|why| bad(path, why))?;
+    let &count = head.shape.first().ok_or(Error::Axis { op: "read_npy_rows", axis: 0, ndim: 0 })?;
+    if rows.start > rows.end || rows.end > count {
+        return Err(Error::Index { what: format!("range {}..{}", rows.start, rows.end), axis: 0, len: count });
+    }
+    let per_row = head.bytes.checked_div(count).unwrap_or(0);
+    head.shape.axes_mut()[0] = rows.len();
+    head.bytes = rows.len() * per_row;
+    // The bytes of one run, of all runs up to the next, and before the first.
+    let (run, apart, before) = match head.order {
+        Order::C => (head.bytes, head.bytes, rows.start * per_row),
+        Order::Fortran => [rows.len(), count, rows.start].map(|n| n * head.dtype.size()).into(),
+    };
+    let mut runs = Runs { file: &mut file, next: head.start + before as u64, run, apart: apart as u64, left: 0 };
+    head.load(&mut runs, true).map_err(|e| e.at(path))?.typed()
+}
+
+/// Reads runs of `run` bytes whose starts are `apart` bytes apart, as one sequence.
+struct Runs<'a> {
+    file: &'a mut File,
+    /// The position of the next run.
+    next: u64,
+    run: usize,
+    apart: u64,
+    /// The number of bytes that are left of this run.
+    left: usize,
+}
+
+impl Read for Runs<'_> {
+    fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
+        if self.left == 0 {
+            self.file.seek(SeekFrom::Start(self.next))?;
+            self.next += self.apart;
+            self.left = self.run;
+        }
+        let len = to.len().min(self.left);
+        let read = self.file.read(&mut to[..len])?;
+        self.left -= read;
+        Ok(read)
+    }
 }
 
 /// Writes an array to a `.npy` file (format 1.0) and replaces an existing file. Arrays on a device are copied to the
@@ -67,192 +155,64 @@ pub fn read_npy<T: Element>(path: impl AsRef<Path>) -> Result<Array<T>> {
 /// # std::fs::remove_file(&path).ok();
 /// # Ok::<(), Error>(())
 /// ```
+#[doc(alias("save", "tofile"))]
 pub fn write_npy<T: Element>(path: impl AsRef<Path>, array: &Array<T>) -> Result<()> {
     let path = path.as_ref();
-    let descr = descr(T::DTYPE).ok_or_else(|| bad(path, NO_BF16))?;
-    let host = array.on_host()?;
-    let (order, stored) = if host.is_f_contiguous() && !host.is_c_contiguous() {
-        (Order::Fortran, host.t())
-    } else {
-        (Order::C, host.clone())
-    };
-    let copied;
-    let elements = match stored.as_slice() {
-        Some(elements) => elements,
-        None => {
-            copied = stored.to_vec()?;
-            &copied
-        }
-    };
-    let head = header::encode(&descr, order, array.shape());
+    let encoded = Encoded::new(&array.into(), path)?;
     let write = || {
         let mut file = File::create(path)?;
-        file.write_all(&head)?;
-        file.write_all(bytemuck::cast_slice(elements))?;
+        encoded.write(&mut file)?;
         file.flush()
     };
     write().map_err(|e| bad(path, format!("cannot be written: {e}")))
 }
 
-const NO_BF16: &str = "the npy format has no bf16: write it as f32 (x.cast::<f32>()), read it as f32 and cast";
+/// An array in the form of a file.
+struct Encoded {
+    head: Vec<u8>,
+    /// The elements, in host memory without gaps, in the order of the file.
+    elements: DynArray,
+}
+
+impl Encoded {
+    fn new(array: &DynArray, path: &Path) -> Result<Encoded> {
+        let descr = npy::descr(array.dtype()).ok_or_else(|| bad(path, npy::NO_BF16))?;
+        let host = array.to_device(&Device::auto())?;
+        let reversed = host.layout().is_f_contiguous() && !host.layout().is_c_contiguous();
+        let (order, stored) = if reversed { (Order::Fortran, host.t()) } else { (Order::C, host) };
+        Ok(Encoded { head: header::encode(&descr, order, array.shape()), elements: stored.packed()? })
+    }
+
+    /// Returns the number of bytes of the file.
+    #[cfg(feature = "npz")]
+    fn len(&self) -> usize {
+        self.head.len() + self.elements.nbytes()
+    }
+
+    fn write(&self, to: &mut impl Write) -> std::io::Result<()> {
+        to.write_all(&self.head)?;
+        to.write_all(self.elements.packed_bytes())
+    }
+}
 
 fn bad(path: &Path, why: impl Into<String>) -> Error {
     Error::File { path: path.into(), why: why.into() }
 }
 
-/// The `descr` of a dtype in the machine's byte order; `None` if the format has no name for the dtype.
-fn descr(dtype: DType) -> Option<String> {
-    let letter = match dtype.kind() {
-        Kind::Bool => 'b',
-        Kind::Int => 'i',
-        Kind::Uint => 'u',
-        Kind::Float => 'f',
-        Kind::Complex => 'c',
-    };
-    let order = match dtype.size() {
-        1 => '|',
-        _ if cfg!(target_endian = "big") => '>',
-        _ => '<',
-    };
-    (dtype != DType::BF16).then(|| format!("{order}{letter}{}", dtype.size()))
-}
-
-/// The dtype that a `descr` names, and whether its byte order is the opposite of the machine's.
-fn dtype_of(descr: &str) -> Result<(DType, bool), String> {
-    let (order, name) = match descr.as_bytes() {
-        [b'<' | b'>' | b'|' | b'=', ..] => descr.split_at(1),
-        _ => ("=", descr),
-    };
-    let foreign = order == if cfg!(target_endian = "big") { "<" } else { ">" };
-    let known = DType::ALL.into_iter().find(|&d| self::descr(d).is_some_and(|s| &s[1..] == name));
-    if let Some(dtype) = known {
-        return Ok((dtype, foreign));
-    }
-    let what = match name.as_bytes().first() {
-        Some(b'O') => "Python objects (a pickle), which are not supported; save numeric arrays",
-        Some(b'S' | b'U' | b'a') => "strings, which are not supported; save numeric arrays",
-        Some(b'V') => "raw bytes, which are not supported; in NumPy, view them as a numeric dtype before saving",
-        Some(b'M' | b'm') => {
-            "dates or times, which are not supported; convert them in NumPy with a.view(np.int64) before saving"
-        }
-        _ => "elements of an unsupported dtype; in NumPy, convert them with astype before saving",
-    };
-    Err(format!("holds {what} (descr {descr:?})"))
-}
-
-fn read(path: &Path, want: DType) -> Result<RawArray> {
-    let fail = |why: String| bad(path, why);
+/// Opens a file for reading. Returns its length, too.
+pub(crate) fn open(path: &Path) -> Result<(File, u64)> {
     let cannot = |e: std::io::Error| bad(path, format!("cannot be read: {e}"));
-    if want == DType::BF16 {
-        return Err(fail(NO_BF16.into()));
-    }
     // Checks the file type before opening the file: opening a pipe would block until a writer opens it.
     if !fs::metadata(path).map_err(cannot)?.is_file() {
-        return Err(fail("is not a regular file".into()));
+        return Err(bad(path, "is not a regular file"));
     }
-    let mut file = File::open(path).map_err(cannot)?;
+    let file = File::open(path).map_err(cannot)?;
     let len = file.metadata().map_err(cannot)?.len();
-    let (header, start) = read_header(&mut file, len).map_err(fail)?;
-    let (dtype, foreign) = dtype_of(&header.descr).map_err(fail)?;
-    if dtype != want {
-        return Err(fail(format!(
-            "holds {dtype} (descr {:?}), but {want} was requested; read it as {dtype} and cast",
-            header.descr
-        )));
-    }
-    let shape = Dims::from(&header.shape);
-    let bytes = shape.check(dtype).map_err(|e| fail(e.to_string()))?;
-    let there = len - start;
-    if there < bytes as u64 {
-        return Err(fail(format!(
-            "is truncated: shape {shape:?} of {dtype} needs {bytes} bytes, but only {there} bytes follow the header"
-        )));
-    }
-    let mut buffer = Buffer::host(bytes)?;
-    let data = fresh_bytes(&mut buffer, bytes);
-    file.read_exact(data).map_err(cannot)?;
-    if foreign {
-        turn_round(data, if dtype.kind() == Kind::Complex { dtype.size() / 2 } else { dtype.size() });
-    }
-    if dtype == DType::Bool {
-        check_bools(data).map_err(fail)?;
-    }
-    let layout = match header.order {
-        Order::C => Layout::contiguous(shape),
-        Order::Fortran => Layout::contiguous(shape.iter().rev().copied().collect()).t(),
-    };
-    Ok(RawArray { buffer, dtype, layout })
+    Ok((file, len))
 }
 
-/// Reads the file up to the first element. Returns the header and the offset of the first element. `len` is the length
-/// of the file.
-fn read_header(file: &mut File, len: u64) -> Result<(Header, u64), String> {
-    let cannot = |e: std::io::Error| format!("cannot be read: {e}");
-    let mut fixed = [0u8; 8];
-    let have = fixed.len().min(usize::try_from(len).unwrap_or(usize::MAX));
-    file.read_exact(&mut fixed[..have]).map_err(cannot)?;
-    if have < fixed.len() || &fixed[..6] != MAGIC {
-        return Err(format!(
-            "is not a .npy file: it has {len} bytes and begins with {:02x?}, not {MAGIC:02x?} and a version",
-            &fixed[..have.min(6)]
-        ));
-    }
-    let width: u64 = match (fixed[6], fixed[7]) {
-        (1, 0) => 2,
-        (2 | 3, 0) => 4,
-        (major, minor) => {
-            return Err(format!(
-                "has version {major}.{minor} of the npy format; supported versions are 1.0, 2.0 and 3.0"
-            ));
-        }
-    };
-    if len < 8 + width {
-        return Err(format!("is truncated: the file has {len} bytes and ends inside the header-length field"));
-    }
-    let mut size = [0u8; 4];
-    file.read_exact(&mut size[..width as usize]).map_err(cannot)?;
-    let size = u32::from_le_bytes(size) as usize;
-    let start = 8 + width + size as u64;
-    if size > MAX_HEADER {
-        return Err(format!("declares a header of {size} bytes; the limit is {MAX_HEADER} bytes"));
-    }
-    if len < start {
-        return Err(format!(
-            "is truncated: the header should have {size} bytes, but only {} bytes follow the header-length field",
-            len - 8 - width
-        ));
-    }
-    let mut text = vec![0u8; size];
-    file.read_exact(&mut text).map_err(cannot)?;
-    let header = header::parse(&text).map_err(|why| format!("has a malformed header: {why}"))?;
-    if header.shape.len() > MAX_NDIM {
-        return Err(format!("has {} axes; the maximum is {MAX_NDIM}", header.shape.len()));
-    }
-    Ok((header, start))
-}
-
-/// Reverses the bytes of each group of `width` bytes.
-fn turn_round(data: &mut [u8], width: usize) {
-    fn each<const N: usize>(data: &mut [u8]) {
-        data.as_chunks_mut::<N>().0.iter_mut().for_each(|group| group.reverse());
-    }
-    match width {
-        1 => {}
-        2 => each::<2>(data),
-        4 => each::<4>(data),
-        8 => each::<8>(data),
-        _ => unreachable!("unsupported element width: {width} bytes"),
-    }
-}
-
-/// Returns an error if a byte is neither 0 nor 1. Such a byte is not a valid `bool`.
-fn check_bools(data: &[u8]) -> Result<(), String> {
-    match data.iter().position(|&b| b > 1) {
-        None => Ok(()),
-        Some(at) => Err(format!(
-            "holds bool, but element {at} is the byte {} instead of 0 or 1; save it from NumPy as uint8 and read it as \
-             u8",
-            data[at]
-        )),
-    }
+/// Reads the header of a file of `len` bytes whose elements must be `T`s.
+fn head<T: Element>(file: &mut File, len: u64) -> Result<Head, String> {
+    npy::nameable(T::DTYPE)?;
+    Head::read(file, len)?.of(T::DTYPE)?.checked(len)
 }

@@ -1,6 +1,6 @@
-"""Writes the .npy files of this folder with NumPy (these were written by 2.4): python make.py.
+"""Writes the .npy and .npz files of this folder with NumPy (these were written by 2.4): python make.py.
 
-Each holds what tests/npy.rs expects of it.
+Each holds what tests/suite/npy.rs and npz.rs expect of it.
 """
 
 import pathlib
@@ -38,3 +38,8 @@ save("long_double", np.zeros(2, np.longdouble))
 for version in [(2, 0), (3, 0)]:
     with open(here / f"version_{version[0]}.npy", "wb") as file:
         np.lib.format.write_array(file, numbers.astype("<f4"), version=version)
+
+# Archives, stored and compressed.
+arrays = {"numbers": numbers.astype("<f4"), "columns": np.asfortranarray(numbers.astype("<i8")), "0-d": np.float64(2.5)}
+np.savez(here / "stored.npz", **arrays)
+np.savez_compressed(here / "compressed.npz", **arrays, zeros=np.zeros((100, 100), "u1"))

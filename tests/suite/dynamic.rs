@@ -46,7 +46,7 @@ fn bytes_are_copied_and_checked() -> Result<()> {
         assert!(why.contains(&format!("{} bytes", 12 * dtype.size() + 1)), "{why}");
         assert!(DynArray::from_bytes(dtype, [5, 3], &bytes).is_err(), "{dtype}");
         assert!(DynArray::from_bytes(dtype, [usize::MAX, 3], &bytes).is_err(), "{dtype}");
-        assert_eq!(DynArray::from_bytes(dtype, [0, 3], &[])?.to_bytes()?, [], "{dtype}");
+        assert_eq!(DynArray::from_bytes(dtype, [0, 3], &[])?.to_bytes()?, [0u8; 0], "{dtype}");
     }
     let why = DynArray::from_bytes(DType::Bool, [3], &[0, 1, 2]).unwrap_err().to_string();
     assert!(why.contains("byte 2 is 2"), "{why}");

@@ -18,7 +18,9 @@ mod extremes;
 mod fuse;
 mod histograms;
 mod indexing;
+mod interchange;
 mod joining;
+mod kind;
 #[cfg(feature = "simd")]
 mod large;
 mod lines;
@@ -26,6 +28,8 @@ mod long_expressions;
 mod moments;
 mod nan;
 mod npy;
+#[cfg(feature = "npz")]
+mod npz;
 mod ownership;
 mod printing;
 mod products;

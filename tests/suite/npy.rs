@@ -415,3 +415,39 @@ proptest! {
         same(b, c, t, |b| Complex::new(f64::from_bits(b), f64::from_bits(!b)));
     }
 }
+
+#[test]
+fn rows_are_read_alone() {
+    let a = Array::from_vec((0..60).collect::<Vec<i32>>(), [5, 3, 4]).unwrap();
+    let row = a.slice(s![.., 1, 2]).unwrap();
+    for a in [a.clone(), a.to_f_order().unwrap(), a.slice(s![.., .., ..0]).unwrap(), row, a.slice(s![..0]).unwrap()] {
+        let out = Temporary::new();
+        io::write_npy(&out.0, &a).unwrap();
+        let count = a.shape()[0];
+        for (start, end) in (0..=count).flat_map(|start| (start..=count).map(move |end| (start, end))) {
+            let part = io::read_npy_rows::<i32>(&out.0, start..end).unwrap();
+            assert_eq!(part, a.slice(s![start..end]).unwrap(), "{start}..{end} of {:?}", a.shape());
+        }
+        for (start, end) in [(0, count + 1), (count + 1, count + 1), (1, 0), (0, usize::MAX)] {
+            let error = io::read_npy_rows::<i32>(&out.0, start..end).unwrap_err();
+            assert!(matches!(&error, Error::Index { axis: 0, len, .. } if *len == count), "{error}");
+        }
+    }
+    let turned = io::read_npy_rows::<f32>(fixture("big_endian_f4"), 1..2).unwrap();
+    assert_eq!(turned, Array::from([[0.0, 1.0, 2.0]]));
+    let columns = io::read_npy_rows::<f32>(fixture("fortran"), 0..1).unwrap();
+    assert_eq!(columns, Array::from([[-3.0, -2.0, -1.0]]));
+    assert!(matches!(io::read_npy_rows::<f64>(fixture("no_axes"), 0..1), Err(Error::Axis { .. })));
+    assert!(matches!(io::read_npy_rows::<f64>(fixture("float32"), 0..1), Err(Error::File { .. })));
+}
+
+#[test]
+fn the_dtype_may_be_that_of_the_file() {
+    for (name, dtype) in [("int16", DType::I16), ("big_endian_c8", DType::C32), ("bool", DType::Bool)] {
+        let a = io::read_npy_dyn(fixture(name)).unwrap();
+        assert_eq!((a.dtype(), a.shape()), (dtype, &[2, 3][..]));
+    }
+    let a = io::read_npy_dyn(fixture("fortran")).unwrap();
+    assert_eq!(a.typed::<f32>().unwrap(), io::read_npy(fixture("fortran")).unwrap());
+    assert!(matches!(io::read_npy_dyn(fixture("strings")), Err(Error::File { .. })));
+}

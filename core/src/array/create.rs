@@ -20,6 +20,7 @@ impl<T: Element> Array<T> {
     /// assert_eq!(a.get([1, 0])?, 4);
     /// # Ok::<(), Error>(())
     /// ```
+    #[doc(alias("array", "from_shape_vec"))]
     pub fn from_vec(data: Vec<T>, shape: impl Into<Dims>) -> Result<Array<T>> {
         let shape = shape.into();
         shape.check(T::DTYPE)?;
@@ -33,6 +34,13 @@ impl<T: Element> Array<T> {
     ///
     /// # Errors
     /// [`Error::Count`] if `shape` has another number of elements; out of memory.
+    ///
+    /// ```
+    /// # use polyarray_core::*;
+    /// let a = Array::from_slice(&[1, 2, 3, 4], [2, 2])?;
+    /// assert_eq!(a, Array::from([[1, 2], [3, 4]]));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn from_slice(data: &[T], shape: impl Into<Dims>) -> Result<Array<T>> {
         let shape = shape.into();
         shape.check(T::DTYPE)?;
@@ -49,6 +57,14 @@ impl<T: Element> Array<T> {
     ///
     /// # Errors
     /// [`Error::TooLarge`], [`Error::OutOfMemory`].
+    ///
+    /// ```
+    /// # use polyarray_core::*;
+    /// let a = Array::from_fn([2, 3], |ix| (10 * ix[0] + ix[1]) as i32)?;
+    /// assert_eq!(a, Array::from([[0, 1, 2], [10, 11, 12]]));
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[doc(alias("fromfunction", "from_shape_fn"))]
     pub fn from_fn(shape: impl Into<Dims>, mut f: impl FnMut(&[usize]) -> T) -> Result<Array<T>> {
         let shape = shape.into();
         let mut index: SmallVec<[usize; 4]> = SmallVec::from_elem(0, shape.len());
@@ -70,6 +86,15 @@ impl<T: Element> Array<T> {
     ///
     /// # Errors
     /// [`Error::TooLarge`], [`Error::OutOfMemory`].
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// assert_eq!(Array::full([2, 2], 7u8)?, Array::from([[7, 7], [7, 7]]));
+    /// assert_eq!(Array::<f32>::zeros([3])?.sum()? + Array::<f32>::ones([3])?.sum()?, 3.0);
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[doc(alias("from_elem", "empty"))]
     pub fn full(shape: impl Into<Dims>, value: T) -> Result<Array<T>> {
         let shape = shape.into();
         let (bytes, len) = (shape.check(T::DTYPE)?, shape.size());
@@ -101,10 +126,54 @@ impl<T: Element> Array<T> {
         Array::full(shape, T::from_wide(Wide::Int(1)))
     }
 
+    /// Makes an array of the shape of this one, filled with `value`. It lies in the memory of this array, in the same
+    /// order of axes.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`]; errors that the device reports.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let x = Array::from([[1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0]]);
+    /// assert_eq!(x.full_like(0.5)?, Array::full([2, 3], 0.5)?);
+    /// assert_eq!(x.t().zeros_like()?.strides(), [1, 3]);
+    /// assert_eq!(x.ones_like()?.sum()?, 6.0);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn full_like(&self, value: T) -> Result<Array<T>> {
+        let layout = crate::canon::fresh_layout(self.layout().shape(), std::slice::from_ref(self.layout()));
+        let row = Array::full(layout.len(), value)?.beside(self)?;
+        Ok(row.with_layout(layout))
+    }
+
+    /// Makes an array of zeros (`false` for bool) of the shape of this one. See [`full_like`](Self::full_like).
+    ///
+    /// # Errors
+    /// As [`full_like`](Self::full_like).
+    pub fn zeros_like(&self) -> Result<Array<T>> {
+        self.full_like(T::from_wide(Wide::Int(0)))
+    }
+
+    /// Makes an array of ones (`true` for bool) of the shape of this one. See [`full_like`](Self::full_like).
+    ///
+    /// # Errors
+    /// As [`full_like`](Self::full_like).
+    pub fn ones_like(&self) -> Result<Array<T>> {
+        self.full_like(T::from_wide(Wide::Int(1)))
+    }
+
     /// Makes the identity matrix `[n, n]`.
     ///
     /// # Errors
     /// As [`full`](Self::full).
+    ///
+    /// ```
+    /// # use polyarray_core::*;
+    /// assert_eq!(Array::eye(2)?, Array::from([[1.0, 0.0], [0.0, 1.0]]));
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[doc(alias = "identity")]
     pub fn eye(n: usize) -> Result<Array<T>> {
         let one = T::from_wide(Wide::Int(1));
         let mut next = 0;

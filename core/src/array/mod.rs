@@ -1,16 +1,20 @@
 //! Arrays: a buffer and a layout.
 
 mod bits;
+mod compare;
 mod create;
 mod fmt;
 mod grid;
+mod iter;
 mod moves;
 mod split;
+mod update;
 mod view;
 mod windows;
 
 pub(crate) use create::reserve;
 pub use grid::Indexing;
+pub use iter::{Elements, Views};
 pub use view::ViewMut;
 pub use windows::Blocks;
 
@@ -102,6 +106,7 @@ impl<T: Element> Array<T> {
     }
 
     /// Returns the number of elements.
+    #[doc(alias = "size")]
     #[allow(clippy::len_without_is_empty, reason = "is_empty is there")]
     pub fn len(&self) -> usize {
         self.raw.layout.len()
@@ -198,6 +203,13 @@ impl<T: Element> Array<T> {
     ///
     /// # Errors
     /// Errors that the device reports; [`Error::OutOfMemory`].
+    ///
+    /// ```
+    /// # use polyarray_core::*;
+    /// assert_eq!(Array::from([[1, 2], [3, 4]]).t().to_vec()?, [1, 3, 2, 4]);
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[doc(alias("tolist", "into_raw_vec"))]
     pub fn to_vec(&self) -> Result<Vec<T>> {
         if self.is_empty() {
             return Ok(Vec::new());
@@ -253,6 +265,12 @@ impl<T: Element> Array<T> {
     ///
     /// # Errors
     /// [`Error::Count`] if the array does not have exactly one element.
+    ///
+    /// ```
+    /// # use polyarray_core::*;
+    /// assert_eq!(Array::from([[2.5]]).item()?, 2.5);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn item(&self) -> Result<T> {
         if self.len() != 1 {
             return Err(Error::Count {
@@ -269,11 +287,26 @@ impl<T: Element> Array<T> {
     ///
     /// # Errors
     /// [`Error::Index`] for an index outside its axis or a step of zero, [`Error::IndexCount`] for too many items.
+    ///
+    /// ```
+    /// # use polyarray_core::*;
+    /// let a = Array::from([[0, 1, 2], [3, 4, 5]]);
+    /// assert_eq!(a.slice(s![.., 1..])?, Array::from([[1, 2], [4, 5]]));
+    /// assert_eq!(a.slice(s![-1, ..;-1])?, Array::from([5, 4, 3]));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn slice(&self, items: impl AsRef<[SliceItem]>) -> Result<Array<T>> {
         Ok(self.with_layout(self.raw.layout.slice(items.as_ref())?))
     }
 
     /// Returns a view with the axes reversed.
+    ///
+    /// ```
+    /// # use polyarray_core::*;
+    /// assert_eq!(Array::from([[1, 2], [3, 4]]).t(), Array::from([[1, 3], [2, 4]]));
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[doc(alias("transpose", "reversed_axes"))]
     pub fn t(&self) -> Array<T> {
         self.with_layout(self.raw.layout.t())
     }
@@ -282,6 +315,15 @@ impl<T: Element> Array<T> {
     ///
     /// # Errors
     /// If `axes` does not name each axis once.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let a = Array::<f32>::zeros([2, 3, 4])?;
+    /// assert_eq!(a.permute(&[-1, 0, 1])?.shape(), [4, 2, 3]);
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[doc(alias("transpose", "permuted_axes"))]
     pub fn permute(&self, axes: &[isize]) -> Result<Array<T>> {
         Ok(self.with_layout(self.raw.layout.permute(axes)?))
     }
@@ -298,6 +340,7 @@ impl<T: Element> Array<T> {
     /// assert_eq!(a.reshape([-1, 5])?.shape(), [2, 5]);
     /// # Ok::<(), Error>(())
     /// ```
+    #[doc(alias("to_shape", "into_shape_with_order"))]
     pub fn reshape(&self, shape: impl NewShape) -> Result<Array<T>> {
         let shape = shape.resolve(self.len())?;
         let bytes = shape.check(T::DTYPE)?;
@@ -326,6 +369,13 @@ impl<T: Element> Array<T> {
     ///
     /// # Errors
     /// Out of memory.
+    ///
+    /// ```
+    /// # use polyarray_core::*;
+    /// let a = Array::from([[1, 2], [3, 4]]);
+    /// assert!(a.ravel()?.shares_memory(&a) && !a.flatten()?.shares_memory(&a));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn flatten(&self) -> Result<Array<T>> {
         let copy = self.copied(Layout::contiguous(self.raw.layout.shape().clone()))?;
         copy.reshape(self.len())
@@ -336,6 +386,13 @@ impl<T: Element> Array<T> {
     /// # Errors
     /// [`Error::BroadcastTo`] if the shapes are incompatible; [`Error::TooLarge`] if the size in bytes overflows,
     /// although the view needs no memory.
+    ///
+    /// ```
+    /// # use polyarray_core::*;
+    /// assert_eq!(Array::from([1, 2]).broadcast_to([3, 2])?, Array::from([[1, 2]; 3]));
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[doc(alias = "broadcast")]
     pub fn broadcast_to(&self, shape: impl Into<Dims>) -> Result<Array<T>> {
         let shape = shape.into();
         shape.check(T::DTYPE)?;
@@ -346,14 +403,44 @@ impl<T: Element> Array<T> {
     ///
     /// # Errors
     /// [`Error::Axis`] for an axis out of range.
+    ///
+    /// ```
+    /// # use polyarray_core::*;
+    /// let a = Array::from([1, 2, 3]);
+    /// assert_eq!((a.expand_dims(0)?.shape(), a.expand_dims(-1)?.shape()), (&[1, 3][..], &[3, 1][..]));
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[doc(alias("insert_axis", "unsqueeze"))]
     pub fn expand_dims(&self, axis: isize) -> Result<Array<T>> {
         Ok(self.with_layout(self.raw.layout.expand_dims(axis)?))
+    }
+
+    /// Returns a view with a new axis of length 1 before `axis`: another name of [`expand_dims`](Self::expand_dims).
+    ///
+    /// # Errors
+    /// [`Error::Axis`] for an axis out of range.
+    ///
+    /// ```
+    /// # use polyarray_core::*;
+    /// assert_eq!(Array::from([1, 2, 3]).newaxis(1)?, Array::from([[1], [2], [3]]));
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[doc(alias("insert_axis", "unsqueeze"))]
+    pub fn newaxis(&self, axis: isize) -> Result<Array<T>> {
+        self.expand_dims(axis)
     }
 
     /// Returns a view without the axes of length 1.
     ///
     /// # Errors
     /// None today; it is a `Result` like the other views.
+    ///
+    /// ```
+    /// # use polyarray_core::*;
+    /// assert_eq!(Array::from([[[1], [2]]]).squeeze()?, Array::from([1, 2]));
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[doc(alias = "remove_axis")]
     pub fn squeeze(&self) -> Result<Array<T>> {
         Ok(self.with_layout(self.raw.layout.squeeze()))
     }
@@ -395,6 +482,14 @@ impl<T: Element> Array<T> {
     ///
     /// # Errors
     /// Out of memory.
+    ///
+    /// ```
+    /// # use polyarray_core::*;
+    /// let a = Array::from([[1, 2], [3, 4]]).t();
+    /// assert_eq!((a.strides(), a.to_contiguous()?.strides()), (&[1, 2][..], &[2, 1][..]));
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[doc(alias("ascontiguousarray", "as_standard_layout"))]
     pub fn to_contiguous(&self) -> Result<Array<T>> {
         if self.is_c_contiguous() {
             Ok(self.clone())
@@ -407,6 +502,13 @@ impl<T: Element> Array<T> {
     ///
     /// # Errors
     /// Out of memory.
+    ///
+    /// ```
+    /// # use polyarray_core::*;
+    /// assert_eq!(Array::from([[1, 2], [3, 4]]).to_f_order()?.strides(), [1, 2]);
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[doc(alias = "asfortranarray")]
     pub fn to_f_order(&self) -> Result<Array<T>> {
         if self.is_f_contiguous() {
             return Ok(self.clone());
@@ -416,6 +518,7 @@ impl<T: Element> Array<T> {
     }
 
     /// Returns an expression that casts to another dtype. See [`Expr::cast`].
+    #[doc(alias = "astype")]
     pub fn cast<U: Element>(&self) -> Expr<U> {
         self.into_expr().cast()
     }
@@ -463,6 +566,16 @@ impl<T: Element> Array<T> {
     ///
     /// # Errors
     /// [`Error::NotWritable`] for broadcast views; out of memory.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let mut a = Array::from([1.0, 2.0]);
+    /// let b = a.clone();
+    /// a.view_mut()?.assign(&b * 10.0)?;
+    /// assert_eq!((a, b), (Array::from([10.0, 20.0]), Array::from([1.0, 2.0])));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn view_mut(&mut self) -> Result<ViewMut<'_, T>> {
         self.make_exclusive()?;
         let RawArray { buffer, layout, .. } = Arc::make_mut(&mut self.raw);
@@ -473,6 +586,15 @@ impl<T: Element> Array<T> {
     ///
     /// # Errors
     /// As [`slice`](Self::slice) and [`view_mut`](Self::view_mut).
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let mut a = Array::from([[1, 2], [3, 4]]);
+    /// a.slice_mut(s![.., 0])?.fill(9)?;
+    /// assert_eq!(a, Array::from([[9, 2], [9, 4]]));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn slice_mut(&mut self, items: impl AsRef<[SliceItem]>) -> Result<ViewMut<'_, T>> {
         self.raw.layout.slice(items.as_ref())?;
         self.make_exclusive()?;
@@ -484,6 +606,14 @@ impl<T: Element> Array<T> {
     ///
     /// # Errors
     /// As [`get`](Self::get) and [`view_mut`](Self::view_mut).
+    ///
+    /// ```
+    /// # use polyarray_core::*;
+    /// let mut a = Array::from([[1, 2], [3, 4]]);
+    /// a.set([1, 0], 9)?;
+    /// assert_eq!(a, Array::from([[1, 2], [9, 4]]));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn set<I: AxisIndex>(&mut self, index: impl AsRef<[I]>, value: T) -> Result<()> {
         let at = self.raw.layout.locate(index.as_ref())?;
         if let Some(RawArray { buffer, layout, .. }) = Arc::get_mut(&mut self.raw)
@@ -509,6 +639,15 @@ impl<T: Element> Array<T> {
     ///
     /// # Errors
     /// Out of memory.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let mut row = Array::<f64>::zeros([1000, 1000])?.slice(s![0])?;
+    /// row.compact()?; // frees the other 999 rows
+    /// assert_eq!(row.len(), 1000);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn compact(&mut self) -> Result<()> {
         if self.raw.buffer.bytes() > self.nbytes() {
             let layout = crate::canon::fresh_layout(self.raw.layout.shape(), std::slice::from_ref(&self.raw.layout));
@@ -518,7 +657,7 @@ impl<T: Element> Array<T> {
     }
 
     /// Evaluates `self = op(self, right)` in place.
-    pub(crate) fn update(&mut self, right: Expr<T>, op: Binary) -> Result<()> {
+    pub(crate) fn update_by(&mut self, right: Expr<T>, op: Binary) -> Result<()> {
         self.make_exclusive()?;
         let updated = (&*self).into_expr().join_binary::<T>(op, right);
         let here = self.raw();

@@ -68,6 +68,15 @@ impl<'a, T: Element> ViewMut<'a, T> {
     ///
     /// # Errors
     /// As [`Array::slice`].
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let mut a = Array::from([[1, 2], [3, 4]]);
+    /// a.view_mut()?.slice_mut(s![1])?.fill(0)?;
+    /// assert_eq!(a, Array::from([[1, 2], [0, 0]]));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn slice_mut(&mut self, items: impl AsRef<[SliceItem]>) -> Result<ViewMut<'_, T>> {
         Ok(ViewMut::new(&mut *self.buffer, Cow::Owned(self.layout.slice(items.as_ref())?)))
     }
@@ -84,6 +93,15 @@ impl<'a, T: Element> ViewMut<'a, T> {
     ///
     /// # Errors
     /// As [`Expr::eval_into`](crate::Expr::eval_into).
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let mut a = Array::from([[1, 2], [3, 4]]);
+    /// a.slice_mut(s![0])?.assign(Array::from([7, 8]) + 1)?;
+    /// assert_eq!(a, Array::from([[8, 9], [3, 4]]));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn assign(&mut self, value: impl IntoExpr<T>) -> Result<()> {
         value.into_expr().write(self.buffer, &self.layout)
     }

@@ -2,6 +2,7 @@
 
 mod direct;
 mod flatten;
+mod fmt;
 mod fused;
 mod node;
 mod ops;
@@ -42,12 +43,32 @@ use std::sync::Arc;
 /// # Ok::<(), Error>(())
 /// ```
 #[derive(Clone)]
+#[must_use = "an expression computes nothing until it is evaluated: call `eval`, `eval_into` or a reduction"]
 pub struct Expr<T: Element> {
     node: Node,
     element: PhantomData<T>,
 }
 
 /// An operand of an expression over `T`: arrays and expressions, owned or borrowed, and single values.
+///
+/// Operands have one dtype. A literal of another one, or an array of another one, does not compile:
+///
+/// ```compile_fail,E0277
+/// # use polyarray_core::*;
+/// let x = Array::from([1.0f32, 2.0]);
+/// let y = &x * 2; // `2` is an integer: write `2.0`
+/// ```
+///
+/// ```compile_fail,E0277
+/// # use polyarray_core::*;
+/// let (x, n) = (Array::from([1.0f32, 2.0]), Array::from([1i32, 2]));
+/// let y = &x + &n; // write `n.cast::<f32>()`
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an operand of an expression of `{T}`",
+    label = "expected an array, an expression or a value of `{T}`",
+    note = "operands have one dtype: write `2.0` instead of `2` for a float, and `x.cast::<{T}>()` to convert an array"
+)]
 pub trait IntoExpr<T: Element> {
     /// Converts to an expression.
     fn into_expr(self) -> Expr<T>;
@@ -195,6 +216,15 @@ impl<T: Element> Expr<T> {
     /// # Errors
     /// The error of the expression; [`Error::Refused`](crate::Error::Refused) if the current device does not support
     /// it; out of memory.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let x = Array::from([1.0f32, 4.0]);
+    /// assert_eq!((x.sqrt() * 10.0 - &x).eval()?, Array::from([9.0, 16.0]));
+    /// assert!((&x + Array::from([1.0, 2.0, 3.0])).eval().is_err());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn eval(self) -> Result<Array<T>> {
         Array::from_raw(self.eval_raw(T::DTYPE)?)
     }
@@ -213,6 +243,14 @@ impl<T: Element> Expr<T> {
     ///
     /// # Errors
     /// As [`eval`](Self::eval).
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let x = Array::from([1.0f32, 4.0]);
+    /// assert_eq!(x.sqrt().eval_on(&Device::scalar())?, Array::from([1.0, 2.0]));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn eval_on(&self, device: &Device) -> Result<Array<T>> {
         Array::from_raw(self.tape()?.eval_fresh(device)?)
     }
@@ -222,6 +260,15 @@ impl<T: Element> Expr<T> {
     ///
     /// # Errors
     /// As [`eval`](Self::eval), and if the shapes are incompatible.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let (x, mut out) = (Array::from([1, 2]), Array::from([[0, 0], [0, 0]]));
+    /// (&x + 1).eval_into(&mut out.slice_mut(s![1])?)?;
+    /// assert_eq!(out, Array::from([[0, 0], [2, 3]]));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn eval_into(&self, out: &mut ViewMut<'_, T>) -> Result<()> {
         let (buffer, layout) = out.parts_mut();
         self.write(buffer, layout)
@@ -277,6 +324,15 @@ impl<T: Element> Expr<T> {
 
     /// Casts to another dtype: integers wrap, floats become integers by saturating truncation (NaN gives 0), every
     /// nonzero value is `true`, imaginary parts are dropped.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let x = Array::from([1.9, -1.9, f64::NAN]);
+    /// assert_eq!(x.cast::<i32>().eval()?, Array::from([1, -1, 0]));
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[doc(alias = "astype")]
     pub fn cast<U: Element>(self) -> Expr<U> {
         if T::DTYPE == U::DTYPE { Expr::from_node(self.node) } else { self.cast_to(U::DTYPE).reinterpret() }
     }
@@ -288,11 +344,28 @@ impl<T: Element> Expr<T> {
 
     /// Limits each element to `low ..= high`: `minimum(maximum(x, low), high)`. NaN remains NaN, and the result is
     /// `high` if `low` exceeds it.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// assert_eq!(Array::from([-5, 0, 5]).clip(-1, 1).eval()?, Array::from([-1, 0, 1]));
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[doc(alias = "clamp")]
     pub fn clip(self, low: impl IntoExpr<T>, high: impl IntoExpr<T>) -> Expr<T> {
         self.maximum(low).minimum(high)
     }
 
     /// Computes `self * by + plus`, rounded once if the device supports it (all CPU devices do). Floats only.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let x = Array::from([1.0, 2.0]);
+    /// assert_eq!(x.mul_add(10.0, &x).eval()?, Array::from([11.0, 22.0]));
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[doc(alias = "fma")]
     pub fn mul_add(self, by: impl IntoExpr<T>, plus: impl IntoExpr<T>) -> Expr<T> {
         let (by, plus) = (by.into_expr(), plus.into_expr());
         let step = Instr::MulAdd(Ref::Value(0), Ref::Value(1), Ref::Value(2));
@@ -300,7 +373,32 @@ impl<T: Element> Expr<T> {
     }
 }
 
+/// Evaluates `tape` into `out`, to whose shape its shape must broadcast.
+///
+/// # Safety
+/// Nothing but operands of the tape accesses the elements of `out` during the call.
+pub(crate) unsafe fn write_tape(tape: Box<Tape>, out: &RawArray) -> Result<()> {
+    if tape.instrs().is_empty() {
+        return tape.eval_into(out, &Device::current()?);
+    }
+    let node = Node::Short(tape);
+    // SAFETY: the caller guarantees the condition of `write`.
+    if unsafe { direct::write(&node, out.dtype, &out.buffer, &out.layout) }? {
+        return Ok(());
+    }
+    node.into_tape()?.eval_into(out, &Device::current()?)
+}
+
 /// Selects `x` where `condition` is true, else `y`, like NumPy's `where`. All three broadcast.
+///
+/// ```
+/// # extern crate polyarray_cpu as _;
+/// # use polyarray_core::*;
+/// let x = Array::from([1.0, -2.0]);
+/// assert_eq!(select(x.greater(0.0), &x, 0.0).eval()?, Array::from([1.0, 0.0]));
+/// # Ok::<(), Error>(())
+/// ```
+#[doc(alias("where", "np.where"))]
 pub fn select<T: Element>(condition: impl IntoExpr<bool>, x: impl IntoExpr<T>, y: impl IntoExpr<T>) -> Expr<T> {
     let step = Instr::Select(Ref::Value(0), Ref::Value(1), Ref::Value(2));
     Expr::from_node(Node::step(step, [condition.into_expr().node, x.into_expr().node, y.into_expr().node]))

@@ -124,7 +124,7 @@ macro_rules! in_place {
         impl<T: Element, R: IntoExpr<T>> std::ops::$Trait<R> for Array<T> {
             #[track_caller]
             fn $method(&mut self, right: R) {
-                let done = self.update(right.into_expr(), Binary::$Op);
+                let done = self.update_by(right.into_expr(), Binary::$Op);
                 if let Err(e) = done {
                     refused(stringify!($method), &e);
                 }

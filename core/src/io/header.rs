@@ -30,10 +30,10 @@ pub(super) fn encode(descr: &str, order: Order, shape: &[usize]) -> Vec<u8> {
     }
     let fortran = if order == Order::Fortran { "True" } else { "False" };
     let text = format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': ({axes}), }}");
-    let before = super::MAGIC.len() + 4;
+    let before = super::npy::MAGIC.len() + 4;
     let total = (before + text.len() + 1).next_multiple_of(64);
     let size = u16::try_from(total - before).expect("16 axes fit into a header of version 1.0");
-    let mut out = super::MAGIC.to_vec();
+    let mut out = super::npy::MAGIC.to_vec();
     out.extend([1, 0]);
     out.extend(size.to_le_bytes());
     out.extend(text.as_bytes());
