@@ -72,8 +72,59 @@ def base_length(name):
     return int(np.prod([int(n) for n in re.match(r"[0-9x]+", name).group().split("x")]))
 
 
+def moved(name, axis, x, other, three):
+    """Returns an operation that moves elements, with the same indices and masks for each run, or None."""
+    random = np.random.default_rng(5)
+    axis = 0 if axis is None else axis
+    n = x.shape[axis]
+    at, kept, mask = random.integers(0, n, n), random.random(n) < 0.5, random.random(x.shape) < 0.5
+
+    def assign_where():
+        copy = x.copy()
+        copy[mask] = three
+        return copy
+
+    def scatter_add():
+        copy = x.copy()
+        np.add.at(np.moveaxis(copy, axis, 0), at, np.moveaxis(other, axis, 0))
+        return copy
+
+    return {
+        "take": lambda: np.take(x, at, axis=axis),
+        "compress": lambda: np.compress(kept, x, axis=axis),
+        "mask": lambda: x[mask],
+        "assign_where": assign_where,
+        "scatter_add": scatter_add,
+        "concatenate": lambda: np.concatenate([x, other], axis=axis),
+        "pad": lambda: np.pad(x, 1, constant_values=three),
+        "roll": lambda: np.roll(x, 1, axis=axis),
+        "flip": lambda: np.flip(x, axis).copy(order="C"),
+        "repeat": lambda: np.repeat(x, 2, axis=axis),
+    }.get(name)
+
+
+def drawn(name, dtype, n):
+    """Returns an operation that draws random numbers, or None if NumPy does not have it for the dtype."""
+    random, dtype = np.random.default_rng(1), np.dtype(dtype)
+    if name in ("uniform", "normal", "exponential", "gamma"):
+        if dtype not in (np.float32, np.float64):
+            return None
+        method = {"uniform": "random", "normal": "standard_normal", "exponential": "standard_exponential"}.get(name)
+        if name == "gamma":
+            return lambda: random.standard_gamma(2.0, n, dtype=dtype)
+        return lambda: getattr(random, method)(n, dtype=dtype)
+    return {
+        "integers": lambda: random.integers(0, 100, n, dtype=dtype),
+        "poisson": lambda: random.poisson(10.0, n),
+        "binomial": lambda: random.binomial(100, 0.3, n),
+        "permutation": lambda: random.permutation(n),
+    }[name]
+
+
 def function(op, x, other, three):
     """Returns the case as a function without arguments, or None if NumPy does not have it."""
+    if op.startswith("random_"):
+        return drawn(op.removeprefix("random_"), x.dtype, x.size)
     name, _, suffix = op.rpartition("_")
     if suffix in AXES:
         axis = AXES[suffix]
@@ -87,6 +138,8 @@ def function(op, x, other, three):
         "col": lambda: other[(slice(None),) + (slice(0, 1),) * (other.ndim - 1)],
         "mid": lambda: other[(slice(0, 1), slice(None)) + (slice(0, 1),) * (other.ndim - 2)],
     }.get(suffix, lambda: other)()
+    if (move := moved(name, axis, x, other, three)) is not None:
+        return move
     if name == "copy":
         return lambda: x.copy(order="C")
     if name.startswith("cast_"):

@@ -17,7 +17,7 @@ shift
 parts=("$@")
 [[ ${#parts[@]} -gt 0 ]] ||
     parts=(small functions-1-thread 10-million matrices-5000 sorts products-1-thread products
-        products-skinny products-batched)
+        products-skinny products-batched distances)
 read -r -a bench <<<"${BENCH:-cargo run --release -p polyarray-bench --features peers --}"
 peer=()
 [[ -z "${MKL:-}" ]] || peer=(--blas-peer "$MKL")
@@ -43,7 +43,7 @@ for part in "${parts[@]}"; do
         both "$part" simd --threads 1 --sizes 100000 --ops exp,log,sin,cos,tanh,pow
         ;;
     10-million)
-        both "$part" simd --sizes 10000000 --ops add,mul,sqrt,poly,exp_plus_sin,where,sum,min,argmax
+        both "$part" simd --sizes 10000000 --ops add,mul,sqrt,poly,exp_plus_sin,where,cumsum,sum,min,argmax
         ;;
     matrices-5000) both "$part" simd --sizes 5000 --ops sum_axis0,sum_axis1,std,transpose_copy ;;
     sorts) both "$part" simd --sizes 1000000 --ops sort,argsort,median ;;
@@ -62,6 +62,7 @@ for part in "${parts[@]}"; do
     products-batched)
         products "$part" --ops matmul_batched --sizes 1000x16x16x16,64x256x256x256
         ;;
+    distances) both "$part" simd,blas --sizes 2000x2000x50 --ops cdist_euclidean,cdist_cityblock,cdist_cosine ;;
     *)
         echo "unknown part $part; the parts are those of the file names in this folder" >&2
         exit 2

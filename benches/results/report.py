@@ -17,7 +17,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 
 # The libraries of the columns, by the names in the files.
-TITLES = {"simd": "`simd`", "blas": "`blas` (OpenBLAS)", "auto": "`auto`", "numpy": "NumPy", "blas:mkl_rt": "MKL"}
+TITLES = {"simd": "`simd`", "blas": "`blas` (OpenBLAS)", "auto": "`auto`", "numpy": "NumPy", "blas:mkl_rt": "MKL",
+          "scipy": "SciPy", "sklearn": "scikit-learn"}
 PRODUCTS = ["simd", "blas", "faer", "gemm", "matrixmultiply", "blas:mkl_rt"]
 LARGE = "add mul sqrt poly exp_plus_sin where sum min argmax".split()
 MATRICES = "sum_axis0 sum_axis1 std transpose_copy".split()
@@ -30,6 +31,7 @@ TABLES = {
     "products-1": (["products-1-thread"], ["matmul"], PRODUCTS, "seconds"),
     "products": (["products"], ["matmul"], PRODUCTS, "seconds"),
     "products-skinny": (["products-skinny", "products-batched"], None, PRODUCTS, "seconds"),
+    "distances": (["distances"], None, ["simd", "blas", "numpy", "scipy", "sklearn"], "seconds"),
     "errors": (["products-1-thread"], ["matmul"], PRODUCTS, "max_error"),
     "small-f32": (["small"], None, ["simd", "auto", "ndarray", "faer", "numpy"], "nanoseconds f32"),
     "small-f64": (["small"], None, ["simd", "auto", "ndarray", "faer", "numpy"], "nanoseconds f64"),
@@ -54,6 +56,25 @@ SHORT = [
     ("small", "sum", "f32", [1000], "sum of 1,000 f32"),
     ("small", "matmul", "f32", [4, 4, 4], "product of 4 x 4 f32"),
 ]
+
+
+# The floors: part of the names of files, cases, and the ceiling that bounds them.
+FLOORS = [
+    ("10-million", "add mul sqrt poly exp_plus_sin where cumsum".split(), "triad"),
+    ("10-million", "sum min argmax".split(), "read"),
+    ("matrices-5000", ["transpose_copy"], "triad"),
+    ("matrices-5000", "sum_axis0 sum_axis1 std".split(), "read"),
+    ("sorts", SORTS, "triad"),
+    ("products", ["matmul"], "fma"),
+    ("distances", "cdist_euclidean cdist_cityblock cdist_cosine".split(), "fma"),
+]
+
+
+@functools.cache
+def machine(prefix, part):
+    """Returns the description of the machine, with its ceilings, from the file `PREFIX-PART.json`."""
+    path = HERE / f"{prefix}-{part}.json"
+    return json.loads(path.read_text().splitlines()[0])["machine"] if path.exists() else None
 
 
 @functools.cache
@@ -136,6 +157,37 @@ def short_table(prefix):
     return "\n".join(lines)
 
 
+def floors(prefix):
+    """Returns the table of floors: for each case the bytes or operations that it cannot avoid, the time that they take
+    at the ceiling measured in the same run, and the time of the fastest device of this library. None without rows."""
+    lines = ["| | must do | ceiling | floor | measured | reached |", "|---|---|---|---|---|---|"]
+    for part, ops, bound in FLOORS:
+        described = machine(prefix, part)
+        if described is None:
+            continue
+        ours = {device["name"] for device in described["devices"]}
+        best = {}
+        for row in rows(prefix, part):
+            key = (row["op"], row["dtype"], tuple(row["shape"]))
+            if row["op"] in ops and row["device"] in ours:
+                best[key] = min(best.get(key, row), row, key=lambda r: r["seconds"])
+        for row in best.values():
+            one_or_all = "one" if row["threads"] == 1 else "all"
+            if bound == "fma":
+                # Vectors of f64 have half as many lanes.
+                rate = described["fma_gflops"][one_or_all] / (2 if row["dtype"] == "f64" else 1)
+                work, unit = row["gflops"] * row["seconds"], "GFLOP"
+            else:
+                rate, work, unit = described[f"{bound}_gbps"][one_or_all], row["gbps"] * row["seconds"], "GB"
+            floor = work / rate
+            title = {"fma": "multiply-adds", "read": "reading", "triad": "triad"}[bound]
+            lines.append(
+                f"| {row['op']} {row['dtype']}, {size(row)} | {work:.3g} {unit} | {title} {rate:.0f} {unit}/s "
+                f"| {seconds(floor)} | {seconds(row['seconds'])} | {100 * floor / row['seconds']:.0f} % |"
+            )
+    return "\n".join(lines) if len(lines) > 2 else None
+
+
 def replace(path, tables):
     """Replaces the tables of a Markdown file."""
     text = path.read_text()
@@ -183,6 +235,8 @@ def main():
     made = {name: table(prefix, *columns) for name, columns in TABLES.items()}
     tables = {name: text for name, text in made.items() if text is not None}
     tables["short"] = short_table(prefix)
+    if (text := floors(prefix)) is not None:
+        tables["floors"] = text
     for path in (ROOT / "README.md", ROOT / "docs" / "benchmarks.md"):
         replace(path, tables)
     picture(prefix, ROOT / "docs" / "benchmarks.svg")

@@ -4,8 +4,10 @@
 //! benches are generated from the rows. A function that is worth kernels of its own moves to the table in
 //! [`ufunc`](crate::Unary).
 
+use crate::expr::Template;
 use crate::ufunc::{FLOAT, Gives, REAL, UfuncInfo, Unary};
-use crate::{Array, DType, Element, Error, Expr, IntoExpr, Kind, Scalar, Wide, select};
+use crate::{Array, DType, Element, Error, Expr, IntoExpr, Kind, Result, Scalar, Wide, select};
+use std::sync::OnceLock;
 
 macro_rules! composed {
     ($(
@@ -79,12 +81,19 @@ composed! {
     Remainder remainder(REAL), ulp 1.0 / 4.0, on (-1e3, 1e3),
         "The remainder `x - y * floor(x / y)` with the sign of y, as `%` in Python. Floats: computed from the exact \
          remainder [`rem`](Expr::rem) and rounded once; NaN if x is infinite or y is 0. Integers: 0 if y is 0.",
-        |dtype, x, y| {
-            let rest = x.rem(&y);
-            let differs = rest.clone().less(number(dtype, 0.0)).not_equal(y.clone().less(number(dtype, 0.0)));
-            let floored = select(differs, &rest + &y, rest.clone());
-            let zero = if dtype.kind() == Kind::Float { rest.clone().copysign(y) } else { rest.clone() };
-            select(rest.equal(number(dtype, 0.0)), zero, floored)
+        |dtype, x, y| match dtype.kind() {
+            Kind::Float => {
+                let rest = x.rem(&y);
+                let zero = rest.clone().copysign(y.clone());
+                let differs = rest.clone().less(number(dtype, 0.0)).not_equal(y.clone().less(number(dtype, 0.0)));
+                let floored = select(differs, &rest + &y, rest.clone());
+                select(rest.equal(number(dtype, 0.0)), zero, floored)
+            }
+            Kind::Int => {
+                let rest = &x - &y * x.clone().floor_div(&y);
+                select(y.equal(number(dtype, 0.0)), number(dtype, 0.0), rest)
+            }
+            _ => x.rem(y),
         };
     Logaddexp logaddexp(FLOAT), ulp 4.0 / 16.0, on (0.0, 80.0),
         "`log(exp(x) + exp(y))` without intermediate overflow: the sum of numbers that are given by their logarithms. \
@@ -156,11 +165,21 @@ pub(crate) fn apply(op: Composed, dtype: DType, x: Expr<Any>, y: Option<Expr<Any
         return Expr::failed(Error::DTypeUndefined { op: info.name, dtype, defined: info.kinds.describe() });
     }
     let y = y.unwrap_or_else(|| x.clone());
-    match dtype {
+    let body = |x: Expr<Any>, y: Expr<Any>| match dtype {
         DType::F16 | DType::BF16 => op.body(DType::F32, x.cast_to(DType::F32), y.cast_to(DType::F32)).cast_to(dtype),
         _ => op.body(dtype, x, y),
+    };
+    let traced = TRACED[op as usize][dtype as usize].get_or_init(|| Template::new(dtype, op.operands(), body));
+    match traced {
+        Ok(template) => template.call(&x, &y).unwrap_or_else(|| body(x, y)),
+        Err(error) => Expr::failed(error.clone()),
     }
 }
+
+/// The bodies, traced once for each dtype: building one, step by step, takes longer than computing it for a thousand
+/// elements.
+static TRACED: [[OnceLock<Result<Template>>; DType::ALL.len()]; Composed::ALL.len()] =
+    [const { [const { OnceLock::new() }; DType::ALL.len()] }; Composed::ALL.len()];
 
 impl<T: Element> Expr<T> {
     /// Applies a composed ufunc; `other` is the second operand if it has two. Half floats are computed in f32 and

@@ -5,24 +5,37 @@
 //! Wassenberg et al., "Vectorized and performance-portable quicksort" (2022), and B. Bramas, "A novel hybrid quicksort
 //! algorithm vectorized using AVX-512 on Intel Skylake" (2017), describe the scheme.
 
-use super::keys::{Key, Word};
+use super::keys::Word;
 use crate::lanes::avx512::Avx512;
 use crate::lanes::{Isa, Work};
 use std::arch::x86_64::*;
 
-/// A vector of unsigned integers. A value of such a type proves AVX-512.
+/// A token that proves VBMI2, which packs lanes of 16 bits, beside the features of the tier.
+#[derive(Clone, Copy)]
+pub(crate) struct Vbmi2(());
+
+impl Vbmi2 {
+    /// Returns the token if the CPU has VBMI2.
+    pub(crate) fn new(_: Avx512) -> Option<Vbmi2> {
+        is_x86_feature_detected!("avx512vbmi2").then_some(Vbmi2(()))
+    }
+}
+
+/// A vector of unsigned integers. A value of such a type proves the features that its token proves, and the token is
+/// one that proves AVX-512.
 pub(crate) trait Vector: Copy {
-    type Elem: Key;
+    type Elem: Word;
+    type Token: Copy + Send;
     const N: usize;
-    fn splat(isa: Avx512, x: Self::Elem) -> Self;
+    fn splat(isa: Self::Token, x: Self::Elem) -> Self;
     /// # Safety
     /// - `from` is valid for reads of a vector.
-    unsafe fn load(isa: Avx512, from: *const Self::Elem) -> Self;
+    unsafe fn load(isa: Self::Token, from: *const Self::Elem) -> Self;
     /// Loads the first `n` (at most N) elements, and the largest integer in place of the others.
     ///
     /// # Safety
     /// - `from` is valid for reads of `n` elements.
-    unsafe fn load_first(isa: Avx512, from: *const Self::Elem, n: usize) -> Self;
+    unsafe fn load_first(isa: Self::Token, from: *const Self::Elem, n: usize) -> Self;
     /// # Safety
     /// - `to` is valid for writes of a vector.
     unsafe fn store(self, to: *mut Self::Elem);
@@ -52,30 +65,30 @@ pub(crate) trait Vector: Copy {
 }
 
 macro_rules! vector {
-    ($V:ident $elem:ident $n:literal $mask:ident: $set1:ident $mask_loadu:ident $mask_storeu:ident $min:ident $max:ident
-        $mask_max:ident
-     $less:ident $less_equal:ident $compress:ident) => {
+    ($V:ident $elem:ident $token:ident $n:literal $mask:ident: $set1:ident $mask_loadu:ident $mask_storeu:ident
+     $min:ident $max:ident $mask_max:ident $less:ident $less_equal:ident $compress:ident) => {
         #[derive(Clone, Copy)]
         pub(crate) struct $V(__m512i);
 
         impl Vector for $V {
             type Elem = $elem;
+            type Token = $token;
             const N: usize = $n;
 
             #[inline(always)]
-            fn splat(_: Avx512, x: $elem) -> Self {
+            fn splat(_: $token, x: $elem) -> Self {
                 // SAFETY: the token exists only on a CPU with AVX-512.
                 $V(unsafe { $set1(x as _) })
             }
             #[inline(always)]
-            unsafe fn load(_: Avx512, from: *const $elem) -> Self {
+            unsafe fn load(_: $token, from: *const $elem) -> Self {
                 // SAFETY: the token exists only on a CPU with AVX-512. The caller guarantees a readable vector at
                 // `from`.
                 $V(unsafe { _mm512_loadu_si512(from.cast()) })
             }
             #[inline(always)]
-            unsafe fn load_first(isa: Avx512, from: *const $elem, n: usize) -> Self {
-                let lanes = ((1u32 << n) - 1) as $mask;
+            unsafe fn load_first(isa: $token, from: *const $elem, n: usize) -> Self {
+                let lanes = ((1u64 << n) - 1) as $mask;
                 // SAFETY: the token exists only on a CPU with AVX-512. The load accesses only the `n` elements in the
                 // mask, which the caller guarantees to be readable.
                 $V(unsafe { $mask_loadu(Self::splat(isa, $elem::MAX).0, lanes, from.cast()) })
@@ -89,7 +102,7 @@ macro_rules! vector {
             unsafe fn store_first(self, to: *mut $elem, n: usize) {
                 // SAFETY: a vector exists only on a CPU with AVX-512. The store accesses only the `n` elements in the
                 // mask, which the caller guarantees to be writable.
-                unsafe { $mask_storeu(to.cast(), ((1u32 << n) - 1) as $mask, self.0) }
+                unsafe { $mask_storeu(to.cast(), ((1u64 << n) - 1) as $mask, self.0) }
             }
             #[inline(always)]
             fn min(self, o: Self) -> Self {
@@ -104,11 +117,12 @@ macro_rules! vector {
             #[inline(always)]
             fn split(self, o: Self, bit: usize) -> Self {
                 let lanes: $mask = match bit {
-                    1 => 0xaaaa_u16 as $mask,
-                    2 => 0xcccc_u16 as $mask,
-                    4 => 0xf0f0_u16 as $mask,
-                    8 => 0xff00_u16 as $mask,
-                    _ => unreachable!("a vector has 16 lanes at most"),
+                    1 => 0xaaaa_aaaa_u32 as $mask,
+                    2 => 0xcccc_cccc_u32 as $mask,
+                    4 => 0xf0f0_f0f0_u32 as $mask,
+                    8 => 0xff00_ff00_u32 as $mask,
+                    16 => 0xffff_0000_u32 as $mask,
+                    _ => unreachable!("a vector has 32 lanes at most"),
                 };
                 // SAFETY: a vector exists only on a CPU with AVX-512.
                 $V(unsafe { $mask_max($min(self.0, o.0), lanes, self.0, o.0) })
@@ -116,21 +130,24 @@ macro_rules! vector {
             #[inline(always)]
             fn swapped(self, d: usize) -> Self {
                 // The match is on the distance in bytes, because moving lanes of 8 bytes is the same as moving pairs of
-                // lanes of 4 bytes.
+                // lanes of 4 bytes. An odd distance of lanes of 2 bytes is a swap within each 4 bytes, and the rest.
                 // SAFETY: a vector exists only on a CPU with AVX-512.
                 $V(unsafe {
-                    match d * (64 / $n) {
-                        4 => _mm512_shuffle_epi32::<0b10_11_00_01>(self.0),
-                        8 => _mm512_shuffle_epi32::<0b01_00_11_10>(self.0),
-                        12 => _mm512_shuffle_epi32::<0b00_01_10_11>(self.0),
-                        16 => _mm512_permutex_epi64::<0b01_00_11_10>(self.0),
-                        24 => _mm512_permutex_epi64::<0b00_01_10_11>(self.0),
-                        28 => _mm512_permutex_epi64::<0b01_00_11_10>(_mm512_shuffle_epi32::<0b00_01_10_11>(self.0)),
-                        32 => _mm512_shuffle_i64x2::<0b01_00_11_10>(self.0, self.0),
-                        56 => _mm512_permutexvar_epi64(_mm512_set_epi64(0, 1, 2, 3, 4, 5, 6, 7), self.0),
+                    let bytes = d * (64 / $n);
+                    let v = if bytes & 2 != 0 { _mm512_rol_epi32::<16>(self.0) } else { self.0 };
+                    match bytes & !2 {
+                        0 => v,
+                        4 => _mm512_shuffle_epi32::<0b10_11_00_01>(v),
+                        8 => _mm512_shuffle_epi32::<0b01_00_11_10>(v),
+                        12 => _mm512_shuffle_epi32::<0b00_01_10_11>(v),
+                        16 => _mm512_permutex_epi64::<0b01_00_11_10>(v),
+                        24 => _mm512_permutex_epi64::<0b00_01_10_11>(v),
+                        28 => _mm512_permutex_epi64::<0b01_00_11_10>(_mm512_shuffle_epi32::<0b00_01_10_11>(v)),
+                        32 => _mm512_shuffle_i64x2::<0b01_00_11_10>(v, v),
+                        56 => _mm512_permutexvar_epi64(_mm512_set_epi64(0, 1, 2, 3, 4, 5, 6, 7), v),
                         60 => _mm512_permutexvar_epi32(
                             _mm512_set_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
-                            self.0,
+                            v,
                         ),
                         _ => unreachable!(
                             "internal error: lanes can only be swapped at a distance of a power of two, or one less"
@@ -157,14 +174,22 @@ macro_rules! vector {
             fn interleave_low(self, o: Self, bytes: usize) -> Self {
                 // SAFETY: a vector exists only on a CPU with AVX-512.
                 $V(unsafe {
-                    if bytes == 4 { _mm512_unpacklo_epi32(self.0, o.0) } else { _mm512_unpacklo_epi64(self.0, o.0) }
+                    match bytes {
+                        2 => _mm512_unpacklo_epi16(self.0, o.0),
+                        4 => _mm512_unpacklo_epi32(self.0, o.0),
+                        _ => _mm512_unpacklo_epi64(self.0, o.0),
+                    }
                 })
             }
             #[inline(always)]
             fn interleave_high(self, o: Self, bytes: usize) -> Self {
                 // SAFETY: a vector exists only on a CPU with AVX-512.
                 $V(unsafe {
-                    if bytes == 4 { _mm512_unpackhi_epi32(self.0, o.0) } else { _mm512_unpackhi_epi64(self.0, o.0) }
+                    match bytes {
+                        2 => _mm512_unpackhi_epi16(self.0, o.0),
+                        4 => _mm512_unpackhi_epi32(self.0, o.0),
+                        _ => _mm512_unpackhi_epi64(self.0, o.0),
+                    }
                 })
             }
             #[inline(always)]
@@ -180,22 +205,52 @@ macro_rules! vector {
         }
     };
 }
-vector!(U32s u32 16 __mmask16: _mm512_set1_epi32 _mm512_mask_loadu_epi32 _mm512_mask_storeu_epi32 _mm512_min_epu32
-_mm512_max_epu32
-    _mm512_mask_max_epu32 _mm512_cmplt_epu32_mask _mm512_cmple_epu32_mask _mm512_maskz_compress_epi32);
-vector!(U64s u64 8 __mmask8: _mm512_set1_epi64 _mm512_mask_loadu_epi64 _mm512_mask_storeu_epi64 _mm512_min_epu64
-_mm512_max_epu64
-    _mm512_mask_max_epu64 _mm512_cmplt_epu64_mask _mm512_cmple_epu64_mask _mm512_maskz_compress_epi64);
+vector!(U16s u16 Vbmi2 32 __mmask32: _mm512_set1_epi16 _mm512_mask_loadu_epi16 _mm512_mask_storeu_epi16
+    _mm512_min_epu16 _mm512_max_epu16 _mm512_mask_max_epu16 _mm512_cmplt_epu16_mask _mm512_cmple_epu16_mask
+    _mm512_maskz_compress_epi16);
+vector!(U32s u32 Avx512 16 __mmask16: _mm512_set1_epi32 _mm512_mask_loadu_epi32 _mm512_mask_storeu_epi32
+    _mm512_min_epu32 _mm512_max_epu32 _mm512_mask_max_epu32 _mm512_cmplt_epu32_mask _mm512_cmple_epu32_mask
+    _mm512_maskz_compress_epi32);
+vector!(U64s u64 Avx512 8 __mmask8: _mm512_set1_epi64 _mm512_mask_loadu_epi64 _mm512_mask_storeu_epi64
+    _mm512_min_epu64 _mm512_max_epu64 _mm512_mask_max_epu64 _mm512_cmplt_epu64_mask _mm512_cmple_epu64_mask
+    _mm512_maskz_compress_epi64);
 
 /// The vector type of a key.
-pub(crate) trait Vectored: Key {
+pub(crate) trait Vectored: Word {
     type V: Vector<Elem = Self>;
+    /// Runs `work` compiled for the features that the token proves.
+    fn enter<W: Work>(isa: Token<Self>, work: W) -> W::Out;
+}
+
+/// The token of the vectors of a key.
+pub(crate) type Token<K> = <<K as Vectored>::V as Vector>::Token;
+
+impl Vectored for u16 {
+    type V = U16s;
+    #[inline]
+    fn enter<W: Work>(_: Vbmi2, work: W) -> W::Out {
+        #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vbmi2,avx2,fma")]
+        fn inner<W: Work>(work: W) -> W::Out {
+            // SAFETY: the features of this function include those of the tier.
+            work.run(unsafe { Avx512::assume() })
+        }
+        // SAFETY: the token exists only on a CPU with the features.
+        unsafe { inner(work) }
+    }
 }
 impl Vectored for u32 {
     type V = U32s;
+    #[inline]
+    fn enter<W: Work>(isa: Avx512, work: W) -> W::Out {
+        isa.enter(work)
+    }
 }
 impl Vectored for u64 {
     type V = U64s;
+    #[inline]
+    fn enter<W: Work>(isa: Avx512, work: W) -> W::Out {
+        isa.enter(work)
+    }
 }
 
 /// Repeats a block for each number. Such a loop is certain to be unrolled; otherwise the rows would go through memory.
@@ -254,7 +309,7 @@ fn merge_lanes<V: Vector, const R: usize>(v: &mut [V; R], lanes: usize) {
             v[R - 1 - i] = b.split(a.swapped(2 * lanes - 1), lanes);
         }
     });
-    each!(distance in 4 2 1, {
+    each!(distance in 8 4 2 1, {
         if distance < lanes {
             each!(i in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15, {
                 if i < R {
@@ -273,8 +328,11 @@ fn sort_matrix<V: Vector, const R: usize>(v: &mut [V; R]) {
     merge_lanes(v, 1);
     merge_lanes(v, 2);
     merge_lanes(v, 4);
-    if V::N == 16 {
+    if V::N >= 16 {
         merge_lanes(v, 8);
+    }
+    if V::N >= 32 {
+        merge_lanes(v, 16);
     }
 }
 
@@ -327,11 +385,18 @@ unsafe fn store_lanes<V: Vector, const R: usize>(v: &[V; R], to: *mut V::Elem, n
 fn piece<V: Vector, const R: usize>(v: &[V; R], t: usize) -> V {
     let rows = V::N / 4;
     let (lane, row) = (t / (R / rows), t % (R / rows) * rows);
-    if rows == 2 {
-        return interleave(v[row], v[row + 1], 8, lane == 1);
+    match rows {
+        2 => interleave(v[row], v[row + 1], 8, lane == 1),
+        4 => {
+            let pair = |i: usize| interleave(v[row + i], v[row + i + 1], 4, lane >= 2);
+            interleave(pair(0), pair(2), 8, lane % 2 == 1)
+        }
+        _ => {
+            let pair = |i: usize| interleave(v[row + i], v[row + i + 1], 2, lane >= 4);
+            let four = |i: usize| interleave(pair(i), pair(i + 2), 4, lane % 4 >= 2);
+            interleave(four(0), four(4), 8, lane % 2 == 1)
+        }
     }
-    let (a, b) = (interleave(v[row], v[row + 1], 4, lane >= 2), interleave(v[row + 2], v[row + 3], 4, lane >= 2));
-    interleave(a, b, 8, lane % 2 == 1)
 }
 
 #[inline(always)]
@@ -362,7 +427,7 @@ unsafe fn store_group<V: Vector, const R: usize, const G: usize>(v: &[V; R], to:
 /// # Safety
 /// - `from` is valid for reads and `to` for writes of `n` elements.
 #[inline(always)]
-unsafe fn sort_small<V: Vector, const R: usize>(isa: Avx512, from: *const V::Elem, to: *mut V::Elem, n: usize) {
+unsafe fn sort_small<V: Vector, const R: usize>(isa: V::Token, from: *const V::Elem, to: *mut V::Elem, n: usize) {
     let mut v = [V::splat(isa, V::Elem::MAX); R];
     each!(i in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15, {
         let at = i * V::N;
@@ -388,8 +453,8 @@ pub(crate) const fn leaf<K: Vectored>() -> usize {
 ///
 /// # Safety
 /// - `from` is valid for reads and `to` for writes of `n` elements. They are the same or do not overlap.
-pub(crate) unsafe fn sort_leaf<K: Vectored>(isa: Avx512, from: *const K, to: *mut K, n: usize) {
-    struct Leaf<K>(Avx512, *const K, *mut K, usize);
+pub(crate) unsafe fn sort_leaf<K: Vectored>(isa: Token<K>, from: *const K, to: *mut K, n: usize) {
+    struct Leaf<K: Vectored>(Token<K>, *const K, *mut K, usize);
     impl<K: Vectored> Work for Leaf<K> {
         type Out = ();
         #[inline(always)]
@@ -399,7 +464,8 @@ pub(crate) unsafe fn sort_leaf<K: Vectored>(isa: Avx512, from: *const K, to: *mu
             unsafe {
                 if n <= K::V::N {
                     sort_small::<K::V, 1>(isa, from, to, n);
-                } else if n <= 4 * K::V::N {
+                } else if n <= 4 * K::V::N && K::V::N <= 16 {
+                    // Four rows of 16-bit lanes are not transposed in units of 16 bytes.
                     sort_small::<K::V, 4>(isa, from, to, n);
                 } else if n <= 8 * K::V::N {
                     sort_small::<K::V, 8>(isa, from, to, n);
@@ -409,7 +475,7 @@ pub(crate) unsafe fn sort_leaf<K: Vectored>(isa: Avx512, from: *const K, to: *mu
             }
         }
     }
-    isa.enter(Leaf(isa, from, to, n));
+    K::enter(isa, Leaf(isa, from, to, n));
 }
 
 /// The condition for low elements.
@@ -425,14 +491,14 @@ pub(crate) enum Low<K> {
 /// # Safety
 /// - Both are valid for reads and writes of `n` elements, and they do not overlap.
 pub(crate) unsafe fn partition<K: Vectored>(
-    isa: Avx512,
+    isa: Token<K>,
     at: *mut K,
     n: usize,
     other: *mut K,
     low: Low<K>,
     low_stay: bool,
 ) -> usize {
-    struct Parting<K>(Avx512, *mut K, usize, *mut K, Low<K>, bool);
+    struct Parting<K: Vectored>(Token<K>, *mut K, usize, *mut K, Low<K>, bool);
     impl<K: Vectored> Work for Parting<K> {
         type Out = usize;
         #[inline(always)]
@@ -449,7 +515,7 @@ pub(crate) unsafe fn partition<K: Vectored>(
             if low_stay { stayed } else { n - stayed }
         }
     }
-    isa.enter(Parting(isa, at, n, other, low, low_stay))
+    K::enter(isa, Parting(isa, at, n, other, low, low_stay))
 }
 
 /// Returns a mask of the low lanes. A trait rather than a closure, because inlining of a closure cannot be enforced.
@@ -477,7 +543,7 @@ impl<V: Vector> IsLow<V> for LessEqual<V> {
 /// - `at` and `other` are valid for reads and writes of `n` elements, and they do not overlap.
 #[inline(always)]
 unsafe fn part<V: Vector>(
-    isa: Avx512,
+    isa: V::Token,
     at: *mut V::Elem,
     n: usize,
     other: *mut V::Elem,

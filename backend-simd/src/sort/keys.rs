@@ -59,10 +59,12 @@ word! {
     } else {
         counting(words, 1 << 8, usize::from, |value| value as u8)
     };
-    u16 u32 |table, words, threads| if words.len() < FEW {
+    u16 u16 |table, words, threads| if words.len() < FEW {
         words.sort_unstable();
         Ok(())
-    } else if words.len() < SOME {
+    } else if words.len() < SOME && (table.has16)() {
+        sort_keys(table, words, threads)
+    } else if words.len() < SOME_WIDENED {
         widened(table, words, threads)
     } else {
         counting(words, 1 << 16, usize::from, |value| value as u16)
@@ -74,17 +76,18 @@ word! {
 /// Below this number, 8-bit and 16-bit integers are sorted by the standard library: counters and conversions would
 /// outnumber them by far.
 const FEW: usize = 48;
-/// Below this number, 16-bit integers are sorted as 32-bit ones, by vectors: the counters of all values would outnumber
-/// them by far.
-const SOME: usize = 1 << 13;
+/// From this number on, 16-bit integers are counted: fewer are outnumbered by the counters of all values.
+const SOME: usize = 1 << 17;
+/// As [`SOME`], on CPUs whose vectors sort 16-bit integers as 32-bit ones.
+const SOME_WIDENED: usize = 1 << 13;
 
-/// Sorts integers as those of the width that vectors sort.
-fn widened<W: Word>(table: &Table, words: &mut [W], threads: usize) -> Result<()> {
-    let mut scratch = Scratch::new(words.len() * size_of::<W::Wide>())?;
-    let keys = integers::<W::Wide>(&mut scratch, words.len());
-    keys.iter_mut().zip(&*words).for_each(|(key, word)| *key = word.widen());
+/// Sorts integers as 32-bit ones.
+fn widened(table: &Table, words: &mut [u16], threads: usize) -> Result<()> {
+    let mut scratch = Scratch::new(words.len() * size_of::<u32>())?;
+    let keys = integers::<u32>(&mut scratch, words.len());
+    keys.iter_mut().zip(&*words).for_each(|(key, word)| *key = u32::from(*word));
     sort_keys(table, keys, threads)?;
-    words.iter_mut().zip(&*keys).for_each(|(word, key)| *word = W::narrow(*key));
+    words.iter_mut().zip(&*keys).for_each(|(word, key)| *word = *key as u16);
     Ok(())
 }
 
@@ -101,6 +104,19 @@ fn counting<W: Word>(words: &mut [W], values: usize, index: fn(W) -> usize, valu
         rest = others;
     }
     Ok(())
+}
+
+impl Key for u16 {
+    #[inline(always)]
+    fn to_u64(self) -> u64 {
+        self.into()
+    }
+    fn sort(table: &Table, keys: &mut [u16], spare: &mut [u16], threads: usize) {
+        (table.sort16)(keys, spare, threads);
+    }
+    fn selection(table: &Table) -> &select::Passes<u16> {
+        &table.selection16
+    }
 }
 
 impl Key for u32 {

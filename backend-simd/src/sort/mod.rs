@@ -32,11 +32,15 @@ use std::sync::Mutex;
 
 /// A tier that sorts integers.
 pub(crate) trait Sorter: Isa {
-    /// Whether [`sort32`](Self::sort32) and [`sort64`](Self::sort64) need scratch memory as long as the keys.
+    /// Whether the functions need scratch memory as long as the keys.
     const SPARE: bool;
+    /// Whether [`sort16`](Self::sort16) is faster than sorting the keys as 32-bit ones.
+    fn has16(self) -> bool;
     /// Sorts on at most `threads` threads. The initial contents of `spare` are arbitrary.
+    fn sort16(self, keys: &mut [u16], spare: &mut [u16], threads: usize);
+    /// As [`sort16`](Self::sort16).
     fn sort32(self, keys: &mut [u32], spare: &mut [u32], threads: usize);
-    /// As [`sort32`](Self::sort32).
+    /// As [`sort16`](Self::sort16).
     fn sort64(self, keys: &mut [u64], spare: &mut [u64], threads: usize);
 }
 
@@ -44,6 +48,12 @@ macro_rules! standard {
     ($($Isa:ident),*) => { $(
         impl Sorter for $Isa {
             const SPARE: bool = false;
+            fn has16(self) -> bool {
+                false
+            }
+            fn sort16(self, keys: &mut [u16], _: &mut [u16], threads: usize) {
+                standard(keys, threads);
+            }
             fn sort32(self, keys: &mut [u32], _: &mut [u32], threads: usize) {
                 standard(keys, threads);
             }
@@ -60,6 +70,15 @@ standard!(Avx2);
 #[cfg(target_arch = "x86_64")]
 impl Sorter for Avx512 {
     const SPARE: bool = true;
+    fn has16(self) -> bool {
+        avx512::Vbmi2::new(self).is_some()
+    }
+    fn sort16(self, keys: &mut [u16], spare: &mut [u16], threads: usize) {
+        match avx512::Vbmi2::new(self) {
+            Some(isa) => quick::sort(isa, keys, spare, threads),
+            None => standard(keys, threads),
+        }
+    }
     fn sort32(self, keys: &mut [u32], spare: &mut [u32], threads: usize) {
         quick::sort(self, keys, spare, threads);
     }
@@ -109,11 +128,14 @@ pub(crate) fn sort_keys<K: Key>(table: &Table, keys: &mut [K], threads: usize) -
 /// The functions of a tier that sort. The code that divides the work is compiled once for all tiers, and for each size
 /// of elements.
 pub(crate) struct Table {
-    /// Whether [`sort32`](Sorter::sort32) and [`sort64`](Sorter::sort64) need scratch memory as long as the keys.
+    /// Whether the functions that sort need scratch memory as long as the keys.
     spare: bool,
+    has16: fn() -> bool,
+    sort16: fn(&mut [u16], &mut [u16], usize),
     sort32: fn(&mut [u32], &mut [u32], usize),
     sort64: fn(&mut [u64], &mut [u64], usize),
     conversions: [Option<Conversions>; DType::ALL.len()],
+    selection16: select::Passes<u16>,
     selection32: select::Passes<u32>,
     selection64: select::Passes<u64>,
     indices: indices::Passes,
@@ -135,9 +157,12 @@ impl Table {
         unsafe {
             Table {
                 spare: I::SPARE,
+                has16: || I::assume().has16(),
+                sort16: |keys, spare, threads| I::assume().sort16(keys, spare, threads),
                 sort32: |keys, spare, threads| I::assume().sort32(keys, spare, threads),
                 sort64: |keys, spare, threads| I::assume().sort64(keys, spare, threads),
                 conversions,
+                selection16: select::Passes::of::<I>(),
                 selection32: select::Passes::of::<I>(),
                 selection64: select::Passes::of::<I>(),
                 indices: indices::Passes::of::<I>(),

@@ -5,9 +5,8 @@
 //! remaining memory form two segments, each with as much scratch memory as elements.
 
 use super::SHARED;
-use super::avx512::{Low, Vectored, leaf, partition, sort_leaf};
+use super::avx512::{Low, Token, Vectored, leaf, partition, sort_leaf};
 use super::select::below;
-use crate::lanes::avx512::Avx512;
 
 /// Elements to sort.
 ///
@@ -26,7 +25,7 @@ struct Segment<K> {
 unsafe impl<K: Send> Send for Segment<K> {}
 
 /// Sorts `keys` on at most `threads` threads. `spare` is at least as long; its initial contents are arbitrary.
-pub(crate) fn sort<K: Vectored>(isa: Avx512, keys: &mut [K], spare: &mut [K], threads: usize) {
+pub(crate) fn sort<K: Vectored>(isa: Token<K>, keys: &mut [K], spare: &mut [K], threads: usize) {
     assert!(spare.len() >= keys.len());
     let segment = Segment { at: keys.as_mut_ptr(), spare: spare.as_mut_ptr(), n: keys.len(), stays: true };
     let depth = 2 * keys.len().max(2).ilog2();
@@ -44,7 +43,7 @@ struct Walk<K> {
     random: u64,
 }
 
-fn descend<K: Vectored>(isa: Avx512, mut segment: Segment<K>, mut walk: Walk<K>) {
+fn descend<K: Vectored>(isa: Token<K>, mut segment: Segment<K>, mut walk: Walk<K>) {
     loop {
         let Segment { at, spare, n, stays } = segment;
         if n <= leaf::<K>() {
@@ -118,7 +117,7 @@ fn finish<K: Vectored>(segment: Segment<K>) {
 
 /// Returns the median of a sample. The sample is evenly spaced from a random start, and larger for larger segments.
 #[inline]
-fn pivot<K: Vectored>(isa: Avx512, segment: Segment<K>, random: &mut u64) -> K {
+fn pivot<K: Vectored>(isa: Token<K>, segment: Segment<K>, random: &mut u64) -> K {
     let mut sample = [K::default(); 64];
     let count = match segment.n {
         0..1024 => 8,

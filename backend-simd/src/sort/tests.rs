@@ -30,13 +30,18 @@ fn table(token: Token) -> &'static Table {
 
 /// The tested functions of a tier.
 trait Tested {
+    fn sort16(&self, keys: &mut [u16], threads: usize);
     fn sort32(&self, keys: &mut [u32], threads: usize);
     fn sort64(&self, keys: &mut [u64], threads: usize);
     fn ranks(&self, keys: &[u64], take: std::ops::Range<usize>, threads: usize) -> Vec<u64>;
+    fn ranks16(&self, keys: &[u16], take: std::ops::Range<usize>, threads: usize) -> Vec<u16>;
     fn argsort(&self, x: &[i64], threads: usize) -> Vec<i64>;
 }
 
 impl Tested for &'static Table {
+    fn sort16(&self, keys: &mut [u16], threads: usize) {
+        sort_keys(self, keys, threads).unwrap();
+    }
     fn sort32(&self, keys: &mut [u32], threads: usize) {
         sort_keys(self, keys, threads).unwrap();
     }
@@ -44,6 +49,11 @@ impl Tested for &'static Table {
         sort_keys(self, keys, threads).unwrap();
     }
     fn ranks(&self, keys: &[u64], take: std::ops::Range<usize>, threads: usize) -> Vec<u64> {
+        let mut out = vec![0; take.len()];
+        select::ranks(self, keys, take, &mut out, threads).unwrap();
+        out
+    }
+    fn ranks16(&self, keys: &[u16], take: std::ops::Range<usize>, threads: usize) -> Vec<u16> {
         let mut out = vec![0; take.len()];
         select::ranks(self, keys, take, &mut out, threads).unwrap();
         out
@@ -85,7 +95,7 @@ fn spreads(n: usize) -> Vec<Vec<u64>> {
 #[test]
 fn keys_sort_as_the_standard_library_has_them() {
     on_every_tier(|tier, name| {
-        for n in (0..=270).chain([513, 1000, 3001, 17_000, 40_000]) {
+        for n in (0..=270).chain([300, 479, 511, 512, 513, 1000, 3001, 17_000, 40_000]) {
             for (i, keys) in spreads(n).into_iter().enumerate() {
                 let mut want = keys.clone();
                 want.sort_unstable();
@@ -98,6 +108,11 @@ fn keys_sort_as_the_standard_library_has_them() {
                 assert!(got == want, "{name}: spread {i} of {n}");
                 tier.sort32(&mut narrow, threads);
                 assert!(narrow == narrow_want, "{name}: spread {i} of {n}, u32");
+                let mut words: Vec<u16> = narrow_want.iter().rev().map(|&k| (k ^ k >> 16) as u16).collect();
+                let mut words_want = words.clone();
+                words_want.sort_unstable();
+                tier.sort16(&mut words, threads);
+                assert!(words == words_want, "{name}: spread {i} of {n}, u16");
             }
         }
     });
@@ -110,6 +125,9 @@ fn ranks_are_those_of_the_sorted_keys() {
             for (i, keys) in spreads(n).into_iter().enumerate() {
                 let mut sorted = keys.clone();
                 sorted.sort_unstable();
+                let words: Vec<u16> = keys.iter().map(|&k| (k ^ k >> 16) as u16).collect();
+                let mut sorted_words = words.clone();
+                sorted_words.sort_unstable();
                 for take in
                     [0..1, n - 1..n, n / 2..n / 2 + 1, n / 3..(n / 3 + 2).min(n), 0..n, n / 10..n / 5 + 1, 0..n.min(10)]
                 {
@@ -118,6 +136,11 @@ fn ranks_are_those_of_the_sorted_keys() {
                             tier.ranks(&keys, take.clone(), threads),
                             sorted[take.clone()],
                             "{name}: ranks {take:?} of spread {i} of {n}"
+                        );
+                        assert_eq!(
+                            tier.ranks16(&words, take.clone(), threads),
+                            sorted_words[take.clone()],
+                            "{name}: ranks {take:?} of spread {i} of {n}, u16"
                         );
                     }
                 }

@@ -2,6 +2,7 @@
 //! being listed here.
 
 use super::layout::{self, Layout};
+use super::moves::{self, Draw, Move, Places};
 use polyarray::{
     Array, Axes, Binary, Composed, DType, DynArray, DynExpr, Kind, Reducer, Result, Scalar, SliceItem, Unary, Wide,
     with_dtype,
@@ -63,6 +64,10 @@ pub enum Work {
     Argsort(Along),
     /// The median.
     Median(Along),
+    /// Indexing, joining and cutting.
+    Move(Move, Along),
+    /// Random numbers.
+    Draw(Draw),
 }
 
 /// Every reduction. The compiler reports a new one in [`reducer_name`]; it belongs here, too.
@@ -138,13 +143,15 @@ impl fmt::Display for Work {
             Work::Sort(along) => write!(f, "sort{along}"),
             Work::Argsort(along) => write!(f, "argsort{along}"),
             Work::Median(along) => write!(f, "median{along}"),
+            Work::Move(what, along) => write!(f, "{}{along}", what.name()),
+            Work::Draw(draw) => write!(f, "{}", draw.name()),
         }
     }
 }
 
 impl Along {
     /// Returns the axis of an array with `ndim` axes, if it has such an axis; `None` for all axes.
-    fn axis(self, ndim: usize) -> Option<isize> {
+    pub fn axis(self, ndim: usize) -> Option<isize> {
         match self {
             Along::All => None,
             Along::First => Some(0),
@@ -191,20 +198,28 @@ impl Work {
         out.extend(REDUCERS.iter().flat_map(|&by| along.map(|along| Work::Reduce(by, along))));
         for line in lines {
             out.extend([Work::Cumsum, Work::Cumprod, Work::Sort, Work::Argsort, Work::Median].map(|work| work(line)));
+            out.extend(Move::ALL.iter().filter(|what| what.has_axis()).map(|&what| Work::Move(what, line)));
         }
+        out.extend(Move::ALL.iter().filter(|what| !what.has_axis()).map(|&what| Work::Move(what, Along::All)));
+        out.extend(Draw::ALL.map(Work::Draw));
         out.push(Work::Median(Along::All));
         out
     }
 
-    /// Whether the operation is a different one for arrays with `ndim` axes than every other operation.
-    fn suits(self, ndim: usize) -> bool {
+    /// Whether the operation is a different one for arrays of `layout` than every other operation.
+    fn suits(self, layout: &Layout) -> bool {
+        let ndim = layout.shape().len();
         match self {
+            // Random numbers have no operand.
+            Work::Draw(_) => layout.is_plain(),
             Work::Copy | Work::Cast(_) | Work::Unary(_) => true,
             Work::Binary(_, other) | Work::Composed(_, other) | Work::Select(other) => other.suits(ndim),
             // A line of one axis is its first and its last axis.
-            Work::Cumsum(along) | Work::Cumprod(along) | Work::Sort(along) | Work::Argsort(along) => {
-                along.suits(ndim) || ndim == 1 && along == Along::Last
-            }
+            Work::Cumsum(along)
+            | Work::Cumprod(along)
+            | Work::Sort(along)
+            | Work::Argsort(along)
+            | Work::Move(_, along) => along.suits(ndim) || ndim == 1 && along == Along::Last,
             Work::Reduce(_, along) | Work::Median(along) => along.suits(ndim),
         }
     }
@@ -221,7 +236,8 @@ impl Work {
             Work::Sort(_) => Work::Sort(Along::Last),
             Work::Argsort(_) => Work::Argsort(Along::Last),
             Work::Median(_) => Work::Median(Along::All),
-            Work::Copy | Work::Cast(_) | Work::Unary(_) => self,
+            Work::Move(what, _) if what.has_axis() => Work::Move(what, Along::Last),
+            Work::Copy | Work::Cast(_) | Work::Unary(_) | Work::Move(..) | Work::Draw(_) => self,
         }
     }
 
@@ -261,8 +277,7 @@ pub fn all(sizes: &[usize]) -> Result<Vec<Case>> {
             Work::all().into_iter().filter(|&work| work != Work::Cast(dtype) && pools.defined(work, dtype)).collect();
         for &size in sizes {
             for layout in layout::all(size) {
-                let ndim = layout.shape().len();
-                let suits = defined.iter().filter(|work| work.suits(ndim));
+                let suits = defined.iter().filter(|work| work.suits(&layout));
                 out.extend(suits.map(|&work| Case { work, dtype, layout: layout.clone(), size }));
             }
         }
@@ -285,6 +300,7 @@ pub struct Ready {
     x: DynArray,
     y: Option<DynArray>,
     value: Scalar,
+    places: Option<Places>,
 }
 
 impl Pools {
@@ -327,7 +343,7 @@ impl Pools {
         let [low, other, high] = self.get(case.dtype)?;
         let x = case.layout.of(if case.work.starts_at_one() { high } else { low })?;
         let y = case.layout.of(other)?;
-        Ok(Ready::new(case.work, x, y))
+        Ready::new(case.work, x, y)
     }
 
     /// Whether the operation is defined for a dtype: it has a result on a small array.
@@ -339,7 +355,7 @@ impl Pools {
 }
 
 impl Ready {
-    fn new(work: Work, x: DynArray, y: DynArray) -> Ready {
+    fn new(work: Work, x: DynArray, y: DynArray) -> Result<Ready> {
         let index = |keep: usize| -> Vec<SliceItem> {
             let whole = SliceItem::Range { start: 0, end: None, step: 1 };
             let one = SliceItem::Range { start: 0, end: Some(1), step: 1 };
@@ -347,6 +363,11 @@ impl Ready {
         };
         let other = match work {
             Work::Binary(_, other) | Work::Composed(_, other) | Work::Select(other) => Some(other),
+            Work::Move(..) => Some(Other::Same),
+            _ => None,
+        };
+        let places = match work {
+            Work::Move(_, along) => Some(Places::new(x.shape(), along.axis(x.ndim()).unwrap_or(0) as usize)?),
             _ => None,
         };
         let part = |keep: usize| y.slice(index(keep)).expect("each range lies within its axis");
@@ -360,7 +381,7 @@ impl Ready {
             Some(Other::Middle) => Some(part(1)),
         };
         let value = with_dtype!(x.dtype(), T => Scalar::new(<T as polyarray::Element>::from_wide(Wide::Int(3))));
-        Ready { work, x, y, value }
+        Ok(Ready { work, x, y, value, places })
     }
 
     /// Runs the operation on the current device, into a new array.
@@ -398,6 +419,11 @@ impl Ready {
                     None => Ok(Array::from_vec(vec![x.median()?], [])?.erase()),
                 }
             }),
+            Work::Move(what, along) => match (&self.y, &self.places) {
+                (Some(y), Some(places)) => moves::run(what, along, x, y, places),
+                _ => unreachable!("`new` makes the operands of moves"),
+            },
+            Work::Draw(draw) => with_dtype!(x.dtype(), T => draw.run::<T>(x.len())),
         }
     }
 }

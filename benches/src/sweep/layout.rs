@@ -82,6 +82,11 @@ impl Layout {
         }
     }
 
+    /// Whether this is the layout of an array with one axis in C order.
+    pub fn is_plain(&self) -> bool {
+        self.base.len() == 1 && self.view == View::Whole
+    }
+
     /// Returns the number of elements of the array that the view shows.
     pub fn base_len(&self) -> usize {
         self.base.iter().product()

@@ -3,10 +3,12 @@
 
 mod cases;
 mod layout;
+mod moves;
 mod report;
 
 pub use cases::{Along, Case, Other, Pools, Ready, Work};
 pub use layout::{Layout, Part, View};
+pub use moves::{Draw, Move};
 pub use report::Report;
 
 use crate::compare::Stop;

@@ -8,6 +8,7 @@ mod node;
 mod ops;
 mod powers;
 mod tape;
+mod template;
 
 pub use fused::{Arguments, Fused, Fusible, Traced, fuse};
 
@@ -16,6 +17,7 @@ pub(crate) use flatten::Lead;
 pub(crate) use node::Placeholder;
 pub(crate) use ops::ufunc_methods;
 pub(crate) use tape::{RawArray, Tape};
+pub(crate) use template::Template;
 
 use crate::array::{Array, ViewMut};
 use crate::device::Device;

@@ -283,12 +283,12 @@ impl<A, T: Element> Fused<A, T> {
 }
 
 /// Returns whether all arguments are arrays or single values.
-fn are_operands(nodes: &[Node]) -> bool {
+pub(super) fn are_operands(nodes: &[Node]) -> bool {
     nodes.iter().all(|node| matches!(node, Node::Leaf(Leaf::Array(_) | Leaf::Value(_))))
 }
 
 /// Returns arguments that are arrays or single values as operands of a program.
-fn operands(nodes: SmallVec<[Node; 4]>) -> SmallVec<[Bound; 4]> {
+pub(super) fn operands(nodes: SmallVec<[Node; 4]>) -> SmallVec<[Bound; 4]> {
     let operand = |node: Node| match node {
         Node::Leaf(Leaf::Array(array)) => Bound::Array(array),
         Node::Leaf(Leaf::Value(value)) => Bound::Value(value),
