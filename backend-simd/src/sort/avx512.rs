@@ -385,18 +385,23 @@ unsafe fn store_lanes<V: Vector, const R: usize>(v: &[V; R], to: *mut V::Elem, n
 fn piece<V: Vector, const R: usize>(v: &[V; R], t: usize) -> V {
     let rows = V::N / 4;
     let (lane, row) = (t / (R / rows), t % (R / rows) * rows);
-    match rows {
-        2 => interleave(v[row], v[row + 1], 8, lane == 1),
-        4 => {
-            let pair = |i: usize| interleave(v[row + i], v[row + i + 1], 4, lane >= 2);
-            interleave(pair(0), pair(2), 8, lane % 2 == 1)
-        }
-        _ => {
-            let pair = |i: usize| interleave(v[row + i], v[row + i + 1], 2, lane >= 4);
-            let four = |i: usize| interleave(pair(i), pair(i + 2), 4, lane % 4 >= 2);
-            interleave(four(0), four(4), 8, lane % 2 == 1)
-        }
+    if rows == 2 {
+        interleave(v[row], v[row + 1], 8, lane == 1)
+    } else if rows == 4 {
+        four_rows(v, row, 4, lane)
+    } else {
+        let (a, b) = (four_rows(v, row, 2, lane / 2), four_rows(v, row + 4, 2, lane / 2));
+        interleave(a, b, 8, lane % 2 == 1)
     }
+}
+
+/// Returns the piece of four rows of lanes of `bytes` bytes that has lane `lane` (of 4 bytes), or the lanes `2 * lane`
+/// and `2 * lane + 1` (of 2 bytes), of each 16 bytes.
+#[inline(always)]
+fn four_rows<V: Vector, const R: usize>(v: &[V; R], row: usize, bytes: usize, lane: usize) -> V {
+    let (a, b) =
+        (interleave(v[row], v[row + 1], bytes, lane >= 2), interleave(v[row + 2], v[row + 3], bytes, lane >= 2));
+    interleave(a, b, 2 * bytes, lane % 2 == 1)
 }
 
 #[inline(always)]
@@ -449,19 +454,44 @@ pub(crate) const fn leaf<K: Vectored>() -> usize {
     16 * (64 / size_of::<K>())
 }
 
+/// Sorts each line of `n` elements.
+///
+/// # Panics
+/// If `n` is 0 or more than [`leaf`].
+pub(crate) fn sort_lines<K: Vectored>(isa: Token<K>, keys: &mut [K], n: usize) {
+    assert!((1..=leaf::<K>()).contains(&n));
+    let (at, count) = (keys.as_mut_ptr(), keys.len() / n);
+    K::enter(isa, Leaves { isa, from: at, to: at, n, count });
+}
+
 /// Sorts `n` elements, at most [`leaf`], from `from` to `to`.
 ///
 /// # Safety
 /// - `from` is valid for reads and `to` for writes of `n` elements. They are the same or do not overlap.
 pub(crate) unsafe fn sort_leaf<K: Vectored>(isa: Token<K>, from: *const K, to: *mut K, n: usize) {
-    struct Leaf<K: Vectored>(Token<K>, *const K, *mut K, usize);
-    impl<K: Vectored> Work for Leaf<K> {
-        type Out = ();
-        #[inline(always)]
-        fn run<I: Isa>(self, _: I) {
-            let Leaf(isa, from, to, n) = self;
-            // SAFETY: `from` and `to` are valid for `n` elements, which the caller of `sort_leaf` guarantees.
+    K::enter(isa, Leaves { isa, from, to, n, count: 1 });
+}
+
+/// Sorts `count` lines of `n` elements, at most [`leaf`], from `from` on to `to`.
+///
+/// Invariant: `from` is valid for reads and `to` for writes of all elements. They are the same or do not overlap.
+struct Leaves<K: Vectored> {
+    isa: Token<K>,
+    from: *const K,
+    to: *mut K,
+    n: usize,
+    count: usize,
+}
+
+impl<K: Vectored> Work for Leaves<K> {
+    type Out = ();
+    #[inline(always)]
+    fn run<I: Isa>(self, _: I) {
+        let Leaves { isa, from, to, n, count } = self;
+        for i in 0..count {
+            // SAFETY: `from` and `to` are valid for `n` elements of `count` lines (the invariant).
             unsafe {
+                let (from, to) = (from.add(i * n), to.add(i * n));
                 if n <= K::V::N {
                     sort_small::<K::V, 1>(isa, from, to, n);
                 } else if n <= 4 * K::V::N && K::V::N <= 16 {
@@ -475,7 +505,6 @@ pub(crate) unsafe fn sort_leaf<K: Vectored>(isa: Token<K>, from: *const K, to: *
             }
         }
     }
-    K::enter(isa, Leaf(isa, from, to, n));
 }
 
 /// The condition for low elements.

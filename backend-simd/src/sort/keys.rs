@@ -17,6 +17,8 @@ pub(crate) trait Word: Copy + Ord + Default + Send + Sync + 'static {
     /// # Errors
     /// Out of memory.
     fn sort_words(table: &Table, words: &mut [Self], threads: usize) -> Result<()>;
+    /// Sorts each line of `n` words, at most [`short::SHORT`](super::short::SHORT).
+    fn sort_lines(table: &Table, words: &mut [Self], n: usize);
 }
 
 /// An integer that vectors sort.
@@ -29,7 +31,7 @@ pub(crate) trait Key: Word<Wide = Self> {
 }
 
 macro_rules! word {
-    ($($word:ident $wide:ident $sort:expr;)*) => { $(
+    ($($word:ident $wide:ident $sort:expr, $lines:expr;)*) => { $(
         impl Word for $word {
             type Wide = $wide;
             const MAX: Self = $word::MAX;
@@ -49,6 +51,10 @@ macro_rules! word {
                 let sort: fn(&Table, &mut [Self], usize) -> Result<()> = $sort;
                 sort(table, words, threads)
             }
+            fn sort_lines(table: &Table, words: &mut [Self], n: usize) {
+                let sort: fn(&Table, &mut [Self], usize) = $lines;
+                sort(table, words, n);
+            }
         }
     )* };
 }
@@ -58,7 +64,7 @@ word! {
         Ok(())
     } else {
         counting(words, 1 << 8, usize::from, |value| value as u8)
-    };
+    }, lines8;
     u16 u16 |table, words, threads| if words.len() < FEW {
         words.sort_unstable();
         Ok(())
@@ -68,9 +74,9 @@ word! {
         widened(table, words, threads)
     } else {
         counting(words, 1 << 16, usize::from, |value| value as u16)
-    };
-    u32 u32 sort_keys::<u32>;
-    u64 u64 sort_keys::<u64>;
+    }, |table, words, n| (table.lines16)(words, n);
+    u32 u32 sort_keys::<u32>, |table, words, n| (table.lines32)(words, n);
+    u64 u64 sort_keys::<u64>, |table, words, n| (table.lines64)(words, n);
 }
 
 /// Below this number, 8-bit and 16-bit integers are sorted by the standard library: counters and conversions would
@@ -80,6 +86,20 @@ const FEW: usize = 48;
 const SOME: usize = 1 << 17;
 /// As [`SOME`], on CPUs whose vectors sort 16-bit integers as 32-bit ones.
 const SOME_WIDENED: usize = 1 << 13;
+
+/// Sorts lines of 8-bit integers, as 16-bit ones if vectors sort those.
+fn lines8(table: &Table, words: &mut [u8], n: usize) {
+    if !(table.has16)() {
+        return words.chunks_exact_mut(n).for_each(<[u8]>::sort_unstable);
+    }
+    let mut wide = [0u16; 512];
+    for some in words.chunks_mut(wide.len() / n * n) {
+        let wide = &mut wide[..some.len()];
+        wide.iter_mut().zip(&*some).for_each(|(wide, word)| *wide = u16::from(*word));
+        (table.lines16)(wide, n);
+        some.iter_mut().zip(&*wide).for_each(|(word, wide)| *word = *wide as u8);
+    }
+}
 
 /// Sorts integers as 32-bit ones.
 fn widened(table: &Table, words: &mut [u16], threads: usize) -> Result<()> {

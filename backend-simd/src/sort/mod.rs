@@ -12,6 +12,7 @@ mod keys;
 #[cfg(target_arch = "x86_64")]
 mod quick;
 mod select;
+mod short;
 #[cfg(test)]
 mod tests;
 
@@ -42,6 +43,12 @@ pub(crate) trait Sorter: Isa {
     fn sort32(self, keys: &mut [u32], spare: &mut [u32], threads: usize);
     /// As [`sort16`](Self::sort16).
     fn sort64(self, keys: &mut [u64], spare: &mut [u64], threads: usize);
+    /// Sorts each line of `n` keys, at most [`short::SHORT`].
+    fn lines16(self, keys: &mut [u16], n: usize);
+    /// As [`lines16`](Self::lines16).
+    fn lines32(self, keys: &mut [u32], n: usize);
+    /// As [`lines16`](Self::lines16).
+    fn lines64(self, keys: &mut [u64], n: usize);
 }
 
 macro_rules! standard {
@@ -59,6 +66,15 @@ macro_rules! standard {
             }
             fn sort64(self, keys: &mut [u64], _: &mut [u64], threads: usize) {
                 standard(keys, threads);
+            }
+            fn lines16(self, keys: &mut [u16], n: usize) {
+                keys.chunks_exact_mut(n).for_each(<[u16]>::sort_unstable);
+            }
+            fn lines32(self, keys: &mut [u32], n: usize) {
+                keys.chunks_exact_mut(n).for_each(<[u32]>::sort_unstable);
+            }
+            fn lines64(self, keys: &mut [u64], n: usize) {
+                keys.chunks_exact_mut(n).for_each(<[u64]>::sort_unstable);
             }
         }
     )* };
@@ -84,6 +100,18 @@ impl Sorter for Avx512 {
     }
     fn sort64(self, keys: &mut [u64], spare: &mut [u64], threads: usize) {
         quick::sort(self, keys, spare, threads);
+    }
+    fn lines16(self, keys: &mut [u16], n: usize) {
+        match avx512::Vbmi2::new(self) {
+            Some(isa) => avx512::sort_lines(isa, keys, n),
+            None => keys.chunks_exact_mut(n).for_each(<[u16]>::sort_unstable),
+        }
+    }
+    fn lines32(self, keys: &mut [u32], n: usize) {
+        avx512::sort_lines(self, keys, n);
+    }
+    fn lines64(self, keys: &mut [u64], n: usize) {
+        avx512::sort_lines(self, keys, n);
     }
 }
 
@@ -134,6 +162,9 @@ pub(crate) struct Table {
     sort16: fn(&mut [u16], &mut [u16], usize),
     sort32: fn(&mut [u32], &mut [u32], usize),
     sort64: fn(&mut [u64], &mut [u64], usize),
+    lines16: fn(&mut [u16], usize),
+    lines32: fn(&mut [u32], usize),
+    lines64: fn(&mut [u64], usize),
     conversions: [Option<Conversions>; DType::ALL.len()],
     selection16: select::Passes<u16>,
     selection32: select::Passes<u32>,
@@ -161,6 +192,9 @@ impl Table {
                 sort16: |keys, spare, threads| I::assume().sort16(keys, spare, threads),
                 sort32: |keys, spare, threads| I::assume().sort32(keys, spare, threads),
                 sort64: |keys, spare, threads| I::assume().sort64(keys, spare, threads),
+                lines16: |keys, n| I::assume().lines16(keys, n),
+                lines32: |keys, n| I::assume().lines32(keys, n),
+                lines64: |keys, n| I::assume().lines64(keys, n),
                 conversions,
                 selection16: select::Passes::of::<I>(),
                 selection32: select::Passes::of::<I>(),
@@ -227,6 +261,10 @@ fn sized<W: Word>(table: &'static Table, op: &Sort, threads: usize, out: &Buffer
     let from = Shared(base(&op.input.buffer, op.dtype, op.input.offset).cast::<W>());
     let to = Shared(base(out, op.output(), 0));
     let size = op.output().size();
+    if lines > 1 && short::Lines::<W>::are_short(op) {
+        let short = short::Lines { table, conversions, op, from, to };
+        return split(threads, lines, (4096 / op.n).max(1), |range| short.run(range));
+    }
     let some_lines = |range: std::ops::Range<usize>, threads: usize| {
         let (mut number, mut done) = (range.start, Ok(()));
         walk(&op.lines, [outer], [0], range, |[at]| {

@@ -119,6 +119,27 @@ fn keys_sort_as_the_standard_library_has_them() {
 }
 
 #[test]
+fn short_lines_sort_as_the_standard_library_has_them() {
+    fn check<W: Word + std::fmt::Debug>(table: &Table, name: &str, n: usize, numbers: &[u64], word: fn(u64) -> W) {
+        let mut words: Vec<W> = numbers.iter().map(|&x| word(x)).collect();
+        let mut want = words.clone();
+        want.chunks_exact_mut(n).for_each(<[W]>::sort_unstable);
+        W::sort_lines(table, &mut words, n);
+        assert_eq!(words, want, "{name}: lines of {n} words of {} bytes", size_of::<W>());
+    }
+    for name in crate::tier::NAMES {
+        let table = table(Token::best(Some(name)).expect("a tier's name"));
+        for n in 1..=short::SHORT {
+            let numbers = spreads(n * 5).concat();
+            check::<u8>(table, name, n, &numbers, |x| x as u8);
+            check::<u16>(table, name, n, &numbers, |x| x as u16);
+            check::<u32>(table, name, n, &numbers, |x| x as u32);
+            check::<u64>(table, name, n, &numbers, |x| x);
+        }
+    }
+}
+
+#[test]
 fn ranks_are_those_of_the_sorted_keys() {
     on_every_tier(|tier, name| {
         for n in [1, 10, 2049, 5000, 100_000] {
