@@ -200,6 +200,9 @@ pub trait Multiply: crate::Element {
     fn times(left: Product<Self>, x: Self) -> Product<Self> {
         Self::join(left, x.factor())
     }
+    /// Multiplies two numbers without separate exponents. Returns the product, and whether it has the bits of one with
+    /// separate exponents: neither it nor a step of its computation is so small that it loses digits, or infinite.
+    fn plainly(left: Self, x: Self) -> (Self, bool);
     /// Converts a product to a number, with a single rounding. The result is infinite or zero if the product is out of
     /// range.
     fn value(product: Product<Self>) -> Self;
@@ -235,6 +238,13 @@ macro_rules! multiply {
             }
 
             #[inline(always)]
+            fn plainly(left: $T, x: $T) -> ($T, bool) {
+                let product = left * x;
+                // The smallest normal number is excluded, because a smaller number may have been rounded up to it.
+                (product, (product.abs() > $T::MIN_POSITIVE) & (product.abs() <= $T::MAX))
+            }
+
+            #[inline(always)]
             fn value(product: Product<$T>) -> $T {
                 let power = |e: i64| $T::from_bits((($bias + e) as $bits) << $mantissa);
                 let e = product.exponent.clamp(-3 * $bias, 3 * $bias);
@@ -267,13 +277,17 @@ macro_rules! multiply {
 
             #[inline(always)]
             fn times(left: Product<Self>, x: Self) -> Product<Self> {
-                let a = left.mantissa;
-                let mantissa = Complex::new(a.re * x.re - a.im * x.im, a.re * x.im + a.im * x.re);
-                if [a, x, mantissa].iter().all(|z| $T::is_moderate(z.re) && $T::is_moderate(z.im)) {
-                    Product { mantissa, exponent: left.exponent }
-                } else {
-                    Self::join(left, x.factor())
+                match Self::plainly(left.mantissa, x) {
+                    (mantissa, true) => Product { mantissa, exponent: left.exponent },
+                    _ => Self::join(left, x.factor()),
                 }
+            }
+
+            #[inline(always)]
+            fn plainly(a: Self, x: Self) -> (Self, bool) {
+                let product = Complex::new(a.re * x.re - a.im * x.im, a.re * x.im + a.im * x.re);
+                let all = [a, x, product].iter().fold(true, |all, z| all & $T::is_moderate(z.re) & $T::is_moderate(z.im));
+                (product, all)
             }
 
             #[inline(always)]
@@ -291,7 +305,7 @@ macro_rules! multiply {
             fn is_moderate(x: $T) -> bool {
                 let (magnitude, quarter) = (x.to_bits() << 1, $bias as $bits / 4);
                 let bits = |exponent: $bits| exponent << ($mantissa + 1);
-                magnitude == 0 || magnitude.wrapping_sub(bits($bias - quarter)) < bits(2 * quarter)
+                (magnitude == 0) | (magnitude.wrapping_sub(bits($bias - quarter)) < bits(2 * quarter))
             }
 
             #[inline(always)]

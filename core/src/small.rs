@@ -114,9 +114,10 @@ pub struct SmallProduct {
 ///
 /// Invariants:
 /// 1. `outputs` and `len` are at least 1, and `values` points to `outputs * len` valid elements of `dtype`;
-/// 2. `dtype` is a dtype of accumulation: it keeps invariant 3 of [`Reduce`](crate::op::Reduce);
-/// 3. `out` may be written with `outputs` elements, of i64 for indices and otherwise of `dtype`. It does not overlap
-///    `values`;
+/// 2. `dtype` is a dtype of accumulation: it keeps invariant 3 of [`Reduce`](crate::op::Reduce). For sums it may also
+///    be bool or an integer dtype of up to 32 bits, of which they add the numbers in 64 bits;
+/// 3. `out` may be written with `outputs` elements: of i64 for indices; for sums of bool and integers of 64 bits; for
+///    others of `dtype`. It does not overlap `values`;
 /// 4. both pointers are aligned for their dtypes;
 /// 5. `order` is [`Order::Lanes`] for rows. Columns in this order are at most [`NARROW`](crate::order::NARROW), and the
 ///    reduction gives no indices.

@@ -9,6 +9,7 @@ mod along;
 mod best;
 pub(crate) mod emit;
 mod fold;
+mod integers;
 mod kind;
 mod moments;
 mod products;
@@ -22,11 +23,12 @@ use along::Lines;
 use best::Best;
 use emit::Emit;
 use fold::{Fold, Max, Min, Prod, Sum};
+use integers::Integers;
 use kind::Kernels;
 use moments::Deviations;
 use polyarray_core::op::{Operand, Reduce, Reduction};
 use polyarray_core::order::{NARROW, Order};
-use polyarray_core::{Buffer, Complex, DType, Instr, Program, Ref, Result, SmallReduce};
+use polyarray_core::{Buffer, Complex, DType, Instr, Kind, Program, Ref, Result, SmallReduce};
 use products::{ComplexProducts, Products};
 use smallvec::SmallVec;
 use source::Source;
@@ -67,8 +69,6 @@ const fn kernels<I: Isa>(kind: Reduction, dtype: DType) -> Option<Kernels> {
                 DType::F64 => Kernels::of::<I, f64, $Float>(),
                 // The low 64 bits are the same for signed and unsigned integers.
                 DType::I64 | DType::U64 => Kernels::of::<I, i64, $Integer>().in_any_order(),
-                // A sum of truth values before they are converted to integers: see `counted`.
-                DType::Bool if matches!(kind, Reduction::Sum) => Kernels::of::<I, u8, Truths>().in_any_order(),
                 DType::C32 => Kernels::of::<I, Complex<f32>, $Complex>(),
                 DType::C64 => Kernels::of::<I, Complex<f64>, $Complex>(),
                 _ => return None,
@@ -95,7 +95,17 @@ const fn kernels<I: Isa>(kind: Reduction, dtype: DType) -> Option<Kernels> {
         };
     }
     Some(match kind {
-        Reduction::Sum => sums!(Fold<Sum>, Fold<Sum>, Fold<Sum>),
+        // Sums of truth values and integers before they are converted to 64 bits: see `unconverted`.
+        Reduction::Sum => match dtype {
+            DType::Bool => Kernels::of::<I, u8, Truths>().in_any_order(),
+            DType::I8 => Kernels::of::<I, i8, Integers>().in_any_order(),
+            DType::I16 => Kernels::of::<I, i16, Integers>().in_any_order(),
+            DType::I32 => Kernels::of::<I, i32, Integers>().in_any_order(),
+            DType::U8 => Kernels::of::<I, u8, Integers>().in_any_order(),
+            DType::U16 => Kernels::of::<I, u16, Integers>().in_any_order(),
+            DType::U32 => Kernels::of::<I, u32, Integers>().in_any_order(),
+            _ => sums!(Fold<Sum>, Fold<Sum>, Fold<Sum>),
+        },
         Reduction::Prod => sums!(Products, Fold<Prod>, ComplexProducts),
         Reduction::Min => extrema!(Fold<Min>, ends at Some(0)),
         Reduction::Max => extrema!(Fold<Max>, ends at Some(1)),
@@ -132,7 +142,7 @@ pub(crate) unsafe fn small(tier: &'static Tier, work: &SmallReduce) -> bool {
 
 /// Runs a reduction that [`has_kernel`] accepts.
 pub(crate) fn run(tier: &'static Tier, op: &Reduce, threads: usize, output: &Buffer) -> Result<()> {
-    let before = counted(op.kind, &op.before);
+    let before = unconverted(op.kind, &op.before);
     let kernels = tier
         .reductions
         .get(op.kind, before.output())
@@ -166,14 +176,15 @@ pub(crate) fn run(tier: &'static Tier, op: &Reduce, threads: usize, output: &Buf
     }
 }
 
-/// Returns the program before a sum without a final conversion of truth values to integers, if there is one: truth
-/// values have a kernel of their own.
-fn counted(kind: Reduction, before: &Program) -> Cow<'_, Program> {
-    if let Some((&Instr::Cast(DType::I64 | DType::U64, truth), rest)) = before.instrs().split_last()
+/// Returns the program before a sum without a final conversion of truth values or integers to 64 bits, if there is one:
+/// narrow elements have kernels of their own.
+fn unconverted(kind: Reduction, before: &Program) -> Cow<'_, Program> {
+    if let Some((&Instr::Cast(DType::I64 | DType::U64, narrow), rest)) = before.instrs().split_last()
         && kind == Reduction::Sum
-        && before.dtype_of(truth) == DType::Bool
+        && matches!(before.dtype_of(narrow).kind(), Kind::Bool | Kind::Int | Kind::Uint)
+        && before.dtype_of(narrow).size() <= 4
         && before.result() == Ref::Value(rest.len() as u32)
-        && let Ok(program) = Program::new(before.inputs(), before.params(), rest, truth)
+        && let Ok(program) = Program::new(before.inputs(), before.params(), rest, narrow)
     {
         return Cow::Owned(program);
     }

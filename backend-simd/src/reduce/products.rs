@@ -345,6 +345,39 @@ where
 /// The reduction of complex numbers to products, in plain loops.
 pub(super) struct ComplexProducts;
 
+/// The number of columns that are multiplied at once.
+const COLUMNS: usize = 16;
+
+/// Multiplies the elements of rows of at most [`COLUMNS`] columns, column by column, without separate exponents as long
+/// as that gives the same bits. `row` returns the address of a row of `width` elements.
+///
+/// # Safety
+/// - All rows are valid for reads.
+#[inline(always)]
+unsafe fn columns<T: Multiply>(rows: usize, width: usize, row: impl Fn(usize) -> *const T) -> [Product<T>; COLUMNS] {
+    let start = one::<T>();
+    let (mut mantissas, mut plain) = ([start.mantissa; COLUMNS], true);
+    for r in 0..rows {
+        for (i, mantissa) in mantissas[..width].iter_mut().enumerate() {
+            // SAFETY: the caller guarantees the element.
+            let (product, is_plain) = T::plainly(*mantissa, unsafe { *row(r).add(i) });
+            *mantissa = product;
+            plain &= is_plain;
+        }
+    }
+    if plain {
+        return mantissas.map(|mantissa| Product { mantissa, exponent: start.exponent });
+    }
+    let mut products = [start; COLUMNS];
+    for r in 0..rows {
+        for (i, product) in products[..width].iter_mut().enumerate() {
+            // SAFETY: the caller guarantees the element.
+            *product = T::times(*product, unsafe { *row(r).add(i) });
+        }
+    }
+    products
+}
+
 /// The product of a block whose lanes each start at 1.
 struct ComplexBlock<T>(*const T, usize);
 
@@ -360,11 +393,17 @@ impl<T: Multiply> Work for ComplexBlock<T> {
         let ComplexBlock(src, n) = self;
         let lanes = lanes_of::<T>();
         let mut acc = [one::<T>(); 256 / size_of::<Complex<f32>>()];
-        for start in (0..n).step_by(lanes) {
-            for (l, lane) in acc[..lanes.min(n - start)].iter_mut().enumerate() {
-                // SAFETY: start + l < n, and n elements are readable by the contract of `Kind::block`.
-                *lane = T::times(*lane, unsafe { *src.add(start + l) });
-            }
+        let whole = n / lanes;
+        for first in (0..lanes).step_by(COLUMNS) {
+            let width = COLUMNS.min(lanes - first);
+            // SAFETY: the rows of `lanes` elements lie within the n elements, which are readable by the contract of
+            // `Kind::block`.
+            let products = unsafe { columns(whole, width, |row| src.add(row * lanes + first)) };
+            acc[first..first + width].copy_from_slice(&products[..width]);
+        }
+        for (l, lane) in acc[..n - whole * lanes].iter_mut().enumerate() {
+            // SAFETY: `whole * lanes + l < n`, and n elements are readable by the contract of `Kind::block`.
+            *lane = T::times(*lane, unsafe { *src.add(whole * lanes + l) });
         }
         let mut half = lanes / 2;
         while half > 0 {
@@ -388,14 +427,12 @@ impl<T: Multiply> Work for ComplexRows<'_, T> {
     type Out = ();
     #[inline(always)]
     fn run<I: Isa>(self, _: I) {
-        // SAFETY: each row has n elements and `out` has room for n results, by the contract of `Kind::rows`.
-        unsafe {
-            (0..self.n).for_each(|i| self.out.add(i).write(one()));
-            for row in self.rows {
-                for i in 0..self.n {
-                    let product = self.out.add(i);
-                    *product = T::times(*product, *row.add(i));
-                }
+        for first in (0..self.n).step_by(COLUMNS) {
+            let width = COLUMNS.min(self.n - first);
+            // SAFETY: each row has n elements and `out` has room for n results, by the contract of `Kind::rows`.
+            unsafe {
+                let products = columns(self.rows.len(), width, |row| self.rows[row].add(first));
+                std::ptr::copy_nonoverlapping(products.as_ptr(), self.out.add(first), width);
             }
         }
     }

@@ -138,8 +138,6 @@ plain! {
 
 /// A number whose products [`Times`] computes with separate exponents ([`Product`]).
 pub(super) trait Factor: Multiply + Send + Sync {
-    /// Returns `a * b` computed without separate exponents, and whether the result is [plain](Self::is_plain).
-    fn plainly(a: Self, b: Self) -> (Self, bool);
     /// Whether a product with this value has the same bits as one computed with separate exponents: the value is
     /// finite, and large enough that the product loses no digits.
     fn is_plain(x: Self) -> bool;
@@ -149,11 +147,6 @@ macro_rules! factors {
     ($($T:ident)*) => { $(
         impl Factor for $T {
             #[inline(always)]
-            fn plainly(a: $T, b: $T) -> ($T, bool) {
-                let product = a * b;
-                (product, Self::is_plain(product))
-            }
-            #[inline(always)]
             fn is_plain(x: $T) -> bool {
                 // The smallest normal number is excluded, because a smaller number may have been rounded up to it.
                 (x.abs() > $T::MIN_POSITIVE) & (x.abs() <= $T::MAX)
@@ -161,10 +154,6 @@ macro_rules! factors {
         }
         impl Factor for Complex<$T> {
             // Never plain: a normal result may be the sum of terms that were not normal.
-            #[inline(always)]
-            fn plainly(a: Self, _: Self) -> (Self, bool) {
-                (a, false)
-            }
             #[inline(always)]
             fn is_plain(_: Self) -> bool {
                 false

@@ -3,7 +3,7 @@
 use super::{Finish, Of, Request, accumulator, cast, divisor, floating, lower, result_layout, undamaged};
 use crate::array::Axes;
 use crate::expr::{Expr, RawArray, Tape};
-use crate::fast::{self, COPIED, Key};
+use crate::fast::{self, COPIED, Key, SMALL};
 use crate::layout::{Layout, Strides};
 use crate::op::Reduction;
 use crate::order::Order;
@@ -108,7 +108,11 @@ fn with_numbers<T: Element, R>(
         None => arranged(array, reduced, request.kind, acc)?,
     };
     let Some(numbers) = numbers else { return Ok(None) };
-    if [through, acc] == [T::DTYPE; 2] { f(&numbers) } else { converted(numbers, through, acc, f) }
+    // Sums take truth values and integers as they are.
+    let narrow = matches!(through.kind(), Kind::Bool | Kind::Int | Kind::Uint) && through.size() <= 4;
+    let of =
+        if request.kind == Reduction::Sum && matches!(acc, DType::I64 | DType::U64) && narrow { through } else { acc };
+    if [through, of] == [T::DTYPE; 2] { f(&numbers) } else { converted(numbers, through, of, f) }
 }
 
 /// The largest size in bytes of an array that is copied to bring its elements into the form of a matrix. The regular
@@ -126,7 +130,8 @@ fn arranged(
 ) -> Result<Option<Numbers>> {
     let (size, len, dtype) = (array.dtype.size(), array.layout.len(), array.dtype);
     let inside = array.layout.span().1 * size <= array.buffer.bytes();
-    let small = (1..=ARRANGED).contains(&len.saturating_mul(size)) && inside && fast::may_run();
+    let bytes = len.saturating_mul(size);
+    let small = (1..=SMALL).contains(&bytes) && inside && fast::may_run();
     let Some(start) = array.buffer.host_ptr().filter(|_| small) else { return Ok(None) };
     let canon::ReduceSpace { kept, outer, inner, mut inputs, order, .. } =
         canon::reduce(&[&array.layout], &reduced, kind);
@@ -144,7 +149,11 @@ fn arranged(
     };
     let matrix = Matrix { outputs: outer.size(), len: inner.size(), across, order };
     let start = start.as_ptr().wrapping_add(offset * size).cast_const();
-    let copied = if dense(&lens, &strides) { None } else { Some(Buffer::elements(dtype, len)?) };
+    let copied = match dense(&lens, &strides) {
+        true => None,
+        false if bytes > ARRANGED => return Ok(None),
+        false => Some(Buffer::elements(dtype, len)?),
+    };
     let at = match &copied {
         None => start,
         Some(buffer) => {
