@@ -11,7 +11,7 @@ use half::slice::HalfFloatSliceExt;
 use polyarray_core::op::{Distribution, Random};
 use polyarray_core::random::elements::{
     Bernoulli, Beta, Binomial, Broad, ElementStream, Exponential, Gamma, Middle, Narrow, Normal, Poisson, Sampler,
-    Uniform, Word, block,
+    Uniform, Word, block, element_block,
 };
 use polyarray_core::{Buffer, DType, Element, Result, Wide, bf16, f16, with_dtype};
 use std::marker::PhantomData;
@@ -56,19 +56,19 @@ pub(crate) fn run(table: &Table, op: &Random, threads: usize, out: &Buffer) -> R
         Distribution::Bernoulli { p } => cx.sampled(table.bernoulli, Bernoulli::new(p)),
         Distribution::Gamma { alpha, scale } => {
             let gamma = Gamma::new(alpha, scale);
-            cx.streamed(&|stream| Wide::Float(gamma.draw(stream)))
+            cx.streamed(table.first_blocks, Wide::Float, |stream| gamma.draw(stream))
         }
         Distribution::Beta { a, b } => {
             let beta = Beta::new(a, b);
-            cx.streamed(&|stream| Wide::Float(beta.draw(stream)))
+            cx.streamed(table.first_blocks, Wide::Float, |stream| beta.draw(stream))
         }
         Distribution::Poisson { mean } => {
             let poisson = Poisson::new(mean);
-            cx.streamed(&|stream| Wide::Int(poisson.draw(stream).into()))
+            cx.streamed(table.first_blocks, whole, |stream| poisson.draw(stream))
         }
         Distribution::Binomial { n, p } => {
             let binomial = Binomial::new(n, p);
-            cx.streamed(&|stream| Wide::Int(binomial.draw(stream).into()))
+            cx.streamed(table.first_blocks, whole, |stream| binomial.draw(stream))
         }
     }
 }
@@ -148,21 +148,38 @@ impl Context<'_> {
     }
 
     /// Writes elements that are computed from their streams.
-    fn streamed(&self, draw: &(dyn Fn(&mut ElementStream) -> Wide + Sync)) -> Result<()> {
-        with_dtype!(self.op.dtype, T => self.each::<T>(draw))
-    }
-
-    fn each<T: Element>(&self, draw: &(dyn Fn(&mut ElementStream) -> Wide + Sync)) -> Result<()> {
-        let out = self.output::<T>();
+    fn streamed<V: Copy + Default>(
+        &self,
+        first_blocks: FirstBlocks,
+        wide: fn(V) -> Wide,
+        draw: impl Fn(&mut ElementStream) -> V + Sync,
+    ) -> Result<()> {
+        let (key, step) = (self.op.key, self.op.distribution.words(self.op.dtype));
+        let out = Shared(base(self.out, self.op.dtype, 0));
         split(self.threads, self.op.len, UNIT / 16, |range| {
-            for i in range {
-                let value = draw(&mut ElementStream::new(self.op.key, self.op.at(i)));
-                // SAFETY: the output has room for `op.len` elements, of which threads have disjoint ranges.
-                unsafe { out.get().add(i).write(T::from_wide(value)) };
+            let (mut blocks, mut values) = ([[0; 2]; BLOCKS], [V::default(); BLOCKS]);
+            for first in range.clone().step_by(BLOCKS) {
+                let len = BLOCKS.min(range.end - first);
+                let elements = Elements { key, first: self.op.at(first), step };
+                // SAFETY: the CPU has the features of the tier whose table has the function.
+                unsafe { first_blocks(&(elements, &raw mut blocks)) };
+                for (i, (value, block)) in values[..len].iter_mut().zip(&blocks).enumerate() {
+                    *value = draw(&mut ElementStream::begun(key, self.op.at(first + i), *block));
+                }
+                with_dtype!(self.op.dtype, T => for (i, value) in (first..).zip(&values[..len]) {
+                    // SAFETY: the output has room for `op.len` elements of this dtype, of which threads have disjoint
+                    // ranges.
+                    unsafe { out.get().cast::<T>().add(i).write(T::from_wide(wide(*value))) };
+                });
             }
             Ok(())
         })
     }
+}
+
+/// Widens a count.
+fn whole(count: i64) -> Wide {
+    Wide::Int(count.into())
 }
 
 /// The elements that a kernel computes.
@@ -182,6 +199,37 @@ struct Job<S, T> {
 /// - the CPU has the features of the tier for which the kernel was compiled.
 type Kernel<S, T> = unsafe fn(&Job<S, T>);
 
+/// Consecutive elements whose numbers come from their own streams.
+struct Elements {
+    key: [u32; 2],
+    /// The position of the first element.
+    first: u64,
+    /// The distance of positions.
+    step: u64,
+}
+
+/// Computes the first blocks of the streams of [`BLOCKS`] elements.
+///
+/// # Safety
+/// - The blocks are valid for writes.
+/// - The CPU has the features of the tier for which the function was compiled.
+type FirstBlocks = unsafe fn(&(Elements, *mut [[u64; 2]; BLOCKS]));
+
+struct Begun;
+
+impl Body for Begun {
+    type Args = (Elements, *mut [[u64; 2]; BLOCKS]);
+    #[inline(always)]
+    unsafe fn run<I: Isa>(_: I, (elements, blocks): &Self::Args) {
+        let Elements { key, first, step } = *elements;
+        // SAFETY: the caller guarantees writable blocks, which are not read.
+        let blocks = unsafe { &mut **blocks };
+        for (i, block) in (0..).zip(blocks) {
+            *block = element_block(key, first.wrapping_add(step.wrapping_mul(i)));
+        }
+    }
+}
+
 /// The kernels of a tier.
 pub(crate) struct Table {
     floats: Floats,
@@ -189,6 +237,7 @@ pub(crate) struct Table {
     middle: Integers<Middle>,
     broad: Integers<Broad>,
     bernoulli: Kernel<Bernoulli, bool>,
+    first_blocks: FirstBlocks,
 }
 
 struct Floats {
@@ -232,6 +281,7 @@ impl Table {
             middle: integers::<I, Middle>(),
             broad: integers::<I, Broad>(),
             bernoulli: I::kernel::<Drawn<Bernoulli, bool>>,
+            first_blocks: I::kernel::<Begun>,
         }
     }
 }

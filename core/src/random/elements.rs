@@ -13,7 +13,7 @@
 
 pub use super::counts::{Binomial, Poisson};
 pub use super::gamma::{Beta, Gamma};
-pub use super::philox::{ElementStream, Word, block, philox};
+pub use super::philox::{ElementStream, Word, block, element_block, philox};
 pub use super::ziggurat::{Exponential, Normal};
 
 use super::philox::scaled;

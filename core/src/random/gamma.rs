@@ -23,6 +23,7 @@ impl Gamma {
     }
 
     /// Returns the value of an element.
+    #[inline]
     pub fn draw(&self, stream: &mut ElementStream) -> f64 {
         match self.small {
             Some(0.0) => 0.0,
@@ -31,6 +32,7 @@ impl Gamma {
         }
     }
 
+    #[inline]
     fn standard(&self, stream: &mut ElementStream) -> f64 {
         loop {
             let x = stream.normal();

@@ -99,6 +99,12 @@ impl Word for u64 {
     }
 }
 
+/// Returns the first block of the stream of the element at a position.
+#[inline(always)]
+pub fn element_block(key: [u32; 2], position: u64) -> [u64; 2] {
+    encrypt(key, [position, position >> 32, 0, Use::Element as u64])
+}
+
 /// The stream of one element: numbers for an element whose distribution needs more of them than a fixed number. It
 /// depends only on the key and on the position of the element.
 pub struct ElementStream {
@@ -106,28 +112,41 @@ pub struct ElementStream {
     position: u64,
     /// The number of the next block.
     next: u32,
-    /// The second half of the last block, unless it has been returned.
-    rest: Option<u64>,
+    /// The last block, of which the last `left` numbers have not been returned.
+    block: [u64; 2],
+    left: u8,
 }
 
 impl ElementStream {
     /// Returns the stream of the element at a position of a stream.
     #[inline]
     pub fn new(key: [u32; 2], position: u64) -> ElementStream {
-        ElementStream { key, position, next: 0, rest: None }
+        ElementStream { key, position, next: 0, block: [0; 2], left: 0 }
+    }
+
+    /// As [`new`](Self::new), given the result of [`element_block`] for the same key and position: vectors compute many
+    /// of them at once.
+    #[inline]
+    pub fn begun(key: [u32; 2], position: u64, first: [u64; 2]) -> ElementStream {
+        ElementStream { key, position, next: 1, block: first, left: 2 }
     }
 
     /// Returns the next 64 bits.
     #[inline]
     pub fn bits(&mut self) -> u64 {
-        if let Some(rest) = self.rest.take() {
-            return rest;
+        if self.left == 0 {
+            self.advance();
         }
+        self.left -= 1;
+        self.block[1 - usize::from(self.left)]
+    }
+
+    /// Computes the next block.
+    #[inline(never)]
+    fn advance(&mut self) {
         let counter = [self.position, self.position >> 32, u64::from(self.next), Use::Element as u64];
-        let [first, second] = encrypt(self.key, counter);
+        (self.block, self.left) = (encrypt(self.key, counter), 2);
         self.next = self.next.wrapping_add(1);
-        self.rest = Some(second);
-        first
     }
 
     /// Returns a number from 0 to less than 1: the upper 53 of the next 64 bits.
@@ -212,6 +231,10 @@ mod tests {
                 assert_eq!(stream.bits(), u64::from(half[0]) | u64::from(half[1]) << 32);
             }
         }
+        let (key, position) = ([3, 4], 5 << 32 | 6);
+        let mut begun = ElementStream::begun(key, position, element_block(key, position));
+        let mut stream = ElementStream::new(key, position);
+        assert!((0..5).all(|_| begun.bits() == stream.bits()));
         assert_eq!(derived([3, 4], Use::Split, 9), philox([3, 4], [9, 0, 0, 2])[..2]);
         assert_eq!(derived([3, 4], Use::Streams, 9 << 32), philox([3, 4], [0, 9, 0, 3])[..2]);
     }

@@ -222,6 +222,7 @@ samplers!(f64 u64 52 4_503_599_627_370_496.0);
 
 impl ElementStream {
     /// Returns a standard normal number.
+    #[inline]
     pub fn normal(&mut self) -> f64 {
         loop {
             let word = self.bits();
