@@ -190,7 +190,7 @@ macro_rules! floats {
 }
 floats!(f32, f64);
 
-/// Complex numbers. Sums and differences are computed on the parts, so they are not here.
+/// Complex numbers. Sums and differences of strips are computed on the parts; those here have a single value.
 macro_rules! complex {
     ($($F:ty),*) => { $(
         exact1! { Complex<$F>:
@@ -203,6 +203,8 @@ macro_rules! complex {
             Truth |x| -> u8 { u8::from(x.re != 0.0) | u8::from(x.im != 0.0) }
         }
         exact2! { Complex<$F>:
+            Add |x, y| -> Complex<$F> { x + y }
+            Sub |x, y| -> Complex<$F> { x - y }
             Mul |x, y| -> Complex<$F> { x * y }
             Equal |x, y| -> u8 { u8::from(x.re == y.re) & u8::from(x.im == y.im) }
             NotEqual |x, y| -> u8 { u8::from(x.re != y.re) | u8::from(x.im != y.im) }

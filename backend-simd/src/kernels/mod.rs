@@ -163,6 +163,11 @@ const fn forms<I: Isa, T: Copy, F: Exact2<T>>() -> Forms {
     [Some(I::kernel::<Zip<T, F, 0>>), Some(I::kernel::<Zip<T, F, 1>>), Some(I::kernel::<Zip<T, F, 2>>)]
 }
 
+/// Returns the forms without a kernel for a single first value, which is rare.
+const fn values<I: Isa, T: Copy, F: Exact2<T>>() -> Forms {
+    [Some(I::kernel::<Zip<T, F, 0>>), Some(I::kernel::<Zip<T, F, 1>>), None]
+}
+
 /// Returns the forms without kernels for single values.
 const fn strips<I: Isa, T: Copy, F: Exact2<T>>() -> Forms {
     [Some(I::kernel::<Zip<T, F, 0>>), None, None]
@@ -592,14 +597,14 @@ const fn binary<I: Isa>(op: Binary, dtype: DType) -> Option<Forms> {
                 Binary::LessEqual => $often::<I, $T, LessEqual>(),
                 Binary::Greater => $often::<I, $T, Greater>(),
                 Binary::GreaterEqual => $often::<I, $T, GreaterEqual>(),
-                Binary::LogicalAnd => strips::<I, $S, LogicalAnd>(),
-                Binary::LogicalOr => strips::<I, $S, LogicalOr>(),
-                Binary::LogicalXor => strips::<I, $S, LogicalXor>(),
-                Binary::BitAnd => strips::<I, $S, BitAnd>(),
-                Binary::BitOr => strips::<I, $S, BitOr>(),
-                Binary::BitXor => strips::<I, $S, BitXor>(),
-                Binary::Shl => strips::<I, $S, Shl>(),
-                Binary::Shr => strips::<I, $T, Shr>(),
+                Binary::LogicalAnd => values::<I, $S, LogicalAnd>(),
+                Binary::LogicalOr => values::<I, $S, LogicalOr>(),
+                Binary::LogicalXor => values::<I, $S, LogicalXor>(),
+                Binary::BitAnd => values::<I, $S, BitAnd>(),
+                Binary::BitOr => values::<I, $S, BitOr>(),
+                Binary::BitXor => values::<I, $S, BitXor>(),
+                Binary::Shl => values::<I, $S, Shl>(),
+                Binary::Shr => values::<I, $T, Shr>(),
                 Binary::Arctan2 | Binary::Hypot | Binary::Copysign => return None,
             }
         };
@@ -642,9 +647,13 @@ const fn binary<I: Isa>(op: Binary, dtype: DType) -> Option<Forms> {
     macro_rules! complex {
         ($F:ty) => {
             match op {
-                Binary::Add => [Some(I::kernel::<Parts<Zip<$F, Add, 0>>>), None, None],
-                Binary::Sub => [Some(I::kernel::<Parts<Zip<$F, Sub, 0>>>), None, None],
-                Binary::Mul => strips::<I, Complex<$F>, Mul>(),
+                Binary::Add => {
+                    [Some(I::kernel::<Parts<Zip<$F, Add, 0>>>), Some(I::kernel::<Zip<Complex<$F>, Add, 1>>), None]
+                }
+                Binary::Sub => {
+                    [Some(I::kernel::<Parts<Zip<$F, Sub, 0>>>), Some(I::kernel::<Zip<Complex<$F>, Sub, 1>>), None]
+                }
+                Binary::Mul => values::<I, Complex<$F>, Mul>(),
                 Binary::Div => complex_forms::<I, $F, ComplexDiv>(),
                 Binary::Equal => strips::<I, Complex<$F>, Equal>(),
                 Binary::NotEqual => strips::<I, Complex<$F>, NotEqual>(),
@@ -667,12 +676,12 @@ const fn binary<I: Isa>(op: Binary, dtype: DType) -> Option<Forms> {
             Binary::GreaterEqual => strips::<I, u8, GreaterEqual>(),
             _ => return None,
         },
-        DType::I8 => int!(i8, i8, strips),
-        DType::I16 => int!(i16, i16, strips),
+        DType::I8 => int!(i8, i8, values),
+        DType::I16 => int!(i16, i16, values),
         DType::I32 => int!(i32, i32, forms),
         DType::I64 => int!(i64, i64, forms),
-        DType::U8 => int!(u8, i8, strips),
-        DType::U16 => int!(u16, i16, strips),
+        DType::U8 => int!(u8, i8, values),
+        DType::U16 => int!(u16, i16, values),
         DType::U32 => int!(u32, i32, forms),
         DType::U64 => int!(u64, i64, forms),
         DType::F16 | DType::BF16 => return None,
