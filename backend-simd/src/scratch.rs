@@ -8,8 +8,12 @@ use std::cell::RefCell;
 #[repr(C, align(64))]
 struct Line([u8; 64]);
 
-/// The largest block, in bytes, that a thread keeps after use. Larger ones are freed.
-const KEPT: usize = 8 << 20;
+// SAFETY: a line is plain bytes, of which zeros are valid ones.
+unsafe impl bytemuck::Zeroable for Line {}
+
+/// The most bytes of blocks that a thread keeps after use; others are freed. The packed operands of a large product are
+/// the largest ones. To allocate them again would cost a page fault for every few kilobytes.
+const KEPT: usize = 64 << 20;
 
 /// A block of initialised bytes (zeros or old data), aligned to 64 bytes. It returns to its thread's free list when
 /// dropped.
@@ -27,16 +31,19 @@ impl Scratch {
     pub(crate) fn new(bytes: usize) -> Result<Scratch> {
         let lines = bytes.div_ceil(64).max(1);
         // While a thread ends, its free list no longer exists; then a new block is allocated.
-        let mut block = FREE.try_with(|free| free.borrow_mut().pop()).ok().flatten().unwrap_or_default();
-        if block.len() < lines {
-            let more = lines - block.len();
-            block.try_reserve_exact(more).map_err(|e| Error::OutOfMemory {
-                memory: "the host".into(),
-                bytes,
-                why: e.to_string(),
-            })?;
-            block.resize(lines, Line([0; 64]));
+        let kept = FREE.try_with(|free| {
+            let mut free = free.borrow_mut();
+            let long_enough = (0..free.len()).filter(|&i| free[i].len() >= lines);
+            long_enough.min_by_key(|&i| free[i].len()).map(|i| free.swap_remove(i))
+        });
+        if let Some(block) = kept.ok().flatten() {
+            return Ok(Scratch(block));
         }
+        let block = bytemuck::allocation::try_zeroed_vec(lines).map_err(|()| Error::OutOfMemory {
+            memory: "the host".into(),
+            bytes,
+            why: "the allocator returned no memory".into(),
+        })?;
         Ok(Scratch(block))
     }
 
@@ -78,13 +85,16 @@ pub(crate) fn filled<T: Clone>(n: usize, value: T) -> Result<Vec<T>> {
 impl Drop for Scratch {
     fn drop(&mut self) {
         let block = std::mem::take(&mut self.0);
-        if block.len() * 64 <= KEPT {
-            let _ = FREE.try_with(|free| {
-                let mut free = free.borrow_mut();
-                if free.len() < 8 {
-                    free.push(block);
+        let _ = FREE.try_with(|free| {
+            let mut free = free.borrow_mut();
+            // The smallest blocks make room, because they take the least time to allocate again.
+            while free.len() > 7 || (free.iter().map(Vec::len).sum::<usize>() + block.len()) * size_of::<Line>() > KEPT {
+                match (0..free.len()).min_by_key(|&i| free[i].len()).filter(|&i| free[i].len() < block.len()) {
+                    Some(smallest) => drop(free.swap_remove(smallest)),
+                    None => return,
                 }
-            });
-        }
+            }
+            free.push(block);
+        });
     }
 }
