@@ -8,7 +8,7 @@ use super::{Encoded, bad, open};
 use crate::{Array, DType, DynArray, Element, Error, Result};
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Write};
+use std::io::{BufReader, BufWriter, Write};
 use std::path::Path;
 use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
