@@ -7,21 +7,27 @@
 //! header: {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }
 //! ```
 //!
+//! [`map_npy`] and the functions beside it map a file instead of reading it, and [`create_npy`] makes a file that is
+//! written through a map: for arrays that are larger than the memory.
+//!
 //! The reader validates every field of a file before it uses it. It compares lengths with the length of the file before
 //! it allocates memory. It parses the header with a parser that accepts only this one dict and no other Python syntax.
 
 use crate::array::Array;
-use crate::layout::Layout;
+use crate::memory::map::lock;
 use crate::{Device, DynArray, Element, Error, Result};
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::Path;
 
 mod header;
+mod map;
 mod npy;
 #[cfg(feature = "npz")]
 mod npz;
+
+pub use map::{MappedNpy, create_npy, map_npy, map_npy_cow, map_npy_mut};
 
 use header::Order;
 use npy::Head;
@@ -145,7 +151,7 @@ impl Read for Runs<'_> {
 /// An array in Fortran order is written in Fortran order, any other array in C order.
 ///
 /// # Errors
-/// [`Error::File`] if the file cannot be written, or for bf16, for which the format has no name.
+/// [`Error::File`] if the file cannot be written or is mapped, or for bf16, for which the format has no name.
 ///
 /// ```
 /// # extern crate polyarray_cpu as _;
@@ -160,7 +166,7 @@ pub fn write_npy<T: Element>(path: impl AsRef<Path>, array: &Array<T>) -> Result
     let path = path.as_ref();
     let encoded = Encoded::new(&array.into(), path)?;
     let write = || {
-        let mut file = File::create(path)?;
+        let mut file = create(path, false)?;
         encoded.write(&mut file)?;
         file.flush()
     };
@@ -201,14 +207,36 @@ fn bad(path: &Path, why: impl Into<String>) -> Error {
 
 /// Opens a file for reading. Returns its length, too.
 pub(crate) fn open(path: &Path) -> Result<(File, u64)> {
+    open_with(path, OpenOptions::new().read(true), |_| Ok(()))
+}
+
+/// Opens a file, and calls `lock` before its length is read.
+fn open_with(
+    path: &Path,
+    options: &OpenOptions,
+    lock: impl FnOnce(&File) -> Result<(), String>,
+) -> Result<(File, u64)> {
     let cannot = |e: std::io::Error| bad(path, format!("cannot be read: {e}"));
     // Checks the file type before opening the file: opening a pipe would block until a writer opens it.
     if !fs::metadata(path).map_err(cannot)?.is_file() {
         return Err(bad(path, "is not a regular file"));
     }
-    let file = File::open(path).map_err(cannot)?;
+    let file = options.open(path).map_err(cannot)?;
+    lock(&file).map_err(|why| bad(path, format!("cannot be mapped: {why}")))?;
     let len = file.metadata().map_err(cannot)?.len();
     Ok((file, len))
+}
+
+/// Creates a file for writing (and reading, for a map), or empties an existing one that is not mapped: if it were cut
+/// under its map, an access through the map would end the process.
+fn create(path: &Path, read: bool) -> std::io::Result<File> {
+    let file = OpenOptions::new().read(read).write(true).create(true).truncate(false).open(path)?;
+    // Devices and pipes have neither locks nor a length.
+    if file.metadata()?.is_file() {
+        lock(&file, true).map_err(std::io::Error::other)?;
+        file.set_len(0)?;
+    }
+    Ok(file)
 }
 
 /// Reads the header of a file of `len` bytes whose elements must be `T`s.

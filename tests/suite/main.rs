@@ -25,6 +25,7 @@ mod kind;
 mod large;
 mod lines;
 mod long_expressions;
+mod maps;
 mod moments;
 mod nan;
 mod npy;

@@ -4,7 +4,7 @@
 //! memory for stored ones only if the file is as long as they are.
 
 use super::npy::{Failure, Head, nameable};
-use super::{Encoded, bad, open};
+use super::{Encoded, bad, create, open};
 use crate::{Array, DType, DynArray, Element, Error, Result};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -161,7 +161,7 @@ fn write<N: AsRef<str>, A: Into<DynArray>>(
         named.push((name, Encoded::new(&array.into(), path)?));
     }
     // An existing file is replaced only if all arrays can be written.
-    let file = File::create(path).map_err(|e| cannot(&e))?;
+    let file = create(path, false).map_err(|e| cannot(&e))?;
     let mut archive = ZipWriter::new(BufWriter::new(file));
     for (name, encoded) in named {
         // The lengths of members of more than 4 GiB have another form, which is declared before the member.
