@@ -8,7 +8,7 @@
 //! ```
 //!
 //! [`map_npy`] and the functions beside it map a file instead of reading it, and [`create_npy`] makes a file that is
-//! written through a map: for arrays that are larger than the memory.
+//! written through a map: for arrays that are larger than the memory. [`stream`](crate::stream) computes with them.
 //!
 //! The reader validates every field of a file before it uses it. It compares lengths with the length of the file before
 //! it allocates memory. It parses the header with a parser that accepts only this one dict and no other Python syntax.
@@ -17,7 +17,7 @@ use crate::array::Array;
 use crate::memory::map::lock;
 use crate::{Device, DynArray, Element, Error, Result};
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::Path;
 
@@ -85,8 +85,9 @@ pub fn read_npy_dyn(path: impl AsRef<Path>) -> Result<DynArray> {
     head.load(&mut file, true).map_err(|e| e.at(path))
 }
 
-/// Reads the indices `rows` of the first axis of the array in a `.npy` file, and nothing else of the elements: for files
-/// that are larger than the memory.
+/// Reads the indices `rows` of the first axis of the array in a `.npy` file, and nothing else of the elements: for
+/// files that are larger than the memory. In a file in Fortran order, the rows of each column lie together: if the
+/// columns are short, the function reads the file in larger pieces, from the first of these rows to the last.
 ///
 /// # Errors
 /// [`Error::Index`] if `rows` does not lie within the axis, [`Error::Axis`] if the array has no axes; otherwise as
@@ -116,26 +117,32 @@ pub fn read_npy_rows<T: Element>(path: impl AsRef<Path>, rows: Range<usize>) -> 
         Order::C => (head.bytes, head.bytes, rows.start * per_row),
         Order::Fortran => [rows.len(), count, rows.start].map(|n| n * head.dtype.size()).into(),
     };
-    let mut runs = Runs { file: &mut file, next: head.start + before as u64, run, apart: apart as u64, left: 0 };
+    file.seek(SeekFrom::Start(head.start + before as u64)).map_err(|e| bad(path, format!("cannot be read: {e}")))?;
+    let ahead = if run < apart && apart <= NEAR { READ_AHEAD } else { 0 };
+    let file = BufReader::with_capacity(ahead, file);
+    let mut runs = Runs { file, run, gap: (apart - run) as i64, left: run };
     head.load(&mut runs, true).map_err(|e| e.at(path))?.typed()
 }
 
-/// Reads runs of `run` bytes whose starts are `apart` bytes apart, as one sequence.
-struct Runs<'a> {
-    file: &'a mut File,
-    /// The position of the next run.
-    next: u64,
+/// The largest distance in bytes of runs that are read together with the bytes between them.
+const NEAR: usize = 64 << 10;
+/// The number of bytes that are then read with one call.
+const READ_AHEAD: usize = 1 << 20;
+
+/// Reads runs of `run` bytes with gaps between them as one sequence.
+struct Runs {
+    file: BufReader<File>,
     run: usize,
-    apart: u64,
+    /// The number of bytes between runs.
+    gap: i64,
     /// The number of bytes that are left of this run.
     left: usize,
 }
 
-impl Read for Runs<'_> {
+impl Read for Runs {
     fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
         if self.left == 0 {
-            self.file.seek(SeekFrom::Start(self.next))?;
-            self.next += self.apart;
+            self.file.seek_relative(self.gap)?;
             self.left = self.run;
         }
         let len = to.len().min(self.left);

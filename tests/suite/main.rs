@@ -17,6 +17,7 @@ mod expressions;
 mod extremes;
 mod fuse;
 mod histograms;
+mod hostile_files;
 mod indexing;
 mod interchange;
 mod joining;
