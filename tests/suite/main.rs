@@ -27,6 +27,7 @@ mod large;
 mod lines;
 mod long_expressions;
 mod maps;
+mod models;
 mod moments;
 mod nan;
 mod npy;
