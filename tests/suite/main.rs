@@ -45,5 +45,6 @@ mod semantics;
 mod sets;
 mod short_axes;
 mod sorting;
+mod streams;
 mod traps;
 mod ufuncs;
