@@ -77,7 +77,8 @@ fn changed(mut bytes: Vec<u8>, changes: &[Change], near: usize) -> Vec<u8> {
             break;
         }
         // Half of the changes hit the first bytes, where the header is.
-        let place = |at: usize| if at % 2 == 0 { at / 2 % near.min(bytes.len()) } else { at / 2 % bytes.len() };
+        let place =
+            |at: usize| if at.is_multiple_of(2) { at / 2 % near.min(bytes.len()) } else { at / 2 % bytes.len() };
         match change {
             Change::Byte(at, to) => {
                 let at = place(*at);

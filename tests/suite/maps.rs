@@ -138,7 +138,7 @@ fn what_cannot_be_mapped_is_named() {
     refused(io::map_npy::<f32>("/no/such/file.npy"), is_file, &["cannot be read"]);
     // The first element lies after 10 bytes and a header with an odd number of bytes.
     let mut text = "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }".to_string();
-    text.extend((text.len() % 2 == 0).then_some(' '));
+    text.extend(text.len().is_multiple_of(2).then_some(' '));
     let odd = Temporary::new();
     let head = [b"\x93NUMPY\x01\x00".as_slice(), &[text.len() as u8, 0], text.as_bytes()].concat();
     std::fs::write(&odd.0, [&head[..], &2.5f32.to_le_bytes()].concat()).unwrap();

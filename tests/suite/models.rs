@@ -147,7 +147,7 @@ fn apply(step: &Step, array: &mut Array<i32>, model: &mut Model, shared: &mut Ve
             *array = array.ravel()?;
             model.shape = vec![model.data.len()];
         }
-        Step::Split(len) if (1..4).contains(&ndim) && model.shape[0] % len == 0 => {
+        Step::Split(len) if (1..4).contains(&ndim) && model.shape[0].is_multiple_of(*len) => {
             let shape: Vec<usize> = [model.shape[0] / len, *len].into_iter().chain(model.shape[1..].to_vec()).collect();
             *array = array.reshape(&shape[..])?;
             model.shape = shape;
