@@ -18,6 +18,6 @@ pub mod prelude {
     pub use polyarray_core::{
         Array, Combine, Complex, DType, Device, Element, Error, Expr, Float, Fused, Indexing, IntoExpr, Matmul, Metric,
         NewAxis, Number, Overlap, Pad, Precision, Quantile, Real, Result, Side, ViewMut, axis, bf16, distance, einsum,
-        einsum_path, f16, fuse, io, random, register, s, select, trace, with_device,
+        einsum_path, f16, fuse, io, random, register, s, select, stream, trace, with_device,
     };
 }

@@ -7,21 +7,27 @@
 //! header: {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }
 //! ```
 //!
+//! [`map_npy`] and the functions beside it map a file instead of reading it, and [`create_npy`] makes a file that is
+//! written through a map: for arrays that are larger than the memory. [`stream`](crate::stream) computes with them.
+//!
 //! The reader validates every field of a file before it uses it. It compares lengths with the length of the file before
 //! it allocates memory. It parses the header with a parser that accepts only this one dict and no other Python syntax.
 
 use crate::array::Array;
-use crate::layout::Layout;
+use crate::memory::map::lock;
 use crate::{Device, DynArray, Element, Error, Result};
-use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::Path;
 
 mod header;
+mod map;
 mod npy;
 #[cfg(feature = "npz")]
 mod npz;
+
+pub use map::{MappedNpy, create_npy, map_npy, map_npy_cow, map_npy_mut};
 
 use header::Order;
 use npy::Head;
@@ -79,8 +85,9 @@ pub fn read_npy_dyn(path: impl AsRef<Path>) -> Result<DynArray> {
     head.load(&mut file, true).map_err(|e| e.at(path))
 }
 
-/// Reads the indices `rows` of the first axis of the array in a `.npy` file, and nothing else of the elements: for files
-/// that are larger than the memory.
+/// Reads the indices `rows` of the first axis of the array in a `.npy` file, and nothing else of the elements: for
+/// files that are larger than the memory. In a file in Fortran order, the rows of each column lie together: if the
+/// columns are short, the function reads the file in larger pieces, from the first of these rows to the last.
 ///
 /// # Errors
 /// [`Error::Index`] if `rows` does not lie within the axis, [`Error::Axis`] if the array has no axes; otherwise as
@@ -110,26 +117,32 @@ pub fn read_npy_rows<T: Element>(path: impl AsRef<Path>, rows: Range<usize>) -> 
         Order::C => (head.bytes, head.bytes, rows.start * per_row),
         Order::Fortran => [rows.len(), count, rows.start].map(|n| n * head.dtype.size()).into(),
     };
-    let mut runs = Runs { file: &mut file, next: head.start + before as u64, run, apart: apart as u64, left: 0 };
+    file.seek(SeekFrom::Start(head.start + before as u64)).map_err(|e| bad(path, format!("cannot be read: {e}")))?;
+    let ahead = if run < apart && apart <= NEAR { READ_AHEAD } else { 0 };
+    let file = BufReader::with_capacity(ahead, file);
+    let mut runs = Runs { file, run, gap: (apart - run) as i64, left: run };
     head.load(&mut runs, true).map_err(|e| e.at(path))?.typed()
 }
 
-/// Reads runs of `run` bytes whose starts are `apart` bytes apart, as one sequence.
-struct Runs<'a> {
-    file: &'a mut File,
-    /// The position of the next run.
-    next: u64,
+/// The largest distance in bytes of runs that are read together with the bytes between them.
+const NEAR: usize = 64 << 10;
+/// The number of bytes that are then read with one call.
+const READ_AHEAD: usize = 1 << 20;
+
+/// Reads runs of `run` bytes with gaps between them as one sequence.
+struct Runs {
+    file: BufReader<File>,
     run: usize,
-    apart: u64,
+    /// The number of bytes between runs.
+    gap: i64,
     /// The number of bytes that are left of this run.
     left: usize,
 }
 
-impl Read for Runs<'_> {
+impl Read for Runs {
     fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
         if self.left == 0 {
-            self.file.seek(SeekFrom::Start(self.next))?;
-            self.next += self.apart;
+            self.file.seek_relative(self.gap)?;
             self.left = self.run;
         }
         let len = to.len().min(self.left);
@@ -145,7 +158,7 @@ impl Read for Runs<'_> {
 /// An array in Fortran order is written in Fortran order, any other array in C order.
 ///
 /// # Errors
-/// [`Error::File`] if the file cannot be written, or for bf16, for which the format has no name.
+/// [`Error::File`] if the file cannot be written or is mapped, or for bf16, for which the format has no name.
 ///
 /// ```
 /// # extern crate polyarray_cpu as _;
@@ -160,7 +173,7 @@ pub fn write_npy<T: Element>(path: impl AsRef<Path>, array: &Array<T>) -> Result
     let path = path.as_ref();
     let encoded = Encoded::new(&array.into(), path)?;
     let write = || {
-        let mut file = File::create(path)?;
+        let mut file = create(path, false)?;
         encoded.write(&mut file)?;
         file.flush()
     };
@@ -201,14 +214,36 @@ fn bad(path: &Path, why: impl Into<String>) -> Error {
 
 /// Opens a file for reading. Returns its length, too.
 pub(crate) fn open(path: &Path) -> Result<(File, u64)> {
+    open_with(path, OpenOptions::new().read(true), |_| Ok(()))
+}
+
+/// Opens a file, and calls `lock` before its length is read.
+fn open_with(
+    path: &Path,
+    options: &OpenOptions,
+    lock: impl FnOnce(&File) -> Result<(), String>,
+) -> Result<(File, u64)> {
     let cannot = |e: std::io::Error| bad(path, format!("cannot be read: {e}"));
     // Checks the file type before opening the file: opening a pipe would block until a writer opens it.
     if !fs::metadata(path).map_err(cannot)?.is_file() {
         return Err(bad(path, "is not a regular file"));
     }
-    let file = File::open(path).map_err(cannot)?;
+    let file = options.open(path).map_err(cannot)?;
+    lock(&file).map_err(|why| bad(path, format!("cannot be mapped: {why}")))?;
     let len = file.metadata().map_err(cannot)?.len();
     Ok((file, len))
+}
+
+/// Creates a file for writing (and reading, for a map), or empties an existing one that is not mapped: if it were cut
+/// under its map, an access through the map would end the process.
+fn create(path: &Path, read: bool) -> std::io::Result<File> {
+    let file = OpenOptions::new().read(read).write(true).create(true).truncate(false).open(path)?;
+    // Devices and pipes have neither locks nor a length.
+    if file.metadata()?.is_file() {
+        lock(&file, true).map_err(std::io::Error::other)?;
+        file.set_len(0)?;
+    }
+    Ok(file)
 }
 
 /// Reads the header of a file of `len` bytes whose elements must be `T`s.

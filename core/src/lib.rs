@@ -51,13 +51,14 @@ pub mod io;
 pub mod op;
 pub mod order;
 pub mod random;
+pub mod stream;
 pub mod trace;
 pub mod walk;
 
 pub use array::{Array, Axes, Blocks, Elements, Indexing, ViewMut, Views, axis};
 pub use backend::{Backend, DeviceInfo, RunContext};
 pub use composed::Composed;
-pub use config::{Config, config, with_threads};
+pub use config::{Config, config, with_memory_limit, with_threads};
 pub use convolve::Overlap;
 pub use cost::{Class, Cost, Profile};
 pub use device::{BackendEntry, Device, Open, register, with_device};

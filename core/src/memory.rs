@@ -7,8 +7,11 @@ use std::ptr::NonNull;
 use std::sync::{Arc, OnceLock, RwLock};
 
 mod host;
+pub(crate) mod map;
 pub(crate) mod transfer;
 pub use host::{HostMemory, trim};
+
+use map::{Access, Map};
 
 /// The number of a memory within this process. [`MemoryId::HOST`] is host memory; [`register_memory`] assigns the
 /// others.
@@ -169,6 +172,31 @@ impl Buffer {
     pub unsafe fn read_only(ptr: NonNull<u8>, bytes: usize, keep: impl Any + Send + Sync) -> Buffer {
         let block = host::HostBlock::kept(ptr, Box::new(keep));
         Buffer(Arc::new(Block { memory: MemoryId::HOST, bytes, writable: false, data: Data::Host(block) }))
+    }
+
+    /// Creates a block of `bytes` bytes of a mapped file, from byte `start` on.
+    pub(crate) fn mapped(map: Arc<Map>, start: usize, bytes: usize, writable: bool) -> Buffer {
+        assert!(start.checked_add(bytes).is_some_and(|end| end <= map.len()), "a block past the end of a map");
+        assert!(!writable || map.access() != Access::Read, "a block of a read-only map cannot be written");
+        let block = host::HostBlock::mapped(map, start);
+        Buffer(Arc::new(Block { memory: MemoryId::HOST, bytes, writable, data: Data::Host(block) }))
+    }
+
+    /// The mapped file that the block is part of, if any, and the position of the block in it.
+    pub(crate) fn map(&self) -> Option<(&Arc<Map>, usize)> {
+        match &self.0.data {
+            Data::Host(block) => block.map(),
+            Data::Foreign(_) => None,
+        }
+    }
+
+    /// Whether this is the only reference to the block, and no other block is part of the same mapped file.
+    pub(crate) fn is_alone(&mut self) -> bool {
+        match Arc::get_mut(&mut self.0).map(|block| &mut block.data) {
+            Some(Data::Host(block)) => block.is_alone(),
+            Some(Data::Foreign(_)) => true,
+            None => false,
+        }
     }
 
     /// The memory of this block.

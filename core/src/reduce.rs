@@ -1,10 +1,12 @@
 //! Reductions of arrays and expressions over all elements or over some axes: sums, products, extrema and their indices,
 //! means, variances, norms, `any` and `all`.
 
+mod blocks;
 mod exponentials;
 mod nan;
 mod small;
 
+pub(crate) use blocks::Blocks;
 pub(crate) use nan::has_nan;
 
 use crate::array::{Array, Axes};
@@ -21,8 +23,8 @@ use smallvec::SmallVec;
 
 /// What is reduced, how, and the result.
 #[derive(Clone, Copy)]
-struct Request {
-    name: &'static str,
+pub(crate) struct Request {
+    pub name: &'static str,
     of: Of,
     kind: Reduction,
     finish: Finish,
@@ -100,12 +102,17 @@ fn over_some<T: Element, U: Element>(x: &Expr<T>, request: &Request, axes: Optio
 }
 
 /// Returns the request for a reduction of the elements to elements of `U`, without a further step.
-fn total<U: Element>(name: &'static str, kind: Reduction) -> Request {
+pub(crate) fn total<U: Element>(name: &'static str, kind: Reduction) -> Request {
     Request { name, of: Of::Elements, kind, finish: Finish::Total, to: U::DTYPE }
 }
 
+/// Returns the request for a mean of elements of `T`.
+pub(crate) fn mean_of<T: Element>() -> Request {
+    Request { finish: Finish::Mean(0), ..total::<T::Mean>("mean", Reduction::Sum) }
+}
+
 /// Runs a reduction of `tape` over `axes` (`None`: all axes).
-fn run(mut tape: Box<Tape>, request: &Request, axes: Option<&Axes>) -> Result<RawArray> {
+pub(crate) fn run(mut tape: Box<Tape>, request: &Request, axes: Option<&Axes>) -> Result<RawArray> {
     match request.of {
         Of::Elements => {}
         Of::Truth => cast(&mut tape, DType::Bool)?,
@@ -263,9 +270,9 @@ fn empty(request: &Request, count: usize, shape: &Dims, kept: &Dims, shown: Dims
     Tape::filled(value, shown)?.eval(device)
 }
 
-const ANY: Request = truth("any", Reduction::Max, DType::Bool);
-const ALL: Request = truth("all", Reduction::Min, DType::Bool);
-const COUNT: Request = truth("count_nonzero", Reduction::Sum, DType::I64);
+pub(crate) const ANY: Request = truth("any", Reduction::Max, DType::Bool);
+pub(crate) const ALL: Request = truth("all", Reduction::Min, DType::Bool);
+pub(crate) const COUNT: Request = truth("count_nonzero", Reduction::Sum, DType::I64);
 const ARGMIN: Request = index("argmin", Reduction::ArgMin);
 const ARGMAX: Request = index("argmax", Reduction::ArgMax);
 
@@ -278,7 +285,7 @@ const fn index(name: &'static str, kind: Reduction) -> Request {
 }
 
 /// Returns the request for a variance (`root` false) or standard deviation of elements of `T`.
-fn spread_of<T: Element>(root: bool, ddof: usize) -> Request {
+pub(crate) fn spread_of<T: Element>(root: bool, ddof: usize) -> Request {
     let (name, finish) = if root { ("std", Finish::RootMean(ddof)) } else { ("var", Finish::Mean(ddof)) };
     Request { name, of: Of::Deviations, kind: Reduction::Deviations, finish, to: <Spread<T>>::DTYPE }
 }

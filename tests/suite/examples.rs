@@ -10,6 +10,8 @@ mod digits;
 mod first;
 #[path = "../../examples/offload.rs"]
 mod offload;
+#[path = "../../examples/streaming.rs"]
+mod streaming;
 #[path = "../../examples/tour.rs"]
 mod tour;
 
@@ -58,6 +60,13 @@ fn every_line_of_the_readmes_table_from_numpy_holds() {
 #[test]
 fn a_backend_from_outside_is_used() {
     assert_eq!(custom_backend::run().unwrap(), [1, 1, 1, 0]);
+}
+
+/// The mean of `sqrt(2 x + 1)` for x from 0 to 1.5 is 14/9.
+#[test]
+fn a_file_is_summed_in_blocks() {
+    let mean = streaming::run(2).unwrap();
+    assert!((mean - 14.0 / 9.0).abs() < 1e-5, "{mean}");
 }
 
 #[test]

@@ -441,6 +441,20 @@ fn rows_are_read_alone() {
     assert!(matches!(io::read_npy_rows::<f64>(fixture("float32"), 0..1), Err(Error::File { .. })));
 }
 
+/// Rows of short columns are read together with what lies between them, rows of long columns alone.
+#[test]
+fn rows_of_files_in_fortran_order() {
+    for count in [1000, 20_000] {
+        let a = Array::from_fn([count, 5], |ix| (ix[0] * 5 + ix[1]) as f32).unwrap().to_f_order().unwrap();
+        let out = Temporary::new();
+        io::write_npy(&out.0, &a).unwrap();
+        for rows in [0..1, count / 2..count / 2 + 7, 1..count, count - 1..count] {
+            let part = io::read_npy_rows::<f32>(&out.0, rows.clone()).unwrap();
+            assert_eq!(part, a.slice(s![rows.clone()]).unwrap(), "{rows:?} of {count}");
+        }
+    }
+}
+
 #[test]
 fn the_dtype_may_be_that_of_the_file() {
     for (name, dtype) in [("int16", DType::I16), ("big_endian_c8", DType::C32), ("bool", DType::Bool)] {

@@ -21,7 +21,7 @@ pub struct ViewMut<'a, T: Element> {
 }
 
 impl<'a, T: Element> ViewMut<'a, T> {
-    pub(super) fn new(buffer: &'a mut Buffer, layout: Cow<'a, Layout>) -> ViewMut<'a, T> {
+    pub(crate) fn new(buffer: &'a mut Buffer, layout: Cow<'a, Layout>) -> ViewMut<'a, T> {
         ViewMut { buffer, layout, element: PhantomData }
     }
 

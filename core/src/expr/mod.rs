@@ -143,6 +143,16 @@ impl<T: Element> Expr<T> {
         Expr::from_node(Node::Leaf(Leaf::Array(array)))
     }
 
+    /// Returns the tape, which has no placeholders, as an expression.
+    pub(crate) fn of_tape(tape: Box<Tape>) -> Expr<T> {
+        if tape.instrs().is_empty()
+            && let [array] = tape.operands()
+        {
+            return Expr::of_raw(array.clone());
+        }
+        Expr::from_node(Node::Short(tape))
+    }
+
     /// Returns the value as an expression over a type that need not be its own.
     pub(crate) fn of_value(value: Scalar) -> Expr<T> {
         Expr::from_node(Node::Leaf(Leaf::Value(value)))

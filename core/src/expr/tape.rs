@@ -1,6 +1,7 @@
 //! A program of any length with its operands, and its evaluation.
 
 mod bind;
+mod rows;
 mod split;
 
 pub(crate) use bind::Bound;

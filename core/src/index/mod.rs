@@ -26,7 +26,10 @@ index!(i8, i16, i32, i64, u8, u16, u32, u64);
 fn checked<I: Index>(indices: &Array<I>, axis: usize, len: usize) -> Result<Array<i64>> {
     let here = indices.on_host()?;
     let wide = if I::DTYPE == DType::I64 {
-        Array::<i64>::from_shared(here.into_shared())?
+        // Another program could change indices in a mapped file between this check and their use.
+        let is_mapped = here.raw().buffer.map().is_some();
+        let own = if is_mapped { Array::from_vec(here.to_vec()?, here.layout().shape().clone())? } else { here };
+        Array::<i64>::from_shared(own.into_shared())?
     } else {
         here.cast::<i64>().eval()?
     };

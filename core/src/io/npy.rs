@@ -1,9 +1,10 @@
 //! The contents of a `.npy` file: its header, checked, and the elements.
 
+use super::bad;
 use super::header::{self, Header, Order};
-use super::{Layout, bad};
 use crate::bytes::fresh_bytes;
 use crate::expr::RawArray;
+use crate::layout::Layout;
 use crate::{Array, Buffer, DType, Dims, DynArray, Error, Kind, MAX_NDIM, Result, with_dtype};
 use std::io::Read;
 use std::path::Path;
@@ -14,6 +15,9 @@ const MAX_HEADER: usize = 10_000;
 
 pub(super) const NO_BF16: &str =
     "the npy format has no bf16: write it as f32 (x.cast::<f32>()), read it as f32 and cast";
+
+pub(super) const NO_BOOL: &str = "a byte of a mapped file may become one that is not a truth value; read the file, or \
+                                  store u8";
 
 /// Returns an error for a dtype for which the format has no name.
 pub(super) fn nameable(dtype: DType) -> Result<(), String> {
@@ -84,6 +88,29 @@ impl Head {
         Ok(Head { bytes, ..self })
     }
 
+    /// Fails if the elements in the file are not those of an array in memory: in a map, nothing can be converted.
+    pub fn mappable(self) -> Result<Head, String> {
+        let Head { dtype, foreign, start, .. } = self;
+        let align = with_dtype!(dtype, T => align_of::<T>()) as u64;
+        if dtype == DType::Bool {
+            return Err(format!("cannot be mapped: it holds bool; {NO_BOOL}"));
+        }
+        if foreign {
+            return Err("cannot be mapped: its elements have the byte order of other machines; read it".into());
+        }
+        if !start.is_multiple_of(align) {
+            return Err(format!(
+                "cannot be mapped: its elements begin at byte {start}, which is not a multiple of {align}; read it"
+            ));
+        }
+        Ok(self)
+    }
+
+    /// Returns the layout of the elements in the file, from the first element on.
+    pub fn layout(&self) -> Layout {
+        layout(self.order, self.shape.clone())
+    }
+
     /// Reads the elements. With `at_once`, allocates memory for all of them first: their number is in proportion to the
     /// length of a file. Otherwise allocates as they arrive.
     pub fn load(self, reader: &mut impl Read, at_once: bool) -> Result<DynArray, Failure> {
@@ -109,12 +136,15 @@ impl Head {
         if dtype == DType::Bool {
             check_bools(data).map_err(Failure::File)?;
         }
-        let layout = match order {
-            Order::C => Layout::contiguous(shape),
-            Order::Fortran => Layout::contiguous(shape.iter().rev().copied().collect()).t(),
-        };
-        let raw = RawArray { buffer, dtype, layout };
+        let raw = RawArray { buffer, dtype, layout: layout(order, shape) };
         with_dtype!(dtype, T => Array::<T>::from_raw(raw).map(Array::erase)).map_err(Failure::Other)
+    }
+}
+
+fn layout(order: Order, shape: Dims) -> Layout {
+    match order {
+        Order::C => Layout::contiguous(shape),
+        Order::Fortran => Layout::contiguous(shape.iter().rev().copied().collect()).t(),
     }
 }
 

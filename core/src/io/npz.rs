@@ -1,10 +1,11 @@
 //! `.npz` files: zip archives of `.npy` files, one for each named array.
 //!
-//! The lengths that an archive declares are not trusted: memory for compressed elements is allocated as they arrive, and
-//! memory for stored ones only if the file is as long as they are.
+//! The lengths that an archive declares are not trusted: memory for compressed elements is allocated as they arrive,
+//! and memory for stored ones only if the file is as long as they are. A member is decompressed up to the size that the
+//! header of its array implies, and no further.
 
 use super::npy::{Failure, Head, nameable};
-use super::{Encoded, bad, open};
+use super::{Encoded, bad, create, open};
 use crate::{Array, DType, DynArray, Element, Error, Result};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -83,8 +84,8 @@ pub fn read_npz_array<T: Element>(path: impl AsRef<Path>, name: &str) -> Result<
 /// Arrays on a device are copied to the host first. See [`read_npz`].
 ///
 /// # Errors
-/// [`Error::File`] if the file cannot be written, for bf16, for which the format has no name, and for a name that occurs
-/// twice; [`Error::OutOfMemory`].
+/// [`Error::File`] if the file cannot be written, for bf16, for which the format has no name, and for a name that
+/// occurs twice; [`Error::OutOfMemory`].
 #[doc(alias("savez"))]
 pub fn write_npz<N: AsRef<str>, A: Into<DynArray>>(
     path: impl AsRef<Path>,
@@ -141,9 +142,13 @@ fn member_array(
     });
     let head = head.map_err(Failure::File)?;
     let array = head.load(&mut member, stored)?;
-    // The checksum is compared at the end of the member. As in NumPy, bytes after the last element are ignored.
-    std::io::copy(&mut member, &mut std::io::sink()).map_err(|e| Failure::File(format!("cannot be read: {e}")))?;
-    Ok(array)
+    // The checksum is compared at the end of the member. Further bytes are refused, because a few compressed bytes may
+    // stand for any number of them.
+    match member.read(&mut [0]) {
+        Ok(0) => Ok(array),
+        Ok(_) => Err(Failure::File("has bytes after its last element".into())),
+        Err(e) => Err(Failure::File(format!("cannot be read: {e}"))),
+    }
 }
 
 fn write<N: AsRef<str>, A: Into<DynArray>>(
@@ -161,7 +166,7 @@ fn write<N: AsRef<str>, A: Into<DynArray>>(
         named.push((name, Encoded::new(&array.into(), path)?));
     }
     // An existing file is replaced only if all arrays can be written.
-    let file = File::create(path).map_err(|e| cannot(&e))?;
+    let file = create(path, false).map_err(|e| cannot(&e))?;
     let mut archive = ZipWriter::new(BufWriter::new(file));
     for (name, encoded) in named {
         // The lengths of members of more than 4 GiB have another form, which is declared before the member.

@@ -1,5 +1,6 @@
 //! Host memory: aligned blocks from a pool that keeps large freed blocks.
 
+use super::map::Map;
 use super::{Buffer, Memory, MemoryInfo};
 use crate::{DType, Element, Error, Result, fork, trace};
 use smallvec::SmallVec;
@@ -7,7 +8,7 @@ use std::alloc::Layout;
 use std::any::Any;
 use std::cell::RefCell;
 use std::ptr::NonNull;
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// The alignment of every block that this library allocates: one cache line, one AVX-512 register.
 const ALIGN: usize = 64;
@@ -26,6 +27,8 @@ enum Owner {
     Pool(Layout),
     /// Allocated by the global allocator through a `Vec`.
     Vec(Layout),
+    /// Part of a mapped file, from this byte on.
+    Map(Arc<Map>, usize),
     /// Owned by the box.
     Kept(#[expect(dead_code, reason = "held for its drop")] Box<dyn Any + Send + Sync>),
 }
@@ -116,6 +119,29 @@ impl HostBlock {
         HostBlock { ptr, owner: Owner::Kept(keep) }
     }
 
+    /// Returns the block of a mapped file that begins at byte `start`.
+    pub(super) fn mapped(map: Arc<Map>, start: usize) -> HostBlock {
+        assert!(start <= map.len());
+        let ptr = NonNull::new(map.ptr().wrapping_add(start)).expect("a map does not begin at address zero");
+        HostBlock { ptr, owner: Owner::Map(map, start) }
+    }
+
+    /// Returns the mapped file that the block is part of, if any, and the position of the block in it.
+    pub(super) fn map(&self) -> Option<(&Arc<Map>, usize)> {
+        match &self.owner {
+            Owner::Map(map, start) => Some((map, *start)),
+            _ => None,
+        }
+    }
+
+    /// Whether no other block is part of the same mapped file.
+    pub(super) fn is_alone(&mut self) -> bool {
+        match &mut self.owner {
+            Owner::Map(map, _) => Arc::get_mut(map).is_some(),
+            _ => true,
+        }
+    }
+
     pub(super) fn ptr(&self) -> NonNull<u8> {
         self.ptr
     }
@@ -129,7 +155,7 @@ impl Drop for HostBlock {
             // SAFETY: `adopt` stored the pointer and the layout of a Vec whose memory came from the global allocator.
             // (A Vec without capacity has no memory to free.)
             Owner::Vec(layout) if layout.size() > 0 => unsafe { std::alloc::dealloc(self.ptr.as_ptr(), layout) },
-            Owner::Vec(_) | Owner::Kept(_) => {}
+            Owner::Vec(_) | Owner::Map(..) | Owner::Kept(_) => {}
         }
     }
 }
