@@ -7,6 +7,7 @@ mod common;
 mod bad_input;
 mod composed;
 mod conformance;
+mod distances;
 mod dynamic;
 mod einsum;
 mod elementwise;
