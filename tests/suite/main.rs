@@ -28,6 +28,7 @@ mod lines;
 mod long_expressions;
 mod moments;
 mod nan;
+mod neighbours;
 mod npy;
 #[cfg(feature = "npz")]
 mod npz;

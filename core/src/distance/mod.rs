@@ -1,17 +1,21 @@
 //! Distances between vectors.
 
 mod metric;
+mod neighbours;
 
 pub use metric::{Bound, Metric, MetricInfo, Vectors};
+pub use neighbours::{Neighbors, Ragged, argmin, nearest, within};
 
 use crate::array::{Array, axis};
 use crate::device::Device;
-use crate::expr::{Expr, IntoExpr, RawArray, select};
+use crate::expr::{Expr, IntoExpr, Lead, Placeholder, RawArray, select};
 use crate::layout::Layout;
 use crate::op::{Distance, Measure, Op, Params};
 use crate::plan::execute;
 use crate::slice::SliceItem;
-use crate::{DType, Dims, Element, Error, Kind, Program, Result, Wide, canon};
+use crate::{DType, Dims, Element, Error, Float, Kind, Program, Real, Result, Wide, canon};
+use std::ops::Range;
+use std::sync::Arc;
 
 /// Computes the distances between all rows of X `[n, d]` and all rows of Y `[m, d]`, as `[n, m]`. Floats only.
 ///
@@ -36,15 +40,195 @@ pub fn cdist<T: Element>(x: &Array<T>, y: &Array<T>, metric: Metric) -> Result<A
     Pairs::new("cdist", x, y, metric)?.distances()
 }
 
+/// Computes `f` of the distances between all rows of X `[n, d]` and all rows of Y `[m, d]`, as `[n, m]`, before they
+/// are written: a kernel matrix takes one pass.
+///
+/// The closure is called once. Its argument is a placeholder for the distances, as in [`Matmul::map`]; the expression
+/// that it returns has their shape, and may read other arrays.
+///
+/// [`Matmul::map`]: crate::Matmul::map
+///
+/// # Errors
+/// As [`cdist`]; [`Error::Shapes`] if the expression has another shape, and its errors.
+///
+/// ```
+/// # extern crate polyarray_cpu as _;
+/// # use polyarray_core::*;
+/// let x = Array::from([[0.0, 0.0], [1.0, 1.0]]);
+/// let kernel = distance::cdist_map(&x, &x, Metric::SquaredEuclidean, |d| (d * -0.5).exp())?;
+/// assert!(kernel.allclose(&Array::from([[1.0, (-1f64).exp()], [(-1f64).exp(), 1.0]]), 1e-15, 0.0)?);
+/// # Ok::<(), Error>(())
+/// ```
+pub fn cdist_map<T: Float>(
+    x: &Array<T>,
+    y: &Array<T>,
+    metric: Metric,
+    f: impl FnOnce(Expr<T>) -> Expr<T>,
+) -> Result<Array<T>> {
+    Pairs::new("cdist_map", x, y, metric)?.map(f)
+}
+
+/// Computes the sum over all rows of Y `[m, d]` of `f` of the distances from each row of X `[n, d]`, as `[n]`. Stores
+/// only a block of the distances at a time.
+///
+/// The closure is called for each block, with a placeholder for the distances. It may read single values, but no arrays
+/// of the shape of the distances.
+///
+/// # Errors
+/// As [`cdist_map`].
+///
+/// ```
+/// # extern crate polyarray_cpu as _;
+/// # use polyarray_core::*;
+/// let x = Array::from([[0.0], [1.0], [3.0]]);
+/// assert_eq!(distance::cdist_sum(&x, &x, Metric::Cityblock, |d| d * 2.0)?, Array::from([8.0, 6.0, 10.0]));
+/// # Ok::<(), Error>(())
+/// ```
+pub fn cdist_sum<T: Float>(
+    x: &Array<T>,
+    y: &Array<T>,
+    metric: Metric,
+    f: impl Fn(Expr<T>) -> Expr<T> + Sync,
+) -> Result<Array<T>> {
+    let pairs = Pairs::new("cdist_sum", x, y, metric)?;
+    let [n, m] = pairs.shape();
+    if n == 0 || m == 0 {
+        pairs.map(&f)?;
+        return Array::zeros([n])?.beside(x);
+    }
+    let rows = |rows: Range<usize>| {
+        let mut sums = neighbours::reserve(rows.len())?;
+        for block in neighbours::blocks(rows, neighbours::ROWS) {
+            let mut total: Option<Array<T>> = None;
+            for columns in neighbours::blocks(0..m, neighbours::BLOCK / block.len()) {
+                let sum = pairs.part(&block, &columns)?.map(&f)?.sum_axis(1)?;
+                total = Some(match total {
+                    Some(total) => (total + sum).eval()?,
+                    None => sum,
+                });
+            }
+            sums.extend(total.expect("m is at least 1").to_vec()?);
+        }
+        Ok(sums)
+    };
+    let sums = neighbours::over_rows(&pairs, &rows)?.concat();
+    Array::from_vec(sums, [n])?.beside(x)
+}
+
+/// Computes the distances between all pairs of different rows of X `[n, d]`, as `[n (n - 1) / 2]`: those of row 0 to
+/// rows 1, 2, .., then those of row 1 to rows 2, 3, .., and so on. [`squareform`] makes a matrix of them.
+///
+/// # Errors
+/// As [`cdist`].
+///
+/// ```
+/// # extern crate polyarray_cpu as _;
+/// # use polyarray_core::*;
+/// let x = Array::from([[0.0], [1.0], [3.0]]);
+/// assert_eq!(distance::pdist(&x, Metric::Cityblock)?, Array::from([1.0, 3.0, 2.0]));
+/// # Ok::<(), Error>(())
+/// ```
+pub fn pdist<T: Float>(x: &Array<T>, metric: Metric) -> Result<Array<T>> {
+    let pairs = Pairs::new("pdist", x, x, metric)?;
+    let [n, _] = pairs.shape();
+    let count = n.checked_mul(n.saturating_sub(1)).map_or(usize::MAX, |twice| twice / 2);
+    let mut condensed = crate::array::reserve(&Dims::from([count]))?;
+    let height = (neighbours::BLOCK / n.max(1)).max(1);
+    for rows in neighbours::blocks(0..n.saturating_sub(1), height) {
+        // The block also has the pairs below the diagonal of its first columns, which are skipped.
+        let columns = rows.start + 1..n;
+        let block = pairs.part(&rows, &columns)?.distances()?;
+        neighbours::on_host(&block, |values| {
+            let each = values.chunks_exact(columns.len()).enumerate();
+            each.for_each(|(i, row)| condensed.extend_from_slice(&row[i..]));
+            Ok(())
+        })?;
+    }
+    Array::from_vec(condensed, [count])?.beside(x)
+}
+
+/// Converts the condensed distances `[n (n - 1) / 2]` that [`pdist`] returns to a symmetric matrix `[n, n]` with a
+/// diagonal of zeros, or such a matrix to condensed distances.
+///
+/// # Errors
+/// [`Error::Shapes`] if the length is not that of a condensed matrix, or the matrix is not square; [`Error::Argument`]
+/// if it is not symmetric, or its diagonal is not zero.
+///
+/// ```
+/// # extern crate polyarray_cpu as _;
+/// # use polyarray_core::*;
+/// let square = distance::squareform(&Array::from([1.0, 3.0, 2.0]))?;
+/// assert_eq!(square, Array::from([[0.0, 1.0, 3.0], [1.0, 0.0, 2.0], [3.0, 2.0, 0.0]]));
+/// assert_eq!(distance::squareform(&square)?, Array::from([1.0, 3.0, 2.0]));
+/// # Ok::<(), Error>(())
+/// ```
+pub fn squareform<T: Real>(distances: &Array<T>) -> Result<Array<T>> {
+    let wrong = |why: &str| Error::Shapes {
+        op: "squareform",
+        left: distances.shape().into(),
+        right: Dims::new(),
+        why: why.into(),
+    };
+    match *distances.shape() {
+        [count] => {
+            // The root is at most one too small for lengths above 2^52.
+            let near = (2.0 * count as f64).sqrt() as usize;
+            let fits = |n: &usize| n.checked_mul(n.saturating_sub(1)).is_some_and(|twice| twice / 2 == count);
+            let n = (near.max(1)..near.saturating_add(3)).find(fits).ok_or_else(|| {
+                wrong("a condensed matrix has n (n - 1) / 2 elements, which is no such number for any n")
+            })?;
+            let shape = Dims::from([n, n]);
+            let mut square = crate::array::reserve(&shape)?;
+            square.resize(n * n, T::ZERO);
+            let mut values = distances.to_vec()?.into_iter();
+            for (i, j) in (0..n).flat_map(|i| (i + 1..n).map(move |j| (i, j))) {
+                let value = values.next().expect("there are n (n - 1) / 2 values");
+                (square[i * n + j], square[j * n + i]) = (value, value);
+            }
+            Array::from_vec(square, shape)?.beside(distances)
+        }
+        [n, m] if n == m => {
+            let square = distances.to_vec()?;
+            let fault = |i: usize, j: usize, why: &str| Error::Argument {
+                op: "squareform",
+                name: "the matrix",
+                value: format!("{} at [{i}, {j}] and {} at [{j}, {i}]", square[i * n + j], square[j * n + i]),
+                why: why.into(),
+            };
+            let mut condensed = crate::array::reserve(&Dims::from([n * n.saturating_sub(1) / 2]))?;
+            for i in 0..n {
+                if square[i * n + i] != T::ZERO {
+                    return Err(fault(i, i, "the diagonal must be zero"));
+                }
+                for j in i + 1..n {
+                    let (upper, lower) = (square[i * n + j], square[j * n + i]);
+                    let both_nan = [upper, lower].iter().all(|x| x.partial_cmp(x).is_none());
+                    if upper != lower && !both_nan {
+                        return Err(fault(i, j, "the matrix must be symmetric"));
+                    }
+                    condensed.push(upper);
+                }
+            }
+            let count = condensed.len();
+            Array::from_vec(condensed, [count])?.beside(distances)
+        }
+        _ => Err(wrong("it takes condensed distances, of one axis, or a square matrix")),
+    }
+}
+
 /// Two sets of vectors, and how their distances are computed.
 struct Pairs<T: Element> {
+    op: &'static str,
     x: Array<T>,
     y: Array<T>,
     how: How<T>,
     /// The distance of vectors without coordinates.
     empty: f64,
+    /// Whether vectors are nearer if their value is larger.
+    descending: bool,
 }
 
+#[derive(Clone)]
 enum How<T: Element> {
     /// As an operation of a backend, with the order and the weights.
     Measure(Measure, f64, Option<Array<T>>),
@@ -113,14 +297,23 @@ impl<T: Element> Pairs<T> {
             Metric::JensenShannon if !nothing => shares(rows),
             _ => Ok(rows.clone()),
         };
+        let (empty, descending) = (metric.info().empty, metric == Metric::Dot);
         let changed = change(x)?;
         // Backends recognise two sets that are the same.
         let y = if x.raw().same(y.raw()) { changed.clone() } else { change(y)? };
-        Ok(Pairs { x: changed, y, how, empty: metric.info().empty })
+        Ok(Pairs { op, x: changed, y, how, empty, descending })
     }
 
     fn shape(&self) -> [usize; 2] {
         [self.x.shape()[0], self.y.shape()[0]]
+    }
+
+    /// Returns the pairs of some of the rows of X and some of the rows of Y.
+    fn part(&self, rows: &Range<usize>, columns: &Range<usize>) -> Result<Pairs<T>> {
+        let part = |from: &Array<T>, range: &Range<usize>| {
+            from.slice([SliceItem::from(range.start as isize..range.end as isize)])
+        };
+        Ok(Pairs { x: part(&self.x, rows)?, y: part(&self.y, columns)?, how: self.how.clone(), ..*self })
     }
 
     /// Computes the distances.
@@ -130,6 +323,39 @@ impl<T: Element> Pairs<T> {
             Some(op) => self.run(op),
             None => self.expression()?.eval(),
         }
+    }
+
+    /// Computes `f` of the distances.
+    fn map(&self, f: impl FnOnce(Expr<T>) -> Expr<T>) -> Result<Array<T>> {
+        let shape = Dims::from(self.shape());
+        shape.check(T::DTYPE)?;
+        let checked = |distances: Expr<T>| {
+            let result = f(distances);
+            match result.shape()? {
+                given if given == shape => Ok(result),
+                given => Err(Error::Shapes {
+                    op: self.op,
+                    left: self.x.shape().into(),
+                    right: self.y.shape().into(),
+                    why: format!("the closure changes the shape of the distances from {shape:?} to {given:?}"),
+                }),
+            }
+        };
+        if self.op(Program::identity(T::DTYPE), Params::new())?.is_none() {
+            return checked(self.expression()?)?.eval();
+        }
+        let distances = Arc::new(Placeholder { dtype: T::DTYPE, shape: Some(shape.clone()) });
+        let result = checked(Expr::placeholder(&distances))?;
+        let tape = result.tape_with(Lead::Inputs(std::slice::from_ref(&distances)))?;
+        if tape.operands().is_empty()
+            && !tape.is_too_long()
+            && let Some(op) = self.op(tape.program()?, tape.params().clone())?
+        {
+            return self.run(op);
+        }
+        let computed = self.distances()?.into_shared();
+        let tape = result.tape_with(Lead::Computed(&distances, &computed))?;
+        Array::from_raw(tape.eval_fresh(&Device::current()?)?)
     }
 
     /// Returns the operation; `None` if the distances are an expression.
