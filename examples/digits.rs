@@ -20,7 +20,7 @@ pub fn load() -> Result<(Array<f32>, Array<u8>)> {
 /// Counts the pictures that have the label of their nearest neighbour. The distances are computed on `device`.
 pub fn right_answers(pixels: &Array<f32>, labels: &Array<u8>, device: &Device) -> Result<usize> {
     // The distances between all pairs of pictures, [n, n]. `with_device` runs them on this device and no other.
-    let distances = with_device(device, || distance::cdist(pixels, pixels, Metric::SqEuclidean))?.to_vec()?;
+    let distances = with_device(device, || distance::cdist(pixels, pixels, Metric::SquaredEuclidean))?.to_vec()?;
     let labels = labels.to_vec()?;
     let n = labels.len();
 

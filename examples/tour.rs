@@ -123,6 +123,7 @@ fn from_numpy() -> Result<usize> {
         einsum("ij,kj->ik", &[&a, &a])?.shape() == [2, 2],
         x.norm()? > 3.7,
         distance::cdist(&a, &q, Metric::Euclidean)?.shape() == [2, 4],
+        distance::nearest(&q, &a, 1, Metric::Euclidean)?.indices.shape() == [4, 1],
         {
             let path = std::env::temp_dir().join(format!("polyarray-tour-{}.npy", std::process::id()));
             io::write_npy(&path, &a)?;

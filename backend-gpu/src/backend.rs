@@ -87,6 +87,12 @@ impl GpuBackend {
         op.for_each_input(|operand, _| lacking = lacking.or_else(|| render::lacking(operand.dtype)));
         match op {
             Op::Matmul(o) => lacking = lacking.or_else(|| render::lacking(o.dtype)),
+            Op::Distance(o) if !distance::has_kernel(o.metric) => {
+                return Err(Unsupported::new(format!(
+                    "{} distances are not supported on GPUs; use a host device",
+                    o.metric.name()
+                )));
+            }
             Op::Distance(o) => lacking = lacking.or_else(|| render::lacking(o.dtype)),
             Op::Map(_)
             | Op::Reduce(_)

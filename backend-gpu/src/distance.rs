@@ -3,8 +3,16 @@
 use crate::device::Gpu;
 use crate::memory::{View, handle};
 use crate::tile::{self, Geometry, Inner, spread};
-use polyarray_core::op::Distance;
+use polyarray_core::op::{Distance, Measure};
 use polyarray_core::{Buffer, Result};
+
+/// Returns whether there is a kernel for the metric.
+pub(crate) fn has_kernel(metric: Measure) -> bool {
+    matches!(
+        metric,
+        Measure::Euclidean | Measure::SquaredEuclidean | Measure::Cityblock | Measure::Cosine | Measure::Dot
+    )
+}
 
 /// Returns the index space (n, m, d in the places of m, n, k) and the strides.
 pub(crate) fn geometry(op: &Distance) -> Geometry {

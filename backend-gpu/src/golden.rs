@@ -5,8 +5,8 @@ use crate::kernel::Source;
 use crate::map::Step;
 use crate::tile::{Inner, Loader};
 use crate::{map, reduce, tile};
-use polyarray_core::op::Reduction;
-use polyarray_core::{Binary, DType, Instr, Metric, Program, Ref, Unary};
+use polyarray_core::op::{Measure, Reduction};
+use polyarray_core::{Binary, DType, Instr, Program, Ref, Unary};
 
 const X: Ref = Ref::Input(0);
 
@@ -77,7 +77,7 @@ fn layer(large: bool) -> tile::Structure {
 fn cosine() -> tile::Structure {
     let loader = Loader { along_k: true, vectors: true };
     tile::Structure {
-        inner: Inner::Distance(Metric::Cosine),
+        inner: Inner::Distance(Measure::Cosine),
         batch_rank: 0,
         left: loader,
         right: loader,

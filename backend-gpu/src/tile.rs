@@ -6,15 +6,15 @@ use crate::memory::View;
 use crate::pipeline::{self, Key};
 use crate::render::{self, Snippets, loaded, stored, types};
 use crate::split::{self, Cut};
-use polyarray_core::op::Params;
-use polyarray_core::{DType, Metric, Program, Result};
+use polyarray_core::op::{Measure, Params};
+use polyarray_core::{DType, Program, Result};
 use std::fmt::Write;
 
 /// The quantity that is summed over k.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Inner {
     Product,
-    Distance(Metric),
+    Distance(Measure),
 }
 
 /// How an operand's part of a strip is read.
@@ -156,7 +156,7 @@ impl Structure {
     }
 
     fn is_cosine(&self) -> bool {
-        self.inner == Inner::Distance(Metric::Cosine)
+        self.inner == Inner::Distance(Measure::Cosine)
     }
 
     /// Returns the function that converts a sum to a result: `finish(sum, [|x|^2, |y|^2,] extra positions ..)`.
@@ -164,13 +164,14 @@ impl Structure {
         let element = types(self.dtype).0;
         let mut snippets = Snippets::NONE;
         let value = match self.inner {
-            Inner::Product | Inner::Distance(Metric::SqEuclidean | Metric::Cityblock) => "    let value = sum;\n",
-            Inner::Distance(Metric::Euclidean) => "    let value = sqrt(sum);\n",
-            Inner::Distance(Metric::Cosine) => {
+            Inner::Distance(Measure::Euclidean) => "    let value = sqrt(sum);\n",
+            Inner::Distance(Measure::Cosine) => {
                 snippets.add(Snippets::BITS);
                 "    let norm = sqrt(xx) * sqrt(yy);\n    var value = from_bits(0x7fc00000u);\n    \
-                 if (norm != 0.0f) { value = 1.0f - sum / norm; }\n"
+                 if (norm != 0.0f) { value = 1.0f - sum / norm; }\n    value = select(value, 0.0f, value < 0.0f);\n    \
+                 value = select(value, 2.0f, value > 2.0f);\n"
             }
+            Inner::Product | Inner::Distance(_) => "    let value = sum;\n",
         };
         let norms = if self.is_cosine() { ", xx: f32, yy: f32" } else { "" };
         let mut inputs = vec!["value".to_string()];
@@ -296,11 +297,11 @@ impl Structure {
                     format!("sum{i}_{j}"),
                 );
                 let step = match self.inner {
-                    Inner::Product | Inner::Distance(Metric::Cosine) if float => {
+                    Inner::Product | Inner::Distance(Measure::Cosine | Measure::Dot) if float => {
                         format!("{sum} = fma({a}, {b}, {sum});")
                     }
-                    Inner::Product => format!("{sum} += {a} * {b};"),
-                    Inner::Distance(Metric::Cityblock) => format!("{sum} += abs({a} - {b});"),
+                    Inner::Product | Inner::Distance(Measure::Dot) => format!("{sum} += {a} * {b};"),
+                    Inner::Distance(Measure::Cityblock) => format!("{sum} += abs({a} - {b});"),
                     Inner::Distance(_) => format!("{{ let d = {a} - {b}; {sum} = fma(d, d, {sum}); }}"),
                 };
                 writeln!(out, "            {step}").expect("writing to a String");

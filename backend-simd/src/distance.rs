@@ -1,16 +1,21 @@
-//! Distances through the loops of matrix products: X times the transpose of Y, with another inner step.
+//! Distances: sums of squares, of products and of magnitudes through the loops of matrix products (X times the
+//! transpose of Y, with another inner step), and all others by the kernels of [`pairwise`].
 //!
 //! Coordinates are subtracted before they are squared, so nothing cancels: distances are accurate even for nearly
 //! equal points far from the origin. This takes twice the arithmetic of the identity |x|^2 + |y|^2 - 2 x.y, but that
-//! identity would need a correction for cancellation.
+//! identity would need a correction for cancellation. Pairs whose sums leave the range of the dtype are recomputed
+//! one by one, by [`Measure::distance`].
 
 use crate::exec::Access;
 use crate::gemm::{AbsDiff, Direct, Matrix, Product, SquareDiff, Written, product};
-use crate::lanes::{Isa, Real};
+use crate::lanes::{Isa, Real, Work};
+use crate::math::{Function, Function2, Log, Pow};
 use crate::matmul::{in_place, prepare};
+use crate::pairwise::{self, Pairs};
+use crate::scratch::room;
 use crate::threads::Shared;
 use crate::tier::Tier;
-use polyarray_core::op::{Distance, Metric, Operand};
+use polyarray_core::op::{Distance, Measure, Operand};
 use polyarray_core::{Buffer, Result};
 use smallvec::SmallVec;
 
@@ -21,13 +26,41 @@ pub(crate) fn run<I: Isa, T: Real>(
     op: &Distance,
     threads: usize,
     output: &Buffer,
-) -> Result<()> {
+) -> Result<()>
+where
+    Pow: Function2<T>,
+    Log: Function<T>,
+{
     let start = |o: &Operand| -> *const T {
         o.buffer.host_ptr().expect("core moves operands to host memory").as_ptr().cast::<T>().wrapping_add(o.offset)
     };
     let matrix = |o: &Operand| Matrix { at: start(o), row: o.strides[0], column: o.strides[1] };
     let (x, y) = (matrix(&op.x), matrix(&op.y));
     let c = Shared(output.host_ptr().expect("core allocates the output in host memory").as_ptr().cast::<T>());
+    // An infinite order is the largest difference.
+    let metric = if op.power == f64::INFINITY { Measure::Chebyshev } else { op.metric };
+    let mut weights: Vec<T> = Vec::new();
+    if let Some(operand) = &op.weights {
+        let (rows, strides) = (if operand.strides.len() == 2 { op.d } else { 1 }, &operand.strides);
+        let (row, column) = (if rows > 1 { strides[0] } else { 0 }, strides[strides.len() - 1]);
+        weights = room(rows.saturating_mul(op.d))?;
+        let from = Matrix { at: start(operand), row, column };
+        // SAFETY: the weights are `[d]` or `[d, d]` inside their buffer (invariants of `Distance` and `Operand`).
+        weights.extend((0..rows).flat_map(|i| (0..op.d).map(move |j| unsafe { *from.from(i, j).at })));
+    }
+    let mut wide: Vec<f64> = room(weights.len())?;
+    wide.extend(weights.iter().map(|w| w.to_f64()));
+    // SAFETY: X is [n, d] and Y [m, d] inside their buffers (invariants of `Distance` and `Operand`).
+    let pairs = unsafe { Exact::new(metric, op, &wide, x, y) };
+    let after = prepare(tier, &op.after, &op.after_params, &[Access::Contiguous]);
+    let then = |mut done: Written<T>| {
+        let Some(exec) = &after else { return Ok(()) };
+        let mut strips = exec.strips()?;
+        done.pieces()
+            .for_each(|(_, piece)| in_place(exec, &mut strips, piece, SmallVec::from_slice(&[std::ptr::null()]), &[]));
+        Ok(())
+    };
+    let (pairs, then) = (&pairs, &then);
     let p = Product {
         m: op.n,
         n: op.m,
@@ -39,72 +72,203 @@ pub(crate) fn run<I: Isa, T: Real>(
         add: false,
         beside: 1,
     };
-    let after = prepare(tier, &op.after, &op.after_params, &[Access::Contiguous]);
-    let then = |mut done: Written<T>| {
-        let Some(exec) = &after else { return Ok(()) };
-        let mut strips = exec.strips()?;
-        done.pieces()
-            .for_each(|(_, piece)| in_place(exec, &mut strips, piece, SmallVec::from_slice(&[std::ptr::null()]), &[]));
-        Ok(())
+    // A sum of d squares that is at least this is accurate, even if some squares underflow.
+    let low = op.d as f64 * Range::<T>::SMALLEST;
+    let squares = |root: bool| {
+        move |mut done: Written<T>| {
+            let low = T::from_f64(low);
+            let mut is_suspect = false;
+            done.pieces().for_each(|(_, piece)| is_suspect |= isa.enter(Squares { piece, low, root }));
+            if is_suspect {
+                let low = if root { low.root() } else { low };
+                pairs.repair(&mut done, |value| (value <= low) | is_infinite(value));
+            }
+            then(done)
+        }
     };
-    let (squares, sums, dots) = (Direct::with::<SquareDiff>(isa), Direct::with::<AbsDiff>(isa), Direct::new(isa));
     // SAFETY: X is [n, d] and Y [m, d] inside their buffers, the output is [n, m] in C order, and the operands do not
-    // overlap the output (invariants of `Distance`).
+    // overlap the output (invariants of `Distance`). There are as many weights as the metric has.
     unsafe {
-        match op.metric {
-            Metric::SqEuclidean => product(&squares, p, threads, after.is_some().then_some(&then)),
-            Metric::Cityblock => product(&sums, p, threads, after.is_some().then_some(&then)),
-            Metric::Euclidean => product(
-                &squares,
+        match metric {
+            Measure::SquaredEuclidean => product(&Direct::with::<SquareDiff>(isa), p, threads, Some(&squares(false))),
+            Measure::Euclidean => product(&Direct::with::<SquareDiff>(isa), p, threads, Some(&squares(true))),
+            Measure::Cityblock => product(&Direct::with::<AbsDiff>(isa), p, threads, after.is_some().then_some(then)),
+            Measure::Dot => product(
+                &Direct::new(isa),
                 p,
                 threads,
                 Some(&|mut done: Written<T>| {
-                    done.pieces().for_each(|(_, piece)| isa.enter(Roots(piece)));
+                    pairs.repair(&mut done, |value| !is_finite(value));
                     then(done)
                 }),
             ),
-            Metric::Cosine => {
-                let (nx, ny) = (norms(x, op.n, op.d), norms(y, op.m, op.d));
+            Measure::Cosine => {
+                let (nx, ny) = (norms(x, op.n, op.d)?, norms(y, op.m, op.d)?);
+                let (least, most) = (low.max(1e-290), Range::<T>::LARGEST);
+                // A bound on the error: a distance above it is not that of equal vectors.
+                let near = 64.0 * Range::<T>::EPSILON * (op.d as f64).sqrt();
                 product(
-                    &dots,
+                    &Direct::new(isa),
                     p,
                     threads,
                     Some(&|mut done: Written<T>| {
                         let column = done.column;
                         for (row, piece) in done.pieces() {
-                            for (dot, ny) in piece.iter_mut().zip(&ny[column..]) {
-                                *dot = T::from_f64(1.0 - dot.to_f64() / (nx[row] * ny));
+                            for (j, dot) in piece.iter_mut().enumerate() {
+                                let lengths = nx[row] * ny[column + j];
+                                *dot = if lengths >= least && lengths <= most {
+                                    let distance = (1.0 - dot.to_f64() / lengths).clamp(0.0, 2.0);
+                                    let is_zero = distance < near && pairs.is_equal(row, column + j);
+                                    T::from_f64(if is_zero { 0.0 } else { distance })
+                                } else {
+                                    pairs.distance(row, column + j)
+                                };
                             }
                         }
                         then(done)
                     }),
                 )
             }
+            _ => {
+                let kernel = pairwise::kernel::<I, T>(metric).expect("the metrics without such a kernel are above");
+                let operands = Pairs {
+                    n: op.n,
+                    m: op.m,
+                    d: op.d,
+                    x,
+                    y,
+                    out: c,
+                    power: T::from_f64(op.power),
+                    weights: &weights,
+                    has_room: metric == Measure::Mahalanobis,
+                };
+                let (low, zero) = (T::from_f64((low * op.d as f64).sqrt()), T::from_f64(0.0));
+                pairwise::run(isa, kernel, &operands, threads, &|mut done: Written<T>| {
+                    match metric {
+                        Measure::SEuclidean => {
+                            pairs.repair(&mut done, |value| (value <= low) | is_infinite(value));
+                        }
+                        // The sums of the terms may be infinite with different signs.
+                        Measure::Mahalanobis => pairs.repair(&mut done, |value| (value <= low) | !is_finite(value)),
+                        // One of the sums may be infinite.
+                        Measure::BrayCurtis => pairs.repair(&mut done, |value| (value == zero) | !is_finite(value)),
+                        _ => {}
+                    }
+                    then(done)
+                })
+            }
         }
     }
 }
 
-struct Roots<'a, T>(&'a mut [T]);
+/// Distances of single pairs by [`Measure::distance`].
+struct Exact<'a, T> {
+    metric: Measure,
+    power: f64,
+    weights: &'a [f64],
+    d: usize,
+    x: Matrix<T>,
+    y: Matrix<T>,
+}
 
-impl<T: Real> crate::lanes::Work for Roots<'_, T> {
-    type Out = ();
+impl<'a, T: Real> Exact<'a, T> {
+    /// # Safety
+    /// - while the value lives, X is valid for reads of `[n, d]` and Y of `[m, d]`, for the lengths of `op`; its
+    ///   methods are called with i below n and j below m.
+    unsafe fn new(metric: Measure, op: &Distance, weights: &'a [f64], x: Matrix<T>, y: Matrix<T>) -> Exact<'a, T> {
+        Exact { metric, power: op.power, weights, d: op.d, x, y }
+    }
+
+    fn pairs(&self, i: usize, j: usize) -> impl Iterator<Item = (f64, f64)> + Clone {
+        let (x, y) = (self.x.from(i, 0), self.y.from(j, 0));
+        // SAFETY: rows i and j of the matrices, whose elements are valid for reads (the contract of `new`).
+        (0..self.d).map(move |k| unsafe { ((*x.from(0, k).at).to_f64(), (*y.from(0, k).at).to_f64()) })
+    }
+
+    fn distance(&self, i: usize, j: usize) -> T {
+        T::from_f64(self.metric.distance(self.power, self.weights, self.pairs(i, j)))
+    }
+
+    fn is_equal(&self, i: usize, j: usize) -> bool {
+        self.pairs(i, j).all(|(x, y)| x == y)
+    }
+
+    /// Computes the suspect values of a block again, except for a distance of 0 between equal vectors.
+    fn repair(&self, done: &mut Written<T>, is_suspect: impl Fn(T) -> bool) {
+        let column = done.column;
+        for (i, piece) in done.pieces() {
+            // Without branches, so that the compiler uses vectors.
+            if !piece.iter().fold(false, |any, &value| any | is_suspect(value)) {
+                continue;
+            }
+            for (j, value) in piece.iter_mut().enumerate().filter(|(_, value)| is_suspect(**value)) {
+                let is_zero = value.to_f64() == 0.0 && self.metric != Measure::BrayCurtis;
+                if !is_zero || !self.is_equal(i, column + j) {
+                    *value = self.distance(i, column + j);
+                }
+            }
+        }
+    }
+}
+
+fn is_finite<T: Real>(x: T) -> bool {
+    x.minus(x) == T::from_f64(0.0)
+}
+
+fn is_infinite<T: Real>(x: T) -> bool {
+    x == T::from_f64(f64::INFINITY)
+}
+
+/// The range of a dtype.
+struct Range<T>(std::marker::PhantomData<T>);
+
+impl<T: Real> Range<T> {
+    const IS_F32: bool = size_of::<T>() == 4;
+    /// The smallest positive normal number.
+    const SMALLEST: f64 = if Self::IS_F32 { f32::MIN_POSITIVE as f64 } else { f64::MIN_POSITIVE };
+    /// A number that sums of products below it do not exceed while they are computed.
+    const LARGEST: f64 = if Self::IS_F32 { f32::MAX as f64 / 4.0 } else { 1e290 };
+    const EPSILON: f64 = if Self::IS_F32 { f32::EPSILON as f64 } else { f64::EPSILON };
+}
+
+/// Checks sums of squares, and takes their roots if `root` is true. Returns whether a sum is not in `low..INFINITY`.
+struct Squares<'a, T> {
+    piece: &'a mut [T],
+    low: T,
+    root: bool,
+}
+
+impl<T: Real> Work for Squares<'_, T> {
+    type Out = bool;
     #[inline(always)]
-    fn run<I: Isa>(self, _: I) {
-        for x in self.0 {
-            *x = x.root();
+    fn run<I: Isa>(self, _: I) -> bool {
+        let (low, infinity) = (self.low, T::from_f64(f64::INFINITY));
+        let mut is_suspect = false;
+        for x in self.piece {
+            is_suspect |= !((*x >= low) & (*x < infinity));
+            if self.root {
+                *x = x.root();
+            }
         }
+        is_suspect
     }
 }
 
-/// Returns the lengths of the rows of a matrix `[rows, columns]`.
+/// Returns the lengths of the rows of a matrix `[rows, columns]`; NaN where the squares may have overflowed or
+/// underflowed in f64.
 ///
 /// # Safety
 /// - the matrix is valid for reads of that shape.
-unsafe fn norms<T: Real>(matrix: Matrix<T>, rows: usize, columns: usize) -> Vec<f64> {
+unsafe fn norms<T: Real>(matrix: Matrix<T>, rows: usize, columns: usize) -> Result<Vec<f64>> {
     let square = |i: usize, j: usize| {
         // SAFETY: `i < rows` and `j < columns`, for which the caller guarantees valid reads.
         let x = unsafe { *matrix.from(i, j).at }.to_f64();
         x * x
     };
-    (0..rows).map(|i| (0..columns).map(|j| square(i, j)).sum::<f64>().sqrt()).collect()
+    let mut norms = room(rows)?;
+    norms.extend((0..rows).map(|i| match (0..columns).map(|j| square(i, j)).sum::<f64>().sqrt() {
+        length if (1e-140..1e140).contains(&length) => length,
+        _ => f64::NAN,
+    }));
+    Ok(norms)
 }

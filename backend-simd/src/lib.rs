@@ -19,6 +19,7 @@ mod map;
 mod math;
 mod matmul;
 mod matvec;
+mod pairwise;
 mod partial;
 mod random;
 mod reduce;

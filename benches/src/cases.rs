@@ -140,7 +140,7 @@ pub enum Kernel {
     /// `[m, k] @ [k]`.
     Matvec,
     /// The distances between all pairs of rows of two matrices.
-    Distance(Metric),
+    Distance(Metric<'static>),
     /// The element in the middle.
     Get,
     /// Writes the element in the middle of an existing output.

@@ -124,7 +124,7 @@ fn kmeans_step() -> Result<Run> {
     let start = x.slice(s![..centres, ..])?.to_contiguous()?;
     let label = Array::<i64>::arange(0, centres as i64, 1)?;
     Ok(Box::new(move || {
-        let nearest = distance::cdist(&x, &start, Metric::SqEuclidean)?.argmin_axis(1)?;
+        let nearest = distance::cdist(&x, &start, Metric::SquaredEuclidean)?.argmin_axis(1)?;
         let chosen = nearest.equal(&label.slice(s![.., NewAxis])?).cast::<f64>().eval()?;
         Ok(Outcome::F64((&chosen.matmul(&x)? / &chosen.sum_axis(axis(1).keepdims())?).eval()?))
     }))

@@ -4,7 +4,9 @@ use crate::compare::{Expected, Tolerance, Values};
 use crate::layouts::{Lay, Place};
 use crate::suite::{Case, Suite, on_scalar};
 use crate::values::{FloatSpec, Rng, moderate, widened};
-use polyarray_core::{Array, DType, Element, Kind, Matmul, Metric, Result, Wide, bf16, distance, f16, with_dtype};
+use polyarray_core::{
+    Array, Bound, DType, Element, Kind, Matmul, Metric, Result, Vectors, Wide, bf16, distance, f16, with_dtype,
+};
 
 pub(crate) fn run(suite: &mut Suite) {
     for dtype in DType::ALL.into_iter().filter(|d| d.kind() != Kind::Bool) {
@@ -252,13 +254,15 @@ enum Cloud {
     Duplicates,
 }
 
-fn distance_cases<T: Element>(suite: &mut Suite, metric: Metric) {
+fn distance_cases<T: Element>(suite: &mut Suite, metric: Metric<'static>) {
     let mut sizes =
         vec![(1, 1, 1), (2, 3, 1), (7, 5, 3), (16, 17, 8), (33, 31, 16), (5, 65, 33), (40, 9, 64), (3, 4, 130)];
     if suite.full() {
         sizes.extend([(64, 64, 64), (65, 66, 31), (100, 129, 17), (130, 70, 257), (1, 500, 10), (257, 1, 2)]);
     }
+    let columns = |d: usize| if metric.info().vectors == Vectors::Angles { 2 } else { d };
     for (n, m, d) in sizes {
+        let d = columns(d);
         for cloud in [Cloud::Even, Cloud::FarAndNear, Cloud::Duplicates] {
             distances::<T>(suite, metric, (n, m, d), [Lay::Contiguous; 2], cloud);
         }
@@ -274,34 +278,43 @@ fn distance_cases<T: Element>(suite: &mut Suite, metric: Metric) {
         Lay::Column,
     ] {
         for cloud in [Cloud::Even, Cloud::FarAndNear] {
-            distances::<T>(suite, metric, (19, 21, 11), [lay, Lay::Contiguous], cloud);
-            distances::<T>(suite, metric, (19, 21, 11), [Lay::Contiguous, lay], cloud);
+            distances::<T>(suite, metric, (19, 21, columns(11)), [lay, Lay::Contiguous], cloud);
+            distances::<T>(suite, metric, (19, 21, columns(11)), [Lay::Contiguous, lay], cloud);
         }
-        distances::<T>(suite, metric, (9, 12, 37), [lay, lay], Cloud::Even);
+        distances::<T>(suite, metric, (9, 12, columns(37)), [lay, lay], Cloud::Even);
     }
 }
 
-/// Returns `n` coordinates of points.
-fn points<T: Element>(rng: &mut Rng, n: usize, cloud: Cloud) -> Vec<T> {
+/// Returns `n` coordinates of points that a metric is defined for.
+fn points<T: Element>(rng: &mut Rng, n: usize, cloud: Cloud, vectors: Vectors) -> Vec<T> {
     let spec = FloatSpec::of(T::DTYPE);
-    match cloud {
+    let data: Vec<T> = match cloud {
         Cloud::Even | Cloud::Duplicates => moderate(rng, (-2.0, 2.0), n),
         // All coordinates are a few ULP apart: `|x - y|^2` is lost in `|x|^2 - 2 x.y + |y|^2`.
         Cloud::FarAndNear => {
             (0..n).map(|_| T::from_wide(Wide::Float(8.0 * (1.0 + (rng.next() % 9) as f64 * spec.eps())))).collect()
         }
-    }
+    };
+    let change = |x: f64| match vectors {
+        Vectors::Real => x,
+        Vectors::Discrete => x.round(),
+        Vectors::Weights => x.abs(),
+        // Latitudes are at most pi / 2.
+        Vectors::Angles => x / 8.0,
+    };
+    data.into_iter().map(|x| T::from_wide(Wide::Float(change(x.to_wide().real())))).collect()
 }
 
 fn distances<T: Element>(
     suite: &mut Suite,
-    metric: Metric,
+    metric: Metric<'static>,
     (n, m, d): (usize, usize, usize),
     lays: [Lay; 2],
     cloud: Cloud,
 ) {
-    let x: Vec<T> = points(&mut suite.rng, lays[0].len(&[n, d]), cloud);
-    let mut y: Vec<T> = points(&mut suite.rng, lays[1].len(&[m, d]), cloud);
+    let vectors = metric.info().vectors;
+    let x: Vec<T> = points(&mut suite.rng, lays[0].len(&[n, d]), cloud, vectors);
+    let mut y: Vec<T> = points(&mut suite.rng, lays[1].len(&[m, d]), cloud, vectors);
     if cloud == Cloud::Duplicates {
         let rows = y.chunks_exact_mut(d).zip(x.chunks_exact(d)).step_by(2);
         rows.for_each(|(y, x)| y.copy_from_slice(x));
@@ -318,26 +331,33 @@ fn distances<T: Element>(
         Values::of(&distance::cdist(&x, &y, metric)?)
     }
     let shapes = [[n, d], [m, d]];
-    // `cdist` documents a larger bound for Euclidean distances through products. Every CPU device but `scalar` gets it.
-    let through_products =
-        !suite.gpu && suite.name != "scalar" && matches!(metric, Metric::Euclidean | Metric::SqEuclidean);
+    let gpu = suite.gpu;
     let expected = || {
         on_scalar(|| {
-            let values = match T::DTYPE {
-                DType::F64 => apply(metric, [&x, &y], shapes, lays, &Place::Host)?,
-                _ => apply(metric, [&widened(&x)[..], &widened(&y)], shapes, lays, &Place::Host)?,
+            let exact = |x: &[T], y: &[T]| match T::DTYPE {
+                DType::F64 => apply(metric, [x, y], shapes, lays, &Place::Host),
+                _ => apply(metric, [&widened(x)[..], &widened(y)], shapes, lays, &Place::Host),
             };
-            let spec = FloatSpec::of(T::DTYPE);
-            let direct = (d as f64 + 3.0) * spec.eps();
-            // In f64, the oracle's own error is as large as the device's.
-            let oracle = if T::DTYPE == DType::F64 { 2.0 } else { 1.0 };
-            let of = |distance: f64| match metric {
-                Metric::Cosine => oracle * direct,
-                _ if through_products => (1e4 * d as f64 * spec.eps()).max(direct) * distance,
-                _ => oracle * direct * distance,
+            let values = exact(&x, &y)?;
+            let magnitudes = |data: &[T]| -> Vec<T> {
+                data.iter().map(|x| T::from_wide(Wide::Float(x.to_wide().real().abs()))).collect()
             };
-            let tolerance = Tolerance::Absolute(values.magnitudes().into_iter().map(of).collect());
-            Ok(Expected::new(values, tolerance))
+            let terms = match metric.info().bound {
+                Bound::Terms => exact(&magnitudes(&x), &magnitudes(&y))?.magnitudes(),
+                Bound::Relative => values.magnitudes(),
+                Bound::Absolute => vec![1.0; n * m],
+            };
+            // GPUs add all terms one after another.
+            let count = if gpu { (d as f64 + 3.0).max(8.0 * (d as f64).sqrt()) } else { 8.0 * (d as f64).sqrt() };
+            // In f64, the oracle's own error is as large as the device's. Metrics that are composed of other operations
+            // round each step to half floats.
+            let oracle = match T::DTYPE {
+                DType::F64 => 2.0,
+                DType::F16 | DType::BF16 => 4.0,
+                _ => 1.0,
+            };
+            let bound = oracle * count * FloatSpec::of(T::DTYPE).eps();
+            Ok(Expected::new(values, Tolerance::Absolute(terms.into_iter().map(|term| bound * term).collect())))
         })
     };
     let case = Case {

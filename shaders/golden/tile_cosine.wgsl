@@ -85,6 +85,8 @@ fn finish(sum: f32, xx: f32, yy: f32) -> f32 {
     let norm = sqrt(xx) * sqrt(yy);
     var value = from_bits(0x7fc00000u);
     if (norm != 0.0f) { value = 1.0f - sum / norm; }
+    value = select(value, 0.0f, value < 0.0f);
+    value = select(value, 2.0f, value > 2.0f);
     return value;
 }
 

@@ -7,6 +7,7 @@ mod common;
 mod bad_input;
 mod composed;
 mod conformance;
+mod distances;
 mod dynamic;
 mod einsum;
 mod elementwise;
@@ -30,6 +31,7 @@ mod maps;
 mod models;
 mod moments;
 mod nan;
+mod neighbours;
 mod npy;
 #[cfg(feature = "npz")]
 mod npz;

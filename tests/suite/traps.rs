@@ -140,7 +140,7 @@ fn one_array_as_both_operands() {
         let product = x.matmul(&x)?;
         let naive: f32 = (0..5).map(|k| (5 * 2 + k) as f32 * (5 * k + 3) as f32).sum();
         assert_eq!(product.get([2, 3])?, naive);
-        assert_eq!(distance::cdist(&x, &x, Metric::SqEuclidean)?.get([3, 3])?, 0.0);
+        assert_eq!(distance::cdist(&x, &x, Metric::SquaredEuclidean)?.get([3, 3])?, 0.0);
         let mut y = count([5]);
         let twin = y.clone();
         y += &twin;

@@ -1,23 +1,28 @@
 //! Distances from products of matrices: `|x - y|^2 = |x|^2 + |y|^2 - 2 x.y`, where this does not cancel.
 //!
 //! Both sets are first translated by the mean of Y, so that a cloud far from the origin loses no accuracy. The
-//! remaining error of the sum is about `d * eps * (|x|^2 + |y|^2)`. Pairs whose distance is not well above this error
-//! are recomputed from differences, as are pairs with anything that is not finite.
+//! remaining error of the sum is about `eps * sqrt(d) / 2 * (|x|^2 + |y|^2)`. Pairs whose squared distance is below a
+//! quarter of `|x|^2 + |y|^2` are recomputed from differences, as are pairs with anything that is not finite. If both
+//! sets are the same, each pair is used for both of its places, because the library may sum them in different orders.
 
 use super::library::{Factor, Library, Multiply};
 use super::scratch;
 use crate::scalar::distance::direct;
 use crate::strided::{Source, Target};
-use polyarray_core::op::{Distance, Metric, Operand};
+use polyarray_core::op::{Distance, Measure, Operand};
 use polyarray_core::{DType, Result, RunContext, Wide};
 use std::ops::Range;
 use std::sync::Mutex;
 
 /// Bytes of all four tiles together (those of X and Y, each plain and prepared).
 const SCRATCH: usize = 16 << 20;
-/// Pairs with a squared distance below this share of `|x|^2 + |y|^2`, or with a cosine distance below it, are
-/// recomputed.
-const CANCELS: f64 = 1e-3;
+/// Pairs with a squared distance below this share of `|x|^2 + |y|^2` are recomputed.
+const CANCELS: f64 = 0.25;
+/// Pairs with a cosine distance below this are recomputed, so that no distance is negative, and that of equal vectors
+/// is 0.
+const NEAR: f64 = 1e-3;
+/// The smallest length of a vector whose squares do not underflow in f64.
+const SHORTEST: f64 = 1e-140;
 /// The smallest number of pairs per thread in the step after the product.
 const PAIRS_PER_THREAD: usize = 1 << 16;
 
@@ -69,7 +74,7 @@ fn typed<T: Real>(library: &Library, op: &Distance, cx: &RunContext) -> Result<(
     let rows = (SCRATCH / 4 / (op.d * size_of::<T>())).max(1);
     let mut x = Tile::<T>::new(&op.x, op.n, op.d, rows)?;
     let mut y = Tile::<T>::new(&op.y, op.m, op.d, rows)?;
-    let origin = if op.metric == Metric::Cosine { Vec::new() } else { y.mean()? };
+    let origin = if op.metric == Measure::Cosine { Vec::new() } else { y.mean()? };
     let mut target = Target::whole(cx.output(), op.dtype);
     for first_y in (0..op.m).step_by(y.rows) {
         y.load(first_y..op.m.min(first_y + y.rows), op.metric, &origin);
@@ -88,7 +93,20 @@ fn typed<T: Real>(library: &Library, op: &Distance, cx: &RunContext) -> Result<(
             finish(op.metric, rows, x.rows(), y.rows(), cx.threads);
         }
     }
+    if op.n == op.m && is_same(&op.x, &op.y) {
+        // SAFETY: all elements of the output have been written, and nothing else uses it.
+        let mut rows = unsafe { target.rows::<T>(0, op.m, op.n, op.m) };
+        for i in 0..op.n {
+            let (above, below) = rows.split_at_mut(i);
+            above.iter().zip(&mut *below[0]).for_each(|(above, to)| *to = above[i]);
+        }
+    }
     Ok(())
+}
+
+/// Returns whether two operands of the same shape are the same elements.
+fn is_same(x: &Operand, y: &Operand) -> bool {
+    x.buffer.same(&y.buffer) && x.offset == y.offset && x.strides == y.strides
 }
 
 /// A tile: some rows of a set of vectors.
@@ -155,7 +173,7 @@ impl<'a, T: Real> Tile<'a, T> {
         Ok(mean)
     }
 
-    fn load(&mut self, held: Range<usize>, metric: Metric, origin: &[f64]) {
+    fn load(&mut self, held: Range<usize>, metric: Measure, origin: &[f64]) {
         self.read(held);
         let d = self.lens[1];
         for ((plain, prepared), square) in self
@@ -166,11 +184,11 @@ impl<'a, T: Real> Tile<'a, T> {
             .take(self.held.len())
         {
             let mut sum = 0.0;
-            if metric == Metric::Cosine {
+            if metric == Measure::Cosine {
                 let length = plain.iter().map(|x| x.to_f64() * x.to_f64()).sum::<f64>().sqrt();
-                // An infinite or NaN length makes every product NaN, so that the pairs are recomputed; so does a length
-                // of 0.
-                let scale = if length.is_finite() { 1.0 / length } else { f64::NAN };
+                // A length that is not accurate or not finite makes every product NaN, so that the pairs are
+                // recomputed.
+                let scale = if length.is_finite() && length > SHORTEST { 1.0 / length } else { f64::NAN };
                 plain.iter().zip(prepared).for_each(|(x, p)| *p = T::of(x.to_f64() * scale));
             } else {
                 for ((x, p), o) in plain.iter().zip(prepared).zip(origin) {
@@ -201,7 +219,7 @@ impl<'a, T> Rows<'a, T> {
 
 /// Converts the products in `rows` (of the rows of `x` with those of `y`) to distances. Uses several threads if there
 /// are enough pairs.
-fn finish<T: Real>(metric: Metric, mut rows: Vec<&mut [T]>, x: Rows<T>, y: Rows<T>, threads: usize) {
+fn finish<T: Real>(metric: Measure, mut rows: Vec<&mut [T]>, x: Rows<T>, y: Rows<T>, threads: usize) {
     let threads = threads.min(x.squares.len() * y.squares.len() / PAIRS_PER_THREAD).max(1);
     let share = rows.len().div_ceil(threads);
     let work = |first: usize, rows: &mut [&mut [T]]| {
@@ -222,17 +240,18 @@ fn finish<T: Real>(metric: Metric, mut rows: Vec<&mut [T]>, x: Rows<T>, y: Rows<
 /// The number of pairs in a group, which is checked for cancellation as a whole.
 const GROUP: usize = 64;
 
-fn finish_row<T: Real>(metric: Metric, row: &mut [T], x: Rows<T>, i: usize, y: Rows<T>) {
+fn finish_row<T: Real>(metric: Measure, row: &mut [T], x: Rows<T>, i: usize, y: Rows<T>) {
     let (xx, floor) = (x.squares[i], T::of(y.d as f64 * T::SMALLEST_NORMAL / T::EPSILON));
-    let (cancels, one, two) = (T::of(CANCELS), T::of(1.0), T::of(2.0));
+    let (cancels, near, one, two) = (T::of(CANCELS), T::of(NEAR), T::of(1.0), T::of(2.0));
     for (group, (row, squares)) in row.chunks_mut(GROUP).zip(y.squares.chunks(GROUP)).enumerate() {
         // The smallest value that is accurate enough: the share below which values are recomputed, plus the possible
         // error of products that underflow.
         let mut needed = [T::of(0.0); GROUP];
         let mut all_good = true;
         for ((value, &yy), needed) in row.iter_mut().zip(squares).zip(&mut needed) {
-            if metric == Metric::Cosine {
-                (*value, *needed) = (one - *value, cancels);
+            if metric == Measure::Cosine {
+                let distance = one - *value;
+                (*value, *needed) = (if distance > two { two } else { distance }, near);
             } else {
                 (*value, *needed) = (xx + yy - two * *value, cancels * (xx + yy) + floor);
             }
@@ -255,8 +274,8 @@ fn is_good<T: Real>(value: T, needed: T) -> bool {
     value >= needed && value < T::INFINITY
 }
 
-fn root<T: Real>(metric: Metric, values: &mut [T]) {
-    if metric == Metric::Euclidean {
+fn root<T: Real>(metric: Measure, values: &mut [T]) {
+    if metric == Measure::Euclidean {
         values.iter_mut().for_each(|v| *v = v.sqrt());
     }
 }

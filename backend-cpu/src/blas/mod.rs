@@ -8,7 +8,7 @@ mod linked;
 mod matmul;
 
 use library::Library;
-use polyarray_core::op::{Distance, Matmul, Metric};
+use polyarray_core::op::{Distance, Matmul, Measure};
 use polyarray_core::{
     Backend, BackendEntry, Buffer, Class, Cost, DType, DeviceInfo, Element, Error, MemoryId, Op, Profile, Result,
     RunContext, Unsupported,
@@ -75,10 +75,12 @@ impl Blas {
     }
 
     fn distance(&self, op: &Op, o: &Distance, threads: usize) -> Result<Cost, Unsupported> {
-        if o.metric == Metric::Cityblock {
-            return Err(Unsupported::new(
-                "BLAS does not support cityblock distances: they cannot be computed from a matrix product",
-            ));
+        if !matches!(o.metric, Measure::Euclidean | Measure::SquaredEuclidean | Measure::Cosine) {
+            return Err(Unsupported::new(format!(
+                "BLAS supports euclidean, sqeuclidean and cosine distances, which are computed from a matrix product, \
+                 but not {}",
+                o.metric.name()
+            )));
         }
         if !matches!(o.dtype, DType::F32 | DType::F64) {
             return Err(Unsupported::new(format!("BLAS supports distances in f32 and f64, not in {}", o.dtype)));

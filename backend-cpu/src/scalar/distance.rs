@@ -1,15 +1,17 @@
-//! Distances by definition: sums over differences of coordinates (over products for cosine), accumulated in f64.
+//! Distances by definition: [`Measure::distance`] of each pair, in f64.
 
 use super::matmul::Scratch;
 use super::strips::{STRIP, Strips};
 use crate::strided::{Source, Target};
-use polyarray_core::op::{Distance, Metric};
+use polyarray_core::op::Distance;
+#[cfg(feature = "blas")]
+use polyarray_core::op::Measure;
 use polyarray_core::{Buffer, DType, Element, Error, Result, Wide, bf16, f16};
 
 /// Runs a distance operation and writes the result to `out`.
 ///
 /// # Errors
-/// Fails if there is no memory for one vector.
+/// Fails if there is no memory for two vectors and the weights.
 pub fn run(op: &Distance, out: &Buffer) -> Result<()> {
     match op.dtype {
         DType::F16 => typed::<f16>(op, out),
@@ -25,23 +27,31 @@ fn typed<T: Element>(op: &Distance, out: &Buffer) -> Result<()> {
     let target = Target::whole(out, op.after.output());
     let mut after = Strips::new(&op.after, &op.after_params, op.m)?;
     let mut strip = Scratch::new(op.d)?;
-    let mut row = Vec::new();
-    row.try_reserve_exact(op.d).map_err(|e| Error::OutOfMemory {
-        memory: "the host".into(),
-        bytes: op.d * 8,
-        why: e.to_string(),
-    })?;
+    let (mut from, mut to) = (reserve(op.d)?, reserve(op.d)?);
+    let mut weights = Vec::new();
+    if let Some(operand) = &op.weights {
+        let rows = if operand.strides.len() == 2 { op.d } else { 1 };
+        weights = reserve(rows * op.d)?;
+        for i in 0..rows {
+            read_row::<T>(
+                &Source::new(operand),
+                i,
+                &[rows, op.d][2 - operand.strides.len()..],
+                &mut strip,
+                &mut weights,
+            );
+        }
+    }
     for i in 0..op.n {
-        row.clear();
-        for_each_strip::<T>(&x, i, [op.n, op.d], &mut strip, |_, values| row.extend(values));
+        from.clear();
+        read_row::<T>(&x, i, &[op.n, op.d], &mut strip, &mut from);
         for start in (0..op.m).step_by(after.len()) {
             let count = after.len().min(op.m - start);
             for j in 0..count {
-                let mut sums = Sums::default();
-                for_each_strip::<T>(&y, start + j, [op.m, op.d], &mut strip, |at, values| {
-                    values.zip(&row[at..]).for_each(|(y, &x)| sums.add(op.metric, x, y))
-                });
-                after.input::<T>(0)[j] = T::from_wide(Wide::Float(sums.distance(op.metric)));
+                to.clear();
+                read_row::<T>(&y, start + j, &[op.m, op.d], &mut strip, &mut to);
+                let pairs = from.iter().copied().zip(to.iter().copied());
+                after.input::<T>(0)[j] = T::from_wide(Wide::Float(op.metric.distance(op.power, &weights, pairs)));
             }
             after.run(count);
             target.scatter(&[op.n * op.m], i * op.m + start..i * op.m + start + count, after.result_bytes());
@@ -50,56 +60,29 @@ fn typed<T: Element>(op: &Distance, out: &Buffer) -> Result<()> {
     Ok(())
 }
 
-/// Calls `f` with the start column and the elements of each strip of row `i` of a matrix.
-fn for_each_strip<T: Element>(
-    source: &Source,
-    i: usize,
-    [rows, columns]: [usize; 2],
-    strip: &mut Scratch,
-    mut f: impl FnMut(usize, &mut dyn Iterator<Item = f64>),
-) {
+/// Returns an empty vector with room for `len` numbers.
+fn reserve(len: usize) -> Result<Vec<f64>> {
+    let mut vec = Vec::new();
+    vec.try_reserve_exact(len).map_err(|e| Error::OutOfMemory {
+        memory: "the host".into(),
+        bytes: len.saturating_mul(8),
+        why: e.to_string(),
+    })?;
+    Ok(vec)
+}
+
+/// Appends row `i` of an operand of these lengths, whose last axis is that of the columns, to `to`.
+fn read_row<T: Element>(source: &Source, i: usize, lens: &[usize], strip: &mut Scratch, to: &mut Vec<f64>) {
+    let columns = lens[lens.len() - 1];
     for start in (0..columns).step_by(STRIP) {
         let count = STRIP.min(columns - start);
-        source.gather(&[rows, columns], i * columns + start..i * columns + start + count, strip.bytes());
-        f(start, &mut strip.elements::<T>()[..count].iter().map(|x| x.to_wide().real()));
+        source.gather(lens, i * columns + start..i * columns + start + count, strip.bytes());
+        to.extend(strip.elements::<T>()[..count].iter().map(|x| x.to_wide().real()));
     }
 }
 
 /// Returns the distance between two vectors as `scalar` defines it.
 #[cfg(feature = "blas")]
-pub fn direct<T: Element>(metric: Metric, x: &[T], y: &[T]) -> f64 {
-    let mut sums = Sums::default();
-    x.iter().zip(y).for_each(|(x, y)| sums.add(metric, x.to_wide().real(), y.to_wide().real()));
-    sums.distance(metric)
-}
-
-/// The sums of a metric over the coordinates of two vectors.
-#[derive(Default)]
-struct Sums {
-    xx: f64,
-    yy: f64,
-    /// The main sum of the metric: products for cosine, squared or absolute differences for the others.
-    main: f64,
-}
-
-impl Sums {
-    fn add(&mut self, metric: Metric, x: f64, y: f64) {
-        match metric {
-            Metric::Euclidean | Metric::SqEuclidean => self.main += (x - y) * (x - y),
-            Metric::Cityblock => self.main += (x - y).abs(),
-            Metric::Cosine => {
-                self.main += x * y;
-                self.xx += x * x;
-                self.yy += y * y;
-            }
-        }
-    }
-
-    fn distance(&self, metric: Metric) -> f64 {
-        match metric {
-            Metric::Euclidean => self.main.sqrt(),
-            Metric::SqEuclidean | Metric::Cityblock => self.main,
-            Metric::Cosine => 1.0 - self.main / (self.xx.sqrt() * self.yy.sqrt()),
-        }
-    }
+pub fn direct<T: Element>(metric: Measure, x: &[T], y: &[T]) -> f64 {
+    metric.distance(1.0, &[], x.iter().zip(y).map(|(x, y)| (x.to_wide().real(), y.to_wide().real())))
 }

@@ -140,12 +140,13 @@ fn exact_distance(metric: Metric, x: &[f32], y: &[f32]) -> f64 {
     let squares: f64 = pairs().map(|(a, b)| (a - b) * (a - b)).sum();
     match metric {
         Metric::Euclidean => squares.sqrt(),
-        Metric::SqEuclidean => squares,
+        Metric::SquaredEuclidean => squares,
         Metric::Cityblock => pairs().map(|(a, b)| (a - b).abs()).sum(),
         Metric::Cosine => {
             let (dot, xx, yy) = pairs().fold((0.0, 0.0, 0.0), |(d, x, y), (a, b)| (d + a * b, x + a * a, y + b * b));
             1.0 - dot / (xx.sqrt() * yy.sqrt())
         }
+        other => unreachable!("GPUs have no kernel for {other:?}"),
     }
 }
 
@@ -163,7 +164,7 @@ fn distances_of_every_metric_and_layout() {
             let (a, b) = (put(&device, &x, [n, d]), put(&device, &y, [m, d]));
             let a_t = a.t().to_contiguous().unwrap().t();
             let reversed = b.slice(s![..;-1, ..;-1]).unwrap().to_contiguous().unwrap().slice(s![..;-1, ..;-1]).unwrap();
-            for metric in Metric::ALL {
+            for metric in [Metric::Euclidean, Metric::SquaredEuclidean, Metric::Cityblock, Metric::Cosine] {
                 for (a, b) in [(&a, &b), (&a_t, &reversed)] {
                     let got = distance::cdist(a, b, metric).unwrap();
                     assert_eq!(got.shape(), [n, m]);

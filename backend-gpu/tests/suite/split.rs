@@ -67,7 +67,7 @@ fn products_and_distances_in_pieces() {
     }
     let (n, m, d) = (150, 130, 40);
     let (a, b) = (random.floats(n * d, -1.0, 1.0), random.floats(m * d, -1.0, 1.0));
-    let got = distance::cdist(&put(&device, &a, [n, d]), &put(&device, &b, [m, d]), Metric::SqEuclidean)
+    let got = distance::cdist(&put(&device, &a, [n, d]), &put(&device, &b, [m, d]), Metric::SquaredEuclidean)
         .unwrap()
         .to_vec()
         .unwrap();

@@ -15,18 +15,17 @@ mod tests;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "there are engines only for x86-64"))]
 mod tiles;
 
-pub(crate) use blocks::packing_bound;
+pub(crate) use blocks::{caches, packing_bound};
 pub(crate) use complex::Interleaved;
 pub(crate) use half::{Half, Halves};
 pub(crate) use integer::{Integer, Integers};
 pub(crate) use kernel::{AbsDiff, BARE_DEPTH, Direct, SEGMENT, SquareDiff};
-pub(crate) use pack::Widen;
+pub(crate) use pack::{Panels, SLACK, Widen};
 pub(crate) use tiles::{Engines, Tiled};
 
 use crate::scratch::Scratch;
 use crate::threads::{Shared, split};
-use blocks::{Blocks, caches};
-use pack::SLACK;
+use blocks::Blocks;
 use polyarray_core::Result;
 use std::ops::Range;
 

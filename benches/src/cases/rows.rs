@@ -488,7 +488,7 @@ fn ordering(name: &'static str, doc: &'static str, dtypes: &'static [DType], ker
     }
 }
 
-fn distances(name: &'static str, doc: &'static str, metric: Metric, flops: f64) -> Case {
+fn distances(name: &'static str, doc: &'static str, metric: Metric<'static>, flops: f64) -> Case {
     Case {
         group: Group::Standard,
         name,

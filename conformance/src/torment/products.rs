@@ -306,7 +306,7 @@ impl World {
 
     pub(super) fn distance<T: Element>(&mut self) -> Outcome {
         let (n, m, d) = (self.rng.below(20), self.rng.below(20), self.rng.below(24));
-        let metric = *self.rng.pick(&[Metric::Euclidean, Metric::SqEuclidean, Metric::Cityblock]);
+        let metric = *self.rng.pick(&[Metric::Euclidean, Metric::SquaredEuclidean, Metric::Cityblock]);
         let few = |world: &mut World, rows| {
             let data: Vec<T> = (0..rows * d).map(|_| world.small()).collect();
             world.laid_out::<T>(widened(&[rows, d], &data))

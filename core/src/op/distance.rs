@@ -4,43 +4,102 @@ use super::{Epilogue, Op, Operand, Operation, OutSpec, Params, Splits, then};
 use crate::{Class, DType, Dims, Layout, Program};
 use smallvec::{SmallVec, smallvec};
 
-/// A measure of the distance between two vectors.
+/// A metric that backends compute. Every [`Metric`](crate::Metric) is one of these, on vectors that core may have
+/// changed before, or an expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Metric {
+pub enum Measure {
     /// `sqrt(sum((x - y)^2))`
     Euclidean,
     /// `sum((x - y)^2)`
-    SqEuclidean,
+    SquaredEuclidean,
+    /// `1 - x.y / (|x| |y|)`
+    Cosine,
+    /// `x.y`
+    Dot,
     /// `sum(|x - y|)`
     Cityblock,
-    /// `1 - x.y / (|x| |y|)`; NaN if a vector is zero.
-    Cosine,
+    /// `max(|x - y|)`
+    Chebyshev,
+    /// `sum(|x - y|^p)^(1/p)`
+    Minkowski,
+    /// `sum(|x - y| / (|x| + |y|))`
+    Canberra,
+    /// `sum(|x - y|) / sum(|x + y|)`
+    BrayCurtis,
+    /// `count(x != y) / d`
+    Hamming,
+    /// `count((x != 0) != (y != 0)) / count(x != 0 or y != 0)`
+    Jaccard,
+    /// `sqrt(sum(x log(x / m) + y log(y / m)) / 2)` with `m = (x + y) / 2`, of vectors whose sums are 1
+    JensenShannon,
+    /// `sqrt(sum(((x - y) w)^2))` with the weights w `[d]`
+    SEuclidean,
+    /// `sqrt(sum((x - y)_i w_ij (x - y)_j))` with the weights w `[d, d]`
+    Mahalanobis,
 }
 
-impl Metric {
-    /// Every metric.
-    pub const ALL: [Metric; 4] = [Metric::Euclidean, Metric::SqEuclidean, Metric::Cityblock, Metric::Cosine];
-
-    /// SciPy's name of the metric.
+impl Measure {
+    /// Returns the name for messages: that of the metric.
     pub fn name(self) -> &'static str {
         match self {
-            Metric::Euclidean => "euclidean",
-            Metric::SqEuclidean => "sqeuclidean",
-            Metric::Cityblock => "cityblock",
-            Metric::Cosine => "cosine",
+            Measure::Euclidean => "euclidean",
+            Measure::SquaredEuclidean => "sqeuclidean",
+            Measure::Cosine => "cosine",
+            Measure::Dot => "dot",
+            Measure::Cityblock => "cityblock",
+            Measure::Chebyshev => "chebyshev",
+            Measure::Minkowski => "minkowski",
+            Measure::Canberra => "canberra",
+            Measure::BrayCurtis => "braycurtis",
+            Measure::Hamming => "hamming",
+            Measure::Jaccard => "jaccard",
+            Measure::JensenShannon => "jensenshannon",
+            Measure::SEuclidean => "seuclidean",
+            Measure::Mahalanobis => "mahalanobis",
+        }
+    }
+
+    /// Returns the simple instructions for each coordinate of a pair.
+    fn weight(self, d: usize) -> f64 {
+        match self {
+            Measure::Minkowski | Measure::JensenShannon => 60.0,
+            Measure::Canberra => 12.0,
+            Measure::BrayCurtis | Measure::Hamming | Measure::Jaccard | Measure::SEuclidean => 5.0,
+            Measure::Mahalanobis => 2.0 + 2.0 * d as f64,
+            _ => 2.0,
         }
     }
 }
+
+/// The magnitude of `(p - q) / (p + q)` below which the terms of a Jensen-Shannon distance are computed by [`SHARES`].
+pub const SMALL_SHARE: f64 = 0.3;
+
+/// The coefficients of `((1 + t) log(1 + t) + (1 - t) log(1 - t)) / t^2` as a series in t^2: 1 / (k (2k - 1)) for k
+/// from 1 on. The rest of the series is below 2^-53 for magnitudes of t up to [`SMALL_SHARE`].
+pub const SHARES: [f64; 15] = {
+    let mut shares = [0.0; 15];
+    let mut k = 0;
+    while k < 15 {
+        shares[k] = 1.0 / ((k + 1) * (2 * k + 1)) as f64;
+        k += 1;
+    }
+    shares
+};
 
 /// All pairwise distances: `after(distance(x[i], y[j]))` as `[n, m]` in C order from the start of its buffer. X is
 /// `[n, d]`, Y is `[m, d]`.
 ///
 /// Invariants: 1. n, m and d are at least 1; 2. `dtype` is a real float; 3. `after` has one input, of dtype `dtype`; 4.
-/// no operand lies in the output's buffer.
+/// no operand lies in the output's buffer; 5. there are weights if and only if the metric is `SEuclidean` or
+/// `Mahalanobis`.
 #[derive(Clone, Debug)]
 pub struct Distance {
     /// The metric.
-    pub metric: Metric,
+    pub metric: Measure,
+    /// The order of `Minkowski` distances, at least 1 and maybe infinite; 1 for other metrics.
+    pub power: f64,
+    /// The weights of dtype `dtype`; their strides are for d, or for d, d.
+    pub weights: Option<Operand>,
     /// The dtype of X, Y and the distances.
     pub dtype: DType,
     /// The number of rows of X.
@@ -68,10 +127,13 @@ impl Operation for Distance {
     fn for_each_input(&self, f: &mut dyn FnMut(&Operand, &[usize])) {
         f(&self.x, &[self.n, self.d]);
         f(&self.y, &[self.m, self.d]);
+        if let Some(weights) = &self.weights {
+            f(weights, &[self.d, self.d][..weights.strides.len()]);
+        }
     }
 
     fn for_each_input_mut(&mut self, f: &mut dyn FnMut(&mut Operand)) {
-        [&mut self.x, &mut self.y].into_iter().for_each(f);
+        [&mut self.x, &mut self.y].into_iter().chain(&mut self.weights).for_each(f);
     }
 
     fn outputs(&self) -> SmallVec<[OutSpec; 1]> {
@@ -83,11 +145,11 @@ impl Operation for Distance {
     }
 
     fn work(&self) -> f64 {
-        (self.n * self.m) as f64 * (self.d as f64 * 2.0 + self.after.weight() + 6.0)
+        (self.n * self.m) as f64 * (self.d as f64 * self.metric.weight(self.d) + self.after.weight() + 6.0)
     }
 
     fn class(&self) -> (Class, DType) {
-        (if self.metric == Metric::Cosine { Class::Cosine } else { Class::Distance }, self.dtype)
+        (if self.metric == Measure::Cosine { Class::Cosine } else { Class::Distance }, self.dtype)
     }
 
     fn splits(&self) -> Splits {

@@ -19,7 +19,7 @@ mod search;
 mod sort;
 
 pub use count::{Bins, Count};
-pub use distance::{Distance, Metric};
+pub use distance::{Distance, Measure, SHARES, SMALL_SHARE};
 pub use gather::Gather;
 pub use map::Map;
 pub use matmul::{Matmul, Precision};

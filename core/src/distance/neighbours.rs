@@ -1,0 +1,341 @@
+//! Nearest neighbours: selections from the distances of each row.
+//!
+//! The distances are computed in blocks that fit into the second-level cache: some rows of X with some of Y. After each
+//! block, the selections of its rows are updated. Therefore the memory in use, besides operands and results, does not
+//! depend on the number of pairs. Row blocks are divided among threads.
+
+use super::{Metric, Pairs};
+use crate::array::{self, Array};
+use crate::config::threads;
+use crate::device::Device;
+use crate::{Dims, Element, Error, Float, MemoryId, Result, trace, with_device, with_threads};
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::ops::Range;
+
+/// The most rows of a block.
+pub(super) const ROWS: usize = 64;
+/// The most distances of a block.
+pub(super) const BLOCK: usize = 1 << 16;
+/// The multiplications and additions below which one thread is used.
+const ALONE: f64 = 4e6;
+
+/// The points that [`nearest`] selects for each query.
+#[derive(Clone, Debug)]
+pub struct Neighbors<T: Element> {
+    /// The row numbers of the points `[n, k]`, nearest first.
+    pub indices: Array<i64>,
+    /// Their distances `[n, k]`.
+    pub distances: Array<T>,
+}
+
+/// The points that [`within`] selects for each query: those of query i are the elements `offsets[i]..offsets[i + 1]` of
+/// `indices` and `distances`.
+#[derive(Clone, Debug)]
+pub struct Ragged<T: Element> {
+    /// The starts of the queries' elements, and their total number, `[n + 1]`.
+    pub offsets: Array<i64>,
+    /// The row numbers of the points, in ascending order for each query.
+    pub indices: Array<i64>,
+    /// Their distances.
+    pub distances: Array<T>,
+}
+
+/// Finds the `k` points (rows of `[m, d]`) that are nearest to each query (row of `[n, d]`), nearest first. Points at
+/// equal distances are ordered by index, and distances that are NaN are last.
+///
+/// Besides the operands and the result, it needs memory for a block of distances per thread, and for a changed copy of
+/// the operands for the metrics `Correlation` and `JensenShannon`. Distances are as those of [`cdist`](super::cdist).
+///
+/// # Errors
+/// [`Error::Argument`] if `k` is 0 or exceeds the number of points; as [`cdist`](super::cdist).
+///
+/// ```
+/// # extern crate polyarray_cpu as _;
+/// # use polyarray_core::*;
+/// let points = Array::from([[0.0], [10.0], [2.0], [10.0]]);
+/// let found = distance::nearest(&Array::from([[9.0], [1.0]]), &points, 2, Metric::Euclidean)?;
+/// assert_eq!(found.indices, Array::from([[1, 3], [0, 2]]));
+/// assert_eq!(found.distances, Array::from([[1.0, 1.0], [1.0, 1.0]]));
+/// # Ok::<(), Error>(())
+/// ```
+#[doc(alias("kneighbors", "knn", "topk"))]
+pub fn nearest<T: Float>(queries: &Array<T>, points: &Array<T>, k: usize, metric: Metric) -> Result<Neighbors<T>> {
+    let pairs = Pairs::new("nearest", queries, points, metric)?;
+    let [n, m] = pairs.shape();
+    if k == 0 || k > m {
+        let why = if k == 0 { "at least one point must be selected".into() } else { format!("there are {m} points") };
+        return Err(Error::Argument { op: "nearest", name: "k", value: k.to_string(), why });
+    }
+    let (indices, distances) = select(&pairs, k)?;
+    Ok(Neighbors {
+        indices: Array::from_vec(indices, [n, k])?.beside(queries)?,
+        distances: Array::from_vec(distances, [n, k])?.beside(queries)?,
+    })
+}
+
+/// Finds the point (row of `[m, d]`) nearest to each query (row of `[n, d]`): its index and its distance, both `[n]`.
+/// The lowest index wins among equal distances, and NaN is farthest.
+///
+/// # Errors
+/// [`Error::Empty`] if there are no points; as [`nearest`].
+///
+/// ```
+/// # extern crate polyarray_cpu as _;
+/// # use polyarray_core::*;
+/// let centres = Array::from([[0.0, 0.0], [4.0, 4.0]]);
+/// let (indices, squares) =
+///     distance::argmin(&Array::from([[1.0, 0.0], [3.0, 3.0]]), &centres, Metric::SquaredEuclidean)?;
+/// assert_eq!((indices, squares), (Array::from([0, 1]), Array::from([1.0, 2.0])));
+/// # Ok::<(), Error>(())
+/// ```
+pub fn argmin<T: Float>(queries: &Array<T>, points: &Array<T>, metric: Metric) -> Result<(Array<i64>, Array<T>)> {
+    let pairs = Pairs::new("argmin", queries, points, metric)?;
+    let [n, m] = pairs.shape();
+    if m == 0 {
+        return Err(Error::Empty { op: "argmin", shape: points.shape().into() });
+    }
+    let (indices, distances) = select(&pairs, 1)?;
+    Ok((Array::from_vec(indices, [n])?.beside(queries)?, Array::from_vec(distances, [n])?.beside(queries)?))
+}
+
+/// Finds the points (rows of `[m, d]`) whose distance from each query (row of `[n, d]`) is at most `radius`.
+///
+/// # Errors
+/// [`Error::Argument`] if the radius is NaN, or negative for a metric other than `Dot`; as [`cdist`](super::cdist).
+///
+/// ```
+/// # extern crate polyarray_cpu as _;
+/// # use polyarray_core::*;
+/// let points = Array::from([[0.0], [10.0], [2.0]]);
+/// let found = distance::within(&Array::from([[1.0], [5.0]]), &points, 1.0, Metric::Euclidean)?;
+/// assert_eq!(found.offsets, Array::from([0, 2, 2]));
+/// assert_eq!((found.indices, found.distances), (Array::from([0, 2]), Array::from([1.0, 1.0])));
+/// # Ok::<(), Error>(())
+/// ```
+#[doc(alias("radius_neighbors", "query_ball_point"))]
+pub fn within<T: Float>(queries: &Array<T>, points: &Array<T>, radius: T, metric: Metric) -> Result<Ragged<T>> {
+    let pairs = Pairs::new("within", queries, points, metric)?;
+    if is_nan(radius) || radius < T::ZERO && !pairs.descending {
+        let why = "the radius must be a number that is not negative".into();
+        return Err(Error::Argument { op: "within", name: "radius", value: radius.to_string(), why });
+    }
+    let [_, m] = pairs.shape();
+    let near = |value: T| if pairs.descending { value >= radius } else { value <= radius };
+    let rows = |rows: Range<usize>| {
+        let (mut counts, mut found) = (reserve(rows.len())?, Vec::new());
+        for block in blocks(rows, ROWS) {
+            // The points of each row of the block, from all blocks of columns.
+            let mut lists: Vec<Vec<(i64, T)>> = vec![Vec::new(); block.len()];
+            for columns in blocks(0..m, BLOCK / block.len()) {
+                on_host(&pairs.part(&block, &columns)?.distances()?, |values| {
+                    for (row, list) in values.chunks_exact(columns.len()).zip(&mut lists) {
+                        for (&value, index) in row.iter().zip(columns.start as i64..).filter(|(value, _)| near(**value))
+                        {
+                            grow(list, 1)?;
+                            list.push((index, value));
+                        }
+                    }
+                    Ok(())
+                })?;
+            }
+            for list in lists {
+                counts.push(list.len() as i64);
+                grow(&mut found, list.len())?;
+                found.extend(list);
+            }
+        }
+        Ok((counts, found))
+    };
+    let parts = over_rows(&pairs, &rows)?;
+    let (n, total) = (pairs.shape()[0], parts.iter().map(|(_, found)| found.len()).sum());
+    let (mut offsets, mut indices, mut distances) = (reserve(n + 1)?, reserve(total)?, reserve(total)?);
+    offsets.push(0);
+    for (counts, found) in parts {
+        for count in counts {
+            offsets.push(offsets.last().expect("the first offset") + count);
+        }
+        indices.extend(found.iter().map(|f| f.0));
+        distances.extend(found.iter().map(|f| f.1));
+    }
+    Ok(Ragged {
+        offsets: Array::from_vec(offsets, [n + 1])?.beside(queries)?,
+        indices: Array::from_vec(indices, [total])?.beside(queries)?,
+        distances: Array::from_vec(distances, [total])?.beside(queries)?,
+    })
+}
+
+/// Returns the indices and distances of the `k` nearest points of each row, for `k` from 1 to the number of points.
+fn select<T: Float>(pairs: &Pairs<T>, k: usize) -> Result<(Vec<i64>, Vec<T>)> {
+    let [n, m] = pairs.shape();
+    let rows = |rows: Range<usize>| {
+        let shape = Dims::from([rows.len(), k]);
+        let (mut indices, mut distances) = (array::reserve(&shape)?, array::reserve(&shape)?);
+        for block in blocks(rows, ROWS) {
+            let mut best = reserve(block.len())?;
+            for _ in block.clone() {
+                best.push(Best { candidates: BinaryHeap::from(reserve(k)?), k });
+            }
+            for columns in blocks(0..m, BLOCK / block.len()) {
+                on_host(&pairs.part(&block, &columns)?.distances()?, |values| {
+                    for (row, best) in values.chunks_exact(columns.len()).zip(&mut best) {
+                        if pairs.descending {
+                            best.offer(row, columns.start, |x| -x);
+                        } else {
+                            best.offer(row, columns.start, |x| x);
+                        }
+                    }
+                    Ok(())
+                })?;
+            }
+            for candidate in best.into_iter().flat_map(|best| best.candidates.into_sorted_vec()) {
+                indices.push(candidate.index as i64);
+                distances.push(if pairs.descending { -candidate.key } else { candidate.key });
+            }
+        }
+        Ok((indices, distances))
+    };
+    let shape = Dims::from([n, k]);
+    let (mut indices, mut distances) = (array::reserve(&shape)?, array::reserve(&shape)?);
+    for (i, d) in over_rows(pairs, &rows)? {
+        indices.extend(i);
+        distances.extend(d);
+    }
+    Ok((indices, distances))
+}
+
+/// The nearest points of a row so far: a heap whose greatest element is the farthest of them.
+struct Best<T> {
+    candidates: BinaryHeap<Candidate<T>>,
+    k: usize,
+}
+
+/// A point. Candidates are ordered by distance, with NaN last, then by index.
+struct Candidate<T> {
+    key: T,
+    index: usize,
+}
+
+impl<T: Float> Best<T> {
+    /// Considers the distances of the points from number `first` on. The distances of earlier points have been
+    /// considered before, so a point replaces the farthest one only if it is nearer.
+    fn offer(&mut self, values: &[T], first: usize, key: impl Fn(T) -> T) {
+        for (chunk, values) in values.chunks(CHUNK).enumerate() {
+            if let Some(farthest) = self.farthest()
+                && !is_nan(farthest)
+                // Without branches, so that the compiler uses vectors.
+                && !values.iter().fold(false, |any, &value| any | (key(value) < farthest))
+            {
+                continue;
+            }
+            for (i, &value) in values.iter().enumerate() {
+                let candidate = Candidate { key: key(value), index: first + chunk * CHUNK + i };
+                if self.candidates.len() < self.k {
+                    self.candidates.push(candidate);
+                } else if let Some(mut farthest) = self.candidates.peek_mut()
+                    && candidate < *farthest
+                {
+                    *farthest = candidate;
+                }
+            }
+        }
+    }
+
+    /// Returns the key of the farthest candidate, if there are `k`.
+    fn farthest(&self) -> Option<T> {
+        self.candidates.peek().filter(|_| self.candidates.len() == self.k).map(|farthest| farthest.key)
+    }
+}
+
+/// The distances that are compared with the farthest candidate at once.
+const CHUNK: usize = 32;
+
+impl<T: Float> Ord for Candidate<T> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let keys = self.key.partial_cmp(&other.key);
+        keys.unwrap_or_else(|| is_nan(self.key).cmp(&is_nan(other.key))).then(self.index.cmp(&other.index))
+    }
+}
+
+impl<T: Float> PartialOrd for Candidate<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T: Float> PartialEq for Candidate<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl<T: Float> Eq for Candidate<T> {}
+
+fn is_nan<T: Float>(x: T) -> bool {
+    x.partial_cmp(&x).is_none()
+}
+
+/// Returns an empty vector with room for `len` elements.
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub(super) fn reserve<T>(len: usize) -> Result<Vec<T>> {
+    let mut vec = Vec::new();
+    grow(&mut vec, len)?;
+    Ok(vec)
+}
+
+/// Makes room for `more` elements.
+fn grow<T>(vec: &mut Vec<T>, more: usize) -> Result<()> {
+    vec.try_reserve(more).map_err(|e| Error::OutOfMemory {
+        memory: "the host".into(),
+        bytes: more.saturating_mul(size_of::<T>()),
+        why: e.to_string(),
+    })
+}
+
+/// Splits a range into blocks of at most `len` (but at least 1) elements.
+pub(super) fn blocks(range: Range<usize>, len: usize) -> impl Iterator<Item = Range<usize>> {
+    let (end, len) = (range.end, len.max(1));
+    range.step_by(len).map(move |start| start..end.min(start.saturating_add(len)))
+}
+
+/// Calls `f` with the elements of a contiguous array, which are copied to the host if they lie elsewhere.
+pub(super) fn on_host<T: Element>(array: &Array<T>, f: impl FnOnce(&[T]) -> Result<()>) -> Result<()> {
+    match array.as_slice() {
+        Some(elements) => f(elements),
+        None => f(&array.to_vec()?),
+    }
+}
+
+/// Calls `work` with parts of the rows of X, and returns the results in order. Uses several threads, with one thread
+/// for each operation, if there are enough pairs, the operands lie in host memory, and no trace is recorded.
+pub(super) fn over_rows<T: Element, S: Send>(
+    pairs: &Pairs<T>,
+    work: &(dyn Fn(Range<usize>) -> Result<S> + Sync),
+) -> Result<Vec<S>> {
+    let ([n, m], d) = (pairs.shape(), pairs.x.shape()[1]);
+    let here = [&pairs.x, &pairs.y].iter().all(|array| array.raw().buffer.memory() == MemoryId::HOST);
+    let steps = n as f64 * m as f64 * d as f64;
+    let parts = if here && steps > ALONE && !trace::is_recording() { threads().min(n / ROWS).max(1) } else { 1 };
+    if parts == 1 {
+        return Ok(vec![work(0..n)?]);
+    }
+    let device = Device::current()?;
+    let bound = |i: usize| n / parts * i + i.min(n % parts);
+    let run = |i: usize| with_threads(1, || with_device(&device, || work(bound(i)..bound(i + 1))));
+    let run = &run;
+    std::thread::scope(|scope| {
+        let start = |i: usize| (i, std::thread::Builder::new().spawn_scoped(scope, move || run(i)));
+        let started: Vec<_> = (1..parts).map(start).collect();
+        let mut results = vec![run(0)];
+        for (i, thread) in started {
+            results.push(match thread {
+                Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                // The system refuses to start a thread: this one does its part.
+                Err(_) => run(i),
+            });
+        }
+        results.into_iter().collect()
+    })
+}
