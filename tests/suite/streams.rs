@@ -125,9 +125,9 @@ fn spreads_are_those_of_the_whole() {
             let kept = stream::of(x).std_axis(axis([1, 0]).keepdims(), 0)?;
             assert_eq!(kept.shape(), [1, 1]);
         }
-        assert_eq!(stream::of(&count([10])).var(0)?, 8.25);
-        assert_eq!(stream::of(&Array::from([1u8, 3, 3, 5])).var(1)?, 8.0 / 3.0);
-        assert!(stream::of(&count([2])).var(2)?.is_nan());
+        assert_eq!(stream::of(count([10])).var(0)?, 8.25);
+        assert_eq!(stream::of(Array::from([1u8, 3, 3, 5])).var(1)?, 8.0 / 3.0);
+        assert!(stream::of(count([2])).var(2)?.is_nan());
         assert!(stream::of(&Array::full([4000], 0.1f64)?).var(0)? < 1e-30);
         Ok::<(), Error>(())
     })
@@ -172,7 +172,7 @@ fn nothing_and_single_values() {
         assert!(matches!(stream::of(&empty).max(), Err(Error::Empty { .. })));
         assert_eq!(stream::of(&empty).sum_axis(0)?, Array::from([0.0; 3]));
         assert_eq!(stream::of(&empty).sum_axis(1)?.shape(), [0]);
-        assert_eq!(stream::of(&empty.t()).max_axis(0)?.shape(), [0]);
+        assert_eq!(stream::of(empty.t()).max_axis(0)?.shape(), [0]);
         let mut one = Array::full((), 0.0f32)?;
         stream::of(Array::full((), 2.0f32)? * 3.0).eval_into(&mut one.view_mut()?)?;
         assert_eq!((one.item()?, stream::of(&one).sum()?, stream::of(1.5f32).max()?), (6.0, 6.0, 1.5));
@@ -257,7 +257,7 @@ fn mapped_files_do_not_stay_in_memory() {
     let seen = |_: usize, _: usize| most = most.max(resident(&to.0));
     with_memory_limit(1 << 20, || stream::of(&x + 2.0).progress(seen).eval_into(&mut out.view_mut()?)).unwrap();
     assert!(most < 1 << 10, "{most} KiB of the output stay in memory");
-    assert_eq!(stream::of(&out.array()).mean().unwrap(), 2.0);
+    assert_eq!(stream::of(out.array()).mean().unwrap(), 2.0);
 }
 
 /// Private pages that were written are never released.
@@ -296,9 +296,9 @@ fn the_environment_sets_the_limit() {
 fn blocks_have_a_kibibyte() {
     assert_eq!(polyarray::config().memory_limit, Some(1024));
     let mut calls = Vec::new();
-    stream::of(&count([1000, 4])).progress(|done, _| calls.push(done)).sum_axis(0).unwrap();
+    stream::of(count([1000, 4])).progress(|done, _| calls.push(done)).sum_axis(0).unwrap();
     assert_eq!(calls[..2], [64, 128]);
-    with_memory_limit(2048, || stream::of(&count([1000, 4])).progress(|done, _| calls.push(done)).sum_axis(0)).unwrap();
+    with_memory_limit(2048, || stream::of(count([1000, 4])).progress(|done, _| calls.push(done)).sum_axis(0)).unwrap();
     assert!(calls.ends_with(&[896, 1000]));
 }
 

@@ -9,7 +9,7 @@ use super::{Encoded, bad, create, open};
 use crate::{Array, DType, DynArray, Element, Error, Result};
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Write};
+use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::Path;
 use zip::result::ZipError;
 use zip::write::SimpleFileOptions;

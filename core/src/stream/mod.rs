@@ -75,19 +75,19 @@ const BLOCK: u64 = 64 << 20;
 /// and [`sort`].
 #[must_use = "a stream computes nothing until it is evaluated: call `eval_into` or a reduction"]
 pub struct Stream<'p, T: Element> {
-    source: Result<Source<T>>,
+    source: Result<Source<'p, T>>,
     progress: Box<dyn FnMut(usize, usize) + 'p>,
 }
 
 /// What is computed.
-enum Source<T: Element> {
+enum Source<'p, T: Element> {
     /// The elements of an expression.
     Expr(Box<Tape>),
     /// An array of this shape whose rows a function computes from the same rows of an array.
-    Rows { of: Array<T>, shape: Dims, make: Make<T> },
+    Rows { of: Array<T>, shape: Dims, make: Make<'p, T> },
 }
 
-type Make<T> = Box<dyn Fn(&Array<T>) -> Result<Array<T>>>;
+type Make<'p, T> = Box<dyn Fn(&Array<T>) -> Result<Array<T>> + 'p>;
 
 /// Streams an expression, or an array.
 ///
@@ -139,7 +139,7 @@ pub fn matmul<T: Element>(a: &Array<T>, b: &Array<T>) -> Stream<'static, T> {
 /// assert_eq!(nearest, Array::from([1.0, 3.0, 1.0]));
 /// # Ok::<(), Error>(())
 /// ```
-pub fn cdist<T: Element>(x: &Array<T>, y: &Array<T>, metric: Metric) -> Stream<'static, T> {
+pub fn cdist<'p, T: Element>(x: &Array<T>, y: &Array<T>, metric: Metric<'p>) -> Stream<'p, T> {
     let why = "both need two axes, [points, coordinates], and the same number of coordinates";
     let shape = rows_by(x, y, 1, "stream::cdist", why);
     let y = y.clone();
@@ -183,23 +183,26 @@ fn rows_by<T: Element>(a: &Array<T>, b: &Array<T>, inner: usize, op: &'static st
     }
 }
 
-impl<T: Element> Stream<'static, T> {
-    fn new(source: Result<Source<T>>) -> Stream<'static, T> {
+impl<'p, T: Element> Stream<'p, T> {
+    fn new(source: Result<Source<'p, T>>) -> Stream<'p, T> {
         Stream { source, progress: Box::new(|_, _| {}) }
     }
 
     fn rows(
         of: &Array<T>,
         shape: Result<Dims>,
-        make: impl Fn(&Array<T>) -> Result<Array<T>> + 'static,
-    ) -> Stream<'static, T> {
+        make: impl Fn(&Array<T>) -> Result<Array<T>> + 'p,
+    ) -> Stream<'p, T> {
         Stream::new(shape.map(|shape| Source::Rows { of: of.clone(), shape, make: Box::new(make) }))
     }
 }
 
-impl<T: Element> Stream<'_, T> {
+impl<'p, T: Element> Stream<'p, T> {
     /// Calls `f` after each block with the number of rows that are done and the number of all rows.
-    pub fn progress<'q>(self, f: impl FnMut(usize, usize) + 'q) -> Stream<'q, T> {
+    pub fn progress<'q>(self, f: impl FnMut(usize, usize) + 'q) -> Stream<'q, T>
+    where
+        'p: 'q,
+    {
         Stream { source: self.source, progress: Box::new(f) }
     }
 
@@ -267,7 +270,7 @@ impl<T: Element> Stream<'_, T> {
     }
 }
 
-impl<T: Element> Source<T> {
+impl<T: Element> Source<'_, T> {
     /// Returns the shape of the result.
     fn shape(&self) -> &Dims {
         match self {
