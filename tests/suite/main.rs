@@ -23,6 +23,8 @@ mod joining;
 mod kind;
 #[cfg(feature = "simd")]
 mod large;
+#[cfg(feature = "linalg")]
+mod linalg;
 mod lines;
 mod long_expressions;
 mod moments;
