@@ -15,6 +15,8 @@ mod examples;
 mod exponentials;
 mod expressions;
 mod extremes;
+#[cfg(feature = "fft")]
+mod fft;
 mod fuse;
 mod histograms;
 mod indexing;
