@@ -151,7 +151,7 @@ step "Clippy: no features"
 cargo clippy --locked -p polyarray -p polyarray-cpu --all-targets --no-default-features -- -D warnings
 
 step "Each feature alone"
-for feature in simd blas blas-static gpu ndarray faer serde npz safetensors dlpack; do
+for feature in simd blas blas-static gpu linalg fft ndarray faer serde npz safetensors dlpack; do
     echo "--- $feature"
     cargo check --locked -p polyarray --no-default-features --features "$feature"
 done

@@ -12,9 +12,17 @@ extern crate polyarray_gpu as _;
 extern crate polyarray_simd as _;
 
 pub use polyarray_core::*;
+#[cfg(feature = "fft")]
+pub use polyarray_fft as fft;
+#[cfg(feature = "linalg")]
+pub use polyarray_linalg as linalg;
 
 /// The names that most programs need in scope: `use polyarray::prelude::*;`.
 pub mod prelude {
+    #[cfg(feature = "fft")]
+    pub use crate::fft;
+    #[cfg(feature = "linalg")]
+    pub use crate::linalg;
     pub use polyarray_core::{
         Array, Combine, Complex, DType, Device, Element, Error, Expr, Float, Fused, Indexing, IntoExpr, Matmul, Metric,
         NewAxis, Number, Overlap, Pad, Precision, Quantile, Real, Result, Side, ViewMut, axis, bf16, distance, einsum,

@@ -116,6 +116,22 @@ pub fn with_memory_limit<R>(bytes: u64, f: impl FnOnce() -> R) -> R {
     with(&LIMIT, bytes, f)
 }
 
+/// Returns the maximum number of threads of an operation that starts on this thread: the limit of the innermost
+/// [`with_threads`], else of [`config`].
+///
+/// # Errors
+/// [`Error::Setting`] if `POLYARRAY_THREADS` is invalid.
+///
+/// ```
+/// # use polyarray_core::*;
+/// assert_eq!(with_threads(2, current_threads)?, 2);
+/// # Ok::<(), Error>(())
+/// ```
+pub fn current_threads() -> Result<usize> {
+    config().check()?;
+    Ok(threads())
+}
+
 pub(crate) fn threads() -> usize {
     THREADS.get().unwrap_or_else(|| config().threads)
 }

@@ -71,6 +71,10 @@ pub enum Error {
     /// An operation that needs elements on an array without any.
     #[error("{op} of an empty array (shape {shape:?}) is not defined")]
     Empty { op: &'static str, shape: Dims },
+    /// A matrix for which an operation of linear algebra is not defined, or whose decomposition failed. `index` is its
+    /// position in a stack of matrices.
+    #[error("{op}: the matrix {shape:?}{} {fault}", at_index(index))]
+    Matrix { op: &'static str, shape: Dims, index: Dims, fault: MatrixFault },
     /// An invalid argument of an operation.
     #[error("{op}: {name} = {value}: {why}")]
     Argument { op: &'static str, name: &'static str, value: String, why: String },
@@ -119,11 +123,34 @@ pub enum Error {
     Setting { name: &'static str, value: String, why: String },
 }
 
+/// The property of a matrix, or of its decomposition, that keeps an operation of linear algebra from a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "the fields are what the message shows")]
+pub enum MatrixFault {
+    /// The matrix has no inverse.
+    #[error("is singular: pivot {pivot} is zero; lstsq and pinv accept singular matrices")]
+    Singular { pivot: usize },
+    /// The matrix is not positive definite.
+    #[error("is not positive definite: its leading minor of order {order} is not positive")]
+    NotPositiveDefinite { order: usize },
+    /// The matrix contains NaN or infinity.
+    #[error("contains NaN or infinity, first at row {row} and column {column}")]
+    NotFinite { row: usize, column: usize },
+    /// An iterative decomposition did not converge.
+    #[error("has a decomposition that did not converge")]
+    NotConverged,
+}
+
 /// For generic code: `x.try_into()?` has this error where a conversion cannot fail.
 impl From<std::convert::Infallible> for Error {
     fn from(never: std::convert::Infallible) -> Error {
         match never {}
     }
+}
+
+fn at_index(index: &Dims) -> String {
+    if index.is_empty() { String::new() } else { format!(" at index {index:?} of the stack") }
 }
 
 fn list(reasons: &[(String, String)]) -> String {

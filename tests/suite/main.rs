@@ -16,6 +16,8 @@ mod examples;
 mod exponentials;
 mod expressions;
 mod extremes;
+#[cfg(feature = "fft")]
+mod fft;
 mod fuse;
 mod histograms;
 mod hostile_files;
@@ -25,6 +27,8 @@ mod joining;
 mod kind;
 #[cfg(feature = "simd")]
 mod large;
+#[cfg(feature = "linalg")]
+mod linalg;
 mod lines;
 mod long_expressions;
 mod maps;

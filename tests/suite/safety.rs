@@ -6,12 +6,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The packages whose sources are checked, and their names in paths.
-const PACKAGES: [(&str, &str); 6] = [
+const PACKAGES: [(&str, &str); 8] = [
     (".", "polyarray"),
     ("core", "polyarray_core"),
     ("backend-cpu", "polyarray_cpu"),
     ("backend-simd", "polyarray_simd"),
     ("backend-gpu", "polyarray_gpu"),
+    ("linalg", "polyarray_linalg"),
+    ("fft", "polyarray_fft"),
     ("conformance", "polyarray_conformance"),
 ];
 

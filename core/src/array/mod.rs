@@ -185,7 +185,17 @@ impl<T: Element> Array<T> {
     }
 
     /// Moves the array to the memory of `other`. Returns it unchanged if that memory cannot store the dtype.
-    pub(crate) fn beside<U: Element>(self, other: &Array<U>) -> Result<Array<T>> {
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`]; errors that the device reports.
+    ///
+    /// ```
+    /// # use polyarray_core::*;
+    /// let (x, y) = (Array::from([1.0, 2.0]), Array::from([3.0f32]));
+    /// assert_eq!(x.beside(&y)?.device(), y.device());
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn beside<U: Element>(self, other: &Array<U>) -> Result<Array<T>> {
         let there = other.raw.buffer.memory();
         if there != self.raw.buffer.memory() && can_store(there, T::DTYPE) {
             self.to_device(&other.device())
@@ -689,13 +699,28 @@ impl Axes {
         self
     }
 
-    pub(crate) fn resolve(&self, op: &'static str, ndim: usize) -> Result<smallvec::SmallVec<[usize; 4]>> {
+    /// Returns the axes of an array of `ndim` axes, counted from the front. `op` is the name of the operation in errors.
+    ///
+    /// # Errors
+    /// [`Error::Axis`], [`Error::RepeatedAxis`].
+    ///
+    /// ```
+    /// # use polyarray_core::*;
+    /// assert_eq!(axis([0, -1]).resolve("norm", 3)?[..], [0, 2]);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn resolve(&self, op: &'static str, ndim: usize) -> Result<smallvec::SmallVec<[usize; 4]>> {
         resolve_axes(op, &self.axes, ndim)
     }
 
     /// Returns the shape of a reduction of `shape` over these axes, which [`resolve`](Axes::resolve) returned as
     /// `reduced`.
-    pub(crate) fn shown(&self, shape: &[usize], reduced: &[usize]) -> Dims {
+    ///
+    /// ```
+    /// # use polyarray_core::*;
+    /// assert_eq!(axis(0).keepdims().shown(&[2, 3], &[0])[..], [1, 3]);
+    /// ```
+    pub fn shown(&self, shape: &[usize], reduced: &[usize]) -> Dims {
         let axes = (0..shape.len()).filter(|a| self.keep || !reduced.contains(a));
         axes.map(|a| if reduced.contains(&a) { 1 } else { shape[a] }).collect()
     }
