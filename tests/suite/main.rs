@@ -5,6 +5,7 @@
 mod common;
 
 mod bad_input;
+mod complex;
 mod composed;
 mod conformance;
 mod dynamic;
