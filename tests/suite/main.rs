@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod array_api;
 mod bad_input;
 mod complex;
 mod composed;
