@@ -215,8 +215,10 @@ fi
 # ------------------------------------------------------------------------------- --long: examples and the benchmarks
 
 step "Examples"
-for example in examples/*.rs; do
-    name="$(basename "$example" .rs)"
+for example in examples/*.rs examples/*/main.rs; do
+    name="${example#examples/}"
+    name="${name%/main.rs}"
+    name="${name%.rs}"
     echo "--- $name"
     "$BUILT/examples/$name"
 done

@@ -88,7 +88,8 @@ impl Drop for Scratch {
         let _ = FREE.try_with(|free| {
             let mut free = free.borrow_mut();
             // The smallest blocks make room, because they take the least time to allocate again.
-            while free.len() > 7 || (free.iter().map(Vec::len).sum::<usize>() + block.len()) * size_of::<Line>() > KEPT {
+            while free.len() > 7 || (free.iter().map(Vec::len).sum::<usize>() + block.len()) * size_of::<Line>() > KEPT
+            {
                 match (0..free.len()).min_by_key(|&i| free[i].len()).filter(|&i| free[i].len() < block.len()) {
                     Some(smallest) => drop(free.swap_remove(smallest)),
                     None => return,

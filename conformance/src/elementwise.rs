@@ -79,7 +79,9 @@ impl Kernel {
     /// Returns whether IEEE arithmetic defines the complex kernel (the same bits on every CPU device).
     fn exact_for_complex(self) -> bool {
         match self {
-            Kernel::Unary(u) => u.info().ulp_cpu == 0.0 && !matches!(u, Unary::Abs | Unary::Sqrt),
+            Kernel::Unary(u) => {
+                u.info().ulp_cpu == 0.0 && !matches!(u, Unary::Abs | Unary::Sign | Unary::Sqrt | Unary::Reciprocal)
+            }
             Kernel::Binary(b) => b.info().ulp_cpu == 0.0 && b != Binary::Div,
             _ => true,
         }

@@ -45,9 +45,7 @@ impl Indexing {
     pub fn accepts(self, dtype: DType) -> bool {
         match self {
             Indexing::Take | Indexing::TakeAlong => true,
-            Indexing::Scatter(how) | Indexing::ScatterAlong(how) => {
-                how.ufunc().is_none_or(|f| f.info().kinds.contains(dtype))
-            }
+            Indexing::Scatter(how) | Indexing::ScatterAlong(how) => how.kinds().contains(dtype),
         }
     }
 

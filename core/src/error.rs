@@ -74,7 +74,7 @@ pub enum Error {
     /// A matrix for which an operation of linear algebra is not defined, or whose decomposition failed. `index` is its
     /// position in a stack of matrices.
     #[error("{op}: the matrix {shape:?}{} {fault}", at_index(index))]
-    Matrix { op: &'static str, shape: Dims, index: Dims, fault: MatrixFault },
+    Matrix { op: &'static str, shape: Dims, index: Vec<usize>, fault: MatrixFault },
     /// An invalid argument of an operation.
     #[error("{op}: {name} = {value}: {why}")]
     Argument { op: &'static str, name: &'static str, value: String, why: String },
@@ -149,7 +149,7 @@ impl From<std::convert::Infallible> for Error {
     }
 }
 
-fn at_index(index: &Dims) -> String {
+fn at_index(index: &[usize]) -> String {
     if index.is_empty() { String::new() } else { format!(" at index {index:?} of the stack") }
 }
 

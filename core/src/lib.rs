@@ -45,6 +45,7 @@ mod sort;
 mod statistics;
 mod ufunc;
 
+pub mod complex;
 pub mod distance;
 pub mod interchange;
 pub mod io;

@@ -19,6 +19,8 @@ impl Kinds {
     pub const FLOAT: Kinds = Kinds(8);
     /// Complex numbers.
     pub const COMPLEX: Kinds = Kinds(16);
+    /// Every dtype.
+    pub const ANY: Kinds = Kinds(1 | 2 | 4 | 8 | 16);
 
     /// Returns the union of both sets.
     pub const fn or(self, other: Kinds) -> Kinds {
@@ -44,8 +46,7 @@ pub(crate) const FLOAT: Kinds = Kinds::FLOAT;
 const COMPLEX: Kinds = Kinds::COMPLEX;
 pub(crate) const REAL: Kinds = INT.or(FLOAT);
 const NUMBER: Kinds = REAL.or(COMPLEX);
-const ANY: Kinds = BOOL.or(NUMBER);
-const ORDERED: Kinds = BOOL.or(REAL);
+const ANY: Kinds = Kinds::ANY;
 const FLOATING: Kinds = FLOAT.or(COMPLEX);
 const BITS: Kinds = BOOL.or(INT);
 
@@ -83,7 +84,7 @@ pub struct UfuncInfo {
     /// The dtype of the result.
     pub gives: Gives,
     /// The largest error on CPU devices in ULP of the exact value, for real floats; 0 means the bits that IEEE 754
-    /// specifies.
+    /// specifies. Complex numbers have the bounds of [`complex`](crate::complex).
     pub ulp_cpu: f64,
     /// The largest error on GPUs in ULP, for f32.
     pub ulp_gpu: f64,
@@ -146,46 +147,48 @@ ufuncs! {
         Neg neg(NUMBER) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The negative, `-x`; integers wrap.";
         Abs abs(NUMBER) -> Magnitude, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0,
             "The magnitude `|x|`, real for complex operands; integers wrap.";
-        Sign sign(REAL) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 2.0,
-            "1 where x is positive, -1 where it is negative, 0 where it is zero of either sign; NaN for NaN.";
+        Sign sign(NUMBER) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 2.0,
+            "1 where x is positive, -1 where it is negative, 0 where it is zero of either sign; NaN for NaN. Complex: \
+             `x / |x|`.";
         Conj conj(COMPLEX) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The complex conjugate.";
         Square square(NUMBER) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "`x * x`; integers wrap.";
-        Sqrt sqrt(FLOATING) -> Same, ulp 0.0 / 2.0, on (0.0, 1e6), weight 6.0, "The square root; NaN below zero.";
+        Sqrt sqrt(FLOATING) -> Same, ulp 0.0 / 2.0, on (0.0, 1e6), weight 6.0,
+            "The square root; NaN for negative reals.";
         Cbrt cbrt(FLOAT) -> Same, ulp 1.0 / 4.0, on (-1e6, 1e6), weight 24.0, "The cube root.";
-        Reciprocal reciprocal(FLOAT) -> Same, ulp 0.0 / 2.5, on (-1e6, 1e6), weight 5.0,
-            "`1 / x`; infinite at zero, with its sign.";
+        Reciprocal reciprocal(FLOATING) -> Same, ulp 0.0 / 2.5, on (-1e6, 1e6), weight 5.0,
+            "`1 / x`; infinite at zero, with its sign (complex: `inf + NaN i`).";
         Exp exp(FLOATING) -> Same, ulp 1.0 / 4.0, on (-80.0, 80.0), weight 16.0, "e to the power of x.";
-        Exp2 exp2(FLOAT) -> Same, ulp 1.0 / 4.0, on (-120.0, 120.0), weight 16.0, "2 to the power of x.";
-        Expm1 expm1(FLOAT) -> Same, ulp 1.0 / 4.0, on (-40.0, 80.0), weight 24.0,
+        Exp2 exp2(FLOATING) -> Same, ulp 1.0 / 4.0, on (-120.0, 120.0), weight 16.0, "2 to the power of x.";
+        Expm1 expm1(FLOATING) -> Same, ulp 1.0 / 4.0, on (-40.0, 80.0), weight 24.0,
             "`exp(x) - 1`, accurate where x is small.";
         Log log(FLOATING) -> Same, ulp 1.0 / 4.0, on (1e-6, 1e6), weight 20.0,
-            "The natural logarithm; -infinity at zero, NaN for negative x.";
-        Log2 log2(FLOAT) -> Same, ulp 1.0 / 4.0, on (1e-6, 1e6), weight 20.0,
-            "The logarithm to base 2; -infinity at zero, NaN for negative x.";
-        Log10 log10(FLOAT) -> Same, ulp 1.0 / 4.0, on (1e-6, 1e6), weight 20.0,
-            "The logarithm to base 10; -infinity at zero, NaN for negative x.";
-        Log1p log1p(FLOAT) -> Same, ulp 1.0 / 4.0, on (-0.999, 1e6), weight 24.0,
-            "`log(1 + x)`, accurate where x is small; -infinity at -1, NaN below.";
-        Sin sin(FLOAT) -> Same, ulp 1.0 / 4.0, on (-100.0, 100.0), weight 20.0,
+            "The natural logarithm; -infinity at zero, NaN for negative reals.";
+        Log2 log2(FLOATING) -> Same, ulp 1.0 / 4.0, on (1e-6, 1e6), weight 20.0,
+            "The logarithm to base 2; -infinity at zero, NaN for negative reals.";
+        Log10 log10(FLOATING) -> Same, ulp 1.0 / 4.0, on (1e-6, 1e6), weight 20.0,
+            "The logarithm to base 10; -infinity at zero, NaN for negative reals.";
+        Log1p log1p(FLOATING) -> Same, ulp 1.0 / 4.0, on (-0.999, 1e6), weight 24.0,
+            "`log(1 + x)`, accurate where x is small; -infinity at -1, NaN for reals below.";
+        Sin sin(FLOATING) -> Same, ulp 1.0 / 4.0, on (-100.0, 100.0), weight 20.0,
             "The sine of x in radians; NaN at infinity.";
-        Cos cos(FLOAT) -> Same, ulp 1.0 / 4.0, on (-100.0, 100.0), weight 20.0,
+        Cos cos(FLOATING) -> Same, ulp 1.0 / 4.0, on (-100.0, 100.0), weight 20.0,
             "The cosine of x in radians; NaN at infinity.";
-        Tan tan(FLOAT) -> Same, ulp 1.0 / 4.0, on (-100.0, 100.0), weight 32.0,
+        Tan tan(FLOATING) -> Same, ulp 1.0 / 4.0, on (-100.0, 100.0), weight 32.0,
             "The tangent of x in radians; NaN at infinity.";
-        Arcsin arcsin(FLOAT) -> Same, ulp 1.0 / 4.0, on (-1.0, 1.0), weight 24.0,
-            "The angle in -pi/2 .. pi/2 whose sine is x; NaN outside -1 .. 1.";
-        Arccos arccos(FLOAT) -> Same, ulp 1.0 / 4.0, on (-1.0, 1.0), weight 24.0,
-            "The angle in 0 .. pi whose cosine is x; NaN outside -1 .. 1.";
-        Arctan arctan(FLOAT) -> Same, ulp 1.0 / 4.0, on (-1e3, 1e3), weight 24.0,
+        Arcsin arcsin(FLOATING) -> Same, ulp 1.0 / 4.0, on (-1.0, 1.0), weight 24.0,
+            "The angle in -pi/2 .. pi/2 whose sine is x; NaN for reals outside -1 .. 1.";
+        Arccos arccos(FLOATING) -> Same, ulp 1.0 / 4.0, on (-1.0, 1.0), weight 24.0,
+            "The angle in 0 .. pi whose cosine is x; NaN for reals outside -1 .. 1.";
+        Arctan arctan(FLOATING) -> Same, ulp 1.0 / 4.0, on (-1e3, 1e3), weight 24.0,
             "The angle in -pi/2 .. pi/2 whose tangent is x.";
-        Sinh sinh(FLOAT) -> Same, ulp 1.0 / 4.0, on (-80.0, 80.0), weight 28.0, "The hyperbolic sine.";
-        Cosh cosh(FLOAT) -> Same, ulp 1.0 / 4.0, on (-80.0, 80.0), weight 24.0, "The hyperbolic cosine.";
-        Tanh tanh(FLOAT) -> Same, ulp 1.0 / 4.0, on (-10.0, 10.0), weight 24.0, "The hyperbolic tangent.";
-        Arcsinh arcsinh(FLOAT) -> Same, ulp 1.0 / 4.0, on (-1e6, 1e6), weight 40.0, "The inverse hyperbolic sine.";
-        Arccosh arccosh(FLOAT) -> Same, ulp 1.0 / 4.0, on (1.0, 1e6), weight 40.0,
-            "The inverse hyperbolic cosine; NaN below 1.";
-        Arctanh arctanh(FLOAT) -> Same, ulp 1.0 / 4.0, on (-1.0, 1.0), weight 40.0,
-            "The inverse hyperbolic tangent; infinite at -1 and 1, NaN beyond.";
+        Sinh sinh(FLOATING) -> Same, ulp 1.0 / 4.0, on (-80.0, 80.0), weight 28.0, "The hyperbolic sine.";
+        Cosh cosh(FLOATING) -> Same, ulp 1.0 / 4.0, on (-80.0, 80.0), weight 24.0, "The hyperbolic cosine.";
+        Tanh tanh(FLOATING) -> Same, ulp 1.0 / 4.0, on (-10.0, 10.0), weight 24.0, "The hyperbolic tangent.";
+        Arcsinh arcsinh(FLOATING) -> Same, ulp 1.0 / 4.0, on (-1e6, 1e6), weight 40.0, "The inverse hyperbolic sine.";
+        Arccosh arccosh(FLOATING) -> Same, ulp 1.0 / 4.0, on (1.0, 1e6), weight 40.0,
+            "The inverse hyperbolic cosine; NaN for reals below 1.";
+        Arctanh arctanh(FLOATING) -> Same, ulp 1.0 / 4.0, on (-1.0, 1.0), weight 40.0,
+            "The inverse hyperbolic tangent; infinite at -1 and 1, NaN for reals beyond.";
         Erf erf(FLOAT) -> Same, ulp 2.0 / 4.0, on (-6.0, 6.0), weight 32.0,
             "The error function, `2 / sqrt(pi)` times the integral of `exp(-t^2)` from 0 to x.";
         Sigmoid sigmoid(FLOAT) -> Same, ulp 1.0 / 4.0, on (-80.0, 80.0), weight 24.0,
@@ -196,8 +199,8 @@ ufuncs! {
             "The smallest integer that is not below x.";
         Trunc trunc(FLOAT) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0,
             "x rounded toward zero.";
-        Round round(FLOAT) -> Same, ulp 0.0 / 0.0, on (-1e3, 1e3), weight 1.0,
-            "The integer nearest to x; ties round to even.";
+        Round round(FLOATING) -> Same, ulp 0.0 / 0.0, on (-1e3, 1e3), weight 1.0,
+            "The integer nearest to x; ties round to even. Complex: each part.";
         IsNan is_nan(FLOATING) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
             "Whether x is NaN (for complex operands: whether either part is NaN).";
         IsInf is_inf(FLOATING) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
@@ -221,35 +224,37 @@ ufuncs! {
         Rem rem(REAL) -> Same, ulp 0.0 / 0.0, on (-1e3, 1e3), weight 10.0,
             "The exact remainder `x - y * trunc(x / y)` with the sign of x, `x % y`. Floats: NaN if x is infinite or y \
              is 0. Integers: 0 if y is 0.";
-        Pow pow(REAL) -> Same, ulp 2.0 / 4.0, on (1e-3, 30.0), weight 60.0,
+        Pow pow(NUMBER) -> Same, ulp 2.0 / 4.0, on (1e-3, 30.0), weight 60.0,
             "x to the power of y; integers wrap, and truncate where y is negative (0 to a negative power is 0). The \
-             single values 2 and 3, and for floats 0.5 and -1, are computed as products, root and reciprocal.";
+             single values 2 and 3, and for floats 0.5 and -1, are computed as products, root and reciprocal. \
+             Complex: [`complex::pow`](crate::complex::pow).";
         Arctan2 arctan2(FLOAT) -> Same, ulp 2.0 / 4.0, on (-1e3, 1e3), weight 40.0,
             "The angle in -pi .. pi of the point with ordinate x (this operand) and abscissa y (the other operand); \
              signs of zeros are significant.";
         Hypot hypot(FLOAT) -> Same, ulp 2.0 / 4.0, on (-1e6, 1e6), weight 16.0,
             "`sqrt(x^2 + y^2)` without intermediate overflow; infinite if either operand is infinite, even if the \
              other is NaN.";
-        Minimum minimum(ORDERED) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0,
-            "The smaller of x and y; NaN if either is NaN, y if they are equal.";
-        Maximum maximum(ORDERED) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0,
-            "The larger of x and y; NaN if either is NaN, y if they are equal.";
-        Fmin fmin(ORDERED) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 2.0,
-            "The smaller of x and y; if one is NaN, the other; y if they are equal.";
-        Fmax fmax(ORDERED) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 2.0,
-            "The larger of x and y; if one is NaN, the other; y if they are equal.";
+        Minimum minimum(ANY) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0,
+            "The smaller of x and y; NaN if either is NaN, y if they are equal. Complex: in the order of `less`.";
+        Maximum maximum(ANY) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0,
+            "The larger of x and y; NaN if either is NaN, y if they are equal. Complex: in the order of `less`.";
+        Fmin fmin(ANY) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 2.0,
+            "The smaller of x and y; if one is NaN, the other; y if they are equal. Complex: in the order of `less`.";
+        Fmax fmax(ANY) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 2.0,
+            "The larger of x and y; if one is NaN, the other; y if they are equal. Complex: in the order of `less`.";
         Copysign copysign(FLOAT) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0,
             "The magnitude of x with the sign of y, zeros and NaN included.";
         Equal equal(ANY) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0, "Whether x equals y; false for NaN.";
         NotEqual not_equal(ANY) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0,
             "Whether x differs from y; true for NaN.";
-        Less less(ORDERED) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0, "Whether x is below y; false for NaN.";
-        LessEqual less_equal(ORDERED) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0,
-            "Whether x is at most y; false for NaN.";
-        Greater greater(ORDERED) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0,
-            "Whether x is above y; false for NaN.";
-        GreaterEqual greater_equal(ORDERED) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0,
-            "Whether x is at least y; false for NaN.";
+        Less less(ANY) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0,
+            "Whether x is below y; false for NaN. Complex: by the real parts, by the imaginary ones where those are equal.";
+        LessEqual less_equal(ANY) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0,
+            "Whether x is at most y; false for NaN. Complex: in the order of `less`.";
+        Greater greater(ANY) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0,
+            "Whether x is above y; false for NaN. Complex: in the order of `less`.";
+        GreaterEqual greater_equal(ANY) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0,
+            "Whether x is at least y; false for NaN. Complex: in the order of `less`.";
         LogicalAnd logical_and(ANY) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
             "Whether both operands are nonzero (true); NaN counts as nonzero.";
         LogicalOr logical_or(ANY) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,

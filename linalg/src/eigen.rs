@@ -68,12 +68,11 @@ pub fn eigvalsh<T: Field>(a: &Array<T>) -> Result<Array<T::Part>> {
     Ok(hermitian("eigvalsh", a, false)?.0)
 }
 
+/// The eigenvalues `[.., n]` and eigenvectors `[.., n, n]` of general matrices, which are complex.
+pub type Spectra<T> = (Array<<T as Field>::Spectrum>, Array<<T as Field>::Spectrum>);
+
 /// Decomposes general matrices. Without `vectors`, their matrix is empty.
-fn general<T: Field>(
-    op: &'static str,
-    a: &Array<T>,
-    vectors: bool,
-) -> Result<(Array<T::Spectrum>, Array<T::Spectrum>)> {
+fn general<T: Field>(op: &'static str, a: &Array<T>, vectors: bool) -> Result<Spectra<T>> {
     let matrices = Matrices::square(op, a)?;
     let (n, par) = (matrices.rows, parallelism(matrices.rows, matrices.rows)?);
     let mut values = matrices.zeros::<T::Spectrum>(n, 1)?;
@@ -117,7 +116,7 @@ fn general<T: Field>(
 /// assert!(error < 1e-12);
 /// # Ok::<(), Error>(())
 /// ```
-pub fn eig<T: Field>(a: &Array<T>) -> Result<(Array<T::Spectrum>, Array<T::Spectrum>)> {
+pub fn eig<T: Field>(a: &Array<T>) -> Result<Spectra<T>> {
     general("eig", a, true)
 }
 

@@ -21,7 +21,7 @@ mod products;
 mod stack;
 mod svd;
 
-pub use eigen::{eig, eigh, eigvals, eigvalsh};
+pub use eigen::{Spectra, eig, eigh, eigvals, eigvalsh};
 pub use factors::{Factors, cholesky, qr};
 pub use field::Field;
 pub use lu::{det, inv, slogdet, solve};

@@ -12,7 +12,7 @@ mod first;
 mod offload;
 #[path = "../../examples/streaming.rs"]
 mod streaming;
-#[path = "../../examples/tour.rs"]
+#[path = "../../examples/tour/main.rs"]
 mod tour;
 
 /// Every device that `POLYARRAY_REQUIRE` names must be present if this build supports it, so that the tests below cover
@@ -54,7 +54,17 @@ fn the_first_program_prints_what_the_readme_says() {
 #[test]
 fn every_line_of_the_readmes_table_from_numpy_holds() {
     let lines = readme("| NumPy | polyarray |\n|---|---|\n", "\n\n").lines().count();
-    assert_eq!(tour::run().unwrap(), lines);
+    assert_eq!(tour::readme::lines().unwrap(), lines);
+}
+
+#[test]
+fn the_programs_of_the_tour_have_the_right_answers() {
+    let mut tour = tour::Tour::new(100);
+    for (name, _, run) in tour::THEMES {
+        tour.begin(name);
+        run(&mut tour).unwrap_or_else(|e| panic!("{name}: {e}"));
+    }
+    assert!(tour.json().lines().count() > 100);
 }
 
 #[test]

@@ -4,7 +4,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod array_api;
 mod bad_input;
+mod complex;
 mod composed;
 mod conformance;
 mod distances;

@@ -287,9 +287,7 @@ fn what_a_ufunc_is_not_defined_for_is_an_error() {
     assert!(text(array(&[1i32]).sin().eval().unwrap_err()).contains("floats"));
     assert!(text((!array(&[1.0f64])).eval().unwrap_err()).contains("not"));
     assert!(text(array(&[true]).shl(true).eval().unwrap_err()).contains("shl"));
-    assert!(
-        text(array(&[Complex::new(1.0f32, 0.0)]).less(Complex::new(0.0, 0.0)).eval().unwrap_err()).contains("less")
-    );
+    assert!(text(array(&[Complex::new(1.0f32, 0.0)]).floor().eval().unwrap_err()).contains("floor"));
 }
 
 /// The exponents that are computed without `pow` give its special values, and otherwise its results to within its

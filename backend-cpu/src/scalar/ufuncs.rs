@@ -5,7 +5,7 @@
 use super::functions;
 use bytemuck::checked;
 use polyarray_core::op::Reduction;
-use polyarray_core::{Binary, Complex, DType, Element, Unary, bf16, f16};
+use polyarray_core::{Binary, Complex, DType, Element, Unary, bf16, complex, f16};
 
 /// Ufuncs over strips. `out` has room for one result per element of `x`. Programs are verified, so no ufunc is called
 /// that the dtype does not define.
@@ -380,68 +380,90 @@ fn truth<F: PartialEq + Default>(x: Complex<F>) -> bool {
     x.re != F::default() || x.im != F::default()
 }
 
+/// Divides complex numbers of type `$F` as in R. Smith, "Algorithm 116: Complex division", CACM 5, 1962: the squares of
+/// the parts may exceed the range of the type. Operands whose sums would exceed it, and operands so small that digits
+/// would be lost, are multiplied by a power of two first; the quotient is scaled back at the end.
+macro_rules! quotient {
+    ($F:ty, $x:expr, $y:expr, large $large:expr, little $little:expr, by $up:expr) => {{
+        let (x, y): (Complex<$F>, Complex<$F>) = ($x, $y);
+        let quotient = |x: Complex<$F>, y: Complex<$F>| {
+            if y.re.abs() >= y.im.abs() {
+                let ratio = y.im / y.re;
+                let scale = y.re + y.im * ratio;
+                Complex::new((x.re + x.im * ratio) / scale, (x.im - x.re * ratio) / scale)
+            } else {
+                let ratio = y.re / y.im;
+                let scale = y.re * ratio + y.im;
+                Complex::new((x.re * ratio + x.im) / scale, (x.im * ratio - x.re) / scale)
+            }
+        };
+        let scale = |z: Complex<$F>| {
+            let most = if z.re.abs() < z.im.abs() { z.im.abs() } else { z.re.abs() };
+            if most > $large {
+                0.0625
+            } else if most < $little {
+                $up
+            } else {
+                1.0
+            }
+        };
+        if y.re == 0.0 && y.im == 0.0 {
+            Complex::new(x.re / y.re.abs(), x.im / y.re.abs())
+        } else {
+            let (by_x, by_y) = (scale(x), scale(y));
+            let (x, y) = (Complex::new(x.re * by_x, x.im * by_x), Complex::new(y.re * by_y, y.im * by_y));
+            let (quotient, back) = (quotient(x, y), by_y / by_x);
+            Complex::new(quotient.re * back, quotient.im * back)
+        }
+    }};
+}
+
 /// Implements [`Ufuncs`] for complex numbers with parts of type `$F`. Functions are computed in f64 and rounded.
 macro_rules! complex {
     ($($F:ty, large $large:expr, little $little:expr, by $up:expr;)*) => { $(
         impl Ufuncs for Complex<$F> {
             fn unary(op: Unary, x: &[Self], out: &mut [u128]) {
-                let wide = |f: fn(Complex<f64>) -> Complex<f64>| {
-                    move |x: Self| {
-                        let y = f(Complex::new(f64::from(x.re), f64::from(x.im)));
-                        Complex::new(y.re as $F, y.im as $F)
-                    }
-                };
+                let wide = |x: Self| Complex::new(f64::from(x.re), f64::from(x.im));
+                let narrow = |x: Complex<f64>| Complex::new(x.re as $F, x.im as $F);
                 match op {
                     Unary::Neg => each(x, out, |x| -x),
                     Unary::Conj => each(x, out, |x| x.conj()),
                     Unary::Abs => each(x, out, |x| x.re.hypot(x.im)),
                     Unary::Square => each(x, out, |x| x * x),
-                    Unary::Sqrt => each(x, out, wide(functions::complex_sqrt)),
-                    Unary::Exp => each(x, out, wide(functions::complex_exp)),
-                    Unary::Log => each(x, out, wide(functions::complex_log)),
+                    Unary::Reciprocal => each(x, out, |x| {
+                        quotient!($F, Complex::new(1.0, 0.0), x, large $large, little $little, by $up)
+                    }),
+                    Unary::Round => each(x, out, |x| Complex::new(x.re.round_ties_even(), x.im.round_ties_even())),
                     Unary::IsNan => each(x, out, |x| x.re.is_nan() || x.im.is_nan()),
                     Unary::IsInf => each(x, out, |x| x.re.is_infinite() || x.im.is_infinite()),
                     Unary::IsFinite => each(x, out, |x| x.re.is_finite() && x.im.is_finite()),
                     Unary::LogicalNot => each(x, out, |x| !truth(x)),
-                    other => undefined(other.info().name, Self::DTYPE),
+                    other => match complex::function(other) {
+                        Some(f) => each(x, out, |x| narrow(f(wide(x)))),
+                        None => undefined(other.info().name, Self::DTYPE),
+                    },
                 }
             }
 
             fn binary(op: Binary, x: &[Self], y: &[Self], out: &mut [u128]) {
-                /// Divides as in R. Smith, "Algorithm 116: Complex division", CACM 5, 1962: the squares of the parts
-                /// may exceed the range of the type. Operands whose sums would exceed it, and operands so small that
-                /// digits would be lost, are multiplied by a power of two first; the quotient is scaled back at the
-                /// end.
-                fn div(x: Complex<$F>, y: Complex<$F>) -> Complex<$F> {
-                    if y.re == 0.0 && y.im == 0.0 {
-                        return Complex::new(x.re / y.re.abs(), x.im / y.re.abs());
-                    }
-                    let scale = |z: Complex<$F>| {
-                        let most = if z.re.abs() < z.im.abs() { z.im.abs() } else { z.re.abs() };
-                        if most > $large { 0.0625 } else if most < $little { $up } else { 1.0 }
-                    };
-                    let (by_x, by_y) = (scale(x), scale(y));
-                    let quotient =
-                        quotient(Complex::new(x.re * by_x, x.im * by_x), Complex::new(y.re * by_y, y.im * by_y));
-                    let back = by_y / by_x;
-                    Complex::new(quotient.re * back, quotient.im * back)
-                }
-                fn quotient(x: Complex<$F>, y: Complex<$F>) -> Complex<$F> {
-                    if y.re.abs() >= y.im.abs() {
-                        let ratio = y.im / y.re;
-                        let scale = y.re + y.im * ratio;
-                        Complex::new((x.re + x.im * ratio) / scale, (x.im - x.re * ratio) / scale)
-                    } else {
-                        let ratio = y.re / y.im;
-                        let scale = y.re * ratio + y.im;
-                        Complex::new((x.re * ratio + x.im) / scale, (x.im * ratio - x.re) / scale)
-                    }
-                }
+                let wide = |x: Self| Complex::new(f64::from(x.re), f64::from(x.im));
+                let narrow = |x: Complex<f64>| Complex::new(x.re as $F, x.im as $F);
                 match op {
                     Binary::Add => each2(x, y, out, |x, y| x + y),
                     Binary::Sub => each2(x, y, out, |x, y| x - y),
                     Binary::Mul => each2(x, y, out, |x, y| x * y),
-                    Binary::Div => each2(x, y, out, div),
+                    Binary::Div => each2(x, y, out, |x, y| {
+                        quotient!($F, x, y, large $large, little $little, by $up)
+                    }),
+                    Binary::Pow => each2(x, y, out, |x, y| narrow(complex::pow(wide(x), wide(y)))),
+                    Binary::Minimum => each2(x, y, out, complex::minimum),
+                    Binary::Maximum => each2(x, y, out, complex::maximum),
+                    Binary::Fmin => each2(x, y, out, complex::fmin),
+                    Binary::Fmax => each2(x, y, out, complex::fmax),
+                    Binary::Less => each2(x, y, out, complex::less),
+                    Binary::LessEqual => each2(x, y, out, complex::less_equal),
+                    Binary::Greater => each2(x, y, out, |x, y| complex::less(y, x)),
+                    Binary::GreaterEqual => each2(x, y, out, |x, y| complex::less_equal(y, x)),
                     Binary::Equal => each2(x, y, out, |x, y| x == y),
                     Binary::NotEqual => each2(x, y, out, |x, y| x != y),
                     Binary::LogicalAnd => each2(x, y, out, |x, y| truth(x) && truth(y)),

@@ -1,6 +1,7 @@
-//! The exactly defined instructions, on one element. A bool is a byte of 0 or 1.
+//! The exactly defined instructions, on one element, and the functions of complex numbers that have no vector code. A
+//! bool is a byte of 0 or 1.
 
-use polyarray_core::{Complex, bf16, f16, f32_rounded_to_odd};
+use polyarray_core::{Complex, Unary, bf16, complex, f16, f32_rounded_to_odd};
 use std::marker::PhantomData;
 
 /// A function of one element.
@@ -20,7 +21,7 @@ macro_rules! names {
 }
 names! {
     Neg Abs Sign Square Sqrt Reciprocal IsNan IsInf IsFinite LogicalNot Not Conj Flip Truth
-    Add Sub Mul Div IntFloorDiv IntRem IntPow Minimum Maximum Fmin Fmax Copysign
+    Add Sub Mul Div IntFloorDiv IntRem IntPow ComplexPow Minimum Maximum Fmin Fmax Copysign
     Equal NotEqual Less LessEqual Greater GreaterEqual
     LogicalAnd LogicalOr LogicalXor BitAnd BitOr BitXor Shl Shr
 }
@@ -208,6 +209,14 @@ macro_rules! complex {
             Mul |x, y| -> Complex<$F> { x * y }
             Equal |x, y| -> u8 { u8::from(x.re == y.re) & u8::from(x.im == y.im) }
             NotEqual |x, y| -> u8 { u8::from(x.re != y.re) | u8::from(x.im != y.im) }
+            Less |x, y| -> u8 { u8::from(complex::less(x, y)) }
+            LessEqual |x, y| -> u8 { u8::from(complex::less_equal(x, y)) }
+            Greater |x, y| -> u8 { u8::from(complex::less(y, x)) }
+            GreaterEqual |x, y| -> u8 { u8::from(complex::less_equal(y, x)) }
+            Minimum |x, y| -> Complex<$F> { complex::minimum(x, y) }
+            Maximum |x, y| -> Complex<$F> { complex::maximum(x, y) }
+            Fmin |x, y| -> Complex<$F> { complex::fmin(x, y) }
+            Fmax |x, y| -> Complex<$F> { complex::fmax(x, y) }
             LogicalAnd |x, y| -> u8 { <Truth as Exact1<Complex<$F>>>::f(x) & <Truth as Exact1<Complex<$F>>>::f(y) }
             LogicalOr |x, y| -> u8 { <Truth as Exact1<Complex<$F>>>::f(x) | <Truth as Exact1<Complex<$F>>>::f(y) }
             LogicalXor |x, y| -> u8 { <Truth as Exact1<Complex<$F>>>::f(x) ^ <Truth as Exact1<Complex<$F>>>::f(y) }
@@ -215,6 +224,45 @@ macro_rules! complex {
     )* };
 }
 complex!(f32, f64);
+
+exact2! { Complex<f32>:
+    ComplexPow |x, y| -> Complex<f32> { narrow(complex::pow(wide(x), wide(y))) }
+}
+exact2! { Complex<f64>:
+    ComplexPow |x, y| -> Complex<f64> { complex::pow(x, y) }
+}
+
+/// The function of the ufunc with number `OP` in [`Unary::ALL`], one number at a time: see [`complex::function`].
+pub(crate) struct OfComplex<const OP: usize>;
+
+impl<const OP: usize> OfComplex<OP> {
+    const FUNCTION: fn(Complex<f64>) -> Complex<f64> =
+        complex::function(Unary::ALL[OP]).expect("the ufunc is a function of complex numbers");
+}
+
+impl<const OP: usize> Exact1<Complex<f64>> for OfComplex<OP> {
+    type Out = Complex<f64>;
+    #[inline(always)]
+    fn f(x: Complex<f64>) -> Complex<f64> {
+        Self::FUNCTION(x)
+    }
+}
+
+impl<const OP: usize> Exact1<Complex<f32>> for OfComplex<OP> {
+    type Out = Complex<f32>;
+    #[inline(always)]
+    fn f(x: Complex<f32>) -> Complex<f32> {
+        narrow(Self::FUNCTION(wide(x)))
+    }
+}
+
+fn wide(x: Complex<f32>) -> Complex<f64> {
+    Complex::new(f64::from(x.re), f64::from(x.im))
+}
+
+fn narrow(x: Complex<f64>) -> Complex<f32> {
+    Complex::new(x.re as f32, x.im as f32)
+}
 
 /// The cast to `U`, by this library's rules, which are those of Rust's `as`.
 pub(crate) struct To<U>(PhantomData<U>);

@@ -10,8 +10,9 @@ mod exact;
 use crate::lanes::{Body, Isa, Real};
 use crate::math::{
     self, Arccos, Arccosh, Arcsin, Arcsinh, Arctan, Arctan2, Arctanh, Cbrt, Ceil, ComplexDiv, ComplexExp,
-    ComplexFunction, ComplexFunction2, ComplexLog, ComplexSqrt, Cos, Cosh, Erf, Exp, Exp2, Expm1, Floor, FloorDiv,
-    Function, Function2, Hypot, Log, Log1p, Log2, Log10, Pow, Rem, Round, Sigmoid, Sin, Sinh, Tan, Tanh, Trunc,
+    ComplexFunction, ComplexFunction2, ComplexLog, ComplexReciprocal, ComplexSqrt, Cos, Cosh, Erf, Exp, Exp2, Expm1,
+    Floor, FloorDiv, Function, Function2, Hypot, Log, Log1p, Log2, Log10, Pow, Rem, Round, Sigmoid, Sin, Sinh, Tan,
+    Tanh, Trunc,
 };
 use divide::{ByValue, Divided, OfQuotient};
 use exact::*;
@@ -540,6 +541,13 @@ const fn unary<I: Isa>(op: Unary, dtype: DType) -> Option<Kernel> {
         };
     }
     macro_rules! complex {
+        // The functions that are computed one number at a time.
+        (@each $F:ty, $($U:ident)*) => {
+            match op {
+                $( Unary::$U => Some(I::kernel::<Each<Complex<$F>, OfComplex<{ Unary::$U as usize }>>>), )*
+                _ => None,
+            }
+        };
         ($F:ty) => {
             match op {
                 Unary::Neg => Some(I::kernel::<Parts<Each<$F, Neg>>>),
@@ -553,7 +561,10 @@ const fn unary<I: Isa>(op: Unary, dtype: DType) -> Option<Kernel> {
                 Unary::IsInf => Some(I::kernel::<Each<Complex<$F>, IsInf>>),
                 Unary::IsFinite => Some(I::kernel::<Each<Complex<$F>, IsFinite>>),
                 Unary::LogicalNot => Some(I::kernel::<Each<Complex<$F>, LogicalNot>>),
-                _ => None,
+                Unary::Reciprocal => Some(I::kernel::<Complex1<$F, ComplexReciprocal>>),
+                Unary::Round => Some(I::kernel::<Parts<Smooth<$F, Round>>>),
+                _ => complex!(@each $F, Sign Exp2 Expm1 Log2 Log10 Log1p Sin Cos Tan Arcsin Arccos Arctan Sinh Cosh Tanh
+                    Arcsinh Arccosh Arctanh),
             }
         };
     }
@@ -655,6 +666,15 @@ const fn binary<I: Isa>(op: Binary, dtype: DType) -> Option<Forms> {
                 }
                 Binary::Mul => values::<I, Complex<$F>, Mul>(),
                 Binary::Div => complex_forms::<I, $F, ComplexDiv>(),
+                Binary::Pow => strips::<I, Complex<$F>, ComplexPow>(),
+                Binary::Minimum => strips::<I, Complex<$F>, Minimum>(),
+                Binary::Maximum => strips::<I, Complex<$F>, Maximum>(),
+                Binary::Fmin => strips::<I, Complex<$F>, Fmin>(),
+                Binary::Fmax => strips::<I, Complex<$F>, Fmax>(),
+                Binary::Less => strips::<I, Complex<$F>, Less>(),
+                Binary::LessEqual => strips::<I, Complex<$F>, LessEqual>(),
+                Binary::Greater => strips::<I, Complex<$F>, Greater>(),
+                Binary::GreaterEqual => strips::<I, Complex<$F>, GreaterEqual>(),
                 Binary::Equal => strips::<I, Complex<$F>, Equal>(),
                 Binary::NotEqual => strips::<I, Complex<$F>, NotEqual>(),
                 Binary::LogicalAnd => strips::<I, Complex<$F>, LogicalAnd>(),

@@ -147,6 +147,16 @@ where
 /// backend.
 pub(crate) struct ComplexDiv;
 
+/// The quotient of 1 and z, as [`ComplexDiv`].
+pub(crate) struct ComplexReciprocal;
+
+impl<T: Real> ComplexFunction<T> for ComplexReciprocal {
+    #[inline(always)]
+    fn vector<I: Isa>(isa: I, z: Parts<T, I>) -> Parts<T, I> {
+        <ComplexDiv as ComplexFunction2<T>>::vector(isa, (all::<T, I>(isa, 1.0), all::<T, I>(isa, 0.0)), z)
+    }
+}
+
 /// Returns the larger magnitude of the two parts. It is NaN only where the real part is NaN.
 #[inline(always)]
 fn larger<T: Real, I: Isa>(z: Parts<T, I>) -> T::V<I> {

@@ -32,8 +32,8 @@ mod trig;
 
 pub(crate) use area::{Arccosh, Arcsinh, Arctanh};
 pub(crate) use complex::{
-    ComplexDiv, ComplexExp, ComplexFunction, ComplexFunction2, ComplexLog, ComplexSqrt, apply_complex,
-    apply_complex_abs, apply_complex2,
+    ComplexDiv, ComplexExp, ComplexFunction, ComplexFunction2, ComplexLog, ComplexReciprocal, ComplexSqrt,
+    apply_complex, apply_complex_abs, apply_complex2,
 };
 pub(crate) use division::{FloorDiv, Rem};
 pub(crate) use erf::Erf;

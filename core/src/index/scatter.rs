@@ -206,10 +206,8 @@ impl<T: Element> ViewMut<'_, T> {
         space: &Space,
         axis: usize,
     ) -> Result<()> {
-        if let Some(ufunc) = how.ufunc()
-            && !ufunc.info().kinds.contains(T::DTYPE)
-        {
-            let defined = ufunc.info().kinds.describe();
+        if !how.kinds().contains(T::DTYPE) {
+            let defined = how.kinds().describe();
             return Err(Error::DTypeUndefined { op: how.name(), dtype: T::DTYPE, defined });
         }
         let values = match values.small_value()? {

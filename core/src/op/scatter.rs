@@ -1,7 +1,7 @@
 //! Writes at indices.
 
 use super::{Mode, Operand, Operation, OutSpec, Output};
-use crate::{Binary, Class, DType, Dims};
+use crate::{Binary, Class, DType, Dims, Kinds};
 use smallvec::{SmallVec, smallvec};
 
 /// What a scatter does with a value and the element at its index.
@@ -40,6 +40,15 @@ impl Combine {
             Combine::Max => Some(Binary::Maximum),
         }
     }
+
+    /// Returns the dtypes that it is defined for. Minima and maxima, as in reductions, are those of real numbers.
+    pub fn kinds(self) -> Kinds {
+        match self {
+            Combine::Set => Kinds::ANY,
+            Combine::Add => Binary::Add.info().kinds,
+            Combine::Min | Combine::Max => Kinds::BOOL.or(Kinds::INT).or(Kinds::FLOAT),
+        }
+    }
 }
 
 /// A scatter: for each index p of `shape`, in C order, `how` combines `values[p]` with the element of the output whose
@@ -54,7 +63,7 @@ impl Combine {
 /// 4. `output` has dtype `dtype` and strides for `shape` followed by the scattered axis. They are 0 along the axes of
 ///    `shape` in which only the index moves, and 1 at least along the other ones; the last one is not 0, and may be
 ///    negative. Different positions are different elements;
-/// 5. `how` is a ufunc that is defined for `dtype`, or none;
+/// 5. `how` is defined for `dtype`;
 /// 6. the elements of the output have been written, and no operand lies in its buffer.
 #[derive(Clone, Debug)]
 pub struct Scatter {

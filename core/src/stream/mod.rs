@@ -188,11 +188,7 @@ impl<'p, T: Element> Stream<'p, T> {
         Stream { source, progress: Box::new(|_, _| {}) }
     }
 
-    fn rows(
-        of: &Array<T>,
-        shape: Result<Dims>,
-        make: impl Fn(&Array<T>) -> Result<Array<T>> + 'p,
-    ) -> Stream<'p, T> {
+    fn rows(of: &Array<T>, shape: Result<Dims>, make: impl Fn(&Array<T>) -> Result<Array<T>> + 'p) -> Stream<'p, T> {
         Stream::new(shape.map(|shape| Source::Rows { of: of.clone(), shape, make: Box::new(make) }))
     }
 }
