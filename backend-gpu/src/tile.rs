@@ -169,7 +169,9 @@ impl Structure {
                 snippets.add(Snippets::BITS);
                 "    let norm = sqrt(xx) * sqrt(yy);\n    var value = from_bits(0x7fc00000u);\n    \
                  if (norm != 0.0f) { value = 1.0f - sum / norm; }\n    value = select(value, 0.0f, value < 0.0f);\n    \
-                 value = select(value, 2.0f, value > 2.0f);\n"
+                 value = select(value, 2.0f, value > 2.0f);\n    \
+                 // Roots and quotients are not exact, and the three sums of equal points are equal.\n    \
+                 value = select(value, 0.0f, norm != 0.0f && sum == xx && sum == yy);\n"
             }
             Inner::Product | Inner::Distance(_) => "    let value = sum;\n",
         };

@@ -7,7 +7,7 @@
 //! one by one, by [`Measure::distance`].
 
 use crate::exec::Access;
-use crate::gemm::{AbsDiff, Direct, Matrix, Product, SquareDiff, Written, product};
+use crate::gemm::{AbsDiff, Direct, Matrix, Product, SEGMENT, SquareDiff, Written, product};
 use crate::lanes::{Isa, Real, Work};
 use crate::math::{Function, Function2, Log, Pow};
 use crate::matmul::{in_place, prepare};
@@ -266,7 +266,10 @@ unsafe fn norms<T: Real>(matrix: Matrix<T>, rows: usize, columns: usize) -> Resu
         x * x
     };
     let mut norms = room(rows)?;
-    norms.extend((0..rows).map(|i| match (0..columns).map(|j| square(i, j)).sum::<f64>().sqrt() {
+    // In segments, so that the rounding error does not grow with the number of terms.
+    let segment = |i: usize, start: usize| (start..columns.min(start + SEGMENT)).map(|j| square(i, j)).sum::<f64>();
+    let sum = |i: usize| (0..columns).step_by(SEGMENT).map(|start| segment(i, start)).sum::<f64>();
+    norms.extend((0..rows).map(|i| match sum(i).sqrt() {
         length if (1e-140..1e140).contains(&length) => length,
         _ => f64::NAN,
     }));

@@ -236,7 +236,10 @@ where
         let nothing = p.eq(zero).and(q.eq(zero));
         let mut term = mean.mul(square).mul(poly::<T, I, 15>(isa, square, SHARES));
         if !is_small.or(nothing).all() {
-            let part = |p: T::V<I>| T::V::<I>::select(p.eq(zero), zero, p.mul(Log::vector(isa, p.div(mean))));
+            let part = |p: T::V<I>| {
+                // Without the mean, which may round to 0.
+                T::V::<I>::select(p.eq(zero), zero, p.mul(Log::vector(isa, p.div(both).mul(c(2.0)))))
+            };
             term = T::V::<I>::select(is_small, term, part(p).add(part(q)));
             term = T::V::<I>::select(p.lt(zero).or(q.lt(zero)), c(f64::INFINITY), term);
         }

@@ -5,6 +5,9 @@
 //! quarter of `|x|^2 + |y|^2` are recomputed from differences, as are pairs with anything that is not finite. If both
 //! sets are the same, each pair is used for both of its places, because the library may sum them in different orders.
 
+/// The numbers that are added up one after another before their sum is added to those of earlier ones.
+const SEGMENT: usize = 128;
+
 use super::library::{Factor, Library, Multiply};
 use super::scratch;
 use crate::scalar::distance::direct;
@@ -185,7 +188,10 @@ impl<'a, T: Real> Tile<'a, T> {
         {
             let mut sum = 0.0;
             if metric == Measure::Cosine {
-                let length = plain.iter().map(|x| x.to_f64() * x.to_f64()).sum::<f64>().sqrt();
+                // In segments, so that the rounding error does not grow with the number of terms.
+                let segments =
+                    plain.chunks(SEGMENT).map(|part| part.iter().map(|x| x.to_f64() * x.to_f64()).sum::<f64>());
+                let length = segments.sum::<f64>().sqrt();
                 // A length that is not accurate or not finite makes every product NaN, so that the pairs are
                 // recomputed.
                 let scale = if length.is_finite() && length > SHORTEST { 1.0 / length } else { f64::NAN };

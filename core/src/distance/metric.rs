@@ -57,7 +57,7 @@ macro_rules! metrics {
         ///
         /// Unless a row says otherwise, a NaN in a vector gives NaN, and the error is at most `8 eps sqrt(d)` relative
         /// to the distance. The distance of a vector of finite numbers to itself is exactly 0, and `d(x, y)` has the
-        /// same bits as `d(y, x)`. The squares of large and small numbers do not overflow or underflow where the
+        /// same bits as `d(y, x)` (on `blas` only if both are rows of one operand). The squares of large and small numbers do not overflow or underflow where the
         /// distance does not.
         #[derive(Clone, Copy, Debug, PartialEq)]
         pub enum Metric<'a> {
@@ -168,7 +168,8 @@ impl Measure {
                 let (x, y) = (scale(largest(pairs.clone().map(|p| p.0))), scale(largest(pairs.clone().map(|p| p.1))));
                 match sum(pairs.clone().map(|(x, y)| x * y)) {
                     plain if plain.is_finite() => plain,
-                    _ => sum(pairs.map(|(a, b)| (a / x) * (b / y))) * x * y,
+                    // In this order for both orders of the vectors, and without intermediate overflow.
+                    _ => sum(pairs.map(|(a, b)| (a / x) * (b / y))) * x.min(y) * x.max(y),
                 }
             }
             Measure::Cityblock => sum(apart),
@@ -311,6 +312,7 @@ fn divergence(p: f64, q: f64) -> f64 {
         let square = t * t;
         return mean * square * SHARES.iter().rev().fold(0.0, |sum, c| sum * square + c);
     }
-    let part = |p: f64| if p == 0.0 { 0.0 } else { p * (p / mean).ln() };
+    // Without the mean, which may round to 0.
+    let part = |p: f64| if p == 0.0 { 0.0 } else { p * (2.0 * (p / (p + q))).ln() };
     part(p) + part(q)
 }

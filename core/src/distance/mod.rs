@@ -99,15 +99,14 @@ pub fn cdist_sum<T: Float>(
     let rows = |rows: Range<usize>| {
         let mut sums = neighbours::reserve(rows.len())?;
         for block in neighbours::blocks(rows, neighbours::ROWS) {
-            let mut total: Option<Array<T>> = None;
-            for columns in neighbours::blocks(0..m, neighbours::BLOCK / block.len()) {
-                let sum = pairs.part(&block, &columns)?.map(&f)?.sum_axis(1)?;
-                total = Some(match total {
-                    Some(total) => (total + sum).eval()?,
-                    None => sum,
-                });
+            // Blocks of the same width whatever the rows are, and totals in f64, so that the sum of a row depends only on
+            // its distances.
+            let mut totals = vec![0f64; block.len()];
+            for columns in neighbours::blocks(0..m, neighbours::BLOCK / neighbours::ROWS) {
+                let some = pairs.part(&block, &columns)?.map(&f)?.sum_axis(1)?.to_vec()?;
+                totals.iter_mut().zip(some).for_each(|(total, sum)| *total += sum.to_wide().real());
             }
-            sums.extend(total.expect("m is at least 1").to_vec()?);
+            sums.extend(totals.into_iter().map(|total| T::from_wide(Wide::Float(total))));
         }
         Ok(sums)
     };
@@ -234,6 +233,9 @@ enum How<T: Element> {
     Measure(Measure, f64, Option<Array<T>>),
     /// As an expression of the coordinates.
     Haversine,
+    /// As those of the vectors in f32, rounded once: metrics of half floats that need more than one operation, whose
+    /// results would each be rounded, or parameters, which may be out of the range of the dtype.
+    Single(Arc<Pairs<f32>>),
 }
 
 impl<T: Element> Pairs<T> {
@@ -248,6 +250,21 @@ impl<T: Element> Pairs<T> {
         };
         if d != e {
             return Err(shapes(&format!("the vectors have {d} and {e} coordinates; both need the same number")));
+        }
+        let (empty, descending) = (metric.info().empty, metric == Metric::Dot);
+        let several = matches!(
+            metric,
+            Metric::Correlation
+                | Metric::JensenShannon
+                | Metric::SEuclidean(_)
+                | Metric::Mahalanobis(_)
+                | Metric::Haversine
+        );
+        if several && matches!(T::DTYPE, DType::F16 | DType::BF16) {
+            let single = x.cast::<f32>().eval()?;
+            let other = if x.raw().same(y.raw()) { single.clone() } else { y.cast::<f32>().eval()? };
+            let how = How::Single(Arc::new(Pairs::<f32>::new(op, &single, &other, metric)?));
+            return Ok(Pairs { op, x: x.clone(), y: y.clone(), how, empty, descending });
         }
         let how = |measure: Measure| Ok(How::Measure(measure, 1.0, None));
         let argument = |name: &'static str, value: f64, why: &str| Error::Argument {
@@ -297,7 +314,6 @@ impl<T: Element> Pairs<T> {
             Metric::JensenShannon if !nothing => shares(rows),
             _ => Ok(rows.clone()),
         };
-        let (empty, descending) = (metric.info().empty, metric == Metric::Dot);
         let changed = change(x)?;
         // Backends recognise two sets that are the same.
         let y = if x.raw().same(y.raw()) { changed.clone() } else { change(y)? };
@@ -313,7 +329,11 @@ impl<T: Element> Pairs<T> {
         let part = |from: &Array<T>, range: &Range<usize>| {
             from.slice([SliceItem::from(range.start as isize..range.end as isize)])
         };
-        Ok(Pairs { x: part(&self.x, rows)?, y: part(&self.y, columns)?, how: self.how.clone(), ..*self })
+        let how = match &self.how {
+            How::Single(single) => How::Single(Arc::new(single.part(rows, columns)?)),
+            how => how.clone(),
+        };
+        Ok(Pairs { x: part(&self.x, rows)?, y: part(&self.y, columns)?, how, ..*self })
     }
 
     /// Computes the distances.
@@ -393,18 +413,25 @@ impl<T: Element> Pairs<T> {
         if n == 0 || m == 0 || self.x.shape()[1] == 0 {
             return Ok(Array::full([n, m], T::from_wide(Wide::Float(self.empty)))?.beside(&self.x)?.into_expr());
         }
-        let c = |x: f64| T::from_wide(Wide::Float(x));
-        let column = |of: &Array<T>, i: isize| of.slice([SliceItem::from(..), SliceItem::from(i..i + 1)]);
-        let ([x0, x1], [y0, y1]) =
-            ([column(&self.x, 0)?, column(&self.x, 1)?], [column(&self.y, 0)?.t(), column(&self.y, 1)?.t()]);
-        let cosines = x0.cos().eval()? * y0.cos().eval()?;
-        let half = (&x1 - &y1) * c(0.5);
-        // The squares of the sine and the cosine of half the angle. Neither is a difference, so the angle is accurate
-        // for points that are close and for points on opposite sides.
-        let sine = ((&x0 - &y0) * c(0.5)).sin().square() + cosines.clone() * half.clone().sin().square();
-        let cosine = ((&x0 + &y0) * c(0.5)).sin().square() + cosines * half.cos().square();
-        Ok(sine.sqrt().arctan2(cosine.sqrt()) * c(2.0))
+        match &self.how {
+            How::Single(single) => Ok(single.distances()?.cast()),
+            How::Measure(..) | How::Haversine => haversine(&self.x, &self.y),
+        }
     }
+}
+
+/// Returns the angles between the points of `x` and those of `y`, each of at least one point.
+fn haversine<T: Element>(x: &Array<T>, y: &Array<T>) -> Result<Expr<T>> {
+    let c = |x: f64| T::from_wide(Wide::Float(x));
+    let column = |of: &Array<T>, i: isize| of.slice([SliceItem::from(..), SliceItem::from(i..i + 1)]);
+    let ([x0, x1], [y0, y1]) = ([column(x, 0)?, column(x, 1)?], [column(y, 0)?.t(), column(y, 1)?.t()]);
+    let cosines = x0.cos().eval()? * y0.cos().eval()?;
+    let half = (&x1 - &y1) * c(0.5);
+    // The squares of the sine and the cosine of half the angle. Neither is a difference, so the angle is accurate for
+    // points that are close and for points on opposite sides.
+    let sine = ((&x0 - &y0) * c(0.5)).sin().square() + cosines.clone() * half.clone().sin().square();
+    let cosine = ((&x0 + &y0) * c(0.5)).sin().square() + cosines * half.cos().square();
+    Ok(sine.sqrt().arctan2(cosine.sqrt()) * c(2.0))
 }
 
 /// Subtracts the mean of each row.
@@ -433,6 +460,12 @@ fn centred<T: Element>(rows: &Array<T>) -> Result<Array<T>> {
 /// Divides each row by its sum. A row whose sum is 0 gets negative numbers, whose distances are infinite.
 fn shares<T: Element>(rows: &Array<T>) -> Result<Array<T>> {
     let c = |x: f64| T::from_wide(Wide::Float(x));
+    // A multiplication by a power of two near the reciprocal of the largest magnitude is exact, and keeps the sum in
+    // range.
+    let largest = if T::DTYPE == DType::F64 { 1000.0 } else { 120.0 };
+    let most = rows.abs().reinterpret::<T>().max_axis(axis(1).keepdims())?;
+    let exponents = most.log2().floor().clip(c(-largest), c(largest));
+    let rows = &(rows * (-exponents).exp2()).eval()?;
     let sums = rows.sum_axis(axis(1).keepdims())?.into_expr().reinterpret::<T>();
     select(sums.clone().equal(c(0.0)), c(-1.0), rows / sums).eval()
 }
