@@ -90,6 +90,22 @@ pub trait Element:
     fn from_wide(wide: Wide) -> Self;
 }
 
+/// Returns the largest number of the dtype below `x`, which is a number of the dtype.
+pub(crate) fn below(dtype: DType, x: f64) -> f64 {
+    // Half floats have 16 bits, which are ordered as those of wider floats are.
+    let half = |bits: u16| match bits {
+        0 | 0x8000 => 0x8001,
+        bits if bits < 0x8000 => bits - 1,
+        bits => bits + 1,
+    };
+    match dtype {
+        DType::F16 => f16::from_bits(half(f16::from_f64(x).to_bits())).to_f64(),
+        DType::BF16 => bf16::from_bits(half(bf16::from_f64(x).to_bits())).to_f64(),
+        DType::F32 => f64::from((x as f32).next_down()),
+        _ => x.next_down(),
+    }
+}
+
 /// Evaluates `$body` with `$T` as the Rust type of `$dtype`.
 #[macro_export]
 macro_rules! with_dtype {

@@ -35,6 +35,7 @@ mod matmul;
 mod memory;
 mod number;
 mod plan;
+mod pointwise;
 mod program;
 mod reduce;
 mod scan;

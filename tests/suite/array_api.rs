@@ -54,7 +54,7 @@ const EXTENSIONS: [(&str, &str); 2] = [
 ];
 
 /// Names that polyarray lacks deliberately: the page says what to write instead, which is the line here.
-const LACKING: &str = "empty empty_like can_cast result_type nextafter default_dtypes";
+const LACKING: &str = "empty empty_like can_cast result_type default_dtypes";
 
 fn names(of: &'static [(&'static str, &'static str)]) -> impl Iterator<Item = &'static str> {
     of.iter().flat_map(|(_, names)| names.split_whitespace())
@@ -261,18 +261,7 @@ fn operators() -> Vec<Line> {
         ("maximum", || is(x().maximum(y()), &[7, 2])),
         ("minimum", || is(x().minimum(y()), &[2, -7])),
         ("multiply", || is(x() * y(), &[14, -14])),
-        ("nextafter", || {
-            let next_after = |x: f64, y: f64| {
-                if x < y {
-                    x.next_up()
-                } else if x > y {
-                    x.next_down()
-                } else {
-                    y
-                }
-            };
-            is(&f().zip_elements(&g(), next_after)?, &[3f64.next_up(), (-5f64).next_up()])
-        }),
+        ("nextafter", || is(f().nextafter(&g())?, &[3f64.next_up(), (-5f64).next_up()])),
         ("not_equal", || is(x().not_equal(7), &[false, true])),
         ("pow", || is(x().pow(y()), &[49, 49])),
         ("remainder", || is(x().remainder(y()), &[1, 1])),

@@ -42,6 +42,7 @@ mod npy;
 #[cfg(feature = "npz")]
 mod npz;
 mod ownership;
+mod pointwise;
 mod printing;
 mod products;
 mod quantiles;

@@ -18,6 +18,7 @@ pub use super::ziggurat::{Exponential, Normal};
 
 use super::philox::scaled;
 use crate::DType;
+use crate::dtype::below;
 
 /// A distribution whose elements take a fixed number of words.
 pub trait Sampler: Copy + Send + Sync {
@@ -56,22 +57,6 @@ pub struct Uniform<F> {
     shift: u32,
     /// The value of the last remaining bit.
     unit: F,
-}
-
-/// Returns the largest number of the dtype below `x`, which is a number of the dtype.
-fn below(dtype: DType, x: f64) -> f64 {
-    // Half floats have 16 bits, which are ordered as those of wider floats are.
-    let half = |bits: u16| match bits {
-        0 | 0x8000 => 0x8001,
-        bits if bits < 0x8000 => bits - 1,
-        bits => bits + 1,
-    };
-    match dtype {
-        DType::F16 => crate::f16::from_bits(half(crate::f16::from_f64(x).to_bits())).to_f64(),
-        DType::BF16 => crate::bf16::from_bits(half(crate::bf16::from_f64(x).to_bits())).to_f64(),
-        DType::F32 => f64::from((x as f32).next_down()),
-        _ => x.next_down(),
-    }
 }
 
 /// Returns the number of significant bits of a float dtype.
