@@ -85,6 +85,9 @@ pub(crate) fn filled<T: Clone>(n: usize, value: T) -> Result<Vec<T>> {
 impl Drop for Scratch {
     fn drop(&mut self) {
         let block = std::mem::take(&mut self.0);
+        if size_of_val(&block[..]) > KEPT {
+            return;
+        }
         let _ = FREE.try_with(|free| {
             let mut free = free.borrow_mut();
             // The smallest blocks make room, because they take the least time to allocate again.

@@ -373,3 +373,15 @@ fn errors_of_other_crates_pass_a_function_of_boxed_errors() {
     assert!(both("two").unwrap_err().to_string().contains("float"));
     assert!(both("3").unwrap_err().to_string().contains("reshape"));
 }
+
+#[test]
+fn an_update_of_windows_reads_each_element_once() {
+    on_every_device(|_| {
+        // The windows hold the buffer alone, and show its elements twice.
+        let mut windows = count([20_000]).windows([2])?;
+        windows.update(|x| x * 2.0 + 1.0)?;
+        let want = (count([20_000]).windows([2])? * 2.0 + 1.0).eval()?;
+        assert_eq!(windows, want);
+        Ok(())
+    });
+}

@@ -8,7 +8,8 @@ use proptest::prelude::*;
 
 /// Numbers without a pattern, about 0.
 fn noise(shape: impl Into<polyarray::Dims>) -> Array<f32> {
-    random::Generator::new(7).uniform(shape, -1.0, 2.0).unwrap()
+    // Not every device draws numbers.
+    with_device(&Device::scalar(), || random::Generator::new(7).uniform(shape, -1.0, 2.0).unwrap())
 }
 
 #[test]
@@ -343,4 +344,21 @@ proptest! {
             Ok::<(), Error>(())
         }).unwrap();
     }
+}
+
+#[test]
+fn what_is_stored_before_it_is_reduced_counts() {
+    on_every_device(|_| {
+        let (x, y) = (count([64, 2]), count([512, 2]));
+        let mut blocks = 0;
+        // Four rows of distances, and little else.
+        let least = with_memory_limit(4 * (512 * 4 + 64), || {
+            stream::cdist(&x, &y, Metric::Euclidean).progress(|_, _| blocks += 1).min_axis(1)
+        })?;
+        assert_eq!(least, distance::cdist(&x, &y, Metric::Euclidean)?.min_axis(1)?);
+        assert_eq!(blocks, 16);
+        let narrow = with_memory_limit(1024, || stream::cdist(&x, &y, Metric::Euclidean).max_axis(1));
+        refused(narrow, |e| matches!(e, polyarray::Error::Setting { .. }), &["2"]);
+        Ok(())
+    });
 }

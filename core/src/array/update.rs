@@ -48,7 +48,7 @@ impl<T: Element> Array<T> {
     /// Whether the elements may be written in place although operands of `tape` show them: nothing else holds the
     /// buffer, and each index denotes another element.
     fn is_exclusive_beside(&mut self, tape: &mut Tape) -> bool {
-        if self.raw.layout.is_broadcast() {
+        if self.raw.layout.may_overlap() {
             return false;
         }
         let shown: SmallVec<[usize; 1]> =

@@ -130,7 +130,7 @@ pub fn export(array: impl Into<DynArray>) -> Result<NonNull<ManagedTensor>> {
 fn owned<T: crate::Element>(array: DynArray) -> Result<DynArray> {
     let mut array = Array::<T>::try_from(array)?;
     array = array.to_device(&Device::auto())?;
-    if array.layout().is_broadcast() {
+    if array.layout().may_overlap() {
         array = array.flatten()?.reshape(array.shape())?;
     }
     array.view_mut()?;

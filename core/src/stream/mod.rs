@@ -39,7 +39,7 @@
 //! # Order of summation
 //! On devices of the host, a sum (or mean) in blocks has the same bits as the sum of the whole, if all operands have
 //! the shape of the expression and lie in C order, or are single values, and if
-//! - all axes are reduced, and 4096 elements fit into the limit, or
+//! - all axes are reduced by a method without axes (such as `sum`), and 4096 elements fit into the limit, or
 //! - only the first axis is reduced, and 4096 rows fit into it, or
 //! - the first axis is not reduced.
 //!
@@ -223,7 +223,9 @@ impl<'p, T: Element> Stream<'p, T> {
             return source.whole()?.eval_into(&out.raw(), &device);
         }
         let row = shape[1..].iter().product::<usize>() * T::DTYPE.size();
-        let count = source.rows_of_block(row)?;
+        // What is made of rows is the row that is written.
+        let stored = if let Source::Expr(_) = source { source.made() } else { 0 };
+        let count = source.rows_of_block(row.saturating_add(stored))?;
         source.for_each_block(count, &mut self.progress, |rows, block| {
             let to = out.raw().rows(rows);
             block.eval_into(&to, &device)?;
@@ -244,7 +246,7 @@ impl<'p, T: Element> Stream<'p, T> {
             let shape = axes.shown(source.shape(), &reduced);
             let row = shape[1..].iter().product::<usize>() * U::DTYPE.size();
             let mut result = Array::<U>::zeros(shape)?;
-            let count = source.rows_of_block(row)?;
+            let count = source.rows_of_block(row.saturating_add(source.made()))?;
             source.for_each_block(count, &mut self.progress, |rows, block| {
                 let part = Array::<U>::from_raw(reduce::run(block, request, Some(axes))?)?;
                 result.slice_mut([rows.clone().into()])?.assign(part)
