@@ -3,7 +3,7 @@
 //! Timings vary between machines and between days. Ratios to ceilings that the same run measures vary less.
 
 use crate::table::wrapped;
-use polyarray::Device;
+use polyarray::{Array, Device};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -203,39 +203,98 @@ fn best_of(mut work: impl FnMut()) -> f64 {
     best
 }
 
+/// Returns a stream: an array of this library, so that the ceilings have the pages that its operations have.
+fn stream(elements: usize, value: f32) -> Array<f32> {
+    Array::full([elements], value).expect("a ceiling needs a thirtieth of the memory for a stream")
+}
+
+/// Returns the elements of a stream.
+fn elements_of(stream: &Array<f32>) -> &[f32] {
+    stream.as_slice().expect("a new array is contiguous and lies on the host")
+}
+
 /// Measures GB/s of `a = b + s * c`, which moves three streams.
 fn triad(elements: usize, threads: usize) -> f64 {
-    let (mut a, b, c) = (vec![0.0f32; elements], vec![1.0f32; elements], vec![2.0f32; elements]);
+    let (mut a, b, c) = (stream(elements, 0.0), stream(elements, 1.0), stream(elements, 2.0));
+    let mut a = a.view_mut().expect("nothing else holds the array");
+    let a = a.as_mut_slice().expect("a new array is contiguous and lies on the host");
     let chunk = elements.div_ceil(threads);
     let s = black_box(3.0f32);
-    let kernel =
-        |a: &mut [f32], b: &[f32], c: &[f32]| a.iter_mut().zip(b).zip(c).for_each(|((a, b), c)| *a = b + s * c);
     let seconds = best_of(|| {
         std::thread::scope(|scope| {
-            for ((a, b), c) in a.chunks_mut(chunk).zip(b.chunks(chunk)).zip(c.chunks(chunk)) {
-                scope.spawn(move || kernel(a, b, c));
+            for ((a, b), c) in a.chunks_mut(chunk).zip(elements_of(&b).chunks(chunk)).zip(elements_of(&c).chunks(chunk))
+            {
+                scope.spawn(move || triad_of(a, b, c, s));
             }
         });
         // Keeps the compiler from removing the computation of `a`.
-        black_box(&mut a);
+        black_box(&mut *a);
     });
     (3 * elements * size_of::<f32>()) as f64 / seconds / 1e9
 }
 
 /// Measures GB/s of a sum.
 fn read(elements: usize, threads: usize) -> f64 {
-    let data = vec![1.0f32; elements];
+    let data = stream(elements, 1.0);
     let chunk = elements.div_ceil(threads);
-    let kernel = |part: &[f32]| {
-        let mut lanes = [0.0f32; 32];
-        part.chunks_exact(32).for_each(|block| lanes.iter_mut().zip(block).for_each(|(lane, x)| *lane += x));
-        black_box(lanes);
-    };
     let seconds = best_of(|| {
-        let data = black_box(&data[..]);
-        std::thread::scope(|scope| data.chunks(chunk).for_each(|part| drop(scope.spawn(move || kernel(part)))));
+        let data = black_box(elements_of(&data));
+        std::thread::scope(|scope| data.chunks(chunk).for_each(|part| drop(scope.spawn(move || sum_of(part)))));
     });
     (elements * size_of::<f32>()) as f64 / seconds / 1e9
+}
+
+macro_rules! kernels {
+    ($triad:ident, $sum:ident $(, $feature:literal)?) => {
+        $(#[target_feature(enable = $feature)])?
+        fn $triad(a: &mut [f32], b: &[f32], c: &[f32], s: f32) {
+            a.iter_mut().zip(b).zip(c).for_each(|((a, b), c)| *a = b + s * c);
+        }
+
+        $(#[target_feature(enable = $feature)])?
+        fn $sum(part: &[f32]) {
+            let mut lanes = [0.0f32; 128];
+            part.chunks_exact(128).for_each(|block| lanes.iter_mut().zip(block).for_each(|(lane, x)| *lane += x));
+            black_box(lanes);
+        }
+    };
+}
+kernels!(triad_portable, sum_portable);
+#[cfg(target_arch = "x86_64")]
+kernels!(triad_avx512, sum_avx512, "avx512f");
+#[cfg(target_arch = "x86_64")]
+kernels!(triad_avx2, sum_avx2, "avx2,fma");
+
+/// Computes a triad with the widest vectors of the CPU.
+fn triad_of(a: &mut [f32], b: &[f32], c: &[f32], s: f32) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if std::arch::is_x86_feature_detected!("avx512f") {
+            // SAFETY: the CPU has `avx512f`, as the condition above checked.
+            return unsafe { triad_avx512(a, b, c, s) };
+        }
+        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
+            // SAFETY: the CPU has `avx2` and `fma`, as the condition above checked.
+            return unsafe { triad_avx2(a, b, c, s) };
+        }
+    }
+    triad_portable(a, b, c, s);
+}
+
+/// Adds up elements with the widest vectors of the CPU.
+fn sum_of(part: &[f32]) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if std::arch::is_x86_feature_detected!("avx512f") {
+            // SAFETY: the CPU has `avx512f`, as the condition above checked.
+            return unsafe { sum_avx512(part) };
+        }
+        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
+            // SAFETY: the CPU has `avx2` and `fma`, as the condition above checked.
+            return unsafe { sum_avx2(part) };
+        }
+    }
+    sum_portable(part);
 }
 
 /// Measures GFLOP/s of independent chains of multiply-adds that stay in registers.
