@@ -313,6 +313,7 @@ fn divergence(p: f64, q: f64) -> f64 {
         return mean * square * SHARES.iter().rev().fold(0.0, |sum, c| sum * square + c);
     }
     // Without the mean, which may round to 0.
-    let part = |p: f64| if p == 0.0 { 0.0 } else { p * (2.0 * (p / (p + q))).ln() };
+    let both = p + q;
+    let part = |share: f64| if share == 0.0 { 0.0 } else { share * (2.0 * (share / both)).ln() };
     part(p) + part(q)
 }
