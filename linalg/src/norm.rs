@@ -51,7 +51,7 @@ impl Order {
 /// # extern crate polyarray_cpu as _;
 /// # use polyarray_core::*;
 /// # use polyarray_linalg::{Order, norm};
-/// let a = Array::from([[3.0, -4.0], [0.0, 2.0]]);
+/// let a = Array::from([[3.0f64, -4.0], [0.0, 2.0]]);
 /// assert_eq!(norm(&a, 2, 1)?, Array::from([5.0, 2.0]));
 /// assert_eq!(norm(&a, f64::INFINITY, 0)?, Array::from([3.0, 4.0]));
 /// assert_eq!(norm(&a, 1, [0, 1])?.item()?, 6.0);
@@ -126,7 +126,7 @@ fn matrix_norm<T: Field>(x: &Array<T>, order: Order, [rows, columns]: [isize; 2]
 /// # extern crate polyarray_cpu as _;
 /// # use polyarray_core::*;
 /// # use polyarray_linalg::cond;
-/// let a = Array::from([[2.0, 0.0], [0.0, 0.5]]);
+/// let a = Array::from([[2.0f64, 0.0], [0.0, 0.5]]);
 /// assert!((cond(&a, 2)?.item()? - 4.0).abs() < 1e-12);
 /// assert_eq!(cond(&a, 1)?.item()?, 4.0);
 /// assert_eq!(cond(&Array::<f64>::ones([2, 2])?, 1)?.item()?, f64::INFINITY);
