@@ -286,8 +286,8 @@ macro_rules! multiply {
             #[inline(always)]
             fn plainly(a: Self, x: Self) -> (Self, bool) {
                 let product = Complex::new(a.re * x.re - a.im * x.im, a.re * x.im + a.im * x.re);
-                let all = [a, x, product].iter().fold(true, |all, z| all & $T::is_moderate(z.re) & $T::is_moderate(z.im));
-                (product, all)
+                let is_moderate = |z: &Self| $T::is_moderate(z.re) & $T::is_moderate(z.im);
+                (product, [a, x, product].iter().fold(true, |all, z| all & is_moderate(z)))
             }
 
             #[inline(always)]

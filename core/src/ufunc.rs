@@ -248,7 +248,7 @@ ufuncs! {
         NotEqual not_equal(ANY) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0,
             "Whether x differs from y; true for NaN.";
         Less less(ANY) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0,
-            "Whether x is below y; false for NaN. Complex: by the real parts, by the imaginary ones where those are equal.";
+            "Whether x is below y; false for NaN. Complex: by the real parts, then by the imaginary ones.";
         LessEqual less_equal(ANY) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0,
             "Whether x is at most y; false for NaN. Complex: in the order of `less`.";
         Greater greater(ANY) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0,

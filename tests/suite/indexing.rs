@@ -237,7 +237,8 @@ proptest! {
                     1 => plain.flip(all.clone())?.flatten()?.reshape(&shape[..])?.flip(all.clone()),
                     2 => plain.to_f_order(),
                     _ => {
-                        let wide: Vec<usize> = (0..=last).map(|a| if a == last { 2 * shape[a] } else { shape[a] }).collect();
+                        let mut wide = shape.clone();
+                        wide[last] *= 2;
                         let steps: Vec<SliceItem> =
                             (0..=last).map(|a| SliceItem::from(..).step(if a == last { 2 } else { 1 })).collect();
                         plain.repeat(2, -1)?.reshape(wide)?.slice(steps)

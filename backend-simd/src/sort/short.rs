@@ -1,5 +1,5 @@
-//! Short lines: many of them are read, sorted and written together, because preparations for each line would take longer
-//! than its sort.
+//! Short lines: many of them are read, sorted and written together, because preparations for each line would take
+//! longer than its sort.
 
 use super::{Conversions, Converted, Table, Word, integers};
 use crate::scratch::Scratch;

@@ -699,7 +699,7 @@ impl Axes {
         self
     }
 
-    /// Returns the axes of an array of `ndim` axes, counted from the front. `op` is the name of the operation in errors.
+    /// Returns the axes of an array of `ndim` axes, counted from the front. `op` is the operation's name in errors.
     ///
     /// # Errors
     /// [`Error::Axis`], [`Error::RepeatedAxis`].

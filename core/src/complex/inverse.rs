@@ -140,7 +140,8 @@ pub fn arccosh(z: Z) -> Z {
 }
 
 /// Returns the inverse hyperbolic tangent; the branch cuts are the real axis beyond -1 and 1. The real part is
-/// `log1p(4 |x| / ((|x| - 1)^2 + y^2)) / 4`, and the imaginary part half of the angle of `(1 - |x|) (1 + |x|) - y^2 + 2iy`.
+/// `log1p(4 |x| / ((|x| - 1)^2 + y^2)) / 4`, and the imaginary part half of the angle of
+/// `(1 - |x|) (1 + |x|) - y^2 + 2iy`.
 pub fn arctanh(z: Z) -> Z {
     let (x, y) = (z.re, z.im);
     let (a, b) = (x.abs(), y.abs());

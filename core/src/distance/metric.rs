@@ -57,8 +57,8 @@ macro_rules! metrics {
         ///
         /// Unless a row says otherwise, a NaN in a vector gives NaN, and the error is at most `8 eps sqrt(d)` relative
         /// to the distance. The distance of a vector of finite numbers to itself is exactly 0, and `d(x, y)` has the
-        /// same bits as `d(y, x)` (on `blas` only if both are rows of one operand). The squares of large and small numbers do not overflow or underflow where the
-        /// distance does not.
+        /// same bits as `d(y, x)` (on `blas` only if both are rows of one operand). The squares of large and small
+        /// numbers do not overflow or underflow where the distance does not.
         #[derive(Clone, Copy, Debug, PartialEq)]
         pub enum Metric<'a> {
             $(

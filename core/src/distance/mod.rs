@@ -99,8 +99,8 @@ pub fn cdist_sum<T: Float>(
     let rows = |rows: Range<usize>| {
         let mut sums = neighbours::reserve(rows.len())?;
         for block in neighbours::blocks(rows, neighbours::ROWS) {
-            // Blocks of the same width whatever the rows are, and totals in f64, so that the sum of a row depends only on
-            // its distances.
+            // The width of blocks does not depend on the rows, and totals are in f64, so that the sum of a row depends
+            // only on its distances.
             let mut totals = vec![0f64; block.len()];
             for columns in neighbours::blocks(0..m, neighbours::BLOCK / neighbours::ROWS) {
                 let some = pairs.part(&block, &columns)?.map(&f)?.sum_axis(1)?.to_vec()?;

@@ -44,8 +44,9 @@ pub struct Ragged<T: Element> {
 /// Finds the `k` points (rows of `[m, d]`) that are nearest to each query (row of `[n, d]`), nearest first. Points at
 /// equal distances are ordered by index, and distances that are NaN are last.
 ///
-/// Besides the operands and the result, it needs memory for a second copy of the result, for a block of distances per
-/// thread, and for a changed copy of the operands for the metrics `Correlation` and `JensenShannon`. Distances are as those of [`cdist`](super::cdist).
+/// Besides the operands and the result, it needs memory for a second copy of the result, for a block of distances and
+/// the neighbours of 64 queries per thread, and for a changed copy of the operands for the metrics `Correlation` and
+/// `JensenShannon`. Distances are as those of [`cdist`](super::cdist).
 ///
 /// # Errors
 /// [`Error::Argument`] if `k` is 0 or exceeds the number of points; as [`cdist`](super::cdist).

@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub(crate) struct Template(Box<Tape>);
 
 impl Template {
-    /// Traces `body`, a function of `count` (one or two) operands of `dtype`. If it has one, it is called with it twice.
+    /// Traces `body`, a function of `count` (one or two) operands of `dtype`. One operand is passed as both arguments.
     ///
     /// # Errors
     /// The error of the expression that `body` returns.

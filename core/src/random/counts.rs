@@ -79,7 +79,8 @@ const STIRLING_ERRORS: [f64; 15] = [
     0.005_554_733_551_962_801,
 ];
 
-/// Returns `ln(k!) - ((k + 1/2) ln k - k + ln(2 pi) / 2)`, the error of Stirling's formula, for integers k of at least 1.
+/// Returns `ln(k!) - ((k + 1/2) ln k - k + ln(2 pi) / 2)`, the error of Stirling's formula, for integers k of at least
+/// 1.
 fn stirling_error(k: f64) -> f64 {
     if let Some(error) = STIRLING_ERRORS.get((k as usize).wrapping_sub(1)) {
         return *error;

@@ -33,8 +33,8 @@
 //! that are returned. If one row exceeds a limit that was set, the work fails with [`Error::Setting`], which names the
 //! number of bytes; without a limit, blocks have one row.
 //!
-//! Before a block is read, the system is told which pages of mapped operands it and the next one need, and each file is
-//! checked to be as long as its map. After it, the pages of maps that are shared with the file are released.
+//! Before a block is read, the operating system is advised (`madvise`) of the pages of mapped operands that this block
+//! and the next one read, and the length of each file is compared with that of its map. After it, the pages of maps that are shared with the file are released.
 //!
 //! # Order of summation
 //! On devices of the host, a sum (or mean) in blocks has the same bits as the sum of the whole, if all operands have
