@@ -129,7 +129,7 @@ pub enum Error {
 #[allow(missing_docs, reason = "the fields are what the message shows")]
 pub enum MatrixFault {
     /// The matrix has no inverse.
-    #[error("is singular: pivot {pivot} is zero; lstsq and pinv accept singular matrices")]
+    #[error("is singular: pivot {pivot} is zero, subnormal or infinite; lstsq and pinv accept singular matrices")]
     Singular { pivot: usize },
     /// The matrix is not positive definite.
     #[error("is not positive definite: its leading minor of order {order} is not positive")]

@@ -5,6 +5,7 @@ use crate::stack::{Matrices, Scratch, Stack, Used, parallelism};
 use faer::MatRef;
 use faer::dyn_stack::MemStack;
 use faer::linalg::cholesky::llt::factor::LltError;
+use faer::traits::math_utils::from_real;
 use polyarray_core::{Array, MatrixFault, Result};
 
 /// The size of the factors of a decomposition of an m x n matrix, with k = min(m, n).
@@ -84,7 +85,7 @@ pub fn qr<T: Field>(a: &Array<T>, factors: Factors) -> Result<(Array<T>, Array<T
         let mut scratch = Scratch::new(T::qr_scratch(m, n, k, par))?;
         let (mut work, mut coefficients) = (Stack::<T>::one(m, n)?, Stack::<T>::one(T::qr_block(m, n), least)?);
         for i in matrices.indices() {
-            let (matrix, _) = matrices.finite(i, Used::All)?;
+            let (matrix, unscale) = matrices.scaled(i, Used::All)?;
             work.matrix(0).copy_from(MatRef::try_from(&matrix)?);
             T::qr(work.matrix(0), coefficients.matrix(0), par, MemStack::new(&mut scratch.0));
             let packed = work.matrix(0);
@@ -92,6 +93,8 @@ pub fn qr<T: Field>(a: &Array<T>, factors: Factors) -> Result<(Array<T>, Array<T
                 let used = least.min(j + 1);
                 column.as_mut().subrows_mut(0, used).copy_from(packed.as_ref().col(j).subrows(0, used));
             }
+            let unscale = from_real::<T>(&unscale);
+            r.elements_mut()[i * k * n..][..k * n].iter_mut().for_each(|x| *x = *x * unscale);
             let (basis, stack) = (packed.as_ref().subcols(0, least), MemStack::new(&mut scratch.0));
             T::apply_q(basis, coefficients.matrix(0).as_ref(), q.matrix(i), par, stack);
         }

@@ -4,7 +4,7 @@ use crate::Field;
 use crate::stack::{Matrices, Scratch, Stack, Used, on_host, parallelism, shapes};
 use faer::dyn_stack::MemStack;
 use faer::perm::PermRef;
-use faer::traits::math_utils::{abs, from_real};
+use faer::traits::math_utils::{abs, from_real, is_finite, min_positive};
 use faer::{MatMut, MatRef, Par};
 use polyarray_core::{Array, Dims, Error, MatrixFault, Result};
 
@@ -42,10 +42,11 @@ impl<T: Field> Lu<T> {
         Ok(())
     }
 
-    /// Decomposes matrix `i`. Fails for a singular one.
+    /// Decomposes matrix `i`. Fails for a singular one, and for one with a pivot whose reciprocal is not finite.
     fn decompose_regular(&mut self, matrices: &Matrices<T>, i: usize) -> Result<()> {
         self.decompose(matrices, i)?;
-        match self.pivots().iter().position(|pivot| *pivot == T::ZERO) {
+        let regular = |pivot: &T| is_finite(pivot) && abs(pivot) >= min_positive::<T::Part>();
+        match self.pivots().iter().position(|pivot| !regular(pivot)) {
             Some(pivot) => Err(matrices.fault(i, MatrixFault::Singular { pivot })),
             None => Ok(()),
         }
@@ -173,7 +174,8 @@ fn pivots<T: Field>(matrices: &Matrices<T>) -> Result<Array<T>> {
 
 /// The determinants `[..]` of square matrices `[.., n, n]`; 1 for a matrix without elements.
 ///
-/// They are products of pivots, which over- and underflow only where the determinant does; [`slogdet`] does neither.
+/// They are products of pivots, which over- and underflow only where the determinant does; [`slogdet`] does neither. A
+/// pivot that is subnormal or infinite may give NaN.
 ///
 /// # Errors
 /// [`Error::Matrix`] for a matrix with NaN or infinity; [`Error::Shapes`] for other shapes; [`Error::OutOfMemory`].

@@ -94,13 +94,13 @@ impl<T: Field> Matrices<T> {
 
     /// Makes the error for a fault of matrix `at`.
     pub fn fault(&self, at: usize, fault: MatrixFault) -> Error {
-        let (mut index, mut rest): (Vec<usize>, _) = (Vec::new(), at);
+        let (mut index, mut rest) = (Vec::new(), at);
         for &len in self.batch.iter().rev() {
             index.insert(0, rest % len);
             rest /= len;
         }
         let shape = [self.rows, self.columns].into();
-        Error::Matrix { op: self.op, shape, index: index.into_iter().collect(), fault }
+        Error::Matrix { op: self.op, shape, index, fault }
     }
 
     /// Returns the shape of the stack with other axes in the place of those of the matrices.

@@ -267,6 +267,17 @@ fn norms_of_extreme_numbers_neither_overflow_nor_vanish() {
         nearly(&pinv(&a, None).unwrap().diag(0).unwrap().mul(scale).eval().unwrap(), &[1.0; 3]);
         nearly(&slogdet(&a).unwrap().1, &[3.0 * f64::ln(scale)]);
     }
+    // R of subnormal numbers is rounded to a multiple of the smallest one, an eighth of this one.
+    for (scale, near) in [(3e38f32, 1e-6), (1e-44, 0.1)] {
+        let a = Array::from([[scale], [scale * 0.5]]);
+        let (q, r) = qr(&a, Factors::Reduced).unwrap();
+        let [a, q, r] = [a, q, r].map(|x| x.cast::<f64>().eval().unwrap());
+        let apart = (q.matmul(&r).unwrap() - &a).abs().max().unwrap();
+        assert!(apart <= near * f64::from(scale), "{scale}: {apart}");
+    }
+    // The reciprocal of a subnormal pivot is infinite: an error in place of NaN.
+    let small = Array::from([[1.0f32, 0.0], [0.0, 1e-39]]);
+    refused(solve(&small, &Array::from([1.0, 0.0])), |e| matches!(e, Error::Matrix { .. }), &["pivot 1", "subnormal"]);
     let a = Array::from([[1e-200, 0.0], [0.0, 1e200]]);
     nearly(&det(&a).unwrap(), &[1.0]);
     nearly(&det(&Array::from([[1e200, 0.0, 0.0], [0.0, 1e200, 0.0], [0.0, 0.0, 1e-250]])).unwrap(), &[1e150]);

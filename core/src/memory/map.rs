@@ -88,7 +88,7 @@ impl Map {
         self.bytes.flush().map_err(fail)
     }
 
-    /// Tells the system whether the whole map is read once, from its start to its end.
+    /// Advises the operating system whether the whole map is read once, from its start to its end.
     pub fn set_sequential(&self, sequential: bool) {
         #[cfg(unix)]
         {
@@ -100,7 +100,7 @@ impl Map {
         let _ = sequential;
     }
 
-    /// Tells the system that the bytes will be read soon.
+    /// Advises the operating system that the bytes will be read soon.
     pub fn will_need(&self, bytes: Range<usize>) {
         #[cfg(unix)]
         let _ = self.bytes.advise_range(memmap2::Advice::WillNeed, bytes.start, bytes.len());

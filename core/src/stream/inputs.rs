@@ -37,12 +37,12 @@ impl<'a> Inputs<'a> {
         self.maps(&(0..0)).try_for_each(|(map, _)| map.check())
     }
 
-    /// Tells the system whether all rows are read, in order.
+    /// Advises the operating system whether all rows are read, in order.
     pub fn set_sequential(&self, sequential: bool) {
         self.maps(&(0..0)).for_each(|(map, _)| map.set_sequential(sequential));
     }
 
-    /// Tells the system that these rows are read soon.
+    /// Advises the operating system that these rows are read soon.
     pub fn will_need(&self, rows: &Range<usize>) {
         self.maps(rows).for_each(|(map, bytes)| map.will_need(bytes));
     }
