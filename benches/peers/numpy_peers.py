@@ -93,6 +93,17 @@ SMALL = {
         [(-2.0, 2.0)],
         "multiply(x, x, out); multiply(out, 2, out); multiply(x, -3, other); add(out, other, out); add(out, 1, out)",
     ),
+    # NumPy has no compiled functions: the same statements.
+    "square_affine_compiled": (
+        [[1], [1000]],
+        [(-2.0, 2.0)],
+        "multiply(x, 2, out); add(out, 1, out); multiply(out, out, out)",
+    ),
+    "poly_compiled": (
+        [[1], [1000]],
+        [(-2.0, 2.0)],
+        "multiply(x, x, out); multiply(out, 2, out); multiply(x, -3, other); add(out, other, out); add(out, 1, out)",
+    ),
     "sum": ([[1], [1000]], [WHOLE], "x.sum()"),
     "min": ([[1], [1000]], [WHOLE], "x.min()"),
     "mean": ([[1], [1000]], [WHOLE], "x.mean()"),

@@ -19,6 +19,8 @@ pub trait Number: Element {
     const EPS: f64;
     /// Returns the function of `formula` for this type.
     fn pick(formula: &Formula) -> fn(&[Array<Self>]) -> Expr<Self>;
+    /// Returns the closure of `closure` for this type.
+    fn closure(closure: &Closure) -> fn(Expr<Self>) -> Expr<Self>;
     /// Returns the slice itself if this type is `f32`.
     fn as_f32(_: &[Self]) -> Option<&[f32]> {
         None
@@ -34,6 +36,9 @@ impl Number for f32 {
     fn pick(formula: &Formula) -> fn(&[Array<f32>]) -> Expr<f32> {
         formula.f32
     }
+    fn closure(closure: &Closure) -> fn(Expr<f32>) -> Expr<f32> {
+        closure.f32
+    }
     fn as_f32(x: &[f32]) -> Option<&[f32]> {
         Some(x)
     }
@@ -43,6 +48,9 @@ impl Number for f64 {
     const EPS: f64 = f64::EPSILON;
     fn pick(formula: &Formula) -> fn(&[Array<f64>]) -> Expr<f64> {
         formula.f64
+    }
+    fn closure(closure: &Closure) -> fn(Expr<f64>) -> Expr<f64> {
+        closure.f64
     }
     fn as_f64(x: &[f64]) -> Option<&[f64]> {
         Some(x)
@@ -54,12 +62,18 @@ impl Number for i32 {
     fn pick(formula: &Formula) -> fn(&[Array<i32>]) -> Expr<i32> {
         formula.i32
     }
+    fn closure(closure: &Closure) -> fn(Expr<i32>) -> Expr<i32> {
+        closure.i32
+    }
 }
 
 impl Number for i64 {
     const EPS: f64 = 1.0;
     fn pick(formula: &Formula) -> fn(&[Array<i64>]) -> Expr<i64> {
         formula.i64
+    }
+    fn closure(closure: &Closure) -> fn(Expr<i64>) -> Expr<i64> {
+        closure.i64
     }
 }
 
@@ -99,6 +113,14 @@ pub struct Formula {
     i64: fn(&[Array<i64>]) -> Expr<i64>,
 }
 
+/// An elementwise computation of one operand that `fuse` compiles, for each type.
+pub struct Closure {
+    f32: fn(Expr<f32>) -> Expr<f32>,
+    f64: fn(Expr<f64>) -> Expr<f64>,
+    i32: fn(Expr<i32>) -> Expr<i32>,
+    i64: fn(Expr<i64>) -> Expr<i64>,
+}
+
 /// The operation of a case. Its shapes are described by [`Sizes`].
 pub enum Kernel {
     /// A ufunc of one operand, written into an existing output.
@@ -109,6 +131,8 @@ pub enum Kernel {
     Composed(Composed),
     /// An elementwise expression, written into an existing output.
     Map(Formula),
+    /// A compiled function, written into an existing output.
+    Compiled(Closure),
     /// An elementwise operation, written into a new array.
     Fresh(Formula),
     /// The sum of all elements.
@@ -261,7 +285,7 @@ impl Case {
             Kernel::Unary(op) => function(op.info().weight),
             Kernel::Binary(op) => function(op.info().weight),
             Kernel::Composed(op) => function(op.info().weight),
-            Kernel::Map(_) => "expressions",
+            Kernel::Map(_) | Kernel::Compiled(_) => "expressions",
             Kernel::Fresh(_) => "arithmetic",
             Kernel::Sum | Kernel::SumAxis(_) | Kernel::Min | Kernel::Mean => "reductions",
             Kernel::Any | Kernel::Std | Kernel::ArgMax => "reductions",
@@ -306,7 +330,8 @@ impl Case {
             }
             (Kernel::Matvec, [m, k]) => vec![vec![*m, *k], vec![*k]],
             (Kernel::Distance(_), [n, m, d]) => vec![vec![*n, *d], vec![*m, *d]],
-            (Kernel::Unary(_) | Kernel::Binary(_) | Kernel::Composed(_) | Kernel::Map(_) | Kernel::Fresh(_), _)
+            (Kernel::Unary(_) | Kernel::Binary(_) | Kernel::Composed(_), _)
+            | (Kernel::Map(_) | Kernel::Compiled(_) | Kernel::Fresh(_), _)
             | (Kernel::Sum | Kernel::SumAxis(_) | Kernel::Transpose | Kernel::Mean | Kernel::Any, _)
             | (Kernel::Min | Kernel::Std | Kernel::ArgMax | Kernel::CumSum, _)
             | (Kernel::Sort | Kernel::Argsort | Kernel::Median, _)

@@ -45,8 +45,9 @@ pub(crate) fn blocks(options: &Options) -> Result<(Vec<Block>, Vec<String>), Str
     }
     let mut blocks = Vec::new();
     if asked || overview && options.sizes.is_empty() {
-        // The overview shows the small work of one dtype; times of small work hardly depend on it.
-        let shown = if overview { &dtypes[..1] } else { &dtypes[..] };
+        // The overview shows the small work of one dtype: f64, NumPy's default, if it is selected.
+        let main = dtypes.iter().position(|&dtype| dtype == DType::F64).unwrap_or(0);
+        let shown = if overview { &dtypes[main..=main] } else { &dtypes[..] };
         blocks.extend(shown.iter().map(|&dtype| small(dtype)).filter(|block| !block.jobs.is_empty()));
     }
     let mut notes = Vec::new();

@@ -1,7 +1,9 @@
 //! One case at one dtype and size: its inputs, and its execution on a device.
 
 use crate::cases::{Case, Form, Kernel, Number};
-use polyarray::{Array, Device, Dims, Element, IntoExpr, Kind, Matmul, MemoryId, Result, Wide, distance, s};
+use polyarray::{
+    Array, Device, Dims, Element, Fused, IntoExpr, Kind, Matmul, MemoryId, Result, Wide, distance, fuse, s,
+};
 
 /// Reproducible random numbers: SplitMix64 (G. Steele, D. Lea, C. Flood, "Fast splittable pseudorandom number
 /// generators", OOPSLA 2014).
@@ -70,6 +72,10 @@ impl<T: Number> Problem<T> {
             shape: self.shape.clone(),
             inputs,
             output: Output::None,
+            compiled: match &self.case.kernel {
+                Kernel::Compiled(closure) => Some(fuse(T::closure(closure))?),
+                _ => None,
+            },
             value: T::from_wide(Wide::Int(7)),
             queued: device.memory() != MemoryId::HOST,
             device: device.clone(),
@@ -118,6 +124,8 @@ pub struct Runner<T: Number> {
     shape: Vec<usize>,
     inputs: Vec<Array<T>>,
     output: Output<T>,
+    /// The function of [`Kernel::Compiled`].
+    compiled: Option<Fused<(T,), T>>,
     /// The value that [`Kernel::Set`] writes.
     value: T,
     device: Device,
@@ -146,6 +154,7 @@ impl<T: Number> Runner<T> {
             | Kernel::Binary(_)
             | Kernel::Composed(_)
             | Kernel::Map(_)
+            | Kernel::Compiled(_)
             | Kernel::Matmul(_)
             | Kernel::Set => {
                 let poison = T::from_wide(if T::DTYPE.kind() == Kind::Int {
@@ -170,6 +179,10 @@ impl<T: Number> Runner<T> {
         let x = &self.inputs;
         match (&self.case.kernel, &mut self.output) {
             (Kernel::Map(formula), Output::Given(out)) => T::pick(formula)(x).eval_into(&mut out.view_mut()?)?,
+            (Kernel::Compiled(_), Output::Given(out)) => {
+                let function = self.compiled.as_ref().expect("the closure was compiled with the problem");
+                function.eval_into(&x[0], &mut out.view_mut()?)?;
+            }
             (&Kernel::Unary(op), Output::Given(out)) => {
                 (&x[0]).into_expr().unary::<T>(op).eval_into(&mut out.view_mut()?)?;
             }
@@ -217,6 +230,7 @@ impl<T: Number> Runner<T> {
             | Kernel::Binary(_)
             | Kernel::Composed(_)
             | Kernel::Map(_)
+            | Kernel::Compiled(_)
             | Kernel::Matmul(_)
             | Kernel::Set => {
                 unreachable!("`forget` allocated the output")

@@ -147,7 +147,7 @@ impl Expected {
                 })
             }
             Kernel::Unary(_) | Kernel::Binary(_) | Kernel::Composed(_) => None,
-            Kernel::Map(_) | Kernel::Fresh(_) | Kernel::Transpose => None,
+            Kernel::Map(_) | Kernel::Compiled(_) | Kernel::Fresh(_) | Kernel::Transpose => None,
             Kernel::Sort | Kernel::Argsort | Kernel::Median | Kernel::Any => None,
             Kernel::Get | Kernel::Set | Kernel::Slice | Kernel::TransposedView | Kernel::Reshape => None,
             // `new` and `parts` compute the scale of products together with their values.

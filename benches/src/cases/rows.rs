@@ -1,6 +1,6 @@
 //! The rows of the registry.
 
-use super::{Case, Form, Formula, Group, Kernel, Number, Sizes, Ulps};
+use super::{Case, Closure, Form, Formula, Group, Kernel, Number, Sizes, Ulps};
 use polyarray::{Array, Binary, Composed, DType, Expr, Metric, UfuncInfo, Unary, Wide, select};
 
 /// The dtypes of cases that only floats support.
@@ -76,6 +76,8 @@ pub const SMALL: &[(&str, &[&[usize]])] = &[
     ("exp", ONE_AND_1000),
     ("square_affine", ONE_AND_1000),
     ("poly", ONE_AND_1000),
+    ("square_affine_compiled", ONE_AND_1000),
+    ("poly_compiled", ONE_AND_1000),
     ("sum", ONE_AND_1000),
     ("min", ONE_AND_1000),
     ("mean", ONE_AND_1000),
@@ -202,6 +204,21 @@ fn small(name: &'static str, doc: &'static str, kernel: Kernel, flops: f64, ulps
     }
 }
 
+/// Makes a [`Closure`] from an expression over the operand `$x` of type `$T`.
+macro_rules! closure {
+    ($T:ident, $x:ident => $body:expr) => {{
+        fn build<$T: Number>($x: Expr<$T>) -> Expr<$T> {
+            $body
+        }
+        Closure { f32: build::<f32>, f64: build::<f64>, i32: build::<i32>, i64: build::<i64> }
+    }};
+}
+
+/// Returns a row for a compiled function.
+fn compiled(name: &'static str, doc: &'static str, flops: f64, floor: f64, closure: Closure) -> Case {
+    Case { domains: vec![(-2.0, 2.0)], floor, ..small(name, doc, Kernel::Compiled(closure), flops, exact(16.0)) }
+}
+
 fn small_rows() -> Vec<Case> {
     let access = |name, doc, kernel| small(name, doc, kernel, 0.0, exact(0.0));
     vec![
@@ -211,6 +228,20 @@ fn small_rows() -> Vec<Case> {
             domains: vec![(0.0, 0.0)],
             ..small("any", "whether any element is nonzero, if none is", Kernel::Any, 1.0, exact(0.0))
         },
+        compiled(
+            "square_affine_compiled",
+            "(2 x + 1)^2, a compiled function",
+            3.0,
+            1.0,
+            closure!(T, x => (x * number::<T>(2) + number::<T>(1)).square()),
+        ),
+        compiled(
+            "poly_compiled",
+            "2 x^2 - 3 x + 1, a compiled function",
+            5.0,
+            4.0,
+            closure!(T, x => x.clone().square() * number::<T>(2) + x * number::<T>(-3) + number::<T>(1)),
+        ),
         access("get", "the element in the middle", Kernel::Get),
         access("set", "writes the element in the middle", Kernel::Set),
         access("slice", "a view of every element but the first", Kernel::Slice),

@@ -79,13 +79,13 @@ pub(super) fn by_ndarray<'a, T: Everywhere>(
         (Kernel::Unary(Unary::Exp), _) => given(n, move |out| {
             Zip::from(ArrayViewMut1::from(out.as_mut_slice())).and(black_box(x)).for_each(|o, &x| *o = x.exp());
         }),
-        (Kernel::Map(_), "square_affine") => given(n, move |out| {
+        (Kernel::Map(_), "square_affine") | (Kernel::Compiled(_), "square_affine_compiled") => given(n, move |out| {
             Zip::from(ArrayViewMut1::from(out.as_mut_slice())).and(black_box(x)).for_each(|o, &x| {
                 let affine = x * two + one;
                 *o = affine * affine;
             });
         }),
-        (Kernel::Map(_), "poly") => given(n, move |out| {
+        (Kernel::Map(_), "poly") | (Kernel::Compiled(_), "poly_compiled") => given(n, move |out| {
             Zip::from(ArrayViewMut1::from(out.as_mut_slice()))
                 .and(black_box(x))
                 .for_each(|o, &x| *o = x * x * two - x * three + one);
@@ -146,7 +146,24 @@ pub(super) fn by_faer<'a, T: Everywhere>(
     let matrix = || MatRef::from_row_major_slice(x, lens[0], lens[1]);
     let (x, y) = (ColRef::from_slice(x), ColRef::from_slice(y));
     let n = x.nrows();
+    let of = |n: i8| T::from(n).expect("floats represent small integers");
+    let (one, two, three) = (of(1), of(2), of(3));
     match case.kernel {
+        Kernel::Unary(Unary::Exp) => given(n, move |out| {
+            let out = ColMut::from_slice_mut(out);
+            faer::zip!(out, black_box(x)).for_each(|faer::unzip!(out, x)| *out = x.exp());
+        }),
+        Kernel::Map(_) | Kernel::Compiled(_) if case.name.starts_with("square_affine") => given(n, move |out| {
+            let out = ColMut::from_slice_mut(out);
+            faer::zip!(out, black_box(x)).for_each(|faer::unzip!(out, x)| {
+                let affine = *x * two + one;
+                *out = affine * affine;
+            });
+        }),
+        Kernel::Map(_) | Kernel::Compiled(_) if case.name.starts_with("poly") => given(n, move |out| {
+            let out = ColMut::from_slice_mut(out);
+            faer::zip!(out, black_box(x)).for_each(|faer::unzip!(out, x)| *out = *x * *x * two - *x * three + one);
+        }),
         Kernel::Binary(Binary::Add) => given(n, move |out| {
             let out = ColMut::from_slice_mut(out);
             faer::zip!(out, black_box(x), y).for_each(|faer::unzip!(out, x, y)| *out = *x + *y);
