@@ -4,7 +4,7 @@ use crate::array::{Array, Axes};
 use crate::bytes;
 use crate::composed;
 use crate::device::Device;
-use crate::expr::{Expr, IntoExpr, RawArray};
+use crate::expr::{Expr, IntoExpr, RawArray, SharedArray};
 use crate::layout::Layout;
 use crate::signed::{AxisIndex, NewShape};
 use crate::slice::SliceItem;
@@ -12,7 +12,6 @@ use crate::trace::Plan;
 use crate::ufunc::{Binary, Unary};
 use crate::{Composed, DType, Dims, Element, Error, Result, Scalar, with_dtype};
 use std::fmt;
-use std::sync::Arc;
 
 /// An n-dimensional array whose dtype is known only at run time: for file formats, interpreters and bindings to other
 /// languages.
@@ -33,7 +32,7 @@ use std::sync::Arc;
 /// ```
 #[derive(Clone)]
 pub struct DynArray {
-    raw: Arc<RawArray>,
+    raw: SharedArray,
 }
 
 /// A reduction of a [`DynArray`] or [`DynExpr`]. Each is the method of [`Array`] of the same name, and has its dtypes.
@@ -314,7 +313,7 @@ impl DynArray {
     }
 
     fn with_layout(&self, layout: Layout) -> DynArray {
-        DynArray { raw: Arc::new(RawArray { layout, buffer: self.raw.buffer.clone(), dtype: self.raw.dtype }) }
+        DynArray { raw: SharedArray::new(RawArray { layout, buffer: self.raw.buffer.clone(), dtype: self.raw.dtype }) }
     }
 
     fn view(&self, layout: Result<Layout>) -> Result<DynArray> {
@@ -603,7 +602,7 @@ impl DynExpr {
     /// # Errors
     /// As [`Expr::eval`].
     pub fn eval(self) -> Result<DynArray> {
-        Ok(DynArray { raw: Arc::new(self.untyped.eval_raw(self.dtype)?) })
+        Ok(DynArray { raw: self.untyped.eval_shared(self.dtype)? })
     }
 
     /// Evaluates the expression on `device`. See [`Expr::eval_on`].

@@ -143,6 +143,12 @@ pub enum MatrixFault {
 }
 
 /// For generic code: `x.try_into()?` has this error where a conversion cannot fail.
+impl From<Box<Error>> for Error {
+    fn from(error: Box<Error>) -> Error {
+        *error
+    }
+}
+
 impl From<std::convert::Infallible> for Error {
     fn from(never: std::convert::Infallible) -> Error {
         match never {}

@@ -8,7 +8,7 @@ use crate::backend::Backend;
 use crate::device::{self, Device, Slot};
 use crate::op::Op;
 use crate::small::{Prepared, Small};
-use crate::{MemoryId, Program, Result, config, plan, trace};
+use crate::{Error, MemoryId, Program, Result, config, plan, trace};
 use smallvec::SmallVec;
 use std::cell::Cell;
 use std::sync::Arc;
@@ -18,6 +18,10 @@ use std::sync::Arc;
 pub(crate) const SMALL: usize = 256 << 10;
 /// The largest size in bytes of an array that core itself copies, fills or converts.
 pub(crate) const COPIED: usize = 64 << 10;
+
+/// The result of a step of the fast path. Errors are boxed, because a result with the size of an error is moved through
+/// memory at each return, which takes longer than small work.
+pub(crate) type Quick<T> = std::result::Result<T, Box<Error>>;
 
 /// The number of choices that each thread caches.
 const CHOICES: usize = 64;
@@ -89,7 +93,7 @@ pub(crate) fn may_run() -> bool {
 ///
 /// # Safety
 /// `work` keeps the invariants that its variant states.
-pub(crate) unsafe fn run(work: &Small, key: impl FnOnce() -> Key, op: impl FnOnce() -> Result<Op>) -> Result<bool> {
+pub(crate) unsafe fn run(work: &Small, key: impl FnOnce() -> Key, op: impl FnOnce() -> Result<Op>) -> Quick<bool> {
     // SAFETY: the caller guarantees the invariants of `work`.
     let give = |backend: &dyn Backend| unsafe { backend.run_small(work) };
     // The output of a registered backend must be filled with zeros and validated. Its work therefore takes the regular

@@ -228,14 +228,11 @@ impl Layout {
 
     /// Whether the elements lie in C order without gaps. Strides of axes of length 1 are ignored.
     pub fn is_c_contiguous(&self) -> bool {
-        if self.is_empty() {
-            return true;
-        }
         let mut expected = 1;
         for (&n, &stride) in self.shape.iter().zip(&self.strides).rev() {
             if n != 1 {
                 if stride != expected {
-                    return false;
+                    return self.is_empty();
                 }
                 expected *= n as isize;
             }
@@ -259,7 +256,12 @@ impl Layout {
     /// [`windows`](crate::Array::windows), do not overlap.
     ///
     /// [`broadcast_to`]: Layout::broadcast_to
+    #[inline]
     pub(crate) fn may_overlap(&self) -> bool {
+        !self.is_c_contiguous() && self.strides_may_overlap()
+    }
+
+    fn strides_may_overlap(&self) -> bool {
         let mut axes: SmallVec<[(usize, usize); 4]> = self
             .shape
             .iter()
@@ -412,7 +414,7 @@ impl Layout {
     /// without a copy.
     pub fn reshape(&self, to: &Dims) -> Option<Layout> {
         debug_assert_eq!(self.len(), to.size());
-        if self.is_empty() || self.is_c_contiguous() {
+        if self.is_c_contiguous() {
             return Some(Layout { shape: to.clone(), strides: to.c_strides(), offset: self.offset });
         }
         // Merges neighbouring axes that act as one axis, then matches each merged run with new axes of the same total

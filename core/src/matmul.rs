@@ -2,8 +2,8 @@
 
 use crate::array::{Array, ViewMut};
 use crate::device::Device;
-use crate::expr::{Expr, IntoExpr, Lead, Placeholder, RawArray};
-use crate::fast::{self, Key};
+use crate::expr::{Expr, IntoExpr, Lead, Placeholder, RawArray, SharedArray};
+use crate::fast::{self, Key, Quick};
 use crate::layout::Layout;
 use crate::op::{self, Op, Params, Precision};
 use crate::plan::{self, execute};
@@ -102,7 +102,7 @@ impl<T: Element, U: Element> Matmul<T, U> {
         if self.is_plain()
             && let Some(done) = small(self.a.raw(), self.b.raw(), T::DTYPE)?
         {
-            return Array::from_raw(done);
+            return Array::from_shared(done);
         }
         let device = self.device.clone().map_or_else(Device::current, Ok)?;
         self.lower()?.run(&device)
@@ -277,7 +277,7 @@ impl<T: Element, U: Element> Matmul<T, U> {
             let op = op(Program::identity(U::DTYPE), Params::new(), SmallVec::new())?;
             return Ok(Lowered { what: What::Then { op, product, result: Box::new(result) }, shape });
         }
-        let extra = |e: &Arc<RawArray>| Ok(canon::operand(&e.buffer, e.dtype, &e.layout.broadcast_to(&shape)?));
+        let extra = |e: &SharedArray| Ok(canon::operand(&e.buffer, e.dtype, &e.layout.broadcast_to(&shape)?));
         let extras = tape.operands().iter().map(extra).collect::<Result<_>>()?;
         Ok(Lowered { what: What::Product(op(tape.program()?, tape.params().clone(), extras)?), shape })
     }
@@ -307,9 +307,9 @@ impl<T: Element> Lowered<T> {
             What::Then { op, product, result } => (op, Some((product, result))),
         };
         let buffer = execute(op, device, None)?;
-        let computed = Arc::new(RawArray { buffer, dtype: T::DTYPE, layout: Layout::contiguous(self.shape) });
+        let computed = SharedArray::new(RawArray { buffer, dtype: T::DTYPE, layout: Layout::contiguous(self.shape) });
         match then {
-            None => Array::from_raw(Arc::unwrap_or_clone(computed)),
+            None => Array::from_raw(SharedArray::unwrap_or_clone(computed)),
             Some((product, result)) => {
                 let tape = result.tape_with(Lead::Computed(&product, &computed))?;
                 Array::from_raw(tape.eval_fresh(device)?)
@@ -326,15 +326,15 @@ const SMALL: usize = 96 * 96 * 96;
 const MATMUL: u64 = 1 << 48;
 
 /// Computes the product on the fast path. Returns `None` if the product is not eligible or no backend ran it.
-fn small(a: &RawArray, b: &RawArray, dtype: DType) -> Result<Option<RawArray>> {
+fn small(a: &RawArray, b: &RawArray, dtype: DType) -> Quick<Option<SharedArray>> {
     let Some(small) = Small::of(a, b, dtype) else { return Ok(None) };
     let [m, n, _] = small.lens;
     let mut buffer = Buffer::elements(dtype, m * n)?;
     let done = small.run(&mut buffer, 0)?;
     // The result has no axis for a vector.
     let (rows, columns) = (a.layout.shape().len() == 2, b.layout.shape().len() == 2);
-    let shape: Dims = [(m, rows), (n, columns)].into_iter().filter(|(_, is_kept)| *is_kept).map(|(n, _)| n).collect();
-    Ok(done.then(|| RawArray { buffer, dtype, layout: Layout::contiguous(shape) }))
+    let shape = Dims::from(&[m, n][usize::from(!rows)..1 + usize::from(columns)]);
+    Ok(done.then(|| SharedArray::new(RawArray { buffer, dtype, layout: Layout::contiguous(shape) })))
 }
 
 /// The operands of a product that is eligible for the fast path.
@@ -387,7 +387,7 @@ impl<'a> Small<'a> {
     }
 
     /// Computes the product into the elements of `out` from `offset` on. Returns whether a backend ran it.
-    fn run(&self, out: &mut Buffer, offset: usize) -> Result<bool> {
+    fn run(&self, out: &mut Buffer, offset: usize) -> Quick<bool> {
         let (lens, dtype, size) = (self.lens, self.dtype, self.dtype.size());
         let (a, b) = ((self.a.1, self.a.2), (self.b.1, self.b.2));
         let Some(out) = bytes::room(out, offset * size, lens[0] * lens[1] * size) else { return Ok(false) };
@@ -449,7 +449,7 @@ impl<T: Element> Array<T> {
     /// ```
     pub fn matmul(&self, other: &Array<T>) -> Result<Array<T>> {
         if let Some(done) = small(self.raw(), other.raw(), T::DTYPE)? {
-            return Array::from_raw(done);
+            return Array::from_shared(done);
         }
         let (row, column) = (self.ndim() == 1, other.ndim() == 1);
         if !row && !column {

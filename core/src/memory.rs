@@ -101,7 +101,7 @@ pub unsafe trait Memory: Send + Sync {
 /// 3. blocks that this library allocates are aligned to 64 bytes, adopted blocks to the alignment of their element
 ///    type.
 #[derive(Clone)]
-pub struct Buffer(Arc<Block>);
+pub struct Buffer(triomphe::Arc<Block>);
 
 struct Block {
     memory: MemoryId,
@@ -127,12 +127,12 @@ impl Buffer {
                 .into();
             return Err(Error::Argument { op: "Buffer::foreign", name: "memory", value: "MemoryId::HOST".into(), why });
         }
-        Ok(Buffer(Arc::new(Block { memory, bytes, writable: true, data: Data::Foreign(Box::new(handle)) })))
+        Ok(Buffer(triomphe::Arc::new(Block { memory, bytes, writable: true, data: Data::Foreign(Box::new(handle)) })))
     }
 
     /// Stands for the result of an operation that has not run, which will lie in this memory. It has no bytes.
     pub(crate) fn promised(memory: MemoryId) -> Buffer {
-        Buffer(Arc::new(Block { memory, bytes: 0, writable: false, data: Data::Foreign(Box::new(())) }))
+        Buffer(triomphe::Arc::new(Block { memory, bytes: 0, writable: false, data: Data::Foreign(Box::new(())) }))
     }
 
     /// Allocates an uninitialised block of host memory of `bytes` bytes, at least one.
@@ -141,7 +141,7 @@ impl Buffer {
     /// [`Error::OutOfMemory`] if the machine does not have that much memory.
     pub fn host(bytes: usize) -> Result<Buffer> {
         let block = host::HostBlock::alloc(bytes.max(1))?;
-        Ok(Buffer(Arc::new(Block { memory: MemoryId::HOST, bytes, writable: true, data: Data::Host(block) })))
+        Ok(Buffer(triomphe::Arc::new(Block { memory: MemoryId::HOST, bytes, writable: true, data: Data::Host(block) })))
     }
 
     /// Allocates an uninitialised block of host memory for `count` elements of `dtype`.
@@ -155,7 +155,7 @@ impl Buffer {
     /// Creates a block from the elements of `vec` without copying them.
     pub fn adopt<T: crate::Element>(vec: Vec<T>) -> Buffer {
         let bytes = size_of_val(&vec[..]);
-        Buffer(Arc::new(Block {
+        Buffer(triomphe::Arc::new(Block {
             memory: MemoryId::HOST,
             bytes,
             writable: true,
@@ -171,7 +171,7 @@ impl Buffer {
     /// - for every dtype that arrays over this buffer are given, `ptr` is aligned and the bytes are valid elements.
     pub unsafe fn read_only(ptr: NonNull<u8>, bytes: usize, keep: impl Any + Send + Sync) -> Buffer {
         let block = host::HostBlock::kept(ptr, Box::new(keep));
-        Buffer(Arc::new(Block { memory: MemoryId::HOST, bytes, writable: false, data: Data::Host(block) }))
+        Buffer(triomphe::Arc::new(Block { memory: MemoryId::HOST, bytes, writable: false, data: Data::Host(block) }))
     }
 
     /// Creates a block of `bytes` bytes of a mapped file, from byte `start` on.
@@ -179,7 +179,7 @@ impl Buffer {
         assert!(start.checked_add(bytes).is_some_and(|end| end <= map.len()), "a block past the end of a map");
         assert!(!writable || map.access() != Access::Read, "a block of a read-only map cannot be written");
         let block = host::HostBlock::mapped(map, start);
-        Buffer(Arc::new(Block { memory: MemoryId::HOST, bytes, writable, data: Data::Host(block) }))
+        Buffer(triomphe::Arc::new(Block { memory: MemoryId::HOST, bytes, writable, data: Data::Host(block) }))
     }
 
     /// The mapped file that the block is part of, if any, and the position of the block in it.
@@ -192,7 +192,7 @@ impl Buffer {
 
     /// Whether this is the only reference to the block, and no other block is part of the same mapped file.
     pub(crate) fn is_alone(&mut self) -> bool {
-        match Arc::get_mut(&mut self.0).map(|block| &mut block.data) {
+        match triomphe::Arc::get_mut(&mut self.0).map(|block| &mut block.data) {
             Some(Data::Host(block)) => block.is_alone(),
             Some(Data::Foreign(_)) => true,
             None => false,
@@ -235,18 +235,18 @@ impl Buffer {
     pub fn is_exclusive(&mut self) -> bool {
         // Uses `get_mut` instead of the reference count, because `get_mut` synchronises with the drop of the last other
         // clone.
-        Arc::get_mut(&mut self.0).is_some_and(|b| b.writable)
+        triomphe::Arc::get_mut(&mut self.0).is_some_and(|b| b.writable)
     }
 
     /// A number that identifies the block: equal for clones of this buffer, unique as long as one of them lives.
     pub(crate) fn id(&self) -> usize {
-        Arc::as_ptr(&self.0) as usize
+        triomphe::Arc::as_ptr(&self.0) as usize
     }
 
     /// Whether both buffers are the same block.
     #[inline]
     pub fn same(&self, other: &Buffer) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        triomphe::Arc::ptr_eq(&self.0, &other.0)
     }
 }
 

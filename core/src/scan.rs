@@ -3,8 +3,8 @@
 use crate::array::Array;
 use crate::bytes;
 use crate::device::Device;
-use crate::expr::{Expr, IntoExpr, RawArray, Tape};
-use crate::fast::{self, Key};
+use crate::expr::{Expr, IntoExpr, RawArray, SharedArray, Tape};
+use crate::fast::{self, Key, Quick};
 use crate::layout::{Layout, resolve_axis};
 use crate::op::{Op, Operand, Output, Params, Running, Scan};
 use crate::plan::execute;
@@ -28,7 +28,7 @@ fn accumulator(to: DType) -> DType {
 
 /// Scans a small contiguous line on the fast path. Returns `None` if it is left to the regular path, which also finds
 /// all errors.
-fn small<T: Element>(x: &Expr<T>, kind: Running, axis: isize, to: DType) -> Result<Option<RawArray>> {
+fn small<T: Element>(x: &Expr<T>, kind: Running, axis: isize, to: DType) -> Quick<Option<SharedArray>> {
     let complex = kind.selects() && to.kind() == Kind::Complex;
     if [T::DTYPE, accumulator(to)] != [to; 2] || complex || !matches!(axis, -1 | 0) || !fast::is_open() {
         return Ok(None);
@@ -39,12 +39,13 @@ fn small<T: Element>(x: &Expr<T>, kind: Running, axis: isize, to: DType) -> Resu
     let mut buffer = Buffer::elements(to, len)?;
     let Some(room) = bytes::room(&mut buffer, 0, len * to.size()) else { return Ok(None) };
     let work = Small::Scan(SmallScan { kind, dtype: to, values, len, out: room.as_mut_ptr().cast() });
-    let op = || lower(&Tape::array(array.clone()), kind, 0, to).map(|(op, _)| op);
+    let op = || lower(&Tape::array(array.clone().into_owned()), kind, 0, to).map(|(op, _)| op);
     let key = || Key::new([SCAN | kind as u64, to as u64, u64::from(len.ilog2())]);
     // SAFETY: the array is contiguous (`small_start`), and its `len` elements lie inside its buffer and are valid.
     // `room` holds `len` elements of a new buffer.
     let done = unsafe { fast::run(&work, key, op) }?;
-    Ok(done.then(|| RawArray { buffer, dtype: to, layout: Layout::contiguous(array.layout.shape().clone()) }))
+    let layout = || Layout::contiguous(array.layout.shape().clone());
+    Ok(done.then(|| SharedArray::new(RawArray { buffer, dtype: to, layout: layout() })))
 }
 
 /// Runs a scan of `tape` along `axis`.
@@ -123,7 +124,7 @@ macro_rules! scans {
             pub fn $name(&self, axis: isize) -> Result<Array<scans!(@to $to T)>> {
                 let to = <scans!(@to $to T) as Element>::DTYPE;
                 if let Some(done) = small(self, Running::$kind, axis, to)? {
-                    return Array::from_raw(done);
+                    return Array::from_shared(done);
                 }
                 Array::from_raw(scan(self.tape()?, Running::$kind, axis, to)?)
             }

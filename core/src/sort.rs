@@ -4,8 +4,8 @@ use crate::array::Array;
 use crate::bytes;
 use crate::canon;
 use crate::device::Device;
-use crate::expr::{Expr, RawArray, Tape, copy};
-use crate::fast::{self, Key};
+use crate::expr::{Expr, RawArray, SharedArray, Tape, copy};
+use crate::fast::{self, Key, Quick};
 use crate::layout::{Layout, resolve_axis};
 use crate::op::{Give, Op, Sort};
 use crate::plan::execute;
@@ -56,7 +56,7 @@ const SORT: u64 = 4 << 48;
 
 /// Sorts a small contiguous line on the fast path. Its dtype has an order. Returns `None` if it is left to the regular
 /// path.
-fn small(array: &RawArray, give: Give) -> Result<Option<RawArray>> {
+fn small(array: &RawArray, give: Give) -> Quick<Option<SharedArray>> {
     let values = array.small_start().filter(|_| array.layout.shape().len() == 1 && fast::is_open());
     let Some(values) = values else { return Ok(None) };
     let (dtype, len) = (array.dtype, array.layout.len());
@@ -70,7 +70,8 @@ fn small(array: &RawArray, give: Give) -> Result<Option<RawArray>> {
     // SAFETY: the array is contiguous (`small_start`), and its `len` elements lie inside its buffer and are valid.
     // `room` holds `len` elements of a new buffer.
     let done = unsafe { fast::run(&work, key, op) }?;
-    Ok(done.then(|| RawArray { buffer, dtype: to, layout: Layout::contiguous(array.layout.shape().clone()) }))
+    let layout = || Layout::contiguous(array.layout.shape().clone());
+    Ok(done.then(|| SharedArray::new(RawArray { buffer, dtype: to, layout: layout() })))
 }
 
 /// Returns the sort along `axis`, which becomes the last axis of the result.
@@ -167,7 +168,7 @@ impl<T: Element> Array<T> {
         ordered(op, T::DTYPE)?;
         let axis = resolve_axis(op, axis, self.ndim())?;
         if let Some(done) = small(self.raw(), give)? {
-            return Array::from_raw(done);
+            return Array::from_shared(done);
         }
         Array::from_raw(along(self.raw(), axis, Request { give, descending: false, take: 0..self.shape()[axis] })?)
     }

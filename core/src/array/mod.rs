@@ -20,7 +20,7 @@ pub use windows::Blocks;
 
 use crate::bytes;
 use crate::device::{Device, slots};
-use crate::expr::{Expr, IntoExpr, RawArray, Tape};
+use crate::expr::{Expr, IntoExpr, RawArray, SharedArray, Tape};
 use crate::layout::{Layout, resolve_axes};
 use crate::memory::transfer::{alloc_elements, can_store, move_elements};
 use crate::signed::{AxisIndex, NewShape};
@@ -30,7 +30,6 @@ use crate::ufunc::Binary;
 use crate::{DType, Dims, Element, Error, MAX_NDIM, MemoryId, Result, Strides};
 use std::borrow::Cow;
 use std::marker::PhantomData;
-use std::sync::Arc;
 
 /// An n-dimensional array of `T`: a reference-counted buffer and a [`Layout`] (shape, signed strides, offset).
 ///
@@ -43,16 +42,16 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Array<T: Element> {
     // Shared, so that cloning an array, as each use in an expression does, increments a count.
-    raw: Arc<RawArray>,
+    raw: SharedArray,
     element: PhantomData<T>,
 }
 
 impl<T: Element> Array<T> {
     pub(crate) fn from_raw(raw: RawArray) -> Result<Array<T>> {
-        Array::from_shared(Arc::new(raw))
+        Array::from_shared(SharedArray::new(raw))
     }
 
-    pub(crate) fn from_shared(raw: Arc<RawArray>) -> Result<Array<T>> {
+    pub(crate) fn from_shared(raw: SharedArray) -> Result<Array<T>> {
         if raw.dtype == T::DTYPE {
             Ok(Array { raw, element: PhantomData })
         } else {
@@ -65,22 +64,22 @@ impl<T: Element> Array<T> {
     }
 
     pub(crate) fn into_raw(self) -> RawArray {
-        Arc::unwrap_or_clone(self.raw)
+        SharedArray::unwrap_or_clone(self.raw)
     }
 
-    pub(crate) fn into_shared(self) -> Arc<RawArray> {
+    pub(crate) fn into_shared(self) -> SharedArray {
         self.raw
     }
 
     /// Returns buffer and layout if nothing else holds them and the buffer is writable.
     fn exclusive(&mut self) -> Option<&mut RawArray> {
-        Arc::get_mut(&mut self.raw).and_then(|raw| raw.buffer.is_exclusive().then_some(raw))
+        SharedArray::get_mut(&mut self.raw).and_then(|raw| raw.buffer.is_exclusive().then_some(raw))
     }
 
     /// Returns a view of the same buffer with `layout`, which must be derived from this one's.
     pub(crate) fn with_layout(&self, layout: Layout) -> Array<T> {
         Array {
-            raw: Arc::new(RawArray { layout, buffer: self.raw.buffer.clone(), dtype: T::DTYPE }),
+            raw: SharedArray::new(RawArray { layout, buffer: self.raw.buffer.clone(), dtype: T::DTYPE }),
             element: PhantomData,
         }
     }
@@ -588,7 +587,7 @@ impl<T: Element> Array<T> {
     /// ```
     pub fn view_mut(&mut self) -> Result<ViewMut<'_, T>> {
         self.make_exclusive()?;
-        let RawArray { buffer, layout, .. } = Arc::make_mut(&mut self.raw);
+        let RawArray { buffer, layout, .. } = SharedArray::make_mut(&mut self.raw);
         Ok(ViewMut::new(buffer, Cow::Borrowed(layout)))
     }
 
@@ -608,7 +607,7 @@ impl<T: Element> Array<T> {
     pub fn slice_mut(&mut self, items: impl AsRef<[SliceItem]>) -> Result<ViewMut<'_, T>> {
         self.raw.layout.slice(items.as_ref())?;
         self.make_exclusive()?;
-        let RawArray { buffer, layout, .. } = Arc::make_mut(&mut self.raw);
+        let RawArray { buffer, layout, .. } = SharedArray::make_mut(&mut self.raw);
         Ok(ViewMut::new(buffer, Cow::Owned(layout.slice(items.as_ref())?)))
     }
 
@@ -626,7 +625,7 @@ impl<T: Element> Array<T> {
     /// ```
     pub fn set<I: AxisIndex>(&mut self, index: impl AsRef<[I]>, value: T) -> Result<()> {
         let at = self.raw.layout.locate(index.as_ref())?;
-        if let Some(RawArray { buffer, layout, .. }) = Arc::get_mut(&mut self.raw)
+        if let Some(RawArray { buffer, layout, .. }) = SharedArray::get_mut(&mut self.raw)
             && !layout.may_overlap()
             && let Some(element) = bytes::exclusive_elements::<T>(buffer, at, at + 1)
         {
@@ -635,12 +634,12 @@ impl<T: Element> Array<T> {
         }
         self.make_exclusive()?;
         if self.raw.buffer.memory() == MemoryId::HOST {
-            let RawArray { buffer, layout, .. } = Arc::make_mut(&mut self.raw);
+            let RawArray { buffer, layout, .. } = SharedArray::make_mut(&mut self.raw);
             let at = layout.locate(index.as_ref())?;
             bytes::elements_mut::<T>(buffer, at, at + 1)[0] = value;
             return Ok(());
         }
-        let RawArray { buffer, layout, .. } = Arc::make_mut(&mut self.raw);
+        let RawArray { buffer, layout, .. } = SharedArray::make_mut(&mut self.raw);
         let at = layout.locate(index.as_ref())?;
         ViewMut::new(buffer, Cow::Owned(Layout::from_parts(Dims::new(), Strides::new(), at))).fill(value)
     }

@@ -2,12 +2,11 @@
 
 use super::Array;
 use crate::device::Device;
-use crate::expr::{self, Expr, IntoExpr, RawArray, Tape};
+use crate::expr::{self, Expr, IntoExpr, RawArray, SharedArray, Tape};
 use crate::layout::Layout;
 use crate::memory::transfer::alloc_elements;
 use crate::{Buffer, Dims, Element, MemoryId, Result, canon};
 use smallvec::SmallVec;
-use std::sync::Arc;
 
 impl<T: Element> Array<T> {
     /// Replaces the elements by the value of `f` of them: `d.update(|d| (d * 2.0 + 1.0).square())`.
@@ -52,9 +51,9 @@ impl<T: Element> Array<T> {
             return false;
         }
         let shown: SmallVec<[usize; 1]> =
-            (0..tape.operands().len()).filter(|&i| Arc::ptr_eq(&tape.operands()[i], &self.raw)).collect();
+            (0..tape.operands().len()).filter(|&i| SharedArray::ptr_eq(&tape.operands()[i], &self.raw)).collect();
         // The operands release the array during the check. Nothing else can get hold of it meanwhile.
-        let nothing = Arc::new(RawArray {
+        let nothing = SharedArray::new(RawArray {
             buffer: Buffer::promised(MemoryId::HOST),
             dtype: T::DTYPE,
             layout: Layout::contiguous(Dims::from(0)),

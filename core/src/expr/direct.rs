@@ -1,21 +1,20 @@
 //! Fast path for expressions: a few instructions on small contiguous host arrays go straight to a backend, without a
 //! program, a plan or an operation. Everything else takes the regular path, which also finds all errors.
 
-use super::RawArray;
 use super::node::{Leaf, Node};
-use crate::fast::{self, COPIED, Key, SMALL};
+use super::{RawArray, SharedArray};
+use crate::fast::{self, COPIED, Key, Quick, SMALL};
 use crate::layout::{Dims, Layout};
 use crate::program::{Instr, MAX_INPUTS, Ref};
 use crate::small::{Small, SmallMap};
 use crate::walk::{dense, gather};
 use crate::{Buffer, DType, MemoryId, Result, Scalar, canon};
 use smallvec::SmallVec;
-use std::sync::Arc;
+use std::slice;
 
 /// A program with its operands, borrowed from a node.
-#[derive(Clone, Copy)]
 struct Parts<'a> {
-    operands: &'a [&'a Arc<RawArray>],
+    operands: &'a [&'a SharedArray],
     params: &'a [Scalar],
     instrs: &'a [Instr],
     dtypes: &'a [DType],
@@ -36,16 +35,16 @@ impl Parts<'_> {
 /// Calls `f` with the parts of a node. Returns `None` for a node without steps, for a graph, and for a ufunc that is
 /// not defined for its operands.
 #[inline(always)]
-fn with_parts<R>(node: &Node, f: impl FnOnce(Parts) -> R) -> Option<R> {
+fn with_parts<R>(node: &Node, f: impl FnOnce(&Parts) -> R) -> Option<R> {
     let (leaves, info, y_dtype): ([Option<&Leaf>; 2], _, _) = match node {
         Node::Unary(op, x) => ([Some(x), None], op.info(), x.dtype()),
         Node::Binary(op, x, y) => ([Some(x), Some(y)], op.info(), y.dtype()),
         // A compiled function may have more steps than a program.
         Node::Short(tape) if tape.is_too_long() => return None,
         Node::Short(tape) => {
-            let operands: SmallVec<[&Arc<RawArray>; 8]> = tape.operands().iter().collect();
+            let operands: SmallVec<[&SharedArray; 8]> = tape.operands().iter().collect();
             let (instrs, dtypes, result) = (tape.instrs(), tape.dtypes(), tape.result());
-            return Some(f(Parts { operands: &operands, params: tape.params(), instrs, dtypes, result }));
+            return Some(f(&Parts { operands: &operands, params: tape.params(), instrs, dtypes, result }));
         }
         Node::Leaf(_) | Node::Step(_) | Node::Failed(_) => return None,
     };
@@ -53,7 +52,7 @@ fn with_parts<R>(node: &Node, f: impl FnOnce(Parts) -> R) -> Option<R> {
     if !info.kinds.contains(dtype) || y_dtype != dtype {
         return None;
     }
-    let mut operands: SmallVec<[&Arc<RawArray>; 2]> = SmallVec::new();
+    let mut operands: SmallVec<[&SharedArray; 2]> = SmallVec::new();
     let mut param = None;
     let mut refs = [Ref::Param(0); 2];
     for (leaf, r) in leaves.into_iter().flatten().zip(&mut refs) {
@@ -71,8 +70,8 @@ fn with_parts<R>(node: &Node, f: impl FnOnce(Parts) -> R) -> Option<R> {
         Node::Binary(op, ..) => Instr::Binary(*op, refs[0], refs[1]),
         Node::Leaf(_) | Node::Short(_) | Node::Step(_) | Node::Failed(_) => return None,
     };
-    let (params, instrs, dtypes) = (param.as_slice(), &[instr][..], &[info.gives.dtype(dtype)][..]);
-    Some(f(Parts { operands: &operands, params, instrs, dtypes, result: Ref::Value(0) }))
+    let (params, instrs, gives) = (param.as_slice(), slice::from_ref(&instr), info.gives.dtype(dtype));
+    Some(f(&Parts { operands: &operands, params, instrs, dtypes: slice::from_ref(&gives), result: Ref::Value(0) }))
 }
 
 /// The output of a request.
@@ -106,27 +105,39 @@ struct Operands {
     copies: SmallVec<[Buffer; 2]>,
 }
 
-/// Returns the operands if the fast path can evaluate `parts` into `target`: see [`Target::operand`].
-#[inline(always)]
-fn operands(parts: Parts, target: Target) -> Option<Operands> {
-    let len = target.shape.size();
-    let widest = parts.dtypes.iter().map(|d| d.size()).max().unwrap_or(0);
-    if len.saturating_mul(widest) > SMALL || parts.dtype() != target.dtype || parts.operands.len() > MAX_INPUTS {
-        return None;
+impl Operands {
+    fn new() -> Operands {
+        let (pointers, dtypes) = ([std::ptr::null(); MAX_INPUTS], [DType::F64; MAX_INPUTS]);
+        Operands { pointers, dtypes, count: 0, copies: SmallVec::new() }
     }
-    let (pointers, dtypes) = ([std::ptr::null(); MAX_INPUTS], [target.dtype; MAX_INPUTS]);
-    let mut found = Operands { pointers, dtypes, count: parts.operands.len(), copies: SmallVec::new() };
-    for (i, a) in parts.operands.iter().enumerate() {
-        found.pointers[i] = target.operand(a)?;
-        found.dtypes[i] = a.dtype;
+
+    fn push(&mut self, pointer: *const u8, dtype: DType) {
+        (self.pointers[self.count], self.dtypes[self.count]) = (pointer, dtype);
+        self.count += 1;
     }
-    Some(found)
+
+    /// Adds the operands of `parts`. Returns whether the fast path can evaluate `parts` into `target` from where they
+    /// lie: see [`Target::operand`].
+    #[inline(always)]
+    fn direct(&mut self, parts: &Parts, target: Target) -> bool {
+        let len = target.shape.size();
+        let widest = parts.dtypes.iter().map(|d| d.size()).max().unwrap_or(0);
+        let fits = len.saturating_mul(widest) <= SMALL && parts.operands.len() <= MAX_INPUTS;
+        fits && parts.dtype() == target.dtype
+            && parts.operands.iter().all(|a| match target.operand(a) {
+                Some(pointer) => {
+                    self.push(pointer, a.dtype);
+                    true
+                }
+                None => false,
+            })
+    }
 }
 
 /// Returns the layout of a new result of `parts`, and each operand's layout, broadcast to its shape. Returns `None` if
 /// this is left to the regular path: for operands that are not small or not in host memory, and for shapes that do not
 /// broadcast.
-fn layouts(parts: Parts) -> Option<(Layout, SmallVec<[Layout; 3]>)> {
+fn layouts(parts: &Parts) -> Option<(Layout, SmallVec<[Layout; 3]>)> {
     let (first, others) = parts.operands.split_first()?;
     let mut shape = first.layout.shape().clone();
     for other in others {
@@ -144,41 +155,47 @@ fn layouts(parts: Parts) -> Option<(Layout, SmallVec<[Layout; 3]>)> {
     Some((canon::fresh_layout(&shape, &each), each))
 }
 
-/// Returns the operands in the order of `to`, the layout of the output: copies of those that have another order, and of
-/// those that overlap the output in its buffer, if there is one.
+/// Replaces `found` by the operands in the order of `to`, the layout of the output: copies of those that have another
+/// order, and of those that overlap the output in its buffer, if there is one. Returns whether the fast path can read
+/// them.
 ///
 /// # Errors
 /// Out of memory.
-fn gathered(parts: Parts, each: &[Layout], to: &Layout, place: Option<&Buffer>) -> Result<Option<Operands>> {
+fn gather_all(
+    parts: &Parts,
+    each: &[Layout],
+    to: &Layout,
+    place: Option<&Buffer>,
+    found: &mut Operands,
+) -> Quick<bool> {
     let (lens, output, places) = canon::map(to, each);
     if !dense(&lens, &output.1) {
-        return Ok(None);
+        return Ok(false);
     }
     let len = lens.size();
-    let (pointers, dtypes) = ([std::ptr::null(); MAX_INPUTS], [DType::F64; MAX_INPUTS]);
-    let mut found = Operands { pointers, dtypes, count: parts.operands.len(), copies: SmallVec::new() };
+    found.count = 0;
     for (i, (a, (offset, strides))) in parts.operands.iter().zip(places).enumerate() {
         let size = a.dtype.size();
         let Some(start) = a.buffer.host_ptr().filter(|_| each[i].span().1 * size <= a.buffer.bytes()) else {
-            return Ok(None);
+            return Ok(false);
         };
         let first = start.as_ptr().wrapping_add(offset * size);
-        found.dtypes[i] = a.dtype;
-        found.pointers[i] = if dense(&lens, &strides) && place.is_none_or(|out| !a.buffer.same(out)) {
+        let pointer = if dense(&lens, &strides) && place.is_none_or(|out| !a.buffer.same(out)) {
             first
         } else if len * size > COPIED {
-            return Ok(None);
+            return Ok(false);
         } else {
             let copy = Buffer::elements(a.dtype, len)?;
-            let Some(room) = copy.host_ptr() else { return Ok(None) };
+            let Some(room) = copy.host_ptr() else { return Ok(false) };
             // SAFETY: the positions are those of elements of the array, which lie inside its buffer (checked above) and
             // have been written (invariants of arrays). The copy is new and has room for all of them.
             unsafe { gather(&lens, &strides, 0..len, first, room.as_ptr(), size) };
             found.copies.push(copy);
             room.as_ptr()
         };
+        found.push(pointer, a.dtype);
     }
-    Ok(Some(found))
+    Ok(true)
 }
 
 /// Evaluates `parts` into `out`. Returns whether a backend did so; otherwise nothing has been written.
@@ -187,8 +204,8 @@ fn gathered(parts: Parts, each: &[Layout], to: &Layout, place: Option<&Buffer>) 
 /// - `operands` are those of `parts` for a target of `len` elements;
 /// - `out` is valid for writes of `len` elements of the result's dtype and aligned; nothing else accesses it during the
 ///   call.
-unsafe fn run(parts: Parts, operands: &Operands, len: usize, out: *mut u8, node: &Node) -> Result<bool> {
-    let Parts { params, instrs, dtypes, result, .. } = parts;
+unsafe fn run(parts: &Parts, operands: &Operands, len: usize, out: *mut u8, node: &Node) -> Quick<bool> {
+    let &Parts { params, instrs, dtypes, result, .. } = parts;
     let (inputs, pointers) = (&operands.dtypes[..operands.count], &operands.pointers[..operands.count]);
     let work = Small::Map(SmallMap { inputs, operands: pointers, params, instrs, dtypes, result, len, out });
     // One number holds the size class and the dtypes of the operands.
@@ -196,7 +213,7 @@ unsafe fn run(parts: Parts, operands: &Operands, len: usize, out: *mut u8, node:
         let operands = inputs.iter().fold(u64::from(len.ilog2()), |n, &d| n << 5 | d as u64);
         Key::new(instrs.iter().map(Instr::code).chain([operands]))
     };
-    // SAFETY: the function `operands` checked that operands are contiguous, have `len` elements inside their buffers
+    // SAFETY: `Operands::direct` or `gather_all` checked that operands are contiguous, have `len` elements inside their buffers
     // (at least one), and overlap the output only if they are the output. Buffers are aligned for the dtype of their
     // array. The instructions were checked when the node was built. The caller guarantees the output.
     unsafe { fast::run(&work, key, || node.tape()?.fresh_op()) }
@@ -208,7 +225,7 @@ unsafe fn run(parts: Parts, operands: &Operands, len: usize, out: *mut u8, node:
 /// # Safety
 /// The caller may write the elements of `layout` in `out`: nothing else accesses them during the call, except
 /// as operands of `node`.
-pub(super) unsafe fn write(node: &Node, to: DType, out: &Buffer, layout: &Layout) -> Result<bool> {
+pub(super) unsafe fn write(node: &Node, to: DType, out: &Buffer, layout: &Layout) -> Quick<bool> {
     if out.memory() != MemoryId::HOST || !layout.is_c_contiguous() || !fast::is_open() {
         return Ok(false);
     }
@@ -219,15 +236,17 @@ pub(super) unsafe fn write(node: &Node, to: DType, out: &Buffer, layout: &Layout
     };
     let target = Target { dtype: to, shape, place: Some((out, offset)) };
     let done = with_parts(node, |parts| {
-        let found = match operands(parts, target) {
-            Some(found) => Some(found),
-            None if parts.dtype() != to || !fast::may_run() => None,
-            None => match layouts(parts).filter(|(fresh, _)| fresh.shape() == shape) {
-                Some((_, each)) => gathered(parts, &each, layout, Some(out))?,
-                None => None,
-            },
-        };
-        let Some(operands) = found else { return Ok(false) };
+        let mut operands = Operands::new();
+        if !operands.direct(parts, target) {
+            if parts.dtype() != to || !fast::may_run() {
+                return Ok(false);
+            }
+            let fresh = layouts(parts).filter(|(fresh, _)| fresh.shape() == shape);
+            let Some((_, each)) = fresh else { return Ok(false) };
+            if !gather_all(parts, &each, layout, Some(out), &mut operands)? {
+                return Ok(false);
+            }
+        }
         // SAFETY: the operands are those of `parts`. The output lies inside its buffer, which was checked above, is
         // aligned because the buffer is that of an array, and belongs to the caller.
         unsafe { run(parts, &operands, len, start.as_ptr().wrapping_add(offset * to.size()), node) }
@@ -240,14 +259,14 @@ pub(super) unsafe fn write(node: &Node, to: DType, out: &Buffer, layout: &Layout
 ///
 /// With `in_order`, operands that do not lie in the order of the result are left to the regular path, too: a reduction
 /// of the value then combines elements in the same order as one of the expression.
-pub(super) fn eval(node: &mut Node, to: DType, in_order: bool) -> Result<Option<RawArray>> {
+pub(super) fn eval(node: &mut Node, to: DType, in_order: bool) -> Quick<Option<SharedArray>> {
     if !fast::is_open() {
         return Ok(None);
     }
     if let Some((buffer, layout)) = donor(node, to) {
         // SAFETY: `donor` found that only `node` holds the buffer, so nothing else accesses it.
         let done = unsafe { write(node, to, &buffer, &layout) }?;
-        return Ok(done.then_some(RawArray { buffer, dtype: to, layout }));
+        return Ok(done.then(|| SharedArray::new(RawArray { buffer, dtype: to, layout })));
     }
     let shape = match &*node {
         Node::Unary(_, Leaf::Array(a)) | Node::Binary(_, Leaf::Array(a), _) | Node::Binary(_, _, Leaf::Array(a)) => {
@@ -257,21 +276,24 @@ pub(super) fn eval(node: &mut Node, to: DType, in_order: bool) -> Result<Option<
         Node::Unary(..) | Node::Binary(..) | Node::Leaf(_) | Node::Step(_) | Node::Failed(_) => return Ok(None),
     };
     let done = with_parts(node, |parts| {
-        let (operands, layout) = match operands(parts, Target { dtype: to, shape, place: None }) {
-            Some(operands) => (operands, Layout::contiguous(shape.clone())),
-            None if parts.dtype() != to || in_order || !fast::may_run() => return Ok(None),
-            None => {
-                let Some((layout, each)) = layouts(parts) else { return Ok(None) };
-                let Some(operands) = gathered(parts, &each, &layout, None)? else { return Ok(None) };
-                (operands, layout)
+        let mut operands = Operands::new();
+        let layout = if operands.direct(parts, Target { dtype: to, shape, place: None }) {
+            Layout::contiguous(shape.clone())
+        } else if parts.dtype() != to || in_order || !fast::may_run() {
+            return Ok(None);
+        } else {
+            let Some((layout, each)) = layouts(parts) else { return Ok(None) };
+            if !gather_all(parts, &each, &layout, None, &mut operands)? {
+                return Ok(None);
             }
+            layout
         };
         let len = layout.len();
         let buffer = Buffer::elements(to, len)?;
         let Some(out) = buffer.host_ptr() else { return Ok(None) };
         // SAFETY: the operands are those of `parts`. The buffer is new and has `len` elements.
         let done = unsafe { run(parts, &operands, len, out.as_ptr(), node) }?;
-        Ok(done.then_some(RawArray { buffer, dtype: to, layout }))
+        Ok(done.then(|| SharedArray::new(RawArray { buffer, dtype: to, layout })))
     });
     done.unwrap_or(Ok(None))
 }
@@ -301,15 +323,15 @@ pub(crate) fn copy(array: &RawArray, to: &Layout) -> Result<Option<RawArray>> {
 
 /// Returns the buffer and the layout of a contiguous array that nothing else holds, if a result of dtype `to` can
 /// replace it.
-pub(super) fn donated(a: &mut Arc<RawArray>, to: DType) -> Option<(Buffer, Layout)> {
-    let a = Arc::get_mut(a).filter(|a| a.dtype == to && a.layout.is_c_contiguous())?;
+pub(super) fn donated(a: &mut SharedArray, to: DType) -> Option<(Buffer, Layout)> {
+    let a = SharedArray::get_mut(a).filter(|a| a.dtype == to && a.layout.is_c_contiguous())?;
     let fits = a.buffer.bytes() / 2 <= a.layout.len() * to.size() && a.buffer.is_exclusive();
     fits.then(|| (a.buffer.clone(), a.layout.clone()))
 }
 
 /// Returns the buffer and the layout of a contiguous operand that only `node` holds and that the result can replace.
 fn donor(node: &mut Node, to: DType) -> Option<(Buffer, Layout)> {
-    let take = |a: &mut Arc<RawArray>| donated(a, to);
+    let take = |a: &mut SharedArray| donated(a, to);
     let of_leaf = |leaf: &mut Leaf| match leaf {
         Leaf::Array(a) => take(a),
         Leaf::Value(_) | Leaf::Placeholder(_) => None,

@@ -2,7 +2,7 @@
 //! are merged.
 
 use super::node::{Arg, Leaf, Node, Placeholder, Step};
-use super::tape::{RawArray, Tape};
+use super::tape::{SharedArray, Tape};
 use crate::program::{Instr, Ref};
 use crate::{Result, Scalar};
 use smallvec::SmallVec;
@@ -16,7 +16,7 @@ pub(crate) enum Lead<'a> {
     /// The first inputs of the program, in this order.
     Inputs(&'a [Arc<Placeholder>]),
     /// The given array, which holds the computed product of an epilogue.
-    Computed(&'a Arc<Placeholder>, &'a Arc<RawArray>),
+    Computed(&'a Arc<Placeholder>, &'a SharedArray),
 }
 
 /// Converts `node` to a program with its operands. A placeholder other than those of `lead` is an error, because it has
@@ -117,7 +117,7 @@ impl Flat<'_> {
         }
     }
 
-    fn operand(&mut self, array: &Arc<RawArray>) -> Ref {
+    fn operand(&mut self, array: &SharedArray) -> Ref {
         let view = View(array.clone());
         self.operands.get(&view).unwrap_or_else(|| {
             let at = self.tape.add_operand(array.clone());
@@ -137,11 +137,11 @@ impl Flat<'_> {
 }
 
 /// An operand as a key. Equal keys denote the same elements of the same buffer.
-struct View(Arc<RawArray>);
+struct View(SharedArray);
 
 impl PartialEq for View {
     fn eq(&self, other: &View) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || self.0.same(&other.0)
+        SharedArray::ptr_eq(&self.0, &other.0) || self.0.same(&other.0)
     }
 }
 

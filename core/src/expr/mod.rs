@@ -16,11 +16,12 @@ pub(crate) use direct::copy;
 pub(crate) use flatten::Lead;
 pub(crate) use node::Placeholder;
 pub(crate) use ops::ufunc_methods;
-pub(crate) use tape::{RawArray, Tape};
+pub(crate) use tape::{RawArray, SharedArray, Tape};
 pub(crate) use template::Template;
 
 use crate::array::{Array, ViewMut};
 use crate::device::Device;
+use crate::fast::Quick;
 use crate::layout::Layout;
 use crate::program::{Instr, Ref};
 use crate::trace::Plan;
@@ -28,6 +29,7 @@ use crate::ufunc::{Binary, Unary};
 use crate::{Buffer, DType, Dims, Element, Error, Result, Scalar};
 use fused::Peek;
 use node::{Leaf, Node};
+use std::borrow::Cow;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -139,7 +141,7 @@ impl<T: Element> Expr<T> {
     }
 
     /// Returns the array as an expression over a type that need not be that of its elements.
-    pub(crate) fn of_raw(array: Arc<RawArray>) -> Expr<T> {
+    pub(crate) fn of_raw(array: SharedArray) -> Expr<T> {
         Expr::from_node(Node::Leaf(Leaf::Array(array)))
     }
 
@@ -206,11 +208,11 @@ impl<T: Element> Expr<T> {
 
     /// Returns the value of the expression if it is an array already, or if the fast path can evaluate it from operands
     /// that lie in the order of the result.
-    pub(crate) fn small_value(&self) -> Result<Option<Arc<RawArray>>> {
+    pub(crate) fn small_value(&self) -> Quick<Option<Cow<'_, SharedArray>>> {
         match &self.node {
-            Node::Leaf(Leaf::Array(array)) => Ok(Some(array.clone())),
+            Node::Leaf(Leaf::Array(array)) => Ok(Some(Cow::Borrowed(array))),
             Node::Leaf(_) | Node::Step(_) | Node::Failed(_) => Ok(None),
-            node => Ok(direct::eval(&mut node.clone(), T::DTYPE, true)?.map(Arc::new)),
+            node => Ok(direct::eval(&mut node.clone(), T::DTYPE, true)?.map(Cow::Owned)),
         }
     }
 
@@ -238,17 +240,17 @@ impl<T: Element> Expr<T> {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn eval(self) -> Result<Array<T>> {
-        Array::from_raw(self.eval_raw(T::DTYPE)?)
+        Array::from_shared(self.eval_shared(T::DTYPE)?)
     }
 
     /// As [`eval`](Self::eval), for an expression whose dtype is `dtype` whatever `T` is.
-    pub(crate) fn eval_raw(mut self, dtype: DType) -> Result<RawArray> {
+    pub(crate) fn eval_shared(mut self, dtype: DType) -> Result<SharedArray> {
         if let Some(done) = direct::eval(&mut self.node, dtype, false)? {
             return Ok(done);
         }
         // The tape becomes the only owner of operands that only the expression held.
         let mut tape = self.node.into_tape()?;
-        tape.eval(&Device::current()?)
+        tape.eval(&Device::current()?).map(SharedArray::new)
     }
 
     /// Evaluates the expression on `device`. The result lies in the memory of the operands.
@@ -302,7 +304,7 @@ impl<T: Element> Expr<T> {
     ///
     /// # Safety
     /// Nothing else accesses these elements during the call, except as operands of this expression.
-    pub(crate) unsafe fn write_directly(&self, buffer: &Buffer, layout: &Layout) -> Result<bool> {
+    pub(crate) unsafe fn write_directly(&self, buffer: &Buffer, layout: &Layout) -> Quick<bool> {
         // SAFETY: the caller guarantees the condition of `write`.
         unsafe { direct::write(&self.node, T::DTYPE, buffer, layout) }
     }

@@ -1,7 +1,7 @@
 //! The graph of an expression: steps on operands. A subexpression that is used several times is shared.
 
 use super::powers;
-use super::tape::{RawArray, Tape};
+use super::tape::{SharedArray, Tape};
 use crate::layout::Dims;
 use crate::program::{Instr, MAX_INPUTS, Ref};
 use crate::ufunc::{Binary, Unary};
@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 #[derive(Clone)]
 pub(super) enum Leaf {
-    Array(Arc<RawArray>),
+    Array(SharedArray),
     /// A single value for all elements.
     Value(Scalar),
     /// An operand that has no elements yet.

@@ -17,7 +17,6 @@ use crate::trace::{self, Plan};
 use crate::{Buffer, DType, Dims, MemoryId, Program, Result, Scalar, canon};
 use smallvec::SmallVec;
 use std::borrow::Cow;
-use std::sync::Arc;
 
 /// An array whose element type is not part of its Rust type.
 #[derive(Clone, Debug)]
@@ -26,6 +25,10 @@ pub(crate) struct RawArray {
     pub dtype: DType,
     pub layout: Layout,
 }
+
+/// A reference-counted array. Unlike that of the standard library, this count has no weak references, so exclusive
+/// access is found with one load.
+pub(crate) type SharedArray = triomphe::Arc<RawArray>;
 
 impl RawArray {
     /// Returns the first element of an array that the fast path can read: its elements lie in host memory contiguously,
@@ -58,7 +61,7 @@ pub(crate) struct Tape {
     /// The dtypes of the first inputs, if those are placeholders. Such a tape is never evaluated: it is converted to a
     /// program (an epilogue), or operands are [bound](Tape::bind) to its placeholders first.
     leads: SmallVec<[DType; MAX_INPUTS]>,
-    operands: SmallVec<[Arc<RawArray>; 4]>,
+    operands: SmallVec<[SharedArray; 4]>,
     params: Params,
     instrs: SmallVec<[Instr; 8]>,
     dtypes: SmallVec<[DType; 8]>,
@@ -81,7 +84,7 @@ impl Default for Tape {
 }
 
 impl Tape {
-    pub fn array(array: impl Into<Arc<RawArray>>) -> Tape {
+    pub fn array(array: impl Into<SharedArray>) -> Tape {
         let array = array.into();
         let shape = array.layout.shape().clone();
         Tape { operands: SmallVec::from_iter([array]), shape, ..Tape::default() }
@@ -98,7 +101,7 @@ impl Tape {
         self.leads = dtypes.collect();
     }
 
-    pub fn add_operand(&mut self, array: Arc<RawArray>) -> Ref {
+    pub fn add_operand(&mut self, array: SharedArray) -> Ref {
         self.operands.push(array);
         self.input(self.operands.len() - 1)
     }
@@ -139,15 +142,15 @@ impl Tape {
         self.shape = self.shape.broadcast(array.layout.shape())?;
         self.shape.check(self.dtype())?;
         let mine = self.result;
-        Ok((mine, self.add_operand(Arc::new(array))))
+        Ok((mine, self.add_operand(SharedArray::new(array))))
     }
 }
 
 /// Building a short tape, whose equal operands, parameters and instructions are found by comparison with all others.
 impl Tape {
     /// Adds an operand, which must broadcast with the others, or finds it.
-    pub fn merge_operand(&mut self, array: Arc<RawArray>) -> Result<Ref> {
-        let known = self.operands.iter().position(|o| Arc::ptr_eq(o, &array) || o.same(&array));
+    pub fn merge_operand(&mut self, array: SharedArray) -> Result<Ref> {
+        let known = self.operands.iter().position(|o| SharedArray::ptr_eq(o, &array) || o.same(&array));
         if let Some(i) = known {
             return Ok(self.input(i));
         }
@@ -285,7 +288,7 @@ impl Tape {
             };
         }
         let overlaps =
-            |o: &Arc<RawArray>| o.buffer.same(&out.buffer) && !(o.layout == out.layout && o.dtype == out.dtype);
+            |o: &SharedArray| o.buffer.same(&out.buffer) && !(o.layout == out.layout && o.dtype == out.dtype);
         if self.shape == *shape && !self.is_too_long() && !self.operands.iter().any(overlaps) {
             return self.write(out, device);
         }
@@ -295,7 +298,7 @@ impl Tape {
             own.shape = shape.clone();
         }
         for operand in own.operands.iter_mut().filter(|o| overlaps(o)) {
-            *operand = Arc::new(copy_of(operand, device)?);
+            *operand = SharedArray::new(copy_of(operand, device)?);
         }
         own.fit(device)?;
         own.write(out, device)
@@ -349,11 +352,11 @@ impl Tape {
         &self.dtypes
     }
 
-    pub fn operands_mut(&mut self) -> &mut [Arc<RawArray>] {
+    pub fn operands_mut(&mut self) -> &mut [SharedArray] {
         &mut self.operands
     }
 
-    pub fn operands(&self) -> &[Arc<RawArray>] {
+    pub fn operands(&self) -> &[SharedArray] {
         &self.operands
     }
 
@@ -380,7 +383,7 @@ impl Tape {
         let shape = &self.shape;
         let result_is_operand = self.instrs.is_empty();
         self.operands.iter_mut().find_map(|operand| {
-            let o = Arc::get_mut(operand)?;
+            let o = SharedArray::get_mut(operand)?;
             let fits = o.dtype == dtype
                 && o.layout.shape() == shape
                 && (o.layout.strides() == layout.strides() || result_is_operand && !o.layout.may_overlap())

@@ -3,14 +3,13 @@
 //! The host counts the selected elements first, so that the result is allocated once and written once.
 
 use crate::array::{Array, ViewMut};
-use crate::expr::{Expr, IntoExpr, RawArray, select};
+use crate::expr::{Expr, IntoExpr, RawArray, SharedArray, select};
 use crate::fast::SMALL;
 use crate::layout::{Layout, resolve_axis};
 use crate::sort::reserve;
 use crate::ufunc::Binary;
 use crate::{Buffer, DType, Dims, Element, Error, MemoryId, Result, Scalar, bytes};
 use std::mem::MaybeUninit;
-use std::sync::Arc;
 
 impl<T: Element> Array<T> {
     /// The parts along `axis` at which `mask`, of one axis, is true: `[.., n, ..]` becomes `[.., count, ..]`. The mask
@@ -170,7 +169,7 @@ impl<T: Element> ViewMut<'_, T> {
         if self.fill_few(mask, &values)? {
             return Ok(());
         }
-        let here = Expr::<T>::of_raw(Arc::new(self.raw()));
+        let here = Expr::<T>::of_raw(SharedArray::new(self.raw()));
         let (buffer, layout) = self.parts_mut();
         select(mask, values, here).write(buffer, layout)
     }

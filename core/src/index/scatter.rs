@@ -211,7 +211,7 @@ impl<T: Element> ViewMut<'_, T> {
             return Err(Error::DTypeUndefined { op: how.name(), dtype: T::DTYPE, defined });
         }
         let values = match values.small_value()? {
-            Some(array) => Array::from_shared(array)?,
+            Some(array) => Array::from_shared(array.into_owned())?,
             None => values.eval()?,
         };
         let values = values.broadcast_to(&space.shape)?.on_host()?;

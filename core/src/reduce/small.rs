@@ -2,26 +2,27 @@
 
 use super::{Finish, Of, Request, accumulator, cast, divisor, floating, lower, result_layout, undamaged};
 use crate::array::Axes;
-use crate::expr::{Expr, RawArray, Tape};
-use crate::fast::{self, COPIED, Key, SMALL};
-use crate::layout::{Layout, Strides};
+use crate::expr::{Expr, RawArray, SharedArray, Tape};
+use crate::fast::{self, COPIED, Key, Quick, SMALL};
+use crate::layout::{Layout, MAX_NDIM, Strides};
 use crate::op::Reduction;
 use crate::order::Order;
 use crate::program::{Instr, Ref};
 use crate::small::{Small, SmallMap, SmallReduce};
 use crate::walk::{dense, gather};
-use crate::{Buffer, DType, Dims, Element, Kind, Result, Scalar, Unary, bytes, canon};
+use crate::{Buffer, DType, Dims, Element, Kind, Scalar, Unary, bytes, canon};
 use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::mem::MaybeUninit;
-use std::sync::Arc;
 
 /// Identifies reductions in the keys of cached choices.
 const REDUCE: u64 = 2 << 48;
 
 /// Returns the reduction of all elements of an expression. Returns `None` if it is left to the regular path, which also
 /// finds all errors.
-pub(super) fn total<T: Element>(x: &Expr<T>, request: &Request) -> Result<Option<Scalar>> {
-    let all = |shape: &Dims| Some((0..shape.len()).collect());
+pub(super) fn total<T: Element>(x: &Expr<T>, request: &Request) -> Quick<Option<Scalar>> {
+    const AXES: [usize; MAX_NDIM] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+    let all = |shape: &Dims| Some(SmallVec::from_slice(&AXES[..shape.len()]));
     with_numbers(x, request, all, |numbers| {
         // Of every dtype zero is a valid element.
         let mut result = [0u128; 1];
@@ -34,7 +35,7 @@ pub(super) fn total<T: Element>(x: &Expr<T>, request: &Request) -> Result<Option
 }
 
 /// Returns the reduction over some axes, as [`total`] over all.
-pub(super) fn over<T: Element>(x: &Expr<T>, request: &Request, axes: &Axes) -> Result<Option<RawArray>> {
+pub(super) fn over<T: Element>(x: &Expr<T>, request: &Request, axes: &Axes) -> Quick<Option<RawArray>> {
     // The axes are checked first, because the regular path would compute the numbers again.
     let Ok(shape) = x.shape() else { return Ok(None) };
     let Ok(reduced) = axes.resolve(request.name, shape.len()) else { return Ok(None) };
@@ -58,9 +59,9 @@ pub(super) fn over<T: Element>(x: &Expr<T>, request: &Request, axes: &Axes) -> R
 }
 
 /// The numbers that are combined.
-struct Numbers {
+struct Numbers<'a> {
     /// The array that holds them, or those from which they were converted.
-    array: Arc<RawArray>,
+    array: Cow<'a, SharedArray>,
     /// The axes of this array that are reduced.
     reduced: SmallVec<[usize; 4]>,
     /// The dtype of accumulation.
@@ -81,8 +82,8 @@ fn with_numbers<T: Element, R>(
     x: &Expr<T>,
     request: &Request,
     reduced: impl FnOnce(&Dims) -> Option<SmallVec<[usize; 4]>>,
-    f: impl FnOnce(&Numbers) -> Result<Option<R>>,
-) -> Result<Option<R>> {
+    f: impl FnOnce(&Numbers) -> Quick<Option<R>>,
+) -> Quick<Option<R>> {
     let through = match request.of {
         Of::Elements | Of::Squares => T::DTYPE,
         Of::Truth => DType::Bool,
@@ -98,8 +99,14 @@ fn with_numbers<T: Element, R>(
     if total != request.to || !finishes || refused || !fast::is_open() {
         return Ok(None);
     }
-    let value = if squares { x.clone().then_unary::<T>(Unary::Square).small_value() } else { x.small_value() };
-    let Some(array) = value? else { return Ok(None) };
+    let squared;
+    let value = if squares {
+        squared = x.clone().then_unary::<T>(Unary::Square);
+        squared.small_value()?
+    } else {
+        x.small_value()?
+    };
+    let Some(array) = value else { return Ok(None) };
     let Some(reduced) = reduced(array.layout.shape()) else { return Ok(None) };
     let numbers = match array.small_start().zip(Matrix::of(request.kind, array.layout.shape(), &reduced)) {
         Some((start, matrix)) => {
@@ -123,11 +130,11 @@ const ARRANGED: usize = 16 << 10;
 /// Returns `None` if the fast path does not do it.
 #[inline(never)]
 fn arranged(
-    array: Arc<RawArray>,
+    array: Cow<'_, SharedArray>,
     reduced: SmallVec<[usize; 4]>,
     kind: Reduction,
     acc: DType,
-) -> Result<Option<Numbers>> {
+) -> Quick<Option<Numbers<'_>>> {
     let (size, len, dtype) = (array.dtype.size(), array.layout.len(), array.dtype);
     let inside = array.layout.span().1 * size <= array.buffer.bytes();
     let bytes = len.saturating_mul(size);
@@ -173,8 +180,8 @@ fn converted<R>(
     numbers: Numbers,
     through: DType,
     acc: DType,
-    f: impl FnOnce(&Numbers) -> Result<Option<R>>,
-) -> Result<Option<R>> {
+    f: impl FnOnce(&Numbers) -> Quick<Option<R>>,
+) -> Quick<Option<R>> {
     let Numbers { array, dtype, start, .. } = &numbers;
     let (dtype, len) = (*dtype, array.layout.len());
     if len.saturating_mul(acc.size()) > COPIED {
@@ -201,7 +208,7 @@ fn converted<R>(
     let (instrs, dtypes, params) = (&instrs[..], &dtypes[..], &[]);
     let work = Small::Map(SmallMap { inputs, operands, params, instrs, dtypes, result, len, out });
     let op = || {
-        let mut tape = Tape::array(array.clone());
+        let mut tape = Tape::array(array.clone().into_owned());
         cast(&mut tape, through)?;
         cast(&mut tape, acc)?;
         tape.fresh_op()
@@ -234,6 +241,9 @@ impl Matrix {
         if shape.contains(&0) {
             return None;
         }
+        if reduced.len() == shape.len() {
+            return Some(Matrix { outputs: 1, len: shape.iter().product(), across: false, order: Order::Lanes });
+        }
         let (mut outputs, mut len, mut changes) = (1, 1, SmallVec::<[bool; 2]>::new());
         for (axis, &n) in shape.iter().enumerate().filter(|&(_, &n)| n != 1) {
             let is_reduced = reduced.contains(&axis);
@@ -252,12 +262,12 @@ impl Matrix {
 ///
 /// # Safety
 /// `out` is aligned and valid for writes of all outputs, and nothing else accesses them.
-unsafe fn reduce(numbers: &Numbers, request: &Request, out: *mut u8) -> Result<bool> {
+unsafe fn reduce(numbers: &Numbers, request: &Request, out: *mut u8) -> Quick<bool> {
     let Matrix { outputs, len, across, order } = numbers.matrix;
     let (kind, &Numbers { dtype, start: values, .. }) = (request.kind, numbers);
     let work = Small::Reduce(SmallReduce { kind, dtype, values, outputs, len, across, order, out });
     let op = || {
-        let mut tape = Tape::array(numbers.array.clone());
+        let mut tape = Tape::array(numbers.array.clone().into_owned());
         cast(&mut tape, dtype)?;
         lower(&tape, request, &numbers.reduced).map(|(op, _)| op)
     };

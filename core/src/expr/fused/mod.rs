@@ -11,7 +11,7 @@ use super::Expr;
 use super::direct;
 use super::flatten::{self, Lead};
 use super::node::{Leaf, Node};
-use super::tape::{Bound, RawArray, Tape};
+use super::tape::{Bound, RawArray, SharedArray, Tape};
 use crate::array::{Array, ViewMut};
 use crate::device::{Device, with_device};
 use crate::program::{Instr, Ref};
@@ -209,7 +209,7 @@ impl<A, T: Element> Fused<A, T> {
     fn lazy(&self, args: impl Arguments<A>) -> Result<Expr<T>> {
         let value = args.peek(|args| self.body.fresh(args));
         let node = match value {
-            Some(value) => Node::Leaf(Leaf::Array(Arc::new(value))),
+            Some(value) => Node::Leaf(Leaf::Array(SharedArray::new(value))),
             None => Node::Short(self.tape(args.give().0)?),
         };
         Ok(Expr::from_node(node))

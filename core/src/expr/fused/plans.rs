@@ -7,7 +7,7 @@ use super::super::direct::Target;
 use super::super::tape::{Bound, Tape};
 use super::arguments::{Peek, Peeked};
 use crate::device::{self, Slot};
-use crate::expr::RawArray;
+use crate::expr::{RawArray, SharedArray};
 use crate::fast::{self, SMALL};
 use crate::layout::{Dims, Layout};
 use crate::program::{MAX_INPUTS, MAX_INSTRS, Ref};
@@ -277,7 +277,7 @@ impl Body {
         let program = Program::from_checked(&dtypes, &params, &instrs, tape.dtypes(), renamed(tape.result()))?;
         let op = || {
             let bound = args.iter().map(|arg| match arg.0 {
-                Peeked::Array(array) | Peeked::Owned(array) => Bound::Array(Arc::new(array.clone())),
+                Peeked::Array(array) | Peeked::Owned(array) => Bound::Array(SharedArray::new(array.clone())),
                 Peeked::Value(value) => Bound::Value(value),
                 Peeked::Other => unreachable!("expressions take the regular path"),
             });

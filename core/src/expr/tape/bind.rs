@@ -1,14 +1,13 @@
 //! Gives the placeholders of a tape operands.
 
-use super::{RawArray, Tape};
+use super::{SharedArray, Tape};
 use crate::program::Ref;
 use crate::{DType, Error, Result, Scalar};
 use smallvec::SmallVec;
-use std::sync::Arc;
 
 /// An operand for a placeholder.
 pub(crate) enum Bound {
-    Array(Arc<RawArray>),
+    Array(SharedArray),
     /// A single value, which becomes a parameter.
     Value(Scalar),
 }

@@ -1,10 +1,9 @@
 //! Parts of tapes: the same steps on rows of the operands.
 
-use super::{RawArray, Tape};
+use super::{RawArray, SharedArray, Tape};
 use crate::Dims;
 use crate::layout::{Layout, Strides};
 use std::ops::Range;
-use std::sync::Arc;
 
 impl Tape {
     /// Returns the tape for the indices `rows` of the first axis. Operands that do not have this axis, or repeat along
@@ -14,7 +13,7 @@ impl Tape {
         part.shape.axes_mut()[0] = rows.len();
         for operand in &mut part.operands {
             if self.has_rows(operand) {
-                *operand = Arc::new(operand.rows(rows));
+                *operand = SharedArray::new(operand.rows(rows));
             }
         }
         part
@@ -40,7 +39,7 @@ impl Tape {
                 _ => return None,
             };
             let layout = Layout::from_parts(Dims::from(n), Strides::from_slice(&[1]), layout.offset());
-            *operand = Arc::new(RawArray { layout, buffer: operand.buffer.clone(), dtype: operand.dtype });
+            *operand = SharedArray::new(RawArray { layout, buffer: operand.buffer.clone(), dtype: operand.dtype });
         }
         Some(flat)
     }

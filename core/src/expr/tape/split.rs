@@ -2,11 +2,10 @@
 
 use super::Tape;
 use crate::device::Device;
-use crate::expr::RawArray;
+use crate::expr::SharedArray;
 use crate::program::{Instr, MAX_INPUTS, MAX_INSTRS, Ref};
 use crate::{Result, trace};
 use smallvec::SmallVec;
-use std::sync::Arc;
 
 /// The steps and operands that a value depends on, each list sorted. Temporaries are operands too. They live as long as
 /// a value needs them.
@@ -20,7 +19,7 @@ struct Needs {
 #[derive(Clone)]
 struct Input {
     number: u32,
-    array: Arc<RawArray>,
+    array: SharedArray,
 }
 
 /// Merges the sorted list `from` into the sorted list `to`, without duplicates by `key`.
@@ -103,7 +102,7 @@ impl Tape {
                 };
                 let part = self.part(needs)?.eval(device)?;
                 trace::copied(part.buffer.bytes(), "a long expression was split");
-                values[largest as usize] = Value::Done(Input { number: temporaries, array: Arc::new(part) });
+                values[largest as usize] = Value::Done(Input { number: temporaries, array: SharedArray::new(part) });
                 temporaries += 1;
             };
             self.instrs[at] = instr.map_refs(|r| match r {
