@@ -2,7 +2,7 @@
 //! written.
 
 use crate::report::FailureKind;
-use polyarray_core::op::{Mode, Op, Operand, Output};
+use polyarray_core::op::{Mode, Op, Operand};
 use polyarray_core::{
     Backend, Buffer, Cost, DType, DeviceInfo, Layout, MemoryId, Result, RunContext, Unsupported, memory, walk,
 };
@@ -102,28 +102,10 @@ impl Guard {
     fn attempt(&self, op: &Op, cx: &RunContext, shift: usize, fill: u8, in_place: bool) -> Result<Written> {
         let memory = memory(self.inner.memory());
         let mut op = op.clone();
-        let shifted = match &mut op {
-            Op::Map(o) => {
-                o.output.offset += shift;
-                shift
-            }
-            Op::Reduce(o) => {
-                o.output.offset += shift;
-                shift
-            }
-            Op::Scan(o) => {
-                o.output.offset += shift;
-                shift
-            }
-            Op::Matmul(_)
-            | Op::Distance(_)
-            | Op::Sort(_)
-            | Op::Search(_)
-            | Op::Count(_)
-            | Op::Random(_)
-            | Op::Gather(_)
-            | Op::Scatter(_) => 0,
-        };
+        let shifted = op.output_mut().map_or(0, |output| {
+            output.offset += shift;
+            shift
+        });
         let layout = output_layout(&op);
         let dtype = op.output().dtype;
         let size = memory.info().stored_size(dtype).unwrap_or(dtype.size());
@@ -295,25 +277,8 @@ fn is_nan(dtype: DType, bytes: &[u8]) -> bool {
 
 /// Returns the layout of the operation's results in its output.
 fn output_layout(op: &Op) -> Layout {
-    let of = |shape: &polyarray_core::Dims, output: &Output| {
-        Layout::from_parts(shape.clone(), output.strides.clone(), output.offset)
-    };
-    match op {
-        Op::Map(o) => of(&o.shape, &o.output),
-        Op::Reduce(o) => of(&o.outer, &o.output),
-        Op::Scan(o) => of(&o.shape(), &o.output),
-        Op::Scatter(_) => {
-            let out = op.output();
-            Layout::from_parts(out.lens, out.strides, out.offset)
-        }
-        Op::Matmul(_)
-        | Op::Distance(_)
-        | Op::Sort(_)
-        | Op::Search(_)
-        | Op::Count(_)
-        | Op::Random(_)
-        | Op::Gather(_) => Layout::contiguous(polyarray_core::Dims::from(op.output().len())),
-    }
+    let output = op.output();
+    Layout::from_parts(output.lens, output.strides, output.offset)
 }
 
 /// Describes an invariant of [`polyarray_core::op`] that the operation breaks, if there is one.

@@ -47,8 +47,8 @@ impl Operation for Map {
         smallvec![OutSpec::of(&self.output, self.shape.clone())]
     }
 
-    fn pack(&mut self) {
-        self.output = Output::packed(self.output.dtype, &self.shape);
+    fn output_mut(&mut self) -> Option<&mut Output> {
+        Some(&mut self.output)
     }
 
     fn programs(&self) -> SmallVec<[&Program; 2]> {

@@ -83,11 +83,11 @@ pub struct OutSpec {
     /// The distance in elements between neighbouring indices of each axis. Positive along axes of more than one
     /// element.
     pub strides: Strides,
-    /// What happens to the elements that the buffer holds before.
+    /// The treatment of the elements that the buffer holds before.
     pub mode: Mode,
 }
 
-/// What an operation does with the elements that its output's buffer holds before.
+/// The treatment of the elements that an output's buffer holds before the operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// It overwrites them. They may be uninitialised.
@@ -147,9 +147,11 @@ pub trait Operation {
     fn for_each_input_mut(&mut self, f: &mut dyn FnMut(&mut Operand));
     /// Returns the outputs, in the order of the buffers of a [`RunContext`](crate::RunContext).
     fn outputs(&self) -> SmallVec<[OutSpec; 1]>;
-    /// Changes the output to C order from the start of its buffer, if the operation states its layout. The outputs of
-    /// other operations always have this layout.
-    fn pack(&mut self) {}
+    /// Returns the position of the output, if the operation can write its results at any position. The output of other
+    /// operations is in C order from the start of its buffer, or is changed where it lies.
+    fn output_mut(&mut self) -> Option<&mut Output> {
+        None
+    }
     /// Returns all programs of the operation.
     fn programs(&self) -> SmallVec<[&Program; 2]> {
         SmallVec::new()
@@ -296,9 +298,17 @@ impl Op {
         outputs.remove(0)
     }
 
-    /// See [`Operation::pack`].
+    /// See [`Operation::output_mut`].
+    pub fn output_mut(&mut self) -> Option<&mut Output> {
+        self.operation_mut().output_mut()
+    }
+
+    /// Moves the output to C order from the start of its buffer, if the operation can write its results at any position.
     pub(crate) fn pack(&mut self) {
-        self.operation_mut().pack();
+        let OutSpec { dtype, lens, .. } = self.output();
+        if let Some(output) = self.output_mut() {
+            *output = Output::packed(dtype, &lens);
+        }
     }
 
     /// See [`Operation::programs`].

@@ -50,7 +50,7 @@ impl Reduction {
         }
     }
 
-    /// Whether the result is an index instead of a value.
+    /// Returns whether the result is an index instead of a value.
     pub fn gives_index(self) -> bool {
         matches!(self, Reduction::ArgMin | Reduction::ArgMax)
     }
@@ -116,8 +116,8 @@ impl Operation for Reduce {
         smallvec![OutSpec::of(&self.output, self.outer.clone())]
     }
 
-    fn pack(&mut self) {
-        self.output = Output::packed(self.output.dtype, &self.outer);
+    fn output_mut(&mut self) -> Option<&mut Output> {
+        Some(&mut self.output)
     }
 
     fn programs(&self) -> SmallVec<[&Program; 2]> {

@@ -31,7 +31,7 @@ impl Running {
         }
     }
 
-    /// Whether results are elements: minima and maxima, which complex numbers do not have.
+    /// Returns whether results are elements: minima and maxima, which complex numbers do not have.
     pub fn selects(self) -> bool {
         matches!(self, Running::Min | Running::Max)
     }
@@ -98,8 +98,8 @@ impl Operation for Scan {
         smallvec![OutSpec::of(&self.output, self.shape())]
     }
 
-    fn pack(&mut self) {
-        self.output = Output::packed(self.output.dtype, &self.shape());
+    fn output_mut(&mut self) -> Option<&mut Output> {
+        Some(&mut self.output)
     }
 
     fn programs(&self) -> SmallVec<[&Program; 2]> {
