@@ -47,62 +47,17 @@ impl GpuBackend {
         if let Some(why) = self.gpu.faults.lost() {
             return Err(Unsupported::new(why.to_string()));
         }
-        match op {
-            Op::Sort(_) | Op::Search(_) | Op::Count(_) => {
-                return Err(Unsupported::new(
-                    "sorting, searching and counting are not supported on GPUs yet; use a host device",
-                ));
-            }
-            Op::Random(_) => {
-                return Err(Unsupported::new("random numbers are not supported on GPUs yet; use a host device"));
-            }
-            Op::Gather(_) | Op::Scatter(_) => {
-                return Err(Unsupported::new(
-                    "reads and writes at indices are not supported on GPUs yet; use a host device",
-                ));
-            }
-            Op::Scan(_) => {
-                return Err(Unsupported::new(
-                    "running sums and products (scans) are not supported on GPUs yet; use a host device",
-                ));
-            }
-            Op::Reduce(o) if !reduce::has_kernel(o.kind) => {
-                return Err(Unsupported::new(
-                    "argmin, argmax and variances in one pass are not supported on GPUs yet; use a host device",
-                ));
-            }
-            Op::Reduce(o)
-                if matches!(o.kind, Reduction::Sum | Reduction::Prod)
-                    && matches!(o.before.output(), DType::I64 | DType::U64) =>
-            {
-                return Err(Unsupported::new(
-                    "sums and products of integers are accumulated in 64-bit integers (i64 or u64), which WGSL does \
-                     not have; cast to f32 first",
-                ));
-            }
-            _ => {}
+        if let Some(why) = lacking_kernel(op) {
+            return Err(Unsupported::new(why));
         }
         let mut lacking = render::lacking(op.output().dtype);
         op.programs().iter().for_each(|p| lacking = lacking.or_else(|| p.all_dtypes().find_map(render::lacking)));
         op.for_each_input(|operand, _| lacking = lacking.or_else(|| render::lacking(operand.dtype)));
-        match op {
-            Op::Matmul(o) => lacking = lacking.or_else(|| render::lacking(o.dtype)),
-            Op::Distance(o) if !distance::has_kernel(o.metric) => {
-                return Err(Unsupported::new(format!(
-                    "{} distances are not supported on GPUs; use a host device",
-                    o.metric.name()
-                )));
-            }
-            Op::Distance(o) => lacking = lacking.or_else(|| render::lacking(o.dtype)),
-            Op::Map(_)
-            | Op::Reduce(_)
-            | Op::Scan(_)
-            | Op::Sort(_)
-            | Op::Search(_)
-            | Op::Count(_)
-            | Op::Random(_)
-            | Op::Gather(_)
-            | Op::Scatter(_) => {}
+        if let Op::Distance(o) = op
+            && !distance::has_kernel(o.metric)
+        {
+            let name = o.metric.name();
+            return Err(Unsupported::new(format!("{name} distances are not supported on GPUs; use a host device")));
         }
         if let Some(why) = lacking {
             return Err(Unsupported::new(why));
@@ -147,6 +102,38 @@ impl GpuBackend {
             _ => Ok(()),
         }
     }
+}
+
+/// The reason for refusing work that kernels could do, as a constant.
+macro_rules! later {
+    ($what:literal) => {
+        concat!($what, " are not supported on GPUs yet; use a host device")
+    };
+}
+
+/// Returns the reason why no kernel runs an operation of this kind on any dtype that a GPU has, if there is none.
+fn lacking_kernel(op: &Op) -> Option<&'static str> {
+    Some(match op {
+        Op::Sort(_) | Op::Search(_) | Op::Count(_) => {
+            later!("sorting, searching and counting")
+        }
+        Op::Random(_) => later!("random numbers"),
+        Op::Gather(_) | Op::Scatter(_) => {
+            later!("reads and writes at indices")
+        }
+        Op::Scan(_) => later!("running sums and products (scans)"),
+        Op::Reduce(o) if !reduce::has_kernel(o.kind) => {
+            later!("argmin, argmax and variances in one pass")
+        }
+        Op::Reduce(o)
+            if matches!(o.kind, Reduction::Sum | Reduction::Prod)
+                && matches!(o.before.output(), DType::I64 | DType::U64) =>
+        {
+            "sums and products of integers are accumulated in 64-bit integers (i64 or u64), which WGSL does not have; \
+             cast to f32 first"
+        }
+        Op::Map(_) | Op::Reduce(_) | Op::Matmul(_) | Op::Distance(_) => return None,
+    })
 }
 
 // SAFETY: kernels write every element of the output's view and bind only the ranges of the views. Queued work keeps the

@@ -120,6 +120,13 @@ fn profile() -> Profile {
     profile
 }
 
+/// The reason for a refusal, as a constant: `auto` estimates every operation, so refusals allocate nothing.
+macro_rules! lacks {
+    ($what:literal) => {
+        concat!("BLAS supports only matrix products and distances; it has no ", $what)
+    };
+}
+
 fn has_products(dtype: DType) -> bool {
     matches!(dtype, DType::F32 | DType::F64 | DType::C32 | DType::C64)
 }
@@ -143,43 +150,23 @@ unsafe impl Backend for Blas {
     }
 
     fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported> {
-        match op {
-            Op::Map(_) => Err(Unsupported::new(
-                "BLAS supports only matrix products and distances; it has no elementwise operations",
-            )),
-            Op::Reduce(_) => {
-                Err(Unsupported::new("BLAS supports only matrix products and distances; it has no reductions"))
-            }
-            Op::Scan(_) => Err(Unsupported::new("BLAS supports only matrix products and distances; it has no scans")),
-            Op::Matmul(o) => self.matmul(op, o, threads),
-            Op::Distance(o) => self.distance(op, o, threads),
-            Op::Sort(_) | Op::Search(_) | Op::Count(_) => Err(Unsupported::new(
-                "BLAS supports only matrix products and distances; it has no sorting, searching or counting",
-            )),
-            Op::Random(_) => {
-                Err(Unsupported::new("BLAS supports only matrix products and distances; it has no random numbers"))
-            }
-            Op::Gather(_) | Op::Scatter(_) => Err(Unsupported::new(
-                "BLAS supports only matrix products and distances; it has no reads and writes at indices",
-            )),
-        }
+        Err(Unsupported::new(match op {
+            Op::Matmul(o) => return self.matmul(op, o, threads),
+            Op::Distance(o) => return self.distance(op, o, threads),
+            Op::Map(_) => lacks!("elementwise operations"),
+            Op::Reduce(_) => lacks!("reductions"),
+            Op::Scan(_) => lacks!("scans"),
+            Op::Sort(_) | Op::Search(_) | Op::Count(_) => lacks!("sorting, searching or counting"),
+            Op::Random(_) => lacks!("random numbers"),
+            Op::Gather(_) | Op::Scatter(_) => lacks!("reads and writes at indices"),
+        }))
     }
 
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
         match op {
             Op::Matmul(o) => matmul::run(&self.library, o, cx),
             Op::Distance(o) => distance::run(&self.library, o, cx),
-            Op::Map(_)
-            | Op::Reduce(_)
-            | Op::Scan(_)
-            | Op::Sort(_)
-            | Op::Search(_)
-            | Op::Count(_)
-            | Op::Random(_)
-            | Op::Gather(_)
-            | Op::Scatter(_) => {
-                unreachable!("`estimate` refuses every operation except products and distances")
-            }
+            _ => unreachable!("`estimate` refuses every operation except products and distances"),
         }
     }
 }
