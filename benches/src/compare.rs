@@ -224,7 +224,7 @@ pub fn compare(options: &Options, out: &mut dyn Write) -> Result<Outcome, Stop> 
     Ok(Outcome { machine, rows, sections: tables, failures, notes })
 }
 
-/// Returns the devices and Rust libraries of these names; all of both if `names` is empty.
+/// Returns the devices and Rust libraries of these names, each once; all of both if `names` is empty.
 fn columns(names: &[String]) -> Result<(Vec<Device>, Vec<String>), String> {
     let known = peers::names();
     if names.is_empty() {
@@ -233,11 +233,14 @@ fn columns(names: &[String]) -> Result<(Vec<Device>, Vec<String>), String> {
             known.iter().map(|n| n.to_string()).collect(),
         ));
     }
-    let (mut peers, devices): (Vec<String>, Vec<String>) =
-        names.iter().cloned().partition(|name| known.contains(&&name[..]));
-    peers.dedup();
-    let mut found: Vec<Device> = Vec::new();
-    for name in &devices {
+    let (mut found, mut peers): (Vec<Device>, Vec<String>) = Default::default();
+    for name in names {
+        if known.contains(&&name[..]) {
+            if !peers.contains(name) {
+                peers.push(name.clone());
+            }
+            continue;
+        }
         let device = Device::named(name).map_err(|e| e.to_string())?;
         if !found.contains(&device) {
             found.push(device);
@@ -552,6 +555,18 @@ mod tests {
         }
         let two = |ops: &[&str]| Options { sizes: vec![vec![10], vec![2, 3]], ..options(ops, &[]) };
         assert!(why(two(&["add"])).contains("2x3 fits none of the selected cases"));
+    }
+
+    #[test]
+    fn a_name_that_is_given_twice_is_one_column() {
+        let mut names: Vec<String> = ["auto", "scalar", "auto", "scalar"].map(String::from).into();
+        let known = peers::names();
+        for _ in 0..2 {
+            names.extend(known.iter().map(|n| n.to_string()));
+        }
+        let (devices, peers) = columns(&names).unwrap();
+        assert_eq!(devices.iter().map(|d| d.name()).collect::<Vec<_>>(), ["auto", "scalar"]);
+        assert_eq!(peers, known);
     }
 
     #[test]

@@ -249,14 +249,14 @@ fn distinct(files: &[(&str, &Option<PathBuf>)]) -> Result<(), Stop> {
 }
 
 /// Checks a number of threads against the machine.
-fn threads(asked: Option<u16>) -> Result<Option<usize>, Stop> {
+fn threads(requested: Option<u16>) -> Result<Option<usize>, Stop> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let most = (8 * cores).max(64);
-    match asked.map(usize::from) {
+    match requested.map(usize::from) {
         Some(n) if n > most => {
             Err(Stop::Asked(format!("--threads {n} is too large: this machine has {cores} cores; give at most {most}")))
         }
-        asked => Ok(asked),
+        requested => Ok(requested),
     }
 }
 
