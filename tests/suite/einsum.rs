@@ -248,30 +248,6 @@ fn a_part_of_the_table_on_every_device() {
     });
 }
 
-/// The examples of core's documentation. They do not run there, because core alone has no device.
-#[test]
-fn documented_examples() -> Result<()> {
-    let a = Array::from_vec(vec![1.0, 2.0, 3.0, 4.0], [2, 2])?;
-    let v = Array::from_vec(vec![1.0, -1.0], [2])?;
-    assert_eq!(einsum("ij,j->i", &[&a, &v])?.to_vec()?, [-1.0, -1.0]);
-    assert_eq!(einsum("ii", &[&a])?.item()?, 5.0);
-    assert_eq!(einsum("i,ij,j", &[&v, &a, &v])?.item()?, 0.0);
-    assert_eq!(einsum("...i->...", &[&a])?.to_vec()?, [3.0, 7.0]);
-    let a = Array::<f64>::ones([2, 3, 4])?;
-    assert_eq!(a.tensordot(&Array::ones([3, 4, 5])?, 2)?.shape(), [2, 5]);
-    assert_eq!(a.tensordot(&Array::ones([4, 2])?, ([0, 2], [1, 0]))?.to_vec()?, [8.0; 3]);
-    assert_eq!(a.tensordot(&a, (1, 1))?.shape(), [2, 4, 2, 4]);
-    let a = Array::from_vec(vec![1, 2, 3, 4], [2, 2])?;
-    assert_eq!(a.inner(&Array::from_vec(vec![1, -1], [2])?)?.to_vec()?, [-1, -1]);
-    let a = Array::from_vec(vec![1, 2], [2])?;
-    assert_eq!(a.outer(&Array::from_vec(vec![3, 4, 5], [3])?)?.to_vec()?, [3, 4, 5, 6, 8, 10]);
-    let a = Array::from_vec((0..8).collect::<Vec<i64>>(), [2, 2, 2])?;
-    assert_eq!(a.slice(s![0])?.trace()?, 3);
-    assert_eq!(a.trace_axes(0, 0, 1)?.to_vec()?, [6, 8]);
-    assert_eq!(a.trace_axes(1, -2, -1)?.to_vec()?, [1, 5]);
-    Ok(())
-}
-
 #[test]
 fn integers_wrap() -> Result<()> {
     let a = Array::from_vec(vec![100i8, 100, 100], [3])?;

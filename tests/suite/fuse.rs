@@ -1,7 +1,7 @@
 //! Compiled functions (`fuse`) against the same expressions: values on every device, layouts, parameters, donation,
 //! reductions, threads, and every error.
 
-use crate::common::{count, on_every_device, required_devices};
+use crate::common::{count, on_every_device, refused, required_devices};
 use polyarray::prelude::*;
 use polyarray::{Wide, select, with_dtype, with_threads};
 use std::cell::{Cell, RefCell};
@@ -408,7 +408,7 @@ fn it_prints_its_program() {
     assert_eq!(g.to_string().lines().count(), 4, "{g}");
 }
 
-/// What threads need.
+/// The traits that threads need.
 fn is_shared<F: Send + Sync + Clone + 'static>(_: &F) {}
 
 #[test]
@@ -454,6 +454,34 @@ fn many_limits_and_devices_keep_their_plans_apart() {
     assert_eq!(done.unwrap().to_vec().unwrap(), expected);
     assert!(trace.events.iter().any(|e| e.device == "scalar"), "{trace}");
     assert!(f.explain(&x).unwrap().candidates.iter().any(|c| c.device == "scalar"));
+}
+
+/// BLAS has no elementwise operations, and GPUs have no f64.
+#[test]
+fn a_device_that_refuses_the_program_is_an_error() {
+    let f = fuse(|x: Expr<f64>, a: Expr<f64>| (x * a + 1.0).sqrt()).unwrap();
+    let is = |e: &Error| matches!(e, Error::Refused { .. });
+    // A size of the fast path, one of the regular path, and an operand that is not contiguous.
+    let large = count([300, 100]).cast::<f64>().eval().unwrap();
+    let operands = [count([10]).cast::<f64>().eval().unwrap(), large.t(), large];
+    for device in required_devices().iter().filter(|d| d.name() == "blas" || d.name().starts_with("gpu")) {
+        for x in &operands {
+            let expected = (x * 2.0 + 1.0).sqrt().eval().unwrap();
+            let mut out = Array::full(x.shape(), 7.0).unwrap();
+            // Again after a call that another device has run, and whose choice is cached.
+            for _ in 0..2 {
+                refused(f.eval_on(device, (x, 2.0)), is, &[device.name()]);
+                refused(with_device(device, || f.eval((x, 2.0))), is, &[device.name()]);
+                refused(with_device(device, || f.eval_into((x, 2.0), &mut out.view_mut()?)), is, &[device.name()]);
+                refused(with_device(device, || f.sum((x, 2.0))), is, &[device.name()]);
+                refused(with_device(device, || f.call((x, 2.0)).eval()), is, &[device.name()]);
+                assert!(out.iter().unwrap().all(|x| x == 7.0), "{device}: something was written");
+                assert!(f.explain((x, 2.0)).unwrap().chosen != device.name());
+                assert_eq!(f.eval((x, 2.0)).unwrap(), expected, "auto runs it on another device");
+                assert_eq!(f.eval_on(&Device::scalar(), (x, 2.0)).unwrap(), expected);
+            }
+        }
+    }
 }
 
 #[test]
