@@ -1,17 +1,18 @@
 //! The table of composed ufuncs: functions whose bodies are expressions of other ufuncs.
 //!
-//! No backend knows them, so that a new function is one row here. The methods on `Array` and `Expr`, the tests and the
-//! benches are generated from the rows. A function that is worth kernels of its own moves to the table in
+//! Backends do not implement them, so a new function is one row here. The methods on `Array` and `Expr`, the tests and
+//! the benches are generated from the rows. A function that is worth kernels of its own moves to the table in
 //! [`ufunc`](crate::Unary).
 
 use crate::expr::Template;
-use crate::ufunc::{FLOAT, Gives, REAL, UfuncInfo, Unary};
+use crate::ufunc::{FLOAT, Gives, REAL, UfuncInfo, Unary, method_doc};
 use crate::{Array, DType, Element, Error, Expr, IntoExpr, Kind, Result, Scalar, Wide, select};
 use std::sync::OnceLock;
 
 macro_rules! composed {
     ($(
-        $Name:ident $name:ident($kinds:expr), ulp $cpu:literal / $gpu:literal, on ($lo:expr, $hi:expr), $doc:literal,
+        $Name:ident $name:ident($kinds:ident), ulp $cpu:tt / $gpu:tt, on ($lo:expr, $hi:expr),
+        eg $ex:expr $(, $ey:expr)? => $ez:expr, $doc:literal,
         |$dtype:ident, $x:ident $(, $y:ident)?| $body:expr;
     )*) => {
         /// Ufuncs that are composed of others. See [`Expr::composed`].
@@ -47,12 +48,14 @@ macro_rules! composed {
             }
         }
 
-        $( composed!(@methods $Name $name $doc $($y)?); )*
+        $( composed!(
+            @methods $Name $name, method_doc!($name, $kinds, $cpu, $gpu, $doc, $ex $(, $ey)? => $ez), $($y)?
+        ); )*
     };
     (@count) => { 1 };
     (@count $y:ident) => { 2 };
     (@second $name:ident $y:ident) => { $y };
-    (@methods $Name:ident $name:ident $doc:literal) => {
+    (@methods $Name:ident $name:ident, $doc:expr,) => {
         impl<T: Element> Expr<T> {
             #[doc = $doc]
             pub fn $name(self) -> Expr<T> { self.composed(Composed::$Name, None) }
@@ -62,7 +65,7 @@ macro_rules! composed {
             pub fn $name(&self) -> Expr<T> { self.into_expr().$name() }
         }
     };
-    (@methods $Name:ident $name:ident $doc:literal $y:ident) => {
+    (@methods $Name:ident $name:ident, $doc:expr, $y:ident) => {
         impl<T: Element> Expr<T> {
             #[doc = $doc]
             pub fn $name(self, other: impl IntoExpr<T>) -> Expr<T> {
@@ -76,9 +79,11 @@ macro_rules! composed {
     };
 }
 
-// name(dtypes), ulp on CPU devices / on GPUs, on (domain), description, |dtype, operands| body;
+// name(dtypes), ulp on CPU devices / on GPUs, on (domain), eg operands => result of the example, description,
+// |dtype, operands| body;
 composed! {
     Remainder remainder(REAL), ulp 1.0 / 4.0, on (-1e3, 1e3),
+        eg [5.5, -5.5], 2.0 => [1.5, 0.5],
         "The remainder `x - y * floor(x / y)` with the sign of y, as `%` in Python. Floats: computed from the exact \
          remainder [`rem`](Expr::rem) and rounded once; NaN if x is infinite or y is 0. Integers: 0 if y is 0.",
         |dtype, x, y| match dtype.kind() {
@@ -96,6 +101,7 @@ composed! {
             _ => x.rem(y),
         };
     Logaddexp logaddexp(FLOAT), ulp 4.0 / 16.0, on (0.0, 80.0),
+        eg [1000.0, 0.0], -1000.0 => [1000.0, 0.0],
         "`log(exp(x) + exp(y))` without intermediate overflow: the sum of numbers that are given by their logarithms. \
          Near zero the error is relative to x and y, not to the result.",
         |dtype, x, y| {
@@ -103,18 +109,23 @@ composed! {
             select(x.clone().equal(&y), &x + number(dtype, std::f64::consts::LN_2), x.maximum(y) + rest)
         };
     Logaddexp2 logaddexp2(FLOAT), ulp 4.0 / 16.0, on (0.0, 120.0),
+        eg [1.0, 5000.0], 1.0 => [2.0, 5000.0],
         "`log2(2^x + 2^y)` without intermediate overflow. Near zero the error is relative to x and y, not to the \
          result.",
         |dtype, x, y| {
             let rest = (-magnitude(&x - &y)).exp2().log1p() * number(dtype, std::f64::consts::LOG2_E);
             select(x.clone().equal(&y), &x + number(dtype, 1.0), x.maximum(y) + rest)
         };
-    Softplus softplus(FLOAT), ulp 4.0 / 16.0, on (-80.0, 80.0), "`log(1 + exp(x))` without intermediate overflow.",
+    Softplus softplus(FLOAT), ulp 4.0 / 16.0, on (-80.0, 80.0),
+        eg [1000.0, -1000.0] => [1000.0, 0.0],
+        "`log(1 + exp(x))` without intermediate overflow.",
         |dtype, x| x.clone().maximum(number(dtype, 0.0)) + (-magnitude(x)).exp().log1p();
     LogSigmoid log_sigmoid(FLOAT), ulp 4.0 / 16.0, on (-80.0, 80.0),
+        eg [1000.0, -1000.0] => [0.0, -1000.0],
         "The logarithm of the [`sigmoid`](Expr::sigmoid), `-log(1 + exp(-x))`, accurate where the sigmoid is near 1.",
         |dtype, x| x.clone().minimum(number(dtype, 0.0)) - (-magnitude(x)).exp().log1p();
     Heaviside heaviside(FLOAT), ulp 0.0 / 0.0, on (-1e3, 1e3),
+        eg [-2.0, 0.0, 3.0], 0.5 => [0.0, 0.5, 1.0],
         "The step function: 0 where x (this operand) is negative, 1 where it is positive, y (the other operand) where \
          it is zero, NaN for NaN.",
         |dtype, x, y| {
@@ -123,6 +134,7 @@ composed! {
             select(x.clone().is_nan(), x, step)
         };
     Sinc sinc(FLOAT), ulp 4.0 / 16.0, on (-0.5, 0.5),
+        eg [0.0] => [1.0],
         "`sin(pi x) / (pi x)`, 1 at zero; NaN at infinity. Beyond -0.5 .. 0.5 the error is absolute: a few eps.",
         |dtype, x| {
             // The sine has period 2 in x, and the difference is exact.
@@ -131,9 +143,13 @@ composed! {
             let quotient = (near * &pi).sin() / (&x * pi);
             select(x.equal(number(dtype, 0.0)), number(dtype, 1.0), quotient)
         };
-    Deg2rad deg2rad(FLOAT), ulp 2.0 / 2.0, on (-1e6, 1e6), "Converts degrees to radians.",
+    Deg2rad deg2rad(FLOAT), ulp 2.0 / 2.0, on (-1e6, 1e6),
+        eg [0.0, 180.0] => [0.0, std::f64::consts::PI],
+        "Converts degrees to radians.",
         |dtype, x| x * number(dtype, std::f64::consts::PI / 180.0);
-    Rad2deg rad2deg(FLOAT), ulp 2.0 / 2.0, on (-1e6, 1e6), "Converts radians to degrees.",
+    Rad2deg rad2deg(FLOAT), ulp 2.0 / 2.0, on (-1e6, 1e6),
+        eg [0.0, std::f64::consts::PI] => [0.0, 180.0],
+        "Converts radians to degrees.",
         |dtype, x| x * number(dtype, 180.0 / std::f64::consts::PI);
 }
 

@@ -27,7 +27,7 @@ impl Kinds {
         Kinds(self.0 | other.0)
     }
 
-    /// Whether the set contains the kind of `dtype`.
+    /// Returns whether the set contains the kind of `dtype`.
     pub fn contains(self, dtype: DType) -> bool {
         self.0 & (1 << dtype.kind() as u8) != 0
     }
@@ -94,15 +94,50 @@ pub struct UfuncInfo {
     pub weight: f64,
 }
 
+/// The documentation of the methods of a row: description, dtypes, accuracy and an example.
+macro_rules! method_doc {
+    ($name:ident, $kinds:ident, $cpu:tt, $gpu:tt, $doc:literal, $x:expr $(, $y:expr)? => $z:expr) => {
+        concat!(
+            $doc, "\n\nDefined for ", method_doc!(@dtypes $kinds), "; of another dtype, the expression stores ",
+            "[`Error::DTypeUndefined`](crate::Error::DTypeUndefined).",
+            $( method_doc!(@broadcast $y), )?
+            method_doc!(@accuracy $cpu $gpu),
+            "\n\n```\n# extern crate polyarray_cpu as _;\n# use polyarray_core::*;\nassert_eq!(Array::from(",
+            stringify!($x), ").", stringify!($name), "(", $( stringify!($y), )? ").eval()?, Array::from(",
+            stringify!($z), "));\n# Ok::<(), Error>(())\n```"
+        )
+    };
+    (@broadcast $y:expr) => {
+        " The operands broadcast; if they do not, the expression stores [`Error::Broadcast`](crate::Error::Broadcast)."
+    };
+    (@accuracy 0.0 0.0) => { "" };
+    (@accuracy $cpu:tt $gpu:tt) => {
+        concat!(
+            "\n\nThe error is at most ", stringify!($cpu), " ULP on CPU devices (0: correctly rounded) and ",
+            stringify!($gpu), " ULP on GPUs, for real floats; [`complex`](crate::complex) has the bounds of complex ",
+            "numbers."
+        )
+    };
+    (@dtypes INT) => { "integers" };
+    (@dtypes FLOAT) => { "floats" };
+    (@dtypes COMPLEX) => { "complex numbers" };
+    (@dtypes REAL) => { "integers and floats" };
+    (@dtypes NUMBER) => { "integers, floats and complex numbers" };
+    (@dtypes FLOATING) => { "floats and complex numbers" };
+    (@dtypes BITS) => { "bool and integers" };
+    (@dtypes ANY) => { "every dtype" };
+}
+pub(crate) use method_doc;
+
 macro_rules! ufuncs {
     (
         unary { $(
-            $U:ident $u:ident($uk:expr) -> $ug:ident, ulp $uc:literal / $ugpu:literal, on ($ulo:expr, $uhi:expr),
-            weight $uw:literal, $udoc:literal;
+            $U:ident $u:ident($uk:ident) -> $ug:ident, ulp $uc:tt / $ugpu:tt, on ($ulo:expr, $uhi:expr),
+            weight $uw:literal, eg $ux:expr => $uz:expr, $udoc:literal;
         )* }
         binary { $(
-            $B:ident $b:ident($bk:expr) -> $bg:ident, ulp $bc:literal / $bgpu:literal, on ($blo:expr, $bhi:expr),
-            weight $bw:literal, $bdoc:literal;
+            $B:ident $b:ident($bk:ident) -> $bg:ident, ulp $bc:tt / $bgpu:tt, on ($blo:expr, $bhi:expr),
+            weight $bw:literal, eg $bx:expr, $by:expr => $bz:expr, $bdoc:literal;
         )* }
     ) => {
         /// Ufuncs of one operand.
@@ -137,139 +172,184 @@ macro_rules! ufuncs {
             }
         }
 
-        crate::expr::ufunc_methods! { unary { $( $U $u $ug $udoc )* } binary { $( $B $b $bg $bdoc )* } }
+        crate::expr::ufunc_methods! {
+            unary { $( $U $u $ug method_doc!($u, $uk, $uc, $ugpu, $udoc, $ux => $uz), )* }
+            binary { $( $B $b $bg method_doc!($b, $bk, $bc, $bgpu, $bdoc, $bx, $by => $bz), )* }
+        }
     };
 }
 
-// name(dtypes) -> dtype of the result, ulp on CPU devices / on GPUs, on (domain), weight, description;
+// name(dtypes) -> dtype of the result, ulp on CPU devices / on GPUs, on (domain), weight, eg operands => result of the
+// example, description;
 ufuncs! {
     unary {
-        Neg neg(NUMBER) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The negative, `-x`; integers wrap.";
+        Neg neg(NUMBER) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0,
+            eg [1.0, -2.0] => [-1.0, 2.0], "The negative, `-x`; integers wrap.";
         Abs abs(NUMBER) -> Magnitude, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0,
-            "The magnitude `|x|`, real for complex operands; integers wrap.";
+            eg [-3.0, 2.0] => [3.0, 2.0], "The magnitude `|x|`, real for complex operands; integers wrap.";
         Sign sign(NUMBER) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 2.0,
+            eg [-3.0, 0.0, 2.0] => [-1.0, 0.0, 1.0],
             "1 where x is positive, -1 where it is negative, 0 where it is zero of either sign; NaN for NaN. Complex: \
              `x / |x|`.";
-        Conj conj(COMPLEX) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The complex conjugate.";
-        Square square(NUMBER) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "`x * x`; integers wrap.";
+        Conj conj(COMPLEX) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0,
+            eg [Complex::new(1.0, 2.0)] => [Complex::new(1.0, -2.0)], "The complex conjugate.";
+        Square square(NUMBER) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0,
+            eg [3, -2] => [9, 4], "`x * x`; integers wrap.";
         Sqrt sqrt(FLOATING) -> Same, ulp 0.0 / 2.0, on (0.0, 1e6), weight 6.0,
-            "The square root; NaN for negative reals.";
-        Cbrt cbrt(FLOAT) -> Same, ulp 1.0 / 4.0, on (-1e6, 1e6), weight 24.0, "The cube root.";
+            eg [4.0, 9.0] => [2.0, 3.0], "The square root; NaN for negative reals.";
+        Cbrt cbrt(FLOAT) -> Same, ulp 1.0 / 4.0, on (-1e6, 1e6), weight 24.0,
+            eg [8.0, -1.0] => [2.0, -1.0], "The cube root.";
         Reciprocal reciprocal(FLOATING) -> Same, ulp 0.0 / 2.5, on (-1e6, 1e6), weight 5.0,
-            "`1 / x`; infinite at zero, with its sign (complex: `inf + NaN i`).";
-        Exp exp(FLOATING) -> Same, ulp 1.0 / 4.0, on (-80.0, 80.0), weight 16.0, "e to the power of x.";
-        Exp2 exp2(FLOATING) -> Same, ulp 1.0 / 4.0, on (-120.0, 120.0), weight 16.0, "2 to the power of x.";
+            eg [4.0, -0.5] => [0.25, -2.0], "`1 / x`; infinite at zero, with its sign (complex: `inf + NaN i`).";
+        Exp exp(FLOATING) -> Same, ulp 1.0 / 4.0, on (-80.0, 80.0), weight 16.0,
+            eg [0.0, 1.0] => [1.0, std::f64::consts::E], "e to the power of x.";
+        Exp2 exp2(FLOATING) -> Same, ulp 1.0 / 4.0, on (-120.0, 120.0), weight 16.0,
+            eg [3.0, -1.0] => [8.0, 0.5], "2 to the power of x.";
         Expm1 expm1(FLOATING) -> Same, ulp 1.0 / 4.0, on (-40.0, 80.0), weight 24.0,
-            "`exp(x) - 1`, accurate where x is small.";
+            eg [0.0, 1e-20] => [0.0, 1e-20], "`exp(x) - 1`, accurate where x is small.";
         Log log(FLOATING) -> Same, ulp 1.0 / 4.0, on (1e-6, 1e6), weight 20.0,
+            eg [1.0, std::f64::consts::E] => [0.0, 1.0],
             "The natural logarithm; -infinity at zero, NaN for negative reals.";
         Log2 log2(FLOATING) -> Same, ulp 1.0 / 4.0, on (1e-6, 1e6), weight 20.0,
-            "The logarithm to base 2; -infinity at zero, NaN for negative reals.";
+            eg [8.0, 0.5] => [3.0, -1.0], "The logarithm to base 2; -infinity at zero, NaN for negative reals.";
         Log10 log10(FLOATING) -> Same, ulp 1.0 / 4.0, on (1e-6, 1e6), weight 20.0,
-            "The logarithm to base 10; -infinity at zero, NaN for negative reals.";
+            eg [1000.0, 0.1] => [3.0, -1.0], "The logarithm to base 10; -infinity at zero, NaN for negative reals.";
         Log1p log1p(FLOATING) -> Same, ulp 1.0 / 4.0, on (-0.999, 1e6), weight 24.0,
+            eg [0.0, 1e-20] => [0.0, 1e-20],
             "`log(1 + x)`, accurate where x is small; -infinity at -1, NaN for reals below.";
         Sin sin(FLOATING) -> Same, ulp 1.0 / 4.0, on (-100.0, 100.0), weight 20.0,
-            "The sine of x in radians; NaN at infinity.";
+            eg [0.0, std::f64::consts::FRAC_PI_2] => [0.0, 1.0], "The sine of x in radians; NaN at infinity.";
         Cos cos(FLOATING) -> Same, ulp 1.0 / 4.0, on (-100.0, 100.0), weight 20.0,
-            "The cosine of x in radians; NaN at infinity.";
+            eg [0.0, std::f64::consts::PI] => [1.0, -1.0], "The cosine of x in radians; NaN at infinity.";
         Tan tan(FLOATING) -> Same, ulp 1.0 / 4.0, on (-100.0, 100.0), weight 32.0,
-            "The tangent of x in radians; NaN at infinity.";
+            eg [0.0, 1e-20] => [0.0, 1e-20], "The tangent of x in radians; NaN at infinity.";
         Arcsin arcsin(FLOATING) -> Same, ulp 1.0 / 4.0, on (-1.0, 1.0), weight 24.0,
+            eg [0.0, 1.0] => [0.0, std::f64::consts::FRAC_PI_2],
             "The angle in -pi/2 .. pi/2 whose sine is x; NaN for reals outside -1 .. 1.";
         Arccos arccos(FLOATING) -> Same, ulp 1.0 / 4.0, on (-1.0, 1.0), weight 24.0,
+            eg [1.0, -1.0] => [0.0, std::f64::consts::PI],
             "The angle in 0 .. pi whose cosine is x; NaN for reals outside -1 .. 1.";
         Arctan arctan(FLOATING) -> Same, ulp 1.0 / 4.0, on (-1e3, 1e3), weight 24.0,
+            eg [0.0, f64::INFINITY] => [0.0, std::f64::consts::FRAC_PI_2],
             "The angle in -pi/2 .. pi/2 whose tangent is x.";
-        Sinh sinh(FLOATING) -> Same, ulp 1.0 / 4.0, on (-80.0, 80.0), weight 28.0, "The hyperbolic sine.";
-        Cosh cosh(FLOATING) -> Same, ulp 1.0 / 4.0, on (-80.0, 80.0), weight 24.0, "The hyperbolic cosine.";
-        Tanh tanh(FLOATING) -> Same, ulp 1.0 / 4.0, on (-10.0, 10.0), weight 24.0, "The hyperbolic tangent.";
-        Arcsinh arcsinh(FLOATING) -> Same, ulp 1.0 / 4.0, on (-1e6, 1e6), weight 40.0, "The inverse hyperbolic sine.";
+        Sinh sinh(FLOATING) -> Same, ulp 1.0 / 4.0, on (-80.0, 80.0), weight 28.0,
+            eg [0.0, f64::INFINITY] => [0.0, f64::INFINITY], "The hyperbolic sine.";
+        Cosh cosh(FLOATING) -> Same, ulp 1.0 / 4.0, on (-80.0, 80.0), weight 24.0,
+            eg [0.0, f64::INFINITY] => [1.0, f64::INFINITY], "The hyperbolic cosine.";
+        Tanh tanh(FLOATING) -> Same, ulp 1.0 / 4.0, on (-10.0, 10.0), weight 24.0,
+            eg [0.0, f64::INFINITY] => [0.0, 1.0], "The hyperbolic tangent.";
+        Arcsinh arcsinh(FLOATING) -> Same, ulp 1.0 / 4.0, on (-1e6, 1e6), weight 40.0,
+            eg [0.0, f64::INFINITY] => [0.0, f64::INFINITY], "The inverse hyperbolic sine.";
         Arccosh arccosh(FLOATING) -> Same, ulp 1.0 / 4.0, on (1.0, 1e6), weight 40.0,
-            "The inverse hyperbolic cosine; NaN for reals below 1.";
+            eg [1.0, f64::INFINITY] => [0.0, f64::INFINITY], "The inverse hyperbolic cosine; NaN for reals below 1.";
         Arctanh arctanh(FLOATING) -> Same, ulp 1.0 / 4.0, on (-1.0, 1.0), weight 40.0,
+            eg [0.0, 1.0] => [0.0, f64::INFINITY],
             "The inverse hyperbolic tangent; infinite at -1 and 1, NaN for reals beyond.";
         Erf erf(FLOAT) -> Same, ulp 2.0 / 4.0, on (-6.0, 6.0), weight 32.0,
+            eg [0.0, f64::INFINITY] => [0.0, 1.0],
             "The error function, `2 / sqrt(pi)` times the integral of `exp(-t^2)` from 0 to x.";
         Sigmoid sigmoid(FLOAT) -> Same, ulp 1.0 / 4.0, on (-80.0, 80.0), weight 24.0,
-            "The logistic function, `1 / (1 + exp(-x))`.";
+            eg [0.0, f64::INFINITY] => [0.5, 1.0], "The logistic function, `1 / (1 + exp(-x))`.";
         Floor floor(FLOAT) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0,
-            "The largest integer that is not above x.";
+            eg [1.5, -1.5] => [1.0, -2.0], "The largest integer that is not above x.";
         Ceil ceil(FLOAT) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0,
-            "The smallest integer that is not below x.";
+            eg [1.5, -1.5] => [2.0, -1.0], "The smallest integer that is not below x.";
         Trunc trunc(FLOAT) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0,
-            "x rounded toward zero.";
+            eg [1.5, -1.5] => [1.0, -1.0], "x rounded toward zero.";
         Round round(FLOATING) -> Same, ulp 0.0 / 0.0, on (-1e3, 1e3), weight 1.0,
+            eg [0.5, 1.5, -2.7] => [0.0, 2.0, -3.0],
             "The integer nearest to x; ties round to even. Complex: each part.";
         IsNan is_nan(FLOATING) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
-            "Whether x is NaN (for complex operands: whether either part is NaN).";
+            eg [1.0, f64::NAN] => [false, true], "Whether x is NaN (for complex operands: whether either part is NaN).";
         IsInf is_inf(FLOATING) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
+            eg [1.0, f64::INFINITY] => [false, true],
             "Whether x is infinite (for complex operands: whether either part is infinite).";
         IsFinite is_finite(FLOATING) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
+            eg [1.0, f64::NAN] => [true, false],
             "Whether x is neither infinite nor NaN (for complex operands: whether both parts are finite).";
         LogicalNot logical_not(ANY) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
-            "Whether x is zero (for bool: whether x is false).";
+            eg [0, 5] => [true, false], "Whether x is zero (for bool: whether x is false).";
         Not not(BITS) -> Same, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
-            "Bitwise complement, `!x`; logical negation for bool.";
+            eg [0u8, 250] => [255, 5], "Bitwise complement, `!x`; logical negation for bool.";
     }
     binary {
-        Add add(NUMBER) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The sum `x + y`; integers wrap.";
-        Sub sub(NUMBER) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The difference `x - y`; integers wrap.";
-        Mul mul(NUMBER) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0, "The product `x * y`; integers wrap.";
+        Add add(NUMBER) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0,
+            eg [1.0, 2.0], 0.5 => [1.5, 2.5], "The sum `x + y`; integers wrap.";
+        Sub sub(NUMBER) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0,
+            eg [1.0, 2.0], 0.5 => [0.5, 1.5], "The difference `x - y`; integers wrap.";
+        Mul mul(NUMBER) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0,
+            eg [1.0, 2.0], 3.0 => [3.0, 6.0], "The product `x * y`; integers wrap.";
         Div div(NUMBER) -> Same, ulp 0.0 / 2.5, on (-1e6, 1e6), weight 5.0,
+            eg [1.0, 2.0], 4.0 => [0.25, 0.5],
             "The quotient `x / y`; integers truncate, wrap, and give 0 where y is 0.";
         FloorDiv floor_div(REAL) -> Same, ulp 0.0 / 0.0, on (-1e3, 1e3), weight 8.0,
+            eg [7, -7], 2 => [3, -4],
             "The largest integer not greater than `x / y`. Floats: `x / y` if y is 0 (infinite also for infinite x), \
              otherwise NaN if x is infinite. Integers wrap, and the result is 0 if y is 0.";
         Rem rem(REAL) -> Same, ulp 0.0 / 0.0, on (-1e3, 1e3), weight 10.0,
+            eg [7, -7], 2 => [1, -1],
             "The exact remainder `x - y * trunc(x / y)` with the sign of x, `x % y`. Floats: NaN if x is infinite or y \
              is 0. Integers: 0 if y is 0.";
         Pow pow(NUMBER) -> Same, ulp 2.0 / 4.0, on (1e-3, 30.0), weight 60.0,
+            eg [2.0, 3.0], 2.0 => [4.0, 9.0],
             "x to the power of y; integers wrap, and truncate where y is negative (0 to a negative power is 0). The \
              single values 2 and 3, and for floats 0.5 and -1, are computed as products, root and reciprocal. \
              Complex: [`complex::pow`](crate::complex::pow).";
         Arctan2 arctan2(FLOAT) -> Same, ulp 2.0 / 4.0, on (-1e3, 1e3), weight 40.0,
+            eg [0.0, 1.0], 0.0 => [0.0, std::f64::consts::FRAC_PI_2],
             "The angle in -pi .. pi of the point with ordinate x (this operand) and abscissa y (the other operand); \
              signs of zeros are significant.";
         Hypot hypot(FLOAT) -> Same, ulp 2.0 / 4.0, on (-1e6, 1e6), weight 16.0,
+            eg [3.0, f64::INFINITY], 4.0 => [5.0, f64::INFINITY],
             "`sqrt(x^2 + y^2)` without intermediate overflow; infinite if either operand is infinite, even if the \
              other is NaN.";
         Minimum minimum(ANY) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0,
+            eg [1, 5], 3 => [1, 3],
             "The smaller of x and y; NaN if either is NaN, y if they are equal. Complex: in the order of `less`.";
         Maximum maximum(ANY) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0,
+            eg [1, 5], 3 => [3, 5],
             "The larger of x and y; NaN if either is NaN, y if they are equal. Complex: in the order of `less`.";
         Fmin fmin(ANY) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 2.0,
+            eg [1.0, f64::NAN], 3.0 => [1.0, 3.0],
             "The smaller of x and y; if one is NaN, the other; y if they are equal. Complex: in the order of `less`.";
         Fmax fmax(ANY) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 2.0,
+            eg [1.0, f64::NAN], 3.0 => [3.0, 3.0],
             "The larger of x and y; if one is NaN, the other; y if they are equal. Complex: in the order of `less`.";
         Copysign copysign(FLOAT) -> Same, ulp 0.0 / 0.0, on (-1e6, 1e6), weight 1.0,
-            "The magnitude of x with the sign of y, zeros and NaN included.";
-        Equal equal(ANY) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0, "Whether x equals y; false for NaN.";
+            eg [1.0, -2.0], -0.0 => [-1.0, -2.0], "The magnitude of x with the sign of y, zeros and NaN included.";
+        Equal equal(ANY) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0,
+            eg [1, 2], 2 => [false, true], "Whether x equals y; false for NaN.";
         NotEqual not_equal(ANY) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0,
-            "Whether x differs from y; true for NaN.";
+            eg [1, 2], 2 => [true, false], "Whether x differs from y; true for NaN.";
         Less less(ANY) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0,
+            eg [1, 2, 3], 2 => [true, false, false],
             "Whether x is below y; false for NaN. Complex: by the real parts, then by the imaginary ones.";
         LessEqual less_equal(ANY) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0,
+            eg [1, 2, 3], 2 => [true, true, false],
             "Whether x is at most y; false for NaN. Complex: in the order of `less`.";
         Greater greater(ANY) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0,
+            eg [1, 2, 3], 2 => [false, false, true],
             "Whether x is above y; false for NaN. Complex: in the order of `less`.";
         GreaterEqual greater_equal(ANY) -> Truth, ulp 0.0 / 0.0, on (-2.0, 2.0), weight 1.0,
+            eg [1, 2, 3], 2 => [false, true, true],
             "Whether x is at least y; false for NaN. Complex: in the order of `less`.";
         LogicalAnd logical_and(ANY) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
-            "Whether both operands are nonzero (true); NaN counts as nonzero.";
+            eg [0, 5], 1 => [false, true], "Whether both operands are nonzero (true); NaN counts as nonzero.";
         LogicalOr logical_or(ANY) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
-            "Whether at least one operand is nonzero (true); NaN counts as nonzero.";
+            eg [0, 5], 0 => [false, true], "Whether at least one operand is nonzero (true); NaN counts as nonzero.";
         LogicalXor logical_xor(ANY) -> Truth, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
-            "Whether exactly one operand is nonzero (true); NaN counts as nonzero.";
+            eg [0, 5], 1 => [true, false], "Whether exactly one operand is nonzero (true); NaN counts as nonzero.";
         BitAnd bitand(BITS) -> Same, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
-            "The bits that are set in both, `x & y`.";
+            eg [12, 10], 6 => [4, 2], "The bits that are set in both, `x & y`.";
         BitOr bitor(BITS) -> Same, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
-            "The bits that are set in at least one operand, `x | y`.";
+            eg [12, 10], 6 => [14, 14], "The bits that are set in at least one operand, `x | y`.";
         BitXor bitxor(BITS) -> Same, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
-            "The bits that are set in exactly one operand, `x ^ y`.";
+            eg [12, 10], 6 => [10, 12], "The bits that are set in exactly one operand, `x ^ y`.";
         Shl shl(INT) -> Same, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
+            eg [1, 3], 2 => [4, 12],
             "x shifted left by y bits, `x << y`; 0 if y is negative or at least the width of x.";
         Shr shr(INT) -> Same, ulp 0.0 / 0.0, on (-1.0, 1.0), weight 1.0,
+            eg [8, -8], 2 => [2, -2],
             "x shifted right by y bits with sign extension, `x >> y`; 0 (-1 for negative x) if y is negative or at \
              least the width of x.";
     }

@@ -11,8 +11,8 @@ macro_rules! ufunc_methods {
     (@gives Truth $T:ident) => { bool };
     (@gives Magnitude $T:ident) => { <$T as crate::Element>::Real };
     (
-        unary { $( $U:ident $u:ident $ug:ident $udoc:literal )* }
-        binary { $( $B:ident $b:ident $bg:ident $bdoc:literal )* }
+        unary { $( $U:ident $u:ident $ug:ident $udoc:expr, )* }
+        binary { $( $B:ident $b:ident $bg:ident $bdoc:expr, )* }
     ) => {
         #[allow(
             clippy::should_implement_trait,
