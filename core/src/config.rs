@@ -60,6 +60,14 @@ fn bytes(text: &str) -> Option<u64> {
 }
 
 /// Returns the settings. If one is invalid, operations fail with [`Error::Setting`].
+///
+/// ```
+/// # extern crate polyarray_cpu as _;
+/// # use polyarray_core::*;
+/// println!("at most {} threads, device {:?}", config().threads, config().device);
+/// assert!(config().threads >= 1);
+/// # Ok::<(), Error>(())
+/// ```
 pub fn config() -> &'static Config {
     static CONFIG: OnceLock<Config> = OnceLock::new();
     CONFIG.get_or_init(|| {
@@ -98,6 +106,14 @@ fn with<V: Copy + 'static, R>(setting: &'static LocalKey<Cell<Option<V>>>, value
 }
 
 /// Runs `f` with at most `threads` threads for each operation that it starts on this thread.
+///
+/// ```
+/// # extern crate polyarray_cpu as _;
+/// # use polyarray_core::*;
+/// let x = Array::<f64>::ones([100, 100])?;
+/// assert_eq!(with_threads(1, || x.matmul(&x))?.get([0, 0])?, 100.0);
+/// # Ok::<(), Error>(())
+/// ```
 pub fn with_threads<R>(threads: usize, f: impl FnOnce() -> R) -> R {
     with(&THREADS, threads.max(1), f)
 }

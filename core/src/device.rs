@@ -128,7 +128,7 @@ impl Slot {
         let _done = Done(&self.opening);
         let opened = open();
         self.forks.store(forks(), Ordering::Relaxed);
-        // Cannot fail: only the thread whose turn it is sets the cell, and it was empty.
+        // Cannot fail: only the thread that is opening backends sets the cell, and it was empty.
         let _ = self.backend.set(opened);
         Ok(())
     }
@@ -160,7 +160,7 @@ impl Slot {
 
 /// Runs `f`, which opens a backend, while no other thread opens one. `f` may open further backends.
 fn in_turn<R>(f: impl FnOnce() -> R) -> R {
-    /// The thread whose turn it is, and the fork count of its process.
+    /// The thread that is opening backends, and the fork count of its process.
     static TURN: Mutex<Option<(ThreadId, u32)>> = Mutex::new(None);
     static ENDED: Condvar = Condvar::new();
     struct End;
@@ -210,6 +210,41 @@ pub(crate) fn generation() -> usize {
 /// Registers a backend under its own name and returns its device. Replaces a backend of the same name.
 ///
 /// Outputs in host memory are zeroed before the backend runs an operation, which costs one more pass over them.
+///
+/// `examples/custom_backend.rs` of `polyarray` is a complete backend.
+///
+/// ```
+/// # extern crate polyarray_cpu as _;
+/// # use polyarray_core::*;
+/// /// Runs elementwise work of f32 on `scalar`, and refuses everything else.
+/// struct Halves(DeviceInfo);
+/// // SAFETY: `scalar` keeps the contract of `Backend`, and lies in the same memory.
+/// unsafe impl Backend for Halves {
+///     fn info(&self) -> &DeviceInfo {
+///         &self.0
+///     }
+///     fn memory(&self) -> MemoryId {
+///         MemoryId::HOST
+///     }
+///     fn estimate(&self, op: &Op, threads: usize) -> std::result::Result<Cost, Unsupported> {
+///         match op {
+///             Op::Map(o) if o.output.dtype == DType::F32 => Ok(Cost { seconds: 1.0, threads }),
+///             _ => Err(Unsupported::new("elementwise work of f32 only")),
+///         }
+///     }
+///     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
+///         // SAFETY: as stated above.
+///         unsafe { Device::scalar().backend().expect("scalar is a backend").run(op, cx) }
+///     }
+/// }
+/// let info = DeviceInfo { name: "halves".into(), description: "an example".into(), hardware: true };
+/// let device = register(Halves(info));
+/// assert_eq!(Device::named("halves")?, device);
+/// let x = Array::from([1.0f32, 2.0]);
+/// assert_eq!((&x * 0.5).eval_on(&device)?, Array::from([0.5f32, 1.0]));
+/// assert!(x.cast::<f64>().eval_on(&device).unwrap_err().to_string().contains("f32 only"));
+/// # Ok::<(), Error>(())
+/// ```
 pub fn register(backend: impl Backend + 'static) -> Device {
     let backend: Arc<dyn Backend> = Arc::new(backend);
     let slot = Slot::new(backend.info().name.clone(), false, || true, None, OnceLock::from(Ok(backend)));
@@ -232,6 +267,14 @@ pub struct Device(pub(crate) Option<Arc<Slot>>);
 
 impl Device {
     /// Returns the `auto` device.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let x = Array::from([1.0, 2.0]);
+    /// assert_eq!((&x + &x).eval_on(&Device::auto())?, Array::from([2.0, 4.0]));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn auto() -> Device {
         Device(None)
     }
@@ -240,6 +283,15 @@ impl Device {
     ///
     /// # Errors
     /// [`Error::Absent`] with the reason and how to enable the device.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// assert_eq!(Device::named("scalar")?, Device::scalar());
+    /// let error = Device::named("abacus").unwrap_err();
+    /// assert!(error.to_string().contains("the available devices are auto, scalar"), "{error}");
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn named(name: &str) -> Result<Device> {
         if name == "auto" {
             return Ok(Device::auto());
@@ -262,6 +314,14 @@ impl Device {
     ///
     /// # Panics
     /// If no backend crate is linked (`polyarray` always links it).
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let x = Array::from([1.0, 4.0]);
+    /// assert_eq!(x.sqrt().eval_on(&Device::scalar())?, Array::from([1.0, 2.0]));
+    /// # Ok::<(), Error>(())
+    /// ```
     #[track_caller]
     pub fn scalar() -> Device {
         Device::named("scalar").expect("the scalar backend is always linked")
@@ -271,6 +331,16 @@ impl Device {
     ///
     /// # Errors
     /// [`Error::Absent`] if the feature `simd` is off.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// match Device::simd() {
+    ///     Ok(device) => println!("{device}: {}", device.info().description),
+    ///     Err(why) => assert!(matches!(why, Error::Absent { .. })),
+    /// }
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn simd() -> Result<Device> {
         Device::named("simd")
     }
@@ -279,6 +349,16 @@ impl Device {
     ///
     /// # Errors
     /// [`Error::Absent`] if the feature `blas` is off or no library is found.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// // The fastest device for products, if it is there.
+    /// let device = Device::blas().unwrap_or(Device::auto());
+    /// let a = Array::from([[1.0, 2.0], [3.0, 4.0]]);
+    /// assert_eq!(Matmul::new(&a, &a).on(&device).run()?, Array::from([[7.0, 10.0], [15.0, 22.0]]));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn blas() -> Result<Device> {
         Device::named("blas")
     }
@@ -292,6 +372,16 @@ impl Device {
     ///
     /// # Errors
     /// [`Error::Absent`] if the feature `gpu` is off or no adapter is found.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// match Device::gpu() {
+    ///     Ok(device) => println!("{}", device.info().description),
+    ///     Err(why) => println!("{why}"),
+    /// }
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn gpu() -> Result<Device> {
         Device::named("gpu")
     }
@@ -299,11 +389,30 @@ impl Device {
     /// Returns every available device, without `auto`. Opens them, except for a GPU without hardware: a GPU emulated by
     /// the CPU is included only after it was requested by [`named`](Self::named), `POLYARRAY_DEVICE`, `POLYARRAY_GPU`
     /// or a variable that names a Vulkan driver (`VK_DRIVER_FILES`).
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// for device in Device::all() {
+    ///     println!("{device}: {}", device.info().description);
+    /// }
+    /// assert!(Device::all().contains(&Device::scalar()));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn all() -> Vec<Device> {
         slots().iter().filter(|s| s.backend_if_present().is_ok()).map(|s| Device(Some(s.clone()))).collect()
     }
 
     /// Returns every device that is not available, with the reason. Opens devices as [`all`](Self::all) does.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// for (name, why) in Device::absent() {
+    ///     println!("{name} is absent: {why}");
+    /// }
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn absent() -> Vec<(String, Error)> {
         let known = slots();
         let mut out: Vec<(String, Error)> =
@@ -315,11 +424,26 @@ impl Device {
     }
 
     /// Returns its name.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// assert_eq!((Device::auto().name(), Device::scalar().name()), ("auto", "scalar"));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn name(&self) -> &str {
         self.0.as_ref().map_or("auto", |s| &s.name)
     }
 
     /// Returns its description.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let info = Device::scalar().info().clone();
+    /// assert!(info.name == "scalar" && info.hardware && !info.description.is_empty());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn info(&self) -> &DeviceInfo {
         static AUTO: OnceLock<DeviceInfo> = OnceLock::new();
         match &self.0 {
@@ -333,11 +457,29 @@ impl Device {
     }
 
     /// Returns its backend; `None` for `auto`.
+    ///
+    /// For authors of backends that pass operations on to another one, as in the example of [`register`].
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// assert!(Device::auto().backend().is_none());
+    /// let scalar = Device::scalar();
+    /// assert_eq!(scalar.backend().expect("scalar is a backend").info().name, "scalar");
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn backend(&self) -> Option<&Arc<dyn Backend>> {
         self.0.as_ref().and_then(|s| s.opened())
     }
 
     /// Returns the memory of arrays on this device.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// assert_eq!((Device::scalar().memory(), Device::auto().memory()), (MemoryId::HOST, MemoryId::HOST));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn memory(&self) -> MemoryId {
         self.backend().map_or(MemoryId::HOST, |b| b.memory())
     }
@@ -346,6 +488,17 @@ impl Device {
     ///
     /// # Errors
     /// Errors of queued work.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let x = Array::<f32>::ones([1000])?.to_device(&Device::scalar())?;
+    /// let y = (&x + 1.0).eval()?;
+    /// // Needed before a time is taken: a GPU may still be computing. Reading elements waits, too.
+    /// Device::auto().synchronize()?;
+    /// assert_eq!(y.get([0])?, 2.0);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn synchronize(&self) -> Result<()> {
         match &self.0 {
             Some(_) => self.backend().map_or(Ok(()), |b| b.synchronize()),
@@ -362,6 +515,17 @@ impl Device {
     ///
     /// # Errors
     /// [`Error::Absent`] if `POLYARRAY_DEVICE` names a device that is not available.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// with_device(&Device::scalar(), || {
+    ///     assert_eq!(Device::current()?, Device::scalar());
+    ///     with_device(&Device::auto(), || assert_eq!(Device::current().ok(), Some(Device::auto())));
+    ///     Ok::<(), Error>(())
+    /// })?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn current() -> Result<Device> {
         if let Some(device) = with_innermost(|device| device.cloned()) {
             return Ok(device);
@@ -419,6 +583,19 @@ pub(crate) fn with_current<R>(f: impl FnOnce(Option<&Arc<Slot>>) -> R) -> R {
 
 /// Runs `f` with `device` as the current device of this thread. Every operation in `f` runs on it or fails with the
 /// reason.
+///
+/// The device applies to this thread, not to threads that `f` starts. When `f` returns or panics, the outer device is
+/// the current one again.
+///
+/// ```
+/// # extern crate polyarray_cpu as _;
+/// # use polyarray_core::*;
+/// let x = Array::from([1.0, 4.0]);
+/// let (roots, trace) = trace::record(|| with_device(&Device::scalar(), || x.sqrt().eval()));
+/// assert_eq!(roots?, Array::from([1.0, 2.0]));
+/// assert_eq!(trace.events[0].device, "scalar");
+/// # Ok::<(), Error>(())
+/// ```
 pub fn with_device<R>(device: &Device, f: impl FnOnce() -> R) -> R {
     struct Restore(*const Device);
     impl Drop for Restore {

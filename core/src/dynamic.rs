@@ -68,6 +68,16 @@ pub enum Reducer {
 
 impl<T: Element> Array<T> {
     /// Returns the same array with its dtype as a value. Shares the elements.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let x = Array::from([1.0f32, 2.0]);
+    /// let any: DynArray = x.clone().erase();
+    /// assert_eq!(any.dtype(), DType::F32);
+    /// assert!(any.typed::<f32>()?.shares_memory(&x));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn erase(self) -> DynArray {
         DynArray { raw: self.into_shared() }
     }
@@ -96,6 +106,16 @@ impl DynArray {
     ///
     /// # Errors
     /// [`Error::DTypeMismatch`] if the dtype is not that of `T`.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let any = DynArray::zeros(DType::I32, [2])?;
+    /// let x: Array<i32> = any.typed()?;
+    /// assert_eq!(x, Array::from([0, 0]));
+    /// assert!(any.typed::<f64>().is_err());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn typed<T: Element>(&self) -> Result<Array<T>> {
         if self.dtype() != T::DTYPE {
             return Err(Error::DTypeMismatch { op: "typed", left: self.dtype(), right: T::DTYPE });
@@ -107,6 +127,14 @@ impl DynArray {
     ///
     /// # Errors
     /// [`Error::TooLarge`]; [`Error::OutOfMemory`].
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let x = DynArray::full([2, 2], Scalar::new(7u8))?;
+    /// assert_eq!((x.dtype(), x.get([1, 1])?), (DType::U8, Scalar::new(7u8)));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn full(shape: impl Into<Dims>, value: Scalar) -> Result<DynArray> {
         let shape = shape.into();
         with_dtype!(value.dtype(), T => Array::full(shape, value.get::<T>()).map(Array::erase))
@@ -116,6 +144,14 @@ impl DynArray {
     ///
     /// # Errors
     /// As [`full`](Self::full).
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let x = DynArray::zeros(DType::BF16, [2, 3])?;
+    /// assert_eq!((x.shape(), x.nbytes()), (&[2, 3][..], 12));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn zeros(dtype: DType, shape: impl Into<Dims>) -> Result<DynArray> {
         let shape = shape.into();
         with_dtype!(dtype, T => Array::<T>::zeros(shape).map(Array::erase))
@@ -126,6 +162,16 @@ impl DynArray {
     /// # Errors
     /// [`Error::Argument`] if there are not as many bytes as the elements of this shape have, or if a byte of a bool is
     /// neither 0 nor 1; [`Error::OutOfMemory`].
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let x = DynArray::from_bytes(DType::F32, [2], &[0, 0, 128, 63, 0, 0, 0, 64])?;
+    /// assert_eq!(x.typed::<f32>()?, Array::from([1.0f32, 2.0]));
+    /// assert_eq!(x.t().to_bytes()?.len(), 8);
+    /// assert!(DynArray::from_bytes(DType::F32, [3], &[0; 8]).is_err());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn from_bytes(dtype: DType, shape: impl Into<Dims>, bytes: &[u8]) -> Result<DynArray> {
         let shape = shape.into();
         let wanted = shape.check(dtype)?;
@@ -171,6 +217,15 @@ impl DynArray {
     }
 
     /// Returns the layout of the elements in the buffer.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let x = DynArray::zeros(DType::F64, [2, 3])?.t();
+    /// assert_eq!((x.shape(), x.strides(), x.ndim(), x.len()), (&[3, 2][..], &[1, 3][..], 2, 6));
+    /// assert!(!x.is_empty() && x.layout().is_f_contiguous());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn layout(&self) -> &Layout {
         &self.raw.layout
     }
@@ -214,6 +269,14 @@ impl DynArray {
     ///
     /// # Errors
     /// As [`Array::to_device`].
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let x = DynArray::zeros(DType::F64, [2])?;
+    /// assert_eq!(x.to_device(&Device::scalar())?.device().memory(), MemoryId::HOST);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn to_device(&self, device: &Device) -> Result<DynArray> {
         with_dtype!(self.dtype(), T => self.typed::<T>()?.to_device(device).map(Array::erase))
     }
@@ -222,6 +285,16 @@ impl DynArray {
     ///
     /// # Errors
     /// As [`Array::get`].
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let x = Array::from([[1, 2], [3, 4]]).erase();
+    /// assert_eq!(x.get([1, -1])?, Scalar::new(4));
+    /// assert_eq!(x.slice(s![0, ..1])?.item()?, Scalar::new(1));
+    /// assert!(x.item().is_err() && x.get([2, 0]).is_err());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn get<I: AxisIndex>(&self, index: impl AsRef<[I]>) -> Result<Scalar> {
         with_dtype!(self.dtype(), T => self.typed::<T>()?.get(index).map(Scalar::new))
     }
@@ -238,6 +311,20 @@ impl DynArray {
     ///
     /// # Errors
     /// As [`Array::slice`].
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let x = Array::from([[1, 2, 3], [4, 5, 6]]).erase();
+    /// assert_eq!(x.slice(s![.., ..;-1])?, Array::from([[3, 2, 1], [6, 5, 4]]).erase());
+    /// assert_eq!(x.t().shape(), [3, 2]);
+    /// assert_eq!(x.permute(&[1, 0])?, x.t());
+    /// assert_eq!(x.reshape([3, -1])?, Array::from([[1, 2], [3, 4], [5, 6]]).erase());
+    /// let row = x.slice(s![0, ..])?;
+    /// assert_eq!(row.broadcast_to([4, 3])?.strides(), [0, 1]);
+    /// assert_eq!(row.expand_dims(0)?.squeeze().shape(), [3]);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn slice(&self, items: impl AsRef<[SliceItem]>) -> Result<DynArray> {
         self.view(self.raw.layout.slice(items.as_ref()))
     }
@@ -321,11 +408,33 @@ impl DynArray {
     }
 
     /// Returns the array as an expression.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let x = Array::from([1.0, 4.0]).erase();
+    /// assert_eq!((x.expr() + Scalar::new(1.0)).eval()?, Array::from([2.0, 5.0]).erase());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn expr(&self) -> DynExpr {
         self.into()
     }
 
     /// Applies a unary ufunc.
+    ///
+    /// The expression stores [`Error::DTypeUndefined`] if the ufunc is not defined for the dtype.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let x = Array::from([1.0, 4.0]).erase();
+    /// assert_eq!(x.unary(Unary::Sqrt).eval()?, Array::from([1.0, 2.0]).erase());
+    /// let more = x.binary(Binary::Maximum, Scalar::new(2.0)).composed(Composed::Deg2rad, None).cast(DType::F32);
+    /// assert_eq!(more.dtype()?, DType::F32);
+    /// assert!(x.unary(Unary::Not).eval().is_err());
+    /// assert!(x.binary(Binary::Add, Scalar::new(1)).eval().is_err(), "the dtypes differ");
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn unary(&self, op: Unary) -> DynExpr {
         self.expr().unary(op)
     }
@@ -349,6 +458,15 @@ impl DynArray {
     ///
     /// # Errors
     /// Those of the method of [`Array`] that bears the name of `by`.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let x = Array::from([[1.0, 2.0], [3.0, 4.0]]).erase();
+    /// assert_eq!(x.reduce(Reducer::Sum, None)?.item()?, Scalar::new(10.0));
+    /// assert_eq!(x.reduce(Reducer::Max, Some(0.into()))?, Array::from([3.0, 4.0]).erase());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn reduce(&self, by: Reducer, axes: Option<Axes>) -> Result<DynArray> {
         self.expr().reduce(by, axes)
     }
@@ -357,6 +475,16 @@ impl DynArray {
     ///
     /// # Errors
     /// As [`Array::cumsum`].
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let x = Array::from([3, 1, 2]).erase();
+    /// assert_eq!(x.cumsum(0)?, Array::from([3i64, 4, 6]).erase());
+    /// assert_eq!(x.cumprod(0)?, Array::from([3i64, 3, 6]).erase());
+    /// assert_eq!((x.cummin(0)?, x.cummax(0)?), (Array::from([3, 1, 1]).erase(), Array::from([3, 3, 3]).erase()));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn cumsum(&self, axis: isize) -> Result<DynArray> {
         with_dtype!(self.dtype(), T => self.typed::<T>()?.cumsum(axis).map(Array::erase))
     }
@@ -389,6 +517,15 @@ impl DynArray {
     ///
     /// # Errors
     /// As [`Array::sort`].
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let x = Array::from([3, 1, 2]).erase();
+    /// assert_eq!(x.sort(0)?, Array::from([1, 2, 3]).erase());
+    /// assert_eq!(x.argsort(-1)?, Array::from([1i64, 2, 0]).erase());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn sort(&self, axis: isize) -> Result<DynArray> {
         with_dtype!(self.dtype(), T => self.typed::<T>()?.sort(axis).map(Array::erase))
     }
@@ -405,6 +542,15 @@ impl DynArray {
     ///
     /// # Errors
     /// [`Error::DTypeMismatch`] if the dtypes differ, and as [`Array::matmul`].
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let a = Array::from([[1.0, 2.0], [3.0, 4.0]]).erase();
+    /// assert_eq!(a.matmul(&a)?, Array::from([[7.0, 10.0], [15.0, 22.0]]).erase());
+    /// assert!(a.matmul(&DynArray::zeros(DType::F32, [2, 2])?).is_err());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn matmul(&self, other: &DynArray) -> Result<DynArray> {
         if self.dtype() != other.dtype() {
             return Err(Error::DTypeMismatch { op: "matmul", left: self.dtype(), right: other.dtype() });
@@ -536,6 +682,16 @@ impl DynExpr {
     /// # Errors
     /// [`Error::DTypeMismatch`] if the dtype is not that of `T`; the first error that occurred while the expression was
     /// built.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let x = DynArray::full([2], Scalar::new(2.0))?.expr();
+    /// let y: Expr<f64> = x.clone().typed()?;
+    /// assert_eq!((y + 1.0).eval()?, Array::from([3.0, 3.0]));
+    /// assert!(x.typed::<f32>().is_err());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn typed<T: Element>(self) -> Result<Expr<T>> {
         let dtype = self.dtype()?;
         if dtype != T::DTYPE {
@@ -583,6 +739,16 @@ impl DynExpr {
     /// Selects `x` where the elements of this expression are true, else `y`. See [`select`](crate::select).
     ///
     /// The expression stores [`Error::DTypeMismatch`] if its dtype is not bool, or if those of `x` and `y` differ.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let x = Array::from([1.0, -2.0, 3.0]).erase();
+    /// let positive = x.binary(Binary::Greater, Scalar::new(0.0));
+    /// assert_eq!(positive.select(&x, Scalar::new(0.0)).eval()?, Array::from([1.0, 0.0, 3.0]).erase());
+    /// assert!(x.expr().select(&x, &x).eval().is_err(), "the condition is no bool");
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn select(self, x: impl Into<DynExpr>, y: impl Into<DynExpr>) -> DynExpr {
         let (x, y) = (x.into(), y.into());
         let mismatch = match () {
@@ -601,6 +767,17 @@ impl DynExpr {
     ///
     /// # Errors
     /// As [`Expr::eval`].
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let x = Array::from([1.0, 4.0]).erase();
+    /// let y = x.unary(Unary::Sqrt);
+    /// assert_eq!(y.eval_on(&Device::scalar())?, y.clone().eval()?);
+    /// assert_eq!(y.explain()?.chosen, "scalar");
+    /// assert_eq!(y.reduce(Reducer::Sum, None)?.item()?, Scalar::new(3.0));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn eval(self) -> Result<DynArray> {
         Ok(DynArray { raw: self.untyped.eval_shared(self.dtype)? })
     }

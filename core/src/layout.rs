@@ -221,12 +221,12 @@ impl Layout {
         self.shape.size()
     }
 
-    /// Whether there are no elements.
+    /// Returns whether there are no elements.
     pub fn is_empty(&self) -> bool {
         self.shape.contains(&0)
     }
 
-    /// Whether the elements lie in C order without gaps. Strides of axes of length 1 are ignored.
+    /// Returns whether the elements lie in C order without gaps. Strides of axes of length 1 are ignored.
     pub fn is_c_contiguous(&self) -> bool {
         let mut expected = 1;
         for (&n, &stride) in self.shape.iter().zip(&self.strides).rev() {
@@ -240,13 +240,12 @@ impl Layout {
         true
     }
 
-    /// Whether the elements lie in Fortran order without gaps.
+    /// Returns whether the elements lie in Fortran order without gaps.
     pub fn is_f_contiguous(&self) -> bool {
         self.permute_unchecked(&(0..self.shape.len()).rev().collect::<SmallVec<[usize; 4]>>()).is_c_contiguous()
     }
 
-    /// Whether, judging by strides alone, two indices can denote the same element: an axis of more than one element has
-    /// stride 0.
+    /// Returns whether an axis of more than one element has stride 0, so that several indices denote one element.
     pub fn is_broadcast(&self) -> bool {
         self.shape.iter().zip(&self.strides).any(|(&n, &s)| n > 1 && s == 0)
     }
@@ -295,6 +294,18 @@ impl Layout {
 
     /// Returns the position in the buffer of the element at `index`. Checks the length and the range of `index`.
     /// Negative indices count from the end.
+    ///
+    /// # Errors
+    /// [`Error::IndexCount`] if `index` has not one entry for each axis, [`Error::Index`] if an entry is out of range.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let layout = Layout::contiguous([2, 3].into());
+    /// assert_eq!(layout.locate(&[1, -1])?, 5);
+    /// assert!(layout.locate(&[2, 0]).is_err());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn locate<I: AxisIndex>(&self, index: &[I]) -> Result<usize> {
         if index.len() != self.shape.len() {
             return Err(Error::IndexCount { given: index.len(), ndim: self.shape.len(), shape: self.shape.clone() });
@@ -310,6 +321,20 @@ impl Layout {
     }
 
     /// Returns a view of shape `to`: axes of length 1 and missing leading axes are stretched with stride 0.
+    ///
+    /// # Errors
+    /// [`Error::BroadcastTo`] if `to` has fewer axes, or if an axis has neither the length of `to` nor length 1;
+    /// [`Error::TooLarge`] if the number of elements overflows, or `to` has more than [`MAX_NDIM`] axes.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let row = Layout::contiguous([3].into());
+    /// let wide = row.broadcast_to(&[2, 3].into())?;
+    /// assert_eq!(wide.strides(), [0, 1]);
+    /// assert!(row.broadcast_to(&[2, 4].into()).is_err());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn broadcast_to(&self, to: &Dims) -> Result<Layout> {
         if &self.shape == to {
             return Ok(self.clone());
@@ -335,6 +360,14 @@ impl Layout {
     ///
     /// # Errors
     /// If `axes` is not a permutation of all axes. Negative axes count from the end.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let layout = Layout::contiguous([2, 3, 4].into());
+    /// assert_eq!(layout.permute(&[-1, 0, 1])?.strides(), [1, 12, 4]);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn permute(&self, axes: &[isize]) -> Result<Layout> {
         let ndim = self.shape.len();
         if axes.len() != ndim {
@@ -360,6 +393,17 @@ impl Layout {
     }
 
     /// Inserts an axis of length 1 before `axis` (`-1`: after the last).
+    ///
+    /// # Errors
+    /// [`Error::Axis`] if `axis` is out of range, [`Error::TooLarge`] if the result has more than [`MAX_NDIM`] axes.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let layout = Layout::contiguous([2, 3].into());
+    /// assert_eq!(layout.expand_dims(-1)?.shape()[..], [2, 3, 1]);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn expand_dims(&self, axis: isize) -> Result<Layout> {
         let at = resolve_axis("expand_dims", axis, self.shape.len() + 1)?;
         let mut out = self.clone();
@@ -380,6 +424,15 @@ impl Layout {
     ///
     /// # Errors
     /// [`Error::Axis`] for an axis out of range, [`Error::RepeatedAxis`] if both axes are the same.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let layout = Layout::contiguous([3, 3].into());
+    /// let above = layout.diagonal(1, 0, 1)?;
+    /// assert_eq!((above.offset(), above.shape()[..].to_vec(), above.strides()), (1, vec![2], &[4][..]));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn diagonal(&self, offset: isize, axis1: isize, axis2: isize) -> Result<Layout> {
         let axes = resolve_axes("diagonal", &[axis1, axis2], self.shape.len())?;
         let (mut cut, skipped) = (self.clone(), offset.unsigned_abs());
@@ -468,12 +521,34 @@ impl Layout {
 }
 
 /// Returns `axis` as an index from the front.
+///
+/// # Errors
+/// [`Error::Axis`], with the name `op`, if `axis` is not in `-ndim .. ndim`.
+///
+/// ```
+/// # extern crate polyarray_cpu as _;
+/// # use polyarray_core::*;
+/// assert_eq!(resolve_axis("sum", -1, 3)?, 2);
+/// assert!(resolve_axis("sum", 3, 3).is_err());
+/// # Ok::<(), Error>(())
+/// ```
 pub fn resolve_axis(op: &'static str, axis: isize, ndim: usize) -> Result<usize> {
     let position = if axis < 0 { axis + ndim as isize } else { axis };
     usize::try_from(position).ok().filter(|&a| a < ndim).ok_or(Error::Axis { op, axis, ndim })
 }
 
 /// Returns each of `axes` as an index from the front. Repeated axes are an error.
+///
+/// # Errors
+/// [`Error::Axis`] if an axis is out of range, [`Error::RepeatedAxis`] if two are the same.
+///
+/// ```
+/// # extern crate polyarray_cpu as _;
+/// # use polyarray_core::*;
+/// assert_eq!(resolve_axes("sum", &[0, -1], 3)?[..], [0, 2]);
+/// assert!(resolve_axes("sum", &[2, -1], 3).is_err());
+/// # Ok::<(), Error>(())
+/// ```
 pub fn resolve_axes(op: &'static str, axes: &[isize], ndim: usize) -> Result<SmallVec<[usize; 4]>> {
     let mut out: SmallVec<[usize; 4]> = SmallVec::new();
     for &axis in axes {

@@ -37,6 +37,17 @@ pub struct Matmul<T: Element, U: Element = T> {
 
 impl<T: Element> Matmul<T> {
     /// Describes `a @ b`. Does not promote vectors to matrices; [`Array::matmul`] does.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let (a, b) = (Array::from([[1, 2], [3, 4]]), Array::from([[1], [10]]));
+    /// assert_eq!(Matmul::new(&a, &b).run()?, Array::from([[21], [43]]));
+    /// // The first two axes are batches, which broadcast.
+    /// let stack = Array::<f32>::ones([5, 1, 2, 3])?;
+    /// assert_eq!(Matmul::new(&stack, &Array::ones([7, 3, 4])?).run()?.shape(), [5, 7, 2, 4]);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn new(a: &Array<T>, b: &Array<T>) -> Matmul<T> {
         Matmul::of(a, b)
     }
@@ -63,12 +74,32 @@ impl<T: Element, U: Element> Matmul<T, U> {
     }
 
     /// Sets the precision. [`Precision`] states the error bounds.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let a = Array::<f32>::ones([64, 64])?;
+    /// let c = Matmul::new(&a, &a).precision(Precision::Fast).run()?;
+    /// assert_eq!(c.get([0, 0])?, 64.0);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn precision(mut self, precision: Precision) -> Matmul<T, U> {
         self.precision = precision;
         self
     }
 
     /// Adds `c`, which broadcasts to the shape of the product.
+    ///
+    /// If it does not, [`run`](Self::run) returns [`Error::Broadcast`] or [`Error::Shapes`].
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let a = Array::from([[1.0, 2.0], [3.0, 4.0]]);
+    /// let row = Array::from([10.0, 20.0]);
+    /// assert_eq!(Matmul::new(&a, &a).bias(&row).run()?, Array::from([[17.0, 30.0], [25.0, 42.0]]));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn bias(self, c: &Array<U>) -> Matmul<T, U> {
         let c = c.clone();
         self.map(move |e| e + c)
@@ -81,12 +112,31 @@ impl<T: Element, U: Element> Matmul<T, U> {
     /// product, which has no elements yet. Evaluating or reducing the placeholder, inside the closure or later, returns
     /// [`Error::NotComputed`]. The expression that the closure returns must have the shape of the product. It may read
     /// other arrays, which broadcast to that shape, and need not read the product.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let a = Array::from([[1.0, -2.0], [-3.0, 4.0]]);
+    /// // [[7, -10], [-15, 22]]: the negative elements become 0 before the product is written.
+    /// let relu = Matmul::new(&a, &a).map(|e| e.maximum(0.0)).run()?;
+    /// assert_eq!(relu, Array::from([[7.0, 0.0], [0.0, 22.0]]));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn map(mut self, f: impl FnOnce(Expr<U>) -> Expr<U> + 'static) -> Matmul<T, U> {
         self.epilogue.push(Box::new(f));
         self
     }
 
-    /// Selects the device, instead of the device in force.
+    /// Selects the device. The default is the current device.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let a = Array::from([[1.0, 2.0], [3.0, 4.0]]);
+    /// let (c, trace) = trace::record(|| Matmul::new(&a, &a).on(&Device::scalar()).run());
+    /// assert_eq!((c?.get([0, 0])?, &trace.events[0].device[..]), (7.0, "scalar"));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn on(mut self, device: &Device) -> Matmul<T, U> {
         self.device = Some(device.clone());
         self
@@ -98,6 +148,15 @@ impl<T: Element, U: Element> Matmul<T, U> {
     /// [`Error::Shapes`] if the inner dimensions differ or an operand has fewer than two axes, [`Error::Broadcast`] if
     /// the batch axes do not broadcast, [`Error::DTypeUndefined`] for bool, [`Error::Refused`] if the device does not
     /// support the operation.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let a = Array::<f64>::ones([4, 8])?;
+    /// assert_eq!(Matmul::new(&a, &a.t()).run()?, Array::full([4, 4], 8.0)?);
+    /// assert!(matches!(Matmul::new(&a, &a).run(), Err(Error::Shapes { .. })));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn run(self) -> Result<Array<U>> {
         if self.is_plain()
             && let Some(done) = small(self.a.raw(), self.b.raw(), T::DTYPE)?
@@ -108,8 +167,8 @@ impl<T: Element, U: Element> Matmul<T, U> {
         self.lower()?.run(&device)
     }
 
-    /// Whether the product is one of two matrices with no epilogue, no device of its own and the dtype of its operands,
-    /// so that the fast path can compute it.
+    /// Returns whether the product is one of two matrices with no epilogue, no device of its own and the dtype of its
+    /// operands, so that the fast path can compute it.
     fn is_plain(&self) -> bool {
         let matrices = self.a.ndim() == 2 && self.b.ndim() == 2;
         matrices && self.epilogue.is_empty() && self.device.is_none() && T::DTYPE == U::DTYPE
@@ -210,6 +269,16 @@ impl<T: Element, U: Element> Matmul<T, U> {
     ///
     /// # Errors
     /// As [`run`](Self::run).
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let a = Array::<f64>::ones([100, 100])?;
+    /// let plan = Matmul::new(&a, &a).explain()?;
+    /// assert!(plan.candidates.iter().any(|c| c.device == "scalar" && c.estimate.is_ok()));
+    /// println!("{plan}");
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn explain(self) -> Result<Plan> {
         let device = self.device.clone().map_or_else(Device::current, Ok)?;
         match self.lower()?.what {
@@ -319,7 +388,8 @@ impl<T: Element> Lowered<T> {
 }
 
 /// The largest number of multiply-adds of a product on the fast path. Up to this size one thread is the best choice,
-/// and preparing an [`Op`] would cost a noticeable share of the time.
+/// and preparing an [`Op`] would cost a noticeable share of the time. It equals `BARE` of the device `simd`, so that
+/// such a product also needs no packing there.
 const SMALL: usize = 96 * 96 * 96;
 
 /// Identifies products in the keys of cached choices.

@@ -127,11 +127,32 @@ pub struct Trace {
 
 impl Trace {
     /// Returns the number of copies that were made for `reason`.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let x = Array::from([1.0, 2.0]);
+    /// let mut y = x.clone();
+    /// let (done, trace) = trace::record(|| y.set([0], 5.0));
+    /// done?;
+    /// assert_eq!(trace.copies_for("copy on write"), 1, "{trace}");
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn copies_for(&self, reason: &str) -> usize {
         self.copies.iter().filter(|(_, r)| *r == reason).count()
     }
 
     /// Returns the events in Chrome's trace format (chrome://tracing, Perfetto).
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let x = Array::<f64>::ones([100, 100])?;
+    /// let (_, trace) = trace::record(|| x.matmul(&x));
+    /// let json = trace.to_chrome_json();
+    /// assert!(json.starts_with(r#"{"traceEvents":[{"name":"matmul f64"#), "{json}");
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn to_chrome_json(&self) -> String {
         let event = |e: &Event| {
             format!(
@@ -190,6 +211,20 @@ thread_local! {
 /// Runs `f` and returns a record of all operations that `f` runs on this thread. Operations of other threads are not
 /// recorded. A nested recording replaces the outer recording until it ends. If `f` panics, the recording ends and the
 /// outer recording continues.
+///
+/// ```
+/// # extern crate polyarray_cpu as _;
+/// # use polyarray_core::*;
+/// let x = Array::<f64>::ones([100, 100])?;
+/// let (total, trace) = trace::record(|| (&x * 2.0 + 1.0).sum());
+/// assert_eq!(total?, 30_000.0);
+/// // One operation: the product and the sum are part of the reduction.
+/// assert_eq!(trace.events.len(), 1, "{trace}");
+/// let event = &trace.events[0];
+/// assert!(event.op.contains("sum") && event.device == "scalar" && event.seconds > 0.0);
+/// assert_eq!(trace.copies_for("transfer"), 0);
+/// # Ok::<(), Error>(())
+/// ```
 pub fn record<R>(f: impl FnOnce() -> R) -> (R, Trace) {
     struct Restore(*const Recorder);
     impl Drop for Restore {

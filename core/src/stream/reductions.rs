@@ -17,11 +17,17 @@ macro_rules! reductions {
         /// [`eval_into`](Stream::eval_into).
         impl<T: Element> Stream<'_, T> { $(
             $(#[$attr])*
+            ///
+            /// # Errors
+            /// Those of the method of [`Array`] and of [`eval_into`](Stream::eval_into).
             pub fn $name(self $(, $arg: $ty)?) -> Result<$to> {
                 self.reduce::<$to>(&$request, None)?.item()
             }
 
             #[doc = concat!("As [`", stringify!($name), "`](Self::", stringify!($name), "), over some axes.")]
+            ///
+            /// # Errors
+            /// Those of the method of [`Array`] and of [`eval_into`](Stream::eval_into).
             pub fn $name_axis(self, axes: impl Into<Axes> $(, $arg: $ty)?) -> Result<Array<$to>> {
                 self.reduce(&$request, Some(axes.into()))
             }
@@ -69,11 +75,17 @@ reductions! {
 
 impl<T: Element> Stream<'_, T> {
     /// The number of nonzero elements. See [`Array::count_nonzero`].
+    ///
+    /// # Errors
+    /// Those of the method of [`Array`] and of [`eval_into`](Stream::eval_into).
     pub fn count_nonzero(self) -> Result<usize> {
         self.reduce::<i64>(&COUNT, None)?.item().map(|n| n as usize)
     }
 
     /// As [`count_nonzero`](Self::count_nonzero), over some axes.
+    ///
+    /// # Errors
+    /// Those of the method of [`Array`] and of [`eval_into`](Stream::eval_into).
     pub fn count_nonzero_axis(self, axes: impl Into<Axes>) -> Result<Array<i64>> {
         self.reduce(&COUNT, Some(axes.into()))
     }
