@@ -1,12 +1,13 @@
-// Floats by their bits. Drivers are free to assume that NaN and infinity do not occur, some flush subnormals in comparisons, and min and max
-// differ from one driver to the next; integers mean the same everywhere. zero() is a zero that no compiler sees through: each kernel defines it.
+// Floats by their bits. A driver may assume that NaN and infinity do not occur, may flush subnormals in comparisons,
+// and may define min and max differently. Integer operations have one meaning. Each kernel defines zero(), a zero that
+// the compiler cannot evaluate.
 
-// x, hidden from the optimiser: (a + x) - a and the like are not to be simplified.
+// Returns x in a form that the optimiser cannot simplify, for example in (a + x) - a.
 fn hide(x: f32) -> f32 {
     return bitcast<f32>(bitcast<u32>(x) ^ zero());
 }
 
-// A float from bits that WGSL would not take as a constant (NaN, infinities).
+// Returns the float with these bits, which WGSL does not accept as a constant (NaN, infinities).
 fn from_bits(b: u32) -> f32 {
     return bitcast<f32>(b ^ zero());
 }
@@ -15,7 +16,7 @@ fn is_nan_bits(b: u32) -> bool {
     return (b & 0x7fffffffu) > 0x7f800000u;
 }
 
-// An integer that is ordered as the float is; -0 is 0. Not for NaN.
+// Returns an integer with the order of the floats; -0 gives 0. Not defined for NaN.
 fn order_of(b: u32) -> i32 {
     let magnitude = i32(b & 0x7fffffffu);
     return select(magnitude, -magnitude, (b >> 31u) == 1u);
@@ -51,7 +52,7 @@ fn f32_less_equal(x: f32, y: f32) -> bool {
     return !is_nan_bits(a) && !is_nan_bits(b) && order_of(a) <= order_of(b);
 }
 
-// The smaller; NaN if either is, y if they are equal.
+// Returns the smaller number: NaN if either is NaN, y if they are equal.
 fn f32_minimum(x: f32, y: f32) -> f32 {
     let a = bitcast<u32>(x);
     let b = bitcast<u32>(y);
@@ -59,7 +60,7 @@ fn f32_minimum(x: f32, y: f32) -> f32 {
     return bitcast<f32>(select(b, a, first));
 }
 
-// The larger; NaN if either is, y if they are equal.
+// Returns the larger number: NaN if either is NaN, y if they are equal.
 fn f32_maximum(x: f32, y: f32) -> f32 {
     let a = bitcast<u32>(x);
     let b = bitcast<u32>(y);

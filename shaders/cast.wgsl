@@ -1,10 +1,11 @@
-// Casts: floats become integers by truncation that saturates, NaN gives 0; integers become floats rounded to nearest, half to even.
+// Casts. A float is truncated to an integer and saturates; NaN gives 0. An integer is rounded to the nearest float,
+// ties to even.
 
 fn f32_to_i32(x: f32) -> i32 {
     let b = bitcast<u32>(x);
     let fits = (b & 0x7fffffffu) < 0x4f000000u; // |x| < 2^31
     let whole = i32(select(0.0f, x, fits));
-    let limit = bitcast<i32>(0x7fffffffu + (b >> 31u)); // the largest, or the smallest where x is negative
+    let limit = bitcast<i32>(0x7fffffffu + (b >> 31u)); // the largest integer, or the smallest if x is negative
     return select(select(limit, 0, is_nan_bits(b)), whole, fits);
 }
 
@@ -16,7 +17,7 @@ fn f32_to_u32(x: f32) -> u32 {
     return select(select(0xffffffffu, 0u, below), whole, fits);
 }
 
-// The halves are exact, so the sum is the one rounding; a driver's own conversion may round either way.
+// Both halves are exact, so only the sum rounds. The conversion of a driver may round in either direction.
 fn i32_to_f32(x: i32) -> f32 {
     return f32(x >> 16u) * 65536.0f + f32(x & 0xffff);
 }

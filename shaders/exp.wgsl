@@ -1,5 +1,5 @@
-// e^x. Max error 2 ULP over all floats; NaN, infinities, overflow and underflow as IEEE has them.
-// x = n ln 2 + r, |r| <= ln 2 / 2; the polynomial is fitted to (e^r - 1 - r) / r^2 (relative error of e^r below 2^-29).
+// e^x. Max error 2 ULP over all floats; NaN, infinities, overflow and underflow as in IEEE 754.
+// x = n ln 2 + r, |r| <= ln 2 / 2. The polynomial is fitted to (e^r - 1 - r) / r^2 (relative error of e^r below 2^-29).
 
 // x * 2^n for |n| <= 250, in two steps, so that results below the normal range round once.
 fn scale_exp2(x: f32, n: i32) -> f32 {
@@ -22,7 +22,7 @@ fn exp_reduced(r: f32) -> f32 {
 
 fn f32_exp(x: f32) -> f32 {
     let b = bitcast<u32>(x);
-    let moderate = (b & 0x7fffffffu) < 0x43000000u; // |x| < 128: beyond, the result is 0, infinity or NaN
+    let moderate = (b & 0x7fffffffu) < 0x43000000u; // |x| < 128; otherwise the result is 0, infinity or NaN
     let y = select(0.0f, x, moderate);
     let n = round(y * 1.4426950216293335f);
     // The first product is exact: the high part of ln 2 has 9 bits, n at most 8.

@@ -1,4 +1,5 @@
-// Integer division (by zero it gives 0, and the smallest by -1 wraps), powers (wrapping; negative ones truncate), remainders and shifts.
+// Integer division (division by zero gives 0; the smallest integer divided by -1 wraps), powers (results wrap, and
+// those of negative exponents truncate), remainders and shifts.
 
 fn i32_div(x: i32, y: i32) -> i32 {
     let plain = y != 0 && y != -1;
@@ -32,7 +33,7 @@ fn i32_pow(x: i32, y: i32) -> i32 {
     return bitcast<i32>(u32_pow(bitcast<u32>(x), bitcast<u32>(y)));
 }
 
-// Remainders have x's sign; both are 0 where y is.
+// A remainder has the sign of x, and is 0 if y is 0.
 fn i32_rem(x: i32, y: i32) -> i32 {
     return select(x - i32_div(x, y) * y, 0, y == 0);
 }
@@ -50,7 +51,7 @@ fn u32_floor_div(x: u32, y: u32) -> u32 {
     return u32_div(x, y);
 }
 
-// A count of the width or more (a negative one is) shifts everything out.
+// A count of at least the width, or a negative one, gives 0 (or the sign, for an arithmetic shift).
 fn i32_shl(x: i32, y: i32) -> i32 {
     return select(0, x << (u32(y) & 31u), u32(y) < 32u);
 }

@@ -1,5 +1,6 @@
-// The natural logarithm. Max error 1 ULP over all positive floats, subnormal ones included; -infinity at zero, NaN below.
-// x = 2^e (1 + f), sqrt(1/2) <= 1 + f < sqrt(2); the polynomial is fitted to (log(1 + f) - f + f^2 / 2) / f^3 (relative error below 2^-28).
+// The natural logarithm. Max error 1 ULP over all positive floats, subnormal ones included; -infinity at zero, NaN for
+// negative x. x = 2^e (1 + f), sqrt(1/2) <= 1 + f < sqrt(2); the polynomial is fitted to
+// (log(1 + f) - f + f^2 / 2) / f^3 (relative error below 2^-28).
 
 fn f32_log(x: f32) -> f32 {
     let given = bitcast<u32>(x);
@@ -26,7 +27,7 @@ fn f32_log(x: f32) -> f32 {
     let n = f32(e);
     let low = fma(f * z, q, n * 0.0017409306019544601f) - 0.5f * z;
     let result = hide(f + low) + n * 0.69140625f;
-    // +-0: -infinity; below: NaN; infinity and NaN: themselves.
+    // Zeros give -infinity and negative numbers NaN; infinity and NaN are returned.
     let below = select(0x7fc00000u, given, is_nan_bits(given));
     let outside = select(select(given, below, given > 0x7f800000u), 0xff800000u, (given & 0x7fffffffu) == 0u);
     let inside = given - 1u < 0x7f7fffffu; // 0 < x < infinity

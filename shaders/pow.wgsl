@@ -1,12 +1,13 @@
-// x to the power of y. Max error 2 ULP; special values as in C: x^0 and 1^y are 1 even for NaN, negative x takes integer y only.
-// log2 x and its product with y are kept as unevaluated sums of two floats, the first with 12 bits, so that products of firsts are exact.
+// x to the power of y. Max error 2 ULP. Special values are those of C: x^0 and 1^y are 1 even for NaN, and a negative x
+// with a y that is not an integer gives NaN. log2 x and its product with y are unevaluated sums of two floats, the
+// first with 12 bits, so that the products of first floats are exact.
 
-// x with its 12 leading bits.
+// Returns x with its 12 leading bits.
 fn lead(x: f32) -> f32 {
     return bitcast<f32>(bitcast<u32>(x) & 0xfffff000u);
 }
 
-// For positive finite x and finite y, neither x nor the result of special value.
+// Returns x^y for positive finite x and finite y, where neither x nor the result is special.
 fn pow_positive(bits: u32, given: f32) -> f32 {
     var b = bits;
     var e = 0;
@@ -46,7 +47,7 @@ fn pow_positive(bits: u32, given: f32) -> f32 {
     let n = f32(e);
     let g1 = lead(hide(l1 + l2) + n);
     let g2 = l2 - hide(hide(g1 - n) - l1);
-    // y log2 x; beyond 2^31 in magnitude y gives 0 or infinity for any x but 1.
+    // y log2 x. A y above 2^31 in magnitude gives 0 or infinity for every x except 1.
     let huge = (bitcast<u32>(given) & 0x7fffffffu) > 0x4f000000u;
     let y = select(given, bitcast<f32>(0x4f000000u | (bitcast<u32>(given) & 0x80000000u)), huge);
     let y1 = lead(y);
@@ -61,7 +62,7 @@ fn pow_positive(bits: u32, given: f32) -> f32 {
     return bitcast<f32>(select(select(bitcast<u32>(result), 0u, under), 0x7f800000u ^ zero(), over));
 }
 
-// Whether a float is an integer, from the bits of its magnitude: 0 no, 1 odd, 2 even.
+// Returns the parity of a float from the bits of its magnitude: 1 odd, 2 even, 0 if it is not an integer.
 fn parity(a: u32) -> u32 {
     if (a >= 0x4b800000u) { return 2u; }
     if (a < 0x3f800000u) { return 0u; }

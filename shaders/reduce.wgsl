@@ -1,4 +1,5 @@
-// {{width}} lanes for each output (or segment of one): each combines every {{width}}-th element, in blocks of 16; a tree combines the lanes.
+// Each output, or each segment of one, has {{width}} lanes. A lane combines every {{width}}-th element, in blocks of
+// 16. A tree combines the lanes.
 {{prelude}}
 {{tree_memory}}
 fn combine(x: {{acc}}, y: {{acc}}) -> {{acc}} {
@@ -6,7 +7,11 @@ fn combine(x: {{acc}}, y: {{acc}}) -> {{acc}} {
 }
 
 @compute @workgroup_size({{threads}})
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) t: u32) {
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) t: u32,
+) {
     let lane = t % {{width}}u;
     let item = (group.y * groups.x + group.x) * {{items_per_group}}u + t / {{width}}u;
     let here = item < {{items}};

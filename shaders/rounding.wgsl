@@ -3,7 +3,8 @@
 fn f32_trunc(x: f32) -> f32 {
     let b = bitcast<u32>(x);
     let exponent = (b >> 23u) & 0xffu;
-    // Bits of the fraction: all 23 at exponent 127 (1 to 2), none from 150 on, where all floats are integers (or infinite, or NaN).
+    // The bits of the fraction: all 23 at exponent 127 (1 to 2), none from 150 on, where all floats are integers,
+    // infinite or NaN.
     let fraction = 0x7fffffu >> (clamp(exponent, 127u, 150u) - 127u);
     return bitcast<f32>(select(b & ~fraction, b & 0x80000000u, exponent < 127u));
 }
@@ -19,10 +20,10 @@ fn f32_ceil(x: f32) -> f32 {
     return f32_neg(f32_floor(f32_neg(x)));
 }
 
-// Halves go to the even integer.
+// Ties round to even.
 fn f32_round(x: f32) -> f32 {
     let a = f32_abs(x);
-    // Adding 2^23 leaves no place for a fraction.
+    // Adding 2^23 rounds to an integer.
     let rounded = hide(a + 8388608.0f) - 8388608.0f;
     let large = (bitcast<u32>(x) & 0x7fffffffu) >= 0x4b000000u;
     return f32_copysign(select(rounded, a, large), x);
@@ -39,7 +40,7 @@ fn f32_sign(x: f32) -> f32 {
     return bitcast<f32>(select(nonzero, b, is_nan_bits(b)) ^ zero());
 }
 
-// The smaller and the larger; the other where one is NaN, y if they are equal.
+// Return the smaller and the larger number: the other one if one is NaN, y if they are equal.
 fn f32_fmin(x: f32, y: f32) -> f32 {
     let first = f32_less(x, y) || is_nan_bits(bitcast<u32>(y));
     return bitcast<f32>(select(bitcast<u32>(y), bitcast<u32>(x), first));

@@ -12,7 +12,7 @@ fn f32_tanh(x: f32) -> f32 {
         q = fma(q, z, -0.05372505262494087f);
         q = fma(q, z, 0.13331273198127747f);
         q = fma(q, z, -0.33333274722099304f);
-        // Tiny x is its own tangent, bit for bit.
+        // For small x the result is x.
         return select(fma(x * z, q, x), x, a < 0x39000000u);
     }
     let y = select(9.1f, bitcast<f32>(a), a < 0x4111999au); // from 9.1 on the result rounds to 1

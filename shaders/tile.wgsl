@@ -1,4 +1,5 @@
-// A tile of {{rows}} x {{columns}} results for each workgroup; strips of {{depth}} of both operands go through workgroup memory, the one along k outermost.
+// Each workgroup computes a tile of {{rows}} x {{columns}} results. Strips of {{depth}} along k of both operands are
+// loaded into workgroup memory; k is the outermost axis there.
 {{prelude}}
 var<workgroup> left_strip: array<vec4<{{type}}>, {{left_len}}>;
 var<workgroup> right_strip: array<vec4<{{type}}>, {{right_len}}>;

@@ -1,8 +1,9 @@
 // Sine and cosine of every finite float, max error 2.5 ULP; NaN at infinity.
-// The argument is reduced in integers (M. Payne, R. Hanek, "Radian reduction for trigonometric functions", SIGNUM Newsletter 18, 1983): x is an integer times a
-// power of two, and of its product with 2/pi only the bits around the point matter. The remainder is right to half a unit in the last place for any x.
+// The argument is reduced in integers (M. Payne, R. Hanek, "Radian reduction for trigonometric functions", SIGNUM
+// Newsletter 18, 1983): x is an integer times a power of two, and only the bits around the binary point of its product
+// with 2/pi are needed. The error of the remainder is at most half a unit in the last place for every x.
 
-// The 64 bits of a * b: (high, low).
+// Returns the 64 bits of a * b: (high, low).
 fn mul_wide(a: u32, b: u32) -> vec2<u32> {
     let al = a & 0xffffu;
     let ah = a >> 16u;
@@ -16,24 +17,24 @@ fn mul_wide(a: u32, b: u32) -> vec2<u32> {
 }
 
 struct Turn {
-    // What is left, |rest| <= pi / 4.
+    // The remainder, |rest| <= pi / 4.
     rest: f32,
-    // Quarter turns, of which the lowest two bits count.
+    // The number of quarter turns; only its lowest two bits are used.
     quarters: u32,
 }
 
-// Bits shift .. shift + 32 of two words.
+// Returns the bits shift .. shift + 32 of two words.
 fn window(a: u32, b: u32, shift: u32) -> u32 {
     return (a << shift) | ((b >> 1u) >> (31u - shift));
 }
 
-// |x| as quarter turns and a rest of either sign; a is the bits of |x|, finite.
+// Returns |x| as quarter turns and a signed remainder. a is the bits of |x|, which is finite.
 fn reduce_angle(a: u32) -> Turn {
     if (a < 0x3f490fdbu) { return Turn(bitcast<f32>(a), 0u); }
     // |x| = m 2^(e - 31), with the top bit of m set; e >= -1.
     let m = (a << 8u) | 0x80000000u;
     let place = (a >> 23u) - 96u; // 64 - 33 + the exponent
-    // Four words of 2/pi (two words of zeros stand before its point), from the one with the first bit that matters.
+    // Four words of 2/pi (preceded by two words of zeros), from the word with the first significant bit.
     var w: vec4<u32>;
     switch (place >> 5u) {
         case 0u: { w = vec4<u32>(0u, 0u, 0xa2f9836eu, 0x4e441529u); }

@@ -10,7 +10,11 @@ fn zero() -> u32 {
 
 
 @compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) t: u32) {
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) t: u32,
+) {
     let i = (group.y * groups.x + group.x) * 256u + t;
     if (i >= p.v[0].y) { return; }
     let c0 = i;

@@ -8,15 +8,16 @@ fn zero() -> u32 {
     return p.v[0].x;
 }
 
-// Floats by their bits. Drivers are free to assume that NaN and infinity do not occur, some flush subnormals in comparisons, and min and max
-// differ from one driver to the next; integers mean the same everywhere. zero() is a zero that no compiler sees through: each kernel defines it.
+// Floats by their bits. A driver may assume that NaN and infinity do not occur, may flush subnormals in comparisons,
+// and may define min and max differently. Integer operations have one meaning. Each kernel defines zero(), a zero that
+// the compiler cannot evaluate.
 
-// x, hidden from the optimiser: (a + x) - a and the like are not to be simplified.
+// Returns x in a form that the optimiser cannot simplify, for example in (a + x) - a.
 fn hide(x: f32) -> f32 {
     return bitcast<f32>(bitcast<u32>(x) ^ zero());
 }
 
-// A float from bits that WGSL would not take as a constant (NaN, infinities).
+// Returns the float with these bits, which WGSL does not accept as a constant (NaN, infinities).
 fn from_bits(b: u32) -> f32 {
     return bitcast<f32>(b ^ zero());
 }
@@ -25,7 +26,7 @@ fn is_nan_bits(b: u32) -> bool {
     return (b & 0x7fffffffu) > 0x7f800000u;
 }
 
-// An integer that is ordered as the float is; -0 is 0. Not for NaN.
+// Returns an integer with the order of the floats; -0 gives 0. Not defined for NaN.
 fn order_of(b: u32) -> i32 {
     let magnitude = i32(b & 0x7fffffffu);
     return select(magnitude, -magnitude, (b >> 31u) == 1u);
@@ -61,7 +62,7 @@ fn f32_less_equal(x: f32, y: f32) -> bool {
     return !is_nan_bits(a) && !is_nan_bits(b) && order_of(a) <= order_of(b);
 }
 
-// The smaller; NaN if either is, y if they are equal.
+// Returns the smaller number: NaN if either is NaN, y if they are equal.
 fn f32_minimum(x: f32, y: f32) -> f32 {
     let a = bitcast<u32>(x);
     let b = bitcast<u32>(y);
@@ -69,15 +70,15 @@ fn f32_minimum(x: f32, y: f32) -> f32 {
     return bitcast<f32>(select(b, a, first));
 }
 
-// The larger; NaN if either is, y if they are equal.
+// Returns the larger number: NaN if either is NaN, y if they are equal.
 fn f32_maximum(x: f32, y: f32) -> f32 {
     let a = bitcast<u32>(x);
     let b = bitcast<u32>(y);
     let first = is_nan_bits(a) || (!is_nan_bits(b) && order_of(a) > order_of(b));
     return bitcast<f32>(select(b, a, first));
 }
-// e^x. Max error 2 ULP over all floats; NaN, infinities, overflow and underflow as IEEE has them.
-// x = n ln 2 + r, |r| <= ln 2 / 2; the polynomial is fitted to (e^r - 1 - r) / r^2 (relative error of e^r below 2^-29).
+// e^x. Max error 2 ULP over all floats; NaN, infinities, overflow and underflow as in IEEE 754.
+// x = n ln 2 + r, |r| <= ln 2 / 2. The polynomial is fitted to (e^r - 1 - r) / r^2 (relative error of e^r below 2^-29).
 
 // x * 2^n for |n| <= 250, in two steps, so that results below the normal range round once.
 fn scale_exp2(x: f32, n: i32) -> f32 {
@@ -100,7 +101,7 @@ fn exp_reduced(r: f32) -> f32 {
 
 fn f32_exp(x: f32) -> f32 {
     let b = bitcast<u32>(x);
-    let moderate = (b & 0x7fffffffu) < 0x43000000u; // |x| < 128: beyond, the result is 0, infinity or NaN
+    let moderate = (b & 0x7fffffffu) < 0x43000000u; // |x| < 128; otherwise the result is 0, infinity or NaN
     let y = select(0.0f, x, moderate);
     let n = round(y * 1.4426950216293335f);
     // The first product is exact: the high part of ln 2 has 9 bits, n at most 8.
@@ -111,7 +112,11 @@ fn f32_exp(x: f32) -> f32 {
 }
 
 @compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) t: u32) {
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) t: u32,
+) {
     let i = (group.y * groups.x + group.x) * 256u + t;
     if (i >= p.v[0].y) { return; }
     let c1 = i % p.v[0].z;

@@ -1,4 +1,5 @@
-// 1 lanes for each output (or segment of one): each combines every 1-th element, in blocks of 16; a tree combines the lanes.
+// Each output, or each segment of one, has 1 lanes. A lane combines every 1-th element, in blocks of
+// 16. A tree combines the lanes.
 struct Params { v: array<vec4<u32>, 3> }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read_write> out: array<u32>;
@@ -15,7 +16,11 @@ fn combine(x: u32, y: u32) -> u32 {
 }
 
 @compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) t: u32) {
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) t: u32,
+) {
     let lane = t % 1u;
     let item = (group.y * groups.x + group.x) * 256u + t / 1u;
     let here = item < p.v[0].y;
