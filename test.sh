@@ -56,15 +56,18 @@ install_packages() {
     fi
     if [[ $EUID -ne 0 ]]; then
         if ! has sudo || ! sudo -n true 2>/dev/null; then
-            say "Missing: ${missing[*]}. Not installed, because that requires root or passwordless sudo. Tests that need these packages are skipped or fail."
+            say "Missing: ${missing[*]}. Not installed, because that requires root or passwordless sudo." \
+                "Tests that need these packages are skipped or fail."
             return
         fi
         as_root=(sudo -n)
     fi
     # One at a time, so that a package which this release lacks does not prevent the installation of the others.
-    ${as_root[@]+"${as_root[@]}"} apt-get update -q || say "apt-get update failed; continuing with the existing package lists"
+    ${as_root[@]+"${as_root[@]}"} apt-get update -q ||
+        say "apt-get update failed; continuing with the existing package lists"
     for package in "${missing[@]}"; do
-        ${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$package" ||
+        ${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -q -y --no-install-recommends "$package" ||
             say "Could not install $package. Tests that need it are skipped or fail."
     done
 }
@@ -103,10 +106,12 @@ fi
 ALL=(--workspace --all-features)
 if ! can_link_openblas; then
     if required blas; then
-        say "POLYARRAY_REQUIRE contains blas, but linking with -lopenblas fails, so the feature blas-static cannot be tested. Install libopenblas-dev."
+        say "POLYARRAY_REQUIRE contains blas, but linking with -lopenblas fails, so the feature blas-static" \
+            "cannot be tested. Install libopenblas-dev."
         exit 1
     fi
-    say "Linking with -lopenblas fails: the feature blas-static is compiled but not run. Install libopenblas-dev to run it."
+    say "Linking with -lopenblas fails: the feature blas-static is compiled but not run." \
+        "Install libopenblas-dev to run it."
     ALL=(--workspace --features polyarray-bench/peers,polyarray-conformance/program)
 fi
 TARGET_DIR="${CARGO_TARGET_DIR:-target}"
@@ -179,8 +184,8 @@ step "Conformance of simd: the best tier of this CPU"
 # -------------------------------------------------------------------------------------------- --long: checked builds
 
 # Optimised, with overflow checks and debug assertions: detects sizes and offsets that overflow only in optimised code.
-# The conformance suite runs every kernel of simd. The tests of polyarray and the unit tests of polyarray-simd would take
-# several times as long to compile; they run only in the profile above, which has the same checks.
+# The conformance suite runs every kernel of simd. The tests of polyarray and the unit tests of polyarray-simd would
+# take several times as long to compile; they run only in the profile above, which has the same checks.
 step "Tests in release, with overflow checks and debug assertions"
 profile=--profile
 has cargo-nextest && profile=--cargo-profile
@@ -206,7 +211,8 @@ if cargo +nightly --version >/dev/null 2>&1; then
         POLYARRAY_SIMD="$tier" "$torment" --device simd --seconds "$SECONDS_OF_WORK"
     done
 elif required asan; then
-    say "POLYARRAY_REQUIRE contains asan, but there is no nightly compiler. Install one: rustup toolchain install nightly."
+    say "POLYARRAY_REQUIRE contains asan, but there is no nightly compiler." \
+        "Install one: rustup toolchain install nightly."
     exit 1
 else
     say "Skipped: there is no nightly compiler. rustup toolchain install nightly installs one."

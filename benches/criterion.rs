@@ -9,8 +9,8 @@ use polyarray_bench::table::show_shape;
 use polyarray_bench::with_number;
 use std::time::Duration;
 
-/// Whether the device supports the case, according to a run at a small size. Wrong results are reported by `compare`,
-/// not here.
+/// Returns whether the device supports the case, according to a run at a small size. Wrong results are reported by
+/// `compare`, not here.
 fn takes<T: Number>(case: &'static Case, device: &Device) -> bool {
     let problem = Problem::<T>::new(case, &(case.sizes.of)(4), 1).expect("small inputs");
     let ran = problem.on(device).and_then(|mut runner| with_device(device, || runner.run()));

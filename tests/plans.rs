@@ -1,4 +1,4 @@
-//! What `explain` prints is what runs.
+//! The plan that `explain` prints is the plan that runs.
 
 mod common;
 

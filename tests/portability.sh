@@ -22,7 +22,8 @@ die() {
 targets=("$@")
 [[ ${#targets[@]} -gt 0 ]] || targets=(aarch64 wasm32)
 for target in "${targets[@]}"; do
-    [[ "$target" == aarch64 || "$target" == wasm32 ]] || die "Unknown target: $target. The targets are aarch64 and wasm32."
+    [[ "$target" == aarch64 || "$target" == wasm32 ]] ||
+        die "Unknown target: $target. The targets are aarch64 and wasm32."
 done
 [[ "$(uname -sm)" == "Linux x86_64" ]] || die "This system is $(uname -sm). The script supports Linux on x86_64 only."
 [[ $EUID -eq 0 ]] || die "Run this script as root: debootstrap and chroot require it."
@@ -48,7 +49,8 @@ inside() {
 
 step "A newer Debian, in $debian"
 if [[ ! -e "$debian/.complete" ]]; then
-    command -v debootstrap >/dev/null || { apt-get update -q && apt-get install -q -y --no-install-recommends debootstrap; }
+    command -v debootstrap >/dev/null ||
+        { apt-get update -q && apt-get install -q -y --no-install-recommends debootstrap; }
     rm -rf "$debian"
     debootstrap --variant=minbase sid "$debian"
     # Package lists are signed in any case. Their expiry dates would reject a mirror that is out of date.
@@ -60,11 +62,14 @@ if [[ ! -e "$debian/.complete" ]]; then
 fi
 # The linker for wasm32 must have the version of the compiler's LLVM, for example lld-22.
 lld="$(inside apt-cache depends libstd-rust-dev-wasm32 | grep -o 'lld-[0-9]*' | head -n 1 || true)"
-[[ -n "$lld" ]] || die "libstd-rust-dev-wasm32 no longer recommends a version of lld. Find out which linker it needs, and adapt this script."
+[[ -n "$lld" ]] ||
+    die "libstd-rust-dev-wasm32 no longer recommends a version of lld." \
+        "Find out which linker it needs, and adapt this script."
 PACKAGES+=("$lld")
 missing=()
 for package in "${PACKAGES[@]}"; do
-    [[ "$(inside dpkg-query -W -f='${Status}' "$package" 2>/dev/null)" == "install ok installed" ]] || missing+=("$package")
+    [[ "$(inside dpkg-query -W -f='${Status}' "$package" 2>/dev/null)" == "install ok installed" ]] ||
+        missing+=("$package")
 done
 [[ ${#missing[@]} -eq 0 ]] || inside apt-get install -q -y --no-install-recommends "${missing[@]}"
 inside rustc --version
@@ -104,7 +109,8 @@ check() {
     shift 2
     step "$triple: build"
     inside env --chdir=/polyarray RUSTFLAGS="-D warnings" CARGO_NET_OFFLINE=true \
-        CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc CARGO_TARGET_WASM32_WASIP1_LINKER="wasm-${lld/lld-/ld-}" \
+        CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
+        CARGO_TARGET_WASM32_WASIP1_LINKER="wasm-${lld/lld-/ld-}" \
         cargo build --locked --target "$triple" -p polyarray-conformance --features lean --bins
     for device in scalar simd; do
         step "$triple: conformance of $device"

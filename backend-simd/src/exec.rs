@@ -156,7 +156,7 @@ impl Exec {
         })
     }
 
-    /// Whether a run can have any length, because the program uses no temporary strips.
+    /// Returns whether a run can have any length, because the program uses no temporary strips.
     pub(crate) fn is_unbounded(&self) -> bool {
         self.temps == 0
     }

@@ -2,7 +2,7 @@
 //!
 //! An operation passes through these modules: `Simd` estimates its cost; `map`, `reduce`, `scan`, `matmul`, `distance`,
 //! `sort`, `search`, `count`, `random` and `index` split it into strips, blocks and threads; `exec` runs a program on
-//! strip, `flat` on strips across short axes; `kernels` has one kernel per instruction; `math` and `lanes` have
+//! strips, `flat` on strips across short axes; `kernels` has one kernel per instruction; `math` and `lanes` have
 //! functions and vectors that are generic over the tier; `tier` has a table of kernels for each tier, and chooses the
 //! best that this CPU supports.
 

@@ -44,7 +44,7 @@ pub(crate) struct Lowered<'a> {
     pub result: Ref,
 }
 
-/// A program with the casts that it needs to consist of instructions with kernels.
+/// A program with casts added, so that every instruction has a kernel.
 pub(crate) struct Expanded<'a> {
     /// Returns the dtype of an input or a parameter.
     outside: &'a dyn Fn(Ref) -> DType,
@@ -222,7 +222,7 @@ impl<'a> Expanded<'a> {
     }
 }
 
-/// Returns what `r` is called if earlier values have other names.
+/// Returns `r` with the new numbers of earlier values.
 pub(crate) fn rename(r: Ref, renamed: &[Ref]) -> Ref {
     if let Ref::Value(i) = r { renamed[i as usize] } else { r }
 }

@@ -20,7 +20,8 @@ use smallvec::SmallVec;
 /// If a batch has at least one product per thread and each has fewer multiply-adds than this, threads share the batch
 /// product by product. Otherwise they share each product.
 const SMALL: usize = 512 * 512 * 512;
-/// The most multiply-adds of a product that is computed without packing and without blocks.
+/// The most multiply-adds of a product that is computed without packing and without blocks. At least `SMALL` of core's
+/// `matmul.rs`, the limit of the fast path, whose products are not packed.
 const BARE: usize = 96 * 96 * 96;
 
 /// The most bytes of B that such a product copies if the rows of B are not contiguous.
@@ -222,7 +223,7 @@ impl Batch<'_> {
 /// # Safety
 /// - `product` keeps the invariants of [`SmallProduct`].
 pub(crate) unsafe fn small<I: Isa>(isa: I, product: &SmallProduct) -> bool {
-    // SAFETY: the caller guarantees the invariants.
+    // SAFETY: the caller guarantees the invariants of `SmallProduct`.
     unsafe {
         match product.dtype {
             DType::F32 => small_of::<I, f32>(isa, product),
@@ -249,7 +250,7 @@ unsafe fn small_of<I: Isa, T: Real>(isa: I, &SmallProduct { lens: [m, n, k], a, 
     is_bare(m, n, k) && unsafe { one(isa, p, 1, None) }.is_ok()
 }
 
-/// Whether a product is computed without packing.
+/// Returns whether a product is computed without packing.
 fn is_bare(m: usize, n: usize, k: usize) -> bool {
     m.saturating_mul(n).saturating_mul(k) <= BARE && k <= BARE_DEPTH
 }

@@ -71,12 +71,12 @@ pub(crate) unsafe fn run(tier: &'static Tier, work: &Small) -> bool {
 unsafe fn map(tier: &'static Tier, map: &SmallMap) -> bool {
     let aliased = map.operands.iter().any(|&p| std::ptr::eq(p, map.out));
     match map.instrs {
-        // SAFETY: the caller guarantees the invariants.
+        // SAFETY: the caller guarantees the invariants of `SmallMap`, which are all that the functions require.
         [i @ (Instr::Unary(..) | Instr::Binary(..) | Instr::Cast(..))] if !aliased || map.len <= IN_PLACE => unsafe {
             // `aliased` says whether an operand is the output.
             single(tier, map, *i) || strips(tier, map, aliased)
         },
-        // SAFETY: as above.
+        // SAFETY: the caller guarantees the invariants of `SmallMap`, and `aliased` is computed above.
         _ => unsafe { strips(tier, map, aliased) },
     }
 }
@@ -90,10 +90,10 @@ unsafe fn strips(tier: &Tier, map: &SmallMap, aliased: bool) -> bool {
     let mut dtypes = map.inputs.iter().chain(map.dtypes).copied();
     let indirect = |i: &Instr| matches!(*i, Instr::Cast(to, x) if !is_direct_cast(map.dtype_of(x), to));
     if dtypes.any(is_half) || map.instrs.iter().any(indirect) {
-        // SAFETY: the contract of this function.
+        // SAFETY: the caller guarantees what `aliased` says and the invariants of `SmallMap`.
         return unsafe { expanded(tier, map, aliased) };
     }
-    // SAFETY: the contract of this function.
+    // SAFETY: the caller guarantees what `aliased` says and the invariants of `SmallMap`.
     unsafe { planned(tier, map, aliased) }
 }
 

@@ -36,7 +36,8 @@ fn global() -> Option<&'static Pool> {
     if let Some(pool) = POOL.get() {
         return Some(pool);
     }
-    // Another thread is starting the pool, or was when this process was forked. This operation runs without it.
+    // Another thread is starting the pool, or was doing so when this process was forked; this operation does not use
+    // the pool.
     let Ok(mut asked) = ASKED.try_lock() else { return None };
     let mut forks = forks();
     let threads = match &*asked {

@@ -25,7 +25,7 @@ fn input_axis(g: &Geometry) -> Option<usize> {
     (0..inner).find(|&a| contiguous_out && g.strides[0][a] == 1 && g.lens[a] >= 8 && g.lens[inner] >= 8)
 }
 
-/// Whether tiles make this copy (operand 0 to the output) faster.
+/// Returns whether tiles make this copy (operand 0 to the output) faster.
 pub(crate) fn applies(g: &Geometry) -> bool {
     g.bases.len() == 2 && g.lens.len() >= 2 && input_axis(g).is_some()
 }

@@ -31,14 +31,25 @@ import time
 import timeit
 
 # The libraries read their number of threads from these variables, once, when they are imported.
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMEXPR_MAX_THREADS")
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMEXPR_MAX_THREADS",
+)
 
 WHOLE, SIGNED, SPREAD = (-100.0, 100.0), (-1.0, 1.0), (-1e6, 1e6)
 ELEMENTS = ([[1000], [100_000], [1_000_000]], [[1], [1000], [100_000], [1_000_000], [10_000_000]], lambda n: [n])
 MATRIX = ([[100, 100], [1000, 1000]], [[100, 100], [1000, 1000], [5000, 5000]], lambda n: [n, n])
 PRODUCT = ([[64] * 3, [256] * 3, [512] * 3], [[16] * 3, [64] * 3, [256] * 3, [1024] * 3, [2048] * 3], lambda n: [n] * 3)
 PRODUCTS = ([[16, 64, 64, 64]], [[64, 32, 32, 32], [16, 64, 64, 64], [16, 256, 256, 256]], lambda n: [16, n, n, n])
-POINTS = ([[100, 100, 50], [400, 400, 50]], [[100, 100, 50], [500, 500, 50], [2000, 2000, 50], [5000, 5000, 50]], lambda n: [n, n, 50])
+POINTS = (
+    [[100, 100, 50], [400, 400, 50]],
+    [[100, 100, 50], [500, 500, 50], [2000, 2000, 50], [5000, 5000, 50]],
+    lambda n: [n, n, 50],
+)
 
 # name: ((sizes under --quick, other sizes, shape of one number), domains of the inputs, operations for each element or
 # product, allowed ULPs, least value that errors are relative to, and the formula of elementwise cases).
@@ -130,9 +141,12 @@ def arguments():
     parser.add_argument("--ops", type=names, default=list(CASES), metavar="A,B", help="cases, by name")
     parser.add_argument("--dtypes", type=names, default=["f32", "f64"], metavar="D,..", help="f32, f64")
     parser.add_argument("--sizes", type=size, metavar="N,..", help="N, or a shape such as 512x256x128")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
-    parser.add_argument("--programs", action="store_true", help="measure the programs of `polyarray-bench programs` with NumPy alone")
-    parser.add_argument("--sweep", metavar="FILE", help="measure the cases of this file, which `polyarray-bench sweep --list` wrote, with NumPy alone")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    parser.add_argument("--threads", type=int, default=cores)
+    programs = "measure the programs of `polyarray-bench programs` with NumPy alone"
+    parser.add_argument("--programs", action="store_true", help=programs)
+    sweep = "measure the cases of this file, which `polyarray-bench sweep --list` wrote, with NumPy alone"
+    parser.add_argument("--sweep", metavar="FILE", help=sweep)
     parser.add_argument("--json", metavar="FILE", help="output file (default: standard output)")
     args = parser.parse_args()
     if "small" in args.ops:
@@ -165,7 +179,9 @@ for variable in THREAD_VARIABLES:
 try:
     import numpy as np
 except ImportError:
-    sys.exit("numpy_peers.py needs NumPy: pip install numpy (and numexpr scipy scikit-learn faiss-cpu, to measure those)")
+    sys.exit(
+        "numpy_peers.py needs NumPy: pip install numpy (and numexpr scipy scikit-learn faiss-cpu, to measure those)"
+    )
 
 
 def optional(name):
@@ -233,7 +249,7 @@ def numpy_map(op, x, y, out):
     return out
 
 
-def trick(x, y):
+def expanded_square(x, y):
     """Returns Euclidean distances, computed by NumPy as the root of |x|^2 + |y|^2 - 2 x.y."""
     squares = x @ y.T
     squares *= -2
@@ -318,12 +334,16 @@ def contenders(op, dtype, inputs):
         yield "numpy", every, lambda: np.matmul(x, y, out=out)
     else:
         metric = op.removeprefix("cdist_")
-        by_numpy = {"euclidean": trick, "cityblock": cityblock, "cosine": cosine}[metric]
+        by_numpy = {"euclidean": expanded_square, "cityblock": cityblock, "cosine": cosine}[metric]
         yield "numpy", 1 if metric == "cityblock" else every, lambda: by_numpy(x, y)
         if cdist and dtype == "f64":  # SciPy computes in float64 for every dtype
             yield "scipy", 1, lambda: cdist(x, y, metric)
         if pairwise:
-            function = {"euclidean": "euclidean_distances", "cityblock": "manhattan_distances", "cosine": "cosine_distances"}[metric]
+            function = {
+                "euclidean": "euclidean_distances",
+                "cityblock": "manhattan_distances",
+                "cosine": "cosine_distances",
+            }[metric]
             yield "sklearn", every, lambda: getattr(pairwise, function)(x, y)
         if faiss and dtype == "f32":
             by_faiss = faiss_distances(metric)
@@ -413,11 +433,18 @@ def moved(op, dtype, inputs, result):
 
 
 def machine():
-    versions = {name: module.__version__ for name, module in (("numpy", np), ("numexpr", numexpr), ("faiss", faiss)) if module}
+    modules = (("numpy", np), ("numexpr", numexpr), ("faiss", faiss))
+    versions = {name: module.__version__ for name, module in modules if module}
     for name in ("scipy", "sklearn"):
         if name in sys.modules:
             versions[name] = sys.modules[name].__version__
-    return {"cpu": platform.processor() or platform.machine(), "os": platform.system(), "python": platform.python_version(), "threads": ARGS.threads, "versions": versions}
+    return {
+        "cpu": platform.processor() or platform.machine(),
+        "os": platform.system(),
+        "python": platform.python_version(),
+        "threads": ARGS.threads,
+        "versions": versions,
+    }
 
 
 def rows(op, dtype, shape, failures):

@@ -206,8 +206,8 @@ def customers():
     yield "spending of each segment, by one count", lambda: np.bincount(segment, spent, 5) / sizes
 
     def best():
-        who = np.argpartition(s, -10)[-10:]
-        return who[np.argsort(-s[who])]
+        order = np.argpartition(s, -10)[-10:]
+        return order[np.argsort(-s[order])]
 
     yield "ten best customers", best
     yield "customers of a campaign", lambda: np.nonzero((visits >= 8) & (spent > 200) & (age < 60))

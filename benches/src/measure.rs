@@ -7,9 +7,8 @@ const BATCH: Duration = Duration::from_micros(20);
 
 /// The time for a whole comparison, distributed over its measurements.
 ///
-/// Each measurement gets an equal share of the time that is left. The time that fast measurements save goes to the
-/// later ones. When the time is used up, a measurement times a single run after the warm-up; results are still
-/// verified.
+/// Each measurement gets an equal share of the time that is left. Later measurements get the time that fast ones leave.
+/// When the time is used up, a measurement times a single run after the warm-up; results are still verified.
 pub struct Clock {
     deadline: Instant,
     most: Duration,

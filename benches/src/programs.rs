@@ -19,7 +19,7 @@ type Run = Box<dyn Fn() -> Result<Outcome>>;
 pub struct Program {
     /// Its name, also in the output of `numpy_programs.py`.
     pub name: &'static str,
-    /// What it computes, with shapes and dtypes.
+    /// The description, with shapes and dtypes.
     pub doc: &'static str,
     /// Makes the inputs, and returns the function that computes the program on them.
     prepare: fn() -> Result<Run>,

@@ -33,7 +33,7 @@ impl<'a> Size<'a> {
         self.devices.iter().copied().find(|r| r.device == device)
     }
 
-    /// Whether the work takes place on a device: views and accesses to elements do not.
+    /// Returns whether the work takes place on a device: views and accesses to elements do not.
     fn runs(&self) -> bool {
         Case::named(&self.devices[0].op).is_ok_and(|case| !case.is_access())
     }

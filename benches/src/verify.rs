@@ -20,7 +20,8 @@
 //! | Manhattan distances | the distance |
 //! | cosine distances | 1 |
 //!
-//! The value for Euclidean distances is the accuracy of the expanded square, which some devices compute.
+//! The scale of Euclidean distances is that of the expanded square, from which `blas` starts and which other libraries
+//! compute. The conformance suite checks the bound that devices document, which is tighter.
 
 use crate::cases::{Case, Form, Kernel, Number};
 use crate::problem::{Problem, Random};

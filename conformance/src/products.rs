@@ -191,7 +191,7 @@ impl Product {
         Values::of(&product.bias(&bias).map(move |e| e.maximum(zero)).run()?)
     }
 
-    /// Computes `|A| |B| + |bias|`. A ReLU changes neither these numbers nor an error for the worse.
+    /// Computes `|A| |B| + |bias|`. A ReLU does not increase these numbers or an error.
     fn magnitudes<T: Element, U: Element>(&self, a: &[T], b: &[T], bias: &[U]) -> Result<Vec<f64>> {
         fn moduli<T: Element>(data: &[T]) -> Vec<f64> {
             let modulus = |x: &T| match x.to_wide() {

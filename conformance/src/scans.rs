@@ -17,7 +17,7 @@ pub(crate) fn apply<T: Element>(running: Running, e: &Expr<T>, axis: isize) -> R
     }
 }
 
-/// Whether a scan is defined for a dtype.
+/// Returns whether a scan is defined for a dtype.
 pub(crate) fn accepts(running: Running, dtype: DType) -> bool {
     !running.selects() || dtype.kind() != Kind::Complex
 }

@@ -4,7 +4,7 @@
 use bytemuck::{CheckedBitPattern, NoUninit};
 use half::{bf16, f16};
 use num_complex::Complex;
-use std::fmt;
+use std::fmt::{self, Debug, Display};
 
 /// The kind of number of a dtype.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -70,7 +70,7 @@ mod sealed {
             for arithmetic"
 )]
 pub trait Element:
-    sealed::Sealed + NoUninit + CheckedBitPattern + Default + PartialEq + fmt::Debug + fmt::Display + Send + Sync + 'static
+    sealed::Sealed + NoUninit + CheckedBitPattern + Default + PartialEq + Debug + Display + Send + Sync + 'static
 {
     /// The dtype of this type.
     const DTYPE: DType;
@@ -237,7 +237,7 @@ dtypes! {
         };
 }
 
-impl fmt::Display for DType {
+impl Display for DType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }
@@ -317,7 +317,7 @@ impl Scalar {
     }
 }
 
-impl fmt::Debug for Scalar {
+impl Debug for Scalar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         with_dtype!(self.dtype, T => write!(f, "{:?}{}", self.get::<T>(), self.dtype))
     }

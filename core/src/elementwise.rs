@@ -99,7 +99,7 @@ impl<T: Element> Expr<T> {
         }
     }
 
-    /// Whether the sign bit is set: of negative numbers, -0 and NaN with a sign.
+    /// Returns whether the sign bit is set: of negative numbers, -0 and NaN with a sign.
     ///
     /// ```
     /// # extern crate polyarray_cpu as _;
@@ -116,9 +116,9 @@ impl<T: Element> Expr<T> {
         }
     }
 
-    /// Whether the elements are equal within a tolerance: `|x - y| <= atol + rtol * |y|`, or `x == y` for infinities.
-    /// False for NaN. NumPy's tolerances are an `rtol` of 1e-5 and an `atol` of 1e-8. Integers and bool are compared in
-    /// f64, half floats in f32. The relation is not symmetric: y (the other operand) is the reference.
+    /// Returns whether the elements are equal within a tolerance: `|x - y| <= atol + rtol * |y|`, or `x == y` for
+    /// infinities. False for NaN. NumPy's tolerances are an `rtol` of 1e-5 and an `atol` of 1e-8. Integers and bool are
+    /// compared in f64, half floats in f32. The relation is not symmetric: y (the other operand) is the reference.
     ///
     /// ```
     /// # extern crate polyarray_cpu as _;
@@ -148,8 +148,8 @@ impl<T: Element> Expr<T> {
         }
     }
 
-    /// Whether all elements are [close](Self::isclose); true if there are none. The operands broadcast, and nothing is
-    /// materialised.
+    /// Returns whether all elements are [close](Self::isclose); true if there are none. The operands broadcast, and
+    /// nothing is materialised.
     ///
     /// # Errors
     /// The errors of the expressions, and shapes that do not broadcast.
@@ -187,12 +187,12 @@ impl<T: Element> Array<T> {
         self.into_expr().nan_to_num_with(nan, above, below)
     }
 
-    /// Whether the sign bit is set. See [`Expr::signbit`].
+    /// Returns whether the sign bit is set. See [`Expr::signbit`].
     pub fn signbit(&self) -> Expr<bool> {
         self.into_expr().signbit()
     }
 
-    /// Whether the elements are equal within a tolerance. See [`Expr::isclose`].
+    /// Returns whether the elements are equal within a tolerance. See [`Expr::isclose`].
     pub fn isclose(&self, other: impl IntoExpr<T>, rtol: f64, atol: f64) -> Expr<bool> {
         self.into_expr().isclose(other, rtol, atol)
     }
@@ -202,7 +202,7 @@ impl<T: Element> Array<T> {
         self.into_expr().isclose_equal_nan(other, rtol, atol)
     }
 
-    /// Whether all elements are equal within a tolerance. See [`Expr::allclose`].
+    /// Returns whether all elements are equal within a tolerance. See [`Expr::allclose`].
     ///
     /// # Errors
     /// As [`Expr::allclose`].

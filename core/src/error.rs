@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// The result of every fallible call of this library.
 ///
 /// With two parameters it is the `Result` of the standard library, so `use polyarray::prelude::*;` takes nothing away.
-/// A function that also meets errors of other crates returns a boxed one, to which `?` converts all of them:
+/// A function with errors of several crates can return a boxed error; `?` converts each error to it:
 ///
 /// ```
 /// # use polyarray_core::*;
@@ -65,7 +65,8 @@ pub enum Error {
     DTypeUndefined { op: &'static str, dtype: DType, defined: String },
     /// Operands whose dtypes must be equal but differ.
     #[error(
-        "{op}: dtypes {left} and {right} differ; cast one of them: x.cast::<..>(), or x.cast(DType::..) if dtypes are values"
+        "{op}: dtypes {left} and {right} differ; cast one of them: x.cast::<..>(), or x.cast(DType::..) if dtypes are \
+         values"
     )]
     DTypeMismatch { op: &'static str, left: DType, right: DType },
     /// An operation that needs elements on an array without any.
@@ -142,13 +143,13 @@ pub enum MatrixFault {
     NotConverged,
 }
 
-/// For generic code: `x.try_into()?` has this error where a conversion cannot fail.
 impl From<Box<Error>> for Error {
     fn from(error: Box<Error>) -> Error {
         *error
     }
 }
 
+/// Lets generic code use `x.try_into()?` for a conversion that cannot fail.
 impl From<std::convert::Infallible> for Error {
     fn from(never: std::convert::Infallible) -> Error {
         match never {}

@@ -13,8 +13,8 @@ use smallvec::SmallVec;
 use std::cell::Cell;
 use std::sync::Arc;
 
-/// The largest size of an operand in bytes. Up to this size preparing an operation would cost a noticeable share of the
-/// time: a microsecond, in which a core moves a hundred kilobytes.
+/// The largest size of an operand in bytes. Preparing an operation takes about a microsecond, in which a core moves 100
+/// KB; for smaller operands this is a noticeable share.
 pub(crate) const SMALL: usize = 256 << 10;
 /// The largest size in bytes of an array that core itself copies, fills or converts.
 pub(crate) const COPIED: usize = 64 << 10;
@@ -26,7 +26,7 @@ pub(crate) type Quick<T> = std::result::Result<T, Box<Error>>;
 /// The number of choices that each thread caches.
 const CHOICES: usize = 64;
 
-/// What a cached choice depends on.
+/// The key of a cached choice.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) struct Key {
     /// A hash of the kind of work, its dtypes and sizes, and the limit of threads. Two kinds of work that share a hash

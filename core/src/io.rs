@@ -7,8 +7,8 @@
 //! header: {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }
 //! ```
 //!
-//! [`map_npy`] and the functions beside it map a file instead of reading it, and [`create_npy`] makes a file that is
-//! written through a map: for arrays that are larger than the memory. [`stream`](crate::stream) computes with them.
+//! [`map_npy`] and related functions map a file instead of reading it, and [`create_npy`] makes a file that is written
+//! through a map: for arrays that are larger than the memory. [`stream`](crate::stream) computes with them.
 //!
 //! The reader validates every field of a file before it uses it. It compares lengths with the length of the file before
 //! it allocates memory. It parses the header with a parser that accepts only this one dict and no other Python syntax.

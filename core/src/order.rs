@@ -330,7 +330,7 @@ multiply! {
 
 /// The type of the parts of a complex number.
 trait Shared: Sized {
-    /// Whether `x` is zero, or its exponent within a quarter of the range: products of two such numbers, and
+    /// Returns whether `x` is zero, or its exponent within a quarter of the range: products of two such numbers, and
     /// differences of these, are exact multiples of a normal number's last place.
     fn is_moderate(x: Self) -> bool;
     /// Divides a number by the power of two that brings the larger of its parts into [2, 4). Returns the quotient and

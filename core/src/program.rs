@@ -298,7 +298,7 @@ impl Program {
         self.dtype_of(self.result)
     }
 
-    /// Whether the program returns its first input unchanged.
+    /// Returns whether the program returns its first input unchanged.
     pub fn is_identity(&self) -> bool {
         self.instrs.is_empty() && self.result == Ref::Input(0)
     }

@@ -21,7 +21,7 @@ use crate::ufunc::{Binary, Unary};
 use crate::{DType, Dims, Element, Error, Kind, MemoryId, Program, Result, Scalar, Wide};
 use smallvec::SmallVec;
 
-/// What is reduced, how, and the result.
+/// A reduction: the elements, the operation and the dtype of the result.
 #[derive(Clone, Copy)]
 pub(crate) struct Request {
     pub name: &'static str,
@@ -66,7 +66,7 @@ fn accumulator(kind: Reduction, source: DType, to: DType) -> DType {
     }
 }
 
-/// Whether elements of the dtype are computed in f32.
+/// Returns whether elements of the dtype are computed in f32.
 pub(crate) fn is_half(dtype: DType) -> bool {
     matches!(dtype, DType::F16 | DType::BF16)
 }
@@ -154,7 +154,7 @@ fn reduce(mut tape: Box<Tape>, request: &Request, axes: Option<&Axes>) -> Result
     cast(&mut tape, acc)?;
     tape.fit(&device)?;
     if tape.operands().is_empty() {
-        // A constant expression has no operands. Evaluates it into an array first.
+        // A constant expression has no operands, so it is evaluated into an array first.
         let whole = tape.eval(&device)?;
         return reduce(Box::new(Tape::array(whole)), request, axes);
     }
@@ -573,25 +573,25 @@ methods! {
     /// [`Error::OneAxis`] for several axes or none; [`Error::Axis`]; and as [`argmax`](Self::argmax).
     fn argmax_axis(axes: impl Into<Axes>) -> Array<i64> = |x| over(x, &ARGMAX, axes);
 
-    /// Whether any element is nonzero (NaN is nonzero); false for no elements.
+    /// Returns whether any element is nonzero (NaN is nonzero); false for no elements.
     ///
     /// # Errors
     /// The errors of the expression.
     fn any() -> bool = |x| whole(x, &ANY);
 
-    /// Whether any element is nonzero (NaN is nonzero), over some axes; false for no elements.
+    /// Returns whether any element is nonzero (NaN is nonzero), over some axes; false for no elements.
     ///
     /// # Errors
     /// [`Error::Axis`] and [`Error::RepeatedAxis`], and the errors of the expression.
     fn any_axis(axes: impl Into<Axes>) -> Array<bool> = |x| over(x, &ANY, axes);
 
-    /// Whether every element is nonzero (NaN is nonzero); true for no elements.
+    /// Returns whether every element is nonzero (NaN is nonzero); true for no elements.
     ///
     /// # Errors
     /// The errors of the expression.
     fn all() -> bool = |x| whole(x, &ALL);
 
-    /// Whether every element is nonzero (NaN is nonzero), over some axes; true for no elements.
+    /// Returns whether every element is nonzero (NaN is nonzero), over some axes; true for no elements.
     ///
     /// # Errors
     /// [`Error::Axis`] and [`Error::RepeatedAxis`], and the errors of the expression.

@@ -72,7 +72,7 @@ fn scan(mut tape: Box<Tape>, kind: Running, axis: isize, to: DType) -> Result<Ra
     }
     tape.fit(&device)?;
     if tape.operands().is_empty() {
-        // A constant expression has no operands. Evaluates it into an array first.
+        // A constant expression has no operands, so it is evaluated into an array first.
         let whole = tape.eval(&device)?;
         return scan(Box::new(Tape::array(whole)), kind, axis as isize, to);
     }

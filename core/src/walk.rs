@@ -64,8 +64,8 @@ fn walk_each(lens: &[usize], strides: &[&[isize]], starts: &[isize], range: Rang
     }
 }
 
-/// Whether operands with these strides have their elements in C order without gaps. Strides of axes of length 1 do not
-/// matter.
+/// Returns whether operands with these strides have their elements in C order without gaps. Strides of axes of length 1
+/// do not matter.
 pub fn dense(lens: &[usize], strides: &[isize]) -> bool {
     let mut step = 1;
     lens.iter().zip(strides).rev().all(|(&len, &stride)| {
@@ -240,7 +240,7 @@ unsafe fn copy_block(
     /// - as for `copy_block`, with elements of the size of `T`.
     unsafe fn copy<T: Copy>(from: *const u8, f: [isize; 2], to: *mut u8, t: [isize; 2], [rows, columns]: [usize; 2]) {
         let (from, to) = (from.cast::<T>(), to.cast::<T>());
-        // SAFETY: the caller guarantees the elements.
+        // SAFETY: the caller guarantees elements of the size of `T` at all positions, as for `copy_block`.
         unsafe {
             match columns {
                 1 => narrow::<T, 1>(from, f, to, t, rows),

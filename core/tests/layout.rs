@@ -138,7 +138,7 @@ impl Model {
         self.of(self.shape.iter().rev().copied().collect(), |ix| ix.iter().rev().copied().collect())
     }
 
-    /// Whether strides can express these positions in this shape.
+    /// Returns whether strides can express these positions in this shape.
     fn is_strided(&self) -> bool {
         let Some(&first) = self.at.first() else { return true };
         let unit = |a: usize| (0..self.shape.len()).map(|i| usize::from(i == a)).collect::<Vec<_>>();

@@ -62,8 +62,8 @@ pub fn run(tour: &mut Tour) -> Result<()> {
     })?;
     assert!(means.allclose(&naive, 1e-9, 0.0)? && means.diff(1, 0)?.greater(0.0).all()?);
 
-    let (best, who) = tour.time("ten best customers", || score.topk(10, 0))?;
-    assert!(best.get([0])? == score.max()? && score.take(&who, 0)? == best);
+    let (best, order) = tour.time("ten best customers", || score.topk(10, 0))?;
+    assert!(best.get([0])? == score.max()? && score.take(&order, 0)? == best);
 
     let chosen = tour.time("customers of a campaign", || {
         let loyal = visits.greater_equal(8) & spent.greater(200.0);

@@ -379,7 +379,7 @@ fn the_page_lists_every_name() {
     let code: BTreeSet<&str> = DOCS.split('`').skip(1).step_by(2).collect();
     let missing: Vec<_> = names(&STANDARD).chain(names(&EXTENSIONS)).filter(|name| !code.contains(name)).collect();
     assert!(missing.is_empty(), "docs/from-numpy.md does not contain {missing:?}");
-    // What is lacking has a row with a remark.
+    // A name without an equivalent has a row with a remark.
     for name in LACKING.split_whitespace() {
         let row = DOCS.lines().find(|l| l.starts_with('|') && l.contains(&format!("`{name}`"))).expect("a row");
         let remark = row.trim_end_matches('|').rsplit('|').next().unwrap_or_default().trim();

@@ -37,7 +37,7 @@ enum Change {
     Cut(usize),
 }
 
-/// What headers consist of, and numbers at the limits of integers.
+/// The parts of headers, and numbers at the limits of integers.
 const TEXTS: [&[u8]; 12] = [
     b"9999999999",
     b"18446744073709551615",

@@ -241,9 +241,12 @@ mod safetensors {
 
     #[test]
     fn elements_that_are_not_aligned_are_copied() {
-        let header = br#"{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"b":{"dtype":"F32","shape":[2],"data_offsets":[1,9]}}"#;
+        let header = concat!(
+            r#"{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"#,
+            r#""b":{"dtype":"F32","shape":[2],"data_offsets":[1,9]}}"#
+        );
         let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
-        bytes.extend(header);
+        bytes.extend(header.as_bytes());
         bytes.push(7);
         bytes.extend([1.5f32, -2.0].iter().flat_map(|x| x.to_le_bytes()));
         let out = Temporary::new("unaligned");
@@ -383,8 +386,8 @@ mod dlpack {
 
     fn given(foreign: Foreign) -> Result<DynArray> {
         let all = Box::into_raw(Box::new(foreign));
-        // SAFETY: the tensor is valid, its elements lie in static memory that nothing writes, and `count_free` frees the
-        // box. Where a test changes a field, `import` refuses the tensor before it reads elements.
+        // SAFETY: the tensor is valid, its elements lie in static memory that nothing writes, and `count_free` frees
+        // the box. Where a test changes a field, `import` refuses the tensor before it reads elements.
         unsafe {
             (*all).managed.context = all.cast();
             import(NonNull::new_unchecked(&raw mut (*all).managed))

@@ -1,5 +1,5 @@
-//! The small conveniences: arrays of nested arrays, arrays like another one, iterators, equality, closures over elements,
-//! updates in place, formulas, and bounds for generic code.
+//! Conveniences: arrays of nested arrays, arrays like another one, iterators, equality, closures over elements, updates
+//! in place, formulas, and bounds for generic code.
 
 use crate::common::{count, on_every_device, refused};
 use polyarray::prelude::*;

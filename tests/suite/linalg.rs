@@ -488,7 +488,7 @@ fn wrong_shapes_and_arguments_are_errors() {
     refused(multi_dot(&[&wide, &wide]), shapes, &["3 columns", "2 rows"]);
     refused(multi_dot(&[&wide, &vector, &wide]), shapes, &["may be vectors"]);
     refused(kron(&Array::<f64>::ones([1; 9]).unwrap(), &vector), shapes, &["18 axes"]);
-    // What cannot be stored is an error, and not an abort.
+    // A result that cannot be stored is an error, and not an abort.
     let huge = Array::<f64>::zeros([1, 1]).unwrap().broadcast_to([1 << 29, 1 << 29]).unwrap();
     assert!(matches!(inv(&huge), Err(Error::OutOfMemory { .. } | Error::TooLarge { .. })));
     let none = Array::<f64>::zeros([1, 0, 0]).unwrap().broadcast_to([1 << 50, 0, 0]).unwrap();

@@ -51,7 +51,7 @@ impl Model {
     }
 }
 
-/// A step of a sequence. Axes and lengths count modulo what there is.
+/// A step of a sequence. Axes and lengths are taken modulo the available ones.
 #[derive(Clone, Debug)]
 enum Step {
     Slice(Vec<(usize, usize, isize)>),

@@ -161,7 +161,7 @@ fn malicious_archives_are_refused() {
     }
 }
 
-/// What cannot be written is found before the file is touched.
+/// Arrays that cannot be written are found before the file is touched.
 #[test]
 fn a_failed_write_leaves_the_file() {
     let (file, old) = (Temporary::new(), Array::from([1.5f32, 2.5]));

@@ -269,8 +269,8 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// Returns the path by which users name `item` of the file `inside` of a package, if they can reach it: the first module
-/// on the way to the file that exports the item, or the file itself if all modules on the way are public.
+/// Returns the path by which users name `item` of the file `inside` of a package, if they can reach it: the first
+/// module on the way to the file that exports the item, or the file itself if all modules on the way are public.
 fn public_path(package: &str, source: &Path, inside: &Path, item: &str) -> Option<String> {
     let outer = item.split("::").next().unwrap_or_default();
     let mut modules: Vec<String> = inside.with_extension("").iter().map(|m| m.to_string_lossy().into()).collect();

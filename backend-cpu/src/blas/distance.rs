@@ -236,7 +236,7 @@ fn finish<T: Real>(metric: Measure, mut rows: Vec<&mut [T]>, x: Rows<T>, y: Rows
     let take = || std::iter::from_fn(next).for_each(|(i, rows)| work(i * share, rows));
     std::thread::scope(|scope| {
         for _ in 1..threads {
-            // If the system refuses to start a thread, the others do its share.
+            // If a thread cannot be started, the others compute its part.
             let _ = std::thread::Builder::new().spawn_scoped(scope, take);
         }
         take();

@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 /// An integer that can be divided by a prepared divisor.
 pub(super) trait Divided: Copy {
     const ZERO: Self;
-    /// What replaces a divisor.
+    /// The precomputed form of a divisor.
     type Divisor: Copy;
     /// Prepares a divisor, unless it is 0.
     fn divisor(y: Self) -> Option<Self::Divisor>;

@@ -154,7 +154,7 @@ integers! {
     u64, negative |_: u64| false, abs |x: u64| x, quotient u64::wrapping_div, shifted out |_: u64| 0;
 }
 
-/// Whether a shift count is below the width. A negative count has been converted to a large one.
+/// Returns whether a shift count is below the width. A negative count has been converted to a large one.
 #[inline(always)]
 fn within(count: u64, bits: u32) -> bool {
     count < u64::from(bits)

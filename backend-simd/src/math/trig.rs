@@ -143,8 +143,8 @@ impl Circle for f64 {
     }
 }
 
-/// What is subtracted from an argument: multiples of pi for `SIN`, odd multiples of pi/2 for `COS`, and multiples of
-/// pi/2 for `TAN`.
+/// The numbers that are subtracted from an argument: multiples of pi for `SIN`, odd multiples of pi/2 for `COS`, and
+/// multiples of pi/2 for `TAN`.
 const SIN: u8 = 0;
 const COS: u8 = 1;
 const TAN: u8 = 2;

@@ -61,7 +61,7 @@ ordered! {
     f64 u64 |x| x.to_bits(), |b| f64::from_bits(b);
 }
 
-// NaN must win over all other elements, hence "not at most" rather than "above". Nothing wins over NaN.
+// NaN replaces every other element and is never replaced, so the comparison is `!(x <= best)` rather than `x > best`.
 impl<T: Ordered> Wins<T> for Max
 where
     Max: Combine<T>,

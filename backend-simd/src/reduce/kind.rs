@@ -262,13 +262,13 @@ impl Kernels {
         self.in_any_order()
     }
 
-    /// Whether further elements cannot change this result.
+    /// Returns whether further elements cannot change this result.
     pub fn is_decided(&self, result: &Partial) -> bool {
         // SAFETY: a result that one byte decides is a byte.
         self.end.is_some_and(|end| unsafe { *result.at() } == end)
     }
 
-    /// Whether one element may decide a result.
+    /// Returns whether one element may decide a result.
     pub fn may_be_decided(&self) -> bool {
         self.end.is_some()
     }

@@ -1,5 +1,5 @@
-//! Products of floats and complex numbers: mantissas are multiplied, exponents are added, and both are put together at
-//! the end.
+//! Products of floats and complex numbers: mantissas are multiplied, exponents are added, and both are assembled at the
+//! end.
 //!
 //! The mantissas of normal numbers are in [1, 2). A lane of a block has at most [`ROWS`](polyarray_core::order::ROWS)
 //! of them, so that their product is below 2^64 and needs no intermediate checks. Blocks with zeros, subnormal numbers,

@@ -51,7 +51,7 @@ impl Kind<u8> for Truths {
         }
         for row in rows {
             for i in 0..n {
-                // SAFETY: as above; the result was written.
+                // SAFETY: i < n, so the caller guarantees an element of the row; the result was written above.
                 unsafe { *out.add(i) += i64::from(*row.add(i)) };
             }
         }

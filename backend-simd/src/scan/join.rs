@@ -72,7 +72,7 @@ trait Plain<T: Element>: Send + Sync + 'static {
     /// Whether elements that are not finite end the blocks.
     const SEQUENCE: bool;
     fn join(a: T, b: T) -> T;
-    /// Whether an element is finite. Always true if [`SEQUENCE`](Self::SEQUENCE) is false.
+    /// Returns whether an element is finite. Always true if [`SEQUENCE`](Self::SEQUENCE) is false.
     fn is_finite(x: T) -> bool;
 }
 
@@ -138,8 +138,8 @@ plain! {
 
 /// A number whose products [`Times`] computes with separate exponents ([`Product`]).
 pub(super) trait Factor: Multiply + Send + Sync {
-    /// Whether a product with this value has the same bits as one computed with separate exponents: the value is
-    /// finite, and large enough that the product loses no digits.
+    /// Returns whether a product with this value has the same bits as one computed with separate exponents: the value
+    /// is finite, and large enough that the product loses no digits.
     fn is_plain(x: Self) -> bool;
 }
 

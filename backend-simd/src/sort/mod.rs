@@ -35,7 +35,7 @@ use std::sync::Mutex;
 pub(crate) trait Sorter: Isa {
     /// Whether the functions need scratch memory as long as the keys.
     const SPARE: bool;
-    /// Whether [`sort16`](Self::sort16) is faster than sorting the keys as 32-bit ones.
+    /// Returns whether [`sort16`](Self::sort16) is faster than sorting the keys as 32-bit ones.
     fn has16(self) -> bool;
     /// Sorts on at most `threads` threads. The initial contents of `spare` are arbitrary.
     fn sort16(self, keys: &mut [u16], spare: &mut [u16], threads: usize);
@@ -223,7 +223,7 @@ pub(crate) fn run(table: &'static Table, op: &Sort, threads: usize, out: &Buffer
 /// # Safety
 /// - `work` keeps the invariants of [`SmallSort`].
 pub(crate) unsafe fn small(table: &'static Table, work: &SmallSort) -> bool {
-    // SAFETY: the caller guarantees the invariants.
+    // SAFETY: the caller guarantees the invariants of `SmallSort`.
     unsafe {
         match work.dtype.size() {
             1 => small_sized::<u8>(table, work),

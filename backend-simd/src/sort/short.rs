@@ -9,7 +9,7 @@ use polyarray_core::op::{Give, Sort};
 use polyarray_core::walk::walk;
 use std::ops::Range;
 
-/// The largest length of a short line: so many elements of any size are sorted in registers.
+/// The largest length of a short line. Lines of this length are sorted in registers for every element size.
 pub(super) const SHORT: usize = 128;
 /// The number of elements that are sorted together.
 const TOGETHER: usize = 2048;
@@ -30,7 +30,7 @@ pub(super) struct Lines<'a, W> {
 }
 
 impl<W: Word> Lines<'_, W> {
-    /// Whether [`run`](Self::run) sorts these lines.
+    /// Returns whether [`run`](Self::run) sorts these lines.
     pub fn are_short(op: &Sort) -> bool {
         op.n <= if op.give == Give::Indices && op.dtype.size() > 4 { INSERTED } else { SHORT }
     }

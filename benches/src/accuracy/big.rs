@@ -72,12 +72,12 @@ impl Big {
         x * 2f64.powi(half) * 2f64.powi(e.clamp(-2200, 2200) - half)
     }
 
-    /// Whether the number is zero.
+    /// Returns whether the number is zero.
     pub fn is_zero(self) -> bool {
         self.fraction == 0
     }
 
-    /// Whether the number is less than zero.
+    /// Returns whether the number is less than zero.
     pub fn is_negative(self) -> bool {
         self.negative
     }

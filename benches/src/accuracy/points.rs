@@ -67,7 +67,7 @@ impl<T: Float> Points<T> {
         self.hard.len() + self.patterns.0 + self.random
     }
 
-    /// Whether there are no points. Always false, because special values are included.
+    /// Returns whether there are no points. Always false, because special values are included.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -160,7 +160,7 @@ impl Along {
         }
     }
 
-    /// Whether the operation differs from those along other axes for arrays with `ndim` axes.
+    /// Returns whether the operation differs from those along other axes for arrays with `ndim` axes.
     fn suits(self, ndim: usize) -> bool {
         match self {
             Along::All => true,
@@ -206,7 +206,7 @@ impl Work {
         out
     }
 
-    /// Whether the operation is a different one for arrays of `layout` than every other operation.
+    /// Returns whether the operation is a different one for arrays of `layout` than every other operation.
     fn suits(self, layout: &Layout) -> bool {
         let ndim = layout.shape().len();
         match self {
@@ -241,7 +241,7 @@ impl Work {
         }
     }
 
-    /// Whether the operands must be 1 or more.
+    /// Returns whether the operands must be 1 or more.
     fn starts_at_one(self) -> bool {
         matches!(self, Work::Unary(op) if op.info().domain.0 >= 1.0)
     }
@@ -346,7 +346,7 @@ impl Pools {
         Ready::new(case.work, x, y)
     }
 
-    /// Whether the operation is defined for a dtype: it has a result on a small array.
+    /// Returns whether the operation is defined for a dtype: it has a result on a small array.
     fn defined(&mut self, work: Work, dtype: DType) -> bool {
         let layout = layout::all(8).into_iter().find(|layout| layout.shape() == [2, 2, 2]).expect("a cube of 8");
         let case = Case { work, dtype, layout, size: 8 };

@@ -82,7 +82,7 @@ impl Layout {
         }
     }
 
-    /// Whether this is the layout of an array with one axis in C order.
+    /// Returns whether this is the layout of an array with one axis in C order.
     pub fn is_plain(&self) -> bool {
         self.base.len() == 1 && self.view == View::Whole
     }

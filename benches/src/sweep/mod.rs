@@ -20,10 +20,10 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
-/// The sizes of a sweep that is not told others.
+/// The default sizes of a sweep.
 pub const SIZES: [usize; 3] = [1000, 10_000, 1_000_000];
 
-/// What to sweep.
+/// The options of a sweep.
 pub struct Options {
     /// Operations by the beginning of their name; empty for all.
     pub ops: Vec<String>,
@@ -68,7 +68,7 @@ pub struct Row {
     pub seconds: Option<f64>,
 }
 
-/// What identifies a case: the names of operation, dtype and layout, and the size.
+/// The identity of a case: the names of operation, dtype and layout, and the size.
 type Key = (String, String, String, usize);
 
 impl Row {
@@ -151,7 +151,7 @@ pub fn select(options: &Options) -> Result<Vec<Case>, Stop> {
     Ok(all)
 }
 
-/// Whether `op` is the name of the case's operation, with or without its operand or axis.
+/// Returns whether `op` is the name of the case's operation, with or without its operand or axis.
 fn has_name(case: &Case, op: &str) -> bool {
     let name = case.work.to_string();
     name == op || name.strip_prefix(op).is_some_and(|rest| rest.starts_with('_'))

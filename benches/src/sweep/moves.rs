@@ -83,7 +83,7 @@ impl Move {
         }
     }
 
-    /// Whether the operation works along one axis.
+    /// Returns whether the operation works along one axis.
     pub fn has_axis(self) -> bool {
         !matches!(self, Move::Mask | Move::AssignWhere | Move::Pad)
     }

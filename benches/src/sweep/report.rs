@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 /// A comparison of every case.
 struct Measure {
-    /// What a case is compared with.
+    /// The name of the reference.
     name: &'static str,
     /// The factor beyond which a case counts as slow.
     limit: f64,
@@ -22,7 +22,7 @@ const MEASURES: [Measure; 3] = [
     Measure { name: "itself, contiguous", limit: 3.0, other: |m| Some(m.plain) },
 ];
 
-/// Whether a case is slow by any measure.
+/// Returns whether a case is slow by any measure.
 pub(super) fn suspect(m: &Measured) -> bool {
     MEASURES.iter().any(|measure| (measure.other)(m).is_some_and(|other| m.ours > measure.limit * other))
 }

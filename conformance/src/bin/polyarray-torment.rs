@@ -10,20 +10,20 @@ use polyarray_core::{Device, Result, with_device};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// Plays random games of array operations and compares every result with a plain model.
+/// Runs random sequences of array operations (games) and compares every result with a plain model.
 ///
 /// A game depends only on --seed, its number and --steps. POLYARRAY_DEVICE, POLYARRAY_SIMD and POLYARRAY_THREADS have
 /// their usual effect.
 #[derive(Parser)]
 #[command(name = "polyarray-torment")]
 struct Args {
-    /// Play games for N seconds; the last game runs to its end
+    /// Run games for N seconds; the last game runs to its end
     #[arg(long, value_name = "N", default_value_t = 10)]
     seconds: u64,
     /// The seed of the random numbers
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
-    /// Play only game number G
+    /// Run only game number G
     #[arg(long, value_name = "G")]
     game: Option<u64>,
     /// The number of steps of a game

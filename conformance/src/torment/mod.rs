@@ -22,7 +22,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// A game: a number of random steps.
+/// A game: a random sequence of steps.
 #[derive(Clone, Copy, Debug)]
 pub struct Game {
     /// The seed of the random numbers of all games.

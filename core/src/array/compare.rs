@@ -41,7 +41,7 @@ impl<T: Element> Array<T> {
         self.matches(other, |a, b| a == b || a != a && b != b)
     }
 
-    /// Whether both arrays have the same shape, and `same` holds for all pairs of elements.
+    /// Returns whether both arrays have the same shape, and `same` holds for all pairs of elements.
     fn matches(&self, other: &Array<T>, same: impl Fn(&T, &T) -> bool) -> Result<bool> {
         if self.shape() != other.shape() {
             return Ok(false);

@@ -27,10 +27,10 @@ const LINE: usize = 75;
 /// three indices (outer axes fewer if more than 10,000 elements would be shown). An array without elements is `[]`, one
 /// without axes its element.
 ///
-/// Floats have as many digits after the decimal point as they need to be told from all others of their dtype, at most
-/// eight; `{:.3}` sets the number, `{:?}` writes all. Floats of at least 1e16, and without a precision those below 1e-4,
-/// have an exponent. `{:8.3}` also sets the smallest width of an element, `{:<8}` aligns to the left, and `{:+}` writes
-/// plus signs. If the array cannot be read from its device, the error is shown instead.
+/// Floats have as many digits after the decimal point as identify them among the numbers of their dtype, at most eight;
+/// `{:.3}` sets the number, `{:?}` writes all. Floats of at least 1e16, and without a precision those below 1e-4, have
+/// an exponent. `{:8.3}` also sets the smallest width of an element, `{:<8}` aligns to the left, and `{:+}` writes plus
+/// signs. If the array cannot be read from its device, the error is shown instead.
 ///
 /// ```
 /// # use polyarray_core::*;
@@ -45,8 +45,8 @@ impl<T: Element> fmt::Display for Array<T> {
     }
 }
 
-/// Writes dtype, shape, strides and device, and then the elements as [`Display`](fmt::Display) does, but with all digits
-/// that identify them.
+/// Writes dtype, shape, strides and device, and then the elements as [`Display`](fmt::Display) does, but with all
+/// digits that identify them.
 impl<T: Element> fmt::Debug for Array<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "Array<{}>({:?}, strides {:?}, {:?})", T::DTYPE, self.shape(), self.strides(), self.device())?;

@@ -93,8 +93,8 @@ impl<T: Element> Array<T> {
         Array::from_vec(data, shape)?.beside(self)
     }
 
-    /// Returns the array of `f(x, y)` for each pair of elements of this array and `other`, which broadcast. Calls `f` in
-    /// C order. See [`map_elements`](Self::map_elements), also about its speed.
+    /// Returns the array of `f(x, y)` for each pair of elements of this array and `other`, which broadcast. Calls `f`
+    /// in C order. See [`map_elements`](Self::map_elements), also about its speed.
     ///
     /// # Errors
     /// [`Error::Broadcast`](crate::Error::Broadcast); otherwise as [`iter`](Self::iter).

@@ -12,13 +12,13 @@ impl<T: Element> Array<T> {
     /// Replaces the elements by the value of `f` of them: `d.update(|d| (d * 2.0 + 1.0).square())`.
     ///
     /// If nothing else holds the buffer, the expression is evaluated in one pass over it, without a second one. Other
-    /// arrays never change: a buffer that is shared, also by a clone of the operand that `f` keeps, is replaced by a new
-    /// one. The value broadcasts to the shape of the array.
+    /// arrays never change: a shared buffer is replaced by a new one, also if `f` keeps a clone of its operand. The
+    /// value broadcasts to the shape of the array.
     ///
     /// # Errors
     /// [`Error::BroadcastTo`](crate::Error::BroadcastTo) if the value has another shape, and the errors of the
-    /// expression; the array is then unchanged. After an error that a device reports while it writes into the array, its
-    /// elements are unspecified.
+    /// expression; the array is then unchanged. After an error that a device reports while it writes into the array,
+    /// its elements are unspecified.
     ///
     /// ```
     /// # extern crate polyarray_cpu as _;
@@ -44,15 +44,15 @@ impl<T: Element> Array<T> {
         Ok(())
     }
 
-    /// Whether the elements may be written in place although operands of `tape` show them: nothing else holds the
-    /// buffer, and each index denotes another element.
+    /// Returns whether the elements may be written in place although operands of `tape` show them: nothing else holds
+    /// the buffer, and each index denotes another element.
     fn is_exclusive_beside(&mut self, tape: &mut Tape) -> bool {
         if self.raw.layout.may_overlap() {
             return false;
         }
         let shown: SmallVec<[usize; 1]> =
             (0..tape.operands().len()).filter(|&i| SharedArray::ptr_eq(&tape.operands()[i], &self.raw)).collect();
-        // The operands release the array during the check. Nothing else can get hold of it meanwhile.
+        // The operands release the array during the check. No other reference to it can be made meanwhile.
         let nothing = SharedArray::new(RawArray {
             buffer: Buffer::promised(MemoryId::HOST),
             dtype: T::DTYPE,

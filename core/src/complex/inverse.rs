@@ -6,7 +6,7 @@ use std::f64::consts::{FRAC_PI_2, LN_2};
 const EPS: f64 = f64::EPSILON;
 /// Numbers from here on differ from their sum with 1 by less than an eps.
 const LARGE: f64 = 1.0 / EPS;
-/// What `FRAC_PI_2` lacks.
+/// pi / 2 minus `FRAC_PI_2`.
 const FRAC_PI_2_LOW: f64 = 6.123_233_995_736_766e-17;
 
 /// Returns `(|(a, b)| - b) / 2`, where `size` is the magnitude `|(a, b)|`, without cancellation.

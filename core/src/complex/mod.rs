@@ -6,8 +6,8 @@
 //! (annex G), as in NumPy: on a cut, the sign of a zero part selects the side. Where C99 has no such function
 //! (`exp2`, `log10`, ..), the rules follow from its definition by those of `exp` and `log`.
 //!
-//! The error of each result is at most 4 eps of its magnitude, except for powers, see [`pow`]. The parts of a result
-//! are computed separately, so a small one has few errors of a large one, but only the magnitude is bounded.
+//! The error of each result is at most 4 eps of its magnitude, except for powers, see [`pow`]. The bound is relative to
+//! the magnitude: a part that is much smaller than the magnitude may have a larger relative error.
 
 mod inverse;
 #[cfg(test)]
@@ -20,8 +20,8 @@ use std::f64::consts::{LN_2, LOG2_E, LOG10_E};
 
 type Z = Complex<f64>;
 
-/// Returns the function of a ufunc; `None` for a ufunc that is not an elementary function, and for those of which each
-/// part of the result, or each bit, is defined exactly.
+/// Returns the function of a ufunc, or `None` for a ufunc that is not an elementary function or whose results are
+/// exactly defined.
 pub const fn function(op: Unary) -> Option<fn(Z) -> Z> {
     Some(match op {
         Unary::Sign => sign,
@@ -90,14 +90,14 @@ fn is_nan<F: PartialOrd + Copy>(z: Complex<F>) -> bool {
     nan(z.re) || nan(z.im)
 }
 
-/// Whether x is below y in the lexicographic order: by the real parts, and by the imaginary parts where those are
-/// equal. False if a part is NaN.
+/// Returns whether x is below y in the lexicographic order: by the real parts, and by the imaginary parts where those
+/// are equal. False if a part is NaN.
 #[inline]
 pub fn less<F: PartialOrd + Copy>(x: Complex<F>, y: Complex<F>) -> bool {
     !is_nan(x) && !is_nan(y) && (x.re < y.re || x.re == y.re && x.im < y.im)
 }
 
-/// Whether x is not above y in the order of [`less`]. False if a part is NaN.
+/// Returns whether x is not above y in the order of [`less`]. False if a part is NaN.
 #[inline]
 pub fn less_equal<F: PartialOrd + Copy>(x: Complex<F>, y: Complex<F>) -> bool {
     !is_nan(x) && !is_nan(y) && (x.re < y.re || x.re == y.re && x.im <= y.im)
@@ -202,7 +202,7 @@ pub fn exp(z: Z) -> Z {
 
 /// Returns `exp(z ln 2)`. The angle is computed in two parts.
 pub fn exp2(z: Z) -> Z {
-    /// What `LN_2` lacks.
+    /// ln 2 minus `LN_2`.
     const LOW: f64 = 2.319_046_813_846_299_6e-17;
     if z.im == 0.0 {
         return Z::new(z.re.exp2(), z.im);

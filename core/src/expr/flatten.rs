@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-/// What placeholders become when their expression is flattened.
+/// The replacement of placeholders when their expression is flattened.
 #[derive(Clone, Copy)]
 pub(crate) enum Lead<'a> {
     /// The first inputs of the program, in this order.

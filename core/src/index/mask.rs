@@ -177,7 +177,7 @@ impl<T: Element> ViewMut<'_, T> {
     /// Writes a single value to a few of many contiguous elements in host memory, and reads no other ones. Returns
     /// whether it did.
     fn fill_few(&mut self, mask: &Array<bool>, values: &Expr<T>) -> Result<bool> {
-        /// One in how many elements makes few.
+        /// If at most one element in this many is selected, each is written by itself.
         const FEW: usize = 16;
         let (len, shape) = (self.layout().len(), self.layout().shape());
         let large = len.saturating_mul(size_of::<T>()) > SMALL && mask.layout().shape() == shape;

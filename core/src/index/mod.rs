@@ -33,7 +33,7 @@ fn checked<I: Index>(indices: &Array<I>, axis: usize, len: usize) -> Result<Arra
     } else {
         here.cast::<i64>().eval()?
     };
-    // A number beyond the range of i64 has become negative.
+    // The cast to i64 made unsigned numbers above `i64::MAX` negative.
     let low = if I::DTYPE == DType::U64 { 0 } else { -(len as i64) };
     let bad = |index: i64| index.wrapping_sub(low) as u64 >= (len as i64).wrapping_sub(low) as u64;
     let layout = wide.layout();
@@ -41,7 +41,7 @@ fn checked<I: Index>(indices: &Array<I>, axis: usize, len: usize) -> Result<Arra
     let all = if layout.is_empty() { &[] } else { bytes::elements::<i64>(&wide.raw().buffer, lo, hi) };
     let mut found = None;
     if hi - lo == layout.len() && !layout.may_overlap() {
-        // All elements between the first and the last one are indices. There is no branch for each of them.
+        // The elements from the first to the last are exactly the indices, so one loop without branches checks them.
         if all.iter().fold(false, |any, &index| any | bad(index)) {
             found = all.iter().copied().find(|&index| bad(index));
         }

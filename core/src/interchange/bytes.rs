@@ -6,8 +6,8 @@ impl<T: Element> Array<T> {
     /// Copies elements in C order from their bytes in the byte order of the machine. The bytes need no alignment.
     ///
     /// # Errors
-    /// [`Error::Argument`](crate::Error::Argument) if there are not as many bytes as the elements of this shape have, or
-    /// if a byte of a bool is neither 0 nor 1; [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    /// [`Error::Argument`](crate::Error::Argument) if there are not as many bytes as the elements of this shape have,
+    /// or if a byte of a bool is neither 0 nor 1; [`Error::OutOfMemory`](crate::Error::OutOfMemory).
     ///
     /// ```
     /// # use polyarray_core::*;

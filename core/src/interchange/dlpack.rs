@@ -1,5 +1,5 @@
 //! Tensors that libraries of one process pass to each other by pointer: DLPack
-//! (<https://dmlc.github.io/dlpack/latest/c_api.html>), which NumPy, PyTorch, JAX and others speak.
+//! (<https://dmlc.github.io/dlpack/latest/c_api.html>), which NumPy, PyTorch, JAX and others support.
 //!
 //! [`export`] makes a [`ManagedTensor`] of an array, and [`import`] an array of a `ManagedTensor`; no elements are
 //! copied. Only host memory is exchanged. A binding to Python wraps the pointer in a capsule named `"dltensor"`.
@@ -69,7 +69,7 @@ pub struct Tensor {
 pub struct ManagedTensor {
     /// The elements.
     pub tensor: Tensor,
-    /// What the deleter frees.
+    /// The data that the deleter frees.
     pub context: *mut c_void,
     /// Frees the tensor and its elements. Called once, by the receiver.
     pub deleter: Option<unsafe extern "C" fn(*mut ManagedTensor)>,
@@ -167,8 +167,8 @@ unsafe impl Send for Owner {}
 // SAFETY: a shared `Owner` gives no access to the tensor.
 unsafe impl Sync for Owner {}
 
-/// Makes an array of a tensor without copying its elements, and frees the tensor when the last array over it is dropped,
-/// or at once after an error.
+/// Makes an array of a tensor without copying its elements, and frees the tensor when the last array over it is
+/// dropped, or at once after an error.
 ///
 /// Writing to the array copies the elements first.
 ///
@@ -178,10 +178,10 @@ unsafe impl Sync for Owner {}
 /// axes.
 ///
 /// # Safety
-/// 1. `tensor` points to a valid `DLManagedTensor` (of the format before the version field), and the caller passes on the
-///    right to free it, on any thread;
-/// 2. the bytes from the lowest to the highest element that shape and strides reach are one block of initialised memory,
-///    valid for reads until the tensor is freed;
+/// 1. `tensor` points to a valid `DLManagedTensor` (of the format before the version field), and the caller passes on
+///    the right to free it, on any thread;
+/// 2. the bytes from the lowest to the highest element that shape and strides reach are one block of initialised
+///    memory, valid for reads until the tensor is freed;
 /// 3. nothing writes these bytes in that time.
 pub unsafe fn import(tensor: NonNull<ManagedTensor>) -> Result<DynArray> {
     let owner = Owner(tensor);

@@ -1,7 +1,7 @@
 //! Exchange of arrays with Rust's own types, other libraries and files.
 //!
-//! Nested arrays, vectors and bytes are always there. Features of the same names add the crates `ndarray`, `faer` and
-//! `serde`, and the modules `safetensors` and `dlpack`. Files of NumPy are in [`io`](crate::io).
+//! Nested arrays, vectors and bytes are always available. Features of the same names add the crates `ndarray`, `faer`
+//! and `serde`, and the modules `safetensors` and `dlpack`. Files of NumPy are in [`io`](crate::io).
 
 mod bytes;
 mod nested;

@@ -1,6 +1,6 @@
 //! `Serialize` and `Deserialize`: a struct of dtype, shape, and the elements in C order.
 //!
-//! Nothing is allocated by a shape that a file declares: the elements are read first, and then counted.
+//! The declared shape allocates nothing: the elements are read first and then compared with it.
 
 use crate::{Array, DType, Element, Wide};
 use ::serde::de::{self, Deserialize, Deserializer, Unexpected, Visitor};
@@ -47,10 +47,10 @@ struct Read<T: Element> {
     data: Vec<Item<T>>,
 }
 
-/// Writes a struct with the fields `dtype` (its name), `shape`, and `data`, the elements in C order. A complex number is
-/// a pair. Half floats are written as f32. Formats for people, such as JSON, have NaN and infinities as the strings
-/// `"NaN"`, `"inf"` and `"-inf"`. Every element is read back with the same bits, except for the payload of a NaN, if the
-/// format reads floats exactly: `serde_json` does with its feature `float_roundtrip`.
+/// Writes a struct with the fields `dtype` (its name), `shape`, and `data`, the elements in C order. A complex number
+/// is a pair. Half floats are written as f32. Formats for people, such as JSON, have NaN and infinities as the strings
+/// `"NaN"`, `"inf"` and `"-inf"`. Every element is read back with the same bits, except for the payload of a NaN, if
+/// the format reads floats exactly: `serde_json` does with its feature `float_roundtrip`.
 ///
 /// ```
 /// # use polyarray_core::*;

@@ -20,9 +20,9 @@ use std::sync::Arc;
 /// The file must not change while the array or a view of it lives. As long as it does, the functions of this library
 /// that write such files refuse to: the file is locked. The lock keeps out other programs only if these lock files,
 /// too, and only on file systems that have locks. If another program writes to the file, its elements change at any
-/// time; if it cuts the file, an access beyond the new end ends the process (SIGBUS), which the library cannot prevent.
-/// [`stream`](crate::stream) compares the length with the file's before each block. Replacing the file by another one
-/// of its name is safe: the map keeps the old file.
+/// time; if it truncates the file, an access beyond the new end ends the process (SIGBUS), which the library cannot
+/// prevent. [`stream`](crate::stream) compares the length with the file's before each block. Replacing the file by
+/// another one of its name is safe: the map keeps the old file.
 ///
 /// # Errors
 /// [`Error::File`] as [`read_npy`](super::read_npy), if the file is being written or is mapped for writing, for bool

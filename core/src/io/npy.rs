@@ -24,7 +24,7 @@ pub(super) fn nameable(dtype: DType) -> Result<(), String> {
     if dtype == DType::BF16 { Err(NO_BF16.into()) } else { Ok(()) }
 }
 
-/// What the header of a file declares.
+/// The declarations of a file's header.
 pub(super) struct Head {
     pub dtype: DType,
     /// The dtype as the file names it.
@@ -41,7 +41,7 @@ pub(super) struct Head {
 
 /// The reason why elements cannot be read.
 pub(super) enum Failure {
-    /// The file is to blame.
+    /// The file is invalid.
     File(String),
     /// Another reason, such as a lack of memory.
     Other(Error),

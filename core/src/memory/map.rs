@@ -7,7 +7,7 @@ use std::fs::{File, TryLockError};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// What writes to a map do.
+/// The effect of writes to a map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
     /// The map cannot be written.
@@ -32,7 +32,7 @@ pub(crate) struct Map {
 }
 
 /// Locks a file until it is closed: for one map or writer, or for any number of readers. Every function of this library
-/// that maps or overwrites an array's file locks it, so that none changes or cuts a file under a map. Returns the
+/// that maps or overwrites an array's file locks it, so that none changes or truncates a file under a map. Returns the
 /// reason if the file is locked already. File systems without locks are not protected.
 pub(crate) fn lock(file: &File, alone: bool) -> Result<(), String> {
     match if alone { file.try_lock() } else { file.try_lock_shared() } {

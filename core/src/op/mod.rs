@@ -303,7 +303,8 @@ impl Op {
         self.operation_mut().output_mut()
     }
 
-    /// Moves the output to C order from the start of its buffer, if the operation can write its results at any position.
+    /// Moves the output to C order from the start of its buffer, if the operation can write its results at any
+    /// position.
     pub(crate) fn pack(&mut self) {
         let OutSpec { dtype, lens, .. } = self.output();
         if let Some(output) = self.output_mut() {

@@ -4,7 +4,7 @@ use super::{Mode, Operand, Operation, OutSpec, Output};
 use crate::{Binary, Class, DType, Dims, Kinds};
 use smallvec::{SmallVec, smallvec};
 
-/// What a scatter does with a value and the element at its index.
+/// The way in which a scatter combines a value with the element at its index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Combine {
     /// It replaces the element. Of several values for one element, the last one remains.
@@ -67,7 +67,7 @@ impl Combine {
 /// 6. the elements of the output have been written, and no operand lies in its buffer.
 #[derive(Clone, Debug)]
 pub struct Scatter {
-    /// What happens to an element and a value.
+    /// The way in which an element and a value are combined.
     pub how: Combine,
     /// The dtype of the elements.
     pub dtype: DType,

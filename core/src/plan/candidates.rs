@@ -118,9 +118,9 @@ pub(super) fn survey(
     let home = home(op)?;
     let threads = config::threads();
     if let Some(slot) = &device.0 {
-        let answer = estimate_on(slot, op, home, threads);
-        on_estimate(slot, &answer);
-        return Ok(answer.ok().map(|estimate| Pick { slot: slot.clone(), estimate }));
+        let estimate = estimate_on(slot, op, home, threads);
+        on_estimate(slot, &estimate);
+        return Ok(estimate.ok().map(|estimate| Pick { slot: slot.clone(), estimate }));
     }
     let is_among = |s: &Slot| match among {
         Among::Every => true,
@@ -133,30 +133,30 @@ pub(super) fn survey(
         seconds * if slot.opened().is_some_and(|b| b.memory() == home) { CLEARLY_BETTER } else { 1.0 }
     };
     let scored = |p: &Pick| score(&p.slot, p.estimate.total());
-    let mut ask = |slot: &Arc<Slot>, best: &mut Option<Pick>| {
-        let hopeless = |b: &Pick| slot.opened().is_some_and(|s| score(slot, s.start_up()) >= scored(b));
-        if !every && best.as_ref().is_some_and(hopeless) {
+    let mut consider = |slot: &Arc<Slot>, best: &mut Option<Pick>| {
+        let cannot_win = |b: &Pick| slot.opened().is_some_and(|s| score(slot, s.start_up()) >= scored(b));
+        if !every && best.as_ref().is_some_and(cannot_win) {
             return;
         }
-        let answer = estimate_on(slot, op, home, threads);
+        let estimate = estimate_on(slot, op, home, threads);
         let emulated = slot.opened().is_some_and(|b| !b.info().hardware && b.memory() != home);
-        let answer = if emulated && answer.is_ok() {
+        let estimate = if emulated && estimate.is_ok() {
             Err(Unsupported::new("emulated in software: used only if it is selected by name"))
         } else {
-            answer
+            estimate
         };
-        on_estimate(slot, &answer);
-        if let Ok(estimate) = answer {
+        on_estimate(slot, &estimate);
+        if let Ok(estimate) = estimate {
             let pick = Pick { slot: slot.clone(), estimate };
             if best.as_ref().is_none_or(|b| scored(&pick) < scored(b)) {
                 *best = Some(pick);
             }
         }
     };
-    let waits = |s: &Slot| s.slow_to_open && s.opened().is_none();
-    all().filter(|s| !waits(s)).for_each(|s| ask(s, &mut best));
+    let is_deferred = |s: &Slot| s.slow_to_open && s.opened().is_none();
+    all().filter(|s| !is_deferred(s)).for_each(|s| consider(s, &mut best));
     if worth_opening(op, best.as_ref()) {
-        all().filter(|s| waits(s)).for_each(|s| ask(s, &mut best));
+        all().filter(|s| is_deferred(s)).for_each(|s| consider(s, &mut best));
     }
     Ok(best)
 }

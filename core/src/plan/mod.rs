@@ -112,7 +112,8 @@ fn report(op: &Op, steps: &[(&Op, &Pick)], candidates: Vec<Candidate>) -> trace:
     trace::Plan { op: op.describe(), chosen, steps, candidates }
 }
 
-/// Returns the cheapest device for `op`, if any supports it, and the answers of all devices if they were requested.
+/// Returns the cheapest device for `op`, if any supports it, and the estimates or refusals of all devices, if they were
+/// requested.
 fn chosen(op: &Op, device: &Device, among: Among, detail: Detail) -> Result<(Option<Pick>, Vec<Candidate>)> {
     let (all, mut candidates) = (detail == Detail::All, Vec::new());
     let pick = survey(op, device, among, all, |slot, answer| {

@@ -7,7 +7,7 @@ use crate::expr::{Expr, IntoExpr, select};
 use crate::op::Reduction;
 use crate::{DType, Element, Error, Kind, Result};
 
-/// Whether elements of `T` may be NaN.
+/// Returns whether elements of `T` may be NaN.
 pub(crate) fn has_nan<T: Element>() -> bool {
     matches!(T::DTYPE.kind(), Kind::Float | Kind::Complex)
 }

@@ -24,7 +24,7 @@ pub(super) fn total<T: Element>(x: &Expr<T>, request: &Request) -> Quick<Option<
     const AXES: [usize; MAX_NDIM] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
     let all = |shape: &Dims| Some(SmallVec::from_slice(&AXES[..shape.len()]));
     with_numbers(x, request, all, |numbers| {
-        // Of every dtype zero is a valid element.
+        // Zero is a valid element of every dtype.
         let mut result = [0u128; 1];
         let result: &mut [u8] = bytemuck::cast_slice_mut(&mut result);
         // SAFETY: 16 bytes with their alignment have room for a result of any dtype, of which there is one if all axes

@@ -96,7 +96,7 @@ fn compare<T: Element>(a: T, b: T) -> Ordering {
     }
 }
 
-/// Whether an element is NaN: only NaN differs from itself.
+/// Returns whether an element is NaN: only NaN differs from itself.
 #[expect(clippy::eq_op, reason = "the comparison of a value with itself finds NaN")]
 fn is_nan<T: Element>(x: T) -> bool {
     x != x

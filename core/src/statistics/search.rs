@@ -146,7 +146,7 @@ impl<T: Element> Array<T> {
     }
 }
 
-/// Whether the elements do not descend, with NaN as the largest.
+/// Returns whether the elements do not descend, with NaN as the largest.
 fn ascends<T: Element>(x: &[T]) -> bool {
     x.is_sorted_by(|&a, &b| compare(a, b).is_le())
 }

@@ -22,7 +22,7 @@ pub struct Unique<T: Element> {
     pub counts: Array<i64>,
 }
 
-/// Whether two elements count as one: equal ones do, and all NaNs.
+/// Returns whether two elements count as one: equal ones do, and all NaNs.
 fn same<T: Element>(a: T, b: T) -> bool {
     a == b || is_nan(a) && is_nan(b)
 }
@@ -165,7 +165,7 @@ impl<T: Element> Array<T> {
         })
     }
 
-    /// Whether each element is one of `values`, in the shape of this array. NaN is not equal to NaN.
+    /// Returns whether each element is one of `values`, in the shape of this array. NaN is not equal to NaN.
     ///
     /// # Errors
     /// [`Error::DTypeUndefined`](crate::Error::DTypeUndefined) for complex numbers;

@@ -34,7 +34,8 @@
 //! number of bytes; without a limit, blocks have one row.
 //!
 //! Before a block is read, the operating system is advised (`madvise`) of the pages of mapped operands that this block
-//! and the next one read, and the length of each file is compared with that of its map. After it, the pages of maps that are shared with the file are released.
+//! and the next one read, and the length of each file is compared with that of its map. After it, the pages of maps
+//! that are shared with the file are released.
 //!
 //! # Order of summation
 //! On devices of the host, a sum (or mean) in blocks has the same bits as the sum of the whole, if all operands have
@@ -68,7 +69,8 @@ use crate::{Dims, Element, Error, Result, config};
 use inputs::Inputs;
 use std::ops::Range;
 
-/// The size of a block in bytes without a limit. Larger ones are not faster.
+/// The size of a block in bytes without a limit. A block of this size takes milliseconds at the bandwidth of a memory,
+/// and its preparation microseconds, so a larger one would only take more memory.
 const BLOCK: u64 = 64 << 20;
 
 /// A computation whose result has the dtype of `T`, to be run in blocks of rows. Made by [`of`], [`matmul`], [`cdist`]
@@ -79,7 +81,7 @@ pub struct Stream<'p, T: Element> {
     progress: Box<dyn FnMut(usize, usize) + 'p>,
 }
 
-/// What is computed.
+/// The computation of a stream.
 enum Source<'p, T: Element> {
     /// The elements of an expression.
     Expr(Box<Tape>),
@@ -206,8 +208,8 @@ impl<'p, T: Element> Stream<'p, T> {
     ///
     /// # Errors
     /// The error of the expression; [`Error::BroadcastTo`] for a view of another shape; [`Error::Setting`] if a row
-    /// does not fit into the limit; [`Error::File`] if a mapped file has been cut; those of each operation. After an
-    /// error, the view contains the blocks that were done.
+    /// does not fit into the limit; [`Error::File`] if a mapped file has been truncated; those of each operation. After
+    /// an error, the view contains the blocks that were done.
     pub fn eval_into(mut self, out: &mut ViewMut<'_, T>) -> Result<()> {
         let source = self.source?;
         let shape = source.shape();
@@ -223,7 +225,7 @@ impl<'p, T: Element> Stream<'p, T> {
             return source.whole()?.eval_into(&out.raw(), &device);
         }
         let row = shape[1..].iter().product::<usize>() * T::DTYPE.size();
-        // What is made of rows is the row that is written.
+        // The result of the rows is itself a row of the output.
         let stored = if let Source::Expr(_) = source { source.made() } else { 0 };
         let count = source.rows_of_block(row.saturating_add(stored))?;
         source.for_each_block(count, &mut self.progress, |rows, block| {

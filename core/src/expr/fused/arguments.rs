@@ -23,7 +23,7 @@ pub trait Fusible<A> {
     fn trace(self, parameters: &mut Parameters) -> Result<Expr<Self::Element>>;
 }
 
-/// What a closure that [`fuse`](crate::fuse()) traces returns: an expression, or a `Result` of one.
+/// The type that a closure traced by [`fuse`](crate::fuse()) returns: an expression, or a `Result` of one.
 pub trait Traced {
     /// The element type of the expression.
     type Element: Element;

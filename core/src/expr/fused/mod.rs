@@ -65,8 +65,8 @@ pub fn fuse<A, F: Fusible<A>>(f: F) -> Result<Fused<A, F::Element>> {
 /// give its memory to the result, so `x = f.eval((x, &y))?` updates `x` in place.
 ///
 /// The results have the bits of the same expression. The first call with small contiguous arrays on a device prepares
-/// the program there; the function remembers this, and later calls take less time than building and evaluating the
-/// expression. Clones share what is remembered. Threads may call one function at the same time.
+/// the program there; the function caches the prepared program, and later calls take less time than building and
+/// evaluating the expression. Clones share this cache. Threads may call one function at the same time.
 ///
 /// ```
 /// # extern crate polyarray_cpu as _;

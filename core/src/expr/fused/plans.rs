@@ -1,7 +1,7 @@
 //! The fast path of compiled functions: programs that a backend has prepared, and the choice of that backend.
 //!
-//! A function remembers both, for each selection of arguments that are single values, each device and, under `auto`,
-//! each size class. The lists only grow, so that a call reads them without a lock.
+//! A function caches both, for each selection of arguments that are single values, each device and, under `auto`, each
+//! size class. The lists only grow, so that a call reads them without a lock.
 
 use super::super::direct::Target;
 use super::super::tape::{Bound, Tape};
@@ -39,7 +39,7 @@ struct Plan {
     values: SmallVec<[(usize, DType); 4]>,
 }
 
-/// What a plan depends on.
+/// The key of a plan.
 #[derive(Clone, Copy, PartialEq)]
 struct Key {
     /// The address of the current device, which the entry keeps alive; 0 for `auto`.
@@ -211,9 +211,9 @@ impl Body {
         if position < MAX_PLANS { self.remember(cell, key, slot, target, args) } else { None }
     }
 
-    /// Makes the plan for `key` and appends it to a list, of which `cell` is the end. Nothing is remembered if the
-    /// choice of a device fails (the regular path finds the error), or if this call cannot use a plan: the device that
-    /// is chosen for its operands may not be the one for others of this size.
+    /// Makes the plan for `key` and appends it to a list, of which `cell` is the end. Nothing is cached if the choice
+    /// of a device fails (the regular path finds the error), or if this call cannot use a plan: the device that is
+    /// chosen for its operands may not be the one for others of this size.
     #[cold]
     fn remember<'a>(
         &'a self,
@@ -236,7 +236,7 @@ impl Body {
         loop {
             match cell.set(entry) {
                 Ok(()) => return cell.get()?.plan.as_ref(),
-                // Another thread was faster.
+                // Another thread has appended an entry meanwhile.
                 Err(mine) => {
                     let there = cell.get()?;
                     if there.key == key {
