@@ -5,11 +5,12 @@ use crate::array::Array;
 use crate::expr::{Expr, IntoExpr, RawArray, select};
 use crate::layout::Layout;
 use crate::reduce::{Spread, float, is_half};
-use crate::{DType, Element, Error, Kind, Result};
+use crate::{DType, Element, Error, Kind, Result, Wide};
 
-/// Returns the largest finite number of a real float.
+/// Returns the largest finite number of a float, or of the parts of a complex number.
 fn largest(dtype: DType) -> f64 {
     match dtype {
+        DType::C32 => f64::from(f32::MAX),
         DType::F16 => crate::f16::MAX.to_f64(),
         DType::BF16 => crate::bf16::MAX.to_f64(),
         DType::F32 => f64::from(f32::MAX),
@@ -99,6 +100,63 @@ impl<T: Element> Expr<T> {
         }
     }
 
+    /// The elements rounded to this number of decimal places, ties to even: `round(x * 10^decimals) / 10^decimals`, as
+    /// NumPy computes it. A negative number rounds to the left of the decimal point. Floats for which the product
+    /// overflows have no such places, and are unchanged. Half floats are computed in f32.
+    ///
+    /// Integers are rounded exactly; results beyond the range of the dtype wrap, and all are 0 if `10^-decimals`
+    /// exceeds it. Complex numbers: each part. Not defined for bool.
+    ///
+    /// ```
+    /// # extern crate polyarray_cpu as _;
+    /// # use polyarray_core::*;
+    /// let x = Array::from([1.2345f64, -0.125, 250.0]);
+    /// assert_eq!(x.round_to(2).eval()?, Array::from([1.23, -0.12, 250.0]));
+    /// assert_eq!(x.round_to(-2).eval()?, Array::from([0.0, 0.0, 200.0]));
+    /// assert_eq!(Array::from([15, 25, -26]).round_to(-1).eval()?, Array::from([20, 20, -30]));
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[doc(alias("around", "round"))]
+    pub fn round_to(self, decimals: i32) -> Expr<T> {
+        if is_half(T::DTYPE) {
+            return self.cast::<f32>().round_to(decimals).cast();
+        }
+        match T::DTYPE.kind() {
+            Kind::Float | Kind::Complex => {
+                if decimals == 0 {
+                    return self.round();
+                }
+                // The conversion of text rounds correctly, on every platform.
+                let power: f64 = format!("1e{}", decimals.unsigned_abs()).parse().expect("a number");
+                let (power, wide) = (float::<T>(power), power > largest(T::DTYPE));
+                let scaled = if decimals < 0 { &self / power } else { &self * power };
+                let rounded = match scaled.clone().round() {
+                    // The elements are smaller than half the power: zeros remain.
+                    zero if decimals < 0 && wide => zero,
+                    whole if decimals < 0 => whole * power,
+                    whole => whole / power,
+                };
+                select(scaled.is_finite(), rounded, self)
+            }
+            Kind::Int | Kind::Uint if decimals >= 0 => self,
+            Kind::Int | Kind::Uint => {
+                let power = 10i128.checked_pow(decimals.unsigned_abs()).unwrap_or(i128::MAX);
+                let step = T::from_wide(Wide::Int(power));
+                if step.to_wide() != Wide::Int(power) {
+                    return &self - &self;
+                }
+                let floor = self.clone().floor_div(step);
+                let below = self - &floor * step;
+                let above = step.into_expr() - &below;
+                let is_odd = floor.clone().bitand(float::<T>(1.0)).not_equal(float::<T>(0.0));
+                let is_tie = below.clone().equal(&above).logical_and(is_odd);
+                let up = below.greater(above).logical_or(is_tie);
+                (floor + up.cast::<T>()) * step
+            }
+            Kind::Bool => undefined::<T, T>("round_to", "integers, floats, complex"),
+        }
+    }
+
     /// Returns whether the sign bit is set: of negative numbers, -0 and NaN with a sign.
     ///
     /// ```
@@ -185,6 +243,12 @@ impl<T: Element> Array<T> {
     /// Replaces NaN, infinity and -infinity by numbers. See [`Expr::nan_to_num_with`].
     pub fn nan_to_num_with(&self, nan: T, above: T, below: T) -> Expr<T> {
         self.into_expr().nan_to_num_with(nan, above, below)
+    }
+
+    /// Rounds to a number of decimal places. See [`Expr::round_to`].
+    #[doc(alias("around", "round"))]
+    pub fn round_to(&self, decimals: i32) -> Expr<T> {
+        self.into_expr().round_to(decimals)
     }
 
     /// Returns whether the sign bit is set. See [`Expr::signbit`].

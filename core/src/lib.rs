@@ -34,6 +34,7 @@ mod layout;
 mod matmul;
 mod memory;
 mod number;
+mod parts;
 mod plan;
 mod pointwise;
 mod program;

@@ -50,9 +50,10 @@ impl From<std::ops::RangeFull> for SliceItem {
     }
 }
 
-/// Converts an index to `isize`. An index that does not fit becomes `isize::MAX`, which lies outside every axis, too.
-fn index<I: TryInto<isize>>(i: I) -> isize {
-    i.try_into().unwrap_or(isize::MAX)
+/// Converts an index to `isize`. An index that does not fit becomes the nearest `isize`, which lies outside every axis,
+/// too.
+fn index<I: TryInto<isize> + PartialOrd + Default + Copy>(i: I) -> isize {
+    i.try_into().unwrap_or(if i < I::default() { isize::MIN } else { isize::MAX })
 }
 
 macro_rules! slice_from {
@@ -85,7 +86,7 @@ macro_rules! slice_from {
         }
     )* };
 }
-slice_from!(isize, i32, usize);
+slice_from!(isize, i32, i64, usize);
 
 /// Describes a slice: `s![1..3, .., NewAxis, ..;-1, -1]`.
 ///

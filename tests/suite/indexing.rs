@@ -468,6 +468,8 @@ fn slices_end_with_the_axis() {
     assert!(part((7..).into()).is_empty());
     assert!(part((..-7).into()).is_empty());
     assert_eq!(part(SliceItem::from(1..99).step(-2)), [4.0, 2.0]);
+    assert_eq!((part((-2i64..i64::MAX).into()), part((..=1i64).into())), (vec![3.0, 4.0], vec![0.0, 1.0]));
+    assert!(part((..i64::MIN).into()).is_empty());
     let mut y = count([5]);
     y.slice_mut(s![3..100]).unwrap().fill(-1.0).unwrap();
     assert_eq!(y.to_vec().unwrap(), [0.0, 1.0, 2.0, -1.0, -1.0]);

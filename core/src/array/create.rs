@@ -175,11 +175,34 @@ impl<T: Element> Array<T> {
     /// ```
     #[doc(alias = "identity")]
     pub fn eye(n: usize) -> Result<Array<T>> {
+        Array::eye_at(n, n, 0)
+    }
+
+    /// Makes the matrix `[rows, columns]` with ones where the column index exceeds the row index by `k`, and zeros
+    /// elsewhere. A diagonal outside the matrix is empty.
+    ///
+    /// # Errors
+    /// As [`full`](Self::full).
+    ///
+    /// ```
+    /// # use polyarray_core::*;
+    /// assert_eq!(Array::eye_at(2, 3, 1)?, Array::from([[0, 1, 0], [0, 0, 1]]));
+    /// assert_eq!(Array::eye_at(3, 2, -2)?, Array::from([[0, 0], [0, 0], [1, 0]]));
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[doc(alias = "eye")]
+    pub fn eye_at(rows: usize, columns: usize, k: isize) -> Result<Array<T>> {
         let one = T::from_wide(Wide::Int(1));
-        let mut next = 0;
-        filled([n, n].into(), |i| {
-            let is_diagonal = i == next;
-            next += if is_diagonal { n + 1 } else { 0 };
+        let (row, column) = if k < 0 { (k.unsigned_abs(), 0) } else { (0, k.unsigned_abs()) };
+        let mut left = rows.saturating_sub(row).min(columns.saturating_sub(column));
+        // Neither product overflows unless the size of the matrix does, which is an error.
+        let mut next = row.saturating_mul(columns).saturating_add(column);
+        filled([rows, columns].into(), |i| {
+            let is_diagonal = left > 0 && i == next;
+            if is_diagonal {
+                left -= 1;
+                next = next.saturating_add(columns + 1);
+            }
             if is_diagonal { one } else { T::default() }
         })
     }

@@ -390,6 +390,24 @@ impl<T: Element> Array<T> {
         copy.reshape(self.len())
     }
 
+    /// Returns a copy of the elements in a buffer of its own, in the memory of this array and in the same order of axes.
+    /// `clone` shares the buffer instead, until one of both arrays is written.
+    ///
+    /// # Errors
+    /// Out of memory.
+    ///
+    /// ```
+    /// # use polyarray_core::*;
+    /// let a = Array::from([[1, 2], [3, 4]]);
+    /// assert!(a.copy()? == a && !a.copy()?.shares_memory(&a));
+    /// assert_eq!(a.t().copy()?.strides(), [1, 2]);
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[doc(alias("to_owned", "deepcopy"))]
+    pub fn copy(&self) -> Result<Array<T>> {
+        self.copied(crate::canon::fresh_layout(self.raw.layout.shape(), std::slice::from_ref(&self.raw.layout)))
+    }
+
     /// Returns a read-only view of the given shape in which axes of length 1, and missing leading axes, repeat.
     ///
     /// # Errors
@@ -452,6 +470,37 @@ impl<T: Element> Array<T> {
     #[doc(alias = "remove_axis")]
     pub fn squeeze(&self) -> Result<Array<T>> {
         Ok(self.with_layout(self.raw.layout.squeeze()))
+    }
+
+    /// Returns a view without the given axes, which have length 1.
+    ///
+    /// # Errors
+    /// [`Error::Axis`] for an axis out of range, [`Error::RepeatedAxis`], [`Error::Argument`] for an axis of another
+    /// length.
+    ///
+    /// ```
+    /// # use polyarray_core::*;
+    /// let a = Array::from([[[1, 2]]]);
+    /// assert_eq!(a.squeeze_axis(0)?, Array::from([[1, 2]]));
+    /// assert_eq!(a.squeeze_axis([0, -2])?, Array::from([1, 2]));
+    /// assert!(a.squeeze_axis(-1).is_err());
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[doc(alias("squeeze", "remove_axis"))]
+    pub fn squeeze_axis(&self, axes: impl Into<Axes>) -> Result<Array<T>> {
+        let op = "squeeze_axis";
+        let mut axes = axes.into().resolve(op, self.ndim())?;
+        axes.sort_unstable();
+        let mut layout = self.raw.layout.clone();
+        for &axis in axes.iter().rev() {
+            let n = self.shape()[axis];
+            if n != 1 {
+                let why = format!("the axis has {n} elements; only an axis of length 1 can be removed");
+                return Err(Error::Argument { op, name: "axis", value: axis.to_string(), why });
+            }
+            layout.remove_axis(axis);
+        }
+        Ok(self.with_layout(layout))
     }
 
     /// Returns a view of the elements whose indices along two axes are equal. Both axes are removed; the diagonal, as
@@ -565,8 +614,7 @@ impl<T: Element> Array<T> {
         }
         if self.exclusive().is_none() && !self.is_empty() {
             trace::copied(self.nbytes(), "copy on write");
-            let layout = crate::canon::fresh_layout(self.raw.layout.shape(), std::slice::from_ref(&self.raw.layout));
-            *self = self.copied(layout)?;
+            *self = self.copy()?;
         }
         Ok(())
     }

@@ -7,8 +7,7 @@
 use super::{Metric, Pairs};
 use crate::array::{self, Array};
 use crate::config::threads;
-use crate::device::Device;
-use crate::{Dims, Element, Error, Float, MemoryId, Result, trace, with_device, with_threads};
+use crate::{Dims, Element, Error, Float, MemoryId, Result, parts, trace};
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::ops::Range;
@@ -318,25 +317,8 @@ pub(super) fn over_rows<T: Element, S: Send>(
     let ([n, m], d) = (pairs.shape(), pairs.x.shape()[1]);
     let here = [&pairs.x, &pairs.y].iter().all(|array| array.raw().buffer.memory() == MemoryId::HOST);
     let steps = n as f64 * m as f64 * d as f64;
-    let parts = if here && steps > ALONE && !trace::is_recording() { threads().min(n / ROWS).max(1) } else { 1 };
-    if parts == 1 {
-        return Ok(vec![work(0..n)?]);
-    }
-    let device = Device::current()?;
-    let bound = |i: usize| n / parts * i + i.min(n % parts);
-    let run = |i: usize| with_threads(1, || with_device(&device, || work(bound(i)..bound(i + 1))));
-    let run = &run;
-    std::thread::scope(|scope| {
-        let start = |i: usize| (i, std::thread::Builder::new().spawn_scoped(scope, move || run(i)));
-        let started: Vec<_> = (1..parts).map(start).collect();
-        let mut results = vec![run(0)];
-        for (i, thread) in started {
-            results.push(match thread {
-                Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-                // The system refuses to start a thread: this one does its part.
-                Err(_) => run(i),
-            });
-        }
-        results.into_iter().collect()
-    })
+    let several = here && steps > ALONE && !trace::is_recording();
+    let count = if several { threads().min(n / ROWS).max(1) } else { 1 };
+    let bound = |i: usize| n / count * i + i.min(n % count);
+    parts::run((0..count).map(|i| bound(i)..bound(i + 1)), work)?.into_iter().collect()
 }

@@ -8,8 +8,9 @@ use crate::fast::SMALL;
 use crate::layout::{Layout, resolve_axis};
 use crate::sort::reserve;
 use crate::ufunc::Binary;
-use crate::{Buffer, DType, Dims, Element, Error, MemoryId, Result, Scalar, bytes};
+use crate::{Buffer, DType, Dims, Element, Error, MemoryId, Result, Scalar, bytes, parts};
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 impl<T: Element> Array<T> {
     /// The parts along `axis` at which `mask`, of one axis, is true: `[.., n, ..]` becomes `[.., count, ..]`. The mask
@@ -185,7 +186,7 @@ impl<T: Element> ViewMut<'_, T> {
             return Ok(false);
         }
         let (Some(value), Some(mask)) = (values.single(), mask.as_slice()) else { return Ok(false) };
-        if value.dtype() != T::DTYPE || count(mask) > len / FEW {
+        if value.dtype() != T::DTYPE || count(mask)? > len / FEW {
             return Ok(false);
         }
         let Some(to) = self.as_mut_slice() else { return Ok(false) };
@@ -220,9 +221,14 @@ fn elements<T: Element>(array: &Array<T>) -> &[T] {
 }
 
 /// Returns the number of true elements.
-fn count(mask: &[bool]) -> usize {
-    // The sum of a part fits into a byte, and is computed in vectors of bytes.
-    mask.chunks(192).map(|part| usize::from(part.iter().map(|&m| u8::from(m)).sum::<u8>())).sum()
+fn count(mask: &[bool]) -> Result<usize> {
+    Ok(parts::run(parts::of(mask.len()), |part| count_part(&mask[part]))?.iter().sum())
+}
+
+/// As [`count`], on this thread.
+fn count_part(mask: &[bool]) -> usize {
+    // The sum of a chunk fits into a byte, and is computed in vectors of bytes.
+    mask.chunks(192).map(|chunk| usize::from(chunk.iter().map(|&m| u8::from(m)).sum::<u8>())).sum()
 }
 
 /// Returns the positions at which `mask` is true.
@@ -235,24 +241,49 @@ fn positions(mask: &[bool]) -> Result<Array<i64>> {
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].
-fn selected<T: Element>(mask: &[bool], chunk: impl Fn(usize) -> [T; 8], one: impl Fn(usize) -> T) -> Result<Array<T>> {
-    let count = count(mask);
+fn selected<T: Element>(
+    mask: &[bool],
+    chunk: impl Fn(usize) -> [T; 8] + Sync,
+    one: impl Fn(usize) -> T + Sync,
+) -> Result<Array<T>> {
+    let parts: Vec<Range<usize>> = parts::of(mask.len()).collect();
+    let counts = parts::run(parts.iter().cloned(), |part| count_part(&mask[part]))?;
+    let count = counts.iter().sum();
     if count == 0 {
         return Array::from_vec(Vec::new(), 0);
     }
     let mut buffer = Buffer::elements(T::DTYPE, count)?;
-    let mut room = bytes::room_of::<T>(&mut buffer, count).expect("a new buffer of the host");
+    let mut rest = bytes::room_of::<T>(&mut buffer, count).expect("a new buffer of the host");
+    let mut rooms = Vec::with_capacity(parts.len());
+    for (part, count) in parts.into_iter().zip(counts) {
+        let (room, others) = std::mem::take(&mut rest).split_at_mut(count);
+        rooms.push((part, room));
+        rest = others;
+    }
+    parts::run(rooms, |(part, room)| write_selected(&mask[part.clone()], part.start, room, &chunk, &one))?;
+    Array::from_raw(RawArray { buffer, dtype: T::DTYPE, layout: Layout::contiguous(Dims::from(count)) })
+}
+
+/// Writes the values at the positions from `first` on where `mask` is true to `room`, which they fill.
+fn write_selected<T>(
+    mask: &[bool],
+    first: usize,
+    mut room: &mut [MaybeUninit<T>],
+    chunk: impl Fn(usize) -> [T; 8],
+    one: impl Fn(usize) -> T,
+) {
     let (words, rest) = mask.as_chunks::<8>();
     for (i, word) in words.iter().enumerate() {
         if *word == [false; 8] {
             continue;
         }
+        let at = first + i * 8;
         let Some(to) = room.first_chunk_mut::<8>() else {
             // The last few values, whose words have no room for eight.
-            room = write_each(word, i * 8, room, &one);
+            room = write_each(word, at, room, &one);
             continue;
         };
-        let values = chunk(i * 8).map(MaybeUninit::new);
+        let values = chunk(at).map(MaybeUninit::new);
         let mut done = 0;
         if *word == [true; 8] {
             *to = values;
@@ -267,9 +298,8 @@ fn selected<T: Element>(mask: &[bool], chunk: impl Fn(usize) -> [T; 8], one: imp
         }
         room = &mut std::mem::take(&mut room)[done..];
     }
-    room = write_each(rest, words.len() * 8, room, &one);
+    room = write_each(rest, first + words.len() * 8, room, &one);
     assert!(room.is_empty(), "as many values are written as are true");
-    Array::from_raw(RawArray { buffer, dtype: T::DTYPE, layout: Layout::contiguous(Dims::from(count)) })
 }
 
 /// Writes the values at the positions from `first` on where `mask` is true, and returns the rest of the room.

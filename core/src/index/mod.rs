@@ -1,15 +1,18 @@
 //! Indexing with arrays of integers and with masks: converts array calls to [`op::Gather`](crate::op::Gather) and
 //! [`op::Scatter`](crate::op::Scatter).
 
+mod forms;
 mod mask;
+mod points;
 mod scatter;
 mod take;
 
 use crate::array::Array;
 use crate::layout::{Layout, Strides};
 use crate::walk::walk;
-use crate::{DType, Dims, Element, Error, Result, bytes};
+use crate::{DType, Dims, Element, Error, Result, bytes, parts};
 use smallvec::SmallVec;
+use std::ops::Range;
 
 /// An integer that can be an index: every integer dtype. Indices of other dtypes than i64 are converted to it.
 pub trait Index: Element {}
@@ -41,8 +44,9 @@ fn checked<I: Index>(indices: &Array<I>, axis: usize, len: usize) -> Result<Arra
     let all = if layout.is_empty() { &[] } else { bytes::elements::<i64>(&wide.raw().buffer, lo, hi) };
     let mut found = None;
     if hi - lo == layout.len() && !layout.may_overlap() {
-        // The elements from the first to the last are exactly the indices, so one loop without branches checks them.
-        if all.iter().fold(false, |any, &index| any | bad(index)) {
+        // The elements from the first to the last are exactly the indices, so loops without branches check them.
+        let any_bad = |part: Range<usize>| all[part].iter().fold(false, |any, &index| any | bad(index));
+        if parts::run(parts::of(all.len()), any_bad)?.contains(&true) {
             found = all.iter().copied().find(|&index| bad(index));
         }
     } else {

@@ -198,7 +198,7 @@ impl<T: Element> ViewMut<'_, T> {
     }
 
     /// Combines `values` with the elements of `space`, which lie in host memory.
-    fn write_at(
+    pub(super) fn write_at(
         &mut self,
         how: Combine,
         indices: &Array<i64>,
