@@ -1,12 +1,14 @@
-//! Convolutions and cross-correlations of lines, as sums over windows. A window is a view, so nothing but the result is
-//! written.
+//! Convolutions and cross-correlations of lines: with few weights as sums of shifted lines, which are computed in
+//! blocks that stay in a cache; with many as sums over windows, which are views.
 
 use crate::array::Array;
-use crate::expr::select;
+use crate::expr::{Expr, select};
 use crate::layout::Layout;
+use crate::program::MAX_INPUTS;
 use crate::reduce::{float, is_half};
-use crate::{Element, Error, Kind, Result, s};
+use crate::{Element, Error, Kind, MemoryId, Result, s};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// The part of a convolution or correlation of lines of n and m elements that is computed: NumPy's modes of the same
 /// names.
@@ -32,12 +34,23 @@ impl Overlap {
     }
 }
 
-/// Returns `rows` windows of `len` elements of a line, from element `first` on: a view `[rows, len]`.
-fn windows<T: Element>(line: &Array<T>, first: usize, rows: usize, len: usize) -> Array<T> {
+/// Returns `len` elements of a line, from element `first` on: a view.
+fn strip<T: Element>(line: &Array<T>, first: usize, len: usize) -> Array<T> {
     let (layout, step) = (line.layout(), line.strides()[0]);
     let offset = (layout.offset() as isize + first as isize * step) as usize;
+    line.with_layout(Layout::from_parts(len.into(), [step].as_slice().into(), offset))
+}
+
+/// Returns `rows` windows of `len` elements of a line, from element `first` on: a view `[rows, len]`.
+fn windows<T: Element>(line: &Array<T>, first: usize, rows: usize, len: usize) -> Array<T> {
+    let (step, offset) = (line.strides()[0], strip(line, first, len).layout().offset());
     line.with_layout(Layout::from_parts([rows, len].into(), [step, step].as_slice().into(), offset))
 }
+
+/// The largest number of weights for which shifted lines are added, one after another.
+const FEW: usize = 64;
+/// The number of bytes of a block of such sums: a part of a second-level cache.
+const BLOCK: usize = 256 << 10;
 
 /// Returns the sums of the products of `weights` and of each of `rows` windows of `line`, from element `first` on. With
 /// `inside`, only elements count for which it is true.
@@ -49,6 +62,9 @@ fn sums<T: Element>(
     weights: &Array<T>,
 ) -> Result<Array<T>> {
     let len = weights.len();
+    if len <= FEW && line.raw().buffer.memory() == MemoryId::HOST {
+        return sums_of_shifted(line, inside, first, rows, &weights.to_vec()?);
+    }
     let products = windows(line, first, rows, len) * weights;
     let terms = match inside {
         // -0 is the neutral element of a sum of floats.
@@ -57,6 +73,45 @@ fn sums<T: Element>(
     };
     // Sums of integers wrap, so that the low bits of a sum in 64 bits are the sum.
     terms.sum_axis(1)?.cast().eval()
+}
+
+/// As [`sums`], for a few weights and a line in host memory. For each element of the result, products are added one
+/// after another.
+fn sums_of_shifted<T: Element>(
+    line: &Array<T>,
+    inside: Option<&Array<bool>>,
+    first: usize,
+    rows: usize,
+    weights: &[T],
+) -> Result<Array<T>> {
+    // Of the inputs of a program, one is the sum of the products so far. A product has one input, or two.
+    let at_once = if inside.is_some() { (MAX_INPUTS - 1) / 2 } else { MAX_INPUTS - 1 };
+    let sum = |before: Option<Expr<T>>, of: Range<usize>, block: &Range<usize>| {
+        let product = |j: usize| {
+            let start = first + block.start + j;
+            let product = strip(line, start, block.len()) * weights[j];
+            match inside {
+                // -0 is the neutral element of a sum of floats.
+                Some(inside) => select(strip(inside, start, block.len()), product, float::<T>(-0.0)),
+                None => product,
+            }
+        };
+        before.into_iter().chain(of.map(product)).reduce(|sum, product| sum + product).expect("there are weights")
+    };
+    if weights.len() <= at_once {
+        return sum(None, 0..weights.len(), &(0..rows)).eval();
+    }
+    let mut out = Array::zeros(rows)?;
+    let step = (BLOCK / size_of::<T>()).max(1);
+    for start in (0..rows).step_by(step) {
+        let block = start..rows.min(start + step);
+        let mut sums = out.slice_mut(s![block.clone()])?;
+        for j in (0..weights.len()).step_by(at_once) {
+            let before = (j > 0).then(|| Expr::of_raw(Arc::new(sums.raw())));
+            sum(before, j..weights.len().min(j + at_once), &block).eval_into(&mut sums)?;
+        }
+    }
+    Ok(out)
 }
 
 /// Returns the given positions of the full result for a line of n elements and m weights, at most n: at position i the
@@ -90,8 +145,9 @@ fn positions<T: Element>(line: &Array<T>, weights: &Array<T>, range: Range<usize
 
 impl<T: Element> Array<T> {
     /// The convolution of this line of n elements with another one of m elements: `sum(x[j] * y[i - j])` over j, for
-    /// the positions i that `overlap` selects. Computed by direct sums, in time n m; terms are added in the order of
-    /// [`order`](crate::order). Integers wrap; half floats are computed in f32 and rounded once.
+    /// the positions i that `overlap` selects. Computed by direct sums, in time n m: with up to 64 elements in the
+    /// shorter line, terms are added one after another, else in the order of [`order`](crate::order). Integers wrap;
+    /// half floats are computed in f32 and rounded once.
     ///
     /// # Errors
     /// [`Error::Shapes`] if an operand does not have exactly one axis, [`Error::Empty`] if it has no elements,
