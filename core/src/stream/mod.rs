@@ -40,7 +40,7 @@
 //! # Order of summation
 //! On devices of the host, a sum (or mean) in blocks has the same bits as the sum of the whole, if all operands have
 //! the shape of the expression and lie in C order, or are single values, and if
-//! - all axes are reduced by a method without axes (such as `sum`), and 4096 elements fit into the limit, or
+//! - all axes are reduced, and 4096 elements fit into the limit, or
 //! - only the first axis is reduced, and 4096 rows fit into it, or
 //! - the first axis is not reduced.
 //!
@@ -244,6 +244,11 @@ impl<'p, T: Element> Stream<'p, T> {
         let Some(rows) = rows.filter(|_| !source.shape().contains(&0)) else {
             return Array::from_raw(reduce::run(source.whole()?, request, axes.as_ref())?);
         };
+        // Reduced over all of its axes, an expression is one line.
+        let (axes, shown) = match (axes, &reduced) {
+            (Some(axes), Some(reduced)) if reduced.len() == ndim => (None, Some(axes.shown(source.shape(), reduced))),
+            (axes, _) => (axes, None),
+        };
         if let (Some(axes), Some(reduced)) = (&axes, reduced.filter(|reduced| !reduced.contains(&0))) {
             let shape = axes.shown(source.shape(), &reduced);
             let row = shape[1..].iter().product::<usize>() * U::DTYPE.size();
@@ -266,7 +271,11 @@ impl<'p, T: Element> Stream<'p, T> {
         let each = source.shape()[0] / rows;
         let mut progress = |done: usize, _: usize| (self.progress)(done / each, rows);
         source.for_each_block(count, &mut progress, |_, block| blocks.push(block))?;
-        Array::from_raw(blocks.finish()?)
+        let result = Array::from_raw(blocks.finish()?)?;
+        match shown {
+            Some(shown) => result.reshape(shown),
+            None => Ok(result),
+        }
     }
 }
 
