@@ -56,19 +56,24 @@ pub(crate) fn run(table: &Table, op: &Random, threads: usize, out: &Buffer) -> R
         Distribution::Bernoulli { p } => cx.sampled(table.bernoulli, Bernoulli::new(p)),
         Distribution::Gamma { alpha, scale } => {
             let gamma = Gamma::new(alpha, scale);
-            cx.streamed(table.first_blocks, Wide::Float, |stream| gamma.draw(stream))
+            let fast = |blocks: &Blocks, values: &mut [f64; BLOCKS], rejected: &mut [u64; BLOCKS]| {
+                // SAFETY: the pointers are those of references. The CPU has the features of the tier whose table has
+                // the kernel.
+                unsafe { (table.gammas)(&(gamma, &raw const *blocks, &raw mut *values, &raw mut *rejected)) };
+            };
+            cx.streamed(table.first_blocks, fast, Wide::Float, |stream| gamma.draw(stream))
         }
         Distribution::Beta { a, b } => {
             let beta = Beta::new(a, b);
-            cx.streamed(table.first_blocks, Wide::Float, |stream| beta.draw(stream))
+            cx.streamed(table.first_blocks, each_drawn, Wide::Float, |stream| beta.draw(stream))
         }
         Distribution::Poisson { mean } => {
             let poisson = Poisson::new(mean);
-            cx.streamed(table.first_blocks, whole, |stream| poisson.draw(stream))
+            cx.streamed(table.first_blocks, each_drawn, whole, |stream| poisson.draw(stream))
         }
         Distribution::Binomial { n, p } => {
             let binomial = Binomial::new(n, p);
-            cx.streamed(table.first_blocks, whole, |stream| binomial.draw(stream))
+            cx.streamed(table.first_blocks, each_drawn, whole, |stream| binomial.draw(stream))
         }
     }
 }
@@ -147,24 +152,27 @@ impl Context<'_> {
         }
     }
 
-    /// Writes elements that are computed from their streams.
+    /// Writes elements that are computed from their streams. `fast` computes the values that the first blocks of the
+    /// streams determine, and states with 1 instead of 0 which blocks are rejected; `draw` computes those elements.
     fn streamed<V: Copy + Default>(
         &self,
         first_blocks: FirstBlocks,
+        fast: impl Fn(&Blocks, &mut [V; BLOCKS], &mut [u64; BLOCKS]) + Sync,
         wide: fn(V) -> Wide,
         draw: impl Fn(&mut ElementStream) -> V + Sync,
     ) -> Result<()> {
         let (key, step) = (self.op.key, self.op.distribution.words(self.op.dtype));
         let out = Shared(base(self.out, self.op.dtype, 0));
         split(self.threads, self.op.len, UNIT / 16, |range| {
-            let (mut blocks, mut values) = ([[0; 2]; BLOCKS], [V::default(); BLOCKS]);
+            let (mut blocks, mut values, mut rejected) = ([[0; 2]; BLOCKS], [V::default(); BLOCKS], [0; BLOCKS]);
             for first in range.clone().step_by(BLOCKS) {
                 let len = BLOCKS.min(range.end - first);
                 let elements = Elements { key, first: self.op.at(first), step };
                 // SAFETY: the CPU has the features of the tier whose table has the function.
                 unsafe { first_blocks(&(elements, &raw mut blocks)) };
-                for (i, (value, block)) in values[..len].iter_mut().zip(&blocks).enumerate() {
-                    *value = draw(&mut ElementStream::begun(key, self.op.at(first + i), *block));
+                fast(&blocks, &mut values, &mut rejected);
+                for (i, value) in values[..len].iter_mut().enumerate().filter(|(i, _)| rejected[*i] != 0) {
+                    *value = draw(&mut ElementStream::begun(key, self.op.at(first + i), blocks[i]));
                 }
                 with_dtype!(self.op.dtype, T => for (i, value) in (first..).zip(&values[..len]) {
                     // SAFETY: the output has room for `op.len` elements of this dtype, of which threads have disjoint
@@ -175,6 +183,14 @@ impl Context<'_> {
             Ok(())
         })
     }
+}
+
+/// The first blocks of the streams of some elements.
+type Blocks = [[u64; 2]; BLOCKS];
+
+/// Rejects all blocks, for distributions whose elements are computed one by one.
+fn each_drawn<V>(_: &Blocks, _: &mut [V; BLOCKS], rejected: &mut [u64; BLOCKS]) {
+    rejected.fill(1);
 }
 
 /// Widens a count.
@@ -213,12 +229,12 @@ struct Elements {
 /// # Safety
 /// - The blocks are valid for writes.
 /// - The CPU has the features of the tier for which the function was compiled.
-type FirstBlocks = unsafe fn(&(Elements, *mut [[u64; 2]; BLOCKS]));
+type FirstBlocks = unsafe fn(&(Elements, *mut Blocks));
 
 struct Begun;
 
 impl Body for Begun {
-    type Args = (Elements, *mut [[u64; 2]; BLOCKS]);
+    type Args = (Elements, *mut Blocks);
     #[inline(always)]
     unsafe fn run<I: Isa>(_: I, (elements, blocks): &Self::Args) {
         let Elements { key, first, step } = *elements;
@@ -226,6 +242,23 @@ impl Body for Begun {
         let blocks = unsafe { &mut **blocks };
         for (i, block) in (0..).zip(blocks) {
             *block = element_block(key, first.wrapping_add(step.wrapping_mul(i)));
+        }
+    }
+}
+
+/// The values of a gamma distribution for first blocks, and whether the blocks are rejected.
+type GammaJob = (Gamma, *const Blocks, *mut [f64; BLOCKS], *mut [u64; BLOCKS]);
+
+struct Gammas;
+
+impl Body for Gammas {
+    type Args = GammaJob;
+    #[inline(always)]
+    unsafe fn run<I: Isa>(_: I, &(gamma, blocks, values, rejected): &GammaJob) {
+        // SAFETY: the caller guarantees valid pointers; nothing else accesses the values and the flags.
+        let (blocks, values, rejected) = unsafe { (&*blocks, &mut *values, &mut *rejected) };
+        for ((block, value), rejected) in blocks.iter().zip(values).zip(rejected) {
+            (*value, *rejected) = gamma.fast(*block);
         }
     }
 }
@@ -238,6 +271,7 @@ pub(crate) struct Table {
     broad: Integers<Broad>,
     bernoulli: Kernel<Bernoulli, bool>,
     first_blocks: FirstBlocks,
+    gammas: unsafe fn(&GammaJob),
 }
 
 struct Floats {
@@ -282,6 +316,7 @@ impl Table {
             broad: integers::<I, Broad>(),
             bernoulli: I::kernel::<Drawn<Bernoulli, bool>>,
             first_blocks: I::kernel::<Begun>,
+            gammas: I::kernel::<Gammas>,
         }
     }
 }

@@ -134,3 +134,16 @@ fn case<T: Element>(suite: &mut Suite, draw: Draw, n: usize, position: u64) {
     let case = Case { op: draw.name().into(), dtype: T::DTYPE, detail };
     suite.case(case, |_| run(), || on_scalar(|| Ok(Expected::new(run()?, Tolerance::Bits))));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A distribution that no dtype accepts would be no case.
+    #[test]
+    fn every_distribution_has_cases() {
+        for draw in Draw::ALL {
+            assert!(DType::ALL.into_iter().any(|dtype| draw.accepts(dtype)), "{draw:?}");
+        }
+    }
+}

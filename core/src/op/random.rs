@@ -108,6 +108,10 @@ impl Distribution {
             Distribution::Uniform { .. } | Distribution::Bernoulli { .. } => 4.0,
             Distribution::Integers { .. } => 8.0,
             Distribution::Normal { .. } | Distribution::Exponential { .. } => 16.0,
+            // One number and a table for small means.
+            Distribution::Poisson { mean } if *mean <= 128.0 => 60.0,
+            Distribution::Binomial { n, p } if *n as f64 * p.min(1.0 - p) <= 128.0 => 60.0,
+            Distribution::Gamma { alpha, .. } if *alpha >= 1.0 => 60.0,
             // No vectors compute them.
             Distribution::Gamma { .. } | Distribution::Poisson { .. } | Distribution::Binomial { .. } => 800.0,
             Distribution::Beta { .. } => 1600.0,

@@ -1,16 +1,66 @@
 //! The Poisson and the binomial distribution.
 //!
-//! For small means, one uniform number is compared with the running sum of the probabilities. For large means,
-//! transformed rejection with squeeze is used: W. Hörmann, "The transformed rejection method for generating Poisson
-//! random variables", Insurance: Mathematics and Economics 12, 1993 (PTRS), and "The generation of binomial random
-//! variates", J. Stat. Comput. Simul. 46, 1993 (BTRS). Probabilities are computed as in C. Loader, "Fast and accurate
-//! computation of binomial probabilities", 2000, which is accurate for large numbers, too.
+//! For means up to 128, one uniform number is compared with a table of the sums of the probabilities, from a number
+//! on that the upper bits select: H. Chen and Y. Asau, "On generating random variates from an empirical distribution",
+//! AIIE Transactions 6, 1974. For larger means, transformed rejection with squeeze is used: W. Hörmann, "The
+//! transformed rejection method for generating Poisson random variables", Insurance: Mathematics and Economics 12, 1993
+//! (PTRS), and "The generation of binomial random variates", J. Stat. Comput. Simul. 46, 1993 (BTRS). Probabilities are
+//! computed as in C. Loader, "Fast and accurate computation of binomial probabilities", 2000, which is accurate for
+//! large numbers, too.
 
 use super::philox::ElementStream;
 use std::f64::consts::TAU;
 
-/// The mean from which on rejection is used.
-const LARGE: f64 = 10.0;
+/// The largest mean of a distribution that has a table, and the number of sums in a table: the probability of larger
+/// numbers is less than 2^-53, the smallest difference of two uniform numbers.
+const TABLE_MEAN: f64 = 128.0;
+const TABLE: usize = 256;
+
+/// The sums of the probabilities of the numbers from 0 on.
+#[derive(Clone, Copy, Debug)]
+struct Table {
+    /// The probability of each number together with those of the smaller ones. The sum of the largest number that is
+    /// drawn is infinite.
+    sums: [f64; TABLE],
+    /// For the numbers from i / 256 to less than (i + 1) / 256, the least number whose sum exceeds i / 256.
+    starts: [u8; 256],
+}
+
+impl Table {
+    /// Makes the table of the numbers from 0 to `largest`. `first` is the probability of 0, and `ratio` returns the
+    /// probability of a number divided by that of the previous one.
+    fn new(first: f64, largest: u64, ratio: impl Fn(f64) -> f64) -> Table {
+        let (mut sums, mut probability, mut sum) = ([f64::INFINITY; TABLE], first, first);
+        let last = usize::try_from(largest).unwrap_or(TABLE).min(TABLE - 1);
+        for k in 0..last {
+            sums[k] = sum;
+            probability *= ratio((k + 1) as f64);
+            let next = sum + probability;
+            if next == sum {
+                break;
+            }
+            sum = next;
+        }
+        let (mut starts, mut k) = ([0; 256], 0);
+        for (i, start) in starts.iter_mut().enumerate() {
+            while i as f64 / 256.0 >= sums[k] {
+                k += 1;
+            }
+            *start = k as u8;
+        }
+        Table { sums, starts }
+    }
+
+    /// Returns the least number whose sum exceeds `u`, from 0 to less than 1.
+    #[inline]
+    fn number(&self, u: f64) -> i64 {
+        let mut k = usize::from(self.starts[(u * 256.0) as usize & 255]);
+        while u >= self.sums[k & (TABLE - 1)] {
+            k += 1;
+        }
+        k as i64
+    }
+}
 
 /// The region in which pairs of uniform numbers are accepted, for numbers near `centre`.
 #[derive(Clone, Copy, Debug)]
@@ -107,19 +157,12 @@ fn deviance(k: f64, m: f64) -> f64 {
     sum
 }
 
-/// The number of probabilities in the table of a Poisson distribution, and the largest mean that has one.
-const TABLE: usize = 128;
-const TABLE_MEAN: f64 = 64.0;
-
 /// The Poisson distribution.
 #[derive(Clone, Copy, Debug)]
 pub struct Poisson {
     mean: f64,
-    /// The probability of 0, if the mean is small.
-    first: f64,
-    /// The probabilities of the smallest numbers, if the mean is neither small nor large: one probability after the
-    /// other, from the most probable number on, which takes less time than a logarithm for each pair.
-    table: Option<[f64; TABLE]>,
+    /// The table, unless the mean is large.
+    table: Option<Table>,
     hat: Hat,
 }
 
@@ -130,19 +173,8 @@ impl Poisson {
         let a = -0.059 + 0.024_83 * b;
         let hat =
             Hat { a, b, centre: mean + 0.43, squeeze: 0.9277 - 3.6224 / (b - 2.0), alpha: 1.1239 + 1.1328 / (b - 3.4) };
-        let mut poisson = Poisson { mean, first: libm::exp(-mean), table: None, hat };
-        if (LARGE..=TABLE_MEAN).contains(&mean) {
-            let (most, mut table) = (mean as usize, [0.0; TABLE]);
-            table[most] = libm::exp(poisson.log_probability(most as f64));
-            for k in (0..most).rev() {
-                table[k] = table[k + 1] * (k + 1) as f64 / mean;
-            }
-            for k in most + 1..TABLE {
-                table[k] = table[k - 1] * mean / k as f64;
-            }
-            poisson.table = Some(table);
-        }
-        poisson
+        let table = (mean <= TABLE_MEAN).then(|| Table::new(libm::exp(-mean), u64::MAX, |k| mean / k));
+        Poisson { mean, table, hat }
     }
 
     fn log_probability(&self, k: f64) -> f64 {
@@ -155,15 +187,10 @@ impl Poisson {
     /// Returns the value of an element.
     #[inline]
     pub fn draw(&self, stream: &mut ElementStream) -> i64 {
-        let mean = self.mean;
-        if mean < LARGE {
-            return inverted(stream.uniform(), self.first, u64::MAX, |k| mean / k) as i64;
+        match &self.table {
+            Some(table) => table.number(stream.uniform()),
+            None => self.hat.draw(stream, f64::MAX, |height, k| libm::log(height) <= self.log_probability(k)) as i64,
         }
-        let accepts = |height: f64, k: f64| match self.table.as_ref().and_then(|table| table.get(k as usize)) {
-            Some(probability) => height <= *probability,
-            None => libm::log(height) <= self.log_probability(k),
-        };
-        self.hat.draw(stream, f64::MAX, accepts) as i64
     }
 }
 
@@ -175,8 +202,8 @@ pub struct Binomial {
     p: f64,
     /// Whether `p` is the probability of failure.
     failures: bool,
-    /// The probability of 0, if the mean is small.
-    first: f64,
+    /// The table, unless the mean is large.
+    table: Option<Table>,
     /// The logarithm of the probability of the most probable number, if the mean is large.
     log_largest: f64,
     hat: Hat,
@@ -192,16 +219,15 @@ impl Binomial {
         let b = 1.15 + 2.53 * deviation;
         let a = -0.0873 + 0.0248 * b + 0.01 * p;
         let hat = Hat { a, b, centre: mean + 0.5, squeeze: 0.92 - 4.2 / b, alpha: (2.83 + 5.1 / b) * deviation };
-        let first = libm::exp(trials * libm::log1p(-p));
-        let mut binomial = Binomial { n, p, failures, first, log_largest: 0.0, hat };
-        if mean >= LARGE {
+        let table = (mean <= TABLE_MEAN).then(|| {
+            let (first, odds) = (libm::exp(trials * libm::log1p(-p)), p / (1.0 - p));
+            Table::new(first, n, |k| (trials - k + 1.0) / k * odds)
+        });
+        let mut binomial = Binomial { n, p, failures, table, log_largest: 0.0, hat };
+        if table.is_none() {
             binomial.log_largest = binomial.log_probability(((trials + 1.0) * p).floor());
         }
         binomial
-    }
-
-    fn mean(&self) -> f64 {
-        self.n as f64 * self.p
     }
 
     fn log_probability(&self, k: f64) -> f64 {
@@ -218,35 +244,16 @@ impl Binomial {
 
     /// Returns the value of an element.
     pub fn draw(&self, stream: &mut ElementStream) -> i64 {
-        let n = self.n as f64;
-        let k = if self.mean() < LARGE {
-            let odds = self.p / (1.0 - self.p);
-            inverted(stream.uniform(), self.first, self.n, |k| (n - k + 1.0) / k * odds)
-        } else {
-            let accepts = |height: f64, k: f64| libm::log(height) <= self.log_probability(k) - self.log_largest;
-            // A float may be larger than the number of trials that it stands for.
-            (self.hat.draw(stream, n, accepts) as u64).min(self.n)
+        let k = match &self.table {
+            Some(table) => table.number(stream.uniform()) as u64,
+            None => {
+                let accepts = |height: f64, k: f64| libm::log(height) <= self.log_probability(k) - self.log_largest;
+                // A float may be larger than the number of trials that it stands for.
+                (self.hat.draw(stream, self.n as f64, accepts) as u64).min(self.n)
+            }
         };
         (if self.failures { self.n - k } else { k }) as i64
     }
-}
-
-/// Returns the least number whose probability, together with those of the smaller numbers, exceeds `u`; at most
-/// `largest`. `first` is the probability of 0, and `ratio` returns the probability of a number divided by that of the
-/// previous one.
-fn inverted(u: f64, first: f64, largest: u64, ratio: impl Fn(f64) -> f64) -> u64 {
-    let (mut k, mut probability, mut sum) = (0, first, first);
-    while u >= sum && k < largest {
-        k += 1;
-        probability *= ratio(k as f64);
-        let next = sum + probability;
-        if next == sum {
-            // Rounding keeps the sum below `u`.
-            break;
-        }
-        sum = next;
-    }
-    k
 }
 
 #[cfg(test)]
@@ -265,16 +272,42 @@ mod tests {
         assert!((stirling_error(1e9) * 12e9 - 1.0).abs() < 1e-15);
     }
 
-    #[test]
-    fn tables_have_the_probabilities() {
-        for mean in [10.0, 33.7, 64.0] {
-            let poisson = Poisson::new(mean);
-            for (k, probability) in poisson.table.unwrap().iter().enumerate() {
-                let expected = poisson.log_probability(k as f64).exp();
-                assert!((probability - expected).abs() <= 1e-13 * expected, "{mean} {k}: {probability} {expected}");
+    /// Each sum is that of the probabilities, and each uniform number gives the least number whose sum exceeds it.
+    fn check(table: &Table, largest: usize, log_probability: impl Fn(f64) -> f64) {
+        let mut sum = 0.0;
+        for (k, &found) in table.sums.iter().enumerate().take_while(|(_, found)| found.is_finite()) {
+            sum += log_probability(k as f64).exp();
+            // A few eps for each of 256 factors, and for logarithms of up to 180 in magnitude.
+            assert!((found - sum).abs() <= 5e-13 * sum, "{k}: {found} {sum}");
+        }
+        let below = 1.0 - f64::EPSILON / 2.0;
+        for u in (0..5000).map(|i| f64::from(i) / 5000.0).chain([5e-324, 1e-20, below]).chain(table.sums) {
+            if u < 1.0 {
+                let k = table.number(u) as usize;
+                assert!(u < table.sums[k] && (k == 0 || u >= table.sums[k - 1]) && k <= largest, "{u}: {k}");
             }
         }
-        assert!([0.5, 9.9, 64.1].iter().all(|&mean| Poisson::new(mean).table.is_none()));
+    }
+
+    #[test]
+    fn tables_have_the_sums_of_probabilities() {
+        for mean in [1e-3, 0.5, 9.9, 10.0, 33.7, 64.0, 128.0] {
+            let poisson = Poisson::new(mean);
+            check(&poisson.table.unwrap(), 255, |k| poisson.log_probability(k));
+        }
+        let binomials =
+            [(1, 0.5), (20, 0.3), (256, 0.5), (255, 0.001), (1000, 0.1), (u64::MAX, 5e-18), (1 << 40, 1e-10)];
+        for (n, p) in binomials {
+            let binomial = Binomial::new(n, p);
+            check(&binomial.table.unwrap(), n.min(255) as usize, |k| binomial.log_probability(k));
+        }
+        assert!(Poisson::new(128.1).table.is_none() && Binomial::new(257, 0.5).table.is_none());
+        assert_eq!(Poisson::new(0.0).table.unwrap().number(0.999), 0);
+        assert_eq!(Binomial::new(0, 0.5).table.unwrap().number(0.999), 0);
+    }
+
+    #[test]
+    fn integers_below_a_number() {
         let numbers = [0.0, 0.5, -0.5, -1.0, 7.9, -7.1, 1e15 + 0.5, 1e300, f64::INFINITY, f64::NEG_INFINITY];
         assert!(numbers.iter().all(|&x| floor(x) == x.floor()));
     }

@@ -1,12 +1,14 @@
 //! The gamma and the beta distribution.
 
 use super::philox::ElementStream;
+use super::ziggurat::{NormalSteps, normal_steps};
 
 /// The gamma distribution, by the method of G. Marsaglia and W. W. Tsang, "A simple method for generating gamma
 /// variables", ACM Trans. Math. Softw. 26, 2000: a transformed normal number is accepted with a probability above 0.95.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Gamma {
     scale: f64,
+    normal: NormalSteps,
     /// The shape parameter, if it is below 1. Then the number of a distribution with a shape parameter larger by 1 is
     /// multiplied by u^(1 / alpha).
     small: Option<f64>,
@@ -19,7 +21,7 @@ impl Gamma {
     pub fn new(alpha: f64, scale: f64) -> Gamma {
         let small = (alpha < 1.0).then_some(alpha);
         let d = if small.is_some() { alpha + 1.0 } else { alpha } - 1.0 / 3.0;
-        Gamma { scale, small, d, c: 1.0 / (9.0 * d).sqrt() }
+        Gamma { scale, normal: normal_steps(), small, d, c: 1.0 / (9.0 * d).sqrt() }
     }
 
     /// Returns the value of an element.
@@ -30,6 +32,17 @@ impl Gamma {
             Some(alpha) => self.standard(stream) * libm::exp(-stream.exponential() / alpha) * self.scale,
             None => self.standard(stream) * self.scale,
         }
+    }
+
+    /// Returns the value for the first block of the stream of an element, and whether the block is rejected, as 0 or 1,
+    /// without branches. If it is, [`draw`](Self::draw) returns the value.
+    #[inline(always)]
+    pub fn fast(&self, [word, bits]: [u64; 2]) -> (f64, u64) {
+        let (x, outside) = self.normal.at(word);
+        let root = 1.0 + self.c * x;
+        let (v, u, square) = (root * root * root, ElementStream::positive_of(bits), x * x);
+        let kept = (root > 0.0) & (u < 1.0 - 0.0331 * square * square) & self.small.is_none();
+        (self.d * v * self.scale, outside | u64::from(!kept))
     }
 
     #[inline]
@@ -50,7 +63,7 @@ impl Gamma {
 
 /// The beta distribution: x / (x + y) of two gamma numbers; for parameters up to 1 by the method of M. D. Jöhnk,
 /// "Erzeugung von betaverteilten und gammaverteilten Zufallszahlen", Metrika 8, 1964.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Beta {
     a: f64,
     b: f64,

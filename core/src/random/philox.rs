@@ -158,7 +158,13 @@ impl ElementStream {
     /// Returns a number greater than 0, at most 1.
     #[inline]
     pub fn positive(&mut self) -> f64 {
-        1.0 - self.uniform()
+        ElementStream::positive_of(self.bits())
+    }
+
+    /// Returns the number of [`positive`](Self::positive) for 64 bits.
+    #[inline(always)]
+    pub(super) fn positive_of(bits: u64) -> f64 {
+        1.0 - (bits >> 11) as f64 * (0.5 / (1u64 << 52) as f64)
     }
 
     /// Returns a number below `count` (0 stands for 2^64), all of which are equally probable.

@@ -117,6 +117,25 @@ static EXPONENTIAL: LazyLock<Ziggurat> = LazyLock::new(|| {
     )
 });
 
+/// The layers of standard normal numbers in steps of f64.
+#[derive(Clone, Copy)]
+pub(super) struct NormalSteps(&'static Ziggurat);
+
+/// Returns the layers of standard normal numbers.
+pub(super) fn normal_steps() -> NormalSteps {
+    NormalSteps(&NORMAL)
+}
+
+impl NormalSteps {
+    /// Returns the number for a word, and whether it may lie outside of the density, as 0 or 1. If it does not, the
+    /// number is that of [`ElementStream::normal`].
+    #[inline(always)]
+    pub fn at(self, word: u64) -> (f64, u64) {
+        let (layer, step, x) = f64::of(self.0, word);
+        (f64::from_bits(x.to_bits() ^ (word & 0x100) << 55), u64::from(step >= self.0.f64.inside[layer]))
+    }
+}
+
 /// A float type of steps.
 trait Steps: Sized {
     type Word;
