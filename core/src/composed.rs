@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 macro_rules! composed {
     ($(
         $Name:ident $name:ident($kinds:ident), ulp $cpu:tt / $gpu:tt, on ($lo:expr, $hi:expr),
-        eg $ex:expr $(, $ey:expr)? => $ez:expr, $doc:literal,
+        eg $ex:expr $(, $ey:expr)? => $ez:expr, $doc:literal $(as $alias:literal)?,
         |$dtype:ident, $x:ident $(, $y:ident)?| $body:expr;
     )*) => {
         /// Ufuncs that are composed of others. See [`Expr::composed`].
@@ -49,43 +49,48 @@ macro_rules! composed {
         }
 
         $( composed!(
-            @methods $Name $name, method_doc!($name, $kinds, $cpu, $gpu, $doc, $ex $(, $ey)? => $ez), $($y)?
+            @methods $Name $name, method_doc!($name, $kinds, $cpu, $gpu, $doc, $ex $(, $ey)? => $ez), [$($alias)?] $($y)?
         ); )*
     };
     (@count) => { 1 };
     (@count $y:ident) => { 2 };
     (@second $name:ident $y:ident) => { $y };
-    (@methods $Name:ident $name:ident, $doc:expr,) => {
+    (@methods $Name:ident $name:ident, $doc:expr, [$($alias:literal)?]) => {
         impl<T: Element> Expr<T> {
             #[doc = $doc]
+            $(#[doc(alias = $alias)])?
             pub fn $name(self) -> Expr<T> { self.composed(Composed::$Name, None) }
         }
         impl<T: Element> Array<T> {
             #[doc = $doc]
+            $(#[doc(alias = $alias)])?
             pub fn $name(&self) -> Expr<T> { self.into_expr().$name() }
         }
     };
-    (@methods $Name:ident $name:ident, $doc:expr, $y:ident) => {
+    (@methods $Name:ident $name:ident, $doc:expr, [$($alias:literal)?] $y:ident) => {
         impl<T: Element> Expr<T> {
             #[doc = $doc]
+            $(#[doc(alias = $alias)])?
             pub fn $name(self, other: impl IntoExpr<T>) -> Expr<T> {
                 self.composed(Composed::$Name, Some(other.into_expr()))
             }
         }
         impl<T: Element> Array<T> {
             #[doc = $doc]
+            $(#[doc(alias = $alias)])?
             pub fn $name(&self, other: impl IntoExpr<T>) -> Expr<T> { self.into_expr().$name(other) }
         }
     };
 }
 
-// name(dtypes), ulp on CPU devices / on GPUs, on (domain), eg operands => result of the example, description,
-// |dtype, operands| body;
+// name(dtypes), ulp on CPU devices / on GPUs, on (domain), eg operands => result of the example, description as another
+// name, |dtype, operands| body;
 composed! {
     Remainder remainder(REAL), ulp 1.0 / 4.0, on (-1e3, 1e3),
         eg [5.5, -5.5], 2.0 => [1.5, 0.5],
         "The remainder `x - y * floor(x / y)` with the sign of y, as `%` in Python. Floats: computed from the exact \
-         remainder [`rem`](Expr::rem) and rounded once; NaN if x is infinite or y is 0. Integers: 0 if y is 0.",
+         remainder [`rem`](Expr::rem) and rounded once; NaN if x is infinite or y is 0. Integers: 0 if y is 0."
+        as "mod",
         |dtype, x, y| match dtype.kind() {
             Kind::Float => {
                 let rest = x.rem(&y);
@@ -145,11 +150,11 @@ composed! {
         };
     Deg2rad deg2rad(FLOAT), ulp 2.0 / 2.0, on (-1e6, 1e6),
         eg [0.0, 180.0] => [0.0, std::f64::consts::PI],
-        "Converts degrees to radians.",
+        "Converts degrees to radians." as "radians",
         |dtype, x| x * number(dtype, std::f64::consts::PI / 180.0);
     Rad2deg rad2deg(FLOAT), ulp 2.0 / 2.0, on (-1e6, 1e6),
         eg [0.0, std::f64::consts::PI] => [0.0, 180.0],
-        "Converts radians to degrees.",
+        "Converts radians to degrees." as "degrees",
         |dtype, x| x * number(dtype, 180.0 / std::f64::consts::PI);
 }
 

@@ -11,8 +11,8 @@ macro_rules! ufunc_methods {
     (@gives Truth $T:ident) => { bool };
     (@gives Magnitude $T:ident) => { <$T as crate::Element>::Real };
     (
-        unary { $( $U:ident $u:ident $ug:ident $udoc:expr, )* }
-        binary { $( $B:ident $b:ident $bg:ident $bdoc:expr, )* }
+        unary { $( $U:ident $u:ident $ug:ident $udoc:expr, [$($ualias:literal)*] )* }
+        binary { $( $B:ident $b:ident $bg:ident $bdoc:expr, [$($balias:literal)*] )* }
     ) => {
         #[allow(
             clippy::should_implement_trait,
@@ -20,8 +20,10 @@ macro_rules! ufunc_methods {
         )]
         impl<T: crate::Element> crate::Expr<T> {
             $( #[doc = $udoc]
+            $(#[doc(alias = $ualias)])*
             pub fn $u(self) -> crate::Expr<crate::expr::ufunc_methods!(@gives $ug T)> { self.then_unary(Unary::$U) } )*
             $( #[doc = $bdoc]
+            $(#[doc(alias = $balias)])*
             pub fn $b(self, other: impl crate::IntoExpr<T>) -> crate::Expr<crate::expr::ufunc_methods!(@gives $bg T)> {
                 self.join_binary(Binary::$B, other.into_expr())
             } )*
@@ -29,10 +31,12 @@ macro_rules! ufunc_methods {
 
         impl<T: crate::Element> crate::Array<T> {
             $( #[doc = $udoc]
+            $(#[doc(alias = $ualias)])*
             pub fn $u(&self) -> crate::Expr<crate::expr::ufunc_methods!(@gives $ug T)> {
                 crate::IntoExpr::into_expr(self).$u()
             } )*
             $( #[doc = $bdoc]
+            $(#[doc(alias = $balias)])*
             pub fn $b(&self, other: impl crate::IntoExpr<T>) -> crate::Expr<crate::expr::ufunc_methods!(@gives $bg T)> {
                 crate::IntoExpr::into_expr(self).$b(other)
             } )*
