@@ -2,7 +2,11 @@
 //! (<https://dmlc.github.io/dlpack/latest/c_api.html>), which NumPy, PyTorch, JAX and others support.
 //!
 //! [`export`] makes a [`ManagedTensor`] of an array, and [`import`] an array of a `ManagedTensor`; no elements are
-//! copied. Only host memory is exchanged. A binding to Python wraps the pointer in a capsule named `"dltensor"`.
+//! copied. Only host memory is exchanged: [`export`] copies an array that lies on a GPU to the host, and [`import`]
+//! refuses tensors of other devices, whose libraries copy them first (`tensor.cpu()`). The buffers of a GPU belong to the
+//! graphics interface that allocated them (Vulkan, Metal, Direct3D), and the kinds of device of DLPack that other
+//! libraries accept (CUDA, ROCm) cannot address them. A binding to Python wraps the pointer in a capsule named
+//! `"dltensor"`.
 //!
 //! ```
 //! # use polyarray_core::*;
@@ -195,7 +199,11 @@ pub unsafe fn import(tensor: NonNull<ManagedTensor>) -> Result<DynArray> {
     };
     if ![CPU, CUDA_HOST].contains(&tensor.device.kind) {
         let device = format!("kind {}, number {}", tensor.device.kind, tensor.device.id);
-        return Err(fail("device", device, "only tensors in memory of the host are supported"));
+        return Err(fail(
+            "device",
+            device,
+            "only tensors in memory of the host are supported; copy the tensor to the host first",
+        ));
     }
     let dtype = DType::ALL.into_iter().find(|&d| {
         let TensorDType { code, bits, lanes } = tensor.dtype;
