@@ -210,6 +210,22 @@ if cargo +nightly --version >/dev/null 2>&1; then
         echo "--- simd, at most $tier"
         POLYARRAY_SIMD="$tier" "$torment" --device simd --seconds "$SECONDS_OF_WORK"
     done
+
+    step "Fuzzing under AddressSanitizer, guided by coverage"
+    # The flags of cargo-fuzz.
+    coverage="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4"
+    coverage+=" -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table"
+    coverage+=" -Cllvm-args=-sanitizer-coverage-trace-compares"
+    RUSTFLAGS="--cfg fuzzing -Zsanitizer=address $coverage" cargo +nightly build --locked --release \
+        --manifest-path fuzz/Cargo.toml --target "$host" --target-dir "$TARGET_DIR/fuzz"
+    for target in npy npz steps; do
+        echo "--- $target"
+        corpus="$(mktemp -d)"
+        [[ $target == steps ]] || cp tests/data/*."$target" "$corpus"
+        "$TARGET_DIR/fuzz/$host/release/$target" -max_total_time="$SECONDS_OF_WORK" -timeout=20 -close_fd_mask=1 \
+            -artifact_prefix="$TARGET_DIR/fuzz/" "$corpus"
+        rm -r "$corpus"
+    done
 elif required asan; then
     say "POLYARRAY_REQUIRE contains asan, but there is no nightly compiler." \
         "Install one: rustup toolchain install nightly."

@@ -41,7 +41,9 @@ mod neighbours;
 mod npy;
 #[cfg(feature = "npz")]
 mod npz;
+mod numpy_names;
 mod ownership;
+mod points;
 mod pointwise;
 mod printing;
 mod products;
