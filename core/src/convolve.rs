@@ -6,7 +6,8 @@ use crate::expr::{Expr, select};
 use crate::layout::Layout;
 use crate::program::MAX_INPUTS;
 use crate::reduce::{float, is_half};
-use crate::{Element, Error, Kind, MemoryId, Result, s};
+use crate::sort::reserve;
+use crate::{Complex, DType, Element, Error, Kind, MemoryId, Result, config, fast, s};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -49,8 +50,10 @@ fn windows<T: Element>(line: &Array<T>, first: usize, rows: usize, len: usize) -
 
 /// The largest number of weights for which shifted lines are added, one after another.
 const FEW: usize = 64;
-/// The number of bytes of a block of such sums: a part of a second-level cache.
+/// The number of bytes of a block of such sums, for each thread: a part of a second-level cache.
 const BLOCK: usize = 256 << 10;
+/// The largest number of products that core computes itself: evaluating expressions would take longer.
+const DIRECT: usize = 1 << 14;
 
 /// Returns the sums of the products of `weights` and of each of `rows` windows of `line`, from element `first` on. With
 /// `inside`, only elements count for which it is true.
@@ -102,7 +105,7 @@ fn sums_of_shifted<T: Element>(
         return sum(None, 0..weights.len(), &(0..rows)).eval();
     }
     let mut out = Array::zeros(rows)?;
-    let step = (BLOCK / size_of::<T>()).max(1);
+    let step = (BLOCK / size_of::<T>()).saturating_mul(config::threads());
     for start in (0..rows).step_by(step) {
         let block = start..rows.min(start + step);
         let mut sums = out.slice_mut(s![block.clone()])?;
@@ -114,9 +117,82 @@ fn sums_of_shifted<T: Element>(
     Ok(out)
 }
 
+/// A number of which core itself computes sums of products.
+trait Ring: Element {
+    /// The neutral element of sums.
+    const ZERO: Self;
+    /// Returns `self + x * y`, which wraps in integers and is rounded twice in floats.
+    fn plus_product(self, x: Self, y: Self) -> Self;
+}
+
+macro_rules! rings {
+    ($zero:expr, |$sum:ident, $x:ident, $y:ident| $body:expr; $($T:ty),*) => { $(
+        impl Ring for $T {
+            const ZERO: $T = $zero;
+            #[inline(always)]
+            fn plus_product(self, $x: $T, $y: $T) -> $T {
+                let $sum = self;
+                $body
+            }
+        }
+    )* };
+}
+rings!(-0.0, |sum, x, y| sum + x * y; f32, f64);
+rings!(Complex::new(-0.0, -0.0), |sum, x, y| sum + x * y; Complex<f32>, Complex<f64>);
+rings!(0, |sum, x, y| sum.wrapping_add(x.wrapping_mul(y)); i8, i16, i32, i64, u8, u16, u32, u64);
+
+/// Returns the given positions, as [`positions`], if core computes them itself: there are few weights and products, and
+/// the line lies in host memory.
+fn direct<T: Element>(line: &Array<T>, weights: &Array<T>, range: &Range<usize>) -> Result<Option<Array<T>>> {
+    let m = weights.len();
+    let few = m <= FEW && range.len().saturating_mul(m) <= DIRECT && line.raw().buffer.memory() == MemoryId::HOST;
+    if !few || !fast::is_open_to_core()? {
+        return Ok(None);
+    }
+    macro_rules! by_dtype {
+        ($($DType:ident $U:ty;)*) => {
+            match T::DTYPE {
+                $( DType::$DType => {
+                    let [line, weights] = [line, weights].map(|x| Array::<$U>::from_shared(x.clone().into_shared()));
+                    direct_sums(&line?, &weights?, range)?.into_shared()
+                } )*
+                DType::Bool | DType::F16 | DType::BF16 => return Ok(None),
+            }
+        };
+    }
+    let sums = by_dtype! {
+        F32 f32; F64 f64; C32 Complex<f32>; C64 Complex<f64>; I8 i8; I16 i16; I32 i32; I64 i64; U8 u8; U16 u16;
+        U32 u32; U64 u64;
+    };
+    Array::from_shared(sums).map(Some)
+}
+
+/// As [`direct`], for a type of numbers.
+fn direct_sums<T: Ring>(line: &Array<T>, weights: &Array<T>, range: &Range<usize>) -> Result<Array<T>> {
+    let (line, weights) = (line.to_contiguous()?, weights.to_vec()?);
+    let line = line.as_slice().expect("contiguous elements in host memory");
+    let mut sums = reserve(range.len())?;
+    sums.resize(range.len(), T::ZERO);
+    for (j, &weight) in weights.iter().enumerate() {
+        // The position at which the first element meets this weight.
+        let ahead = weights.len() - 1 - j;
+        let (from, to) = (range.start.max(ahead), range.end.min(line.len() + ahead));
+        if from < to {
+            let sums = &mut sums[from - range.start..to - range.start];
+            for (sum, &x) in sums.iter_mut().zip(&line[from - ahead..to - ahead]) {
+                *sum = sum.plus_product(x, weight);
+            }
+        }
+    }
+    Array::from_vec(sums, range.len())
+}
+
 /// Returns the given positions of the full result for a line of n elements and m weights, at most n: at position i the
 /// sum of `line[i + j - (m - 1)] * weights[j]` over all j for which the element exists.
 fn positions<T: Element>(line: &Array<T>, weights: &Array<T>, range: Range<usize>) -> Result<Array<T>> {
+    if let Some(done) = direct(line, weights, &range)? {
+        return Ok(done);
+    }
     let (n, m) = (line.len(), weights.len());
     let edge = m - 1;
     let middle = range.start.max(edge)..range.end.min(n);
@@ -133,12 +209,20 @@ fn positions<T: Element>(line: &Array<T>, weights: &Array<T>, range: Range<usize
         if part.is_empty() {
             continue;
         }
-        let (mut padded, mut inside) = (Array::zeros(2 * edge)?, Array::zeros(2 * edge)?);
-        padded.slice_mut(s![at..at + edge])?.assign(line.slice(s![present])?)?;
-        inside.slice_mut(s![at..at + edge])?.fill(true)?;
+        let place = s![part.start - range.start..part.end - range.start];
+        let near = line.slice(s![present.clone()])?;
         let first = if at > 0 { part.start } else { part.start - n };
+        // Of the elements near this end alone, the same positions begin at 0, or after all of them.
+        let here = if at > 0 { part.clone() } else { first + edge..first + edge + part.len() };
+        if let Some(sums) = direct(&near, weights, &here)? {
+            out.slice_mut(place)?.assign(sums)?;
+            continue;
+        }
+        let (mut padded, mut inside) = (Array::zeros(2 * edge)?, Array::zeros(2 * edge)?);
+        padded.slice_mut(s![at..at + edge])?.assign(near)?;
+        inside.slice_mut(s![at..at + edge])?.fill(true)?;
         let sums = sums(&padded, Some(&inside), first, part.len(), weights)?;
-        out.slice_mut(s![part.start - range.start..part.end - range.start])?.assign(sums)?;
+        out.slice_mut(place)?.assign(sums)?;
     }
     out.beside(line)
 }

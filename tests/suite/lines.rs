@@ -123,6 +123,47 @@ fn convolutions_of_other_numbers() {
     assert!(endless.convolve(&endless, Full).is_err() && endless.correlate(&endless, Same).is_err());
 }
 
+/// Lines of every length, on each device and by core itself: with few weights the sums are those of one product after
+/// another, bit by bit.
+#[test]
+fn convolutions_of_every_length_have_the_bits_of_a_loop() {
+    fn check<T: Element>(n: usize, m: usize, of: impl Fn(usize) -> T, add: impl Fn(T, T, T) -> T, zero: T) {
+        let (x, y): (Vec<T>, Vec<T>) = ((0..n).map(&of).collect(), (0..m).map(|j| of(3 * j + 1)).collect());
+        let at = |i: usize| {
+            // The weights in reverse order, as the shorter line passes over the longer one.
+            let js = (0..m).rev().filter(|&j| j <= i && i - j < n);
+            js.fold(zero, |sum, j| add(sum, x[i - j], y[j]))
+        };
+        let want: Vec<T> = (0..n + m - 1).map(at).collect();
+        let (x, y) = (array(&x), array(&y));
+        let same = |got: Array<T>, want: &[T]| {
+            assert_eq!(got.to_vec().unwrap(), want, "{} {n} {m}", T::DTYPE);
+        };
+        same(x.convolve(&y, Overlap::Full).unwrap(), &want);
+        same(x.convolve(&y, Overlap::Valid).unwrap(), &want[m - 1..n]);
+        if n > m {
+            same(y.convolve(&x, Overlap::Full).unwrap(), &want);
+        }
+        for x in layouts(&x).unwrap() {
+            same(x.convolve(&y, Overlap::Full).unwrap(), &want);
+        }
+    }
+    let wave = |i: usize| (i as f64 * 0.7).sin() * 3.0;
+    let lengths = [(1, 1), (7, 7), (40, 9), (300, 64), (5000, 5), (5000, 6), (5000, 7), (70_000, 31), (9000, 13)];
+    for device in [Device::auto(), Device::scalar()].into_iter().chain(Device::named("simd").ok()) {
+        with_device(&device, || {
+            for (n, m) in lengths {
+                check::<f64>(n, m, wave, |sum, x, y| sum + x * y, -0.0);
+                check::<f32>(n, m, |i| wave(i) as f32, |sum, x, y| sum + x * y, -0.0);
+                check::<u8>(n, m, |i| (i * 37) as u8, |sum, x, y| sum.wrapping_add(x.wrapping_mul(y)), 0);
+                check::<i64>(n, m, |i| (i as i64) << 40, |sum, x, y| sum.wrapping_add(x.wrapping_mul(y)), 0);
+                let complex = |i: usize| Complex::new(wave(i), wave(i + 5));
+                check(n, m, complex, |sum, x, y| sum + x * y, Complex::new(-0.0, -0.0));
+            }
+        });
+    }
+}
+
 #[test]
 fn running_extrema() {
     on_every_device(|_| {
