@@ -2,14 +2,13 @@
 //! blocks that stay in a cache; with many as sums over windows, which are views.
 
 use crate::array::Array;
-use crate::expr::{Expr, select};
+use crate::expr::{Expr, SharedArray, select};
 use crate::layout::Layout;
 use crate::program::MAX_INPUTS;
 use crate::reduce::{float, is_half};
 use crate::sort::reserve;
 use crate::{Complex, DType, Element, Error, Kind, MemoryId, Result, config, fast, s};
 use std::ops::Range;
-use std::sync::Arc;
 
 /// The part of a convolution or correlation of lines of n and m elements that is computed: NumPy's modes of the same
 /// names.
@@ -110,7 +109,7 @@ fn sums_of_shifted<T: Element>(
         let block = start..rows.min(start + step);
         let mut sums = out.slice_mut(s![block.clone()])?;
         for j in (0..weights.len()).step_by(at_once) {
-            let before = (j > 0).then(|| Expr::of_raw(Arc::new(sums.raw())));
+            let before = (j > 0).then(|| Expr::of_raw(SharedArray::new(sums.raw())));
             sum(before, j..weights.len().min(j + at_once), &block).eval_into(&mut sums)?;
         }
     }
