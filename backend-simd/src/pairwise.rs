@@ -421,6 +421,7 @@ where
         Measure::Euclidean | Measure::SquaredEuclidean | Measure::Cosine | Measure::Dot | Measure::Cityblock => {
             return None;
         }
+        Measure::BitHamming | Measure::BitJaccard => return None,
     })
 }
 

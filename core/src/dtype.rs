@@ -83,6 +83,9 @@ pub trait Element:
     /// The type in which a matrix product may be accumulated: `i32` and `u32` for 8-bit integers, `f32` for half
     /// floats, else the type itself.
     type Product: Element;
+    /// The type of distances between vectors of this type: `f32` for 8-bit integers and for unsigned integers, which
+    /// may be words of packed bits, else the type itself.
+    type Distance: Element;
     /// Converts to the wide representation.
     fn to_wide(self) -> Wide;
     /// Casts from the wide representation: integers wrap, floats become integers by saturating truncation (NaN gives
@@ -122,7 +125,8 @@ macro_rules! with_dtype {
 macro_rules! dtypes {
     ($(
         $variant:ident $ty:ty, $name:literal, $kind:ident, $doc:literal,
-        sum $sum:ty, mean $mean:ty, real $real:ty, product $product:ty, $to:expr, $from:expr;
+        sum $sum:ty, mean $mean:ty, real $real:ty, product $product:ty,
+        distance $distance:ty, $to:expr, $from:expr;
     )*) => {
         /// The dtype of an array's elements, as a run-time value.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -143,6 +147,8 @@ macro_rules! dtypes {
             pub fn mean(self) -> DType { match self { $( DType::$variant => <$mean as Element>::DTYPE, )* } }
             /// Returns the dtype of magnitudes ([`Element::Real`]).
             pub fn real(self) -> DType { match self { $( DType::$variant => <$real as Element>::DTYPE, )* } }
+            /// Returns the dtype of distances ([`Element::Distance`]).
+            pub fn distance(self) -> DType { match self { $( DType::$variant => <$distance as Element>::DTYPE, )* } }
         }
 
         $(
@@ -153,6 +159,7 @@ macro_rules! dtypes {
                 type Mean = $mean;
                 type Real = $real;
                 type Product = $product;
+                type Distance = $distance;
                 #[inline] fn to_wide(self) -> Wide { let f: fn($ty) -> Wide = $to; f(self) }
                 #[inline] fn from_wide(wide: Wide) -> Self { let f: fn(Wide) -> $ty = $from; f(wide) }
             }
@@ -194,42 +201,42 @@ pub fn f32_rounded_to_odd(x: f64) -> f32 {
 
 dtypes! {
     Bool bool, "bool", Bool, "Truth values, one byte in host memory.",
-        sum i64, mean f64, real bool, product bool, |x| Wide::Int(i128::from(x)), Wide::truth;
+        sum i64, mean f64, real bool, product bool, distance bool, |x| Wide::Int(i128::from(x)), Wide::truth;
     I8 i8, "i8", Int, "8-bit signed integers.",
-        sum i64, mean f64, real i8, product i32, |x| Wide::Int(i128::from(x)), int_from!(i8);
+        sum i64, mean f64, real i8, product i32, distance f32, |x| Wide::Int(i128::from(x)), int_from!(i8);
     I16 i16, "i16", Int, "16-bit signed integers.",
-        sum i64, mean f64, real i16, product i16, |x| Wide::Int(i128::from(x)), int_from!(i16);
+        sum i64, mean f64, real i16, product i16, distance i16, |x| Wide::Int(i128::from(x)), int_from!(i16);
     I32 i32, "i32", Int, "32-bit signed integers.",
-        sum i64, mean f64, real i32, product i32, |x| Wide::Int(i128::from(x)), int_from!(i32);
+        sum i64, mean f64, real i32, product i32, distance i32, |x| Wide::Int(i128::from(x)), int_from!(i32);
     I64 i64, "i64", Int, "64-bit signed integers.",
-        sum i64, mean f64, real i64, product i64, |x| Wide::Int(i128::from(x)), int_from!(i64);
+        sum i64, mean f64, real i64, product i64, distance i64, |x| Wide::Int(i128::from(x)), int_from!(i64);
     U8 u8, "u8", Uint, "8-bit unsigned integers.",
-        sum u64, mean f64, real u8, product u32, |x| Wide::Int(i128::from(x)), int_from!(u8);
+        sum u64, mean f64, real u8, product u32, distance f32, |x| Wide::Int(i128::from(x)), int_from!(u8);
     U16 u16, "u16", Uint, "16-bit unsigned integers.",
-        sum u64, mean f64, real u16, product u16, |x| Wide::Int(i128::from(x)), int_from!(u16);
+        sum u64, mean f64, real u16, product u16, distance f32, |x| Wide::Int(i128::from(x)), int_from!(u16);
     U32 u32, "u32", Uint, "32-bit unsigned integers.",
-        sum u64, mean f64, real u32, product u32, |x| Wide::Int(i128::from(x)), int_from!(u32);
+        sum u64, mean f64, real u32, product u32, distance f32, |x| Wide::Int(i128::from(x)), int_from!(u32);
     U64 u64, "u64", Uint, "64-bit unsigned integers.",
-        sum u64, mean f64, real u64, product u64, |x| Wide::Int(i128::from(x)), int_from!(u64);
+        sum u64, mean f64, real u64, product u64, distance f32, |x| Wide::Int(i128::from(x)), int_from!(u64);
     F16 f16, "f16", Float, "IEEE half precision, computed in f32.",
-        sum f16, mean f16, real f16, product f32,
+        sum f16, mean f16, real f16, product f32, distance f16,
         |x| Wide::Float(f64::from(x)), |w| f16::from_f32(f32_rounded_to_odd(w.real()));
     BF16 bf16, "bf16", Float, "bfloat16, computed in f32.",
-        sum bf16, mean bf16, real bf16, product f32,
+        sum bf16, mean bf16, real bf16, product f32, distance bf16,
         |x| Wide::Float(f64::from(x)), |w| bf16::from_f32(f32_rounded_to_odd(w.real()));
     F32 f32, "f32", Float, "IEEE single precision.",
-        sum f32, mean f32, real f32, product f32, |x| Wide::Float(f64::from(x)), float_from!(f32);
+        sum f32, mean f32, real f32, product f32, distance f32, |x| Wide::Float(f64::from(x)), float_from!(f32);
     F64 f64, "f64", Float, "IEEE double precision.",
-        sum f64, mean f64, real f64, product f64, Wide::Float, float_from!(f64);
+        sum f64, mean f64, real f64, product f64, distance f64, Wide::Float, float_from!(f64);
     C32 Complex<f32>, "c32", Complex, "Complex numbers of two f32.",
-        sum Complex<f32>, mean Complex<f32>, real f32, product Complex<f32>,
+        sum Complex<f32>, mean Complex<f32>, real f32, product Complex<f32>, distance Complex<f32>,
         |x| Wide::Complex(f64::from(x.re), f64::from(x.im)),
         |w| match w {
             Wide::Complex(re, im) => Complex::new(re as f32, im as f32),
             w => Complex::new(f32::from_wide(w), 0.0),
         };
     C64 Complex<f64>, "c64", Complex, "Complex numbers of two f64.",
-        sum Complex<f64>, mean Complex<f64>, real f64, product Complex<f64>,
+        sum Complex<f64>, mean Complex<f64>, real f64, product Complex<f64>, distance Complex<f64>,
         |x| Wide::Complex(x.re, x.im),
         |w| match w {
             Wide::Complex(re, im) => Complex::new(re, im),

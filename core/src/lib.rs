@@ -65,7 +65,7 @@ pub use config::{Config, config, current_threads, with_memory_limit, with_thread
 pub use convolve::Overlap;
 pub use cost::{Class, Cost, Profile};
 pub use device::{BackendEntry, Device, Open, register, with_device};
-pub use distance::{Bound, Metric, MetricInfo, Vectors};
+pub use distance::{Bound, Coordinates, Metric, MetricInfo, Vectors};
 pub use dtype::{DType, Element, Kind, Scalar, Wide, f32_rounded_to_odd};
 pub use dynamic::{DynArray, DynExpr, Reducer};
 pub use einsum::{Contraction, EinsumPath, EinsumStep, einsum, einsum_path};

@@ -90,7 +90,7 @@ pub trait Real: Number + PartialOrd + Rem<Output = Self> {
     }
 }
 
-/// The float dtypes: f16, bf16, f32 and f64. Sums, means and magnitudes of a float have its own type.
+/// The float dtypes: f16, bf16, f32 and f64. Sums, means, magnitudes and distances of a float have its own type.
 ///
 /// ```
 /// # extern crate polyarray_cpu as _;
@@ -111,7 +111,7 @@ pub trait Real: Number + PartialOrd + Rem<Output = Self> {
     label = "expected f16, bf16, f32 or f64",
     note = "cast integers first: `x.cast::<f64>()`"
 )]
-pub trait Float: Real + Neg<Output = Self> + Element<Sum = Self, Mean = Self, Real = Self> {
+pub trait Float: Real + Neg<Output = Self> + Element<Sum = Self, Mean = Self, Real = Self, Distance = Self> {
     /// The distance from 1 to the next larger value.
     const EPSILON: Self;
     /// Positive infinity.

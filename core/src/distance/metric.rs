@@ -4,8 +4,8 @@
 //! compiler then reports every `match` that lacks it. A metric that is not another one on changed vectors is also a
 //! [`Measure`], which backends compute.
 
-use crate::Array;
 use crate::op::{Measure, SHARES, SMALL_SHARE};
+use crate::{Array, DType, Kind};
 
 /// The meaning of the error bound of a metric, which is `8 eps sqrt(d)` for vectors of d coordinates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,37 @@ pub enum Vectors {
     Angles,
 }
 
+/// The dtypes of the vectors that a metric is defined for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coordinates {
+    /// Floats.
+    Floats,
+    /// Floats, and bytes: i8 and u8.
+    FloatsAndBytes,
+    /// Unsigned integers, whose bits are the coordinates.
+    Words,
+}
+
+impl Coordinates {
+    /// Returns whether vectors may have this dtype.
+    pub fn accept(self, dtype: DType) -> bool {
+        match self {
+            Coordinates::Floats => dtype.kind() == Kind::Float,
+            Coordinates::FloatsAndBytes => dtype.kind() == Kind::Float || matches!(dtype, DType::I8 | DType::U8),
+            Coordinates::Words => dtype.kind() == Kind::Uint,
+        }
+    }
+
+    /// Returns the dtypes, for messages.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Coordinates::Floats => "floats",
+            Coordinates::FloatsAndBytes => "floats, i8 and u8",
+            Coordinates::Words => "u8, u16, u32 and u64, as words of packed bits",
+        }
+    }
+}
+
 /// A row of the table.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MetricInfo {
@@ -44,16 +75,24 @@ pub struct MetricInfo {
     pub bound: Bound,
     /// The vectors for which the bound holds and that tests use.
     pub vectors: Vectors,
+    /// The dtypes of vectors that the metric is defined for.
+    pub coordinates: Coordinates,
 }
 
 macro_rules! metrics {
     ($(
         $Name:ident $(($P:ty))? $name:literal $(= $example:expr)?, $formula:literal, d0 $empty:expr, $bound:ident,
-        $vectors:ident, $notes:literal;
+        $vectors:ident, $coordinates:ident, $notes:literal;
     )*) => {
         /// A measure of the distance between two vectors x and y of d numbers: the rows of a table, which has the
         /// formula, special values and the error bound of each. They are those of SciPy, and of scikit-learn for
         /// `Haversine`, except where a row says otherwise.
+        ///
+        /// All metrics but the last two are of floats, and the distances have their dtype. `Euclidean`,
+        /// `SquaredEuclidean`, `Cosine` and `Dot` are also of bytes (i8 and u8). The sums of bytes are exact integers,
+        /// which are converted to f32 at the end: products and squared distances below 2^24 are exact, others are
+        /// rounded once; the error of Euclidean distances is at most `eps`, and that of cosine distances at most `eps`
+        /// absolutely. `BitHamming` and `BitJaccard` are of packed bits: the bits of unsigned integers, in any order.
         ///
         /// Unless a row says otherwise, a NaN in a vector gives NaN, and the error is at most `8 eps sqrt(d)` relative
         /// to the distance. The distance of a vector of finite numbers to itself is exactly 0, and `d(x, y)` has the
@@ -75,6 +114,7 @@ macro_rules! metrics {
                 match self { $(
                     metrics!(@pattern $Name $(($P))?) => &MetricInfo {
                         name: $name, formula: $formula, empty: $empty, bound: Bound::$bound, vectors: Vectors::$vectors,
+                        coordinates: Coordinates::$coordinates,
                     },
                 )* }
             }
@@ -86,57 +126,72 @@ macro_rules! metrics {
 
 const NAN: f64 = f64::NAN;
 
-// Variant(parameter) "name" = example for tests, "formula", d0 value without coordinates, bound, vectors, notes;
+// Variant(parameter) "name" = example for tests, "formula", d0 value without coordinates, bound, vectors, dtypes,
+// notes;
 metrics! {
-    Euclidean "euclidean" = Metric::Euclidean, "sqrt(sum((x - y)^2))", d0 0.0, Relative, Real, "";
-    SquaredEuclidean "sqeuclidean" = Metric::SquaredEuclidean, "sum((x - y)^2)", d0 0.0, Relative, Real, "";
-    Cosine "cosine" = Metric::Cosine, "1 - x.y / (|x| |y|)", d0 NAN, Absolute, Real,
+    Euclidean "euclidean" = Metric::Euclidean, "sqrt(sum((x - y)^2))", d0 0.0, Relative, Real, FloatsAndBytes, "";
+    SquaredEuclidean "sqeuclidean" = Metric::SquaredEuclidean, "sum((x - y)^2)", d0 0.0, Relative, Real, FloatsAndBytes, "";
+    Cosine "cosine" = Metric::Cosine, "1 - x.y / (|x| |y|)", d0 NAN, Absolute, Real, FloatsAndBytes,
         "Between 0 and 2; NaN if a vector is zero. The error bound is absolute.";
-    Correlation "correlation" = Metric::Correlation, "cosine of x - mean(x) and y - mean(y)", d0 NAN, Absolute, Real,
+    Correlation "correlation" = Metric::Correlation, "cosine of x - mean(x) and y - mean(y)", d0 NAN, Absolute, Real, Floats,
         "Between 0 and 2; NaN if all numbers of a vector are equal. The error bound is absolute.";
-    Dot "dot" = Metric::Dot, "x.y", d0 0.0, Terms, Real,
+    Dot "dot" = Metric::Dot, "x.y", d0 0.0, Terms, Real, FloatsAndBytes,
         "The inner product, which is large where vectors are near: `nearest` and `argmin` return the largest products, \
          and `within` those of at least the radius. The error bound is relative to `sum(|x y|)`, and a vector has no \
          distance of 0 to itself.";
-    Cityblock "cityblock" = Metric::Cityblock, "sum(|x - y|)", d0 0.0, Relative, Real, "";
-    Chebyshev "chebyshev" = Metric::Chebyshev, "max(|x - y|)", d0 0.0, Relative, Real, "SciPy ignores NaN.";
-    Minkowski(f64) "minkowski" = Metric::Minkowski(3.0), "sum(|x - y|^p)^(1/p)", d0 0.0, Relative, Real,
+    Cityblock "cityblock" = Metric::Cityblock, "sum(|x - y|)", d0 0.0, Relative, Real, Floats, "";
+    Chebyshev "chebyshev" = Metric::Chebyshev, "max(|x - y|)", d0 0.0, Relative, Real, Floats, "SciPy ignores NaN.";
+    Minkowski(f64) "minkowski" = Metric::Minkowski(3.0), "sum(|x - y|^p)^(1/p)", d0 0.0, Relative, Real, Floats,
         "The order p is at least 1; infinity gives `Chebyshev`.";
-    Canberra "canberra" = Metric::Canberra, "sum(|x - y| / (|x| + |y|))", d0 0.0, Relative, Real, "0 / 0 counts as 0.";
-    BrayCurtis "braycurtis" = Metric::BrayCurtis, "sum(|x - y|) / sum(|x + y|)", d0 NAN, Relative, Weights,
+    Canberra "canberra" = Metric::Canberra, "sum(|x - y| / (|x| + |y|))", d0 0.0, Relative, Real, Floats,
+        "0 / 0 counts as 0.";
+    BrayCurtis "braycurtis" = Metric::BrayCurtis, "sum(|x - y|) / sum(|x + y|)", d0 NAN, Relative, Weights, Floats,
         "NaN if both vectors are zero. If numbers have different signs, the terms of the denominator cancel, and the \
          error bound is relative to terms that are not cancelled.";
-    Hamming "hamming" = Metric::Hamming, "count(x != y) / d", d0 NAN, Relative, Discrete, "NaN differs from NaN.";
-    Jaccard "jaccard" = Metric::Jaccard, "count(x xor y) / count(x or y)", d0 0.0, Relative, Discrete,
+    Hamming "hamming" = Metric::Hamming, "count(x != y) / d", d0 NAN, Relative, Discrete, Floats,
+        "NaN differs from NaN.";
+    Jaccard "jaccard" = Metric::Jaccard, "count(x xor y) / count(x or y)", d0 0.0, Relative, Discrete, Floats,
         "Of truth values: every number but 0 is true, NaN too. 0 / 0 gives 0.";
     JensenShannon "jensenshannon" = Metric::JensenShannon, "sqrt((KL(p, m) + KL(q, m)) / 2)", d0 f64::INFINITY,
-        Absolute, Weights,
+        Absolute, Weights, Floats,
         "p and q are x and y divided by their sums, m is their mean, and `KL(p, m)` is `sum(p log(p / m))`. \
          Infinity if a quotient is negative, or all numbers of a vector are zero. The error bound is absolute: the \
          division rounds, so the distance of vectors that are multiples of each other may be some eps.";
-    SEuclidean(&'a Array<f64>) "seuclidean", "sqrt(sum((x - y)^2 / v))", d0 0.0, Relative, Real,
+    SEuclidean(&'a Array<f64>) "seuclidean", "sqrt(sum((x - y)^2 / v))", d0 0.0, Relative, Real, Floats,
         "The variances v `[d]` are not negative. A difference divided by a variance of 0 gives infinity, or NaN for a \
          difference of 0.";
-    Mahalanobis(&'a Array<f64>) "mahalanobis", "sqrt((x - y) V (x - y))", d0 0.0, Terms, Real,
+    Mahalanobis(&'a Array<f64>) "mahalanobis", "sqrt((x - y) V (x - y))", d0 0.0, Terms, Real, Floats,
         "V `[d, d]` is the inverse of a covariance matrix. NaN if the sum is negative. The error bound is relative to \
          the distance that the magnitudes of all terms would give.";
     Haversine "haversine" = Metric::Haversine,
         "2 arcsin(sqrt(sin^2((x0 - y0) / 2) + cos(x0) cos(y0) sin^2((x1 - y1) / 2)))", d0 NAN, Relative, Angles,
+        Floats,
         "The angle between two points on a sphere with latitudes x0, y0 and longitudes x1, y1 in radians. Needs two \
          coordinates. Also accurate for points on opposite sides of the sphere.";
+    BitHamming "bithamming" = Metric::BitHamming, "count(x xor y)", d0 0.0, Relative, Real, Words,
+        "The number of different bits, as faiss counts it; SciPy's fraction is this number divided by the number of \
+         bits. Exact below 2^24. Vectors are words of packed bits: u8, u16, u32 or u64.";
+    BitJaccard "bitjaccard" = Metric::BitJaccard, "count(x xor y) / count(x or y)", d0 0.0, Relative, Real, Words,
+        "`Jaccard` of packed bits. 0 / 0 gives 0.";
 }
 
 impl Metric<'_> {
-    /// Every metric whose parameters, if any, are not arrays, and `Minkowski` of order 3.
-    pub const ALL: [Metric<'static>; Metric::LISTED.len()] = {
-        let mut all = [Metric::Euclidean; Metric::LISTED.len()];
+    /// Every metric of floats whose parameters, if any, are not arrays, and `Minkowski` of order 3.
+    pub const ALL: [Metric<'static>; Metric::LISTED.len() - Metric::PACKED.len()] = Metric::listed(0);
+
+    /// The metrics of packed bits. They are the last rows of the table.
+    pub const PACKED: [Metric<'static>; 2] = Metric::listed(Metric::LISTED.len() - 2);
+
+    /// Returns the listed metrics from this row on.
+    const fn listed<const N: usize>(first: usize) -> [Metric<'static>; N] {
+        let mut some = [Metric::Euclidean; N];
         let mut i = 0;
-        while i < all.len() {
-            all[i] = Metric::LISTED[i];
+        while i < N {
+            some[i] = Metric::LISTED[first + i];
             i += 1;
         }
-        all
-    };
+        some
+    }
 
     /// [`SquaredEuclidean`](Metric::SquaredEuclidean) by SciPy's name.
     #[expect(non_upper_case_globals, reason = "it is used as a variant")]
@@ -209,6 +264,20 @@ impl Measure {
                 if any == 0.0 { 0.0 } else { differ / any }
             }
             Measure::JensenShannon => (sum(pairs.map(|(p, q)| divergence(p, q))) / 2.0).sqrt(),
+            Measure::BitHamming | Measure::BitJaccard => self.of_words(pairs.map(|(x, y)| (x as u64, y as u64))),
+        }
+    }
+
+    /// Returns the distance of two vectors of packed bits, which are given as an iterator over pairs of their words.
+    /// This is the definition of `BitHamming` and `BitJaccard` for all backends.
+    pub fn of_words(self, words: impl Iterator<Item = (u64, u64)>) -> f64 {
+        let (differ, any) = words.fold((0u64, 0u64), |(differ, any), (x, y)| {
+            (differ + u64::from((x ^ y).count_ones()), any + u64::from((x | y).count_ones()))
+        });
+        match self {
+            Measure::BitJaccard if any == 0 => 0.0,
+            Measure::BitJaccard => differ as f64 / any as f64,
+            _ => differ as f64,
         }
     }
 }

@@ -3,7 +3,7 @@
 mod metric;
 mod neighbours;
 
-pub use metric::{Bound, Metric, MetricInfo, Vectors};
+pub use metric::{Bound, Coordinates, Metric, MetricInfo, Vectors};
 pub use neighbours::{Neighbors, Ragged, argmin, nearest, within};
 
 use crate::array::{Array, axis};
@@ -13,13 +13,15 @@ use crate::layout::Layout;
 use crate::op::{Distance, Measure, Op, Params};
 use crate::plan::execute;
 use crate::slice::SliceItem;
-use crate::{DType, Dims, Element, Error, Float, Kind, Program, Real, Result, Wide, canon};
+use crate::{DType, Dims, Element, Error, Float, Program, Real, Result, Wide, canon};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Computes the distances between all rows of X `[n, d]` and all rows of Y `[m, d]`, as `[n, m]`. Floats only.
+/// Computes the distances between all rows of X `[n, d]` and all rows of Y `[m, d]`, as `[n, m]`.
 ///
-/// [`Metric`] states formulas, special values and error bounds. They hold for data far from the origin, too: the
+/// Vectors are floats, whose distances have their dtype; for some metrics bytes (i8, u8), or words of packed bits
+/// (unsigned integers), whose distances are f32. [`Metric`] states these dtypes, formulas, special values and error
+/// bounds. They hold for data far from the origin, too: the
 /// coordinates are subtracted before they are squared, or the difference is computed again where it cancels. On a GPU,
 /// squares that leave the range of the dtype give infinity or 0, and cosine distances have an error of up to
 /// `(d + 3) eps`.
@@ -34,9 +36,14 @@ use std::sync::Arc;
 /// let x = Array::from([[0.0, 0.0], [3.0, 4.0]]);
 /// assert_eq!(distance::cdist(&x, &x, Metric::Euclidean)?.to_vec()?, [0.0, 5.0, 5.0, 0.0]);
 /// assert_eq!(distance::cdist(&x, &x, Metric::SEuclidean(&Array::from([9.0, 1.0])))?.get([0, 1])?, 17f64.sqrt());
+///
+/// let bytes = Array::from([[-128i8, 127], [127, -128]]);
+/// assert_eq!(distance::cdist(&bytes, &bytes, Metric::SquaredEuclidean)?.get([0, 1])?, 130_050f32);
+/// let codes = Array::from([[0u64, 7], [u64::MAX, 5]]);
+/// assert_eq!(distance::cdist(&codes, &codes, Metric::BitHamming)?.get([0, 1])?, 65f32);
 /// # Ok::<(), Error>(())
 /// ```
-pub fn cdist<T: Element>(x: &Array<T>, y: &Array<T>, metric: Metric) -> Result<Array<T>> {
+pub fn cdist<T: Element>(x: &Array<T>, y: &Array<T>, metric: Metric) -> Result<Array<T::Distance>> {
     Pairs::new("cdist", x, y, metric)?.distances()
 }
 
@@ -59,12 +66,12 @@ pub fn cdist<T: Element>(x: &Array<T>, y: &Array<T>, metric: Metric) -> Result<A
 /// assert!(kernel.allclose(&Array::from([[1.0, (-1f64).exp()], [(-1f64).exp(), 1.0]]), 1e-15, 0.0)?);
 /// # Ok::<(), Error>(())
 /// ```
-pub fn cdist_map<T: Float>(
+pub fn cdist_map<T: Element<Distance: Float>>(
     x: &Array<T>,
     y: &Array<T>,
     metric: Metric,
-    f: impl FnOnce(Expr<T>) -> Expr<T>,
-) -> Result<Array<T>> {
+    f: impl FnOnce(Expr<T::Distance>) -> Expr<T::Distance>,
+) -> Result<Array<T::Distance>> {
     Pairs::new("cdist_map", x, y, metric)?.map(f)
 }
 
@@ -84,12 +91,12 @@ pub fn cdist_map<T: Float>(
 /// assert_eq!(distance::cdist_sum(&x, &x, Metric::Cityblock, |d| d * 2.0)?, Array::from([8.0, 6.0, 10.0]));
 /// # Ok::<(), Error>(())
 /// ```
-pub fn cdist_sum<T: Float>(
+pub fn cdist_sum<T: Element<Distance: Float>>(
     x: &Array<T>,
     y: &Array<T>,
     metric: Metric,
-    f: impl Fn(Expr<T>) -> Expr<T> + Sync,
-) -> Result<Array<T>> {
+    f: impl Fn(Expr<T::Distance>) -> Expr<T::Distance> + Sync,
+) -> Result<Array<T::Distance>> {
     let pairs = Pairs::new("cdist_sum", x, y, metric)?;
     let [n, m] = pairs.shape();
     if n == 0 || m == 0 {
@@ -106,7 +113,7 @@ pub fn cdist_sum<T: Float>(
                 let some = pairs.part(&block, &columns)?.map(&f)?.sum_axis(1)?.to_vec()?;
                 totals.iter_mut().zip(some).for_each(|(total, sum)| *total += sum.to_wide().real());
             }
-            sums.extend(totals.into_iter().map(|total| T::from_wide(Wide::Float(total))));
+            sums.extend(totals.into_iter().map(|total| T::Distance::from_wide(Wide::Float(total))));
         }
         Ok(sums)
     };
@@ -127,7 +134,7 @@ pub fn cdist_sum<T: Float>(
 /// assert_eq!(distance::pdist(&x, Metric::Cityblock)?, Array::from([1.0, 3.0, 2.0]));
 /// # Ok::<(), Error>(())
 /// ```
-pub fn pdist<T: Float>(x: &Array<T>, metric: Metric) -> Result<Array<T>> {
+pub fn pdist<T: Element<Distance: Float>>(x: &Array<T>, metric: Metric) -> Result<Array<T::Distance>> {
     let pairs = Pairs::new("pdist", x, x, metric)?;
     let [n, _] = pairs.shape();
     let count = n.checked_mul(n.saturating_sub(1)).map_or(usize::MAX, |twice| twice / 2);
@@ -242,8 +249,8 @@ impl<T: Element> Pairs<T> {
     /// Checks the operands, and changes the vectors where the metric is another one on changed vectors.
     fn new(op: &'static str, x: &Array<T>, y: &Array<T>, metric: Metric) -> Result<Pairs<T>> {
         let shapes = |why: &str| Error::Shapes { op, left: x.shape().into(), right: y.shape().into(), why: why.into() };
-        if T::DTYPE.kind() != Kind::Float {
-            return Err(Error::DTypeUndefined { op, dtype: T::DTYPE, defined: "floats".into() });
+        if !metric.info().coordinates.accept(T::DTYPE) {
+            return Err(Error::DTypeUndefined { op, dtype: T::DTYPE, defined: defined(metric, T::DTYPE) });
         }
         let (&[n, d], &[m, e]) = (x.shape(), y.shape()) else {
             return Err(shapes("both need two axes, [points, coordinates]"));
@@ -295,6 +302,8 @@ impl<T: Element> Pairs<T> {
             Metric::BrayCurtis => how(Measure::BrayCurtis),
             Metric::Hamming => how(Measure::Hamming),
             Metric::Jaccard => how(Measure::Jaccard),
+            Metric::BitHamming => how(Measure::BitHamming),
+            Metric::BitJaccard => how(Measure::BitJaccard),
             Metric::JensenShannon => how(Measure::JensenShannon),
             Metric::SEuclidean(v) => {
                 let mut v = parameter(v, &[d])?;
@@ -337,19 +346,20 @@ impl<T: Element> Pairs<T> {
     }
 
     /// Computes the distances.
-    fn distances(&self) -> Result<Array<T>> {
-        Dims::from(self.shape()).check(T::DTYPE)?;
-        match self.op(Program::identity(T::DTYPE), Params::new())? {
+    fn distances(&self) -> Result<Array<T::Distance>> {
+        let dtype = T::Distance::DTYPE;
+        Dims::from(self.shape()).check(dtype)?;
+        match self.op(Program::identity(dtype), Params::new())? {
             Some(op) => self.run(op),
             None => self.expression()?.eval(),
         }
     }
 
     /// Computes `f` of the distances.
-    fn map(&self, f: impl FnOnce(Expr<T>) -> Expr<T>) -> Result<Array<T>> {
-        let shape = Dims::from(self.shape());
-        shape.check(T::DTYPE)?;
-        let checked = |distances: Expr<T>| {
+    fn map(&self, f: impl FnOnce(Expr<T::Distance>) -> Expr<T::Distance>) -> Result<Array<T::Distance>> {
+        let (shape, dtype) = (Dims::from(self.shape()), T::Distance::DTYPE);
+        shape.check(dtype)?;
+        let checked = |distances: Expr<T::Distance>| {
             let result = f(distances);
             match result.shape()? {
                 given if given == shape => Ok(result),
@@ -361,10 +371,10 @@ impl<T: Element> Pairs<T> {
                 }),
             }
         };
-        if self.op(Program::identity(T::DTYPE), Params::new())?.is_none() {
+        if self.op(Program::identity(dtype), Params::new())?.is_none() {
             return checked(self.expression()?)?.eval();
         }
-        let distances = Arc::new(Placeholder { dtype: T::DTYPE, shape: Some(shape.clone()) });
+        let distances = Arc::new(Placeholder { dtype, shape: Some(shape.clone()) });
         let result = checked(Expr::placeholder(&distances))?;
         let tape = result.tape_with(Lead::Inputs(std::slice::from_ref(&distances)))?;
         if tape.operands().is_empty()
@@ -401,22 +411,36 @@ impl<T: Element> Pairs<T> {
         })))
     }
 
-    fn run(&self, op: Op) -> Result<Array<T>> {
+    fn run(&self, op: Op) -> Result<Array<T::Distance>> {
         let buffer = execute(op, &Device::current()?, None)?;
         let layout = Layout::contiguous(Dims::from(self.shape()));
-        Array::from_raw(RawArray { buffer, dtype: T::DTYPE, layout })
+        Array::from_raw(RawArray { buffer, dtype: T::Distance::DTYPE, layout })
     }
 
     /// Returns the distances that are not an operation: haversine distances, and those of no vectors or coordinates.
-    fn expression(&self) -> Result<Expr<T>> {
+    fn expression(&self) -> Result<Expr<T::Distance>> {
         let [n, m] = self.shape();
         if n == 0 || m == 0 || self.x.shape()[1] == 0 {
-            return Ok(Array::full([n, m], T::from_wide(Wide::Float(self.empty)))?.beside(&self.x)?.into_expr());
+            let empty = T::Distance::from_wide(Wide::Float(self.empty));
+            return Ok(Array::full([n, m], empty)?.beside(&self.x)?.into_expr());
         }
         match &self.how {
             How::Single(single) => Ok(single.distances()?.cast()),
-            How::Measure(..) | How::Haversine => haversine(&self.x, &self.y),
+            // Of floats, whose distances have their own dtype.
+            How::Measure(..) | How::Haversine => Ok(haversine(&self.x, &self.y)?.reinterpret()),
         }
+    }
+}
+
+/// Returns the dtypes that a metric is defined for, and the metrics that are defined for a dtype.
+fn defined(metric: Metric, dtype: DType) -> String {
+    let listed = Metric::ALL.iter().chain(&Metric::PACKED);
+    let of_dtype: Vec<_> =
+        listed.filter(|metric| metric.info().coordinates.accept(dtype)).map(|metric| metric.name()).collect();
+    let dtypes = format!("{} by the metric {}", metric.info().coordinates.describe(), metric.name());
+    match &of_dtype[..] {
+        [] => dtypes,
+        metrics => format!("{dtypes}; {dtype} by {}", metrics.join(", ")),
     }
 }
 

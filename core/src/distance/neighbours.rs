@@ -7,7 +7,7 @@
 use super::{Metric, Pairs};
 use crate::array::{self, Array};
 use crate::config::threads;
-use crate::{Dims, Element, Error, Float, MemoryId, Result, parts, trace};
+use crate::{Dims, Element, Error, Float, MemoryId, Number, Result, parts, trace};
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::ops::Range;
@@ -60,7 +60,12 @@ pub struct Ragged<T: Element> {
 /// # Ok::<(), Error>(())
 /// ```
 #[doc(alias("kneighbors", "knn", "topk"))]
-pub fn nearest<T: Float>(queries: &Array<T>, points: &Array<T>, k: usize, metric: Metric) -> Result<Neighbors<T>> {
+pub fn nearest<T: Element<Distance: Float>>(
+    queries: &Array<T>,
+    points: &Array<T>,
+    k: usize,
+    metric: Metric,
+) -> Result<Neighbors<T::Distance>> {
     let pairs = Pairs::new("nearest", queries, points, metric)?;
     let [n, m] = pairs.shape();
     if k == 0 || k > m {
@@ -89,7 +94,11 @@ pub fn nearest<T: Float>(queries: &Array<T>, points: &Array<T>, k: usize, metric
 /// assert_eq!((indices, squares), (Array::from([0, 1]), Array::from([1.0, 2.0])));
 /// # Ok::<(), Error>(())
 /// ```
-pub fn argmin<T: Float>(queries: &Array<T>, points: &Array<T>, metric: Metric) -> Result<(Array<i64>, Array<T>)> {
+pub fn argmin<T: Element<Distance: Float>>(
+    queries: &Array<T>,
+    points: &Array<T>,
+    metric: Metric,
+) -> Result<(Array<i64>, Array<T::Distance>)> {
     let pairs = Pairs::new("argmin", queries, points, metric)?;
     let [n, m] = pairs.shape();
     if m == 0 {
@@ -114,19 +123,24 @@ pub fn argmin<T: Float>(queries: &Array<T>, points: &Array<T>, metric: Metric) -
 /// # Ok::<(), Error>(())
 /// ```
 #[doc(alias("radius_neighbors", "query_ball_point"))]
-pub fn within<T: Float>(queries: &Array<T>, points: &Array<T>, radius: T, metric: Metric) -> Result<Ragged<T>> {
+pub fn within<T: Element<Distance: Float>>(
+    queries: &Array<T>,
+    points: &Array<T>,
+    radius: T::Distance,
+    metric: Metric,
+) -> Result<Ragged<T::Distance>> {
     let pairs = Pairs::new("within", queries, points, metric)?;
-    if is_nan(radius) || radius < T::ZERO && !pairs.descending {
+    if is_nan(radius) || radius < T::Distance::ZERO && !pairs.descending {
         let why = "the radius must be a number that is not negative".into();
         return Err(Error::Argument { op: "within", name: "radius", value: radius.to_string(), why });
     }
     let [_, m] = pairs.shape();
-    let near = |value: T| if pairs.descending { value >= radius } else { value <= radius };
+    let near = |value: T::Distance| if pairs.descending { value >= radius } else { value <= radius };
     let rows = |rows: Range<usize>| {
         let (mut counts, mut found) = (reserve(rows.len())?, Vec::new());
         for block in blocks(rows, ROWS) {
             // The points of each row of the block, from all blocks of columns.
-            let mut lists: Vec<Vec<(i64, T)>> = vec![Vec::new(); block.len()];
+            let mut lists: Vec<Vec<(i64, T::Distance)>> = vec![Vec::new(); block.len()];
             for columns in blocks(0..m, BLOCK / block.len()) {
                 on_host(&pairs.part(&block, &columns)?.distances()?, |values| {
                     for (row, list) in values.chunks_exact(columns.len()).zip(&mut lists) {
@@ -166,7 +180,7 @@ pub fn within<T: Float>(queries: &Array<T>, points: &Array<T>, radius: T, metric
 }
 
 /// Returns the indices and distances of the `k` nearest points of each row, for `k` from 1 to the number of points.
-fn select<T: Float>(pairs: &Pairs<T>, k: usize) -> Result<(Vec<i64>, Vec<T>)> {
+fn select<T: Element<Distance: Float>>(pairs: &Pairs<T>, k: usize) -> Result<(Vec<i64>, Vec<T::Distance>)> {
     let [n, m] = pairs.shape();
     let rows = |rows: Range<usize>| {
         let shape = Dims::from([rows.len(), k]);

@@ -36,6 +36,10 @@ pub enum Measure {
     SEuclidean,
     /// `sqrt(sum((x - y)_i w_ij (x - y)_j))` with the weights w `[d, d]`
     Mahalanobis,
+    /// `count(x xor y)` of the bits of words
+    BitHamming,
+    /// `count(x xor y) / count(x or y)` of the bits of words
+    BitJaccard,
 }
 
 impl Measure {
@@ -56,6 +60,8 @@ impl Measure {
             Measure::JensenShannon => "jensenshannon",
             Measure::SEuclidean => "seuclidean",
             Measure::Mahalanobis => "mahalanobis",
+            Measure::BitHamming => "bithamming",
+            Measure::BitJaccard => "bitjaccard",
         }
     }
 
@@ -89,9 +95,10 @@ pub const SHARES: [f64; 15] = {
 /// All pairwise distances: `after(distance(x[i], y[j]))` as `[n, m]` in C order from the start of its buffer. X is
 /// `[n, d]`, Y is `[m, d]`.
 ///
-/// Invariants: 1. n, m and d are at least 1; 2. `dtype` is a real float; 3. `after` has one input, of dtype `dtype`; 4.
-/// no operand lies in the output's buffer; 5. there are weights if and only if the metric is `SEuclidean` or
-/// `Mahalanobis`.
+/// Invariants: 1. n, m and d are at least 1; 2. `dtype` is an unsigned integer if the metric is `BitHamming` or
+/// `BitJaccard`, otherwise a real float, or i8 or u8 if the metric is `Euclidean`, `SquaredEuclidean`, `Cosine` or
+/// `Dot`; 3. `after` has one input, of dtype `dtype.distance()`; 4. no operand lies in the output's buffer; 5. there are
+/// weights if and only if the metric is `SEuclidean` or `Mahalanobis`.
 #[derive(Clone, Debug)]
 pub struct Distance {
     /// The metric.
@@ -100,7 +107,7 @@ pub struct Distance {
     pub power: f64,
     /// The weights of dtype `dtype`; their strides are for d, or for d, d.
     pub weights: Option<Operand>,
-    /// The dtype of X, Y and the distances.
+    /// The dtype of X and Y. That of the distances is [`dtype.distance()`](DType::distance).
     pub dtype: DType,
     /// The number of rows of X.
     pub n: usize,
@@ -159,7 +166,7 @@ impl Operation for Distance {
     fn split(&self) -> (Op, Epilogue) {
         let mut plain = self.clone();
         let epilogue = Epilogue {
-            program: std::mem::replace(&mut plain.after, Program::identity(self.dtype)),
+            program: std::mem::replace(&mut plain.after, Program::identity(self.dtype.distance())),
             params: std::mem::take(&mut plain.after_params),
             extras: SmallVec::new(),
             output: Layout::contiguous(Dims::from([self.n, self.m])),

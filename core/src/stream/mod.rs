@@ -59,13 +59,13 @@ mod reductions;
 use crate::array::{Array, Axes, ViewMut};
 use crate::device::Device;
 use crate::distance::{Metric, cdist as distances};
-use crate::expr::{IntoExpr, Tape};
+use crate::expr::{IntoExpr, RawArray, Tape};
 use crate::layout::resolve_axis;
 #[cfg(doc)]
 use crate::order;
 use crate::program::{MAX_INPUTS, MAX_INSTRS};
 use crate::reduce::{self, Blocks, Request};
-use crate::{Dims, Element, Error, Result, config};
+use crate::{DType, Dims, Element, Error, Result, config};
 use inputs::Inputs;
 use std::ops::Range;
 
@@ -86,10 +86,10 @@ enum Source<'p, T: Element> {
     /// The elements of an expression.
     Expr(Box<Tape>),
     /// An array of this shape whose rows a function computes from the same rows of an array.
-    Rows { of: Array<T>, shape: Dims, make: Make<'p, T> },
+    Rows { of: RawArray, shape: Dims, make: Make<'p, T> },
 }
 
-type Make<'p, T> = Box<dyn Fn(&Array<T>) -> Result<Array<T>> + 'p>;
+type Make<'p, T> = Box<dyn Fn(RawArray) -> Result<Array<T>> + 'p>;
 
 /// Streams an expression, or an array.
 ///
@@ -121,7 +121,7 @@ pub fn of<T: Element>(x: impl IntoExpr<T>) -> Stream<'static, T> {
 /// ```
 pub fn matmul<T: Element>(a: &Array<T>, b: &Array<T>) -> Stream<'static, T> {
     let why = "a product in blocks is of two matrices with the same inner length";
-    let shape = rows_by(a, b, 0, "stream::matmul", why);
+    let shape = rows_by(a, b, 0, T::DTYPE, "stream::matmul", why);
     let b = b.clone();
     Stream::rows(a, shape, move |rows| rows.matmul(&b))
 }
@@ -141,9 +141,9 @@ pub fn matmul<T: Element>(a: &Array<T>, b: &Array<T>) -> Stream<'static, T> {
 /// assert_eq!(nearest, Array::from([1.0, 3.0, 1.0]));
 /// # Ok::<(), Error>(())
 /// ```
-pub fn cdist<'p, T: Element>(x: &Array<T>, y: &Array<T>, metric: Metric<'p>) -> Stream<'p, T> {
+pub fn cdist<'p, T: Element>(x: &Array<T>, y: &Array<T>, metric: Metric<'p>) -> Stream<'p, T::Distance> {
     let why = "both need two axes, [points, coordinates], and the same number of coordinates";
-    let shape = rows_by(x, y, 1, "stream::cdist", why);
+    let shape = rows_by(x, y, 1, T::Distance::DTYPE, "stream::cdist", why);
     let y = y.clone();
     Stream::rows(x, shape, move |rows| distances(rows, &y, metric))
 }
@@ -174,11 +174,18 @@ pub fn sort<T: Element>(x: &Array<T>, axis: isize) -> Stream<'static, T> {
 
 /// Returns the shape of a result with a row for each row of `a`, and a column for each index of axis `1 - inner` of
 /// `b`, whose axis `inner` is as long as the rows of `a`.
-fn rows_by<T: Element>(a: &Array<T>, b: &Array<T>, inner: usize, op: &'static str, why: &str) -> Result<Dims> {
+fn rows_by<T: Element>(
+    a: &Array<T>,
+    b: &Array<T>,
+    inner: usize,
+    result: DType,
+    op: &'static str,
+    why: &str,
+) -> Result<Dims> {
     match (a.shape(), b.shape()) {
         (&[rows, columns], other @ &[_, _]) if other[inner] == columns => {
             let shape = Dims::from([rows, other[1 - inner]]);
-            shape.check(T::DTYPE)?;
+            shape.check(result)?;
             Ok(shape)
         }
         _ => Err(Error::Shapes { op, left: a.shape().into(), right: b.shape().into(), why: why.into() }),
@@ -190,8 +197,13 @@ impl<'p, T: Element> Stream<'p, T> {
         Stream { source, progress: Box::new(|_, _| {}) }
     }
 
-    fn rows(of: &Array<T>, shape: Result<Dims>, make: impl Fn(&Array<T>) -> Result<Array<T>> + 'p) -> Stream<'p, T> {
-        Stream::new(shape.map(|shape| Source::Rows { of: of.clone(), shape, make: Box::new(make) }))
+    fn rows<S: Element>(
+        of: &Array<S>,
+        shape: Result<Dims>,
+        make: impl Fn(&Array<S>) -> Result<Array<T>> + 'p,
+    ) -> Stream<'p, T> {
+        let make = Box::new(move |rows| make(&Array::from_raw(rows)?));
+        Stream::new(shape.map(|shape| Source::Rows { of: of.raw().clone(), shape, make }))
     }
 }
 
@@ -292,10 +304,7 @@ impl<T: Element> Source<'_, T> {
     fn block(&self, rows: &Range<usize>) -> Result<Box<Tape>> {
         match self {
             Source::Expr(tape) => Ok(Box::new(tape.rows(rows))),
-            Source::Rows { of, make, .. } => {
-                let part = Array::from_raw(of.raw().rows(rows))?;
-                Ok(Box::new(Tape::array(make(&part)?.into_shared())))
-            }
+            Source::Rows { of, make, .. } => Ok(Box::new(Tape::array(make(of.rows(rows))?.into_shared()))),
         }
     }
 
@@ -311,7 +320,7 @@ impl<T: Element> Source<'_, T> {
     fn inputs(&self) -> Inputs<'_> {
         match self {
             Source::Expr(tape) => Inputs::new(tape.operands().iter().map(|o| &**o).filter(|o| tape.has_rows(o))),
-            Source::Rows { of, .. } => Inputs::new([of.raw()]),
+            Source::Rows { of, .. } => Inputs::new([of]),
         }
     }
 
