@@ -6,7 +6,7 @@
 //! identity would need a correction for cancellation. Pairs whose sums leave the range of the dtype are recomputed
 //! one by one, by [`Measure::distance`].
 
-use crate::exec::Access;
+use crate::exec::{Access, Exec};
 use crate::gemm::{AbsDiff, Direct, Matrix, Product, SEGMENT, SquareDiff, Written, product};
 use crate::lanes::{Isa, Real, Work};
 use crate::math::{Function, Function2, Log, Pow};
@@ -31,11 +31,7 @@ where
     Pow: Function2<T>,
     Log: Function<T>,
 {
-    let start = |o: &Operand| -> *const T {
-        o.buffer.host_ptr().expect("core moves operands to host memory").as_ptr().cast::<T>().wrapping_add(o.offset)
-    };
-    let matrix = |o: &Operand| Matrix { at: start(o), row: o.strides[0], column: o.strides[1] };
-    let (x, y) = (matrix(&op.x), matrix(&op.y));
+    let (x, y) = (matrix::<T>(&op.x), matrix::<T>(&op.y));
     let c = Shared(output.host_ptr().expect("core allocates the output in host memory").as_ptr().cast::<T>());
     // An infinite order is the largest difference.
     let metric = if op.power == f64::INFINITY { Measure::Chebyshev } else { op.metric };
@@ -44,7 +40,7 @@ where
         let (rows, strides) = (if operand.strides.len() == 2 { op.d } else { 1 }, &operand.strides);
         let (row, column) = (if rows > 1 { strides[0] } else { 0 }, strides[strides.len() - 1]);
         weights = room(rows.saturating_mul(op.d))?;
-        let from = Matrix { at: start(operand), row, column };
+        let from = Matrix { at: start::<T>(operand), row, column };
         // SAFETY: the weights are `[d]` or `[d, d]` inside their buffer (invariants of `Distance` and `Operand`).
         weights.extend((0..rows).flat_map(|i| (0..op.d).map(move |j| unsafe { *from.from(i, j).at })));
     }
@@ -52,14 +48,8 @@ where
     wide.extend(weights.iter().map(|w| w.to_f64()));
     // SAFETY: X is [n, d] and Y [m, d] inside their buffers (invariants of `Distance` and `Operand`).
     let pairs = unsafe { Exact::new(metric, op, &wide, x, y) };
-    let after = prepare(tier, &op.after, &op.after_params, &[Access::Contiguous]);
-    let then = |mut done: Written<T>| {
-        let Some(exec) = &after else { return Ok(()) };
-        let mut strips = exec.strips()?;
-        done.pieces()
-            .for_each(|(_, piece)| in_place(exec, &mut strips, piece, SmallVec::from_slice(&[std::ptr::null()]), &[]));
-        Ok(())
-    };
+    let epilogue = Epilogue::new(tier, op);
+    let then = |done: Written<T>| epilogue.apply(done);
     let (pairs, then) = (&pairs, &then);
     let p = Product {
         m: op.n,
@@ -92,7 +82,9 @@ where
         match metric {
             Measure::SquaredEuclidean => product(&Direct::with::<SquareDiff>(isa), p, threads, Some(&squares(false))),
             Measure::Euclidean => product(&Direct::with::<SquareDiff>(isa), p, threads, Some(&squares(true))),
-            Measure::Cityblock => product(&Direct::with::<AbsDiff>(isa), p, threads, after.is_some().then_some(then)),
+            Measure::Cityblock => {
+                product(&Direct::with::<AbsDiff>(isa), p, threads, (!epilogue.is_empty()).then_some(then))
+            }
             Measure::Dot => product(
                 &Direct::new(isa),
                 p,
@@ -158,6 +150,39 @@ where
                 })
             }
         }
+    }
+}
+
+/// Returns the first element of an operand.
+fn start<T>(o: &Operand) -> *const T {
+    o.buffer.host_ptr().expect("core moves operands to host memory").as_ptr().cast::<T>().wrapping_add(o.offset)
+}
+
+/// Returns an operand with two axes.
+pub(crate) fn matrix<T>(o: &Operand) -> Matrix<T> {
+    Matrix { at: start(o), row: o.strides[0], column: o.strides[1] }
+}
+
+/// The program that is applied to distances.
+pub(crate) struct Epilogue(Option<Exec>);
+
+impl Epilogue {
+    pub(crate) fn new(tier: &'static Tier, op: &Distance) -> Epilogue {
+        Epilogue(prepare(tier, &op.after, &op.after_params, &[Access::Contiguous]))
+    }
+
+    /// Returns whether the program leaves distances unchanged.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Applies the program to a block of distances.
+    pub(crate) fn apply<T: Copy>(&self, mut done: Written<T>) -> Result<()> {
+        let Some(exec) = &self.0 else { return Ok(()) };
+        let mut strips = exec.strips()?;
+        done.pieces()
+            .for_each(|(_, piece)| in_place(exec, &mut strips, piece, SmallVec::from_slice(&[std::ptr::null()]), &[]));
+        Ok(())
     }
 }
 

@@ -14,7 +14,7 @@ use std::ops::Range;
 
 /// Outputs of at least this many bytes are written past the caches (streamed): they would be evicted before they are
 /// read.
-const STREAM_BYTES: usize = 8 << 20;
+pub(crate) const STREAM_BYTES: usize = 8 << 20;
 /// If the innermost axis is shorter than this, its strips would be too short to be efficient. Strips then run across
 /// axes.
 const SHORT_RUN: usize = 256;

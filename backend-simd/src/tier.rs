@@ -5,7 +5,7 @@ use crate::lanes::portable::Portable;
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::{avx2::Avx2, avx512::Avx512};
 use crate::sort::Sorter;
-use crate::{distance, kernels, matmul, random, reduce, scan, search, sort};
+use crate::{bits, bytes, distance, kernels, matmul, random, reduce, scan, search, sort};
 use polyarray_core::op::{Distance, Matmul};
 use polyarray_core::{Buffer, DType, Result, SmallProduct};
 
@@ -35,7 +35,7 @@ pub(crate) struct Tier {
     /// As [`matmul::small`]; the CPU has the features (invariant 2), as for the functions below.
     pub small_product: unsafe fn(&SmallProduct) -> bool,
     pub matmul: unsafe fn(&'static Tier, Engines, &Matmul, usize, &Buffer) -> Result<()>,
-    pub distance: unsafe fn(&'static Tier, &Distance, usize, &Buffer) -> Result<()>,
+    pub distance: unsafe fn(&'static Tier, Engines, &Distance, usize, &Buffer) -> Result<()>,
 }
 
 impl Tier {
@@ -57,9 +57,12 @@ impl Tier {
                 matmul: |tier, engines, op, threads, output| {
                     matmul::run(I::assume(), tier, engines, op, threads, output)
                 },
-                distance: |tier, op, threads, output| match op.dtype {
+                distance: |tier, engines, op, threads, output| match op.dtype {
                     DType::F32 => distance::run::<I, f32>(I::assume(), tier, op, threads, output),
-                    _ => distance::run::<I, f64>(I::assume(), tier, op, threads, output),
+                    DType::F64 => distance::run::<I, f64>(I::assume(), tier, op, threads, output),
+                    _ if bits::has(op.metric) => bits::run(I::assume(), tier, op, threads, output),
+                    DType::I8 => bytes::run::<I, i8>(I::assume(), tier, engines, op, threads, output),
+                    _ => bytes::run::<I, u8>(I::assume(), tier, engines, op, threads, output),
                 },
             }
         }

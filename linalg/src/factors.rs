@@ -94,7 +94,7 @@ pub fn qr<T: Field>(a: &Array<T>, factors: Factors) -> Result<(Array<T>, Array<T
                 column.as_mut().subrows_mut(0, used).copy_from(packed.as_ref().col(j).subrows(0, used));
             }
             let unscale = from_real::<T>(&unscale);
-            r.elements_mut()[i * k * n..][..k * n].iter_mut().for_each(|x| *x = *x * unscale);
+            r.elements_mut()[i * k * n..][..k * n].iter_mut().for_each(|x| *x *= unscale);
             let (basis, stack) = (packed.as_ref().subcols(0, least), MemStack::new(&mut scratch.0));
             T::apply_q(basis, coefficients.matrix(0).as_ref(), q.matrix(i), par, stack);
         }

@@ -69,8 +69,9 @@ impl<I: Isa, T: Half> Kernel for Halves<I, T> {
     }
 
     unsafe fn tile(&self, t: Tile<T, f32>) -> Result<()> {
-        let Tile { depth, a, b, c, ldc, add, rows, columns, plane, room } = t;
+        let Tile { depth, a, b, c, ldc, at, add, last, rows, columns, plane, room } = t;
+        let (a, b) = (a.cast(), b.cast());
         // SAFETY: the caller guarantees the contract of `Kernel::tile`; the panels contain f32.
-        unsafe { self.wide.tile(Tile { depth, a: a.cast(), b: b.cast(), c, ldc, add, rows, columns, plane, room }) }
+        unsafe { self.wide.tile(Tile { depth, a, b, c, ldc, at, add, last, rows, columns, plane, room }) }
     }
 }

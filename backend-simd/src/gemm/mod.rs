@@ -15,17 +15,16 @@ mod tests;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "there are engines only for x86-64"))]
 mod tiles;
 
-pub(crate) use blocks::{caches, packing_bound};
+pub(crate) use blocks::{Blocks, caches, packing_bound};
 pub(crate) use complex::Interleaved;
 pub(crate) use half::{Half, Halves};
 pub(crate) use integer::{Integer, Integers};
 pub(crate) use kernel::{AbsDiff, BARE_DEPTH, Direct, SEGMENT, SquareDiff};
 pub(crate) use pack::{Panels, SLACK, Widen};
-pub(crate) use tiles::{Engines, Tiled};
+pub(crate) use tiles::{Byte, Engines, Tiled, with_bytes};
 
 use crate::scratch::Scratch;
 use crate::threads::{Shared, split};
-use blocks::Blocks;
 use polyarray_core::Result;
 use std::ops::Range;
 
@@ -91,8 +90,12 @@ pub(crate) struct Tile<T, C> {
     pub c: *mut C,
     /// The elements from one row of C to the next.
     pub ldc: usize,
+    /// The row and the column of the tile in the whole C.
+    pub at: [usize; 2],
     /// Whether to add to the values in C.
     pub add: bool,
+    /// Whether this is the last part of the depth.
+    pub last: bool,
     /// The valid rows and columns of the tile, at most the kernel's.
     pub rows: usize,
     pub columns: usize,
@@ -355,7 +358,9 @@ unsafe fn alone<T: Copy, C: Copy>(
                                         b,
                                         c,
                                         ldc: p.ldc,
+                                        at: [corner[0] + i + x, corner[1] + j + y],
                                         add: p.add || q > 0,
+                                        last: q + depth == p.k,
                                         rows,
                                         columns,
                                         plane,

@@ -1,14 +1,16 @@
 //! The choice of engine: which products engines multiply, and which engine.
 
+use super::Byte;
 #[cfg(target_arch = "x86_64")]
 use super::{
     amx::Amx,
-    bytes::{Byte, Bytes},
+    bytes::Bytes,
     dots::Dots,
     parts::{EXACT, FAST, FULL, Parts, SINGLE},
     residues::Residues,
 };
-use crate::gemm::{Finish, Product};
+use crate::gemm::{Finish, Integer, Integers, Kernel, Product};
+use crate::lanes::Isa;
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::avx512::Avx512;
 use polyarray_core::{DType, Precision, Result};
@@ -90,6 +92,33 @@ impl<T: Copy, C> Tiled<C> for T {
     }
 }
 
+/// The least rows, columns and depth of distances of bytes for which engines are used: half a tile of C.
+#[cfg(target_arch = "x86_64")]
+const LEAST_BYTES: usize = 16;
+
+/// Calls `work` with the kernel that is fastest for products of bytes of this shape.
+pub(crate) fn with_bytes<I: Isa, T: Byte + Integer, R>(
+    isa: I,
+    engines: Engines,
+    shape: [usize; 3],
+    work: impl FnOnce(&dyn Kernel<Element = T, Sum = T::Sum>) -> R,
+) -> R
+where
+    T::Sum: Integer<Wide = T::Wide>,
+{
+    #[cfg(target_arch = "x86_64")]
+    if shape.into_iter().all(|length| length >= LEAST_BYTES) {
+        if let Some(engine) = engines.amx {
+            return work(&Bytes::<_, T>::new(engine));
+        }
+        if let Some(engine) = engines.dots {
+            return work(&Bytes::<_, T>::new(engine));
+        }
+    }
+    let _ = (engines, shape);
+    work(&Integers::<I, T, T::Sum>::new(isa))
+}
+
 /// The least rows, columns and depth of a product for which engines are used.
 #[cfg(target_arch = "x86_64")]
 const LEAST: usize = 64;
@@ -102,8 +131,8 @@ const LEAST_RESIDUES: Option<usize> = None;
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::*;
+    use crate::gemm::product;
     use crate::gemm::tiles::Engine;
-    use crate::gemm::{Kernel, product};
     use crate::lanes::Real;
     use polyarray_core::{bf16, f16};
 

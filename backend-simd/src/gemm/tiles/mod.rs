@@ -22,7 +22,8 @@ mod residues;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use choose::{Engines, Tiled};
+pub(crate) use bytes::Byte;
+pub(crate) use choose::{Engines, Tiled, with_bytes};
 
 use super::Matrix;
 use crate::lanes::Isa;
