@@ -223,6 +223,14 @@ fn threads_of_the_rest<T: Element>(suite: &mut Suite) {
     threads_within(suite, "matmul", T::DTYPE, batches, of_terms(30.0), || {
         Values::of(&array(&[5, 20, 30])?.matmul(&array(&[5, 30, 10])?)?)
     });
+    if !matches!(T::DTYPE.kind(), Kind::Float) {
+        let fits = |metric: &Metric| metric.info().coordinates.accept(T::DTYPE);
+        for metric in Metric::ALL.into_iter().chain(Metric::PACKED).filter(fits) {
+            threads_case(suite, &distance_name(metric), T::DTYPE, "[150, 80] to [90, 80]", || {
+                Values::of(&distance::cdist(&array(&[150, 80])?, &array(&[90, 80])?, metric)?)
+            });
+        }
+    }
     // The data has negative numbers and 16 columns.
     let fits = |metric: &Metric| T::DTYPE.kind() == Kind::Float && metric.info().vectors == Vectors::Real;
     for metric in Metric::ALL.into_iter().filter(fits) {

@@ -24,10 +24,13 @@ pub(crate) fn run(suite: &mut Suite) {
             }
         }
     }
-    for metric in Metric::ALL {
-        for dtype in DType::ALL.into_iter().filter(|d| d.kind() == Kind::Float) {
+    for metric in Metric::ALL.into_iter().chain(Metric::PACKED) {
+        for dtype in DType::ALL.into_iter().filter(|d| metric.info().coordinates.accept(*d)) {
             if suite.wants(&distance_name(metric), dtype) {
-                with_dtype!(dtype, T => distance_cases::<T>(suite, metric));
+                match dtype.kind() {
+                    Kind::Float => with_dtype!(dtype, T => distance_cases::<T>(suite, metric)),
+                    _ => with_dtype!(dtype, T => integer_distance_cases::<T>(suite, metric)),
+                }
             }
         }
     }
@@ -267,22 +270,87 @@ fn distance_cases<T: Element>(suite: &mut Suite, metric: Metric<'static>) {
             distances::<T>(suite, metric, (n, m, d), [Lay::Contiguous; 2], cloud);
         }
     }
-    for lay in [
-        Lay::Transposed,
-        Lay::Step(2),
-        Lay::Step(-1),
-        Lay::StepFirst(-1),
-        Lay::Window,
-        Lay::Offset(3),
-        Lay::Row,
-        Lay::Column,
-    ] {
+    for lay in STRIDED {
         for cloud in [Cloud::Even, Cloud::FarAndNear] {
             distances::<T>(suite, metric, (19, 21, columns(11)), [lay, Lay::Contiguous], cloud);
             distances::<T>(suite, metric, (19, 21, columns(11)), [Lay::Contiguous, lay], cloud);
         }
         distances::<T>(suite, metric, (9, 12, columns(37)), [lay, lay], Cloud::Even);
     }
+}
+
+/// The layouts of vectors, besides C order.
+const STRIDED: [Lay; 8] = [
+    Lay::Transposed,
+    Lay::Step(2),
+    Lay::Step(-1),
+    Lay::StepFirst(-1),
+    Lay::Window,
+    Lay::Offset(3),
+    Lay::Row,
+    Lay::Column,
+];
+
+/// Tests distances of bytes or of packed bits.
+fn integer_distance_cases<T: Element>(suite: &mut Suite, metric: Metric<'static>) {
+    let mut sizes =
+        vec![(1, 1, 1), (2, 3, 1), (7, 5, 3), (16, 17, 8), (33, 31, 16), (5, 65, 33), (40, 19, 64), (70, 66, 130)];
+    // More than one block of the depth.
+    sizes.push((35, 40, 1100));
+    if suite.full() {
+        sizes.extend([(64, 64, 64), (65, 66, 31), (100, 129, 17), (130, 70, 257), (1, 500, 10), (257, 1, 2)]);
+    }
+    for size in sizes {
+        integer_distances::<T>(suite, metric, size, [Lay::Contiguous; 2]);
+    }
+    for lay in STRIDED {
+        for lays in [[lay, Lay::Contiguous], [Lay::Contiguous, lay], [lay, lay]] {
+            integer_distances::<T>(suite, metric, (19, 21, 37), lays);
+        }
+    }
+}
+
+/// Tests distances of integers with any bits, among them rows of zeros and of the smallest and largest numbers, and
+/// equal rows. Sums are exact, so results differ by roundings at the end alone.
+fn integer_distances<T: Element>(
+    suite: &mut Suite,
+    metric: Metric<'static>,
+    (n, m, d): (usize, usize, usize),
+    lays: [Lay; 2],
+) {
+    let shapes = [[n, d], [m, d]];
+    let mut rows = |side: usize| -> Vec<T> {
+        let bits = 8 * T::DTYPE.size() as u32;
+        let smallest = if T::DTYPE.kind() == Kind::Int { -(1i128 << (bits - 1)) } else { 0 };
+        let largest = smallest + (1i128 << bits) - 1;
+        let one = |i: usize| match (i / d + side) % 7 {
+            1 => 0,
+            2 => smallest,
+            3 => largest,
+            _ => i128::from(suite.rng.next()),
+        };
+        (0..lays[side].len(&shapes[side])).map(one).map(|x| T::from_wide(Wide::Int(x))).collect()
+    };
+    let (x, mut y) = (rows(0), rows(1));
+    y.chunks_exact_mut(d).zip(x.chunks_exact(d)).step_by(5).for_each(|(y, x)| y.copy_from_slice(x));
+    let apply = |place: &Place| {
+        let (x, y): (Array<T>, Array<T>) =
+            (lays[0].build(&x, &shapes[0], place)?, lays[1].build(&y, &shapes[1], place)?);
+        Values::of(&distance::cdist(&x, &y, metric)?)
+    };
+    let expected = || {
+        on_scalar(|| {
+            let tolerance = match metric {
+                // One unit in the last place: both results are rounded.
+                Metric::Euclidean | Metric::BitJaccard => Tolerance::Relative(f64::from(f32::EPSILON)),
+                Metric::Cosine => Tolerance::Absolute(vec![f64::from(f32::EPSILON); n * m]),
+                _ => Tolerance::Bits,
+            };
+            Ok(Expected::new(apply(&Place::Host)?, tolerance))
+        })
+    };
+    let detail = format!("[{n}, {d}] to [{m}, {d}] {lays:?}");
+    suite.case(Case { op: distance_name(metric), dtype: T::DTYPE, detail }, apply, expected);
 }
 
 /// Returns `n` coordinates of points that a metric is defined for.

@@ -135,8 +135,8 @@ pub fn support(devices: &[Device]) -> Result<Vec<Support>> {
     }
     // The first estimate of these metrics is for an operation that changes the vectors.
     let composed = [Metric::Correlation, Metric::JensenShannon, Metric::Haversine];
-    for metric in Metric::ALL.into_iter().filter(|metric| !composed.contains(metric)) {
-        for dtype in DType::ALL.into_iter().filter(|d| d.kind() == Kind::Float) {
+    for metric in Metric::ALL.into_iter().chain(Metric::PACKED).filter(|metric| !composed.contains(metric)) {
+        for dtype in DType::ALL.into_iter().filter(|d| metric.info().coordinates.accept(*d)) {
             let run = || with_dtype!(dtype, T => distance::cdist(&matrix::<T>()?, &matrix::<T>()?, metric).map(|_| ()));
             ask(&mut table, &probe, &answers, &distance_name(metric), dtype, run)?;
         }

@@ -6,6 +6,7 @@ mod common;
 
 mod array_api;
 mod bad_input;
+mod bytes;
 mod complex;
 mod composed;
 mod conformance;

@@ -320,7 +320,7 @@ impl World {
             y.array.strides()
         ));
         let result = distance::cdist(&x.array, &y.array, metric);
-        if T::DTYPE.kind() != Kind::Float {
+        if !metric.info().coordinates.accept(T::DTYPE) {
             return match result {
                 Err(Error::DTypeUndefined { .. }) => Ok(()),
                 other => Err(format!("cdist of {}: {:?}", T::DTYPE, other.map(|a| a.shape().to_vec()))),
@@ -331,7 +331,7 @@ impl World {
             return Ok(());
         }
         let result = done("cdist", result)?;
-        let want = distances(&x.model, &y.model, metric);
+        let want = distances(&x.model, &y.model, metric, T::Distance::DTYPE);
         self.played.checks += 1;
         let model = compare("cdist", &result, &[n, m], &want)?;
         self.push(result, model);
@@ -385,7 +385,7 @@ fn into_view(dtype: DType, totals: &[Total], before: Option<&[Wide]>) -> Vec<Wan
 }
 
 /// Returns the conditions on the distances between all rows of `x` and of `y`.
-fn distances(x: &Model, y: &Model, metric: Metric) -> Vec<Want> {
+fn distances(x: &Model, y: &Model, metric: Metric, dtype: DType) -> Vec<Want> {
     let (n, m, d) = (x.shape[0], y.shape[0], x.shape[1]);
     let mut want = Vec::new();
     for_each_index(&[n, m], &mut |index| {
@@ -395,7 +395,7 @@ fn distances(x: &Model, y: &Model, metric: Metric) -> Vec<Want> {
             _ => apart.map(|x| x * x).sum(),
         };
         let exact = if metric == Metric::Euclidean { exact.sqrt() } else { exact };
-        want.push(Want::Near(exact, (d as f64 + 3.0) * working_eps(x.dtype) * exact + rounding(x.dtype, exact)));
+        want.push(Want::Near(exact, (d as f64 + 3.0) * working_eps(dtype) * exact + rounding(dtype, exact)));
     });
     want
 }
