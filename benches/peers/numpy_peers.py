@@ -11,7 +11,7 @@
     python benches/peers/numpy_peers.py --programs --threads 2 --json programs.json
     cargo run --release -p polyarray-bench -- programs --with programs.json
 
-Requires NumPy. numexpr, SciPy, scikit-learn and faiss are measured if they can be imported. Every result is compared
+Requires NumPy. numexpr, SciPy, scikit-learn, faiss and NumKong are measured if they can be imported. Every result is compared
 with the same computation in float64 (long double for sums) before its time is written. Elementwise cases and matrix
 products write into an existing output (`out=`). The group `small` is measured on one thread, as statements that Python
 runs in a loop, so that the call of a Python function is not part of the time.
@@ -45,6 +45,7 @@ ELEMENTS = ([[1000], [100_000], [1_000_000]], [[1], [1000], [100_000], [1_000_00
 MATRIX = ([[100, 100], [1000, 1000]], [[100, 100], [1000, 1000], [5000, 5000]], lambda n: [n, n])
 PRODUCT = ([[64] * 3, [256] * 3, [512] * 3], [[16] * 3, [64] * 3, [256] * 3, [1024] * 3, [2048] * 3], lambda n: [n] * 3)
 PRODUCTS = ([[16, 64, 64, 64]], [[64, 32, 32, 32], [16, 64, 64, 64], [16, 256, 256, 256]], lambda n: [16, n, n, n])
+CODES = ([[100, 1000, 4]], [[100, 1000, 4], [2000, 100_000, 4]], lambda n: [n, n, 4])
 POINTS = (
     [[100, 100, 50], [400, 400, 50]],
     [[100, 100, 50], [500, 500, 50], [2000, 2000, 50], [5000, 5000, 50]],
@@ -91,7 +92,14 @@ OTHERS = {
     "cdist_cityblock": (POINTS, [SIGNED, SIGNED], 3, 16, 0.0),
     "cdist_cosine": (POINTS, [SIGNED, SIGNED], 2, 16, 0.0),
 }
-CASES = {**MAPS, **OTHERS}
+# Cases that are measured if they are selected by name.
+NAMED = {
+    "cdist_dot": (POINTS, [SIGNED, SIGNED], 2, 16, 0.0),
+    "hamming10": (CODES, [WHOLE, WHOLE], 3, 0, 0.0),  # the 10 nearest codes of words of packed bits
+}
+# The dtypes of cases that have others than f32 and f64.
+SUPPORTED = {"cdist_dot": ["f32", "f64", "i8"], "cdist_euclidean": ["f32", "f64", "i8"], "hamming10": ["u64"]}
+CASES = {**MAPS, **OTHERS, **NAMED}
 
 # The group of small work, as in the registry: shapes, domains of the inputs x and y, and the statement. A statement
 # that contains `out` writes into it; the value of the others is the result.
@@ -138,8 +146,8 @@ def arguments():
     names = lambda text: text.split(",")
     size = lambda text: [[int(n) for n in s.split("x")] for s in text.split(",")]
     parser.add_argument("--quick", action="store_true", help="small sizes and short measurements")
-    parser.add_argument("--ops", type=names, default=list(CASES), metavar="A,B", help="cases, by name")
-    parser.add_argument("--dtypes", type=names, default=["f32", "f64"], metavar="D,..", help="f32, f64")
+    parser.add_argument("--ops", type=names, default=[*MAPS, *OTHERS], metavar="A,B", help="cases, by name")
+    parser.add_argument("--dtypes", type=names, default=["f32", "f64"], metavar="D,..", help="f32, f64; i8 and u64 of some cases of distances")
     parser.add_argument("--sizes", type=size, metavar="N,..", help="N, or a shape such as 512x256x128")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     parser.add_argument("--threads", type=int, default=cores)
@@ -157,8 +165,8 @@ def arguments():
         if op != "small" and op not in CASES:
             parser.error(f"unknown case {op!r}; the cases are {' '.join(CASES)}, and the group small")
     for dtype in args.dtypes:
-        if dtype not in ("f32", "f64"):
-            parser.error(f"{dtype!r} is not f32 or f64")
+        if dtype not in ("f32", "f64", "i8", "u64"):
+            parser.error(f"{dtype!r} is not f32, f64, i8 or u64")
     if args.threads < 1:
         parser.error("--threads must be at least 1")
     if args.sweep:
@@ -192,7 +200,7 @@ def optional(name):
         return None
 
 
-numexpr, faiss = optional("numexpr"), optional("faiss")
+numexpr, faiss, numkong = optional("numexpr"), optional("faiss"), optional("numkong")
 cdist = getattr(optional("scipy.spatial.distance"), "cdist", None)
 pairwise = optional("sklearn.metrics.pairwise")
 if numexpr:
@@ -200,7 +208,7 @@ if numexpr:
 if faiss:
     faiss.omp_set_num_threads(ARGS.threads)
 
-DTYPES = {"f32": np.float32, "f64": np.float64}
+DTYPES = {"f32": np.float32, "f64": np.float64, "i8": np.int8, "u64": np.uint64}
 
 
 def shapes(op):
@@ -221,7 +229,7 @@ def input_shapes(op, shape):
         return [[*batch, m, k], [*batch, k, n], [n]][: len(CASES[op][1])]
     if op == "matvec":
         return [shape, shape[1:]]
-    if op.startswith("cdist"):
+    if op.startswith("cdist") or op == "hamming10":
         n, m, d = shape
         return [[n, d], [m, d]]
     return [shape] * len(CASES[op][1])
@@ -289,6 +297,12 @@ def faiss_distances(metric):
     return run
 
 
+def packed(function, x, y):
+    """Returns a function of NumKong on vectors of bytes, of which Y is packed in each call, into an existing output."""
+    out = numkong.zeros((len(x), len(y)), dtype=function(x[:1], numkong.dots_pack(y[:1])).dtype)
+    return lambda: function(x, numkong.dots_pack(y), out=out)
+
+
 def contenders(op, dtype, inputs):
     """Yields (library, number of threads, function that returns the result) for each library that supports the case."""
     x, y = inputs[0], inputs[-1]
@@ -332,6 +346,21 @@ def contenders(op, dtype, inputs):
             x, y = x.T, y.T
         out = x @ y
         yield "numpy", every, lambda: np.matmul(x, y, out=out)
+    elif op == "hamming10":
+        if faiss:
+            codes = faiss.IndexBinaryFlat(64 * x.shape[1])
+            codes.add(y.view(np.uint8))
+            queries = x.view(np.uint8)
+            yield "faiss", every, lambda: codes.search(queries, 10)[0]
+    elif dtype == "i8":
+        if numkong:
+            by_numkong = {"cdist_dot": numkong.dots_packed, "cdist_euclidean": numkong.euclideans_packed}[op]
+            yield "numkong", 1, packed(by_numkong, x, y)
+        if op == "cdist_dot":
+            floats = x.astype(np.float32), y.astype(np.float32)
+            yield "numpy", every, lambda: floats[0] @ floats[1].T
+    elif op == "cdist_dot":
+        yield "numpy", every, lambda: x @ y.T
     else:
         metric = op.removeprefix("cdist_")
         by_numpy = {"euclidean": expanded_square, "cityblock": cityblock, "cosine": cosine}[metric]
@@ -382,6 +411,16 @@ def expected(op, inputs, floor):
         return np.maximum(a @ b + y, 0), np.abs(a) @ np.abs(b) + np.abs(y)
     if op.startswith("matmul"):
         return x @ y, np.abs(x) @ np.abs(y)
+    if op == "cdist_dot":
+        return x @ y.T, np.abs(x) @ np.abs(y.T)
+    if op == "hamming10":
+        bits = [np.unpackbits(a.view(np.uint8), axis=1).astype(np.float32) for a in inputs]
+        counts = [b.sum(axis=1) for b in bits]
+        nearest = []
+        for row, count in zip(bits[0], counts[0]):
+            each = count + counts[1] - 2 * (bits[1] @ row)
+            nearest.append(np.sort(np.partition(each, 9)[:10]))
+        return np.array(nearest, dtype=np.float64), 1.0
     if op == "cdist_cosine":
         return cosine(x, y), 1.0
     if op == "cdist_cityblock":
@@ -396,6 +435,8 @@ def expected(op, inputs, floor):
 
 def tolerance(op, dtype, shape):
     """Returns twice the tolerance of the registry, because a float64 reference product has errors of its own."""
+    if dtype in ("i8", "u64"):
+        return 2 * np.finfo(np.float32).eps
     terms = shape[-2] if op.startswith("matmul") else shape[-1] if op == "matvec" or op.startswith("cdist") else 0
     return 2 * (CASES[op][3] + 2 * math.sqrt(terms)) * np.finfo(DTYPES[dtype]).eps
 
@@ -429,11 +470,11 @@ def fastest(run, budget):
 
 def moved(op, dtype, inputs, result):
     read = sum(a.nbytes for a in inputs)
-    return read + np.size(result) * (8 if op == "argsort" else np.dtype(DTYPES[dtype]).itemsize)
+    return read + np.size(result) * (8 if op == "argsort" else np.asarray(result).dtype.itemsize)
 
 
 def machine():
-    modules = (("numpy", np), ("numexpr", numexpr), ("faiss", faiss))
+    modules = (("numpy", np), ("numexpr", numexpr), ("faiss", faiss), ("numkong", numkong))
     versions = {name: module.__version__ for name, module in modules if module}
     for name in ("scipy", "sklearn"):
         if name in sys.modules:
@@ -450,7 +491,12 @@ def machine():
 def rows(op, dtype, shape, failures):
     _, domains, per_element, _, floor = CASES[op][:5]
     random = np.random.default_rng(1)
-    inputs = [random.uniform(lo, hi, s).astype(DTYPES[dtype]) for s, (lo, hi) in zip(input_shapes(op, shape), domains)]
+    # Integers are drawn as in the registry: from a wider domain, and packed bits from all words.
+    wider = 100 if dtype == "i8" else 1
+    draw = lambda lo, hi, s: random.uniform(lo * wider, hi * wider, s).round() if dtype == "i8" else random.uniform(lo, hi, s)
+    if dtype == "u64":
+        draw = lambda lo, hi, s: random.integers(0, 2**64, s, dtype=np.uint64)
+    inputs = [draw(lo, hi, s).astype(DTYPES[dtype]) for s, (lo, hi) in zip(input_shapes(op, shape), domains)]
     want, scale = expected(op, inputs, floor)
     if op in MAPS or op == "transpose_copy":
         # An exact function rounds its result once, to this dtype.
@@ -572,6 +618,8 @@ def main():
                 if op == "small":
                     for row in small_rows(dtype, failures):
                         print(json.dumps(row), file=out, flush=True)
+                    continue
+                if dtype not in SUPPORTED.get(op, ["f32", "f64"]):
                     continue
                 for shape in shapes(op):
                     for row in rows(op, dtype, shape, failures):

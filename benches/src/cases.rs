@@ -7,7 +7,7 @@ mod rows;
 
 pub use rows::{FLOATS, NUMBERS, OVERVIEW, SMALL};
 
-use polyarray::{Array, Binary, Composed, DType, Element, Expr, Gives, Metric, Unary};
+use polyarray::{Array, Binary, Composed, DType, Element, Expr, Gives, Metric, Result, Unary, distance};
 use std::sync::LazyLock;
 
 /// Every case: the standard ones, those of small work, and one for each ufunc of real numbers that is not among them.
@@ -18,9 +18,25 @@ pub trait Number: Element {
     /// The distance from 1 to the next float. 1 for integers; unused there, because their tolerance is 0.
     const EPS: f64;
     /// Returns the function of `formula` for this type.
-    fn pick(formula: &Formula) -> fn(&[Array<Self>]) -> Expr<Self>;
+    fn pick(_: &Formula) -> fn(&[Array<Self>]) -> Expr<Self> {
+        unreachable!("no case with a formula supports {}", Self::DTYPE)
+    }
     /// Returns the closure of `closure` for this type.
-    fn closure(closure: &Closure) -> fn(Expr<Self>) -> Expr<Self>;
+    fn closure(_: &Closure) -> fn(Expr<Self>) -> Expr<Self> {
+        unreachable!("no case with a compiled function supports {}", Self::DTYPE)
+    }
+    /// Returns the distances of the `k` nearest of the rows of `points` for each row of `queries`.
+    ///
+    /// # Errors
+    /// Those of the operation.
+    fn nearest(
+        _queries: &Array<Self>,
+        _points: &Array<Self>,
+        _k: usize,
+        _metric: Metric,
+    ) -> Result<Array<Self::Distance>> {
+        unreachable!("no case of nearest neighbours supports {}", Self::DTYPE)
+    }
     /// Returns the slice itself if this type is `f32`.
     fn as_f32(_: &[Self]) -> Option<&[f32]> {
         None
@@ -77,6 +93,19 @@ impl Number for i64 {
     }
 }
 
+/// Bytes, of which only distances are measured.
+impl Number for i8 {
+    const EPS: f64 = 1.0;
+}
+
+/// Words of packed bits, of which only distances are measured.
+impl Number for u64 {
+    const EPS: f64 = 1.0;
+    fn nearest(queries: &Array<u64>, points: &Array<u64>, k: usize, metric: Metric) -> Result<Array<f32>> {
+        Ok(distance::nearest(queries, points, k, metric)?.distances)
+    }
+}
+
 /// Runs `$body` with the type alias `$T` for the Rust type of `$dtype`, which must be a dtype of some case.
 #[macro_export]
 macro_rules! with_number {
@@ -96,6 +125,14 @@ macro_rules! with_number {
             }
             polyarray::DType::I64 => {
                 type $T = i64;
+                $body
+            }
+            polyarray::DType::I8 => {
+                type $T = i8;
+                $body
+            }
+            polyarray::DType::U64 => {
+                type $T = u64;
                 $body
             }
             other => {
@@ -165,6 +202,8 @@ pub enum Kernel {
     Matvec,
     /// The distances between all pairs of rows of two matrices.
     Distance(Metric<'static>),
+    /// For each row of the first matrix, so many nearest rows of the second.
+    Nearest(Metric<'static>, usize),
     /// The element in the middle.
     Get,
     /// Writes the element in the middle of an existing output.
@@ -186,6 +225,8 @@ pub enum Group {
     Small,
     /// A ufunc that is measured if it is selected by its name, or by `--ops ufuncs`.
     Ufunc,
+    /// Measured if it is selected by its name.
+    Named,
 }
 
 /// The layout of a matrix product's operands, and its epilogue.
@@ -271,7 +312,7 @@ impl Case {
     ///
     /// # Errors
     /// If there is none; the message lists the names.
-    pub fn named(name: &str) -> Result<&'static Case, String> {
+    pub fn named(name: &str) -> std::result::Result<&'static Case, String> {
         CASES.iter().find(|c| c.name == name).ok_or_else(|| {
             let known = CASES.iter().filter(|c| c.group != Group::Ufunc).map(|c| c.name).collect::<Vec<_>>().join(" ");
             format!("unknown case {name:?}; the cases are {known}, every ufunc, and the groups small and ufuncs")
@@ -294,7 +335,7 @@ impl Case {
             Kernel::Sort | Kernel::Argsort | Kernel::Median => "sorts",
             Kernel::Matmul(_) => "matrix products",
             Kernel::Matvec => "matrix times vector",
-            Kernel::Distance(_) => "distances",
+            Kernel::Distance(_) | Kernel::Nearest(..) => "distances",
             Kernel::Get | Kernel::Set => "single elements",
             Kernel::Slice | Kernel::TransposedView | Kernel::Reshape => "views",
         }
@@ -329,7 +370,7 @@ impl Case {
                 vec![[batch, &[*m, *k]].concat(), [batch, &[*k, *n]].concat(), vec![*n]]
             }
             (Kernel::Matvec, [m, k]) => vec![vec![*m, *k], vec![*k]],
-            (Kernel::Distance(_), [n, m, d]) => vec![vec![*n, *d], vec![*m, *d]],
+            (Kernel::Distance(_) | Kernel::Nearest(..), [n, m, d]) => vec![vec![*n, *d], vec![*m, *d]],
             (Kernel::Unary(_) | Kernel::Binary(_) | Kernel::Composed(_), _)
             | (Kernel::Map(_) | Kernel::Compiled(_) | Kernel::Fresh(_), _)
             | (Kernel::Sum | Kernel::SumAxis(_) | Kernel::Transpose | Kernel::Mean | Kernel::Any, _)
@@ -358,6 +399,7 @@ impl Case {
             (Kernel::Matmul(_), [batch @ .., m, _, n]) => [batch, &[*m, *n]].concat(),
             (Kernel::Matvec, [m, _]) => vec![*m],
             (Kernel::Distance(_), [n, m, _]) => vec![*n, *m],
+            (Kernel::Nearest(_, k), [n, m, _]) => vec![*n, *k.min(m)],
             _ => shape.to_vec(),
         }
     }
@@ -377,6 +419,7 @@ impl Case {
             Kernel::Median | Kernel::Mean => dtype.mean(),
             Kernel::Any => DType::Bool,
             _ if self.gives_truth() => DType::Bool,
+            Kernel::Distance(_) | Kernel::Nearest(..) => dtype.distance(),
             _ => dtype,
         };
         let read: f64 = self.input_shapes(shape).iter().map(|s| elements(s)).sum();
@@ -391,7 +434,7 @@ impl Case {
 
     /// Whether arithmetic rather than memory limits the case. Its rate is then shown in GFLOP/s.
     pub fn is_compute(&self) -> bool {
-        matches!(self.kernel, Kernel::Matmul(_) | Kernel::Distance(_))
+        matches!(self.kernel, Kernel::Matmul(_) | Kernel::Distance(_) | Kernel::Nearest(..))
     }
 
     /// Returns the largest allowed error relative to `scalar` ([`crate::verify`] defines what errors are relative to),
@@ -400,7 +443,7 @@ impl Case {
     /// A sum of k products is allowed `2 sqrt(k)` epsilon more. This is several times the rounding error of terms of
     /// either sign, but a fraction of the error that products in a narrower type would cause.
     pub fn tolerance<T: Number>(&self, shape: &[usize], on_host: bool) -> f64 {
-        if T::DTYPE.kind() == polyarray::Kind::Int {
+        if T::DTYPE.kind() != polyarray::Kind::Float {
             return 0.0;
         }
         let terms = match (&self.kernel, shape) {
@@ -416,7 +459,7 @@ impl Case {
     ///
     /// # Errors
     /// If none fits.
-    pub fn shapes(&self, sizes: &[Vec<usize>]) -> Result<Vec<Vec<usize>>, String> {
+    pub fn shapes(&self, sizes: &[Vec<usize>]) -> std::result::Result<Vec<Vec<usize>>, String> {
         let fit = |s: &Vec<usize>| match s[..] {
             [n] => Some((self.sizes.of)(n)),
             _ => (s.len() == self.sizes.ndim()).then(|| s.clone()),

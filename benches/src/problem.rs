@@ -2,7 +2,7 @@
 
 use crate::cases::{Case, Form, Kernel, Number};
 use polyarray::{
-    Array, Device, Dims, Element, Fused, IntoExpr, Kind, Matmul, MemoryId, Result, Wide, distance, fuse, s,
+    Array, DType, Device, Dims, Element, Fused, IntoExpr, Kind, Matmul, MemoryId, Result, Wide, distance, fuse, s,
 };
 
 /// Reproducible random numbers: SplitMix64 (G. Steele, D. Lea, C. Flood, "Fast splittable pseudorandom number
@@ -41,7 +41,7 @@ pub struct Problem<T: Number> {
 
 impl<T: Number> Problem<T> {
     /// Draws the inputs from the case's domains. Integers are rounded; they are drawn from a domain 100 times as wide
-    /// if its upper end is at most 2.
+    /// if its upper end is at most 2. Packed bits are random.
     ///
     /// # Errors
     /// Out of memory.
@@ -94,6 +94,9 @@ fn drawn<T: Number>(random: &mut Random, shape: &[usize], (lo, hi): (f64, f64)) 
     let whole = T::DTYPE.kind() == Kind::Int;
     let wider = if whole && hi <= 2.0 { 100.0 } else { 1.0 };
     let mut one = || {
+        if T::DTYPE == DType::U64 {
+            return T::from_wide(Wide::Int(i128::from(random.bits())));
+        }
         let x = random.uniform((lo * wider, hi * wider));
         T::from_wide(if whole { Wide::Int(x.round() as i128) } else { Wide::Float(x) })
     };
@@ -111,6 +114,7 @@ enum Output<T: Number> {
     /// As `Given`, of truth values.
     GivenTruths(Array<bool>),
     Array(Array<T>),
+    Distances(Array<T::Distance>),
     Totals(Array<T::Sum>),
     Total(T::Sum),
     Indices(Array<i64>),
@@ -249,7 +253,10 @@ impl<T: Number> Runner<T> {
             Kernel::Argsort => Output::Indices(x[0].argsort(0)?),
             Kernel::Median => Output::One(x[0].median()?.to_wide().real()),
             Kernel::Matvec => Output::Array(x[0].matmul(&x[1])?),
-            Kernel::Distance(metric) => Output::Array(distance::cdist(&x[0], &x[1], *metric)?),
+            Kernel::Distance(metric) => Output::Distances(distance::cdist(&x[0], &x[1], *metric)?),
+            Kernel::Nearest(metric, k) => {
+                Output::Distances(T::nearest(&x[0], &x[1], *k.min(&x[1].shape()[0]), *metric)?)
+            }
             Kernel::Get => Output::One(x[0].get([x[0].len() / 2])?.to_wide().real()),
             Kernel::Slice => Output::Array(x[0].slice(s![1..])?),
             Kernel::TransposedView => Output::Array(x[0].t()),
@@ -267,6 +274,7 @@ impl<T: Number> Runner<T> {
             Output::None => Ok(Vec::new()),
             Output::Given(a) | Output::Array(a) => floats(a),
             Output::GivenTruths(a) => floats(a),
+            Output::Distances(a) => floats(a),
             Output::Totals(a) => floats(a),
             Output::Total(x) => Ok(vec![x.to_wide().real()]),
             Output::Indices(a) => floats(a),

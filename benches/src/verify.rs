@@ -153,6 +153,8 @@ impl Expected {
             Kernel::Get | Kernel::Set | Kernel::Slice | Kernel::TransposedView | Kernel::Reshape => None,
             // `new` and `parts` compute the scale of products together with their values.
             Kernel::Matmul(_) | Kernel::Min | Kernel::Std | Kernel::ArgMax => None,
+            // Exact.
+            Kernel::Nearest(..) => None,
         }
     }
 
@@ -224,6 +226,7 @@ impl Grid {
         match (&problem.case.kernel, &problem.shape[..]) {
             (Kernel::Matmul(_), [batch @ .., m, _, n]) => Some(Grid { batch: batch.iter().product(), m: *m, n: *n }),
             (Kernel::Distance(_), [n, m, _]) => Some(Grid { batch: 1, m: *n, n: *m }),
+            (Kernel::Nearest(_, k), [n, m, _]) => Some(Grid { batch: 1, m: *n, n: *k.min(m) }),
             _ => None,
         }
     }
@@ -273,10 +276,12 @@ fn gather<T: Number>(array: &Array<T>, axis: usize, indices: &[usize]) -> Result
     Array::from_slice(&out, Dims::from(shape))
 }
 
-/// Computes some rows and some columns of the result. Each part takes half of `limit`.
+/// Computes some rows and some columns of the result, but only rows of nearest neighbours, which are selected from all
+/// columns. Each part takes half of `limit`.
 fn parts<T: Number>(problem: &Problem<T>, grid: &Grid, limit: f64, work: f64) -> Result<Expected> {
     let (mut at, mut values, mut scale, mut seconds, mut done) = (Vec::new(), Vec::new(), Vec::new(), 0.0, 0.0);
-    for (input, len) in [(0, grid.m), (1, grid.n)] {
+    let sides = if matches!(problem.case.kernel, Kernel::Nearest(..)) { 1 } else { 2 };
+    for (input, len) in [(0, grid.m), (1, grid.n)].into_iter().take(sides) {
         let chosen = spread(len, (limit / 2.0 / (work / len as f64)) as usize);
         let mut inputs = problem.inputs.clone();
         inputs[input] = gather(&inputs[input], axes(problem, input).0, &chosen)?;
@@ -285,7 +290,7 @@ fn parts<T: Number>(problem: &Problem<T>, grid: &Grid, limit: f64, work: f64) ->
             inputs[2] = gather(&inputs[2], 0, &chosen)?;
         }
         let axis = match (&problem.case.kernel, input) {
-            (Kernel::Distance(_), i) => i,
+            (Kernel::Distance(_) | Kernel::Nearest(..), i) => i,
             (_, 0) => shape.len() - 3,
             _ => shape.len() - 1,
         };

@@ -44,6 +44,14 @@ static PRODUCTS: Sizes = Sizes {
     of: |n| vec![16, n, n, n],
     axes: "BATCHxMxKxN",
 };
+/// Queries, points, and the words of 64 bits of each.
+static CODES: Sizes = Sizes {
+    quick: &[&[100, 1000, 4]],
+    overview: &[&[100, 1000, 4], &[500, 10_000, 4]],
+    full: &[&[100, 1000, 4], &[2000, 100_000, 4]],
+    of: |n| vec![n, n, 4],
+    axes: "QUERIESxPOINTSxWORDS",
+};
 static POINTS: Sizes = Sizes {
     quick: &[&[100, 100, 50], &[400, 400, 50]],
     overview: &[&[100, 100, 50], &[1000, 1000, 50]],
@@ -481,12 +489,15 @@ fn standard_rows() -> Vec<Case> {
             floor: 0.0,
             sizes: &MATRIX,
         },
-        distances(
-            "cdist_euclidean",
-            "Euclidean distances between two sets of points, [n, d] and [m, d]",
-            Metric::Euclidean,
-            3.0,
-        ),
+        Case {
+            dtypes: vec![DType::F32, DType::F64, DType::I8],
+            ..distances(
+                "cdist_euclidean",
+                "Euclidean distances between two sets of points, [n, d] and [m, d]",
+                Metric::Euclidean,
+                3.0,
+            )
+        },
         distances(
             "cdist_cityblock",
             "Manhattan distances between two sets of points, [n, d] and [m, d]",
@@ -499,6 +510,23 @@ fn standard_rows() -> Vec<Case> {
             Metric::Cosine,
             2.0,
         ),
+        Case {
+            group: Group::Named,
+            dtypes: vec![DType::F32, DType::F64, DType::I8],
+            ..distances("cdist_dot", "inner products of two sets of vectors, [n, d] and [m, d]", Metric::Dot, 2.0)
+        },
+        Case {
+            group: Group::Named,
+            dtypes: vec![DType::U64],
+            kernel: Kernel::Nearest(Metric::BitHamming, 10),
+            sizes: &CODES,
+            ..distances(
+                "hamming10",
+                "the 10 nearest of a set of codes of packed bits, [n, words] and [m, words]",
+                Metric::BitHamming,
+                3.0,
+            )
+        },
     ]
 }
 
