@@ -91,6 +91,10 @@ OTHERS = {
     "cdist_euclidean": (POINTS, [SIGNED, SIGNED], 3, 16, 0.0),
     "cdist_cityblock": (POINTS, [SIGNED, SIGNED], 3, 16, 0.0),
     "cdist_cosine": (POINTS, [SIGNED, SIGNED], 2, 16, 0.0),
+    "cdist_chebyshev": (POINTS, [SIGNED, SIGNED], 3, 16, 0.0),
+    "cdist_canberra": (POINTS, [SIGNED, SIGNED], 6, 16, 0.0),
+    "cdist_braycurtis": (POINTS, [SIGNED, SIGNED], 6, 16, 0.0),
+    "cdist_correlation": (POINTS, [SIGNED, SIGNED], 2, 16, 0.0),
 }
 # Cases that are measured if they are selected by name.
 NAMED = {
@@ -363,18 +367,21 @@ def contenders(op, dtype, inputs):
         yield "numpy", every, lambda: x @ y.T
     else:
         metric = op.removeprefix("cdist_")
-        by_numpy = {"euclidean": expanded_square, "cityblock": cityblock, "cosine": cosine}[metric]
-        yield "numpy", 1 if metric == "cityblock" else every, lambda: by_numpy(x, y)
+        by_numpy = {"euclidean": expanded_square, "cityblock": cityblock, "cosine": cosine}.get(metric)
+        if by_numpy:
+            yield "numpy", 1 if metric == "cityblock" else every, lambda: by_numpy(x, y)
         if cdist and dtype == "f64":  # SciPy computes in float64 for every dtype
             yield "scipy", 1, lambda: cdist(x, y, metric)
-        if pairwise:
-            function = {
-                "euclidean": "euclidean_distances",
-                "cityblock": "manhattan_distances",
-                "cosine": "cosine_distances",
-            }[metric]
+        function = {
+            "euclidean": "euclidean_distances",
+            "cityblock": "manhattan_distances",
+            "cosine": "cosine_distances",
+        }.get(metric)
+        if pairwise and function:
             yield "sklearn", every, lambda: getattr(pairwise, function)(x, y)
-        if faiss and dtype == "f32":
+        if numkong and metric == "euclidean":
+            yield "numkong", every, lambda: np.asarray(numkong.cdist(x, y, metric=metric, threads=every))
+        if faiss and by_numpy and dtype == "f32":
             by_faiss = faiss_distances(metric)
             yield "faiss", every, lambda: by_faiss(x, y)
 
@@ -426,6 +433,15 @@ def expected(op, inputs, floor):
     if op == "cdist_cityblock":
         want = cityblock(x, y)
         return want, want
+    if op in ("cdist_chebyshev", "cdist_canberra", "cdist_braycurtis", "cdist_correlation"):
+        by_row = {
+            "chebyshev": lambda point: np.abs(y - point).max(axis=1),
+            "canberra": lambda point: (np.abs(y - point) / (np.abs(y) + np.abs(point))).sum(axis=1),
+            "braycurtis": lambda point: np.abs(y - point).sum(axis=1) / np.abs(y + point).sum(axis=1),
+            "correlation": lambda point: cosine((point - point.mean())[None], y - y.mean(axis=1, keepdims=True))[0],
+        }[op.removeprefix("cdist_")]
+        want = np.stack([by_row(point) for point in x])
+        return want, 1.0 if op == "cdist_correlation" else want
     want = np.stack([np.sqrt(((y - point) ** 2).sum(axis=1)) for point in x])
     norms = np.linalg.norm(x, axis=1)[:, None], np.linalg.norm(y, axis=1)[None, :]
     with np.errstate(divide="ignore"):

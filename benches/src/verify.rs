@@ -143,7 +143,8 @@ impl Expected {
                 let euclidean = |want: f64, x: f64, y: f64| want.max(((x * x + y * y) / want).min(x + y));
                 Some(match problem.case.kernel {
                     Kernel::Distance(Metric::Euclidean) => self.each(&grid, &x, &y, euclidean),
-                    Kernel::Distance(Metric::Cosine) => vec![1.0; self.values.len()],
+                    Kernel::Distance(Metric::Dot) => self.each(&grid, &x, &y, |_, x, y| x * y),
+                    Kernel::Distance(Metric::Cosine | Metric::Correlation) => vec![1.0; self.values.len()],
                     _ => self.values.clone(),
                 })
             }

@@ -510,6 +510,30 @@ fn standard_rows() -> Vec<Case> {
             Metric::Cosine,
             2.0,
         ),
+        distances(
+            "cdist_chebyshev",
+            "largest differences between two sets of points, [n, d] and [m, d]",
+            Metric::Chebyshev,
+            3.0,
+        ),
+        distances(
+            "cdist_canberra",
+            "Canberra distances between two sets of points, [n, d] and [m, d]",
+            Metric::Canberra,
+            6.0,
+        ),
+        distances(
+            "cdist_braycurtis",
+            "Bray-Curtis distances between two sets of points, [n, d] and [m, d]",
+            Metric::BrayCurtis,
+            6.0,
+        ),
+        distances(
+            "cdist_correlation",
+            "correlation distances between two sets of points, [n, d] and [m, d]",
+            Metric::Correlation,
+            2.0,
+        ),
         Case {
             group: Group::Named,
             dtypes: vec![DType::F32, DType::F64, DType::I8],
