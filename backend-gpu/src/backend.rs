@@ -117,6 +117,7 @@ fn lacking_kernel(op: &Op) -> Option<&'static str> {
         Op::Sort(_) | Op::Search(_) | Op::Count(_) => {
             later!("sorting, searching and counting")
         }
+        Op::Nearest(_) => "GPUs select neighbours from blocks of distances",
         Op::Random(_) => later!("random numbers"),
         Op::Gather(_) | Op::Scatter(_) => {
             later!("reads and writes at indices")
@@ -168,7 +169,13 @@ unsafe impl Backend for GpuBackend {
             Op::Scan(_) => unreachable!("estimate refuses scans"),
             Op::Matmul(o) => matmul::run(&self.gpu, o, cx.output()),
             Op::Distance(o) => distance::run(&self.gpu, o, cx.output()),
-            Op::Sort(_) | Op::Search(_) | Op::Count(_) | Op::Random(_) | Op::Gather(_) | Op::Scatter(_) => {
+            Op::Nearest(_)
+            | Op::Sort(_)
+            | Op::Search(_)
+            | Op::Count(_)
+            | Op::Random(_)
+            | Op::Gather(_)
+            | Op::Scatter(_) => {
                 unreachable!("estimate refuses them")
             }
         }

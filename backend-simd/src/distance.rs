@@ -7,7 +7,7 @@
 //! one by one, by [`Measure::distance`].
 
 use crate::exec::{Access, Exec};
-use crate::gemm::{AbsDiff, Direct, Matrix, Product, SEGMENT, SquareDiff, Written, product};
+use crate::gemm::{AbsDiff, Direct, Finish, Matrix, Product, SEGMENT, SquareDiff, Written, product};
 use crate::lanes::{Isa, Real, Work};
 use crate::math::{Function, Function2, Log, Pow};
 use crate::matmul::{in_place, prepare};
@@ -47,7 +47,7 @@ where
     let mut wide: Vec<f64> = room(weights.len())?;
     wide.extend(weights.iter().map(|w| w.to_f64()));
     // SAFETY: X is [n, d] and Y [m, d] inside their buffers (invariants of `Distance` and `Operand`).
-    let pairs = unsafe { Exact::new(metric, op, &wide, x, y) };
+    let pairs = unsafe { Exact::new(metric, op.power, &wide, op.d, x, y) };
     let epilogue = Epilogue::new(tier, op);
     let then = |done: Written<T>| epilogue.apply(done);
     let (pairs, then) = (&pairs, &then);
@@ -62,26 +62,15 @@ where
         add: false,
         beside: 1,
     };
-    // A sum of d squares that is at least this is accurate, even if some squares underflow.
-    let low = op.d as f64 * Range::<T>::SMALLEST;
-    let squares = |root: bool| {
-        move |mut done: Written<T>| {
-            let low = T::from_f64(low);
-            let mut is_suspect = false;
-            done.pieces().for_each(|(_, piece)| is_suspect |= isa.enter(Squares { piece, low, root }));
-            if is_suspect {
-                let low = if root { low.root() } else { low };
-                pairs.repair(&mut done, |value| (value <= low) | is_infinite(value));
-            }
-            then(done)
-        }
-    };
+    let low = smallest_sum::<T>(op.d);
     // SAFETY: X is [n, d] and Y [m, d] inside their buffers, the output is [n, m] in C order, and the operands do not
     // overlap the output (invariants of `Distance`). There are as many weights as the metric has.
     unsafe {
         match metric {
-            Measure::SquaredEuclidean => product(&Direct::with::<SquareDiff>(isa), p, threads, Some(&squares(false))),
-            Measure::Euclidean => product(&Direct::with::<SquareDiff>(isa), p, threads, Some(&squares(true))),
+            Measure::SquaredEuclidean | Measure::Euclidean => {
+                let then = (!epilogue.is_empty()).then_some(then as Finish<T>);
+                euclidean(isa, metric == Measure::Euclidean, x, y, [op.n, op.m, op.d], c.get(), threads, then)
+            }
             Measure::Cityblock => {
                 product(&Direct::with::<AbsDiff>(isa), p, threads, (!epilogue.is_empty()).then_some(then))
             }
@@ -186,6 +175,46 @@ impl Epilogue {
     }
 }
 
+/// Returns the smallest sum of d squares that is accurate even if some squares underflow.
+fn smallest_sum<T: Real>(d: usize) -> f64 {
+    d as f64 * Range::<T>::SMALLEST
+}
+
+/// Computes squared distances, or their roots, of X `[n, d]` and Y `[m, d]`, and calls `then` with each block.
+///
+/// # Safety
+/// - X and Y are valid for reads, `c` for writes of `[n, m]` in C order; `c` overlaps neither, and nothing else accesses
+///   it.
+#[expect(clippy::too_many_arguments, reason = "two matrices, their lengths, and what to do with the sums")]
+pub(crate) unsafe fn euclidean<I: Isa, T: Real>(
+    isa: I,
+    root: bool,
+    x: Matrix<T>,
+    y: Matrix<T>,
+    [n, m, d]: [usize; 3],
+    c: *mut T,
+    threads: usize,
+    then: Option<Finish<T>>,
+) -> Result<()> {
+    let metric = if root { Measure::Euclidean } else { Measure::SquaredEuclidean };
+    // SAFETY: X and Y are valid for reads, which the caller guarantees.
+    let pairs = unsafe { Exact::new(metric, 1.0, &[], d, x, y) };
+    let low = T::from_f64(smallest_sum::<T>(d));
+    let finish = |mut done: Written<T>| {
+        let mut is_suspect = false;
+        done.pieces().for_each(|(_, piece)| is_suspect |= isa.enter(Squares { piece, low, root }));
+        if is_suspect {
+            let low = if root { low.root() } else { low };
+            pairs.repair(&mut done, |value| (value <= low) | is_infinite(value));
+        }
+        then.map_or(Ok(()), |then| then(done))
+    };
+    let b = Matrix { row: y.column, column: y.row, ..y };
+    let p = Product { m: n, n: m, k: d, a: x, b, c: Shared(c), ldc: m, add: false, beside: 1 };
+    // SAFETY: the contract of this function.
+    unsafe { product(&Direct::with::<SquareDiff>(isa), p, threads, Some(&finish)) }
+}
+
 /// Distances of single pairs by [`Measure::distance`].
 struct Exact<'a, T> {
     metric: Measure,
@@ -198,10 +227,17 @@ struct Exact<'a, T> {
 
 impl<'a, T: Real> Exact<'a, T> {
     /// # Safety
-    /// - while the value lives, X is valid for reads of `[n, d]` and Y of `[m, d]`, for the lengths of `op`; its
-    ///   methods are called with i below n and j below m.
-    unsafe fn new(metric: Measure, op: &Distance, weights: &'a [f64], x: Matrix<T>, y: Matrix<T>) -> Exact<'a, T> {
-        Exact { metric, power: op.power, weights, d: op.d, x, y }
+    /// - while the value lives, X is valid for reads of `[n, d]` and Y of `[m, d]`; its methods are called with i below
+    ///   n and j below m.
+    unsafe fn new(
+        metric: Measure,
+        power: f64,
+        weights: &'a [f64],
+        d: usize,
+        x: Matrix<T>,
+        y: Matrix<T>,
+    ) -> Exact<'a, T> {
+        Exact { metric, power, weights, d, x, y }
     }
 
     fn pairs(&self, i: usize, j: usize) -> impl Iterator<Item = (f64, f64)> + Clone {

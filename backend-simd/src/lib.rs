@@ -1,8 +1,8 @@
 //! The device `simd` of polyarray: explicit SIMD on all cores.
 //!
 //! An operation passes through these modules: `Simd` estimates its cost; `map`, `reduce`, `scan`, `matmul`, `distance`
-//! (`bytes` and `bits` for integers), `sort`, `search`, `count`, `random` and `index` split it into strips, blocks and
-//! threads; `exec` runs a program on strips, `flat` on strips across short axes; `kernels` has one kernel per
+//! (`bytes` and `bits` for integers), `nearest`, `sort`, `search`, `count`, `random` and `index` split it into strips,
+//! blocks and threads; `exec` runs a program on strips, `flat` on strips across short axes; `kernels` has one kernel per
 //! instruction; `math` and `lanes` have functions and vectors that are generic over the tier; `tier` has a table of
 //! kernels for each tier, and chooses the best that this CPU supports.
 
@@ -21,6 +21,7 @@ mod map;
 mod math;
 mod matmul;
 mod matvec;
+mod nearest;
 mod pairwise;
 mod partial;
 mod random;
@@ -196,6 +197,7 @@ unsafe impl Backend for Simd {
                 Op::Scan(o) => scan::run(tier, o, threads, output),
                 Op::Matmul(o) => (tier.matmul)(tier, engines, o, threads, output),
                 Op::Distance(o) => (tier.distance)(tier, engines, o, threads, output),
+                Op::Nearest(o) => (tier.nearest)(engines, o, threads, output),
                 Op::Sort(o) => sort::run(&tier.sort, o, threads, output),
                 Op::Search(o) => search::run(&tier.search, o, threads, output),
                 Op::Count(o) => count::run(o, threads, output),
@@ -235,6 +237,7 @@ impl Simd {
                 o.after.output()
             ))),
             Op::Distance(o) => distances(o.dtype, o.after.output()),
+            Op::Nearest(o) => distances(o.dtype, o.dtype),
             _ => Ok(()),
         }
     }

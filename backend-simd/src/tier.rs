@@ -5,8 +5,8 @@ use crate::lanes::portable::Portable;
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::{avx2::Avx2, avx512::Avx512};
 use crate::sort::Sorter;
-use crate::{bits, bytes, distance, kernels, matmul, random, reduce, scan, search, sort};
-use polyarray_core::op::{Distance, Matmul};
+use crate::{bits, bytes, distance, kernels, matmul, nearest, random, reduce, scan, search, sort};
+use polyarray_core::op::{Distance, Matmul, Nearest};
 use polyarray_core::{Buffer, DType, Result, SmallProduct};
 
 /// A copy of bytes that may bypass the caches: [`stream`](crate::lanes::Isa::stream), which has its contract; and the
@@ -36,6 +36,7 @@ pub(crate) struct Tier {
     pub small_product: unsafe fn(&SmallProduct) -> bool,
     pub matmul: unsafe fn(&'static Tier, Engines, &Matmul, usize, &Buffer) -> Result<()>,
     pub distance: unsafe fn(&'static Tier, Engines, &Distance, usize, &Buffer) -> Result<()>,
+    pub nearest: unsafe fn(Engines, &Nearest, usize, &Buffer) -> Result<()>,
 }
 
 impl Tier {
@@ -63,6 +64,10 @@ impl Tier {
                     _ if bits::has(op.metric) => bits::run(I::assume(), tier, op, threads, output),
                     DType::I8 => bytes::run::<I, i8>(I::assume(), tier, engines, op, threads, output),
                     _ => bytes::run::<I, u8>(I::assume(), tier, engines, op, threads, output),
+                },
+                nearest: |engines, op, threads, output| match op.dtype {
+                    DType::F32 => nearest::run::<I, f32>(I::assume(), engines, op, threads, output),
+                    _ => nearest::run::<I, f64>(I::assume(), engines, op, threads, output),
                 },
             }
         }

@@ -317,6 +317,7 @@ fn broken_invariant(op: &Op, output: &Buffer) -> Option<String> {
         }),
         Op::Matmul(o) => (o.m * o.n * o.k * o.batch.size() == 0).then(|| "a matmul with an axis of length 0".into()),
         Op::Distance(o) => (o.n * o.m * o.d == 0).then(|| "distances with an axis of length 0".into()),
+        Op::Nearest(o) => (o.n * o.d == 0 || o.k == 0 || o.k > o.m).then(|| format!("{} of {} neighbours", o.k, o.m)),
         Op::Sort(o) => (o.lines.contains(&0) || o.take.is_empty() || o.take.end > o.n)
             .then(|| format!("ranks {:?} of lines of length {}", o.take, o.n)),
         Op::Search(o) => (o.n * o.shape.size() == 0).then(|| "a search with an axis of length 0".into()),

@@ -2,8 +2,8 @@
 
 use crate::common::{layouts, nearly, on_every_device, refused};
 use crate::distances::{cluster, on_every_device_and_metric};
-use polyarray::Vectors;
 use polyarray::prelude::*;
+use polyarray::{Vectors, with_threads};
 
 const NAN: f64 = f64::NAN;
 
@@ -216,4 +216,77 @@ fn distances_of_all_pairs() {
         assert_eq!(distance::squareform(&distance::pdist(&x, Metric::Cityblock)?)?, all);
         Ok(())
     });
+}
+
+/// Returns whether the neighbours are the first ones of the sorted distances, with the same bits.
+fn is_selection_of_distances<T: Float>(x: &Array<T>, y: &Array<T>, k: usize, metric: Metric) -> Result<bool> {
+    let found = distance::nearest(x, y, k, metric)?;
+    let all = distance::cdist(x, y, metric)?;
+    let order = all.argsort(1)?;
+    let first = order.slice(s![.., ..k as isize])?;
+    let values = all.take_along_axis(&first, 1)?;
+    let bits = |x: &T| Real::to_f64(*x).to_bits();
+    let same = |a: &T, b: &T| bits(a) == bits(b) || Real::to_f64(*a).is_nan() && Real::to_f64(*b).is_nan();
+    let values_agree = found.distances.to_vec()?.iter().zip(&values.to_vec()?).all(|(a, b)| same(a, b));
+    Ok(found.indices.to_vec()? == first.to_vec()? && values_agree)
+}
+
+/// Many points, which devices may select without a matrix of distances: data for which short numbers are accurate, and
+/// data for which they are not.
+#[test]
+fn many_points() {
+    type Data = fn(usize, &mut dyn FnMut() -> f64) -> f64;
+    let data: [(&str, Data); 9] = [
+        ("a cloud", |_, random| random()),
+        ("a cloud far from the origin", |_, random| 1e4 + random()),
+        ("clusters", |i, random| (i / 64 % 7) as f64 * 100.0 + 1e-3 * random()),
+        ("integers", |_, random| (3.0 * random()).round()),
+        ("equal points", |_, _| 1.5),
+        ("large numbers", |_, random| 1e30 * random()),
+        ("small numbers", |_, random| 1e-30 * random()),
+        ("outliers", |i, random| if i % 7001 == 0 { 1e6 } else { random() }),
+        ("special values", |i, random| match i % 50_021 {
+            0 => f64::NAN,
+            1 => f64::INFINITY,
+            2 => f64::MAX,
+            _ => random(),
+        }),
+    ];
+    for (name, data) in data {
+        for (n, m, d, k) in [(3, 2100, 64, 10), (300, 2100, 64, 1), (33, 4000, 40, 128), (5, 140_000, 1, 7)] {
+            let mut state = 1u64;
+            let mut random = || {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (state >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+            };
+            let mut points = |rows: usize| {
+                Array::from_vec((0..rows * d).map(|i| data(i, &mut random)).collect::<Vec<f64>>(), [rows, d]).unwrap()
+            };
+            let (x, y) = (points(n), points(m));
+            let (short_x, short_y) = (x.cast::<f32>().eval().unwrap(), y.cast::<f32>().eval().unwrap());
+            for threads in [1, 2] {
+                for metric in [Metric::Euclidean, Metric::SquaredEuclidean] {
+                    with_threads(threads, || {
+                        let what = format!("{name}, [{n}, {m}, {d}], {k} nearest by {metric:?} on {threads} threads");
+                        assert!(is_selection_of_distances(&x, &y, k, metric).unwrap(), "f64, {what}");
+                        assert!(is_selection_of_distances(&short_x, &short_y, k, metric).unwrap(), "f32, {what}");
+                    });
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn many_points_in_any_layout() {
+    let points = |rows: usize| cluster(rows, 66, 0.5, 2.0);
+    let x = Array::from_vec(points(40), [40, 66]).unwrap();
+    let y = Array::from_vec(points(4200), [4200, 66]).unwrap();
+    let (wide, strided) = (y.t().to_contiguous().unwrap(), y.slice(s![..;-2, ..;3]).unwrap());
+    assert!(is_selection_of_distances(&x, &wide.t(), 5, Metric::Euclidean).unwrap());
+    let few = x.slice(s![..;2, ..;-3]).unwrap();
+    // 2100 points of 22 coordinates are few, so they are repeated.
+    let many = Array::concatenate(&[&strided, &strided, &strided], 0).unwrap();
+    assert!(is_selection_of_distances(&few, &many, 5, Metric::SquaredEuclidean).unwrap());
+    assert!(is_selection_of_distances(&x.slice(s![0..1, ..]).unwrap(), &y, 262, Metric::Euclidean).unwrap());
 }

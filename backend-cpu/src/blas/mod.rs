@@ -156,6 +156,7 @@ unsafe impl Backend for Blas {
             Op::Map(_) => lacks!("elementwise operations"),
             Op::Reduce(_) => lacks!("reductions"),
             Op::Scan(_) => lacks!("scans"),
+            Op::Nearest(_) => "BLAS selects neighbours from blocks of distances",
             Op::Sort(_) | Op::Search(_) | Op::Count(_) => lacks!("sorting, searching or counting"),
             Op::Random(_) => lacks!("random numbers"),
             Op::Gather(_) | Op::Scatter(_) => lacks!("reads and writes at indices"),

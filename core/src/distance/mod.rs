@@ -1,8 +1,10 @@
 //! Distances between vectors.
 
+mod best;
 mod metric;
 mod neighbours;
 
+pub use best::{Best, Candidate};
 pub use metric::{Bound, Coordinates, Metric, MetricInfo, Vectors};
 pub use neighbours::{Neighbors, Ragged, argmin, nearest, within};
 

@@ -4,12 +4,16 @@
 //! block, the selections of its rows are updated. Therefore the memory in use, besides operands and results, does not
 //! depend on the number of pairs. Row blocks are divided among threads.
 
-use super::{Metric, Pairs};
+use super::best::{Best, is_nan};
+use super::{How, Metric, Pairs};
 use crate::array::{self, Array};
 use crate::config::threads;
-use crate::{Dims, Element, Error, Float, MemoryId, Number, Result, parts, trace};
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+use crate::device::Device;
+use crate::expr::RawArray;
+use crate::layout::Layout;
+use crate::op::{Measure, Nearest, Op};
+use crate::plan::{execute, is_possible};
+use crate::{DType, Dims, Element, Error, Float, Kind, MemoryId, Number, Result, Wide, canon, parts, trace};
 use std::ops::Range;
 
 /// The most rows of a block.
@@ -45,7 +49,9 @@ pub struct Ragged<T: Element> {
 ///
 /// Besides the operands and the result, it needs memory for a second copy of the result, for a block of distances and
 /// the neighbours of 64 queries per thread, and for a changed copy of the operands for the metrics `Correlation` and
-/// `JensenShannon`. Distances are as those of [`cdist`](super::cdist).
+/// `JensenShannon`. Distances are as those of [`cdist`](super::cdist). For (squared) Euclidean distances to many points,
+/// `simd` excludes most points by approximate distances; the result is the same. Each thread then
+/// needs `48 k + 768` bytes for each of up to 1024 queries, 4 KiB for each coordinate, and 2 MiB.
 ///
 /// # Errors
 /// [`Error::Argument`] if `k` is 0 or exceeds the number of points; as [`cdist`](super::cdist).
@@ -179,16 +185,22 @@ pub fn within<T: Element<Distance: Float>>(
     })
 }
 
+/// The indices of selected points, and their distances.
+type Selected<T> = (Vec<i64>, Vec<<T as Element>::Distance>);
+
 /// Returns the indices and distances of the `k` nearest points of each row, for `k` from 1 to the number of points.
-fn select<T: Element<Distance: Float>>(pairs: &Pairs<T>, k: usize) -> Result<(Vec<i64>, Vec<T::Distance>)> {
+fn select<T: Element<Distance: Float>>(pairs: &Pairs<T>, k: usize) -> Result<Selected<T>> {
     let [n, m] = pairs.shape();
+    if let Some(selected) = select_at_once(pairs, k)? {
+        return Ok(selected);
+    }
     let rows = |rows: Range<usize>| {
         let shape = Dims::from([rows.len(), k]);
         let (mut indices, mut distances) = (array::reserve(&shape)?, array::reserve(&shape)?);
         for block in blocks(rows, ROWS) {
             let mut best = reserve(block.len())?;
             for _ in block.clone() {
-                best.push(Best { candidates: BinaryHeap::from(reserve(k)?), k });
+                best.push(Best::new(k)?);
             }
             for columns in blocks(0..m, BLOCK / block.len()) {
                 on_host(&pairs.part(&block, &columns)?.distances()?, |values| {
@@ -202,7 +214,7 @@ fn select<T: Element<Distance: Float>>(pairs: &Pairs<T>, k: usize) -> Result<(Ve
                     Ok(())
                 })?;
             }
-            for candidate in best.into_iter().flat_map(|best| best.candidates.into_sorted_vec()) {
+            for candidate in best.into_iter().flat_map(Best::sorted) {
                 indices.push(candidate.index as i64);
                 distances.push(if pairs.descending { -candidate.key } else { candidate.key });
             }
@@ -218,76 +230,43 @@ fn select<T: Element<Distance: Float>>(pairs: &Pairs<T>, k: usize) -> Result<(Ve
     Ok((indices, distances))
 }
 
-/// The nearest points of a row so far: a heap whose greatest element is the farthest of them.
-struct Best<T> {
-    candidates: BinaryHeap<Candidate<T>>,
-    k: usize,
-}
-
-/// A point. Candidates are ordered by distance, with NaN last, then by index.
-struct Candidate<T> {
-    key: T,
-    index: usize,
-}
-
-impl<T: Float> Best<T> {
-    /// Considers the distances of the points from number `first` on. The distances of earlier points have been
-    /// considered before, so a point replaces the farthest one only if it is nearer.
-    fn offer(&mut self, values: &[T], first: usize, key: impl Fn(T) -> T) {
-        for (chunk, values) in values.chunks(CHUNK).enumerate() {
-            if let Some(farthest) = self.farthest()
-                && !is_nan(farthest)
-                // Without branches, so that the compiler uses vectors.
-                && !values.iter().fold(false, |any, &value| any | (key(value) < farthest))
-            {
-                continue;
-            }
-            for (i, &value) in values.iter().enumerate() {
-                let candidate = Candidate { key: key(value), index: first + chunk * CHUNK + i };
-                if self.candidates.len() < self.k {
-                    self.candidates.push(candidate);
-                } else if let Some(mut farthest) = self.candidates.peek_mut()
-                    && candidate < *farthest
-                {
-                    *farthest = candidate;
-                }
-            }
-        }
+/// Selects by one operation, if a device has it and there is enough work for each row. Otherwise returns `None`.
+fn select_at_once<T: Element<Distance: Float>>(pairs: &Pairs<T>, k: usize) -> Result<Option<Selected<T>>> {
+    let ([n, m], d) = (pairs.shape(), pairs.x.shape()[1]);
+    let How::Measure(metric @ (Measure::Euclidean | Measure::SquaredEuclidean), ..) = pairs.how else {
+        return Ok(None);
+    };
+    let enough = n > 0 && d > 0 && k <= MOST_AT_ONCE && m / SHARE >= k && m.saturating_mul(d) >= LEAST_AT_ONCE;
+    let here = [&pairs.x, &pairs.y].iter().all(|array| array.raw().buffer.memory() == MemoryId::HOST);
+    if !enough || !here || T::DTYPE.kind() != Kind::Float {
+        return Ok(None);
     }
-
-    /// Returns the key of the farthest candidate, if there are `k`.
-    fn farthest(&self) -> Option<T> {
-        self.candidates.peek().filter(|_| self.candidates.len() == self.k).map(|farthest| farthest.key)
+    let operand = |array: &Array<T>| canon::operand(&array.raw().buffer, T::DTYPE, array.layout());
+    let (x, y) = (operand(&pairs.x), operand(&pairs.y));
+    let op = Op::from(Nearest { metric, dtype: T::DTYPE, n, m, d, k, x, y });
+    let device = Device::current()?;
+    if !is_possible(&op, &device)? {
+        return Ok(None);
     }
+    let shape = Dims::from([2, n, k]);
+    shape.check(DType::I64)?;
+    let buffer = execute(op, &device, None)?;
+    let found = Array::<i64>::from_raw(RawArray { buffer, dtype: DType::I64, layout: Layout::contiguous(shape) })?;
+    let mut selected = (array::reserve(&Dims::from([n, k]))?, array::reserve(&Dims::from([n, k]))?);
+    on_host(&found, |found| {
+        let (indices, bits) = found.split_at(n * k);
+        selected.0.extend_from_slice(indices);
+        selected.1.extend(bits.iter().map(|&bits| T::Distance::from_wide(Wide::Float(f64::from_bits(bits as u64)))));
+        Ok(())
+    })?;
+    Ok(Some(selected))
 }
 
-/// The distances that are compared with the farthest candidate at once.
-const CHUNK: usize = 32;
-
-impl<T: Float> Ord for Candidate<T> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let keys = self.key.partial_cmp(&other.key);
-        keys.unwrap_or_else(|| is_nan(self.key).cmp(&is_nan(other.key))).then(self.index.cmp(&other.index))
-    }
-}
-
-impl<T: Float> PartialOrd for Candidate<T> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<T: Float> PartialEq for Candidate<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl<T: Float> Eq for Candidate<T> {}
-
-fn is_nan<T: Float>(x: T) -> bool {
-    x.partial_cmp(&x).is_none()
-}
+/// The most neighbours that are selected by one operation, the least points for each of them, and the least coordinates
+/// of all points: with less work, the exact distances of the candidates of a row take longer than the screening saves.
+const MOST_AT_ONCE: usize = 128;
+const SHARE: usize = 16;
+const LEAST_AT_ONCE: usize = 1 << 17;
 
 /// Returns an empty vector with room for `len` elements.
 ///

@@ -11,6 +11,7 @@ mod distance;
 mod gather;
 mod map;
 mod matmul;
+mod nearest;
 mod random;
 mod reduce;
 mod scan;
@@ -23,6 +24,7 @@ pub use distance::{Distance, Measure, SHARES, SMALL_SHARE};
 pub use gather::Gather;
 pub use map::Map;
 pub use matmul::{Matmul, Precision};
+pub use nearest::Nearest;
 pub use random::{Distribution, Random};
 pub use reduce::{Reduce, Reduction};
 pub use scan::{Running, Scan};
@@ -252,6 +254,8 @@ operations! {
     Matmul,
     /// Distances between all pairs of two sets of vectors.
     Distance,
+    /// The nearest vectors of a set.
+    Nearest,
     /// A sort of lines.
     Sort,
     /// A search for values in a sorted line.

@@ -56,6 +56,22 @@ impl Engines {
         }
     }
 
+    /// Returns the kernel that multiplies f32 numbers which are bf16 numbers, if an engine is faster than vectors.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn short(self) -> Option<Box<dyn Kernel<Element = f32, Sum = f32>>> {
+        match (self.amx, self.dots) {
+            (Some(engine), _) => Some(Box::new(Parts::<_, f32, 1>::new(engine, SINGLE))),
+            (None, Some(engine)) => Some(Box::new(Parts::<_, f32, 1>::new(engine, SINGLE))),
+            (None, None) => None,
+        }
+    }
+
+    /// Returns `None`: there are no engines on this architecture.
+    #[cfg(not(target_arch = "x86_64"))]
+    pub(crate) fn short(self) -> Option<Box<dyn Kernel<Element = f32, Sum = f32>>> {
+        None
+    }
+
     /// Returns 1: there are no engines on this architecture.
     #[cfg(not(target_arch = "x86_64"))]
     pub(crate) fn gain(self, _: DType) -> f64 {
