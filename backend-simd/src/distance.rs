@@ -95,15 +95,17 @@ where
                     Some(&|mut done: Written<T>| {
                         let column = done.column;
                         for (row, piece) in done.pieces() {
-                            for (j, dot) in piece.iter_mut().enumerate() {
-                                let lengths = nx[row] * ny[column + j];
-                                *dot = if lengths >= least && lengths <= most {
-                                    let distance = (1.0 - dot.to_f64() / lengths).clamp(0.0, 2.0);
-                                    let is_zero = distance < near && pairs.is_equal(row, column + j);
-                                    T::from_f64(if is_zero { 0.0 } else { distance })
-                                } else {
-                                    pairs.distance(row, column + j)
-                                };
+                            let (x, y) = (nx[row], &ny[column..][..piece.len()]);
+                            if !isa.enter(Cosines { piece, x, y, least, most, near }) {
+                                continue;
+                            }
+                            for (j, distance) in piece.iter_mut().enumerate() {
+                                let lengths = x * y[j];
+                                if !(lengths >= least && lengths <= most) {
+                                    *distance = pairs.distance(row, column + j);
+                                } else if distance.to_f64() <= near && pairs.is_equal(row, column + j) {
+                                    *distance = T::from_f64(0.0);
+                                }
                             }
                         }
                         then(done)
@@ -310,6 +312,33 @@ impl<T: Real> Work for Squares<'_, T> {
             if self.root {
                 *x = x.root();
             }
+        }
+        is_suspect
+    }
+}
+
+/// Converts products of vectors to cosine distances: x is the length of one vector, y are those of the others. Returns
+/// whether a distance is at most `near`, or the product of two lengths is not in `least..=most`.
+struct Cosines<'a, T> {
+    piece: &'a mut [T],
+    x: f64,
+    y: &'a [f64],
+    least: f64,
+    most: f64,
+    near: f64,
+}
+
+impl<T: Real> Work for Cosines<'_, T> {
+    type Out = bool;
+    #[inline(always)]
+    fn run<I: Isa>(self, _: I) -> bool {
+        let Cosines { piece, x, y, least, most, near } = self;
+        let mut is_suspect = false;
+        for (dot, y) in piece.iter_mut().zip(y) {
+            let lengths = x * y;
+            let distance = (1.0 - dot.to_f64() / lengths).clamp(0.0, 2.0);
+            is_suspect |= !((lengths >= least) & (lengths <= most) & (distance > near));
+            *dot = T::from_f64(distance);
         }
         is_suspect
     }

@@ -118,23 +118,26 @@ macro_rules! sum {
     };
 }
 
+/// The second value is the sum of the differences: it is NaN if and only if one of them is.
 impl<T: Real> Terms<T> for Chebyshev {
-    type State<V: Copy> = V;
+    type State<V: Copy> = [V; 2];
     #[inline(always)]
-    fn start<V: Copy>(zero: V) -> V {
-        zero
+    fn start<V: Copy>(zero: V) -> [V; 2] {
+        [zero; 2]
     }
     #[inline(always)]
-    fn step<I: Isa>(_: I, most: T::V<I>, x: T::V<I>, y: T::V<I>, _: [T::V<I>; 2]) -> T::V<I> {
-        larger(most, x.sub(y).abs())
+    fn step<I: Isa>(_: I, [most, sum]: [T::V<I>; 2], x: T::V<I>, y: T::V<I>, _: [T::V<I>; 2]) -> [T::V<I>; 2] {
+        let apart = x.sub(y).abs();
+        // `max` returns its second operand if either is NaN.
+        [apart.max(most), sum.add(apart)]
     }
     #[inline(always)]
-    fn join<I: Isa>(_: I, a: T::V<I>, b: T::V<I>) -> T::V<I> {
-        larger(a, b)
+    fn join<I: Isa>(_: I, [a, c]: [T::V<I>; 2], [b, d]: [T::V<I>; 2]) -> [T::V<I>; 2] {
+        [a.max(b), c.add(d)]
     }
     #[inline(always)]
-    fn finish<I: Isa>(_: I, most: T::V<I>, _: f64, _: [T::V<I>; 2]) -> T::V<I> {
-        most
+    fn finish<I: Isa>(_: I, [most, sum]: [T::V<I>; 2], _: f64, _: [T::V<I>; 2]) -> T::V<I> {
+        T::V::<I>::select(sum.unordered(sum), sum, most)
     }
 }
 

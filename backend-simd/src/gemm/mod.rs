@@ -302,7 +302,13 @@ unsafe fn alone<T: Copy, C: Copy>(
     finish: Option<Finish<C>>,
 ) -> Result<()> {
     let (mr, nr) = (kernel.rows(), kernel.columns());
-    let Blocks { kc, mc, nc } = kernel.blocks([p.m, p.n, p.k], threads * p.beside);
+    let Blocks { kc, mut mc, nc } = kernel.blocks([p.m, p.n, p.k], threads * p.beside);
+    if finish.is_some() {
+        // With a small depth, a block of A has so many rows that their block of C would leave the second-level cache
+        // before it is finished.
+        let most = caches().second / 2 / (FINISHED.min(nc) * size_of::<C>().max(1));
+        mc = mc.min((most / mr).max(1) * mr);
+    }
     let [a_bare, b_bare] = kernel.bare(p.a, p.b, [p.m, p.n, kc.min(p.k)]);
     let block = |bare: bool, panels: usize, bytes: usize| Scratch::new(if bare { 0 } else { panels * bytes + SLACK });
     let [a_panel, b_panel] = kernel.panel_bytes(kc);
