@@ -24,8 +24,8 @@ pub mod prelude {
     #[cfg(feature = "linalg")]
     pub use crate::linalg;
     pub use polyarray_core::{
-        Array, Combine, Complex, DType, Device, Element, Error, Expr, Float, Fused, Indexing, IntoExpr, Matmul, Metric,
-        NewAxis, Number, Overlap, Pad, Precision, Quantile, Real, Result, Side, ViewMut, axis, bf16, distance, einsum,
-        einsum_path, f16, fuse, io, random, register, s, select, stream, trace, with_device,
+        Array, Combine, Complex, Csr, DType, Device, Element, Error, Expr, Float, Fused, Indexing, IntoExpr, Matmul,
+        Metric, NewAxis, Number, Overlap, Pad, Precision, Quantile, Real, Result, Side, ViewMut, axis, bf16, distance,
+        einsum, einsum_path, f16, fuse, io, random, register, s, select, stream, trace, with_device,
     };
 }

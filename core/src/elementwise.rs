@@ -143,7 +143,7 @@ impl<T: Element> Expr<T> {
                 let power = 10i128.checked_pow(decimals.unsigned_abs()).unwrap_or(i128::MAX);
                 let step = T::from_wide(Wide::Int(power));
                 if step.to_wide() != Wide::Int(power) {
-                    return &self - &self;
+                    return self * T::from_wide(Wide::Int(0));
                 }
                 let floor = self.clone().floor_div(step);
                 let below = self - &floor * step;

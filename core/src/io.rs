@@ -34,7 +34,7 @@ use npy::Head;
 #[cfg(feature = "safetensors")]
 pub(crate) use npy::turn_round;
 #[cfg(feature = "npz")]
-pub use npz::{read_npz, read_npz_array, write_npz, write_npz_compressed};
+pub use npz::{read_npz, read_npz_array, read_npz_csr, write_npz, write_npz_compressed};
 
 /// Reads an array from a `.npy` file.
 ///

@@ -44,6 +44,7 @@ mod signed;
 mod slice;
 mod small;
 mod sort;
+mod sparse;
 mod statistics;
 mod ufunc;
 
@@ -83,6 +84,7 @@ pub use program::{Instr, MAX_INPUTS, MAX_INSTRS, Operands, Program, Ref};
 pub use signed::{AxisIndex, NewShape};
 pub use slice::{NewAxis, SliceItem};
 pub use small::{Prepared, PreparedWork, Small, SmallMap, SmallProduct, SmallReduce, SmallScan, SmallSort};
+pub use sparse::Csr;
 pub use statistics::{Quantile, Unique};
 pub use ufunc::{Binary, Gives, Kinds, UfuncInfo, Unary};
 

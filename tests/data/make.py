@@ -6,6 +6,7 @@ Each holds what tests/suite/npy.rs and npz.rs expect of it.
 import pathlib
 
 import numpy as np
+import scipy.sparse
 
 here = pathlib.Path(__file__).parent
 
@@ -43,3 +44,10 @@ for version in [(2, 0), (3, 0)]:
 arrays = {"numbers": numbers.astype("<f4"), "columns": np.asfortranarray(numbers.astype("<i8")), "0-d": np.float64(2.5)}
 np.savez(here / "stored.npz", **arrays)
 np.savez_compressed(here / "compressed.npz", **arrays, zeros=np.zeros((100, 100), "u1"))
+
+# Sparse matrices of SciPy (these were written by 1.17): 3 x 5, with a row without numbers.
+rows, columns = [2, 0, 0, 2], [4, 3, 1, 0]
+matrix = scipy.sparse.coo_matrix((np.array([2.5, -1, 3, 0.5], "f4"), (rows, columns)), shape=(3, 5))
+for name, compressed in [("sparse_csr", True), ("sparse_csr_stored", False)]:
+    scipy.sparse.save_npz(here / f"{name}.npz", matrix.tocsr(), compressed=compressed)
+scipy.sparse.save_npz(here / "sparse_csc.npz", matrix.tocsc())

@@ -2,14 +2,22 @@
 
 use polyarray::prelude::*;
 
+#[path = "../../examples/clusters.rs"]
+mod clusters;
 #[path = "../../examples/custom_backend.rs"]
 mod custom_backend;
 #[path = "../../examples/digits.rs"]
 mod digits;
 #[path = "../../examples/first.rs"]
 mod first;
+#[path = "../../examples/neighbours_digits.rs"]
+mod neighbours_digits;
 #[path = "../../examples/offload.rs"]
 mod offload;
+#[path = "../../examples/radius_join.rs"]
+mod radius_join;
+#[path = "../../examples/recommender.rs"]
+mod recommender;
 #[path = "../../examples/streaming.rs"]
 mod streaming;
 #[path = "../../examples/tour/main.rs"]
@@ -37,6 +45,41 @@ fn every_device_reads_the_same_digits() {
     for device in Device::all().into_iter().chain([Device::auto()]) {
         assert_eq!(digits::right_answers(&pixels, &labels, &device).unwrap(), 1776, "on {device}");
     }
+}
+
+#[test]
+fn every_device_classifies_digits_by_votes() {
+    for device in Device::all().into_iter().chain([Device::auto()]) {
+        for (k, exact) in neighbours_digits::RIGHT {
+            let (right, of) = neighbours_digits::run(k, &device).unwrap();
+            assert!(of == 797 && neighbours_digits::is_right(k, right), "{device}: {right} for k {k}, not {exact}");
+        }
+    }
+}
+
+#[test]
+fn digits_form_groups() {
+    // An independent implementation in NumPy finds the same groups: a share of 0.7885 and a mean of 649.9.
+    let (share, mean) = clusters::run(10).unwrap();
+    assert!((share - 0.7885).abs() < 0.002 && (mean - 649.9).abs() < 0.5, "{share} and {mean}");
+}
+
+#[test]
+fn places_are_joined_by_distance() {
+    let found = with_device(&Device::scalar(), || radius_join::run(300, 2000)).unwrap();
+    for device in Device::all() {
+        match with_device(&device, || radius_join::run(300, 2000)) {
+            Ok(pairs) => assert_eq!(pairs, found, "{device}"),
+            Err(Error::Refused { .. } | Error::Storage { .. }) => println!("skipped: {device} has no f64"),
+            Err(why) => panic!("{device}: {why}"),
+        }
+    }
+}
+
+#[test]
+fn similar_listeners_are_found() {
+    let found = recommender::run(2000, 2000).unwrap();
+    assert!(found.same_genre > 0.4 && found.recommended > 0.8 && found.seconds > 0.0, "{found:?}");
 }
 
 /// Returns the text between two marks of the README.

@@ -57,6 +57,7 @@ mod semantics;
 mod sets;
 mod short_axes;
 mod sorting;
+mod sparse;
 mod streams;
 mod traps;
 mod ufuncs;

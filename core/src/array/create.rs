@@ -337,16 +337,29 @@ impl Spaced {
 
 /// Returns an empty vector with capacity for an array of `shape`, or an error if it does not fit into memory.
 pub(crate) fn reserve<T: Element>(shape: &Dims) -> Result<Vec<T>> {
-    let bytes = shape.check(T::DTYPE)?;
+    shape.check(T::DTYPE)?;
+    room(shape.size())
+}
+
+/// Returns an empty vector with capacity for `len` values, or an error if they do not fit into memory.
+pub(crate) fn room<A>(len: usize) -> Result<Vec<A>> {
+    let bytes = len.saturating_mul(size_of::<A>());
     let mut data = Vec::new();
     // The pool checks large sizes against the machine's memory: a system that overcommits grants any size.
     if bytes > 1 << 30 {
         drop(Buffer::host(bytes)?);
     }
-    data.try_reserve_exact(shape.size()).map_err(|e| Error::OutOfMemory {
+    data.try_reserve_exact(len).map_err(|e| Error::OutOfMemory {
         memory: "the host".into(),
         bytes,
         why: e.to_string(),
     })?;
     Ok(data)
+}
+
+/// Returns a vector of `len` times `value`, or an error if it does not fit into memory.
+pub(crate) fn repeated<A: Clone>(len: usize, value: A) -> Result<Vec<A>> {
+    let mut all = room(len)?;
+    all.resize(len, value);
+    Ok(all)
 }

@@ -12,7 +12,7 @@ mod update;
 mod view;
 mod windows;
 
-pub(crate) use create::reserve;
+pub(crate) use create::{repeated, reserve, room};
 pub use grid::Indexing;
 pub use iter::{Elements, Views};
 pub use view::ViewMut;

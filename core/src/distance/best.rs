@@ -44,26 +44,30 @@ impl<T: Float> Best<T> {
                 continue;
             }
             for (i, &value) in values.iter().enumerate() {
-                let candidate = Candidate { key: key(value), index: first + chunk * CHUNK + i };
-                if self.candidates.len() < self.k {
-                    self.candidates.push(candidate);
-                } else if let Some(mut farthest) = self.candidates.peek_mut()
-                    && candidate < *farthest
-                {
-                    *farthest = candidate;
-                }
+                self.consider(Candidate { key: key(value), index: first + chunk * CHUNK + i });
             }
         }
     }
 
+    /// Adds a point, if it is nearer than the farthest one or there are less than `k`.
+    pub fn consider(&mut self, candidate: Candidate<T>) {
+        if self.candidates.len() < self.k {
+            self.candidates.push(candidate);
+        } else if let Some(mut farthest) = self.candidates.peek_mut()
+            && candidate < *farthest
+        {
+            *farthest = candidate;
+        }
+    }
+
     /// Returns the key of the farthest candidate, if there are `k`.
-    fn farthest(&self) -> Option<T> {
+    pub fn farthest(&self) -> Option<T> {
         self.candidates.peek().filter(|_| self.candidates.len() == self.k).map(|farthest| farthest.key)
     }
 }
 
 /// The distances that are compared with the farthest candidate at once.
-const CHUNK: usize = 32;
+pub(super) const CHUNK: usize = 32;
 
 impl<T: Float> Ord for Candidate<T> {
     fn cmp(&self, other: &Self) -> Ordering {

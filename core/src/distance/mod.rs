@@ -3,10 +3,13 @@
 mod best;
 mod metric;
 mod neighbours;
+mod sparse;
 
 pub use best::{Best, Candidate};
 pub use metric::{Bound, Coordinates, Metric, MetricInfo, Vectors};
 pub use neighbours::{Neighbors, Ragged, argmin, nearest, within};
+pub(crate) use neighbours::{grow, on_host};
+pub use sparse::nearest_sparse;
 
 use crate::array::{Array, axis};
 use crate::device::Device;

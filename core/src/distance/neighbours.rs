@@ -279,7 +279,7 @@ pub(super) fn reserve<T>(len: usize) -> Result<Vec<T>> {
 }
 
 /// Makes room for `more` elements.
-fn grow<T>(vec: &mut Vec<T>, more: usize) -> Result<()> {
+pub(crate) fn grow<T>(vec: &mut Vec<T>, more: usize) -> Result<()> {
     vec.try_reserve(more).map_err(|e| Error::OutOfMemory {
         memory: "the host".into(),
         bytes: more.saturating_mul(size_of::<T>()),
@@ -294,7 +294,7 @@ pub(super) fn blocks(range: Range<usize>, len: usize) -> impl Iterator<Item = Ra
 }
 
 /// Calls `f` with the elements of a contiguous array, which are copied to the host if they lie elsewhere.
-pub(super) fn on_host<T: Element>(array: &Array<T>, f: impl FnOnce(&[T]) -> Result<()>) -> Result<()> {
+pub(crate) fn on_host<T: Element>(array: &Array<T>, f: impl FnOnce(&[T]) -> Result<()>) -> Result<()> {
     match array.as_slice() {
         Some(elements) => f(elements),
         None => f(&array.to_vec()?),
@@ -309,9 +309,18 @@ pub(super) fn over_rows<T: Element, S: Send>(
 ) -> Result<Vec<S>> {
     let ([n, m], d) = (pairs.shape(), pairs.x.shape()[1]);
     let here = [&pairs.x, &pairs.y].iter().all(|array| array.raw().buffer.memory() == MemoryId::HOST);
-    let steps = n as f64 * m as f64 * d as f64;
-    let several = here && steps > ALONE && !trace::is_recording();
-    let count = if several { threads().min(n / ROWS).max(1) } else { 1 };
+    let several = here && !trace::is_recording();
+    in_parts(n, if several { n as f64 * m as f64 * d as f64 } else { 0.0 }, work)
+}
+
+/// Calls `work` with parts of the rows `0..n`, on several threads if these need enough multiplications and additions,
+/// and returns the results in order.
+pub(super) fn in_parts<S: Send>(
+    n: usize,
+    steps: f64,
+    work: &(dyn Fn(Range<usize>) -> Result<S> + Sync),
+) -> Result<Vec<S>> {
+    let count = if steps > ALONE { threads().min(n / ROWS).max(1) } else { 1 };
     let bound = |i: usize| n / count * i + i.min(n % count);
     parts::run((0..count).map(|i| bound(i)..bound(i + 1)), work)?.into_iter().collect()
 }

@@ -141,6 +141,25 @@ impl Head {
     }
 }
 
+/// Reads a file of `len` bytes that is one short text of ASCII characters: an array without axes of the dtype `S` or
+/// `U`.
+#[cfg(feature = "npz")]
+pub(super) fn read_text(reader: &mut impl Read, len: u64) -> Result<String, String> {
+    const LONGEST: u64 = 256;
+    let (header, start) = read_header(reader, len)?;
+    let is_text = matches!(header.descr.trim_start_matches(['<', '>', '|', '=']).as_bytes(), [b'S' | b'U', ..]);
+    let bytes = len - start;
+    if !is_text || !header.shape.is_empty() || bytes > LONGEST {
+        let (descr, shape) = (header.descr, header.shape);
+        return Err(format!("holds {bytes} bytes of descr {descr:?} and shape {shape:?}, where a word was expected"));
+    }
+    // Reads up to the end, at which the checksum is compared. The characters of `U` have four bytes, three of them 0.
+    let mut text = Vec::new();
+    reader.take(LONGEST + 1).read_to_end(&mut text).map_err(|e| format!("cannot be read: {e}"))?;
+    text.retain(|byte| *byte != 0);
+    String::from_utf8(text).map_err(|_| "is not ASCII text".into())
+}
+
 fn layout(order: Order, shape: Dims) -> Layout {
     match order {
         Order::C => Layout::contiguous(shape),

@@ -4,9 +4,10 @@
 //! and memory for stored ones only if the file is as long as they are. A member is decompressed up to the size that the
 //! header of its array implies, and no further.
 
-use super::npy::{Failure, Head, nameable};
+use super::npy::{Failure, Head, nameable, read_text};
 use super::{Encoded, bad, create, open};
-use crate::{Array, DType, DynArray, Element, Error, Result};
+use crate::array::room;
+use crate::{Array, Csr, DType, DynArray, Element, Error, Number, Result};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Write};
@@ -72,12 +73,71 @@ pub fn read_npz_array<T: Element>(path: impl AsRef<Path>, name: &str) -> Result<
     let path = path.as_ref();
     nameable(T::DTYPE).map_err(|why| bad(path, why))?;
     let (mut archive, len) = archive(path)?;
-    let member = match archive.by_name(&format!("{name}{ENDING}")) {
-        Ok(member) => member,
-        Err(ZipError::FileNotFound) => return Err(bad(path, format!("has no array {name:?}"))),
-        Err(e) => return Err(refused(path, &e)),
+    named_array(&mut archive, len, path, name, Some(T::DTYPE))?.typed()
+}
+
+/// Reads a sparse matrix that SciPy's `save_npz` wrote in the format `csr`, compressed or not.
+///
+/// # Errors
+/// [`Error::File`] if an array is missing, for other formats (`save_npz(path, x.tocsr())` converts), for values of
+/// another dtype than `T`, and for parts of which [`Csr::from_parts`] makes no matrix; otherwise as [`read_npz`].
+#[doc(alias("load_npz"))]
+pub fn read_npz_csr<T: Number>(path: impl AsRef<Path>) -> Result<Csr<T>> {
+    let path = path.as_ref();
+    nameable(T::DTYPE).map_err(|why| bad(path, why))?;
+    let (mut archive, len) = archive(path)?;
+    let format = {
+        let mut member = member(&mut archive, path, "format")?;
+        let size = member.size();
+        read_text(&mut member, size).map_err(|why| named(Failure::File(why), "format").at(path))?
     };
-    member_array(member, len, Some(T::DTYPE)).map_err(|e| named(e, name).at(path))?.typed()
+    if format != "csr" {
+        let why = format!("holds a sparse matrix in the format {format:?}; in SciPy, convert it: x.tocsr()");
+        return Err(bad(path, why));
+    }
+    let mut array = |name: &str, want| named_array(&mut archive, len, path, name, want);
+    let shape = integers::<usize>(&array("shape", None)?, "shape", path)?;
+    let [n, d] = shape[..] else {
+        return Err(bad(path, format!("holds a sparse matrix of the shape {shape:?}; two axes are supported")));
+    };
+    let indptr = integers(&array("indptr", None)?, "indptr", path)?;
+    let indices = integers(&array("indices", None)?, "indices", path)?;
+    let data = array("data", Some(T::DTYPE))?.typed::<T>()?.to_vec()?;
+    Csr::from_parts([n, d], indptr, indices, data).map_err(|error| match error {
+        Error::Argument { .. } => bad(path, format!("is not a valid sparse matrix: {error}")),
+        other => other,
+    })
+}
+
+/// Returns the elements of an array of one axis that has signed integers of 32 or 64 bits, as SciPy writes indices.
+fn integers<I: TryFrom<i64>>(array: &DynArray, name: &str, path: &Path) -> Result<Vec<I>> {
+    let refused = |why: String| bad(path, format!("the array {name:?} {why}"));
+    if array.shape().len() != 1 {
+        return Err(refused(format!("has the shape {:?}, where one axis was expected", array.shape())));
+    }
+    let given = match array.dtype() {
+        DType::I32 => array.typed::<i32>()?.to_vec()?.into_iter().map(i64::from).collect(),
+        DType::I64 => array.typed::<i64>()?.to_vec()?,
+        other => return Err(refused(format!("holds {other}, where i32 or i64 was expected"))),
+    };
+    let mut integers = room(given.len())?;
+    for x in given {
+        integers.push(I::try_from(x).map_err(|_| refused(format!("has the element {x}, which is out of range")))?);
+    }
+    Ok(integers)
+}
+
+/// Returns a member of an archive.
+fn member<'a>(archive: &'a mut Archive, path: &Path, name: &str) -> Result<Member<'a>> {
+    archive.by_name(&format!("{name}{ENDING}")).map_err(|e| match e {
+        ZipError::FileNotFound => bad(path, format!("has no array {name:?}")),
+        e => refused(path, &e),
+    })
+}
+
+/// Reads an array of an archive of `len` bytes by name, of dtype `want` if that is given.
+fn named_array(archive: &mut Archive, len: u64, path: &Path, name: &str, want: Option<DType>) -> Result<DynArray> {
+    member_array(member(archive, path, name)?, len, want).map_err(|e| named(e, name).at(path))
 }
 
 /// Writes arrays with their names to a `.npz` file, uncompressed, as NumPy's `savez`, and replaces an existing file.
@@ -118,7 +178,10 @@ fn named(failure: Failure, name: &str) -> Failure {
     }
 }
 
-fn archive(path: &Path) -> Result<(ZipArchive<BufReader<File>>, u64)> {
+type Archive = ZipArchive<BufReader<File>>;
+type Member<'a> = zip::read::ZipFile<'a, BufReader<File>>;
+
+fn archive(path: &Path) -> Result<(Archive, u64)> {
     let (file, len) = open(path)?;
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|e| refused(path, &e))?;
     // Members that share bytes would make arrays many times as long as the file.
@@ -129,11 +192,7 @@ fn archive(path: &Path) -> Result<(ZipArchive<BufReader<File>>, u64)> {
 }
 
 /// Reads an array, of dtype `want` if that is given, from a member of a file of `len` bytes.
-fn member_array(
-    mut member: zip::read::ZipFile<'_, BufReader<File>>,
-    len: u64,
-    want: Option<DType>,
-) -> Result<DynArray, Failure> {
+fn member_array(mut member: Member, len: u64, want: Option<DType>) -> Result<DynArray, Failure> {
     let size = member.size();
     let stored = member.compression() == CompressionMethod::Stored && size <= len;
     let head = Head::read(&mut member, size).and_then(|head| match want {

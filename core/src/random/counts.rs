@@ -32,8 +32,8 @@ impl Table {
     fn new(first: f64, largest: u64, ratio: impl Fn(f64) -> f64) -> Table {
         let (mut sums, mut probability, mut sum) = ([f64::INFINITY; TABLE], first, first);
         let last = usize::try_from(largest).unwrap_or(TABLE).min(TABLE - 1);
-        for k in 0..last {
-            sums[k] = sum;
+        for (k, place) in sums[..last].iter_mut().enumerate() {
+            *place = sum;
             probability *= ratio((k + 1) as f64);
             let next = sum + probability;
             if next == sum {
