@@ -160,7 +160,13 @@ impl Kind {
             Kind::Dot => {
                 // Sums of up to 2^32 products of two numbers below the limit are finite.
                 let limit = T::MAX.to_f64().sqrt() / f64::from(1 << 17);
-                Row { scale: one, size: 0.0, side: one, nan: largest.is_nan(), apart: largest >= limit || largest.is_nan() }
+                Row {
+                    scale: one,
+                    size: 0.0,
+                    side: one,
+                    nan: largest.is_nan(),
+                    apart: largest >= limit || largest.is_nan(),
+                }
             }
             Kind::Jaccard => {
                 let size = values.iter().filter(|x| **x != T::ZERO).count().max(1) as f64;
