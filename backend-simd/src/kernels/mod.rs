@@ -16,7 +16,6 @@ use crate::math::{
 };
 use divide::{ByValue, Divided, OfQuotient};
 use exact::*;
-use half::slice::HalfFloatSliceExt;
 use polyarray_core::{Binary, Complex, DType, Kind, Unary, bf16, f16};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
@@ -191,34 +190,29 @@ impl<B: Body<Args = Args>> Body for Parts<B> {
     }
 }
 
-/// Converts f16 to f32 with the crate `half`, which uses the CPU's conversions.
-///
-/// # Safety
-/// - the contract of [`Kernel`], for operands of f16 and results of f32; `out` is not the operand.
-unsafe fn widen_f16(args: &Args) {
-    // SAFETY: the caller guarantees n elements of each, which do not overlap.
-    let (from, to) = unsafe {
-        (
-            std::slice::from_raw_parts(args.a.cast::<f16>(), args.n),
-            std::slice::from_raw_parts_mut(args.out.cast::<f32>(), args.n),
-        )
-    };
-    from.convert_to_f32_slice(to);
+/// The conversion of f16 to f32. `out` is not the operand.
+struct WidenHalves;
+
+impl Body for WidenHalves {
+    type Args = Args;
+    #[inline(always)]
+    unsafe fn run<I: Isa>(isa: I, args: &Args) {
+        // SAFETY: the caller of the kernel guarantees n elements and places, which do not overlap (the contract of
+        // `Kernel`).
+        unsafe { isa.widen_halves(args.a.cast(), args.out.cast(), args.n) };
+    }
 }
 
-/// Converts f32 to f16, as [`widen_f16`].
-///
-/// # Safety
-/// - the contract of [`Kernel`], for operands of f32 and results of f16; `out` is not the operand.
-unsafe fn narrow_f16(args: &Args) {
-    // SAFETY: the caller guarantees n elements of each, which do not overlap.
-    let (from, to) = unsafe {
-        (
-            std::slice::from_raw_parts(args.a.cast::<f32>(), args.n),
-            std::slice::from_raw_parts_mut(args.out.cast::<f16>(), args.n),
-        )
-    };
-    to.convert_from_f32_slice(from);
+/// The conversion of f32 to f16. `out` is not the operand.
+struct NarrowToHalves;
+
+impl Body for NarrowToHalves {
+    type Args = Args;
+    #[inline(always)]
+    unsafe fn run<I: Isa>(isa: I, args: &Args) {
+        // SAFETY: as in `WidenHalves`.
+        unsafe { isa.narrow_to_halves(args.a.cast(), args.out.cast(), args.n) };
+    }
 }
 
 /// A complex function of one operand.
@@ -735,8 +729,8 @@ const fn cast<I: Isa>(from: DType, to: DType) -> Option<Kernel> {
         };
     }
     match (from, to) {
-        (DType::F16, DType::F32) => Some(widen_f16),
-        (DType::F32, DType::F16) => Some(narrow_f16),
+        (DType::F16, DType::F32) => Some(I::kernel::<WidenHalves>),
+        (DType::F32, DType::F16) => Some(I::kernel::<NarrowToHalves>),
         (DType::BF16, DType::F32) => Some(I::kernel::<Each<bf16, To<f32>>>),
         (DType::F32, DType::C32) => Some(I::kernel::<Each<f32, To<Complex<f32>>>>),
         (DType::F64, DType::C64) => Some(I::kernel::<Each<f64, To<Complex<f64>>>>),

@@ -1,8 +1,13 @@
 //! The tier of AVX2 with FMA.
 
+use super::portable::Portable;
 use super::twice::Twice;
 use super::{Bits, Body, Exponents, Float, Isa, Lanes, Mask, Numbers, Work};
+use polyarray_core::f16;
 use std::arch::x86_64::*;
+
+/// The number of half floats that are converted at once.
+const HALVES: usize = 8;
 
 /// The token of the tier. It exists only on a CPU with the features: [`Avx2::new`] found them, or the caller of
 /// [`Isa::assume`] guarantees them.
@@ -44,6 +49,50 @@ impl Isa for Avx2 {
     fn narrow(self, low: F64, high: F64) -> F32 {
         // SAFETY: the token exists only on a CPU with AVX2.
         F32(unsafe { _mm256_set_m128(_mm256_cvtpd_ps(high.0), _mm256_cvtpd_ps(low.0)) })
+    }
+
+    unsafe fn widen_halves(self, from: *const f16, to: *mut f32, n: usize) {
+        /// # Safety
+        /// - `from` is valid for reads and `to` for writes of `n` elements. The CPU has AVX2 and F16C.
+        #[target_feature(enable = "avx2,f16c")]
+        unsafe fn vectors(from: *const f16, to: *mut f32, n: usize) {
+            for i in (0..n / HALVES * HALVES).step_by(HALVES) {
+                // SAFETY: the vector lies within the n elements, which the caller guarantees.
+                unsafe { _mm256_storeu_ps(to.add(i), _mm256_cvtph_ps(_mm_loadu_si128(from.add(i).cast()))) };
+            }
+        }
+        let whole = if is_x86_feature_detected!("f16c") { n / HALVES * HALVES } else { 0 };
+        // SAFETY: the caller guarantees n elements of each; the token proves AVX2, and F16C was detected if any vectors
+        // are converted.
+        unsafe {
+            if whole > 0 {
+                vectors(from, to, whole);
+            }
+            Portable.widen_halves(from.add(whole), to.add(whole), n - whole);
+        }
+    }
+
+    unsafe fn narrow_to_halves(self, from: *const f32, to: *mut f16, n: usize) {
+        /// # Safety
+        /// - `from` is valid for reads and `to` for writes of `n` elements. The CPU has AVX2 and F16C.
+        #[target_feature(enable = "avx2,f16c")]
+        unsafe fn vectors(from: *const f32, to: *mut f16, n: usize) {
+            for i in (0..n / HALVES * HALVES).step_by(HALVES) {
+                // SAFETY: the vector lies within the n elements, which the caller guarantees.
+                unsafe {
+                    let x = _mm256_cvtps_ph::<{ _MM_FROUND_TO_NEAREST_INT }>(_mm256_loadu_ps(from.add(i)));
+                    _mm_storeu_si128(to.add(i).cast(), x);
+                }
+            }
+        }
+        let whole = if is_x86_feature_detected!("f16c") { n / HALVES * HALVES } else { 0 };
+        // SAFETY: as in `widen_halves`.
+        unsafe {
+            if whole > 0 {
+                vectors(from, to, whole);
+            }
+            Portable.narrow_to_halves(from.add(whole), to.add(whole), n - whole);
+        }
     }
 
     #[target_feature(enable = "avx2,fma")]

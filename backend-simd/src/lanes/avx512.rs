@@ -2,7 +2,11 @@
 
 use super::twice::Twice;
 use super::{Bits, Body, Exponents, Float, Isa, Lanes, Mask, Numbers, Work};
+use polyarray_core::f16;
 use std::arch::x86_64::*;
+
+/// The number of half floats that are converted at once.
+const HALVES: usize = 16;
 
 /// The token of the tier. It exists only on a CPU with the features: [`Avx512::new`] found them, or the caller of
 /// [`Isa::assume`] guarantees them.
@@ -49,6 +53,39 @@ impl Isa for Avx512 {
     fn narrow(self, low: F64, high: F64) -> F32 {
         // SAFETY: the token exists only on a CPU with AVX-512.
         F32(unsafe { _mm512_insertf32x8::<1>(_mm512_castps256_ps512(_mm512_cvtpd_ps(low.0)), _mm512_cvtpd_ps(high.0)) })
+    }
+
+    #[inline(always)]
+    unsafe fn widen_halves(self, from: *const f16, to: *mut f32, n: usize) {
+        let (from, whole) = (from.cast::<i16>(), n / HALVES * HALVES);
+        // SAFETY: the token exists only on a CPU with AVX-512. Whole vectors lie within the n elements, for which the
+        // caller guarantees both pointers; the mask selects the elements from `whole` on.
+        unsafe {
+            for i in (0..whole).step_by(HALVES) {
+                _mm512_storeu_ps(to.add(i), _mm512_cvtph_ps(_mm256_loadu_si256(from.add(i).cast())));
+            }
+            if whole < n {
+                let mask = (1u16 << (n - whole)) - 1;
+                let x = _mm256_maskz_loadu_epi16(mask, from.add(whole));
+                _mm512_mask_storeu_ps(to.add(whole), mask, _mm512_cvtph_ps(x));
+            }
+        }
+    }
+    #[inline(always)]
+    unsafe fn narrow_to_halves(self, from: *const f32, to: *mut f16, n: usize) {
+        const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+        let (to, whole) = (to.cast::<i16>(), n / HALVES * HALVES);
+        // SAFETY: as in `widen_halves`.
+        unsafe {
+            for i in (0..whole).step_by(HALVES) {
+                _mm256_storeu_si256(to.add(i).cast(), _mm512_cvtps_ph::<NEAREST>(_mm512_loadu_ps(from.add(i))));
+            }
+            if whole < n {
+                let mask = (1u16 << (n - whole)) - 1;
+                let x = _mm512_maskz_loadu_ps(mask, from.add(whole));
+                _mm256_mask_storeu_epi16(to.add(whole), mask, _mm512_cvtps_ph::<NEAREST>(x));
+            }
+        }
     }
 
     #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]

@@ -11,8 +11,11 @@ pub(crate) mod avx2;
 pub(crate) mod avx512;
 pub(crate) mod portable;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub(crate) mod twice;
+
+use half::slice::HalfFloatSliceExt;
+use polyarray_core::f16;
 
 /// One boolean per lane.
 pub(crate) trait Mask: Copy {
@@ -220,6 +223,26 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     fn widen(self, x: Self::F32) -> (Self::F64, Self::F64);
     /// The inverse of [`Isa::widen`]. Rounds to nearest.
     fn narrow(self, low: Self::F64, high: Self::F64) -> Self::F32;
+
+    /// Converts half floats to f32, exactly.
+    ///
+    /// # Safety
+    /// - `from` is valid for reads and `to` for writes of `n` elements, and they do not overlap.
+    unsafe fn widen_halves(self, from: *const f16, to: *mut f32, n: usize) {
+        // SAFETY: the caller guarantees n elements of each, which do not overlap.
+        let (from, to) = unsafe { (std::slice::from_raw_parts(from, n), std::slice::from_raw_parts_mut(to, n)) };
+        from.convert_to_f32_slice(to);
+    }
+
+    /// The inverse of [`Isa::widen_halves`]. Rounds to nearest, ties to even.
+    ///
+    /// # Safety
+    /// - As [`Isa::widen_halves`].
+    unsafe fn narrow_to_halves(self, from: *const f32, to: *mut f16, n: usize) {
+        // SAFETY: the caller guarantees n elements of each, which do not overlap.
+        let (from, to) = unsafe { (std::slice::from_raw_parts(from, n), std::slice::from_raw_parts_mut(to, n)) };
+        to.convert_from_f32_slice(from);
+    }
 
     /// Runs `B`, compiled for the tier. A pointer to this function is a kernel that needs no token.
     ///

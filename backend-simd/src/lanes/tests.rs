@@ -2,9 +2,10 @@
 
 use super::{Bits, Exponents, Float, Isa, Lanes, Mask, Numbers, Real, Work};
 use crate::tier::{NAMES, Token};
+use polyarray_core::f16;
 
 /// Runs the result of `make` on every tier that this CPU has.
-fn on_every_tier<W: Work<Out = ()>>(make: impl Fn() -> W) {
+pub(crate) fn on_every_tier<W: Work<Out = ()>>(make: impl Fn() -> W) {
     for name in NAMES {
         match Token::best(Some(name)).unwrap() {
             Token::Portable(isa) => isa.enter(make()),
@@ -194,4 +195,78 @@ impl Work for Widths {
 #[test]
 fn widening_is_exact_and_narrowing_rounds_to_nearest() {
     on_every_tier(|| Widths);
+}
+
+/// The value of a half float, as its format defines it. NaN keeps its payload and becomes quiet.
+fn half_as_f32(bits: u16) -> f32 {
+    let (sign, exponent, fraction) = (u32::from(bits >> 15) << 31, bits >> 10 & 31, u32::from(bits & 1023));
+    let magnitude = match exponent {
+        0 => fraction as f32 * 2f32.powi(-24),
+        31 if fraction == 0 => f32::INFINITY,
+        31 => f32::from_bits(0x7fc0_0000 | fraction << 13),
+        _ => (1024 + fraction) as f32 * 2f32.powi(i32::from(exponent) - 25),
+    };
+    f32::from_bits(magnitude.to_bits() | sign)
+}
+
+/// Numbers and the half floats nearest to them: those of all bit patterns, the ties between neighbours and the numbers
+/// beside them, and numbers beyond the range.
+fn halves() -> Vec<(f32, u16)> {
+    let mut v = Vec::new();
+    for bits in 0..=0x7c00u16 {
+        let x = half_as_f32(bits);
+        v.push((x, bits));
+        if bits == 0x7c00 {
+            continue;
+        }
+        // The largest number is rounded as if another one followed it.
+        let next = if bits == 0x7bff { 65536.0 } else { half_as_f32(bits + 1) };
+        let tie = (x + next) / 2.0;
+        v.extend([(tie.next_down(), bits), (tie, bits + bits % 2), (tie.next_up(), bits + 1)]);
+    }
+    v.extend([(f32::MAX, 0x7c00), (1e6, 0x7c00), (f32::MIN_POSITIVE, 0), (f32::from_bits(1), 0)]);
+    v.extend((1..1024).map(|fraction| (half_as_f32(0x7c00 | fraction), 0x7e00 | fraction)));
+    // The upper bits of a payload are kept. NaN stays NaN if they are zero.
+    v.extend([(f32::from_bits(0x7f80_0001), 0x7e00), (f32::from_bits(0x7fbf_ffff), 0x7fff)]);
+    let negative: Vec<(f32, u16)> = v.iter().map(|&(x, bits)| (-x, bits | 0x8000)).collect();
+    v.extend(negative);
+    v
+}
+
+/// Converts some of the numbers, in pieces of `.2` numbers, and checks that nothing else is written.
+struct Halves<'a>(&'a [u16], &'a [(f32, u16)], usize);
+impl Work for Halves<'_> {
+    type Out = ();
+    fn run<I: Isa>(self, isa: I) {
+        let Halves(patterns, numbers, n) = self;
+        for piece in patterns.chunks(n) {
+            let from: Vec<f16> = piece.iter().map(|&bits| f16::from_bits(bits)).collect();
+            let mut to = vec![-7.5f32; piece.len() + 1];
+            // SAFETY: both have the elements of the piece.
+            unsafe { isa.widen_halves(from.as_ptr(), to.as_mut_ptr(), from.len()) };
+            assert_eq!(to[piece.len()], -7.5);
+            for (&bits, got) in piece.iter().zip(&to) {
+                assert_eq!(got.to_bits(), half_as_f32(bits).to_bits(), "{bits:#x} in a piece of {n}");
+            }
+        }
+        for piece in numbers.chunks(n) {
+            let from: Vec<f32> = piece.iter().map(|pair| pair.0).collect();
+            let mut to = vec![f16::from_bits(0x1234); piece.len() + 1];
+            // SAFETY: as above.
+            unsafe { isa.narrow_to_halves(from.as_ptr(), to.as_mut_ptr(), from.len()) };
+            assert_eq!(to[piece.len()].to_bits(), 0x1234);
+            for (&(x, want), got) in piece.iter().zip(&to) {
+                assert_eq!(got.to_bits(), want, "{x:e} ({:#x}) in a piece of {n}", x.to_bits());
+            }
+        }
+    }
+}
+
+#[test]
+fn half_floats_are_converted_as_their_format_defines() {
+    let (patterns, numbers): (Vec<u16>, _) = ((0..=u16::MAX).collect(), halves());
+    // Pieces with every tail of every vector, and some of several vectors.
+    for n in (1..=34).chain([1000]) {
+        on_every_tier(|| Halves(&patterns, &numbers, n));
+    }
 }
