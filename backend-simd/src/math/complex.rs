@@ -206,14 +206,14 @@ fn quotient<T: Real, I: Isa>(x: Parts<T, I>, y: Parts<T, I>) -> Parts<T, I> {
     (v.mul(ratio).add(u).div(scale), im_part.div(scale))
 }
 
-/// Loads the parts of the first `n` complex numbers, which are interleaved pairs at `from`. The parts of the other
-/// lanes are 1.
+/// Loads the parts of the first `n` complex numbers, which are interleaved pairs at `from`. The other lanes are
+/// 1 + 0i, whose powers stay in range.
 ///
 /// # Safety
 /// - `from` is valid for reads of `2 n` elements, and n is at most the number of lanes.
 #[inline(always)]
-unsafe fn load_pairs<T: Real, I: Isa>(isa: I, from: *const T, n: usize) -> Parts<T, I> {
-    let (mut re, mut im) = ([T::ONE; 16], [T::ONE; 16]);
+pub(crate) unsafe fn load_pairs<T: Real, I: Isa>(isa: I, from: *const T, n: usize) -> Parts<T, I> {
+    let (mut re, mut im) = ([T::ONE; 16], [T::from_f64(0.0); 16]);
     let width = <T::V<I> as Lanes>::N;
     // Two calls, so that the loop over a full vector has a constant length.
     let mut put = |i: usize| {
@@ -234,7 +234,7 @@ unsafe fn load_pairs<T: Real, I: Isa>(isa: I, from: *const T, n: usize) -> Parts
 /// # Safety
 /// - `to` is valid for writes of `2 n` elements, and n is at most the number of lanes.
 #[inline(always)]
-unsafe fn store_pairs<T: Real, I: Isa>(z: Parts<T, I>, to: *mut T, n: usize) {
+pub(crate) unsafe fn store_pairs<T: Real, I: Isa>(z: Parts<T, I>, to: *mut T, n: usize) {
     let (mut re, mut im) = ([T::ONE; 16], [T::ONE; 16]);
     // SAFETY: a vector has at most 16 lanes.
     unsafe { (z.0.store(re.as_mut_ptr()), z.1.store(im.as_mut_ptr())) };

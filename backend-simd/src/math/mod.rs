@@ -33,7 +33,7 @@ mod trig;
 pub(crate) use area::{Arccosh, Arcsinh, Arctanh};
 pub(crate) use complex::{
     ComplexDiv, ComplexExp, ComplexFunction, ComplexFunction2, ComplexLog, ComplexReciprocal, ComplexSqrt,
-    apply_complex, apply_complex_abs, apply_complex2,
+    apply_complex, apply_complex_abs, apply_complex2, load_pairs, store_pairs,
 };
 pub(crate) use division::{FloorDiv, Rem};
 pub(crate) use erf::Erf;

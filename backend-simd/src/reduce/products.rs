@@ -1,5 +1,4 @@
-//! Products of floats and complex numbers: mantissas are multiplied, exponents are added, and both are assembled at the
-//! end.
+//! Products of floats: mantissas are multiplied, exponents are added, and both are assembled at the end.
 //!
 //! The mantissas of normal numbers are in [1, 2). A lane of a block has at most [`ROWS`](polyarray_core::order::ROWS)
 //! of them, so that their product is below 2^64 and needs no intermediate checks. Blocks with zeros, subnormal numbers,
@@ -10,7 +9,8 @@ use super::kind::{Kept, Kind, State, lanes_of};
 use super::moments::{Packed, RowsAt};
 use crate::lanes::{Bits, Exponents, Float, Isa, Lanes, Mask, Numbers, Real, Work};
 use polyarray_core::order::{Multiply, Product, SHORT};
-use polyarray_core::{Complex, Element, Wide};
+use polyarray_core::{Element, Wide};
+use std::ops::Range;
 
 impl<T: Multiply + Send + Sync> State for Product<T> {
     type Gives = T;
@@ -30,6 +30,8 @@ pub(super) trait Apart: Real + Multiply + Send + Sync {
     fn of_int(x: i64) -> Self;
     /// Returns the bits as an integer.
     fn to_int(self) -> i64;
+    /// Returns the magnitudes, other than 0, of parts that [`Multiply::plainly`] multiplies.
+    fn moderate() -> Range<Self>;
 }
 
 macro_rules! apart {
@@ -45,6 +47,12 @@ macro_rules! apart {
             #[inline(always)]
             fn to_int(self) -> i64 {
                 self.to_bits() as $int as i64
+            }
+            #[inline(always)]
+            fn moderate() -> Range<$T> {
+                let quarter = $bias / 4;
+                $T::from_bits(($bias - quarter) << ($T::MANTISSA_DIGITS - 1))
+                    ..$T::from_bits(($bias + quarter) << ($T::MANTISSA_DIGITS - 1))
             }
         }
     )* };
@@ -233,11 +241,16 @@ impl<T: Apart> Work for Block<T> {
     }
 }
 
+/// Returns 1 as a product.
+pub(super) fn one<T: Element + Multiply>() -> Product<T> {
+    T::from_wide(Wide::Int(1)).factor()
+}
+
 /// Computes the product of `n` elements that are `step` apart, in sequence.
 ///
 /// # Safety
 /// - The elements are valid for reads.
-unsafe fn in_sequence<T: Element + Multiply>(src: *const T, n: usize, step: usize) -> Product<T> {
+pub(super) unsafe fn in_sequence<T: Element + Multiply>(src: *const T, n: usize, step: usize) -> Product<T> {
     // SAFETY: i < n, and the caller guarantees that the elements are readable.
     (0..n).fold(one(), |product, i| T::times(product, unsafe { *src.add(i * step) }))
 }
@@ -334,148 +347,6 @@ where
                 out.add(j).write(Product { mantissa, exponent: exponent + totals[j] });
             }
         }
-    }
-
-    #[inline(always)]
-    fn merge(left: &mut Product<T>, right: Product<T>) {
-        *left = T::join(*left, right);
-    }
-}
-
-/// The reduction of complex numbers to products, in plain loops.
-pub(super) struct ComplexProducts;
-
-/// The number of columns that are multiplied at once.
-const COLUMNS: usize = 16;
-
-/// Multiplies the elements of rows of at most [`COLUMNS`] columns, column by column, without separate exponents as long
-/// as that gives the same bits. `row` returns the address of a row of `width` elements.
-///
-/// # Safety
-/// - All rows are valid for reads.
-#[inline(always)]
-unsafe fn columns<T: Multiply>(rows: usize, width: usize, row: impl Fn(usize) -> *const T) -> [Product<T>; COLUMNS] {
-    let start = one::<T>();
-    let (mut mantissas, mut plain) = ([start.mantissa; COLUMNS], true);
-    for r in 0..rows {
-        for (i, mantissa) in mantissas[..width].iter_mut().enumerate() {
-            // SAFETY: the caller guarantees the element.
-            let (product, is_plain) = T::plainly(*mantissa, unsafe { *row(r).add(i) });
-            *mantissa = product;
-            plain &= is_plain;
-        }
-    }
-    if plain {
-        return mantissas.map(|mantissa| Product { mantissa, exponent: start.exponent });
-    }
-    let mut products = [start; COLUMNS];
-    for r in 0..rows {
-        for (i, product) in products[..width].iter_mut().enumerate() {
-            // SAFETY: the caller guarantees the element.
-            *product = T::times(*product, unsafe { *row(r).add(i) });
-        }
-    }
-    products
-}
-
-/// The product of a block whose lanes each start at 1.
-struct ComplexBlock<T>(*const T, usize);
-
-/// Returns 1 as a product.
-fn one<T: Element + Multiply>() -> Product<T> {
-    T::from_wide(Wide::Int(1)).factor()
-}
-
-impl<T: Multiply> Work for ComplexBlock<T> {
-    type Out = Product<T>;
-    #[inline(always)]
-    fn run<I: Isa>(self, _: I) -> Product<T> {
-        let ComplexBlock(src, n) = self;
-        let lanes = lanes_of::<T>();
-        let mut acc = [one::<T>(); 256 / size_of::<Complex<f32>>()];
-        let whole = n / lanes;
-        for first in (0..lanes).step_by(COLUMNS) {
-            let width = COLUMNS.min(lanes - first);
-            // SAFETY: the rows of `lanes` elements lie within the n elements, which are readable by the contract of
-            // `Kind::block`.
-            let products = unsafe { columns(whole, width, |row| src.add(row * lanes + first)) };
-            acc[first..first + width].copy_from_slice(&products[..width]);
-        }
-        for (l, lane) in acc[..n - whole * lanes].iter_mut().enumerate() {
-            // SAFETY: `whole * lanes + l < n`, and n elements are readable by the contract of `Kind::block`.
-            *lane = T::times(*lane, unsafe { *src.add(whole * lanes + l) });
-        }
-        let mut half = lanes / 2;
-        while half > 0 {
-            for l in 0..half {
-                acc[l] = T::join(acc[l], acc[l + half]);
-            }
-            half /= 2;
-        }
-        acc[0]
-    }
-}
-
-/// The products of the columns of some rows.
-struct ComplexRows<'a, T> {
-    rows: &'a [*const T],
-    n: usize,
-    out: *mut Product<T>,
-}
-
-impl<T: Multiply> Work for ComplexRows<'_, T> {
-    type Out = ();
-    #[inline(always)]
-    fn run<I: Isa>(self, _: I) {
-        for first in (0..self.n).step_by(COLUMNS) {
-            let width = COLUMNS.min(self.n - first);
-            // SAFETY: each row has n elements and `out` has room for n results, by the contract of `Kind::rows`.
-            unsafe {
-                let products = columns(self.rows.len(), width, |row| self.rows[row].add(first));
-                std::ptr::copy_nonoverlapping(products.as_ptr(), self.out.add(first), width);
-            }
-        }
-    }
-}
-
-impl<T: Multiply + Send + Sync> Kind<T> for ComplexProducts {
-    type State = Product<T>;
-    const ROW_BYTES: usize = 4 << 10;
-
-    #[inline(always)]
-    unsafe fn block<I: Isa>(isa: I, src: *const T, n: usize, _: usize, _: Option<Product<T>>) -> Product<T> {
-        // SAFETY: n elements are readable, which the caller guarantees.
-        if n <= SHORT { unsafe { in_sequence(src, n, 1) } } else { isa.enter(ComplexBlock(src, n)) }
-    }
-
-    #[inline(always)]
-    unsafe fn rows<I: Isa>(isa: I, _: &mut Kept, rows: &[*const T], n: usize, _: usize, out: *mut Product<T>) {
-        ComplexRows { rows, n, out }.run(isa);
-    }
-
-    #[inline(always)]
-    unsafe fn narrow<I: Isa>(_: I, _: &mut Kept, src: *const T, n: usize, width: usize, out: *mut Product<T>) {
-        if n <= SHORT * width {
-            // SAFETY: n elements are readable and `out` has room for `width` results, which the caller guarantees.
-            return (0..width).for_each(|j| unsafe { out.add(j).write(in_sequence(src.add(j), n / width, width)) });
-        }
-        let lanes = lanes_of::<T>();
-        let mut acc = vec![one::<T>(); lanes * width];
-        for i in 0..n {
-            let lane = &mut acc[i % (lanes * width)];
-            // SAFETY: i < n, and n elements are readable, which the caller guarantees.
-            *lane = T::times(*lane, unsafe { *src.add(i) });
-        }
-        let mut half = lanes / 2;
-        while half > 0 {
-            for i in 0..half * width {
-                acc[i] = T::join(acc[i], acc[i + half * width]);
-            }
-            half /= 2;
-        }
-        // SAFETY: `acc` has at least `width` elements, and `out` has room for `width` results, which the caller
-        // guarantees.
-        unsafe { std::ptr::copy_nonoverlapping(acc.as_ptr(), out, width) };
     }
 
     #[inline(always)]
