@@ -17,6 +17,8 @@ pub(super) trait Combine<T: Copy>: Send + Sync + 'static {
     const IDENTITY: T;
     /// Whether short blocks, and blocks whose result is not finite, are combined in sequence, without lanes.
     const SEQUENCE: bool = false;
+    /// Whether elements may be combined in any order, and repeatedly.
+    const REPEATS: bool = false;
     fn combine(left: T, right: T) -> T;
     /// Returns whether a result is finite, if that determines its order; otherwise true.
     #[inline(always)]
@@ -144,6 +146,21 @@ unsafe fn vector_block<T: Real, K: CombineVectors<T>, I: Isa, const L: usize, co
     }
     let result = halve::<T, K, L>(&mut acc);
     if K::WATCH && odd.any() { T::from_f64(f64::NAN) } else { result }
+}
+
+/// Combines `n` elements, at least `W`, in chunks of `W`. The last chunk may overlap the one before.
+///
+/// # Safety
+/// - `src` is valid for reads of `n` elements, and `n` is at least `W`, which is a power of two.
+#[inline(always)]
+unsafe fn overlapping<T: Copy, K: Combine<T>, const W: usize>(src: *const T, n: usize) -> T {
+    // SAFETY: each chunk ends at `n` or before, because n is at least W, which the caller guarantees.
+    let chunk = |at: usize| unsafe { src.add(at).cast::<[T; W]>().read_unaligned() };
+    let mut acc = chunk(0);
+    let mut add = |at: usize| acc.iter_mut().zip(chunk(at)).for_each(|(a, x)| *a = K::combine(*a, x));
+    (W..n - W + 1).step_by(W).for_each(&mut add);
+    add(n - W);
+    halve::<T, K, W>(&mut acc)
 }
 
 /// The number of rows that are combined before the accumulators are written back.
@@ -300,9 +317,11 @@ float_type!(f32, 64);
 float_type!(f64, 32);
 
 macro_rules! plain {
-    ($($Name:ident, $T:ty, $lanes:literal, $identity:expr, |$a:ident, $b:ident| $combine:expr;)*) => { $(
+    ($($Name:ident, $T:ty, $lanes:literal, $identity:expr, repeats $repeats:literal,
+        |$a:ident, $b:ident| $combine:expr;)*) => { $(
         impl Combine<$T> for $Name {
             const IDENTITY: $T = $identity;
+            const REPEATS: bool = $repeats;
             #[inline(always)]
             fn combine($a: $T, $b: $T) -> $T { $combine }
             #[inline(always)]
@@ -321,14 +340,14 @@ macro_rules! plain {
 }
 macro_rules! extrema {
     ($($T:ident $lanes:literal),*) => { plain! { $(
-        Min, $T, $lanes, $T::MAX, |a, b| a.min(b);
-        Max, $T, $lanes, $T::MIN, |a, b| a.max(b);
+        Min, $T, $lanes, $T::MAX, repeats true, |a, b| a.min(b);
+        Max, $T, $lanes, $T::MIN, repeats true, |a, b| a.max(b);
     )* } };
 }
 extrema!(u8 256, i8 256, u16 128, i16 128, u32 64, i32 64, u64 32, i64 32);
 plain! {
-    Sum, i64, 32, 0, |a, b| a.wrapping_add(b);
-    Prod, i64, 32, 1, |a, b| a.wrapping_mul(b);
+    Sum, i64, 32, 0, repeats false, |a, b| a.wrapping_add(b);
+    Prod, i64, 32, 1, repeats false, |a, b| a.wrapping_mul(b);
 }
 
 macro_rules! complex_sums {
@@ -475,6 +494,11 @@ impl<T: Copy, K: Combine<T>> Work for Short<T, K> {
                     out.add(i).write(isa.enter(Block::<T, K>(Values { src, n }, PhantomData)));
                     continue;
                 }
+                if K::REPEATS && n >= 8 {
+                    let result = if n >= 64 { overlapping::<T, K, 64>(src, n) } else { overlapping::<T, K, 8>(src, n) };
+                    out.add(i).write(result);
+                    continue;
+                }
                 for (l, a) in acc[..used].iter_mut().enumerate() {
                     *a = if l < n { K::combine(K::IDENTITY, *src.add(l)) } else { K::IDENTITY };
                 }
@@ -582,5 +606,37 @@ pub(super) unsafe fn halves<T: Copy, K: Combine<T>, I: Isa>(isa: I, acc: *mut T,
         // SAFETY: both halves lie within the rows of `acc`, which the caller guarantees, and they do not overlap.
         unsafe { fold_rows::<T, K, I>(isa, acc, &[acc.add(half * width).cast_const()], half * width, false) };
         half /= 2;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    macro_rules! check {
+        ($($T:ident),*) => { $(
+            for n in 8..200usize {
+                // The extremum is once at each place, the first and the last among them, and there are no others.
+                for at in 0..n {
+                    let low: Vec<$T> = (0..n).map(|i| if i == at { $T::MIN } else { 2 + (i % 7) as $T }).collect();
+                    let high: Vec<$T> = low.iter().map(|x| !x).collect();
+                    // SAFETY: both have n elements, and n is at least the width of a chunk.
+                    let results = unsafe { [
+                        (overlapping::<$T, Min, 8>(low.as_ptr(), n), overlapping::<$T, Max, 8>(high.as_ptr(), n)),
+                        if n >= 64 {
+                            (overlapping::<$T, Min, 64>(low.as_ptr(), n), overlapping::<$T, Max, 64>(high.as_ptr(), n))
+                        } else {
+                            ($T::MIN, $T::MAX)
+                        },
+                    ] };
+                    assert_eq!(results, [($T::MIN, $T::MAX); 2], "{at} of {n} {}", stringify!($T));
+                }
+            }
+        )* };
+    }
+
+    #[test]
+    fn chunks_of_which_the_last_overlaps_contain_every_element() {
+        check!(u8, i8, u16, i16, u32, i32, u64, i64);
     }
 }
