@@ -142,6 +142,9 @@ pub(crate) unsafe fn small(tier: &'static Tier, work: &SmallReduce) -> bool {
     true
 }
 
+/// Lines of at least this many elements that lie without gaps are reduced in place, not copied together.
+const COPIED: usize = 64;
+
 /// Runs a reduction that [`has_kernel`] accepts.
 pub(crate) fn run(tier: &'static Tier, op: &Reduce, threads: usize, output: &Buffer) -> Result<()> {
     let before = unconverted(op.kind, &op.before);
@@ -167,7 +170,8 @@ pub(crate) fn run(tier: &'static Tier, op: &Reduce, threads: usize, output: &Buf
             let in_place = source.is_direct() && op.outer.len() == 1 && op.inner.len() == 1;
             let alone = op.outer.iter().chain(op.inner.iter()).product::<usize>() == lens[last];
             let (g, outer) = (&source.geometry, op.outer.len());
-            let flat = (lens[last] <= kernels.block() && !in_place && !alone)
+            let long_in_place = source.is_direct() && lens[last] >= COPIED;
+            let flat = (lens[last] <= kernels.block() && !in_place && !long_in_place && !alone)
                 .then(|| Flat::for_lines(tier, &before, &op.params, g, op.inputs.len()))
                 .flatten();
             match flat {
