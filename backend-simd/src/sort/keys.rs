@@ -59,7 +59,9 @@ macro_rules! word {
     )* };
 }
 word! {
-    u8 u32 |_, words, _| if words.len() < FEW {
+    u8 u32 |_, words, _| if sort_truths(words, words.len()) {
+        Ok(())
+    } else if words.len() < FEW {
         words.sort_unstable();
         Ok(())
     } else {
@@ -87,8 +89,32 @@ const SOME: usize = 1 << 17;
 /// As [`SOME`], on CPUs whose vectors sort 16-bit integers as 32-bit ones.
 const SOME_WIDENED: usize = 1 << 13;
 
+/// Sorts lines of `n` words by counting, if all words are the keys of truth values: 0 and 1, or 254 and 255 in
+/// descending order. Returns whether they are. Otherwise nothing changes.
+pub(super) fn sort_truths(words: &mut [u8], n: usize) -> bool {
+    // The sum of as many truth values fits in 8 bits.
+    const AT_ONCE: usize = 255;
+    let Some(&first) = words.first() else { return true };
+    let even = first & !1;
+    let are_truths = |some: &[u8]| some.iter().fold(0, |bits, word| bits | (word ^ even)) <= 1;
+    if !matches!(even, 0 | 254) || !words.chunks(AT_ONCE).all(are_truths) {
+        return false;
+    }
+    let ones = |some: &[u8]| usize::from(some.iter().fold(0u8, |sum, word| sum + (word & 1)));
+    for line in words.chunks_exact_mut(n) {
+        let odd: usize = line.chunks(AT_ONCE).map(ones).sum();
+        let (low, high) = line.split_at_mut(n - odd);
+        low.fill(even);
+        high.fill(even | 1);
+    }
+    true
+}
+
 /// Sorts lines of 8-bit integers, as 16-bit ones if vectors sort those.
 fn lines8(table: &Table, words: &mut [u8], n: usize) {
+    if sort_truths(words, n) {
+        return;
+    }
     if !(table.has16)() {
         return words.chunks_exact_mut(n).for_each(<[u8]>::sort_unstable);
     }

@@ -191,3 +191,31 @@ fn indices_of_keys_that_differ_in_their_lowest_bits_are_right() {
         }
     });
 }
+
+#[test]
+fn truth_values_are_sorted_by_counting() {
+    let mut random = 3;
+    for n in [1, 2, 7, 63, 254, 255, 256, 511, 1000] {
+        for even in [0u8, 254] {
+            for (lines, ones) in [(1, 2), (3, 2), (2, 1), (3, n)] {
+                let mut words: Vec<u8> =
+                    (0..lines * n).map(|_| even | u8::from(below(&mut random, ones) == 0)).collect();
+                let mut want = words.clone();
+                want.chunks_mut(n).for_each(<[u8]>::sort_unstable);
+                assert!(keys::sort_truths(&mut words, n));
+                assert!(words == want, "{lines} lines of {n}, from {even}");
+            }
+            // Any other value among them, at any place, is left to the other sorts.
+            for other in [2, 128, 253, even ^ 255, even ^ 254] {
+                for at in [0, n / 2, n - 1] {
+                    let mut words = vec![even | 1; n];
+                    words[at] = other;
+                    let before = words.clone();
+                    assert!(n == 1 && other & !1 == even ^ 254 || !keys::sort_truths(&mut words, n), "{other} at {at}");
+                    assert!(words == before, "{other} at {at} of {n}");
+                }
+            }
+        }
+    }
+    assert!(keys::sort_truths(&mut [], 0));
+}
