@@ -214,9 +214,11 @@ impl<I: Isa, T: Coordinate> Kernel for Distances<'_, I, T> {
         let mut sums = Sums([0; TILE]);
         let Tile { depth, a, b, c, ldc, at, add, last, rows, columns, plane, room } = t;
         // SAFETY: the contract of `Kernel::tile`, which the caller guarantees; all elements of a tile fit into `sums`,
-        // and numbers of 32 bits can be written there as `T::Sum`.
+        // also those beyond the valid rows and columns, which are zeros in the panels. Numbers of 32 bits can be
+        // written there as `T::Sum`.
         unsafe {
             let c = sums.0.as_mut_ptr().cast();
+            let (rows, columns) = (self.rows(), COLUMNS);
             self.products.tile(Tile {
                 depth,
                 a,

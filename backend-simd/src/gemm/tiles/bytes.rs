@@ -90,7 +90,14 @@ impl<E: Engine, T: Byte> Kernel for Bytes<E, T> {
     }
 
     unsafe fn tile(&self, t: Tile<T, T::Sum>) -> Result<()> {
-        let (mut product, steps) = (Block([0; SIDE * SIDE]), t.depth.div_ceil(DEPTH));
+        let steps = t.depth.div_ceil(DEPTH);
+        if !t.add && [t.rows, t.columns, t.ldc] == [SIDE; 3] {
+            // SAFETY: the contract of `Kernel::tile`: the panels have this depth, and C is valid for writes of 1024
+            // adjacent elements of 32 bits.
+            unsafe { self.engine.bytes(T::SIGNED, steps, t.a.panel(), t.b.panel(), t.c.cast(), false) };
+            return Ok(());
+        }
+        let mut product = Block([0; SIDE * SIDE]);
         // SAFETY: the contract of `Kernel::tile`: the panels have this depth, and C is valid for `rows` rows of
         // `columns` elements.
         unsafe {
