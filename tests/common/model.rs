@@ -265,8 +265,11 @@ pub fn apply(
 /// The number of elements from which on no step makes an array larger.
 const MOST: usize = 2000;
 
-/// Returns the indices in the range of an axis of length `n`, from its front or its end, and counted from its front.
-fn in_range(indices: &[i64], n: usize) -> (Array<i64>, Vec<usize>) {
+/// Indices in the range of an axis: counted from its front or its end, and from its front.
+type InRange = (Array<i64>, Vec<usize>);
+
+/// Returns the indices in the range of an axis of length `n`.
+fn in_range(indices: &[i64], n: usize) -> InRange {
     let n = n as i64;
     let either: Vec<i64> = indices.iter().map(|i| i.rem_euclid(2 * n) - n).collect();
     let at = either.iter().map(|i| i.rem_euclid(n) as usize).collect();
@@ -274,7 +277,7 @@ fn in_range(indices: &[i64], n: usize) -> (Array<i64>, Vec<usize>) {
 }
 
 /// As [`in_range`], for pairs of indices of the first two axes.
-fn in_range_pairs(pairs: &[(i64, i64)], model: &Model) -> ((Array<i64>, Vec<usize>), (Array<i64>, Vec<usize>)) {
+fn in_range_pairs(pairs: &[(i64, i64)], model: &Model) -> (InRange, InRange) {
     let (rows, columns): (Vec<_>, Vec<_>) = pairs.iter().copied().unzip();
     (in_range(&rows, model.shape[0]), in_range(&columns, model.shape[1]))
 }

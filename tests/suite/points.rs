@@ -134,7 +134,7 @@ fn wrong_points_are_errors_and_write_nothing() {
     let shapes = |e: &Error| matches!(e, Error::Broadcast { .. });
     refused(x.take_at(&[&j, &Array::from([0, 1])]), shapes, &["3", "2"]);
     let to = |e: &Error| matches!(e, Error::BroadcastTo { .. });
-    refused(x.put_at(&[&j, &j], &Array::from([1.0, 2.0])), to, &["[2]", "[3]"]);
+    refused(x.put_at(&[&j, &j], Array::from([1.0, 2.0])), to, &["[2]", "[3]"]);
     let mut truths = Array::from([[true, false]]);
     let first = Array::from([0]);
     let undefined = |e: &Error| matches!(e, Error::DTypeUndefined { .. });
@@ -278,8 +278,8 @@ fn decimal_places() {
         with_dtype!(dtype, T => for decimals in [0, 3, -1, -2, -5, -18, -19, -20, -40, i32::MIN] {
             let value = |i: i128| T::from_wide(polyarray::Wide::Int(i));
             let (least, most) = match dtype.kind() {
-                Kind::Int => (-1i128 << (8 * size_of::<T>() - 1), (1i128 << (8 * size_of::<T>() - 1)) - 1),
-                _ => (0, (1i128 << (8 * size_of::<T>())) - 1),
+                Kind::Int => (-1i128 << (8 * dtype.size() - 1), (1i128 << (8 * dtype.size() - 1)) - 1),
+                _ => (0, (1i128 << (8 * dtype.size())) - 1),
             };
             let numbers: Vec<i128> = [-150, -125, -25, -15, -5, -4, 0, 5, 15, 25, 26, 49, 50, 51, 115, least, most]
                 .into_iter().filter(|i| (least..=most).contains(i)).collect();
