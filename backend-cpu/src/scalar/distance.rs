@@ -3,9 +3,8 @@
 use super::matmul::Scratch;
 use super::strips::{STRIP, Strips};
 use crate::strided::{Source, Target};
-use polyarray_core::distance::{Best, Candidate};
-use polyarray_core::op::{Distance, Measure, Nearest};
-use polyarray_core::{Buffer, DType, Element, Error, Float, Result, Wide, bf16, f16};
+use polyarray_core::op::{Distance, Measure};
+use polyarray_core::{Buffer, DType, Element, Error, Result, Wide, bf16, f16};
 
 /// Runs a distance operation and writes the result to `out`.
 ///
@@ -77,43 +76,6 @@ fn each<T: Element, W: Copy>(
             after.run(count);
             target.scatter(&[op.n * op.m], i * op.m + start..i * op.m + start + count, after.result_bytes());
         }
-    }
-    Ok(())
-}
-
-/// Runs a selection of nearest vectors, from all distances of each row, and writes the result to `out`.
-///
-/// # Errors
-/// Fails if there is no memory for two vectors and the selection of a row.
-pub fn nearest(op: &Nearest, out: &Buffer) -> Result<()> {
-    match op.dtype {
-        DType::F16 => select::<f16>(op, out),
-        DType::BF16 => select::<bf16>(op, out),
-        DType::F32 => select::<f32>(op, out),
-        DType::F64 => select::<f64>(op, out),
-        other => unreachable!("core selects by distances of floats, not of {other}"),
-    }
-}
-
-fn select<T: Float>(op: &Nearest, out: &Buffer) -> Result<()> {
-    let (x, y, target) = (Source::new(&op.x), Source::new(&op.y), Target::whole(out, DType::I64));
-    let (mut strip, mut from, mut to) = (Scratch::new(op.d)?, reserve(op.d)?, reserve(op.d)?);
-    for i in 0..op.n {
-        from.clear();
-        read_row::<T, f64>(&x, i, &[op.n, op.d], &mut strip, &mut from, number);
-        let mut best = Best::new(op.k)?;
-        for index in 0..op.m {
-            to.clear();
-            read_row::<T, f64>(&y, index, &[op.m, op.d], &mut strip, &mut to, number);
-            let distance = op.metric.distance(1.0, &[], from.iter().copied().zip(to.iter().copied()));
-            best.consider(Candidate { key: T::from_wide(Wide::Float(distance)), index });
-        }
-        let selected = best.sorted();
-        let indices: Vec<i64> = selected.iter().map(|found| found.index as i64).collect();
-        let bits: Vec<u64> = selected.iter().map(|found| number(found.key).to_bits()).collect();
-        let lens = [2 * op.n * op.k];
-        target.scatter(&lens, i * op.k..(i + 1) * op.k, bytemuck::cast_slice(&indices));
-        target.scatter(&lens, (op.n + i) * op.k..(op.n + i + 1) * op.k, bytemuck::cast_slice(&bits));
     }
     Ok(())
 }

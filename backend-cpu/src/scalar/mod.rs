@@ -72,6 +72,9 @@ unsafe impl Backend for Scalar {
     }
 
     fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported> {
+        if let Op::Nearest(_) = op {
+            return Err(Unsupported::new("scalar selects neighbours from blocks of distances"));
+        }
         Ok(self.profile.cost(op, threads))
     }
 
@@ -86,7 +89,7 @@ unsafe impl Backend for Scalar {
             Op::Scan(o) => scan::run(o, cx.output()),
             Op::Matmul(o) => matmul::run(o, cx.output()),
             Op::Distance(o) => distance::run(o, cx.output()),
-            Op::Nearest(o) => distance::nearest(o, cx.output()),
+            Op::Nearest(_) => unreachable!("`estimate` refuses it"),
             Op::Sort(o) => sort::run(o, cx.output()),
             Op::Search(o) => sort::search(o, cx.output()),
             Op::Count(o) => count::run(o, cx.output()),
