@@ -185,8 +185,8 @@ fn smallest_sum<T: Real>(d: usize) -> f64 {
 /// Computes squared distances, or their roots, of X `[n, d]` and Y `[m, d]`, and calls `then` with each block.
 ///
 /// # Safety
-/// - X and Y are valid for reads, `c` for writes of `[n, m]` in C order; `c` overlaps neither, and nothing else accesses
-///   it.
+/// - X and Y are valid for reads, `c` for writes of `[n, m]` in C order; `c` overlaps neither, and nothing else
+///   accesses it.
 #[expect(clippy::too_many_arguments, reason = "two matrices, their lengths, and what to do with the sums")]
 pub(crate) unsafe fn euclidean<I: Isa, T: Real>(
     isa: I,

@@ -2,8 +2,8 @@
 //!
 //! An operation passes through these modules: `Simd` estimates its cost; `map`, `reduce`, `scan`, `matmul`, `distance`
 //! (`bytes` and `bits` for integers), `nearest`, `sort`, `search`, `count`, `random` and `index` split it into strips,
-//! blocks and threads; `exec` runs a program on strips, `flat` on strips across short axes; `kernels` has one kernel per
-//! instruction; `math` and `lanes` have functions and vectors that are generic over the tier; `tier` has a table of
+//! blocks and threads; `exec` runs a program on strips, `flat` on strips across short axes; `kernels` has one kernel
+//! per instruction; `math` and `lanes` have functions and vectors that are generic over the tier; `tier` has a table of
 //! kernels for each tier, and chooses the best that this CPU supports.
 
 mod bits;

@@ -127,9 +127,9 @@ struct Length {
 
 /// Bounds of a pair of vectors whose scaled lengths and rounding errors are at most these.
 ///
-/// With x = x' + u and y = y' + v, `|x.y - x'.y'| <= |u| |y| + |x'| |v|`, and a product in f32 adds at most `d` rounding
-/// errors, each of which is below 2^-23 (twice, because engines may round otherwise) relative to `|x'| |y'|`. `sums` is
-/// the relative error of the exact distance itself, whose rounded value selects; it includes the root.
+/// With x = x' + u and y = y' + v, `|x.y - x'.y'| <= |u| |y| + |x'| |v|`, and a product in f32 adds at most `d`
+/// rounding errors, each of which is below 2^-23 (twice, because engines may round otherwise) relative to `|x'| |y'|`.
+/// `sums` is the relative error of the exact distance itself, whose rounded value selects; it includes the root.
 struct Bounds {
     depth: f64,
     sums: f64,
@@ -289,8 +289,8 @@ impl<I: Isa, T: Real> Selection<I, T> {
                 lengths[first + i] = length.unwrap_or_default();
             }
             let to = a.ptr().wrapping_add(panel * a_panel);
-            // SAFETY: `count` vectors have been written to the scratch; A has room for the panel and the slack. Later
-            // panels overwrite what follows this one.
+            // SAFETY: `count` vectors have been written to the scratch; A has room for the panel and the slack, which
+            // the next panel overwrites.
             unsafe { kernel.pack_a(of_short(short.ptr()), count, d, to) };
         }
         let bounds = Bounds::of::<T>(d);

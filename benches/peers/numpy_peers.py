@@ -11,10 +11,10 @@
     python benches/peers/numpy_peers.py --programs --threads 2 --json programs.json
     cargo run --release -p polyarray-bench -- programs --with programs.json
 
-Requires NumPy. numexpr, SciPy, scikit-learn, faiss and NumKong are measured if they can be imported. Every result is compared
-with the same computation in float64 (long double for sums) before its time is written. Elementwise cases and matrix
-products write into an existing output (`out=`). The group `small` is measured on one thread, as statements that Python
-runs in a loop, so that the call of a Python function is not part of the time.
+Requires NumPy. numexpr, SciPy, scikit-learn, faiss and NumKong are measured if they can be imported. Every result is
+compared with the same computation in float64 (long double for sums) before its time is written. Elementwise cases and
+matrix products write into an existing output (`out=`). The group `small` is measured on one thread, as statements that
+Python runs in a loop, so that the call of a Python function is not part of the time.
 
 Run it on an otherwise idle machine, immediately before or after the comparison. The thread pools of BLAS and OpenMP
 wait for each other: a single busy core can slow them down a hundredfold.
@@ -151,7 +151,8 @@ def arguments():
     size = lambda text: [[int(n) for n in s.split("x")] for s in text.split(",")]
     parser.add_argument("--quick", action="store_true", help="small sizes and short measurements")
     parser.add_argument("--ops", type=names, default=[*MAPS, *OTHERS], metavar="A,B", help="cases, by name")
-    parser.add_argument("--dtypes", type=names, default=["f32", "f64"], metavar="D,..", help="f32, f64; i8 and u64 of some cases of distances")
+    dtypes = "f32, f64; i8 and u64 of some cases of distances"
+    parser.add_argument("--dtypes", type=names, default=["f32", "f64"], metavar="D,..", help=dtypes)
     parser.add_argument("--sizes", type=size, metavar="N,..", help="N, or a shape such as 512x256x128")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     parser.add_argument("--threads", type=int, default=cores)
@@ -508,10 +509,10 @@ def rows(op, dtype, shape, failures):
     _, domains, per_element, _, floor = CASES[op][:5]
     random = np.random.default_rng(1)
     # Integers are drawn as in the registry: from a wider domain, and packed bits from all words.
-    wider = 100 if dtype == "i8" else 1
-    draw = lambda lo, hi, s: random.uniform(lo * wider, hi * wider, s).round() if dtype == "i8" else random.uniform(lo, hi, s)
-    if dtype == "u64":
-        draw = lambda lo, hi, s: random.integers(0, 2**64, s, dtype=np.uint64)
+    draw = {
+        "i8": lambda lo, hi, s: random.uniform(lo * 100, hi * 100, s).round(),
+        "u64": lambda lo, hi, s: random.integers(0, 2**64, s, dtype=np.uint64),
+    }.get(dtype, random.uniform)
     inputs = [draw(lo, hi, s).astype(DTYPES[dtype]) for s, (lo, hi) in zip(input_shapes(op, shape), domains)]
     want, scale = expected(op, inputs, floor)
     if op in MAPS or op == "transpose_copy":

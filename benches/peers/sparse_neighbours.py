@@ -52,7 +52,8 @@ def main():
     indices, _ = nearest(x, rows, K + 1)
     seconds = time.perf_counter() - start
     same = (indices[:, 1:] % GENRES == np.arange(rows)[:, None] % GENRES).mean()
-    print(f"{x.nnz} numbers; {rows} of {listeners} listeners in {seconds:.2f} s ({seconds / rows * listeners:.1f} s for all)")
+    every = seconds / rows * listeners
+    print(f"{x.nnz} numbers; {rows} of {listeners} listeners in {seconds:.2f} s ({every:.1f} s for all)")
     print(f"{100 * same:.1f} % of the neighbours prefer the same genre")
     print(f"at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB of memory")
 

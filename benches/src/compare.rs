@@ -207,8 +207,8 @@ pub fn compare(options: &Options, out: &mut dyn Write) -> Result<Outcome, Stop> 
         let of_columns = session.columns.join(", ");
         return Err(Stop::Asked(format!("none of {of_columns} supports a selected case at a selected dtype and size")));
     }
-    let legend = "* fastest (auto is excluded, because it runs one of the others); - refused by the device, or absent from the library; every \
-                  result was compared with scalar";
+    let legend = "* fastest (auto is excluded, because it runs one of the others); - refused by the device, or absent \
+                  from the library; every result was compared with scalar";
     writeln!(out, "{}", wrapped(legend, "  "))?;
     let Session { rows, failures, notes: more, late, .. } = session;
     notes.extend(more);

@@ -49,7 +49,8 @@ macro_rules! composed {
         }
 
         $( composed!(
-            @methods $Name $name, method_doc!($name, $kinds, $cpu, $gpu, $doc, $ex $(, $ey)? => $ez), [$($alias)?] $($y)?
+            @methods $Name $name, method_doc!($name, $kinds, $cpu, $gpu, $doc, $ex $(, $ey)? => $ez),
+            [$($alias)?] $($y)?
         ); )*
     };
     (@count) => { 1 };

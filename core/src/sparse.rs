@@ -14,8 +14,8 @@ use std::ops::Range;
 /// row are in ascending order, and elements with the same row and column are added, in the order in which they were
 /// given. Zeros that are given are stored.
 ///
-/// Invariants: 1. `indptr` has n + 1 numbers, which ascend from 0 to the lengths of `indices` and `data`; 2. the columns
-/// of a row ascend strictly and are less than d, which is at most 2^32. All constructors establish them.
+/// Invariants: 1. `indptr` has n + 1 numbers, which ascend from 0 to the lengths of `indices` and `data`; 2. the
+/// columns of a row ascend strictly and are less than d, which is at most 2^32. All constructors establish them.
 ///
 /// ```
 /// # use polyarray_core::*;
@@ -126,7 +126,8 @@ impl<T: Number> Csr<T> {
     /// Stores the elements of an array `[n, d]` that are not 0. NaN is stored, -0 is not.
     ///
     /// # Errors
-    /// [`Error::Shapes`] unless it has two axes; [`Error::Argument`] for more than 2^32 columns; [`Error::OutOfMemory`].
+    /// [`Error::Shapes`] unless it has two axes; [`Error::Argument`] for more than 2^32 columns;
+    /// [`Error::OutOfMemory`].
     ///
     /// ```
     /// # use polyarray_core::*;

@@ -15,8 +15,8 @@ fn matrix<T: Float>(seed: u64, [n, d]: [usize; 2], per: i64) -> Csr<T> {
     Csr::from_triplets([n, d], stored.map(|at| (at / d, at % d, T::from_f64(values[at] as f64)))).unwrap()
 }
 
-/// Checks the neighbours of sparse vectors against the distances of the same vectors as dense arrays, on `scalar`, which
-/// computes them by their definition.
+/// Checks the neighbours of sparse vectors against the distances of the same vectors as dense arrays, on `scalar`,
+/// which computes them by their definition.
 #[track_caller]
 fn check<T: Float>(x: &Csr<T>, y: &Csr<T>, k: usize, metric: Metric) {
     let at = format!("{metric:?} {:?} {:?} k {k}", x.shape(), y.shape());
@@ -100,7 +100,8 @@ fn neighbours_are_those_of_dense_vectors_f64() {
 
 #[test]
 fn integers_give_the_result_of_dense_neighbours() {
-    // Products of small integers and quotients of counts are exact on every device: all ties are resolved in the same way.
+    // Products of small integers and quotients of counts are exact on every device: all ties are resolved in the same
+    // way.
     let (x, y) = (matrix::<f32>(1, [90, 50], 3), matrix::<f32>(2, [400, 50], 3));
     for metric in [Metric::Dot, Metric::Jaccard] {
         let sparse = distance::nearest_sparse(&x, &y, 25, metric).unwrap();

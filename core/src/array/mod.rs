@@ -390,8 +390,8 @@ impl<T: Element> Array<T> {
         copy.reshape(self.len())
     }
 
-    /// Returns a copy of the elements in a buffer of its own, in the memory of this array and in the same order of axes.
-    /// `clone` shares the buffer instead, until one of both arrays is written.
+    /// Returns a copy of the elements in a buffer of its own, in the memory of this array and in the same order of
+    /// axes. `clone` shares the buffer instead, until one of both arrays is written.
     ///
     /// # Errors
     /// Out of memory.

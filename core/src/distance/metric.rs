@@ -129,12 +129,14 @@ const NAN: f64 = f64::NAN;
 // Variant(parameter) "name" = example for tests, "formula", d0 value without coordinates, bound, vectors, dtypes,
 // notes;
 metrics! {
-    Euclidean "euclidean" = Metric::Euclidean, "sqrt(sum((x - y)^2))", d0 0.0, Relative, Real, FloatsAndBytes, "";
-    SquaredEuclidean "sqeuclidean" = Metric::SquaredEuclidean, "sum((x - y)^2)", d0 0.0, Relative, Real, FloatsAndBytes, "";
+    Euclidean "euclidean" = Metric::Euclidean, "sqrt(sum((x - y)^2))", d0 0.0, Relative, Real, FloatsAndBytes,
+        "";
+    SquaredEuclidean "sqeuclidean" = Metric::SquaredEuclidean, "sum((x - y)^2)", d0 0.0, Relative, Real, FloatsAndBytes,
+        "";
     Cosine "cosine" = Metric::Cosine, "1 - x.y / (|x| |y|)", d0 NAN, Absolute, Real, FloatsAndBytes,
         "Between 0 and 2; NaN if a vector is zero. The error bound is absolute.";
-    Correlation "correlation" = Metric::Correlation, "cosine of x - mean(x) and y - mean(y)", d0 NAN, Absolute, Real, Floats,
-        "Between 0 and 2; NaN if all numbers of a vector are equal. The error bound is absolute.";
+    Correlation "correlation" = Metric::Correlation, "cosine of x - mean(x) and y - mean(y)", d0 NAN, Absolute, Real,
+        Floats, "Between 0 and 2; NaN if all numbers of a vector are equal. The error bound is absolute.";
     Dot "dot" = Metric::Dot, "x.y", d0 0.0, Terms, Real, FloatsAndBytes,
         "The inner product, which is large where vectors are near: `nearest` and `argmin` return the largest products, \
          and `within` those of at least the radius. The error bound is relative to `sum(|x y|)`, and a vector has no \

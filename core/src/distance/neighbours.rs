@@ -49,9 +49,9 @@ pub struct Ragged<T: Element> {
 ///
 /// Besides the operands and the result, it needs memory for a second copy of the result, for a block of distances and
 /// the neighbours of 64 queries per thread, and for a changed copy of the operands for the metrics `Correlation` and
-/// `JensenShannon`. Distances are as those of [`cdist`](super::cdist). For (squared) Euclidean distances to many points,
-/// `simd` excludes most points by approximate distances; the result is the same. Each thread then
-/// needs `48 k + 768` bytes for each of up to 1024 queries, 4 KiB for each coordinate, and 2 MiB.
+/// `JensenShannon`. Distances are as those of [`cdist`](super::cdist). For (squared) Euclidean distances to many
+/// points, `simd` excludes most points by approximate distances; the result is the same. Each thread then needs
+/// `48 k + 768` bytes for each of up to 1024 queries, 4 KiB for each coordinate, and 2 MiB.
 ///
 /// # Errors
 /// [`Error::Argument`] if `k` is 0 or exceeds the number of points; as [`cdist`](super::cdist).

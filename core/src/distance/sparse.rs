@@ -15,8 +15,8 @@ use crate::{Csr, DType, Dims, Element, Error, Float, Result};
 use std::iter::Peekable;
 use std::ops::Range;
 
-/// The bytes of the sums of a block: two thirds of the first-level cache of current CPUs. Larger blocks leave this cache,
-/// and smaller ones divide the columns into more parts, each of which has to be found.
+/// The bytes of the sums of a block: two thirds of the first-level cache of current CPUs. Larger blocks leave this
+/// cache, and smaller ones divide the columns into more parts, each of which has to be found.
 const SUMS: usize = 32 << 10;
 /// The number of different 16-bit numbers of points. An array of this length needs no check of these as indices.
 const LIMIT: usize = 1 << 16;
@@ -34,20 +34,21 @@ const SEGMENT: usize = 128;
 ///
 /// The work is proportional to the pairs of stored numbers of a query and a point that are in the same column, plus the
 /// number of pairs. Numbers that are infinite or so large that products of them might overflow make `Dot` slower: their
-/// rows are compared one pair after another. Besides the operands and the result, the function needs memory for a second
-/// copy of the result, for the points in another order (at most 24 bytes for each stored number), some numbers for each
-/// row, and for the neighbours of 64 queries per thread.
+/// rows are compared one pair after another. Besides the operands and the result, the function needs memory for a
+/// second copy of the result, for the points in another order (at most 24 bytes for each stored number), some numbers
+/// for each row, and for the neighbours of 64 queries per thread.
 ///
 /// # Errors
-/// [`Error::Shapes`] if the numbers of columns differ; [`Error::Argument`] for other metrics, and if `k` is 0 or exceeds
-/// the number of points; [`Error::DTypeUndefined`] for half floats; [`Error::OutOfMemory`].
+/// [`Error::Shapes`] if the numbers of columns differ; [`Error::Argument`] for other metrics, and if `k` is 0 or
+/// exceeds the number of points; [`Error::DTypeUndefined`] for half floats; [`Error::OutOfMemory`].
 ///
 /// ```
 /// # use polyarray_core::*;
 /// let points = Csr::from_triplets([3, 1000], [(0, 7, 1.0), (1, 7, 2.0), (1, 900, 2.0), (2, 900, 4.0)])?;
 /// let found = distance::nearest_sparse(&points.rows(0..1)?, &points, 2, Metric::Cosine)?;
 /// assert_eq!(found.indices, Array::from([[0, 1]]));
-/// assert!(found.distances.get([0, 0])? == 0.0 && (found.distances.get([0, 1])? - (1.0 - 0.5f64.sqrt())).abs() < 1e-15);
+/// assert_eq!(found.distances.get([0, 0])?, 0.0);
+/// assert!((found.distances.get([0, 1])? - (1.0 - 0.5f64.sqrt())).abs() < 1e-15);
 /// # extern crate polyarray_cpu as _;
 /// # Ok::<(), Error>(())
 /// ```
@@ -145,8 +146,8 @@ impl Kind {
                 Row { scale: one, size: f64::NAN, side: T::NAN, nan: true, apart: false }
             }
             Kind::Cosine => {
-                // The scaled magnitudes are less than 2, so sums of their products are in range. The scale is limited to
-                // the powers of two of the dtype.
+                // The scaled magnitudes are less than 2, so sums of their products are in range. The scale is limited
+                // to the powers of two of the dtype.
                 let scale = power_below(largest).recip().min(power_below(T::MAX.to_f64()));
                 let scale = T::from_f64(scale);
                 let mut stored = values.iter().filter(|x| **x != T::ZERO).map(|&x| x * scale).peekable();

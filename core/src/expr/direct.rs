@@ -213,9 +213,9 @@ unsafe fn run(parts: &Parts, operands: &Operands, len: usize, out: *mut u8, node
         let operands = inputs.iter().fold(u64::from(len.ilog2()), |n, &d| n << 5 | d as u64);
         Key::new(instrs.iter().map(Instr::code).chain([operands]))
     };
-    // SAFETY: `Operands::direct` or `gather_all` checked that operands are contiguous, have `len` elements inside their buffers
-    // (at least one), and overlap the output only if they are the output. Buffers are aligned for the dtype of their
-    // array. The instructions were checked when the node was built. The caller guarantees the output.
+    // SAFETY: `Operands::direct` or `gather_all` checked that operands are contiguous, have `len` elements inside their
+    // buffers (at least one), and overlap the output only if they are the output. Buffers are aligned for the dtype of
+    // their array. The instructions were checked when the node was built. The caller guarantees the output.
     unsafe { fast::run(&work, key, || node.tape()?.fresh_op()) }
 }
 

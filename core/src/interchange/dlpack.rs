@@ -3,8 +3,8 @@
 //!
 //! [`export`] makes a [`ManagedTensor`] of an array, and [`import`] an array of a `ManagedTensor`; no elements are
 //! copied. Only host memory is exchanged: [`export`] copies an array that lies on a GPU to the host, and [`import`]
-//! refuses tensors of other devices, whose libraries copy them first (`tensor.cpu()`). The buffers of a GPU belong to the
-//! graphics interface that allocated them (Vulkan, Metal, Direct3D), and the kinds of device of DLPack that other
+//! refuses tensors of other devices, whose libraries copy them first (`tensor.cpu()`). The buffers of a GPU belong to
+//! the graphics interface that allocated them (Vulkan, Metal, Direct3D), and the kinds of device of DLPack that other
 //! libraries accept (CUDA, ROCm) cannot address them. A binding to Python wraps the pointer in a capsule named
 //! `"dltensor"`.
 //!

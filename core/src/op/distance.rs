@@ -97,8 +97,8 @@ pub const SHARES: [f64; 15] = {
 ///
 /// Invariants: 1. n, m and d are at least 1; 2. `dtype` is an unsigned integer if the metric is `BitHamming` or
 /// `BitJaccard`, otherwise a real float, or i8 or u8 if the metric is `Euclidean`, `SquaredEuclidean`, `Cosine` or
-/// `Dot`; 3. `after` has one input, of dtype `dtype.distance()`; 4. no operand lies in the output's buffer; 5. there are
-/// weights if and only if the metric is `SEuclidean` or `Mahalanobis`.
+/// `Dot`; 3. `after` has one input, of dtype `dtype.distance()`; 4. no operand lies in the output's buffer; 5. there
+/// are weights if and only if the metric is `SEuclidean` or `Mahalanobis`.
 #[derive(Clone, Debug)]
 pub struct Distance {
     /// The metric.

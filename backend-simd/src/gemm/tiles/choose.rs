@@ -139,8 +139,8 @@ where
 #[cfg(target_arch = "x86_64")]
 const LEAST: usize = 64;
 /// The same for products as residues: none. On an Intel Xeon with AMX in a virtual machine, whose last-level cache
-/// gives a core 28 GB/s, products of 512 to 4096 rows took 1.5 to 2.3 times as long as with vectors (f64) and with parts
-/// (f32), because the planes of residues are read from that cache. A choice by measured rates may set them again.
+/// gives a core 28 GB/s, products of 512 to 4096 rows took 1.5 to 2.3 times as long as with vectors (f64) and with
+/// parts (f32), because the planes of residues are read from that cache. A choice by measured rates may set them again.
 #[cfg(target_arch = "x86_64")]
 const LEAST_RESIDUES: Option<usize> = None;
 
