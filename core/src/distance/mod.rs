@@ -38,7 +38,7 @@ use std::sync::Arc;
 /// ```
 /// # extern crate polyarray_cpu as _;
 /// # use polyarray_core::*;
-/// let x = Array::from([[0.0, 0.0], [3.0, 4.0]]);
+/// let x = Array::from([[0.0f64, 0.0], [3.0, 4.0]]);
 /// assert_eq!(distance::cdist(&x, &x, Metric::Euclidean)?.to_vec()?, [0.0, 5.0, 5.0, 0.0]);
 /// assert_eq!(distance::cdist(&x, &x, Metric::SEuclidean(&Array::from([9.0, 1.0])))?.get([0, 1])?, 17f64.sqrt());
 ///
