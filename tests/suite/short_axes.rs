@@ -177,6 +177,47 @@ fn reductions_of_short_lines() {
     }
 }
 
+/// Windows overlap in memory: the elements of one are as near to each other as those of neighbouring windows.
+#[test]
+fn reductions_of_windows() {
+    for dtype in [DType::U8, DType::I32, DType::F32, DType::F64, DType::F16] {
+        for (shape, lens) in [([23, 40], [3, 3]), ([5, 900], [5, 100]), ([40, 300], [1, 290]), ([2100, 7], [64, 2])] {
+            let x = filled(dtype, &shape, 1);
+            for (v, view) in views(&x).iter().enumerate() {
+                let lens = [0, 1].map(|axis| lens[axis].min(view.shape()[axis]));
+                let windows = with_dtype!(dtype, T => view.typed::<T>().unwrap().windows(lens).unwrap().erase());
+                for by in [Reducer::Sum, Reducer::Mean, Reducer::Max, Reducer::Any, Reducer::ArgMin] {
+                    let what = format!("{by:?} of windows {lens:?} of {dtype} {shape:?}, view {v}");
+                    let both = by != Reducer::ArgMin;
+                    let axes = if both { Axes::from([2, 3]) } else { Axes::from(3) };
+                    same_on_the_host(&what, || windows.reduce(by, Some(axes.clone())));
+                }
+            }
+        }
+    }
+}
+
+/// The lines of neighbouring outputs lie between those of one output.
+#[test]
+fn reductions_of_lines_that_alternate() {
+    for dtype in [DType::U8, DType::Bool, DType::I32, DType::F32, DType::F64, DType::C64] {
+        for shape in [[6, 5, 9, 7], [40, 20, 26, 7], [3, 2, 600, 65], [300, 1, 4, 16]] {
+            let x = filled(dtype, &shape, 1);
+            for (v, view) in views(&x).iter().enumerate() {
+                for by in [Reducer::Sum, Reducer::Mean, Reducer::Max, Reducer::Var(0), Reducer::Any] {
+                    if dtype == DType::C64 && matches!(by, Reducer::Max | Reducer::Var(_)) {
+                        continue;
+                    }
+                    for axes in [vec![0, 1, 3], vec![1, 3], vec![0, 3], vec![0, 2]] {
+                        let what = format!("{by:?} of {dtype} {shape:?}, view {v}, over {axes:?}");
+                        same_on_the_host(&what, || view.reduce(by, Some(Axes::from(&axes[..]))));
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn lines_of_one_element() -> Result<()> {
     let x = Array::from_vec((0..600).map(|i| (i % 7) as f32 - 3.0).collect(), [3, 1, 200])?;

@@ -1,5 +1,5 @@
-//! Adjacent outputs: reduces across rows ([`Order::Rows`](polyarray_core::order::Order::Rows)), and across rows so
-//! narrow that each lane of the other order is a row.
+//! Adjacent outputs: reduces across rows ([`Order::Rows`](polyarray_core::order::Order::Rows)), across rows so narrow
+//! that each lane of the other order is a row, and short lines that alternate between outputs.
 
 use super::along::{PIECES, Pieces, give};
 use super::emit::Emit;
@@ -78,6 +78,27 @@ pub(super) fn narrow(kernels: &Kernels, source: &Source, outer: usize, threads: 
         });
     };
     across.run(if runs == 1 { blocks } else { runs }, width, kernels.block() * width, threads, emit, &leaf)
+}
+
+/// Reduces lines of at most one block each, which the source steps along, for outputs that are nearer to each other than
+/// the lines of one output: those of adjacent outputs one after another, for one index of the other reduced axes after
+/// another. The elements are read in place.
+pub(super) fn lines(kernels: &Kernels, source: &Source, outer: usize, threads: usize, emit: &Emit) -> Result<()> {
+    let (g, last) = (&source.geometry, source.stepped);
+    let across = Across { kernels, source, outer, width: g.lens[outer - 1] };
+    let (step, len) = (g.strides[0][outer - 1], g.lens[last]);
+    let columns = across.width.min((kernels.row_bytes / kernels.state).max(1));
+    let leaf = |work: &mut Work, offsets: &[isize], columns: Range<usize>, runs: Range<usize>| {
+        let Work { room, levels, .. } = work;
+        walk_many(&g.lens[outer..last], &[&g.strides[0][outer..last]], offsets, runs, |at| {
+            // SAFETY: the lines are within the operand (invariants of `Reduce`), and there is room for a result of each.
+            unsafe {
+                let src = source.values(room, &[at[0] + columns.start as isize * step], 0, len, 0);
+                levels.push(0, |to| kernels.short(src, step, len, columns.len(), to));
+            }
+        });
+    };
+    across.run(g.lens[outer..last].iter().product(), columns, 0, threads, emit, &leaf)
 }
 
 /// Reduces the columns of a small matrix. Returns `false`, with nothing written, if the partial results need much

@@ -16,7 +16,7 @@ pub(super) trait Wins<T: Copy>: Combine<T> {
 pub(super) trait Ordered: Element + PartialOrd {
     /// An integer for the rows of a block, of the size of an element, so that one vector holds the indices for the
     /// elements of another.
-    type Count: Copy + Default + Send + Sync;
+    type Count: Copy + Default + Ord + Send + Sync;
     fn count(i: usize) -> Self::Count;
     fn index(count: Self::Count) -> usize;
     /// Returns the element's bits in a u64.
@@ -134,14 +134,18 @@ impl<T: Ordered> Work for Find<T> {
                 }
                 start += STRIDE;
             }
-            for i in start..n {
-                let x = *src.add(i);
-                if (x == best) | (nan & (x != x)) {
-                    return i;
-                }
+            // The least index among the equal ones, without branches.
+            let end = n.min(start + STRIDE) - start;
+            let mut least = T::count(end);
+            for i in 0..end {
+                let x = *src.add(start + i);
+                let found = (x == best) | (nan & (x != x));
+                least = least.min(if found { T::count(i) } else { T::count(end) });
             }
+            let least = T::index(least);
+            assert!(least < end, "internal error: the best value is not an element of its block");
+            start + least
         }
-        unreachable!("internal error: the best value is not an element of its block")
     }
 }
 

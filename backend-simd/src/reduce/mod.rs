@@ -167,6 +167,17 @@ pub(crate) fn run(tier: &'static Tier, op: &Reduce, threads: usize, output: &Buf
         }
         Order::Lanes => {
             let source = source(last);
+            let is_nearer_than_runs = |i: &Operand| {
+                op.inner.len() > 1 && i.strides[last_outer].unsigned_abs() < i.strides[last - 1].unsigned_abs()
+            };
+            if lens[last] <= kernels.block()
+                && source.is_direct()
+                && !op.kind.gives_index()
+                && !kernels.may_be_decided()
+                && op.inputs.iter().all(is_nearer_than_runs)
+            {
+                return across::lines(kernels, &source, op.outer.len(), threads, &emit);
+            }
             let in_place = source.is_direct() && op.outer.len() == 1 && op.inner.len() == 1;
             let alone = op.outer.iter().chain(op.inner.iter()).product::<usize>() == lens[last];
             let (g, outer) = (&source.geometry, op.outer.len());
