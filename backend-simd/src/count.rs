@@ -14,7 +14,7 @@ use std::sync::Mutex;
 
 /// The most bins for which a thread has [`SETS`] sets of counts. With more bins it has one set.
 const FEW_BINS: usize = 1 << 12;
-/// The number of sets of counts per thread if there are few bins.
+/// The number of sets of counts per thread if there are few bins: a power of two.
 const SETS: usize = 4;
 
 /// Runs a count and writes its result to `out`.
@@ -107,7 +107,7 @@ fn counted<T: Element + Copy>(
                 if let Some(bin) = bin(unsafe { from.get().wrapping_offset(at + i * step).read() }) {
                     assert!(bin < bins, "core guarantees that every integer is below the number of bins");
                     own[set * bins + bin] += 1;
-                    set = (set + 1) % sets;
+                    set = (set + 1) & (sets - 1);
                 }
             }
         });

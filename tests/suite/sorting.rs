@@ -2,7 +2,7 @@
 
 use crate::common::{count, on_every_device};
 use polyarray::prelude::*;
-use polyarray::{Kind, with_dtype};
+use polyarray::{Kind, with_dtype, with_threads};
 use proptest::prelude::*;
 
 const NAN: f64 = f64::NAN;
@@ -140,6 +140,51 @@ fn topk_takes_the_largest_first_and_the_earlier_of_equals() {
         assert!(message.contains("topk: k = 6") && message.contains("axis 1 of shape [2, 5] has 5"), "{message}");
         Ok(())
     });
+}
+
+/// A few ranks of long lines, in orders in which all elements, or none after the first, are better than those before.
+#[test]
+fn a_few_ranks_of_long_lines() -> Result<()> {
+    let n = 150_000;
+    let mixed = |i: usize| ((i * 2_654_435_761) % 1_000_003) as f64;
+    let orders: [&dyn Fn(usize) -> f64; 6] =
+        [&mixed, &|i| i as f64, &|i| -(i as f64), &|i| (mixed(i) % 7.0).floor(), &|_| 1.0, &|i| {
+            if i % 1000 == 3 { NAN } else { mixed(i) }
+        }];
+    fn check<T: Element>(x: &Array<T>, what: &str) -> Result<()> {
+        let n = x.len();
+        let ascending = x.argsort(0)?;
+        for threads in [1, 2, 5] {
+            for k in [1, 10, 1000, 5000] {
+                let what = format!("{what} {}, {k} of {n}, {threads} threads", T::DTYPE);
+                let (values, least) = with_threads(threads, || x.bottomk(k, 0))?;
+                assert!(least == ascending.slice(s![..k as isize])?, "{what}");
+                assert!(values.to_bytes()? == x.take(&least, 0)?.to_bytes()?, "{what}");
+                // Of equal elements, the first ones come first in both directions.
+                let (values, most) = with_threads(threads, || x.topk(k, 0))?;
+                let wanted = x.slice(s![..;-1])?.argsort(0)?.slice(s![..;-1])?.slice(s![..k as isize])?;
+                assert!(most == ((n - 1) as i64 - wanted).eval()?, "{what}");
+                assert!(values.to_bytes()? == x.take(&most, 0)?.to_bytes()?, "{what}");
+            }
+        }
+        Ok(())
+    }
+    for device in [Device::scalar()].into_iter().chain(Device::named("simd")) {
+        with_device(&device, || -> Result<()> {
+            for (o, order) in orders.iter().enumerate() {
+                let x = Array::from_vec((0..n).map(order).collect(), [n])?;
+                check(&x, &format!("{device} order {o}"))?;
+                check(&x.slice(s![..;-1])?, &format!("{device} order {o}, backwards"))?;
+                let columns = x.reshape([n / 3, 3])?;
+                check(&columns.slice(s![.., 1])?, &format!("{device} order {o}, strided"))?;
+                check(&x.cast::<f32>().eval()?, &format!("{device} order {o}"))?;
+                check(&(&x % 251.0).cast::<u8>().eval()?, &format!("{device} order {o}"))?;
+                check(&x.cast::<i32>().eval()?, &format!("{device} order {o}"))?;
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
 }
 
 #[test]

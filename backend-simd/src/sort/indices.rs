@@ -1,6 +1,6 @@
 //! Indices in the order of the elements, with ties by index. Integers that hold both are sorted.
 
-use super::{Line, PASS, SHARED, Table, integers, select, sort_keys, totals};
+use super::{Line, PASS, SHARED, Table, integers, leaders, select, sort_keys, totals};
 use crate::lanes::{Isa, Work, enter};
 use crate::scratch::{Scratch, room};
 use crate::threads::{Shared, split};
@@ -26,6 +26,13 @@ pub(crate) unsafe fn run(line: &Line, take: Range<usize>, to: *mut u64, threads:
         };
         return whole(table, &|i| line.rank(i), out, threads);
     }
+    // SAFETY: the output has room for the taken indices, which the caller guarantees.
+    let give = |i: usize, index: u64| unsafe { to.add(i).write(index) };
+    if leaders::are_few(take.end, n) {
+        let found = leaders::indices(line, take.end, threads)?;
+        found[take].iter().enumerate().for_each(|(i, &index)| give(i, index));
+        return Ok(());
+    }
     let mut scratch = Scratch::new(n * size_of::<u64>())?;
     let keys = integers::<u64>(&mut scratch, n);
     // SAFETY: the scratch has room for n integers.
@@ -36,10 +43,7 @@ pub(crate) unsafe fn run(line: &Line, take: Range<usize>, to: *mut u64, threads:
         unsafe { std::ptr::copy_nonoverlapping(keys[take.clone()].as_ptr(), to, take.len()) };
         return Ok(());
     }
-    for (i, index) in some(table, keys, take, threads)?.into_iter().enumerate() {
-        // SAFETY: the output has room for the taken indices, which the caller guarantees.
-        unsafe { to.add(i).write(index) };
-    }
+    some(table, keys, take, threads)?.into_iter().enumerate().for_each(|(i, index)| give(i, index));
     Ok(())
 }
 

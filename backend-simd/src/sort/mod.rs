@@ -3,12 +3,14 @@
 //!
 //! On AVX-512 a vectorized quicksort sorts the integers (`quick`, `avx512`); on other tiers the standard library does.
 //! Indices are sorted as integers, too: the index is in the low bits of an integer, and as many bits of its key as fit
-//! are above it. Where these bits do not distinguish keys, a second sort of such keys does (`indices`).
+//! are above it. Where these bits do not distinguish keys, a second sort of such keys does (`indices`). The indices of the
+//! first few ranks are found in one pass (`leaders`).
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod indices;
 mod keys;
+mod leaders;
 #[cfg(target_arch = "x86_64")]
 mod quick;
 mod select;
@@ -170,6 +172,7 @@ pub(crate) struct Table {
     selection32: select::Passes<u32>,
     selection64: select::Passes<u64>,
     indices: indices::Passes,
+    leaders: leaders::Passes,
 }
 
 impl Table {
@@ -200,6 +203,7 @@ impl Table {
                 selection32: select::Passes::of::<I>(),
                 selection64: select::Passes::of::<I>(),
                 indices: indices::Passes::of::<I>(),
+                leaders: leaders::Passes::of::<I>(),
             }
         }
     }
