@@ -10,6 +10,7 @@ mod bits;
 mod bytes;
 mod count;
 mod distance;
+mod dots;
 mod exec;
 mod flat;
 mod gemm;

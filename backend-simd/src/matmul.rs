@@ -6,11 +6,11 @@ use crate::gemm::{
     Widen, Written, product,
 };
 use crate::lanes::{Isa, Real};
-use crate::matvec;
 use crate::scratch::Scratch;
 use crate::strided::Geometry;
 use crate::threads::{Shared, split};
 use crate::tier::Tier;
+use crate::{dots, matvec};
 use polyarray_core::op::{Matmul, Operand};
 use polyarray_core::walk::copy_strided;
 use polyarray_core::walk::walk;
@@ -255,8 +255,8 @@ fn is_bare(m: usize, n: usize, k: usize) -> bool {
     m.saturating_mul(n).saturating_mul(k) <= BARE && k <= BARE_DEPTH
 }
 
-/// Computes one product: by [`matvec`] if one side is a vector, by the bare kernel if it is small, and otherwise by
-/// the packed loops.
+/// Computes one product: by [`matvec`] if one side is a vector, by [`dots`] if both are narrow and deep, by the bare
+/// kernel if it is small, and otherwise by the packed loops.
 ///
 /// # Safety
 /// - as [`product`].
@@ -270,6 +270,10 @@ unsafe fn one<I: Isa, T: Real>(isa: I, p: Product<T, T>, threads: usize, finish:
         return unsafe {
             matvec::run(isa, matrix, (at, step), p.c, [rows, p.k], threads, finish.map(|f| (f, p.n == 1)))
         };
+    }
+    if dots::suits(&p) {
+        // SAFETY: the contract of `product`, which the caller guarantees.
+        return unsafe { dots::run(isa, p, threads, finish) };
     }
     let kernel = Direct::new(isa);
     if !is_bare(p.m, p.n, p.k) || p.b.column != 1 && p.n * p.k * size_of::<T>() > COPIED {

@@ -10,6 +10,8 @@ use polyarray_core::Result;
 
 /// The most elements of a matrix that one thread multiplies alone.
 const SHARED: usize = 1 << 16;
+/// With fewer columns, a matrix whose rows and columns are both contiguous (windows that overlap) is read by columns.
+const SHORT: usize = 256;
 /// Rows are split among threads in multiples of this number.
 const UNIT: usize = 64;
 
@@ -87,20 +89,23 @@ pub(crate) unsafe fn run<I: Isa, T: Real>(
     finished(0, y)
 }
 
-struct MatVec<'a, T> {
-    matrix: Matrix<T>,
-    x: *const T,
-    k: usize,
-    y: &'a mut [T],
+/// `y = matrix @ x` on one thread.
+///
+/// Invariant: the matrix is valid for reads of `[y.len(), k]`, with contiguous rows or columns, and `x` of `k` elements.
+pub(crate) struct MatVec<'a, T> {
+    pub matrix: Matrix<T>,
+    pub x: *const T,
+    pub k: usize,
+    pub y: &'a mut [T],
 }
 
 impl<T: Real> Work for MatVec<'_, T> {
     type Out = ();
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
-        // SAFETY: `run`, the only function that builds a `MatVec`, passes a matrix `[y.len(), k]` with contiguous
-        // rows or columns, and k elements of x.
-        unsafe { if self.matrix.column == 1 { self.dots(isa) } else { self.columns(isa) } }
+        let Matrix { row, column, .. } = self.matrix;
+        // SAFETY: the matrix is `[y.len(), k]` with contiguous rows or columns, and x has k elements (the invariant).
+        unsafe { if column == 1 && (row != 1 || self.k >= SHORT) { self.dots(isa) } else { self.columns(isa) } }
     }
 }
 

@@ -2,7 +2,8 @@
 //! real and imaginary parts of A side by side, and each row of B followed by the same row times i. This takes only
 //! the four multiplications of the definition, and the result has the layout of complex numbers.
 
-use super::{Direct, Kernel, Matrix, Tile, pack};
+use super::slim::{self, Summand};
+use super::{Direct, Finish, Kernel, Matrix, Product, Tile, pack};
 use crate::lanes::{Isa, Real, Work};
 use polyarray_core::{Complex, Result};
 
@@ -18,7 +19,10 @@ impl<I: Isa, T: Real> Interleaved<I, T> {
     }
 }
 
-impl<I: Isa, T: Real> Kernel for Interleaved<I, T> {
+impl<I: Isa, T: Real> Kernel for Interleaved<I, T>
+where
+    Complex<T>: Summand<Complex<T>>,
+{
     type Element = Complex<T>;
     type Sum = Complex<T>;
 
@@ -51,6 +55,16 @@ impl<I: Isa, T: Real> Kernel for Interleaved<I, T> {
 
     unsafe fn pack_b(&self, from: Matrix<Complex<T>>, depth: usize, columns: usize, to: *mut u8) {
         self.isa.enter(Columns { from, columns, depth, width: self.columns(), to: to.cast() });
+    }
+
+    unsafe fn slim(
+        &self,
+        p: Product<Complex<T>, Complex<T>>,
+        threads: usize,
+        finish: Option<Finish<Complex<T>>>,
+    ) -> Option<Result<()>> {
+        // SAFETY: the contract of `product`, which the caller guarantees.
+        slim::is_slim(&p).then(|| unsafe { slim::run(self.isa, p, threads, finish) })
     }
 
     unsafe fn tile(&self, t: Tile<Complex<T>, Complex<T>>) -> Result<()> {

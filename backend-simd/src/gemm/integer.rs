@@ -2,7 +2,7 @@
 //! Bits above an integer's width never affect the bits below, so sums may be truncated to that width at any time.
 
 use super::pack::{Widen, Widened};
-use super::{Kernel, Matrix, Tile};
+use super::{Finish, Kernel, Matrix, Product, Tile, slim};
 use crate::lanes::{Isa, Work};
 use polyarray_core::Result;
 use std::marker::PhantomData;
@@ -92,6 +92,11 @@ impl<I: Isa, T: Integer, S: Integer<Wide = T::Wide>> Kernel for Integers<I, T, S
 
     unsafe fn pack_b(&self, from: Matrix<T>, depth: usize, columns: usize, to: *mut u8) {
         self.isa.enter(Widened { from, depth, columns, width: COLUMNS, to: to.cast() });
+    }
+
+    unsafe fn slim(&self, p: Product<T, S>, threads: usize, finish: Option<Finish<S>>) -> Option<Result<()>> {
+        // SAFETY: the contract of `product`, which the caller guarantees.
+        slim::is_slim(&p).then(|| unsafe { slim::run(self.isa, p, threads, finish) })
     }
 
     unsafe fn tile(&self, t: Tile<T, S>) -> Result<()> {

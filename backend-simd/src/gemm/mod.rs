@@ -10,6 +10,7 @@ mod half;
 mod integer;
 mod kernel;
 mod pack;
+mod slim;
 #[cfg(test)]
 mod tests;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "there are engines only for x86-64"))]
@@ -152,6 +153,18 @@ pub(crate) trait Kernel: Sync {
     fn bare(&self, _a: Matrix<Self::Element>, _b: Matrix<Self::Element>, _block: [usize; 3]) -> [bool; 2] {
         [false, false]
     }
+    /// Computes a product without tiles, if that is faster: see [`slim`].
+    ///
+    /// # Safety
+    /// - as [`product`].
+    unsafe fn slim(
+        &self,
+        _p: Product<Self::Element, Self::Sum>,
+        _threads: usize,
+        _finish: Option<Finish<Self::Sum>>,
+    ) -> Option<Result<()>> {
+        None
+    }
     /// Computes a tile.
     ///
     /// # Safety
@@ -269,6 +282,10 @@ pub(crate) unsafe fn product<T: Copy, C: Copy>(
 ) -> Result<()> {
     let (mr, nr) = (kernel.rows(), kernel.columns());
     let threads = if p.m.saturating_mul(p.n).saturating_mul(p.k) <= ALONE { 1 } else { threads };
+    // SAFETY: the contract of `product`, which the caller guarantees.
+    if let Some(done) = unsafe { kernel.slim(p, threads, finish) } {
+        return done;
+    }
     let [down, across] = grid([mr, nr], [p.m, p.n], threads);
     let cut = |total: usize, parts: usize, unit: usize, i: usize| {
         let units = total.div_ceil(unit);

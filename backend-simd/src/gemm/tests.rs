@@ -221,7 +221,16 @@ pub(super) fn check_kernel<K: Kernel<Sum: PartialEq + std::fmt::Debug + Send + S
 fn other_kernels_multiply_every_block() {
     use polyarray_core::{Complex, bf16, f16};
     fn all<I: Isa>(isa: I) {
-        for shape in [[1, 1, 1], [7, 19, 5], [40, 70, 33], [9, 35, 2500]] {
+        for shape in [
+            [1, 1, 1],
+            [7, 19, 5],
+            [40, 70, 33],
+            [9, 35, 2500],
+            [530, 1, 70],
+            [1, 270, 1100],
+            [259, 3, 9],
+            [2, 300, 37],
+        ] {
             let complex = |sum: Option<Complex<f64>>, a, b| sum.unwrap_or_default() + a * b;
             check_kernel(&Interleaved::<I, f64>::new(isa), shape, |re, im| Complex::new(re as f64, im as f64), complex);
             let complex = |sum: Option<Complex<f32>>, a, b| sum.unwrap_or_default() + a * b;
