@@ -1,5 +1,5 @@
-//! Convolutions and cross-correlations of lines: with few weights as sums of shifted lines, which are computed in
-//! blocks that stay in a cache; with many as sums over windows, which are views.
+//! Convolutions and cross-correlations of lines: as sums of shifted lines, which are computed in blocks that stay in a
+//! cache, or with many weights as products of windows, which are views, and the weights.
 
 use crate::array::Array;
 use crate::expr::{Expr, SharedArray, select};
@@ -47,12 +47,14 @@ fn windows<T: Element>(line: &Array<T>, first: usize, rows: usize, len: usize) -
     line.with_layout(Layout::from_parts([rows, len].into(), [step, step].as_slice().into(), offset))
 }
 
-/// The largest number of weights for which shifted lines are added, one after another.
-const FEW: usize = 64;
+/// The largest number of weights for which shifted lines are always added, one after another.
+const FEW: usize = 8;
 /// The number of bytes of a block of such sums, for each thread: a part of a second-level cache.
 const BLOCK: usize = 256 << 10;
-/// The largest number of products that core computes itself: evaluating expressions would take longer.
+/// The largest number of products, and of weights, for which core computes sums itself: evaluating expressions would
+/// take longer.
 const DIRECT: usize = 1 << 14;
+const DIRECT_WEIGHTS: usize = 64;
 
 /// Returns the sums of the products of `weights` and of each of `rows` windows of `line`, from element `first` on. With
 /// `inside`, only elements count for which it is true.
@@ -64,20 +66,21 @@ fn sums<T: Element>(
     weights: &Array<T>,
 ) -> Result<Array<T>> {
     let len = weights.len();
-    if len <= FEW && line.raw().buffer.memory() == MemoryId::HOST {
+    // Products of small integers widen each element, so that shifted lines are faster.
+    let small = matches!(T::DTYPE.kind(), Kind::Int | Kind::Uint) && T::DTYPE.size() <= 4;
+    let by_products = len > FEW && !small;
+    if !by_products && line.raw().buffer.memory() == MemoryId::HOST {
         return sums_of_shifted(line, inside, first, rows, &weights.to_vec()?);
     }
-    let products = windows(line, first, rows, len) * weights;
-    let terms = match inside {
-        // -0 is the neutral element of a sum of floats.
-        Some(inside) => select(windows(inside, first, rows, len), products, float::<T>(-0.0)),
-        None => products,
-    };
+    let these = windows(line, first, rows, len);
+    let Some(inside) = inside else { return these.matmul(weights) };
+    // -0 is the neutral element of a sum of floats.
+    let terms = select(windows(inside, first, rows, len), these * weights, float::<T>(-0.0));
     // Sums of integers wrap, so that the low bits of a sum in 64 bits are the sum.
     terms.sum_axis(1)?.cast().eval()
 }
 
-/// As [`sums`], for a few weights and a line in host memory. For each element of the result, products are added one
+/// As [`sums`], for a line in host memory. For each element of the result, products are added one
 /// after another.
 fn sums_of_shifted<T: Element>(
     line: &Array<T>,
@@ -144,7 +147,8 @@ rings!(0, |sum, x, y| sum.wrapping_add(x.wrapping_mul(y)); i8, i16, i32, i64, u8
 /// the line lies in host memory.
 fn direct<T: Element>(line: &Array<T>, weights: &Array<T>, range: &Range<usize>) -> Result<Option<Array<T>>> {
     let m = weights.len();
-    let few = m <= FEW && range.len().saturating_mul(m) <= DIRECT && line.raw().buffer.memory() == MemoryId::HOST;
+    let few =
+        m <= DIRECT_WEIGHTS && range.len().saturating_mul(m) <= DIRECT && line.raw().buffer.memory() == MemoryId::HOST;
     if !few || !fast::is_open_to_core()? {
         return Ok(None);
     }
@@ -228,9 +232,9 @@ fn positions<T: Element>(line: &Array<T>, weights: &Array<T>, range: Range<usize
 
 impl<T: Element> Array<T> {
     /// The convolution of this line of n elements with another one of m elements: `sum(x[j] * y[i - j])` over j, for
-    /// the positions i that `overlap` selects. Computed by direct sums, in time n m: with up to 64 elements in the
-    /// shorter line, terms are added one after another, else in the order of [`order`](crate::order). Integers wrap;
-    /// half floats are computed in f32 and rounded once.
+    /// the positions i that `overlap` selects. Computed by direct sums, in time n m. Terms are added one after another; with
+    /// more than 8 elements in the shorter line as by [`matmul`](Self::matmul), with its error bound.
+    /// Integers wrap; half floats are computed in f32 and rounded once.
     ///
     /// # Errors
     /// [`Error::Shapes`] if an operand does not have exactly one axis, [`Error::Empty`] if it has no elements,

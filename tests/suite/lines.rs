@@ -124,7 +124,7 @@ fn convolutions_of_other_numbers() {
 }
 
 /// Lines of every length, on each device and by core itself: with few weights the sums are those of one product after
-/// another, bit by bit.
+/// another, bit by bit. With more, the order depends on the device, so the numbers are integers, whose sums are exact.
 #[test]
 fn convolutions_of_every_length_have_the_bits_of_a_loop() {
     fn check<T: Element>(n: usize, m: usize, of: impl Fn(usize) -> T, add: impl Fn(T, T, T) -> T, zero: T) {
@@ -148,11 +148,15 @@ fn convolutions_of_every_length_have_the_bits_of_a_loop() {
             same(x.convolve(&y, Overlap::Full).unwrap(), &want);
         }
     }
-    let wave = |i: usize| (i as f64 * 0.7).sin() * 3.0;
-    let lengths = [(1, 1), (7, 7), (40, 9), (300, 64), (5000, 5), (5000, 6), (5000, 7), (70_000, 31), (9000, 13)];
+    let lengths =
+        [(1, 1), (7, 7), (40, 9), (300, 64), (5000, 5), (5000, 6), (5000, 8), (5000, 9), (70_000, 31), (9000, 130)];
     for device in [Device::auto(), Device::scalar()].into_iter().chain(Device::named("simd").ok()) {
         with_device(&device, || {
             for (n, m) in lengths {
+                let wave = |i: usize| {
+                    let x = (i as f64 * 0.7).sin() * 3.0;
+                    if m > 8 { (x * 9.0).round() } else { x }
+                };
                 check::<f64>(n, m, wave, |sum, x, y| sum + x * y, -0.0);
                 check::<f32>(n, m, |i| wave(i) as f32, |sum, x, y| sum + x * y, -0.0);
                 check::<u8>(n, m, |i| (i * 37) as u8, |sum, x, y| sum.wrapping_add(x.wrapping_mul(y)), 0);

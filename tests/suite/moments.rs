@@ -69,6 +69,31 @@ fn covariances_of_other_shapes_and_dtypes() {
     refused(Array::full((), 1.0).unwrap().corrcoef(), |e| matches!(e, Error::Argument { .. }), &["corrcoef", "0"]);
 }
 
+/// Blocks of columns are centred by the means of the whole rows.
+#[test]
+fn covariances_of_long_rows() {
+    on_every_device(|_| {
+        let (rows, n) = (3, 100_003);
+        let number = |i: usize| ((i * 2_654_435_761) % 1_000_003) as f64 / 1e5 + 1e6;
+        let data: Vec<f64> = (0..rows * n).map(number).collect();
+        let x = Array::from_slice(&data, [rows, n])?;
+        let means: Vec<f64> =
+            data.chunks(n).map(|row| 1e6 + row.iter().map(|x| x - 1e6).sum::<f64>() / n as f64).collect();
+        let wanted: Vec<f64> = (0..rows * rows)
+            .map(|at| {
+                let (i, j) = (at / rows, at % rows);
+                let pairs = data[i * n..][..n].iter().zip(&data[j * n..][..n]);
+                pairs.map(|(x, y)| (x - means[i]) * (y - means[j])).sum::<f64>() / (n - 1) as f64
+            })
+            .collect();
+        for x in [x.clone(), x.t().to_contiguous()?.t()] {
+            let got = x.cov(1)?.to_vec()?;
+            assert!(got.iter().zip(&wanted).all(|(a, b)| (a - b).abs() < 1e-9), "{got:?}, not {wanted:?}");
+        }
+        Ok(())
+    });
+}
+
 #[test]
 fn averages_with_weights() {
     on_every_device(|_| {

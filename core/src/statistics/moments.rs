@@ -3,8 +3,9 @@
 use crate::array::{Array, Axes, axis};
 use crate::expr::{Expr, IntoExpr};
 use crate::reduce::{float, is_half, methods};
-use crate::{Dims, Element, Error, Kind, Matmul, Result};
+use crate::{Dims, Element, Error, Kind, Result, s};
 use smallvec::SmallVec;
+use std::ops::Range;
 
 methods! {
     /// The difference of the largest and the smallest element ("peak to peak"); integers wrap. NaN if there is one.
@@ -65,14 +66,28 @@ fn average<F: Element>(x: &Expr<F>, weights: &Array<F>, axes: Axes) -> Result<Ar
     (sum(&(x * weights), axes)? / total).eval()
 }
 
-/// Returns the covariances `[v, v]` of the v rows of `x`, which are floats or complex numbers.
+/// The number of bytes of a block of centred columns: a part of the second-level caches.
+const BLOCK: usize = 1 << 20;
+/// The least number of columns of a block, so that products of many rows take longer than adding them up.
+const COLUMNS: usize = 1024;
+
+/// Returns the covariances `[v, v]` of the v rows of `x`, which are floats or complex numbers. The products of blocks of
+/// columns are added up, so that the centred rows are not stored.
 fn covariances<F: Element>(x: &Array<F>, ddof: usize) -> Result<Array<F>> {
-    let n = x.shape()[1];
+    let [rows, n] = [x.shape()[0], x.shape()[1]];
     let means: Array<F> = Array::from_raw(x.mean_axis(axis(1).keepdims())?.into_raw())?;
-    let centred = (x - means).eval()?;
-    let conjugate = if F::DTYPE.kind() == Kind::Complex { centred.conj().eval()? } else { centred.clone() };
+    let products = |columns: Range<usize>| {
+        let centred = (x.slice(s![.., columns])? - &means).eval()?;
+        let conjugate = if F::DTYPE.kind() == Kind::Complex { centred.conj().eval()? } else { centred.clone() };
+        centred.matmul(&conjugate.t())
+    };
+    let step = (BLOCK / (rows.max(1) * size_of::<F>())).max(COLUMNS);
+    let mut sum = products(0..n.min(step))?;
+    for start in (step..n).step_by(step) {
+        sum += products(start..n.min(start + step))?;
+    }
     let divisor = if n > ddof { (n - ddof) as f64 } else { f64::NAN };
-    Matmul::new(&centred, &conjugate.t()).map(move |e| e / float::<F>(divisor)).run()
+    (sum / float::<F>(divisor)).eval()
 }
 
 /// Returns the correlations of the rows of `x`: the covariances divided by the standard deviations of both rows.
