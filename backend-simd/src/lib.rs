@@ -42,7 +42,7 @@ use polyarray_core::{
     Backend, Class, Cost, DType, DeviceInfo, Error, Kind, MemoryId, Op, Prepared, Profile, Program, Result, RunContext,
     Small, Unsupported, config,
 };
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tier::{Tier, Token};
 
 /// Announces the device to core. Unit tests call functions that are generic over the tier; without this module, their
@@ -89,7 +89,8 @@ pub fn backend(cap: Option<&str>) -> Result<Arc<dyn Backend>> {
     let (tier, engines) = (token.tier(), token.engines(cap));
     let description = format!("{}{}, {} threads", tier.name, engines.describe(), config().threads);
     let profile = profile(tier, &engines);
-    Ok(Arc::new(Simd { tier, engines, profile, info: DeviceInfo { name: "simd".into(), description, hardware: true } }))
+    let info = DeviceInfo { name: "simd".into(), description, hardware: true };
+    Ok(Arc::new(Simd { tier, engines, info, profile, products: OnceLock::new() }))
 }
 
 struct Simd {
@@ -97,6 +98,8 @@ struct Simd {
     engines: Engines,
     info: DeviceInfo,
     profile: Profile,
+    /// The same with measured rates of products, from the first estimate of a product on.
+    products: OnceLock<Profile>,
 }
 
 /// Returns the speed of a tier.
@@ -174,17 +177,18 @@ unsafe impl Backend for Simd {
 
     fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported> {
         self.supports(op)?;
-        let cost = self.profile.cost(op, threads);
+        let profile = if let Op::Matmul(_) = op { self.products() } else { &self.profile };
+        let cost = profile.cost(op, threads);
         if cost.threads == 1 {
             return Ok(cost);
         }
         // Fewer threads may be available. This is checked last, because the check starts the thread pool, which small
         // work must not do.
-        Ok(self.profile.cost(op, threads.min(threads::available())))
+        Ok(profile.cost(op, threads.min(threads::available())))
     }
 
     fn profile(&self) -> Option<&Profile> {
-        Some(&self.profile)
+        Some(self.products())
     }
 
     unsafe fn run(&self, op: &Op, cx: &RunContext) -> Result<()> {
@@ -220,6 +224,13 @@ unsafe impl Backend for Simd {
 }
 
 impl Simd {
+    fn products(&self) -> &Profile {
+        self.products.get_or_init(|| {
+            // SAFETY: `with_measured_products` passes valid products, with an output that it allocated for them.
+            self.profile.clone().with_measured_products(|op, cx| unsafe { self.run(op, cx) })
+        })
+    }
+
     /// Returns why this device refuses `op`, if it does.
     fn supports(&self, op: &Op) -> Result<(), Unsupported> {
         op.programs().into_iter().try_for_each(|program| check(self.tier, program))?;

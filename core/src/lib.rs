@@ -37,6 +37,7 @@ mod number;
 mod parts;
 mod plan;
 mod pointwise;
+mod probe;
 mod program;
 mod reduce;
 mod scan;

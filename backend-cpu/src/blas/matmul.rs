@@ -48,6 +48,21 @@ fn typed<T: Multiply>(library: &Library, op: &Matmul, cx: &RunContext) -> Result
     result
 }
 
+/// Returns how many elements of the matrices A and B are copied for one product of the batch.
+pub fn copied(op: &Matmul, max: usize) -> usize {
+    [(&op.a, [op.m, op.k]), (&op.b, [op.k, op.n])]
+        .into_iter()
+        .filter(|(operand, shape)| place(*shape, last_strides(operand), max).is_none())
+        .map(|(_, [rows, columns])| rows * columns)
+        .sum()
+}
+
+/// Returns the strides of the rows and columns of the matrices.
+fn last_strides(operand: &Operand) -> [isize; 2] {
+    let n = operand.strides.len();
+    [operand.strides[n - 2], operand.strides[n - 1]]
+}
+
 /// The matrices of a batch, for one operand.
 struct Matrices<'a, T> {
     source: Source<'a>,
@@ -64,7 +79,7 @@ struct Matrices<'a, T> {
 impl<'a, T: Multiply> Matrices<'a, T> {
     fn new(operand: &'a Operand, batch: &Dims, shape: [usize; 2], max: usize) -> Matrices<'a, T> {
         let lens: SmallVec<[usize; 4]> = batch.iter().copied().chain(shape).collect();
-        let place = place(shape, [operand.strides[batch.len()], operand.strides[batch.len() + 1]], max);
+        let place = place(shape, last_strides(operand), max);
         Matrices { source: Source::new(operand), lens, place, copy: Vec::new(), copied: None }
     }
 

@@ -13,7 +13,7 @@ use polyarray_core::{
     Backend, BackendEntry, Buffer, Class, Cost, DType, DeviceInfo, Element, Error, MemoryId, Op, Profile, Result,
     RunContext, Unsupported,
 };
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 polyarray_core::announce!(
     polyarray_blas_is_linked,
@@ -29,7 +29,8 @@ polyarray_core::announce!(
 struct Blas {
     info: DeviceInfo,
     library: Arc<Library>,
-    profile: Profile,
+    /// The speed of the library, measured when it is first compared with other devices.
+    profile: OnceLock<Profile>,
 }
 
 impl Blas {
@@ -38,7 +39,16 @@ impl Blas {
         Ok(Blas {
             info: DeviceInfo { name: "blas".into(), description: library.description.clone(), hardware: true },
             library,
-            profile: profile(),
+            profile: OnceLock::new(),
+        })
+    }
+
+    fn profile(&self) -> &Profile {
+        self.profile.get_or_init(|| {
+            profile().with_measured_products(|op, cx| match op {
+                Op::Matmul(o) => matmul::run(&self.library, o, cx),
+                _ => unreachable!("only products are measured"),
+            })
         })
     }
 
@@ -69,8 +79,9 @@ impl Blas {
         self.fits([o.m, o.n, o.k])?;
         // The library is called once for each product of the batch.
         let calls = o.batch.size() as f64;
-        let p = &self.profile;
-        let one = Cost::model(CALL, p.moving(op.bytes() / calls), p.computing(op) / calls, threads, p.wake);
+        let p = self.profile();
+        let copies = matmul::copied(o, self.library.max_dimension()) as f64 * SECONDS_PER_COPY;
+        let one = Cost::model(CALL + copies, p.moving(op.bytes() / calls), p.computing(op) / calls, threads, p.wake);
         Ok(Cost { seconds: p.start_up + one.seconds * calls, threads: one.threads })
     }
 
@@ -92,7 +103,7 @@ impl Blas {
         }
         self.fits([o.n, o.m, o.d])?;
         let (n, m, d) = (o.n as f64, o.m as f64, o.d as f64);
-        let p = &self.profile;
+        let p = self.profile();
         let smallest = n.min(m).min(d);
         let product = n * m * d / p.rate(Class::Product, o.dtype) * (1.0 + p.half_size / smallest);
         let work = product + n * m * SECONDS_PER_PAIR + (n + m) * d * SECONDS_PER_COORDINATE;
@@ -100,6 +111,10 @@ impl Blas {
     }
 }
 
+/// Seconds to prepare an operation.
+const START_UP: f64 = 0.7e-6;
+/// Seconds to copy an element of a matrix whose layout BLAS does not support.
+const SECONDS_PER_COPY: f64 = 1e-9;
 /// Seconds of overhead per call of the library.
 const CALL: f64 = 0.3e-6;
 /// Seconds that one thread takes to convert a product to a distance: measured on [400, 50] against [400, 50] on
@@ -108,10 +123,10 @@ const SECONDS_PER_PAIR: f64 = 3e-9;
 /// Seconds that one thread takes to centre a coordinate.
 const SECONDS_PER_COORDINATE: f64 = 2e-9;
 
-/// Returns the assumed speed of the library. Other kinds of work and dtypes are refused.
+/// Returns the assumed speed of the library, until its products are measured. Other kinds of work and dtypes are refused.
 fn profile() -> Profile {
     use Class::{MatVec, Product};
-    let mut profile = Profile::new(0.7e-6, 1e10, f64::INFINITY)
+    let mut profile = Profile::new(START_UP, 1e10, f64::INFINITY)
         .with_rate(&[Product, MatVec], &[DType::F32], 8e10)
         .with_rate(&[Product, MatVec], &[DType::F64], 4e10)
         .with_rate(&[Product, MatVec], &[DType::C32], 2e10)
@@ -142,11 +157,11 @@ unsafe impl Backend for Blas {
     }
 
     fn start_up(&self) -> f64 {
-        self.profile.start_up
+        START_UP
     }
 
     fn profile(&self) -> Option<&Profile> {
-        Some(&self.profile)
+        Some(self.profile())
     }
 
     fn estimate(&self, op: &Op, threads: usize) -> Result<Cost, Unsupported> {
