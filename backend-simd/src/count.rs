@@ -14,7 +14,7 @@ use std::sync::Mutex;
 
 /// The most bins for which a thread has [`SETS`] sets of counts. With more bins it has one set.
 const FEW_BINS: usize = 1 << 12;
-/// The number of sets of counts per thread if there are few bins: a power of two.
+/// The number of sets of counts per thread if there are few bins.
 const SETS: usize = 4;
 
 /// Runs a count and writes its result to `out`.
@@ -100,16 +100,20 @@ fn counted<T: Element + Copy>(
         let mut scratch = Scratch::new(sets * bins * size_of::<u64>())?;
         let own = integers::<u64>(&mut scratch, sets * bins);
         own.fill(0);
-        let mut set = 0;
-        for_each_run(&op.shape, &op.input.strides, range, |at, step, n| {
-            for i in 0..n as isize {
-                // SAFETY: `at + i * step` is the offset of an element of the operand.
-                if let Some(bin) = bin(unsafe { from.get().wrapping_offset(at + i * step).read() }) {
-                    assert!(bin < bins, "core guarantees that every integer is below the number of bins");
-                    own[set * bins + bin] += 1;
-                    set = (set + 1) & (sets - 1);
-                }
+        let mut count = |set: usize, x: T| {
+            if let Some(bin) = bin(x) {
+                assert!(bin < bins, "core guarantees that every integer is below the number of bins");
+                own[set * bins + bin] += 1;
             }
+        };
+        for_each_run(&op.shape, &op.input.strides, range, |at, step, n| {
+            // SAFETY: `at + i * step` is the offset of an element of the operand for each `i < n`.
+            let element = |i: usize| unsafe { from.get().wrapping_offset(at + i as isize * step).read() };
+            let whole = if sets == SETS { n / SETS * SETS } else { 0 };
+            for i in (0..whole).step_by(SETS) {
+                (0..SETS).for_each(|set| count(set, element(i + set)));
+            }
+            (whole..n).for_each(|i| count(0, element(i)));
         });
         let mut counts = counts.lock().unwrap_or_else(|p| p.into_inner());
         for own in own.chunks_exact(bins) {
