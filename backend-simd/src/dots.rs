@@ -10,7 +10,7 @@ use polyarray_core::Result;
 
 /// The most rows, and the most columns.
 const FEW: usize = 8;
-/// The depth of a block: the rows and columns of one fit into the second-level cache.
+/// The depth of a block. Its rows and columns fit into most second-level caches: at most 512 KiB of f64.
 const BLOCK: usize = 4096;
 
 /// Returns whether [`run`] computes this product, and is faster than other methods.

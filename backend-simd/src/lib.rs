@@ -98,7 +98,7 @@ struct Simd {
     engines: Engines,
     info: DeviceInfo,
     profile: Profile,
-    /// The same with measured rates of products, from the first estimate of a product on.
+    /// The same with measured rates of floating-point products, from the first estimate of a product on.
     products: OnceLock<Profile>,
 }
 
@@ -225,10 +225,8 @@ unsafe impl Backend for Simd {
 
 impl Simd {
     fn products(&self) -> &Profile {
-        self.products.get_or_init(|| {
-            // SAFETY: `with_measured_products` passes valid products, with an output that it allocated for them.
-            self.profile.clone().with_measured_products(|op, cx| unsafe { self.run(op, cx) })
-        })
+        // SAFETY: `measured_once` passes valid products, with an output that it allocated for them.
+        self.profile.measured_once(&self.products, |op, cx| unsafe { self.run(op, cx) })
     }
 
     /// Returns why this device refuses `op`, if it does.

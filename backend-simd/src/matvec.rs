@@ -91,7 +91,8 @@ pub(crate) unsafe fn run<I: Isa, T: Real>(
 
 /// `y = matrix @ x` on one thread.
 ///
-/// Invariant: the matrix is valid for reads of `[y.len(), k]`, with contiguous rows or columns, and `x` of `k` elements.
+/// Invariant: the matrix is valid for reads of `[y.len(), k]`, with contiguous rows or columns, and `x` of `k`
+/// elements.
 pub(crate) struct MatVec<'a, T> {
     pub matrix: Matrix<T>,
     pub x: *const T,

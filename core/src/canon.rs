@@ -152,9 +152,12 @@ pub(crate) fn reduce<L: Borrow<Layout>>(inputs: &[L], reduced: &[usize], kind: o
     let narrow = order_of_columns(kind, width) == Order::Lanes && (0..inputs.len()).all(rows_without_gaps);
     // An index does not depend on the order, and rows of a few columns are too short for vectors.
     let few = kind.gives_index() && width <= NARROW;
-    let (step, across) = (last(&inner.strides[0]), last(&outer.strides[1]));
+    let steps = |i: usize| (last(&inner.strides[i]), last(&outer.strides[i + 1]));
+    let (step, across) = steps(0);
     // Windows that overlap are as near to each other as their elements. The longer of both axes fills vectors.
-    let overlap = step == across && width >= inner.lens.last().copied().unwrap_or(1);
+    let overlap = step != 0
+        && (0..inputs.len()).all(|i| steps(i).0 == steps(i).1)
+        && width >= inner.lens.last().copied().unwrap_or(1);
     let along = outer.lens.size() == 1 || narrow || few || inner.lens.size() > 1 && step <= across.max(1) && !overlap;
     let joined = (0..inputs.len())
         .map(|i| (offsets[i] as usize, outer.strides[i + 1].iter().chain(&inner.strides[i]).copied().collect()))

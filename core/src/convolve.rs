@@ -47,7 +47,7 @@ fn windows<T: Element>(line: &Array<T>, first: usize, rows: usize, len: usize) -
     line.with_layout(Layout::from_parts([rows, len].into(), [step, step].as_slice().into(), offset))
 }
 
-/// The largest number of weights for which shifted lines are always added, one after another.
+/// The largest number of weights for which shifted lines of the host are always added, one after another.
 const FEW: usize = 8;
 /// The number of bytes of a block of such sums, for each thread: a part of a second-level cache.
 const BLOCK: usize = 256 << 10;
@@ -66,9 +66,9 @@ fn sums<T: Element>(
     weights: &Array<T>,
 ) -> Result<Array<T>> {
     let len = weights.len();
-    // Products of small integers widen each element, so that shifted lines are faster.
+    // Products of small integers widen each element, so that shifted lines are faster, if they are not short.
     let small = matches!(T::DTYPE.kind(), Kind::Int | Kind::Uint) && T::DTYPE.size() <= 4;
-    let by_products = len > FEW && !small;
+    let by_products = len > FEW && !(small && rows >= len);
     if !by_products && line.raw().buffer.memory() == MemoryId::HOST {
         return sums_of_shifted(line, inside, first, rows, &weights.to_vec()?);
     }
@@ -232,9 +232,10 @@ fn positions<T: Element>(line: &Array<T>, weights: &Array<T>, range: Range<usize
 
 impl<T: Element> Array<T> {
     /// The convolution of this line of n elements with another one of m elements: `sum(x[j] * y[i - j])` over j, for
-    /// the positions i that `overlap` selects. Computed by direct sums, in time n m. Terms are added one after another; with
-    /// more than 8 elements in the shorter line as by [`matmul`](Self::matmul), with its error bound.
-    /// Integers wrap; half floats are computed in f32 and rounded once.
+    /// the positions i that `overlap` selects. Computed by direct sums, in time n m: term after term, or as by
+    /// [`matmul`](Self::matmul) if the shorter line has more than 8 elements, so that the order of the terms depends on
+    /// the lengths, the dtype and the device. The error is at most that of a product. Integers wrap; half floats are
+    /// computed in f32 and rounded once.
     ///
     /// # Errors
     /// [`Error::Shapes`] if an operand does not have exactly one axis, [`Error::Empty`] if it has no elements,

@@ -219,6 +219,11 @@ impl Library {
         }
     }
 
+    /// Returns whether [`with_threads`](Self::with_threads) sets the number of threads.
+    pub fn sets_threads(&self) -> bool {
+        self.set_threads.is_some() && self.forks == forks()
+    }
+
     /// Runs `f` while the library uses `threads` threads. If another thread requests another number at the same time,
     /// the library uses that one; if there is no memory for their buffers, it uses fewer. `f` makes one call at a time.
     ///

@@ -48,12 +48,15 @@ fn typed<T: Multiply>(library: &Library, op: &Matmul, cx: &RunContext) -> Result
     result
 }
 
-/// Returns how many elements of the matrices A and B are copied for one product of the batch.
+/// Returns how many elements of the matrices A and B are copied. A matrix that the whole batch uses is copied once.
 pub fn copied(op: &Matmul, max: usize) -> usize {
     [(&op.a, [op.m, op.k]), (&op.b, [op.k, op.n])]
         .into_iter()
         .filter(|(operand, shape)| place(*shape, last_strides(operand), max).is_none())
-        .map(|(_, [rows, columns])| rows * columns)
+        .map(|(operand, [rows, columns])| {
+            let (batch, _) = operand.strides.split_at(op.batch.len());
+            rows * columns * if batch.iter().all(|&stride| stride == 0) { 1 } else { op.batch.size() }
+        })
         .sum()
 }
 

@@ -29,7 +29,8 @@ polyarray_core::announce!(
 struct Blas {
     info: DeviceInfo,
     library: Arc<Library>,
-    /// The speed of the library, measured when it is first compared with other devices.
+    assumed: Profile,
+    /// The same with measured rates, when the library is first compared with other devices.
     profile: OnceLock<Profile>,
 }
 
@@ -39,16 +40,20 @@ impl Blas {
         Ok(Blas {
             info: DeviceInfo { name: "blas".into(), description: library.description.clone(), hardware: true },
             library,
+            assumed: profile(),
             profile: OnceLock::new(),
         })
     }
 
     fn profile(&self) -> &Profile {
-        self.profile.get_or_init(|| {
-            profile().with_measured_products(|op, cx| match op {
-                Op::Matmul(o) => matmul::run(&self.library, o, cx),
-                _ => unreachable!("only products are measured"),
-            })
+        self.assumed.measured_once(&self.profile, |op, cx| match op {
+            // The rates are those of one thread.
+            Op::Matmul(o) if self.library.sets_threads() => matmul::run(&self.library, o, cx),
+            Op::Matmul(_) => {
+                let reason = ("blas".into(), "the number of threads of this library cannot be set".into());
+                Err(Error::Refused { op: op.describe(), reasons: vec![reason] })
+            }
+            _ => unreachable!("only products are measured"),
         })
     }
 
@@ -81,8 +86,8 @@ impl Blas {
         let calls = o.batch.size() as f64;
         let p = self.profile();
         let copies = matmul::copied(o, self.library.max_dimension()) as f64 * SECONDS_PER_COPY;
-        let one = Cost::model(CALL + copies, p.moving(op.bytes() / calls), p.computing(op) / calls, threads, p.wake);
-        Ok(Cost { seconds: p.start_up + one.seconds * calls, threads: one.threads })
+        let one = Cost::model(CALL, p.moving(op.bytes() / calls), p.computing(op) / calls, threads, p.wake);
+        Ok(Cost { seconds: p.start_up + copies + one.seconds * calls, threads: one.threads })
     }
 
     fn distance(&self, op: &Op, o: &Distance, threads: usize) -> Result<Cost, Unsupported> {
@@ -123,7 +128,8 @@ const SECONDS_PER_PAIR: f64 = 3e-9;
 /// Seconds that one thread takes to centre a coordinate.
 const SECONDS_PER_COORDINATE: f64 = 2e-9;
 
-/// Returns the assumed speed of the library, until its products are measured. Other kinds of work and dtypes are refused.
+/// Returns the assumed speed of the library, until its products are measured. Other kinds of work and dtypes are
+/// refused.
 fn profile() -> Profile {
     use Class::{MatVec, Product};
     let mut profile = Profile::new(START_UP, 1e10, f64::INFINITY)

@@ -1,5 +1,5 @@
-//! Products with few rows or columns, of integers and complex numbers. The tiles of their kernels would be almost empty,
-//! so that each element of the large matrix is multiplied where it lies.
+//! Products with few rows or columns, of integers and complex numbers. The tiles of their kernels would be almost
+//! empty, so that each element of the large matrix is multiplied where it lies.
 
 use super::{Finish, Integer, Matrix, Product, SEGMENT, Widen, Written};
 use crate::lanes::{Isa, Work};
@@ -14,6 +14,10 @@ const COLUMNS: usize = 4;
 const ROWS: usize = 2;
 /// The number of results that are computed at once; their sums stay in the first-level cache.
 const STRIP: usize = 256;
+/// The least number of results for a thread.
+const UNIT: usize = 8;
+/// The number of columns of the large matrix that are multiplied before those of the next strip: bounds the memory.
+const DEPTH: usize = 1 << 14;
 /// The number of sums of a dot product of complex numbers that do not wait for each other.
 const SUMS: usize = 32;
 /// With fewer columns, a matrix whose rows and columns are both contiguous (windows that overlap) is read by columns.
@@ -115,7 +119,7 @@ macro_rules! complex {
 }
 complex!(f32 f64);
 
-/// Returns whether [`run`] is faster than tiles for a product of `m` rows and `n` columns.
+/// Returns whether [`run`] is faster than tiles.
 pub(super) fn is_slim<T, C>(p: &Product<T, C>) -> bool {
     p.n <= COLUMNS || p.m <= ROWS
 }
@@ -125,6 +129,25 @@ pub(super) fn is_slim<T, C>(p: &Product<T, C>) -> bool {
 /// # Safety
 /// - as [`product`](super::product).
 pub(super) unsafe fn run<I: Isa, T: Summand<C>, C: Copy + Send + Sync>(
+    isa: I,
+    p: Product<T, C>,
+    threads: usize,
+    finish: Option<Finish<C>>,
+) -> Result<()> {
+    for first in (0..p.k).step_by(DEPTH) {
+        let k = DEPTH.min(p.k - first);
+        let part = Product { k, a: p.a.from(0, first), b: p.b.from(first, 0), add: p.add || first > 0, ..p };
+        // SAFETY: a part of the product's depth, for which the caller guarantees the same.
+        unsafe { some_depth(isa, part, threads, finish.filter(|_| first + k == p.k))? };
+    }
+    Ok(())
+}
+
+/// As [`run`], for at most [`DEPTH`] columns of A.
+///
+/// # Safety
+/// - as [`product`](super::product).
+unsafe fn some_depth<I: Isa, T: Summand<C>, C: Copy + Send + Sync>(
     isa: I,
     p: Product<T, C>,
     threads: usize,
@@ -145,7 +168,7 @@ pub(super) unsafe fn run<I: Isa, T: Summand<C>, C: Copy + Send + Sync>(
     }
     // SAFETY: all `count * k` elements have been written, and nothing writes them meanwhile.
     let x = unsafe { std::slice::from_raw_parts(x.cast_const(), count * k) };
-    split(threads, rows, STRIP, |range| {
+    split(threads, rows, (rows / threads).clamp(UNIT, STRIP), |range| {
         for first in range.clone().step_by(STRIP) {
             let n = STRIP.min(range.end - first);
             for (j, x) in x.chunks_exact(k).enumerate() {
@@ -172,7 +195,7 @@ pub(super) unsafe fn run<I: Isa, T: Summand<C>, C: Copy + Send + Sync>(
 
 /// The products of some rows of a matrix and a vector.
 ///
-/// Invariant: the matrix is valid for reads of `[sums.len(), x.len()]`.
+/// Invariant: the matrix is valid for reads of `[sums.len(), x.len()]`, and there are at most [`STRIP`] sums.
 struct Part<'a, T: Summand<C>, C> {
     a: Matrix<T>,
     x: &'a [T::Wide],
@@ -195,7 +218,12 @@ impl<T: Summand<C>, C> Work for Part<'_, T, C> {
                 if a.column == 1 {
                     T::dot(std::slice::from_raw_parts(a.at, x.len()), x)
                 } else {
-                    (0..x.len()).fold(T::ZERO, |sum, i| T::plus_product(sum, (*a.from(0, i).at).widen(), x[i]))
+                    // The sum of each segment by itself, as in `by_columns`.
+                    x.chunks(SEGMENT).enumerate().fold(T::ZERO, |total, (s, x)| {
+                        let a = a.from(0, s * SEGMENT);
+                        let product = |sum, (i, &x)| T::plus_product(sum, (*a.from(0, i).at).widen(), x);
+                        T::plus(total, x.iter().enumerate().fold(T::ZERO, product))
+                    })
                 }
             };
         }

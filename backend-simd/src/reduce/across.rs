@@ -80,9 +80,9 @@ pub(super) fn narrow(kernels: &Kernels, source: &Source, outer: usize, threads: 
     across.run(if runs == 1 { blocks } else { runs }, width, kernels.block() * width, threads, emit, &leaf)
 }
 
-/// Reduces lines of at most one block each, which the source steps along, for outputs that are nearer to each other than
-/// the lines of one output: those of adjacent outputs one after another, for one index of the other reduced axes after
-/// another. The elements are read in place.
+/// Reduces outputs that are nearer to each other than the lines of one output, of which each has at most one block. For
+/// each index of the other reduced axes, the lines of all adjacent outputs are reduced, and merged with those before.
+/// The source steps along lines, and its elements are read in place.
 pub(super) fn lines(kernels: &Kernels, source: &Source, outer: usize, threads: usize, emit: &Emit) -> Result<()> {
     let (g, last) = (&source.geometry, source.stepped);
     let across = Across { kernels, source, outer, width: g.lens[outer - 1] };
@@ -91,7 +91,7 @@ pub(super) fn lines(kernels: &Kernels, source: &Source, outer: usize, threads: u
     let leaf = |work: &mut Work, offsets: &[isize], columns: Range<usize>, runs: Range<usize>| {
         let Work { room, levels, .. } = work;
         walk_many(&g.lens[outer..last], &[&g.strides[0][outer..last]], offsets, runs, |at| {
-            // SAFETY: the lines are within the operand (invariants of `Reduce`), and there is room for a result of each.
+            // SAFETY: the lines are within the operand (invariants of `Reduce`), and there is room for their results.
             unsafe {
                 let src = source.values(room, &[at[0] + columns.start as isize * step], 0, len, 0);
                 levels.push(0, |to| kernels.short(src, step, len, columns.len(), to));

@@ -170,7 +170,8 @@ pub(crate) fn run(tier: &'static Tier, op: &Reduce, threads: usize, output: &Buf
             let is_nearer_than_runs = |i: &Operand| {
                 op.inner.len() > 1 && i.strides[last_outer].unsigned_abs() < i.strides[last - 1].unsigned_abs()
             };
-            if lens[last] <= kernels.block()
+            if width > 1
+                && lens[last] <= kernels.block()
                 && source.is_direct()
                 && !op.kind.gives_index()
                 && !kernels.may_be_decided()

@@ -1,5 +1,5 @@
-//! The first few ranks of a long line in one pass: elements that do not precede the last of those that were found so far
-//! are skipped, a group at a time.
+//! The first few ranks of a long line in one pass: elements that do not precede the last of those that were found so
+//! far are skipped, a group at a time.
 
 use super::{Line, PASS};
 use crate::lanes::{Isa, Work, enter};

@@ -3,8 +3,8 @@
 //!
 //! On AVX-512 a vectorized quicksort sorts the integers (`quick`, `avx512`); on other tiers the standard library does.
 //! Indices are sorted as integers, too: the index is in the low bits of an integer, and as many bits of its key as fit
-//! are above it. Where these bits do not distinguish keys, a second sort of such keys does (`indices`). The indices of the
-//! first few ranks are found in one pass (`leaders`).
+//! are above it. Where these bits do not distinguish keys, a second sort of such keys does (`indices`). The indices of
+//! the first few ranks are found in one pass (`leaders`).
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;

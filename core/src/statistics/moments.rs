@@ -71,8 +71,8 @@ const BLOCK: usize = 1 << 20;
 /// The least number of columns of a block, so that products of many rows take longer than adding them up.
 const COLUMNS: usize = 1024;
 
-/// Returns the covariances `[v, v]` of the v rows of `x`, which are floats or complex numbers. The products of blocks of
-/// columns are added up, so that the centred rows are not stored.
+/// Returns the covariances `[v, v]` of the v rows of `x`, which are floats or complex numbers. The products of blocks
+/// of columns are added up, so that the centred rows are not stored.
 fn covariances<F: Element>(x: &Array<F>, ddof: usize) -> Result<Array<F>> {
     let [rows, n] = [x.shape()[0], x.shape()[1]];
     let means: Array<F> = Array::from_raw(x.mean_axis(axis(1).keepdims())?.into_raw())?;
@@ -84,7 +84,7 @@ fn covariances<F: Element>(x: &Array<F>, ddof: usize) -> Result<Array<F>> {
     let step = (BLOCK / (rows.max(1) * size_of::<F>())).max(COLUMNS);
     let mut sum = products(0..n.min(step))?;
     for start in (step..n).step_by(step) {
-        sum += products(start..n.min(start + step))?;
+        sum = (sum + products(start..n.min(start + step))?).eval()?;
     }
     let divisor = if n > ddof { (n - ddof) as f64 } else { f64::NAN };
     (sum / float::<F>(divisor)).eval()
