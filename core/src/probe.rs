@@ -16,7 +16,8 @@ const BUDGET: Duration = Duration::from_millis(2);
 
 impl Profile {
     /// Returns this profile [with measured products](Profile::with_measured_products), measured at the first call.
-    /// Nothing waits for a measurement, because a child process of a fork would wait for a thread that it does not have.
+    /// Nothing waits for a measurement, because a child process of a fork would wait for a thread that it does not
+    /// have.
     pub fn measured_once<'a>(
         &self,
         measured: &'a OnceLock<Profile>,
