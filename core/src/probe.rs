@@ -15,9 +15,10 @@ const RUNS: usize = 5;
 const BUDGET: Duration = Duration::from_millis(2);
 
 impl Profile {
-    /// Returns this profile [with measured products](Profile::with_measured_products), measured at the first call.
-    /// Nothing waits for a measurement, because a child process of a fork would wait for a thread that it does not
-    /// have.
+    /// Returns this profile with measured instead of assumed rates of floating-point products of one thread, which are
+    /// measured at the first call. `run` runs a product on the device, whose memory must be the host's. If it fails,
+    /// the assumed rates stay. Nothing waits for a measurement, because a child process of a fork would wait for a
+    /// thread that it does not have.
     pub fn measured_once<'a>(
         &self,
         measured: &'a OnceLock<Profile>,
@@ -31,11 +32,8 @@ impl Profile {
         measured.get().expect("a profile was stored")
     }
 
-    /// Replaces the assumed rates of floating-point products of one thread by measured ones. `run` runs a product on
-    /// the device, whose memory must be the host's. If it fails, the assumed rates stay. Complex products are assumed
-    /// to differ by the same factor as real ones.
-    #[must_use]
-    pub fn with_measured_products(mut self, run: impl Fn(&Op, &RunContext) -> Result<()>) -> Profile {
+    /// Measures the rates. Complex products are assumed to differ by the same factor as real ones.
+    fn with_measured_products(mut self, run: impl Fn(&Op, &RunContext) -> Result<()>) -> Profile {
         for (class, shape) in SHAPES {
             // A recording of its own, which is dropped: what is measured is no part of the program's work.
             let (seconds, _) = trace::record(|| [seconds::<f32>(shape, &run), seconds::<f64>(shape, &run)]);

@@ -55,9 +55,11 @@ pub fn copied(op: &Matmul, max: usize) -> usize {
         .filter(|(operand, shape)| place(*shape, last_strides(operand), max).is_none())
         .map(|(operand, [rows, columns])| {
             let (batch, _) = operand.strides.split_at(op.batch.len());
-            rows * columns * if batch.iter().all(|&stride| stride == 0) { 1 } else { op.batch.size() }
+            let copies = if batch.iter().all(|&stride| stride == 0) { 1 } else { op.batch.size() };
+            // A broadcast matrix may have more elements than an integer counts.
+            rows.saturating_mul(columns).saturating_mul(copies)
         })
-        .sum()
+        .fold(0, usize::saturating_add)
 }
 
 /// Returns the strides of the rows and columns of the matrices.
